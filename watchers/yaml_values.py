@@ -1,0 +1,227 @@
+"""YAML to the values JSON knows, bounded, and read as kubectl reads it.
+
+libyaml's event stream is walked rather than a tree of nodes composed: composing recurses in C without a bound, so that
+a file of brackets crashes the process; and nothing here may run code or make objects of a tag's choosing.
+
+Plain scalars mean what they mean to kubectl, whose library (sigs.k8s.io/yaml) follows YAML 1.1 here: `yes`, `no`, `on`,
+`off`, `y`, `n` are booleans and `010` is octal. Timestamps stay strings. Keys become strings, as in JSON.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import cast
+
+from yaml import CSafeLoader
+from yaml.error import Mark
+from yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+
+Path = tuple[str | int, ...]
+
+MAX_DEPTH = 100
+"""How deep values may nest; Kubernetes' own objects stay below 30."""
+
+MAX_EXPANSION = 1_000_000
+"""How many characters and values aliases may add to what the text itself holds."""
+
+_TAG = "tag:yaml.org,2002:"
+_CONSTANTS: dict[str, bool | None] = {
+    spelling: value
+    for value, words in ((True, "y yes true on"), (False, "n no false off"), (None, "null"))
+    for word in words.split()
+    for spelling in (word, word.capitalize(), word.upper())
+} | {"": None, "~": None}
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*|0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_MAX_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
+_INTEGER = 24
+"""Characters of an integer: enough for 64 bits in any base that people write; longer ones are read as floats."""
+
+
+class ValueFault(Exception):
+    """What is wrong with the text, and on which line of it (counted from 0)."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+def resolve_plain(text: str) -> str | int | float | bool | None:
+    """Give a plain scalar its value: a constant, a number, or the text itself."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in "-+.0123456789":
+        return text
+    digits = text.replace("_", "")
+    if len(digits) <= _MAX_INTEGER and _INTEGER.fullmatch(digits):
+        body = digits.lstrip("+-")
+        octal = len(body) > 1 and body.isdigit() and body[0] == "0"
+        return int(digits, 8 if octal else 0)
+    if _FLOAT.fullmatch(digits):
+        number = float(digits)
+        return text if number in (float("inf"), float("-inf")) else number
+    return text
+
+
+class YamlValues:
+    """The documents of one text.
+
+    Args:
+        text: YAML, of which JSON is a subset.
+        lines: filled, if given, with the line (from 0) of every path in the documents read: that of the key in a
+            mapping, of the item in a sequence. What an alias brings in has no lines of its own.
+    """
+
+    def __init__(self, text: str, lines: dict[Path, int] | None = None) -> None:
+        self._parser = CSafeLoader(text)
+        self._text = text
+        self._lines = lines
+        # Every value and character costs one, and the text cannot hold more of both than this by itself.
+        self._budget = 3 * len(text) + MAX_EXPANSION
+        self._anchors: dict[str, tuple[object, int]] = {}
+        self._spent = 0
+
+    def documents(self) -> Iterator[tuple[object, int, str]]:
+        """Yield each document's value, the line (from 0) where it starts, and its text from the start of that line.
+
+        Raises:
+            ValueFault: for what is well-formed but not allowed, or is no value of JSON.
+            yaml.YAMLError: for what is not well-formed.
+        """
+        while (event := self._next()) is not None:
+            if isinstance(event, DocumentStartEvent):
+                self._anchors.clear()
+                root = cast(Event, self._next())
+                value = self._value(root, ())
+                start, end = _start(root), _start(cast(Event, self._parser.peek_event()))
+                yield value, start.line, self._text[start.index - start.column : end.index]
+
+    def _next(self) -> Event | None:
+        return self._parser.get_event()
+
+    def _spend(self, cost: int, event: Event) -> None:
+        self._spent += cost
+        if self._spent > self._budget:
+            raise ValueFault("aliases (*name) repeat so much that the file is too large; write it out", _line(event))
+
+    def _value(self, event: Event, path: Path) -> object:
+        if isinstance(event, AliasEvent):
+            return self._alias(event)
+        before = self._spent
+        self._spend(1, event)
+        if isinstance(event, ScalarEvent):
+            value = self._scalar(event)
+        elif len(path) >= MAX_DEPTH:
+            raise ValueFault(f"values are nested more than {MAX_DEPTH} deep", _line(event))
+        else:
+            value = self._collection(cast(CollectionStartEvent, event), path)
+        if (anchor := cast(NodeEvent, event).anchor) is not None:
+            self._anchors[anchor] = (value, self._spent - before)
+        return value
+
+    def _alias(self, event: AliasEvent) -> object:
+        found = self._anchors.get(str(event.anchor))
+        if found is None:
+            raise ValueFault(
+                f"the alias *{event.anchor} has no anchor &{event.anchor} before it; "
+                "a text that begins with '*' must be put in quotes",
+                _line(event),
+            )
+        value, cost = found
+        self._spend(cost, event)
+        return value
+
+    def _scalar(self, event: ScalarEvent) -> object:
+        self._spend(len(event.value), event)
+        if event.tag is None or event.tag == "!":
+            return resolve_plain(event.value) if event.implicit[0] else event.value
+        kind = event.tag.removeprefix(_TAG)
+        if kind == "str":
+            return event.value
+        value = resolve_plain(event.value)
+        if not isinstance(value, _TYPES.get(kind, ())):
+            raise _unknown_tag(event)
+        return value
+
+    def _collection(self, event: CollectionStartEvent, path: Path) -> object:
+        mapping = isinstance(event, MappingStartEvent)
+        if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
+            raise _unknown_tag(event)
+        return self._mapping(path) if mapping else self._sequence(path)
+
+    def _sequence(self, path: Path) -> list[object]:
+        out: list[object] = []
+        while not isinstance(event := cast(Event, self._next()), SequenceEndEvent):
+            here = (*path, len(out))
+            self._note(here, event)
+            out.append(self._value(event, here))
+        return out
+
+    def _mapping(self, path: Path) -> dict[str, object]:
+        out: dict[str, object] = {}
+        first: dict[str, int] = {}
+        merged: list[object] = []
+        while not isinstance(event := cast(Event, self._next()), MappingEndEvent):
+            key = self._key(event)
+            if key in first:
+                raise ValueFault(
+                    f"the key {key!r} is there twice, first on line {first[key] + 1}; remove one of them", _line(event)
+                )
+            first[key] = _line(event)
+            here = (*path, key)
+            self._note(here, event)
+            value = self._value(cast(Event, self._next()), here)
+            if key == "<<" and cast(ScalarEvent, event).implicit[0]:
+                merged = _merge_sources(value, event)
+            else:
+                out[key] = value
+        for source in merged:
+            out = {**cast(dict[str, object], source), **out}
+        return out
+
+    def _key(self, event: Event) -> str:
+        """A key as JSON has it; called for scalars and, rarely, for aliases of scalars."""
+        value = self._value(event, ()) if isinstance(event, ScalarEvent | AliasEvent) else None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if not isinstance(value, str | int | float):
+            raise ValueFault("a key must be a text; put it in quotes", _line(event))
+        return str(value)
+
+    def _note(self, path: Path, event: Event) -> None:
+        if self._lines is not None:
+            self._lines.setdefault(path, _line(event))
+
+
+def _start(event: Event) -> Mark:
+    """libyaml marks every event; only the stubs allow for none."""
+    return cast(Mark, event.start_mark)
+
+
+def _line(event: Event) -> int:
+    return _start(event).line
+
+
+def _unknown_tag(event: ScalarEvent | CollectionStartEvent) -> ValueFault:
+    name = str(event.tag).replace(_TAG, "!!")
+    return ValueFault(f"the tag {name} has no meaning in a Kubernetes object; remove it", _line(event))
+
+
+def _merge_sources(value: object, event: Event) -> list[object]:
+    """What `<<` names, the most important last."""
+    sources = value if isinstance(value, list) else [value]
+    if not all(isinstance(source, dict) for source in sources):
+        raise ValueFault("'<<' merges mappings; give it an alias of one, or a list of such", _line(event))
+    # Of several merged mappings the earlier ones win.
+    return sources
