@@ -43,8 +43,7 @@ _CONSTANTS: dict[str, bool | None] = {
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*|0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_MAX_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
-_INTEGER = 24
+_MAX_INTEGER = 24
 """Characters of an integer: enough for 64 bits in any base that people write; longer ones are read as floats."""
 
 
@@ -205,7 +204,7 @@ class YamlValues:
 
 
 def _start(event: Event) -> Mark:
-    """libyaml marks every event; only the stubs allow for none."""
+    """Every event has one; only the stubs allow for none."""
     return cast(Mark, event.start_mark)
 
 
