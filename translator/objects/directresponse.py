@@ -1,0 +1,36 @@
+"""DirectResponse: the answer of a route without a backend, referenced by an HTTPRoute's ExtensionRef filter."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import Field, StrictInt
+
+from translator.objects.base import CheckedFields, Flaw, NamespacedObject
+
+HEADGATE_GROUP: Final = "gateway.headgate.dev"
+BODY_BYTES: Final = 4096
+"""The most that Envoy takes unless its route configuration says otherwise (`max_direct_response_body_size_bytes`)."""
+
+
+class DirectResponseSpec(CheckedFields):
+    """What to answer: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
+
+    status: Annotated[StrictInt, Field(ge=200, le=599)]
+    body: str = ""
+
+    def flaws(self) -> Iterator[Flaw]:
+        """The limit is on bytes, not characters."""
+        size = len(self.body.encode(errors="surrogatepass"))
+        if size > BODY_BYTES:
+            yield Flaw(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")
+
+
+class DirectResponse(NamespacedObject):
+    """An answer that the proxy gives by itself."""
+
+    kind = "DirectResponse"
+    group = HEADGATE_GROUP
+    versions = ("v1alpha1",)
+    plural = "directresponses"
+
+    spec: DirectResponseSpec

@@ -1,0 +1,98 @@
+"""EndpointSlice of discovery.k8s.io/v1."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from translator.objects.base import CheckedFields, Fields, Flaw, NamespacedObject
+from translator.objects.scalars import Boolean, DnsLabel, PortNumber, QualifiedName, is_address
+from translator.objects.service import Protocol
+
+SERVICE_LABEL: Final = "kubernetes.io/service-name"
+"""The label that names the Service whose endpoints a slice holds."""
+
+
+class EndpointConditions(Fields):
+    """The state of an endpoint; None means that it is not known."""
+
+    ready: Boolean | None = None
+    serving: Boolean | None = None
+    terminating: Boolean | None = None
+
+
+class ForZone(Fields):
+    """A zone that an endpoint should serve."""
+
+    name: str
+
+
+class ForNode(Fields):
+    """A node that an endpoint should serve."""
+
+    name: str
+
+
+class EndpointHints(Fields):
+    """Whom an endpoint should serve."""
+
+    for_zones: Annotated[tuple[ForZone, ...], Field(max_length=8)] = ()
+    for_nodes: Annotated[tuple[ForNode, ...], Field(max_length=8)] = ()
+
+
+class Endpoint(Fields):
+    """One place to send to. Its addresses are fungible: consumers use the first."""
+
+    unread = frozenset({"deprecatedTopology", "targetRef"})
+
+    addresses: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    conditions: EndpointConditions = EndpointConditions()
+    hostname: DnsLabel | None = None
+    node_name: str | None = None
+    zone: str | None = None
+    hints: EndpointHints | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes new requests: what is not known counts as ready, as the API says."""
+        return self.conditions.ready is not False
+
+
+class EndpointPort(Fields):
+    """The port at which all endpoints of the slice serve the Service's port of the same name."""
+
+    name: DnsLabel | Literal[""] = ""
+    port: PortNumber | None = None
+    """None stands for all ports, which no Service makes use of."""
+    protocol: Protocol = "TCP"
+    app_protocol: QualifiedName | None = None
+
+
+class EndpointSlice(CheckedFields, NamespacedObject):
+    """Some of the endpoints of a Service, all of one address family."""
+
+    kind = "EndpointSlice"
+    group = "discovery.k8s.io"
+    versions = ("v1",)
+    plural = "endpointslices"
+
+    address_type: Literal["IPv4", "IPv6", "FQDN"]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=1000)] = ()
+    ports: Annotated[tuple[EndpointPort, ...], Field(max_length=20000)] = ()
+
+    @property
+    def service_name(self) -> str | None:
+        """The Service, in the namespace of the slice, that the endpoints belong to; None if the slice does not say."""
+        return self.metadata.labels.get(SERVICE_LABEL)
+
+    def flaws(self) -> Iterator[Flaw]:
+        """The addresses are of the family that the slice says."""
+        if self.address_type == "FQDN":
+            return
+        family = IPv4Address if self.address_type == "IPv4" else IPv6Address
+        for index, endpoint in enumerate(self.endpoints):
+            for position, address in enumerate(endpoint.addresses):
+                if not is_address(family, address):
+                    path = ("endpoints", index, "addresses", position)
+                    yield Flaw(path, f"must be an {self.address_type} address, because addressType says so")

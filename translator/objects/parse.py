@@ -1,0 +1,135 @@
+"""From what a file or the API server holds to a typed object, or to the problems that keep it from being one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from translator.objects.base import KubernetesObject
+from translator.objects.core import ConfigMap, Namespace, Secret
+from translator.objects.directresponse import DirectResponse
+from translator.objects.endpointslice import EndpointSlice
+from translator.objects.gateway import Gateway
+from translator.objects.gatewayclass import GatewayClass
+from translator.objects.httproute import HTTPRoute
+from translator.objects.messages import problems_of
+from translator.objects.problem import Problem
+from translator.objects.referencegrant import ReferenceGrant
+from translator.objects.service import Service
+from translator.objects.unknown import plan, unknown_fields, without_nulls
+
+__all__ = ["KINDS", "MOST_PROBLEMS", "Parsed", "Problem", "parse"]
+
+_MODELS: Final[tuple[type[KubernetesObject], ...]] = (
+    GatewayClass,
+    Gateway,
+    HTTPRoute,
+    ReferenceGrant,
+    DirectResponse,
+    Namespace,
+    Service,
+    EndpointSlice,
+    Secret,
+    ConfigMap,
+)
+
+KINDS: Final[Mapping[str, type[KubernetesObject]]] = {model.kind: model for model in _MODELS}
+"""The kinds of objects that are read; each class says its group, versions, plural and whether it is namespaced."""
+
+MOST_PROBLEMS: Final = 50
+"""The problems of one kind of severity that are told about one object; more are counted only by their absence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An object, and what is wrong with it. Where a problem is an error, there is no object."""
+
+    object: KubernetesObject | None
+    problems: tuple[Problem, ...] = ()
+
+
+def parse(raw: object) -> Parsed:
+    """Makes an object of a map of fields, as a JSON or YAML document holds it; never raises for what is in it.
+
+    The model follows from `apiVersion` and `kind`. A namespaced object without a namespace is in "default".
+
+    Args:
+        raw: The document; it is not changed, and what is returned shares nothing with it that could change.
+
+    Returns:
+        The object, with a warning for each field that is unknown; or None and at least one error.
+    """
+    if not isinstance(raw, Mapping):
+        return _refused(Problem((), "must be a Kubernetes object, with apiVersion, kind and metadata"))
+    model = _model(raw.get("apiVersion"), raw.get("kind"))
+    if isinstance(model, Problem):
+        return _refused(model)
+    warnings = _bounded(unknown_fields(raw, plan(model)))
+    if not model.namespaced:
+        raw, more = _without_namespace(raw, model)
+        warnings += more
+    try:
+        return Parsed(model.model_validate(raw), warnings)
+    except ValidationError as error:
+        return _again(raw, model, error, warnings)
+
+
+def _again(
+    raw: Mapping[str, Any], model: type[KubernetesObject], error: ValidationError, warnings: tuple[Problem, ...]
+) -> Parsed:
+    """The API server takes a field that is null as absent; few objects have one, so it is not looked for before."""
+    without = without_nulls(raw, plan(model))
+    if without != raw:
+        try:
+            return Parsed(model.model_validate(without), warnings)
+        except ValidationError as still:
+            error = still
+    return Parsed(None, _bounded(problems_of(error)) + warnings)
+
+
+def _refused(problem: Problem) -> Parsed:
+    return Parsed(None, (problem,))
+
+
+def _bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(islice(problems, MOST_PROBLEMS))
+
+
+def _without_namespace(
+    raw: Mapping[str, Any], model: type[KubernetesObject]
+) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
+    """The API server drops the namespace of an object that lives in none."""
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("namespace"):
+        return raw, ()
+    message = f"has no effect, because a {model.kind} is in no namespace: remove it"
+    without = {**raw, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
+    return without, (Problem(("metadata", "namespace"), message, "warning"),)
+
+
+def _model(api_version: object, kind: object) -> type[KubernetesObject] | Problem:
+    if not isinstance(kind, str) or not kind:
+        return Problem(("kind",), f"is required: it is one of {', '.join(KINDS)}")
+    if not isinstance(api_version, str) or not api_version:
+        known = KINDS.get(kind)
+        return Problem(("apiVersion",), f"is required: {_served(known) if known else 'its group and version'}")
+    model = KINDS.get(kind)
+    if model is None:
+        return Problem(("kind",), _unknown_kind(kind))
+    group, _, version = api_version.rpartition("/")
+    if group != model.group or version not in model.versions:
+        return Problem(("apiVersion",), f"must be {_served(model)} for a {kind}, not {api_version[:253]!r}")
+    return model
+
+
+def _unknown_kind(kind: str) -> str:
+    close = get_close_matches(kind, KINDS, n=1)
+    meant = f"did you mean {close[0]}?" if close else f"the kinds are {', '.join(KINDS)}"
+    return f"{kind[:63]!r} is not a kind that is read here; {meant}"
+
+
+def _served(model: type[KubernetesObject]) -> str:
+    return " or ".join(f"{model.group}/{version}" if model.group else version for version in model.versions)

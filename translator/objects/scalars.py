@@ -1,0 +1,123 @@
+"""The strings and numbers that fields hold, with the limits the custom resource definitions put on them.
+
+Source: `config/crd/experimental` of Gateway API v1.7.0; for names, labels and annotations, apimachinery's validation.
+"""
+
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Final
+
+from pydantic import Field, GetPydanticSchema, PlainValidator, StrictBool, StrictInt, StringConstraints
+from pydantic_core import PydanticCustomError
+
+_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
+_TOKEN: Final = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
+_PATH_TAIL: Final = r"[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+"
+
+DNS_LABEL: Final = f"^{_LABEL}$"
+DNS_SUBDOMAIN: Final = f"^{_DOMAIN}$"
+HOSTNAME: Final = rf"^(\*\.)?{_DOMAIN}$"
+GROUP: Final = f"^$|^{_DOMAIN}$"
+KIND: Final = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
+CONTROLLER: Final = rf"^{_DOMAIN}\/{_PATH_TAIL}$"
+ADDRESS_TYPE: Final = rf"^Hostname|IPAddress|NamedAddress|{_DOMAIN}\/{_PATH_TAIL}$"
+PROTOCOL: Final = rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|{_DOMAIN}\/[A-Za-z0-9]+$"
+HEADER_VALUE: Final = r"^[!-~]+([\t ]?[!-~]+)*$"
+PATH_CHARACTERS: Final = r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
+ORIGIN: Final = r"(^\*$)|(^(http(s)?):\/\/(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*)(:([0-9]{1,5}))?)$)"
+QUALIFIED_NAME: Final = rf"^({_DOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]$"
+ANNOTATION_KEY: Final = f"(?i){QUALIFIED_NAME}"
+LABEL_VALUE: Final = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
+DATA_KEY: Final = "^[-._a-zA-Z0-9]+$"
+
+PATTERNS: Final[Mapping[str, str]] = {
+    DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
+    DNS_SUBDOMAIN: "may hold lower-case letters, digits, '-' and '.', and starts and ends with a letter or digit",
+    HOSTNAME: "must be a lower-case DNS name, like shop.example.com or *.example.com",
+    GROUP: "must be an API group, like gateway.networking.k8s.io, or empty for the core group",
+    KIND: "must be a kind, like Service: letters, digits and '-'",
+    CONTROLLER: "must be a domain and a path, like gateway.headgate.dev/controller",
+    ADDRESS_TYPE: "must be IPAddress, Hostname, NamedAddress, or a domain and a path",
+    PROTOCOL: "must be HTTP, HTTPS, TLS, TCP, UDP, or a domain and a name, like example.com/protocol",
+    _TOKEN: "must be a header name: letters, digits and any of !#$%&'*+-.^_`|~",
+    HEADER_VALUE: "must be visible ASCII characters, with no more than one space in a row and none at the ends",
+    PATH_CHARACTERS: "may hold only the characters of a URL path: write others in the form %20",
+    ORIGIN: "must be * or an origin without a path, like https://shop.example.com or https://*.example.com:8443",
+    QUALIFIED_NAME: "must be a name of up to 63 letters, digits, '-', '_' and '.', or a domain, '/' and such a name",
+    ANNOTATION_KEY: "must be a name of up to 63 letters, digits, '-', '_' and '.', or a domain, '/' and such a name",
+    LABEL_VALUE: "may hold letters, digits, '-', '_' and '.', and starts and ends with a letter or digit",
+    DATA_KEY: "may hold letters, digits, '-', '_' and '.'",
+}
+"""What each pattern asks for, in words, for the messages."""
+
+Boolean = StrictBool
+Int32 = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1)]
+Count = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
+PositiveCount = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
+PortNumber = Annotated[StrictInt, Field(ge=1, le=65535)]
+
+DnsLabel = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=DNS_LABEL)]
+DnsSubdomain = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+Hostname = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=HOSTNAME)]
+PreciseHostname = DnsSubdomain
+SectionName = DnsSubdomain
+Namespace = DnsLabel
+Group = Annotated[str, StringConstraints(max_length=253, pattern=GROUP)]
+Kind = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=KIND)]
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_TOKEN)]
+HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=HEADER_VALUE)]
+
+QualifiedName = Annotated[str, StringConstraints(max_length=317, pattern=QUALIFIED_NAME)]
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=LABEL_VALUE)]
+AnnotationKey = Annotated[str, StringConstraints(max_length=317, pattern=ANNOTATION_KEY)]
+AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
+DataKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=DATA_KEY)]
+
+# Read as a Mapping, so that mypy refuses changes; validated as a dict, which is several times as fast.
+StringMap = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[str, str]))]
+Labels = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[QualifiedName, LabelValue]))]
+Annotations = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[AnnotationKey, str]))]
+
+_DURATION: Final = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
+_DURATION_PART: Final = re.compile(r"([0-9]+)(ms|h|m|s)")
+_UNIT: Final[Mapping[str, int]] = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+
+def milliseconds(duration: object) -> int:
+    """A duration of GEP-2257 ("1h30m", "500ms", "0s") in milliseconds.
+
+    Raises:
+        PydanticCustomError: It is no such duration; the message says what one looks like.
+    """
+    if not isinstance(duration, str) or not _DURATION.fullmatch(duration):
+        raise PydanticCustomError(
+            "duration", "must be a duration, like 10s, 500ms or 1h30m: up to four whole numbers with h, m, s or ms"
+        )
+    return sum(int(number) * _UNIT[unit] for number, unit in _DURATION_PART.findall(duration))
+
+
+Milliseconds = Annotated[int, PlainValidator(milliseconds)]
+"""A duration of GEP-2257, held as a whole number of milliseconds."""
+
+
+def _int_or_string(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PydanticCustomError("int_or_string", "must be a port number or the name of a port")
+    if isinstance(value, int) and not 1 <= value <= 65535:
+        raise PydanticCustomError("int_or_string", "must be between 1 and 65535")
+    return value
+
+
+PortNumberOrName = Annotated[int | str, PlainValidator(_int_or_string)]
+
+
+def is_address(family: type[IPv4Address | IPv6Address], text: str) -> bool:
+    """Whether it is an address of the family, without a zone, which the API does not take."""
+    try:
+        family(text)
+    except ValueError:
+        return False
+    return "%" not in text
