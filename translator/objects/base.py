@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from translator.objects.scalars import Annotations, Count, DnsLabel, DnsSubdomain, Labels
+from translator.objects.scalars import Annotations, DnsLabel, DnsSubdomain, Labels
 from translator.refs import Ref
 
 Path = tuple[str | int, ...]
@@ -134,7 +134,7 @@ class ObjectMeta(Fields):
     name: DnsSubdomain
     labels: Labels = Field(default_factory=dict)
     annotations: Annotations = Field(default_factory=dict)
-    generation: Count = 0
+    generation: Annotated[StrictInt, Field(ge=0)] = 0
     creation_timestamp: Timestamp | None = None
     uid: str | None = None
 

@@ -1,17 +1,33 @@
 """EndpointSlice of discovery.k8s.io/v1."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from translator.objects.base import CheckedFields, Fields, Flaw, NamespacedObject
-from translator.objects.scalars import Boolean, DnsLabel, PortNumber, QualifiedName, is_address
+from translator.objects.scalars import (
+    Boolean,
+    DnsLabel,
+    PortName,
+    PortNumber,
+    QualifiedName,
+    is_address,
+    is_domain_name,
+)
 from translator.objects.service import Protocol
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 """The label that names the Service whose endpoints a slice holds."""
+
+
+_IS_OF_TYPE: Final[Mapping[str, Callable[[str], bool]]] = {
+    "IPv4": partial(is_address, IPv4Address),
+    "IPv6": partial(is_address, IPv6Address),
+    "FQDN": is_domain_name,
+}
 
 
 class EndpointConditions(Fields):
@@ -62,7 +78,7 @@ class Endpoint(Fields):
 class EndpointPort(Fields):
     """The port at which all endpoints of the slice serve the Service's port of the same name."""
 
-    name: DnsLabel | Literal[""] = ""
+    name: PortName = ""
     port: PortNumber | None = None
     """None stands for all ports, which no Service makes use of."""
     protocol: Protocol = "TCP"
@@ -87,12 +103,10 @@ class EndpointSlice(CheckedFields, NamespacedObject):
         return self.metadata.labels.get(SERVICE_LABEL)
 
     def flaws(self) -> Iterator[Flaw]:
-        """The addresses are of the family that the slice says."""
-        if self.address_type == "FQDN":
-            return
-        family = IPv4Address if self.address_type == "IPv4" else IPv6Address
+        """The addresses are of the type that the slice says."""
+        is_right = _IS_OF_TYPE[self.address_type]
         for index, endpoint in enumerate(self.endpoints):
             for position, address in enumerate(endpoint.addresses):
-                if not is_address(family, address):
+                if not is_right(address):
                     path = ("endpoints", index, "addresses", position)
-                    yield Flaw(path, f"must be an {self.address_type} address, because addressType says so")
+                    yield Flaw(path, f"must be of type {self.address_type}, because addressType says so")

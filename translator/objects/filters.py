@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from translator.objects.base import CheckedFields, Fields, Flaw, Path, refuse, repeated, unique
-from translator.objects.matches import HTTPMethod
 from translator.objects.references import BackendObjectReference, LocalObjectReference
 from translator.objects.scalars import (
     ORIGIN,
@@ -37,6 +36,8 @@ MEMBERS: Final[Mapping[str, str]] = {
 
 def member_flaws(union: Fields, type_: str) -> Iterator[Flaw]:
     """That of a filter's members the one which `type_` says is set, and no other."""
+    if union.model_fields_set == {"type", MEMBERS[type_]}:
+        return
     fields = type(union).model_fields
     for name, member in MEMBERS.items():
         if member not in fields:
@@ -138,6 +139,9 @@ def _wildcard_alone(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+CORSMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"]
+
+
 class HTTPCORSFilter(Fields):
     """Lets pages of other origins make requests."""
 
@@ -149,7 +153,7 @@ class HTTPCORSFilter(Fields):
     ] = ()
     allow_credentials: Boolean = False
     allow_methods: Annotated[
-        tuple[HTTPMethod | Literal["*"], ...],
+        tuple[CORSMethod, ...],
         Field(max_length=9),
         unique(None, _TWICE),
         AfterValidator(_wildcard_alone),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, GetPydanticSchema, StringConstraints
@@ -17,19 +16,18 @@ from translator.objects.references import (
 )
 from translator.objects.scalars import (
     ADDRESS_TYPE,
-    DNS_SUBDOMAIN,
     HOSTNAME,
     AnnotationValue,
     LabelValue,
     ObjectName,
     PortNumber,
     QualifiedName,
-    is_address,
+    is_domain_name,
+    is_ip_address,
 )
 from translator.objects.selector import LabelSelector
 
 _HOSTNAME: Final = re.compile(HOSTNAME)
-_DOMAIN: Final = re.compile(DNS_SUBDOMAIN)
 
 InfrastructureLabels = Annotated[
     Mapping[str, str],
@@ -61,17 +59,12 @@ class GatewayAddress(CheckedFields):
             yield Flaw(("routability",), "must be Cluster, or a domain of your own and a path, like example.com/public")
 
 
-def is_ip_address(text: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address, without a zone, which the API does not take."""
-    return is_address(IPv4Address, text) or is_address(IPv6Address, text)
-
-
 def _routability(text: str) -> bool:
     domain, slash, path = text.partition("/")
     if not slash:
         return text == "Cluster"
     reserved = domain == "k8s.io" or domain.endswith(".k8s.io")
-    return bool(path) and not reserved and bool(_DOMAIN.fullmatch(domain))
+    return bool(path) and not reserved and is_domain_name(domain)
 
 
 class ListenerNamespaces(Fields):

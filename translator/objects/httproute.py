@@ -77,11 +77,11 @@ class SessionPersistence(CheckedFields):
 
 
 class HTTPRouteRule(CheckedFields):
-    """What to do with requests that match. Written without matches it matches all; with `matches: []`, see there."""
+    """What to do with requests that one of `matches` matches; by default all of them do."""
 
     name: SectionName | None = None
     matches: Annotated[tuple[HTTPRouteMatch, ...], Field(max_length=64)] = (HTTPRouteMatch(),)
-    """An empty list is possible, and means the same as the default."""
+    """The list can be empty, where it is written as `[]`; that means the same as the default."""
     filters: HTTPRouteFilters = ()
     backend_refs: Annotated[tuple[HTTPBackendRef, ...], Field(max_length=16)] = ()
     timeouts: HTTPRouteTimeouts | None = None

@@ -4,7 +4,6 @@ No message shows a value of the object but a misspelt choice, so that none can s
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from translator.objects.problem import Problem
 from translator.objects.scalars import PATTERNS
+from translator.objects.suggest import closest
 
 _KEY: Final = "[key]"
 """What pydantic puts at the end of the path of an error that is about the key of a map."""
@@ -78,8 +78,8 @@ def _choice(ctx: Mapping[str, Any], given: object) -> str:
     choices = listed.replace(" or ", ", ").split(", ")
     if not isinstance(given, str):
         return f"must be {listed}"
-    close = get_close_matches(given, choices, n=1) or [choice for choice in choices if choice.lower() == given.lower()]
-    return f"must be {listed}, not {given[:64]!r}" + (f"; did you mean {close[0]}?" if close else "")
+    close = closest(given, choices)
+    return f"must be {listed}, not {given[:64]!r}" + (f"; did you mean {close}?" if close else "")
 
 
 def _many(number: int, thing: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from translator.objects.messages import problems_of
 from translator.objects.problem import Problem
 from translator.objects.referencegrant import ReferenceGrant
 from translator.objects.service import Service
+from translator.objects.suggest import closest
 from translator.objects.unknown import plan, unknown_fields, without_nulls
 
 __all__ = ["KINDS", "MOST_PROBLEMS", "Parsed", "Problem", "parse"]
@@ -40,7 +40,7 @@ KINDS: Final[Mapping[str, type[KubernetesObject]]] = {model.kind: model for mode
 """The kinds of objects that are read; each class says its group, versions, plural and whether it is namespaced."""
 
 MOST_PROBLEMS: Final = 50
-"""The problems of one kind of severity that are told about one object; more are counted only by their absence."""
+"""The most errors, and the most warnings, that are told about one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,8 @@ def _model(api_version: object, kind: object) -> type[KubernetesObject] | Proble
 
 
 def _unknown_kind(kind: str) -> str:
-    close = get_close_matches(kind, KINDS, n=1)
-    meant = f"did you mean {close[0]}?" if close else f"the kinds are {', '.join(KINDS)}"
+    close = closest(kind, KINDS)
+    meant = f"did you mean {close}?" if close else f"the kinds are {', '.join(KINDS)}"
     return f"{kind[:63]!r} is not a kind that is read here; {meant}"
 
 

@@ -17,7 +17,9 @@ _TOKEN: Final = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
 _PATH_TAIL: Final = r"[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+"
 
 DNS_LABEL: Final = f"^{_LABEL}$"
+PORT_NAME: Final = f"^({_LABEL})?$"
 DNS_SUBDOMAIN: Final = f"^{_DOMAIN}$"
+EXTERNAL_NAME: Final = rf"^({_DOMAIN}\.?)?$"
 HOSTNAME: Final = rf"^(\*\.)?{_DOMAIN}$"
 GROUP: Final = f"^$|^{_DOMAIN}$"
 KIND: Final = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
@@ -34,6 +36,8 @@ DATA_KEY: Final = "^[-._a-zA-Z0-9]+$"
 
 PATTERNS: Final[Mapping[str, str]] = {
     DNS_LABEL: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
+    PORT_NAME: "may hold lower-case letters, digits and '-', and starts and ends with a letter or digit",
+    EXTERNAL_NAME: "must be a lower-case DNS name, like api.example.com",
     DNS_SUBDOMAIN: "may hold lower-case letters, digits, '-' and '.', and starts and ends with a letter or digit",
     HOSTNAME: "must be a lower-case DNS name, like shop.example.com or *.example.com",
     GROUP: "must be an API group, like gateway.networking.k8s.io, or empty for the core group",
@@ -59,6 +63,9 @@ PositiveCount = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
 PortNumber = Annotated[StrictInt, Field(ge=1, le=65535)]
 
 DnsLabel = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=DNS_LABEL)]
+PortName = Annotated[str, StringConstraints(max_length=63, pattern=PORT_NAME)]
+"""The name of a Service's port; "" where it has none."""
+ExternalName = Annotated[str, StringConstraints(max_length=253, pattern=EXTERNAL_NAME)]
 DnsSubdomain = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
 Hostname = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=HOSTNAME)]
 PreciseHostname = DnsSubdomain
@@ -114,6 +121,11 @@ def _int_or_string(value: object) -> int | str:
 PortNumberOrName = Annotated[int | str, PlainValidator(_int_or_string)]
 
 
+def is_ip_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, without a zone, which the API does not take."""
+    return is_address(IPv4Address, text) or is_address(IPv6Address, text)
+
+
 def is_address(family: type[IPv4Address | IPv6Address], text: str) -> bool:
     """Whether it is an address of the family, without a zone, which the API does not take."""
     try:
@@ -121,3 +133,11 @@ def is_address(family: type[IPv4Address | IPv6Address], text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+_DOMAIN_NAME: Final = re.compile(DNS_SUBDOMAIN)
+
+
+def is_domain_name(text: str) -> bool:
+    """Whether it is a lower-case DNS name without a wildcard."""
+    return len(text) <= 253 and bool(_DOMAIN_NAME.fullmatch(text))

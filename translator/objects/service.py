@@ -6,7 +6,15 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from translator.objects.base import CheckedFields, Fields, Flaw, NamespacedMeta, NamespacedObject, repeated
-from translator.objects.scalars import DnsLabel, PortNumber, PortNumberOrName, QualifiedName
+from translator.objects.scalars import (
+    DnsLabel,
+    ExternalName,
+    PortName,
+    PortNumber,
+    PortNumberOrName,
+    QualifiedName,
+    is_ip_address,
+)
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 HEADLESS: Final = "None"
@@ -18,7 +26,7 @@ class ServicePort(Fields):
 
     unread = frozenset({"nodePort"})
 
-    name: DnsLabel | Literal[""] = ""
+    name: PortName = ""
     port: PortNumber
     protocol: Protocol = "TCP"
     target_port: PortNumberOrName | None = None
@@ -52,7 +60,7 @@ class ServiceSpec(CheckedFields):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
     cluster_ip: Annotated[str, Field(alias="clusterIP")] = ""
     cluster_ips: Annotated[tuple[str, ...], Field(alias="clusterIPs", max_length=2)] = ()
-    external_name: str = ""
+    external_name: ExternalName = ""
     ports: tuple[ServicePort, ...] = ()
 
     @property
@@ -67,6 +75,8 @@ class ServiceSpec(CheckedFields):
                 yield Flaw(("externalName",), "is required when type is ExternalName: add the DNS name to send to")
         elif not self.ports and not self.headless:
             yield Flaw(("ports",), "is required: add at least one port")
+        if self.cluster_ip not in ("", HEADLESS) and not is_ip_address(self.cluster_ip):
+            yield Flaw(("clusterIP",), "must be an IPv4 or IPv6 address, or None for a headless Service")
         yield from _port_flaws(self.ports)
 
 

@@ -1,12 +1,12 @@
 """Fields of an object that its model does not know: most often a spelling mistake."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Union, get_args
 
 from translator.objects.base import Fields, Path
 from translator.objects.problem import Problem
+from translator.objects.suggest import closest
 
 Plan = Mapping[str, Union["Plan", None]]
 """The names known at one level; those that lead to a further level, with its plan."""
@@ -44,8 +44,8 @@ def unknown_fields(raw: Mapping[str, Any], known: Plan, path: Path = ()) -> Iter
 
 
 def _meant(name: object, known: Plan) -> str:
-    close = get_close_matches(str(name), known, n=1)
-    return f"; did you mean {close[0]}?" if close else "; it has no effect: remove it"
+    close = closest(name, known)
+    return f"; did you mean {close}?" if close else "; it has no effect: remove it"
 
 
 def without_nulls(raw: Mapping[str, Any], known: Plan) -> dict[str, Any]:
