@@ -109,7 +109,7 @@ class Supervisor:
             f"Envoy {ending}; starting it again in {pause:.1f} s",
             gateway=self.gateway,
             log=str(self.launch.state.log),
-            **({"last_lines": lines} if (lines := last_lines(self.launch.state.log)) else {}),
+            last_lines=last_lines(self.launch.state.log),
         )
         await asyncio.sleep(pause)
 

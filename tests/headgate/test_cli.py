@@ -27,7 +27,7 @@ def test_the_printed_bootstrap_is_one_that_envoy_takes(envoy_path: Path, tmp_pat
     assert yaml.safe_load(printed.output)["node"]["cluster"] == "default/web"
     file = tmp_path / "envoy.yaml"
     file.write_text(printed.output)
-    command = [envoy_path, "--mode", "validate", "--log-level", "warning", "--config-path", file]
+    command = [str(envoy_path), "--mode", "validate", "--log-level", "warning", "--config-path", str(file)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stderr) == (0, "")
 
