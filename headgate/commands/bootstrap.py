@@ -16,7 +16,7 @@ from headgate.commands.options import (
     parse_gateway,
 )
 from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
-from headgate.envoy.plain import to_plain
+from headgate.plain import to_plain
 
 
 def command(

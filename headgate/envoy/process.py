@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from headgate.envoy.plain import to_json
 from headgate.envoy.state import GatewayState
+from headgate.plain import to_json
 from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 
 #: How long an Envoy may take to end after SIGTERM, in seconds.

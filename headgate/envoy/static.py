@@ -1,0 +1,60 @@
+"""What an Envoy gets by xDS, as one static bootstrap: so `envoy --mode validate` checks all of it, in one process.
+
+Works on plain data (`headgate.plain.resources`), which is also what the golden cases hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headgate.address import Address
+from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
+from headgate.plain import to_plain
+
+Plain = dict[str, Any]
+
+
+def static_bootstrap(resources: Mapping[str, Sequence[Plain]]) -> Plain:
+    """Makes a bootstrap that needs no xDS server.
+
+    Args:
+        resources: lists of listeners, routes, clusters, endpoints and secrets, private keys included.
+
+    Returns:
+        The bootstrap as plain data: routes stand in their listeners, endpoints in their clusters, secrets are static.
+        A route that a listener names and that is not there is an empty one, endpoints likewise.
+    """
+    config = to_plain(
+        bootstrap("validate/validate", "validate", Address("127.0.0.1", 1), Address("127.0.0.1", ADMIN_PORT))
+    )
+    del config["dynamic_resources"]
+    routes = {each["name"]: each for each in resources.get("routes", ())}
+    endpoints = {each["cluster_name"]: each for each in resources.get("endpoints", ())}
+    config["static_resources"]["clusters"] += [_cluster(each, endpoints) for each in resources.get("clusters", ())]
+    config["static_resources"]["listeners"] = [_inline(each, routes) for each in resources.get("listeners", ())]
+    config["static_resources"]["secrets"] = list(resources.get("secrets", ()))
+    return config
+
+
+def _inline(value: Any, routes: Mapping[str, Plain]) -> Any:
+    """Puts route configurations in the place of their names, and has secrets looked up among the static ones."""
+    if isinstance(value, list):
+        return [_inline(each, routes) for each in value]
+    if not isinstance(value, dict):
+        return value
+    inlined = {key: _inline(each, routes) for key, each in value.items() if key not in ("rds", "sds_config")}
+    if "rds" in value:
+        name = value["rds"]["route_config_name"]
+        # A cluster that does not exist is right where a backend is broken: by xDS Envoy does not mind it either.
+        inlined["route_config"] = {"validate_clusters": False, **routes.get(name, {"name": name})}
+    return inlined
+
+
+def _cluster(cluster: Plain, endpoints: Mapping[str, Plain]) -> Plain:
+    inlined: Plain = _inline(cluster, {})
+    if inlined.get("type") == "EDS":
+        discovery = inlined.pop("eds_cluster_config", {})
+        name = discovery.get("service_name") or cluster["name"]
+        inlined |= {"type": "STATIC", "load_assignment": endpoints.get(name, {"cluster_name": name})}
+    return inlined

@@ -1,0 +1,160 @@
+"""Resources are shown as Envoy's documentation writes them, without secrets; and Envoy validates them as a bootstrap."""
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.protobuf import any_pb2, json_format
+from google.protobuf.message import Message
+
+from headgate.envoy.static import static_bootstrap
+from headgate.plain import REDACTED, redact, resources, to_plain
+from proto.envoy.config.cluster.v3 import cluster_pb2
+from proto.envoy.config.endpoint.v3 import endpoint_pb2
+from proto.envoy.config.listener.v3 import listener_pb2
+from proto.envoy.config.route.v3 import route_pb2
+from proto.envoy.extensions.filters.http.router.v3 import router_pb2
+from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from xds.resource import Resource
+from xds.snapshot import Snapshot
+
+TYPES = "type.googleapis.com/envoy.extensions."
+DAY = timedelta(days=1)
+ADS = {"ads": {}, "resource_api_version": "V3"}
+
+
+def parse(data: dict[str, Any], message: Message) -> Resource:
+    """A resource from its plain form."""
+    return Resource.pack(json_format.ParseDict(data, message))
+
+
+def listener() -> Resource:
+    """A listener whose routes and certificate come by xDS."""
+    manager = {
+        "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "web",
+        "rds": {"route_config_name": "web", "config_source": ADS},
+        "http_filters": [{"name": "router", "typed_config": {"@type": TYPES + "filters.http.router.v3.Router"}}],
+    }
+    tls = {
+        "@type": TYPES + "transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "certificate", "sds_config": ADS}]},
+    }
+    chain = {
+        "filters": [{"name": "http", "typed_config": manager}],
+        "transport_socket": {"name": "tls", "typed_config": tls},
+    }
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": 8443}}
+    return parse({"name": "web", "address": address, "filter_chains": [chain]}, listener_pb2.Listener())
+
+
+def cluster() -> Resource:
+    """A cluster whose endpoints come by xDS."""
+    data = {"name": "shop", "type": "EDS", "eds_cluster_config": {"eds_config": ADS}, "connect_timeout": "1s"}
+    return parse(data, cluster_pb2.Cluster())
+
+
+def route(regex: str) -> Resource:
+    """Routes with a regular expression, to a cluster that is there and one that never is."""
+    routes = [
+        {"match": {"safe_regex": {"regex": regex}}, "route": {"cluster": "shop"}},
+        {"match": {"prefix": "/"}, "route": {"cluster": "missing"}},
+    ]
+    return parse(
+        {"name": "web", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        route_pb2.RouteConfiguration(),
+    )
+
+
+def endpoints(address: str) -> Resource:
+    """The endpoints of the cluster."""
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": address, "port_value": 80}}}}
+    data = {"cluster_name": "shop", "endpoints": [{"lb_endpoints": [endpoint]}]}
+    return parse(data, endpoint_pb2.ClusterLoadAssignment())
+
+
+@pytest.fixture
+def secret() -> Resource:
+    """A certificate with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    today = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), today, today + DAY)
+    chain = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    certificate = {
+        "certificate_chain": {"inline_string": chain.decode()},
+        "private_key": {"inline_string": private.decode()},
+    }
+    return parse({"name": "certificate", "tls_certificate": certificate}, secret_pb2.Secret())
+
+
+def validate(bootstrap: dict[str, Any], envoy: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Envoy's own opinion of a bootstrap."""
+    file = directory / "bootstrap.json"
+    file.write_text(json.dumps(bootstrap))
+    command = [str(envoy), "--mode", "validate", "--log-level", "warning", "--config-path", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_envoy_validates_all_resources_of_a_snapshot(secret: Resource, envoy_path: Path, tmp_path: Path) -> None:
+    """A static bootstrap holds listeners, routes, clusters, endpoints and secrets, and Envoy takes it in silence."""
+    snapshot = Snapshot.of([listener(), cluster(), route("/a+"), endpoints("127.0.0.1"), secret])
+    config = static_bootstrap(resources(snapshot, redacted=False))
+    told = validate(config, envoy_path, tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [(route("(?<no"), "invalid named capture group"), (endpoints("not an address"), "malformed IP address")],
+)
+def test_envoy_finds_what_is_wrong_in_any_of_them(
+    bad: Resource, message: str, secret: Resource, envoy_path: Path, tmp_path: Path
+) -> None:
+    """A regular expression that RE2 refuses, or an address that is none, is found though it would come by xDS."""
+    snapshot = Snapshot.of([listener(), cluster(), route("/a+"), endpoints("127.0.0.1"), secret]).replace([bad])
+    told = validate(static_bootstrap(resources(snapshot, redacted=False)), envoy_path, tmp_path)
+    assert told.returncode != 0
+    assert message in told.stderr
+
+
+def test_what_is_not_there_yet_is_empty(secret: Resource, envoy_path: Path, tmp_path: Path) -> None:
+    """Routes and endpoints that are not there are empty ones, as by xDS."""
+    config = static_bootstrap(resources(Snapshot.of([listener(), cluster(), secret]), redacted=False))
+    assert validate(config, envoy_path, tmp_path).returncode == 0
+
+
+def test_private_keys_are_not_shown(secret: Resource) -> None:
+    """Where resources are shown the private key is blanked, the certificate not."""
+    (shown,) = resources(Snapshot.of([secret]))["secrets"]
+    assert shown["tls_certificate"]["private_key"] == {"inline_string": REDACTED}
+    assert "BEGIN CERTIFICATE" in shown["tls_certificate"]["certificate_chain"]["inline_string"]
+
+
+def test_secrets_in_the_depth_of_a_configuration_are_not_shown() -> None:
+    """What is sensitive is blanked inside an Any and a list too, be it text or bytes."""
+    certificate = common_pb2.TlsCertificate(
+        private_key={"inline_bytes": b"key"},
+        password={"inline_string": "password"},
+    )
+    context = tls_pb2.DownstreamTlsContext(common_tls_context=tls_pb2.CommonTlsContext(tls_certificates=[certificate]))
+    packed = any_pb2.Any()
+    packed.Pack(context)
+    shown = json.dumps(to_plain(redact(packed)))
+    assert "password" in shown
+    assert "W3JlZGFjdGVkXQ==" in shown
+    assert REDACTED in shown
+    assert "a2V5" not in shown
+
+
+#: Modules that resolve the messages inside an Any above.
+IMPORTED = (router_pb2, http_connection_manager_pb2)
