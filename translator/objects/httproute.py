@@ -122,7 +122,7 @@ def _parent_flaws(parents: tuple[ParentReference, ...]) -> Iterator[Flaw]:
         shapes = [(section is None, port is None) for section, port in sections]
         for position, index in enumerate(indexes):
             if shapes[position] != shapes[0]:
-                message = "refers to the parent of an earlier entry: set sectionName in all of them, or port, or both"
+                message = "names the parent of an earlier entry: give both a sectionName, or both a port"
                 yield Flaw((index,), message)
         for position in repeated(sections):
             yield Flaw((indexes[position],), "repeats an earlier entry: remove it, or change its sectionName or port")

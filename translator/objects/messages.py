@@ -93,7 +93,7 @@ _WORDED: Final[Mapping[str, Callable[[Mapping[str, Any], object], str]]] = {
     "string_too_short": lambda ctx, given: "must not be empty",
     "string_too_long": lambda ctx, given: f"must be at most {_many(ctx['max_length'], 'character')} long: shorten it",
     "too_short": lambda ctx, given: f"must have at least {_many(ctx['min_length'], 'item')}: add one",
-    "too_long": lambda ctx, given: f"must have at most {_many(ctx['max_length'], 'item')}, not {ctx['actual_length']}",
+    "too_long": lambda ctx, given: f"must have at most {_many(ctx['max_length'], 'item')}: remove some",
     "greater_than_equal": lambda ctx, given: f"must be at least {ctx['ge']}",
     "less_than_equal": lambda ctx, given: f"must be at most {ctx['le']}",
     "string_unicode": lambda ctx, given: "must be valid Unicode",

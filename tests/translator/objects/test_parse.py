@@ -1,0 +1,276 @@
+"""How a document becomes an object, or problems that say what to do."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.translator.objects.written import errors, raw, valid, warnings
+from translator.objects.core import ConfigMap, Namespace
+from translator.objects.gatewayclass import GatewayClass
+from translator.objects.httproute import HTTPRoute
+from translator.objects.parse import KINDS, MOST_PROBLEMS, parse
+from translator.refs import Ref
+
+CONFIG_MAP = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: b}}"
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, namespace: web, labels: {app: shop}}
+spec:
+  parentRefs: [{name: gateway}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /cart}}]
+    backendRefs: [{name: cart, port: 80}]
+"""
+
+
+def test_registry() -> None:
+    """Every kind that is read is known by its name, and says where an API server has it."""
+    assert {(m.group, m.versions[0], m.plural): m.namespaced for m in KINDS.values()} == {
+        ("gateway.networking.k8s.io", "v1", "gatewayclasses"): False,
+        ("gateway.networking.k8s.io", "v1", "gateways"): True,
+        ("gateway.networking.k8s.io", "v1", "httproutes"): True,
+        ("gateway.networking.k8s.io", "v1", "referencegrants"): True,
+        ("gateway.headgate.dev", "v1alpha1", "directresponses"): True,
+        ("", "v1", "namespaces"): False,
+        ("", "v1", "services"): True,
+        ("discovery.k8s.io", "v1", "endpointslices"): True,
+        ("", "v1", "secrets"): True,
+        ("", "v1", "configmaps"): True,
+    }
+    assert all(kind == model.kind for kind, model in KINDS.items())
+
+
+@pytest.mark.parametrize("kind", ["GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant"])
+def test_both_versions_are_served(kind: str) -> None:
+    """The kinds that Gateway API serves as v1 and as v1beta1 are read as both."""
+    assert KINDS[kind].versions == ("v1", "v1beta1")
+
+
+def test_versions_give_the_same_value() -> None:
+    """An object is the same value whichever version it is written in."""
+    older = raw(ROUTE) | {"apiVersion": "gateway.networking.k8s.io/v1beta1"}
+    assert valid(HTTPRoute, ROUTE) == valid(HTTPRoute, older)
+
+
+def test_ref() -> None:
+    """An object's name among all is its kind, its namespace and its name."""
+    assert valid(HTTPRoute, ROUTE).ref == Ref("HTTPRoute", "web", "shop")
+
+
+def test_default_namespace() -> None:
+    """A namespaced object that names no namespace is in the namespace "default"."""
+    assert valid(ConfigMap, CONFIG_MAP).ref == Ref("ConfigMap", "default", "settings")
+
+
+def test_namespace_of_cluster_scoped_kind() -> None:
+    """The namespace of an object that lives in none is dropped, and warned of."""
+    document = "{apiVersion: v1, kind: Namespace, metadata: {name: web, namespace: web}}"
+    parsed = parse(raw(document))
+    assert isinstance(parsed.object, Namespace)
+    assert parsed.object.ref == Ref("Namespace", "", "web")
+    assert warnings(document) == [
+        "metadata.namespace: has no effect, because a Namespace is in no namespace: remove it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ([], "must be a Kubernetes object, with apiVersion, kind and metadata"),
+        ("text", "must be a Kubernetes object, with apiVersion, kind and metadata"),
+        (None, "must be a Kubernetes object, with apiVersion, kind and metadata"),
+        ({}, "kind: is required: it is one of GatewayClass, Gateway, HTTPRoute,"),
+        ({"kind": "HTTPRoute"}, "apiVersion: is required: gateway.networking.k8s.io/v1 or gateway.networking.k8s.io/"),
+        ({"kind": "Service"}, "apiVersion: is required: v1"),
+        ({"apiVersion": "v1", "kind": "httproutes"}, "kind: 'httproutes' is not a kind that is read here; did you m"),
+        ({"apiVersion": "apps/v1", "kind": "Job"}, "kind: 'Job' is not a kind that is read here; the kinds are Gatew"),
+        (
+            {"apiVersion": "gateway.networking.k8s.io/v1alpha2", "kind": "Gateway"},
+            "apiVersion: must be gateway.networking.k8s.io/v1 or gateway.networking.k8s.io/v1beta1 for a Gateway, not",
+        ),
+        ({"apiVersion": "networking.istio.io/v1", "kind": "Gateway"}, "apiVersion: must be gateway.networking.k8s.io"),
+        ({"apiVersion": 1, "kind": ["Gateway"]}, "kind: is required"),
+    ],
+)
+def test_what_it_is(document: Any, expected: str) -> None:
+    """A document that does not say what it is gets one error that says what it can be."""
+    parsed = parse(document)
+    assert parsed.object is None
+    assert len(parsed.problems) == 1
+    assert str(parsed.problems[0]).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ("{}", "metadata.name: is required: add it"),
+        ("{name: ''}", "metadata.name: must not be empty"),
+        ("{name: Big}", "metadata.name: may hold lower-case letters, digits, '-' and '.', and starts and ends with"),
+        (f"{{name: {'a' * 254}}}", "metadata.name: must be at most 253 characters long: shorten it"),
+        ("{name: a, namespace: a.b}", "metadata.namespace: may hold lower-case letters, digits and '-', and starts"),
+        ("{name: 7}", "metadata.name: must be a string, not a number: put it in quotes"),
+        ("{name: a, labels: {app: true}}", "metadata.labels.app: must be a string, not true or false: put it in quo"),
+        ("{name: a, labels: {'a b': c}}", "metadata.labels.a b: the name must be a name of up to 63 letters"),
+        ("{name: a, labels: {app: a b}}", "metadata.labels.app: may hold letters, digits, '-', '_' and '.', and st"),
+        ("{name: a, annotations: [x]}", "metadata.annotations: must be an object of names and values, not a list"),
+        ("{name: a, creationTimestamp: now}", "metadata.creationTimestamp: must be a time with its zone, like 2026"),
+        ("[]", "metadata: must be an object with fields, not a list"),
+    ],
+)
+def test_metadata(metadata: str, expected: str) -> None:
+    """Metadata that the API server would refuse is refused, at its place and with what to do."""
+    found = errors(f"{{apiVersion: v1, kind: ConfigMap, metadata: {metadata}}}")
+    assert len(found) == 1
+    assert found[0].startswith(expected)
+
+
+def test_names_that_are_labels() -> None:
+    """Services and namespaces are part of DNS names, so that theirs hold no dots and up to 63 characters."""
+    for kind in ("Service", "Namespace"):
+        spec = ", spec: {ports: [{port: 80}]}" if kind == "Service" else ""
+        for name in ("a.b", "a" * 64):
+            found = errors(f"{{apiVersion: v1, kind: {kind}, metadata: {{name: {name}}}{spec}}}")
+            assert len(found) == 1
+            assert found[0].startswith("metadata.name: ")
+
+
+def test_several_errors() -> None:
+    """All that is wrong is told at once, each at its own place."""
+    document = raw(ROUTE)
+    document["spec"]["rules"][0] = {
+        "matches": [{"path": {"type": "prefix", "value": 7}}],
+        "backendRefs": [{"port": "http"}],
+    }
+    assert errors(document) == [
+        "spec.rules[0].matches[0].path.type: must be Exact, PathPrefix or RegularExpression, not 'prefix'; "
+        "did you mean PathPrefix?",
+        "spec.rules[0].matches[0].path.value: must be a string, not a number: put it in quotes",
+        "spec.rules[0].backendRefs[0].name: is required: add it",
+        "spec.rules[0].backendRefs[0].port: must be a whole number, not a string",
+    ]
+
+
+def test_paths() -> None:
+    """A problem's path leads to its place in the document as it was written."""
+    document = raw(ROUTE)
+    document["spec"]["rules"][0]["backendRefs"][0]["port"] = 70000
+    assert [problem.path for problem in parse(document).problems] == [("spec", "rules", 0, "backendRefs", 0, "port")]
+
+
+@pytest.mark.parametrize("value", ["'80'", "80.0", "true", "[80]"])
+def test_numbers_are_not_guessed(value: str) -> None:
+    """What only looks like a number is not one, as for the API server."""
+    found = errors(ROUTE.replace("port: 80", f"port: {value}"))
+    assert len(found) == 1
+    assert found[0].startswith("spec.rules[0].backendRefs[0].port: must be a")
+
+
+def test_unknown_fields_warn() -> None:
+    """Fields that are unknown, at any depth, have no effect and are warned of, with the name perhaps meant."""
+    document = raw(ROUTE)
+    document["status"] = {"parents": [{"anything": 1}]}
+    document["metadata"]["resourceVersion"] = "7"
+    document["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    document["metadata"]["label"] = {}
+    document["spec"]["rules"][0]["backendrefs"] = []
+    document["spec"]["rules"][0]["matches"][0]["path"]["regex"] = True
+    document["specs"] = None
+    assert isinstance(parse(document).object, HTTPRoute)
+    assert warnings(document) == [
+        "metadata.label: is not a field that is known here; did you mean labels?",
+        "spec.rules[0].matches[0].path.regex: is not a field that is known here; it has no effect: remove it",
+        "spec.rules[0].backendrefs: is not a field that is known here; did you mean backendRefs?",
+        "specs: is not a field that is known here; did you mean spec?",
+    ]
+
+
+def test_attribute_names_are_no_field_names() -> None:
+    """The names that attributes have in Python are not accepted for the API's own."""
+    assert errors(ROUTE.replace("parentRefs", "hostname_s")) == []
+    parsed = parse(raw(ROUTE.replace("parentRefs", "parent_refs")))
+    assert isinstance(parsed.object, HTTPRoute)
+    assert parsed.object.spec.parent_refs == ()
+    assert [problem.severity for problem in parsed.problems] == ["warning"]
+
+
+def test_null_is_absent() -> None:
+    """A field that is null is as if it were not there, as for the API server."""
+    document = raw(ROUTE)
+    document["metadata"]["labels"] = None
+    document["spec"]["hostnames"] = None
+    document["spec"]["rules"][0]["matches"][0] |= {"headers": None, "method": None}
+    document["spec"]["rules"][0]["backendRefs"][0] |= {"weight": None, "namespace": None, "filters": None}
+    expected = raw(ROUTE)
+    del expected["metadata"]["labels"]
+    assert valid(HTTPRoute, document) == valid(HTTPRoute, expected)
+
+
+def test_null_does_not_hide_errors() -> None:
+    """What is required is not there where it is null."""
+    assert errors(ROUTE.replace("name: cart, ", "name: null, weight: null, ")) == [
+        "spec.rules[0].backendRefs[0].name: is required: add it"
+    ]
+
+
+def test_parsing_changes_nothing() -> None:
+    """The document is left as it was, and changing it later does not change the object."""
+    document = raw(ROUTE)
+    before = copy.deepcopy(document)
+    route = valid(HTTPRoute, document)
+    assert document == before
+    document["metadata"]["labels"]["app"] = "other"
+    document["spec"]["rules"].clear()
+    assert route == valid(HTTPRoute, before)
+
+
+def test_problems_are_bounded() -> None:
+    """However much is wrong with an object, what is said of it stays readable."""
+    document = raw(CONFIG_MAP) | {f"field{number}": None for number in range(1000)}
+    document["data"] = {f"key{number}": number for number in range(1000)}
+    problems = parse(document).problems
+    assert [problem.severity for problem in problems] == ["error"] * MOST_PROBLEMS + ["warning"] * MOST_PROBLEMS
+
+
+def test_class_without_spec() -> None:
+    """A missing part is named once, not by each field that would be in it."""
+    api_version = "gateway.networking.k8s.io/v1"
+    assert errors({"apiVersion": api_version, "kind": GatewayClass.kind, "metadata": {"name": "a"}}) == [
+        "spec: is required: add it"
+    ]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=12,
+)
+FIELD_NAMES = sorted({name for model in KINDS.values() for name in str(model.model_json_schema()).split("'")[1::2]})
+
+
+@given(json_values)
+def test_never_raises_on_json(document: Any) -> None:
+    """Whatever JSON a document holds, parsing gives an object or an error, and never raises."""
+    parsed = parse(document)
+    assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
+
+
+@given(
+    st.sampled_from(sorted(KINDS)),
+    st.dictionaries(st.sampled_from(["metadata", "spec", "data", "stringData", "endpoints", "ports"]), json_values),
+    st.recursive(
+        json_values,
+        lambda children: st.dictionaries(st.sampled_from(FIELD_NAMES), children | st.lists(children, max_size=3)),
+        max_leaves=20,
+    ),
+)
+def test_never_raises_on_a_known_kind(kind: str, fields: dict[str, Any], spec: Any) -> None:
+    """A document of a known kind with anything in its fields is an object or has an error, and never raises."""
+    model = KINDS[kind]
+    api_version = f"{model.group}/{model.versions[0]}".lstrip("/")
+    parsed = parse({"metadata": {"name": "a"}, "spec": spec, **fields, "apiVersion": api_version, "kind": kind})
+    assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
+    assert all(isinstance(str(problem), str) for problem in parsed.problems)

@@ -1,0 +1,38 @@
+"""Objects as people write them, for the tests of how they are read."""
+
+from typing import Any, TypeVar
+
+import yaml
+
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import parse
+
+Model = TypeVar("Model", bound=KubernetesObject)
+
+
+def raw(text: str) -> dict[str, Any]:
+    """The one YAML document of a text."""
+    document = yaml.safe_load(text)
+    assert isinstance(document, dict)
+    return document
+
+
+def valid(model: type[Model], document: str | dict[str, Any]) -> Model:
+    """The object that a document holds, about which there is nothing to say."""
+    parsed = parse(raw(document) if isinstance(document, str) else document)
+    assert parsed.problems == ()
+    assert isinstance(parsed.object, model)
+    return parsed.object
+
+
+def errors(document: str | dict[str, Any]) -> list[str]:
+    """What keeps a document from being an object."""
+    parsed = parse(raw(document) if isinstance(document, str) else document)
+    assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
+    return [str(problem) for problem in parsed.problems if problem.severity == "error"]
+
+
+def warnings(document: str | dict[str, Any]) -> list[str]:
+    """What a document holds that has no effect."""
+    parsed = parse(raw(document) if isinstance(document, str) else document)
+    return [str(problem) for problem in parsed.problems if problem.severity == "warning"]
