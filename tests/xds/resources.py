@@ -1,0 +1,82 @@
+"""Small Envoy resources for tests."""
+
+from google.protobuf.message import Message
+
+from proto.envoy.config.cluster.v3 import cluster_pb2
+from proto.envoy.config.endpoint.v3 import endpoint_pb2
+from proto.envoy.config.listener.v3 import listener_pb2
+from proto.envoy.config.route.v3 import route_pb2
+from proto.envoy.extensions.filters.http.router.v3 import router_pb2
+from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
+from xds.resource import Resource
+
+
+def cluster(name: str, *, secret: str = "", eds: bool = True, timeout: int = 1) -> Resource:
+    """A cluster whose endpoints come by EDS; with TLS whose CA comes by SDS, if a secret is named."""
+    message = cluster_pb2.Cluster(name=name)
+    message.connect_timeout.seconds = timeout
+    if eds:
+        message.type = cluster_pb2.Cluster.EDS
+        message.eds_cluster_config.eds_config.ads.SetInParent()
+        message.eds_cluster_config.eds_config.resource_api_version = 2
+        message.eds_cluster_config.eds_config.initial_fetch_timeout.seconds = 2
+    if secret:
+        context = tls_pb2.UpstreamTlsContext()
+        config = context.common_tls_context.validation_context_sds_secret_config
+        config.name = secret
+        config.sds_config.ads.SetInParent()
+        config.sds_config.resource_api_version = 2
+        config.sds_config.initial_fetch_timeout.seconds = 2
+        message.transport_socket.name = "tls"
+        message.transport_socket.typed_config.Pack(context)
+    return Resource.pack(message)
+
+
+def endpoints(name: str, *ports: int, host: str = "127.0.0.1") -> Resource:
+    """The assignment of a cluster: one endpoint for each port."""
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    if ports:
+        locality = message.endpoints.add()
+        for port in ports:
+            address = locality.lb_endpoints.add().endpoint.address.socket_address
+            address.address, address.port_value = host, port
+    return Resource.pack(message)
+
+
+def routes(name: str, clusters: dict[str, str]) -> Resource:
+    """A route configuration for all hosts: the cluster for each path prefix."""
+    message = route_pb2.RouteConfiguration(name=name)
+    host = message.virtual_hosts.add(name="all", domains=["*"])
+    for prefix in sorted(clusters, key=len, reverse=True):
+        route = host.routes.add()
+        route.match.prefix = prefix
+        route.route.cluster = clusters[prefix]
+    return Resource.pack(message)
+
+
+def listener(name: str, port: int, route: str) -> Resource:
+    """An HTTP listener on loopback whose routes come by RDS."""
+    manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
+    manager.rds.route_config_name = route
+    manager.rds.config_source.ads.SetInParent()
+    manager.rds.config_source.resource_api_version = 2
+    router = manager.http_filters.add(name="envoy.filters.http.router")
+    router.typed_config.Pack(router_pb2.Router())
+    message = listener_pb2.Listener(name=name)
+    message.address.socket_address.address = "127.0.0.1"
+    message.address.socket_address.port_value = port
+    _add_filter(message, manager)
+    return Resource.pack(message)
+
+
+def _add_filter(message: listener_pb2.Listener, manager: Message) -> None:
+    http = message.filter_chains.add().filters.add(name="envoy.filters.network.http_connection_manager")
+    http.typed_config.Pack(manager)
+
+
+def ca(name: str, pem: str) -> Resource:
+    """A Secret that holds a CA certificate."""
+    message = secret_pb2.Secret(name=name)
+    message.validation_context.trusted_ca.inline_string = pem
+    return Resource.pack(message)

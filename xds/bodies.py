@@ -1,0 +1,87 @@
+"""Response bodies, put together once for all clients that are sent the same resources.
+
+A body is the whole response but for its nonce, which is appended for each client.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from xds import wire
+from xds.resource import Resource
+
+
+class Body(NamedTuple):
+    """A serialised response without its nonce.
+
+    Attributes:
+        version: ``version_info`` or ``system_version_info``: a hash of what the response holds.
+        data: The encoded fields.
+    """
+
+    version: str
+    data: bytes
+
+
+class Bodies:
+    """A cache of bodies, the least recently used given up first; shared by all sessions of a server."""
+
+    def __init__(self, limit: int = 64 << 20) -> None:
+        """Make an empty cache.
+
+        Args:
+            limit: Most bytes to keep. A single body above it is made but not kept.
+        """
+        self.made = 0
+        self._limit = limit
+        self._size = 0
+        self._kept: OrderedDict[tuple[object, ...], Body] = OrderedDict()
+
+    def sotw(self, type_url: str, resources: Sequence[Resource]) -> Body:
+        """Return the DiscoveryResponse that holds these resources."""
+
+        def make(version: str) -> bytes:
+            entries = (wire.sotw_resource(type_url, each.body) for each in resources)
+            return b"".join((wire.sotw_header(type_url, version), *entries))
+
+        return self._get(True, type_url, resources, (), make)
+
+    def delta(self, type_url: str, resources: Sequence[Resource], removed: Sequence[str]) -> Body:
+        """Return the DeltaDiscoveryResponse that holds these resources and says that others are gone."""
+
+        def make(version: str) -> bytes:
+            entries = (wire.delta_resource(type_url, each.name, each.version, each.body) for each in resources)
+            return b"".join((wire.delta_header(type_url, version), *entries, *map(wire.delta_removed, removed)))
+
+        return self._get(False, type_url, resources, removed, make)
+
+    def _get(
+        self,
+        sotw: bool,
+        type_url: str,
+        resources: Sequence[Resource],
+        removed: Sequence[str],
+        make: Callable[[str], bytes],
+    ) -> Body:
+        content = tuple(each.name for each in resources), tuple(each.version for each in resources), tuple(removed)
+        key = (sotw, type_url, *content)
+        body = self._kept.get(key)
+        if body is None:
+            version = version_of(resources, removed)
+            body = self._kept[key] = Body(version, make(version))
+            self.made += 1
+            self._size += len(body.data)
+            while self._size > self._limit:
+                self._size -= len(self._kept.popitem(last=False)[1].data)
+        else:
+            self._kept.move_to_end(key)
+        return body
+
+
+def version_of(resources: Sequence[Resource], removed: Sequence[str] = ()) -> str:
+    """Return the version of a set of resources: the same for the same names and contents, whatever the server."""
+    said = "\0".join([f"{each.name}\0{each.version}" for each in resources] + ["", *removed])
+    return blake2b(said.encode(), digest_size=8).hexdigest()

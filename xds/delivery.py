@@ -1,0 +1,96 @@
+"""Who is served which snapshot, and how far it has come: one group of sessions for each key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xds.session import Rejection, Session
+from xds.snapshot import Snapshot, diff
+
+MAX_REJECTIONS = 100
+"""Most different rejections reported for one key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a snapshot has come among the clients of its key.
+
+    Attributes:
+        snapshot: The snapshot it is about: the newest of the key.
+        clients: How many streams are open. A client that uses a stream by type counts once for each.
+        synced: How many of them have accepted all of the snapshot that they subscribe to.
+        rejections: What clients refuse, each once, however many refuse it.
+    """
+
+    snapshot: Snapshot
+    clients: int
+    synced: int
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Group:
+    """The sessions that are served the snapshot of one key."""
+
+    __slots__ = ("_changed", "_refused", "_reported", "_synced", "sessions", "snapshot")
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        """Begin without sessions or snapshot; `changed` is called when the delivery may have changed."""
+        self.snapshot: Snapshot | None = None
+        self.sessions: dict[Session, Callable[[], None]] = {}
+        self._synced: set[Session] = set()
+        self._refused: dict[Session, tuple[Rejection, ...]] = {}
+        self._reported: Delivery | None = None
+        self._changed = changed
+
+    def add(self, session: Session, wake: Callable[[], None]) -> None:
+        """Take in a session; `wake` is called when there may be something to send to its client."""
+        self.sessions[session] = wake
+        if self.snapshot is not None:
+            session.update(self.snapshot)
+        self._changed()
+
+    def discard(self, session: Session) -> None:
+        """Let a session go."""
+        self.sessions.pop(session, None)
+        self._synced.discard(session)
+        self._refused.pop(session, None)
+        self._changed()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Give all sessions a new snapshot; the difference is worked out once for those that have the one before."""
+        before, self.snapshot = self.snapshot, snapshot
+        if before is snapshot:
+            return
+        changes = diff(before or Snapshot(), snapshot)
+        for session, wake in self.sessions.items():
+            session.update(snapshot, changes if session.snapshot is before else None)
+            self.note(session)
+            wake()
+        self._changed()
+
+    def note(self, session: Session) -> None:
+        """Look anew at how far a session has come."""
+        if session not in self.sessions:
+            return
+        synced, refused = session.synced(), session.rejections()
+        if synced != (session in self._synced) or refused != self._refused.get(session, ()):
+            (self._synced.add if synced else self._synced.discard)(session)
+            self._refused[session] = refused
+            if not refused:
+                del self._refused[session]
+            self._changed()
+
+    def delivery(self) -> Delivery | None:
+        """Return how far the newest snapshot has come; None if there is none."""
+        if self.snapshot is None:
+            return None
+        counted = Counter(each for refused in self._refused.values() for each in refused)
+        rejections = tuple(each for each, _ in counted.most_common(MAX_REJECTIONS))
+        return Delivery(self.snapshot, len(self.sessions), len(self._synced), rejections)
+
+    def news(self) -> Delivery | None:
+        """Return the delivery if it is another than when this was last asked."""
+        before, self._reported = self._reported, self.delivery()
+        return self._reported if self._reported != before else None

@@ -1,0 +1,71 @@
+"""What can be observed of a server: for metrics, logs and traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xds.session import Answer, Rejection, Response
+
+
+@dataclass(frozen=True, slots=True)
+class TypeState:
+    """What a client has of one type.
+
+    Attributes:
+        wildcard: Whether it subscribes to everything.
+        names: How many names it subscribes to.
+        pending: The names of what it should have and was not sent or has not accepted.
+        waiting: Seconds since the response it has not answered; None if it has answered all.
+    """
+
+    wildcard: bool
+    names: int
+    pending: tuple[str, ...]
+    waiting: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One stream of a client.
+
+    Attributes:
+        node: Its node id.
+        cluster: Its node's cluster.
+        key: The key of the snapshot that it is served.
+        peer: Its address, as gRPC writes it.
+        method: The gRPC method, which tells the variant.
+        since: When the stream began, in seconds since 1970.
+        synced: Whether it has accepted all that it subscribes to.
+        types: Its state by type URL.
+        rejections: What it refuses.
+    """
+
+    node: str
+    cluster: str
+    key: str
+    peer: str
+    method: str
+    since: float
+    synced: bool = False
+    types: Mapping[str, TypeState] = field(default_factory=dict)
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Observer:
+    """Is told what happens, on the event loop; subclass it and override what you need. Must be quick and not raise."""
+
+    def opened(self, client: Client) -> None:
+        """A client's first request arrived, and it is served."""
+
+    def closed(self, client: Client) -> None:
+        """A client's stream has ended."""
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """A request arrived."""
+
+    def responded(self, client: Client, response: Response) -> None:
+        """A response was written."""
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """A client accepted (ACK) or rejected (NACK) a response."""

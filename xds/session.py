@@ -1,0 +1,326 @@
+"""One client stream, without I/O: it is fed requests and snapshots, and says which response to send next.
+
+Source: Envoy's "xDS REST and gRPC protocol"; the quotations name the rule that a branch holds. Both variants share all
+but how a request names resources and how a response holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from xds import ordering, wire
+from xds.bodies import Bodies, Body
+from xds.ordering import Pace
+from xds.resource import Resource
+from xds.snapshot import Snapshot, diff
+from xds.substream import Substream
+from xds.types import LISTENER, ROUTE, SCOPED_ROUTE
+
+MAX_TYPES = 64
+"""Most resource types on one stream."""
+MAX_MESSAGE = 2048
+"""Most characters kept of a client's error text."""
+
+
+class ProtocolError(ValueError):
+    """A request that breaks the protocol or a limit; the stream cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response to send.
+
+    Attributes:
+        type_url: Its type.
+        nonce: Its nonce.
+        resources: How many resources it holds.
+        changed: The names of those that are new to the client, changed, or sent again on request.
+        removed: The names said or meant to be gone.
+        data: The serialised message.
+    """
+
+    type_url: str
+    nonce: str
+    resources: int
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    data: bytes
+
+
+class Answer(NamedTuple):
+    """What a client said to a response.
+
+    Attributes:
+        type_url: The response's type.
+        seconds: Since the response was sent.
+        error: None for an ACK, or the text of the NACK.
+    """
+
+    type_url: str
+    seconds: float
+    error: str | None
+
+
+class Rejection(NamedTuple):
+    """Resources that a client refuses, and goes on without or with an earlier version of.
+
+    Attributes:
+        type_url: Their type.
+        names: Their names.
+        message: The client's error text.
+    """
+
+    type_url: str
+    names: tuple[str, ...]
+    message: str
+
+
+Request = discovery_pb2.DiscoveryRequest | discovery_pb2.DeltaDiscoveryRequest
+
+
+class Session:
+    """The protocol's state for one stream; sans-I/O, for one task at a time.
+
+    Attributes:
+        delta: Whether the stream speaks the incremental variant.
+        only: The one type of a stream that is not aggregated.
+        substreams: The state by type URL.
+    """
+
+    __slots__ = ("_bodies", "_clock", "_count", "_max_names", "_pace", "_snapshot", "delta", "only", "substreams")
+
+    def __init__(
+        self,
+        *,
+        delta: bool,
+        clock: Callable[[], float],
+        only: str | None = None,
+        bodies: Bodies | None = None,
+        pace: Pace | None = None,
+        max_names: int = 200_000,
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            delta: Whether it speaks the incremental variant.
+            clock: Returns the time in seconds.
+            only: The type of a stream that is not aggregated.
+            bodies: The cache of response bodies to share with other sessions.
+            pace: How long the client is waited for.
+            max_names: Most resource names to remember by type.
+        """
+        self.delta = delta
+        self.only = only
+        self.substreams: dict[str, Substream] = {}
+        self._clock = clock
+        self._bodies = bodies or Bodies()
+        self._pace = pace or Pace()
+        self._max_names = max_names
+        self._snapshot: Snapshot | None = None
+        self._count = 0
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot that the client should have; None before there is one."""
+        return self._snapshot
+
+    def update(self, snapshot: Snapshot, changes: dict[str, frozenset[str]] | None = None) -> None:
+        """Take a new snapshot.
+
+        Args:
+            snapshot: What the client should have from now on.
+            changes: The difference to the snapshot before (see `xds.snapshot.diff`), if the caller has it at hand.
+        """
+        if changes is None or self._snapshot is None:
+            changes = diff(self._snapshot or Snapshot(), snapshot)
+        self._snapshot = snapshot
+        for url, substream in self.substreams.items():
+            substream.retarget(snapshot.resources(url), changes.get(url, frozenset()))
+
+    def receive(self, request: Request) -> Answer | None:
+        """Take a request of the stream's variant; return what it says to a response, if it does.
+
+        Raises:
+            ProtocolError: The request breaks the protocol or a limit.
+        """
+        if isinstance(request, discovery_pb2.DeltaDiscoveryRequest):
+            return self._receive_delta(request)
+        return self._receive_sotw(request)
+
+    def _receive_sotw(self, request: discovery_pb2.DiscoveryRequest) -> Answer | None:
+        substream = self._substream(request.type_url)
+        first = not substream.nonce
+        if not first and request.response_nonce and request.response_nonce != substream.nonce:
+            # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
+            # nonce": the answer to the newer response will name all resources again.
+            return None
+        answer = self._answer(substream, request)
+        self._check_names(request.resource_names)
+        substream.replace(request.resource_names)
+        if first and substream.full_state and not substream.subscription.names:
+            # "It is generally safe to do this optimization for LDS and CDS when the only subscription is a wildcard":
+            # not to resend what the client says it has from an earlier stream.
+            substream.claimed = request.version_info
+        return answer
+
+    def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Answer | None:
+        # "The server must honor changes to the subscription state even if the nonce is stale."
+        substream = self._substream(request.type_url)
+        answer = self._answer(substream, request)
+        self._check_names(request.resource_names_subscribe)
+        self._check_names(request.initial_resource_versions)
+        # Versions are only said in the first request of a stream for a type, before anything was sent.
+        remembered = {} if substream.nonce else dict(request.initial_resource_versions)
+        substream.change(request.resource_names_subscribe, request.resource_names_unsubscribe, remembered)
+        self._check_names(substream.subscription.names)
+        return answer
+
+    def _check_names(self, names: Sized) -> None:
+        count = len(names)
+        if count > self._max_names:
+            raise ProtocolError(f"{count} resource names in one subscription; at most {self._max_names} are allowed")
+
+    def _substream(self, type_url: str) -> Substream:
+        url = type_url or self.only
+        if not url:
+            raise ProtocolError("type_url: a request on an aggregated stream must name its resource type")
+        if self.only and url != self.only:
+            raise ProtocolError(f"type_url: {url} on a stream of {self.only}")
+        if url not in self.substreams:
+            if len(self.substreams) >= MAX_TYPES:
+                raise ProtocolError(f"more than {MAX_TYPES} resource types on one stream")
+            substream = self.substreams[url] = Substream(url, self.delta)
+            if self._snapshot is not None:
+                substream.retarget(self._snapshot.resources(url), frozenset())
+        return self.substreams[url]
+
+    def _answer(self, substream: Substream, request: Request) -> Answer | None:
+        """Take the ACK or NACK that a request may be: "the presence of the error_detail field" tells which."""
+        waiting = substream.outstanding
+        if waiting is None or request.response_nonce != waiting.nonce:
+            return None
+        error: str | None = None
+        if request.HasField("error_detail"):
+            error = request.error_detail.message[:MAX_MESSAGE] or "no reason given"
+            substream.reject(error)
+        else:
+            substream.accept()
+        return Answer(substream.type_url, self._clock() - waiting.sent, error)
+
+    def next(self) -> Response | None:
+        """Return the next response to send, and take it as sent; None if there is none to send now."""
+        if self._snapshot is None:
+            return None
+        now = self._clock()
+        for substream in self.substreams.values():
+            substream.settle()
+        for substream in ordering.in_order(self.substreams):
+            if (substream.dirty or substream.owed) and ordering.may_send(substream, now, self._pace):
+                response = self._respond(substream, now)
+                if response is not None:
+                    return response
+        return None
+
+    def deadline(self) -> float | None:
+        """Return the time at which `next` should be asked again though nothing happens; None if it need not be."""
+        return ordering.deadline(self.substreams, self._clock(), self._pace)
+
+    def _respond(self, substream: Substream, now: float) -> Response | None:
+        upserts = ordering.ready(substream, self.substreams, now, self._pace)
+        if self.delta or substream.full_state:
+            removed = ordering.removable(substream, self.substreams, now, self._pace)
+        else:
+            # "For other resource types, the API provides no mechanism for the server to tell the client that resources
+            # have been deleted."
+            substream.drop(substream.gone())
+            removed = []
+        if not (upserts or removed or substream.owed):
+            return None
+        for each in upserts.values():
+            self._renew(each)
+        resources = self._full(substream, upserts, removed) if substream.full_state else upserts
+        return self._send(substream, resources, upserts, removed, now)
+
+    def _send(
+        self,
+        substream: Substream,
+        resources: dict[str, Resource],
+        upserts: dict[str, Resource],
+        removed: list[str],
+        now: float,
+    ) -> Response | None:
+        body = self._body(substream, resources, removed)
+        self._count += 1
+        nonce = format(self._count, "x")
+        claimed, substream.claimed = substream.claimed, ""
+        substream.record(upserts, removed, nonce, now)
+        if claimed == body.version:
+            substream.accept()
+            substream.nonce = ""
+            return None
+        changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
+        return Response(substream.type_url, nonce, len(resources), changed, gone, body.data + wire.nonce(nonce))
+
+    def _body(self, substream: Substream, resources: dict[str, Resource], removed: list[str]) -> Body:
+        listed = [resources[name] for name in sorted(resources)]
+        if self.delta:
+            return self._bodies.delta(substream.type_url, listed, sorted(removed))
+        return self._bodies.sotw(substream.type_url, listed)
+
+    def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
+        """Return the complete state: what is not changed or removed now stays as the client has it.
+
+        "The server must include the complete state of the world, meaning that all resources of the relevant type that
+        are needed by the client must be included" ("Grouping Resources into Responses").
+        """
+        target = substream.target or {}
+        state = {name: target[name] for name in substream.wanted()}
+        for name in {*substream.dirty, *substream.refused}.difference(upserts):
+            held = substream.held(name)
+            if isinstance(held, Resource):
+                state[name] = held
+            else:
+                state.pop(name, None)
+        for name in removed:
+            state.pop(name, None)
+        return state
+
+    def _renew(self, changed: Resource) -> None:
+        """Have sent again what a changed resource waits for before it can be used ("Resource warming")."""
+        for need in changed.references:
+            if need.type_url in ordering.RENEWED.get(changed.type_url, ()) and need.type_url in self.substreams:
+                self.substreams[need.type_url].force(need.name)
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Return what the client refuses, its names grouped by error text."""
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for url, substream in self.substreams.items():
+            for name, refused in substream.refused.items():
+                grouped.setdefault((url, refused.message), []).append(name)
+        return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in grouped.items())
+
+    def synced(self) -> bool:
+        """Tell whether the client accepted all of the newest snapshot that it subscribes to.
+
+        Removals that are still to come do not count. On an aggregated stream the listeners and the routes that they
+        name must be among it: a client that did not ask for them yet is on its way.
+        """
+        if self._snapshot is None or any(each.refused or each.unsettled() for each in self.substreams.values()):
+            return False
+        return self.only is not None or all(self._has(need) for need in self._roots(self._snapshot))
+
+    def _roots(self, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+        for listener in snapshot.resources(LISTENER).values():
+            substream = self.substreams.get(LISTENER)
+            if substream is None:
+                yield listener.reference
+            elif substream.subscription.covers(listener.name):
+                yield from (need for need in listener.references if need.type_url in (ROUTE, SCOPED_ROUTE))
+
+    def _has(self, need: tuple[str, str]) -> bool:
+        url, name = need
+        substream = self.substreams.get(url)
+        return substream is not None and substream.subscription.covers(name)

@@ -1,0 +1,184 @@
+"""One gRPC stream: a task reads requests into the session while another writes what the session says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from proto.envoy.config.core.v3 import base_pb2
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.bodies import Bodies
+from xds.delivery import Group
+from xds.observer import Client, Observer, TypeState
+from xds.ordering import Pace
+from xds.session import ProtocolError, Request, Session
+from xds.substream import Substream
+
+MAX_LISTED = 100
+"""Most pending names listed of a type in a client's state."""
+
+
+class Refusal(Exception):
+    """A client is not served; it is told why by a gRPC status.
+
+    Attributes:
+        code: The status.
+    """
+
+    def __init__(self, message: str, code: grpc.StatusCode = grpc.StatusCode.NOT_FOUND) -> None:
+        """Refuse a client.
+
+        Args:
+            message: What the client's log should say.
+            code: The status: NOT_FOUND for unknown nodes; PERMISSION_DENIED, UNAUTHENTICATED and others.
+        """
+        super().__init__(message)
+        self.code = code
+
+
+Admit = Callable[["Stream", base_pb2.Node], tuple[Client, Group]]
+
+
+class Stream:
+    """One client's stream.
+
+    Attributes:
+        session: The protocol's state.
+        client: Who it is; None before its first request.
+    """
+
+    def __init__(
+        self,
+        *,
+        delta: bool,
+        only: str | None,
+        bodies: Bodies,
+        pace: Pace,
+        max_names: int,
+        observer: Observer,
+        admit: Admit,
+    ) -> None:
+        """Begin; see `xds.session.Session` for the arguments. `admit` is called with the first request's node."""
+        self._loop = asyncio.get_running_loop()
+        self.session = Session(
+            delta=delta, only=only, bodies=bodies, pace=pace, max_names=max_names, clock=self._loop.time
+        )
+        self.client: Client | None = None
+        self._group: Group | None = None
+        self._observer = observer
+        self._admit = admit
+        self._event = asyncio.Event()
+        self._closing = False
+
+    def wake(self) -> None:
+        """Have the stream look whether there is something to send."""
+        self._event.set()
+
+    def close(self) -> None:
+        """Have the stream end after what it is writing."""
+        self._closing = True
+        self._event.set()
+
+    async def run(
+        self, requests: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]], patience: float
+    ) -> None:
+        """Serve until the client ends the stream or `close` is called.
+
+        Args:
+            requests: The client's messages.
+            write: Sends one message; returns when flow control allows the next.
+            patience: Seconds to wait for the first request.
+
+        Raises:
+            Refusal: The client is not to be served, or broke the protocol.
+        """
+        reader = asyncio.create_task(self._read(requests))
+        reader.add_done_callback(lambda _: self._event.set())
+        timeout = self._loop.call_later(patience, self._event.set)
+        try:
+            await self._write(reader, write, self._loop.time() + patience)
+        finally:
+            timeout.cancel()
+            reader.cancel()
+            with suppress(asyncio.CancelledError, Refusal):
+                await reader
+
+    async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        async for raw in requests:
+            try:
+                self._receive(raw)
+            except DecodeError as error:
+                raise Refusal(f"the request cannot be parsed: {error}", grpc.StatusCode.INVALID_ARGUMENT) from error
+            except ProtocolError as error:
+                raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
+            self._event.set()
+
+    def _receive(self, raw: bytes) -> None:
+        request: Request
+        if self.session.delta:
+            request = discovery_pb2.DeltaDiscoveryRequest.FromString(raw)
+        else:
+            request = discovery_pb2.DiscoveryRequest.FromString(raw)
+        if self.client is None:
+            # "Only the first request on a stream is guaranteed to carry the node identifier."
+            self.client, self._group = self._admit(self, request.node)
+            self._observer.opened(self.client)
+        self._observer.requested(self.client, request.type_url or self.session.only or "")
+        answer = self.session.receive(request)
+        if answer is not None:
+            self._observer.answered(self.client, answer)
+        self._note()
+
+    def _note(self) -> None:
+        if self._group is not None:
+            self._group.note(self.session)
+
+    async def _write(
+        self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], patience: float
+    ) -> None:
+        """Write what there is to write; wait for a wake-up or a deadline; again, until the reader is done."""
+        while not (reader.done() or self._closing):
+            # Cleared before looking: whatever comes while a write is under way is seen in the next round.
+            self._event.clear()
+            await self._drain(write)
+            self._note()
+            if self.client is None and self._loop.time() >= patience:
+                raise Refusal("no request on the stream", grpc.StatusCode.DEADLINE_EXCEEDED)
+            await self._wait()
+        if reader.done():
+            reader.result()
+
+    async def _drain(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        while (response := self.session.next()) is not None:
+            await write(response.data)
+            if self.client is not None:
+                self._observer.responded(self.client, response)
+            if self._closing:
+                return
+
+    async def _wait(self) -> None:
+        deadline = self.session.deadline()
+        alarm = self._loop.call_at(deadline, self._event.set) if deadline is not None else None
+        try:
+            await self._event.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def state(self) -> Client:
+        """Return who the client is and what it has."""
+        assert self.client is not None
+        now = self._loop.time()
+        types = {url: _state(each, now) for url, each in self.session.substreams.items()}
+        return replace(self.client, synced=self.session.synced(), types=types, rejections=self.session.rejections())
+
+
+def _state(substream: Substream, now: float) -> TypeState:
+    waiting = now - substream.outstanding.sent if substream.outstanding else None
+    wanted = substream.subscription
+    return TypeState(wanted.wildcard, len(wanted.names), tuple(sorted(substream.unsettled())[:MAX_LISTED]), waiting)

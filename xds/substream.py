@@ -1,0 +1,305 @@
+"""One type on one stream: what the client wants, was sent, and has answered.
+
+"Each resource type is treated as a separate logical stream within the aggregated stream" ("Four Variants").
+What a client holds is kept as the set of resources it was last brought level with, shared with the snapshot, and
+the exceptions to it: a client that is up to date costs no memory by resource.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from xds.resource import Resource
+from xds.snapshot import NONE, Resources
+from xds.subscription import WILDCARD, Subscription
+from xds.types import FULL_STATE
+
+
+class Remembered(NamedTuple):
+    """A resource that the client says it holds from an earlier stream; its content is not known."""
+
+    version: str
+
+
+Held = Resource | Remembered | None
+"""What a client holds under a name; None for nothing."""
+
+
+class Refused(NamedTuple):
+    """A resource that the client rejected, and the client's error text."""
+
+    resource: Resource
+    message: str
+
+
+@dataclass(slots=True)
+class Outstanding:
+    """A response that the client has neither accepted nor rejected.
+
+    Attributes:
+        nonce: Of the newest response; an earlier one that was never answered is merged into this.
+        upserts: The new or changed resources sent.
+        before: What the client held under each name that the response touched.
+        sent: When, on the session's clock.
+    """
+
+    nonce: str
+    upserts: dict[str, Resource]
+    before: dict[str, Held]
+    sent: float
+
+
+@dataclass(slots=True)
+class Substream:
+    """The state of one type on one stream.
+
+    Attributes:
+        type_url: The type.
+        delta: Whether the stream speaks the incremental variant.
+        subscription: What the client wants.
+        target: What it should have, as of the newest snapshot; None before there is one.
+        dirty: The names under which it may hold something else than that, or which it asked for again.
+        forced: Those to be answered although nothing changed.
+        owed: Whether an answer is owed even if it is empty.
+        nonce: Of the newest response; empty before there was one.
+        claimed: The version that the client of a state-of-the-world stream says it has from an earlier one.
+        outstanding: The response it has not answered, if any.
+        refused: What it rejected, by name; not sent again until it changes.
+        batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
+        blocked_since: Since when something waits for another type, on the session's clock.
+        unused_since: Since when nothing that the client uses refers to each name that is gone.
+    """
+
+    type_url: str
+    delta: bool
+    subscription: Subscription = field(default_factory=Subscription)
+    target: Resources | None = None
+    dirty: set[str] = field(default_factory=set)
+    forced: set[str] = field(default_factory=set)
+    owed: bool = False
+    nonce: str = ""
+    claimed: str = ""
+    outstanding: Outstanding | None = None
+    refused: dict[str, Refused] = field(default_factory=dict)
+    batches: list[frozenset[str]] = field(default_factory=list)
+    blocked_since: float | None = None
+    unused_since: dict[str, float] = field(default_factory=dict)
+    _base: Resources = field(default_factory=lambda: NONE)
+    _own: dict[str, Held] = field(default_factory=dict)
+
+    @property
+    def full_state(self) -> bool:
+        """Whether each response holds all resources: LDS and CDS in the state-of-the-world variant."""
+        return not self.delta and self.type_url in FULL_STATE
+
+    def held(self, name: str) -> Held:
+        """Return what the client holds under a name that it subscribes to."""
+        return self._own[name] if name in self._own else self._base.get(name)
+
+    def wanted(self) -> Iterable[str]:
+        """Return the names that exist and that the client subscribes to."""
+        target = self.target or NONE
+        if self.subscription.wildcard:
+            return target.keys()
+        return [name for name in self.subscription.names if name in target]
+
+    def retarget(self, target: Resources, changed: frozenset[str]) -> None:
+        """Take the resources of a new snapshot, and the names in which they differ from those before."""
+        first, self.target = self.target is None, target
+        if first:
+            changed = changed.union(self._own)
+        covered = changed if self.subscription.wildcard else changed & self.subscription.names
+        self.dirty |= covered
+        for name in self.refused.keys() & covered:
+            del self.refused[name]
+
+    def replace(self, names: Iterable[str]) -> None:
+        """Take the names of a state-of-the-world request, which are all that the client wants."""
+        wild, before = self.subscription.wildcard, self.subscription.names
+        self.subscription.replace(names)
+        self._follow(wild, before, self.subscription.names - before, False, {})
+
+    def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], remembered: Mapping[str, str]) -> None:
+        """Take the names of an incremental request, and the versions that the client has from an earlier stream.
+
+        "A resource_names_subscribe field may contain names that the server believes the client is already subscribed
+        to. However, the server must still provide those resources" ("Subscribing to Resources").
+        """
+        wild, before = self.subscription.wildcard, self.subscription.names
+        asked = frozenset(subscribe)
+        self.subscription.change(asked, unsubscribe)
+        self._follow(wild, before, asked - {WILDCARD}, WILDCARD in asked, remembered)
+
+    def _follow(
+        self, wild: bool, before: frozenset[str], asked: frozenset[str], all_again: bool, remembered: Mapping[str, str]
+    ) -> None:
+        """Note what a request changed: `wild` and `before` were the subscription, `asked` are names asked for."""
+        now = self.subscription
+        opened = now.wildcard and not wild
+        if self.delta:
+            # The first wildcard request is answered, be it empty, or Envoy waits with its start until a timeout.
+            self.owed |= opened and not remembered
+        else:
+            self.owed |= self.full_state and (opened or bool(asked))
+        if opened or all_again:
+            asked = asked | (self.target or NONE).keys() | remembered.keys()
+        if now.wildcard:
+            # Unsubscribed by name but maybe part of the wildcard: "the server must send a response that includes
+            # the specific resource" or says that it is gone ("Unsubscribing from Resources").
+            asked |= before - now.names
+        elif wild or before - now.names:
+            self._forget()
+        for name in asked:
+            self._ask(name, wild or name in before, remembered.get(name))
+
+    def _ask(self, name: str, covered: bool, version: str | None) -> None:
+        """Note that a name was asked for, by a client that `covered` it before or says to hold a version of it."""
+        self.refused.pop(name, None)
+        self.dirty.add(name)
+        if version is not None:
+            self._own[name] = Remembered(version)
+            return
+        # "The server must resend any newly requested resources, even if it previously sent those resources."
+        self.forced.add(name)
+        if not covered:
+            self._own[name] = None
+
+    def _forget(self) -> None:
+        """Drop the state of all names that the client does not want any more."""
+        wanted = self.subscription.names
+        self.dirty &= wanted
+        self.forced &= wanted
+        for by_name in (self.refused, self.unused_since, self._own):
+            for name in by_name.keys() - wanted:
+                del by_name[name]
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Note that names which are gone cannot be said to be, so that the client holds nothing to be answered."""
+        for name in names:
+            self.dirty.discard(name)
+            self.forced.discard(name)
+            self._own[name] = None
+
+    def force(self, name: str) -> None:
+        """Have a resource sent again although it did not change, if the client has it or wants it."""
+        if self.subscription.covers(name) and name in (self.target or NONE):
+            self.dirty.add(name)
+            self.forced.add(name)
+
+    def settle(self) -> None:
+        """Give up what is dirty in name only, and share the target once nothing is."""
+        if self.target is None:
+            return
+        if not self.dirty:
+            self._share()
+            return
+        self.dirty = {name for name in self.dirty if name in self.forced or self._differs(name)}
+        while self.batches and not self.outstanding and self.dirty.isdisjoint(self.batches[0]):
+            self.batches.pop(0)
+        self._share()
+
+    def _share(self) -> None:
+        if self.dirty or self.target is None or self._base is self.target:
+            return
+        self.batches.clear()
+        self._own = {name: self.held(name) for name in self.refused}
+        self._base = self.target
+
+    def _differs(self, name: str) -> bool:
+        held, wanted = self.held(name), (self.target or NONE).get(name)
+        if held is None or wanted is None:
+            return held is not wanted
+        return held.version != wanted.version
+
+    def upserts(self) -> dict[str, Resource]:
+        """Return what should be sent now, by name: of a batch, if a culprit is looked for."""
+        if self.target is None:
+            return {}
+        batch = self.dirty & self.batches[0] if self.batches else self.dirty
+        return {name: self.target[name] for name in batch if name in self.target}
+
+    def gone(self) -> list[str]:
+        """Return the names that the client holds or asks for, and that do not exist."""
+        return [name for name in self.dirty if name not in self.target] if self.target is not None else []
+
+    def unsettled(self) -> set[str]:
+        """Return the names whose newest resource the client has not accepted or rejected."""
+        names = {name for name in self.dirty if self.target is None or name in self.target}
+        return names | self.outstanding.upserts.keys() if self.outstanding else names
+
+    def stale(self) -> Iterator[Held]:
+        """Yield what the client may go on using although it is not what it should have."""
+        for name in self.dirty:
+            yield self.held(name)
+        for name in self.refused:
+            yield self.held(name)
+        if self.outstanding:
+            yield from self.outstanding.before.values()
+
+    def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
+        """Note that a response was sent."""
+        sent: dict[str, Held] = {**upserts, **dict.fromkeys(removed)}
+        before = {name: self.held(name) for name in sent}
+        earlier = self.outstanding
+        if earlier:
+            # Never answered within the deadline: what was held before both is what may still be in use.
+            before |= earlier.before
+            upserts = {**earlier.upserts, **upserts}
+        self.outstanding = Outstanding(nonce, dict(upserts), before, now)
+        self._own.update(sent)
+        self.dirty.difference_update(sent)
+        self.forced.difference_update(sent)
+        for name in sent:
+            self.unused_since.pop(name, None)
+        self.owed = False
+        self.nonce = nonce
+        self.settle()
+
+    def accept(self) -> None:
+        """Note that the client accepted the outstanding response."""
+        self.outstanding = None
+        if self.batches:
+            self.batches.pop(0)
+
+    def reject(self, message: str) -> None:
+        """Note that the client rejected the outstanding response.
+
+        Of several resources, those that the error names and the others are tried apart, or else halves, until one is
+        left, which is to blame. It is not sent again until it changes; the others are.
+        """
+        assert self.outstanding is not None
+        response, self.outstanding = self.outstanding, None
+        for name in response.upserts:
+            if self.subscription.covers(name):
+                self._own[name] = response.before.get(name)
+        names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
+        if self.batches:
+            self.batches.pop(0)
+        if len(names) == 1:
+            self.refused[names[0]] = Refused(response.upserts[names[0]], message)
+            self.dirty.discard(names[0])
+        elif names:
+            self.batches[:0] = split(names, message)
+            self.dirty.update(names)
+
+    def _current(self, name: str, sent: Resource) -> bool:
+        wanted = (self.target or NONE).get(name)
+        return wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
+
+
+def split(names: list[str], message: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Part the names of a rejected response in two, neither empty: those the error does not name, and those it does.
+
+    The error's text is only a hint, as a name may be a word of it by chance. Without it, the names are halved.
+    """
+    named = frozenset(name for name in names if _mentions(message, name))
+    if not named or len(named) == len(names):
+        named = frozenset(names[: len(names) // 2])
+    return frozenset(names) - named, named
+
+
+def _mentions(message: str, name: str) -> bool:
+    return name in message and re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", message) is not None

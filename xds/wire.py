@@ -1,0 +1,60 @@
+"""The few protobuf wire primitives that put a discovery response together from stored bytes.
+
+A field may stand anywhere in a message, and concatenated encodings of one message merge, so that a response is its
+shared part followed by what differs from client to client. Source: protobuf's "Encoding" page.
+"""
+
+
+def varint(value: int) -> bytes:
+    """Encode an unsigned integer as a base-128 varint."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number: int, value: bytes) -> bytes:
+    """Encode a length-delimited field (bytes, string or embedded message), written even when empty."""
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def text(number: int, value: str) -> bytes:
+    """Encode a string field; the empty string is proto3's default and is left out."""
+    return field(number, value.encode()) if value else b""
+
+
+def any_message(type_url: str, body: bytes) -> bytes:
+    """Encode a ``google.protobuf.Any`` around a serialised message."""
+    return text(1, type_url) + field(2, body)
+
+
+def nonce(value: str) -> bytes:
+    """Encode the ``nonce`` of a DiscoveryResponse or DeltaDiscoveryResponse (number 5 in both)."""
+    return text(5, value)
+
+
+def sotw_resource(type_url: str, body: bytes) -> bytes:
+    """Encode one entry of ``DiscoveryResponse.resources``."""
+    return field(2, any_message(type_url, body))
+
+
+def sotw_header(type_url: str, version: str) -> bytes:
+    """Encode ``version_info`` and ``type_url`` of a DiscoveryResponse."""
+    return text(1, version) + text(4, type_url)
+
+
+def delta_resource(type_url: str, name: str, version: str, body: bytes) -> bytes:
+    """Encode one entry of ``DeltaDiscoveryResponse.resources``: a discovery ``Resource``."""
+    return field(2, text(1, version) + field(2, any_message(type_url, body)) + text(3, name))
+
+
+def delta_removed(name: str) -> bytes:
+    """Encode one entry of ``DeltaDiscoveryResponse.removed_resources``."""
+    return field(6, name.encode())
+
+
+def delta_header(type_url: str, version: str) -> bytes:
+    """Encode ``system_version_info`` (for debugging only) and ``type_url`` of a DeltaDiscoveryResponse."""
+    return text(1, version) + text(4, type_url)
