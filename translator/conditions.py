@@ -1,0 +1,39 @@
+"""Conditions of objects, as Kubernetes has them, without times: those belong to whoever writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from translator.outcome import Problem
+
+
+class Condition(NamedTuple):
+    """One condition: its type, whether it holds (True, False or Unknown), and why."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+    def json(self, generation: int | None) -> dict[str, Any]:
+        """Give the condition as the API server holds it; `generation` is that of the object that was looked at."""
+        observed = {} if generation is None else {"observedGeneration": generation}
+        return {"type": self.type, "status": self.status, "reason": self.reason, "message": self.message, **observed}
+
+
+def verdict(type_: str, problems: Iterable[Problem], good: str, message: str) -> Condition:
+    """Make a condition that is True with reason `good` unless one of `problems` is of its type, then False with theirs.
+
+    Of several problems the first gives the reason, and all of them the message.
+    """
+    found = [each for each in problems if each.condition == type_]
+    if not found:
+        return Condition(type_, "True", good, message)
+    return Condition(type_, "False", found[0].reason, bounded([each.message for each in found]))
+
+
+def bounded(messages: list[str], most: int = 32768) -> str:
+    """Join messages, within the size that the API server takes for a condition."""
+    text = " ".join(dict.fromkeys(messages))
+    return text if len(text) <= most else text[: most - 1] + "…"

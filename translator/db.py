@@ -1,0 +1,88 @@
+"""The database that queries read from: a typed facade over the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from translator.graph import Graph
+from translator.objects.base import KubernetesObject
+from translator.query import Index
+from translator.refs import Ref
+
+if TYPE_CHECKING:
+    from translator.feature import Feature
+
+T = TypeVar("T", bound=KubernetesObject)
+SETTINGS = "Settings"
+DELIVERY = "Delivery"
+
+CONTROLLER = "gateway.headgate.dev/controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the translation depends on besides the objects.
+
+    Attributes:
+        controller_name: GatewayClasses with this `spec.controllerName` are ours.
+        standalone: there is no cluster: the GatewayClass `headgate` and every namespace exist by themselves, all Gateways
+            run on this machine and share its addresses, and Services may be reached by DNS name or IP address.
+        addresses: the IP addresses that proxies bind; standalone, a Gateway's `spec.addresses` come first.
+        offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
+    """
+
+    controller_name: str = CONTROLLER
+    standalone: bool = True
+    addresses: tuple[str, ...] = ("127.0.0.1",)
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A resource that a proxy refused: its type URL, its name ("" where Envoy did not tell) and Envoy's words."""
+
+    type_url: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a Gateway's configuration has come.
+
+    Attributes:
+        clients: how many proxies are connected.
+        current: whether all of them have acknowledged all that is published for them.
+        rejections: what they refused.
+    """
+
+    clients: int = 0
+    current: bool = False
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Db(Graph):
+    """The graph with the objects in it; `features` are the extensions that routes may use, in the order of filters."""
+
+    def __init__(self, features: tuple[Feature, ...], indexes: Iterable[Index[Any, Any]]) -> None:
+        """Make an empty database."""
+        super().__init__(indexes)
+        self.features = features
+
+    def get(self, kind: type[T], ref: Ref) -> T | None:
+        """Read the object `ref`, which is of `kind`; None if there is none."""
+        found: T | None = self.input(ref.kind, ref)
+        assert found is None or isinstance(found, kind)
+        return found
+
+    @property
+    def settings(self) -> Settings:
+        """Read the settings."""
+        settings: Settings = self.input(SETTINGS, None)
+        return settings
+
+    def delivery(self, gateway: Ref) -> Delivery:
+        """Read how far the configuration of `gateway` has come."""
+        return self.input(DELIVERY, gateway) or Delivery()

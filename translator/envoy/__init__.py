@@ -1,0 +1,1 @@
+"""From the IR to Envoy's messages; knows nothing of Kubernetes objects."""

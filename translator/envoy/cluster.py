@@ -1,0 +1,72 @@
+"""From the IR's backends to Envoy's ``Cluster`` and ``ClusterLoadAssignment``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from itertools import groupby
+
+from proto.envoy.config.cluster.v3 import cluster_pb2
+from proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from translator.envoy.names import cluster_name
+from translator.envoy.source import ADS
+from translator.ir import Backend, Endpoint, Protocol
+
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+CONNECT_TIMEOUT_SECONDS = 5
+PER_CONNECTION_BUFFER_BYTES = 32768
+UNLIMITED = 1024 * 1024
+"""Envoy's own limit of 1,024 requests at once would answer 503 where nobody asked for a limit."""
+
+
+def cluster(backend: Backend) -> cluster_pb2.Cluster:
+    """Make the cluster of a backend: its endpoints by EDS, or a name that Envoy resolves."""
+    made = cluster_pb2.Cluster(name=cluster_name(backend))
+    made.connect_timeout.seconds = CONNECT_TIMEOUT_SECONDS
+    made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
+    made.lb_policy = cluster_pb2.Cluster.LEAST_REQUEST
+    # A backend whose endpoints all look unwell is still better than none.
+    made.common_lb_config.healthy_panic_threshold.value = 0.0
+    limits = made.circuit_breakers.thresholds.add()
+    for field in ("max_connections", "max_pending_requests", "max_requests", "max_retries"):
+        getattr(limits, field).value = UNLIMITED
+    if backend.hostname:
+        made.type = cluster_pb2.Cluster.STATIC if _is_ip(backend.hostname) else cluster_pb2.Cluster.STRICT_DNS
+        made.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
+        made.load_assignment.CopyFrom(load_assignment(backend, [Endpoint(backend.hostname, backend.port)]))
+    else:
+        made.type = cluster_pb2.Cluster.EDS
+        made.eds_cluster_config.eds_config.CopyFrom(ADS)
+    if backend.protocol == Protocol.H2C.value:
+        options = http_protocol_options_pb2.HttpProtocolOptions()
+        options.explicit_http_config.http2_protocol_options.SetInParent()
+        made.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)
+    return made
+
+
+def load_assignment(backend: Backend, endpoints: Iterable[Endpoint]) -> endpoint_pb2.ClusterLoadAssignment:
+    """Make the assignment of a backend's cluster, which may be empty: it is always there, so that the cluster can warm."""
+    made = endpoint_pb2.ClusterLoadAssignment(cluster_name=cluster_name(backend))
+    for zone, group in groupby(sorted(endpoints, key=lambda each: each.zone), key=lambda each: each.zone):
+        locality = made.endpoints.add()
+        if zone:
+            locality.locality.zone = zone
+        for each in group:
+            locality.lb_endpoints.append(_endpoint(each))
+    return made
+
+
+def _endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
+    made = endpoint_components_pb2.LbEndpoint()
+    address = made.endpoint.address.socket_address
+    address.address, address.port_value = endpoint.address, endpoint.port
+    return made
+
+
+def _is_ip(hostname: str) -> bool:
+    try:
+        ip_address(hostname)
+    except ValueError:
+        return False
+    return True

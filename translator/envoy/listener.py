@@ -1,0 +1,92 @@
+"""From the IR's listeners to Envoy's ``Listener`` with its filter chains and HTTP connection managers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proto.envoy.config.core.v3 import address_pb2
+from proto.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from proto.envoy.extensions.filters.http.router.v3 import router_pb2
+from proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
+from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm_pb2,
+)
+from proto.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
+from translator.envoy.names import listener_name, table_name
+from translator.envoy.source import ADS, sds
+from translator.ir import FilterChain, PortListener
+
+HttpFilters = Iterable[hcm_pb2.HttpFilter]
+Manager = hcm_pb2.HttpConnectionManager
+
+PER_CONNECTION_BUFFER_BYTES = 32768
+MAX_CONCURRENT_STREAMS = 100
+STREAM_WINDOW_BYTES = 64 * 1024
+CONNECTION_WINDOW_BYTES = 1024 * 1024
+"""Envoy's own advice for what faces the internet ("Configuring Envoy as an edge proxy")."""
+
+
+def listener(spec: PortListener, http_filters: HttpFilters) -> listener_pb2.Listener:
+    """Make the listener of a port; `http_filters` are those that features need, in order."""
+    filters = tuple(http_filters)
+    made = listener_pb2.Listener(name=listener_name(spec.port))
+    first, *others = spec.addresses
+    made.address.CopyFrom(_address(first, spec.port))
+    for each in others:
+        made.additional_addresses.add().address.CopyFrom(_address(each, spec.port))
+    made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
+    if spec.exclusive:
+        made.enable_reuse_port.value = False
+    if spec.chains[0].table.tls:
+        inspector = made.listener_filters.add(name="envoy.filters.listener.tls_inspector")
+        inspector.typed_config.Pack(tls_inspector_pb2.TlsInspector())
+    for chain in spec.chains:
+        made.filter_chains.append(_filter_chain(chain, filters))
+    return made
+
+
+def _address(address: str, port: int) -> address_pb2.Address:
+    made = address_pb2.Address()
+    made.socket_address.address, made.socket_address.port_value = address, port
+    return made
+
+
+def _filter_chain(chain: FilterChain, http_filters: HttpFilters) -> listener_components_pb2.FilterChain:
+    made = listener_components_pb2.FilterChain(name=table_name(chain.table))
+    if chain.table.tls:
+        if chain.table.hostname:
+            made.filter_chain_match.server_names.append(chain.table.hostname)
+        made.transport_socket.name = "envoy.transport_sockets.tls"
+        made.transport_socket.typed_config.Pack(_tls(chain), deterministic=True)
+    made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
+        _manager(chain, http_filters), deterministic=True
+    )
+    return made
+
+
+def _tls(chain: FilterChain) -> tls_pb2.DownstreamTlsContext:
+    made = tls_pb2.DownstreamTlsContext()
+    common = made.common_tls_context
+    common.alpn_protocols.extend(("h2", "http/1.1"))
+    common.tls_params.tls_minimum_protocol_version = tls_pb2.TlsParameters.TLSv1_2
+    common.tls_certificate_sds_secret_configs.extend(sds(name) for name in chain.secrets)
+    return made
+
+
+def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
+    made = Manager(stat_prefix=f"{'https' if chain.table.tls else 'http'}-{chain.table.port}")
+    made.rds.route_config_name = table_name(chain.table)
+    made.rds.config_source.CopyFrom(ADS)
+    made.http_filters.extend(http_filters)
+    made.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
+    made.upgrade_configs.add(upgrade_type="websocket")
+    made.use_remote_address.value = True
+    # Routes are matched, and policies decided, on paths in one form only.
+    made.normalize_path.value = True
+    made.merge_slashes = True
+    made.path_with_escaped_slashes_action = Manager.UNESCAPE_AND_REDIRECT
+    http2 = made.http2_protocol_options
+    http2.max_concurrent_streams.value = MAX_CONCURRENT_STREAMS
+    http2.initial_stream_window_size.value = STREAM_WINDOW_BYTES
+    http2.initial_connection_window_size.value = CONNECTION_WINDOW_BYTES
+    return made

@@ -1,0 +1,38 @@
+"""What Envoy's resources are called. Names are stable: the same thing keeps its name across edits, restarts and replicas."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from functools import lru_cache
+from hashlib import blake2b
+
+from translator.ir import Backend, RouteTable
+from translator.refs import Ref
+
+
+@lru_cache(maxsize=65536)
+def cluster_name(backend: Backend) -> str:
+    """Name a backend's cluster: its service, its port, and a hash of every setting, so that no cluster changes in place."""
+    settings = blake2b(repr(astuple(backend)).encode(), digest_size=4).hexdigest()
+    return f"{backend.owner}:{backend.port}/{settings}"
+
+
+def listener_name(port: int) -> str:
+    """Name the listener of a port."""
+    return f"port-{port}"
+
+
+def port_of(listener: str) -> int | None:
+    """Tell the port from a listener's name, None if it is not one of ours."""
+    prefix, _, port = listener.rpartition("-")
+    return int(port) if prefix == "port" and port.isdigit() else None
+
+
+def table_name(table: RouteTable) -> str:
+    """Name a RouteConfiguration; the hostname of an HTTPS listener is part of it."""
+    return f"port-{table.port}" + (f"/{table.hostname or '*'}" if table.tls else "")
+
+
+def secret_name(secret: Ref) -> str:
+    """Name a certificate by the Secret that it comes from."""
+    return f"{secret.namespace}/{secret.name}"

@@ -1,0 +1,134 @@
+"""From the IR's rules to Envoy's ``Route`` messages, in the specification's order of precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proto.envoy.config.route.v3 import route_components_pb2
+from proto.envoy.type.matcher.v3 import string_pb2
+from translator.envoy.names import cluster_name
+from translator.ir import Origin, PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
+from xds.resource import Reference
+from xds.types import CLUSTER
+
+BROKEN = "headgate/broken"
+"""A cluster that never exists: the share of requests that goes there is answered with 500."""
+
+MISSING = route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
+
+_PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: 1, PathKind.PREFIX: 2}
+
+
+class Precedence(NamedTuple):
+    """Sorts matches of the routes of one domain, the first to be tried first (Gateway API, `HTTPRouteRule.matches`).
+
+    The specification leaves the place of regular expressions open; they come before prefixes, or a route for ``/``
+    would always hide them.
+    """
+
+    path_rank: int
+    path_length: int
+    method: bool
+    headers: int
+    query: int
+
+
+def precedence(match: RouteMatch) -> Precedence:
+    """Rank a match: exact paths, then the longest, then a method, then most headers, then most query parameters."""
+    return Precedence(
+        _PATH_RANK[match.path_kind], -len(match.path), not match.method, -len(match.headers), -len(match.query)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ``Route``, serialised: its rank among the matches, its bytes, and the clusters that it needs."""
+
+    precedence: Precedence
+    body: bytes
+    references: frozenset[Reference]
+    catches_all: bool
+
+
+def entries(name: str, rule: Rule, origin: Origin) -> Iterator[tuple[RouteMatch, route_components_pb2.Route]]:
+    """Give one ``Route`` per match of a rule; `name` begins their names, for logs and statistics."""
+    for place, match in enumerate(rule.matches):
+        route = route_components_pb2.Route(name=f"{name}/rule/{rule.name}/match/{place}", match=route_match(match))
+        _act(route, rule)
+        if not rule.broken:
+            for feature in rule.features:
+                feature.apply(route, origin, match)
+        yield match, route
+
+
+def references(rule: Rule) -> frozenset[Reference]:
+    """What the routes of a rule need."""
+    backends = () if rule.broken else rule.all_backends
+    return frozenset(Reference(CLUSTER, cluster_name(each)) for each in backends)
+
+
+def broken_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
+    """Make a route that answers 500, in place of one that Envoy would refuse."""
+    route = route_components_pb2.Route(name=name, match=route_match(match))
+    route.direct_response.status = 500
+    return route
+
+
+def _act(route: route_components_pb2.Route, rule: Rule) -> None:
+    if rule.broken:
+        route.direct_response.status = 500
+    elif not any(each.terminal for each in rule.features):
+        _forward(route.route, rule.backends)
+
+
+def _forward(action: route_components_pb2.RouteAction, backends: tuple[WeightedBackend, ...]) -> None:
+    # Envoy's default of 15 seconds would cut off what the specification sets no limit to.
+    action.timeout.FromMilliseconds(0)
+    shares = [each for each in backends if each.weight]
+    if len(shares) == 1 and not shares[0].features and shares[0].backend is not None:
+        action.cluster = cluster_name(shares[0].backend)
+        return
+    if any(each.backend is None for each in shares):
+        action.cluster_not_found_response_code = MISSING
+    for each in shares:
+        name = cluster_name(each.backend) if each.backend is not None else BROKEN
+        cluster = action.weighted_clusters.clusters.add(name=name)
+        cluster.weight.value = each.weight
+        for feature in each.features:
+            feature.apply_to_weight(cluster)
+
+
+def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
+    """Write a match."""
+    made = route_components_pb2.RouteMatch()
+    _match_path(made, match)
+    if match.method:
+        method = made.headers.add(name=":method")
+        method.string_match.exact = match.method
+    for header in match.headers:
+        _match_value(made.headers.add(name=header.name.lower()).string_match, header)
+    for parameter in match.query:
+        _match_value(made.query_parameters.add(name=parameter.name).string_match, parameter)
+    return made
+
+
+def _match_path(made: route_components_pb2.RouteMatch, match: RouteMatch) -> None:
+    # A prefix is whole elements of the path: /v2 and /v2/ both stand for /v2 and all below it, not for /v2example.
+    prefix = match.path.rstrip("/")
+    if match.path_kind is PathKind.EXACT:
+        made.path = match.path
+    elif match.path_kind is PathKind.REGEX:
+        made.safe_regex.regex = match.path
+    elif prefix:
+        made.path_separated_prefix = prefix
+    else:
+        made.prefix = "/"
+
+
+def _match_value(matcher: string_pb2.StringMatcher, value: ValueMatch) -> None:
+    if value.regex:
+        matcher.safe_regex.regex = value.value
+    else:
+        matcher.exact = value.value

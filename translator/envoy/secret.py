@@ -1,0 +1,14 @@
+"""From the IR's certificates to Envoy's ``Secret``."""
+
+from __future__ import annotations
+
+from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from translator.ir import Certificate
+
+
+def secret(name: str, certificate: Certificate) -> secret_pb2.Secret:
+    """Make the secret of that name."""
+    made = secret_pb2.Secret(name=name)
+    made.tls_certificate.certificate_chain.inline_bytes = certificate.chain
+    made.tls_certificate.private_key.inline_bytes = certificate.key
+    return made

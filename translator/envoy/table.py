@@ -1,0 +1,67 @@
+"""Envoy's ``VirtualHost`` and ``RouteConfiguration``, put together from parts that are serialised already.
+
+Encoded fields of a message can be concatenated, so that what does not change is never written again: a virtual host is
+its head and its routes, a route configuration its head and its virtual hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from proto.envoy.config.route.v3 import route_components_pb2, route_pb2
+from translator.envoy.names import table_name
+from translator.envoy.retry import SAFE
+from translator.envoy.route import Entry
+from translator.ir import RouteTable
+from xds import wire
+from xds.resource import Reference, Resource
+from xds.types import ROUTE
+
+_ROUTES = route_components_pb2.VirtualHost.DESCRIPTOR.fields_by_name["routes"].number
+_VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
+
+MISDIRECTED = 421
+"""The status for a Host of another listener than the one whose certificate the client was shown (RFC 9110, 15.5.20)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedHost:
+    """A ``VirtualHost``, serialised, and the clusters that it needs."""
+
+    body: bytes
+    references: frozenset[Reference]
+
+
+def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
+    """Make the virtual host of a domain ("" for any) from its routes, the first to be tried first.
+
+    Without routes it answers 404, and keeps requests for the domain from those of wider domains.
+    """
+    found = tuple(entries)
+    head = route_components_pb2.VirtualHost(name=domain or "*", domains=[domain or "*"])
+    if found:
+        head.retry_policy.CopyFrom(SAFE)
+    parts = [head.SerializeToString(deterministic=True)]
+    parts += (wire.field(_ROUTES, each.body) for each in found)
+    return EncodedHost(b"".join(parts), frozenset().union(*(each.references for each in found)))
+
+
+def misdirected_host(domain: str) -> EncodedHost:
+    """Make a virtual host that tells clients to use another connection."""
+    made = route_components_pb2.VirtualHost(name=f"misdirected/{domain or '*'}", domains=[domain or "*"])
+    route = made.routes.add(name="misdirected")
+    route.match.prefix = "/"
+    route.direct_response.status = MISDIRECTED
+    return EncodedHost(made.SerializeToString(deterministic=True), frozenset())
+
+
+def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Resource:
+    """Make the resource of a table from its virtual hosts."""
+    found = tuple(hosts)
+    name = table_name(table)
+    # A request's Host may name a port, which says nothing about the listener.
+    head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
+    parts = [head.SerializeToString(deterministic=True)]
+    parts += (wire.field(_VIRTUAL_HOSTS, each.body) for each in found)
+    return Resource.of(ROUTE, name, b"".join(parts), frozenset().union(*(each.references for each in found)))

@@ -1,0 +1,96 @@
+"""Request and response header modifiers (Gateway API, `HTTPHeaderFilter`), of a rule or of one backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from proto.envoy.config.core.v3 import base_pb2
+from translator.feature import Feature, Read, Site
+from translator.ir import Origin, RouteFeature, RouteMatch
+from translator.objects.filters import HTTPHeaderFilter
+from translator.outcome import Outcome, Problem
+
+REQUEST, RESPONSE = "RequestHeaderModifier", "ResponseHeaderModifier"
+APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
+OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderModifier(RouteFeature):
+    """Headers to set, add and remove on the way to the backend, or back if not `request`."""
+
+    request: bool
+    set: Headers = ()
+    add: Headers = ()
+    remove: tuple[str, ...] = ()
+    host: str = ""
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write the headers into a ``Route``; the Host header is Envoy's ``host_rewrite_literal``."""
+        self._write(route)
+        if self.host and route.HasField("route"):
+            route.route.host_rewrite_literal = self.host
+
+    def apply_to_weight(self, cluster_weight: Any) -> None:
+        """Write the headers into a ``ClusterWeight``."""
+        self._write(cluster_weight)
+        if self.host:
+            cluster_weight.host_rewrite_literal = self.host
+
+    def _write(self, message: Any) -> None:
+        direction = "request" if self.request else "response"
+        options = getattr(message, f"{direction}_headers_to_add")
+        options.extend(_options(self.set, OVERWRITE))
+        options.extend(_options(self.add, APPEND))
+        getattr(message, f"{direction}_headers_to_remove").extend(self.remove)
+
+
+def _options(
+    headers: Headers, action: base_pb2.HeaderValueOption.HeaderAppendAction
+) -> Iterable[base_pb2.HeaderValueOption]:
+    for name, value in headers:
+        # Envoy substitutes %COMMANDS% in values; what users write is meant literally.
+        header = base_pb2.HeaderValue(key=name, value=value.replace("%", "%%"))
+        yield base_pb2.HeaderValueOption(header=header, append_action=action)
+
+
+def _modifier(request: bool, found: HTTPHeaderFilter) -> HeaderModifier:
+    pairs = [(each.name, each.value) for each in found.set]
+    host = next((value for name, value in pairs if request and name.lower() == "host"), "")
+    return HeaderModifier(
+        request,
+        set=tuple(each for each in pairs if not (request and each[0].lower() == "host")),
+        add=tuple((each.name, each.value) for each in found.add),
+        remove=tuple(found.remove),
+        host=host,
+    )
+
+
+def read(site: Site) -> Read:
+    """Read the header modifiers of a site, in their order."""
+    features: list[HeaderModifier] = []
+    for field, each in site.filters_of(REQUEST, RESPONSE):
+        request = each.type == REQUEST
+        found = each.request_header_modifier if request else each.response_header_modifier
+        assert found is not None
+        if request and any(name.lower() == "host" for name in (*found.remove, *(add.name for add in found.add))):
+            text = f"{field}: the Host header can be set, but neither added to nor removed."
+            return Outcome(None, (Problem("Accepted", "UnsupportedValue", text),))
+        features.append(_modifier(request, found))
+    return Outcome(tuple(features))
+
+
+FEATURE = Feature(
+    "header modifiers",
+    read,
+    filters=(REQUEST, RESPONSE),
+    on_backends=True,
+    conformance=(
+        "HTTPRouteBackendRequestHeaderModification",
+        "HTTPRouteResponseHeaderModification",
+    ),
+)

@@ -1,0 +1,45 @@
+"""Path modifiers (Gateway API, `HTTPPathModifier`), which redirects and rewrites share.
+
+Envoy replaces the matched prefix literally, so that an empty replacement or the prefix ``/`` would leave ``//`` or eat a
+slash; a regular expression does what the specification's table says there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from translator.ir import RouteMatch
+
+
+@dataclass(frozen=True, slots=True)
+class PathModifier:
+    """A new path: a whole one, or a replacement of the matched prefix. The query string stays."""
+
+    replacement: str
+    full: bool
+
+    def apply(self, action: Any, match: RouteMatch, full_field: str) -> None:
+        """Write it into a ``RedirectAction`` or ``RouteAction``, whose field `full_field` takes a whole path.
+
+        A ``RouteAction`` has no such field: give "" for a regular expression that matches everything.
+        """
+        if self.full and full_field:
+            setattr(action, full_field, self.replacement or "/")
+        elif self.full:
+            _rewrite(action, "^/.*$", self.replacement or "/")
+        elif not self.replacement.rstrip("/"):
+            _rewrite(action, f"^{_quoted(match.path.rstrip('/'))}/*", "/")
+        else:
+            slash = "/" if match.path == "/" else ""
+            action.prefix_rewrite = self.replacement.rstrip("/") + slash
+
+
+def _rewrite(action: Any, pattern: str, substitution: str) -> None:
+    action.regex_rewrite.pattern.regex = pattern
+    # A backslash begins a reference to a group.
+    action.regex_rewrite.substitution = substitution.replace("\\", "\\\\")
+
+
+def _quoted(text: str) -> str:
+    return "".join(each if each.isalnum() or each in "/_-" else f"\\{each}" for each in text)

@@ -1,0 +1,95 @@
+"""Redirects (Gateway API, `HTTPRequestRedirectFilter`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from proto.envoy.config.route.v3 import route_components_pb2
+from translator.feature import Feature, Read, Site
+from translator.features.paths import PathModifier
+from translator.ir import Origin, RouteFeature, RouteMatch
+from translator.objects.filters import HTTPPathModifier
+from translator.outcome import Outcome
+
+TYPE = "RequestRedirect"
+STATUS = {
+    301: route_components_pb2.RedirectAction.MOVED_PERMANENTLY,
+    302: route_components_pb2.RedirectAction.FOUND,
+    303: route_components_pb2.RedirectAction.SEE_OTHER,
+    307: route_components_pb2.RedirectAction.TEMPORARY_REDIRECT,
+    308: route_components_pb2.RedirectAction.PERMANENT_REDIRECT,
+}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect(RouteFeature):
+    """An answer that sends the client elsewhere; empty parts and port 0 keep what the request had."""
+
+    terminal: ClassVar[bool] = True
+    status: int = 302
+    scheme: str = ""
+    hostname: str = ""
+    port: int = 0
+    path: PathModifier | None = None
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write the ``RedirectAction``."""
+        action = route.redirect
+        action.response_code = STATUS[self.status]
+        action.scheme_redirect = self.scheme
+        action.host_redirect = self.hostname
+        action.port_redirect = self._port(origin)
+        if self.path is not None:
+            self.path.apply(action, match, "path_redirect")
+
+    def _port(self, origin: Origin) -> int:
+        """The port to name: the one given, else that of the scheme given, else the listener's; 0 to name none.
+
+        The default port of a scheme goes unnamed, unless the request's Host is bound to name another, which must go.
+        """
+        scheme = self.scheme or origin.scheme
+        port = self.port or (DEFAULT_PORTS[scheme] if self.scheme else origin.port)
+        host_names_other = not self.hostname and origin.port != DEFAULT_PORTS[origin.scheme]
+        return 0 if port == DEFAULT_PORTS[scheme] and not host_names_other else port
+
+
+def path_modifier(found: HTTPPathModifier | None) -> PathModifier | None:
+    """Read a path modifier."""
+    if found is None:
+        return None
+    if found.type == "ReplaceFullPath":
+        return PathModifier(found.replace_full_path or "", full=True)
+    return PathModifier(found.replace_prefix_match or "", full=False)
+
+
+def read(site: Site) -> Read:
+    """Read the redirect of a site."""
+    for _, each in site.filters_of(TYPE):
+        found = each.request_redirect
+        assert found is not None
+        redirect = Redirect(
+            status=found.status_code,
+            scheme=(found.scheme or "").lower(),
+            hostname=found.hostname or "",
+            port=found.port or 0,
+            path=path_modifier(found.path),
+        )
+        return Outcome((redirect,))
+    return Outcome(())
+
+
+FEATURE = Feature(
+    "redirects",
+    read,
+    filters=(TYPE,),
+    conformance=(
+        "HTTPRoute303RedirectStatusCode",
+        "HTTPRoute307RedirectStatusCode",
+        "HTTPRoute308RedirectStatusCode",
+        "HTTPRoutePathRedirect",
+        "HTTPRoutePortRedirect",
+        "HTTPRouteSchemeRedirect",
+    ),
+)

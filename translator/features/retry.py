@@ -1,0 +1,74 @@
+"""Retries, and the timeout of each try (Gateway API, `HTTPRouteRetry` and `HTTPRouteTimeouts.backendRequest`; GEP-1731)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from translator.envoy.retry import SAFE, avoid_tried_hosts
+from translator.feature import Feature, Read, Site
+from translator.ir import Origin, RouteFeature, RouteMatch
+from translator.outcome import Outcome
+
+CONNECTION_ERRORS = "connect-failure,refused-stream,reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(RouteFeature):
+    """How often to try again and when; times in milliseconds, 0 for none.
+
+    Attributes:
+        asked: whether the rule has a `retry` of its own; else only what cannot have reached the backend is tried again.
+        codes: the statuses that are tried again.
+        attempts: how often at most.
+        backoff: the least time between tries.
+        per_try: how long one try may take.
+    """
+
+    asked: bool
+    codes: tuple[int, ...] = ()
+    attempts: int = 1
+    backoff: int = 0
+    per_try: int = 0
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write the ``RetryPolicy``, in place of the virtual host's."""
+        if not route.HasField("route"):
+            return
+        policy = route.route.retry_policy
+        if self.asked:
+            policy.retry_on = CONNECTION_ERRORS + (",retriable-status-codes" if self.codes else "")
+            policy.retriable_status_codes.extend(self.codes)
+            policy.num_retries.value = self.attempts
+        else:
+            policy.CopyFrom(SAFE)
+        if self.asked and self.attempts:
+            avoid_tried_hosts(policy)
+        if self.backoff:
+            policy.retry_back_off.base_interval.FromMilliseconds(self.backoff)
+            policy.retry_back_off.max_interval.FromMilliseconds(10 * self.backoff)
+        if self.per_try:
+            policy.per_try_timeout.FromMilliseconds(self.per_try)
+
+
+def read(site: Site) -> Read:
+    """Read the retries of a rule."""
+    rule = site.rule
+    if rule is None:
+        return Outcome(())
+    per_try = (rule.timeouts.backend_request or 0) if rule.timeouts else 0
+    if rule.retry is None:
+        return Outcome((Retry(asked=False, per_try=per_try),) if per_try else ())
+    attempts = 1 if rule.retry.attempts is None else rule.retry.attempts
+    return Outcome((Retry(True, tuple(rule.retry.codes), attempts, rule.retry.backoff or 0, per_try),))
+
+
+FEATURE = Feature(
+    "retries",
+    read,
+    conformance=(
+        "HTTPRouteBackendTimeout",
+        "HTTPRouteRetryCodes",
+        "HTTPRouteRetryConnectionError",
+    ),
+)

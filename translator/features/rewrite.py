@@ -1,0 +1,50 @@
+"""URL rewrites (Gateway API, `HTTPURLRewriteFilter`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from translator.feature import Feature, Read, Site
+from translator.features.paths import PathModifier
+from translator.features.redirect import path_modifier
+from translator.ir import Origin, RouteFeature, RouteMatch
+from translator.outcome import Outcome
+
+TYPE = "URLRewrite"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite(RouteFeature):
+    """Another Host ("" keeps it) and path for the backend."""
+
+    hostname: str = ""
+    path: PathModifier | None = None
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write into the ``RouteAction``; does nothing to a route that does not forward."""
+        if not route.HasField("route"):
+            return
+        if self.hostname:
+            route.route.host_rewrite_literal = self.hostname
+        if self.path is not None:
+            self.path.apply(route.route, match, "")
+
+
+def read(site: Site) -> Read:
+    """Read the rewrite of a site."""
+    for _, each in site.filters_of(TYPE):
+        assert each.url_rewrite is not None
+        return Outcome((Rewrite(each.url_rewrite.hostname or "", path_modifier(each.url_rewrite.path)),))
+    return Outcome(())
+
+
+FEATURE = Feature(
+    "URL rewrites",
+    read,
+    filters=(TYPE,),
+    conformance=(
+        "HTTPRouteHostRewrite",
+        "HTTPRoutePathRewrite",
+    ),
+)

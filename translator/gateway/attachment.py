@@ -1,0 +1,185 @@
+"""Which listeners a route attaches to, and why it does not attach to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from translator.db import Db
+from translator.gateway.gateways import managed
+from translator.gateway.hostnames import covers, intersect, specificity
+from translator.gateway.listeners import ListenerState, listeners
+from translator.ir import RouteTable
+from translator.objects.core import NAME_LABEL, Namespace
+from translator.objects.gateway import Gateway
+from translator.objects.httproute import HTTPRoute
+from translator.objects.references import ParentReference
+from translator.outcome import Problem
+from translator.query import index, query
+from translator.refs import Ref
+
+ROUTES = {HTTPRoute.kind: HTTPRoute}
+"""The kinds that attach to listeners."""
+
+
+class Domain(NamedTuple):
+    """A name under which a route is served: of the listener's hostname and the route's own, the narrower; and its own."""
+
+    name: str
+    own: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A route on one listener: under which domains of which route table."""
+
+    listener: str
+    table: RouteTable
+    domains: tuple[Domain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What came of one parentRef: the listeners it attached to, or the problem that kept it from all of them."""
+
+    reference: ParentReference
+    gateway: Ref
+    bindings: tuple[Binding, ...]
+    problem: Problem | None = None
+
+
+@query
+def attachment(db: Db, route: Ref) -> tuple[Parent, ...]:
+    """What came of each of a route's parentRefs that names a Gateway of ours, in their order."""
+    found = db.get(ROUTES[route.kind], route)
+    if found is None:
+        return ()
+    return tuple(
+        _attach(db, route, reference, found.spec.hostnames)
+        for reference in found.spec.parent_refs
+        if _ours(db, _gateway(route, reference), reference)
+    )
+
+
+def _gateway(route: Ref, reference: ParentReference) -> Ref:
+    return Ref(Gateway.kind, reference.namespace or route.namespace, reference.name)
+
+
+def _ours(db: Db, gateway: Ref, reference: ParentReference) -> bool:
+    """Standalone there is nobody else who could answer for a Gateway that does not exist."""
+    if (reference.group, reference.kind) != (Gateway.group, Gateway.kind):
+        return False
+    return managed(db, gateway) or (db.settings.standalone and db.get(Gateway, gateway) is None)
+
+
+def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str, ...]) -> Parent:
+    gateway = _gateway(route, reference)
+    named = [each for each in listeners(db, gateway) if _selects(reference, each)]
+    if not named:
+        return Parent(
+            reference, gateway, (), Problem("Accepted", "NoMatchingParent", _no_parent(db, gateway, reference))
+        )
+    allowed = [each for each in named if _allows(db, gateway, each, route)]
+    if not allowed:
+        text = (
+            f"No listener of {gateway} that the parentRef selects allows {route.kind}s of namespace {route.namespace}."
+        )
+        return Parent(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
+    states = listeners(db, gateway)
+    bindings = tuple(
+        each for each in (_bind(gateway, states, state, hostnames) for state in allowed) if each is not None
+    )
+    if not bindings:
+        served = ", ".join(sorted({each.hostname or "*" for each in allowed}))
+        text = (
+            f"spec.hostnames: none of {', '.join(hostnames)} is served by a listener of {gateway} (it serves {served})."
+        )
+        return Parent(reference, gateway, (), Problem("Accepted", "NoMatchingListenerHostname", text))
+    return Parent(reference, gateway, bindings)
+
+
+def _selects(reference: ParentReference, listener: ListenerState) -> bool:
+    if reference.section_name is not None and reference.section_name != listener.name:
+        return False
+    return reference.port is None or reference.port == listener.port
+
+
+def _no_parent(db: Db, gateway: Ref, reference: ParentReference) -> str:
+    if db.get(Gateway, gateway) is None:
+        return f"{gateway} does not exist; create it or correct the parentRef."
+    wanted = [f"sectionName {reference.section_name}"] if reference.section_name is not None else []
+    wanted += [f"port {reference.port}"] if reference.port is not None else []
+    has = ", ".join(f"{each.name} (port {each.port})" for each in listeners(db, gateway)) or "none"
+    return f"{gateway} has no listener with {' and '.join(wanted)}; its listeners: {has}."
+
+
+def _allows(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> bool:
+    if route.kind not in listener.kinds:
+        return False
+    namespaces = listener.allowed.namespaces
+    if namespaces.from_ == "Selector":
+        return namespaces.selector is not None and namespaces.selector.matches(namespace_labels(db, route.namespace))
+    return namespaces.from_ == "All" or gateway.namespace == route.namespace
+
+
+@query
+def namespace_labels(db: Db, name: str) -> Mapping[str, str]:
+    """The labels of a namespace; where there is no object for it, the one label that every namespace has."""
+    found = db.get(Namespace, Ref(Namespace.kind, "", name))
+    return found.metadata.labels if found else {NAME_LABEL: name}
+
+
+def _bind(
+    gateway: Ref, states: tuple[ListenerState, ...], listener: ListenerState, hostnames: tuple[str, ...]
+) -> Binding | None:
+    domains: dict[Domain, None] = {}
+    for own in hostnames or ("",):
+        name = intersect(listener.hostname, own)
+        if name is not None:
+            domains[Domain(name, own)] = None
+    if not domains:
+        return None
+    reachable = tuple(each for each in domains if not _isolated(states, listener, each.name))
+    return Binding(listener.name, listener.table(gateway), reachable if listener.accepted else ())
+
+
+def _isolated(states: tuple[ListenerState, ...], listener: ListenerState, domain: str) -> bool:
+    """Whether a more specific listener of the port has `domain` for itself (Gateway API: listener isolation)."""
+    return any(
+        each.accepted
+        and (each.port, each.protocol) == (listener.port, listener.protocol)
+        and specificity(each.hostname) > specificity(listener.hostname)
+        and covers(each.hostname, domain)
+        for each in states
+    )
+
+
+@index(*ROUTES)
+def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
+    """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`."""
+    for parent in attachment(db, route):
+        for binding in parent.bindings:
+            yield (parent.gateway, binding.listener), route
+
+
+@index(*ROUTES)
+def domains(db: Db, route: Ref) -> Iterator[tuple[RouteTable, str]]:
+    """File the domains that a route table has routes for."""
+    for _, binding in _bindings(db, route):
+        for domain in binding.domains:
+            yield binding.table, domain.name
+
+
+@index(*ROUTES)
+def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteTable, str], tuple[str, Ref]]]:
+    """File routes, each with its own hostname, under route table and domain."""
+    for _, binding in _bindings(db, route):
+        for domain in binding.domains:
+            yield (binding.table, domain.name), (domain.own, route)
+
+
+def _bindings(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:
+    for parent in attachment(db, route):
+        for binding in parent.bindings:
+            yield parent.gateway, binding

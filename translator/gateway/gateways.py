@@ -1,0 +1,65 @@
+"""Which Gateways are ours, and the addresses that they bind."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from translator.db import Db
+from translator.objects.gateway import Gateway
+from translator.objects.gatewayclass import GatewayClass
+from translator.outcome import Outcome, Problem
+from translator.query import query
+from translator.refs import Ref
+
+STANDALONE_CLASS = "headgate"
+
+
+@query
+def managed_class(db: Db, name: str) -> bool:
+    """Whether the GatewayClass `name` is ours; standalone, the class `headgate` needs no object."""
+    found = db.get(GatewayClass, Ref(GatewayClass.kind, "", name))
+    if found is None:
+        return db.settings.standalone and name == STANDALONE_CLASS
+    return found.spec.controller_name == db.settings.controller_name
+
+
+@query
+def managed(db: Db, gateway: Ref) -> bool:
+    """Whether `gateway` exists and is of a class of ours."""
+    found = db.get(Gateway, gateway)
+    return found is not None and managed_class(db, found.spec.gateway_class_name)
+
+
+@query
+def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
+    """The IP addresses that the proxies of `gateway` bind.
+
+    Standalone these are the Gateway's own, if it names any; in a cluster a proxy binds all of its pod's, and the
+    requested ones belong to its Service.
+    """
+    settings, found = db.settings, db.get(Gateway, gateway)
+    if found is None or not found.spec.addresses:
+        return Outcome(settings.addresses)
+    wanted: list[str] = []
+    problems: list[Problem] = []
+    for place, address in enumerate(found.spec.addresses):
+        field = f"spec.addresses[{place}]"
+        if address.type != "IPAddress":
+            text = f"{field}: the type {address.type} is not supported; give an address of type IPAddress."
+            problems.append(Problem("Accepted", "UnsupportedAddress", text))
+        elif not _is_ip(address.value):
+            text = f"{field}: {address.value!r} is not an IP address; write one, like 127.0.0.1."
+            problems.append(Problem("Programmed", "AddressNotUsable", text))
+        else:
+            wanted.append(str(ip_address(address.value)))
+    if not settings.standalone:
+        return Outcome(settings.addresses, tuple(problems))
+    return Outcome(tuple(dict.fromkeys(wanted)) or settings.addresses, tuple(problems))
+
+
+def _is_ip(value: str | None) -> bool:
+    try:
+        ip_address(value or "")
+    except ValueError:
+        return False
+    return True

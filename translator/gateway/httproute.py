@@ -1,0 +1,149 @@
+"""The rules of HTTPRoutes: matches, what their features ask for, and backends."""
+
+from __future__ import annotations
+
+import re2
+
+from translator.db import Db
+from translator.feature import Feature, Site
+from translator.gateway.backends import backend
+from translator.ir import PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.objects.filters import HTTPRouteFilter
+from translator.objects.httproute import HTTPBackendRef, HTTPRoute, HTTPRouteRule
+from translator.objects.matches import HTTPRouteMatch
+from translator.outcome import Outcome, Problem, gather
+from translator.query import query
+from translator.refs import Ref
+
+NO_BACKENDS = "The rule has no backend that could answer."
+
+
+@query
+def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
+    """Each rule of a route with the problems in it; a rule that cannot be served as asked answers 500."""
+    found = db.get(HTTPRoute, route)
+    if found is None:
+        return ()
+    return tuple(_rule(db, route, place, each) for place, each in enumerate(found.spec.rules))
+
+
+def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
+    field = f"spec.rules[{place}]"
+    name = rule.name or str(place)
+    matches = gather(
+        _match(each, f"{field}.matches[{number}]") for number, each in enumerate(rule.matches or (HTTPRouteMatch(),))
+    )
+    usable = tuple(each for each in matches.value if each is not None)
+    features = _features(Site(db, HTTPRoute.group, route, field, rule.filters, rule))
+    backends = gather(
+        _weighted(db, route, each, f"{field}.backendRefs[{number}]") for number, each in enumerate(rule.backend_refs)
+    )
+    problems = (*matches.problems, *features.problems, *backends.problems, *_unsupported(rule, field))
+    if features.value is None:
+        return Outcome(Rule(name, usable, broken=features.problems[0].message), problems)
+    terminal = any(each.terminal for each in features.value)
+    reachable = any(each.backend is not None and each.weight for each in backends.value)
+    broken = "" if terminal or reachable else NO_BACKENDS
+    return Outcome(Rule(name, usable, features.value, backends.value, broken), problems)
+
+
+def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
+    if rule.session_persistence is None:
+        return ()
+    text = f"{field}.sessionPersistence is not supported yet: requests are served without it; remove it."
+    return (Problem("Accepted", "UnsupportedValue", text),)
+
+
+def _features(site: Site) -> Outcome[tuple[RouteFeature, ...] | None]:
+    """Ask every feature what the site wants of it; None if something is asked for that cannot be had."""
+    untaken = [each for each in site.filters if not any(_takes(feature, each, site) for feature in site.db.features)]
+    if untaken:
+        return Outcome(None, tuple(_untaken(each, site) for each in untaken))
+    found: list[RouteFeature] = []
+    problems: list[Problem] = []
+    broken = False
+    for feature in site.db.features:
+        if site.rule is not None or feature.on_backends:
+            read = feature.read(site)
+            found += read.value or ()
+            problems += read.problems
+            broken |= read.value is None
+    return Outcome(None if broken else tuple(found), tuple(problems))
+
+
+def _takes(feature: Feature, found: HTTPRouteFilter, site: Site) -> bool:
+    return feature.takes(found) and (site.rule is not None or feature.on_backends)
+
+
+def _untaken(found: HTTPRouteFilter, site: Site) -> Problem:
+    field = f"{site.field}.filters[{site.filters.index(found)}]"
+    if found.extension_ref is not None:
+        kinds = ", ".join(f"{kind.kind}.{kind.group}" for feature in site.db.features for kind in feature.kinds)
+        ref = found.extension_ref
+        text = f"{field}.extensionRef: {ref.kind}.{ref.group} cannot be a filter; the kinds that can: {kinds}."
+        return Problem("ResolvedRefs", "InvalidKind", text)
+    place = "a rule" if site.rule is not None else "a single backend"
+    text = (
+        f"{field}: {found.type} is not supported for {place}; its requests are answered with 500 until it is removed."
+    )
+    return Problem("Accepted", "UnsupportedValue", text)
+
+
+def _weighted(db: Db, route: Ref, reference: HTTPBackendRef, field: str) -> Outcome[WeightedBackend]:
+    found = backend(db, HTTPRoute.group, route, reference, field)
+    features = _features(Site(db, HTTPRoute.group, route, field, reference.filters))
+    broken = features.value is None
+    weighted = WeightedBackend(None if broken else found.value, reference.weight, features.value or ())
+    return Outcome(weighted, (*found.problems, *features.problems))
+
+
+def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
+    """Read a match; None if it holds a regular expression that Envoy cannot evaluate, since then nothing can match it."""
+    problems = [
+        *_expression(match.path.value, f"{field}.path.value", match.path.type),
+        *(
+            problem
+            for number, each in enumerate(match.headers)
+            for problem in _expression(each.value, f"{field}.headers[{number}].value", each.type)
+        ),
+        *(
+            problem
+            for number, each in enumerate(match.query_params)
+            for problem in _expression(each.value, f"{field}.queryParams[{number}].value", each.type)
+        ),
+    ]
+    if problems:
+        return Outcome(None, tuple(problems))
+    return Outcome(
+        RouteMatch(
+            path_kind=PathKind(match.path.type),
+            path=match.path.value,
+            headers=tuple(
+                ValueMatch(each.name, each.value, each.type == "RegularExpression") for each in match.headers
+            ),
+            query=tuple(
+                ValueMatch(each.name, each.value, each.type == "RegularExpression") for each in match.query_params
+            ),
+            method=match.method or "",
+        )
+    )
+
+
+_RE2 = re2.Options()
+_RE2.log_errors = False
+
+
+def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
+    """What is wrong with a regular expression for RE2, which Envoy uses; nothing if `kind` says that it is none."""
+    if kind != "RegularExpression":
+        return ()
+    try:
+        re2.compile(value, _RE2)
+    except re2.error as error:
+        reason = error.args[0] if error.args else "invalid"
+        words = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        text = (
+            f"{field}: {value!r} is not a regular expression of RE2: {words}; the match is left out until it is mended."
+        )
+        return (Problem("Accepted", "UnsupportedValue", text),)
+    return ()

@@ -1,0 +1,169 @@
+"""The listeners of a Gateway: which are valid, which conflict, and what may attach to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from translator.db import Db
+from translator.gateway.gateways import addresses, managed
+from translator.gateway.hostnames import intersect
+from translator.ir import RouteTable
+from translator.objects.gateway import Gateway
+from translator.objects.listener import AllowedRoutes, Listener
+from translator.outcome import Problem
+from translator.query import index, query
+from translator.refs import Ref
+
+ROUTE_GROUP = "gateway.networking.k8s.io"
+ROUTE_KINDS = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
+"""The kinds of route that each protocol serves; a protocol that is not here is not supported."""
+
+RESERVED_PORTS = {19000: "administration", 8082: "readiness", 9091: "Prometheus metrics"}
+"""Ports on which every proxy serves something of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerState:
+    """A listener as it can be served, and what is wrong with it.
+
+    Attributes:
+        name: its name, which a parentRef's sectionName may give.
+        hostname: its hostname, "" for any.
+        kinds: the kinds of route that may attach.
+        allowed: which routes may attach, as the Gateway says.
+        problems: why it is not accepted, conflicts, or lists kinds that it cannot serve.
+        overlaps: the names of other HTTPS listeners on the port that share hostnames with it.
+    """
+
+    name: str
+    port: int
+    protocol: str
+    hostname: str
+    kinds: tuple[str, ...]
+    allowed: AllowedRoutes
+    problems: tuple[Problem, ...] = ()
+    overlaps: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is served, as far as its certificates allow."""
+        return not any(each.condition in ("Accepted", "Conflicted") for each in self.problems)
+
+    @property
+    def tls(self) -> bool:
+        """Whether it terminates TLS."""
+        return self.protocol == "HTTPS"
+
+    def table(self, gateway: Ref) -> RouteTable:
+        """The RouteConfiguration that this listener of `gateway` uses."""
+        name = f"{gateway.namespace}/{gateway.name}"
+        return (
+            RouteTable(name, self.port, tls=True, hostname=self.hostname) if self.tls else RouteTable(name, self.port)
+        )
+
+
+class Claim(NamedTuple):
+    """A Gateway's wish for a port: standalone, the oldest has it, then the first by name."""
+
+    created: str
+    gateway: Ref
+
+
+@index(Gateway.kind)
+def claims(db: Db, gateway: Ref) -> Iterator[tuple[tuple[str, int], Claim]]:
+    """File each of our Gateways under every address and port that it would bind; used where they share a machine."""
+    found = db.get(Gateway, gateway)
+    if found is not None and db.settings.standalone and managed(db, gateway):
+        ports = dict.fromkeys(each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS)
+        for address in addresses(db, gateway).value:
+            for port in ports:
+                yield (address, port), Claim(found.created, gateway)
+
+
+@query
+def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
+    """The listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
+    found = db.get(Gateway, gateway)
+    if found is None or not managed(db, gateway):
+        return ()
+    supported = [each for each in found.spec.listeners if each.protocol in ROUTE_KINDS]
+    states = []
+    for each in found.spec.listeners:
+        kinds, invalid = _kinds(each)
+        problems = (*_unsupported(each), *_unavailable(db, gateway, each), *_conflict(each, supported), *invalid)
+        states.append(
+            ListenerState(
+                name=each.name,
+                port=each.port,
+                protocol=each.protocol,
+                hostname=each.hostname or "",
+                kinds=kinds,
+                allowed=each.allowed_routes,
+                problems=problems,
+                overlaps=_overlaps(each, supported),
+            )
+        )
+    return tuple(states)
+
+
+def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """What may attach: of the kinds that the protocol serves those that the Gateway allows, all if it names none."""
+    served = ROUTE_KINDS.get(listener.protocol, ())
+    asked = listener.allowed_routes.kinds or ()
+    if not asked or not served:
+        return served, ()
+    names = [each.kind for each in asked if each.group == ROUTE_GROUP and each.kind in served]
+    wrong = [each.kind for each in asked if each.group != ROUTE_GROUP or each.kind not in served]
+    if not wrong:
+        return tuple(dict.fromkeys(names)), ()
+    text = f"allowedRoutes.kinds: {', '.join(wrong)} cannot attach to protocol {listener.protocol}; it serves {', '.join(served)}."
+    return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
+
+
+def _unsupported(listener: Listener) -> Iterator[Problem]:
+    if listener.protocol not in ROUTE_KINDS:
+        text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(ROUTE_KINDS)}."
+        yield Problem("Accepted", "UnsupportedProtocol", text)
+
+
+def _unavailable(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
+    use = RESERVED_PORTS.get(listener.port)
+    if use is not None:
+        text = f"Port {listener.port} is reserved for the proxy's own {use}; choose another port."
+        yield Problem("Accepted", "PortUnavailable", text)
+    elif db.settings.standalone and listener.protocol in ROUTE_KINDS:
+        for address in addresses(db, gateway).value:
+            first = next(iter(db.select(claims, (address, listener.port))), None)
+            if first is not None and first.gateway != gateway:
+                text = f"{first.gateway} already serves {address}:{listener.port}; choose another port or set spec.addresses."
+                yield Problem("Accepted", "PortUnavailable", text)
+                return
+
+
+def _conflict(listener: Listener, others: Iterable[Listener]) -> Iterator[Problem]:
+    if listener.protocol not in ROUTE_KINDS:
+        return
+    rivals = [each for each in others if each.port == listener.port and each.name != listener.name]
+    protocols = [each.name for each in rivals if each.protocol != listener.protocol]
+    if protocols:
+        text = f"Listener {', '.join(protocols)} uses port {listener.port} with another protocol; give each protocol a port."
+        yield Problem("Conflicted", "ProtocolConflict", text)
+        return
+    hostnames = [each.name for each in rivals if (each.hostname or "") == (listener.hostname or "")]
+    if hostnames:
+        text = f"Listener {', '.join(hostnames)} has the same port and hostname; change one of them."
+        yield Problem("Conflicted", "HostnameConflict", text)
+
+
+def _overlaps(listener: Listener, others: Iterable[Listener]) -> tuple[str, ...]:
+    if listener.protocol != "HTTPS":
+        return ()
+    return tuple(
+        each.name
+        for each in others
+        if each.name != listener.name
+        and (each.protocol, each.port) == (listener.protocol, listener.port)
+        and intersect(each.hostname or "", listener.hostname or "") is not None
+    )

@@ -1,0 +1,303 @@
+"""Incremental evaluation: inputs, queries and indexes.
+
+*Inputs* are set from outside. A *query* is a pure function of what it reads; each evaluated call is a cell, and every read is
+recorded, absence included. An *index* files elements under keys, derived from each input of some domains; reading one bucket
+of it depends on that bucket only.
+
+Invalidation is pushed: a changed input marks what read it as dirty, and all behind that as suspect. Evaluation is pulled: a
+suspect cell brings up to date what it suspects, in the order in which it read it, and runs again only if something turned out
+different. An equal result stops the wave.
+
+The rules of purity, which make this sound: a query reads only through the database it is given; what it returns is immutable
+and compared with ``==``; it does no I/O and looks at no clock; it lists things through an index's key, never all of them.
+
+The cost of an edit follows the edges of what changes: give wide readers narrow projections.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from translator.cell import CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain
+from translator.listing import Listing
+from translator.query import CycleError, Index, Query, QueryError
+
+K = TypeVar("K", bound=Hashable)
+E = TypeVar("E")
+
+ROUNDS: Final = 100
+"""How often indexes may turn each other stale before that is taken for a cycle."""
+
+
+class Graph:
+    """The cells, and how they are brought up to date. Not thread-safe: one task owns it.
+
+    `runs` counts, by query name, how often functions really ran.
+    """
+
+    def __init__(self, indexes: Iterable[Index[Any, Any]] = ()) -> None:
+        """Make an empty graph with these indexes; one that reads another index is best listed after it."""
+        self.runs: Counter[str] = Counter()
+        self._inputs: dict[str, dict[Any, object]] = {}
+        self._cells: dict[tuple[Query[..., Any] | str, tuple[Any, ...]], Cell] = {}
+        self._stack: list[Cell] = []
+        self._orphans: set[Cell] = set()
+        self._outputs: dict[Cell, Callable[[Cell], None]] = {}
+        self._due: dict[Cell, bool] = {}  # outputs to look at; True: to be reported even if unchanged
+        self._failing: dict[Cell, QueryError] = {}
+        self._listings: dict[Index[Any, Any], Listing] = {each: Listing() for each in indexes}
+        self._by_domain: dict[str, list[Index[Any, Any]]] = {}
+        for each in self._listings:
+            for domain in each.domains:
+                self._by_domain.setdefault(domain, []).append(each)
+
+    def __len__(self) -> int:
+        """How many cells are remembered."""
+        return len(self._cells)
+
+    # Inputs
+
+    def set(self, domain: str, key: Any, value: object) -> None:
+        """Set the input `key` of `domain`; None removes it. Costs nothing more when `value` equals what is there."""
+        assert not self._stack, "inputs do not change while queries run"
+        inputs = self._inputs.setdefault(domain, {})
+        before = inputs.get(key)
+        if before is None and value is None:
+            return
+        if value is None:
+            del inputs[key]
+        else:
+            inputs[key] = value
+        self._assign("input", (domain, key), value)
+        if before is None or value is None:
+            for each in self._by_domain.get(domain, ()):
+                self._listings[each].stale.add(key)
+
+    def input(self, domain: str, key: Any) -> Any:
+        """Read an input: its value, or None where there is none."""
+        cell = self._cells.get(("input", (domain, key)))
+        if cell is None:
+            cell = self._add("input", (domain, key), self._inputs.get(domain, {}).get(key))
+        self._record(cell)
+        return cell.value
+
+    def inputs(self, domain: str) -> Mapping[Any, object]:
+        """Give the inputs of a domain by key, for the owner of the graph; queries use an index instead."""
+        assert not self._stack, "a query lists by an index"
+        return MappingProxyType(self._inputs.get(domain, {}))
+
+    # Reads
+
+    def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
+        """Return a query's value for `args`, evaluated if need be; record the read.
+
+        Raises:
+            QueryError: the query raised.
+        """
+        cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
+        if cell.state is RUNNING:
+            path = [each.label for each in self._stack[self._stack.index(cell) :]]
+            raise CycleError(" reads ".join([*path, cell.label]))
+        self._record(cell)
+        if not self._stack:
+            self._settle()
+        if cell.state is not CLEAN:
+            self._refresh(cell)
+        if cell.failure is not None:
+            raise QueryError(cell.failure.cell, cell.failure.__cause__ or cell.failure)
+        return cell.value
+
+    def select(self, index: Index[K, E], key: K) -> tuple[E, ...]:
+        """Read an index's bucket: its elements in ascending order, empty where there is none."""
+        bucket = self._listings[index].buckets.get(key)
+        return self._derived(f"select {index.name}", index, key, lambda: tuple(bucket.items) if bucket else ())
+
+    def count(self, index: Index[K, E], key: K) -> int:
+        """Read how many elements an index has under `key`, without depending on which."""
+        bucket = self._listings[index].buckets.get(key)
+        return self._derived(f"count {index.name}", index, key, lambda: len(bucket.items) if bucket else 0)
+
+    def _derived(self, name: str, index: Index[Any, Any], key: Any, value: Callable[[], Any]) -> Any:
+        if not self._stack:
+            self._settle()
+            return value()
+        cell = self._cells.get((name, (key,))) or self._add(name, (key,), value())
+        self._record(cell)
+        return cell.value
+
+    # Outputs
+
+    def pin(self, query: Query[..., Any], args: tuple[Any, ...], changed: Callable[[Cell], None]) -> None:
+        """Make a query's call an output: `evaluate` keeps it up to date and calls `changed`, first now and then when it differs.
+
+        `changed` is also called when the query raises: the cell's `failure` says why, its `value` is the last good one.
+        """
+        cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
+        cell.root = partial(self._due.setdefault, cell, False)
+        self._outputs[cell] = changed
+        self._due[cell] = True
+
+    def unpin(self, query: Query[..., Any], args: tuple[Any, ...]) -> None:
+        """Make a query's call an output no more; it is collected unless something reads it."""
+        cell = self._cells.get((query, args))
+        if cell is not None:
+            self._outputs.pop(cell, None)
+            self._due.pop(cell, None)
+            self._uproot(cell)
+
+    def evaluate(self) -> None:
+        """Bring all outputs up to date, then collect the cells that nothing reads any more."""
+        self._settle()
+        while self._due:
+            cell, report = self._due.popitem()
+            value, failure = cell.value, cell.failure
+            self._refresh_root(cell)
+            if report or cell.value is not value or cell.failure is not failure:
+                self._outputs[cell](cell)
+        self._collect()
+
+    @property
+    def failures(self) -> list[QueryError]:
+        """What is failing now: outputs and index entries whose last good value stands in."""
+        return list(self._failing.values())
+
+    def why(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Why | None:
+        """Tell what a remembered call read, and what that read, down to the inputs; None if it is not remembered."""
+        cell = self._cells.get((query, args))
+        return None if cell is None else explain(cell, depth)
+
+    # Inner workings
+
+    def _add(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> Cell:
+        cell = self._cells[query, args] = Cell(query, args, value)
+        if not self._stack:
+            self._orphans.add(cell)
+        return cell
+
+    def _record(self, cell: Cell) -> None:
+        if self._stack:
+            reader = self._stack[-1]
+            reader.dependencies.setdefault(cell, len(reader.dependencies))
+            cell.dependents.add(reader)
+
+    def _assign(self, query: str, args: tuple[Any, ...], value: object) -> None:
+        """Give an input's or a bucket's cell, if anything ever read it, a new value."""
+        cell = self._cells.get((query, args))
+        if cell is not None and cell.value != value:
+            cell.value = value
+            for reader in cell.dependents:
+                self._suspect(reader, cell)
+                reader.state = DIRTY
+
+    def _suspect(self, cell: Cell, source: Cell) -> None:
+        """Mark `cell`, and all behind it, as perhaps changed because of `source`."""
+        pending = [(cell, source)]
+        while pending:
+            cell, source = pending.pop()
+            cell.suspects.add(source)
+            if cell.state is not CLEAN:
+                continue
+            cell.state = SUSPECT
+            if cell.root is not None:
+                cell.root()
+            pending.extend((reader, cell) for reader in cell.dependents)
+
+    def _refresh_root(self, cell: Cell) -> None:
+        if cell.state is not CLEAN:
+            self._refresh(cell)
+        if cell.failure is not None:
+            self._failing[cell] = cell.failure
+        else:
+            self._failing.pop(cell, None)
+
+    def _uproot(self, cell: Cell) -> None:
+        cell.root = None
+        self._failing.pop(cell, None)
+        self._orphans.add(cell)
+
+    def _refresh(self, cell: Cell) -> None:
+        if cell.state is SUSPECT:
+            # In the order of reading: once one is found different, what was read after it may be of no interest any more.
+            for suspect in sorted(cell.suspects, key=cell.dependencies.__getitem__):
+                if suspect.state is not CLEAN:
+                    self._refresh(suspect)
+                if cell.state is DIRTY:
+                    break
+        if cell.state is DIRTY:
+            self._run(cell)
+        cell.state = CLEAN
+        cell.suspects.clear()
+
+    def _run(self, cell: Cell) -> None:
+        assert isinstance(cell.query, Query)
+        before, cell.dependencies = cell.dependencies, {}
+        value, failure = cell.value, None
+        cell.state = RUNNING
+        self._stack.append(cell)
+        self.runs[cell.query.name] += 1
+        try:
+            value = cell.query.function(self, *cell.args)
+        except QueryError as error:
+            failure = error
+        except Exception as error:  # a bug in one query stays inside the outputs that read it
+            failure = QueryError(cell.label, error)
+        finally:
+            self._stack.pop()
+        for dependency in before.keys() - cell.dependencies.keys():
+            dependency.dependents.discard(cell)
+            if not dependency.dependents:
+                self._orphans.add(dependency)
+        if failure is not None or cell.failure is not None or value != cell.value:
+            cell.value, cell.failure = value, failure
+            for reader in cell.dependents:
+                if reader.state is SUSPECT:
+                    reader.state = DIRTY
+
+    def _settle(self) -> None:
+        """Bring the indexes up to date, so that their buckets are inputs to what is evaluated after.
+
+        An index may be refiled while one that it reads is still stale; it is then stale again, until nothing is.
+        """
+        for _ in range(ROUNDS):
+            stale = [(each, listing) for each, listing in self._listings.items() if listing.stale]
+            if not stale:
+                return
+            for each, listing in stale:
+                self._refile(each, listing)
+        raise CycleError("indexes that read each other: " + ", ".join(each.name for each, _ in stale))
+
+    def _refile(self, index: Index[Any, Any], listing: Listing) -> None:
+        sources = list(listing.stale)
+        listing.stale.clear()
+        touched: dict[Hashable, None] = {}
+        for source in sources:
+            touched.update(dict.fromkeys(listing.refile(source, self._entries(index, listing, source))))
+        for key in touched:
+            bucket = listing.buckets.get(key)
+            self._assign(f"select {index.name}", (key,), tuple(bucket.items) if bucket else ())
+            self._assign(f"count {index.name}", (key,), len(bucket.items) if bucket else 0)
+
+    def _entries(self, index: Index[Any, Any], listing: Listing, source: Any) -> tuple[tuple[Any, Any], ...]:
+        cell = self._cells.get((index.entries, (source,))) or self._add(index.entries, (source,), ())
+        if not any(source in self._inputs.get(domain, ()) for domain in index.domains):
+            self._uproot(cell)
+            return ()
+        cell.root = partial(listing.stale.add, source)
+        self._refresh_root(cell)
+        entries: tuple[tuple[Any, Any], ...] = cell.value  # type: ignore[assignment]
+        return entries
+
+    def _collect(self) -> None:
+        while self._orphans:
+            cell = self._orphans.pop()
+            if cell.dependents or cell.root is not None:
+                continue
+            self._cells.pop((cell.query, cell.args), None)
+            for dependency in cell.dependencies:
+                dependency.dependents.discard(cell)
+                if not dependency.dependents:
+                    self._orphans.add(dependency)

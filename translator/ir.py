@@ -1,0 +1,203 @@
+"""The intermediate representation: what the proxies shall do, in terms of neither Kubernetes nor Envoy's messages.
+
+Everything here is frozen, compared by value and free of I/O; this module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple
+
+
+class Protocol(Enum):
+    """What a backend speaks."""
+
+    HTTP1 = "http1"
+    H2C = "h2c"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Backend:
+    """Where requests can be sent: one port of one service, together with every setting that shapes its cluster.
+
+    A cluster's name holds a hash of all of this, so that a cluster never changes in place: other settings, another cluster.
+
+    Attributes:
+        owner: the object behind it, as ``namespace/name``.
+        port: its port, which also is the port to connect to where `hostname` is given.
+        protocol: the value of `Protocol` that its endpoints speak.
+        hostname: a DNS name or IP address that Envoy resolves by itself; "" where endpoints are discovered.
+    """
+
+    owner: str
+    port: int
+    protocol: str = Protocol.HTTP1.value
+    hostname: str = ""
+
+
+class Endpoint(NamedTuple):
+    """An address that answers for a backend; `zone` is "" where it is not known."""
+
+    address: str
+    port: int
+    zone: str = ""
+    draining: bool = False
+
+
+class PathKind(Enum):
+    """How a path is compared; the values are the specification's names."""
+
+    EXACT = "Exact"
+    PREFIX = "PathPrefix"
+    REGEX = "RegularExpression"
+
+
+class ValueMatch(NamedTuple):
+    """A header or query parameter that a request must carry: its value exactly, or as a regular expression."""
+
+    name: str
+    value: str
+    regex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """What a request must look like; every part given must hold. `method` is "" for any."""
+
+    path_kind: PathKind = PathKind.PREFIX
+    path: str = "/"
+    headers: tuple[ValueMatch, ...] = ()
+    query: tuple[ValueMatch, ...] = ()
+    method: str = ""
+
+    @property
+    def catches_all(self) -> bool:
+        """Whether every request matches."""
+        return (
+            self.path_kind is PathKind.PREFIX and self.path == "/" and not (self.headers or self.query or self.method)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a listener tells the routes on it: the port and scheme that its clients used."""
+
+    port: int
+    tls: bool
+
+    @property
+    def scheme(self) -> str:
+        """``https`` or ``http``."""
+        return "https" if self.tls else "http"
+
+
+class RouteFeature:
+    """Something a rule asks for beside forwarding; features subclass it as frozen dataclasses.
+
+    Attributes:
+        terminal: it answers by itself: requests are not forwarded.
+        backends: what it sends requests to, so that their clusters exist.
+    """
+
+    __slots__ = ()
+    terminal: ClassVar[bool] = False
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """The backends that this feature itself sends requests to."""
+        return ()
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write this feature into an ``envoy.config.route.v3.Route`` that serves `match` on `origin`."""
+        raise NotImplementedError
+
+    def apply_to_weight(self, cluster_weight: Any) -> None:
+        """Write this feature into one ``WeightedCluster.ClusterWeight``, for features allowed on a single backend."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedBackend:
+    """A share of a rule's requests. `backend` is None where the reference is broken: that share is answered with 500."""
+
+    backend: Backend | None
+    weight: int = 1
+    features: tuple[RouteFeature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a route: requests that meet any of `matches` get `features` and go to `backends`.
+
+    Attributes:
+        name: the rule's name, or its place, for people.
+        broken: why every matching request is answered with 500; "" where the rule works.
+    """
+
+    name: str
+    matches: tuple[RouteMatch, ...]
+    features: tuple[RouteFeature, ...] = ()
+    backends: tuple[WeightedBackend, ...] = ()
+    broken: str = ""
+
+    @property
+    def all_backends(self) -> tuple[Backend, ...]:
+        """Every backend that the rule can send a request to, mirrors included."""
+        weighted = tuple(each.backend for each in self.backends if each.backend is not None)
+        return weighted + tuple(backend for feature in self.features for backend in feature.backends)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain and its private key, PEM; the key never shows in a repr."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RouteTable:
+    """One RouteConfiguration: all HTTP listeners of a port share one, each HTTPS listener has its own.
+
+    Attributes:
+        gateway: ``namespace/name`` of the Gateway.
+        port: the port of the listeners.
+        tls: whether they terminate TLS.
+        hostname: the hostname of the HTTPS listener, "" for any; always "" without TLS.
+    """
+
+    gateway: str
+    port: int
+    tls: bool = False
+    hostname: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """The port and scheme of the clients."""
+        return Origin(self.port, self.tls)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChain:
+    """The connections of one HTTPS listener, told apart by SNI: their route table and their certificates' secret names."""
+
+    table: RouteTable
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortListener:
+    """An Envoy listener: everything that a Gateway serves on one port.
+
+    Attributes:
+        addresses: what to bind, one or more IP addresses.
+        chains: for a port of HTTPS listeners one per listener, for a port of HTTP listeners exactly one.
+        exclusive: no other program may share the port, which Envoy allows by default.
+    """
+
+    gateway: str
+    port: int
+    addresses: tuple[str, ...]
+    chains: tuple[FilterChain, ...]
+    exclusive: bool = False

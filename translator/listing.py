@@ -1,0 +1,59 @@
+"""What an index holds: buckets of elements in order, and which input put them there."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+
+class Bucket:
+    """What an index files under one key: a multiset, listed in order."""
+
+    __slots__ = ("counts", "items")
+
+    def __init__(self) -> None:
+        self.counts: Counter[Any] = Counter()
+        self.items: list[Any] = []
+
+    def add(self, element: Any) -> None:
+        self.counts[element] += 1
+        if self.counts[element] == 1:
+            insort(self.items, element)
+
+    def discard(self, element: Any) -> None:
+        self.counts[element] -= 1
+        if not self.counts[element]:
+            del self.counts[element]
+            del self.items[bisect_left(self.items, element)]
+
+
+class Listing:
+    """An index's buckets, and what each input contributed to them."""
+
+    __slots__ = ("buckets", "filed", "stale")
+
+    def __init__(self) -> None:
+        self.buckets: dict[Hashable, Bucket] = {}
+        self.filed: dict[Any, tuple[tuple[Any, Any], ...]] = {}
+        self.stale: set[Any] = set()
+
+    def refile(self, source: Any, entries: tuple[tuple[Any, Any], ...]) -> Iterator[Hashable]:
+        """Replace what `source` filed; give the keys whose buckets this touched."""
+        before = self.filed.get(source, ())
+        if before == entries:
+            return
+        for key, element in entries:
+            self.buckets.setdefault(key, Bucket()).add(element)
+            yield key
+        for key, element in before:
+            bucket = self.buckets[key]
+            bucket.discard(element)
+            if not bucket.items:
+                del self.buckets[key]
+            yield key
+        if entries:
+            self.filed[source] = entries
+        else:
+            self.filed.pop(source, None)

@@ -1,0 +1,41 @@
+"""A value together with what is wrong: how a user's mistakes travel from where they are seen to an object's status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Problem(NamedTuple):
+    """A user's mistake, as the condition that will tell of it.
+
+    Attributes:
+        condition: the type of the condition that is not as it should be, such as ``ResolvedRefs``.
+        reason: its reason, a name of the Gateway API where there is one, such as ``BackendNotFound``.
+        message: the field, what is wrong with it and the way out.
+    """
+
+    condition: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What came of it, and the problems on the way; the value is what is served all the same."""
+
+    value: T
+    problems: tuple[Problem, ...] = ()
+
+
+def gather(outcomes: Iterable[Outcome[T]]) -> Outcome[tuple[T, ...]]:
+    """Make one outcome of many: all values in order, and all problems, each once."""
+    values: list[T] = []
+    problems: dict[Problem, None] = {}
+    for each in outcomes:
+        values.append(each.value)
+        problems.update(dict.fromkeys(each.problems))
+    return Outcome(tuple(values), tuple(problems))

@@ -1,0 +1,193 @@
+"""The translator as others see it: edits go in, snapshots and statuses come out, at the cost of what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from translator.cell import Cell, Why
+from translator.db import DELIVERY, SETTINGS, Db, Delivery, Settings
+from translator.edit import Edit
+from translator.features import FEATURES
+from translator.gateway import attachment, backends, grants, listeners
+from translator.objects.gateway import Gateway
+from translator.query import QueryError
+from translator.refs import Ref
+from translator.resources import Output, Outputs, gateway_outputs
+from translator.resources import backends as used_backends
+from translator.status import STATUS, Status
+from xds.resource import Reference, Resource
+from xds.snapshot import Snapshot
+
+__all__ = ["Changes", "Delivery", "Edit", "Settings", "Translator"]
+
+INDEXES = (
+    grants.grants,
+    backends.slices,
+    listeners.claims,
+    attachment.attached,
+    attachment.domains,
+    attachment.routes,
+    used_backends,
+)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What an evaluation brought.
+
+    Attributes:
+        snapshots: for each Gateway whose resources changed the new snapshot, None where it is gone.
+        statuses: for each object whose status changed the new one, None where it has none any more.
+        failures: bugs that were contained: what they hit keeps its last good value.
+    """
+
+    snapshots: dict[Ref, Snapshot | None] = field(default_factory=dict)
+    statuses: dict[Ref, Status | None] = field(default_factory=dict)
+    failures: list[QueryError] = field(default_factory=list)
+
+
+class Translator:
+    """Turns objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Make a translator that knows no objects."""
+        self._db = Db(FEATURES, INDEXES)
+        self._db.set(SETTINGS, None, settings)
+        self._snapshots: dict[Ref, Snapshot] = {}
+        self._statuses: dict[Ref, Status] = {}
+        self._outputs: dict[Ref, Outputs] = {}
+        self._users: dict[Output, set[Ref]] = {}
+        self._resources: dict[Output, Resource] = {}
+        self._dirty: dict[Ref, set[Output]] = {}
+        self._changes = Changes()
+
+    @property
+    def snapshots(self) -> Mapping[Ref, Snapshot]:
+        """The resources of each Gateway of ours."""
+        return MappingProxyType(self._snapshots)
+
+    @property
+    def statuses(self) -> Mapping[Ref, Status]:
+        """The `status` of each object that has one to be told."""
+        return MappingProxyType(self._statuses)
+
+    @property
+    def runs(self) -> Mapping[str, int]:
+        """How often each query has run so far."""
+        return self._db.runs
+
+    def object(self, ref: Ref) -> Any:
+        """Give an object as it was fed in, None if there is none."""
+        return self._db.inputs(ref.kind).get(ref)
+
+    def edit(self, edits: Iterable[Edit]) -> None:
+        """Take objects that came, changed or went; nothing is evaluated yet."""
+        for ref, found in edits:
+            known = ref in self._db.inputs(ref.kind)
+            self._db.set(ref.kind, ref, found)
+            if known != (found is not None):
+                self._root(ref, found is not None)
+
+    def deliver(self, gateway: Ref, delivery: Delivery) -> None:
+        """Take how far the configuration of a Gateway has come."""
+        self._db.set(DELIVERY, gateway, delivery)
+
+    def evaluate(self) -> Changes:
+        """Bring everything up to date with all that was taken, and give what came out different since the last time."""
+        self._db.evaluate()
+        for gateway, outputs in self._dirty.items():
+            self._assemble(gateway, outputs)
+        for output in set().union(*self._dirty.values()) - self._users.keys():
+            self._resources.pop(output, None)
+        self._dirty.clear()
+        changes, self._changes = self._changes, Changes()
+        changes.failures = self._db.failures
+        return changes
+
+    def why_status(self, ref: Ref) -> Why | None:
+        """Tell what the status of an object was derived from."""
+        return self._db.why(STATUS[ref.kind], (ref,)) if ref.kind in STATUS else None
+
+    def why_resource(self, gateway: Ref, reference: Reference) -> Why | None:
+        """Tell what a resource of a Gateway was derived from."""
+        for output in self._outputs.get(gateway, ()):
+            found = self._resources.get(output)
+            if found is not None and found.reference == reference:
+                return self._db.why(*output)
+        return None
+
+    def _root(self, ref: Ref, present: bool) -> None:
+        """Begin or end to keep up to date what follows from an object."""
+        roots = [(STATUS[ref.kind], self._status_changed)] if ref.kind in STATUS else []
+        if ref.kind == Gateway.kind:
+            roots.append((gateway_outputs, self._outputs_changed))
+        for query, changed in roots:
+            if present:
+                self._db.pin(query, (ref,), changed)
+            else:
+                self._db.unpin(query, (ref,))
+        if not present and ref.kind in STATUS:
+            self._set_status(ref, None)
+        if not present and ref.kind == Gateway.kind:
+            self._set_outputs(ref, None)
+
+    def _status_changed(self, cell: Cell) -> None:
+        if cell.failure is None:
+            self._set_status(cell.args[0], cell.value)  # type: ignore[arg-type]
+
+    def _set_status(self, ref: Ref, status: Status | None) -> None:
+        if self._statuses.get(ref) != status:
+            self._changes.statuses[ref] = status
+            if status is None:
+                del self._statuses[ref]
+            else:
+                self._statuses[ref] = status
+
+    def _outputs_changed(self, cell: Cell) -> None:
+        if cell.failure is None:
+            self._set_outputs(cell.args[0], cell.value)  # type: ignore[arg-type]
+
+    def _set_outputs(self, gateway: Ref, wanted: Outputs | None) -> None:
+        before = self._outputs.pop(gateway, frozenset())
+        outputs = wanted or frozenset()
+        if wanted is not None:
+            self._outputs[gateway] = wanted
+        dirty = self._dirty.setdefault(gateway, set())
+        for each in outputs - before:
+            dirty.add(each)
+            users = self._users.setdefault(each, set())
+            if not users:
+                self._db.pin(*each, self._resource_changed)
+            users.add(gateway)
+        for each in before - outputs:
+            dirty.add(each)
+            self._users[each].discard(gateway)
+            if not self._users[each]:
+                del self._users[each]
+                self._db.unpin(*each)
+
+    def _resource_changed(self, cell: Cell) -> None:
+        # Without a value there is nothing to send: either it never was, or the Gateway is about to want it no more.
+        if cell.failure is None and isinstance(cell.value, Resource):
+            output: Output = (cell.query, cell.args)  # type: ignore[assignment]
+            self._resources[output] = cell.value
+            for gateway in self._users[output]:
+                self._dirty.setdefault(gateway, set()).add(output)
+
+    def _assemble(self, gateway: Ref, dirty: set[Output]) -> None:
+        """Bring a Gateway's snapshot up to date with the outputs that changed."""
+        wanted = self._outputs.get(gateway, frozenset())
+        found = {each: self._resources[each] for each in dirty if each in self._resources}
+        upserts = [resource for output, resource in found.items() if output in wanted]
+        removals = [resource.reference for output, resource in found.items() if output not in wanted]
+        before = self._snapshots.get(gateway)
+        if gateway not in self._outputs:
+            if self._snapshots.pop(gateway, None) is not None:
+                self._changes.snapshots[gateway] = None
+            return
+        after = (before or Snapshot()).replace(upserts, removals)
+        if after is not before:
+            self._snapshots[gateway] = self._changes.snapshots[gateway] = after

@@ -1,0 +1,207 @@
+"""The queries that end in Envoy's resources: where the IR, the features and Envoy's messages meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.db import Db
+from translator.envoy import cluster as clusters
+from translator.envoy import listener as listeners
+from translator.envoy import route as route_messages
+from translator.envoy.names import secret_name
+from translator.envoy.secret import secret
+from translator.envoy.table import EncodedHost, misdirected_host, route_configuration, virtual_host
+from translator.gateway import attachment
+from translator.gateway import listeners as gateway_listeners
+from translator.gateway.attachment import ROUTES
+from translator.gateway.backends import endpoints
+from translator.gateway.certificates import certificate, listener_certificates
+from translator.gateway.gateways import addresses, managed
+from translator.gateway.hostnames import covers, specificity, wider
+from translator.gateway.httproute import rules
+from translator.ir import Backend, Certificate, FilterChain, Origin, PortListener, RouteTable
+from translator.objects.gateway import Gateway
+from translator.outcome import Outcome, Problem
+from translator.query import Query, index, query
+from translator.refs import Ref
+from xds.resource import Resource
+from xds.rules import check
+from xds.types import ENDPOINT
+
+Output = tuple[Query[..., Resource | None], tuple[object, ...]]
+"""A query and its arguments, whose value is one resource."""
+
+Outputs = frozenset[Output]
+
+
+@index(*ROUTES)
+def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
+    """File every backend that a route can send requests to under the Gateways that it is attached to."""
+    gateways = dict.fromkeys(each.gateway for each in attachment.attachment(db, route) if each.bindings)
+    if gateways:
+        used = dict.fromkeys(backend for each in rules(db, route) for backend in each.value.all_backends)
+        for gateway in gateways:
+            for backend in used:
+                yield gateway, backend
+
+
+@query
+def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
+    """Everything that the proxies of a Gateway are sent; None if it is none of ours."""
+    if not managed(db, gateway):
+        return None
+    outputs: dict[Output, None] = {}
+    states = gateway_listeners.listeners(db, gateway)
+    for port in dict.fromkeys(each.port for each in states):
+        spec = port_listener(db, gateway, port)
+        if spec is not None:
+            outputs[listener_resource, (gateway, port)] = None
+            for chain in spec.chains:
+                outputs[table_resource, (chain.table,)] = None
+    for secret_ref in _certificates(db, gateway):
+        outputs[secret_resource, (secret_ref,)] = None
+    if outputs:
+        for backend in db.select(backends, gateway):
+            outputs[cluster_resource, (backend,)] = None
+            if not backend.hostname:
+                outputs[endpoints_resource, (backend,)] = None
+    return frozenset(outputs)
+
+
+def _certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
+    for state in gateway_listeners.listeners(db, gateway):
+        if state.accepted and state.tls:
+            yield from listener_certificates(db, gateway, state.name).value
+
+
+@query
+def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
+    """What a Gateway serves on a port; None if none of its listeners there can be served."""
+    chains: dict[FilterChain, None] = {}
+    for state in gateway_listeners.listeners(db, gateway):
+        if state.port == port and state.accepted:
+            secrets: tuple[str, ...] = ()
+            if state.tls:
+                secrets = tuple(secret_name(each) for each in listener_certificates(db, gateway, state.name).value)
+            if secrets or not state.tls:
+                chains[FilterChain(state.table(gateway), secrets)] = None
+    if not chains:
+        return None
+    name = f"{gateway.namespace}/{gateway.name}"
+    return PortListener(name, port, addresses(db, gateway).value, tuple(chains), exclusive=db.settings.standalone)
+
+
+@query
+def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
+    """The ``Listener`` of a port."""
+    spec = port_listener(db, gateway, port)
+    if spec is None:
+        return None
+    needed = tuple(each.http_filter() for each in db.features if each.http_filter is not None)
+    return Resource.pack(listeners.listener(spec, needed))
+
+
+@query
+def secret_resource(db: Db, ref: Ref) -> Resource | None:
+    """The ``Secret`` of a certificate."""
+    found = certificate(db, ref)
+    return Resource.pack(secret(secret_name(ref), found)) if isinstance(found, Certificate) else None
+
+
+@query
+def cluster_resource(db: Db, backend: Backend) -> Resource | None:
+    """The ``Cluster`` of a backend."""
+    return Resource.pack(clusters.cluster(backend))
+
+
+@query
+def endpoints_resource(db: Db, backend: Backend) -> Resource | None:
+    """The ``ClusterLoadAssignment`` of a backend; there for every backend, if need be empty."""
+    message = clusters.load_assignment(backend, endpoints(db, backend))
+    return Resource.of(ENDPOINT, message.cluster_name, message.SerializeToString(deterministic=True))
+
+
+@query
+def table_resource(db: Db, table: RouteTable) -> Resource | None:
+    """The ``RouteConfiguration`` of a table.
+
+    Every listener's hostname has a virtual host, so that what its routes do not serve falls to nobody else's; on a
+    connection with the certificate of one listener, the hostnames of the others are misdirected.
+    """
+    fences, elsewhere = table_hostnames(db, table)
+    domains = dict.fromkeys((*db.select(attachment.domains, table), *fences))
+    hosts = [encoded_host(db, table, each) for each in domains]
+    hosts += (misdirected_host(each) for each in elsewhere if each not in domains)
+    return route_configuration(table, hosts)
+
+
+@query
+def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The hostnames of a table's own listeners, and those that connections to them must not ask for."""
+    states = [
+        each
+        for each in gateway_listeners.listeners(db, gateway_ref(table))
+        if each.port == table.port and each.accepted and each.tls == table.tls
+    ]
+    hostnames = tuple(dict.fromkeys(each.hostname for each in states))
+    if not table.tls:
+        return hostnames, ()
+    narrower = (each for each in hostnames if each != table.hostname and covers(table.hostname, each))
+    return (table.hostname,), (*narrower, *([""] if table.hostname else []))
+
+
+@query
+def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
+    """The virtual host of a domain: its own routes, then those of the wider domains of the same listener.
+
+    The specification gives requests to the route with the most specific hostname that matches, and only what that does
+    not match to the next (`HTTPRouteSpec.hostnames`); Envoy looks at one virtual host only, so it holds both. The
+    search stops at routes that catch everything.
+    """
+    owners = [each for each in table_hostnames(db, table)[0] if covers(each, domain)]
+    owner = max(owners, key=specificity, default="")
+    rows = []
+    for wide in wider(domain):
+        if not covers(owner, wide):
+            break
+        for own, route in db.select(attachment.routes, (table, wide)):
+            exact, length = specificity(own)
+            age = (created(db, route), route.namespace, route.name)
+            for place, entry in enumerate(route_entries(db, route, table.origin).value):
+                rows.append(((not exact, -length), entry.precedence, age, place, entry))
+        if any(row[-1].catches_all for row in rows):
+            break
+    rows.sort(key=lambda row: row[:-1])
+    return virtual_host(domain, (row[-1] for row in rows))
+
+
+@query
+def created(db: Db, route: Ref) -> str:
+    """When a route was created."""
+    found = db.get(ROUTES[route.kind], route)
+    return found.created if found is not None else ""
+
+
+@query
+def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_messages.Entry, ...]]:
+    """The ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead."""
+    made: list[route_messages.Entry] = []
+    problems: list[Problem] = []
+    name = f"{route.kind}/{route.namespace}/{route.name}"
+    for each in rules(db, route):
+        needs = route_messages.references(each.value)
+        for match, message in route_messages.entries(name, each.value, origin):
+            violations = check(message)
+            if violations:
+                text = f"{message.name}: Envoy does not take {violations[0]}; its requests are answered with 500."
+                problems.append(Problem("Accepted", "UnsupportedValue", text))
+                message = route_messages.broken_route(message.name, match)
+            body = message.SerializeToString(deterministic=True)
+            made.append(route_messages.Entry(route_messages.precedence(match), body, needs, match.catches_all))
+    return Outcome(tuple(made), tuple(problems))
+
+
+def gateway_ref(table: RouteTable) -> Ref:
+    """The Gateway that a table belongs to."""
+    namespace, _, name = table.gateway.partition("/")
+    return Ref(Gateway.kind, namespace, name)

@@ -1,0 +1,213 @@
+"""What is to be told of each object: from attachment, listeners and acknowledgements to `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from translator.conditions import Condition, bounded, verdict
+from translator.db import Db
+from translator.gateway.attachment import ROUTES, Parent, attached, attachment
+from translator.gateway.certificates import listener_certificates
+from translator.gateway.gateways import addresses, managed, managed_class
+from translator.gateway.httproute import rules
+from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
+from translator.ir import Rule
+from translator.objects.gateway import Gateway
+from translator.objects.gatewayclass import GatewayClass
+from translator.objects.references import ParentReference
+from translator.outcome import Outcome, Problem
+from translator.programmed import Programming, programming
+from translator.query import query
+from translator.refs import Ref
+from translator.resources import port_listener, route_entries
+
+Status = dict[str, Any]
+"""The `status` of an object in its JSON form."""
+
+CORE_FEATURES = ("Gateway", "HTTPRoute", "ReferenceGrant")
+"""What is supported beyond what the features bring (names of the Gateway API's conformance suite)."""
+
+FEATURES = (
+    "GatewayHTTPListenerIsolation",
+    "GatewayHTTPSListenerDetectMisdirectedRequests",
+    "GatewayPort8080",
+    "GatewayRouteHostnameIntersectionPrecedence",
+    "HTTPRouteBackendProtocolH2C",
+    "HTTPRouteBackendProtocolWebSocket",
+    "HTTPRouteDestinationPortMatching",
+    "HTTPRouteMethodMatching",
+    "HTTPRouteNamedRouteRule",
+    "HTTPRouteParentRefPort",
+    "HTTPRouteQueryParamMatching",
+)
+
+
+@query
+def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
+    """The status of a GatewayClass of ours, None for others'."""
+    found = db.get(GatewayClass, ref)
+    if found is None or not managed_class(db, ref.name):
+        return None
+    problems = []
+    if found.spec.parameters_ref is not None:
+        text = "spec.parametersRef: parameters are not supported yet; remove it."
+        problems.append(Problem("Accepted", "InvalidParameters", text))
+    generation = found.metadata.generation or 1
+    supported = sorted({*CORE_FEATURES, *FEATURES, *(name for each in db.features for name in each.conformance)})
+    return {
+        "conditions": [
+            verdict("Accepted", problems, "Accepted", "Headgate runs Gateways of this class.").json(generation)
+        ],
+        "supportedFeatures": [{"name": each} for each in supported],
+    }
+
+
+@query
+def gateway_status(db: Db, ref: Ref) -> Status | None:
+    """The status of a Gateway of ours, None for others'."""
+    found = db.get(Gateway, ref)
+    if found is None or not managed(db, ref):
+        return None
+    states = listeners(db, ref)
+    known = programming(db, ref)
+    problems = (*_gateway_problems(states), *addresses(db, ref).problems)
+    accepted = _accepted(states, problems)
+    generation = found.metadata.generation or 1
+    status: Status = {
+        "conditions": [each.json(generation) for each in (accepted, _programmed(accepted, problems, db, ref, known))],
+        "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
+    }
+    if db.settings.standalone:
+        status = {"addresses": [{"type": "IPAddress", "value": each} for each in addresses(db, ref).value], **status}
+    return status
+
+
+def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:
+    wrong = [each for each in states if not each.accepted]
+    if not wrong:
+        return ()
+    text = "; ".join(f"listener {each.name}: {each.problems[0].message}" for each in wrong)
+    good = [each.name for each in states if each.accepted]
+    text += f" Accepted: {', '.join(good)}." if good else " No listener is left."
+    return (Problem("Listeners", "ListenersNotValid", text),)
+
+
+def _accepted(states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) -> Condition:
+    """Accepted as long as one listener is; what is wrong with the others is the reason all the same."""
+    if any(each.condition == "Accepted" for each in problems):
+        return verdict("Accepted", problems, "", "")
+    invalid = next((each for each in problems if each.condition == "Listeners"), None)
+    if invalid is None:
+        return Condition("Accepted", "True", "Accepted", "The Gateway is valid.")
+    status = "True" if any(each.accepted for each in states) else "False"
+    return Condition("Accepted", status, invalid.reason, bounded([invalid.message]))
+
+
+def _programmed(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref: Ref, known: Programming) -> Condition:
+    if accepted.status != "True":
+        return Condition("Programmed", "False", "Invalid", accepted.message)
+    if any(each.condition == "Programmed" for each in problems):
+        return verdict("Programmed", problems, "", "")
+    if all(port_listener(db, ref, each.port) is None for each in listeners(db, ref)):
+        return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
+    return known.gateway
+
+
+def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming, generation: int | None) -> Status:
+    certificates = listener_certificates(db, ref, state.name) if state.tls else Outcome(())
+    problems = (*state.problems, *certificates.problems)
+    accepted = verdict("Accepted", problems, "Accepted", "The listener is valid.")
+    conflict = next((each for each in problems if each.condition == "Conflicted"), None)
+    if conflict is not None:
+        accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
+    resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+    usable = state.accepted and (not state.tls or bool(certificates.value))
+    programmed = known.ports.get(state.port, known.others)
+    if not usable:
+        bad = accepted if accepted.status == "False" else resolved
+        programmed = Condition("Programmed", "False", "Invalid", bad.message)
+    conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
+    return {
+        "name": state.name,
+        "supportedKinds": [{"group": ROUTE_GROUP, "kind": each} for each in state.kinds],
+        "attachedRoutes": db.count(attached, (ref, state.name)),
+        "conditions": [each.json(generation) for each in conditions],
+    }
+
+
+def _conflicted(conflict: Problem | None) -> Condition:
+    if conflict is None:
+        return Condition("Conflicted", "False", "NoConflicts", "No other listener is in its way.")
+    return Condition("Conflicted", "True", conflict.reason, conflict.message)
+
+
+def _overlap(state: ListenerState) -> Iterator[Condition]:
+    if state.overlaps and state.accepted:
+        text = (
+            f"Its hostnames overlap with those of {', '.join(state.overlaps)}: clients that reuse a connection get 421."
+        )
+        yield Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", text)
+
+
+@query
+def route_status(db: Db, ref: Ref) -> Status | None:
+    """The status of a route that names a Gateway of ours, None for others."""
+    found = db.get(ROUTES[ref.kind], ref)
+    parents = attachment(db, ref)
+    if found is None or not parents:
+        return None
+    outcomes = rules(db, ref)
+    problems = tuple(dict.fromkeys(problem for each in outcomes for problem in each.problems))
+    served = any(not _dropped(each) for each in outcomes)
+    generation = found.metadata.generation or 1
+    return {
+        "parents": [
+            {
+                "parentRef": _reference(each.reference),
+                "controllerName": db.settings.controller_name,
+                "conditions": [
+                    condition.json(generation)
+                    for condition in _parent_conditions(each, (*problems, *_refused(db, ref, each)), served)
+                ],
+            }
+            for each in parents
+        ]
+    }
+
+
+def _dropped(rule: Outcome[Rule]) -> bool:
+    """Whether nothing of a rule can be served, because it asks for what cannot be had."""
+    unsupported = any(each.condition == "Accepted" for each in rule.problems)
+    return unsupported and (not rule.value.matches or bool(rule.value.broken))
+
+
+def _refused(db: Db, ref: Ref, parent: Parent) -> Iterator[Problem]:
+    for origin in dict.fromkeys(each.table.origin for each in parent.bindings):
+        yield from route_entries(db, ref, origin).problems
+
+
+def _parent_conditions(parent: Parent, problems: tuple[Problem, ...], served: bool) -> Iterator[Condition]:
+    unsupported = [each for each in problems if each.condition == "Accepted"]
+    text = bounded([each.message for each in unsupported])
+    if parent.problem is not None:
+        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message)
+    elif unsupported and not served:
+        yield Condition("Accepted", "False", unsupported[0].reason, text)
+    else:
+        yield Condition("Accepted", "True", "Accepted", "The route is attached.")
+        if unsupported:
+            yield Condition("PartiallyInvalid", "True", "UnsupportedValue", f"Dropped Rule: {text}")
+    yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+
+
+def _reference(reference: ParentReference) -> dict[str, Any]:
+    return reference.model_dump(by_alias=True, exclude_none=True)
+
+
+STATUS = {
+    GatewayClass.kind: gatewayclass_status,
+    Gateway.kind: gateway_status,
+    **dict.fromkeys(ROUTES, route_status),
+}
+"""The query for the status of each kind that has one."""
