@@ -67,6 +67,9 @@ def constraints(rules: Message, enum: EnumDescriptor | None = None) -> list[Cons
             found.append(_matches(STRICT_PATTERNS[value] if strict else LENIENT_PATTERN))
         elif field.name == "defined_only":
             found += [_defined(enum)] if value and enum else []
+        elif field.name in LENGTHS:
+            unit = "bytes" if isinstance(rules, validate_pb2.BytesRules) else "characters"
+            found.append(_length(*LENGTHS[field.name], value, unit))
         elif field.name in MAKERS:
             found.append(MAKERS[field.name](value))
         else:
@@ -124,15 +127,24 @@ def _utf8_length(value: str) -> int:
     return len(value) if value.isascii() else len(value.encode())
 
 
-#: Rules that stand alone, by name. Lengths are in code points for strings and in bytes for bytes, as in `len`.
+#: What breaks a length, and the words for it; in code points for strings and in bytes for bytes, as `len` counts.
+LENGTHS: dict[str, tuple[Callable[[int, int], bool], str]] = {
+    "len": (operator.ne, "value must be"),
+    "min_len": (operator.lt, "value length must be at least"),
+    "max_len": (operator.gt, "value length must be at most"),
+}
+
+
+def _length(broken: Callable[[int, int], bool], words: str, size: int, unit: str) -> Constraint:
+    return Constraint(lambda value: broken(len(value), size), f"{words} {size} {unit}")
+
+
+#: The other rules that stand alone, by name.
 MAKERS: dict[str, Callable[[Any], Constraint]] = {
     "const": _equal,
     "in": _one_of,
     "not_in": _none_of,
     "pattern": _matches,
-    "len": lambda n: Constraint(lambda v: len(v) != n, f"value length must be {n}"),
-    "min_len": lambda n: Constraint(lambda v: len(v) < n, f"value length must be at least {n}"),
-    "max_len": lambda n: Constraint(lambda v: len(v) > n, f"value length must be at most {n}"),
     "len_bytes": lambda n: Constraint(lambda v: _utf8_length(v) != n, f"value length must be {n} bytes"),
     "min_bytes": lambda n: Constraint(lambda v: _utf8_length(v) < n, f"value length must be at least {n} bytes"),
     "max_bytes": lambda n: Constraint(lambda v: _utf8_length(v) > n, f"value length must be at most {n} bytes"),

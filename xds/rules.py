@@ -10,7 +10,7 @@ of oneofs, `validate.disabled` and `validate.ignored` of messages. Contents of `
 their type is known to this process. Rules that Envoy writes in C++ are not: `envoy --mode validate` knows those.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -35,7 +35,7 @@ class Violation:
     path: str
     """Where, in names of fields: `virtual_hosts[0].routes[2].route.cluster`; empty for the message itself."""
     rule: str
-    """What is asked of the value there, in Envoy's words: `value length must be at least 1`."""
+    """What is asked of the value there, in Envoy's words: `value length must be at least 1 characters`."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.rule}" if self.path else self.rule
@@ -48,6 +48,8 @@ class Violation:
 
 #: A compiled check of one value; what it returns is empty for nearly all.
 Check = Callable[[Any], Sequence[Violation]]
+#: Fields of which one must be set, and what is broken when none is.
+Absence = tuple[frozenset[FieldDescriptor], list[Violation]]
 
 NO_RULES = validate_pb2.FieldRules()
 #: The options; their generated types say less than they are.
@@ -77,12 +79,7 @@ def _message_check(descriptor: Descriptor) -> Check:
     if _is_exempt(descriptor):
         return _nothing
     checks = {field: compiled for field in descriptor.fields if (compiled := _field_check(field))}
-    wanted = _wanted_fields(descriptor, checks)
-    oneofs = [
-        (frozenset(oneof.fields), Violation(oneof.name, "is required"))
-        for oneof in descriptor.oneofs
-        if oneof.GetOptions().Extensions[REQUIRED]
-    ]
+    absences = [*_missing_fields(descriptor, checks), *_missing_oneofs(descriptor)]
 
     def check_message(message: Message) -> Sequence[Violation]:
         found: list[Violation] = []
@@ -91,14 +88,11 @@ def _message_check(descriptor: Descriptor) -> Check:
             compiled = checks.get(field)
             if compiled is not None and (violations := compiled(value)):
                 found += [violation.below(field.name) for violation in violations]
-        if wanted or oneofs:
+        if absences:
             fields = dict(present)
-            for field, violations in wanted.items():
-                if field not in fields:
-                    found += violations
-            for members, violation in oneofs:
+            for members, violations in absences:
                 if members.isdisjoint(fields):
-                    found.append(violation)
+                    found += violations
         return found
 
     return check_message
@@ -135,15 +129,17 @@ def _has_own_rules(descriptor: Descriptor) -> bool:
     )
 
 
-def _wanted_fields(
-    descriptor: Descriptor, checks: Mapping[FieldDescriptor, Check]
-) -> dict[FieldDescriptor, list[Violation]]:
-    """The fields that must be set, with what is broken otherwise.
+def _missing_oneofs(descriptor: Descriptor) -> Iterator[Absence]:
+    for oneof in descriptor.oneofs:
+        if oneof.GetOptions().Extensions[REQUIRED]:
+            yield frozenset(oneof.fields), [Violation(oneof.name, "is required")]
 
-    Those are required messages, and fields without presence whose default value breaks their own rule: proto3 does not
-    tell them from unset ones.
+
+def _missing_fields(descriptor: Descriptor, checks: Mapping[FieldDescriptor, Check]) -> Iterator[Absence]:
+    """Required messages, and fields without presence whose default value breaks their own rule.
+
+    The latter because proto3 does not tell such a value from an unset one.
     """
-    wanted: dict[FieldDescriptor, list[Violation]] = {}
     for field in descriptor.fields:
         if field.has_presence:
             # Of a oneof's members only the one that is set is looked at.
@@ -152,8 +148,7 @@ def _wanted_fields(
             compiled = checks.get(field, _nothing)
             broken = list(compiled(() if field.is_repeated else field.default_value))
         if broken:
-            wanted[field] = [violation.below(field.name) for violation in broken]
-    return wanted
+            yield frozenset([field]), [violation.below(field.name) for violation in broken]
 
 
 def _rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
@@ -188,7 +183,8 @@ def _value_check(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Chec
         return _time_check(constraints(asked), is_duration=name == DURATION)
     if name in WRAPPERS:
         return _wrapper_check(_constraint_check(constraints(asked), ignore_empty=_ignores_empty(asked)))
-    return None if rules.message.skip else _nested_check(field.message_type)
+    # Rules of another type leave a message's own fields unchecked: `ExtensionConfigSource.config_source` has such.
+    return None if kind or rules.message.skip else _nested_check(field.message_type)
 
 
 def _ignores_empty(rules: Message) -> bool:
