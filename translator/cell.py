@@ -71,6 +71,7 @@ class Why:
 
 
 def explain(cell: Cell, depth: int) -> Why:
+    """Tell what a cell read, and what that read, `depth` levels down."""
     value = cell.failure or cell.value
     reads = tuple(explain(each, depth - 1) for each in cell.dependencies) if depth else ()
     return Why(cell.label, value, reads)

@@ -27,8 +27,8 @@ class Settings:
 
     Attributes:
         controller_name: GatewayClasses with this `spec.controllerName` are ours.
-        standalone: there is no cluster: the GatewayClass `headgate` and every namespace exist by themselves, all Gateways
-            run on this machine and share its addresses, and Services may be reached by DNS name or IP address.
+        standalone: there is no cluster: the GatewayClass `headgate` and every namespace exist by themselves, all
+            Gateways run on this machine and share its addresses, and Services may be reached by DNS name or IP address.
         addresses: the IP addresses that proxies bind; standalone, a Gateway's `spec.addresses` come first.
         offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
     """

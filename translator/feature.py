@@ -1,4 +1,4 @@
-"""What a feature is: one file in `translator.features` that reads its part of a rule and writes it into Envoy's messages."""
+"""What a feature is: one file that reads its part of a rule and writes it into Envoy's messages."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
 """Incremental evaluation: inputs, queries and indexes.
 
-*Inputs* are set from outside. A *query* is a pure function of what it reads; each evaluated call is a cell, and every read is
-recorded, absence included. An *index* files elements under keys, derived from each input of some domains; reading one bucket
-of it depends on that bucket only.
+*Inputs* are set from outside. A *query* is a pure function of what it reads; each evaluated call is a cell, and every
+read is recorded, absence included. An *index* files elements under keys, derived from each input of some domains;
+reading one bucket of it depends on that bucket only.
 
-Invalidation is pushed: a changed input marks what read it as dirty, and all behind that as suspect. Evaluation is pulled: a
-suspect cell brings up to date what it suspects, in the order in which it read it, and runs again only if something turned out
-different. An equal result stops the wave.
+Invalidation is pushed: a changed input marks what read it as dirty, and all behind that as suspect. Evaluation is
+pulled: a suspect cell brings up to date what it suspects, in the order in which it read it, and runs again only if
+something turned out different. An equal result stops the wave.
 
-The rules of purity, which make this sound: a query reads only through the database it is given; what it returns is immutable
-and compared with ``==``; it does no I/O and looks at no clock; it lists things through an index's key, never all of them.
+The rules of purity, which make this sound: a query reads only through the database it is given; what it returns is
+immutable and compared with ``==``; it does no I/O and looks at no clock; it lists things through an index's key, never
+all of them.
 
 The cost of an edit follows the edges of what changes: give wide readers narrow projections.
 """
@@ -20,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from translator.cell import CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain
 from translator.listing import Listing
@@ -28,6 +29,7 @@ from translator.query import CycleError, Index, Query, QueryError
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
+V = TypeVar("V")
 
 ROUNDS: Final = 100
 """How often indexes may turn each other stale before that is taken for a cycle."""
@@ -114,30 +116,30 @@ class Graph:
     def select(self, index: Index[K, E], key: K) -> tuple[E, ...]:
         """Read an index's bucket: its elements in ascending order, empty where there is none."""
         bucket = self._listings[index].buckets.get(key)
-        return self._derived(f"select {index.name}", index, key, lambda: tuple(bucket.items) if bucket else ())
+        return self._derived(f"select {index.name}", key, lambda: tuple(bucket.items) if bucket else ())
 
     def count(self, index: Index[K, E], key: K) -> int:
         """Read how many elements an index has under `key`, without depending on which."""
         bucket = self._listings[index].buckets.get(key)
-        return self._derived(f"count {index.name}", index, key, lambda: len(bucket.items) if bucket else 0)
+        return self._derived(f"count {index.name}", key, lambda: len(bucket.items) if bucket else 0)
 
-    def _derived(self, name: str, index: Index[Any, Any], key: Any, value: Callable[[], Any]) -> Any:
+    def _derived(self, name: str, key: Any, value: Callable[[], V]) -> V:
         if not self._stack:
             self._settle()
             return value()
         cell = self._cells.get((name, (key,))) or self._add(name, (key,), value())
         self._record(cell)
-        return cell.value
+        return cast(V, cell.value)
 
     # Outputs
 
     def pin(self, query: Query[..., Any], args: tuple[Any, ...], changed: Callable[[Cell], None]) -> None:
-        """Make a query's call an output: `evaluate` keeps it up to date and calls `changed`, first now and then when it differs.
+        """Make a query's call an output: `evaluate` keeps it up to date and calls `changed` first, and when it differs.
 
         `changed` is also called when the query raises: the cell's `failure` says why, its `value` is the last good one.
         """
         cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
-        cell.root = partial(self._due.setdefault, cell, False)
+        cell.root = partial(self._suspect_output, cell)
         self._outputs[cell] = changed
         self._due[cell] = True
 
@@ -206,6 +208,9 @@ class Graph:
                 cell.root()
             pending.extend((reader, cell) for reader in cell.dependents)
 
+    def _suspect_output(self, cell: Cell) -> None:
+        self._due.setdefault(cell, False)
+
     def _refresh_root(self, cell: Cell) -> None:
         if cell.state is not CLEAN:
             self._refresh(cell)
@@ -221,7 +226,7 @@ class Graph:
 
     def _refresh(self, cell: Cell) -> None:
         if cell.state is SUSPECT:
-            # In the order of reading: once one is found different, what was read after it may be of no interest any more.
+            # In the order of reading: once one is found different, what was read after it may be of no interest.
             for suspect in sorted(cell.suspects, key=cell.dependencies.__getitem__):
                 if suspect.state is not CLEAN:
                     self._refresh(suspect)
@@ -263,12 +268,12 @@ class Graph:
         An index may be refiled while one that it reads is still stale; it is then stale again, until nothing is.
         """
         for _ in range(ROUNDS):
-            stale = [(each, listing) for each, listing in self._listings.items() if listing.stale]
+            stale = [each for each, listing in self._listings.items() if listing.stale]
             if not stale:
                 return
-            for each, listing in stale:
-                self._refile(each, listing)
-        raise CycleError("indexes that read each other: " + ", ".join(each.name for each, _ in stale))
+            for each in stale:
+                self._refile(each, self._listings[each])
+        raise CycleError("indexes turn each other stale without end")
 
     def _refile(self, index: Index[Any, Any], listing: Listing) -> None:
         sources = list(listing.stale)

@@ -21,7 +21,7 @@ class Protocol(Enum):
 class Backend:
     """Where requests can be sent: one port of one service, together with every setting that shapes its cluster.
 
-    A cluster's name holds a hash of all of this, so that a cluster never changes in place: other settings, another cluster.
+    A cluster's name holds a hash of all of this, so that a cluster never changes in place: other settings make another.
 
     Attributes:
         owner: the object behind it, as ``namespace/name``.
@@ -119,7 +119,7 @@ class RouteFeature:
 
 @dataclass(frozen=True, slots=True)
 class WeightedBackend:
-    """A share of a rule's requests. `backend` is None where the reference is broken: that share is answered with 500."""
+    """A share of a rule's requests. `backend` is None where the reference is broken: that share is answered 500."""
 
     backend: Backend | None
     weight: int = 1
@@ -180,7 +180,7 @@ class RouteTable:
 
 @dataclass(frozen=True, slots=True)
 class FilterChain:
-    """The connections of one HTTPS listener, told apart by SNI: their route table and their certificates' secret names."""
+    """The connections of one listener, told apart by SNI if HTTPS: their route table and their certificates' names."""
 
     table: RouteTable
     secrets: tuple[str, ...] = ()

@@ -18,11 +18,13 @@ class Bucket:
         self.items: list[Any] = []
 
     def add(self, element: Any) -> None:
+        """Count one more of an element."""
         self.counts[element] += 1
         if self.counts[element] == 1:
             insort(self.items, element)
 
     def discard(self, element: Any) -> None:
+        """Count one less of an element."""
         self.counts[element] -= 1
         if not self.counts[element]:
             del self.counts[element]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ from translator.edit import Edit
 from translator.features import FEATURES
 from translator.gateway import attachment, backends, grants, listeners
 from translator.objects.gateway import Gateway
-from translator.query import QueryError
+from translator.query import Query, QueryError
 from translator.refs import Ref
 from translator.resources import Output, Outputs, gateway_outputs
 from translator.resources import backends as used_backends
@@ -121,7 +121,9 @@ class Translator:
 
     def _root(self, ref: Ref, present: bool) -> None:
         """Begin or end to keep up to date what follows from an object."""
-        roots = [(STATUS[ref.kind], self._status_changed)] if ref.kind in STATUS else []
+        roots: list[tuple[Query[[Ref], Any], Callable[[Cell], None]]] = []
+        if ref.kind in STATUS:
+            roots.append((STATUS[ref.kind], self._status_changed))
         if ref.kind == Gateway.kind:
             roots.append((gateway_outputs, self._outputs_changed))
         for query, changed in roots:

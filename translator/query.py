@@ -51,7 +51,7 @@ class Index(Generic[K, E]):
     __slots__ = ("domains", "entries")
 
     def __init__(self, domains: tuple[str, ...], function: Callable[[Any, Any], Iterable[tuple[K, E]]]) -> None:
-        """Take the domains that the index is over, and the function from (database, input key) to its (key, element)s."""
+        """Take the domains that the index is over, and the function from (database, input key) to its entries."""
         self.domains = domains
         self.entries: Query[[Any], tuple[tuple[K, E], ...]] = Query(lambda db, key: tuple(function(db, key)))
         self.entries.name = function.__name__
@@ -68,8 +68,8 @@ class Index(Generic[K, E]):
 def index(*domains: str) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
     """Make a generator of (key, element) pairs, called for each input key of `domains`, an index over them.
 
-    The function is a query like any other and may read whatever it likes, other indexes included; elements of one bucket
-    must be hashable and comparable with each other. An index is brought up to date before any query runs.
+    The function is a query like any other and may read whatever it likes, other indexes included; elements of one
+    bucket must be hashable and comparable with each other. An index is brought up to date before any query runs.
     """
     return lambda function: Index(domains, function)
 

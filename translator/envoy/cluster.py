@@ -46,7 +46,7 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
 
 
 def load_assignment(backend: Backend, endpoints: Iterable[Endpoint]) -> endpoint_pb2.ClusterLoadAssignment:
-    """Make the assignment of a backend's cluster, which may be empty: it is always there, so that the cluster can warm."""
+    """Make the assignment of a backend's cluster: if need be an empty one, since a cluster without cannot warm."""
     made = endpoint_pb2.ClusterLoadAssignment(cluster_name=cluster_name(backend))
     for zone, group in groupby(sorted(endpoints, key=lambda each: each.zone), key=lambda each: each.zone):
         locality = made.endpoints.add()

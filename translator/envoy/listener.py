@@ -11,7 +11,7 @@ from proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspect
 from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
-from proto.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
+from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.names import listener_name, table_name
 from translator.envoy.source import ADS, sds
 from translator.ir import FilterChain, PortListener
@@ -68,7 +68,7 @@ def _tls(chain: FilterChain) -> tls_pb2.DownstreamTlsContext:
     made = tls_pb2.DownstreamTlsContext()
     common = made.common_tls_context
     common.alpn_protocols.extend(("h2", "http/1.1"))
-    common.tls_params.tls_minimum_protocol_version = tls_pb2.TlsParameters.TLSv1_2
+    common.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
     common.tls_certificate_sds_secret_configs.extend(sds(name) for name in chain.secrets)
     return made
 

@@ -1,4 +1,4 @@
-"""What Envoy's resources are called. Names are stable: the same thing keeps its name across edits, restarts and replicas."""
+"""What Envoy's resources are called. The same thing keeps its name across edits, restarts and replicas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from translator.refs import Ref
 
 @lru_cache(maxsize=65536)
 def cluster_name(backend: Backend) -> str:
-    """Name a backend's cluster: its service, its port, and a hash of every setting, so that no cluster changes in place."""
+    """Name a backend's cluster: service, port, and a hash of every setting, so that no cluster changes in place."""
     settings = blake2b(repr(astuple(backend)).encode(), digest_size=4).hexdigest()
     return f"{backend.owner}:{backend.port}/{settings}"
 

@@ -1,7 +1,7 @@
 """Path modifiers (Gateway API, `HTTPPathModifier`), which redirects and rewrites share.
 
-Envoy replaces the matched prefix literally, so that an empty replacement or the prefix ``/`` would leave ``//`` or eat a
-slash; a regular expression does what the specification's table says there.
+Envoy replaces the matched prefix literally, so that an empty replacement or the prefix ``/`` would leave ``//`` or
+eat a slash; a regular expression does what the specification's table says there.
 """
 
 from __future__ import annotations

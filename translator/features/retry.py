@@ -1,4 +1,4 @@
-"""Retries, and the timeout of each try (Gateway API, `HTTPRouteRetry` and `HTTPRouteTimeouts.backendRequest`; GEP-1731)."""
+"""Retries and the timeout of each try (`HTTPRouteRetry`, GEP-1731; `HTTPRouteTimeouts.backendRequest`)."""
 
 from __future__ import annotations
 
@@ -59,8 +59,7 @@ def read(site: Site) -> Read:
     per_try = (rule.timeouts.backend_request or 0) if rule.timeouts else 0
     if rule.retry is None:
         return Outcome((Retry(asked=False, per_try=per_try),) if per_try else ())
-    attempts = 1 if rule.retry.attempts is None else rule.retry.attempts
-    return Outcome((Retry(True, tuple(rule.retry.codes), attempts, rule.retry.backoff or 0, per_try),))
+    return Outcome((Retry(True, rule.retry.codes, rule.retry.attempts, rule.retry.backoff or 0, per_try),))
 
 
 FEATURE = Feature(

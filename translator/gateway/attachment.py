@@ -24,7 +24,7 @@ ROUTES = {HTTPRoute.kind: HTTPRoute}
 
 
 class Domain(NamedTuple):
-    """A name under which a route is served: of the listener's hostname and the route's own, the narrower; and its own."""
+    """A name under which a route is served, the narrower of the listener's and the route's own; and that own one."""
 
     name: str
     own: str

@@ -55,7 +55,7 @@ def not_permitted(grantee: Grantee, target: Target, field: str) -> Problem:
     return Problem(
         "ResolvedRefs",
         "RefNotPermitted",
-        f"{field}: {target.kind} {grantee.to_namespace}/{target.name} is in another namespace and no ReferenceGrant there "
-        f"permits it; create one in {grantee.to_namespace} from {grantee.kind} ({grantee.group or 'core'}) in namespace "
-        f"{grantee.namespace} to {target.kind}.",
+        f"{field}: {target.kind} {grantee.to_namespace}/{target.name} is in another namespace, and no ReferenceGrant "
+        f"there permits it; create one in {grantee.to_namespace} from {grantee.kind} ({grantee.group or 'core'}) "
+        f"in namespace {grantee.namespace} to {target.kind}.",
     )

@@ -1,6 +1,7 @@
 """Hostnames and how specific they are (Gateway API, `Hostname`, `Listener.hostname` and `HTTPRouteSpec.hostnames`).
 
-A hostname is exact, ``*.example.com``, which stands for every name of one or more labels before the suffix, or "" for any.
+A hostname is exact, or ``*.example.com``, which stands for every name with one or more labels before the suffix, or
+"" for any.
 """
 
 from __future__ import annotations

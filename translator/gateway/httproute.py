@@ -98,7 +98,7 @@ def _weighted(db: Db, route: Ref, reference: HTTPBackendRef, field: str) -> Outc
 
 
 def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
-    """Read a match; None if it holds a regular expression that Envoy cannot evaluate, since then nothing can match it."""
+    """Read a match; None if it holds a regular expression that Envoy cannot evaluate: then nothing can match it."""
     problems = [
         *_expression(match.path.value, f"{field}.path.value", match.path.type),
         *(

@@ -118,7 +118,10 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     wrong = [each.kind for each in asked if each.group != ROUTE_GROUP or each.kind not in served]
     if not wrong:
         return tuple(dict.fromkeys(names)), ()
-    text = f"allowedRoutes.kinds: {', '.join(wrong)} cannot attach to protocol {listener.protocol}; it serves {', '.join(served)}."
+    text = (
+        f"allowedRoutes.kinds: {', '.join(wrong)} cannot attach to protocol {listener.protocol}, "
+        f"which serves {', '.join(served)}."
+    )
     return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
 
 
@@ -137,7 +140,8 @@ def _unavailable(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
         for address in addresses(db, gateway).value:
             first = next(iter(db.select(claims, (address, listener.port))), None)
             if first is not None and first.gateway != gateway:
-                text = f"{first.gateway} already serves {address}:{listener.port}; choose another port or set spec.addresses."
+                taken = f"{first.gateway} already serves {address}:{listener.port}"
+                text = f"{taken}; choose another port or set spec.addresses."
                 yield Problem("Accepted", "PortUnavailable", text)
                 return
 
@@ -148,7 +152,8 @@ def _conflict(listener: Listener, others: Iterable[Listener]) -> Iterator[Proble
     rivals = [each for each in others if each.port == listener.port and each.name != listener.name]
     protocols = [each.name for each in rivals if each.protocol != listener.protocol]
     if protocols:
-        text = f"Listener {', '.join(protocols)} uses port {listener.port} with another protocol; give each protocol a port."
+        rival = f"Listener {', '.join(protocols)}"
+        text = f"{rival} uses port {listener.port} with another protocol; give each protocol a port."
         yield Problem("Conflicted", "ProtocolConflict", text)
         return
     hostnames = [each.name for each in rivals if (each.hostname or "") == (listener.hostname or "")]
