@@ -36,7 +36,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
 
 golden: setup ## Rewrite the expected outputs of the golden cases; review the diff
