@@ -9,7 +9,7 @@ from translator.conditions import Condition, bounded, verdict
 from translator.db import Db
 from translator.gateway.attachment import ROUTES, Parent, attached, attachment
 from translator.gateway.certificates import listener_certificates
-from translator.gateway.gateways import addresses, managed, managed_class
+from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class
 from translator.gateway.httproute import rules
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
 from translator.ir import Rule
@@ -68,7 +68,7 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     """The status of a Gateway of ours, None for others'."""
     found = db.get(Gateway, ref)
     if found is None or not managed(db, ref):
-        return None
+        return None if found is None else _unclaimed(db, found)
     states = listeners(db, ref)
     known = programming(db, ref)
     problems = (*_gateway_problems(states), *addresses(db, ref).problems)
@@ -81,6 +81,15 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     if db.settings.standalone:
         status = {"addresses": [{"type": "IPAddress", "value": each} for each in addresses(db, ref).value], **status}
     return status
+
+
+def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
+    """Standalone there is nobody else who would answer for a Gateway whose class does not exist."""
+    name = gateway.spec.gateway_class_name
+    if not db.settings.standalone or db.get(GatewayClass, Ref(GatewayClass.kind, "", name)) is not None:
+        return None
+    text = f"spec.gatewayClassName: there is no GatewayClass {name}; use {STANDALONE_CLASS}, or create it."
+    return {"conditions": [Condition("Accepted", "False", "Pending", text).json(gateway.metadata.generation or 1)]}
 
 
 def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:
