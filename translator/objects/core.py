@@ -77,7 +77,7 @@ class Secret(CheckedFields, NamespacedObject):
     def _merged(self) -> Self:
         if not self.string_data:
             return self
-        written = {key: text.encode(errors="surrogatepass") for key, text in self.string_data.items()}
+        written = {key: text.encode() for key, text in self.string_data.items()}
         return self.model_copy(update={"data": {**self.data, **written}, "string_data": {}})
 
     def flaws(self) -> Iterator[Flaw]:

@@ -20,7 +20,7 @@ class DirectResponseSpec(CheckedFields):
 
     def flaws(self) -> Iterator[Flaw]:
         """The limit is on bytes, not characters."""
-        size = len(self.body.encode(errors="surrogatepass"))
+        size = len(self.body.encode())
         if size > BODY_BYTES:
             yield Flaw(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")
 
