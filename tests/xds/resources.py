@@ -3,6 +3,7 @@
 from google.protobuf.message import Message
 
 from proto.envoy.config.cluster.v3 import cluster_pb2
+from proto.envoy.config.core.v3 import config_source_pb2
 from proto.envoy.config.endpoint.v3 import endpoint_pb2
 from proto.envoy.config.listener.v3 import listener_pb2
 from proto.envoy.config.route.v3 import route_pb2
@@ -12,21 +13,37 @@ from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from xds.resource import Resource
 
 
-def cluster(name: str, *, secret: str = "", eds: bool = True, timeout: int = 1) -> Resource:
+def source(method: int | None = None) -> config_source_pb2.ConfigSource:
+    """Where an Envoy is to ask: on its aggregated stream, or of the service of the type in a variant."""
+    if method is None:
+        return config_source_pb2.ConfigSource(
+            ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
+        )
+    made = config_source_pb2.ConfigSource(resource_api_version=config_source_pb2.V3)
+    made.api_config_source.api_type = method  # type: ignore[assignment]
+    made.api_config_source.transport_api_version = config_source_pb2.V3
+    made.api_config_source.grpc_services.add().envoy_grpc.cluster_name = "xds"
+    return made
+
+
+ADS = source()
+
+
+def cluster(
+    name: str, *, secret: str = "", eds: bool = True, timeout: int = 1, source: config_source_pb2.ConfigSource = ADS
+) -> Resource:
     """A cluster whose endpoints come by EDS; with TLS whose CA comes by SDS, if a secret is named."""
     message = cluster_pb2.Cluster(name=name)
     message.connect_timeout.seconds = timeout
     if eds:
         message.type = cluster_pb2.Cluster.EDS
-        message.eds_cluster_config.eds_config.ads.SetInParent()
-        message.eds_cluster_config.eds_config.resource_api_version = 2
+        message.eds_cluster_config.eds_config.CopyFrom(source)
         message.eds_cluster_config.eds_config.initial_fetch_timeout.seconds = 2
     if secret:
         context = tls_pb2.UpstreamTlsContext()
         config = context.common_tls_context.validation_context_sds_secret_config
         config.name = secret
-        config.sds_config.ads.SetInParent()
-        config.sds_config.resource_api_version = 2
+        config.sds_config.CopyFrom(source)
         config.sds_config.initial_fetch_timeout.seconds = 2
         message.transport_socket.name = "tls"
         message.transport_socket.typed_config.Pack(context)
@@ -55,12 +72,11 @@ def routes(name: str, clusters: dict[str, str]) -> Resource:
     return Resource.pack(message)
 
 
-def listener(name: str, port: int, route: str) -> Resource:
+def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigSource = ADS) -> Resource:
     """An HTTP listener on loopback whose routes come by RDS."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     manager.rds.route_config_name = route
-    manager.rds.config_source.ads.SetInParent()
-    manager.rds.config_source.resource_api_version = 2
+    manager.rds.config_source.CopyFrom(source)
     router = manager.http_filters.add(name="envoy.filters.http.router")
     router.typed_config.Pack(router_pb2.Router())
     message = listener_pb2.Listener(name=name)
@@ -79,4 +95,11 @@ def ca(name: str, pem: str) -> Resource:
     """A Secret that holds a CA certificate."""
     message = secret_pb2.Secret(name=name)
     message.validation_context.trusted_ca.inline_string = pem
+    return Resource.pack(message)
+
+
+def invalid_cluster(name: str) -> Resource:
+    """A cluster that keeps the rules of its fields and that Envoy refuses: its type provides no load balancer."""
+    message = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
+    message.lb_policy = cluster_pb2.Cluster.CLUSTER_PROVIDED
     return Resource.pack(message)

@@ -1,0 +1,139 @@
+"""A real Envoy as an xDS client, and small upstreams behind it."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def bootstrap(xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True) -> dict[str, object]:
+    """A static bootstrap: listeners and clusters come from the xDS server on a port of loopback."""
+    service = {
+        "api_type": "DELTA_GRPC" if delta else "GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": [
+            {
+                "envoy_grpc": {
+                    "cluster_name": "xds",
+                    "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "0.2s"}},
+                }
+            }
+        ],
+    }
+    source = {"resource_api_version": "V3", **({"ads": {}} if aggregated else {"api_config_source": service})}
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": xds_port}}
+    options = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {
+            "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
+        },
+    }
+    return {
+        "node": {"id": "envoy-1", "cluster": "gateway"},
+        "admin": {"address": {"pipe": {"path": str(admin)}}},
+        "dynamic_resources": {
+            "lds_config": source,
+            "cds_config": source,
+            **({"ads_config": service} if aggregated else {}),
+        },
+        "static_resources": {
+            "clusters": [
+                {
+                    "name": "xds",
+                    "type": "STATIC",
+                    "connect_timeout": "1s",
+                    "typed_extension_protocol_options": {
+                        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
+                    },
+                    "load_assignment": {
+                        "cluster_name": "xds",
+                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+                    },
+                }
+            ]
+        },
+    }
+
+
+class Envoy:
+    """A running Envoy: its admin interface, and requests through it."""
+
+    def __init__(self, admin: Path, http: aiohttp.ClientSession) -> None:
+        self._admin = admin
+        self._http = http
+
+    async def get(self, port: int, path: str = "/") -> tuple[int, str]:
+        """Status and body of a request through a listener; status 0 if nothing listens."""
+        try:
+            async with self._http.get(f"http://127.0.0.1:{port}{path}") as response:
+                return response.status, await response.text()
+        except aiohttp.ClientError:
+            return 0, ""
+
+    async def answers(self, port: int, path: str, expected: tuple[int, str], within: float = 15) -> None:
+        """Waits until a request is answered as expected; fails after so many seconds."""
+        end = asyncio.get_running_loop().time() + within
+        while (got := await self.get(port, path)) != expected:
+            assert asyncio.get_running_loop().time() < end, f"{path} on {port}: {got}, not {expected}"
+            await asyncio.sleep(0.02)
+
+    async def admin(self, path: str) -> str:
+        """What the admin interface says to GET."""
+        connector = aiohttp.UnixConnector(path=str(self._admin))
+        async with aiohttp.ClientSession(connector=connector) as http, http.get(f"http://admin{path}") as response:
+            return await response.text()
+
+
+@contextlib.asynccontextmanager
+async def running_envoy(binary: Path, xds_port: int, *, delta: bool, aggregated: bool = True) -> AsyncIterator[Envoy]:
+    """Runs an Envoy that is served by the xDS server on a port; shows its log if the test fails."""
+    # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
+    with tempfile.TemporaryDirectory(prefix="xds") as folder:
+        where = Path(folder)
+        config, log = where / "bootstrap.json", where / "log"
+        config.write_text(json.dumps(bootstrap(xds_port, where / "admin", delta=delta, aggregated=aggregated)))
+        arguments = ("-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning", "--log-path", log)
+        quiet = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(binary, *arguments, stdout=quiet, stderr=quiet)
+        connector = aiohttp.TCPConnector(force_close=True)
+        try:
+            async with aiohttp.ClientSession(connector=connector) as http:
+                yield Envoy(where / "admin", http)
+        except BaseException:
+            print(log.read_text() if log.exists() else "Envoy wrote no log")
+            raise
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def upstream(name: str) -> AsyncIterator[int]:
+    """An HTTP server on a free port of loopback that answers every request with its name."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(name)}\r\n\r\n{name}".encode())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
