@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from translator.objects.base import KubernetesObject
-from translator.objects.parse import parse
+from translator.objects.parse import KINDS, parse
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
 from watchers.manifests import Document, read_manifest
@@ -24,7 +24,7 @@ class Reading:
 
     Attributes:
         claims: the valid objects; where a file has one twice, the first.
-        broken: the identities, as they are written, of objects that are not valid; no namespace is "".
+        broken: the names of objects that are not valid, as far as they are written.
         complete: whether these are all objects of the file. If not, nothing can be said of what is not here.
         diagnostics: what is wrong.
     """
@@ -79,10 +79,11 @@ def duplicate(ref: Ref, place: Place, first: Place) -> Diagnostic:
 
 
 def _identity(document: Document) -> Ref | None:
-    """The identity of an object that is not valid, as far as it is written."""
+    """The name of an object that is not valid, as far as it is written."""
     metadata = document.raw.get("metadata")
     kind, meta = document.raw.get("kind"), metadata if isinstance(metadata, dict) else {}
     namespace, name = meta.get("namespace") or "", meta.get("name")
-    if isinstance(kind, str) and isinstance(namespace, str) and isinstance(name, str):
-        return Ref(kind, namespace, name)
-    return None
+    if not (isinstance(kind, str) and isinstance(namespace, str) and isinstance(name, str)):
+        return None
+    model = KINDS.get(kind)
+    return Ref(kind, namespace or ("default" if model and model.namespaced else ""), name)

@@ -143,7 +143,7 @@ class YamlValues:
 
     def _scalar(self, event: ScalarEvent) -> object:
         self._spend(len(event.value), event)
-        if event.tag is None or event.tag == "!":
+        if event.tag is None:
             return resolve_plain(event.value) if event.implicit[0] else event.value
         kind = event.tag.removeprefix(_TAG)
         if kind == "str":
@@ -155,7 +155,7 @@ class YamlValues:
 
     def _collection(self, event: CollectionStartEvent, path: Path) -> object:
         mapping = isinstance(event, MappingStartEvent)
-        if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
+        if event.tag not in (None, _TAG + ("map" if mapping else "seq")):
             raise _unknown_tag(event)
         return self._mapping(path) if mapping else self._sequence(path)
 

@@ -1,0 +1,231 @@
+"""Text to documents with positions: what is taken, what is refused and what is said about it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchers.manifests import MAX_BYTES, Manifest, read_manifest
+from watchers.yaml_values import MAX_DEPTH, Path
+
+
+def load(text: str, file: str = "f.yaml") -> Manifest:
+    """What a file of this text says."""
+    return read_manifest(text.encode(), file)
+
+
+def raws(text: str, file: str = "f.yaml") -> list[object]:
+    """The documents of a text that has nothing wrong with it."""
+    manifest = load(text, file)
+    assert manifest.faults == ()
+    return [document.raw for document in manifest.documents]
+
+
+def test_documents_start_where_their_first_line_is() -> None:
+    """A file of several documents gives each with its line; empty ones and comments are left out."""
+    text = "# a comment\n---\n---\na: 1\n--- # b\n\nb: 2\n...\n---\n~\n"
+    assert [(each.raw, each.line) for each in load(text).documents] == [({"a": 1}, 4), ({"b": 2}, 7)]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n---\n", "null\n"])
+def test_a_file_may_be_empty(text: str) -> None:
+    """A file with nothing in it has no documents and nothing wrong with it."""
+    assert load(text) == Manifest()
+
+
+def test_a_list_stands_for_its_items() -> None:
+    """The items of a List, or of a list of one kind, are documents with lines of their own."""
+    text = "kind: List\nitems:\n- kind: A\n\n- kind: B\n  spec:\n    x: 1\n"
+    documents = load(text).documents
+    assert [(each.raw["kind"], each.line) for each in documents] == [("A", 3), ("B", 5)]
+    assert documents[1].line_of(("spec", "x")) == 7
+    assert [item["kind"] for item in json.loads(json.dumps(raws("kind: HTTPRouteList\nitems: [{kind: C}]")))] == ["C"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ((), 3),
+        (("spec",), 4),
+        (("spec", "rules", 0), 6),
+        (("spec", "rules", 0, "b", 0, "c"), 8),
+        (("spec", "rules", 1, "e"), 10),
+        (("spec", "rules", 7, "e"), 5),
+        (("spec", "missing", "more"), 4),
+        (("missing",), 3),
+    ],
+)
+def test_a_path_has_the_line_of_the_nearest_field_that_is_there(path: Path, line: int) -> None:
+    """Where a field is not written, the one around it tells the line."""
+    text = "# c\n---\nkind: A\nspec:\n  rules:\n  - a: 1\n    b:\n    - c: 1\n  - {d: 1,\n     e: 2}\n"
+    assert load(text).documents[0].line_of(path) == line
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_lines_are_those_of_the_file_however_they_end(ends: str) -> None:
+    """Lines are counted the same with the line ends of Windows, and after a byte order mark."""
+    text = "\ufeffa: 1\n---\nb:\n  c: 1\n".replace("\n", ends)
+    assert [each.line_of(("b", "c")) for each in load(text).documents] == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("2020-01-01", "2020-01-01"),
+        ("2020-01-01T10:00:00Z", "2020-01-01T10:00:00Z"),
+        ("010", 8),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("0b101", 5),
+        ("1_000", 1000),
+        ("-5", -5),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("1.2.3", "1.2.3"),
+        ("1:30", "1:30"),
+        ("089", 89.0),
+        ("9" * 40, float("9" * 40)),
+        ("1e999", "1e999"),
+        ("yes", True),
+        ("Off", False),
+        ("n", False),
+        ("~", None),
+        ("", None),
+        (".inf", ".inf"),
+        ("-", None),
+        ("'yes'", "yes"),
+        ('"1"', "1"),
+        ("!!str 1", "1"),
+        ("!!int 1", 1),
+        ("|\n    x\n    y\n", "x\ny\n"),
+    ],
+)
+def test_scalars_mean_what_they_mean_to_kubectl(written: str, value: object) -> None:
+    """Timestamps stay strings; the rest follows the library that kubectl reads YAML with."""
+    if written == "-":
+        assert raws("a:\n  -\n") == [{"a": [None]}]
+    else:
+        assert raws(f"a: {written}\n") == [{"a": value}]
+
+
+def test_keys_are_strings() -> None:
+    """Keys become strings as they do on their way to the API server."""
+    assert raws("80: a\n1.5: b\nyes: c\n'x y': d\n") == [{"80": "a", "1.5": "b", "true": "c", "x y": "d"}]
+
+
+def test_aliases_stand_for_what_they_name() -> None:
+    """Anchors, aliases and merged keys work; what is written wins over what is merged, and the earlier merge too."""
+    text = "a: &a {x: 1, w: 1}\nb: &b {w: 2, z: 2}\nc:\n  <<: [*a, *b]\n  x: 3\nd: *a\n"
+    assert raws(text) == [
+        {"a": {"x": 1, "w": 1}, "b": {"w": 2, "z": 2}, "c": {"x": 3, "w": 1, "z": 2}, "d": {"x": 1, "w": 1}}
+    ]
+
+
+def test_anchors_end_with_their_document() -> None:
+    """An alias of another document's anchor is refused."""
+    assert [each.place.line for each in load("a: &a 1\n---\nb: *a\n").faults] == [3]
+
+
+def test_json_is_read_with_its_tabs_and_escapes() -> None:
+    """A .json file may be indented by tabs and write a character as two surrogates, as JSON does."""
+    text = '{\n\t"kind": "A",\n\t"x": ["\\ud83d\\ude00", "\\/", "\\\\ud83d"]\n}\n'
+    assert raws(text, "f.json") == [{"kind": "A", "x": ["😀", "/", "\\ud83d"]}]
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc-/. 😀", max_size=9), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["kind", "spec", "x"]), values, min_size=1), st.sampled_from([None, 2, "\t"]))
+def test_what_json_can_say_arrives_as_it_is(value: dict[str, object], indent: int | str | None) -> None:
+    """Any object written as JSON, in any layout, comes out equal."""
+    assert raws(json.dumps(value, indent=indent), "f.json") == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("a:\n\tb: 1\n", 2, "tab"),
+        ("a: |\n  x\n\ty\n", 3, "tab"),
+        ("a: b: c\n", 1, "quote"),
+        ("a: 1\n b: 2\n", 2, "indentation"),
+        ("a:\n  - 1\n - 2\n", 3, "indentation"),
+        ("a: 1\nb\nc: 2\n", 3, "without its ':'"),
+        ("a: 'x\nb: 1\n", 3, "quote that is not closed (found unexpected end of stream (while scanning a quoted"),
+        ("a: [1,\nb: 1\n", 3, "starts on line 1"),
+        ("a: @x\n", 1, "quotes"),
+        ("a: *.example.com\n", 1, "quotes"),
+        ("a: *x\n", 1, "no anchor &x"),
+        ("a: &x {b: *x}\n", 1, "no anchor &x"),
+        ('a: "\\d"\n', 1, "single quotes"),
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", 4, "the key 'c' is there twice, first on line 3"),
+        ("1: a\n'1': b\n", 2, "twice"),
+        ("? [a]\n: b\n", 1, "a key must be a text"),
+        ("a:\n  <<: 1\n", 2, "merges mappings"),
+        ("a: !!python/object/apply:os.system [ls]\n", 1, "the tag !!python/object/apply:os.system"),
+        ("a: !secret x\n", 1, "the tag !secret"),
+        ("a: !!int x\n", 1, "the tag !!int"),
+        ("a: 1\nb: \x01\n", 2, "control character"),
+        ("- 1\n", 1, "not an object of Kubernetes"),
+        ("a: 1\n---\njust text\n", 3, "not an object of Kubernetes"),
+        ("kind: List\nitems:\n- 1\n", 3, "not an object of Kubernetes"),
+        ("a: 1\n...\nb: 2\n", 3, "after the end of the document"),
+    ],
+)
+def test_a_mistake_gives_one_message_with_its_line(text: str, line: int, says: str) -> None:
+    """What is wrong is told once, with the file, the line and the way out."""
+    (fault,) = load(text, "dir/f.yaml").faults
+    assert (fault.place.file, fault.place.line, fault.severity) == ("dir/f.yaml", line, "error")
+    assert says in fault.message
+
+
+def test_a_file_that_does_not_parse_has_no_documents() -> None:
+    """Nothing before the mistake is taken: half a file is not what somebody meant."""
+    assert load("a: 1\n---\nb: [\n").documents == ()
+
+
+def test_other_encodings_are_refused() -> None:
+    """A file that is not UTF-8 says on which line."""
+    (fault,) = read_manifest("a: 1\nb: ü\n".encode("latin-1"), "f.yaml").faults
+    assert fault.place.line == 2
+    assert "UTF-8" in fault.message
+
+
+def test_large_files_are_refused() -> None:
+    """A file over the bound is not parsed."""
+    (fault,) = read_manifest(b"#" * (MAX_BYTES + 1), "f.yaml").faults
+    assert "larger than 16 MB" in fault.message
+
+
+def test_aliases_cannot_blow_up() -> None:
+    """A few lines of aliases of aliases are refused before they become millions of values."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (fault,) = load("\n".join(lines)).faults
+    assert "aliases" in fault.message
+
+
+@pytest.mark.parametrize("text", ["[" * 300_000, "- " * 300_000, "{a: " * 100_000, "? " * 100_000])
+def test_nesting_cannot_blow_up(text: str) -> None:
+    """A file of nothing but brackets is refused, where composing it would crash the process."""
+    (fault,) = load(text).faults
+    assert f"more than {MAX_DEPTH} deep" in fault.message or "key must be a text" in fault.message
+
+
+@given(st.text(st.sampled_from("ab:-{}[]'\"&*!|>#%@ \n\t,?.0~"), max_size=60), st.sampled_from(["f.yaml", "f.json"]))
+def test_no_text_raises(text: str, file: str) -> None:
+    """Whatever is in a file, it is documents or a message with a line of the file, and lines can be asked for."""
+    manifest = load(text, file)
+    for fault in manifest.faults:
+        assert 1 <= fault.place.line <= text.count("\n") + 2
+    for document in manifest.documents:
+        assert 1 <= document.line_of(("a", 0, "b")) <= text.count("\n") + 1

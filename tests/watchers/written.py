@@ -1,0 +1,54 @@
+"""Objects as people write them, small ones: what they say does not matter here, only whether it arrives."""
+
+from pathlib import Path
+
+from translator.objects.base import KubernetesObject
+from translator.objects.core import ConfigMap
+from translator.refs import Ref
+
+
+def config_map(name: str, value: str = "1") -> str:
+    """A document of one ConfigMap."""
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value!r}\n"
+
+
+def documents(*texts: str) -> str:
+    """A file of several documents."""
+    return "---\n".join(texts)
+
+
+def ref(name: str) -> Ref:
+    """The name under which such a ConfigMap is known."""
+    return Ref("ConfigMap", "default", name)
+
+
+def value(obj: KubernetesObject | None) -> str | None:
+    """What such a ConfigMap says."""
+    return obj.data["value"] if isinstance(obj, ConfigMap) else None
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file, in place if it is there, with the folders that it takes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+HTTP_ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: shop
+spec:
+  parentRefs:
+  - name: front
+  hostnames: ["shop.example.com"]
+  rules:
+  - matches:
+    - path:
+        type: PathPrefix
+        value: /
+    backendRefs:
+    - name: shop
+      port: 8080
+"""
