@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, version
+from headgate.commands import bootstrap, run, version
 from headgate.errors import UserError
 
 
@@ -42,6 +42,7 @@ app = typer.Typer(
     `headgate COMMAND --help` shows examples.
     """,
 )
+app.command("run")(run.command)
 app.command("bootstrap")(bootstrap.command)
 app.command("version")(version.command)
 

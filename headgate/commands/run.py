@@ -1,0 +1,59 @@
+"""`headgate run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headgate.commands.options import DEFAULT_ADMIN, DEFAULT_XDS, AdminAddress, EnvoyPath, XdsAddress
+from headgate.envoy.binary import find_envoy
+from headgate.envoy.state import default_root
+from headgate.logging import LogFormat, LogLevel, configure
+from headgate.run import Settings, run
+
+
+def command(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of YAML, read recursively and followed; or files.")
+    ],
+    xds_address: XdsAddress = DEFAULT_XDS,
+    admin_address: AdminAddress = DEFAULT_ADMIN,
+    envoy_path: EnvoyPath = None,
+    no_envoy: Annotated[
+        bool,
+        typer.Option(
+            "--no-envoy", envvar="HEADGATE_NO_ENVOY", help="Run no Envoy; connect your own with `headgate bootstrap`."
+        ),
+    ] = False,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where bootstraps, logs and process ids of Envoys are kept. [env var: HEADGATE_STATE_DIR]",
+            show_default=False,
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json."),
+    ] = LogFormat.AUTO,
+    log_level: Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")] = LogLevel.INFO,
+) -> None:
+    """Serves the Gateways in a folder of YAML, with a real Envoy for each; follows the files.
+
+    **Examples**
+
+        headgate run examples/quickstart/config
+        headgate run gateways/ routes/web.yaml
+        headgate run config/ --xds-address :18001 --admin-address :19081
+        headgate run config/ --no-envoy
+
+    Gateways listen on 127.0.0.1, or on their spec.addresses. `headgate status` shows what became of the objects.
+    Ctrl-C stops Headgate and its Envoys. Should Headgate be killed, its Envoys go on serving; the next
+    `headgate run` with the same --xds-address takes them over.
+    """
+    configure(log_format, log_level)
+    envoy = None if no_envoy else find_envoy(envoy_path)
+    run(Settings(tuple(paths), xds_address, admin_address, state_dir or default_root(), envoy))

@@ -1,0 +1,133 @@
+"""From objects to proxies: edits go into the translator, changes to the xDS server, and what proxies say comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+import translator.db as translated
+from headgate.metrics import Metrics
+from headgate.statuses import News, Statuses
+from translator.edit import Edit
+from translator.objects.gateway import Gateway
+from translator.outputs import Changes, Translator
+from translator.refs import Ref
+from xds.delivery import Delivery
+from xds.server import Server
+
+log = structlog.stdlib.get_logger("headgate")
+
+#: A configuration that is on its way to the proxies for so many seconds is told to be pending. One that arrives sooner,
+#: as nearly all do, leaves a Gateway's condition Programmed as it is.
+PENDING_AFTER = 1.0
+
+
+def key_of(gateway: Ref) -> str:
+    """The key of a Gateway's snapshot: "namespace/name"."""
+    return f"{gateway.namespace}/{gateway.name}"
+
+
+def gateway_of(key: str) -> Ref:
+    """The Gateway whose snapshot has this key."""
+    namespace, _, name = key.partition("/")
+    return Ref(Gateway.kind, namespace, name)
+
+
+@dataclass(slots=True)
+class ControlPlane:
+    """The one task that evaluates, and publishes what comes of it.
+
+    Attributes:
+        translator: owned by this: nobody else edits or evaluates it.
+        server: where snapshots are published.
+        statuses: what is told of each object.
+        gateways_changed: called with the keys of all Gateways that have something to serve, when those change.
+        news: called with the changes of conditions.
+        metrics: is told of evaluations.
+        ready: set once everything that was there at the start is published.
+    """
+
+    translator: Translator
+    server: Server
+    statuses: Statuses
+    gateways_changed: Callable[[frozenset[str]], None]
+    news: Callable[[list[News]], None]
+    metrics: Metrics
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _pending: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _failing: frozenset[str] = frozenset()
+    _gateways: frozenset[str] | None = None
+
+    async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
+        """Takes batches of edits for as long as there are any."""
+        async for edits in batches:
+            self.translator.edit(edits)
+            self._wake.set()
+
+    async def evaluate(self) -> None:
+        """Evaluates and publishes whenever something has changed; what comes meanwhile makes up the next round."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            begun = time.perf_counter()
+            changes = self.translator.evaluate()
+            self._publish(changes)
+            self.metrics.evaluated(time.perf_counter() - begun)
+            self._tell_failures(changes)
+            self.news(self.statuses.update(changes.statuses))
+            self.ready.set()
+            await asyncio.sleep(0)  # lets the server send before the next round
+
+    def deliver(self, key: str, delivery: Delivery) -> None:
+        """Takes how far a snapshot has come, as the server tells it."""
+        if delivery.clients > delivery.synced and not delivery.rejections:
+            if key not in self._pending:
+                loop = asyncio.get_running_loop()
+                self._pending[key] = loop.call_later(PENDING_AFTER, self._deliver_pending, key)
+            return
+        if timer := self._pending.pop(key, None):
+            timer.cancel()
+        self._deliver(key, delivery)
+
+    def _deliver_pending(self, key: str) -> None:
+        del self._pending[key]
+        if delivery := self.server.delivery(key):
+            self._deliver(key, delivery)
+
+    def _deliver(self, key: str, delivery: Delivery) -> None:
+        rejections = tuple(
+            translated.Rejection(each.type_url, name, each.message)
+            for each in delivery.rejections
+            for name in each.names or ("",)
+        )
+        current = delivery.clients == delivery.synced
+        self.translator.deliver(gateway_of(key), translated.Delivery(delivery.clients, current, rejections))
+        self._wake.set()
+
+    def _publish(self, changes: Changes) -> None:
+        for gateway, snapshot in changes.snapshots.items():
+            key = key_of(gateway)
+            if snapshot is not None:
+                self.server.publish(key, snapshot)
+            else:
+                self.server.withdraw(key)
+                self.translator.deliver(gateway, translated.Delivery())
+        gateways = frozenset(map(key_of, self.translator.snapshots))
+        if gateways != self._gateways:
+            self._gateways = gateways
+            self.gateways_changed(gateways)
+
+    def _tell_failures(self, changes: Changes) -> None:
+        """A bug is told once, when it begins to show."""
+        failing: Mapping[str, Exception] = {str(each): each for each in changes.failures}
+        for text in failing.keys() - self._failing:
+            log.error(
+                f"A bug in Headgate, please report it: {text}. What it concerns keeps its last good configuration.",
+                exc_info=failing[text].__cause__,
+            )
+        self._failing = frozenset(failing)

@@ -1,0 +1,125 @@
+"""What Prometheus can scrape from `/metrics`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import prometheus_client as prometheus
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from headgate import __version__
+from headgate.envoy.supervisor import Supervisor
+from xds.observer import Client, Observer
+from xds.session import Answer, Response
+
+# The time of creation of each series doubles what is scraped, and Prometheus makes little use of it.
+prometheus.disable_created_metrics()
+
+#: Bounds of the histograms of durations, in seconds.
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def short(type_url: str) -> str:
+    """A type URL's last word: "Listener"."""
+    return type_url.rpartition(".")[2]
+
+
+class Metrics(Observer):
+    """Counts what the xDS server and the control plane do. Has a registry of its own, so that two never clash."""
+
+    def __init__(self) -> None:
+        self.registry = prometheus.CollectorRegistry()
+        self._requests = self._counter("requests", "Requests of xDS clients.")
+        self._responses = self._counter("responses", "Responses to xDS clients.")
+        self._bytes = self._counter("response_bytes", "Bytes of responses to xDS clients.")
+        self._acks = self._counter("acks", "Responses that xDS clients accepted.")
+        self._nacks = self._counter("nacks", "Responses that xDS clients rejected.")
+        self._answers = self._histogram("xds_answer_seconds", "From a response to its ACK or NACK.", ["type"])
+        self._evaluations = self._histogram("evaluation_seconds", "From a change of objects to its publication.", [])
+        prometheus.Info("headgate_build", "The version of Headgate.", registry=self.registry).info(
+            {"version": __version__}
+        )
+
+    def _counter(self, name: str, text: str) -> prometheus.Counter:
+        return prometheus.Counter(f"headgate_xds_{name}", text, ["type"], registry=self.registry)
+
+    def _histogram(self, name: str, text: str, labels: list[str]) -> prometheus.Histogram:
+        return prometheus.Histogram(f"headgate_{name}", text, labels, registry=self.registry, buckets=BUCKETS)
+
+    def evaluated(self, seconds: float) -> None:
+        """An evaluation is done."""
+        self._evaluations.observe(seconds)
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """A request arrived."""
+        self._requests.labels(short(type_url)).inc()
+
+    def responded(self, client: Client, response: Response) -> None:
+        """A response was written."""
+        self._responses.labels(short(response.type_url)).inc()
+        self._bytes.labels(short(response.type_url)).inc(len(response.data))
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """A client accepted (ACK) or rejected (NACK) a response."""
+        counter = self._acks if answer.error is None else self._nacks
+        counter.labels(short(answer.type_url)).inc()
+        self._answers.labels(short(answer.type_url)).observe(answer.seconds)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return prometheus.generate_latest(self.registry)
+
+
+class Observed(Collector):
+    """What is looked up at the time of a scrape.
+
+    Args:
+        clients: gives the streams of the xDS server.
+        supervisors: gives the supervisors of Envoys, by Gateway.
+        problems: gives the severity of each problem in the files.
+    """
+
+    def __init__(
+        self,
+        clients: Callable[[], Iterable[Client]],
+        supervisors: Callable[[], Mapping[str, Supervisor]],
+        problems: Callable[[], Iterable[str]],
+    ) -> None:
+        self._clients = clients
+        self._supervisors = supervisors
+        self._problems = problems
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics of this moment."""
+        streams = GaugeMetricFamily("headgate_xds_clients", "Streams of xDS clients, by Gateway.", labels=["gateway"])
+        synced = GaugeMetricFamily(
+            "headgate_xds_clients_synced", "Streams of xDS clients that have accepted all.", labels=["gateway"]
+        )
+        clients = list(self._clients())
+        for gateway, count in Counter(each.key for each in clients).items():
+            streams.add_metric([gateway], count)
+            synced.add_metric([gateway], sum(each.synced for each in clients if each.key == gateway))
+        yield from (streams, synced)
+        yield from self._envoys()
+        problems = GaugeMetricFamily("headgate_file_problems", "Problems in the files.", labels=["severity"])
+        for severity, count in Counter(self._problems()).items():
+            problems.add_metric([severity], count)
+        yield problems
+
+    def _envoys(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("headgate_envoy_up", "Whether the Envoy of a Gateway runs.", labels=["gateway"])
+        uptime = GaugeMetricFamily("headgate_envoy_uptime_seconds", "How long an Envoy has run.", labels=["gateway"])
+        restarts = CounterMetricFamily(
+            "headgate_envoy_restarts", "How often Envoy ended by itself.", labels=["gateway"]
+        )
+        for gateway, supervisor in self._supervisors().items():
+            process = supervisor.process
+            up.add_metric([gateway], process is not None)
+            restarts.add_metric([gateway], supervisor.restarts)
+            if process is not None:
+                uptime.add_metric([gateway], time.time() - process.started)
+        yield from (up, uptime, restarts)

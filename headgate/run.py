@@ -1,0 +1,224 @@
+"""`headgate run`, the wiring: sources feed, one task evaluates and publishes, an Envoy is kept running per Gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from headgate.address import Address
+from headgate.admin import Sight, application
+from headgate.controlplane import ControlPlane
+from headgate.envoy.bootstrap import bootstrap
+from headgate.envoy.process import Launch
+from headgate.envoy.state import StateDirectory
+from headgate.envoy.supervisor import Fleet, Supervisor, stop_leftovers
+from headgate.errors import UserError
+from headgate.metrics import Metrics, Observed
+from headgate.ports import check_free
+from headgate.statuses import News, Statuses
+from translator.outputs import Settings as TranslatorSettings
+from translator.outputs import Translator
+from translator.refs import Ref
+from watchers.diagnostic import Diagnostic
+from watchers.feed import Feed
+from watchers.files import FileSource, SourceError
+from watchers.folder import Change
+from xds.server import Server
+
+#: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
+INSTANCE = "local"
+
+log = structlog.stdlib.get_logger("headgate")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `headgate run` is told by its user.
+
+    Attributes:
+        paths: folders and files to follow.
+        xds: where Envoys connect.
+        admin: where Headgate answers about itself.
+        state: the directory for what must outlive Headgate.
+        envoy: the Envoy to run for every Gateway; None to run none.
+    """
+
+    paths: tuple[Path, ...]
+    xds: Address
+    admin: Address
+    state: Path
+    envoy: Path | None
+
+
+def run(settings: Settings) -> None:
+    """Runs until SIGINT or SIGTERM, then stops the Envoys; a second signal hurries.
+
+    Raises:
+        UserError: something that the user can mend stands in the way.
+    """
+    try:
+        with StateDirectory(settings.state, settings.xds).lock():
+            check_free(settings.xds, "--xds-address")
+            check_free(settings.admin, "--admin-address")
+            asyncio.run(_Run(settings).until_stopped())
+    except BaseExceptionGroup as errors:
+        mistakes, bugs = errors.split((SourceError, UserError))
+        if mistakes is None or bugs is not None:
+            raise
+        raise UserError(str(_first(mistakes))) from None
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Run:
+    """The parts of one run, and how they hear of each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state = StateDirectory(settings.state, settings.xds)
+        self.source = FileSource(settings.paths, self.tell_change)
+        self.metrics = Metrics()
+        self.translator = Translator(TranslatorSettings(standalone=True))
+        self.server = Server(
+            select=lambda node: node.cluster,
+            address=str(settings.xds),
+            observer=self.metrics,
+            on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
+        )
+        self.plane = ControlPlane(
+            self.translator,
+            self.server,
+            Statuses(self.translator.object),
+            gateways_changed=self.run_envoys,
+            news=self.tell_news,
+            metrics=self.metrics,
+        )
+        self.fleet: Fleet | None = None
+
+    async def until_stopped(self) -> None:
+        """Serves until a signal says to stop."""
+        serving = asyncio.ensure_future(self.serve())
+        stops = 0
+
+        def stop() -> None:
+            nonlocal stops
+            stops += 1
+            if stops == 1:
+                log.info("Stopping; once more to hurry")
+                serving.cancel()
+            elif self.fleet:
+                self.fleet.kill()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        log.info("Stopped")
+
+    async def serve(self) -> None:
+        """Serves until it is cancelled."""
+        async with self.server, self.endpoints(), asyncio.TaskGroup() as group:
+            if self.settings.envoy:
+                self.fleet = Fleet(group)
+            self.metrics.registry.register(
+                Observed(
+                    self.server.clients,
+                    self.supervisors,
+                    lambda: (each.severity for each in self.source.diagnostics),
+                )
+            )
+            log.info(
+                "Headgate is starting",
+                folders=" ".join(map(str, self.settings.paths)),
+                xds=str(self.settings.xds),
+                admin=f"http://{self.settings.admin.for_clients}",
+            )
+            feed = Feed([self.source])
+            group.create_task(feed.run(), name="feed")
+            group.create_task(self.plane.take(feed), name="edits")
+            group.create_task(self.plane.evaluate(), name="evaluation")
+            await self.plane.ready.wait()
+            await self.started()
+
+    async def started(self) -> None:
+        """Once all that was there at the start is served: tells so, and stops what an earlier run left behind."""
+        gateways = sorted(f"{each.namespace}/{each.name}" for each in self.translator.snapshots)
+        if gateways:
+            log.info("Headgate is ready", gateways=" ".join(gateways))
+        else:
+            log.warning(
+                "Headgate is ready, but there is no Gateway to serve: "
+                "write one with `gatewayClassName: headgate` into the folder"
+            )
+        if self.fleet:
+            await stop_leftovers(self.state.leftovers(set(gateways)))
+        elif gateways:
+            log.info(f"Start an Envoy with the output of: headgate bootstrap --gateway {gateways[0]}")
+
+    @contextlib.asynccontextmanager
+    async def endpoints(self) -> AsyncIterator[None]:
+        """Answers on the admin address."""
+        sight = Sight(self.plane, self.supervisors, lambda: self.source.diagnostics, self.place, self.settings.admin)
+        runner = web.AppRunner(application(sight), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.settings.admin.host, self.settings.admin.port).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    def supervisors(self) -> dict[str, Supervisor]:
+        """The supervisors of Envoys, by Gateway; none with `--no-envoy`."""
+        return self.fleet.supervisors if self.fleet else {}
+
+    def run_envoys(self, gateways: frozenset[str]) -> None:
+        """Has an Envoy running for each of these Gateways."""
+        if self.fleet and self.settings.envoy:
+            self.fleet.want({each: self.launch(each, self.settings.envoy) for each in gateways})
+
+    def launch(self, gateway: str, envoy: Path) -> Launch:
+        """How the Envoy of a Gateway is started."""
+        state = self.state.gateway(gateway)
+        return Launch(state, envoy, bootstrap(gateway, INSTANCE, self.settings.xds.for_clients, state.admin_socket))
+
+    def place(self, ref: Ref) -> str:
+        """Where an object is written: "file:line", or "" if it is not."""
+        return str(self.source.folder.place(ref) or "")
+
+    def tell_change(self, change: Change) -> None:
+        """Tells what was read from the files, and what is wrong in them."""
+        if self.plane.ready.is_set() and change.edits:
+            log.info("Read changes", objects=[_edited(each.ref, each.object is None) for each in change.edits[:10]])
+        for each in change.raised:
+            _tell_problem(each)
+        for each in change.settled:
+            if each.severity == "error" and each.place.file not in {other.place.file for other in change.raised}:
+                log.info(f"{each.place.file}: mended")
+
+    def tell_news(self, news: list[News]) -> None:
+        """Tells which conditions have changed, in words."""
+        for each in news:
+            say = log.info if each.good or each.reason == "Pending" else log.warning
+            place = self.place(each.ref)
+            say(each.text, **({"at": place} if place else {}))
+
+
+def _edited(ref: Ref, gone: bool) -> str:
+    return f"{ref} is gone" if gone else str(ref)
+
+
+def _tell_problem(problem: Diagnostic) -> None:
+    (log.error if problem.severity == "error" else log.warning)(str(problem))
