@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, mo
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from translator.objects.scalars import Annotations, DnsLabel, DnsSubdomain, Labels
+from translator.objects.scalars import Annotations, DnsLabel, DnsSubdomain, Labels, Text
 from translator.refs import Ref
 
 Path = tuple[str | int, ...]
@@ -111,7 +111,7 @@ def _in_utc(timestamp: str) -> str:
         raise PydanticCustomError("timestamp", "must be a time with its zone, like 2026-01-31T12:00:00Z") from None
 
 
-Timestamp = Annotated[str, AfterValidator(_in_utc)]
+Timestamp = Annotated[Text, AfterValidator(_in_utc)]
 """A time of RFC 3339, held in UTC and whole seconds, as the API server writes it: its order is that of time."""
 
 
@@ -136,7 +136,7 @@ class ObjectMeta(Fields):
     annotations: Annotations = Field(default_factory=dict)
     generation: Annotated[StrictInt, Field(ge=0)] = 0
     creation_timestamp: Timestamp | None = None
-    uid: str | None = None
+    uid: Text | None = None
 
 
 class NamespacedMeta(ObjectMeta):

@@ -9,7 +9,7 @@ from pydantic import Field, GetPydanticSchema, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from translator.objects.base import CheckedFields, ClusterMeta, ClusterObject, Flaw, NamespacedObject
-from translator.objects.scalars import DataKey, DnsLabel
+from translator.objects.scalars import DataKey, DnsLabel, Text
 
 
 class NamespaceMeta(ClusterMeta):
@@ -52,7 +52,7 @@ def _decoded(value: object) -> bytes:
 
 Base64 = Annotated[bytes, PlainValidator(_decoded)]
 Data = Annotated[Mapping[str, bytes], GetPydanticSchema(lambda _, handler: handler(dict[DataKey, Base64]))]
-TextData = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[DataKey, str]))]
+TextData = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[DataKey, Text]))]
 
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"kubernetes.io/tls": ("tls.crt", "tls.key")}
 """The keys that a Secret of a type must have, for the types that are of use here."""
@@ -68,7 +68,7 @@ class Secret(CheckedFields, NamespacedObject):
     versions = ("v1",)
     plural = "secrets"
 
-    type: str = "Opaque"
+    type: Text = "Opaque"
     data: Data = Field(default_factory=dict, repr=False)
     string_data: TextData = Field(default_factory=dict, repr=False)
     """Always empty: parsing moves it to `data`, where it wins, as the API server does."""

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field, StrictInt
 
 from translator.objects.base import CheckedFields, Flaw, NamespacedObject
+from translator.objects.scalars import Text
 
 HEADGATE_GROUP: Final = "gateway.headgate.dev"
 BODY_BYTES: Final = 4096
@@ -16,7 +17,7 @@ class DirectResponseSpec(CheckedFields):
     """What to answer: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
 
     status: Annotated[StrictInt, Field(ge=200, le=599)]
-    body: str = ""
+    body: Text = ""
 
     def flaws(self) -> Iterator[Flaw]:
         """The limit is on bytes, not characters."""

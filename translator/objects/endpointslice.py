@@ -14,6 +14,7 @@ from translator.objects.scalars import (
     PortName,
     PortNumber,
     QualifiedName,
+    Text,
     is_address,
     is_domain_name,
 )
@@ -41,13 +42,13 @@ class EndpointConditions(Fields):
 class ForZone(Fields):
     """A zone that an endpoint should serve."""
 
-    name: str
+    name: Text
 
 
 class ForNode(Fields):
     """A node that an endpoint should serve."""
 
-    name: str
+    name: Text
 
 
 class EndpointHints(Fields):
@@ -62,11 +63,11 @@ class Endpoint(Fields):
 
     unread = frozenset({"deprecatedTopology", "targetRef"})
 
-    addresses: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    addresses: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
     conditions: EndpointConditions = EndpointConditions()
     hostname: DnsLabel | None = None
-    node_name: str | None = None
-    zone: str | None = None
+    node_name: Text | None = None
+    zone: Text | None = None
     hints: EndpointHints | None = None
 
     @property

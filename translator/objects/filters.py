@@ -17,6 +17,7 @@ from translator.objects.scalars import (
     PortNumber,
     PositiveCount,
     PreciseHostname,
+    Text,
 )
 
 _TWICE: Final = "is in the list already: remove it"
@@ -69,7 +70,7 @@ class HTTPHeaderFilter(Fields):
 
     set: HTTPHeaders = ()
     add: HTTPHeaders = ()
-    remove: Annotated[tuple[str, ...], Field(max_length=16), unique(None, _TWICE)] = ()
+    remove: Annotated[tuple[Text, ...], Field(max_length=16), unique(None, _TWICE)] = ()
 
 
 class HTTPPathModifier(CheckedFields):
@@ -169,7 +170,7 @@ class HTTPCORSFilter(Fields):
     """Seconds."""
 
 
-HeaderNames = Annotated[tuple[str, ...], Field(max_length=64), unique(None, _TWICE)]
+HeaderNames = Annotated[tuple[Text, ...], Field(max_length=64), unique(None, _TWICE)]
 
 
 class GRPCAuthConfig(Fields):

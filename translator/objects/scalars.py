@@ -56,6 +56,9 @@ PATTERNS: Final[Mapping[str, str]] = {
 }
 """What each pattern asks for, in words, for the messages."""
 
+Text = Annotated[str, StringConstraints(min_length=0)]
+"""Any text. Only where a constraint is to be checked does pydantic refuse half a surrogate pair, which is no text."""
+
 Boolean = StrictBool
 Int32 = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
@@ -84,9 +87,9 @@ AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
 DataKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=DATA_KEY)]
 
 # Read as a Mapping, so that mypy refuses changes; validated as a dict, which is several times as fast.
-StringMap = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[str, str]))]
+StringMap = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[Text, Text]))]
 Labels = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[QualifiedName, LabelValue]))]
-Annotations = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[AnnotationKey, str]))]
+Annotations = Annotated[Mapping[str, str], GetPydanticSchema(lambda _, handler: handler(dict[AnnotationKey, Text]))]
 
 _DURATION: Final = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
 _DURATION_PART: Final = re.compile(r"([0-9]+)(ms|h|m|s)")
@@ -110,11 +113,19 @@ Milliseconds = Annotated[int, PlainValidator(milliseconds)]
 """A duration of GEP-2257, held as a whole number of milliseconds."""
 
 
+# A service name of RFC 6335, with at least one letter, as the API server has it.
+_PORT_OF_CONTAINER: Final = re.compile(r"(?=.{1,15}\Z)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
+
+
 def _int_or_string(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise PydanticCustomError("int_or_string", "must be a port number or the name of a port")
+        raise PydanticCustomError("int_or_string", "must be a port number, or the name of a port")
     if isinstance(value, int) and not 1 <= value <= 65535:
         raise PydanticCustomError("int_or_string", "must be between 1 and 65535")
+    if isinstance(value, str) and not _PORT_OF_CONTAINER.fullmatch(value):
+        raise PydanticCustomError(
+            "int_or_string", "must be the name of a port: up to 15 a-z, 0-9 and '-', or its number"
+        )
     return value
 
 

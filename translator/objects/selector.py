@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from translator.objects.base import Fields
-from translator.objects.scalars import StringMap
+from translator.objects.scalars import StringMap, Text
 
 
 class LabelSelectorRequirement(Fields):
     """One expression over the value of one label."""
 
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
+    key: Text
+    operator: Text
+    values: tuple[Text, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether labels fulfil it; none do if the operator is not one of Kubernetes'."""

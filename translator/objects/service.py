@@ -13,6 +13,7 @@ from translator.objects.scalars import (
     PortNumber,
     PortNumberOrName,
     QualifiedName,
+    Text,
     is_ip_address,
 )
 
@@ -58,8 +59,8 @@ class ServiceSpec(CheckedFields):
     )
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
-    cluster_ip: Annotated[str, Field(alias="clusterIP")] = ""
-    cluster_ips: Annotated[tuple[str, ...], Field(alias="clusterIPs", max_length=2)] = ()
+    cluster_ip: Annotated[Text, Field(alias="clusterIP")] = ""
+    cluster_ips: Annotated[tuple[Text, ...], Field(alias="clusterIPs", max_length=2)] = ()
     external_name: ExternalName = ""
     ports: tuple[ServicePort, ...] = ()
 

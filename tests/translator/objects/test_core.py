@@ -143,7 +143,14 @@ def test_external_service() -> None:
         ("{ports: [{port: 80, targetPort: 70000}]}", ["spec.ports[0].targetPort: must be between 1 and 65535"]),
         (
             "{ports: [{port: 80, targetPort: true}]}",
-            ["spec.ports[0].targetPort: must be a port number or the name of a port"],
+            ["spec.ports[0].targetPort: must be a port number, or the name of a port"],
+        ),
+        (
+            "{ports: [{port: 80, targetPort: '8080'}]}",
+            [
+                "spec.ports[0].targetPort: must be a port number, or the name of a port: up to 15 lower-case letters, "
+                "digits and '-'"
+            ],
         ),
     ],
 )
