@@ -96,7 +96,7 @@ class Reader:
 
 
 def _unreadable(path: str, why: str) -> Reading:
-    return unreadable(path, f"cannot be read: {why}; what it gave before stays")
+    return unreadable(path, f"cannot be read: {why}; anything it gave before stays")
 
 
 def _content(path: str) -> tuple[bytes, Signature]:

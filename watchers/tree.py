@@ -149,7 +149,7 @@ class Tree:
         else:
             lookup = look_up(os.path.basename(path), folder.lookup.real)
         chain = folder.chain if folder else frozenset()
-        linked = folder is not None and len(lookup.entries) > 1
+        linked = folder is not None and lookup.real != os.path.join(folder.lookup.real, os.path.basename(path))
         # What is not read, but is a link or a root, may come to be when something elsewhere changes.
         other = _Node(lookup) if linked or folder is None else None
         try:

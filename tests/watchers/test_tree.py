@@ -1,0 +1,117 @@
+"""Looking again at what an entry affects finds the same as looking at everything for the first time."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.watchers.written import config_map, write
+from watchers.files import read_files
+from watchers.folder import Folder
+from watchers.lookup import look_up
+from watchers.reader import Reader
+
+FOLDERS = ("root", "root/d", "root/d/e", "root/..data", "out", "out/d")
+PLACES = (*FOLDERS[1:], *(f"{folder}/{name}" for folder in FOLDERS for name in ("a.yaml", "b.yaml")))
+
+places = st.sampled_from(PLACES)
+steps = st.one_of(
+    st.tuples(st.just("write"), places, st.none()),
+    st.tuples(st.just("remove"), places, st.none()),
+    st.tuples(st.just("mkdir"), places, st.none()),
+    st.tuples(st.just("rename"), places, places),
+    st.tuples(st.just("link"), places, st.sampled_from((*FOLDERS, *PLACES))),
+)
+
+
+class Disk:
+    """A small file system, and what inotify would tell of its changes."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self._numbers = count()
+        (base / "root").mkdir()
+        (base / "out").mkdir()
+
+    def do(self, verb: str, place: str, other: str | None) -> set[str]:
+        """Do one thing, if it can be done, and give the entries of real directories that it changed."""
+        act: Callable[[Path, Path], None] = getattr(self, f"_{verb}")
+        path, second = self.base / place, self.base / (other or place)
+        ends = [path, second] if verb == "rename" else [path]
+        parents = [os.path.realpath(end.parent) for end in ends]
+        written = os.path.realpath(path)
+        try:
+            act(path, second)
+        except OSError:
+            return set()
+        return {os.path.join(parent, end.name) for parent, end in zip(parents, ends, strict=True)} | {written}
+
+    def _write(self, path: Path, _: Path) -> None:
+        number = next(self._numbers)
+        path.write_text(config_map(f"n{number}"))
+
+    def _remove(self, path: Path, _: Path) -> None:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+    def _mkdir(self, path: Path, _: Path) -> None:
+        path.mkdir()
+
+    def _rename(self, path: Path, to: Path) -> None:
+        path.rename(to)
+
+    def _link(self, path: Path, to: Path) -> None:
+        path.symlink_to(os.path.relpath(to, path.parent))
+
+
+@given(st.lists(steps, max_size=12))
+def test_following_entries_equals_reading_afresh(history: list[tuple[str, str, str | None]]) -> None:
+    """After any writes, links, renames and removals, what changed entries affect is all there is to look at."""
+    with tempfile.TemporaryDirectory() as base:
+        disk = Disk(Path(os.path.realpath(base)))
+        reader, folder = Reader([f"{disk.base}/root"]), Folder()
+        folder.apply(reader.look_everywhere())
+        for step in history:
+            entries = disk.do(*step)
+            watched = reader.tree.directories
+            paths = {
+                path for entry in entries if os.path.dirname(entry) in watched for path in reader.tree.affected(entry)
+            }
+            folder.apply(reader.look(paths))
+            assert folder.objects == read_files([f"{disk.base}/root"]).objects
+
+
+def test_a_lookup_names_every_entry_it_reads(tmp_path: Path) -> None:
+    """The entries are those of the path's parts and of the parts of each link on the way, without links in them."""
+    base = os.path.realpath(tmp_path)
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "file", "")
+    (tmp_path / "link").symlink_to("./data")
+    (tmp_path / "name").symlink_to(f"{base}/link/../link/file")
+    lookup = look_up("name", base)
+    assert lookup.real == f"{base}/data/file"
+    assert {entry.removeprefix(base) for entry in lookup.entries if entry.startswith(base + "/")} == {
+        "/name",
+        "/link",
+        "/data",
+        "/data/file",
+    }
+
+
+def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
+    """A file that is touched, or written with the same content, says nothing new; one that changes does."""
+    files = [write(tmp_path / f"{name}.yaml", config_map(name)) for name in "abc"]
+    reader = Reader([str(tmp_path)])
+    assert len(reader.look_everywhere()) == 3
+    files[0].touch()
+    write(files[1], config_map("b"))
+    assert reader.look([str(tmp_path)]) == {}
+    write(files[2], config_map("c", "2"))
+    assert reader.look([str(tmp_path)]).keys() == {str(files[2])}
