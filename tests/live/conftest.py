@@ -1,0 +1,74 @@
+"""One Envoy and three upstreams for all tests that send real requests; each test begins with the same objects."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.live.objects import endpoints, gateway, service
+from tests.live.proxy import Proxy, running_proxy
+from tests.live.upstream import Upstream, upstream
+
+NAMES = ("alpha", "beta", "gamma")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs all tests here on one event loop, the one that the shared servers live on."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def upstreams() -> AsyncIterator[dict[str, Upstream]]:
+    """Upstreams that are there all the time, behind Services of the same names."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield {name: await stack.enter_async_context(upstream(name)) for name in NAMES}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[tuple[Proxy, Path]]:
+    """The proxy that all tests share, and its log."""
+    async with running_proxy(envoy_path) as (proxy, log):
+        services = [service(name) for name in NAMES]
+        slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
+        await proxy.begin(gateway(f"[{{name: http, protocol: HTTP, port: {proxy.port}}}]"), services, slices)
+        yield proxy, log
+
+
+@pytest.fixture
+def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> Iterator[Proxy]:
+    """The proxy, with one HTTP listener for any host and Services `alpha`, `beta` and `gamma`, without routes.
+
+    What Envoy logged meanwhile is shown if the test fails.
+    """
+    found, log = shared
+    before = log.stat().st_size if log.exists() else 0
+    for each in upstreams.values():
+        each.reset()
+    yield found
+    found.restore()
+    if log.exists():
+        print(log.read_bytes()[before:].decode(errors="replace"))
+
+
+@pytest.fixture
+def alpha(upstreams: dict[str, Upstream]) -> Upstream:
+    """The upstream behind the Service `alpha`."""
+    return upstreams["alpha"]
+
+
+@pytest.fixture
+def beta(upstreams: dict[str, Upstream]) -> Upstream:
+    """The upstream behind the Service `beta`."""
+    return upstreams["beta"]
+
+
+@pytest.fixture
+def gamma(upstreams: dict[str, Upstream]) -> Upstream:
+    """The upstream behind the Service `gamma`."""
+    return upstreams["gamma"]

@@ -1,0 +1,67 @@
+"""Kubernetes objects for tests, written shortly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import yaml
+
+Manifest = dict[str, Any]
+
+GATEWAY = "live"
+ROUTES = "gateway.networking.k8s.io/v1"
+
+
+def gateway(listeners: str, *addresses: str) -> Manifest:
+    """The Gateway of the tests, with its listeners as YAML."""
+    spec: Manifest = {"gatewayClassName": "headgate", "listeners": yaml.safe_load(listeners)}
+    if addresses:
+        spec["addresses"] = [{"value": each} for each in addresses]
+    return {"apiVersion": ROUTES, "kind": "Gateway", "metadata": {"name": GATEWAY}, "spec": spec}
+
+
+def route(
+    rules: str, *, name: str = "route", hostnames: Sequence[str] = (), section: str = "", created: str = ""
+) -> Manifest:
+    """An HTTPRoute of the Gateway, with its rules as YAML; `section` is the listener that it wants."""
+    parent = {"name": GATEWAY, **({"sectionName": section} if section else {})}
+    spec = {"parentRefs": [parent], "hostnames": list(hostnames), "rules": yaml.safe_load(rules)}
+    metadata = {"name": name, **({"creationTimestamp": created} if created else {})}
+    return {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+
+
+def service(name: str, port: int = 80, **spec: Any) -> Manifest:
+    """A Service with one port; `app_protocol` is the port's, what else there is goes into its spec."""
+    declared = {"port": port}
+    if protocol := spec.pop("app_protocol", ""):
+        declared["appProtocol"] = protocol
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": [declared], **spec}}
+
+
+def endpoints(
+    service_name: str, ports: Iterable[int], address: str = "127.0.0.1", **conditions: bool
+) -> list[Manifest]:
+    """EndpointSlices of a Service, one for each port of an address."""
+    return [
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": f"{service_name}-{port}", "labels": {"kubernetes.io/service-name": service_name}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True, **conditions}}],
+            "ports": [{"port": port}],
+        }
+        for port in ports
+    ]
+
+
+def manifests(given: Iterable[str | Manifest | list[Manifest]]) -> Iterator[Manifest]:
+    """Objects one by one, from YAML of several documents, maps and lists of maps."""
+    for each in given:
+        if isinstance(each, str):
+            yield from yaml.safe_load_all(each)
+        elif isinstance(each, list):
+            yield from each
+        else:
+            yield each

@@ -1,0 +1,222 @@
+"""A gateway as it runs: objects go through the translator and the xDS server to a real Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from google.protobuf.json_format import MessageToJson
+from multidict import CIMultiDict
+from yarl import URL
+
+from headgate.address import Address
+from headgate.envoy.bootstrap import bootstrap
+from tests.live.objects import GATEWAY, Manifest, manifests
+from translator.db import Delivery as Heard
+from translator.db import Rejection, Settings
+from translator.edit import Edit
+from translator.objects.parse import parse
+from translator.outputs import Translator
+from translator.refs import Ref
+from xds.server import Delivery, Pace, Server
+
+KEY = f"default/{GATEWAY}"
+OWN = Ref("Gateway", "default", GATEWAY)
+WITHIN = 15.0
+"""Seconds within which a proxy is to take a configuration, however busy the machine is."""
+
+
+def free_port() -> int:
+    """A free port of loopback, outside of the range from which outgoing connections get theirs."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a client got."""
+
+    status: int
+    headers: CIMultiDict[str]
+    body: bytes
+
+    @property
+    def echo(self) -> dict[str, Any]:
+        """What the upstream saw, if it answered with its echo."""
+        assert self.status == 200, f"{self.status}: {self.body!r}"
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+    @property
+    def backend(self) -> str:
+        """The upstream that answered."""
+        return str(self.echo["backend"])
+
+    @property
+    def path(self) -> str:
+        """The path and query that the upstream saw."""
+        return str(self.echo["path"])
+
+    def sent(self, name: str) -> list[str]:
+        """The values of a header that the upstream saw."""
+        return [value for key, value in self.echo["headers"] if key == name.lower()]
+
+
+class Proxy:
+    """One Gateway, its Envoy, and a client of it.
+
+    Attributes:
+        port: the port that plain requests go to unless they say otherwise.
+    """
+
+    def __init__(self, server: Server, admin: Path, http: aiohttp.ClientSession) -> None:
+        self.port = free_port()
+        self._server = server
+        self._admin = admin
+        self._http = http
+        self._translator = Translator(Settings())
+        self._base: dict[Ref, Edit] = {}
+        self._applied: dict[Ref, Edit] = {}
+        self._news = asyncio.Event()
+
+    async def apply(self, *objects: str | Manifest | list[Manifest]) -> None:
+        """Applies objects, and waits until the proxy works by them."""
+        edits = [_edit(each) for each in manifests(objects)]
+        self._applied |= {each.ref: each for each in edits}
+        self._translator.edit(edits)
+        await self._settle()
+
+    async def delete(self, *refs: Ref) -> None:
+        """Deletes objects, and waits until the proxy works without them."""
+        self._translator.edit(Edit(each, None) for each in refs)
+        await self._settle()
+
+    async def begin(self, *objects: str | Manifest | list[Manifest]) -> None:
+        """Applies what every test starts with."""
+        await self.apply(*objects)
+        self._base, self._applied = self._applied, {}
+
+    def restore(self) -> None:
+        """Goes back to what every test starts with; the proxy hears of it with the next objects."""
+        self._translator.edit(self._base.get(ref, Edit(ref, None)) for ref in self._applied)
+        self._applied = {}
+
+    def status(self, kind: str, name: str) -> dict[str, Any]:
+        """The status of an object."""
+        return self._translator.statuses[Ref(kind, "default", name)]
+
+    def hear(self, _key: str, delivery: Delivery) -> None:
+        """Takes what the proxy said to its configuration."""
+        rejections = tuple(
+            Rejection(each.type_url, name, each.message) for each in delivery.rejections for name in each.names
+        )
+        current = delivery.clients > 0 and delivery.clients == delivery.synced
+        self._translator.deliver(OWN, Heard(delivery.clients, current, rejections))
+        self._news.set()
+
+    async def _settle(self) -> None:
+        changes = self._translator.evaluate()
+        assert not changes.failures, changes.failures
+        snapshot = self._translator.snapshots[OWN]
+        assert not snapshot.dangling()
+        self._server.publish(KEY, snapshot)
+        async with asyncio.timeout(WITHIN):
+            while not self._current():
+                self._news.clear()
+                await self._news.wait()
+            # A listener is accepted before it listens: it waits for its routes and secrets.
+            while "listeners_warming: 0\n" not in await self.admin("/stats?filter=total_listeners_warming"):
+                await asyncio.sleep(0.005)
+        self._translator.evaluate()
+
+    def _current(self) -> bool:
+        delivery = self._server.delivery(KEY)
+        assert delivery is not None
+        assert not delivery.rejections, delivery.rejections
+        return delivery.clients == delivery.synced == 1
+
+    async def admin(self, path: str) -> str:
+        """What Envoy's admin interface says to GET."""
+        connector = aiohttp.UnixConnector(path=str(self._admin))
+        async with aiohttp.ClientSession(connector=connector) as http, http.get(f"http://admin{path}") as response:
+            return await response.text()
+
+    async def request(
+        self,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        host: str = "example.com",
+        headers: Mapping[str, str] | list[tuple[str, str]] = (),  # type: ignore[assignment]
+        port: int = 0,
+        address: str = "127.0.0.1",
+        body: bytes | None = None,
+        http: aiohttp.ClientSession | None = None,
+        **options: Any,
+    ) -> Response:
+        """Sends a request, on a connection of its own unless `http` keeps some; the path goes out as it is written."""
+        scheme = "https" if "ssl" in options else "http"
+        url = URL(f"{scheme}://{address}:{port or self.port}{path}", encoded=True)
+        fields = CIMultiDict([("Host", host), *(headers.items() if isinstance(headers, Mapping) else headers)])
+        async with (http or self._http).request(
+            method, url, headers=fields, data=body, allow_redirects=False, **options
+        ) as response:
+            return Response(response.status, CIMultiDict(response.headers), await response.read())
+
+
+def _edit(manifest: Manifest) -> Edit:
+    parsed = parse(manifest)
+    assert parsed.object is not None, parsed.problems
+    return Edit(parsed.object.ref, parsed.object)
+
+
+@contextlib.asynccontextmanager
+async def running_proxy(binary: Path) -> AsyncIterator[tuple[Proxy, Path]]:
+    """Runs an Envoy with its xDS server; gives the proxy and the file of Envoy's log."""
+    # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
+    with tempfile.TemporaryDirectory(prefix="live") as folder:
+        where = Path(folder)
+        config, log, admin = where / "bootstrap.json", where / "log", where / "admin"
+        heard: list[Proxy] = []
+        server = Server(
+            lambda node: node.cluster,
+            on_delivery=lambda key, delivery: heard[0].hear(key, delivery),
+            pace=Pace(removal_delay=0.1),
+        )
+        connector = aiohttp.TCPConnector(force_close=True)
+        timeout = aiohttp.ClientTimeout(total=WITHIN)
+        async with server, aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+            config.write_text(MessageToJson(bootstrap(KEY, "1", Address("127.0.0.1", server.port), admin)))
+            arguments = (
+                "-c",
+                config,
+                "--disable-hot-restart",
+                "--concurrency",
+                "1",
+                "-l",
+                "warning",
+                "--log-path",
+                log,
+            )
+            quiet = asyncio.subprocess.DEVNULL
+            process = await asyncio.create_subprocess_exec(binary, *arguments, stdout=quiet, stderr=quiet)
+            try:
+                proxy = Proxy(server, admin, http)
+                heard.append(proxy)
+                yield proxy, log
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
