@@ -124,7 +124,7 @@ def _int_or_string(value: object) -> int | str:
         raise PydanticCustomError("int_or_string", "must be between 1 and 65535")
     if isinstance(value, str) and not _PORT_OF_CONTAINER.fullmatch(value):
         raise PydanticCustomError(
-            "int_or_string", "must be the name of a port: up to 15 a-z, 0-9 and '-', or its number"
+            "int_or_string", "must be a port number, or the name of a port: up to 15 lower-case letters, digits and '-'"
         )
     return value
 
