@@ -137,7 +137,7 @@ class Proxy:
                 self._news.clear()
                 await self._news.wait()
             # A listener is accepted before it listens: it waits for its routes and secrets.
-            while "listeners_warming: 0\n" not in await self.admin("/stats?filter=total_listeners_warming"):
+            while "listeners_warming: 0\n" not in await self.admin("/stats?filter=total_listeners_warming"):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         self._translator.evaluate()
 

@@ -13,7 +13,7 @@ from translator.outcome import Outcome
 
 TYPE = "CORS"
 FILTER = "envoy.filters.http.cors"
-METHODS = "GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS, CONNECT, TRACE"
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +29,31 @@ class Cors(RouteFeature):
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
         """Write the route's ``CorsPolicy``."""
+        # With credentials, browsers take an asterisk for a name. For methods and headers Envoy then answers with those
+        # that were asked for; which headers there are to be exposed nobody knows before.
+        exposed = tuple(each for each in self.exposed if not (each == "*" and self.credentials))
         policy = cors_pb2.CorsPolicy(
-            # With credentials, browsers take an asterisk for a method's name.
-            allow_methods=METHODS if self.methods == ("*",) and self.credentials else ", ".join(self.methods),
+            allow_methods=", ".join(self.methods),
             allow_headers=", ".join(self.headers),
-            expose_headers=", ".join(self.exposed),
+            expose_headers=", ".join(exposed),
             max_age=str(self.max_age),
         )
         policy.allow_credentials.value = self.credentials
         # Who is allowed is the gateway's to say: a preflight from elsewhere does not reach the backend.
         policy.forward_not_matching_preflights.value = False
-        for each in self.origins:
+        for each in dict.fromkeys(_as_browsers_write(origin) for origin in self.origins):
             matcher = policy.allow_origin_string_match.add()
             if "*" in each:
                 matcher.safe_regex.regex = _pattern(each)
             else:
                 matcher.exact = each
         route.typed_per_filter_config[FILTER].Pack(policy, deterministic=True)
+
+
+def _as_browsers_write(origin: str) -> str:
+    """An origin in lower case and without the default port of its scheme."""
+    lower = origin.lower()
+    return lower.removesuffix(DEFAULT_PORTS.get(lower.partition(":")[0], ""))
 
 
 def _pattern(origin: str) -> str:
