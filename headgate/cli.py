@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, run, version
+from headgate.commands import bootstrap, run, translate, validate, version
 from headgate.errors import UserError
 
 
@@ -43,6 +43,8 @@ app = typer.Typer(
     """,
 )
 app.command("run")(run.command)
+app.command("translate")(translate.command)
+app.command("validate")(validate.command)
 app.command("bootstrap")(bootstrap.command)
 app.command("version")(version.command)
 

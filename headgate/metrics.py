@@ -17,7 +17,7 @@ from xds.observer import Client, Observer
 from xds.session import Answer, Response
 
 # The time of creation of each series doubles what is scraped, and Prometheus makes little use of it.
-prometheus.disable_created_metrics()
+prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 #: Bounds of the histograms of durations, in seconds.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

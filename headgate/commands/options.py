@@ -74,3 +74,7 @@ OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="How to wri
 
 DEFAULT_XDS = Address("127.0.0.1", 18000)
 DEFAULT_ADMIN = Address("127.0.0.1", 19080)
+Files = Annotated[
+    list[str],
+    typer.Option("--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."),
+]

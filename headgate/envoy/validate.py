@@ -1,0 +1,46 @@
+"""Envoy's own opinion of a configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from headgate.envoy.static import static_bootstrap
+from headgate.plain import resources
+from xds.snapshot import Snapshot
+
+#: How long Envoy may take, in seconds.
+DEADLINE = 120
+
+#: What an Envoy that refuses a configuration writes about itself rather than about the configuration.
+_PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]\[\w+\] (?:\[[^]]*\] )?")
+
+
+def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
+    """Has Envoy validate a snapshot (`--mode validate`), regular expressions and certificates included.
+
+    Args:
+        envoy: the binary.
+        snapshot: what is to be validated; it need not be complete.
+
+    Returns:
+        Why Envoy refuses it, in Envoy's words; None if it does not.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes longer than `DEADLINE`.
+    """
+    bootstrap = static_bootstrap(resources(snapshot, redacted=False))
+    # Holds private keys, so nobody else may read it, and it is gone in a moment.
+    with tempfile.TemporaryDirectory(prefix="headgate-validate-") as directory:
+        file = Path(directory) / "bootstrap.json"
+        file.write_text(json.dumps(bootstrap), encoding="utf-8")
+        command = [str(envoy), "--mode", "validate", "--log-level", "error", "--config-path", str(file)]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    if told.returncode == 0:
+        return None
+    words = [_PREFIX.sub("", line) for line in told.stderr.splitlines()]
+    unique = dict.fromkeys(line.replace(f"error initializing configuration '{file}': ", "") for line in words)
+    return "\n".join(each for each in unique if each) or f"exit status {told.returncode}"

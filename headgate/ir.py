@@ -1,0 +1,84 @@
+"""The IR as plain data, for people who ask how objects become Envoy's configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from headgate.controlplane import gateway_of, key_of
+from translator.db import SETTINGS, Db, Settings
+from translator.features import FEATURES
+from translator.gateway.attachment import domains
+from translator.gateway.attachment import routes as routes_of
+from translator.gateway.httproute import rules
+from translator.gateway.listeners import listeners
+from translator.ir import PortListener, RouteFeature, RouteTable
+from translator.objects.base import KubernetesObject
+from translator.objects.gateway import Gateway
+from translator.outputs import INDEXES
+from translator.refs import Ref
+from translator.resources import port_listener
+
+
+class Ir:
+    """The IR of some objects, evaluated as it is asked for."""
+
+    def __init__(self, objects: Mapping[Ref, KubernetesObject]) -> None:
+        """Takes the objects."""
+        self._db = Db(FEATURES, INDEXES)
+        self._db.set(SETTINGS, None, Settings(standalone=True, offline=True))
+        for ref, found in objects.items():
+            self._db.set(ref.kind, ref, found)
+
+    @property
+    def gateways(self) -> list[str]:
+        """The "namespace/name" of each Gateway that serves something."""
+        return [key_of(ref) for ref in sorted(self._db.inputs(Gateway.kind)) if self._listeners(ref)]
+
+    def of(self, gateway: str) -> dict[str, Any]:
+        """What a Gateway serves: its listeners, the routes of each table by domain, and the rules of each route."""
+        found = self._listeners(gateway_of(gateway))
+        tables = list(dict.fromkeys(chain.table for listener in found for chain in listener.chains))
+        by_domain = {table: self._domains(table) for table in tables}
+        refs = dict.fromkeys(ref for each in by_domain.values() for routes in each.values() for ref in routes)
+        return {
+            "listeners": [plain(each) for each in found],
+            "tables": [
+                {**plain(table), "domains": {domain or "*": [*map(str, refs)] for domain, refs in each.items()}}
+                for table, each in by_domain.items()
+            ],
+            "routes": {str(ref): [plain(each.value) for each in rules(self._db, ref)] for ref in refs},
+        }
+
+    def _listeners(self, gateway: Ref) -> list[PortListener]:
+        ports = dict.fromkeys(each.port for each in listeners(self._db, gateway))
+        return [found for port in ports if (found := port_listener(self._db, gateway, port)) is not None]
+
+    def _domains(self, table: RouteTable) -> dict[str, list[Ref]]:
+        return {
+            domain: [ref for _, ref in self._db.select(routes_of, (table, domain))]
+            for domain in self._db.select(domains, table)
+        }
+
+
+def plain(value: Any) -> Any:
+    """Turns a value of the IR into dicts, lists, strings and numbers; what is empty is left out."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, RouteFeature):
+            fields = {"feature": type(value).__name__, **fields}
+        return {name: each for name, each in fields.items() if each not in _EMPTY}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (str, int, float, type(None))):
+        return value
+    return [plain(each) for each in value] if isinstance(value, Iterable) else str(value)
+
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})

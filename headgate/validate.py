@@ -1,0 +1,40 @@
+"""`headgate validate`: what is wrong with files, by our own rules and then by Envoy's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from headgate.conditions import bad, phrase
+from headgate.controlplane import key_of
+from headgate.envoy.validate import refusal
+from translator.outputs import Translator
+from translator.refs import Ref
+from watchers.diagnostic import Diagnostic, Place, Severity
+from watchers.folder import Folder
+
+#: Conditions that only warn: everything is served as it is written.
+WARNINGS = frozenset({"OverlappingTLSConfig"})
+
+
+def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+    """What is wrong in files, then what is wrong between objects; each where it is written."""
+    yield from folder.diagnostics
+    for ref, status in sorted(translator.statuses.items()):
+        for label, condition in bad(status):
+            about = f" ({label})" if label else ""
+            text = f"{phrase(condition)}{about}: {condition['message']}"
+            severity: Severity = "warning" if condition["type"] in WARNINGS else "error"
+            yield Diagnostic(_place(folder, ref), text, severity, ref)
+
+
+def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
+    """What Envoy would refuse, Gateway by Gateway."""
+    for ref, snapshot in sorted(translator.snapshots.items()):
+        words = refusal(envoy, snapshot)
+        if words is not None:
+            yield Diagnostic(_place(folder, ref), f"Envoy refuses what {key_of(ref)} would get: {words}", "error", ref)
+
+
+def _place(folder: Folder, ref: Ref) -> Place:
+    return folder.place(ref) or Place("<nowhere>")
