@@ -16,10 +16,13 @@ class State(Enum):
     CLEAN = "clean"
     SUSPECT = "suspect"
     DIRTY = "dirty"
+    CHECKING = "checking"
     RUNNING = "running"
 
 
-CLEAN, SUSPECT, DIRTY, RUNNING = State.CLEAN, State.SUSPECT, State.DIRTY, State.RUNNING
+CLEAN, SUSPECT, DIRTY, CHECKING, RUNNING = State
+BUSY: Final = (CHECKING, RUNNING)
+"""The states of a cell that waits for what it reads: whoever reads it meanwhile closes a cycle."""
 
 
 class _Unset:
@@ -45,7 +48,7 @@ class Cell:
         self.state = CLEAN if isinstance(query, str) else DIRTY
         self.dependencies: dict[Cell, int] = {}
         self.dependents: set[Cell] = set()
-        self.suspects: set[Cell] = set()
+        self.suspects: dict[Cell, None] = {}
         self.root: Callable[[], None] | None = None  # told when the cell turns suspect; keeps it from being collected
 
     @property
@@ -70,8 +73,9 @@ class Why:
             yield from read.lines(indent + 1)
 
 
-def explain(cell: Cell, depth: int) -> Why:
-    """Tell what a cell read, and what that read, `depth` levels down."""
-    value = cell.failure or cell.value
-    reads = tuple(explain(each, depth - 1) for each in cell.dependencies) if depth else ()
-    return Why(cell.label, value, reads)
+def explain(cell: Cell, depth: int, told: set[Cell] | None = None) -> Why:
+    """Tell what a cell read, and what that read, `depth` levels down; what is read in many places is told once."""
+    told = set() if told is None else told
+    reads = () if cell in told or not depth else tuple(cell.dependencies)
+    told.add(cell)
+    return Why(cell.label, cell.failure or cell.value, tuple(explain(each, depth - 1, told) for each in reads))

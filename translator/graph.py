@@ -23,13 +23,16 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
-from translator.cell import CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain
+from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain
 from translator.listing import Listing
 from translator.query import CycleError, Index, Query, QueryError
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
 V = TypeVar("V")
+
+VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
+"""How a bucket can be read, and what that is called."""
 
 ROUNDS: Final = 100
 """How often indexes may turn each other stale before that is taken for a cycle."""
@@ -49,9 +52,10 @@ class Graph:
         self._stack: list[Cell] = []
         self._orphans: set[Cell] = set()
         self._outputs: dict[Cell, Callable[[Cell], None]] = {}
-        self._due: dict[Cell, bool] = {}  # outputs to look at; True: to be reported even if unchanged
+        self._due: dict[Cell, bool] = {}  # outputs to look at; True: to be reported, as new or changed
         self._failing: dict[Cell, QueryError] = {}
         self._listings: dict[Index[Any, Any], Listing] = {each: Listing() for each in indexes}
+        assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
         self._by_domain: dict[str, list[Index[Any, Any]]] = {}
         for each in self._listings:
             for domain in each.domains:
@@ -74,7 +78,9 @@ class Graph:
             del inputs[key]
         else:
             inputs[key] = value
-        self._assign("input", (domain, key), value)
+        cell = self._cells.get(("input", (domain, key)))
+        if cell is not None:
+            self._assign(cell, value)
         if before is None or value is None:
             for each in self._by_domain.get(domain, ()):
                 self._listings[each].stale.add(key)
@@ -101,9 +107,8 @@ class Graph:
             QueryError: the query raised.
         """
         cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
-        if cell.state is RUNNING:
-            path = [each.label for each in self._stack[self._stack.index(cell) :]]
-            raise CycleError(" reads ".join([*path, cell.label]))
+        if cell.state in BUSY:
+            raise self._cycle(cell)
         self._record(cell)
         if not self._stack:
             self._settle()
@@ -115,19 +120,18 @@ class Graph:
 
     def select(self, index: Index[K, E], key: K) -> tuple[E, ...]:
         """Read an index's bucket: its elements in ascending order, empty where there is none."""
-        bucket = self._listings[index].buckets.get(key)
-        return self._derived(f"select {index.name}", key, lambda: tuple(bucket.items) if bucket else ())
+        return self._bucket(tuple, index, key)
 
     def count(self, index: Index[K, E], key: K) -> int:
         """Read how many elements an index has under `key`, without depending on which."""
-        bucket = self._listings[index].buckets.get(key)
-        return self._derived(f"count {index.name}", key, lambda: len(bucket.items) if bucket else 0)
+        return self._bucket(len, index, key)
 
-    def _derived(self, name: str, key: Any, value: Callable[[], V]) -> V:
+    def _bucket(self, view: Callable[[list[E]], V], index: Index[K, E], key: K) -> V:
         if not self._stack:
             self._settle()
-            return value()
-        cell = self._cells.get((name, (key,))) or self._add(name, (key,), value())
+            return view(self._listings[index].items(key))
+        name, args = f"{VIEWS[view]} {index.name}", (key,)
+        cell = self._cells.get((name, args)) or self._add(name, args, view(self._listings[index].items(key)))
         self._record(cell)
         return cast(V, cell.value)
 
@@ -155,10 +159,9 @@ class Graph:
         """Bring all outputs up to date, then collect the cells that nothing reads any more."""
         self._settle()
         while self._due:
-            cell, report = self._due.popitem()
-            value, failure = cell.value, cell.failure
+            cell = next(reversed(self._due))
             self._refresh_root(cell)
-            if report or cell.value is not value or cell.failure is not failure:
+            if self._due.pop(cell):
                 self._outputs[cell](cell)
         self._collect()
 
@@ -186,10 +189,9 @@ class Graph:
             reader.dependencies.setdefault(cell, len(reader.dependencies))
             cell.dependents.add(reader)
 
-    def _assign(self, query: str, args: tuple[Any, ...], value: object) -> None:
-        """Give an input's or a bucket's cell, if anything ever read it, a new value."""
-        cell = self._cells.get((query, args))
-        if cell is not None and cell.value != value:
+    def _assign(self, cell: Cell, value: object) -> None:
+        """Give an input's or a bucket's cell a new value."""
+        if cell.value != value:
             cell.value = value
             for reader in cell.dependents:
                 self._suspect(reader, cell)
@@ -200,7 +202,7 @@ class Graph:
         pending = [(cell, source)]
         while pending:
             cell, source = pending.pop()
-            cell.suspects.add(source)
+            cell.suspects[source] = None
             if cell.state is not CLEAN:
                 continue
             cell.state = SUSPECT
@@ -225,24 +227,47 @@ class Graph:
         self._orphans.add(cell)
 
     def _refresh(self, cell: Cell) -> None:
-        if cell.state is SUSPECT:
-            # In the order of reading: once one is found different, what was read after it may be of no interest.
-            for suspect in sorted(cell.suspects, key=cell.dependencies.__getitem__):
-                if suspect.state is not CLEAN:
-                    self._refresh(suspect)
-                if cell.state is DIRTY:
-                    break
-        if cell.state is DIRTY:
-            self._run(cell)
+        self._stack.append(cell)
+        try:
+            if cell.state is SUSPECT:
+                self._check(cell)
+            if cell.state is DIRTY:
+                self._run(cell)
+        finally:
+            self._stack.pop()
         cell.state = CLEAN
         cell.suspects.clear()
+
+    def _check(self, cell: Cell) -> None:
+        """Bring up to date what `cell` suspects, in the order in which it read it; if one is different, that is enough.
+
+        What it read after that may be of no interest any more.
+        """
+        cell.state = CHECKING
+        for suspect in sorted(cell.suspects, key=cell.dependencies.__getitem__):
+            if suspect.state in BUSY:
+                cell.state = DIRTY  # it is waiting for this cell: whether that is a cycle, the function will tell
+            elif suspect.state is not CLEAN:
+                self._refresh(suspect)
+            if cell.state is DIRTY:
+                break
+
+    def _cycle(self, cell: Cell) -> CycleError:
+        """Tell that the cell on top of the stack reads `cell`, which waits for it.
+
+        What led there is counted among what the top has read: once that changes, the cycle may be gone.
+        """
+        path = self._stack[self._stack.index(cell) :]
+        for dependency in [each for waiting in path[:-1] for each in waiting.dependencies]:
+            if dependency.state is CLEAN:
+                self._record(dependency)
+        return CycleError(" reads ".join(each.label for each in (*path, cell)))
 
     def _run(self, cell: Cell) -> None:
         assert isinstance(cell.query, Query)
         before, cell.dependencies = cell.dependencies, {}
         value, failure = cell.value, None
         cell.state = RUNNING
-        self._stack.append(cell)
         self.runs[cell.query.name] += 1
         try:
             value = cell.query.function(self, *cell.args)
@@ -250,16 +275,16 @@ class Graph:
             failure = error
         except Exception as error:  # a bug in one query stays inside the outputs that read it
             failure = QueryError(cell.label, error)
-        finally:
-            self._stack.pop()
         for dependency in before.keys() - cell.dependencies.keys():
             dependency.dependents.discard(cell)
             if not dependency.dependents:
                 self._orphans.add(dependency)
         if failure is not None or cell.failure is not None or value != cell.value:
             cell.value, cell.failure = value, failure
+            if cell in self._outputs:
+                self._due[cell] = True
             for reader in cell.dependents:
-                if reader.state is SUSPECT:
+                if reader.state is SUSPECT or reader.state is CHECKING:
                     reader.state = DIRTY
 
     def _settle(self) -> None:
@@ -282,9 +307,10 @@ class Graph:
         for source in sources:
             touched.update(dict.fromkeys(listing.refile(source, self._entries(index, listing, source))))
         for key in touched:
-            bucket = listing.buckets.get(key)
-            self._assign(f"select {index.name}", (key,), tuple(bucket.items) if bucket else ())
-            self._assign(f"count {index.name}", (key,), len(bucket.items) if bucket else 0)
+            for view, name in VIEWS.items():
+                cell = self._cells.get((f"{name} {index.name}", (key,)))
+                if cell is not None:
+                    self._assign(cell, view(listing.items(key)))
 
     def _entries(self, index: Index[Any, Any], listing: Listing, source: Any) -> tuple[tuple[Any, Any], ...]:
         cell = self._cells.get((index.entries, (source,))) or self._add(index.entries, (source,), ())

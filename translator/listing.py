@@ -41,6 +41,11 @@ class Listing:
         self.filed: dict[Any, tuple[tuple[Any, Any], ...]] = {}
         self.stale: set[Any] = set()
 
+    def items(self, key: Hashable) -> list[Any]:
+        """Give what is filed under a key, in order; not to be changed."""
+        bucket = self.buckets.get(key)
+        return bucket.items if bucket else []
+
     def refile(self, source: Any, entries: tuple[tuple[Any, Any], ...]) -> Iterator[Hashable]:
         """Replace what `source` filed; give the keys whose buckets this touched."""
         before = self.filed.get(source, ())

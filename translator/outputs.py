@@ -190,6 +190,6 @@ class Translator:
             if self._snapshots.pop(gateway, None) is not None:
                 self._changes.snapshots[gateway] = None
             return
-        after = (before or Snapshot()).replace(upserts, removals)
+        after = (Snapshot() if before is None else before).replace(upserts, removals)
         if after is not before:
             self._snapshots[gateway] = self._changes.snapshots[gateway] = after

@@ -1,0 +1,90 @@
+"""Objects by the thousand, as parsed from manifests: what a large user of a Gateway would have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from translator.edit import Edit
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import parse
+
+NAMESPACE = "shop"
+GATEWAY = "web"
+
+Raw = dict[str, Any]
+
+
+def parsed(raw: Raw) -> KubernetesObject:
+    """Make an object of a manifest that has nothing wrong with it."""
+    found = parse(raw)
+    assert found.object is not None, found.problems
+    assert not found.problems, found.problems
+    return found.object
+
+
+def edit(raw: Raw) -> Edit:
+    """Make the edit that brings an object in, or changes it."""
+    found = parsed(raw)
+    return Edit(found.ref, found)
+
+
+def removal(raw: Raw) -> Edit:
+    """Make the edit that takes an object away."""
+    return Edit(parsed(raw).ref, None)
+
+
+def manifest(api_version: str, kind: str, name: str, namespace: str = NAMESPACE, **rest: Any) -> Raw:
+    """Make a manifest; `rest` are the fields beside its metadata."""
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **rest}
+
+
+def gateway(port: int = 10080, hostname: str | None = None) -> Raw:
+    """Make the Gateway that all routes attach to: one HTTP listener."""
+    listener = {"name": "http", "port": port, "protocol": "HTTP", **({"hostname": hostname} if hostname else {})}
+    spec = {"gatewayClassName": "headgate", "listeners": [listener]}
+    return manifest("gateway.networking.k8s.io/v1", "Gateway", GATEWAY, spec=spec)
+
+
+def route(number: int, hosts: int, services: int, path: str | None = None) -> Raw:
+    """Make the route of that number: one path on one of `hosts` hosts, to one of `services` Services."""
+    spec = {
+        "parentRefs": [{"name": GATEWAY}],
+        "hostnames": [f"host-{number % hosts}.example.com"],
+        "rules": [
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": path or f"/route-{number}"}}],
+                "backendRefs": [{"name": f"service-{number % services}", "port": 80}],
+            }
+        ],
+    }
+    return manifest("gateway.networking.k8s.io/v1", "HTTPRoute", f"route-{number}", spec=spec)
+
+
+def service(number: int) -> Raw:
+    """Make the Service of that number."""
+    return manifest("v1", "Service", f"service-{number}", spec={"ports": [{"name": "http", "port": 80}]})
+
+
+def endpoint_slice(number: int, address: str | None = None, port: int = 8080) -> Raw:
+    """Make the EndpointSlice of the Service of that number: one endpoint."""
+    made = manifest(
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        f"service-{number}-1",
+        addressType="IPv4",
+        endpoints=[{"addresses": [address or f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"]}],
+        ports=[{"name": "http", "port": port}],
+    )
+    made["metadata"]["labels"] = {"kubernetes.io/service-name": f"service-{number}"}
+    return made
+
+
+def world(routes: int, hosts: int, services: int) -> Iterator[Edit]:
+    """Give the edits that bring in a Gateway with that many routes, over that many hosts, to that many Services."""
+    yield edit(gateway())
+    for number in range(services):
+        yield edit(service(number))
+        yield edit(endpoint_slice(number))
+    for number in range(routes):
+        yield edit(route(number, hosts, services))

@@ -1,0 +1,105 @@
+"""A little spreadsheet for the tests of the graph: numbers as inputs, queries and an index over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.cell import Cell
+from translator.graph import Graph
+from translator.query import index, query
+
+NUMBER = "Number"
+
+
+@query
+def number(db: Graph, name: str) -> int:
+    """The input of that name, 0 where there is none."""
+    found: int | None = db.input(NUMBER, name)
+    return 0 if found is None else found
+
+
+@query
+def parity(db: Graph, name: str) -> int:
+    """A narrow projection of a number."""
+    return number(db, name) % 2
+
+
+@query
+def parity_name(db: Graph, name: str) -> str:
+    """A query behind the projection."""
+    return "odd" if parity(db, name) else "even"
+
+
+@query
+def quotient(db: Graph, one: str, other: str) -> int:
+    """A division, which a 0 makes a bug."""
+    return number(db, one) // number(db, other)
+
+
+@query
+def guarded(db: Graph, one: str, other: str) -> int:
+    """A division that looks first."""
+    return quotient(db, one, other) if parity_of_sign(db, other) else 0
+
+
+@query
+def parity_of_sign(db: Graph, name: str) -> bool:
+    """Whether a number is not 0."""
+    return number(db, name) != 0
+
+
+@query
+def chosen(db: Graph, which: str) -> int:
+    """One number or another, as a third says."""
+    return number(db, "left") if parity(db, which) else number(db, "right")
+
+
+@query
+def ping(db: Graph, name: str) -> int:
+    """Reads `pong` if the input says so."""
+    first = number(db, "first")
+    return pong(db, name) if number(db, f"{name} goes on") else first
+
+
+@query
+def pong(db: Graph, name: str) -> int:
+    """Reads `ping` if the input says so."""
+    return ping(db, name) if number(db, f"{name} comes back") else 7
+
+
+class Reports(list[Cell]):
+    """What an output told: each time its cell as it then was."""
+
+    @property
+    def values(self) -> list[object]:
+        """The values of the reported cells as they are now."""
+        return [each.value for each in self]
+
+
+def graph(**numbers: int) -> Graph:
+    """A graph with these numbers."""
+    made = Graph()
+    for name, value in numbers.items():
+        made.set(NUMBER, name, value)
+    return made
+
+
+def ran(db: Graph, *names: str) -> list[int]:
+    """How often the queries of these names ran so far."""
+    return [db.runs[name] for name in names]
+
+
+@index(NUMBER)
+def signs(db: Graph, name: str) -> Iterator[tuple[str, str]]:
+    """File the names of numbers under their sign; 0 has none, and 13 is a bug."""
+    value = number(db, name)
+    if value == 13:
+        raise ValueError("unlucky")
+    if value:
+        yield "positive" if value > 0 else "negative", name
+
+
+@query
+def positive(db: Graph) -> tuple[str, ...]:
+    """Lists a bucket."""
+    return db.select(signs, "positive")

@@ -1,0 +1,242 @@
+"""The graph's outputs: what is reported, what bugs and cycles do, and what is collected."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.translator.numbers import (
+    NUMBER,
+    Reports,
+    chosen,
+    graph,
+    guarded,
+    parity,
+    parity_name,
+    ping,
+    pong,
+    quotient,
+    ran,
+)
+from translator.cell import Cell
+from translator.graph import Graph
+from translator.query import CycleError, Query, QueryError
+
+
+def test_a_bug_is_seen_by_whoever_reads() -> None:
+    """A query that raises makes its readers raise, with the innermost cell's name and the original exception."""
+    db = graph(one=6, other=0)
+    with pytest.raises(QueryError, match=r"quotient\(one, other\): ZeroDivisionError") as caught:
+        quotient(db, "one", "other")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert caught.value.cell == "quotient(one, other)"
+
+
+def test_a_bug_stays_inside_its_output() -> None:
+    """An output that raises reports it and keeps its last good value, and the others go on."""
+    db = graph(one=6, other=2, third=1)
+    reports, others = Reports(), Reports()
+    db.pin(quotient, ("one", "other"), reports.append)
+    db.pin(quotient, ("one", "third"), others.append)
+    db.evaluate()
+    db.set(NUMBER, "other", 0)
+    db.set(NUMBER, "third", 2)
+    db.evaluate()
+    assert (reports[-1].value, others[-1].value) == (3, 3)
+    assert [str(each) for each in db.failures] == [str(reports[-1].failure)]
+    assert (len(reports), len(others)) == (2, 2)
+
+
+def test_a_failing_output_recovers() -> None:
+    """Once the query no longer raises, its output is reported again and no failure is left."""
+    db = graph(one=6, other=0)
+    reports = Reports()
+    db.pin(quotient, ("one", "other"), reports.append)
+    db.evaluate()
+    assert [each.failure is not None for each in reports] == [True]
+    db.set(NUMBER, "other", 3)
+    db.evaluate()
+    assert reports.values == [2, 2]
+    assert reports[-1].failure is None
+    assert db.failures == []
+
+
+def test_recovery_to_the_last_good_value_is_reported() -> None:
+    """An output that failed is reported when it works again, though its value is what it was before."""
+    db = graph(one=6, other=2)
+    reports = Reports()
+    db.pin(quotient, ("one", "other"), reports.append)
+    for other in (2, 0, 2):
+        db.set(NUMBER, "other", other)
+        db.evaluate()
+    assert len(reports) == 3
+    assert db.failures == []
+
+
+def test_a_failing_output_that_is_unpinned_is_no_failure() -> None:
+    """Nobody is told about the bug of an output that nobody wants any more."""
+    db = graph(one=6, other=0)
+    db.pin(quotient, ("one", "other"), Reports().append)
+    db.evaluate()
+    db.unpin(quotient, ("one", "other"))
+    assert db.failures == []
+
+
+def test_a_cycle_raises_and_names_its_path() -> None:
+    """A query that reads itself by way of another raises, and the error tells the way."""
+    db = graph(**{"x goes on": 1, "x comes back": 1})
+    with pytest.raises(QueryError, match=re.escape("ping(x) reads pong(x) reads ping(x)")) as caught:
+        ping(db, "x")
+    assert isinstance(caught.value.__cause__, CycleError)
+
+
+def test_a_cycle_that_an_edit_closes_is_found() -> None:
+    """It makes no difference to a cycle that its queries had values before."""
+    db = graph(**{"x goes on": 1})
+    reports = Reports()
+    db.pin(ping, ("x",), reports.append)
+    db.evaluate()
+    assert reports.values == [7]
+    db.set(NUMBER, "x comes back", 1)
+    db.evaluate()
+    assert "ping(x) reads pong(x) reads ping(x)" in str(db.failures[0])
+    assert reports[-1].value == 7
+
+
+@pytest.mark.parametrize("undone", ["x goes on", "x comes back"])
+@pytest.mark.parametrize("outputs", [(ping, pong), (pong, ping)])
+def test_a_cycle_that_an_edit_opens_is_gone(outputs: tuple[Query[[str], int], ...], undone: str) -> None:
+    """Wherever a cycle is cut, and whichever of its queries is looked at first, they work again."""
+    db = graph(**{"x goes on": 1, "x comes back": 1, "first": 5})
+    for each in outputs:
+        db.pin(each, ("x",), Reports().append)
+    db.evaluate()
+    assert len(db.failures) == 2
+    db.set(NUMBER, undone, 0)
+    db.evaluate()
+    assert db.failures == []
+    assert {ping(db, "x"), pong(db, "x")} == ({5} if undone == "x goes on" else {7})
+
+
+def test_a_turn_of_direction_is_no_cycle() -> None:
+    """Two queries of which the one read the other may turn round in one edit."""
+    db = graph(**{"x goes on": 1, "first": 5})
+    for each in (ping, pong):
+        db.pin(each, ("x",), Reports().append)
+    db.evaluate()
+    db.set(NUMBER, "x goes on", 0)
+    db.set(NUMBER, "x comes back", 1)
+    db.evaluate()
+    assert db.failures == []
+    assert (ping(db, "x"), pong(db, "x")) == (5, 5)
+
+
+def test_an_output_is_reported_first_and_when_it_differs() -> None:
+    """An output's owner hears of it once at the start, then only when its value is another."""
+    db = graph(a=3)
+    reports = Reports()
+    db.pin(parity_name, ("a",), reports.append)
+    for value in (3, 5, 6, 8):
+        db.set(NUMBER, "a", value)
+        db.evaluate()
+    assert len(reports) == 2
+    assert reports[-1].value == "even"
+
+
+@pytest.mark.parametrize("outputs", [(parity, parity_name), (parity_name, parity)])
+def test_an_output_that_another_output_reads_is_reported(outputs: tuple[Query[[str], object], ...]) -> None:
+    """Both outputs are reported, whichever is brought up to date first, and on whose behalf."""
+    db = graph(a=3)
+    reports = Reports()
+    for each in outputs:
+        db.pin(each, ("a",), reports.append)
+    db.evaluate()
+    db.set(NUMBER, "a", 4)
+    db.evaluate()
+    assert sorted(each.label for each in reports) == ["parity(a)"] * 2 + ["parity_name(a)"] * 2
+
+
+def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
+    """A direct read between an edit and `evaluate` does not swallow the report."""
+    db = graph(a=3)
+    reports = Reports()
+    db.pin(parity, ("a",), reports.append)
+    db.evaluate()
+    db.set(NUMBER, "a", 4)
+    assert parity(db, "a") == 0
+    db.evaluate()
+    assert len(reports) == 2
+
+
+def test_an_output_may_pin_and_unpin_others() -> None:
+    """What is pinned while outputs are reported is evaluated in the same go, what is unpinned is not."""
+    db = graph(a=3, b=4)
+    added = Reports()
+
+    def changed(cell: Cell) -> None:
+        db.pin(parity_name, ("b",), added.append)
+        db.unpin(quotient, ("a", "none"))
+
+    db.pin(quotient, ("a", "none"), Reports().append)
+    db.pin(parity_name, ("a",), changed)
+    db.evaluate()
+    assert added.values == ["even"]
+    assert db.failures == []
+    assert db.runs["quotient"] == 0
+
+
+def test_what_nobody_reads_is_collected() -> None:
+    """Once an output is unpinned, all that only it read is forgotten."""
+    db = graph(one=6, other=2)
+    db.pin(parity_name, ("one",), Reports().append)
+    db.evaluate()
+    before = len(db)
+    db.pin(guarded, ("one", "other"), Reports().append)
+    db.evaluate()
+    assert len(db) > before
+    db.unpin(guarded, ("one", "other"))
+    db.evaluate()
+    assert len(db) == before
+
+
+def test_what_is_not_read_any_more_is_collected() -> None:
+    """A branch that an output no longer takes is forgotten, and evaluated afresh if it is taken again."""
+    db = graph(which=1, left=10, right=20)
+    db.pin(chosen, ("which",), Reports().append)
+    db.evaluate()
+    size = len(db)
+    for which, value in ((2, 20), (3, 10), (4, 20)):
+        db.set(NUMBER, "which", which)
+        db.evaluate()
+        assert len(db) == size
+        assert chosen(db, "which") == value
+
+
+def test_what_the_owner_read_is_collected() -> None:
+    """Cells that were made for a direct read go with the next evaluation."""
+    db = graph(a=3)
+    assert parity_name(db, "a") == "odd"
+    db.input(NUMBER, "nothing")
+    db.evaluate()
+    assert len(db) == 0
+
+
+def test_unpinning_what_another_output_reads_keeps_it() -> None:
+    """A cell stays as long as anything reads it."""
+    db = graph(a=3)
+    db.pin(parity, ("a",), Reports().append)
+    db.pin(parity_name, ("a",), Reports().append)
+    db.evaluate()
+    size = len(db)
+    db.unpin(parity, ("a",))
+    db.evaluate()
+    assert len(db) == size
+    assert ran(db, "parity") == [1]
+
+
+def test_unpinning_what_never_was_is_nothing() -> None:
+    """An output that is not known can be unpinned."""
+    db = Graph()
+    db.unpin(parity, ("a",))
+    assert len(db) == 0
