@@ -39,6 +39,9 @@ _MODELS: Final[tuple[type[KubernetesObject], ...]] = (
 KINDS: Final[Mapping[str, type[KubernetesObject]]] = {model.kind: model for model in _MODELS}
 """The kinds of objects that are read; each class says its group, versions, plural and whether it is namespaced."""
 
+_GROUPS: Final = frozenset(model.group for model in _MODELS if "gateway" in model.group)
+"""The groups of which all kinds are ours to know: one that is not read is worth an error."""
+
 MOST_PROBLEMS: Final = 50
 """The most errors, and the most warnings, that are told about one object."""
 
@@ -60,7 +63,8 @@ def parse(raw: object) -> Parsed:
         raw: The document; it is not changed, and what is returned shares nothing with it that could change.
 
     Returns:
-        The object, with a warning for each field that is unknown; or None and at least one error.
+        The object, with a warning for each field that is unknown; or None and at least one error. An object of a kind
+        that others read, such as a Deployment beside its routes, is None with a warning.
     """
     if not isinstance(raw, Mapping):
         return _refused(Problem((), "must be a Kubernetes object, with apiVersion, kind and metadata"))
@@ -117,18 +121,20 @@ def _model(api_version: object, kind: object) -> type[KubernetesObject] | Proble
         known = KINDS.get(kind)
         return Problem(("apiVersion",), f"is required: {_served(known) if known else 'its group and version'}")
     model = KINDS.get(kind)
-    if model is None:
-        return Problem(("kind",), _unknown_kind(kind))
     group, _, version = api_version.rpartition("/")
+    if model is None:
+        return _unknown_kind(group, kind)
     if group != model.group or version not in model.versions:
         return Problem(("apiVersion",), f"must be {_served(model)} for a {kind}, not {api_version[:253]!r}")
     return model
 
 
-def _unknown_kind(kind: str) -> str:
+def _unknown_kind(group: str, kind: str) -> Problem:
     close = closest(kind, KINDS)
+    if close is None and group not in _GROUPS:
+        return Problem(("kind",), f"{kind[:63]!r} is not a kind that Headgate reads: it is left out", "warning")
     meant = f"did you mean {close}?" if close else f"the kinds are {', '.join(KINDS)}"
-    return f"{kind[:63]!r} is not a kind that is read here; {meant}"
+    return Problem(("kind",), f"{kind[:63]!r} is not a kind that is read here; {meant}")
 
 
 def _served(model: type[KubernetesObject]) -> str:

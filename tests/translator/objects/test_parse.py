@@ -78,6 +78,15 @@ def test_namespace_of_cluster_scoped_kind() -> None:
     ]
 
 
+def test_kinds_of_others() -> None:
+    """An object that others read, such as the Deployment behind a Service, is left out with a warning only."""
+    parsed = parse({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}})
+    assert parsed.object is None
+    assert [(each.severity, str(each)) for each in parsed.problems] == [
+        ("warning", "kind: 'Deployment' is not a kind that Headgate reads: it is left out")
+    ]
+
+
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
@@ -88,7 +97,10 @@ def test_namespace_of_cluster_scoped_kind() -> None:
         ({"kind": "HTTPRoute"}, "apiVersion: is required: gateway.networking.k8s.io/v1 or gateway.networking.k8s.io/"),
         ({"kind": "Service"}, "apiVersion: is required: v1"),
         ({"apiVersion": "v1", "kind": "httproutes"}, "kind: 'httproutes' is not a kind that is read here; did you m"),
-        ({"apiVersion": "apps/v1", "kind": "Job"}, "kind: 'Job' is not a kind that is read here; the kinds are Gatew"),
+        (
+            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Mesh"},
+            "kind: 'Mesh' is not a kind that is read here; the kinds are Gatew",
+        ),
         (
             {"apiVersion": "gateway.networking.k8s.io/v1alpha2", "kind": "Gateway"},
             "apiVersion: must be gateway.networking.k8s.io/v1 or gateway.networking.k8s.io/v1beta1 for a Gateway, not",
