@@ -41,7 +41,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(MAKE) --no-print-directory test
 
 golden: setup ## Rewrite the expected outputs of the golden cases; review the diff
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/golden --rewrite-golden
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/translator/golden --rewrite-golden
 
 bench: setup ## Measure what ARCHITECTURE.md claims: edit to answer, cost of an edit among many routes
 	@$(BIN)/python bench/run.py

@@ -1,0 +1,127 @@
+"""A golden case: objects, and what becomes of them, in one file. README.md says how one is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headgate.plain import resources
+from tests.translator.golden.certificates import PLACEHOLDERS
+from tests.translator.golden.writing import write
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import parse
+from translator.outputs import Edit, Settings, Translator
+from watchers.manifests import read_manifest
+
+HERE = Path(__file__).parent
+CAST = HERE / "cast.yaml"
+OUTPUT = "\n# Output\n"
+
+_CONTROLS = re.compile(r"^# (?=(?:Settings|Keep):)", re.MULTILINE)
+_CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file.
+
+    Attributes:
+        path: where it is.
+        keep: which part of the outputs it is about.
+        settings: those of `translator.outputs.Settings` that are not the defaults.
+        input: its text up to the line `# Output`.
+        output: the document after that line.
+    """
+
+    path: Path
+    keep: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    input: str
+    output: Any
+
+    @classmethod
+    def read(cls, path: Path) -> Case:
+        """Reads a case; one without a sentence or without `Keep` is refused."""
+        text, _, output = path.read_text().partition(OUTPUT)
+        comment = "\n".join(_leading_comment(text))
+        sentence, *controls = _CONTROLS.split(comment, maxsplit=1)
+        assert sentence.strip("# \n"), f"{path}: begin with a comment that says what holds"
+        assert controls, f"{path}: say with `# Keep:` what the case is about"
+        found = yaml.safe_load(re.sub("^# ?", "", controls[0], flags=re.MULTILINE))
+        return cls(path, found["Keep"], found.get("Settings", {}), text, yaml.safe_load(output))
+
+    @property
+    def name(self) -> str:
+        """The path without the suffix, as the test's name."""
+        return str(self.path.relative_to(HERE).with_suffix(""))
+
+    def translate(self, **settings: Any) -> Translator:
+        """Translates the cast and the case's objects, which replace those of the cast that have their names."""
+        translator = Translator(Settings(**{"offline": True, **self.settings, **settings}))
+        found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
+        translator.edit(Edit(ref, each) for ref, each in found.items())
+        changes = translator.evaluate()
+        assert changes.failures == []
+        return translator
+
+    def actual(self) -> Any:
+        """What comes out, trimmed to what the case is about."""
+        translator = self.translate()
+        xds = {f"{ref.namespace}/{ref.name}": resources(each) for ref, each in sorted(translator.snapshots.items())}
+        status = {str(ref): each for ref, each in sorted(translator.statuses.items())}
+        return _without_hashes(trimmed({"xds": xds, "status": status}, self.keep))
+
+    def rewrite(self) -> None:
+        """Writes what comes out into the file as what is expected."""
+        self.path.write_text(f"{self.input.rstrip()}\n{OUTPUT}{write(self.actual())}")
+
+
+def cases() -> list[Case]:
+    """All cases, by name."""
+    return [Case.read(path) for path in sorted(HERE.glob("*/*.yaml"))]
+
+
+def trimmed(value: Any, keep: Any) -> Any:
+    """The part of a tree that is selected: a key with nothing behind it selects all that is there, `*` any other key.
+
+    Lists are transparent: what is selected is selected in each element.
+    """
+    if keep is None:
+        return value
+    if isinstance(value, list):
+        return [trimmed(each, keep) for each in value]
+    assert isinstance(value, dict), f"{value!r} has no {keep}"
+    return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
+
+
+def _without_hashes(value: Any) -> Any:
+    """A cluster's name ends in a hash of its settings, which says nothing to a reader."""
+    if isinstance(value, dict):
+        return {key: _without_hashes(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_hashes(each) for each in value]
+    return _CLUSTER.sub(r"\1", value) if isinstance(value, str) else value
+
+
+def _leading_comment(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            return
+        yield line
+
+
+def _objects(text: str, path: Path) -> Iterator[KubernetesObject]:
+    for placeholder, pem in PLACEHOLDERS.items():
+        text = text.replace(f"${{{placeholder}}}", pem)
+    manifest = read_manifest(text.encode(), path.name)
+    assert manifest.faults == ()
+    for document in manifest.documents:
+        parsed = parse(document.raw)
+        assert parsed.object is not None, f"{path}: {[str(each) for each in parsed.problems]}"
+        assert parsed.problems == ()
+        yield parsed.object
