@@ -98,11 +98,11 @@ def test_an_unknown_field_warns() -> None:
 
 
 def test_an_unknown_kind_is_told_and_leaves_the_rest_alone() -> None:
-    """An object of a kind that is not read is one error with file and line; nothing else is touched."""
+    """An object of a kind that is not read is told once with file and line; nothing else is touched."""
     folder = folder_of(a=documents(config_map("x"), config_map("w").replace("ConfigMap", "Deployment")))
     assert served(folder) == {"x": "1"}
     (diagnostic,) = folder.diagnostics
-    assert (str(diagnostic.place), diagnostic.severity) == ("a.yaml:9", "error")
+    assert (str(diagnostic.place), diagnostic.severity) == ("a.yaml:9", "warning")
     assert "Deployment" in diagnostic.message
 
 
