@@ -146,8 +146,8 @@ def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[s
     hostnames = tuple(dict.fromkeys(each.hostname for each in states))
     if not table.tls:
         return hostnames, ()
-    narrower = (each for each in hostnames if each != table.hostname and covers(table.hostname, each))
-    return (table.hostname,), (*narrower, *([""] if table.hostname else []))
+    # What no listener serves is not misdirected: no virtual host, hence 404 (Gateway API, `Listener.hostname`).
+    return (table.hostname,), tuple(each for each in hostnames if each != table.hostname)
 
 
 @query

@@ -9,7 +9,7 @@ from typing import Any
 from proto.envoy.config.core.v3 import base_pb2
 from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch
-from translator.objects.filters import HTTPHeaderFilter
+from translator.objects.filters import HTTPHeader, HTTPHeaderFilter
 from translator.outcome import Outcome, Problem
 
 REQUEST, RESPONSE = "RequestHeaderModifier", "ResponseHeaderModifier"
@@ -59,15 +59,34 @@ def _options(
 
 
 def _modifier(request: bool, found: HTTPHeaderFilter) -> HeaderModifier:
-    pairs = [(each.name, each.value) for each in found.set]
+    pairs = _first_of_each(found.set)
     host = next((value for name, value in pairs if request and name.lower() == "host"), "")
     return HeaderModifier(
         request,
         set=tuple(each for each in pairs if not (request and each[0].lower() == "host")),
-        add=tuple((each.name, each.value) for each in found.add),
+        add=_first_of_each(found.add),
         remove=tuple(found.remove),
         host=host,
     )
+
+
+def _first_of_each(headers: Iterable[HTTPHeader]) -> Headers:
+    """Of names that differ only in case the first counts, the others are ignored (`HTTPHeader.name`)."""
+    found: dict[str, tuple[str, str]] = {}
+    for each in headers:
+        found.setdefault(each.name.lower(), (each.name, each.value))
+    return tuple(found.values())
+
+
+def _untouchable(request: bool, found: HTTPHeaderFilter) -> str:
+    """The name of a header that Envoy lets nobody change so, "" if there is none.
+
+    The Host header of requests can be set: there is a field of its own for it.
+    """
+    names = [*(each.name for each in found.add), *found.remove]
+    if not request:
+        names += [each.name for each in found.set]
+    return next((each for each in names if each.lower() == "host" or each.startswith(":")), "")
 
 
 def read(site: Site) -> Read:
@@ -77,8 +96,8 @@ def read(site: Site) -> Read:
         request = each.type == REQUEST
         found = each.request_header_modifier if request else each.response_header_modifier
         assert found is not None
-        if request and any(name.lower() == "host" for name in (*found.remove, *(add.name for add in found.add))):
-            text = f"{field}: the Host header can be set, but neither added to nor removed."
+        if name := _untouchable(request, found):
+            text = f"{field}: {name} cannot be changed so; remove it (the Host of requests can be set)."
             return Outcome(None, (Problem("Accepted", "UnsupportedValue", text),))
         features.append(_modifier(request, found))
     return Outcome(tuple(features))
