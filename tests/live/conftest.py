@@ -36,7 +36,7 @@ async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncItera
     async with running_proxy(envoy_path) as (proxy, log):
         services = [service(name) for name in NAMES]
         slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
-        await proxy.begin(gateway(f"[{{name: http, protocol: HTTP, port: {proxy.port}}}]"), services, slices)
+        await proxy.begin(gateway({"name": "http", "protocol": "HTTP", "port": proxy.port}), services, slices)
         yield proxy, log
 
 

@@ -13,20 +13,36 @@ GATEWAY = "live"
 ROUTES = "gateway.networking.k8s.io/v1"
 
 
-def gateway(listeners: str, *addresses: str) -> Manifest:
-    """The Gateway of the tests, with its listeners as YAML."""
-    spec: Manifest = {"gatewayClassName": "headgate", "listeners": yaml.safe_load(listeners)}
+def gateway(*listeners: Manifest, addresses: Sequence[str] = ()) -> Manifest:
+    """The Gateway of the tests, with these listeners."""
+    spec: Manifest = {"gatewayClassName": "headgate", "listeners": list(listeners)}
     if addresses:
         spec["addresses"] = [{"value": each} for each in addresses]
     return {"apiVersion": ROUTES, "kind": "Gateway", "metadata": {"name": GATEWAY}, "spec": spec}
 
 
+def rule(*backends: str | Manifest, **fields: Any) -> Manifest:
+    """A rule with its backends, Services by name at port 80 or whole backendRefs."""
+    references = [{"name": each, "port": 80} if isinstance(each, str) else {"port": 80, **each} for each in backends]
+    return {**({"backendRefs": references} if references else {}), **fields}
+
+
+def prefix(path: str, **match: Any) -> Manifest:
+    """A match of a path's prefix, and of what else is given."""
+    return {"path": {"type": "PathPrefix", "value": path}, **match}
+
+
+def exact(path: str, **match: Any) -> Manifest:
+    """A match of a whole path, and of what else is given."""
+    return {"path": {"type": "Exact", "value": path}, **match}
+
+
 def route(
-    rules: str, *, name: str = "route", hostnames: Sequence[str] = (), section: str = "", created: str = ""
+    *rules: Manifest, name: str = "route", hostnames: Sequence[str] = (), section: str = "", created: str = ""
 ) -> Manifest:
-    """An HTTPRoute of the Gateway, with its rules as YAML; `section` is the listener that it wants."""
+    """An HTTPRoute of the Gateway with these rules; `section` is the listener that it wants."""
     parent = {"name": GATEWAY, **({"sectionName": section} if section else {})}
-    spec = {"parentRefs": [parent], "hostnames": list(hostnames), "rules": yaml.safe_load(rules)}
+    spec = {"parentRefs": [parent], "hostnames": list(hostnames), "rules": list(rules)}
     metadata = {"name": name, **({"creationTimestamp": created} if created else {})}
     return {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tests.live.objects import route
+from tests.live.objects import Manifest, route, rule
 from tests.live.proxy import Proxy, Response
 
 CORS_HEADERS = ("allow-origin", "allow-methods", "allow-headers", "expose-headers", "max-age", "allow-credentials")
 
 
-def policy(**cors: object) -> str:
-    """A rule in YAML with a CORS filter."""
-    return f"[{{filters: [{{type: CORS, cors: {json.dumps(cors)}}}], backendRefs: [{{name: alpha, port: 80}}]}}]"
+def policy(**cors: object) -> Manifest:
+    """A rule with a CORS filter."""
+    return rule("alpha", filters=[{"type": "CORS", "cors": cors}])
 
 
 def told(response: Response) -> dict[str, str]:
@@ -52,7 +50,7 @@ FULL_ANSWER = {
 
 @pytest.mark.parametrize("origin", ["https://www.foo.com", "https://www.bar.com", "https://xpto.www.bar.com"])
 async def test_a_preflight_from_an_allowed_origin(proxy: Proxy, origin: str) -> None:
-    """An allowed origin, by name or by wildcard over any number of labels, is told the whole policy, without the backend."""
+    """An allowed origin, by name or by wildcard over any number of labels, is told the whole policy by the gateway."""
     await proxy.apply(route(policy(**FULL)))
     response = await preflight(proxy, origin)
     assert (response.status, response.body) == (200, b"")
@@ -117,7 +115,7 @@ async def test_wildcards_without_credentials(proxy: Proxy) -> None:
 
 
 async def test_wildcards_with_credentials_name_what_was_asked(proxy: Proxy) -> None:
-    """With credentials browsers take `*` for a name, so that the answer names origin, method and headers that were asked."""
+    """With credentials browsers take `*` for a name: the answer names the origin, method and headers asked for."""
     wild = {"allowOrigins": ["*"], "allowMethods": ["*"], "allowHeaders": ["*"], "exposeHeaders": ["*"]}
     await proxy.apply(route(policy(**wild, allowCredentials=True)))
     assert told(await preflight(proxy, "https://a.com", "PUT")) == {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import re2
 
 from translator.db import Db
@@ -117,7 +119,7 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
     return Outcome(
         RouteMatch(
             path_kind=PathKind(match.path.type),
-            path=match.path.value,
+            path=match.path.value if match.path.type == "RegularExpression" else _plain(match.path.value),
             headers=tuple(
                 ValueMatch(each.name, each.value, each.type == "RegularExpression") for each in match.headers
             ),
@@ -127,6 +129,14 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
             method=match.method or "",
         )
     )
+
+
+_ESCAPED_PLAIN = re.compile("%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)
+
+
+def _plain(path: str) -> str:
+    """Write a path as requests arrive at routes: what needs no escape has none (RFC 3986, section 6.2.2.2)."""
+    return _ESCAPED_PLAIN.sub(lambda found: chr(int(found[0][1:], 16)), path)
 
 
 _RE2 = re2.Options()
