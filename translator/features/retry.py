@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,11 @@ from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch
 from translator.outcome import Outcome
 
-CONNECTION_ERRORS = "connect-failure,refused-stream,reset"
+UNPROCESSED = "connect-failure,refused-stream,reset-before-request"
+"""What cannot have been processed, so that trying again is safe for every method (`HTTPRouteRetry`)."""
+
+TIMED_OUT = "reset"
+"""A try that took too long; for Envoy that is the same as a connection that breaks after the request was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Retry(RouteFeature):
             return
         policy = route.route.retry_policy
         if self.asked:
-            policy.retry_on = CONNECTION_ERRORS + (",retriable-status-codes" if self.codes else "")
+            policy.retry_on = ",".join(self._reasons())
             policy.retriable_status_codes.extend(self.codes)
             policy.num_retries.value = self.attempts
         else:
@@ -49,6 +54,13 @@ class Retry(RouteFeature):
             policy.retry_back_off.max_interval.FromMilliseconds(10 * self.backoff)
         if self.per_try:
             policy.per_try_timeout.FromMilliseconds(self.per_try)
+
+    def _reasons(self) -> Iterator[str]:
+        yield UNPROCESSED
+        if self.per_try:
+            yield TIMED_OUT
+        if self.codes:
+            yield "retriable-status-codes"
 
 
 def read(site: Site) -> Read:

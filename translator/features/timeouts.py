@@ -9,6 +9,9 @@ from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch
 from translator.outcome import Outcome
 
+IDLE_MILLISECONDS = 300_000
+"""Envoy ends what was silent for so long, unless a route says otherwise: a longer timeout must."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestTimeout(RouteFeature):
@@ -20,6 +23,8 @@ class RequestTimeout(RouteFeature):
         """Write the ``RouteAction``'s timeout."""
         if route.HasField("route"):
             route.route.timeout.FromMilliseconds(self.milliseconds)
+            if not 0 < self.milliseconds <= IDLE_MILLISECONDS:
+                route.route.idle_timeout.FromMilliseconds(self.milliseconds)
 
 
 def read(site: Site) -> Read:
