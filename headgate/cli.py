@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, run, translate, validate, version
+from headgate.commands import bootstrap, run, status, translate, validate, version
 from headgate.errors import UserError
 
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("translate")(translate.command)
 app.command("validate")(validate.command)
+app.command("status")(status.command)
 app.command("bootstrap")(bootstrap.command)
 app.command("version")(version.command)
 

@@ -65,13 +65,13 @@ class Ir:
 
 def plain(value: Any) -> Any:
     """Turns a value of the IR into dicts, lists, strings and numbers; what is empty is left out."""
-    if dataclasses.is_dataclass(value):
+    if hasattr(value, "__dataclass_fields__"):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         if isinstance(value, RouteFeature):
             fields = {"feature": type(value).__name__, **fields}
         return {name: each for name, each in fields.items() if each not in _EMPTY}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: plain(each) for name, each in value._asdict().items()}
+    if as_dict := getattr(value, "_asdict", None):
+        return {name: plain(each) for name, each in as_dict().items()}
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, Enum):

@@ -116,16 +116,19 @@ def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
 def _news(ref: Ref, before: Status, after: Status) -> Iterator[News]:
     """What is not good now and was not so before, what has become good again, and the first time a Gateway works."""
     old = {(label, each["type"]): each for label, each in _flat(before)}
+    was_bad = {each["type"] for _, each in bad(before)}
     for label, condition in bad(after):
+        was_bad.discard(condition["type"])
         was = old.get((label, condition["type"]))
         if was is None or (was["status"], was["message"]) != (condition["status"], condition["message"]):
             yield News(ref, f"{_subject(ref, label, condition)}: {condition['message']}", False, condition["reason"])
-    was_bad = {(label, each["type"]) for label, each in bad(before)}
+    told: set[str] = set()
     for label, condition in _flat(after):
-        key = (label, condition["type"])
-        first = key == ("", "Programmed") and key not in old
-        if is_good(condition) and (key in was_bad or first):
-            yield News(ref, _subject(ref, label, condition), True, condition["reason"])
+        kind = condition["type"]
+        first = kind == "Programmed" and not label and (label, kind) not in old
+        if is_good(condition) and (kind in was_bad or first) and kind not in told:
+            told.add(kind)
+            yield News(ref, f"{ref} {phrase(condition)}", True, condition["reason"])
 
 
 def _subject(ref: Ref, label: str, condition: Status) -> str:

@@ -1,0 +1,46 @@
+"""`headgate status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from headgate.commands.options import DEFAULT_ADMIN, AdminAddress, Output
+from headgate.errors import UserError
+from headgate.status import details, fetch, name_of, overview
+
+MAX_WIDTH = 10_000
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="Show every condition of the objects of this name.")
+    ] = None,
+    admin_address: AdminAddress = DEFAULT_ADMIN,
+    output: Annotated[
+        Output | None, typer.Option("--output", "-o", help="All there is, as data instead of tables.")
+    ] = None,
+) -> None:
+    """Shows what became of the objects of the running Headgate, and what its Envoys do.
+
+    **Examples**
+
+        headgate status
+        headgate status default/web
+        headgate status -o json
+    """
+    status = fetch(admin_address)
+    objects = status["objects"]
+    if name is not None:
+        wanted = name if "/" in name else f"default/{name}"
+        objects = [each for each in objects if name_of(each) in (name, wanted)]
+        if not objects:
+            raise UserError(f"there is no object named {name} that has a status; `headgate status` shows all")
+    if output is not None:
+        output.write({**status, "objects": objects} if name is None else objects)
+        return
+    # As wide as it takes: the terminal wraps what does not fit, and other programs get whole lines.
+    console = Console(width=MAX_WIDTH, soft_wrap=True, highlight=False, markup=False)
+    console.print(overview(status) if name is None else details(objects))
