@@ -216,7 +216,7 @@ async def test_equal_matches_with_headers_in_another_order(proxy: Proxy) -> None
 
 
 async def test_paths_are_brought_into_one_form_before_they_are_matched(proxy: Proxy) -> None:
-    """Repeated slashes are merged, dot segments resolved and needless escapes undone: no way around a rule for a path."""
+    """Repeated slashes are merged, dot segments resolved and needless escapes undone before anything is matched."""
     await proxy.apply(route(rule("alpha", matches=[prefix("/admin")]), rule("beta", matches=[prefix("/")])))
     expected = [
         ("//admin", "alpha"),
