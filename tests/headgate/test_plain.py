@@ -1,4 +1,4 @@
-"""Resources are shown as Envoy's documentation writes them, without secrets; and Envoy validates them as a bootstrap."""
+"""Resources are shown as Envoy documents them, without secrets, and can be validated by Envoy as one bootstrap."""
 
 import json
 import subprocess

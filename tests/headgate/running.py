@@ -1,0 +1,156 @@
+"""`headgate run` as a user runs it: a process of its own, with a folder, an Envoy and an upstream, on free ports."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: {name}}}
+spec:
+  gatewayClassName: headgate
+  listeners: [{{name: http, port: {port}, protocol: HTTP}}]
+"""
+
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: shop}}
+spec:
+  parentRefs: [{{name: {parent}}}]
+  rules:
+    - matches: [{{path: {{type: PathPrefix, value: {path}}}}}]
+      backendRefs: [{{name: shop, port: 80}}]
+"""
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {{name: shop}}
+spec:
+  ports: [{{name: http, port: 80}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: shop-1, labels: {{kubernetes.io/service-name: shop}}}}
+addressType: IPv4
+endpoints: [{{addresses: [127.0.0.1]}}]
+ports: [{{name: http, port: {port}}}]
+"""
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def upstream() -> AsyncIterator[int]:
+    """A server that tells the path it was asked for; gives its port."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield port
+    await runner.cleanup()
+
+
+@dataclass
+class Headgate:
+    """One `headgate run` after the other, over the same folder, state and addresses."""
+
+    folder: Path
+    state: Path
+    envoy: Path
+    port: int = field(default_factory=free_port)
+    xds: int = field(default_factory=free_port)
+    admin: int = field(default_factory=free_port)
+    arguments: tuple[str, ...] = ()
+    process: asyncio.subprocess.Process | None = None
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file of the folder in one step."""
+        new = self.folder / f"{name}.new"
+        new.write_text(text)
+        new.rename(self.folder / f"{name}.yaml")
+
+    async def start(self) -> "Headgate":
+        """Starts it."""
+        addresses = ("--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}")
+        command = [sys.executable, "-m", "headgate", "run", str(self.folder), *addresses, *self.arguments]
+        environment = {**os.environ, "HEADGATE_STATE_DIR": str(self.state), "HEADGATE_ENVOY": str(self.envoy)}
+        log = os.open(self.state / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=log, stdout=log)
+        os.close(log)
+        return self
+
+    async def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Sends it a signal, waits for its end, and returns its exit status."""
+        assert self.process
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+    @property
+    def log(self) -> str:
+        """What it said so far, all runs together."""
+        return (self.state / "log").read_text()
+
+    def envoy_pid(self, gateway: str = "default.web") -> int | None:
+        """The process id of a Gateway's Envoy."""
+        file = self.state / f"127.0.0.1-{self.xds}" / gateway / "envoy.pid"
+        return int(file.read_text()) if file.exists() else None
+
+    async def ask(self, path: str) -> Any:
+        """What the admin address answers, parsed if it is JSON; None if nobody answers."""
+        return await fetch(f"http://127.0.0.1:{self.admin}{path}")
+
+    async def answers(self, path: str, status: int, within: float = 20) -> str:
+        """Waits until the Gateway answers a request with a status; returns the body."""
+        async with asyncio.timeout(within):
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with aiohttp.request("GET", f"http://127.0.0.1:{self.port}{path}") as response:
+                        body = await response.text()
+                        if response.status == status:
+                            return body
+                await asyncio.sleep(0.02)
+
+    async def condition(self, name: str, kind: str, status: str, within: float = 20) -> dict[str, Any]:
+        """Waits until an object's own condition of a type has a status; returns the condition."""
+        async with asyncio.timeout(within):
+            while True:
+                known = await self.ask("/status") or {"objects": []}
+                for each in known["objects"]:
+                    for found in each["status"].get("conditions", ()):
+                        if (each["metadata"]["name"], found["type"], found["status"]) == (name, kind, status):
+                            return dict(found)
+                await asyncio.sleep(0.05)
+
+
+async def fetch(url: str) -> Any:
+    """The body of an answer, parsed if it is JSON; None if there is no answer."""
+    try:
+        async with aiohttp.request("GET", url) as response:
+            return await (response.json() if response.content_type == "application/json" else response.text())
+    except aiohttp.ClientError:
+        return None

@@ -1,0 +1,237 @@
+"""`headgate run` from outside: files become answers of a real Envoy, and nothing that dies takes the rest with it."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, fetch, free_port, upstream
+from tests.headgate.test_supervisor import is_alive, script
+from tests.headgate.waiting import eventually
+
+
+@pytest.fixture
+async def headgate(tmp_path: Path, state_root: Path, envoy_path: Path) -> AsyncIterator[Headgate]:
+    """A folder with a Gateway, a route for /a and a Service that runs; Headgate is not started yet."""
+    running = Headgate(tmp_path, state_root, envoy_path)
+    async with upstream() as port:
+        running.write("gateway", GATEWAY.format(name="web", port=running.port))
+        running.write("route", ROUTE.format(parent="web", path="/a"))
+        running.write("service", SERVICE.format(port=port))
+        yield running
+        if running.process:
+            await running.end()
+    for pid in (running.envoy_pid(), running.envoy_pid("default.other")):
+        if pid and psutil.pid_exists(pid):
+            psutil.Process(pid).kill()
+
+
+async def test_an_edit_changes_the_answer(headgate: Headgate) -> None:
+    """Requests are answered by the upstream; after an edit of the route's file, by its new rules."""
+    await headgate.start()
+    assert await headgate.answers("/a/b", 200) == "/a/b"
+    headgate.write("route", ROUTE.format(parent="web", path="/new"))
+    await headgate.answers("/a/b", 404)
+    assert await headgate.answers("/new", 200) == "/new"
+
+
+async def test_ctrl_c_stops_everything(headgate: Headgate) -> None:
+    """After SIGINT Headgate ends with exit status 0, and its Envoy with it."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    assert pid
+    assert await headgate.end() == 0
+    assert not is_alive(pid)
+
+
+async def test_sigterm_stops_everything_before_it_is_ready(headgate: Headgate, state_root: Path) -> None:
+    """SIGTERM ends Headgate also while its Envoy does not come up."""
+    headgate.envoy = script(state_root / "stubborn", "exec sleep 60")
+    await headgate.start()
+    pid = await eventually(headgate.envoy_pid)
+    assert pid
+    assert await headgate.end(signal.SIGTERM) == 0
+    assert not is_alive(pid)
+
+
+async def test_a_second_ctrl_c_hurries(headgate: Headgate, state_root: Path) -> None:
+    """An Envoy that does not stop is killed at once at the second SIGINT."""
+    headgate.envoy = script(state_root / "deaf", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
+    await headgate.start()
+    pid = await eventually(headgate.envoy_pid)
+    await eventually(lambda: "deaf" in _read(state_root / f"127.0.0.1-{headgate.xds}/default.web/envoy.log"))
+    assert headgate.process
+    headgate.process.send_signal(signal.SIGINT)
+    await eventually(lambda: "Stopping" in headgate.log)
+    async with asyncio.timeout(3):
+        assert await headgate.end() == 0
+    assert pid
+    assert not is_alive(pid)
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+async def test_the_next_run_adopts_the_envoy_of_one_that_was_killed(headgate: Headgate) -> None:
+    """Envoy serves on when Headgate is killed; the next run takes it over, and sends an up-to-date proxy nothing."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    await headgate.condition("web", "Programmed", "True")
+    pid = headgate.envoy_pid()
+    await headgate.end(signal.SIGKILL)
+    await headgate.answers("/a", 200)
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    (envoy,) = (await headgate.ask("/status"))["envoys"]
+    assert (envoy["pid"], envoy["adopted"]) == (pid, True)
+    assert "headgate_xds_requests_total{" in (metrics := await headgate.ask("/metrics"))
+    assert "headgate_xds_responses_total{" not in metrics
+    headgate.write("route", ROUTE.format(parent="web", path="/new"))
+    await headgate.answers("/new", 200)
+
+
+async def test_a_killed_envoy_is_told_and_back(headgate: Headgate) -> None:
+    """After kill -9 of Envoy requests are answered again within seconds, and the log says what happened."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    assert pid
+    psutil.Process(pid).kill()
+    await eventually(lambda: headgate.envoy_pid() != pid, within=2)
+    await headgate.answers("/a", 200)
+    assert "Envoy was killed by SIGKILL; starting it again" in headgate.log
+
+
+async def test_gateways_come_and_go_with_their_envoys(headgate: Headgate) -> None:
+    """Each Gateway has an Envoy of its own, which ends when the Gateway's file is deleted; the others stay."""
+    headgate.write("other", GATEWAY.format(name="other", port=free_port()))
+    await headgate.start()
+    await headgate.condition("other", "Programmed", "True")
+    await headgate.answers("/a", 200)
+    first, other = headgate.envoy_pid(), headgate.envoy_pid("default.other")
+    (headgate.folder / "other.yaml").unlink()
+    assert other
+    await eventually(lambda: not is_alive(other))
+    await headgate.answers("/a", 200)
+    assert headgate.envoy_pid() == first
+
+
+async def test_an_envoy_left_behind_by_a_gateway_that_is_gone_is_stopped(headgate: Headgate) -> None:
+    """A Gateway deleted while no Headgate ran has its Envoy stopped by the next one."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    await headgate.end(signal.SIGKILL)
+    (headgate.folder / "gateway.yaml").unlink()
+    await headgate.start()
+    assert pid
+    await eventually(lambda: not is_alive(pid))
+    assert "there is no Gateway to serve" in headgate.log
+
+
+async def test_a_port_that_is_taken_is_a_condition(headgate: Headgate) -> None:
+    """A listener whose port another program has says so in the Gateway's condition, with the way out."""
+    with socket.create_server(("127.0.0.1", headgate.port)):
+        await headgate.start()
+        found = await headgate.condition("web", "Programmed", "False")
+        while found["reason"] == "Pending":
+            found = await headgate.condition("web", "Programmed", "False")
+        assert found["reason"] == "AddressNotUsable"
+        assert "Another program has the port" in found["message"]
+    assert "Gateway default/web is not programmed: Another program has the port" in headgate.log
+
+
+async def test_a_broken_file_leaves_what_was_good(headgate: Headgate) -> None:
+    """A file that is no YAML any more is told with its line, and what it gave before is served on."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    headgate.write("route", "kind: [")
+    await eventually(lambda: "route.yaml:" in headgate.log)
+    await headgate.answers("/a", 200)
+    (problem,) = (await headgate.ask("/status"))["problems"]
+    assert "route.yaml:" in problem
+
+
+async def test_a_second_run_on_the_same_address_is_refused(headgate: Headgate) -> None:
+    """The second run says who serves the address already, and the first goes on."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    second = Headgate(headgate.folder, headgate.state, headgate.envoy, xds=headgate.xds)
+    await second.start()
+    assert second.process
+    assert await second.process.wait() == 1
+    assert headgate.process
+    assert f"another `headgate run` (process {headgate.process.pid}) serves" in headgate.log
+    await headgate.answers("/a", 200)
+
+
+@pytest.mark.parametrize("option", ["xds", "admin"])
+async def test_an_address_that_is_taken_is_told(headgate: Headgate, option: str) -> None:
+    """An address of Headgate's own that another program has is one message that names the port, and who has it."""
+    with socket.create_server(("127.0.0.1", getattr(headgate, option))) as taken:
+        await headgate.start()
+        assert headgate.process
+        assert await headgate.process.wait() == 1
+        port = taken.getsockname()[1]
+    assert f"cannot listen on 127.0.0.1:{port}: the port is taken by " in headgate.log
+    assert f"choose another --{option}-address" in headgate.log
+    assert "Traceback" not in headgate.log
+
+
+async def test_a_folder_that_is_not_there_is_told(headgate: Headgate, tmp_path: Path) -> None:
+    """A folder that does not exist is one message and exit status 1."""
+    headgate.folder = tmp_path / "missing"
+    await headgate.start()
+    assert headgate.process
+    assert await headgate.process.wait() == 1
+    assert "missing' does not exist" in headgate.log
+    assert "Traceback" not in headgate.log
+
+
+async def test_without_envoy_the_way_to_connect_one_is_told(headgate: Headgate) -> None:
+    """With --no-envoy none is started, and the log names the command that makes a bootstrap."""
+    headgate.arguments = ("--no-envoy",)
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "False")
+    await eventually(lambda: "headgate bootstrap --gateway default/web" in headgate.log)
+    assert headgate.envoy_pid() is None
+
+
+async def test_the_admin_address_tells_all(headgate: Headgate) -> None:
+    """Every endpoint answers; one that does not exist lists those that do; nothing can be changed."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    assert await headgate.ask("/healthz") == "ok\n"
+    assert await headgate.ask("/readyz") == "ok\n"
+    assert 'headgate_envoy_up{gateway="default/web"} 1.0' in await headgate.ask("/metrics")
+    config = await headgate.ask("/config")
+    assert [client["synced"] for client in config["clients"]] == [True]
+    assert set(config["snapshots"]["default/web"]) == {"listeners", "routes", "clusters", "endpoints"}
+    why = await headgate.ask("/why?kind=HTTPRoute&namespace=default&name=shop")
+    assert "input(HTTPRoute, HTTPRoute default/shop)" in why
+    why = await headgate.ask(f"/why?gateway=default/web&type=listeners&name=port-{headgate.port}")
+    assert "input(Gateway, Gateway default/web)" in why
+    assert "'name' is missing" in await headgate.ask("/why?kind=HTTPRoute")
+    assert "nothing is derived" in await headgate.ask("/why?kind=HTTPRoute&name=no")
+    assert "/readyz" in await headgate.ask("/no-such-thing")
+
+
+async def test_the_admin_address_is_for_this_machine(headgate: Headgate) -> None:
+    """A foreign host name is refused, so that no web page can read what is there."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    reader, writer = await asyncio.open_connection("127.0.0.1", headgate.admin)
+    writer.write(b"GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 403")
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", headgate.admin)
+    writer.write(b"POST /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 405")
+    writer.close()
+    assert await fetch(f"http://localhost:{headgate.admin}/healthz") == "ok\n"
