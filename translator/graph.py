@@ -49,6 +49,7 @@ class Graph:
         self.runs: Counter[str] = Counter()
         self._inputs: dict[str, dict[Any, object]] = {}
         self._cells: dict[tuple[Query[..., Any] | str, tuple[Any, ...]], Cell] = {}
+        self._wanted: dict[str, set[Any]] = {}
         self._stack: list[Cell] = []
         self._orphans: set[Cell] = set()
         self._outputs: dict[Cell, Callable[[Cell], None]] = {}
@@ -90,6 +91,7 @@ class Graph:
         cell = self._cells.get(("input", (domain, key)))
         if cell is None:
             cell = self._add("input", (domain, key), self._inputs.get(domain, {}).get(key))
+            self._wanted.setdefault(domain, set()).add(key)
         self._record(cell)
         return cell.value
 
@@ -97,6 +99,10 @@ class Graph:
         """Give the inputs of a domain by key, for the owner of the graph; queries use an index instead."""
         assert not self._stack, "a query lists by an index"
         return MappingProxyType(self._inputs.get(domain, {}))
+
+    def wanted(self, domain: str) -> frozenset[Any]:
+        """Give the keys of a domain that something has read and still depends on, whether they are there or not."""
+        return frozenset(self._wanted.get(domain, ()))
 
     # Reads
 
@@ -328,6 +334,9 @@ class Graph:
             if cell.dependents or cell.root is not None:
                 continue
             self._cells.pop((cell.query, cell.args), None)
+            if cell.query == "input":
+                domain, key = cell.args
+                self._wanted[domain].discard(key)
             for dependency in cell.dependencies:
                 dependency.dependents.discard(cell)
                 if not dependency.dependents:

@@ -83,6 +83,13 @@ class Translator:
         """Give an object as it was fed in, None if there is none."""
         return self._db.inputs(ref.kind).get(ref)
 
+    def wanted(self, kind: str) -> frozenset[Ref]:
+        """Tell which objects of a kind the outputs depend on, as of the last evaluation, whether they are there or not.
+
+        Of kinds whose objects are many and seldom used, such as Secrets, only these need to be fed in.
+        """
+        return self._db.wanted(kind)
+
     def edit(self, edits: Iterable[Edit]) -> None:
         """Take objects that came, changed or went; nothing is evaluated yet."""
         for ref, found in edits:
