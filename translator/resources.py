@@ -16,7 +16,7 @@ from translator.gateway import listeners as gateway_listeners
 from translator.gateway.attachment import ROUTES
 from translator.gateway.backends import endpoints
 from translator.gateway.certificates import certificate, listener_certificates
-from translator.gateway.gateways import addresses, managed
+from translator.gateway.gateways import addresses, managed, rejection
 from translator.gateway.hostnames import covers, specificity, wider
 from translator.gateway.httproute import rules
 from translator.ir import Backend, Certificate, FilterChain, Origin, PortListener, RouteTable
@@ -77,6 +77,9 @@ def _certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
 @query
 def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     """What a Gateway serves on a port; None if none of its listeners there can be served."""
+    bound = addresses(db, gateway).value
+    if not bound or rejection(db, gateway) is not None:
+        return None
     chains: dict[FilterChain, None] = {}
     for state in gateway_listeners.listeners(db, gateway):
         if state.port == port and state.accepted:
@@ -88,7 +91,7 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     if not chains:
         return None
     name = f"{gateway.namespace}/{gateway.name}"
-    return PortListener(name, port, addresses(db, gateway).value, tuple(chains), exclusive=db.settings.standalone)
+    return PortListener(name, port, bound, tuple(chains), exclusive=db.settings.standalone)
 
 
 @query

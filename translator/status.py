@@ -9,10 +9,9 @@ from translator.conditions import Condition, bounded, verdict
 from translator.db import Db
 from translator.gateway.attachment import ROUTES, Parent, attached, attachment
 from translator.gateway.certificates import listener_certificates
-from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class
-from translator.gateway.httproute import rules
+from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection
+from translator.gateway.httproute import implemented, rules
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
-from translator.ir import Rule
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
 from translator.objects.references import ParentReference
@@ -71,7 +70,8 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
         return None if found is None else _unclaimed(db, found)
     states = listeners(db, ref)
     known = programming(db, ref)
-    problems = (*_gateway_problems(states), *addresses(db, ref).problems)
+    rejected = rejection(db, ref)
+    problems = (*([rejected] if rejected else []), *_gateway_problems(states), *addresses(db, ref).problems)
     accepted = _accepted(states, problems)
     generation = found.metadata.generation or 1
     status: Status = {
@@ -131,9 +131,10 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
     resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
-    usable = state.accepted and (not state.tls or bool(certificates.value))
     programmed = known.ports.get(state.port, known.others)
-    if not usable:
+    if port_listener(db, ref, state.port) is None:
+        programmed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port.")
+    if not state.accepted or (state.tls and not certificates.value):
         bad = accepted if accepted.status == "False" else resolved
         programmed = Condition("Programmed", "False", "Invalid", bad.message)
     conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
@@ -168,7 +169,7 @@ def route_status(db: Db, ref: Ref) -> Status | None:
         return None
     outcomes = rules(db, ref)
     problems = tuple(dict.fromkeys(problem for each in outcomes for problem in each.problems))
-    served = any(not _dropped(each) for each in outcomes)
+    served = implemented(db, ref)
     generation = found.metadata.generation or 1
     return {
         "parents": [
@@ -183,12 +184,6 @@ def route_status(db: Db, ref: Ref) -> Status | None:
             for each in parents
         ]
     }
-
-
-def _dropped(rule: Outcome[Rule]) -> bool:
-    """Whether nothing of a rule can be served, because it asks for what cannot be had."""
-    unsupported = any(each.condition == "Accepted" for each in rule.problems)
-    return unsupported and (not rule.value.matches or bool(rule.value.broken))
 
 
 def _refused(db: Db, ref: Ref, parent: Parent) -> Iterator[Problem]:

@@ -37,7 +37,8 @@ def accepts(found: HTTPRouteFilter) -> bool:
 
 
 def read(site: Site) -> Read:
-    """Read the direct response of a site, in the route's namespace."""
+    """Read the direct responses of a site, in the route's namespace."""
+    responses: list[Respond] = []
     for field, each in site.filters_of(TYPE):
         if accepts(each):
             assert each.extension_ref is not None
@@ -45,9 +46,9 @@ def read(site: Site) -> Read:
             found = site.db.get(DirectResponse, ref)
             if found is None:
                 text = f"{field}.extensionRef: {ref} does not exist; create it or correct the reference."
-                return Outcome(None, (Problem("ResolvedRefs", "FilterNotFound", text),))
-            return Outcome((Respond(found.spec.status, found.spec.body),))
-    return Outcome(())
+                return Outcome(None, (Problem("ResolvedRefs", "BackendNotFound", text),))
+            responses.append(Respond(found.spec.status, found.spec.body))
+    return Outcome(tuple(responses))
 
 
 FEATURE = Feature("direct responses", read, filters=(TYPE,), accepts=accepts, kinds=(DirectResponse,))

@@ -34,8 +34,9 @@ def managed(db: Db, gateway: Ref) -> bool:
 def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     """The IP addresses that the proxies of `gateway` bind.
 
-    Standalone these are the Gateway's own, if it names any; in a cluster a proxy binds all of its pod's, and the
-    requested ones belong to its Service.
+    Standalone these are the Gateway's own, if it names any, and none where none of those can be used; an address
+    without a value asks for one to be chosen. In a cluster a proxy binds all of its pod's, and the requested ones
+    belong to its Service.
     """
     settings, found = db.settings, db.get(Gateway, gateway)
     if found is None or not found.spec.addresses:
@@ -47,11 +48,20 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
         if address.type != "IPAddress":
             text = f"{field}: the type {address.type} is not supported; give an address of type IPAddress."
             problems.append(Problem("Accepted", "UnsupportedAddress", text))
-        elif address.value is None:
-            text = f"{field}: no address can be assigned by itself; write one, like 127.0.0.1."
-            problems.append(Problem("Programmed", "AddressNotUsable", text))
+        elif not address.value:
+            wanted += settings.addresses
         else:
             wanted.append(str(ip_address(address.value)))
     if not settings.standalone:
         return Outcome(settings.addresses, tuple(problems))
-    return Outcome(tuple(dict.fromkeys(wanted)) or settings.addresses, tuple(problems))
+    return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
+
+
+@query
+def rejection(db: Db, gateway: Ref) -> Problem | None:
+    """Why nothing of a Gateway is served: it asks for parameters that nobody would apply."""
+    found = db.get(Gateway, gateway)
+    if found is None or found.spec.infrastructure is None or found.spec.infrastructure.parameters_ref is None:
+        return None
+    text = "spec.infrastructure.parametersRef: parameters are not supported yet; remove it."
+    return Problem("Accepted", "InvalidParameters", text)

@@ -29,6 +29,17 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     return tuple(_rule(db, route, place, each) for place, each in enumerate(found.spec.rules))
 
 
+@query
+def implemented(db: Db, route: Ref) -> bool:
+    """Whether something of a route is served: not when every rule asks for what cannot be had."""
+    return not all(_dropped(each) for each in rules(db, route))
+
+
+def _dropped(rule: Outcome[Rule]) -> bool:
+    unsupported = any(each.condition == "Accepted" for each in rule.problems)
+    return unsupported and (not rule.value.matches or bool(rule.value.broken))
+
+
 def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
     field = f"spec.rules[{place}]"
     name = rule.name or str(place)
@@ -70,6 +81,9 @@ def _features(site: Site) -> Outcome[tuple[RouteFeature, ...] | None]:
             found += read.value or ()
             problems += read.problems
             broken |= read.value is None
+    if sum(each.terminal for each in found) > 1:
+        text = f"{site.field}.filters: there are several that answer by themselves; leave one."
+        return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
     return Outcome(None if broken else tuple(found), tuple(problems))
 
 
@@ -120,15 +134,21 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
         RouteMatch(
             path_kind=PathKind(match.path.type),
             path=match.path.value if match.path.type == "RegularExpression" else _plain(match.path.value),
-            headers=tuple(
-                ValueMatch(each.name, each.value, each.type == "RegularExpression") for each in match.headers
-            ),
+            headers=_headers(match),
             query=tuple(
                 ValueMatch(each.name, each.value, each.type == "RegularExpression") for each in match.query_params
             ),
             method=match.method or "",
         )
     )
+
+
+def _headers(match: HTTPRouteMatch) -> tuple[ValueMatch, ...]:
+    """Of names that differ only in case the first counts, the others are ignored (`HTTPHeaderMatch.name`)."""
+    found: dict[str, ValueMatch] = {}
+    for each in match.headers:
+        found.setdefault(each.name.lower(), ValueMatch(each.name, each.value, each.type == "RegularExpression"))
+    return tuple(found.values())
 
 
 _ESCAPED_PLAIN = re.compile("%(?:2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE)

@@ -92,7 +92,7 @@ def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     states = []
     for each in found.spec.listeners:
         kinds, invalid = _kinds(each)
-        problems = (*_unsupported(each), *_unavailable(db, gateway, each), *_conflict(each, supported), *invalid)
+        problems = (*_unsupported(found, each), *_unavailable(db, gateway, each), *_conflict(each, supported), *invalid)
         states.append(
             ListenerState(
                 name=each.name,
@@ -125,10 +125,25 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
 
 
-def _unsupported(listener: Listener) -> Iterator[Problem]:
+def _unsupported(gateway: Gateway, listener: Listener) -> Iterator[Problem]:
+    """What cannot be had; where it would keep requests out, the listener is not served without it."""
     if listener.protocol not in ROUTE_KINDS:
         text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(ROUTE_KINDS)}."
         yield Problem("Accepted", "UnsupportedProtocol", text)
+    elif listener.filters is not None and listener.filters.requests:
+        text = "filters: filters of listeners are not supported yet; remove them."
+        yield Problem("Accepted", "UnsupportedValue", text)
+    elif listener.protocol == "HTTPS" and _checks_clients(gateway, listener.port):
+        text = "spec.tls.frontend: the certificates of clients cannot be checked yet; remove the validation."
+        yield Problem("Accepted", "UnsupportedValue", text)
+
+
+def _checks_clients(gateway: Gateway, port: int) -> bool:
+    frontend = gateway.spec.tls.frontend if gateway.spec.tls is not None else None
+    if frontend is None:
+        return False
+    tls = next((each.tls for each in frontend.per_port if each.port == port), frontend.default)
+    return tls.validation is not None
 
 
 def _unavailable(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
