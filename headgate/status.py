@@ -37,6 +37,7 @@ def fetch(admin: Address) -> dict[str, Any]:
             status: dict[str, Any] = json.load(response)
             return status
     except urllib.error.HTTPError as error:
+        error.close()
         raise UserError(f"{url} answers {error.code}: that is not Headgate; name it with --admin-address") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -54,6 +54,5 @@ def command(
         translator = translate(folder)
         shown = statuses(translator) if to is To.STATUS else xds(translator, gateway, type_ and type_.value)
     output.write(shown)
-    errors = sum(problem.severity == "error" for problem in folder.diagnostics)
-    if errors:
-        raise UserError(f"{errors} of the problems above are errors: what they concern is not translated as written")
+    if any(problem.severity == "error" for problem in folder.diagnostics):
+        raise UserError("what has an error above is not translated")

@@ -1,0 +1,130 @@
+"""`headgate translate` and `headgate validate` tell what becomes of files, and where in them something is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from headgate.cli import app
+from headgate.envoy.validate import refusal
+from tests.headgate.running import GATEWAY, ROUTE, SERVICE
+from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
+from xds.resource import Resource
+from xds.snapshot import Snapshot
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "config"
+
+__all__ = ["secret"]
+
+
+def headgate(*arguments: str, stdin: str | None = None) -> Any:
+    """Runs a command."""
+    return CliRunner().invoke(app, arguments, input=stdin)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of two Gateways, a route and a Service."""
+    (tmp_path / "one.yaml").write_text(GATEWAY.format(name="web", port=8080))
+    (tmp_path / "two.yaml").write_text(GATEWAY.format(name="other", port=8081))
+    (tmp_path / "route.yaml").write_text(ROUTE.format(parent="web", path="/a"))
+    (tmp_path / "service.yaml").write_text(SERVICE.format(port=1234))
+    return tmp_path
+
+
+def test_envoy_s_configuration_is_shown_by_gateway_and_type(folder: Path) -> None:
+    """By default all resources of each Gateway are shown as YAML, in lists by type."""
+    shown = yaml.safe_load(headgate("translate", "-f", str(folder)).stdout)
+    assert list(shown) == ["default/other", "default/web"]
+    assert list(shown["default/web"]) == ["listeners", "routes", "clusters", "endpoints"]
+    (listener,) = shown["default/web"]["listeners"]
+    assert listener["address"]["socket_address"]["port_value"] == 8080
+
+
+def test_one_type_of_one_gateway_can_be_chosen(folder: Path) -> None:
+    """--type and --gateway narrow what is shown, -o json makes it JSON."""
+    arguments = ("--type", "endpoints", "--gateway", "default/web", "-o", "json")
+    shown = json.loads(headgate("translate", "-f", str(folder), *arguments).stdout)
+    assert list(shown) == ["default/web"]
+    assert list(shown["default/web"]) == ["endpoints"]
+
+
+def test_statuses_are_shown_as_the_api_server_holds_them(folder: Path) -> None:
+    """--to status is a list of objects; offline, what is valid counts as programmed."""
+    shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "status").stdout)
+    assert [each["metadata"]["name"] for each in shown] == ["other", "web", "shop"]
+    assert set(shown[1]) == {"apiVersion", "kind", "metadata", "status"}
+    assert {each["type"]: each["status"] for each in shown[1]["status"]["conditions"]}["Programmed"] == "True"
+
+
+def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
+    """--to ir shows listeners, which routes serve which domain, and the rules of each."""
+    shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "ir").stdout)["default/web"]
+    assert shown["tables"][0]["domains"] == {"*": ["HTTPRoute default/shop"]}
+    (rule,) = shown["routes"]["HTTPRoute default/shop"]
+    assert rule["matches"] == [{"path_kind": "PathPrefix", "path": "/a"}]
+
+
+def test_standard_input_is_a_file_too() -> None:
+    """A dash reads standard input, and problems in it are told with their line."""
+    shown = headgate("translate", "-f", "-", stdin=GATEWAY.format(name="web", port=8080))
+    assert list(yaml.safe_load(shown.stdout)) == ["default/web"]
+    broken = headgate("translate", "-f", "-", stdin="kind: [")
+    assert broken.exit_code == 1
+    assert "<stdin>:2: error: this is not YAML" in broken.stderr
+
+
+def test_a_gateway_that_is_not_there_is_told(folder: Path) -> None:
+    """The message names the Gateways that there are."""
+    result = headgate("translate", "-f", str(folder), "--gateway", "default/wbe")
+    assert result.exit_code == 1
+    assert "there are default/other, default/web" in result.stderr
+
+
+def test_valid_files_are_told_so(folder: Path) -> None:
+    """Files without a mistake give exit status 0, with Envoy's own validation done."""
+    result = headgate("validate", "-f", str(folder))
+    assert (result.exit_code, result.stdout) == (0, "5 objects are valid\n")
+
+
+def test_the_quickstart_is_valid() -> None:
+    """The example that the README begins with has no mistake."""
+    assert headgate("validate", "-f", str(QUICKSTART)).exit_code == 0
+
+
+def test_mistakes_are_told_with_file_and_line(folder: Path) -> None:
+    """A wrong field, and a reference to what is not there, are told where they are written; exit status 1."""
+    (folder / "two.yaml").write_text(GATEWAY.format(name="other", port=70000))
+    (folder / "route.yaml").write_text(ROUTE.format(parent="wbe", path="/a"))
+    result = headgate("validate", "-f", str(folder))
+    assert result.exit_code == 1
+    assert f"{folder}/two.yaml:7: error: Gateway default/other: spec.listeners[0].port" in result.stdout
+    assert f"{folder}/route.yaml:2: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stdout
+
+
+def test_a_warning_is_no_error(folder: Path) -> None:
+    """An unknown field is warned of, and the exit status is 0 all the same."""
+    (folder / "two.yaml").write_text(GATEWAY.format(name="other", port=8081) + "  unheardOf: 1\n")
+    result = headgate("validate", "-f", str(folder))
+    assert result.exit_code == 0
+    assert "two.yaml:8: warning: Gateway default/other: spec.unheardOf" in result.stdout
+
+
+def test_without_envoy_the_rest_is_validated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no Envoy a note says so, and our own rules still count; one that was named must be there."""
+    monkeypatch.setenv("HEADGATE_ENVOY", "/missing")
+    result = headgate("validate", "-f", str(folder))
+    assert result.exit_code == 0
+    assert "note: not validated by Envoy itself" in result.stderr
+    assert headgate("validate", "-f", str(folder), "--envoy-path", "/missing").exit_code == 1
+
+
+def test_envoy_s_refusal_is_told_in_its_words(envoy_path: Path, secret: Resource) -> None:
+    """What Envoy refuses is told without its log's decoration; what it takes is nothing to tell."""
+    good = Snapshot.of([listener(), cluster(), route("/a"), endpoints("127.0.0.1"), secret])
+    assert refusal(envoy_path, good) is None
+    words = refusal(envoy_path, good.replace([route("(?<no")]))
+    assert words == "invalid named capture group: (?<no"
