@@ -81,6 +81,8 @@ def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
     made.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
     made.upgrade_configs.add(upgrade_type="websocket")
     made.use_remote_address.value = True
+    # The header is the backend's; Envoy's own name would stand there whatever a filter sets or removes.
+    made.server_header_transformation = Manager.PASS_THROUGH
     # Routes are matched, and policies decided, on paths in one form only.
     made.normalize_path.value = True
     made.merge_slashes = True

@@ -39,9 +39,7 @@ def precedence(match: RouteMatch) -> Precedence:
     """Rank a match: exact paths, then the longest, then a method, then most headers, then most query parameters."""
     # A slash at the end of a prefix means nothing, so it does not count.
     path = match.path.rstrip("/") if match.path_kind is PathKind.PREFIX else match.path
-    return Precedence(
-        _PATH_RANK[match.path_kind], -len(path), not match.method, -len(match.headers), -len(match.query)
-    )
+    return Precedence(_PATH_RANK[match.path_kind], -len(path), not match.method, -len(match.headers), -len(match.query))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,6 @@ def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Reso
     name = table_name(table)
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
-    # A rule's header modifiers come first, then those of the backend that was chosen.
-    head.most_specific_header_mutations_wins = True
     parts = [head.SerializeToString(deterministic=True)]
     parts += (wire.field(_VIRTUAL_HOSTS, each.body) for each in found)
     return Resource.of(ROUTE, name, b"".join(parts), frozenset().union(*(each.references for each in found)))

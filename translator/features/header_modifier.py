@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proto.envoy.config.core.v3 import base_pb2
@@ -30,10 +30,20 @@ class HeaderModifier(RouteFeature):
     host: str = ""
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
-        """Write the headers into a ``Route``; the Host header is Envoy's ``host_rewrite_literal``."""
-        self._write(route)
+        """Write the headers into a ``Route``; the Host header is Envoy's ``host_rewrite_literal``.
+
+        Envoy changes headers for the backend first, and for the rule last, which would undo what a backend's own
+        filter does (`most_specific_header_mutations_wins` does not change that): where there is such a filter, the
+        rule's changes go before it, to each of the backends.
+        """
+        shares = route.route.weighted_clusters.clusters if route.HasField("route") else ()
+        if any(_changes(each, self.direction) for each in shares):
+            for each in shares:
+                self._write_before(each)
+        else:
+            self._write(route)
         if self.host and route.HasField("route"):
-            route.route.host_rewrite_literal = self.host
+            self._write_host(route.route, shares)
 
     def apply_to_weight(self, cluster_weight: Any) -> None:
         """Write the headers into a ``ClusterWeight``."""
@@ -41,12 +51,40 @@ class HeaderModifier(RouteFeature):
         if self.host:
             cluster_weight.host_rewrite_literal = self.host
 
+    def _write_host(self, action: Any, shares: Sequence[Any]) -> None:
+        own = [each for each in shares if each.host_rewrite_literal]
+        for each in [share for share in shares if share not in own] if own else [action]:
+            each.host_rewrite_literal = self.host
+
+    @property
+    def direction(self) -> str:
+        """How the names of Envoy's fields begin."""
+        return "request" if self.request else "response"
+
     def _write(self, message: Any) -> None:
-        direction = "request" if self.request else "response"
-        options = getattr(message, f"{direction}_headers_to_add")
+        options = getattr(message, f"{self.direction}_headers_to_add")
         options.extend(_options(self.set, OVERWRITE))
         options.extend(_options(self.add, APPEND))
-        getattr(message, f"{direction}_headers_to_remove").extend(self.remove)
+        getattr(message, f"{self.direction}_headers_to_remove").extend(self.remove)
+
+    def _write_before(self, share: Any) -> None:
+        """Write the headers before the changes that are there, without those that they make void."""
+        added = getattr(share, f"{self.direction}_headers_to_add")
+        later = list(added)
+        final = {each.header.key.lower() for each in later if each.append_action == OVERWRITE}
+        final |= {each.lower() for each in getattr(share, f"{self.direction}_headers_to_remove")}
+        del added[:]
+        kept = replace(
+            self,
+            set=tuple(each for each in self.set if each[0].lower() not in final),
+            add=tuple(each for each in self.add if each[0].lower() not in final),
+        )
+        kept._write(share)
+        added.extend(later)
+
+
+def _changes(message: Any, direction: str) -> bool:
+    return bool(getattr(message, f"{direction}_headers_to_add") or getattr(message, f"{direction}_headers_to_remove"))
 
 
 def _options(

@@ -1,0 +1,110 @@
+"""URL rewrites (Gateway API, `HTTPURLRewriteFilter` and the table in `HTTPPathModifier`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.objects import Manifest, exact, prefix, route, rule
+from tests.live.proxy import Proxy
+
+
+def rewrite(**change: object) -> Manifest:
+    """A filter that rewrites."""
+    return {"type": "URLRewrite", "urlRewrite": change}
+
+
+def full(path: str) -> Manifest:
+    """Replaces the whole path."""
+    return {"type": "ReplaceFullPath", "replaceFullPath": path}
+
+
+def instead(path: str) -> Manifest:
+    """Replaces the prefix that matched."""
+    return {"type": "ReplacePrefixMatch", "replacePrefixMatch": path}
+
+
+PREFIXES = [
+    ("/foo/bar", "/foo", "/xyz", "/xyz/bar"),
+    ("/foo/bar", "/foo", "/xyz/", "/xyz/bar"),
+    ("/foo/bar", "/foo/", "/xyz", "/xyz/bar"),
+    ("/foo/bar", "/foo/", "/xyz/", "/xyz/bar"),
+    ("/foo", "/foo", "/xyz", "/xyz"),
+    ("/foo/", "/foo", "/xyz", "/xyz/"),
+    ("/foo/bar", "/foo", "", "/bar"),
+    ("/foo/", "/foo", "", "/"),
+    ("/foo", "/foo", "", "/"),
+    ("/foo/", "/foo", "/", "/"),
+    ("/foo", "/foo", "/", "/"),
+    # Beyond the specification's table: the root as prefix, deeper paths, and characters that mean something elsewhere.
+    ("/", "/", "/xyz", "/xyz/"),
+    ("/bar", "/", "/xyz", "/xyz/bar"),
+    ("/bar", "/", "/", "/bar"),
+    ("/bar", "/", "", "/bar"),
+    ("/foo", "/foo/", "/xyz", "/xyz"),
+    ("/foo/bar/", "/foo", "/", "/bar/"),
+    ("/a.b/c/d", "/a.b", "", "/c/d"),
+    ("/a+b/(c)", "/a+b", "/", "/(c)"),
+    ("/foo/bar", "/foo", r"/x\1%41", r"/x\1%41/bar"),
+    ("/foo/a%20b", "/foo", "/x", "/x/a%20b"),
+    ("/caf%C3%A9/x", "/caf%C3%A9", "/", "/x"),
+]
+
+
+@pytest.mark.parametrize(("path", "matched", "replacement", "expected"), PREFIXES)
+async def test_replacing_the_prefix(proxy: Proxy, path: str, matched: str, replacement: str, expected: str) -> None:
+    """The elements of the prefix are replaced, the rest and the query stay, and no slash is doubled or lost."""
+    await proxy.apply(
+        route(rule("alpha", matches=[prefix(matched)], filters=[rewrite(path=instead(replacement))])),
+    )
+    assert (await proxy.request(path)).path == expected
+    assert (await proxy.request(f"{path}?a=/foo&b")).path == f"{expected}?a=/foo&b"
+
+
+FULL = [
+    ("/one/two", "/new", "/new"),
+    ("/", "/new/", "/new/"),
+    ("/one", "/", "/"),
+    ("/one", "", "/"),
+    ("/one", r"/\1\\", r"/\1\\"),
+    ("/one", "/a%20b", "/a%20b"),
+]
+
+
+@pytest.mark.parametrize(("path", "replacement", "expected"), FULL)
+async def test_replacing_the_whole_path(proxy: Proxy, path: str, replacement: str, expected: str) -> None:
+    """The whole path is replaced by what is written, and the query stays."""
+    await proxy.apply(route(rule("alpha", filters=[rewrite(path=full(replacement))])))
+    assert (await proxy.request(path)).path == expected
+    assert (await proxy.request(f"{path}?a=b")).path == f"{expected}?a=b"
+
+
+@pytest.mark.parametrize("match", [exact("/one"), {"path": {"type": "RegularExpression", "value": "/o.e"}}], ids=str)
+async def test_replacing_the_whole_path_after_other_matches(proxy: Proxy, match: Manifest) -> None:
+    """It does not matter how the path was matched."""
+    await proxy.apply(route(rule("alpha", matches=[match], filters=[rewrite(path=full("/two"))])))
+    assert (await proxy.request("/one?x")).path == "/two?x"
+
+
+async def test_replacing_the_host(proxy: Proxy) -> None:
+    """The backend sees the new Host, with or without a new path; the port of the client's Host goes."""
+    await proxy.apply(
+        route(
+            rule("alpha", matches=[prefix("/host")], filters=[rewrite(hostname="one.example.org")]),
+            rule("alpha", matches=[prefix("/both")], filters=[rewrite(hostname="two.example.org", path=instead("/x"))]),
+            rule("alpha", matches=[prefix("/path")], filters=[rewrite(path=full("/y"))]),
+        )
+    )
+    found = []
+    for path in ("/host/a", "/both/a", "/path/a"):
+        response = await proxy.request(path, host="example.com:8080")
+        found.append((response.path, *response.sent("host")))
+    assert found == [("/host/a", "one.example.org"), ("/x/a", "two.example.org"), ("/y", "example.com:8080")]
+
+
+async def test_headers_and_path_change_together(proxy: Proxy) -> None:
+    """Header modifiers and a rewrite of the same rule both take effect."""
+    change = {"set": [{"name": "x-set", "value": "new"}], "remove": ["x-gone"]}
+    filters = [rewrite(path=instead("/")), {"type": "RequestHeaderModifier", "requestHeaderModifier": change}]
+    await proxy.apply(route(rule("alpha", matches=[prefix("/strip")], filters=filters)))
+    response = await proxy.request("/strip/a", headers={"x-set": "old", "x-gone": "1"})
+    assert (response.path, response.sent("x-set"), response.sent("x-gone")) == ("/a", ["new"], [])
