@@ -20,10 +20,12 @@ class Body(NamedTuple):
     Attributes:
         version: ``version_info`` or ``system_version_info``: a hash of what the response holds.
         data: The encoded fields.
+        resources: What it holds.
     """
 
     version: str
     data: bytes
+    resources: tuple[Resource, ...]
 
 
 class Bodies:
@@ -39,6 +41,7 @@ class Bodies:
         self._limit = limit
         self._size = 0
         self._kept: OrderedDict[tuple[object, ...], Body] = OrderedDict()
+        self._by_version: dict[tuple[str, str], Body] = {}
 
     def sotw(self, type_url: str, resources: Sequence[Resource]) -> Body:
         """Return the DiscoveryResponse that holds these resources."""
@@ -69,16 +72,26 @@ class Bodies:
         content = tuple(each.name for each in resources), tuple(each.version for each in resources), tuple(removed)
         key = (sotw, type_url, *content)
         body = self._kept.get(key)
-        if body is None:
-            version = version_of(resources, removed)
-            body = self._kept[key] = Body(version, make(version))
-            self.made += 1
-            self._size += len(body.data)
-            while self._size > self._limit:
-                self._size -= len(self._kept.popitem(last=False)[1].data)
-        else:
+        if body is not None:
             self._kept.move_to_end(key)
+            return body
+        self.made += 1
+        version = version_of(resources, removed)
+        body = Body(version, make(version), tuple(resources))
+        self._kept[key] = body
+        if sotw:
+            self._by_version[type_url, version] = body
+        self._size += len(body.data)
+        while self._size > self._limit:
+            (_, url, *_), oldest = self._kept.popitem(last=False)
+            self._size -= len(oldest.data)
+            self._by_version.pop((str(url), oldest.version), None)
         return body
+
+    def recall(self, type_url: str, version: str) -> tuple[Resource, ...] | None:
+        """Return what a DiscoveryResponse of a version held; None if that is not known any more."""
+        body = self._by_version.get((type_url, version))
+        return body.resources if body else None
 
 
 def version_of(resources: Sequence[Resource], removed: Sequence[str] = ()) -> str:

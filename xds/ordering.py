@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from xds.resource import Reference, Resource
-from xds.substream import Held, Remembered, Substream
+from xds.substream import Substream, possibly
 from xds.types import (
     CLUSTER,
     ENDPOINT,
@@ -144,16 +144,14 @@ def _in_use(type_url: str, substreams: Substreams) -> set[str] | None:
     """Return the names of a type that a client's outdated resources refer to; None if that cannot be known."""
     used: set[str] = set()
     for substream in substreams.values():
+        may_refer = substream.type_url in REFERRING.get(type_url, ())
         for held in substream.stale():
-            if isinstance(held, Remembered) and substream.type_url in REFERRING.get(type_url, ()):
-                return None
-            used.update(_needs(held, type_url))
+            for each in possibly(held):
+                if isinstance(each, Resource):
+                    used.update(need.name for need in each.references if need.type_url == type_url)
+                elif may_refer:
+                    return None
     return used
-
-
-def _needs(held: Held, type_url: str) -> Iterator[str]:
-    if isinstance(held, Resource):
-        yield from (need.name for need in held.references if need.type_url == type_url)
 
 
 def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:

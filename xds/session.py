@@ -16,7 +16,7 @@ from xds.bodies import Bodies, Body
 from xds.ordering import Pace
 from xds.resource import Resource
 from xds.snapshot import Snapshot, diff
-from xds.substream import Substream
+from xds.substream import Substream, Unsure
 from xds.types import LISTENER, ROUTE, SCOPED_ROUTE
 
 MAX_TYPES = 64
@@ -152,18 +152,18 @@ class Session:
 
     def _receive_sotw(self, request: discovery_pb2.DiscoveryRequest) -> Answer | None:
         substream = self._substream(request.type_url)
-        first = not substream.nonce
-        if not first and request.response_nonce and request.response_nonce != substream.nonce:
+        if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
             # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
             # nonce": the answer to the newer response will name all resources again.
             return None
         answer = self._answer(substream, request)
         self._check_names(request.resource_names)
         substream.replace(request.resource_names)
-        if first and substream.full_state and not substream.subscription.names:
-            # "It is generally safe to do this optimization for LDS and CDS when the only subscription is a wildcard":
-            # not to resend what the client says it has from an earlier stream.
-            substream.claimed = request.version_info
+        if not substream.nonce and request.version_info:
+            # "The client's initial request on the new stream should indicate the most recent version seen": what that
+            # held must not be removed before its time. It is sent again nevertheless, as after a NACK the client may
+            # hold more than that ("Servers may decide to optimize" is but a permission).
+            substream.recollect(self._bodies.recall(substream.type_url, request.version_info))
         return answer
 
     def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Answer | None:
@@ -230,12 +230,11 @@ class Session:
 
     def _respond(self, substream: Substream, now: float) -> Response | None:
         upserts = ordering.ready(substream, self.substreams, now, self._pace)
-        if self.delta or substream.full_state:
-            removed = ordering.removable(substream, self.substreams, now, self._pace)
-        else:
+        removed = ordering.removable(substream, self.substreams, now, self._pace)
+        if not self.delta and not substream.full_state:
             # "For other resource types, the API provides no mechanism for the server to tell the client that resources
             # have been deleted."
-            substream.drop(substream.gone())
+            substream.drop(removed)
             removed = []
         if not (upserts or removed or substream.owed):
             return None
@@ -251,16 +250,11 @@ class Session:
         upserts: dict[str, Resource],
         removed: list[str],
         now: float,
-    ) -> Response | None:
+    ) -> Response:
         body = self._body(substream, resources, removed)
         self._count += 1
         nonce = format(self._count, "x")
-        claimed, substream.claimed = substream.claimed, ""
         substream.record(upserts, removed, nonce, now)
-        if claimed == body.version:
-            substream.accept()
-            substream.nonce = ""
-            return None
         changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
         return Response(substream.type_url, nonce, len(resources), changed, gone, body.data + wire.nonce(nonce))
 
@@ -280,8 +274,9 @@ class Session:
         state = {name: target[name] for name in substream.wanted()}
         for name in {*substream.dirty, *substream.refused}.difference(upserts):
             held = substream.held(name)
-            if isinstance(held, Resource):
-                state[name] = held
+            good = held.good if isinstance(held, Unsure) else held
+            if isinstance(good, Resource):
+                state[name] = good
             else:
                 state.pop(name, None)
         for name in removed:

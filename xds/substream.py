@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xds.resource import Resource
 from xds.snapshot import NONE, Resources
@@ -24,8 +24,25 @@ class Remembered(NamedTuple):
     version: str
 
 
-Held = Resource | Remembered | None
+class Unsure(NamedTuple):
+    """What a client holds after it rejected a response of several resources: it may have taken any of them or none.
+
+    Attributes:
+        good: What it held for sure before that.
+        maybe: What it may hold instead.
+        version: That of no resource, so that something is sent or removed in any case.
+    """
+
+    good: Resource | Remembered | None
+    maybe: tuple[Resource, ...]
+    version: str = ""
+
+
+Held = Resource | Remembered | Unsure | None
 """What a client holds under a name; None for nothing."""
+
+MAX_MAYBE = 8
+"""Most rejected resources remembered under one name."""
 
 
 class Refused(NamedTuple):
@@ -65,7 +82,6 @@ class Substream:
         forced: Those to be answered although nothing changed.
         owed: Whether an answer is owed even if it is empty.
         nonce: Of the newest response; empty before there was one.
-        claimed: The version that the client of a state-of-the-world stream says it has from an earlier one.
         outstanding: The response it has not answered, if any.
         refused: What it rejected, by name; not sent again until it changes.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
@@ -81,7 +97,6 @@ class Substream:
     forced: set[str] = field(default_factory=set)
     owed: bool = False
     nonce: str = ""
-    claimed: str = ""
     outstanding: Outstanding | None = None
     refused: dict[str, Refused] = field(default_factory=dict)
     batches: list[frozenset[str]] = field(default_factory=list)
@@ -89,6 +104,7 @@ class Substream:
     unused_since: dict[str, float] = field(default_factory=dict)
     _base: Resources = field(default_factory=lambda: NONE)
     _own: dict[str, Held] = field(default_factory=dict)
+    _blind: bool = False
 
     @property
     def full_state(self) -> bool:
@@ -113,8 +129,10 @@ class Substream:
             changed = changed.union(self._own)
         covered = changed if self.subscription.wildcard else changed & self.subscription.names
         self.dirty |= covered
-        for name in self.refused.keys() & covered:
-            del self.refused[name]
+        by_name: dict[str, Any]
+        for by_name in (self.refused, self.unused_since):
+            for name in by_name.keys() & covered:
+                del by_name[name]
 
     def replace(self, names: Iterable[str]) -> None:
         """Take the names of a state-of-the-world request, which are all that the client wants."""
@@ -132,6 +150,14 @@ class Substream:
         asked = frozenset(subscribe)
         self.subscription.change(asked, unsubscribe)
         self._follow(wild, before, asked - {WILDCARD}, WILDCARD in asked, remembered)
+
+    def recollect(self, resources: Iterable[Resource] | None) -> None:
+        """Note what the client of a state-of-the-world stream has from an earlier one; None if that is not known."""
+        self._blind = resources is None
+        for each in resources or ():
+            if self.subscription.covers(each.name):
+                self._own[each.name] = each
+                self.dirty.add(each.name)
 
     def _follow(
         self, wild: bool, before: frozenset[str], asked: frozenset[str], all_again: bool, remembered: Mapping[str, str]
@@ -172,6 +198,7 @@ class Substream:
         wanted = self.subscription.names
         self.dirty &= wanted
         self.forced &= wanted
+        by_name: dict[str, Any]
         for by_name in (self.refused, self.unused_since, self._own):
             for name in by_name.keys() - wanted:
                 del by_name[name]
@@ -197,7 +224,8 @@ class Substream:
             self._share()
             return
         self.dirty = {name for name in self.dirty if name in self.forced or self._differs(name)}
-        while self.batches and not self.outstanding and self.dirty.isdisjoint(self.batches[0]):
+        self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
+        while self.batches and not self.outstanding and not self.upserts():
             self.batches.pop(0)
         self._share()
 
@@ -272,22 +300,51 @@ class Substream:
         """
         assert self.outstanding is not None
         response, self.outstanding = self.outstanding, None
-        for name in response.upserts:
+        for name, sent in response.upserts.items():
             if self.subscription.covers(name):
-                self._own[name] = response.before.get(name)
+                self._own[name] = _perhaps(response.before.get(name), sent)
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
         if self.batches:
             self.batches.pop(0)
+        self.dirty.update(names)
+        if len(names) < len(response.upserts):
+            return  # What has changed since may have been to blame: the others are tried again with what replaced it.
         if len(names) == 1:
-            self.refused[names[0]] = Refused(response.upserts[names[0]], message)
-            self.dirty.discard(names[0])
+            [(name, sent)] = response.upserts.items()
+            self.refused[name] = Refused(sent, message)
+            good = _rather(response.before.get(name), sent)
+            self._own[name] = Remembered("") if good is None and self._blind else good
+            self.dirty.discard(name)
         elif names:
             self.batches[:0] = split(names, message)
-            self.dirty.update(names)
 
     def _current(self, name: str, sent: Resource) -> bool:
         wanted = (self.target or NONE).get(name)
         return wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
+
+
+def possibly(held: Held) -> Iterator[Resource | Remembered]:
+    """Yield all that a client may hold, as far as is known."""
+    if isinstance(held, Unsure):
+        yield from held.maybe
+        held = held.good
+    if held is not None:
+        yield held
+
+
+def _perhaps(before: Held, sent: Resource) -> Unsure:
+    """Return what is held by a client that may have taken what was sent."""
+    if isinstance(before, Unsure):
+        return before._replace(maybe=(*(each for each in before.maybe if each != sent), sent)[-MAX_MAYBE:])
+    return Unsure(before, (sent,))
+
+
+def _rather(before: Held, sent: Resource) -> Held:
+    """Return what is held by a client that has not taken what was sent."""
+    if not isinstance(before, Unsure):
+        return before
+    others = tuple(each for each in before.maybe if each != sent)
+    return before._replace(maybe=others) if others else before.good
 
 
 def split(names: list[str], message: str) -> tuple[frozenset[str], frozenset[str]]:
