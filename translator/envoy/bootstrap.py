@@ -1,0 +1,156 @@
+"""The bootstrap with which an Envoy finds Headgate (Envoy's ``config.bootstrap.v3.Bootstrap``): what all share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from ipaddress import ip_address
+
+from google.protobuf import any_pb2, struct_pb2
+
+from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from proto.envoy.config.cluster.v3 import cluster_pb2
+from proto.envoy.config.core.v3 import (
+    address_pb2,
+    backoff_pb2,
+    base_pb2,
+    config_source_pb2,
+    grpc_service_pb2,
+    protocol_pb2,
+)
+from proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from proto.envoy.config.overload.v3 import overload_pb2
+from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm_pb2,
+)
+from proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
+from proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+
+XDS_CLUSTER = "xds"
+"""The name, in an Envoy, of the cluster that Headgate is."""
+
+MAX_DOWNSTREAM_CONNECTIONS = 50_000
+"""Above this many connections a proxy accepts no more; without a limit Envoy warns that it may run out of memory."""
+
+MAX_REGEX_PROGRAM_SIZE = 32_768
+"""RE2's measure of a regular expression's cost. Envoy's default of 100 refuses many an ordinary one."""
+
+
+def bootstrap(
+    admin: address_pb2.Address, xds: cluster_pb2.Cluster, initial_fetch_timeout: timedelta | None = None
+) -> bootstrap_pb2.Bootstrap:
+    """Make the bootstrap of an Envoy whose listeners and clusters come by delta ADS from Headgate.
+
+    Args:
+        admin: where its admin interface listens.
+        xds: the cluster that Headgate is, of `xds_cluster`.
+        initial_fetch_timeout: how long it waits for its first listeners and clusters before it counts as started;
+            zero waits for ever, None is Envoy's own 15 s.
+    """
+    own_config = config_source_pb2.ConfigSource(
+        ads=config_source_pb2.AggregatedConfigSource(),
+        resource_api_version=config_source_pb2.ApiVersion.V3,
+        initial_fetch_timeout=initial_fetch_timeout,
+    )
+    return bootstrap_pb2.Bootstrap(
+        admin=bootstrap_pb2.Admin(address=admin, ignore_global_conn_limit=True),
+        dynamic_resources=bootstrap_pb2.Bootstrap.DynamicResources(
+            ads_config=_delta_ads(), lds_config=own_config, cds_config=own_config
+        ),
+        static_resources=bootstrap_pb2.Bootstrap.StaticResources(clusters=[xds]),
+        layered_runtime=_runtime(),
+        overload_manager=_overload_manager(),
+    )
+
+
+def socket_address(host: str, port: int) -> address_pb2.Address:
+    """Make a TCP address."""
+    return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=host, port_value=port))
+
+
+def _delta_ads() -> config_source_pb2.ApiConfigSource:
+    # By default Envoy waits up to 30 s before it looks for a server that went away; Headgate is often back sooner.
+    reconnect = backoff_pb2.BackoffStrategy(
+        base_interval=timedelta(milliseconds=250), max_interval=timedelta(seconds=2)
+    )
+    service = grpc_service_pb2.GrpcService.EnvoyGrpc(
+        cluster_name=XDS_CLUSTER, retry_policy=base_pb2.RetryPolicy(retry_back_off=reconnect)
+    )
+    return config_source_pb2.ApiConfigSource(
+        api_type=config_source_pb2.ApiConfigSource.ApiType.DELTA_GRPC,
+        transport_api_version=config_source_pb2.ApiVersion.V3,
+        set_node_on_first_message_only=True,
+        grpc_services=[grpc_service_pb2.GrpcService(envoy_grpc=service)],
+    )
+
+
+def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()) -> cluster_pb2.Cluster:
+    """Make the cluster that Headgate is.
+
+    Args:
+        host: an IP address, or a name that Envoy resolves.
+        port: the port of Headgate's xDS server.
+        filters: HTTP filters that its requests pass, the codec's filter included; empty for the codec alone.
+    """
+    kind = cluster_pb2.Cluster.DiscoveryType
+    endpoint = endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=socket_address(host, port))
+    )
+    # Pings find a server that is gone without a word, as behind a firewall that forgot the connection.
+    http2 = protocol_pb2.Http2ProtocolOptions(
+        connection_keepalive=protocol_pb2.KeepaliveSettings(
+            interval=timedelta(seconds=30), timeout=timedelta(seconds=10)
+        )
+    )
+    options = any_pb2.Any()
+    options.Pack(
+        http_protocol_options_pb2.HttpProtocolOptions(
+            explicit_http_config=http_protocol_options_pb2.HttpProtocolOptions.ExplicitHttpConfig(
+                http2_protocol_options=http2
+            ),
+            http_filters=filters,
+        )
+    )
+    return cluster_pb2.Cluster(
+        name=XDS_CLUSTER,
+        type=kind.STATIC if _is_ip(host) else kind.STRICT_DNS,
+        connect_timeout=timedelta(seconds=1),
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(
+            cluster_name=XDS_CLUSTER,
+            endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
+        ),
+        typed_extension_protocol_options={"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    )
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _runtime() -> bootstrap_pb2.LayeredRuntime:
+    limits = struct_pb2.Struct()
+    limits["re2.max_program_size.error_level"] = MAX_REGEX_PROGRAM_SIZE
+    return bootstrap_pb2.LayeredRuntime(
+        layers=[
+            bootstrap_pb2.RuntimeLayer(name="headgate", static_layer=limits),
+            # Lets `POST /runtime_modify` on the admin interface work, as operators expect.
+            bootstrap_pb2.RuntimeLayer(name="admin", admin_layer=bootstrap_pb2.RuntimeLayer.AdminLayer()),
+        ]
+    )
+
+
+def _overload_manager() -> overload_pb2.OverloadManager:
+    limit = any_pb2.Any()
+    limit.Pack(
+        downstream_connections_pb2.DownstreamConnectionsConfig(
+            max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS
+        )
+    )
+    monitor = overload_pb2.ResourceMonitor(
+        name="envoy.resource_monitors.global_downstream_max_connections", typed_config=limit
+    )
+    return overload_pb2.OverloadManager(resource_monitors=[monitor])
