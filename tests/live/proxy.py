@@ -153,6 +153,16 @@ class Proxy:
         async with aiohttp.ClientSession(connector=connector) as http, http.get(f"http://admin{path}") as response:
             return await response.text()
 
+    async def quiet(self, cluster: str) -> None:
+        """Waits until nothing is on its way to a cluster, whose name begins so."""
+        async with asyncio.timeout(WITHIN):
+            while any(  # noqa: ASYNC110
+                each["value"]
+                for each in json.loads(await self.admin("/stats?format=json&filter=upstream_rq_active"))["stats"]
+                if each.get("name", "").startswith(f"cluster.{cluster}")
+            ):
+                await asyncio.sleep(0.005)
+
     async def request(
         self,
         path: str = "/",

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.live.objects import endpoints, gateway, prefix, route, rule, service
+from tests.live.objects import Manifest, endpoints, gateway, prefix, route, rule, service
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Upstream
 
@@ -88,7 +88,7 @@ async def test_a_grant_lets_a_route_use_another_namespace(proxy: Proxy, alpha: U
     far, slices = service("far"), endpoints("far", [alpha.port])
     for each in (far, *slices):
         each["metadata"] |= elsewhere
-    grant = {
+    grant: Manifest = {
         "apiVersion": "gateway.networking.k8s.io/v1beta1",
         "kind": "ReferenceGrant",
         "metadata": {"name": "grant", **elsewhere},

@@ -86,7 +86,7 @@ async def test_headers_of_one_backend_only(proxy: Proxy) -> None:
     await proxy.apply(
         route(rule("alpha", special, filters=[on_request(**every), on_response(add=pairs(X_Set="rule", X_Add="rule"))]))
     )
-    seen = {}
+    seen: dict[str, Any] = {}
     while len(seen) < 2:
         response = await proxy.request()
         names = ("x-set", "x-gone", "x-add", "x-rule", "host")

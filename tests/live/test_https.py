@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import Any
 
 import aiohttp
 import pytest
@@ -128,7 +129,7 @@ async def test_one_connection_is_told_per_request(proxy: Proxy) -> None:
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(count)
     async with aiohttp.ClientSession(trace_configs=[trace]) as http:
-        options = {"http": http, "ssl": client(), "server_hostname": "a.org"}
+        options: dict[str, Any] = {"http": http, "ssl": client(), "server_hostname": "a.org"}
         found = [(await proxy.request(host=host, **options)).status for host in ("a.org", "b.org", "a.org")]
     assert (found, opened) == ([200, 421, 200], 1)
 
@@ -139,7 +140,7 @@ async def test_a_certificate_is_renewed_without_a_broken_request(proxy: Proxy) -
     await proxy.apply(old, gateway(https(proxy, "own")), route(rule("alpha")))
     stop = asyncio.Event()
 
-    async def keep_asking(**options: object) -> int:
+    async def keep_asking(**options: Any) -> int:
         count = 0
         while not stop.is_set():
             response = await proxy.request(ssl=context, **options)
