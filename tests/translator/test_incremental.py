@@ -1,0 +1,108 @@
+"""The translator's promise: whatever was edited, in whatever order, what comes out follows from the objects alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.translator.universe import objects, populations
+from translator.db import Rejection
+from translator.edit import Edit
+from translator.objects.base import KubernetesObject
+from translator.outputs import Changes, Delivery, Settings, Translator
+from translator.refs import Ref
+from xds.snapshot import Snapshot
+from xds.types import LISTENER
+
+SETTINGS = st.builds(Settings, standalone=st.booleans(), offline=st.booleans())
+REJECTIONS = st.builds(Rejection, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))
+DELIVERIES = st.builds(
+    Delivery,
+    clients=st.integers(0, 1),
+    current=st.booleans(),
+    rejections=st.lists(REJECTIONS, max_size=1).map(tuple),
+)
+GATEWAYS = st.builds(Ref, st.just("Gateway"), st.sampled_from("ab"), st.sampled_from(["g1", "g2"]))
+Fed = dict[Ref, Delivery]
+
+EDITS = objects().flatmap(lambda each: st.sampled_from([Edit(each.ref, each)] * 3 + [Edit(each.ref, None)]))
+BEGINNINGS = populations().map(lambda found: [Edit(each.ref, each) for each in found])
+STEPS = st.builds(lambda first, then: [first, *then], BEGINNINGS, st.lists(st.lists(EDITS, max_size=3), max_size=5))
+Steps = list[list[Edit]]
+Versions = dict[Ref, dict[tuple[str, str], str]]
+
+
+def versions(snapshots: Iterable[tuple[Ref, Snapshot]]) -> Versions:
+    """Snapshots as the names and versions of their resources."""
+    return {ref: {(each.type_url, each.name): each.version for each in found} for ref, found in snapshots}
+
+
+def final(steps: Steps) -> list[KubernetesObject]:
+    """The objects that are there after all edits."""
+    latest = {each.ref: each.object for step in steps for each in step}
+    return [each for each in latest.values() if each is not None]
+
+
+class Follower:
+    """Knows of the translator only what its changes tell, as those who publish and report do."""
+
+    def __init__(self) -> None:
+        self.snapshots: dict[Ref, Snapshot] = {}
+        self.statuses: dict[Ref, object] = {}
+
+    def follow(self, changes: Changes) -> None:
+        """Take what an evaluation brought."""
+        assert changes.failures == []
+        for ref, snapshot in changes.snapshots.items():
+            self.snapshots.pop(ref, None)
+            if snapshot is not None:
+                assert snapshot.dangling() == []
+                self.snapshots[ref] = snapshot
+        for ref, status in changes.statuses.items():
+            self.statuses.pop(ref, None)
+            if status is not None:
+                self.statuses[ref] = status
+
+    def check(self, translator: Translator) -> None:
+        """Assert that following the changes leads to what the translator holds."""
+        assert self.snapshots == dict(translator.snapshots)
+        assert self.statuses == dict(translator.statuses)
+
+
+def evaluated(settings: Settings, found: Iterable[KubernetesObject], fed: Fed) -> Translator:
+    """A translator that never saw anything but these objects and deliveries."""
+    made = Translator(settings)
+    made.edit(Edit(each.ref, each) for each in found)
+    for gateway, delivery in fed.items():
+        made.deliver(gateway, delivery)
+    made.evaluate()
+    return made
+
+
+def assert_same(one: Translator, other: Translator) -> None:
+    """Assert that two translators give the same to the proxies and to the users."""
+    assert versions(one.snapshots.items()) == versions(other.snapshots.items())
+    assert dict(one.statuses) == dict(other.statuses)
+
+
+@given(SETTINGS, STEPS, st.dictionaries(GATEWAYS, DELIVERIES), st.randoms(use_true_random=False))
+def test_incremental_equals_from_scratch(settings: Settings, steps: Steps, fed: Fed, chance: Random) -> None:
+    """After any edits, snapshots and statuses are those of a translator that sees the final objects in any order.
+
+    On the way no snapshot refers to what it does not hold, nothing fails, and the changes tell all that changed.
+    """
+    translator, follower = Translator(settings), Follower()
+    for step in steps:
+        translator.edit(step)
+        follower.follow(translator.evaluate())
+        follower.check(translator)
+        for gateway, delivery in fed.items():
+            translator.deliver(gateway, delivery)
+    follower.follow(translator.evaluate())
+    follower.check(translator)
+    found = final(steps)
+    chance.shuffle(found)
+    assert_same(translator, evaluated(settings, found, fed))

@@ -1,0 +1,255 @@
+"""A small universe of objects: few names, so that they meet, miss, forbid and contradict each other."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from hypothesis import strategies as st
+
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import parse
+
+Raw = dict[str, Any]
+Objects = st.SearchStrategy[KubernetesObject]
+
+GATEWAY_API = "gateway.networking.k8s.io"
+NAMESPACES = ("a", "b")
+CREATED = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+HOSTNAMES = ("x.test", "y.x.test", "*.x.test", "*.test")
+
+
+@cache
+def key_pair(name: str) -> tuple[str, str]:
+    """A certificate of that name and its private key, PEM; the same each time."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM).decode(), private.decode()
+
+
+def parsed(raw: Raw) -> KubernetesObject:
+    """The object of a manifest, in which nothing is wrong."""
+    found = parse(raw)
+    assert found.object is not None, found.problems
+    assert not found.problems, found.problems
+    return found.object
+
+
+def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Half of the time nothing, which leaves the field out."""
+    return st.none() | strategy
+
+
+def _fields(**fields: st.SearchStrategy[Any] | Any) -> st.SearchStrategy[Raw]:
+    """A map of fields, without those that came out as None."""
+    each = {name: value if isinstance(value, st.SearchStrategy) else st.just(value) for name, value in fields.items()}
+    return st.fixed_dictionaries(each).map(_present)
+
+
+def _present(made: Raw) -> Raw:
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def _one(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+def _some(strategy: st.SearchStrategy[Any], most: int, least: int = 0, by: Any = repr) -> st.SearchStrategy[list[Any]]:
+    return st.lists(strategy, min_size=least, max_size=most, unique_by=by)
+
+
+def _object(api_version: str, kind: str, names: tuple[str, ...], *, cluster: bool = False, **rest: Any) -> Objects:
+    namespace = rest.pop("namespace", _one(*NAMESPACES))
+    metadata = _fields(
+        name=_one(*names),
+        namespace=None if cluster else namespace,
+        creationTimestamp=_maybe(_one(*CREATED)),
+        labels=rest.pop("labels", None),
+    )
+    return _fields(apiVersion=api_version, kind=kind, metadata=metadata, **rest).map(parsed)
+
+
+def gateway_classes() -> Objects:
+    """Classes of ours and of others; the one called headgate need not be ours."""
+    ours = "gateway.headgate.dev/controller"
+    spec = _fields(controllerName=_one(*[ours] * 5, "example.com/other"))
+    return _object(
+        f"{GATEWAY_API}/v1", "GatewayClass", ("headgate", "headgate", "headgate", "other"), cluster=True, spec=spec
+    )
+
+
+def _listeners() -> st.SearchStrategy[Raw]:
+    secret = _fields(name=_one("s1", "s2"), namespace=_maybe(_one(*NAMESPACES)))
+    selector = {"matchLabels": {"team": "red"}}
+    namespaces = _one(*[{"from": "All"}] * 6, {"from": "Same"}, {"from": "Selector", "selector": selector})
+    kinds = _one(None, None, None, [{"kind": "HTTPRoute"}], [{"kind": "GRPCRoute"}])
+    common = {
+        "name": _one("l1", "l2", "l3"),
+        "hostname": _maybe(_one(*HOSTNAMES)),
+        "allowedRoutes": _fields(namespaces=namespaces, kinds=kinds),
+    }
+    plain = _fields(port=_one(80, 80, 80, 81, 9091), protocol=_one(*["HTTP"] * 5, "example.com/odd"), **common)
+    tls = _fields(certificateRefs=_some(secret, 2, 1))
+    return plain | plain | _fields(port=_one(443, 443, 81), protocol="HTTPS", tls=tls, **common)
+
+
+def _distinct(listeners: list[Raw]) -> bool:
+    return len({(each["port"], each["protocol"], each.get("hostname")) for each in listeners}) == len(listeners)
+
+
+def gateways() -> Objects:
+    """Gateways that share ports and addresses, of classes that may not be ours."""
+    hostname = {"type": "Hostname", "value": "x.test"}
+    addresses = _one(None, None, [{"value": "127.0.0.1"}], *[[{"value": "127.0.0.2"}]] * 3, [hostname])
+    spec = _fields(
+        gatewayClassName=_one(*["headgate"] * 5, "other"),
+        listeners=_some(_listeners(), 3, 1, by=itemgetter("name")).filter(_distinct),
+        addresses=addresses,
+    )
+    return _object(f"{GATEWAY_API}/v1", "Gateway", ("g1", "g2"), namespace="a", spec=spec)
+
+
+def _backends(**more: Any) -> st.SearchStrategy[Raw]:
+    return _fields(name=_one("w1", "w2"), namespace=_maybe(_one(*NAMESPACES)), port=_one(80, 80, 80, 81), **more)
+
+
+def _filters() -> st.SearchStrategy[Raw]:
+    extension = {"group": "gateway.headgate.dev", "kind": "DirectResponse"}
+    headers = _one({"set": [{"name": "x-test", "value": "1"}]}, {"remove": ["x-test"]})
+    return st.one_of(
+        _fields(type="ExtensionRef", extensionRef=_fields(name=_one("d1", "d2"), **extension)),
+        _fields(type="RequestHeaderModifier", requestHeaderModifier=headers),
+        _fields(type="RequestMirror", requestMirror=_fields(backendRef=_backends())),
+        _fields(type="URLRewrite", urlRewrite=_one({"hostname": "z.test"})),
+    )
+
+
+def _matches() -> st.SearchStrategy[Raw]:
+    paths = [{"value": "/"}, {"value": "/p"}, {"type": "Exact", "value": "/p"}]
+    regexes = [{"type": "RegularExpression", "value": value} for value in ("/p.*", "/(")]
+    headers = [{"name": "x-test", "value": "1"}]
+    return _fields(path=_maybe(_one(*paths, *regexes)), method=_maybe(_one("GET")), headers=_maybe(st.just(headers)))
+
+
+def http_routes() -> Objects:
+    """Routes to Gateways, listeners, Services and extensions that may or may not be there, or let them."""
+    parents = _fields(name=_one("g1", "g2"), namespace="a", sectionName=_one(None, None, None, None, "l1"))
+    rules = _fields(
+        matches=_maybe(_some(_matches(), 2)),
+        filters=_maybe(_some(_filters(), 2, by=itemgetter("type"))),
+        backendRefs=_some(_backends(weight=_maybe(_one(0, 3))), 2, 1),
+        timeouts=_maybe(_one({"request": "3s"})),
+    )
+    spec = _fields(
+        parentRefs=_some(parents, 2, 1, by=itemgetter("name")),
+        hostnames=_maybe(_some(_one(*HOSTNAMES), 2)),
+        rules=st.lists(rules, min_size=1, max_size=2),
+    )
+    return _object(f"{GATEWAY_API}/v1", "HTTPRoute", ("r1", "r2"), spec=spec)
+
+
+def services() -> Objects:
+    """Services with endpoints, with an address, without either, by name, and of protocols good and bad."""
+    protocols = _one(None, None, None, "kubernetes.io/h2c", "https")
+    port = _fields(name="http", port=_one(80, 80, 80, 81), appProtocol=protocols)
+    spec = st.one_of(
+        _fields(ports=_some(port, 1, 1), clusterIP=_maybe(_one("10.0.0.1", "None"))),
+        _fields(ports=_some(port, 1, 1)),
+        _one({"type": "ExternalName", "externalName": "z.test"}),
+    )
+    return _object("v1", "Service", ("w1", "w2"), spec=spec)
+
+
+def endpoint_slices() -> Objects:
+    """Slices of some Service, whose endpoints are ready, or not, or about to go."""
+    conditions = _one({"ready": True}, {"ready": False}, {"ready": False, "serving": True, "terminating": True})
+    endpoint = _fields(
+        addresses=_one(["10.1.0.1"], ["10.1.0.2"]), conditions=_maybe(conditions), zone=_maybe(_one("z1"))
+    )
+    return _object(
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        ("e1", "e2"),
+        labels=_fields(**{"kubernetes.io/service-name": _one("w1", "w2")}),
+        addressType="IPv4",
+        endpoints=_some(endpoint, 2),
+        ports=_one([{"name": "http", "port": 8080}], [{"name": "http", "port": 8081}], [{"name": "no", "port": 1}]),
+    )
+
+
+def secrets() -> Objects:
+    """Certificates, also with the key of another, and Secrets that hold none."""
+
+    def data(names: tuple[str, str] | None) -> Raw:
+        if names is None:
+            return {"password": "eA=="}
+        parts = {"tls.crt": key_pair(names[0])[0], "tls.key": key_pair(names[1])[1]}
+        return {key: base64.b64encode(value.encode()).decode() for key, value in parts.items()}
+
+    pairs = _one(("one", "one"), ("one", "one"), ("two", "two"), ("one", "two"), None)
+    return _object("v1", "Secret", ("s1", "s2"), data=pairs.map(data))
+
+
+def reference_grants() -> Objects:
+    """Grants of some target, or all of a kind, to one side or the other."""
+    route = {"group": GATEWAY_API, "kind": "HTTPRoute"}
+    gateway = {"group": GATEWAY_API, "kind": "Gateway"}
+    givers = _fields(namespace=_one(*NAMESPACES), **route) | _fields(namespace=_one(*NAMESPACES), **gateway)
+    targets = _fields(group="", kind="Service", name=_maybe(_one("w1", "w2"))) | _fields(group="", kind="Secret")
+    spec = _fields(**{"from": _some(givers, 2, 1), "to": _some(targets, 2, 1)})
+    return _object(f"{GATEWAY_API}/v1beta1", "ReferenceGrant", ("t1", "t2"), spec=spec)
+
+
+def namespaces() -> Objects:
+    """Namespaces of one team or another."""
+    return _object("v1", "Namespace", NAMESPACES, cluster=True, labels=_maybe(_fields(team=_one("red", "blue"))))
+
+
+def direct_responses() -> Objects:
+    """Answers without a backend."""
+    return _object("gateway.headgate.dev/v1alpha1", "DirectResponse", ("d1", "d2"), spec=_fields(status=_one(200, 404)))
+
+
+KINDS = {
+    http_routes: 3,
+    gateways: 2,
+    services: 4,
+    endpoint_slices: 3,
+    secrets: 3,
+    reference_grants: 2,
+    namespaces: 1,
+    direct_responses: 2,
+    gateway_classes: 2,
+}
+"""All kinds, and how many objects of each there are at most to begin with."""
+
+
+def objects() -> Objects:
+    """Objects of every kind."""
+    return st.one_of([kind() for kind in KINDS])
+
+
+def populations() -> st.SearchStrategy[list[KubernetesObject]]:
+    """Enough objects for requests to get somewhere."""
+    some = [_some(kind(), most, most - 1, by=attrgetter("ref")) for kind, most in KINDS.items()]
+    return st.tuples(*some).map(lambda kinds: [each for found in kinds for each in found])
