@@ -12,6 +12,7 @@ from translator.query import query
 from translator.refs import Ref
 
 DONE = Condition("Programmed", "True", "Programmed", "All proxies have acknowledged the configuration.")
+UNASKED = Condition("Programmed", "True", "Programmed", "The configuration is valid; no proxies were asked.")
 WAITING = Condition("Programmed", "False", "Pending", "The proxies have not acknowledged the configuration yet.")
 NO_PROXY = Condition("Programmed", "False", "Pending", "No proxy is connected.")
 
@@ -37,7 +38,7 @@ class Programming:
 def programming(db: Db, gateway: Ref) -> Programming:
     """How far the configuration of a Gateway has come; without proxies to ask, what is valid counts as programmed."""
     if db.settings.offline:
-        return Programming(DONE, {}, DONE)
+        return Programming(UNASKED, {}, UNASKED)
     delivery = db.delivery(gateway)
     if not delivery.clients:
         return Programming(NO_PROXY, {}, NO_PROXY)

@@ -96,7 +96,7 @@ def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:
     wrong = [each for each in states if not each.accepted]
     if not wrong:
         return ()
-    text = "; ".join(f"listener {each.name}: {each.problems[0].message}" for each in wrong)
+    text = " ".join(f"Listener {each.name}: {each.problems[0].message}" for each in wrong)
     good = [each.name for each in states if each.accepted]
     text += f" Accepted: {', '.join(good)}." if good else " No listener is left."
     return (Problem("Listeners", "ListenersNotValid", text),)

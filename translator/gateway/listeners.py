@@ -115,7 +115,7 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     if not asked or not served:
         return served, ()
     names = [each.kind for each in asked if each.group == ROUTE_GROUP and each.kind in served]
-    wrong = [each.kind for each in asked if each.group != ROUTE_GROUP or each.kind not in served]
+    wrong = [f"{each.kind}.{each.group}" for each in asked if each.group != ROUTE_GROUP or each.kind not in served]
     if not wrong:
         return tuple(dict.fromkeys(names)), ()
     text = (

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 CAST = HERE / "cast.yaml"
 OUTPUT = "\n# Output\n"
 
+_KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
 _CONTROLS = re.compile(r"^# (?=(?:Settings|Keep):)", re.MULTILINE)
 _CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
 
@@ -60,9 +61,9 @@ class Case:
         """The path without the suffix, as the test's name."""
         return str(self.path.relative_to(HERE).with_suffix(""))
 
-    def translate(self, **settings: Any) -> Translator:
+    def translate(self) -> Translator:
         """Translates the cast and the case's objects, which replace those of the cast that have their names."""
-        translator = Translator(Settings(**{"offline": True, **self.settings, **settings}))
+        translator = Translator(Settings(**{"offline": True, **self.settings}))
         found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
         translator.edit(Edit(ref, each) for ref, each in found.items())
         changes = translator.evaluate()
@@ -73,7 +74,7 @@ class Case:
         """What comes out, trimmed to what the case is about."""
         translator = self.translate()
         xds = {f"{ref.namespace}/{ref.name}": resources(each) for ref, each in sorted(translator.snapshots.items())}
-        status = {str(ref): each for ref, each in sorted(translator.statuses.items())}
+        status = {str(ref): _by_key(each) for ref, each in sorted(translator.statuses.items())}
         return _without_hashes(trimmed({"xds": xds, "status": status}, self.keep))
 
     def rewrite(self) -> None:
@@ -97,6 +98,16 @@ def trimmed(value: Any, keep: Any) -> Any:
         return [trimmed(each, keep) for each in value]
     assert isinstance(value, dict), f"{value!r} has no {keep}"
     return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
+
+
+def _by_key(value: Any, key: str = "") -> Any:
+    """Shows lists that the API declares as maps (`listType=map`) as maps."""
+    if isinstance(value, dict):
+        return {name: _by_key(each, _KEYS.get(name, "")) for name, each in value.items() if name != key}
+    if isinstance(value, list):
+        members = [_by_key(each, key) for each in value]
+        return dict(zip((each[key] for each in value), members, strict=True)) if key else members
+    return value
 
 
 def _without_hashes(value: Any) -> Any:

@@ -13,14 +13,15 @@ from headgate.plain import resources
 from tests.translator.golden.case import Case
 
 Sections = dict[str, list[dict[str, Any]]]
-SECTIONS = ("listeners", "routes", "clusters", "secrets")
+NAMED = ("listeners", "routes", "clusters", "secrets")
 
 
 def refusal(envoy: Path, folder: Path, cases: Iterable[Case]) -> str:
     """Has `envoy --mode validate` look at everything that the cases make, in one process; "" if it takes it."""
     merged: Sections = {}
-    for number, case in enumerate(cases):
-        for section, found in _resources(case, number).items():
+    snapshots = [each for case in cases for each in case.translate().snapshots.values()]
+    for number, snapshot in enumerate(snapshots):
+        for section, found in _set_apart(resources(snapshot, redacted=False), number).items():
             merged.setdefault(section, []).extend(found)
     config = folder / "bootstrap.json"
     config.write_text(json.dumps(static_bootstrap(merged)))
@@ -29,17 +30,14 @@ def refusal(envoy: Path, folder: Path, cases: Iterable[Case]) -> str:
     return done.stderr if done.returncode else ""
 
 
-def _resources(case: Case, number: int) -> Sections:
-    """A case's resources under names of their own, and at an address of their own."""
-    found: Sections = {}
-    snapshots = case.translate(addresses=(f"127.1.{number >> 8}.{number & 255}",)).snapshots
-    for gateway, snapshot in snapshots.items():
-        plain = resources(snapshot, redacted=False)
-        named = {each["name"] for section in SECTIONS for each in plain.get(section, ())}
-        renamed = _renamed(plain, {each: f"{number}/{gateway.name}/{each}" for each in named})
-        for section, each in renamed.items():
-            found.setdefault(section, []).extend(each)
-    return found
+def _set_apart(found: Sections, number: int) -> Sections:
+    """Gives a Gateway's resources names and addresses that those of no other number have."""
+    names = {each["name"] for section in NAMED for each in found.get(section, ())}
+    renamed: Sections = _renamed(found, {each: f"{number}/{each}" for each in names})
+    for listener in renamed.get("listeners", ()):
+        for place, each in enumerate((listener, *listener.get("additional_addresses", ()))):
+            each["address"]["socket_address"]["address"] = f"127.{place + 1}.{number >> 8}.{number & 255}"
+    return renamed
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
