@@ -1,0 +1,332 @@
+"""Carries statuses to the API server: what differs, and no more than it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from translator.objects.parse import KINDS
+from translator.refs import Ref
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import JSON, MERGE_PATCH
+from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.paths import item, resource
+from watchers.status_merge import Status, Writer, generation, has_entries, merge, patch
+from watchers.workqueue import WorkQueue
+
+log = structlog.stdlib.get_logger("headgate.status")
+
+CONCURRENCY: Final = 16
+"""How many requests are under way at once."""
+PACE: Final[Mapping[str, float]] = {"Gateway": 1 / 3, "GatewayClass": 1 / 3}
+"""The least time between two writes to one object of a kind, in seconds."""
+OTHER_PACE: Final = 0.1
+"""That of all other kinds: nobody notices, but if another controller undoes what we write, it bounds the quarrel."""
+CONFLICTS: Final = 5
+"""How often in a row a write is repeated at once because the object has changed in the meantime."""
+BLOCKED: Final = 30.0
+"""How long a kind rests whose status may not be written, in seconds."""
+BUG_SECONDS: Final = 60.0
+"""How long an object rests that a bug was met with."""
+SECONDS: Final = 10.0
+"""How long a request may take."""
+
+
+class Api(Protocol):
+    """The API server; `watchers.kubernetes.client.Client` is one."""
+
+    async def request(
+        self, method: str, path: str, *, body: object = None, content_type: str = JSON, seconds: float = SECONDS
+    ) -> Any:
+        """Sends a request and gives the answer decoded.
+
+        Raises:
+            ClusterError: there is none, or (ApiError) it is an error.
+        """
+        ...
+
+
+class Held(NamedTuple):
+    """An object's status as the API server has it.
+
+    Attributes:
+        version: the object's `metadata.resourceVersion`.
+        generation: its `metadata.generation`, None for kinds without.
+        status: its `status`, empty if there is none.
+    """
+
+    version: str
+    generation: int | None
+    status: Status
+
+
+class Observed(Protocol):
+    """The statuses of all objects whose status may be ours to write, as last seen."""
+
+    def held(self, ref: Ref) -> Held | None:
+        """Gives the status of an object, None if there is no such object."""
+        ...
+
+    def held_refs(self) -> Iterable[Ref]:
+        """Gives the names of all objects of the kinds that have a status."""
+        ...
+
+
+class Watch(Protocol):
+    """Is told what becomes of writes, for metrics."""
+
+    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
+        """A request for a status of a kind has ended: "written", "conflict", "gone", "refused" or "failed"."""
+        ...
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept of an object between writes.
+
+    Attributes:
+        rest: when it may be written next.
+        refusals: how long to wait after a refusal of this object.
+        refused: whether the last write was refused.
+        written: what the last write made of it, until it is observed.
+        altered: what the last write asked for and what the API server made of it instead: it would do so again.
+    """
+
+    rest: float = 0.0
+    refusals: Backoff = field(default_factory=lambda: Backoff(1.0, 300.0))
+    refused: bool = False
+    written: Held | None = None
+    altered: tuple[Status, Status] | None = None
+
+
+class StatusWriter:
+    """Brings the statuses that the API server holds to those that are wanted, for as long as `lead` runs.
+
+    Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
+    the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
+    changes while it waits, it is written once, with what is wanted then. A status that was made from another generation
+    of the object than the API server's is not written: one from that generation is about to come.
+
+    Args:
+        api: the way to the API server.
+        wanted: for each object what is to be told of it, without times; looked at anew at each write.
+        observed: what the API server holds.
+        controller: the controller name in our entries.
+        watch: is told what becomes of writes.
+        may_write: asked right before each write, so that no late one slips through once the lease is lost.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        wanted: Mapping[Ref, Status],
+        observed: Observed,
+        controller: str,
+        *,
+        watch: Watch | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._api = api
+        self._wanted = wanted
+        self._observed = observed
+        self._controller = controller
+        self._watch = watch
+        self._may_write = may_write
+        self._queue: WorkQueue[Ref] | None = None
+        self._memory: dict[Ref, _Memory] = {}
+        self._blocked: dict[str, float] = {}
+        self._pause = 0.0
+        self._outages = Backoff(0.25, 15.0)
+
+    def touch(self, refs: Iterable[Ref]) -> None:
+        """Takes that what is wanted, or what the API server holds, has changed for these objects."""
+        if self._queue is not None:
+            self._queue.add_all(refs)
+
+    @property
+    def waiting(self) -> int:
+        """How many objects wait to be looked at; 0 for who does not lead."""
+        return 0 if self._queue is None else len(self._queue)
+
+    async def lead(self) -> None:
+        """Compares everything, then what is touched, and writes what differs, until it is cancelled."""
+        queue = self._queue = WorkQueue[Ref]()
+        self._memory.clear()
+        self._blocked.clear()
+        self._pause = 0.0
+        self._outages.reset()
+        queue.add_all(dict.fromkeys([*self._wanted, *self._left_behind()]))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CONCURRENCY):
+                    group.create_task(self._work(queue))
+        finally:
+            self._queue = None
+
+    def _left_behind(self) -> Iterator[Ref]:
+        """Objects with entries of ours about which there is nothing to tell any more."""
+        for ref in self._observed.held_refs():
+            held = self._observed.held(ref)
+            if ref not in self._wanted and held is not None and has_entries(held.status, self._controller):
+                yield ref
+
+    async def _work(self, queue: WorkQueue[Ref]) -> None:
+        while True:
+            ref = await queue.take()
+            try:
+                again = await self._settle(ref)
+            except Exception:
+                log.exception(
+                    "A bug in Headgate, please report it: the status of an object is not written", ref=str(ref)
+                )
+                again = BUG_SECONDS
+            finally:
+                queue.done(ref)
+            if again is not None:
+                queue.add(ref, again)
+
+    async def _settle(self, ref: Ref) -> float | None:
+        """Does what there is to do for an object; gives in how many seconds to try again, None if all is well."""
+        memory = self._memory.setdefault(ref, _Memory())
+        now = time.monotonic()
+        wait = max(memory.rest, self._pause, self._blocked.get(ref.kind, 0.0)) - now
+        held = self._held(ref, memory)
+        if held is None:
+            self._memory.pop(ref, None)
+            return None
+        new = self._difference(ref, held, memory)
+        if new is None:
+            return None
+        if wait > 0:
+            return wait
+        memory.rest = now + PACE.get(ref.kind, OTHER_PACE)
+        try:
+            return await self._write(ref, held, new, memory)
+        except ApiError as error:
+            return self._answered(ref, error, memory)
+        except ClusterError as error:
+            return self._outage(0.0, str(error))
+
+    async def _write(self, ref: Ref, held: Held, new: Status, memory: _Memory) -> float | None:
+        for _ in range(CONFLICTS):
+            if not self._may_write():
+                return None
+            try:
+                memory.written = await self._patch(ref, held, new)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            else:
+                memory.altered = None if memory.written.status == new else (new, memory.written.status)
+                self._succeeded(ref.kind, memory)
+                return None
+            held = memory.written = _held(await self._api.request("GET", _path(ref), seconds=SECONDS))
+            difference = self._difference(ref, held, memory)
+            if difference is None:
+                return None
+            new = difference
+        return memory.refusals.next()
+
+    def _succeeded(self, kind: str, memory: _Memory) -> None:
+        memory.refused = False
+        memory.refusals.reset()
+        self._outages.reset()
+        self._blocked.pop(kind, None)
+
+    async def _patch(self, ref: Ref, held: Held, new: Status) -> Held:
+        # With a resourceVersion the patch holds only for the very object that it was made for.
+        body = {"metadata": {"resourceVersion": held.version}, "status": patch(held.status, new)}
+        begun = time.perf_counter()
+        outcome = "failed"
+        try:
+            written = _held(
+                await self._api.request(
+                    "PATCH", _path(ref, "status"), body=body, content_type=MERGE_PATCH, seconds=SECONDS
+                )
+            )
+            outcome = "written"
+            return written
+        except ApiError as error:
+            outcome = OUTCOMES.get(error.status, "failed" if error.status >= 500 else "refused")
+            raise
+        finally:
+            if self._watch is not None:
+                self._watch.status_written(ref.kind, outcome, time.perf_counter() - begun)
+
+    def _held(self, ref: Ref, memory: _Memory) -> Held | None:
+        """What the API server holds, as far as is known: what was observed, or our own last write if that is newer."""
+        observed = self._observed.held(ref)
+        if observed is None or memory.written is None or not _older(observed.version, memory.written.version):
+            memory.written = None
+            return observed
+        return memory.written
+
+    def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
+        """The new status, None if there is nothing to write now."""
+        wanted = self._wanted.get(ref)
+        if wanted is not None and held.generation is not None and generation(wanted) not in (None, held.generation):
+            return None
+        writer = Writer(self._controller, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        new = merge(held.status, wanted, writer)
+        if new == held.status or memory.altered == (new, held.status):
+            return None
+        return new
+
+    def _answered(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
+        """Takes an error that ends a write; gives when to try again, None: not before something changes."""
+        if error.status == 404:
+            self._memory.pop(ref, None)
+            return None
+        if error.status in (429, 503):
+            return self._outage(error.retry_after, str(error))
+        if error.status == 403 and " cannot " in error.message:
+            return self._forbidden(ref.kind, error)
+        # An admission policy, a webhook that fails, a field that this version of the API does not take.
+        if not memory.refused:
+            log.warning(f"The status of {ref} is not taken: {error}")
+        memory.refused = True
+        return memory.refusals.next(error.retry_after)
+
+    def _outage(self, at_least: float, message: str) -> float:
+        """All wait while the API server is away or asks for patience."""
+        now = time.monotonic()
+        if self._pause <= now:
+            self._pause = now + self._outages.next(at_least)
+            log.warning(f"Statuses are written later: {message}", seconds=round(self._pause - now, 1))
+        return self._pause - now
+
+    def _forbidden(self, kind: str, error: ApiError) -> float:
+        """Tells once what permission is missing, and leaves the kind alone for a while."""
+        if kind not in self._blocked:
+            name, _, group = resource(KINDS[kind]).partition(".")
+            log.error(
+                f"may not patch {name}/status in the API group {group}: grant the verbs get and patch on it, as the "
+                f"ClusterRole in deploy/ does; until then no {kind} tells what became of it",
+                answer=error.message,
+            )
+        self._blocked[kind] = time.monotonic() + BLOCKED
+        return BLOCKED
+
+
+OUTCOMES: Final[Mapping[int, str]] = {409: "conflict", 404: "gone"}
+
+
+def _path(ref: Ref, subresource: str = "") -> str:
+    model = KINDS[ref.kind]
+    return item(model, model.versions[0], ref, subresource)
+
+
+def _held(found: Mapping[str, Any]) -> Held:
+    metadata = found["metadata"]
+    return Held(metadata["resourceVersion"], metadata.get("generation"), found.get("status") or {})
+
+
+def _older(one: str, other: str) -> bool:
+    """Whether a resourceVersion is older than another; unless both are numbers, as the API server's are, it is not."""
+    return one.isdecimal() and other.isdecimal() and int(one) < int(other)
