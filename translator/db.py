@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from translator.graph import Graph
 from translator.objects.base import KubernetesObject
+from translator.outcome import Problem
 from translator.query import Index
 from translator.refs import Ref
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=KubernetesObject)
 SETTINGS = "Settings"
 DELIVERY = "Delivery"
+PROXIES = "Proxies"
+DEPLOYED = "Deployed"
+REFUSED = "Refused"
 
 CONTROLLER = "gateway.headgate.dev/controller"
 
@@ -63,6 +67,32 @@ class Delivery:
     rejections: tuple[Rejection, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyDefaults:
+    """What proxies in a cluster are told, whatever their Gateway says.
+
+    Attributes:
+        image: the image of Envoy that runs where parameters name none.
+        xds_host: the host name of Headgate's xDS server, which its certificate holds.
+        xds_port: its port.
+        ca: the certificates of the authorities that may have signed that certificate, in PEM.
+        address: where proxies bind what is not a listener of the Gateway: readiness and metrics.
+    """
+
+    image: str = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+    xds_host: str = "headgate.headgate-system.svc"
+    xds_port: int = 18000
+    ca: str = ""
+    address: str = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What became of deploying a Gateway's proxies: what the API server did not take."""
+
+    problems: tuple[Problem, ...] = ()
+
+
 class Db(Graph):
     """The graph with the objects in it; `features` are the extensions that routes may use, in the order of filters."""
 
@@ -86,3 +116,16 @@ class Db(Graph):
     def delivery(self, gateway: Ref) -> Delivery:
         """Read how far the configuration of `gateway` has come."""
         return self.input(DELIVERY, gateway) or Delivery()
+
+    @property
+    def proxies(self) -> ProxyDefaults:
+        """Read what all proxies in the cluster are told."""
+        return self.input(PROXIES, None) or ProxyDefaults()
+
+    def deployed(self, gateway: Ref) -> Deployed:
+        """Read what became of deploying the proxies of `gateway`."""
+        return self.input(DEPLOYED, gateway) or Deployed()
+
+    def refusal(self, ref: Ref) -> str:
+        """Read why the object `ref`, which is there, cannot be read; "" if it can, or is not there."""
+        return self.input(REFUSED, ref) or ""

@@ -164,6 +164,8 @@ class KubernetesObject(Fields):
     plural: ClassVar[str]
     """Its name in the URLs and RBAC rules of an API server."""
     namespaced: ClassVar[bool]
+    selector: ClassVar[str] = ""
+    """The labels of those that matter, as a selector for an API server; "" for all."""
 
     metadata: NamespacedMeta | ClusterMeta
 

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from translator.objects.base import KubernetesObject
 from translator.objects.core import ConfigMap, Namespace, Secret
+from translator.objects.deployment import DaemonSet, Deployment, Pod
 from translator.objects.directresponse import DirectResponse
 from translator.objects.endpointslice import EndpointSlice
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
+from translator.objects.gatewayparameters import GatewayParameters
 from translator.objects.httproute import HTTPRoute
 from translator.objects.messages import problems_of
 from translator.objects.problem import Problem
@@ -34,6 +36,10 @@ _MODELS: Final[tuple[type[KubernetesObject], ...]] = (
     EndpointSlice,
     Secret,
     ConfigMap,
+    GatewayParameters,
+    Deployment,
+    DaemonSet,
+    Pod,
 )
 
 KINDS: Final[Mapping[str, type[KubernetesObject]]] = {model.kind: model for model in _MODELS}

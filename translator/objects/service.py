@@ -41,7 +41,6 @@ class ServiceSpec(CheckedFields):
     unread = frozenset(
         {
             "allocateLoadBalancerNodePorts",
-            "externalIPs",
             "externalTrafficPolicy",
             "healthCheckNodePort",
             "internalTrafficPolicy",
@@ -61,6 +60,7 @@ class ServiceSpec(CheckedFields):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
     cluster_ip: Annotated[Text, Field(alias="clusterIP")] = ""
     cluster_ips: Annotated[tuple[Text, ...], Field(alias="clusterIPs", max_length=2)] = ()
+    external_ips: Annotated[tuple[Text, ...], Field(alias="externalIPs")] = ()
     external_name: ExternalName = ""
     ports: tuple[ServicePort, ...] = ()
 
@@ -100,6 +100,29 @@ class ServiceMeta(NamespacedMeta):
     name: DnsLabel
 
 
+class LoadBalancerIngress(Fields):
+    """An address at which a load balancer takes what is for the Service."""
+
+    unread = frozenset({"ipMode", "ports"})
+
+    ip: Text = ""
+    hostname: Text = ""
+
+
+class LoadBalancerStatus(Fields):
+    """What a load balancer has given."""
+
+    ingress: tuple[LoadBalancerIngress, ...] = ()
+
+
+class ServiceStatus(Fields):
+    """What has become of the Service; files leave it out."""
+
+    unread = frozenset({"conditions"})
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
 class Service(NamespacedObject):
     """What requests are sent to: a name for a set of endpoints."""
 
@@ -110,3 +133,4 @@ class Service(NamespacedObject):
 
     metadata: ServiceMeta
     spec: ServiceSpec
+    status: ServiceStatus = ServiceStatus()

@@ -1,0 +1,69 @@
+"""Laying one piece of plain data over another, much as a strategic merge patch of Kubernetes does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+KEYS: Final = ("mountPath", "name", "port")
+"""What tells the items of a list apart, the first of these that all items have; lists of others are replaced."""
+
+DEPTH: Final = 100
+"""How deep what is merged may be."""
+
+
+class TooDeep(ValueError):
+    """What is to be merged is deeper than any real manifest."""
+
+
+def merge(base: Any, over: Any, depth: int = DEPTH) -> Any:
+    """Give `base` with `over` laid over it; neither is changed.
+
+    Objects are merged field by field, and a null in `over` removes the field. Lists whose items have names are merged
+    item by item, new ones at the end. All else is replaced.
+
+    Raises:
+        TooDeep: there are more than `depth` levels.
+    """
+    if not depth:
+        raise TooDeep(f"has more than {DEPTH} levels: make it flatter")
+    if isinstance(base, Mapping) and isinstance(over, Mapping):
+        return _objects(base, over, depth - 1)
+    if isinstance(base, Sequence) and isinstance(over, Sequence) and not isinstance(over, str):
+        key = next((each for each in KEYS if _keyed(base, each) and _keyed(over, each)), None)
+        if key is not None:
+            return _lists(base, over, key, depth - 1)
+    return _without_nulls(over, depth - 1)
+
+
+def _objects(base: Mapping[str, Any], over: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value, depth)
+    return merged
+
+
+def _lists(base: Sequence[Any], over: Sequence[Any], key: str, depth: int) -> list[Any]:
+    merged = {item[key]: item for item in base}
+    for item in over:
+        merged[item[key]] = merge(merged.get(item[key]), item, depth)
+    return list(merged.values())
+
+
+def _keyed(items: Sequence[Any], key: str) -> bool:
+    """Whether all items have that key, and no two the same."""
+    keys = [item.get(key) if isinstance(item, Mapping) else None for item in items]
+    return all(isinstance(each, str | int) for each in keys) and len(set(keys)) == len(keys)
+
+
+def _without_nulls(value: Any, depth: int) -> Any:
+    if not depth:
+        raise TooDeep(f"has more than {DEPTH} levels: make it flatter")
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(each, depth - 1) for name, each in value.items() if each is not None}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without_nulls(each, depth - 1) for each in value]
+    return value

@@ -1,0 +1,55 @@
+"""What the objects that are made for a Gateway are called, and the labels by which they are known as its."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final
+
+from translator.refs import Ref
+
+LONGEST: Final = 63
+"""The most characters of a label, and of a name of what becomes part of a DNS name."""
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
+GATEWAY_CLASS_NAME: Final = "gateway.networking.k8s.io/gateway-class-name"
+CONTROLLER: Final = "gateway.headgate.dev/controller"
+MANAGER: Final = "headgate"
+"""The value of `MANAGED_BY`, and the manager of the fields that are applied."""
+
+_UNFIT: Final = re.compile(r"[^a-z0-9]+")
+
+
+def resource_name(gateway: Ref) -> str:
+    """Name all objects of a Gateway: a DNS label, the same for ever, and of no other Gateway in its namespace."""
+    return _shortened(f"headgate-{gateway.name}", fit=_UNFIT.sub("-", f"headgate-{gateway.name}"))
+
+
+def label_value(text: str) -> str:
+    """Make a label's value of a name, which may be longer than a label can be."""
+    return _shortened(text, fit=text.replace("/", "."))
+
+
+def _shortened(text: str, fit: str) -> str:
+    if fit == text and len(text) <= LONGEST:
+        return text
+    digest = blake2b(text.encode(), digest_size=5).hexdigest()
+    return f"{fit[: LONGEST - len(digest) - 1].rstrip('-._')}-{digest}"
+
+
+def identity(gateway: Ref, controller: str) -> dict[str, str]:
+    """The labels that every object of a Gateway has, whatever is configured."""
+    return {
+        "app.kubernetes.io/name": "headgate-proxy",
+        "app.kubernetes.io/component": "proxy",
+        "app.kubernetes.io/instance": resource_name(gateway),
+        MANAGED_BY: MANAGER,
+        GATEWAY_NAME: label_value(gateway.name),
+        CONTROLLER: label_value(controller),
+    }
+
+
+def selector(gateway: Ref) -> dict[str, str]:
+    """The labels by which a Gateway's pods are selected; they can never change."""
+    return {"app.kubernetes.io/instance": resource_name(gateway), GATEWAY_NAME: label_value(gateway.name)}

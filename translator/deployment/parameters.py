@@ -1,0 +1,106 @@
+"""The parameters of a Gateway: its own over those of its class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from translator.db import Db
+from translator.deployment.merge import TooDeep, merge
+from translator.objects.gateway import Gateway
+from translator.objects.gatewayclass import GatewayClass
+from translator.objects.gatewayparameters import GROUP, GatewayParameters, GatewayParametersSpec
+from translator.objects.messages import problems_of
+from translator.objects.references import LocalParametersReference, ParametersReference
+from translator.outcome import Outcome, Problem
+from translator.query import query
+from translator.refs import Ref
+
+
+class Source(NamedTuple):
+    """A reference to parameters: the field that holds it, and what it names."""
+
+    field: str
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+
+@query
+def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
+    """The parameters of a Gateway, None where they are not valid; the problems are the Gateway's."""
+    found = db.get(Gateway, gateway)
+    if found is None:
+        return Outcome(None)
+    merged: Any = {}
+    problems: list[Problem] = []
+    for source in _sources(db, found):
+        layer = _layer(db, source)
+        problems += layer.problems
+        try:
+            merged = merge(merged, layer.value)
+        except TooDeep as error:
+            problems.append(_invalid(f"{source.field}: GatewayParameters {source.namespace}/{source.name} {error}."))
+    if problems:
+        return Outcome(None, tuple(problems))
+    try:
+        return Outcome(GatewayParametersSpec.model_validate(merged))
+    except ValidationError as error:
+        text = "; ".join(_sentence(each.path, each.message) for each in problems_of(error))
+        return Outcome(None, (_invalid(f"The parameters of the Gateway and of its class do not go together: {text}."),))
+
+
+@query
+def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
+    """What is wrong with the parameters of a GatewayClass."""
+    found = db.get(GatewayClass, Ref(GatewayClass.kind, "", name))
+    source = _class_source(found)
+    return () if source is None else _layer(db, source).problems
+
+
+def _sources(db: Db, gateway: Gateway) -> Iterator[Source]:
+    """The references that count, the weakest first."""
+    of_class = _class_source(db.get(GatewayClass, Ref(GatewayClass.kind, "", gateway.spec.gateway_class_name)))
+    if of_class is not None:
+        yield of_class._replace(field=f"GatewayClass {gateway.spec.gateway_class_name}: {of_class.field}")
+    infrastructure = gateway.spec.infrastructure
+    if infrastructure is not None and infrastructure.parameters_ref is not None:
+        field = "spec.infrastructure.parametersRef"
+        yield _source(field, infrastructure.parameters_ref, gateway.metadata.namespace)
+
+
+def _class_source(found: GatewayClass | None) -> Source | None:
+    reference = found.spec.parameters_ref if found is not None else None
+    return None if reference is None else _source("spec.parametersRef", reference, reference.namespace or "")
+
+
+def _source(field: str, reference: LocalParametersReference | ParametersReference, namespace: str) -> Source:
+    return Source(field, reference.group, reference.kind, namespace, reference.name)
+
+
+def _layer(db: Db, source: Source) -> Outcome[Mapping[str, Any]]:
+    """What the parameters set, in the form in which they are written."""
+    if (source.group, source.kind) != (GROUP, GatewayParameters.kind):
+        text = f"{source.field}: {source.kind} of group {source.group or 'core'} are no parameters; use"
+        return Outcome({}, (_invalid(f"{text} {GatewayParameters.kind} of group {GROUP}."),))
+    if not source.namespace:
+        text = f"{source.field}.namespace: is required, because {source.kind} live in namespaces: add it."
+        return Outcome({}, (_invalid(text),))
+    ref = Ref(source.kind, source.namespace, source.name)
+    found = db.get(GatewayParameters, ref)
+    if found is None:
+        refusal = db.refusal(ref)
+        why = f"{ref} is not valid: {refusal}" if refusal else f"there is no {ref}; create it."
+        return Outcome({}, (_invalid(f"{source.field}: {why}"),))
+    return Outcome(found.spec.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
+def _invalid(text: str) -> Problem:
+    return Problem("Accepted", "InvalidParameters", text)
+
+
+def _sentence(path: tuple[str | int, ...], message: str) -> str:
+    return f"{'.'.join(map(str, path))} {message}"
