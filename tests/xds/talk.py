@@ -1,0 +1,87 @@
+"""A conversation with a session, message by message, for tests of single rules."""
+
+from collections.abc import Sequence
+
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.ordering import Pace
+from xds.resource import Resource
+from xds.session import Answer, Session
+from xds.snapshot import Snapshot
+
+PACE = Pace(ack_deadline=5.0, removal_delay=1.0)
+
+
+class Talk:
+    """One stream; `now` is its clock. Names are read from what is sent, in the order they are sent in."""
+
+    def __init__(self, *resources: Resource, delta: bool, only: str | None = None, max_names: int = 100) -> None:
+        self.now = 0.0
+        self.session = Session(delta=delta, clock=lambda: self.now, only=only, pace=PACE, max_names=max_names)
+        self.nonces: dict[str, str] = {}
+        self.versions: dict[str, str] = {}
+        self.publish(*resources)
+
+    def publish(self, *resources: Resource) -> None:
+        """Publishes a snapshot of these resources."""
+        self.session.update(Snapshot.of(resources))
+
+    def ask(
+        self,
+        url: str,
+        *names: str,
+        drop: Sequence[str] = (),
+        had: dict[str, str] | None = None,
+        nonce: str = "",
+        error: str = "",
+        version: str = "",
+    ) -> Answer | None:
+        """Sends a request of the session's variant."""
+        request: discovery_pb2.DeltaDiscoveryRequest | discovery_pb2.DiscoveryRequest
+        if self.session.delta:
+            request = discovery_pb2.DeltaDiscoveryRequest(
+                type_url=url,
+                resource_names_subscribe=names,
+                resource_names_unsubscribe=drop,
+                initial_resource_versions=had or {},
+                response_nonce=nonce,
+            )
+        else:
+            request = discovery_pb2.DiscoveryRequest(
+                type_url=url, resource_names=names, response_nonce=nonce, version_info=version
+            )
+        if error:
+            request.error_detail.message = error
+        return self.session.receive(request)
+
+    def hear(self, url: str = "") -> tuple[list[str], list[str]] | None:
+        """The names of the next response's resources, and of those removed; None if nothing is sent."""
+        response = self.session.next()
+        if response is None:
+            return None
+        assert url in ("", response.type_url), f"{response.type_url} was sent"
+        self.nonces[response.type_url] = response.nonce
+        if self.session.delta:
+            delta = discovery_pb2.DeltaDiscoveryResponse.FromString(response.data)
+            assert delta.nonce == response.nonce
+            return [each.name for each in delta.resources], list(delta.removed_resources)
+        sotw = discovery_pb2.DiscoveryResponse.FromString(response.data)
+        assert sotw.nonce == response.nonce
+        assert len(sotw.resources) == response.resources
+        self.versions[response.type_url] = sotw.version_info
+        return list(response.changed), list(response.removed)
+
+    def accept(self, url: str, *names: str) -> Answer | None:
+        """Sends the ACK of the last response of a type; in SotW with all names."""
+        return self.ask(url, *names, nonce=self.nonces[url], version=self.versions.get(url, ""))
+
+    def reject(self, url: str, *names: str, error: str = "no") -> Answer | None:
+        """Sends a NACK of the last response of a type."""
+        return self.ask(url, *names, nonce=self.nonces[url], error=error)
+
+    def settle(self, *urls: str) -> None:
+        """Accepts all there is, as a client of these types with wildcards."""
+        for url in urls:
+            self.ask(url)
+        while (response := self.session.next()) is not None:
+            self.nonces[response.type_url] = response.nonce
+            self.accept(response.type_url)

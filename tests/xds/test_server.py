@@ -1,0 +1,302 @@
+"""The server over a real gRPC channel: who is served what, limits, wake-ups, and how it ends."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from proto.envoy.config.core.v3 import base_pb2
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from tests.headgate.waiting import eventually
+from tests.xds.resources import cluster, endpoints
+from xds.server import Client, Delivery, Limits, Observer, Peer, Refusal, Server
+from xds.session import Answer, Response
+from xds.snapshot import Snapshot
+from xds.types import CLUSTER, ENDPOINT, TYPES
+
+ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+STREAM, DELTA = ADS + "StreamAggregatedResources", ADS + "DeltaAggregatedResources"
+NODE = base_pb2.Node(id="envoy-1", cluster="gateway")
+CLUSTERS = Snapshot.of([cluster("a")])
+
+
+class Call:
+    """One stream to a server."""
+
+    def __init__(self, channel: grpc.aio.Channel, method: str) -> None:
+        self.delta = "/Delta" in method
+        kind = discovery_pb2.DeltaDiscoveryResponse if self.delta else discovery_pb2.DiscoveryResponse
+        self.call = channel.stream_stream(method, response_deserializer=kind.FromString)()
+
+    async def ask(self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "") -> None:
+        """Sends a request."""
+        request: Any = discovery_pb2.DiscoveryRequest(type_url=url, resource_names=names, response_nonce=nonce)
+        if self.delta:
+            request = discovery_pb2.DeltaDiscoveryRequest(
+                type_url=url, resource_names_subscribe=names, response_nonce=nonce
+            )
+        if node is not None:
+            request.node.CopyFrom(node)
+        # A stream that has ended tells why when its status is asked for.
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await self.call.write(request.SerializeToString())
+
+    async def hear(self) -> Any:
+        """The next response; an error, if the stream ended with one."""
+        async with asyncio.timeout(10):
+            return await self.call.read()
+
+    async def status(self) -> tuple[grpc.StatusCode, str]:
+        """How the stream ended."""
+        async with asyncio.timeout(10):
+            return await self.call.code(), await self.call.details()
+
+
+Dial = Callable[[Server, str], Call]
+
+
+@pytest.fixture
+async def dial() -> AsyncIterator[Dial]:
+    """Opens streams to servers, each over a connection of its own, which the test's end closes."""
+    channels: list[grpc.aio.Channel] = []
+
+    def open_one(server: Server, method: str = DELTA) -> Call:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels.append(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options))
+        return Call(channels[-1], method)
+
+    yield open_one
+    for channel in channels:
+        await channel.close()
+
+
+def serving(**kwargs: Any) -> Server:
+    """A server that gives each node the snapshot of its cluster."""
+    return Server(lambda node: node.cluster, **kwargs)
+
+
+@pytest.mark.parametrize("method", [STREAM, DELTA])
+async def test_a_client_gets_the_snapshot_of_its_key(dial: Dial, method: str) -> None:
+    """The first request's node selects the snapshot; later requests need not repeat it, and changes follow."""
+    async with serving() as server:
+        server.publish("gateway", CLUSTERS)
+        server.publish("other", Snapshot.of([cluster("b")]))
+        call = dial(server, method)
+        await call.ask(CLUSTER)
+        response = await call.hear()
+        assert len(response.resources) == 1
+        await call.ask(CLUSTER, node=None, nonce=response.nonce)
+        server.publish("gateway", CLUSTERS.replace([cluster("c")]))
+        assert (await call.hear()).nonce != response.nonce
+        [client] = server.clients()
+        assert (client.node, client.cluster, client.key, client.method) == ("envoy-1", "gateway", "gateway", method)
+        assert client.types[CLUSTER].wildcard
+        assert "c" in client.types[CLUSTER].pending
+        assert client.types[CLUSTER].waiting is not None
+
+
+@pytest.mark.parametrize(
+    "method", [f"/{each.service}/{name}" for each in TYPES.values() for name in (each.stream, each.delta) if name]
+)
+async def test_each_type_has_a_service_of_its_own(dial: Dial, method: str) -> None:
+    """Every type is served by its own service, in both variants where there are two, without a type URL."""
+    async with serving() as server:
+        server.publish("gateway", Snapshot.of([cluster("a"), endpoints("a")]))
+        call = dial(server, method)
+        await call.ask("")
+        if method.startswith("/envoy.service.cluster.") or "/Delta" in method:
+            response = await call.hear()
+            assert method.rpartition("/")[0][1:] == TYPES[response.type_url].service
+
+
+async def test_a_client_waits_for_its_snapshot(dial: Dial) -> None:
+    """A client whose key has no snapshot hears nothing until there is one; withdrawn, it keeps what it has."""
+    async with serving() as server:
+        call = dial(server)
+        await call.ask(CLUSTER)
+        await eventually(lambda: server.clients())
+        assert server.delivery("gateway") is None
+        server.publish("gateway", CLUSTERS)
+        assert [each.name for each in (await call.hear()).resources] == ["a"]
+        server.withdraw("gateway")
+        assert server.delivery("gateway") is None
+        later = dial(server)
+        await later.ask(CLUSTER)
+        await eventually(lambda: len(server.clients()) == 2)
+        server.publish("gateway", CLUSTERS)
+        assert [each.name for each in (await later.hear()).resources] == ["a"]
+
+
+async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
+    """What `select` or `authorise` raises is the status of the stream, and the server goes on."""
+
+    def select(node: base_pb2.Node) -> str:
+        if node.cluster != "gateway":
+            raise Refusal(f"no Gateway {node.cluster!r}; known is 'gateway'")
+        return node.cluster
+
+    def authorise(key: str, peer: Peer) -> None:
+        assert peer.address.startswith("ipv4:127.0.0.1:")
+        if NODE.id in seen:
+            raise Refusal("not yours", grpc.StatusCode.PERMISSION_DENIED)
+        seen.append(NODE.id)
+
+    seen: list[str] = []
+    async with Server(select, authorise=authorise) as server:
+        stranger = dial(server)
+        await stranger.ask(CLUSTER, node=base_pb2.Node(cluster="none"))
+        assert await stranger.status() == (grpc.StatusCode.NOT_FOUND, "no Gateway 'none'; known is 'gateway'")
+        first, second = dial(server), dial(server)
+        await first.ask(CLUSTER)
+        await eventually(lambda: server.clients())
+        await second.ask(CLUSTER)
+        assert await second.status() == (grpc.StatusCode.PERMISSION_DENIED, "not yours")
+        server.publish("gateway", CLUSTERS)
+        assert (await first.hear()).resources
+
+
+async def test_bad_requests_end_only_their_own_stream(dial: Dial) -> None:
+    """Bytes that are no request, and requests that break the protocol, get INVALID_ARGUMENT and say why."""
+    async with serving(limits=Limits(names=2)) as server:
+        server.publish("gateway", CLUSTERS)
+        good, garbage, nameless, greedy = (dial(server) for _ in range(4))
+        await garbage.call.write(b"\xff\xff\xff")
+        code, details = await garbage.status()
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert "cannot be parsed" in details
+        await nameless.ask("")
+        assert (await nameless.status())[1] == "type_url: a request on an aggregated stream must name its resource type"
+        await greedy.ask(ENDPOINT, "a", "b", "c")
+        assert "at most 2" in (await greedy.status())[1]
+        await good.ask(CLUSTER)
+        assert (await good.hear()).resources
+        await eventually(lambda: len(server.clients()) == 1)
+
+
+async def test_limits_of_streams(dial: Dial) -> None:
+    """A stream too many and one that says nothing are ended with a status; a place becomes free again."""
+    async with serving(limits=Limits(streams=1, first_request=0.05)) as server:
+        server.publish("gateway", CLUSTERS)
+        silent = dial(server)
+        assert await silent.status() == (grpc.StatusCode.DEADLINE_EXCEEDED, "no request on the stream")
+        one = dial(server)
+        await one.ask(CLUSTER)
+        await one.hear()
+        two = dial(server)
+        await two.ask(CLUSTER)
+        assert await two.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+        one.call.cancel()
+        await eventually(lambda: not server.clients())
+        three = dial(server)
+        await three.ask(CLUSTER)
+        assert (await three.hear()).resources
+
+
+class Recorder(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def opened(self, client: Client) -> None:
+        """A stream."""
+        self.told.append(f"opened {client.node}")
+
+    def closed(self, client: Client) -> None:
+        """Its end."""
+        self.told.append(f"closed {client.node}")
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """A request."""
+        self.told.append("requested " + type_url.rpartition(".")[2])
+
+    def responded(self, client: Client, response: Response) -> None:
+        """A response."""
+        self.told.append(f"responded {response.resources} in {len(response.data) > 50}")
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """An answer."""
+        self.told.append(f"answered {answer.error}")
+
+
+async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
+    """An observer hears of every step, and the delivery goes from nobody to synced, or says what was refused."""
+    deliveries: list[tuple[int, int, int]] = []
+
+    def note(key: str, delivery: Delivery) -> None:
+        assert key == "gateway"
+        deliveries.append((delivery.clients, delivery.synced, len(delivery.rejections)))
+
+    seen = Recorder()
+    async with serving(observer=seen, on_delivery=note) as server:
+        server.publish("gateway", CLUSTERS)
+        call = dial(server)
+        await call.ask(CLUSTER)
+        response = await call.hear()
+        await call.ask(CLUSTER, nonce=response.nonce)
+        await eventually(lambda: deliveries[-1:] == [(1, 1, 0)])
+        server.publish("gateway", CLUSTERS.replace([cluster("b")]))
+        response = await call.hear()
+        request = discovery_pb2.DeltaDiscoveryRequest(type_url=CLUSTER, response_nonce=response.nonce)
+        request.error_detail.message = "b is bad"
+        await call.call.write(request.SerializeToString())
+        await eventually(lambda: deliveries[-1:] == [(1, 0, 1)])
+        delivery = server.delivery("gateway")
+        assert delivery is not None
+        assert delivery.rejections == ((CLUSTER, ("b",), "b is bad"),)
+        assert server.clients()[0].rejections == delivery.rejections
+        call.call.cancel()
+        await eventually(lambda: deliveries[-1:] == [(0, 0, 0)])
+    step = ["requested Cluster", "responded 1 in True", "requested Cluster"]
+    assert seen.told[:4] == ["opened envoy-1", *step]
+    assert seen.told[4:] == ["answered None", *step[1:], "answered b is bad", "closed envoy-1"]
+
+
+async def test_no_change_is_lost(dial: Dial) -> None:
+    """However changes and answers fall together, each client ends with the newest, and skips what was in between."""
+    async with serving() as server:
+        calls = [dial(server) for _ in range(5)]
+        for call in calls:
+            await call.ask(CLUSTER)
+
+        async def follow(call: Call) -> int:
+            heard = 0
+            while True:
+                response = await call.hear()
+                heard += 1
+                if {each.version for each in response.resources} == {cluster("a", timeout=300).version}:
+                    return heard
+                await call.ask(CLUSTER, nonce=response.nonce)
+
+        followers = [asyncio.ensure_future(follow(call)) for call in calls]
+        for timeout in range(1, 301):
+            server.publish("gateway", Snapshot.of([cluster("a", timeout=timeout)]))
+            if timeout % 3 == 0:
+                await asyncio.sleep(0)
+        assert max(await asyncio.gather(*followers)) < 300
+
+
+async def test_a_stop_ends_streams_at_once(dial: Dial) -> None:
+    """A stop does not wait out its grace for idle streams: they end with OK, and new ones find nobody."""
+    server = serving()
+    await server.start()
+    server.publish("gateway", CLUSTERS)
+    call = dial(server)
+    await call.ask(CLUSTER)
+    await call.hear()
+    async with asyncio.timeout(5):
+        await server.stop(grace=60)
+    assert await call.status() == (grpc.StatusCode.OK, "")
+    assert not server.clients()
+
+
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    """An address in use is an OSError that names it."""
+    async with serving() as server:
+        other = serving(address=f"127.0.0.1:{server.port}")
+        with pytest.raises(OSError, match=rf"cannot listen for xDS on 127\.0\.0\.1:{server.port}"):
+            await other.start()

@@ -1,0 +1,79 @@
+"""How the client specifies what resources to return: the examples of the protocol document, and its exceptions."""
+
+from xds.subscription import Subscription
+
+
+def test_the_example_of_the_document_for_sotw() -> None:
+    """Unset is a wildcard; `*` and A is both; A drops the wildcard; unset, then, drops all."""
+    wanted = Subscription()
+    wanted.replace([])
+    assert wanted.covers("anything")
+    wanted.replace(["*", "A"])
+    assert wanted.covers("anything")
+    assert wanted.names == {"A"}
+    wanted.replace(["A"])
+    assert (wanted.covers("A"), wanted.covers("anything")) == (True, False)
+    wanted.replace([])
+    assert not wanted.covers("A")
+    assert not wanted.covers("anything")
+
+
+def test_the_example_of_the_document_for_incremental() -> None:
+    """Unset is a wildcard; A is added to it; dropping `*` leaves A; dropping A leaves nothing."""
+    wanted = Subscription()
+    wanted.change([])
+    assert wanted.covers("anything")
+    wanted.change(["A"])
+    assert wanted.covers("anything")
+    assert wanted.names == {"A"}
+    wanted.change([], ["*"])
+    assert (wanted.covers("A"), wanted.covers("anything")) == (True, False)
+    wanted.change([], ["A"])
+    assert not wanted.covers("A")
+    assert not wanted.covers("anything")
+
+
+def test_a_client_that_begins_with_names_has_no_wildcard() -> None:
+    """Names in the first request mean these names, and an empty set after them means nothing."""
+    for begin, end in (
+        (lambda wanted: wanted.replace(["A"]), lambda wanted: wanted.replace([])),
+        (lambda wanted: wanted.change(["A"]), lambda wanted: wanted.change([], ["A"])),
+    ):
+        wanted = Subscription()
+        begin(wanted)
+        assert (wanted.covers("A"), wanted.covers("B")) == (True, False)
+        end(wanted)
+        assert not wanted.covers("A")
+
+
+def test_a_legacy_wildcard_ends_with_a_name_in_sotw() -> None:
+    """Once a name is given without `*`, the legacy wildcard is over for good."""
+    wanted = Subscription()
+    wanted.replace([])
+    wanted.replace(["A"])
+    assert not wanted.covers("B")
+    wanted.replace(["*"])
+    assert wanted.covers("B")
+
+
+def test_phantom_unsubscriptions_are_ignored() -> None:
+    """Dropping names that were never asked for changes nothing, and is no legacy wildcard in a first request."""
+    wanted = Subscription()
+    wanted.change(["A"], ["B", "*"])
+    assert wanted.names == {"A"}
+    other = Subscription()
+    other.change([], ["B"])
+    assert not other.covers("B")
+    legacy = Subscription()
+    legacy.change([])
+    legacy.change([], ["B"])
+    assert legacy.covers("B")
+
+
+def test_acknowledgements_do_not_change_a_subscription() -> None:
+    """An incremental request without names leaves names and wildcard as they are."""
+    wanted = Subscription()
+    wanted.change(["A", "*"])
+    wanted.change([])
+    assert wanted.wildcard
+    assert wanted.names == {"A"}

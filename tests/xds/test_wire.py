@@ -1,0 +1,81 @@
+"""The wire primitives say what the generated messages say, and bodies are shared."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from xds import wire
+from xds.bodies import Bodies, version_of
+from xds.resource import Resource
+from xds.types import CLUSTER, ENDPOINT
+
+names = st.text(max_size=300)
+resources = st.lists(st.builds(Resource.of, st.just(CLUSTER), names, st.binary(max_size=400)), max_size=5)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_varint_is_read_back(value: int) -> None:
+    """A varint has seven bits a byte, the lowest first, and only its last byte is below 128."""
+    encoded = wire.varint(value)
+    assert sum((byte & 0x7F) << 7 * place for place, byte in enumerate(encoded)) == value
+    assert [byte < 0x80 for byte in encoded] == [False] * (len(encoded) - 1) + [True]
+
+
+@given(resources, names)
+def test_a_sotw_body_is_a_discovery_response(listed: list[Resource], nonce: str) -> None:
+    """A body with a nonce appended parses as the DiscoveryResponse that holds just these resources."""
+    body = Bodies().sotw(CLUSTER, listed)
+    parsed = discovery_pb2.DiscoveryResponse.FromString(body.data + wire.nonce(nonce))
+    expected = discovery_pb2.DiscoveryResponse(version_info=body.version, type_url=CLUSTER, nonce=nonce)
+    for each in listed:
+        expected.resources.add(type_url=CLUSTER, value=each.body)
+    assert parsed == expected
+
+
+@given(resources, st.lists(names, max_size=5), names)
+def test_a_delta_body_is_a_delta_discovery_response(listed: list[Resource], removed: list[str], nonce: str) -> None:
+    """A body with a nonce appended parses as the DeltaDiscoveryResponse with these resources and removals."""
+    body = Bodies().delta(CLUSTER, listed, removed)
+    parsed = discovery_pb2.DeltaDiscoveryResponse.FromString(body.data + wire.nonce(nonce))
+    expected = discovery_pb2.DeltaDiscoveryResponse(
+        system_version_info=body.version, type_url=CLUSTER, nonce=nonce, removed_resources=removed
+    )
+    for each in listed:
+        added = expected.resources.add(name=each.name, version=each.version)
+        added.resource.type_url, added.resource.value = CLUSTER, each.body
+    assert parsed == expected
+
+
+def test_a_body_is_made_once_for_the_same_resources() -> None:
+    """Equal resources, even of other objects, get the very same bytes; others do not."""
+    bodies = Bodies()
+    first, same, other = (Resource.of(CLUSTER, "a", body) for body in (b"1", b"1", b"2"))
+    assert bodies.delta(CLUSTER, [first], []) is bodies.delta(CLUSTER, [same], [])
+    assert bodies.made == 1
+    different = [
+        bodies.delta(CLUSTER, [other], []),
+        bodies.delta(CLUSTER, [first], ["b"]),
+        bodies.sotw(CLUSTER, [first]),
+    ]
+    assert len({each.data for each in different}) == 3
+    assert bodies.made == 4
+
+
+def test_bodies_are_bounded() -> None:
+    """The least recently used bodies are given up, and their versions forgotten, above the limit."""
+    bodies = Bodies(limit=1000)
+    made = [bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, str(n), bytes(200))]) for n in range(10)]
+    assert bodies.recall(ENDPOINT, made[0].version) is None
+    kept = bodies.recall(ENDPOINT, made[-1].version)
+    assert kept is not None
+    assert [each.name for each in kept] == ["9"]
+    assert bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, "9", bytes(200))]) is made[-1]
+    assert len(bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, "big", bytes(2000))]).data) > 2000
+
+
+def test_versions_tell_names_apart() -> None:
+    """The version of a set is another if a name is, and does not depend on the server."""
+    a, b = Resource.of(CLUSTER, "a", b"same"), Resource.of(CLUSTER, "b", b"same")
+    assert version_of([a]) != version_of([b])
+    assert version_of([a], ["b"]) != version_of([a]) != version_of([])
+    assert version_of([a, b]) == version_of([Resource.of(CLUSTER, "a", b"same"), b])
