@@ -56,11 +56,6 @@ class Case:
         found = yaml.safe_load(re.sub("^# ?", "", controls[0], flags=re.MULTILINE))
         return cls(path, found["Keep"], found.get("Settings", {}), text, yaml.safe_load(output))
 
-    @property
-    def name(self) -> str:
-        """The path without the suffix, as the test's name."""
-        return str(self.path.relative_to(HERE).with_suffix(""))
-
     def translate(self) -> Translator:
         """Translates the cast and the case's objects, which replace those of the cast that have their names."""
         translator = Translator(Settings(**{"offline": True, **self.settings}))
@@ -80,11 +75,6 @@ class Case:
     def rewrite(self) -> None:
         """Writes what comes out into the file as what is expected."""
         self.path.write_text(f"{self.input.rstrip()}\n{OUTPUT}{write(self.actual())}")
-
-
-def cases() -> list[Case]:
-    """All cases, by name."""
-    return [Case.read(path) for path in sorted(HERE.glob("*/*.yaml"))]
 
 
 def trimmed(value: Any, keep: Any) -> Any:

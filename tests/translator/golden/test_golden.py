@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.translator.golden.case import Case, cases
+from tests.translator.golden.case import HERE, Case
 from tests.translator.golden.envoy import refusal
 
-CASES = cases()
+PATHS = sorted(HERE.glob("*/*.yaml"))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda each: each.name)
+@pytest.fixture(params=PATHS, ids=lambda path: str(path.relative_to(HERE).with_suffix("")))
+def case(request: pytest.FixtureRequest) -> Case:
+    """Each of the cases."""
+    return Case.read(request.param)
+
+
 def test_case(case: Case, request: pytest.FixtureRequest) -> None:
     """What comes out of a case's objects is what its file says."""
     if request.config.getoption("--rewrite-golden"):
@@ -19,7 +24,6 @@ def test_case(case: Case, request: pytest.FixtureRequest) -> None:
         assert case.actual() == case.output
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda each: each.name)
 def test_nothing_dangles(case: Case) -> None:
     """Every resource that another one names is there."""
     for snapshot in case.translate().snapshots.values():
@@ -28,7 +32,8 @@ def test_nothing_dangles(case: Case) -> None:
 
 def test_envoy_takes_all(envoy_path: Path, tmp_path: Path) -> None:
     """The real Envoy takes everything that the cases make."""
-    if refusal(envoy_path, tmp_path, CASES):
-        refused = {each.name: refusal(envoy_path, tmp_path, [each]) for each in CASES}
-        assert {name: why for name, why in refused.items() if why} == {}
+    cases = [Case.read(path) for path in PATHS]
+    if refusal(envoy_path, tmp_path, cases):
+        refused = {str(each.path): refusal(envoy_path, tmp_path, [each]) for each in cases}
+        assert {path: why for path, why in refused.items() if why} == {}
         pytest.fail("Envoy refuses all cases together, but none alone")
