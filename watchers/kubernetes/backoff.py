@@ -1,0 +1,28 @@
+"""How long to wait before trying again: longer each time, and never all at the same moment. Pure: no clock."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Pauses that double from `first` to `most` seconds, each cut short by up to half at random.
+
+    The jitter keeps many clients that lost the same server from coming back to it as one.
+    """
+
+    first: float = 0.25
+    most: float = 30.0
+    draw: Callable[[], float] = random.random
+    _tries: int = 0
+
+    def next(self, at_least: float = 0.0) -> float:
+        """Give the next pause in seconds; `at_least` is what the server asked for, taken as far as `most`."""
+        longest = min(self.most, self.first * 2.0 ** min(self._tries, 32))
+        self._tries += 1
+        return max(longest * (1 - self.draw() / 2), min(at_least, self.most))
+
+    def reset(self) -> None:
+        """Begin anew, because something worked."""
+        self._tries = 0

@@ -1,0 +1,112 @@
+"""A kind of objects as a source for a `Feed`: what its reflector brings, parsed."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from translator.edit import Edit
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import parse
+from translator.refs import Ref
+from watchers.diagnostic import Diagnostic, Place
+from watchers.feed import Batch
+from watchers.kubernetes import paths
+from watchers.kubernetes.mirror import Change
+from watchers.kubernetes.reflector import Reflector
+from watchers.kubernetes.troubles import Troubles
+
+AT_ONCE: Final = 100
+"""So many objects are parsed before others get a turn: some milliseconds."""
+
+
+class Observed(NamedTuple):
+    """An object as the API server was last heard to have it, as far as whoever writes its status must know.
+
+    Attributes:
+        uid: which object of that name.
+        resource_version: which state of it.
+        raw_status: its `status` as JSON; `null` if it has none.
+    """
+
+    uid: str
+    resource_version: str
+    raw_status: bytes
+
+    @property
+    def status(self) -> Any:
+        """Its `status`, decoded anew: others' entries included, nothing normalised."""
+        return orjson.loads(self.raw_status)
+
+
+class Objects:
+    """The objects of one kind.
+
+    An object that cannot be parsed, which the API server's own validation should rule out, keeps its last good version.
+
+    Args:
+        reflector: of that kind.
+        troubles: is told which objects are not valid.
+        statuses: whether to remember each object's status, for `observed`.
+    """
+
+    def __init__(self, reflector: Reflector, troubles: Troubles, statuses: bool = False) -> None:
+        self.reflector = reflector
+        self._troubles = troubles
+        self._statuses: dict[Ref, bytes] | None = {} if statuses else None
+
+    def observed(self, ref: Ref) -> Observed | None:
+        """Give what is remembered of an object; None if it is not there, or its status is not remembered."""
+        version = self.reflector.mirror.known.get(ref)
+        status = self._statuses.get(ref) if self._statuses is not None else None
+        return Observed(*version, status) if version and status is not None else None
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Yield the objects, and then what changes."""
+        async with aclosing(self.reflector.batches()) as reflected:
+            async for changes, synced in reflected:
+                waiting = iter(changes)
+                while some := list(islice(waiting, AT_ONCE)):
+                    yield Batch(tuple(edit for each in some if (edit := self._edit(each))))
+                    await asyncio.sleep(0)
+                if synced:
+                    yield Batch((), synced)
+
+    def _edit(self, change: Change) -> Edit | None:
+        ref, raw = change
+        if self._statuses is not None:
+            if raw is None:
+                self._statuses.pop(ref, None)
+            else:
+                self._statuses[ref] = orjson.dumps(raw.get("status"))
+        if raw is None:
+            self._troubles.put(ref, None)
+            return Edit(ref, None)
+        assert self.reflector.version
+        return parsed(ref, raw, self.reflector.model, self.reflector.version, self._troubles)
+
+
+def parsed(
+    ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles
+) -> Edit | None:
+    """Parse an object as the API server sent it; None if it is not valid, which `troubles` is told.
+
+    Args:
+        ref: of the object.
+        raw: its fields. In lists of built-in kinds, objects do not say what they are: it is added.
+        model: its kind.
+        version: the version in which it was asked for.
+        troubles: is told what is wrong with it, or that nothing is.
+    """
+    raw["apiVersion"], raw["kind"] = paths.api_version(model, version), model.kind
+    found, problems = (result := parse(raw)).object, result.problems
+    if found is not None:
+        troubles.put(ref, None)
+        return Edit(ref, found)
+    errors = "; ".join(str(each) for each in problems if each.severity == "error")
+    message = f"is not as Headgate knows this kind, so its last good version, if there is one, stays in use: {errors}"
+    troubles.put(ref, Diagnostic(Place(paths.resource(model)), message, ref=ref))
+    return None

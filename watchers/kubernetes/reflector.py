@@ -1,0 +1,271 @@
+"""One kind of objects, listed and then watched, for as long as it takes: the I/O around a `Mirror`."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from translator.objects.base import KubernetesObject
+from watchers.diagnostic import Diagnostic, Place
+from watchers.kubernetes import paths
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import JSON, SECONDS, Client, Stream
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, TooLarge, Unreachable, denied
+from watchers.kubernetes.mirror import Change, ListPage, Mirror, Watch
+from watchers.kubernetes.observer import Observer
+from watchers.kubernetes.selection import Selection
+from watchers.kubernetes.troubles import Troubles
+
+METADATA: Final = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA_LIST: Final = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+WATCH_SECONDS: Final = (240, 480)
+"""How long a watch may last: some time between, so that those of many replicas do not end together."""
+LASTING_SECONDS: Final = 5.0
+"""A watch that lasted so long and brought nothing was a good one; another is begun at once."""
+LIST_SECONDS: Final = 2 * SECONDS
+LONGEST_PAUSE: Final = 10.0
+
+
+class Reflected(NamedTuple):
+    """Changes that came together, and whether all that was there at the start has been told."""
+
+    changes: list[Change]
+    synced: bool
+
+
+class Scope(NamedTuple):
+    """Which objects of a kind.
+
+    Attributes:
+        namespace: those of one namespace; "" for all.
+        labels: a label selector, as the API server takes it; "" for all.
+        metadata: whether only their metadata are asked for.
+    """
+
+    namespace: str = ""
+    labels: str = ""
+    metadata: bool = False
+
+
+class Reflector:
+    """Follows the objects of one kind.
+
+    What cannot be listed now is asked for again and again, with pauses: a kind that the API server does not have or
+    that may not be listed counts as having no objects until then.
+
+    Args:
+        client: for the API server.
+        model: the kind.
+        scope: which of its objects.
+        selection: the namespaces whose objects count, if not all do.
+        observer: is told what happens.
+        troubles: is told what is wrong.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        model: type[KubernetesObject],
+        scope: Scope | None = None,
+        selection: Selection | None = None,
+        observer: Observer | None = None,
+        troubles: Troubles | None = None,
+    ) -> None:
+        self.model = model
+        self.scope = scope or Scope()
+        self.mirror = Mirror(model.kind, selective=selection is not None)
+        self.version: str | None = None
+        """The version of the API in which the kind is served, None while that is not known."""
+        self.missing = False
+        """Whether the API server has no such kind."""
+        self._client = client
+        self._selection = selection
+        self._selected: frozenset[str] | None = None
+        self._observer = observer or Observer()
+        self._troubles = troubles or Troubles()
+        self._backoff = Backoff(most=LONGEST_PAUSE)
+        self._failures = 0
+        self._failing = "list"
+        self._stream: Stream | None = None
+        if selection:
+            selection.changed.append(self._interrupt)
+
+    async def batches(self) -> AsyncGenerator[Reflected, None]:
+        """Yield what changes, beginning with what is there; never ends by itself."""
+        told = False
+        while True:
+            async with aclosing(self._turn()) as turn:
+                async for changes in turn:
+                    if changes or self.mirror.synced != told:
+                        told = self.mirror.synced
+                        yield Reflected(changes, told)
+
+    async def _turn(self) -> AsyncGenerator[list[Change], None]:
+        """Ask the API server for one thing, and take what comes of it."""
+        if self._selection:
+            await self._selection.known.wait()
+            if self._selected is not self._selection.names:
+                self._selected = self._selection.names
+                yield self.mirror.select(self._selected)
+        try:
+            asked = self.mirror.next()
+            if isinstance(asked, ListPage):
+                yield await self._list(asked)
+            else:
+                async with aclosing(self._watch(asked)) as watched:
+                    async for changes in watched:
+                        yield changes
+        except ClusterError as error:
+            yield await self._fail(error)
+            await asyncio.sleep(self._backoff.next(error.retry_after if isinstance(error, ApiError) else 0))
+
+    async def _list(self, page: ListPage) -> list[Change]:
+        begun = asyncio.get_running_loop().time()
+        query: dict[str, str | int] = {"limit": page.limit, **self._labels()}
+        if page.token:
+            query["continue"] = page.token
+        body = await self._get(page.namespace or self.scope.namespace, query)
+        changes = self.mirror.page(body)
+        self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
+        self._well("list")
+        return changes
+
+    async def _get(self, namespace: str, query: dict[str, str | int]) -> Any:
+        """Get a list in the version in which the kind is served; the first one that is, if none is known."""
+        accept = METADATA_LIST if self.scope.metadata else JSON
+        unserved: ApiError | None = None
+        for version in (self.version,) if self.version else self.model.versions:
+            path = paths.collection(self.model, version, namespace)
+            try:
+                body = await self._client.get(path, query=query, accept=accept, seconds=LIST_SECONDS)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                unserved = error
+            else:
+                self.version = version
+                return body
+        self.version = None
+        assert unserved is not None
+        raise unserved
+
+    async def _watch(self, watch: Watch) -> AsyncGenerator[list[Change], None]:
+        assert self.version
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        query = {"resourceVersion": watch.resource_version, "allowWatchBookmarks": "true", **self._labels()}
+        path = paths.collection(self.model, self.version, self.scope.namespace)
+        accept = METADATA if self.scope.metadata else JSON
+        async with self._client.watch(path, query, accept, random.uniform(*WATCH_SECONDS)) as stream:
+            self._observer.watching(self.model.kind)
+            self._stream = stream
+            try:
+                # The namespaces may have changed just before there was something to interrupt.
+                if self._selection is None or self._selection.names is self._selected:
+                    async for lines in stream.lines():
+                        changes, error = self._fold(lines)
+                        yield changes
+                        if error is not None:
+                            raise error
+                        self._well("watch")
+            finally:
+                self._stream = None
+        if loop.time() - begun >= LASTING_SECONDS:
+            self._well("watch")
+        elif self._selection is None or self._selection.names is self._selected:
+            await asyncio.sleep(self._backoff.next())
+
+    def _fold(self, lines: list[bytes]) -> tuple[list[Change], ClusterError | None]:
+        """Take events that came together: what they change, up to the first that is none."""
+        changes = []
+        try:
+            for line in lines:
+                if change := self.mirror.event(_decoded(line)):
+                    changes.append(change)  # noqa: PERF401 (what came before an error counts)
+        except ClusterError as error:
+            return changes, error
+        finally:
+            self._observer.events(self.model.kind, len(lines))
+        return changes, None
+
+    async def _fail(self, error: ClusterError) -> list[Change]:
+        """Take that something failed: what it means for what is known, and whom to tell."""
+        status = error.status if isinstance(error, ApiError) else 0
+        if status == 410:
+            self._observer.expired(self.model.kind)
+            self.mirror.expired()
+            return []
+        listing = isinstance(self.mirror.next(), ListPage)
+        self._failing = "list" if listing else "watch"
+        self._failures += 1
+        self._observer.failed(self.model.kind, str(status or type(error).__name__))
+        if status in (403, 404) and listing and await self._believed():
+            return self._unavailable(error)
+        if isinstance(error, TooLarge):
+            self.mirror.too_large()
+        elif not isinstance(error, Unreachable):
+            self.mirror.failed()
+        # Once is no trouble: servers restart, connections are cut.
+        if self._failures > 1 or status == 403:
+            self._tell(_diagnostic(self._failing, self._name, error))
+        return []
+
+    async def _believed(self) -> bool:
+        """Whether an API server that denies something knows what it says; while it starts, it does not."""
+        return (self.mirror.synced and not self.mirror.known) or await self._client.ready()
+
+    def _unavailable(self, error: ClusterError) -> list[Change]:
+        assert isinstance(error, ApiError)
+        self.missing = error.status == 404
+        if self.missing:
+            self._observer.missing(self.model.kind)
+            self._tell(None)
+            return self.mirror.missing()
+        self._tell(_diagnostic("list", self._name, error))
+        self.mirror.denied()
+        return []
+
+    def _well(self, done: str) -> None:
+        """Take that something was done, which ends what was wrong with it. A watch that works ends all."""
+        self.missing = False
+        if done == "watch" or self._failing == "list":
+            self._failures = 0
+            self._backoff.reset()
+            self._tell(None)
+
+    def _tell(self, diagnostic: Diagnostic | None) -> None:
+        self._troubles.put(self, diagnostic)
+
+    @property
+    def _name(self) -> str:
+        namespace = self.scope.namespace
+        where = f"in the namespace {namespace}" if namespace else "in the whole cluster"
+        return f"{paths.resource(self.model)} {where}"
+
+    def _labels(self) -> dict[str, str | int]:
+        return {"labelSelector": self.scope.labels} if self.scope.labels else {}
+
+    def _interrupt(self) -> None:
+        """Have the watch end: there is something else to ask for."""
+        if self._stream:
+            self._stream.cut()
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"An event is not JSON ({error}), as all that an API server sends is") from None
+
+
+def _diagnostic(verb: str, resource: str, error: ClusterError) -> Diagnostic:
+    """What is wrong: with the API server as a whole, or with one kind."""
+    if isinstance(error, Unreachable):
+        return Diagnostic(Place(error.url), str(error))
+    if isinstance(error, ApiError) and error.status == 403:
+        return Diagnostic(Place(resource.split()[0]), denied(verb, resource, error))
+    return Diagnostic(Place(resource.split()[0]), f"cannot {verb} {resource}, and tries again: {error}")
