@@ -134,7 +134,9 @@ class Session:
             snapshot: What the client should have from now on.
             changes: The difference to the snapshot before (see `xds.snapshot.diff`), if the caller has it at hand.
         """
-        if changes is None or self._snapshot is None:
+        if not self.substreams:
+            changes = {}
+        elif changes is None or self._snapshot is None:
             changes = diff(self._snapshot or Snapshot(), snapshot)
         self._snapshot = snapshot
         for url, substream in self.substreams.items():
@@ -238,8 +240,7 @@ class Session:
             removed = []
         if not (upserts or removed or substream.owed):
             return None
-        for each in upserts.values():
-            self._renew(each)
+        self._renew(substream.type_url, upserts.values())
         resources = self._full(substream, upserts, removed) if substream.full_state else upserts
         return self._send(substream, resources, upserts, removed, now)
 
@@ -283,10 +284,11 @@ class Session:
             state.pop(name, None)
         return state
 
-    def _renew(self, changed: Resource) -> None:
-        """Have sent again what a changed resource waits for before it can be used ("Resource warming")."""
-        for need in changed.references:
-            if need.type_url in ordering.RENEWED.get(changed.type_url, ()) and need.type_url in self.substreams:
+    def _renew(self, type_url: str, changed: Iterable[Resource]) -> None:
+        """Have sent again what changed resources wait for before they can be used ("Resource warming")."""
+        renewed = ordering.RENEWED.get(type_url, frozenset()) & self.substreams.keys()
+        if renewed:
+            for need in (need for each in changed for need in each.references if need.type_url in renewed):
                 self.substreams[need.type_url].force(need.name)
 
     def rejections(self) -> tuple[Rejection, ...]:

@@ -101,5 +101,8 @@ def names(old: Resources, new: Resources) -> frozenset[str]:
     """Return the names that were added, changed or removed between two sets of resources of one type."""
     if old is new:
         return frozenset()
-    changed = [name for name, each in new.items() if (was := old.get(name)) is not each and was != each]
+    changed = {name: was for name, each in new.items() if (was := old.get(name)) is not each and was != each}
+    added = sum(was is None for was in changed.values())
+    if len(old) == len(new) - added:
+        return frozenset(changed)
     return frozenset(changed).union(old.keys() - new.keys())
