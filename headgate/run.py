@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from aiohttp import web
 
 from headgate.address import Address
 from headgate.admin import Sight, application
-from headgate.controlplane import ControlPlane
+from headgate.announce import tell_edits, tell_news, tell_problems
+from headgate.controlplane import ControlPlane, key_of
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import Launch
 from headgate.envoy.state import StateDirectory
@@ -22,11 +24,10 @@ from headgate.envoy.supervisor import Fleet, Supervisor, stop_leftovers
 from headgate.errors import UserError
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
-from headgate.statuses import News, Statuses
+from headgate.statuses import Statuses
 from translator.outputs import Settings as TranslatorSettings
 from translator.outputs import Translator
 from translator.refs import Ref
-from watchers.diagnostic import Diagnostic
 from watchers.feed import Feed
 from watchers.files import FileSource, SourceError
 from watchers.folder import Change
@@ -34,6 +35,9 @@ from xds.server import Server
 
 #: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
 INSTANCE = "local"
+
+#: What made the files valid again has been evaluated so many seconds later.
+SETTLE = 1.0
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -102,10 +106,11 @@ class _Run:
             self.server,
             Statuses(self.translator.object),
             gateways_changed=self.run_envoys,
-            news=self.tell_news,
+            news=lambda news: tell_news(news, self.place),
             metrics=self.metrics,
         )
         self.fleet: Fleet | None = None
+        self.files_changed = asyncio.Event()
 
     async def until_stopped(self) -> None:
         """Serves until a signal says to stop."""
@@ -130,7 +135,7 @@ class _Run:
 
     async def serve(self) -> None:
         """Serves until it is cancelled."""
-        async with self.server, self.endpoints(), asyncio.TaskGroup() as group:
+        async with self.server, self.endpoints(), self.leftovers(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
                 self.fleet = Fleet(group)
             self.metrics.registry.register(
@@ -154,8 +159,8 @@ class _Run:
             await self.started()
 
     async def started(self) -> None:
-        """Once all that was there at the start is served: tells so, and stops what an earlier run left behind."""
-        gateways = sorted(f"{each.namespace}/{each.name}" for each in self.translator.snapshots)
+        """Tells that all that was there at the start is served; then stops what an earlier run left behind."""
+        gateways = sorted(map(key_of, self.translator.snapshots))
         if gateways:
             log.info("Headgate is ready", gateways=" ".join(gateways))
         else:
@@ -164,9 +169,35 @@ class _Run:
                 "write one with `gatewayClassName: headgate` into the folder"
             )
         if self.fleet:
-            await stop_leftovers(self.state.leftovers(set(gateways)))
+            await self.clean_up(self.fleet)
         elif gateways:
             log.info(f"Start an Envoy with the output of: headgate bootstrap --gateway {gateways[0]}")
+
+    async def clean_up(self, fleet: Fleet) -> None:
+        """Stops the Envoys of Gateways that are gone since an earlier run, once no mistake can be why they are gone."""
+        if self.has_errors():
+            log.warning("Envoys that an earlier run left behind go on until the files are without errors")
+        while self.has_errors():
+            self.files_changed.clear()
+            await self.files_changed.wait()
+            await asyncio.sleep(SETTLE)
+        left = self.state.leftovers(set(fleet.supervisors))
+        await stop_leftovers(left)
+        for each in left:
+            shutil.rmtree(each.path, ignore_errors=True)
+
+    def has_errors(self) -> bool:
+        """Whether something in the files is not served as it is written."""
+        return any(each.severity == "error" for each in self.source.diagnostics)
+
+    @contextlib.asynccontextmanager
+    async def leftovers(self) -> AsyncIterator[None]:
+        """In the end, stops the Envoys of an earlier run too that were still left."""
+        try:
+            yield
+        finally:
+            if self.fleet:
+                await stop_leftovers(self.state.leftovers(set()))
 
     @contextlib.asynccontextmanager
     async def endpoints(self) -> AsyncIterator[None]:
@@ -199,26 +230,8 @@ class _Run:
         return str(self.source.folder.place(ref) or "")
 
     def tell_change(self, change: Change) -> None:
-        """Tells what was read from the files, and what is wrong in them."""
-        if self.plane.ready.is_set() and change.edits:
-            log.info("Read changes", objects=[_edited(each.ref, each.object is None) for each in change.edits[:10]])
-        for each in change.raised:
-            _tell_problem(each)
-        for each in change.settled:
-            if each.severity == "error" and each.place.file not in {other.place.file for other in change.raised}:
-                log.info(f"{each.place.file}: mended")
-
-    def tell_news(self, news: list[News]) -> None:
-        """Tells which conditions have changed, in words."""
-        for each in news:
-            say = log.info if each.good or each.reason == "Pending" else log.warning
-            place = self.place(each.ref)
-            say(each.text, **({"at": place} if place else {}))
-
-
-def _edited(ref: Ref, gone: bool) -> str:
-    return f"{ref} is gone" if gone else str(ref)
-
-
-def _tell_problem(problem: Diagnostic) -> None:
-    (log.error if problem.severity == "error" else log.warning)(str(problem))
+        """Tells what was read from the files; of what was there at the start, only what is wrong."""
+        if self.plane.ready.is_set():
+            tell_edits(change)
+        tell_problems(change)
+        self.files_changed.set()

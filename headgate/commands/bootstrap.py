@@ -15,8 +15,6 @@ from headgate.commands.options import (
     XdsAddress,
     parse_gateway,
 )
-from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
-from headgate.plain import to_plain
 
 
 def command(
@@ -39,5 +37,8 @@ def command(
 
     The Envoy's admin interface is on 127.0.0.1:19000.
     """
+    from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
+    from headgate.plain import to_plain
+
     message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT))
     output.write(to_plain(message))

@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from headgate.commands.options import DEFAULT_ADMIN, DEFAULT_XDS, AdminAddress, EnvoyPath, XdsAddress
-from headgate.envoy.binary import find_envoy
-from headgate.envoy.state import default_root
 from headgate.logging import LogFormat, LogLevel, configure
-from headgate.run import Settings, run
 
 
 def command(
@@ -54,6 +51,10 @@ def command(
     Ctrl-C stops Headgate and its Envoys. Should Headgate be killed, its Envoys go on serving; the next
     `headgate run` with the same --xds-address takes them over.
     """
+    from headgate.envoy.binary import find_envoy
+    from headgate.envoy.state import default_root
+    from headgate.run import Settings, run
+
     configure(log_format, log_level)
     envoy = None if no_envoy else find_envoy(envoy_path)
     run(Settings(tuple(paths), xds_address, admin_address, state_dir or default_root(), envoy))

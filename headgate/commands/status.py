@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from headgate.commands.options import DEFAULT_ADMIN, AdminAddress, Output
 from headgate.errors import UserError
-from headgate.status import details, fetch, name_of, overview
 
 MAX_WIDTH = 10_000
 
@@ -31,6 +29,10 @@ def command(
         headgate status default/web
         headgate status -o json
     """
+    from rich.console import Console
+
+    from headgate.status import details, fetch, name_of, overview
+
     status = fetch(admin_address)
     objects = status["objects"]
     if name is not None:

@@ -9,11 +9,17 @@ import typer
 
 from headgate.commands.options import Files, Output, OutputFormat, parse_gateway
 from headgate.errors import UserError
-from headgate.ir import Ir
-from headgate.plain import SECTIONS
-from headgate.translate import load, select, statuses, translate, xds
 
-Section = StrEnum("Section", {name: name for name in SECTIONS})  # type: ignore[misc]
+
+class Section(StrEnum):
+    """The types of resources, as `headgate.plain.SECTIONS` names them."""
+
+    LISTENERS = "listeners"
+    ROUTES = "routes"
+    SCOPED_ROUTES = "scoped_routes"
+    CLUSTERS = "clusters"
+    ENDPOINTS = "endpoints"
+    SECRETS = "secrets"
 
 
 class To(StrEnum):
@@ -43,6 +49,9 @@ def command(
         kubectl get gateways,httproutes,services,endpointslices -A -o yaml |
             headgate translate -f - --to status
     """
+    from headgate.ir import Ir
+    from headgate.translate import load, select, statuses, translate, xds
+
     folder = load(files)
     for problem in folder.diagnostics:
         typer.echo(str(problem), err=True)

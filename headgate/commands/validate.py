@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from headgate.commands.options import EnvoyPath, Files
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
-from headgate.translate import load, translate
-from headgate.validate import problems, refusals
-from watchers.diagnostic import Diagnostic
+
+if TYPE_CHECKING:
+    from watchers.diagnostic import Diagnostic
 
 
 def command(files: Files, envoy_path: EnvoyPath = None) -> None:
@@ -24,6 +25,9 @@ def command(files: Files, envoy_path: EnvoyPath = None) -> None:
         headgate validate -f config/
         headgate validate -f routes.yaml -f gateway.yaml
     """
+    from headgate.translate import load, translate
+    from headgate.validate import problems, refusals
+
     folder = load(files)
     translator = translate(folder)
     errors = _tell(problems(folder, translator))
@@ -36,7 +40,7 @@ def command(files: Files, envoy_path: EnvoyPath = None) -> None:
     typer.echo(f"{count} {'object is' if count == 1 else 'objects are'} valid")
 
 
-def _tell(found: Iterator[Diagnostic]) -> int:
+def _tell(found: Iterable[Diagnostic]) -> int:
     """Prints problems; returns how many of them are errors."""
     errors = 0
     for each in found:

@@ -38,7 +38,7 @@ class Launch:
     state: GatewayState
     binary: Path
     bootstrap: bootstrap_pb2.Bootstrap
-    concurrency: int = 2
+    concurrency: int = min(2, os.cpu_count() or 1)
     drain_seconds: int = 10
 
     @property

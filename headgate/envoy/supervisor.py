@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -157,12 +156,11 @@ async def _after(predecessor: asyncio.Task[None] | None, supervisor: Supervisor)
 
 
 async def stop_leftovers(leftovers: Iterable[GatewayState]) -> None:
-    """Stops the Envoys that an earlier Headgate left running for Gateways that exist no more."""
+    """Stops the Envoys that an earlier Headgate left running, and that no supervisor has adopted."""
     for state in leftovers:
         if process := EnvoyProcess.find(state):
-            log.info("Stopping the Envoy of a Gateway that is gone", gateway=state.gateway, pid=process.pid)
+            log.info("Stopping an Envoy that was left running", gateway=state.gateway, pid=process.pid)
             await process.stop()
-        shutil.rmtree(state.path, ignore_errors=True)
 
 
 def last_lines(path: Path) -> list[str]:

@@ -9,7 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from headgate.cli import app
+from headgate.commands.translate import Section
 from headgate.envoy.validate import refusal
+from headgate.plain import SECTIONS
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE
 from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
 from xds.resource import Resource
@@ -42,6 +44,11 @@ def test_envoy_s_configuration_is_shown_by_gateway_and_type(folder: Path) -> Non
     assert list(shown["default/web"]) == ["listeners", "routes", "clusters", "endpoints"]
     (listener,) = shown["default/web"]["listeners"]
     assert listener["address"]["socket_address"]["port_value"] == 8080
+
+
+def test_every_type_can_be_chosen() -> None:
+    """The option --type offers exactly the types that are shown."""
+    assert [each.value for each in Section] == list(SECTIONS)
 
 
 def test_one_type_of_one_gateway_can_be_chosen(folder: Path) -> None:

@@ -135,6 +135,36 @@ async def test_an_envoy_left_behind_by_a_gateway_that_is_gone_is_stopped(headgat
     assert "there is no Gateway to serve" in headgate.log
 
 
+async def test_a_mistake_does_not_stop_an_envoy_that_was_left_behind(headgate: Headgate) -> None:
+    """While a file has an error, the Envoy of an earlier run goes on, and is adopted when the error is mended."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    await headgate.end(signal.SIGKILL)
+    good = (headgate.folder / "gateway.yaml").read_text()
+    headgate.write("gateway", "kind: [")
+    await headgate.start()
+    await eventually(lambda: "go on until the files are without errors" in headgate.log)
+    await headgate.answers("/a", 200)
+    headgate.write("gateway", good)
+    await headgate.condition("web", "Programmed", "True")
+    assert headgate.envoy_pid() == pid
+
+
+async def test_an_envoy_that_is_still_left_in_the_end_is_stopped(headgate: Headgate) -> None:
+    """Ctrl-C stops an Envoy of an earlier run too that waits for a mistake to be mended."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    await headgate.end(signal.SIGKILL)
+    headgate.write("gateway", "kind: [")
+    await headgate.start()
+    await eventually(lambda: "go on until the files are without errors" in headgate.log)
+    await headgate.end()
+    assert pid
+    assert not is_alive(pid)
+
+
 async def test_a_port_that_is_taken_is_a_condition(headgate: Headgate) -> None:
     """A listener whose port another program has says so in the Gateway's condition, with the way out."""
     with socket.create_server(("127.0.0.1", headgate.port)):

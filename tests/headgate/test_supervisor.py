@@ -153,7 +153,7 @@ async def test_a_crashing_envoy_is_retried_ever_more_slowly(
     supervisor = supervise(launch_of(state, "default/web", crashing))
     await eventually(lambda: supervisor.restarts >= 2)
     assert supervisor.failure == "ended with exit status 3"
-    assert last_lines(supervisor.launch.state.log) == ["starting", "no such thing"]
+    await eventually(lambda: last_lines(supervisor.launch.state.log) == ["starting", "no such thing"])
 
 
 async def test_a_binary_that_cannot_be_executed_is_told(
@@ -240,7 +240,7 @@ async def test_without_pidfd_the_end_is_still_seen(
 async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
     state: StateDirectory, state_root: Path, envoy_path: Path
 ) -> None:
-    """What an earlier run left for a Gateway that exists no more is ended and removed; the others are not touched."""
+    """What an earlier run left for a Gateway that exists no more is ended; the others are not touched."""
     gone, kept = (abandoned(state_root, gateway, envoy_path) for gateway in ("default/gone", "default/kept"))
     await stop_leftovers(state.leftovers({"default/kept"}))
     assert not is_alive(gone)
@@ -248,7 +248,6 @@ async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
     survivor = EnvoyProcess.find(state.gateway("default/kept"))
     assert survivor
     await survivor.stop()
-    assert [entry.name for entry in state.path.iterdir()] == ["default.kept"]
 
 
 async def test_a_recycled_process_id_is_not_adopted(state: StateDirectory) -> None:
