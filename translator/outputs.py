@@ -79,6 +79,11 @@ class Translator:
         """How often each query has run so far."""
         return self._db.runs
 
+    @property
+    def cells(self) -> int:
+        """How many results and reads are remembered."""
+        return len(self._db)
+
     def object(self, ref: Ref) -> Any:
         """Give an object as it was fed in, None if there is none."""
         return self._db.inputs(ref.kind).get(ref)
@@ -107,8 +112,9 @@ class Translator:
         self._db.evaluate()
         for gateway, outputs in self._dirty.items():
             self._assemble(gateway, outputs)
-        for output in set().union(*self._dirty.values()) - self._users.keys():
-            self._resources.pop(output, None)
+        for output in set().union(*self._dirty.values()):
+            if output not in self._users:
+                self._resources.pop(output, None)
         self._dirty.clear()
         changes, self._changes = self._changes, Changes()
         changes.failures = self._db.failures

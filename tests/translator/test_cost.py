@@ -1,0 +1,218 @@
+"""What an edit among 10,000 routes costs, counted in queries that run and resources that change."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
+from tests.translator.universe import key_pair
+from translator.edit import Edit
+from translator.outputs import Changes, Settings, Translator
+from translator.refs import Ref
+from xds.snapshot import diff
+from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+
+ROUTES, HOSTS, SERVICES = 10_000, 100, 1_000
+GATEWAY = Ref("Gateway", "shop", "web")
+Changed = dict[str, frozenset[str]]
+
+
+@pytest.fixture(scope="module")
+def large() -> Translator:
+    """A Gateway with 10,000 routes over 100 hosts to 1,000 Services; tests leave it as they found it."""
+    made = Translator(Settings(offline=True))
+    made.edit([*world(ROUTES, HOSTS, SERVICES), edit(secret("one"))])
+    made.edit([edit(https_gateway())])
+    assert made.evaluate().failures == []
+    return made
+
+
+def secret(pair: str) -> Raw:
+    """The Secret of the Gateway's HTTPS listener, with a certificate of that name."""
+    data = dict(zip(("tls.crt", "tls.key"), key_pair(pair), strict=True))
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return manifest("v1", "Secret", "certificate", type="kubernetes.io/tls", data=encoded)
+
+
+def https_gateway() -> Raw:
+    """The Gateway with an HTTPS listener beside, to which the hosts of no route belong."""
+    made = gateway(hostname="*.example.com")
+    tls = {"certificateRefs": [{"name": "certificate"}]}
+    listener = {"name": "https", "port": 10443, "protocol": "HTTPS", "hostname": "*.test", "tls": tls}
+    made["spec"]["listeners"].append(listener)
+    return made
+
+
+class Cost:
+    """What an evaluation cost and brought."""
+
+    def __init__(self, runs: int, changes: Changes, resources: Changed) -> None:
+        self.runs, self.changes, self.resources = runs, changes, resources
+
+    @property
+    def statuses(self) -> list[str]:
+        """The objects whose status changed."""
+        return sorted(map(str, self.changes.statuses))
+
+
+def cost(translator: Translator, *edits: Edit) -> Cost:
+    """Make edits and count."""
+    before, runs = translator.snapshots[GATEWAY], sum(translator.runs.values())
+    translator.edit(edits)
+    changes = translator.evaluate()
+    assert changes.failures == []
+    return Cost(sum(translator.runs.values()) - runs, changes, diff(before, translator.snapshots[GATEWAY]))
+
+
+@contextmanager
+def put_back(translator: Translator, *edits: Edit) -> Iterator[None]:
+    """Undo what a test did, whatever became of it."""
+    try:
+        yield
+    finally:
+        translator.edit(edits)
+        translator.evaluate()
+
+
+def test_changing_a_route(large: Translator) -> None:
+    """One route in 10,000 re-runs fewer than 50 queries and changes the one RouteConfiguration that it is in."""
+    with put_back(large, edit(route(7, HOSTS, SERVICES))):
+        found = cost(large, edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
+    assert found.runs < 20
+    assert found.resources == {ROUTE: {"port-10080"}}
+    assert found.statuses == []
+
+
+def test_touching_a_route(large: Translator) -> None:
+    """A route that comes again with other bookkeeping re-runs nothing at all."""
+    again = route(7, HOSTS, SERVICES)
+    again["metadata"] |= {"resourceVersion": "8", "managedFields": []}
+    found = cost(large, edit(again))
+    assert (found.runs, found.resources, found.statuses) == (0, {}, [])
+
+
+def test_moving_a_route_to_another_service(large: Translator) -> None:
+    """A route that no longer needs a cluster which others need changes no cluster."""
+    moved = route(7, HOSTS, SERVICES)
+    moved["spec"]["rules"][0]["backendRefs"][0]["name"] = "service-8"
+    with put_back(large, edit(route(7, HOSTS, SERVICES))):
+        found = cost(large, edit(moved))
+    assert found.runs < 20
+    assert found.resources == {ROUTE: {"port-10080"}}
+
+
+def test_adding_and_removing_a_route(large: Translator) -> None:
+    """A route that comes, and one that goes, re-run fewer than 50 queries; the listener's count follows."""
+    added = route(ROUTES, HOSTS, SERVICES)
+    found = cost(large, edit(added))
+    assert found.runs < 25
+    assert found.resources == {ROUTE: {"port-10080"}}
+    assert found.statuses == ["Gateway shop/web", "HTTPRoute shop/route-10000"]
+    gone = cost(large, removal(added))
+    assert gone.runs < 25
+    assert gone.resources == {ROUTE: {"port-10080"}}
+    assert gone.changes.statuses[Ref("HTTPRoute", "shop", "route-10000")] is None
+
+
+def test_changing_an_endpoint_slice(large: Translator) -> None:
+    """New endpoints change their ClusterLoadAssignment and nothing else."""
+    with put_back(large, edit(endpoint_slice(7))):
+        found = cost(large, edit(endpoint_slice(7, address="10.9.9.9")))
+    assert found.runs < 10
+    ((url, names),) = found.resources.items()
+    assert url == ENDPOINT
+    (name,) = names
+    assert name.startswith("shop/service-7:80/")
+    assert found.statuses == []
+
+
+def test_adding_a_second_endpoint_slice(large: Translator) -> None:
+    """One more slice of a Service does not make its routes be looked at."""
+    second = endpoint_slice(7, address="10.9.9.9")
+    second["metadata"]["name"] = "service-7-2"
+    with put_back(large, removal(second)):
+        found = cost(large, edit(second))
+    assert found.runs < 10
+    assert found.resources.keys() == {ENDPOINT}
+
+
+def test_changing_a_certificate(large: Translator) -> None:
+    """A new certificate changes its Secret, and no listener is touched."""
+    with put_back(large, edit(secret("one"))):
+        found = cost(large, edit(secret("two")))
+    assert found.runs < 10
+    assert found.resources == {SECRET: {"shop/certificate"}}
+    assert found.statuses == []
+
+
+def test_objects_that_nobody_refers_to(large: Translator) -> None:
+    """A Namespace, Secret, Service or EndpointSlice that nothing refers to re-runs next to nothing."""
+    stranger = service(SERVICES)
+    edits = [
+        edit(manifest("v1", "Namespace", "elsewhere", namespace="") | {"metadata": {"name": "elsewhere"}}),
+        edit(manifest("v1", "Secret", "other", data={"password": "eA=="})),
+        edit(stranger),
+        edit(endpoint_slice(SERVICES)),
+    ]
+    with put_back(large, *(each._replace(object=None) for each in edits)):
+        found = cost(large, *edits)
+    assert found.runs < 5
+    assert (found.resources, found.statuses) == ({}, [])
+
+
+def test_changing_a_service_in_what_is_not_served(large: Translator) -> None:
+    """A port of a Service that no route names makes the Service be read, and no route."""
+    more = service(7)
+    more["spec"]["ports"].append({"name": "admin", "port": 81})
+    with put_back(large, edit(service(7))):
+        found = cost(large, edit(more))
+    assert found.runs < 10
+    assert (found.resources, found.statuses) == ({}, [])
+
+
+def test_changing_what_a_service_speaks(large: Translator) -> None:
+    """A Service that ten routes use becomes another cluster: their queries run, not those of the other routes."""
+    h2c = service(7)
+    h2c["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
+    with put_back(large, edit(service(7))):
+        found = cost(large, edit(h2c))
+    assert found.runs < 100
+    assert found.resources.keys() == {CLUSTER, ENDPOINT, ROUTE}
+    assert [len(names) for url, names in found.resources.items() if url == CLUSTER] == [2]
+
+
+def test_an_unrelated_gateway(large: Translator) -> None:
+    """Another Gateway on another port comes and goes without the first one being touched."""
+    other = gateway(port=10081)
+    other["metadata"]["name"] = "other"
+    found = cost(large, edit(other))
+    assert found.runs < 30
+    assert found.resources == {}
+    assert found.statuses == ["Gateway shop/other"]
+    gone = cost(large, removal(other))
+    assert gone.runs < 15
+    assert gone.changes.snapshots == {Ref("Gateway", "shop", "other"): None}
+
+
+def test_changing_a_certificate_reference(large: Translator) -> None:
+    """A listener that loses its certificate goes with what only it needed, and no query of a route runs."""
+    changed = https_gateway()
+    changed["spec"]["listeners"][1]["tls"]["certificateRefs"][0]["name"] = "missing"
+    with put_back(large, edit(https_gateway())):
+        found = cost(large, edit(changed))
+    assert found.resources.keys() == {LISTENER, ROUTE, SECRET}
+    assert found.statuses == ["Gateway shop/web"]
+    assert found.runs < 50
+
+
+def test_cells_come_and_go_with_objects(large: Translator) -> None:
+    """Nothing is left of edits that were undone: the translator remembers as much as before."""
+    before = large.cells
+    added = route(ROUTES, HOSTS, SERVICES)
+    cost(large, edit(added), edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
+    cost(large, removal(added), edit(route(7, HOSTS, SERVICES)))
+    assert large.cells == before
