@@ -99,11 +99,11 @@ def test_an_unknown_field_warns() -> None:
 
 def test_an_unknown_kind_is_told_and_leaves_the_rest_alone() -> None:
     """An object of a kind that is not read is told once with file and line; nothing else is touched."""
-    folder = folder_of(a=documents(config_map("x"), config_map("w").replace("ConfigMap", "Deployment")))
+    folder = folder_of(a=documents(config_map("x"), config_map("w").replace("ConfigMap", "StatefulSet")))
     assert served(folder) == {"x": "1"}
     (diagnostic,) = folder.diagnostics
     assert (str(diagnostic.place), diagnostic.severity) == ("a.yaml:9", "warning")
-    assert "Deployment" in diagnostic.message
+    assert "StatefulSet" in diagnostic.message
 
 
 def test_a_mistake_in_the_kind_keeps_the_object() -> None:
@@ -121,7 +121,7 @@ def test_a_neighbour_of_an_unknown_kind_keeps_nothing() -> None:
     folder = folder_of(a=documents(config_map("x"), neighbour))
     assert edited(folder.apply(says(a=neighbour))) == {"x": None}
     folder = folder_of(a=config_map("x"))
-    assert edited(folder.apply(says(a=config_map("x").replace("ConfigMap", "Deployment")))) == {"x": None}
+    assert edited(folder.apply(says(a=config_map("x").replace("ConfigMap", "StatefulSet")))) == {"x": None}
 
 
 def test_an_object_without_a_name_may_be_any() -> None:

@@ -19,8 +19,8 @@ class TooDeep(ValueError):
 def merge(base: Any, over: Any, depth: int = DEPTH) -> Any:
     """Give `base` with `over` laid over it; neither is changed.
 
-    Objects are merged field by field, and a null in `over` removes the field. Lists whose items have names are merged
-    item by item, new ones at the end. All else is replaced.
+    Objects are merged field by field. Lists whose items have names are merged item by item, new ones at the end. All
+    else is replaced. A null stays a null, so that of several layers the lowest can still be told to drop a field.
 
     Raises:
         TooDeep: there are more than `depth` levels.
@@ -28,22 +28,15 @@ def merge(base: Any, over: Any, depth: int = DEPTH) -> Any:
     if not depth:
         raise TooDeep(f"has more than {DEPTH} levels: make it flatter")
     if isinstance(base, Mapping) and isinstance(over, Mapping):
-        return _objects(base, over, depth - 1)
+        merged = dict(base)
+        for name, value in over.items():
+            merged[name] = merge(merged.get(name), value, depth - 1)
+        return merged
     if isinstance(base, Sequence) and isinstance(over, Sequence) and not isinstance(over, str):
         key = next((each for each in KEYS if _keyed(base, each) and _keyed(over, each)), None)
         if key is not None:
             return _lists(base, over, key, depth - 1)
-    return _without_nulls(over, depth - 1)
-
-
-def _objects(base: Mapping[str, Any], over: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in over.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge(merged.get(name), value, depth)
-    return merged
+    return over
 
 
 def _lists(base: Sequence[Any], over: Sequence[Any], key: str, depth: int) -> list[Any]:
@@ -59,11 +52,16 @@ def _keyed(items: Sequence[Any], key: str) -> bool:
     return all(isinstance(each, str | int) for each in keys) and len(set(keys)) == len(keys)
 
 
-def _without_nulls(value: Any, depth: int) -> Any:
+def without_nulls(value: Any, depth: int = DEPTH) -> Any:
+    """Give plain data without the fields that are null: what was laid over is told to drop them.
+
+    Raises:
+        TooDeep: there are more than `depth` levels.
+    """
     if not depth:
         raise TooDeep(f"has more than {DEPTH} levels: make it flatter")
     if isinstance(value, Mapping):
-        return {name: _without_nulls(each, depth - 1) for name, each in value.items() if each is not None}
+        return {name: without_nulls(each, depth - 1) for name, each in value.items() if each is not None}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_without_nulls(each, depth - 1) for each in value]
+        return [without_nulls(each, depth - 1) for each in value]
     return value

@@ -1,0 +1,257 @@
+"""The bootstrap of a proxy in a cluster, with all that it needs from its first moment to its last.
+
+It finds Headgate over TLS, and says who it is by the token of its service account. Both the authority's certificates
+and the token are read again when they change: Kubernetes puts new files in place of old ones while the pod runs, which
+Envoy notices only for secrets that come from a file of their own.
+
+Static listeners serve readiness, metrics and the drain: before a pod is stopped, the kubelet sends GET to a path that
+nobody guesses; Envoy then tells its own administration interface to fail health checks, which makes it close
+connections as they become idle, and answers once the time to drain is over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Any, Final
+
+from google.protobuf import json_format
+
+from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from translator.db import ProxyDefaults
+from translator.deployment.merge import TooDeep, merge, without_nulls
+from translator.envoy.bootstrap import XDS_CLUSTER, bootstrap, socket_address, xds_cluster
+from translator.envoy.extensions import unknown_types
+from translator.objects.gatewayparameters import GatewayParametersSpec, StatsParameters
+from xds.rules import check
+
+ADMIN_PORT: Final = 19000
+READINESS_PORT: Final = 8082
+METRICS_PORT: Final = 9091
+READY_PATH: Final = "/ready"
+METRICS_PATH: Final = "/stats/prometheus"
+
+CONFIG_FOLDER: Final = "/etc/headgate"
+BOOTSTRAP_FILE: Final = "bootstrap.json"
+CA_FILE: Final = "ca.crt"
+CA_SECRET_FILE: Final = "xds-ca.json"
+TOKEN_SECRET_FILE: Final = "xds-token.json"
+TOKEN_FOLDER: Final = "/var/run/secrets/headgate"
+TOKEN_FILE: Final = "token"
+
+_TYPE: Final = "type.googleapis.com/"
+_EXTENSIONS: Final = f"{_TYPE}envoy.extensions"
+_SECRET: Final = f"{_EXTENSIONS}.transport_sockets.tls.v3.Secret"
+
+_DRAIN: Final = """\
+function envoy_on_request(handle)
+  handle:httpCall("admin", {[":method"] = "POST", [":path"] = "/healthcheck/fail", [":authority"] = "admin"}, "", 5000)
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a proxy finds the files that make up its configuration, and its token."""
+
+    config: str = CONFIG_FOLDER
+    token: str = TOKEN_FOLDER
+
+
+def files(
+    proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str, folders: Folders = Folders()
+) -> Mapping[str, str] | str:
+    """Make the files of a proxy's configuration, by name.
+
+    Args:
+        proxies: where Headgate is.
+        parameters: log level, statistics, overrides and so on.
+        drain_path: the path that begins the drain.
+        folders: where the files are going to be.
+
+    Returns:
+        The files; or, as text, why Envoy would not take the bootstrap with what was laid over it.
+    """
+    plain = _plain(proxies, parameters, drain_path, folders)
+    if parameters.bootstrap is not None:
+        try:
+            plain = without_nulls(merge(plain, parameters.bootstrap))
+        except TooDeep as error:
+            return str(error)
+    flaw = _flaw(plain)
+    if flaw:
+        return flaw
+    return {
+        BOOTSTRAP_FILE: _text(plain),
+        CA_FILE: proxies.ca,
+        CA_SECRET_FILE: _text(_ca_secret(proxies, folders)),
+        TOKEN_SECRET_FILE: _text(_token_secret(folders)),
+    }
+
+
+def drain_path(uid: str) -> str:
+    """The path that begins the drain of a Gateway's proxies: only who may read the Gateway's uid can know it."""
+    return f"/drain/{blake2b(uid.encode(), digest_size=16, person=b'headgate-drain').hexdigest()}"
+
+
+def _flaw(plain: Mapping[str, Any]) -> str:
+    """Why Envoy would not take a bootstrap; "" if it takes it as far as that can be known without Envoy."""
+    strange = next(unknown_types(plain), None)
+    if strange is not None:
+        return f"Envoy 1.40 has no type {strange[:256]}"
+    message = bootstrap_pb2.Bootstrap()
+    try:
+        json_format.ParseDict(plain, message, max_recursion_depth=200)
+    except json_format.ParseError as error:
+        return str(error).partition("\n")[0][:1024]
+    violations = check(message)
+    return str(violations[0]) if violations else ""
+
+
+def _plain(
+    proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str, folders: Folders
+) -> dict[str, Any]:
+    message = bootstrap(
+        socket_address("127.0.0.1", ADMIN_PORT),
+        xds_cluster(proxies.xds_host, proxies.xds_port),
+        # A proxy without its listeners is not ready, however long Headgate may take.
+        initial_fetch_timeout=timedelta(0),
+    )
+    listeners = [_listener("readiness", proxies.address, READINESS_PORT, _probe_routes(parameters, drain_path))]
+    if parameters.stats.prometheus:
+        route = {"match": {"path": METRICS_PATH}, "route": {"cluster": "admin"}}
+        listeners.append(_listener("metrics", proxies.address, METRICS_PORT, [route]))
+    # An Any is unpacked for others to be laid over it; by way of text, since that leaves no OrderedDicts.
+    made = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
+    own = {
+        "static_resources": {
+            "listeners": listeners,
+            "clusters": [_xds_security(proxies, folders), _admin_cluster()],
+        }
+    }
+    plain: dict[str, Any] = merge(merge(made, own), _stats(parameters.stats))
+    return plain
+
+
+def _stats(stats: StatsParameters) -> dict[str, Any]:
+    for name, prefixes in (("inclusion_list", stats.include_prefixes), ("exclusion_list", stats.exclude_prefixes)):
+        if prefixes:
+            patterns = [{"prefix": each} for each in prefixes]
+            return {"stats_config": {"stats_matcher": {name: {"patterns": patterns}}}}
+    return {}
+
+
+def _xds_security(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:
+    """What the cluster that Headgate is has besides its address: TLS, and a filter that adds the token."""
+    credential = {
+        "@type": f"{_EXTENSIONS}.http.injected_credentials.generic.v3.Generic",
+        "credential": _from_file("token", TOKEN_SECRET_FILE, folders, folders.token),
+        "header": "authorization",
+        "header_value_prefix": "Bearer ",
+    }
+    injector = {
+        "@type": f"{_EXTENSIONS}.filters.http.credential_injector.v3.CredentialInjector",
+        "overwrite": True,
+        "credential": {"name": "envoy.http.injected_credentials.generic", "typed_config": credential},
+    }
+    tls = {
+        "@type": f"{_EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
+        "sni": proxies.xds_host,
+        "common_tls_context": {
+            "alpn_protocols": ["h2"],
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+            "validation_context_sds_secret_config": _from_file("ca", CA_SECRET_FILE, folders, folders.config),
+        },
+    }
+    options = {
+        "http_filters": [
+            {"name": "envoy.filters.http.credential_injector", "typed_config": injector},
+            {
+                "name": "envoy.filters.http.upstream_codec",
+                "typed_config": {"@type": f"{_EXTENSIONS}.filters.http.upstream_codec.v3.UpstreamCodec"},
+            },
+        ]
+    }
+    return {
+        "name": XDS_CLUSTER,
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+        "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
+    }
+
+
+def _from_file(name: str, file: str, folders: Folders, watched: str) -> dict[str, Any]:
+    source = {"path": f"{folders.config}/{file}", "watched_directory": {"path": watched}}
+    return {"name": name, "sds_config": {"path_config_source": source, "resource_api_version": "V3"}}
+
+
+def _ca_secret(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:
+    validation = {
+        "trusted_ca": {"filename": f"{folders.config}/{CA_FILE}"},
+        "watched_directory": {"path": folders.config},
+        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": proxies.xds_host}}],
+    }
+    return {"resources": [{"@type": _SECRET, "name": "ca", "validation_context": validation}]}
+
+
+def _token_secret(folders: Folders) -> dict[str, Any]:
+    token = {"filename": f"{folders.token}/{TOKEN_FILE}", "watched_directory": {"path": folders.token}}
+    return {"resources": [{"@type": _SECRET, "name": "token", "generic_secret": {"secret": token}}]}
+
+
+def _admin_cluster() -> dict[str, Any]:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": ADMIN_PORT}}
+    return {
+        "name": "admin",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": "admin",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+
+
+def _probe_routes(parameters: GatewayParametersSpec, drain_path: str) -> list[dict[str, Any]]:
+    ready = {"match": {"path": READY_PATH}, "route": {"cluster": "admin"}}
+    if not parameters.drain_seconds:
+        return [ready]
+    script = {"@type": f"{_EXTENSIONS}.filters.http.lua.v3.LuaPerRoute", "source_code": {"inline_string": _DRAIN}}
+    delay = {"fixed_delay": f"{parameters.drain_seconds}s", "percentage": {"numerator": 100}}
+    wait = {"@type": f"{_EXTENSIONS}.filters.http.fault.v3.HTTPFault", "delay": delay}
+    drain = {
+        "match": {"path": drain_path},
+        "direct_response": {"status": 200},
+        "typed_per_filter_config": {"envoy.filters.http.lua": script, "envoy.filters.http.fault": wait},
+    }
+    return [ready, drain]
+
+
+def _listener(name: str, address: str, port: int, routes: list[dict[str, Any]]) -> dict[str, Any]:
+    filters = [
+        {
+            "name": f"envoy.filters.http.{each}",
+            "typed_config": {"@type": f"{_EXTENSIONS}.filters.http.{each}.v3.{kind}"},
+        }
+        for each, kind in (("lua", "Lua"), ("fault", "HTTPFault"), ("router", "Router"))
+    ]
+    manager = {
+        "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "http_filters": filters,
+        "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}]},
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    return {
+        "name": name,
+        "address": {"socket_address": {"address": address, "port_value": port}},
+        # A proxy with all the connections that it takes is ready all the same.
+        "ignore_global_conn_limit": True,
+        "filter_chains": [chain],
+    }
+
+
+def _text(plain: Mapping[str, Any]) -> str:
+    return json.dumps(plain, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,132 @@
+"""The pod of a proxy: Envoy as a user without privileges, on a file system that it cannot write to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from translator.db import ProxyDefaults
+from translator.deployment.bootstrap import (
+    BOOTSTRAP_FILE,
+    CONFIG_FOLDER,
+    METRICS_PATH,
+    METRICS_PORT,
+    READINESS_PORT,
+    READY_PATH,
+    TOKEN_FILE,
+    TOKEN_FOLDER,
+)
+from translator.objects.gatewayparameters import GatewayParametersSpec
+
+CONTAINER: Final = "envoy"
+USER: Final = 65532
+"""The user and group "nonroot" of distroless images."""
+
+AUDIENCE: Final = "headgate"
+TOKEN_SECONDS: Final = 3600
+"""How long a token is valid; the kubelet renews it well before."""
+
+MARGIN_SECONDS: Final = 20
+"""What a pod gets to stop beyond the time to drain."""
+
+BOOTSTRAP_HASH: Final = "gateway.headgate.dev/bootstrap-hash"
+
+DEFAULT_RESOURCES: Final[Mapping[str, Any]] = {"requests": {"cpu": "100m", "memory": "128Mi"}}
+
+
+def pod_spec(
+    name: str, gateway: str, proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str
+) -> dict[str, Any]:
+    """Make the `spec` of the proxies' pods.
+
+    Args:
+        name: what the ServiceAccount and the ConfigMap are called.
+        gateway: "namespace/name" of the Gateway.
+        proxies: what all proxies are told.
+        parameters: the Gateway's.
+        drain_path: the path that begins the drain.
+    """
+    over: Any = (parameters.pod_template or {}).get("spec")
+    security: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if not (isinstance(over, Mapping) and over.get("hostNetwork")):  # there, Kubernetes refuses it
+        security["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    token = {"audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN_FILE}
+    return {
+        "serviceAccountName": name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": parameters.drain_seconds + MARGIN_SECONDS,
+        "securityContext": security,
+        "containers": [_container(gateway, proxies, parameters, drain_path)],
+        "volumes": [
+            {"name": "config", "configMap": {"name": name}},
+            {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+        ],
+    }
+
+
+def metrics_annotations(parameters: GatewayParametersSpec) -> dict[str, str]:
+    """The annotations by which a Prometheus finds the metrics of pods."""
+    if not parameters.stats.prometheus:
+        return {}
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(METRICS_PORT),
+        "prometheus.io/path": METRICS_PATH,
+    }
+
+
+def _container(
+    gateway: str, proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str
+) -> dict[str, Any]:
+    ports = [{"name": "readiness", "containerPort": READINESS_PORT}]
+    if parameters.stats.prometheus:
+        ports.append({"name": "metrics", "containerPort": METRICS_PORT})
+    container: dict[str, Any] = {
+        "name": CONTAINER,
+        "image": parameters.image or proxies.image,
+        "command": ["envoy"],
+        "args": _arguments(gateway, parameters),
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        # The Gateway's own ports are left out: a new listener is no reason to replace the pods.
+        "ports": [{**each, "protocol": "TCP"} for each in ports],
+        "resources": dict(DEFAULT_RESOURCES if parameters.resources is None else parameters.resources),
+        "readinessProbe": {
+            "httpGet": {"path": READY_PATH, "port": READINESS_PORT},
+            "periodSeconds": 5,
+            "timeoutSeconds": 2,
+            "failureThreshold": 2,
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+            {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True},
+        ],
+    }
+    if parameters.drain_seconds:
+        container["lifecycle"] = {"preStop": {"httpGet": {"path": drain_path, "port": READINESS_PORT}}}
+    return container
+
+
+def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
+    arguments = [
+        *("--config-path", f"{CONFIG_FOLDER}/{BOOTSTRAP_FILE}"),
+        *("--service-cluster", gateway),
+        *("--service-node", f"{gateway}/$(POD_NAME)"),
+        *("--log-level", parameters.log_level),
+        "--disable-hot-restart",
+    ]
+    if parameters.concurrency is not None:
+        arguments += ("--concurrency", str(parameters.concurrency))
+    return [*arguments, *parameters.extra_args]

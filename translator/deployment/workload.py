@@ -1,0 +1,90 @@
+"""What keeps proxies from running, as the cluster tells of their workload and its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from translator.db import Db
+from translator.deployment.names import GATEWAY_NAME, label_value, resource_name
+from translator.objects.deployment import ContainerStatus, DaemonSet, Deployment, Pod, WorkloadCondition
+from translator.outcome import Problem
+from translator.query import index, query
+from translator.refs import Ref
+
+STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons to wait that pass by themselves."""
+
+PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+
+SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
+"""Words by which a lack of resources is known."""
+
+
+@index(Pod.kind)
+def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
+    """File the proxies' pods under namespace and label of their Gateway."""
+    found = db.get(Pod, pod)
+    if found is not None and GATEWAY_NAME in found.metadata.labels:
+        yield (pod.namespace, found.metadata.labels[GATEWAY_NAME]), pod
+
+
+@query
+def trouble(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+    """Why proxies of a Gateway do not come up; nothing while they are merely starting."""
+    texts = [*_of_workload(db, gateway), *_of_pods(db, gateway)]
+    if not texts:
+        return ()
+    text = " ".join(texts)
+    short = any(words in text for words in SHORTAGES)
+    return (Problem("Programmed", "NoResources" if short else "Pending", text),)
+
+
+def _of_workload(db: Db, gateway: Ref) -> Iterator[str]:
+    name = resource_name(gateway)
+    for model in (Deployment, DaemonSet):
+        found = db.get(model, Ref(model.kind, gateway.namespace, name))
+        for each in found.status.conditions if found is not None else ():
+            if _bad(each):
+                yield f"{model.kind} {name}: {each.reason}: {each.message.rstrip('.')}."
+
+
+def _bad(condition: WorkloadCondition) -> bool:
+    return (condition.type, condition.status) in (("ReplicaFailure", "True"), ("Progressing", "False"))
+
+
+def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
+    """The trouble of the first pod that has any, and how many more have."""
+    ailing = []
+    for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
+        found = db.get(Pod, ref)
+        reason = next(_ailments(found), "") if found is not None else ""
+        if reason:
+            ailing.append(f"Pod {ref.name}: {reason}")
+    if ailing:
+        more = f" So do {len(ailing) - 1} more pods." if len(ailing) > 1 else ""
+        yield f"{ailing[0].rstrip('.')}.{more}"
+
+
+def _ailments(pod: Pod) -> Iterator[str]:
+    for each in pod.status.conditions:
+        if (each.type, each.status) == ("PodScheduled", "False"):
+            yield f"{each.reason}: {each.message}"
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        yield from _of_container(status)
+
+
+def _of_container(status: ContainerStatus) -> Iterator[str]:
+    waiting = status.state.waiting
+    if waiting is None or waiting.reason in STARTING:
+        return
+    if waiting.reason in PULLING:
+        # The kubelet's words change from one try to the next.
+        yield f"the image of container {status.name} cannot be pulled ({_last(waiting.message) or waiting.reason})"
+    else:
+        yield f"container {status.name}: {waiting.reason}: {waiting.message}"
+
+
+def _last(message: str) -> str:
+    """The cause at the end of a message of the kind 'Back-off pulling image "x": ErrImagePull: not found'."""
+    return message.rpartition("ErrImagePull: ")[2]
