@@ -20,17 +20,11 @@ class Lines:
         Raises:
             TooLarge: a line is longer than is taken in.
         """
-        head, newline, tail = chunk.rpartition(b"\n")
-        if len(self._rest) + len(head if newline else tail) > self._most and not self._fits(chunk):
-            raise TooLarge(f"An event of a watch is longer than {self._most} bytes; it is not taken in")
-        if not newline:
-            self._rest += tail
-            return []
-        lines = (bytes(self._rest) + head).split(b"\n")
-        self._rest = bytearray(tail)
-        return [line for line in lines if line]
-
-    def _fits(self, chunk: bytes) -> bool:
-        """Whether no single line of what is there and this chunk is too long; for chunks of many lines."""
         first, *others = chunk.split(b"\n")
-        return len(self._rest) + len(first) <= self._most and all(len(each) <= self._most for each in others)
+        self._rest += first
+        lines = [bytes(self._rest), *others] if others else []
+        if others:
+            self._rest = bytearray(lines.pop())
+        if max(map(len, (self._rest, *lines))) > self._most:
+            raise TooLarge(f"An event of a watch is longer than {self._most} bytes; it is not taken in")
+        return [line for line in lines if line]

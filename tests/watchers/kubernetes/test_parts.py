@@ -1,0 +1,101 @@
+"""The small pure parts: lines, pauses, paths, what is wrong, words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translator.objects.core import Namespace, Secret
+from translator.objects.httproute import HTTPRoute
+from translator.refs import Ref
+from watchers.diagnostic import Diagnostic, Place
+from watchers.kubernetes import paths
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.errors import ApiError, TooLarge, denied
+from watchers.kubernetes.lines import Lines
+from watchers.kubernetes.troubles import Troubles
+
+
+@given(st.lists(st.binary(max_size=5)), st.lists(st.integers(0, 30)), st.binary(max_size=5))
+def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], cuts: list[int], rest: bytes) -> None:
+    """Chunks of any size give the same lines; what follows the last end of a line is none."""
+    lines = [each.replace(b"\n", b"") for each in lines]
+    stream = b"".join(each + b"\n" for each in lines) + rest.replace(b"\n", b"")
+    reader, found, start = Lines(10), [], 0
+    for cut in [*sorted(cuts), len(stream)]:
+        found += reader.feed(stream[start:cut])
+        start = max(start, cut)
+    assert found == [each for each in lines if each]
+
+
+def test_a_line_without_end_is_not_taken_in() -> None:
+    """The memory that a line takes is bounded, whether it comes in one chunk or in many."""
+    with pytest.raises(TooLarge):
+        Lines(10).feed(b"ok\n" + b"x" * 11)
+    reader = Lines(10)
+    reader.feed(b"123456")
+    with pytest.raises(TooLarge):
+        reader.feed(b"78901")
+
+
+def test_many_short_lines_make_a_long_chunk() -> None:
+    """It is lines that are bounded, not what comes at once."""
+    assert len(Lines(10).feed(b"12345\n" * 100)) == 100
+
+
+@given(st.lists(st.floats(0, 0.999), min_size=1, max_size=80))
+def test_pauses_grow_to_a_bound(draws: list[float]) -> None:
+    """Each pause is between half and all of its step; steps double up to the longest."""
+    drawn = iter(draws)
+    backoff = Backoff(1.0, 8.0, lambda: next(drawn))
+    for tries in range(len(draws)):
+        step = min(8.0, 2.0**tries)
+        assert step / 2 <= backoff.next() <= step
+    backoff.reset()
+    assert Backoff(1.0, 8.0, lambda: 0.0).next() == 1.0
+
+
+def test_a_server_may_ask_for_a_pause() -> None:
+    """Retry-After is kept to, as far as the longest pause."""
+    assert Backoff(1.0, 8.0).next(at_least=5) == 5
+    assert Backoff(1.0, 8.0).next(at_least=3600) == 8
+
+
+def test_paths_are_those_of_the_api() -> None:
+    """Core kinds are under /api, others under /apis/GROUP; kinds of the cluster have no namespace."""
+    assert paths.collection(Secret, "v1", "shop") == "/api/v1/namespaces/shop/secrets"
+    assert paths.item(Namespace, "v1", Ref("Namespace", "", "shop")) == "/api/v1/namespaces/shop"
+    route = Ref("HTTPRoute", "shop", "a")
+    assert (
+        paths.item(HTTPRoute, "v1", route, "status")
+        == "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/a/status"
+    )
+
+
+def test_what_many_suffer_from_is_told_once() -> None:
+    """The same trouble of several kinds is raised with the first, and settled with the last."""
+    told: list[tuple[str, str]] = []
+    troubles = Troubles(lambda raised, settled: told.append((" ".join(map(str, raised)), " ".join(map(str, settled)))))
+    down, other = Diagnostic(Place("url"), "down"), Diagnostic(Place("url"), "other")
+    troubles.put("one", down)
+    troubles.put("two", down)
+    troubles.put("one", None)
+    troubles.put("nobody", None)
+    assert told == [("url: error: down", "")]
+    troubles.put("two", other)
+    assert told[1:] == [("url: error: other", "url: error: down")]
+    assert troubles.diagnostics == (other,)
+    troubles.put("two", None)
+    assert (told[2:], troubles.diagnostics) == ([("", "url: error: other")], ())
+
+
+def test_a_denial_names_verb_resource_and_whom_to_grant_it() -> None:
+    """The message says what to put into a role, and whose."""
+    words = (
+        'secrets is forbidden: User "system:serviceaccount:headgate-system:headgate" cannot list resource "secrets" '
+        'in API group "" at the cluster scope'
+    )
+    told = denied("list", "secrets in the whole cluster", ApiError("GET /api/v1/secrets", 403, "Forbidden", words))
+    assert "may not list secrets in the whole cluster" in told
+    assert "to system:serviceaccount:headgate-system:headgate" in told
