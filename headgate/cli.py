@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, run, status, translate, validate, version
+from headgate.commands import bootstrap, certs, run, status, translate, validate, version
 from headgate.errors import UserError
 
 
@@ -47,6 +47,7 @@ app.command("translate")(translate.command)
 app.command("validate")(validate.command)
 app.command("status")(status.command)
 app.command("bootstrap")(bootstrap.command)
+app.command("certs")(certs.command)
 app.command("version")(version.command)
 
 

@@ -1,0 +1,142 @@
+"""A certificate authority of Headgate's own, for the port that proxies connect to. Pure: times are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFETIME = timedelta(days=3650)
+CERTIFICATE_LIFETIME = timedelta(days=90)
+#: Certificates begin to be valid so long ago, for machines whose clocks differ.
+BACKDATED = timedelta(minutes=10)
+#: A certificate is renewed when less than this share of its life is left.
+RENEWED_AT = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its private key, PEM; the key never shows in a repr."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+    @property
+    def expires(self) -> datetime:
+        """When the certificate ends, UTC."""
+        return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is time for another."""
+        found = x509.load_pem_x509_certificate(self.certificate)
+        begin, end = found.not_valid_before_utc, found.not_valid_after_utc
+        return now >= end - (end - begin) * RENEWED_AT
+
+
+def gateway_uri(key: str) -> str:
+    """The URI by which a certificate names the Gateway "namespace/name" whose proxies may use it (a SPIFFE ID).
+
+    >>> gateway_uri("default/web")
+    'spiffe://headgate/ns/default/gateway/web'
+    """
+    namespace, _, name = key.partition("/")
+    return f"spiffe://headgate/ns/{namespace}/gateway/{name}"
+
+
+def make_authority(now: datetime) -> KeyPair:
+    """Makes an authority that can sign certificates, but no further authorities."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Headgate")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + AUTHORITY_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    return _pair(builder.sign(key, hashes.SHA256()), key)
+
+
+def issue_server(authority: KeyPair, names: Iterable[str], now: datetime) -> KeyPair:
+    """Makes a certificate for a server with these DNS names and IP addresses.
+
+    Raises:
+        ValueError: there is no name.
+    """
+    found = [_general_name(each) for each in dict.fromkeys(names)]
+    if not found:
+        raise ValueError("a server's certificate needs at least one DNS name or IP address")
+    return _issue(authority, "headgate", found, ExtendedKeyUsageOID.SERVER_AUTH, now)
+
+
+def issue_proxy(authority: KeyPair, gateway: str, now: datetime) -> KeyPair:
+    """Makes a certificate with which proxies of the Gateway "namespace/name" prove themselves."""
+    uri = x509.UniformResourceIdentifier(gateway_uri(gateway))
+    return _issue(authority, "headgate-proxy", [uri], ExtendedKeyUsageOID.CLIENT_AUTH, now)
+
+
+def _issue(
+    authority: KeyPair, common_name: str, names: list[x509.GeneralName], use: x509.ObjectIdentifier, now: datetime
+) -> KeyPair:
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    issuer_key = load_pem_private_key(authority.key, None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(max(now - BACKDATED, issuer.not_valid_before_utc))
+        .not_valid_after(min(now + CERTIFICATE_LIFETIME, issuer.not_valid_after_utc))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    return _pair(builder.sign(issuer_key, hashes.SHA256()), key)
+
+
+def _usage(signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return KeyPair(certificate.public_bytes(Encoding.PEM), pem)

@@ -1,0 +1,98 @@
+"""TLS for the xDS port, from files that may be replaced while it is open."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+
+from headgate.errors import UserError
+
+log = structlog.stdlib.get_logger("headgate.security")
+
+Stamp = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where a server's certificate is.
+
+    Attributes:
+        certificate: its chain, PEM.
+        key: its private key, PEM.
+        client_ca: the authorities whose certificates clients must show, PEM; None asks for none.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    @property
+    def _paths(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.certificate, self.key, self.client_ca) if path is not None)
+
+    def stamp(self) -> Stamp:
+        """What changes when a file is replaced.
+
+        Raises:
+            OSError: one cannot be looked at.
+        """
+        return tuple(
+            (found.st_ino, found.st_size, found.st_mtime_ns) for found in (each.stat() for each in self._paths)
+        )
+
+    def load(self) -> grpc.ServerCertificateConfiguration:
+        """Reads the files.
+
+        Raises:
+            OSError: one cannot be read.
+            ValueError: certificate and key do not belong together, or are not PEM.
+        """
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
+            if self.client_ca is not None:
+                ssl.create_default_context(cafile=str(self.client_ca))
+        except ssl.SSLError as error:
+            raise ValueError(f"the files are not a certificate and its key: {error.reason or error}") from None
+        authorities = self.client_ca.read_bytes() if self.client_ca is not None else None
+        return grpc.ssl_server_certificate_configuration(
+            [(self.key.read_bytes(), self.certificate.read_bytes())], root_certificates=authorities
+        )
+
+
+def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """Makes credentials that follow the files: each handshake uses what is there, or the last that was good.
+
+    Raises:
+        UserError: the files cannot be used to begin with.
+    """
+    try:
+        stamp, first = files.stamp(), files.load()
+    except (OSError, ValueError) as error:
+        raise UserError(f"TLS for xDS: {files.certificate}, {files.key}: {error}") from None
+    follow: Any = _follow(files, stamp)  # the stubs do not know that None stands for no change
+    return grpc.dynamic_ssl_server_credentials(first, follow, files.client_ca is not None)
+
+
+def _follow(files: TlsFiles, seen: Stamp) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        """Gives the new configuration, None to go on with the one in use; never raises, as gRPC calls it."""
+        nonlocal seen
+        try:
+            stamp = files.stamp()
+            if stamp == seen:
+                return None
+            seen = stamp
+            loaded = files.load()
+        except (OSError, ValueError) as error:
+            log.warning("The new TLS files cannot be used; going on with those before", error=str(error))
+            return None
+        log.info("Took new TLS files", certificate=str(files.certificate))
+        return loaded
+
+    return fetch

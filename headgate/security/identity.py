@@ -1,0 +1,44 @@
+"""What a proxy proves itself with: it may have the resources of its own Gateway only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import grpc
+
+from headgate.security.authority import gateway_uri
+from xds.server import Peer, Refusal
+
+Verify = Callable[[str, str], Awaitable[None]]
+"""Takes a bearer token and a Gateway's "namespace/name"; raises `Refusal` unless the token's owner may have it."""
+
+
+def certified(key: str, peer: Peer) -> None:
+    """Lets a peer have a Gateway's resources if its certificate names that Gateway (`gateway_uri`).
+
+    Raises:
+        Refusal: it does not.
+    """
+    if gateway_uri(key) not in _names(peer.auth):
+        text = f"the client's certificate is not for Gateway {key}: it must have the URI {gateway_uri(key)}"
+        raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+
+
+def _names(auth: Mapping[str, Iterable[Any]]) -> set[str]:
+    names = auth.get("x509_subject_alternative_name", ())
+    return {each.decode(errors="replace") if isinstance(each, bytes) else str(each) for each in names}
+
+
+def bearer(peer: Peer) -> str:
+    """Gives the token that a peer sent in its ``authorization`` header.
+
+    Raises:
+        Refusal: it sent none.
+    """
+    value = peer.metadata.get("authorization", "")
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    scheme, _, token = text.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Refusal("send a token: authorization: Bearer TOKEN", grpc.StatusCode.UNAUTHENTICATED)
+    return token.strip()

@@ -1,0 +1,86 @@
+"""The authority's certificates, as OpenSSL and X.509 libraries see them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import pytest
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from headgate.security.authority import (
+    AUTHORITY_LIFETIME,
+    CERTIFICATE_LIFETIME,
+    KeyPair,
+    gateway_uri,
+    issue_proxy,
+    issue_server,
+    make_authority,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def authority() -> KeyPair:
+    """One authority for all tests."""
+    return make_authority(NOW)
+
+
+def parsed(pair: KeyPair) -> x509.Certificate:
+    """The certificate of a pair."""
+    return x509.load_pem_x509_certificate(pair.certificate)
+
+
+def test_a_server_certificate_is_valid_for_its_names_only(authority: KeyPair) -> None:
+    """Clients that trust the authority accept the server under each of its names, and under no other."""
+    server = parsed(issue_server(authority, ["headgate.example.com", "127.0.0.1"], NOW))
+    policy = PolicyBuilder().store(Store([parsed(authority)])).time(NOW)
+    policy.build_server_verifier(x509.DNSName("headgate.example.com")).verify(server, [])
+    policy.build_server_verifier(x509.IPAddress(ip_address("127.0.0.1"))).verify(server, [])
+    with pytest.raises(VerificationError):
+        policy.build_server_verifier(x509.DNSName("other.example.com")).verify(server, [])
+
+
+def test_a_proxy_certificate_names_its_gateway(authority: KeyPair) -> None:
+    """A proxy's certificate is one for clients, and its only name is the URI of its Gateway."""
+    proxy = parsed(issue_proxy(authority, "default/web", NOW))
+    verified = PolicyBuilder().store(Store([parsed(authority)])).time(NOW).build_client_verifier().verify(proxy, [])
+    assert verified.subjects is not None
+    assert [each.value for each in verified.subjects] == [gateway_uri("default/web")]
+
+
+def test_another_authority_is_not_trusted(authority: KeyPair) -> None:
+    """A certificate of an authority of the same name but another key is refused."""
+    forged = parsed(issue_server(make_authority(NOW), ["headgate"], NOW))
+    verifier = PolicyBuilder().store(Store([parsed(authority)])).time(NOW)
+    with pytest.raises(VerificationError):
+        verifier.build_server_verifier(x509.DNSName("headgate")).verify(forged, [])
+
+
+def test_renewal_is_due_in_the_last_third(authority: KeyPair) -> None:
+    """A certificate is due once a third of its life is left, long before it ends."""
+    pair = issue_server(authority, ["headgate"], NOW)
+    assert not pair.due(NOW)
+    assert not pair.due(NOW + CERTIFICATE_LIFETIME * 0.6)
+    assert pair.due(NOW + CERTIFICATE_LIFETIME * 0.7)
+    assert pair.expires - NOW == CERTIFICATE_LIFETIME
+
+
+def test_no_certificate_outlives_its_authority(authority: KeyPair) -> None:
+    """A certificate made late in the authority's life ends with it."""
+    late = NOW + AUTHORITY_LIFETIME - timedelta(days=1)
+    assert issue_server(authority, ["headgate"], late).expires == authority.expires
+
+
+def test_a_key_does_not_show(authority: KeyPair) -> None:
+    """The repr of a pair has no private key in it."""
+    assert "PRIVATE" not in repr(authority)
+    assert b"PRIVATE" in authority.key
+
+
+def test_a_server_without_names_is_refused(authority: KeyPair) -> None:
+    """A certificate that would be valid nowhere is not made."""
+    with pytest.raises(ValueError, match="at least one"):
+        issue_server(authority, [], NOW)

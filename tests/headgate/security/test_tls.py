@@ -1,0 +1,136 @@
+"""The xDS port with TLS, seen by gRPC clients."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from typer.testing import CliRunner
+
+from headgate.cli import app
+from headgate.errors import UserError
+from headgate.security.files import TlsFiles, server_credentials
+from headgate.security.identity import bearer, certified
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.server import Peer, Refusal, Server
+from xds.snapshot import Snapshot
+from xds.types import CLUSTER
+
+STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+
+
+def make(folder: Path, *gateways: str) -> None:
+    """Runs `headgate certs` on a folder."""
+    arguments = [text for each in gateways for text in ("--gateway", each)]
+    result = CliRunner().invoke(app, ["certs", str(folder), "--name", "localhost", *arguments])
+    assert result.exit_code == 0, result.output
+
+
+def clear(folder: Path) -> None:
+    """Removes all files of a folder."""
+    for each in folder.glob("*"):
+        each.unlink()
+
+
+def files(folder: Path, mutual: bool = True) -> TlsFiles:
+    """The files that `headgate certs` made."""
+    return TlsFiles(folder / "server.crt", folder / "server.key", folder / "ca.crt" if mutual else None)
+
+
+async def ask(port: int, authority: bytes, pair: tuple[bytes, bytes] | None = None, key: str = "default/web") -> str:
+    """Asks for clusters as a proxy of a Gateway; gives "served", or the name of the status it was refused with."""
+    credentials = grpc.ssl_channel_credentials(authority, *(pair or ()))
+    async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
+        call = channel.stream_stream(STREAM)()
+        request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER)
+        request.node.id, request.node.cluster = f"{key}/1", key
+        try:
+            await call.write(request.SerializeToString())
+            return "served" if await call.read() is not grpc.aio.EOF else (await call.code()).name
+        except grpc.aio.AioRpcError as error:
+            return str(error.code().name)
+        finally:
+            call.cancel()
+
+
+def pair(folder: Path, name: str) -> tuple[bytes, bytes]:
+    """A key and its certificate, as gRPC wants them."""
+    return (folder / f"{name}.key").read_bytes(), (folder / f"{name}.crt").read_bytes()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server with mutual TLS, that serves the Gateways default/web and default/other."""
+    make(tmp_path, "default/web", "default/other")
+    made = Server(
+        lambda node: node.cluster,
+        address="localhost:0",
+        credentials=server_credentials(files(tmp_path)),
+        authorise=certified,
+    )
+    async with made:
+        made.publish("default/web", Snapshot())
+        made.publish("default/other", Snapshot())
+        yield made
+
+
+async def test_a_proxy_has_the_resources_of_its_own_gateway(server: Server, tmp_path: Path) -> None:
+    """A certificate opens the Gateway that it names, and no other."""
+    authority = (tmp_path / "ca.crt").read_bytes()
+    assert await ask(server.port, authority, pair(tmp_path, "default.web")) == "served"
+    assert await ask(server.port, authority, pair(tmp_path, "default.other")) == "PERMISSION_DENIED"
+    assert await ask(server.port, authority, pair(tmp_path, "default.other"), "default/other") == "served"
+
+
+async def test_without_a_certificate_there_is_no_connection(server: Server, tmp_path: Path) -> None:
+    """With mutual TLS a client that shows no certificate, or one of another authority, does not get in."""
+    authority = (tmp_path / "ca.crt").read_bytes()
+    assert await ask(server.port, authority) == "UNAVAILABLE"
+    make(tmp_path / "others", "default/web")
+    assert await ask(server.port, authority, pair(tmp_path / "others", "default.web")) == "UNAVAILABLE"
+
+
+async def test_new_files_are_taken_without_a_restart(server: Server, tmp_path: Path) -> None:
+    """After the files were replaced, a client that trusts only the new authority is served by the same server."""
+    clear(tmp_path)
+    make(tmp_path, "default/web")
+    assert await ask(server.port, (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")) == "served"
+
+
+async def test_bad_new_files_change_nothing(server: Server, tmp_path: Path) -> None:
+    """A half-written or mismatched replacement is passed over: the last good certificate stays in use."""
+    authority, proxy = (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")
+    (tmp_path / "server.crt").write_text("-----BEGIN CERTIFICATE-----\nhalf")
+    assert await ask(server.port, authority, proxy) == "served"
+    (tmp_path / "server.key").unlink()
+    assert await ask(server.port, authority, proxy) == "served"
+
+
+def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    """A missing or mismatched file at the start is one message that names it."""
+    with pytest.raises(UserError, match=r"server\.crt"):
+        server_credentials(files(tmp_path))
+    make(tmp_path)
+    (tmp_path / "server.key").write_bytes((tmp_path / "ca.key").read_bytes())
+    with pytest.raises(UserError, match="not a certificate and its key"):
+        server_credentials(files(tmp_path))
+
+
+def test_keys_are_for_their_owner(tmp_path: Path) -> None:
+    """No file with a private key can be read by others; the authority is kept when the command runs again."""
+    make(tmp_path)
+    authority = (tmp_path / "ca.crt").read_bytes()
+    make(tmp_path)
+    assert (tmp_path / "ca.crt").read_bytes() == authority
+    assert {oct(each.stat().st_mode & 0o777) for each in tmp_path.glob("*.key")} == {"0o600"}
+
+
+def test_a_bearer_token_is_read_from_the_metadata() -> None:
+    """The scheme's case does not matter; without a token the client is told what to send."""
+    assert bearer(Peer("", {}, {"authorization": "bearer abc"})) == "abc"
+    for metadata in ({}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}):
+        with pytest.raises(Refusal, match="authorization: Bearer"):
+            bearer(Peer("", {}, dict(metadata)))
