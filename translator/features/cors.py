@@ -9,10 +9,12 @@ from proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
 from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch
-from translator.outcome import Outcome
+from translator.outcome import Outcome, Problem
 
 TYPE = "CORS"
 FILTER = "envoy.filters.http.cors"
+ANSWERING = ("RequestRedirect", "ExtensionRef")
+"""Types of filters that answer by themselves; Envoy's CORS filter only looks at requests that are forwarded."""
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -66,9 +68,12 @@ def _pattern(origin: str) -> str:
 
 def read(site: Site) -> Read:
     """Read the CORS policy of a site."""
-    for _, each in site.filters_of(TYPE):
+    for field, each in site.filters_of(TYPE):
         found = each.cors
         assert found is not None
+        if rival := next((other.type for other in site.filters if other.type in ANSWERING), None):
+            text = f"{field}: CORS does not act on what {rival} answers; remove one of them."
+            return Outcome(None, (Problem("Accepted", "IncompatibleFilters", text),))
         cors = Cors(
             origins=tuple(found.allow_origins),
             methods=tuple(found.allow_methods),

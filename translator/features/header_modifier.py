@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from proto.envoy.config.core.v3 import base_pb2
 from translator.feature import Feature, Read, Site
+from translator.features.host import set_host
 from translator.ir import Origin, RouteFeature, RouteMatch
 from translator.objects.filters import HTTPHeader, HTTPHeaderFilter
 from translator.outcome import Outcome, Problem
@@ -43,18 +44,13 @@ class HeaderModifier(RouteFeature):
         else:
             self._write(route)
         if self.host and route.HasField("route"):
-            self._write_host(route.route, shares)
+            set_host(route.route, self.host)
 
     def apply_to_weight(self, cluster_weight: Any) -> None:
         """Write the headers into a ``ClusterWeight``."""
         self._write(cluster_weight)
         if self.host:
             cluster_weight.host_rewrite_literal = self.host
-
-    def _write_host(self, action: Any, shares: Sequence[Any]) -> None:
-        own = [each for each in shares if each.host_rewrite_literal]
-        for each in [share for share in shares if share not in own] if own else [action]:
-            each.host_rewrite_literal = self.host
 
     @property
     def direction(self) -> str:
@@ -135,7 +131,7 @@ def read(site: Site) -> Read:
         found = each.request_header_modifier if request else each.response_header_modifier
         assert found is not None
         if name := _untouchable(request, found):
-            text = f"{field}: {name} cannot be changed so; remove it (the Host of requests can be set)."
+            text = f"{field}: Envoy lets nobody change {name} so; take it out. The Host of a request can be set."
             return Outcome(None, (Problem("Accepted", "UnsupportedValue", text),))
         features.append(_modifier(request, found))
     return Outcome(tuple(features))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from translator.feature import Feature, Read, Site
+from translator.features.host import set_host
 from translator.features.paths import PathModifier
 from translator.features.redirect import path_modifier
 from translator.ir import Origin, RouteFeature, RouteMatch
@@ -26,7 +27,7 @@ class Rewrite(RouteFeature):
         if not route.HasField("route"):
             return
         if self.hostname:
-            route.route.host_rewrite_literal = self.hostname
+            set_host(route.route, self.hostname)
         if self.path is not None:
             self.path.apply(route.route, match, "")
 

@@ -51,9 +51,10 @@ def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
     backends = gather(
         _weighted(db, route, each, f"{field}.backendRefs[{number}]") for number, each in enumerate(rule.backend_refs)
     )
-    problems = (*matches.problems, *features.problems, *backends.problems, *_unsupported(rule, field))
-    if features.value is None:
-        return Outcome(Rule(name, usable, broken=features.problems[0].message), problems)
+    unsupported = _unsupported(rule, field)
+    problems = (*matches.problems, *unsupported, *features.problems, *backends.problems)
+    if unsupported or features.value is None:
+        return Outcome(Rule(name, usable, broken=(*unsupported, *features.problems)[0].message), problems)
     terminal = any(each.terminal for each in features.value)
     reachable = any(each.backend is not None and each.weight for each in backends.value)
     broken = "" if terminal or reachable else NO_BACKENDS
@@ -63,7 +64,7 @@ def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
 def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
     if rule.session_persistence is None:
         return ()
-    text = f"{field}.sessionPersistence is not supported yet: requests are served without it; remove it."
+    text = f"{field}.sessionPersistence is not supported yet: requests are answered with 500 until it is removed."
     return (Problem("Accepted", "UnsupportedValue", text),)
 
 
