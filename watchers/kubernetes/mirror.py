@@ -55,20 +55,21 @@ class Mirror:
     Args:
         kind: of the objects.
         selective: whether only the objects of some namespaces count, none until `select` says which.
+        limit: how many objects to ask for at once, at first.
 
     Attributes:
         known: the version of each object that is there.
         synced: whether all that was there at the start is known.
     """
 
-    def __init__(self, kind: str, selective: bool = False) -> None:
+    def __init__(self, kind: str, selective: bool = False, limit: int = LIMIT) -> None:
         self.kind = kind
         self.known: dict[Ref, Version] = {}
         self.synced = False
         self._selected: frozenset[str] | None = frozenset() if selective else None
         self._unlisted: set[str] = set()
         self._position = ""  # "": all is to be listed
-        self._page = ListPage("", LIMIT, "")
+        self._page = ListPage("", limit, "")
         self._found: set[Ref] | None = None  # what the list that is being read has had so far
         self._failures = 0
 

@@ -1,7 +1,7 @@
 """A kind of objects as a source for a `Feed`: what its reflector brings, parsed."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -29,11 +29,13 @@ class Observed(NamedTuple):
     Attributes:
         uid: which object of that name.
         resource_version: which state of it.
+        generation: of its spec; None for kinds that count none.
         raw_status: its `status` as JSON; `null` if it has none.
     """
 
     uid: str
     resource_version: str
+    generation: int | None
     raw_status: bytes
 
     @property
@@ -56,13 +58,18 @@ class Objects:
     def __init__(self, reflector: Reflector, troubles: Troubles, statuses: bool = False) -> None:
         self.reflector = reflector
         self._troubles = troubles
-        self._statuses: dict[Ref, bytes] | None = {} if statuses else None
+        self._statuses: dict[Ref, tuple[int | None, bytes]] | None = {} if statuses else None
 
     def observed(self, ref: Ref) -> Observed | None:
         """Give what is remembered of an object; None if it is not there, or its status is not remembered."""
         version = self.reflector.mirror.known.get(ref)
         status = self._statuses.get(ref) if self._statuses is not None else None
-        return Observed(*version, status) if version and status is not None else None
+        return Observed(*version, *status) if version and status else None
+
+    @property
+    def refs(self) -> Collection[Ref]:
+        """The objects whose status is remembered."""
+        return () if self._statuses is None else self._statuses.keys()
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield the objects, and then what changes."""
@@ -78,10 +85,9 @@ class Objects:
     def _edit(self, change: Change) -> Edit | None:
         ref, raw = change
         if self._statuses is not None:
-            if raw is None:
-                self._statuses.pop(ref, None)
-            else:
-                self._statuses[ref] = orjson.dumps(raw.get("status"))
+            self._statuses.pop(ref, None)
+            if raw is not None:
+                self._statuses[ref] = raw["metadata"].get("generation"), orjson.dumps(raw.get("status"))
         if raw is None:
             self._troubles.put(ref, None)
             return Edit(ref, None)

@@ -1,6 +1,6 @@
 """A cluster as sources for a `Feed`: all kinds of objects that are read, of the namespaces that are watched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,7 @@ from watchers.kubernetes.ondemand import Fetching, OnDemand
 from watchers.kubernetes.reflector import Reflector, Scope
 from watchers.kubernetes.selection import Selection
 from watchers.kubernetes.troubles import Report, Troubles
+from watchers.status_writer import Held
 
 ON_DEMAND: Final = (Secret, ConfigMap)
 """Kinds of which only those objects are read that others refer to."""
@@ -100,6 +101,16 @@ class Cluster:
         """Give an object's status and version; None if it is not there, or statuses of its kind are not remembered."""
         objects = _of(self._objects, ref)
         return objects.observed(ref) if objects else None
+
+    def held(self, ref: Ref) -> Held | None:
+        """Give what a `StatusWriter` must know of an object; None if it is not there, as for `observed`."""
+        found = self.observed(ref)
+        return Held(found.resource_version, found.generation, found.status or {}) if found else None
+
+    def held_refs(self) -> Iterator[Ref]:
+        """Give the objects whose status is remembered."""
+        for each in self._objects.values():
+            yield from each.refs
 
     def want(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
         """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.

@@ -19,7 +19,7 @@ NAMESPACES = ("a", "b", "c")
 happenings = st.one_of(
     st.tuples(st.sampled_from(("put", "delete")), st.sampled_from(NAMESPACES), st.sampled_from("xyz")),
     st.tuples(st.just("step"), st.none() | st.integers(0, 3)),
-    st.tuples(st.sampled_from(("compact", "failed", "too_large", "denied", "error", "garbage"))),
+    st.tuples(st.sampled_from(("compact", "failed", "too_large", "denied", "missing", "error", "garbage"))),
     st.tuples(st.just("select"), st.frozensets(st.sampled_from(NAMESPACES))),
 )
 
@@ -50,6 +50,10 @@ class World:
             self.selected = namespaces
             self.applied.take(*self.mirror.select(namespaces))
 
+    def missing(self) -> None:
+        """The kind is gone for a while."""
+        self.applied.take(*self.mirror.missing())
+
     def error(self) -> None:
         """A watch brings an ERROR event."""
         if isinstance(self.mirror.next(), Watch):
@@ -71,7 +75,7 @@ class World:
 
 @given(selective=st.booleans(), happened=st.lists(happenings, max_size=40))
 def test_whatever_happens_it_ends_with_what_the_server_has(selective: bool, happened: list[tuple[Any, ...]]) -> None:
-    """After any interleaving of changes, cuts, errors, compaction and selection: only changes are told, and all of them."""
+    """After any interleaving of changes, cuts, errors, compaction, selection: only changes are told, and all of them."""
     world = World(selective)
     for each in happened:
         world.happen(*each)
