@@ -44,7 +44,7 @@ def command(
 
         headgate run examples/quickstart/config
         headgate run gateways/ routes/web.yaml
-        headgate run config/ --xds-address :18001 --admin-address :19081
+        headgate run config/ --xds-address 127.0.0.1:18001
         headgate run config/ --no-envoy
 
     Gateways listen on 127.0.0.1, or on their spec.addresses. `headgate status` shows what became of the objects.

@@ -39,6 +39,17 @@ async def test_an_edit_changes_the_answer(headgate: Headgate) -> None:
     assert await headgate.answers("/new", 200) == "/new"
 
 
+async def test_edits_leave_a_working_gateway_programmed(headgate: Headgate) -> None:
+    """While proxies take edits as quickly as they do, the Gateway's conditions do not flicker."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    for edit in range(5):
+        headgate.write("route", ROUTE.format(parent="web", path=f"/{edit}"))
+        await headgate.answers(f"/{edit}", 200)
+    assert headgate.log.count("Gateway default/web is programmed") == 1
+    assert "not acknowledged" not in headgate.log
+
+
 async def test_ctrl_c_stops_everything(headgate: Headgate) -> None:
     """After SIGINT Headgate ends with exit status 0, and its Envoy with it."""
     await headgate.start()
