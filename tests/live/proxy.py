@@ -91,12 +91,12 @@ class Proxy:
         self._applied: dict[Ref, Edit] = {}
         self._news = asyncio.Event()
 
-    async def apply(self, *objects: str | Manifest | list[Manifest]) -> None:
-        """Applies objects, and waits until the proxy works by them."""
+    async def apply(self, *objects: str | Manifest | list[Manifest], refused: bool = False) -> None:
+        """Applies objects, and waits until the proxy works by them, or `refused` a part of what came of them."""
         edits = [_edit(each) for each in manifests(objects)]
         self._applied |= {each.ref: each for each in edits}
         self._translator.edit(edits)
-        await self._settle()
+        await self._settle(refused)
 
     async def delete(self, *refs: Ref) -> None:
         """Deletes objects, and waits until the proxy works without them."""
@@ -126,14 +126,14 @@ class Proxy:
         self._translator.deliver(OWN, Heard(delivery.clients, current, rejections))
         self._news.set()
 
-    async def _settle(self) -> None:
+    async def _settle(self, refused: bool = False) -> None:
         changes = self._translator.evaluate()
         assert not changes.failures, changes.failures
         snapshot = self._translator.snapshots[OWN]
         assert not snapshot.dangling()
         self._server.publish(KEY, snapshot)
         async with asyncio.timeout(WITHIN):
-            while not self._current():
+            while not self._current(refused):
                 self._news.clear()
                 await self._news.wait()
             # A listener is accepted before it listens: it waits for its routes and secrets.
@@ -141,11 +141,11 @@ class Proxy:
                 await asyncio.sleep(0.005)
         self._translator.evaluate()
 
-    def _current(self) -> bool:
+    def _current(self, refused: bool) -> bool:
         delivery = self._server.delivery(KEY)
         assert delivery is not None
-        assert not delivery.rejections, delivery.rejections
-        return delivery.clients == delivery.synced == 1
+        assert refused or not delivery.rejections, delivery.rejections
+        return bool(delivery.rejections) if refused else delivery.clients == delivery.synced == 1
 
     async def admin(self, path: str) -> str:
         """What Envoy's admin interface says to GET."""

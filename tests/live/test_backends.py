@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
+import socket
 from collections import Counter
 
 import aiohttp
+import grpc.aio
 import pytest
 from aiohttp import web
 
-from tests.live.objects import Manifest, endpoints, gateway, prefix, route, rule, service
+from tests.live.objects import Manifest, endpoints, exact, gateway, prefix, route, rule, service
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Upstream
 
@@ -162,29 +163,32 @@ async def test_a_service_with_an_address_and_no_endpoints_is_reached_there(proxy
 
 
 async def test_an_http2_backend(proxy: Proxy) -> None:
-    """A port with appProtocol kubernetes.io/h2c is spoken to in HTTP/2 without TLS."""
-    preface = asyncio.get_running_loop().create_future()
+    """A port with appProtocol kubernetes.io/h2c is spoken to in HTTP/2, so that gRPC works, trailers included."""
 
-    async def h2(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers the first stream with 200: SETTINGS, their ACK, and HEADERS with the static entry `:status 200`."""
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            preface.set_result(await reader.readexactly(24))
-            writer.write(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
-            while True:
-                head = await reader.readexactly(9)
-                await reader.readexactly(int.from_bytes(head[:3]))
-                if head[3] == 4 and not head[4] & 1:
-                    writer.write(bytes([0, 0, 0, 4, 1, 0, 0, 0, 0]))
-                elif head[3] == 1:
-                    writer.write(bytes([0, 0, 1, 1, 5]) + head[5:] + b"\x88")
-        writer.close()
+    async def shout(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        if request == b"fail":
+            await context.abort(grpc.StatusCode.DATA_LOSS, "as asked")
+        return request.upper()
 
-    server = await asyncio.start_server(h2, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        await proxy.apply(service("h2", app_protocol="kubernetes.io/h2c"), endpoints("h2", [port]), route(rule("h2")))
-        assert (await proxy.request()).status == 200
-        assert await preface == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    server = grpc.aio.server()
+    shouting: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(shout)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Echo", {"Shout": shouting})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        await proxy.apply(
+            service("h2", app_protocol="kubernetes.io/h2c"),
+            endpoints("h2", [port]),
+            route(rule("h2", matches=[exact("/test.Echo/Shout")])),
+        )
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{proxy.port}") as channel:
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/test.Echo/Shout")
+            assert await call(b"hello") == b"HELLO"
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await call(b"fail")
+            assert (failure.value.code(), failure.value.details()) == (grpc.StatusCode.DATA_LOSS, "as asked")
+    finally:
+        await server.stop(0)
 
 
 @pytest.mark.parametrize("protocol", ["", "kubernetes.io/ws"])
@@ -262,3 +266,27 @@ async def test_a_listener_comes_and_goes(proxy: Proxy) -> None:
     with pytest.raises(aiohttp.ClientError):
         await proxy.request(port=port)
     assert (await proxy.request()).backend == "alpha"
+
+
+async def test_a_port_that_another_program_has_costs_its_listeners_only(proxy: Proxy) -> None:
+    """Where a port cannot be bound the Gateway says so, with the way out, and its other listeners go on serving."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        good, bad = ({"name": str(each), "protocol": "HTTP", "port": each} for each in (proxy.port, taken))
+        await proxy.apply(gateway(good, bad), route(rule("alpha")), refused=True)
+        assert (await proxy.request()).backend == "alpha"
+        status = proxy.status("Gateway", "live")
+        listeners = {each["name"]: _programmed(each) for each in status["listeners"]}
+        assert listeners[good["name"]]["status"] == "True"
+        for each in (listeners[bad["name"]], _programmed(status)):
+            assert each["status"] == "False"
+            assert "Another program has the port" in each["message"]
+        await proxy.apply(gateway(good))
+        assert _programmed(proxy.status("Gateway", "live"))["status"] == "True"
+
+
+def _programmed(status: Manifest) -> Manifest:
+    found: Manifest = next(each for each in status["conditions"] if each["type"] == "Programmed")
+    return found

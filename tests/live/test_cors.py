@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.objects import Manifest, route, rule
+from tests.live.objects import Manifest, prefix, route, rule
 from tests.live.proxy import Proxy, Response
 
 CORS_HEADERS = ("allow-origin", "allow-methods", "allow-headers", "expose-headers", "max-age", "allow-credentials")
@@ -142,3 +142,18 @@ async def test_an_options_request_that_is_no_preflight_reaches_the_backend(proxy
     await proxy.apply(route(policy(**FULL)))
     response = await proxy.request("/", method="OPTIONS", headers={"Origin": "https://www.foo.com"})
     assert (response.backend, response.echo["method"]) == ("alpha", "OPTIONS")
+
+
+async def test_cors_on_what_the_gateway_answers_itself_is_refused(proxy: Proxy) -> None:
+    """A rule with CORS and a redirect cannot be served as asked: it says so and answers 500, and its siblings go on."""
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "b.com"}}
+    cors = {"type": "CORS", "cors": {"allowOrigins": ["https://a.com"]}}
+    await proxy.apply(
+        route(rule(filters=[cors, redirect], matches=[prefix("/bad")]), rule("alpha", matches=[prefix("/good")]))
+    )
+    assert (await proxy.request("/bad", headers={"Origin": "https://a.com"})).status == 500
+    assert (await proxy.request("/good")).backend == "alpha"
+    [parent] = proxy.status("HTTPRoute", "route")["parents"]
+    assert [each["message"] for each in parent["conditions"] if each["type"] == "PartiallyInvalid"] == [
+        "Dropped Rule: spec.rules[0].filters[0]: CORS does not act on what RequestRedirect answers; remove one of them."
+    ]
