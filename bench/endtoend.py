@@ -1,0 +1,125 @@
+"""From an edited file to another answer of the real Envoy, through `headgate run` as a user starts it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from bench.world import NAMESPACE, Raw, gateway, manifest, route
+
+EDITS = 20
+PATIENCE_SECONDS = 60
+HOST = "edited.example.com"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long edits took to arrive, in milliseconds, with `others` routes beside the edited one."""
+
+    others: int
+    median: float
+    slowest: float
+
+
+def measure(others: int) -> Latency:
+    """Edit a route `EDITS` times, each time until Envoy answers accordingly.
+
+    Raises:
+        RuntimeError: Headgate or Envoy did not get there; what Headgate logged is part of the message.
+    """
+    with tempfile.TemporaryDirectory(prefix="headgate-bench-") as root:
+        folder, port = Path(root) / "config", _free_port()
+        folder.mkdir()
+        _write(folder / "gateway.yaml", [gateway(port)])
+        _write(folder / "others.yaml", [route(number, max(1, others // 100), 1) for number in range(others)])
+        _write(folder / "edited.yaml", [edited(0)])
+        with _running(Path(root), folder) as log:
+            _until_answer(port, 0, log)
+            times = []
+            for number in range(1, EDITS + 1):
+                _write(folder / "edited.yaml", [edited(number)])
+                start = time.perf_counter()
+                _until_answer(port, number, log)
+                times.append((time.perf_counter() - start) * 1000)
+    return Latency(others, statistics.median(times), max(times))
+
+
+def edited(number: int) -> Raw:
+    """Make the route that is edited: it redirects to a path that tells which edit it was."""
+    path = {"type": "ReplaceFullPath", "replaceFullPath": f"/edit-{number}"}
+    rule = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"path": path}}]}
+    spec = {"parentRefs": [{"name": "web"}], "hostnames": [HOST], "rules": [rule]}
+    return manifest("gateway.networking.k8s.io/v1", "HTTPRoute", "edited", NAMESPACE, spec=spec)
+
+
+def _write(path: Path, manifests: list[Raw]) -> None:
+    """Write a file as editors do: a new one in its place."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(yaml.dump_all(manifests, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
+    fresh.replace(path)
+
+
+def _until_answer(port: int, number: int, log: Path) -> None:
+    """Ask again and again, on one connection while it lasts, until the answer is that of the edit."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    while time.monotonic() < deadline:
+        try:
+            connection.request("GET", "/", headers={"Host": HOST})
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            time.sleep(0.01)
+            continue
+        if (response.getheader("location") or "").endswith(f"/edit-{number}"):
+            connection.close()
+            return
+    raise RuntimeError(f"edit {number} did not arrive in {PATIENCE_SECONDS} s; Headgate's log:\n{log.read_text()}")
+
+
+@contextmanager
+def _running(root: Path, folder: Path) -> Iterator[Path]:
+    """Run Headgate on free ports, with its state in `root`; gives its log."""
+    log = root / "headgate.log"
+    options = {"--xds-address": f"127.0.0.1:{_free_port()}", "--admin-address": f"127.0.0.1:{_free_port()}"}
+    options["--state-dir"] = str(root / "state")
+    command = [
+        sys.executable,
+        "-m",
+        "headgate",
+        "run",
+        str(folder),
+        *(part for each in options.items() for part in each),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"})
+        try:
+            yield log
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

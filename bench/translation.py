@@ -1,0 +1,124 @@
+"""What the translator needs to take in a world of objects, and to follow an edit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from bench.world import edit, endpoint_slice, gateway, removal, route, world
+from translator.edit import Edit
+from translator.outputs import Settings, Translator
+
+EDITS = 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many objects there are."""
+
+    routes: int
+    hosts: int
+    services: int
+
+
+SIZES = (
+    Size(100, 100, 10),
+    Size(1_000, 100, 100),
+    Size(10_000, 100, 1_000),
+    Size(10_000, 1, 1_000),
+    Size(10_000, 10_000, 1_000),
+)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What following one edit takes: the median, in milliseconds, and the queries that run."""
+
+    milliseconds: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured at one size.
+
+    Attributes:
+        cold: seconds from parsed objects to snapshots and statuses.
+        megabytes: how much the process grew in that time.
+        cells: results and reads that are remembered.
+        edits: by what was edited.
+    """
+
+    size: Size
+    cold: float
+    megabytes: float
+    cells: int
+    edits: dict[str, Edited]
+
+
+def measure_all() -> list[Figures]:
+    """Measure every size, each in a process of its own, one after the other."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context, max_tasks_per_child=1) as pool:
+        return list(pool.map(measure, SIZES))
+
+
+def measure(size: Size) -> Figures:
+    """Measure one size."""
+    edits = list(world(size.routes, size.hosts, size.services))
+    translator = Translator(Settings(offline=True))
+    grown, start = _megabytes(), time.perf_counter()
+    translator.edit(edits)
+    _evaluate(translator)
+    cold, grown = time.perf_counter() - start, _megabytes() - grown
+    return Figures(size, cold, grown, translator.cells, _edits(translator, size))
+
+
+def _edits(translator: Translator, size: Size) -> dict[str, Edited]:
+    def path(number: int) -> Edit:
+        return edit(route(5, size.hosts, size.services, path=f"/edit-{number}"))
+
+    def add_or_remove(number: int) -> Edit:
+        added = route(size.routes + number // 2, size.hosts, size.services)
+        return removal(added) if number % 2 else edit(added)
+
+    def address(number: int) -> Edit:
+        return edit(endpoint_slice(5, address=f"10.9.9.{number + 1}"))
+
+    def annotation(number: int) -> Edit:
+        changed = gateway()
+        changed["metadata"]["annotations"] = {"edit": str(number)}
+        return edit(changed)
+
+    kinds: dict[str, Callable[[int], Edit]] = {
+        "route changed": path,
+        "route added or removed": add_or_remove,
+        "endpoint changed": address,
+        "Gateway annotated": annotation,
+    }
+    return {name: _follow(translator, map(make, range(EDITS))) for name, make in kinds.items()}
+
+
+def _follow(translator: Translator, edits: Iterable[Edit]) -> Edited:
+    times, runs = [], []
+    for each in list(edits):
+        before, start = sum(translator.runs.values()), time.perf_counter()
+        translator.edit([each])
+        _evaluate(translator)
+        times.append(time.perf_counter() - start)
+        runs.append(sum(translator.runs.values()) - before)
+    return Edited(statistics.median(times) * 1000, max(runs))
+
+
+def _evaluate(translator: Translator) -> None:
+    changes = translator.evaluate()
+    assert not changes.failures, changes.failures
+
+
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
