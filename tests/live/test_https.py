@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.live.certificates import client, serial, shown, tls_secret
+from tests.live.http2 import statuses
 from tests.live.objects import Manifest, gateway, route, rule
 from tests.live.proxy import Proxy
 
@@ -132,6 +133,17 @@ async def test_one_connection_is_told_per_request(proxy: Proxy) -> None:
         options: dict[str, Any] = {"http": http, "ssl": client(), "server_hostname": "a.org"}
         found = [(await proxy.request(host=host, **options)).status for host in ("a.org", "b.org", "a.org")]
     assert (found, opened) == ([200, 421, 200], 1)
+
+
+async def test_browsers_that_reuse_a_connection_are_told_so(proxy: Proxy) -> None:
+    """The same over HTTP/2, whose clients ask one connection for every host that its certificate is good for."""
+    await proxy.apply(
+        tls_secret("all", "*.a.org"),
+        gateway(https(proxy, "any", "*.a.org", "all"), https(proxy, "own", "own.a.org", "all")),
+        route(rule("alpha"), hostnames=["x.a.org", "own.a.org"]),
+    )
+    hosts = ("x.a.org", "own.a.org", "y.a.org", "x.a.org:8443")
+    assert await statuses(proxy.port, client("h2"), "x.a.org", *hosts) == [200, 421, 404, 200]
 
 
 async def test_a_certificate_is_renewed_without_a_broken_request(proxy: Proxy) -> None:
