@@ -6,13 +6,23 @@ from translator.objects.base import KubernetesObject
 from translator.refs import Ref
 
 
+class Refused(NamedTuple):
+    """An object that is there and cannot be read, since what it holds is not valid. What it last was stays in force.
+
+    Attributes:
+        why: the problems, in words for those who refer to it.
+    """
+
+    why: str
+
+
 class Edit(NamedTuple):
     """One object's new state; of several edits of the same object only the last one counts.
 
     Attributes:
         ref: the object's identity.
-        object: the whole object as it is now, or None when it is gone.
+        object: the whole object as it is now, None when it is gone, `Refused` when it cannot be read.
     """
 
     ref: Ref
-    object: KubernetesObject | None
+    object: KubernetesObject | Refused | None

@@ -8,8 +8,22 @@ from types import MappingProxyType
 from typing import Any
 
 from translator.cell import Cell, Why
-from translator.db import DELIVERY, SETTINGS, Db, Delivery, Settings
-from translator.edit import Edit
+from translator.db import (
+    DELIVERY,
+    DEPLOYED,
+    PROXIES,
+    REFUSED,
+    SETTINGS,
+    Db,
+    Delivery,
+    Deployed,
+    ProxyDefaults,
+    Settings,
+)
+from translator.deployment import workload
+from translator.deployment.manifest import HELD, Proxies
+from translator.deployment.manifests import deployment
+from translator.edit import Edit, Refused
 from translator.features import FEATURES
 from translator.gateway import attachment, backends, grants, listeners
 from translator.objects.gateway import Gateway
@@ -21,7 +35,7 @@ from translator.status import STATUS, Status
 from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot
 
-__all__ = ["Changes", "Delivery", "Edit", "Settings", "Translator"]
+__all__ = ["Changes", "Delivery", "Deployed", "Edit", "ProxyDefaults", "Refused", "Settings", "Translator"]
 
 INDEXES = (
     grants.grants,
@@ -31,6 +45,7 @@ INDEXES = (
     attachment.domains,
     attachment.routes,
     used_backends,
+    workload.pods,
 )
 
 
@@ -41,11 +56,13 @@ class Changes:
     Attributes:
         snapshots: for each Gateway whose resources changed the new snapshot, None where it is gone.
         statuses: for each object whose status changed the new one, None where it has none any more.
+        deployments: for each Gateway for which something else is to be deployed all of that, None where it is gone.
         failures: bugs that were contained: what they hit keeps its last good value.
     """
 
     snapshots: dict[Ref, Snapshot | None] = field(default_factory=dict)
     statuses: dict[Ref, Status | None] = field(default_factory=dict)
+    deployments: dict[Ref, Proxies | None] = field(default_factory=dict)
     failures: list[QueryError] = field(default_factory=list)
 
 
@@ -58,6 +75,7 @@ class Translator:
         self._db.set(SETTINGS, None, settings)
         self._snapshots: dict[Ref, Snapshot] = {}
         self._statuses: dict[Ref, Status] = {}
+        self._deployments: dict[Ref, Proxies] = {}
         self._outputs: dict[Ref, Outputs] = {}
         self._users: dict[Output, set[Ref]] = {}
         self._resources: dict[Output, Resource] = {}
@@ -73,6 +91,11 @@ class Translator:
     def statuses(self) -> Mapping[Ref, Status]:
         """The `status` of each object that has one to be told."""
         return MappingProxyType(self._statuses)
+
+    @property
+    def deployments(self) -> Mapping[Ref, Proxies]:
+        """What is to be deployed for each Gateway of ours; while that cannot be told, what was to be last."""
+        return MappingProxyType(self._deployments)
 
     @property
     def runs(self) -> Mapping[str, int]:
@@ -98,14 +121,31 @@ class Translator:
     def edit(self, edits: Iterable[Edit]) -> None:
         """Take objects that came, changed or went; nothing is evaluated yet."""
         for ref, found in edits:
+            self._db.set(REFUSED, ref, found.why if isinstance(found, Refused) else None)
+            if isinstance(found, Refused):
+                self._refuse(ref)
+                continue
             known = ref in self._db.inputs(ref.kind)
             self._db.set(ref.kind, ref, found)
             if known != (found is not None):
                 self._root(ref, found is not None)
 
+    def _refuse(self, ref: Ref) -> None:
+        """Go on with what an object last was; if it never was any, its proxies are to be left alone at least."""
+        if ref.kind == Gateway.kind and ref not in self._deployments:
+            self._set_deployment(ref, HELD)
+
     def deliver(self, gateway: Ref, delivery: Delivery) -> None:
         """Take how far the configuration of a Gateway has come."""
         self._db.set(DELIVERY, gateway, delivery)
+
+    def deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
+        """Take what became of deploying the proxies of a Gateway; None if there is nothing to tell."""
+        self._db.set(DEPLOYED, gateway, deployed)
+
+    def tell_proxies(self, defaults: ProxyDefaults) -> None:
+        """Take what all proxies in the cluster are told, such as a new certificate of the authority."""
+        self._db.set(PROXIES, None, defaults)
 
     def evaluate(self) -> Changes:
         """Bring everything up to date with all that was taken, and give what came out different since the last time."""
@@ -138,7 +178,7 @@ class Translator:
         if ref.kind in STATUS:
             roots.append((STATUS[ref.kind], self._status_changed))
         if ref.kind == Gateway.kind:
-            roots.append((gateway_outputs, self._outputs_changed))
+            roots += [(gateway_outputs, self._outputs_changed), (deployment, self._deployment_changed)]
         for query, changed in roots:
             if present:
                 self._db.pin(query, (ref,), changed)
@@ -148,6 +188,7 @@ class Translator:
             self._set_status(ref, None)
         if not present and ref.kind == Gateway.kind:
             self._set_outputs(ref, None)
+            self._set_deployment(ref, None)
 
     def _status_changed(self, cell: Cell) -> None:
         if cell.failure is None:
@@ -160,6 +201,21 @@ class Translator:
                 del self._statuses[ref]
             else:
                 self._statuses[ref] = status
+
+    def _deployment_changed(self, cell: Cell) -> None:
+        if cell.failure is None:
+            outcome: Any = cell.value
+            self._set_deployment(cell.args[0], None if outcome is None else outcome.value)
+
+    def _set_deployment(self, gateway: Ref, wanted: Proxies | None) -> None:
+        known = self._deployments.get(gateway)
+        if wanted == known or (wanted is not None and wanted.held and known is not None):
+            return
+        self._changes.deployments[gateway] = wanted
+        if wanted is None:
+            del self._deployments[gateway]
+        else:
+            self._deployments[gateway] = wanted
 
     def _outputs_changed(self, cell: Cell) -> None:
         if cell.failure is None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from translator.conditions import Condition, bounded, verdict
 from translator.db import Db
+from translator.deployment.parameters import class_parameters
+from translator.deployment.status import addresses_json, deployment_problems, parameters_status, warned
 from translator.gateway.attachment import ROUTES, Parent, attached, attachment
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection
@@ -14,6 +16,7 @@ from translator.gateway.httproute import implemented, rules
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
+from translator.objects.gatewayparameters import GatewayParameters
 from translator.objects.references import ParentReference
 from translator.outcome import Outcome, Problem
 from translator.programmed import Programming, programming
@@ -41,6 +44,9 @@ FEATURES = (
     "HTTPRouteQueryParamMatching",
 )
 
+DEPLOYED_FEATURES = ("GatewayInfrastructurePropagation", "GatewayStaticAddresses")
+"""What is supported where Headgate deploys the proxies."""
+
 
 @query
 def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
@@ -48,12 +54,10 @@ def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
     found = db.get(GatewayClass, ref)
     if found is None or not managed_class(db, ref.name):
         return None
-    problems = []
-    if found.spec.parameters_ref is not None:
-        text = "spec.parametersRef: parameters are not supported yet; remove it."
-        problems.append(Problem("Accepted", "InvalidParameters", text))
+    problems = class_parameters(db, ref.name)
     generation = found.metadata.generation or 1
-    supported = sorted({*CORE_FEATURES, *FEATURES, *(name for each in db.features for name in each.conformance)})
+    own = (*CORE_FEATURES, *FEATURES, *(() if db.settings.standalone else DEPLOYED_FEATURES))
+    supported = sorted({*own, *(name for each in db.features for name in each.conformance)})
     return {
         "conditions": [
             verdict("Accepted", problems, "Accepted", "Headgate runs Gateways of this class.").json(generation)
@@ -72,6 +76,7 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     known = programming(db, ref)
     rejected = rejection(db, ref)
     problems = (*([rejected] if rejected else []), *_gateway_problems(states), *addresses(db, ref).problems)
+    problems += deployment_problems(db, ref)
     accepted = _accepted(states, problems)
     generation = found.metadata.generation or 1
     status: Status = {
@@ -79,8 +84,8 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
         "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
     }
     if db.settings.standalone:
-        status = {"addresses": [{"type": "IPAddress", "value": each} for each in addresses(db, ref).value], **status}
-    return status
+        return {"addresses": [{"type": "IPAddress", "value": each} for each in addresses(db, ref).value], **status}
+    return {"addresses": addresses_json(db, ref), **status}
 
 
 def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
@@ -120,7 +125,7 @@ def _programmed(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref:
         return verdict("Programmed", problems, "", "")
     if all(port_listener(db, ref, each.port) is None for each in listeners(db, ref)):
         return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
-    return known.gateway
+    return warned(db, ref, known.gateway)
 
 
 def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming, generation: int | None) -> Status:
@@ -212,6 +217,7 @@ def _reference(reference: ParentReference) -> dict[str, Any]:
 STATUS = {
     GatewayClass.kind: gatewayclass_status,
     Gateway.kind: gateway_status,
+    GatewayParameters.kind: parameters_status,
     **dict.fromkeys(ROUTES, route_status),
 }
 """The query for the status of each kind that has one."""

@@ -34,7 +34,7 @@ def requested(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
         if address.type != "IPAddress":
             text = f"{field}: the type {address.type} is not supported; give an address of type IPAddress."
             problems.append(Problem("Accepted", "UnsupportedAddress", text))
-        elif address.value is not None:  # without a value, any address will do
+        elif address.value:  # without a value, any address will do
             if _reserved(address.value):
                 text = f"{field}: {address.value} cannot be that of a Service; choose one that others can reach."
                 problems.append(Problem("Programmed", "AddressNotUsable", text))

@@ -97,7 +97,7 @@ def drain_path(uid: str) -> str:
     return f"/drain/{blake2b(uid.encode(), digest_size=16, person=b'headgate-drain').hexdigest()}"
 
 
-def _flaw(plain: Mapping[str, Any]) -> str:
+def _flaw(plain: dict[str, Any]) -> str:
     """Why Envoy would not take a bootstrap; "" if it takes it as far as that can be known without Envoy."""
     strange = next(unknown_types(plain), None)
     if strange is not None:

@@ -18,6 +18,7 @@ from translator.deployment.pod import BOOTSTRAP_HASH, CONTAINER, metrics_annotat
 from translator.gateway.gateways import managed
 from translator.gateway.listeners import listeners
 from translator.objects.gateway import Gateway
+from translator.objects.gatewayclass import GatewayClass
 from translator.objects.gatewayparameters import GatewayParametersSpec, HpaParameters
 from translator.outcome import Outcome, Problem
 from translator.query import query
@@ -55,16 +56,22 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """ "namespace/name" of the Gateway."""
+        """The Gateway as "namespace/name"."""
         return f"{self.gateway.metadata.namespace}/{self.gateway.metadata.name}"
 
 
 @query
 def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
-    """What is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's."""
+    """What is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's.
+
+    A Gateway whose class is gone may still have been ours: what runs for it is not taken down for that.
+    """
     found = db.get(Gateway, gateway)
-    if found is None or not managed(db, gateway) or db.settings.standalone:
+    if found is None or db.settings.standalone:
         return None
+    if not managed(db, gateway):
+        of_class = db.get(GatewayClass, Ref(GatewayClass.kind, "", found.spec.gateway_class_name))
+        return Outcome(HELD) if of_class is None else None
     chosen = parameters(db, gateway)
     if chosen.value is None:
         return Outcome(HELD, chosen.problems)

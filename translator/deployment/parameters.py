@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from translator.db import Db
 from translator.deployment.merge import TooDeep, merge
+from translator.gateway.gateways import useless_parameters
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
 from translator.objects.gatewayparameters import GROUP, GatewayParameters, GatewayParametersSpec
@@ -58,7 +59,9 @@ def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
     """What is wrong with the parameters of a GatewayClass."""
     found = db.get(GatewayClass, Ref(GatewayClass.kind, "", name))
     source = _class_source(found)
-    return () if source is None else _layer(db, source).problems
+    if source is None:
+        return ()
+    return (useless_parameters(source.field),) if db.settings.standalone else _layer(db, source).problems
 
 
 def _sources(db: Db, gateway: Gateway) -> Iterator[Source]:
@@ -90,9 +93,8 @@ def _layer(db: Db, source: Source) -> Outcome[Mapping[str, Any]]:
         text = f"{source.field}.namespace: is required, because {source.kind} live in namespaces: add it."
         return Outcome({}, (_invalid(text),))
     ref = Ref(source.kind, source.namespace, source.name)
-    found = db.get(GatewayParameters, ref)
-    if found is None:
-        refusal = db.refusal(ref)
+    found, refusal = db.get(GatewayParameters, ref), db.refusal(ref)
+    if found is None or refusal:
         why = f"{ref} is not valid: {refusal}" if refusal else f"there is no {ref}; create it."
         return Outcome({}, (_invalid(f"{source.field}: {why}"),))
     return Outcome(found.spec.model_dump(mode="json", by_alias=True, exclude_unset=True))

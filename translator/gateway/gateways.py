@@ -39,7 +39,7 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     belong to its Service.
     """
     settings, found = db.settings, db.get(Gateway, gateway)
-    if found is None or not found.spec.addresses:
+    if found is None or not found.spec.addresses or not settings.standalone:
         return Outcome(settings.addresses)
     wanted: list[str] = []
     problems: list[Problem] = []
@@ -52,16 +52,19 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
             wanted += settings.addresses
         else:
             wanted.append(str(ip_address(address.value)))
-    if not settings.standalone:
-        return Outcome(settings.addresses, tuple(problems))
     return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
 
 
 @query
 def rejection(db: Db, gateway: Ref) -> Problem | None:
-    """Why nothing of a Gateway is served: it asks for parameters that nobody would apply."""
-    found = db.get(Gateway, gateway)
+    """Why nothing of a Gateway is served: it asks for parameters that nobody would apply, as there is no cluster."""
+    found = db.get(Gateway, gateway) if db.settings.standalone else None
     if found is None or found.spec.infrastructure is None or found.spec.infrastructure.parameters_ref is None:
         return None
-    text = "spec.infrastructure.parametersRef: parameters are not supported yet; remove it."
+    return useless_parameters("spec.infrastructure.parametersRef")
+
+
+def useless_parameters(field: str) -> Problem:
+    """The problem of a reference to parameters where there is no cluster."""
+    text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; remove it."
     return Problem("Accepted", "InvalidParameters", text)

@@ -1,0 +1,68 @@
+"""What the deployment of proxies means for the status of Gateways and of their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from translator.conditions import Condition, verdict
+from translator.db import Db
+from translator.deployment.addresses import assigned
+from translator.deployment.bootstrap import drain_path, files
+from translator.deployment.manifests import deployment
+from translator.deployment.workload import trouble
+from translator.objects.gatewayparameters import GatewayParameters
+from translator.outcome import Problem
+from translator.query import query
+from translator.refs import Ref
+
+FIRST = ("AddressNotUsable", "NoResources", "Pending", "AddressNotAssigned")
+"""Reasons for Programmed=False, the more telling before the others; what the API server refuses goes before them."""
+
+
+@query
+def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+    """Why a Gateway is not accepted or not programmed, as far as deploying its proxies is concerned."""
+    outcome = deployment(db, gateway)
+    if outcome is None:
+        return ()
+    addresses = assigned(db, gateway).problems
+    if db.settings.offline:
+        return (*outcome.problems, *(each for each in addresses if each.condition == "Accepted"))
+    # Old proxies that go on serving while new ones do not come up keep the Gateway programmed.
+    missing = () if db.delivery(gateway).clients else trouble(db, gateway)
+    later = sorted((*addresses, *missing), key=_rank)
+    return (*outcome.problems, *db.deployed(gateway).problems, *later)
+
+
+def _rank(problem: Problem) -> int:
+    return FIRST.index(problem.reason) if problem.reason in FIRST else -1
+
+
+def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
+    """A Gateway's condition Programmed with what keeps some of its proxies from running."""
+    if db.settings.offline or db.settings.standalone or condition.status != "True":
+        return condition
+    found = trouble(db, gateway)
+    return condition._replace(message=f"{condition.message} {found[0].message}") if found else condition
+
+
+def addresses_json(db: Db, gateway: Ref) -> list[dict[str, str]]:
+    """The `status.addresses` of a Gateway in a cluster."""
+    return [{"type": each.type, "value": each.value} for each in assigned(db, gateway).value]
+
+
+@query
+def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
+    """The status of GatewayParameters by themselves; how they go with others' shows at the Gateway."""
+    found = db.get(GatewayParameters, ref)
+    if found is None or db.settings.standalone:
+        return None
+    flaw = db.refusal(ref) or _flaw(db, found)
+    problems = [Problem("Accepted", "Invalid", flaw)] if flaw else []
+    accepted = verdict("Accepted", problems, "Accepted", "The parameters are valid.")
+    return {"conditions": [accepted.json(found.metadata.generation or 1)]}
+
+
+def _flaw(db: Db, found: GatewayParameters) -> str:
+    made = files(db.proxies, found.spec, drain_path(""))
+    return f"spec.bootstrap: {made}." if isinstance(made, str) else ""
