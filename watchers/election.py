@@ -56,10 +56,6 @@ class _Lost(Exception):
     """Another has the lease, or it could not be renewed in time; the text says which."""
 
 
-class _Resigned(Exception):
-    """The leader has ended by itself."""
-
-
 def running() -> float:
     """Gives seconds that go on while the machine sleeps, and that nobody sets."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -137,26 +133,26 @@ class Election:
 
     async def _reign(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Leads; gives whether the leader has ended by itself."""
-        resigned = False
-
-        async def term() -> None:
-            await lead()
-            raise _Resigned
-
         log.info("Leading", identity=self._identity)
         self._changed(True)
+        term, keep = asyncio.ensure_future(lead()), asyncio.create_task(self._keep())
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._keep())
-                group.create_task(term())
-        except* _Lost as lost:
-            log.warning(f"No longer leading: {lost.exceptions[0]}", identity=self._identity)
-        except* _Resigned:
-            resigned = True
+            await asyncio.wait({term, keep}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # No task group: those of Python 3.11 swallow a cancellation that comes while one of their tasks fails.
             self._until = float("-inf")
+            term.cancel()
+            keep.cancel()
+            await asyncio.wait({term, keep})
             self._changed(False)
-        return resigned
+        lost = None if keep.cancelled() else keep.exception()
+        if not isinstance(lost, _Lost | None):
+            raise lost
+        if not term.cancelled():
+            term.result()
+        if lost is not None:
+            log.warning(f"No longer leading: {lost}", identity=self._identity)
+        return lost is None
 
     async def _keep(self) -> None:
         """Renews the lease; raises _Lost once it is another's, or could not be renewed in time."""

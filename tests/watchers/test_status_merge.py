@@ -1,0 +1,225 @@
+"""From the status that an object has to the one that it shall have."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchers.status_merge import MOST_BYTES, Writer, generation, has_entries, merge, patch
+
+OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
+BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"
+WRITER = Writer(OURS, NOW)
+
+
+def condition(type_: str = "Accepted", status: str = "True", time: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A condition; with a time as the API server holds it, without one as we want it."""
+    made = {"type": type_, "status": status, "reason": "R", "message": "m", "observedGeneration": 1, **fields}
+    return made if time is None else {**made, "lastTransitionTime": time}
+
+
+def parent(name: str, *conditions: dict[str, Any], controller: str = OURS) -> dict[str, Any]:
+    """An entry of a route's parents."""
+    reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}
+    return {"parentRef": reference, "controllerName": controller, "conditions": list(conditions)}
+
+
+def test_others_entries_stay_in_their_places() -> None:
+    """Of a route's parents only ours change: others stay as they are and where they are, new ones come last."""
+    odd = {**parent("a", condition(time="2026-01-01T01:00:00+01:00"), controller=OTHER), "unknown": {"z": 1, "a": [2]}}
+    held = {"parents": [odd, parent("b", condition(time=BEFORE)), parent("gone"), parent("b", controller=OTHER)]}
+    wanted = {"parents": [parent("c", condition()), parent("b", condition(status="False"))]}
+    assert merge(held, wanted, WRITER) == {
+        "parents": [
+            odd,
+            parent("b", condition(status="False", time=NOW)),
+            parent("b", controller=OTHER),
+            parent("c", condition(time=NOW)),
+        ]
+    }
+
+
+def test_what_is_ours_is_taken_away_again() -> None:
+    """A route about which we have nothing to say any more keeps only the entries of others."""
+    held = {"parents": [parent("a"), parent("a", controller=OTHER)]}
+    assert merge(held, None, WRITER) == {"parents": [parent("a", controller=OTHER)]}
+    assert has_entries(held, OURS)
+    assert not has_entries(merge(held, None, WRITER), OURS)
+
+
+def test_policies_have_ancestors() -> None:
+    """The ancestors of a policy are shared as the parents of a route are, sixteen of them at most."""
+    reference = {"kind": "Gateway", "name": "a"}
+    others = [{"ancestorRef": {"name": str(n)}, "controllerName": OTHER, "conditions": []} for n in range(15)]
+    ours = [{"ancestorRef": {**reference, "name": n}, "controllerName": OURS, "conditions": []} for n in ("a", "b")]
+    assert merge({"ancestors": others}, {"ancestors": ours}, WRITER) == {"ancestors": [*others, ours[0]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "time"),
+    [
+        ({}, BEFORE),
+        ({"reason": "Other"}, BEFORE),
+        ({"message": "other", "observedGeneration": 2}, BEFORE),
+        ({"status": "False"}, NOW),
+    ],
+)
+def test_the_transition_time_changes_with_the_status(change: dict[str, Any], time: str) -> None:
+    """`lastTransitionTime` is that of the last change of the condition's status, whatever else of it changes."""
+    held = {"conditions": [condition(time=BEFORE)]}
+    wanted = {"conditions": [condition(**change)]}
+    assert merge(held, wanted, WRITER) == {"conditions": [condition(time=time, **change)]}
+
+
+def test_conditions_of_others_stay() -> None:
+    """Conditions of types that are not the controller's stay where they are; of ours, those not wanted go."""
+    foreign = {**condition("example.com/Audited", time="2026-01-01T00:00:00.5Z"), "extra": True}
+    held = {
+        "conditions": [
+            condition("Ready", time=BEFORE),
+            foreign,
+            condition("Accepted", time=BEFORE),
+            condition("gateway.headgate.dev/Old", time=BEFORE),
+        ]
+    }
+    wanted = {"conditions": [condition("Accepted"), condition("Programmed")]}
+    assert merge(held, wanted, WRITER)["conditions"] == [
+        foreign,
+        condition("Accepted", time=BEFORE),
+        condition("Programmed", time=NOW),
+    ]
+
+
+def test_listeners_are_merged_by_name() -> None:
+    """A listener keeps its times and others' conditions wherever it moves; one that is gone goes."""
+    foreign = condition("example.com/Audited", time=BEFORE)
+
+    def listener(name: str, *conditions: dict[str, Any], routes: int = 0) -> dict[str, Any]:
+        return {"name": name, "supportedKinds": [], "attachedRoutes": routes, "conditions": list(conditions)}
+
+    held = {"listeners": [listener("a", foreign, condition(time=BEFORE)), listener("b"), listener("c")]}
+    wanted = {"listeners": [listener("c", condition()), listener("a", condition(), routes=3)]}
+    assert merge(held, wanted, WRITER)["listeners"] == [
+        listener("c", condition(time=NOW)),
+        listener("a", foreign, condition(time=BEFORE), routes=3),
+    ]
+
+
+def test_a_gateway_that_is_not_ours_any_more_is_left_alone() -> None:
+    """Its conditions do not say whose they are: the next controller may have written them already."""
+    held = {"conditions": [condition(time=BEFORE)], "addresses": [{"value": "10.0.0.1"}]}
+    assert merge(held, None, WRITER) == held
+
+
+def test_a_field_that_is_not_wanted_any_more_goes() -> None:
+    """What the controller alone writes is as it says: an address that is gone is taken out."""
+    held = {"conditions": [condition(time=BEFORE)], "addresses": [{"type": "IPAddress", "value": "10.0.0.1"}]}
+    new = merge(held, {"conditions": [condition()]}, WRITER)
+    assert new == {"conditions": [condition(time=BEFORE)]}
+    assert patch(held, new) == {"addresses": None}
+
+
+def test_there_is_room_for_others_first() -> None:
+    """Neither entries nor conditions become more than the API server takes, and none of others is pushed out."""
+    others = [parent(f"o{n}", controller=OTHER) for n in range(31)]
+    new = merge({"parents": others}, {"parents": [parent("a"), parent("b")]}, WRITER)
+    assert new == {"parents": [*others, parent("a")]}
+    foreign = [condition(f"example.com/C{n}", time=BEFORE) for n in range(7)]
+    new = merge({"conditions": foreign}, {"conditions": [condition(), condition("Programmed")]}, WRITER)
+    assert new == {"conditions": [*foreign, condition(time=NOW)]}
+
+
+def test_a_status_has_a_bound() -> None:
+    """Very long messages are cut until all fits, always in the same way; those of others are not touched."""
+    wanted = {
+        "conditions": [condition(message="é" * 40_000)],
+        "listeners": [
+            {"name": str(n), "conditions": [condition(t, message="x" * 30_000) for t in "ABCD"]} for n in range(64)
+        ],
+    }
+    foreign = condition("example.com/Long", time=BEFORE, message="y" * 32_768)
+    new = merge({"conditions": [foreign]}, wanted, WRITER)
+    assert len(json.dumps(new, ensure_ascii=False).encode()) < MOST_BYTES + 40_000 + 64 * 4 * 60
+    assert new["conditions"][0] == foreign
+    assert new["conditions"][1]["message"].endswith("…")
+    assert merge(new, wanted, Writer(OURS, "2027-01-01T00:00:00Z")) == new
+
+
+def test_the_generation_is_that_of_the_conditions() -> None:
+    """The generation that a status was made from is told by its conditions, wherever they are."""
+    assert generation({"parents": [parent("a", condition(observedGeneration=7))]}) == 7
+    assert generation({"listeners": [{"conditions": [condition(observedGeneration=3)]}]}) == 3
+    assert generation({"conditions": []}) is None
+
+
+CONTROLLERS = st.sampled_from([OURS, OTHER, "example.com/third"])
+CONDITIONS = st.lists(
+    st.builds(
+        condition,
+        st.sampled_from(["Accepted", "ResolvedRefs", "example.com/X"]),
+        st.sampled_from(["True", "False", "Unknown"]),
+        st.just(BEFORE),
+        message=st.text(max_size=3),
+    ),
+    unique_by=lambda each: each["type"],
+    max_size=3,
+)
+HELD = st.lists(
+    st.builds(lambda n, c, k: parent(n, *c, controller=k), st.sampled_from("abc"), CONDITIONS, CONTROLLERS), max_size=6
+)
+WANTED = st.lists(
+    st.builds(
+        lambda n, c: parent(n, *[{k: v for k, v in each.items() if k != "lastTransitionTime"} for each in c]),
+        st.sampled_from("abc"),
+        CONDITIONS,
+    ),
+    unique_by=lambda each: each["parentRef"]["name"],
+    max_size=3,
+)
+
+
+@given(HELD, st.none() | WANTED)
+def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list[dict[str, Any]] | None) -> None:
+    """Others' entries stay in their order, ours are those wanted, and a second merge changes nothing."""
+    before = {"parents": held}
+    kept = copy.deepcopy(before)
+    said = None if wanted is None else {"parents": wanted}
+    new = merge(before, said, WRITER)
+    assert before == kept
+    assert [each for each in new["parents"] if each["controllerName"] != OURS] == [
+        each for each in held if each["controllerName"] != OURS
+    ]
+    ours = [each["parentRef"]["name"] for each in new["parents"] if each["controllerName"] == OURS]
+    assert sorted(ours) == sorted(each["parentRef"]["name"] for each in wanted or ())
+    assert merge(new, said, Writer(OURS, "2030-01-01T00:00:00Z")) == new
+
+
+VALUES = st.recursive(
+    st.integers() | st.text(max_size=2) | st.lists(st.integers(), max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
+
+
+def patched(target: Any, change: Any) -> Any:
+    """What RFC 7386 says, word for word."""
+    if not isinstance(change, dict):
+        return change
+    target = dict(target) if isinstance(target, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            target.pop(key, None)
+        else:
+            target[key] = patched(target.get(key), value)
+    return target
+
+
+@given(OBJECTS, OBJECTS)
+def test_a_patch_makes_the_new_of_the_old(held: dict[str, Any], new: dict[str, Any]) -> None:
+    """Applied as RFC 7386 says, a patch of two values makes the second of the first; between equals it is empty."""
+    assert patched(held, patch(held, new)) == new
+    assert patch(new, new) == {}

@@ -1,0 +1,347 @@
+"""What is written of statuses, when, and what becomes of refusals. Against a real API server: tests/e2e."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import structlog
+
+from tests.watchers.keeper import Keeper
+from translator.refs import Ref
+from watchers.kubernetes.errors import ApiError, Unreachable
+from watchers.status_writer import CONCURRENCY, PACE, Held, StatusWriter
+
+OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
+GATEWAY = Ref("Gateway", "default", "web")
+
+
+def route(name: str) -> Ref:
+    """The name of a route."""
+    return Ref("HTTPRoute", "default", name)
+
+
+def accepted(status: str = "True", generation: int = 1, message: str = "m") -> dict[str, Any]:
+    """The condition Accepted, as it is wanted."""
+    return {
+        "type": "Accepted",
+        "status": status,
+        "reason": "R",
+        "message": message,
+        "observedGeneration": generation,
+    }
+
+
+def parents(*conditions: dict[str, Any], controller: str = OURS) -> dict[str, Any]:
+    """The status of a route with one parent."""
+    return {"parents": [{"parentRef": {"name": "web"}, "controllerName": controller, "conditions": list(conditions)}]}
+
+
+class Counted:
+    """Counts outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
+        """As a watch is told."""
+        assert kind
+        assert seconds >= 0
+        self.outcomes.append(outcome)
+
+
+class World:
+    """A writer, what it wants, and what it writes to."""
+
+    def __init__(self) -> None:
+        self.keeper = Keeper()
+        self.wanted: dict[Ref, dict[str, Any]] = {}
+        self.counted = Counted()
+        self.may_write = True
+        self.writer = StatusWriter(
+            self.keeper,
+            self.wanted,
+            self.keeper,
+            OURS,
+            watch=self.counted,
+            may_write=lambda: self.may_write,
+        )
+
+    def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
+        """As a translator tells it."""
+        if status is None:
+            self.wanted.pop(ref, None)
+        else:
+            self.wanted[ref] = status
+        self.writer.touch([ref])
+
+    @asynccontextmanager
+    async def leading(self) -> AsyncIterator[None]:
+        """While the writer leads."""
+        term = asyncio.create_task(self.writer.lead())
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            term.cancel()
+            with suppress(asyncio.CancelledError):
+                await term
+
+    async def idle(self) -> None:
+        """Wait until nothing waits and nothing is under way."""
+        async with asyncio.timeout(10):
+            while self.writer.waiting or self.keeper.running:  # noqa: ASYNC110 - turns of the loop, not time
+                await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def world() -> World:
+    """A writer that does not lead yet."""
+    return World()
+
+
+async def test_only_the_leader_writes_and_begins_with_what_differs(world: World) -> None:
+    """Who does not lead writes nothing; a new leader compares everything, and writes what differs and no more."""
+    same, differs, left = route("same"), route("differs"), route("left")
+    done = parents({**accepted(), "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    world.keeper.put(same, done)
+    world.keeper.put(differs, {})
+    world.keeper.put(left, {"parents": [*parents(controller=OTHER)["parents"], *parents()["parents"]]})
+    world.keeper.put(route("foreign"), parents(controller=OTHER))
+    world.want(same, parents(accepted()))
+    world.want(differs, parents(accepted()))
+    assert (world.keeper.requests, world.writer.waiting) == ([], 0)
+    async with world.leading():
+        await world.idle()
+    assert sorted(world.keeper.requests) == [("PATCH", differs), ("PATCH", left)]
+    assert world.keeper.status(left) == parents(controller=OTHER)
+    assert world.counted.outcomes == ["written", "written"]
+    world.want(same, parents(accepted("False")))
+    assert len(world.keeper.requests) == 2
+
+
+async def test_what_changes_while_it_waits_is_written_once(world: World) -> None:
+    """However often a status changes during a write, one more write brings the last."""
+    shop = route("shop")
+    world.keeper.put(shop, {})
+    async with world.leading():
+        world.keeper.gate.clear()
+        world.want(shop, parents(accepted(message="0")))
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 1)
+        for number in range(1, 50):
+            world.want(shop, parents(accepted(message=str(number))))
+        world.keeper.gate.set()
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 2 and not world.keeper.running)
+        assert world.keeper.status(shop)["parents"][0]["conditions"][0]["message"] == "49"
+        await world.idle()
+        assert world.keeper.wrote(shop) == 2
+
+
+async def test_a_gateway_is_written_three_times_a_second_at_most(world: World) -> None:
+    """Between two writes of a Gateway there is a third of a second; the first one comes at once."""
+    loop = asyncio.get_running_loop()
+    world.keeper.put(GATEWAY, {})
+    async with world.leading():
+        begun = loop.time()
+        world.want(GATEWAY, {"conditions": [accepted(message="1")]})
+        await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) == 1)
+        assert loop.time() - begun < PACE["Gateway"] / 2
+        await world.idle()
+        for number in range(2, 30):
+            world.want(GATEWAY, {"conditions": [accepted(message=str(number))]})
+        await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) == 2 and not world.keeper.running)
+        assert loop.time() - begun >= PACE["Gateway"] * 0.95
+        assert world.keeper.status(GATEWAY)["conditions"][0]["message"] == "29"
+
+
+async def test_many_are_written_side_by_side_but_not_all_at_once(world: World) -> None:
+    """Of many objects so many are under way at a time as is allowed, and all are written."""
+    for number in range(100):
+        world.keeper.put(route(str(number)), {})
+        world.wanted[route(str(number))] = parents(accepted())
+    world.keeper.gate.clear()
+    async with world.leading():
+        await world.keeper.until(lambda: world.keeper.running == CONCURRENCY)
+        world.keeper.gate.set()
+        await world.keeper.until(lambda: len(world.keeper.requests) == 100 and not world.keeper.running)
+    assert world.keeper.most_running == CONCURRENCY
+
+
+async def test_a_conflict_is_solved_with_a_fresh_look(world: World) -> None:
+    """Where another wrote in between, what it wrote stays, and ours comes beside it."""
+    shop = route("shop")
+    world.keeper.put(shop, {})
+    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
+    world.keeper.put(shop, parents(controller=OTHER))
+    async with world.leading():
+        world.want(shop, parents(accepted()))
+        await world.idle()
+    assert [each for each, _ in world.keeper.requests] == ["PATCH", "GET", "PATCH"]
+    assert [each["controllerName"] for each in world.keeper.status(shop)["parents"]] == [OTHER, OURS]
+    assert world.counted.outcomes == ["conflict", "written"]
+
+
+async def test_what_was_written_counts_until_it_is_observed(world: World) -> None:
+    """A change right after a write takes no detour, though the watch has not brought back the write yet."""
+    shop = route("shop")
+    world.keeper.put(shop, {})
+    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
+    async with world.leading():
+        world.want(shop, parents(accepted("False")))
+        await world.idle()
+        world.writer.touch([shop])
+        await world.idle()
+        world.want(shop, parents(accepted("True")))
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 2)
+        await world.idle()
+    assert [each for each, _ in world.keeper.requests] == ["PATCH", "PATCH"]
+
+
+async def test_a_status_of_another_generation_waits(world: World) -> None:
+    """What was made from an older object than the API server's is not written: conditions are current, or not there."""
+    shop = route("shop")
+    world.keeper.put(shop, {}, generation=2)
+    async with world.leading():
+        world.want(shop, parents(accepted(generation=1)))
+        await world.idle()
+        assert world.keeper.requests == []
+        world.want(shop, parents(accepted(generation=2)))
+        await world.idle()
+        assert world.keeper.status(shop)["parents"][0]["conditions"][0]["observedGeneration"] == 2
+
+
+async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(world: World) -> None:
+    """If the fresh look shows another generation, nothing is written."""
+    shop = route("shop")
+    world.keeper.put(shop, {})
+    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
+    world.keeper.put(shop, {}, generation=2)
+    async with world.leading():
+        world.want(shop, parents(accepted(generation=1)))
+        await world.idle()
+    assert [each for each, _ in world.keeper.requests] == ["PATCH", "GET"]
+    assert world.keeper.status(shop) == {}
+
+
+async def test_what_somebody_undoes_is_repaired(world: World) -> None:
+    """When what is observed differs from what is wanted, it is written again."""
+    shop = route("shop")
+    world.keeper.put(shop, {})
+    async with world.leading():
+        world.want(shop, parents(accepted()))
+        await world.idle()
+        world.keeper.put(shop, {"parents": []})
+        world.writer.touch([shop])
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 2 and not world.keeper.running)
+        assert len(world.keeper.status(shop)["parents"]) == 1
+
+
+async def test_what_is_gone_is_forgotten(world: World) -> None:
+    """An object that is gone is not asked for; one that goes during the write is not tried again."""
+    shop, gone = route("shop"), route("gone")
+    world.keeper.lag[shop] = Held("1", 1, {})
+    async with world.leading():
+        world.want(gone, parents(accepted()))
+        world.want(shop, parents(accepted()))
+        await world.idle()
+    assert world.keeper.requests == [("PATCH", shop)]
+    assert world.counted.outcomes == ["gone"]
+
+
+async def test_an_api_server_that_is_away_is_waited_for(world: World) -> None:
+    """After an outage, or where it asks for patience, everything is written all the same."""
+    for number in range(40):
+        world.keeper.put(route(str(number)), {})
+        world.wanted[route(str(number))] = parents(accepted())
+    busy = ApiError("PATCH", 429, "TooManyRequests", "slow down", 0)
+    world.keeper.failures += [Unreachable("https://x", "refused"), busy, busy]
+    async with world.leading():
+        await world.keeper.until(
+            lambda: all(world.keeper.status(route(str(n))) for n in range(40)) and not world.keeper.running
+        )
+    assert world.counted.outcomes.count("written") == 40
+
+
+async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(world: World) -> None:
+    """The message names verb and resource; other kinds go on."""
+    text = 'httproutes "a" is forbidden: User "u" cannot patch resource "httproutes/status" in API group "g"'
+    world.keeper.failures += [ApiError("PATCH", 403, "Forbidden", text)]
+    for name in "abc":
+        world.keeper.put(route(name), {})
+    world.keeper.put(GATEWAY, {})
+    with structlog.testing.capture_logs() as logs:
+        async with world.leading():
+            world.want(route("a"), parents(accepted()))
+            await world.keeper.until(lambda: world.keeper.requests and not world.keeper.running)
+            for name in "bc":
+                world.want(route(name), parents(accepted()))
+            world.want(GATEWAY, {"conditions": [accepted()]})
+            await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) and not world.keeper.running)
+            assert world.writer.waiting == 3
+    assert world.keeper.requests == [("PATCH", route("a")), ("PATCH", GATEWAY)]
+    assert [each["event"] for each in logs] == [
+        "may not patch httproutes/status in the API group gateway.networking.k8s.io: grant the verbs get and patch on "
+        "it, as the ClusterRole in deploy/ does; until then no HTTPRoute tells what became of it"
+    ]
+
+
+async def test_a_refusal_concerns_its_object_only(world: World) -> None:
+    """What admission denies is told once with its words and tried again later; other objects go on."""
+    world.keeper.failures += [ApiError("PATCH x", 422, "Invalid", "a policy denied request: no")]
+    world.keeper.put(route("a"), {})
+    world.keeper.put(route("b"), {})
+    with structlog.testing.capture_logs() as logs:
+        async with world.leading():
+            world.want(route("a"), parents(accepted()))
+            await world.keeper.until(lambda: world.keeper.requests and not world.keeper.running)
+            world.want(route("b"), parents(accepted()))
+            await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
+            await world.keeper.until(lambda: world.keeper.wrote(route("a")) == 2 and not world.keeper.running)
+    assert [each["event"] for each in logs] == [
+        "The status of HTTPRoute default/a is not taken: PATCH x: a policy denied request: no (422)"
+    ]
+    assert world.keeper.status(route("a"))["parents"]
+
+
+async def test_a_server_that_drops_a_field_is_not_written_to_for_ever(world: World) -> None:
+    """Where an older API drops a field of ours, the status counts as written."""
+
+    class Older(Keeper):
+        def _keep(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
+            return super()._keep(ref, {**value, "status": {k: v for k, v in value["status"].items() if k != "novel"}})
+
+    world.keeper = Older()
+    world.writer = StatusWriter(world.keeper, world.wanted, world.keeper, OURS)
+    world.keeper.put(GATEWAY, {})
+    async with world.leading():
+        world.want(GATEWAY, {"conditions": [accepted()], "novel": 1})
+        await world.idle()
+        world.writer.touch([GATEWAY])
+        await world.idle()
+    assert world.keeper.requests == [("PATCH", GATEWAY)]
+
+
+async def test_nothing_is_written_once_the_lease_is_lost(world: World) -> None:
+    """A write that is due when leading is over already is not made."""
+    world.keeper.put(route("a"), {})
+    world.may_write = False
+    async with world.leading():
+        world.want(route("a"), parents(accepted()))
+        await world.idle()
+    assert world.keeper.requests == []
+
+
+async def test_a_bug_concerns_its_object_only(world: World) -> None:
+    """What cannot be merged for a bug's sake is told, and the rest is written."""
+    world.keeper.put(route("a"), {"parents": None})
+    world.keeper.put(route("b"), {})
+    with structlog.testing.capture_logs() as logs:
+        async with world.leading():
+            world.want(route("a"), {"parents": [{}]})
+            world.want(route("b"), parents(accepted()))
+            await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
+    assert [each["log_level"] for each in logs] == ["error"]
+    assert world.keeper.status(route("b"))["parents"]
