@@ -81,11 +81,10 @@ def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str
         return Parent(
             reference, gateway, (), Problem("Accepted", "NoMatchingParent", _no_parent(db, gateway, reference))
         )
-    allowed = [each for each in named if _allows(db, gateway, each, route)]
+    refusals = [_refusal(db, gateway, each, route) for each in named]
+    allowed = [each for each, refusal in zip(named, refusals, strict=True) if not refusal]
     if not allowed:
-        text = (
-            f"No listener of {gateway} that the parentRef selects allows {route.kind}s of namespace {route.namespace}."
-        )
+        text = f"{gateway} does not take the route: {'; '.join(refusals)}."
         return Parent(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
     states = listeners(db, gateway)
     bindings = tuple(
@@ -115,13 +114,20 @@ def _no_parent(db: Db, gateway: Ref, reference: ParentReference) -> str:
     return f"{gateway} has no listener with {' and '.join(wanted)}; its listeners: {has}."
 
 
-def _allows(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> bool:
+def _refusal(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> str:
+    """Why a listener does not take a route; "" if it does."""
     if route.kind not in listener.kinds:
-        return False
+        kinds = " or ".join(listener.kinds) or "no kind of route"
+        return f"listener {listener.name} takes {kinds}"
     namespaces = listener.allowed.namespaces
     if namespaces.from_ == "Selector":
-        return namespaces.selector is not None and namespaces.selector.matches(namespace_labels(db, route.namespace))
-    return namespaces.from_ == "All" or gateway.namespace == route.namespace
+        selector = namespaces.selector
+        if selector is not None and selector.matches(namespace_labels(db, route.namespace)):
+            return ""
+        return f"the selector of listener {listener.name} does not match the labels of namespace {route.namespace}"
+    if namespaces.from_ == "All" or gateway.namespace == route.namespace:
+        return ""
+    return f"listener {listener.name} takes routes of namespace {gateway.namespace} only"
 
 
 @query

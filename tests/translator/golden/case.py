@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ import yaml
 from headgate.plain import resources
 from tests.translator.golden.certificates import PLACEHOLDERS
 from tests.translator.golden.writing import write
+from translator.db import Rejection
 from translator.objects.base import KubernetesObject
+from translator.objects.gateway import Gateway
 from translator.objects.parse import parse
-from translator.outputs import Edit, Settings, Translator
+from translator.outputs import Delivery, Edit, Settings, Translator
+from translator.refs import Ref
 from watchers.manifests import read_manifest
 
 HERE = Path(__file__).parent
@@ -23,7 +26,7 @@ CAST = HERE / "cast.yaml"
 OUTPUT = "\n# Output\n"
 
 _KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
-_CONTROLS = re.compile(r"^# (?=(?:Settings|Keep):)", re.MULTILINE)
+_CONTROLS = re.compile(r"^# (?=(?:Settings|Delivery|Keep):)", re.MULTILINE)
 _CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
 
 
@@ -35,6 +38,7 @@ class Case:
         path: where it is.
         keep: which part of the outputs it is about.
         settings: those of `translator.outputs.Settings` that are not the defaults.
+        delivery: how far the configuration of a Gateway has come, by the Gateway's name in the namespace `default`.
         input: its text up to the line `# Output`.
         output: the document after that line.
     """
@@ -42,6 +46,7 @@ class Case:
     path: Path
     keep: Mapping[str, Any]
     settings: Mapping[str, Any]
+    delivery: Mapping[str, Any]
     input: str
     output: Any
 
@@ -54,13 +59,16 @@ class Case:
         assert sentence.strip("# \n"), f"{path}: begin with a comment that says what holds"
         assert controls, f"{path}: say with `# Keep:` what the case is about"
         found = yaml.safe_load(re.sub("^# ?", "", controls[0], flags=re.MULTILINE))
-        return cls(path, found["Keep"], found.get("Settings", {}), text, yaml.safe_load(output))
+        settings, delivery = found.get("Settings", {}), found.get("Delivery", {})
+        return cls(path, found["Keep"], settings, delivery, text, yaml.safe_load(output))
 
     def translate(self) -> Translator:
         """Translates the cast and the case's objects, which replace those of the cast that have their names."""
-        translator = Translator(Settings(**{"offline": True, **self.settings}))
+        translator = Translator(Settings(**{"offline": not self.delivery, **self.settings}))
         found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
         translator.edit(Edit(ref, each) for ref, each in found.items())
+        for name, told in self.delivery.items():
+            translator.deliver(Ref(Gateway.kind, "default", name), _delivery(**told))
         changes = translator.evaluate()
         assert changes.failures == []
         return translator
@@ -88,6 +96,10 @@ def trimmed(value: Any, keep: Any) -> Any:
         return [trimmed(each, keep) for each in value]
     assert isinstance(value, dict), f"{value!r} has no {keep}"
     return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
+
+
+def _delivery(rejections: Iterable[Mapping[str, str]] = (), **told: Any) -> Delivery:
+    return Delivery(rejections=tuple(Rejection(**each) for each in rejections), **told)
 
 
 def _by_key(value: Any, key: str = "") -> Any:
