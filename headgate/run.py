@@ -24,6 +24,9 @@ from headgate.envoy.supervisor import Fleet, Supervisor, stop_leftovers
 from headgate.errors import UserError
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
+from headgate.security.files import server_credentials
+from headgate.security.folder import proxy_files, server_files
+from headgate.security.identity import certified
 from headgate.statuses import Statuses
 from translator.outputs import Settings as TranslatorSettings
 from translator.outputs import Translator
@@ -52,6 +55,7 @@ class Settings:
         admin: where Headgate answers about itself.
         state: the directory for what must outlive Headgate.
         envoy: the Envoy to run for every Gateway; None to run none.
+        tls: the folder with the certificates for xDS, of `headgate certs`; None for plain text.
     """
 
     paths: tuple[Path, ...]
@@ -59,6 +63,7 @@ class Settings:
     admin: Address
     state: Path
     envoy: Path | None
+    tls: Path | None = None
 
 
 def run(settings: Settings) -> None:
@@ -98,6 +103,8 @@ class _Run:
         self.server = Server(
             select=lambda node: node.cluster,
             address=str(settings.xds),
+            credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
+            authorise=certified if settings.tls else None,
             observer=self.metrics,
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
         )
@@ -223,7 +230,9 @@ class _Run:
     def launch(self, gateway: str, envoy: Path) -> Launch:
         """How the Envoy of a Gateway is started."""
         state = self.state.gateway(gateway)
-        return Launch(state, envoy, bootstrap(gateway, INSTANCE, self.settings.xds.for_clients, state.admin_socket))
+        tls = proxy_files(self.settings.tls, gateway) if self.settings.tls else None
+        xds = self.settings.xds.for_clients
+        return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, tls))
 
     def place(self, ref: Ref) -> str:
         """Where an object is written: "file:line", or "" if it is not."""

@@ -13,6 +13,7 @@ from headgate.commands.options import (
     Output,
     OutputFormat,
     XdsAddress,
+    XdsTls,
     parse_gateway,
 )
 
@@ -26,6 +27,7 @@ def command(
     instance: Annotated[
         str, typer.Option(metavar="NAME", help="What tells this Envoy from others of the Gateway.")
     ] = platform.node(),
+    xds_tls: XdsTls = None,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Prints the bootstrap with which an Envoy of your own connects to Headgate.
@@ -39,6 +41,8 @@ def command(
     """
     from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
     from headgate.plain import to_plain
+    from headgate.security.folder import proxy_files
 
-    message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT))
+    tls = proxy_files(xds_tls, gateway) if xds_tls else None
+    message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls)
     output.write(to_plain(message))

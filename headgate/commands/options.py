@@ -52,6 +52,15 @@ XdsAddress = Annotated[
         help="Where Envoys find Headgate's xDS server.",
     ),
 ]
+XdsTls = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="HEADGATE_XDS_TLS",
+        help="Mutual TLS between Headgate and its Envoys, with the files that `headgate certs DIR` makes.",
+        show_default=False,
+    ),
+]
 AdminAddress = Annotated[
     Address,
     typer.Option(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from headgate.commands.options import DEFAULT_ADMIN, DEFAULT_XDS, AdminAddress, EnvoyPath, XdsAddress
+from headgate.commands.options import DEFAULT_ADMIN, DEFAULT_XDS, AdminAddress, EnvoyPath, XdsAddress, XdsTls
+from headgate.errors import UserError
 from headgate.logging import LogFormat, LogLevel, configure
 
 
@@ -16,6 +17,15 @@ def command(
         list[Path], typer.Argument(metavar="DIR...", help="Folders of YAML, read recursively and followed; or files.")
     ],
     xds_address: XdsAddress = DEFAULT_XDS,
+    xds_tls: XdsTls = None,
+    xds_plain_text: Annotated[
+        bool,
+        typer.Option(
+            "--xds-plain-text",
+            envvar="HEADGATE_XDS_PLAIN_TEXT",
+            help="Serve xDS, private keys included, without TLS though others than this machine reach --xds-address.",
+        ),
+    ] = False,
     admin_address: AdminAddress = DEFAULT_ADMIN,
     envoy_path: EnvoyPath = None,
     no_envoy: Annotated[
@@ -56,5 +66,10 @@ def command(
     from headgate.run import Settings, run
 
     configure(log_format, log_level)
+    if not (xds_tls or xds_plain_text or xds_address.is_loopback):
+        raise UserError(
+            f"--xds-address {xds_address} can be reached from other machines, and what is sent there holds private "
+            "keys: use TLS (headgate certs DIR, then --xds-tls DIR), or say --xds-plain-text"
+        )
     envoy = None if no_envoy else find_envoy(envoy_path)
-    run(Settings(tuple(paths), xds_address, admin_address, state_dir or default_root(), envoy))
+    run(Settings(tuple(paths), xds_address, admin_address, state_dir or default_root(), envoy, xds_tls))

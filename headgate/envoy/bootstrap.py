@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from headgate.address import Address
+from headgate.security.files import ProxyTls
 from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 from proto.envoy.config.core.v3 import address_pb2, base_pb2
+from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy import bootstrap as common
 
 #: The port of the admin interface of an Envoy that Headgate does not start itself; no listener may use it.
 ADMIN_PORT = 19000
 
 
-def bootstrap(gateway: str, instance: str, xds: Address, admin: Address | Path) -> bootstrap_pb2.Bootstrap:
+def bootstrap(
+    gateway: str, instance: str, xds: Address, admin: Address | Path, tls: ProxyTls | None = None
+) -> bootstrap_pb2.Bootstrap:
     """Makes the bootstrap of one Envoy of a Gateway.
 
     Listeners and clusters come by delta ADS from Headgate, which picks them by the node's cluster.
@@ -23,10 +27,34 @@ def bootstrap(gateway: str, instance: str, xds: Address, admin: Address | Path) 
         instance: what tells this Envoy from the Gateway's others; the node's id is "namespace/name/instance".
         xds: where Headgate's xDS server is; a name is resolved by Envoy.
         admin: where Envoy's admin interface listens: an address, or the path of a Unix socket (mode 0600).
+        tls: with what it finds Headgate over TLS; None for plain text.
     """
-    made = common.bootstrap(_admin_address(admin), common.xds_cluster(xds.host, xds.port))
+    cluster = common.xds_cluster(xds.host, xds.port)
+    if tls is not None:
+        cluster.transport_socket.name = "envoy.transport_sockets.tls"
+        cluster.transport_socket.typed_config.Pack(_tls_context(xds, tls))
+    made = common.bootstrap(_admin_address(admin), cluster)
     made.node.CopyFrom(base_pb2.Node(id=f"{gateway}/{instance}", cluster=gateway))
     return made
+
+
+def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:
+    """Trusts the authority for the server's very name, and shows the proxy's certificate."""
+    context = tls_pb2.UpstreamTlsContext(sni="" if xds.ip else xds.host)
+    common_context = context.common_tls_context
+    common_context.alpn_protocols.append("h2")
+    # As a client, Envoy goes no higher than 1.2 unless it is told to.
+    common_context.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_3
+    common_context.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
+    pair = common_context.tls_certificates.add()
+    pair.certificate_chain.filename = str(tls.certificate.absolute())
+    pair.private_key.filename = str(tls.key.absolute())
+    validation = common_context.validation_context
+    validation.trusted_ca.filename = str(tls.authority.absolute())
+    kind = common_pb2.SubjectAltNameMatcher.IP_ADDRESS if xds.ip else common_pb2.SubjectAltNameMatcher.DNS
+    name = validation.match_typed_subject_alt_names.add(san_type=kind)
+    name.matcher.exact = xds.host
+    return context
 
 
 def _admin_address(admin: Address | Path) -> address_pb2.Address:

@@ -65,6 +65,21 @@ class TlsFiles:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyTls:
+    """What a proxy needs to find Headgate over TLS.
+
+    Attributes:
+        authority: the certificate of the authority that it trusts, PEM.
+        certificate: its own certificate, PEM.
+        key: that certificate's private key, PEM.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """Makes credentials that follow the files: each handshake uses what is there, or the last that was good.
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from headgate.cli import app
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, fetch, free_port, upstream
 from tests.headgate.test_supervisor import is_alive, script
 from tests.headgate.waiting import eventually
@@ -242,6 +244,23 @@ async def test_without_envoy_the_way_to_connect_one_is_told(headgate: Headgate) 
     await headgate.condition("web", "Programmed", "False")
     await eventually(lambda: "headgate bootstrap --gateway default/web" in headgate.log)
     assert headgate.envoy_pid() is None
+
+
+async def test_envoys_connect_over_mutual_tls(headgate: Headgate, tmp_path: Path) -> None:
+    """With --xds-tls the Envoy proves itself by a certificate for its Gateway, made as needed, and is programmed."""
+    assert CliRunner().invoke(app, ["certs", str(tmp_path / "tls")]).exit_code == 0
+    headgate.arguments = ("--xds-tls", str(tmp_path / "tls"))
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    assert (tmp_path / "tls" / "default.web.crt").exists()
+
+
+def test_plain_text_off_loopback_is_refused(tmp_path: Path) -> None:
+    """Private keys are not served in plain text to other machines unless the user says so."""
+    refused = CliRunner().invoke(app, ["run", str(tmp_path), "--xds-address", "0.0.0.0:0"])
+    assert refused.exit_code == 1
+    assert "--xds-tls" in refused.output
+    assert "--xds-plain-text" in refused.output
 
 
 async def test_the_admin_address_tells_all(headgate: Headgate) -> None:

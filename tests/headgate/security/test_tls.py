@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from headgate.cli import app
 from headgate.errors import UserError
 from headgate.security.files import TlsFiles, server_credentials
+from headgate.security.folder import proxy_files
 from headgate.security.identity import bearer, certified
 from proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.server import Peer, Refusal, Server
@@ -117,6 +118,17 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     (tmp_path / "server.key").write_bytes((tmp_path / "ca.key").read_bytes())
     with pytest.raises(UserError, match="not a certificate and its key"):
         server_credentials(files(tmp_path))
+
+
+def test_certificates_of_own_envoys_are_made_when_needed(tmp_path: Path) -> None:
+    """Where the authority's key is at hand a Gateway's certificate is made once; elsewhere the way to make it is told."""
+    make(tmp_path)
+    first = proxy_files(tmp_path, "default/web").certificate.read_bytes()
+    assert proxy_files(tmp_path, "default/web").certificate.read_bytes() == first
+    (tmp_path / "ca.key").unlink()
+    assert proxy_files(tmp_path, "default/web").certificate.read_bytes() == first
+    with pytest.raises(UserError, match="headgate certs .* --gateway default/other"):
+        proxy_files(tmp_path, "default/other")
 
 
 def test_keys_are_for_their_owner(tmp_path: Path) -> None:
