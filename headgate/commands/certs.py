@@ -35,7 +35,8 @@ def command(
         headgate certs tls/ --name headgate.example.com --gateway default/web
 
     Writes ca.crt and ca.key (kept and used again if they are there), server.crt and server.key, and for each --gateway
-    NAMESPACE.NAME.crt and .key (`headgate run` makes those of its own Envoys by itself). Run it again to renew: a running Headgate takes the new files without a restart.
+    NAMESPACE.NAME.crt and .key; `headgate run` makes those of its own Envoys by itself. Run it again to renew: a
+    running Headgate takes the new files without a restart.
     """
     gateways = [parse_gateway(each) for each in gateway or ()]
     now = datetime.now(UTC)

@@ -121,13 +121,13 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
 
 
 def test_certificates_of_own_envoys_are_made_when_needed(tmp_path: Path) -> None:
-    """Where the authority's key is at hand a Gateway's certificate is made once; elsewhere the way to make it is told."""
+    """Where the authority's key is at hand a Gateway's certificate is made once; elsewhere one is told how."""
     make(tmp_path)
     first = proxy_files(tmp_path, "default/web").certificate.read_bytes()
     assert proxy_files(tmp_path, "default/web").certificate.read_bytes() == first
     (tmp_path / "ca.key").unlink()
     assert proxy_files(tmp_path, "default/web").certificate.read_bytes() == first
-    with pytest.raises(UserError, match="headgate certs .* --gateway default/other"):
+    with pytest.raises(UserError, match=r"headgate certs .* --gateway default/other"):
         proxy_files(tmp_path, "default/other")
 
 
