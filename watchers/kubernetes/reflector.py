@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -28,6 +29,14 @@ LASTING_SECONDS: Final = 5.0
 """A watch that lasted so long and brought nothing was a good one; another is begun at once."""
 LIST_SECONDS: Final = 2 * SECONDS
 LONGEST_PAUSE: Final = 10.0
+
+
+class _Stage(IntEnum):
+    """How far it goes, or went: what works proves that all before it does."""
+
+    LIST = 0
+    OPEN_WATCH = 1
+    WATCH = 2
 
 
 class Reflected(NamedTuple):
@@ -89,7 +98,8 @@ class Reflector:
         self._troubles = troubles or Troubles()
         self._backoff = Backoff(most=LONGEST_PAUSE)
         self._failures = 0
-        self._failing = "list"
+        self._stage = _Stage.LIST
+        self._failing = _Stage.LIST
         self._stream: Stream | None = None
         if selection:
             selection.changed.append(self._interrupt)
@@ -113,6 +123,7 @@ class Reflector:
                 yield self.mirror.select(self._selected)
         try:
             asked = self.mirror.next()
+            self._stage = _Stage.LIST if isinstance(asked, ListPage) else _Stage.OPEN_WATCH
             if isinstance(asked, ListPage):
                 yield await self._list(asked)
             else:
@@ -131,7 +142,7 @@ class Reflector:
         body = await self._get(page.namespace or self.scope.namespace, query)
         changes = self.mirror.page(body)
         self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
-        self._well("list")
+        self._well(_Stage.LIST)
         return changes
 
     async def _get(self, namespace: str, query: dict[str, str | int]) -> Any:
@@ -162,6 +173,8 @@ class Reflector:
         accept = METADATA if self.scope.metadata else JSON
         async with self._client.watch(path, query, accept, random.uniform(*WATCH_SECONDS)) as stream:
             self._observer.watching(self.model.kind)
+            self._well(_Stage.OPEN_WATCH)
+            self._stage = _Stage.WATCH
             self._stream = stream
             try:
                 # The namespaces may have changed just before there was something to interrupt.
@@ -171,11 +184,11 @@ class Reflector:
                         yield changes
                         if error is not None:
                             raise error
-                        self._well("watch")
+                        self._well(_Stage.WATCH)
             finally:
                 self._stream = None
         if loop.time() - begun >= LASTING_SECONDS:
-            self._well("watch")
+            self._well(_Stage.WATCH)
         elif self._selection is None or self._selection.names is self._selected:
             await asyncio.sleep(self._backoff.next())
 
@@ -199,11 +212,10 @@ class Reflector:
             self._observer.expired(self.model.kind)
             self.mirror.expired()
             return []
-        listing = isinstance(self.mirror.next(), ListPage)
-        self._failing = "list" if listing else "watch"
+        self._failing = self._stage
         self._failures += 1
         self._observer.failed(self.model.kind, str(status or type(error).__name__))
-        if status in (403, 404) and listing and await self._believed():
+        if status in (403, 404) and self._stage is _Stage.LIST and await self._believed():
             return self._unavailable(error)
         if isinstance(error, TooLarge):
             self.mirror.too_large()
@@ -211,7 +223,7 @@ class Reflector:
             self.mirror.failed()
         # Once is no trouble: servers restart, connections are cut.
         if self._failures > 1 or status == 403:
-            self._tell(_diagnostic(self._failing, self._name, error))
+            self._tell(_diagnostic("list" if self._stage is _Stage.LIST else "watch", self._name, error))
         return []
 
     async def _believed(self) -> bool:
@@ -229,13 +241,14 @@ class Reflector:
         self.mirror.denied()
         return []
 
-    def _well(self, done: str) -> None:
-        """Take that something was done, which ends what was wrong with it. A watch that works ends all."""
+    def _well(self, stage: _Stage) -> None:
+        """Take that something works, which ends what was wrong with it."""
         self.missing = False
-        if done == "watch" or self._failing == "list":
+        if stage >= self._failing:
             self._failures = 0
-            self._backoff.reset()
             self._tell(None)
+            if stage is not _Stage.OPEN_WATCH:  # which is cheap; a watch must last to be a good one
+                self._backoff.reset()
 
     def _tell(self, diagnostic: Diagnostic | None) -> None:
         self._troubles.put(self, diagnostic)

@@ -75,7 +75,7 @@ class World:
 
 @given(selective=st.booleans(), happened=st.lists(happenings, max_size=40))
 def test_whatever_happens_it_ends_with_what_the_server_has(selective: bool, happened: list[tuple[Any, ...]]) -> None:
-    """After any interleaving of changes, cuts, errors, compaction, selection: only changes are told, and all of them."""
+    """After any interleaving of changes, cuts, errors, compaction, selection: just the changes are told, and all."""
     world = World(selective)
     for each in happened:
         world.happen(*each)

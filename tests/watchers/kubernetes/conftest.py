@@ -1,0 +1,56 @@
+"""The real API server, and a namespace of it for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.watchers.kubernetes.relay import Relay
+from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError
+
+
+@pytest.fixture
+async def access() -> Access:
+    """The way to the cluster that KUBECONFIG names."""
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
+    return await Access.load(Target())
+
+
+@pytest.fixture
+async def client(access: Access) -> AsyncIterator[Client]:
+    """Requests to the cluster."""
+    async with Client(access) as client:
+        yield client
+
+
+@pytest.fixture
+async def relay(access: Access) -> AsyncIterator[Relay]:
+    """Stands between the cluster and `relayed`."""
+    async with Relay(access) as relay:
+        yield relay
+
+
+@pytest.fixture
+async def relayed(relay: Relay, tmp_path: Path) -> AsyncIterator[Client]:
+    """Requests to the cluster that pass the relay."""
+    async with Client(await relay.access(tmp_path)) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(client: Client) -> AsyncIterator[str]:
+    """A new namespace."""
+    name = f"watchers-{uuid4().hex[:8]}"
+    metadata = {"name": name, "labels": {"watchers": name}}
+    await client.request("POST", "/api/v1/namespaces", body={"metadata": metadata})
+    yield name
+    with suppress(ApiError):
+        await client.request("DELETE", f"/api/v1/namespaces/{name}")
