@@ -28,7 +28,8 @@ def _block(value: Any, room: int) -> list[str]:
         return [line for key, each in value.items() for line in _entry(_flow(key), each, room)]
     if isinstance(value, list):
         return [line for each in value for line in _indented("- ", _lines(each, room - 2))]
-    return yaml.safe_dump(value, width=room, allow_unicode=True).removesuffix("...\n").splitlines()
+    # PyYAML breaks a line behind the first word that is too far out.
+    return yaml.safe_dump(value, width=room - 12, allow_unicode=True).removesuffix("...\n").splitlines()
 
 
 def _entry(key: str, value: Any, room: int) -> list[str]:
