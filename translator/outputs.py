@@ -127,7 +127,7 @@ class Translator:
                 continue
             known = ref in self._db.inputs(ref.kind)
             self._db.set(ref.kind, ref, found)
-            if known != (found is not None):
+            if found is None or not known:
                 self._root(ref, found is not None)
 
     def _refuse(self, ref: Ref) -> None:

@@ -43,7 +43,7 @@ def versions(snapshots: Iterable[tuple[Ref, Snapshot]]) -> Versions:
 def final(steps: Steps) -> list[KubernetesObject]:
     """The objects that are there after all edits."""
     latest = {each.ref: each.object for step in steps for each in step}
-    return [each for each in latest.values() if each is not None]
+    return [each for each in latest.values() if isinstance(each, KubernetesObject)]
 
 
 class Follower:
