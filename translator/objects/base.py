@@ -53,8 +53,18 @@ class Fields(BaseModel):
         return hash((type(self), *self.__dict__.values()))
 
 
+class Rule(NamedTuple):
+    """A rule in the API server's own words: an expression in CEL over `self`, and what to do where it does not hold."""
+
+    cel: str
+    message: str
+
+
 class CheckedFields(Fields):
     """Fields with rules that span several of them; a subclass says in `flaws` what is wrong."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """For kinds of our own, what `flaws` says for their custom resource definition."""
 
     def flaws(self) -> Iterator[Flaw]:
         """Yields each rule that is broken. Called once every field by itself is right."""

@@ -1,11 +1,11 @@
 """DirectResponse: the answer of a route without a backend, referenced by an HTTPRoute's ExtensionRef filter."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StrictInt
 
-from translator.objects.base import CheckedFields, Flaw, NamespacedObject
+from translator.objects.base import CheckedFields, Flaw, NamespacedObject, Rule
 from translator.objects.scalars import Text
 
 HEADGATE_GROUP: Final = "gateway.headgate.dev"
@@ -16,8 +16,14 @@ BODY_BYTES: Final = 4096
 class DirectResponseSpec(CheckedFields):
     """What to answer: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.body) || size(bytes(self.body)) <= 4096", "body must be at most 4096 bytes of UTF-8: shorten it"
+        ),
+    )
+
     status: Annotated[StrictInt, Field(ge=200, le=599)]
-    body: Text = ""
+    body: Annotated[Text, Field(json_schema_extra={"maxLength": BODY_BYTES})] = ""
 
     def flaws(self) -> Iterator[Flaw]:
         """The limit is on bytes, not characters."""

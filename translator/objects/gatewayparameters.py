@@ -5,12 +5,12 @@ says is merged over what the class' says.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, StringConstraints
+from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from translator.objects.base import CheckedFields, Fields, Flaw, NamespacedObject, unique
+from translator.objects.base import CheckedFields, Fields, Flaw, NamespacedObject, Rule, unique
 from translator.objects.scalars import Annotations, Boolean, Count, Labels, PortNumber, PositiveCount, QualifiedName
 
 GROUP: Final = "gateway.headgate.dev"
@@ -30,7 +30,22 @@ def _number_or_percentage(value: object) -> int | str:
     raise PydanticCustomError("number_or_percentage", "must be a number of pods, or a percentage, like 50%")
 
 
-NumberOrPercentage = Annotated[int | str, PlainValidator(_number_or_percentage)]
+NumberOrPercentage = Annotated[
+    int | str,
+    PlainValidator(_number_or_percentage),
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "x-kubernetes-validations": [
+                {
+                    "rule": "type(self) == int ? self >= 0 : self.matches('^[0-9]+%$')",
+                    "message": "must be a number of pods, or a percentage, like 50%",
+                }
+            ],
+            "maxLength": 16,
+        }
+    ),
+]
 
 
 class ServicePortParameters(Fields):
@@ -42,6 +57,21 @@ class ServicePortParameters(Fields):
 
 class ServiceParameters(CheckedFields):
     """The Service in front of the proxies."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.loadBalancerClass) || !has(self.type) || self.type == 'LoadBalancer'",
+            "loadBalancerClass must not be set where type is not LoadBalancer: remove it",
+        ),
+        Rule(
+            "!has(self.externalTrafficPolicy) || !has(self.type) || self.type != 'ClusterIP'",
+            "externalTrafficPolicy must not be set where type is ClusterIP: remove it",
+        ),
+        Rule(
+            "!has(self.type) || self.type != 'ClusterIP' || !has(self.ports) || self.ports.all(p, !has(p.nodePort))",
+            "ports must not have a nodePort where type is ClusterIP: remove it",
+        ),
+    )
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "LoadBalancer"
     annotations: Annotations = Field(default_factory=dict)
@@ -68,6 +98,13 @@ class ServiceParameters(CheckedFields):
 class HpaParameters(CheckedFields):
     """A HorizontalPodAutoscaler (autoscaling/v2); without metrics it aims at 80 % of the requested CPU."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
+            "maxReplicas must be at least minReplicas: raise it",
+        ),
+    )
+
     min_replicas: PositiveCount = 1
     max_replicas: PositiveCount
     metrics: Annotated[tuple[Json, ...], Field(max_length=32)] = ()
@@ -82,6 +119,10 @@ class HpaParameters(CheckedFields):
 class PdbParameters(CheckedFields):
     """A PodDisruptionBudget: how many proxies may be away, or must be there, while nodes are drained."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.minAvailable) != has(self.maxUnavailable)", "must have either minAvailable or maxUnavailable"),
+    )
+
     min_available: NumberOrPercentage | None = None
     max_unavailable: NumberOrPercentage | None = None
 
@@ -93,6 +134,14 @@ class PdbParameters(CheckedFields):
 
 class StatsParameters(CheckedFields):
     """Envoy's statistics: whether Prometheus can fetch them, and which are kept, by prefix of their names."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.includePrefixes) || !has(self.excludePrefixes)"
+            " || size(self.includePrefixes) == 0 || size(self.excludePrefixes) == 0",
+            "excludePrefixes must not be set together with includePrefixes: keep one of them",
+        ),
+    )
 
     prometheus: Boolean = True
     include_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
@@ -106,6 +155,13 @@ class StatsParameters(CheckedFields):
 
 class GatewayParametersSpec(CheckedFields):
     """How proxies are deployed. What is not set is decided by Headgate; `selfManaged` deploys nothing at all."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.hpa) || !has(self.kind) || self.kind != 'DaemonSet'",
+            "hpa must not be set where kind is DaemonSet, which has one pod a node: remove it",
+        ),
+    )
 
     self_managed: Boolean = False
     kind: Literal["Deployment", "DaemonSet"] = "Deployment"
@@ -135,6 +191,9 @@ class GatewayParametersSpec(CheckedFields):
 
 class GatewayParameters(NamespacedObject):
     """How the proxies of the Gateways that refer to it are deployed."""
+
+    merged: ClassVar[bool] = True
+    """Its custom resource definition sets no defaults: merged over others, they would count as what was asked for."""
 
     kind = "GatewayParameters"
     group = GROUP
