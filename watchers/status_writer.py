@@ -32,6 +32,8 @@ CONFLICTS: Final = 5
 """How often in a row a write is repeated at once because the object has changed in the meantime."""
 BLOCKED: Final = 30.0
 """How long a kind rests whose status may not be written, in seconds."""
+PATIENCE: Final = 2.0
+"""How long a status waits that was made from an older generation of its object, in seconds."""
 BUG_SECONDS: Final = 60.0
 """How long an object rests that a bug was met with."""
 SECONDS: Final = 10.0
@@ -95,6 +97,7 @@ class _Memory:
         refusals: how long to wait after a refusal of this object.
         refused: whether the last write was refused.
         written: what the last write made of it, until it is observed.
+        behind: a generation of the object that no status was made from yet, and until when to wait for one.
         altered: what the last write asked for and what the API server made of it instead: it would do so again.
     """
 
@@ -102,6 +105,7 @@ class _Memory:
     refusals: Backoff = field(default_factory=lambda: Backoff(1.0, 300.0))
     refused: bool = False
     written: Held | None = None
+    behind: tuple[int, float] | None = None
     altered: tuple[Status, Status] | None = None
 
 
@@ -110,8 +114,9 @@ class StatusWriter:
 
     Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
     the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
-    changes while it waits, it is written once, with what is wanted then. A status that was made from another generation
-    of the object than the API server's is not written: one from that generation is about to come.
+    changes while it waits, it is written once, with what is wanted then. A status that was made from an older
+    generation of the object than the API server's waits a while, because one from that generation is about to come; it
+    is written after all if none does, as for an object that cannot be read any more.
 
     Args:
         api: the way to the API server.
@@ -195,11 +200,11 @@ class StatusWriter:
         """Does what there is to do for an object; gives in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(ref, _Memory())
         now = time.monotonic()
-        wait = max(memory.rest, self._pause, self._blocked.get(ref.kind, 0.0)) - now
         held = self._held(ref, memory)
         if held is None:
             self._memory.pop(ref, None)
             return None
+        wait = max(memory.rest, self._pause, self._blocked.get(ref.kind, 0.0), self._patience(ref, held, memory)) - now
         new = self._difference(ref, held, memory)
         if new is None:
             return None
@@ -230,6 +235,9 @@ class StatusWriter:
             difference = self._difference(ref, held, memory)
             if difference is None:
                 return None
+            patience = self._patience(ref, held, memory) - time.monotonic()
+            if patience > 0:
+                return patience
             new = difference
         return memory.refusals.next()
 
@@ -267,11 +275,21 @@ class StatusWriter:
             return observed
         return memory.written
 
+    def _patience(self, ref: Ref, held: Held, memory: _Memory) -> float:
+        """Until when to wait for a status made from the generation that is held."""
+        told = generation(self._wanted.get(ref, {}))
+        if told is None or held.generation is None or told >= held.generation:
+            memory.behind = None
+            return 0.0
+        if memory.behind is None or memory.behind[0] != held.generation:
+            memory.behind = held.generation, time.monotonic() + PATIENCE
+        return memory.behind[1]
+
     def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
         """The new status, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
-        if wanted is not None and held.generation is not None and generation(wanted) not in (None, held.generation):
-            return None
+        if wanted is not None and (generation(wanted) or 0) > (held.generation or 0) > 0:
+            return None  # an object of this name that was there before
         writer = Writer(self._controller, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         new = merge(held.status, wanted, writer)
         if new == held.status or memory.altered == (new, held.status):

@@ -93,6 +93,10 @@ class World:
         async with asyncio.timeout(10):
             while self.writer.waiting or self.keeper.running:  # noqa: ASYNC110 - turns of the loop, not time
                 await asyncio.sleep(0)
+        await self.turns()
+
+    async def turns(self) -> None:
+        """Let everybody do what there is to do now."""
         for _ in range(20):
             await asyncio.sleep(0)
 
@@ -201,27 +205,44 @@ async def test_what_was_written_counts_until_it_is_observed(world: World) -> Non
 
 
 async def test_a_status_of_another_generation_waits(world: World) -> None:
-    """What was made from an older object than the API server's is not written: conditions are current, or not there."""
+    """What was made from an older object than the API server's waits for what is made from that."""
     shop = route("shop")
     world.keeper.put(shop, {}, generation=2)
     async with world.leading():
         world.want(shop, parents(accepted(generation=1)))
-        await world.idle()
+        await world.turns()
         assert world.keeper.requests == []
         world.want(shop, parents(accepted(generation=2)))
-        await world.idle()
+        await world.keeper.until(lambda: world.keeper.wrote(shop) and not world.keeper.running)
         assert world.keeper.status(shop)["parents"][0]["conditions"][0]["observedGeneration"] == 2
+        await world.turns()
+        assert world.keeper.wrote(shop) == 1
+
+
+async def test_a_status_that_stays_behind_is_written_after_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no status comes from the new generation, as for one that cannot be read, what is known is told."""
+    monkeypatch.setattr("watchers.status_writer.PATIENCE", 0.05)
+    shop, again = route("shop"), route("again")
+    world.keeper.put(shop, {}, generation=2)
+    world.keeper.put(again, {}, generation=1)
+    async with world.leading():
+        world.want(shop, parents(accepted("False", generation=1)))
+        world.want(again, parents(accepted(generation=7)))
+        await world.keeper.until(lambda: world.keeper.wrote(shop) and not world.keeper.running)
+        await world.turns()
+    assert world.keeper.requests == [("PATCH", shop)]
 
 
 async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(world: World) -> None:
-    """If the fresh look shows another generation, nothing is written."""
+    """If the fresh look shows another generation, nothing is written for now."""
     shop = route("shop")
     world.keeper.put(shop, {})
     world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
     world.keeper.put(shop, {}, generation=2)
     async with world.leading():
         world.want(shop, parents(accepted(generation=1)))
-        await world.idle()
+        await world.keeper.until(lambda: len(world.keeper.requests) == 2 and not world.keeper.running)
+        await world.turns()
     assert [each for each, _ in world.keeper.requests] == ["PATCH", "GET"]
     assert world.keeper.status(shop) == {}
 
