@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509 import Certificate as X509
+from cryptography.x509 import TLSFeature, load_pem_x509_certificates
 
 from translator.db import Db
 from translator.gateway.grants import Grantee, Target, granted, not_permitted
@@ -15,6 +19,9 @@ from translator.objects.listener import Listener
 from translator.outcome import Outcome, Problem, gather
 from translator.query import query
 from translator.refs import Ref
+
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+RSA_BITS = 2048
 
 
 @query
@@ -35,8 +42,11 @@ def _mismatch(chain: bytes, key: bytes) -> str:
     try:
         leaf = load_pem_x509_certificates(chain)[0]
         certified = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        wrong = _unusable(leaf)
     except (ValueError, UnsupportedAlgorithm):
         return "tls.crt is not a certificate in PEM form."
+    if wrong:
+        return wrong
     try:
         # Nothing that the library says about a key is repeated: it is a secret.
         public = (
@@ -45,6 +55,22 @@ def _mismatch(chain: bytes, key: bytes) -> str:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return "tls.key is not an unencrypted private key in PEM form."
     return "" if certified == public else "the private key in tls.key does not belong to the certificate in tls.crt."
+
+
+def _unusable(leaf: X509) -> str:
+    """What Envoy would refuse of a certificate, "" if nothing."""
+    key = leaf.public_key()
+    if isinstance(key, RSAPublicKey):
+        usable = key.key_size >= RSA_BITS
+    else:
+        usable = isinstance(key, Ed25519PublicKey) or (
+            isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVES
+        )
+    if not usable:
+        return f"Envoy takes no key of this kind; use RSA of {RSA_BITS} bits or more, P-256, P-384, P-521 or Ed25519."
+    if any(isinstance(each.value, TLSFeature) for each in leaf.extensions):
+        return "the certificate must be stapled (OCSP), which is not supported; use one without."
+    return ""
 
 
 @query
@@ -64,14 +90,15 @@ def _resolve(db: Db, gateway: Ref, listener: Listener, place: int) -> Outcome[Re
     assert listener.tls is not None
     ref = listener.tls.certificate_refs[place]
     field = f"tls.certificateRefs[{place}]"
+    secret = Ref(Secret.kind, ref.namespace or gateway.namespace, ref.name)
+    grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, secret.namespace)
+    target = Target(ref.group, ref.kind, ref.name)
+    # What is not permitted is not looked at any further, not even at its kind (`ListenerReasonInvalidCertificateRef`).
+    if not granted(db, grantee, target):
+        return Outcome(None, (not_permitted(grantee, target, field),))
     if (ref.group, ref.kind) != ("", Secret.kind):
         kind = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
         return Outcome(None, (_invalid(f"{field}: {kind} is not supported; refer to a Secret."),))
-    secret = Ref(Secret.kind, ref.namespace or gateway.namespace, ref.name)
-    grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, secret.namespace)
-    target = Target("", Secret.kind, ref.name)
-    if not granted(db, grantee, target):
-        return Outcome(None, (not_permitted(grantee, target, field),))
     found = certificate(db, secret)
     return Outcome(None, (_invalid(f"{field}: {found}"),)) if isinstance(found, str) else Outcome(secret)
 
