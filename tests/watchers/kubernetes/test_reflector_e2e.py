@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import pytest
 
+from tests.watchers.kubernetes.deeds import change, config_maps, delete, forget, kill_api_server, put, ready
 from tests.watchers.kubernetes.following import Counts, Reflections
 from tests.watchers.kubernetes.relay import Relay
 from translator.objects.base import NamespacedObject
 from translator.objects.core import ConfigMap
-from watchers.kubernetes.client import MERGE_PATCH, Client
-from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.mirror import Mirror
 from watchers.kubernetes.reflector import Reflector, Scope
 from watchers.kubernetes.troubles import Troubles
 
 pytestmark = pytest.mark.e2e
-
-
-def config_maps(namespace: str) -> str:
-    """Where a namespace's ConfigMaps are."""
-    return f"/api/v1/namespaces/{namespace}/configmaps"
-
-
-async def put(client: Client, namespace: str, name: str, value: str = "1") -> None:
-    """Create a ConfigMap."""
-    body = {"metadata": {"name": name, "labels": {"test": "it"}}, "data": {"value": value}}
-    await client.request("POST", config_maps(namespace), body=body)
-
-
-async def change(client: Client, namespace: str, name: str, value: str) -> None:
-    """Change what a ConfigMap says."""
-    body = {"data": {"value": value}}
-    await client.request("PATCH", f"{config_maps(namespace)}/{name}", body=body, content_type=MERGE_PATCH)
-
-
-async def delete(client: Client, namespace: str, name: str) -> None:
-    """Delete a ConfigMap."""
-    await client.request("DELETE", f"{config_maps(namespace)}/{name}")
 
 
 def values(found: Reflections) -> dict[str, str]:
@@ -57,32 +32,6 @@ def following(client: Client, namespace: str, counts: Counts | None = None) -> R
     reflector = Reflector(client, ConfigMap, Scope(namespace, "test=it"), observer=counts)
     reflector.mirror = Mirror("ConfigMap", limit=3)
     return Reflections(reflector)
-
-
-def kill_api_server() -> None:
-    """Kill the API server of the test cluster, which is back after a second."""
-    path = Path(os.environ["KUBECONFIG"]).parent / "apiserver.pid"
-    if not path.is_file():
-        pytest.skip("this cluster's API server cannot be killed from here")
-    os.kill(int(path.read_text()), signal.SIGKILL)
-
-
-async def ready(client: Client) -> None:
-    """Wait until the API server is up again."""
-    async with asyncio.timeout(60):
-        while not await client.ready():  # noqa: ASYNC110 (another process)
-            await asyncio.sleep(0.1)
-
-
-async def forget(client: Client, namespace: str) -> None:
-    """Have etcd compact all that is past, and the API server lose its memory, which it would answer from."""
-    newest = await client.get(config_maps(namespace))
-    async with aiohttp.ClientSession() as etcd:
-        body = {"revision": newest["metadata"]["resourceVersion"]}
-        async with etcd.post("http://127.0.0.1:2379/v3/kv/compaction", json=body) as response:
-            assert response.status == 200, await response.text()
-    kill_api_server()
-    await ready(client)
 
 
 async def test_objects_are_listed_in_pages_and_then_watched(client: Client, namespace: str) -> None:
@@ -264,12 +213,3 @@ async def test_a_kind_that_is_not_there_is_waited_for(client: Client, namespace:
         await found.until(lambda: found.raws)
         assert reflector.version == "v1"
     await client.request("DELETE", path)
-
-
-async def test_nobody_listens(tmp_path: Path) -> None:
-    """A request to where there is no API server says which URL gives no answer."""
-    from tests.watchers.kubernetes.relay import kubeconfig
-
-    async with Client(await kubeconfig(tmp_path, "https://127.0.0.1:1", "token: x")) as client:
-        with pytest.raises(Unreachable, match=r"The API server at https://127\.0\.0\.1:1 gives no answer"):
-            await client.get("/version")
