@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
-from translator.edit import Edit
+from translator.edit import Edit, Refused
 from translator.objects.base import KubernetesObject
 from translator.refs import Ref
 
@@ -45,7 +45,7 @@ class Feed:
         self._sources = tuple(sources)
         self._unsynced = len(self._sources)
         self._running = len(self._sources)
-        self._pending: dict[Ref, KubernetesObject | None] = {}
+        self._pending: dict[Ref, KubernetesObject | Refused | None] = {}
         self._started = False
         self._changed = asyncio.Event()
         self._changed.set()

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from translator.objects.base import KubernetesObject
+from translator.objects.core import ConfigMap
+from translator.objects.deployment import (
+    DaemonSet,
+    Deployment,
+    HorizontalPodAutoscaler,
+    PodDisruptionBudget,
+    ServiceAccount,
+)
+from translator.objects.service import Service
 from translator.refs import Ref
 
-
-class ManifestKind(NamedTuple):
-    """A kind of object that is deployed: its `apiVersion`, and its name in URLs and RBAC rules."""
-
-    api_version: str
-    kind: str
-    plural: str
-
-    @property
-    def group(self) -> str:
-        """The API group, "" for the core group."""
-        return self.api_version.rpartition("/")[0]
-
-
-KINDS: Final[Mapping[str, ManifestKind]] = {
+KINDS: Final[Mapping[str, type[KubernetesObject]]] = {
     each.kind: each
     for each in (
-        ManifestKind("v1", "ServiceAccount", "serviceaccounts"),
-        ManifestKind("v1", "ConfigMap", "configmaps"),
-        ManifestKind("v1", "Service", "services"),
-        ManifestKind("apps/v1", "Deployment", "deployments"),
-        ManifestKind("apps/v1", "DaemonSet", "daemonsets"),
-        ManifestKind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-        ManifestKind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+        ServiceAccount,
+        ConfigMap,
+        Service,
+        Deployment,
+        DaemonSet,
+        HorizontalPodAutoscaler,
+        PodDisruptionBudget,
     )
 }
 """All kinds that are deployed, in the order in which they are applied."""
+
+WORKLOADS: Final = (Deployment.kind, DaemonSet.kind)
+"""Those that run proxies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Manifest:
     body: Mapping[str, Any]
 
     @property
-    def kind(self) -> ManifestKind:
+    def model(self) -> type[KubernetesObject]:
         """What kind of object it is."""
         return KINDS[self.ref.kind]
 

@@ -137,7 +137,9 @@ def _manifest(
                 "controller": True,
             }
         ]
-    body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "metadata": metadata, **content}
+    model = KINDS[kind]
+    version = f"{model.group}/{model.versions[0]}" if model.group else model.versions[0]
+    body = {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
     return Manifest(Ref(kind, meta.namespace, plan.name), body)
 
 

@@ -33,7 +33,7 @@ def merge(base: Any, over: Any, depth: int = DEPTH) -> Any:
             merged[name] = merge(merged.get(name), value, depth - 1)
         return merged
     if isinstance(base, Sequence) and isinstance(over, Sequence) and not isinstance(over, str):
-        key = next((each for each in KEYS if _keyed(base, each) and _keyed(over, each)), None)
+        key = keyed(base, over)
         if key is not None:
             return _lists(base, over, key, depth - 1)
     return over
@@ -46,7 +46,12 @@ def _lists(base: Sequence[Any], over: Sequence[Any], key: str, depth: int) -> li
     return list(merged.values())
 
 
-def _keyed(items: Sequence[Any], key: str) -> bool:
+def keyed(*lists: Sequence[Any]) -> str | None:
+    """What tells the items of these lists apart, the same for all of them; None if nothing does."""
+    return next((key for key in KEYS if all(_has(items, key) for items in lists)), None)
+
+
+def _has(items: Sequence[Any], key: str) -> bool:
     """Whether all items have that key, and no two the same."""
     keys = [item.get(key) if isinstance(item, Mapping) else None for item in items]
     return all(isinstance(each, str | int) for each in keys) and len(set(keys)) == len(keys)

@@ -53,3 +53,8 @@ def identity(gateway: Ref, controller: str) -> dict[str, str]:
 def selector(gateway: Ref) -> dict[str, str]:
     """The labels by which a Gateway's pods are selected; they can never change."""
     return {"app.kubernetes.io/instance": resource_name(gateway), GATEWAY_NAME: label_value(gateway.name)}
+
+
+def owned_by(controller: str) -> str:
+    """The labels of everything that is deployed by this controller, as a selector for the API server."""
+    return f"{MANAGED_BY}={MANAGER},{CONTROLLER}={label_value(controller)}"

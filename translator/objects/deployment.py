@@ -158,3 +158,36 @@ class Pod(NamespacedObject):
     selector: ClassVar[str] = MANAGED_BY
 
     status: PodStatus = Field(default_factory=PodStatus)
+
+
+class Deployed(NamespacedObject):
+    """What is deployed beside the proxies and never read: only where an API server has it counts."""
+
+    unread = frozenset({"apiVersion", "kind", "spec", "status"})
+    versions = ("v1",)
+    selector: ClassVar[str] = MANAGED_BY
+
+
+class ServiceAccount(Deployed):
+    """Who proxies are."""
+
+    kind = "ServiceAccount"
+    group = ""
+    plural = "serviceaccounts"
+
+
+class PodDisruptionBudget(Deployed):
+    """How many proxies may be away on purpose."""
+
+    kind = "PodDisruptionBudget"
+    group = "policy"
+    plural = "poddisruptionbudgets"
+
+
+class HorizontalPodAutoscaler(Deployed):
+    """How many proxies there are, by their load."""
+
+    kind = "HorizontalPodAutoscaler"
+    group = "autoscaling"
+    versions = ("v2",)
+    plural = "horizontalpodautoscalers"

@@ -1,0 +1,337 @@
+"""Carries the proxies of Gateways to the API server: applies what differs, repairs what drifts, removes what is left.
+
+Everything is applied server-side, by one manager of fields and by force, so that exactly the fields of the manifests
+are Headgate's. What has been applied is not applied again until the manifest changes, or those fields do in the API
+server. Before something that runs is changed, the API server is asked whether it would take all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from translator.db import Deployed
+from translator.deployment.manifest import KINDS, WORKLOADS, Manifest, Proxies
+from translator.deployment.names import CONTROLLER, MANAGED_BY, MANAGER, label_value
+from translator.refs import Ref
+from watchers.inventory import Inventory, Live
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import JSON, SERVER_SIDE_APPLY, Query
+from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.paths import item
+from watchers.projection import project
+from watchers.refusals import foreign, gone, refusal, transient
+from watchers.workqueue import WorkQueue
+
+log = structlog.stdlib.get_logger("headgate.deployer")
+
+CONCURRENCY: Final = 8
+"""How many Gateways are worked on at once."""
+SECONDS: Final = 15.0
+"""How long a request may take: webhooks may have a say."""
+FIRST_RETRY: Final = 1.0
+LONGEST_RETRY: Final = 300.0
+"""How long to wait after something was refused, in seconds; a change of what is wanted comes before that."""
+LONGEST_OUTAGE: Final = 15.0
+REPAIRED_SECONDS: Final = 600.0
+"""What has been left alone for so long drifts anew; until then, who undoes what we do is met ever less often."""
+TELLING_SECONDS: Final = 5.0
+"""Within so many seconds the API server tells of what was created; what it does not tell of is not there."""
+BUG_SECONDS: Final = 60.0
+
+
+class Api(Protocol):
+    """The API server; `watchers.kubernetes.client.Client` is one."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        content_type: str = JSON,
+        seconds: float = SECONDS,
+    ) -> Any:
+        """Sends a request and gives the answer decoded.
+
+        Raises:
+            ClusterError: there is none, or (ApiError) it is an error.
+        """
+        ...
+
+
+class _Applied(NamedTuple):
+    """What the API server made of a manifest.
+
+    Attributes:
+        body: the manifest.
+        fields: those fields, as the API server wrote them.
+        version: the object's resourceVersion then.
+        time: when it was.
+    """
+
+    body: Mapping[str, Any]
+    fields: Any
+    version: str
+    time: float
+
+
+class _Refused(Exception):
+    """Something of a Gateway is not taken; the ref says what."""
+
+    def __init__(self, ref: Ref, error: ApiError | None) -> None:
+        super().__init__(str(ref))
+        self.ref = ref
+        self.error = error
+
+
+class _SteppedDown(Exception):
+    """Another one leads by now."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept of a Gateway.
+
+    Attributes:
+        applied: by object, what was applied.
+        rest: until when drift is left alone.
+        repairs: how long it is left alone after a repair.
+        refusals: how long to wait after a refusal.
+    """
+
+    applied: dict[Ref, _Applied] = field(default_factory=dict)
+    rest: float = 0.0
+    repairs: Backoff = field(default_factory=lambda: Backoff(0.5, LONGEST_RETRY))
+    refusals: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LONGEST_RETRY))
+
+
+class Deployer:
+    """Brings what is deployed to what is wanted, for as long as `lead` runs.
+
+    Args:
+        api: the way to the API server.
+        wanted: for each Gateway what is to be deployed; looked at anew each time. A Gateway that is not in it has
+            nothing deployed, so it must be complete before `lead` runs.
+        inventory: what is deployed; it must be complete before `lead` runs, and tell `touch` what changes.
+        controller: the name of the controller, by whose label objects are known as its own.
+        report: called with what the API server refuses of a Gateway, None once nothing.
+        may_write: asked right before each write, so that no late one slips through once the lease is lost.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        wanted: Mapping[Ref, Proxies],
+        inventory: Inventory,
+        controller: str,
+        report: Callable[[Ref, Deployed | None], None],
+        *,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._api = api
+        self._wanted = wanted
+        self._inventory = inventory
+        self._labels = {MANAGED_BY: MANAGER, CONTROLLER: label_value(controller)}
+        self._report = report
+        self._may_write = may_write
+        self._queue: WorkQueue[Ref] | None = None
+        self._memory: dict[Ref, _Memory] = {}
+        self._told: dict[Ref, Deployed] = {}
+        self._outages = Backoff(0.25, LONGEST_OUTAGE)
+
+    def touch(self, gateways: Iterable[Ref]) -> None:
+        """Takes that what is wanted for these Gateways has changed, or what is there."""
+        if self._queue is not None:
+            self._queue.add_all(gateways)
+
+    async def lead(self) -> None:
+        """Applies everything, then what is touched, until it is cancelled."""
+        queue = self._queue = WorkQueue[Ref]()
+        self._memory.clear()
+        self._outages.reset()
+        queue.add_all(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CONCURRENCY):
+                    group.create_task(self._work(queue))
+        finally:
+            self._queue = None
+
+    async def _work(self, queue: WorkQueue[Ref]) -> None:
+        while True:
+            gateway = await queue.take()
+            try:
+                again = await self._settle(gateway)
+            except Exception:
+                log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
+                again = BUG_SECONDS
+            finally:
+                queue.done(gateway)
+            if again is not None:
+                queue.add(gateway, again)
+
+    async def _settle(self, gateway: Ref) -> float | None:
+        """Does what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
+        memory = self._memory.setdefault(gateway, _Memory())
+        try:
+            again = await self._deploy(gateway, memory)
+            self._outages.reset()
+        except _Refused as refused:
+            return self._tell_refusal(gateway, refused, memory)
+        except ClusterError as error:
+            pause = self._outages.next(error.retry_after if isinstance(error, ApiError) else 0.0)
+            log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(pause, 1))
+            return pause
+        except _SteppedDown:
+            return None
+        memory.refusals.reset()
+        self._tell(gateway, None)
+        if gateway not in self._wanted:
+            self._memory.pop(gateway, None)
+        return again
+
+    async def _deploy(self, gateway: Ref, memory: _Memory) -> float | None:
+        wanted = self._wanted.get(gateway, Proxies())
+        if wanted.held:
+            return None
+        now = time.monotonic()
+        fresh = [each for each in wanted.manifests if self._is_news(each, memory)]
+        drifted = [each for each in wanted.manifests if each not in fresh and self._has_drifted(each, memory, now)]
+        await self._rehearse(fresh)
+        wait = max(memory.rest - now, 0.0) if drifted else 0.0
+        for each in wanted.manifests:
+            if each in fresh or (each in drifted and not wait):
+                memory.applied[each.ref] = await self._apply(each)
+        if drifted and not wait:
+            self._repaired(gateway, drifted, memory, now)
+        await self._collect(gateway, wanted, memory)
+        untold = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
+        return wait or (TELLING_SECONDS if untold else None)
+
+    def _is_news(self, manifest: Manifest, memory: _Memory) -> bool:
+        known = memory.applied.get(manifest.ref)
+        return known is None or known.body != manifest.body
+
+    def _has_drifted(self, manifest: Manifest, memory: _Memory, now: float) -> bool:
+        """Whether the API server has something else by now than it made of the manifest."""
+        known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
+        if live is None:
+            return now - known.time >= TELLING_SECONDS
+        if _older(live.resource_version, known.version):
+            return False
+        return bool(project(live.raw, manifest.body) != known.fields)
+
+    def _repaired(self, gateway: Ref, drifted: Iterable[Manifest], memory: _Memory, now: float) -> None:
+        if now - memory.rest > REPAIRED_SECONDS:
+            memory.repairs.reset()
+        memory.rest = now + memory.repairs.next()
+        for each in drifted:
+            log.info("What somebody had changed or deleted is as it was", gateway=str(gateway), object=str(each.ref))
+
+    async def _rehearse(self, manifests: Iterable[Manifest]) -> None:
+        """Have the API server check all of it, so that it is not changed by half.
+
+        Only what is there can be checked: what is to be created may depend on something that is not there yet.
+        """
+        for each in manifests:
+            if self._inventory.get(each.ref) is not None:
+                await self._patch(each, {"dryRun": "All"})
+
+    async def _apply(self, manifest: Manifest) -> _Applied:
+        if self._inventory.get(manifest.ref) is None:
+            await self._make_sure_it_is_ours(manifest.ref)
+        made = await self._patch(manifest, {})
+        fields = project(made, manifest.body)
+        return _Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
+
+    async def _make_sure_it_is_ours(self, ref: Ref) -> None:
+        """Raise if an object of that name is there that is somebody else's: it would be taken over by force."""
+        try:
+            found = await self._api.request("GET", _path(ref), seconds=SECONDS)
+        except ApiError as error:
+            if error.status != 404:
+                raise self._sorted(ref, error) from None
+            return
+        labels = found["metadata"].get("labels") or {}
+        if any(labels.get(name) != value for name, value in self._labels.items()):
+            raise _Refused(ref, None)
+
+    async def _patch(self, manifest: Manifest, query: Query) -> Any:
+        if not self._may_write():
+            raise _SteppedDown
+        query = {"fieldManager": MANAGER, "force": "true", **query}
+        try:
+            return await self._api.request(
+                "PATCH",
+                _path(manifest.ref),
+                query=query,
+                body=manifest.body,
+                content_type=SERVER_SIDE_APPLY,
+                seconds=SECONDS,
+            )
+        except ApiError as error:
+            raise self._sorted(manifest.ref, error) from None
+
+    def _sorted(self, ref: Ref, error: ApiError) -> Exception:
+        return error if transient(error) else _Refused(ref, error)
+
+    async def _collect(self, gateway: Ref, wanted: Proxies, memory: _Memory) -> None:
+        """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
+        keep = {each.ref for each in wanted.manifests}
+        waiting = any(ref.kind in WORKLOADS and not self._available(ref) for ref in keep)
+        for ref, live in list(self._inventory.of(gateway)):
+            if ref in keep or (ref.kind in WORKLOADS and waiting):
+                continue
+            memory.applied.pop(ref, None)
+            if self._may_write():
+                await self._delete(ref, live)
+
+    def _available(self, ref: Ref) -> bool:
+        live = self._inventory.get(ref)
+        status = live.raw.get("status") or {} if live is not None else {}
+        return bool(status.get("availableReplicas") or status.get("numberAvailable"))
+
+    async def _delete(self, ref: Ref, live: Live) -> None:
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": live.uid}}
+        try:
+            await self._api.request("DELETE", _path(ref), body=options, seconds=SECONDS)
+        except ApiError as error:
+            if error.status not in (404, 409):  # gone already, or another one by now, of which an event will tell
+                raise self._sorted(ref, error) from None
+        else:
+            log.info("What nothing asks for any more is deleted", object=str(ref))
+
+    def _tell_refusal(self, gateway: Ref, refused: _Refused, memory: _Memory) -> float | None:
+        ref, error = refused.ref, refused.error
+        if error is not None and gone(error):
+            return memory.refusals.next()
+        problem = foreign(ref) if error is None else refusal(ref, error)
+        self._tell(gateway, Deployed((problem,)))
+        return memory.refusals.next(0.0 if error is None else error.retry_after)
+
+    def _tell(self, gateway: Ref, deployed: Deployed | None) -> None:
+        if self._told.get(gateway) == deployed:
+            return
+        if deployed is None:
+            del self._told[gateway]
+        else:
+            self._told[gateway] = deployed
+            log.warning(deployed.problems[0].message, gateway=str(gateway))
+        self._report(gateway, deployed)
+
+
+def _path(ref: Ref) -> str:
+    model = KINDS[ref.kind]
+    return item(model, model.versions[0], ref)
+
+
+def _older(one: str, other: str) -> bool:
+    """Whether a resourceVersion is older than another; unless both are numbers, as the API server's are, it is not."""
+    return one.isdecimal() and other.isdecimal() and int(one) < int(other)

@@ -1,0 +1,132 @@
+"""What is deployed by this controller, as the API server was last heard to have it, by Gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+import orjson
+
+from translator.deployment.manifest import KINDS
+from translator.deployment.names import GATEWAY_NAME, owned_by
+from translator.objects.base import KubernetesObject
+from translator.objects.gateway import Gateway
+from translator.refs import Ref
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.mirror import Change
+from watchers.kubernetes.reflector import Reflector, Scope
+from watchers.kubernetes.troubles import Troubles
+
+
+class Live(NamedTuple):
+    """An object that is there.
+
+    Attributes:
+        gateway: the Gateway that it is for, be that there or not.
+        body: all of it that can matter, as JSON: some kilobytes for each object.
+    """
+
+    gateway: Ref
+    uid: str
+    resource_version: str
+    body: bytes
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The object, decoded anew."""
+        raw: dict[str, Any] = orjson.loads(self.body)
+        return raw
+
+
+def live(ref: Ref, raw: Mapping[str, Any]) -> Live:
+    """Keep of an object what can matter."""
+    metadata = dict(raw["metadata"])
+    metadata.pop("managedFields", None)
+    body = orjson.dumps({**raw, "metadata": metadata})
+    return Live(_gateway(ref, metadata), str(metadata.get("uid")), metadata["resourceVersion"], body)
+
+
+def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref:
+    """The Gateway that an object is for: its owner; by the label, if somebody took the owner away."""
+    owners = metadata.get("ownerReferences") or ()
+    name = next((each["name"] for each in owners if each.get("kind") == Gateway.kind), None)
+    return Ref(Gateway.kind, ref.namespace, name or (metadata.get("labels") or {}).get(GATEWAY_NAME, ""))
+
+
+class Inventory:
+    """All objects that carry the labels of this controller.
+
+    Args:
+        changed: called with the Gateways of which something came, changed or went.
+    """
+
+    def __init__(self, changed: Callable[[Iterable[Ref]], None]) -> None:
+        self._changed = changed
+        self._live: dict[Ref, Live] = {}
+        self._of: dict[Ref, set[Ref]] = {}
+
+    def get(self, ref: Ref) -> Live | None:
+        """Give an object, None if it is not there, as far as is known."""
+        return self._live.get(ref)
+
+    def of(self, gateway: Ref) -> Iterator[tuple[Ref, Live]]:
+        """Give the objects of a Gateway, in the order of their names."""
+        for ref in sorted(self._of.get(gateway, ())):
+            yield ref, self._live[ref]
+
+    @property
+    def gateways(self) -> frozenset[Ref]:
+        """All Gateways for which something is there."""
+        return frozenset(self._of)
+
+    def observe(self, changes: Iterable[Change]) -> None:
+        """Take objects that came, changed or went."""
+        touched: dict[Ref, None] = {}
+        for ref, raw in changes:
+            before, after = self._live.pop(ref, None), None if raw is None else live(ref, raw)
+            if before is not None:
+                touched[before.gateway] = None
+                self._drop(before.gateway, ref)
+            if after is not None:
+                self._live[ref] = after
+                self._of.setdefault(after.gateway, set()).add(ref)
+                touched[after.gateway] = None
+        if touched:
+            self._changed(touched)
+
+    def _drop(self, gateway: Ref, ref: Ref) -> None:
+        self._of[gateway].discard(ref)
+        if not self._of[gateway]:
+            del self._of[gateway]
+
+
+async def follow(
+    inventory: Inventory,
+    client: Client,
+    model: type[KubernetesObject],
+    controller: str,
+    synced: Callable[[], None],
+    namespace: str = "",
+    troubles: Troubles | None = None,
+) -> None:
+    """Keep one kind of an inventory up to date, until it is cancelled.
+
+    Args:
+        inventory: is told what changes.
+        client: for the API server.
+        model: one of `translator.deployment.manifest.KINDS`.
+        controller: the name of the controller, whose objects count.
+        synced: called once all that was there at the start is told.
+        namespace: the only one in which there are proxies; "" for all.
+        troubles: is told what is wrong.
+    """
+    assert model.kind in KINDS
+    reflector = Reflector(client, model, Scope(namespace, owned_by(controller)), troubles=troubles)
+    told = False
+    async with aclosing(reflector.batches()) as batches:
+        async for changes, complete in batches:
+            inventory.observe(changes)
+            if complete and not told:
+                told = True
+                synced()

@@ -1,0 +1,54 @@
+"""What an API server refuses to deploy, in the words of the Gateway's conditions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translator.outcome import Problem
+from translator.refs import Ref
+from watchers.kubernetes.errors import ApiError
+
+MOST: Final = 4096
+"""The longest text of the API server that is told."""
+
+_INVALID: Final = ("typed patch object", "field is immutable", "cannot be handled as")
+"""Words of answers that say the same as 422 does."""
+
+
+def transient(error: ApiError) -> bool:
+    """Whether it will pass by itself: the server is busy, or somebody else was at the same object."""
+    return error.status in (409, 429) or (error.status >= 500 and not _invalid(error))
+
+
+def gone(error: ApiError) -> bool:
+    """Whether the namespace is not there, or about to go: then the Gateway goes with it."""
+    return (error.status == 404 and "namespaces" in error.message) or "being terminated" in error.message
+
+
+def refusal(ref: Ref, error: ApiError) -> Problem:
+    """Say what the API server does not take, why, and the way out.
+
+    Args:
+        ref: the object that was applied.
+        error: the API server's answer.
+    """
+    said = error.message[:MOST].rstrip(".")
+    if _invalid(error):
+        text = f"{ref} would not be valid: {said}. Correct the GatewayParameters."
+        return Problem("Accepted", "InvalidParameters", text)
+    if "exceeded quota" in said or "failed quota" in said:
+        return Problem("Programmed", "NoResources", f"A quota denies {ref}: {said}.")
+    if " cannot " in said and error.status == 403:
+        text = f"Headgate may not deploy {ref}: {said}. Grant it, as the ClusterRole in deploy/ does."
+        return Problem("Programmed", "Pending", text)
+    return Problem("Programmed", "Pending", f"{ref} is denied: {said}.")
+
+
+def foreign(ref: Ref) -> Problem:
+    """Say that an object is in the way that is somebody else's."""
+    text = f"{ref} is there already, and not Headgate's: rename or delete it."
+    return Problem("Programmed", "Pending", text)
+
+
+def _invalid(error: ApiError) -> bool:
+    return error.status == 422 or any(words in error.message for words in _INVALID)
