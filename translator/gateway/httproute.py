@@ -168,6 +168,8 @@ def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
     """What is wrong with a regular expression for RE2, which Envoy uses; nothing if `kind` says that it is none."""
     if kind != "RegularExpression":
         return ()
+    if not value:
+        return (Problem("Accepted", "UnsupportedValue", f"{field} is empty: nothing matches it; write an expression."),)
     try:
         re2.compile(value, _RE2)
     except re2.error as error:
