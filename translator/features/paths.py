@@ -24,15 +24,17 @@ class PathModifier:
 
         A ``RouteAction`` has no such field: give "" for a regular expression that matches everything.
         """
+        # The specification takes any text; a path begins with one slash.
+        path = "/" + self.replacement.lstrip("/")
         if self.full and full_field:
-            setattr(action, full_field, self.replacement or "/")
+            setattr(action, full_field, path)
         elif self.full:
-            _rewrite(action, "^/.*$", self.replacement or "/")
-        elif not self.replacement.rstrip("/"):
-            _rewrite(action, f"^{_quoted(match.path.rstrip('/'))}/*", "/")
+            _rewrite(action, "^/.*$", path)
+        elif path == "/":
+            _rewrite(action, f"^{_quoted(match.path.rstrip('/'))}/*", path)
         else:
             slash = "/" if match.path == "/" else ""
-            action.prefix_rewrite = self.replacement.rstrip("/") + slash
+            action.prefix_rewrite = path.rstrip("/") + slash
 
 
 def _rewrite(action: Any, pattern: str, substitution: str) -> None:
