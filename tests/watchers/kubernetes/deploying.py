@@ -1,0 +1,174 @@
+"""A translator, a deployer and what they watch, at work on one namespace of the real API server."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, Self
+
+import yaml
+
+from translator.db import Delivery, ProxyDefaults, Settings
+from translator.deployment.manifest import KINDS
+from translator.edit import Edit
+from translator.objects.deployment import DaemonSet, Deployment, Pod
+from translator.objects.parse import parse
+from translator.objects.service import Service
+from translator.outputs import Translator
+from translator.refs import Ref
+from watchers.deployer import Deployer
+from watchers.inventory import Inventory, follow
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.objects import Objects
+from watchers.kubernetes.reflector import Reflector, Scope
+from watchers.kubernetes.troubles import Troubles
+
+READ = (Service, Deployment, DaemonSet, Pod)
+
+
+class Counting:
+    """Passes requests on, and remembers them: method, kind of object, name and whether it was a rehearsal."""
+
+    def __init__(self, client: Client) -> None:
+        self.requests: list[tuple[str, str, str, bool]] = []
+        self._client = client
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request."""
+        *_, plural, name = path.split("/")
+        self.requests.append((method, plural, name, bool((options.get("query") or {}).get("dryRun"))))
+        return await self._client.request(method, path, **options)
+
+    def writes(self) -> list[tuple[str, str]]:
+        """What has changed something, or was to."""
+        return [(method, plural) for method, plural, _, rehearsal in self.requests if method != "GET" and not rehearsal]
+
+
+class Deploying:
+    """An asynchronous context manager: within it, what is applied to the translator is deployed.
+
+    Attributes:
+        gateway: the Gateway that the tests are about.
+        api: what the deployer asks of the API server.
+    """
+
+    def __init__(self, client: Client, namespace: str, deploys: Client | None = None) -> None:
+        self.gateway = Ref("Gateway", namespace, "gw")
+        self.name = "headgate-gw"
+        self.client = client
+        self.controller = f"test.headgate.dev/{namespace}"
+        self.api = Counting(deploys or client)
+        self.translator = Translator(
+            Settings(standalone=False, addresses=("0.0.0.0",), controller_name=self.controller)
+        )
+        self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
+        self.deployer = Deployer(
+            self.api, self.translator.deployments, self.inventory, self.controller, self._deployed
+        )
+        self._tasks = asyncio.TaskGroup()
+        self._running: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        synced = asyncio.Semaphore(0)
+        for model in KINDS.values():
+            following = follow(
+                self.inventory, self.client, model, self.controller, synced.release, self.gateway.namespace
+            )
+            self._start(following)
+        for model in READ:
+            self._start(self._read(Objects(Reflector(self.client, model, Scope(self.gateway.namespace)), Troubles())))
+        for _ in KINDS:
+            await synced.acquire()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for each in self._running:
+            each.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    def lead(self) -> None:
+        """Begin to deploy."""
+        self._start(self.deployer.lead())
+
+    def _start(self, work: Any) -> None:
+        self._running.append(self._tasks.create_task(work))
+
+    async def _read(self, objects: Objects) -> None:
+        async with aclosing(objects.batches()) as batches:
+            async for batch in batches:
+                self.edit(batch.edits)
+
+    def apply(self, documents: str) -> None:
+        """Take objects, written as YAML; $NS is the namespace, $CONTROLLER the controller's name."""
+        text = documents.replace("$NS", self.gateway.namespace).replace("$CONTROLLER", self.controller)
+        edits = []
+        for raw in filter(None, yaml.safe_load_all(text)):
+            parsed = parse(copy.deepcopy(raw))
+            assert parsed.object is not None, parsed.problems
+            edits.append(Edit(parsed.object.ref, parsed.object))
+        self.edit(edits)
+
+    def remove(self, ref: Ref) -> None:
+        """Take that an object is gone."""
+        self.edit([Edit(ref, None)])
+
+    def edit(self, edits: Any) -> None:
+        """Take edits."""
+        self.translator.edit(edits)
+        self._evaluate()
+
+    def tell_proxies(self, defaults: ProxyDefaults) -> None:
+        """Take what proxies are told."""
+        self.translator.tell_proxies(defaults)
+        self._evaluate()
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take what proxies have acknowledged."""
+        self.translator.deliver(self.gateway, delivery)
+        self._evaluate()
+
+    def _deployed(self, gateway: Ref, deployed: Any) -> None:
+        self.translator.deployed(gateway, deployed)
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        changes = self.translator.evaluate()
+        assert not changes.failures, changes.failures
+        self.deployer.touch(changes.deployments)
+        self._changed.set()
+
+    def condition(self, type_: str) -> tuple[str, str, str]:
+        """Status, reason and message of a condition of the Gateway."""
+        status = self.translator.statuses[self.gateway]
+        found = next(each for each in status["conditions"] if each["type"] == type_)
+        return found["status"], found["reason"], found["message"]
+
+    @property
+    def addresses(self) -> list[dict[str, str]]:
+        """The Gateway's addresses."""
+        found: list[dict[str, str]] = self.translator.statuses[self.gateway]["addresses"]
+        return found
+
+    def there(self) -> set[str]:
+        """The kinds of all that is deployed for the Gateway."""
+        return {ref.kind for ref, _ in self.inventory.of(self.gateway)}
+
+    def path(self, kind: str, name: str = "") -> str:
+        """The path of an object of the test's namespace."""
+        model = KINDS[kind]
+        root = f"/apis/{model.group}/{model.versions[0]}" if model.group else "/api/v1"
+        return f"{root}/namespaces/{self.gateway.namespace}/{model.plural}/{name or self.name}"
+
+    async def get(self, kind: str) -> Any:
+        """An object of the Gateway."""
+        return await self.client.get(self.path(kind))
+
+    async def until(self, true: Callable[[], bool], seconds: float = 30) -> None:
+        """Wait until something holds, which only what the API server tells, or the deployer, makes hold."""
+        async with asyncio.timeout(seconds):
+            while not true():
+                await asyncio.sleep(0.02)  # noqa: ASYNC110 (another process makes it hold)
