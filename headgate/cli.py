@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from headgate.commands import bootstrap, certs, run, status, translate, validate, version
+from headgate.commands import bootstrap, certs, controller, run, status, translate, validate, version
 from headgate.errors import UserError
 
 
@@ -43,6 +43,7 @@ app = typer.Typer(
     """,
 )
 app.command("run")(run.command)
+app.command("controller")(controller.command)
 app.command("translate")(translate.command)
 app.command("validate")(validate.command)
 app.command("status")(status.command)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -24,6 +25,10 @@ log = structlog.stdlib.get_logger("headgate")
 #: A configuration that is on its way to the proxies for so many seconds is told to be pending. One that arrives sooner,
 #: as nearly all do, leaves a Gateway's condition Programmed as it is.
 PENDING_AFTER = 1.0
+
+
+#: What depends on objects that are still being fetched is held back for so many seconds at most.
+INCOMPLETE_FOR = 5.0
 
 
 def key_of(gateway: Ref) -> str:
@@ -48,6 +53,10 @@ class ControlPlane:
         gateways_changed: called with the keys of all Gateways that have something to serve, when those change.
         news: called with the changes of conditions.
         metrics: is told of evaluations.
+        taken: called with the objects of each batch of edits.
+        changed: called with what an evaluation brought, once it is published.
+        complete: asked after each evaluation whether all is known that it depends on; while it is not, nothing is
+            published, but for no longer than `INCOMPLETE_FOR`.
         ready: set once everything that was there at the start is published.
     """
 
@@ -57,31 +66,59 @@ class ControlPlane:
     gateways_changed: Callable[[frozenset[str]], None]
     news: Callable[[list[News]], None]
     metrics: Metrics
+    taken: Callable[[Iterable[Ref]], None] = lambda _: None
+    changed: Callable[[Changes], None] = lambda _: None
+    complete: Callable[[], bool] = lambda: True
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _pending: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _failing: frozenset[str] = frozenset()
     _gateways: frozenset[str] | None = None
+    _held: Changes = field(default_factory=Changes)
+    _held_since: float | None = None
 
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
         """Takes batches of edits for as long as there are any."""
         async for edits in batches:
             self.translator.edit(edits)
             self._wake.set()
+            self.taken(each.ref for each in edits)
+
+    def wake(self) -> None:
+        """Has everything evaluated soon: something other than objects has changed in the translator."""
+        self._wake.set()
 
     async def evaluate(self) -> None:
         """Evaluates and publishes whenever something has changed; what comes meanwhile makes up the next round."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._woken()
             begun = time.perf_counter()
-            changes = self.translator.evaluate()
-            self._publish(changes)
-            self.metrics.evaluated(time.perf_counter() - begun)
-            self._tell_failures(changes)
-            self.news(self.statuses.update(changes.statuses))
-            self.ready.set()
+            self._held.add(self.translator.evaluate())
+            if self._is_complete():
+                changes, self._held = self._held, Changes()
+                self._publish(changes)
+                self.metrics.evaluated(time.perf_counter() - begun)
+                self._tell_failures(changes)
+                self.news(self.statuses.update(changes.statuses))
+                self.changed(changes)
+                self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
+
+    async def _woken(self) -> None:
+        """Waits for a change; or until what is held back is to be published nevertheless."""
+        left = None if self._held_since is None else self._held_since + INCOMPLETE_FOR - time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _is_complete(self) -> bool:
+        now = time.monotonic()
+        if self.complete() or (self._held_since is not None and now - self._held_since >= INCOMPLETE_FOR):
+            self._held_since = None
+            return True
+        self._held_since = self._held_since or now
+        return False
 
     def deliver(self, key: str, delivery: Delivery) -> None:
         """Takes how far a snapshot has come, as the server tells it."""

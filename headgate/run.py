@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import Launch
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.supervisor import Fleet, Supervisor, stop_leftovers
-from headgate.errors import UserError
+from headgate.lifecycle import run_until_stopped
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
 from headgate.security.files import server_credentials
@@ -32,7 +31,7 @@ from translator.outputs import Settings as TranslatorSettings
 from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.feed import Feed
-from watchers.files import FileSource, SourceError
+from watchers.files import FileSource
 from watchers.folder import Change
 from xds.server import Server
 
@@ -72,23 +71,10 @@ def run(settings: Settings) -> None:
     Raises:
         UserError: something that the user can mend stands in the way.
     """
-    try:
-        with StateDirectory(settings.state, settings.xds).lock():
-            check_free(settings.xds, "--xds-address")
-            check_free(settings.admin, "--admin-address")
-            asyncio.run(_Run(settings).until_stopped())
-    except BaseExceptionGroup as errors:
-        mistakes, bugs = errors.split((SourceError, UserError))
-        if mistakes is None or bugs is not None:
-            raise
-        raise UserError(str(_first(mistakes))) from None
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    with StateDirectory(settings.state, settings.xds).lock():
+        check_free(settings.xds, "--xds-address")
+        check_free(settings.admin, "--admin-address")
+        _Run(settings).until_stopped()
 
 
 class _Run:
@@ -119,26 +105,14 @@ class _Run:
         self.fleet: Fleet | None = None
         self.files_changed = asyncio.Event()
 
-    async def until_stopped(self) -> None:
-        """Serves until a signal says to stop."""
-        serving = asyncio.ensure_future(self.serve())
-        stops = 0
+    def until_stopped(self) -> None:
+        """Serves until a signal says to stop; a second one kills the Envoys."""
+        run_until_stopped(self.serve, self.kill)
 
-        def stop() -> None:
-            nonlocal stops
-            stops += 1
-            if stops == 1:
-                log.info("Stopping; once more to hurry")
-                serving.cancel()
-            elif self.fleet:
-                self.fleet.kill()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-        log.info("Stopped")
+    def kill(self) -> None:
+        """Ends the Envoys at once."""
+        if self.fleet:
+            self.fleet.kill()
 
     async def serve(self) -> None:
         """Serves until it is cancelled."""

@@ -65,6 +65,13 @@ class Changes:
     deployments: dict[Ref, Proxies | None] = field(default_factory=dict)
     failures: list[QueryError] = field(default_factory=list)
 
+    def add(self, later: Changes) -> None:
+        """Take what a later evaluation brought, so that both count as one."""
+        self.snapshots |= later.snapshots
+        self.statuses |= later.statuses
+        self.deployments |= later.deployments
+        self.failures = later.failures
+
 
 class Translator:
     """Turns objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""

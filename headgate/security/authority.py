@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -37,6 +38,19 @@ class KeyPair:
     def expires(self) -> datetime:
         """When the certificate ends, UTC."""
         return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
+
+    def check(self) -> None:
+        """Does nothing if the two belong together.
+
+        Raises:
+            ValueError: they do not, or one is not PEM. The message has nothing of the key.
+        """
+        try:
+            known = load_pem_private_key(self.key, None).public_key()
+        except (TypeError, ValueError, UnsupportedAlgorithm):
+            raise ValueError("the key is not an unencrypted private key in PEM form") from None
+        if known != x509.load_pem_x509_certificate(self.certificate).public_key():
+            raise ValueError("the key does not belong to the certificate")
 
     def due(self, now: datetime) -> bool:
         """Whether it is time for another."""

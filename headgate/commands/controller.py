@@ -1,0 +1,114 @@
+"""`headgate controller`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headgate.address import Address
+from headgate.commands.options import AdminAddress, XdsAddress
+from headgate.logging import LogFormat, LogLevel, configure
+from translator.db import CONTROLLER
+
+EVERYWHERE_XDS = Address("0.0.0.0", 18000)
+EVERYWHERE_ADMIN = Address("0.0.0.0", 19080)
+
+
+def command(
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The kubeconfig; by default $KUBECONFIG, ~/.kube/config, or the pod's own account.",
+            show_default=False,
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The kubeconfig's context to use.", show_default=False)
+    ] = None,
+    namespace: Annotated[
+        str,
+        typer.Option(
+            envvar="HEADGATE_NAMESPACE",
+            metavar="NAME",
+            help="Where Headgate itself is: its Lease and its certificate authority. By default the pod's namespace.",
+            show_default=False,
+        ),
+    ] = "",
+    watch_namespace: Annotated[
+        list[str] | None,
+        typer.Option("--watch-namespace", metavar="NAME", help="Watch this namespace only; repeatable."),
+    ] = None,
+    watch_namespace_labels: Annotated[
+        str,
+        typer.Option(
+            envvar="HEADGATE_WATCH_NAMESPACE_LABELS",
+            metavar="SELECTOR",
+            help="Watch the namespaces with these labels only, as in team=web.",
+            show_default=False,
+        ),
+    ] = "",
+    controller_name: Annotated[
+        str,
+        typer.Option(
+            envvar="HEADGATE_CONTROLLER_NAME",
+            metavar="DOMAIN/PATH",
+            help="GatewayClasses with this spec.controllerName are served.",
+        ),
+    ] = CONTROLLER,
+    xds_address: XdsAddress = EVERYWHERE_XDS,
+    xds_host: Annotated[
+        str,
+        typer.Option(
+            envvar="HEADGATE_XDS_HOST",
+            metavar="NAME",
+            help="The DNS name under which proxies find Headgate; by default headgate.NAMESPACE.svc.",
+            show_default=False,
+        ),
+    ] = "",
+    admin_address: AdminAddress = EVERYWHERE_ADMIN,
+    proxy_image: Annotated[
+        str,
+        typer.Option(
+            envvar="HEADGATE_PROXY_IMAGE",
+            metavar="IMAGE",
+            help="The image of Envoy where GatewayParameters name none.",
+            show_default=False,
+        ),
+    ] = "",
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json."),
+    ] = LogFormat.AUTO,
+    log_level: Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")] = LogLevel.INFO,
+) -> None:
+    """Runs as the control plane of a Kubernetes cluster: watches, deploys proxies, writes status.
+
+    **Examples**
+
+        headgate controller
+        headgate controller --context kind-dev --namespace headgate-system
+        headgate controller --watch-namespace web --watch-namespace shop
+
+    This is what the manifests in deploy/ run. Several replicas all watch and serve; one of them deploys and writes.
+    """
+    from headgate.controller import Settings, run
+    from watchers.kubernetes.access import Target
+
+    configure(log_format, log_level)
+    if watch_namespace and watch_namespace_labels:
+        raise typer.BadParameter("choose namespaces by name or by labels, not by both")
+    run(
+        Settings(
+            target=Target(kubeconfig, context),
+            namespace=namespace,
+            controller_name=controller_name,
+            namespaces=tuple(watch_namespace or ()),
+            namespace_labels=watch_namespace_labels,
+            xds=xds_address,
+            xds_host=xds_host,
+            admin=admin_address,
+            proxy_image=proxy_image,
+        )
+    )

@@ -1,0 +1,263 @@
+"""The wiring of `headgate controller`: a cluster feeds, one task evaluates, the leader deploys and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+
+import structlog
+from aiohttp import web
+
+from headgate.address import Address
+from headgate.admin import Sight, application
+from headgate.announce import tell_news
+from headgate.controlplane import ControlPlane
+from headgate.lifecycle import run_until_stopped
+from headgate.metrics import Metrics, Observed
+from headgate.ports import check_free
+from headgate.security.cluster import ClusterAuthority
+from headgate.security.identity import bearer
+from headgate.security.tokens import TokenReviews
+from headgate.statuses import Statuses
+from translator.deployment.manifest import KINDS as DEPLOYED_KINDS
+from translator.deployment.names import owned_by
+from translator.objects.deployment import DaemonSet, Deployment, Pod
+from translator.outputs import Changes, Deployed, ProxyDefaults, Translator
+from translator.outputs import Settings as TranslatorSettings
+from translator.refs import Ref
+from translator.status import STATUS
+from watchers.deployer import Deployer
+from watchers.diagnostic import Diagnostic
+from watchers.election import Election
+from watchers.feed import Feed
+from watchers.inventory import Inventory, follow
+from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ClusterError
+from watchers.kubernetes.source import ON_DEMAND, Cluster, Watched
+from watchers.kubernetes.troubles import Troubles
+from watchers.status_writer import StatusWriter
+from xds.server import Peer, Server
+
+LEASE = "headgate"
+#: Kinds of which only what Headgate deployed itself is looked at.
+OWN = (Deployment, DaemonSet, Pod)
+
+log = structlog.stdlib.get_logger("headgate")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `headgate controller` is told by its user.
+
+    Attributes:
+        target: the cluster.
+        namespace: where Headgate itself is; "" for that of the pod or of the kubeconfig's context.
+        controller_name: GatewayClasses with this name are ours.
+        namespaces: the namespaces to watch, by name; empty for all.
+        namespace_labels: the namespaces to watch, by a label selector; "" for all.
+        xds: where proxies connect.
+        xds_host: the DNS name under which they do; its certificate is made for it.
+        admin: where Headgate answers about itself.
+        proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
+    """
+
+    target: Target
+    namespace: str
+    controller_name: str
+    namespaces: tuple[str, ...]
+    namespace_labels: str
+    xds: Address
+    xds_host: str
+    admin: Address
+    proxy_image: str
+
+
+def run(settings: Settings) -> None:
+    """Runs until SIGINT or SIGTERM.
+
+    Raises:
+        UserError: something that the user can mend stands in the way.
+    """
+    check_free(settings.xds, "--xds-address")
+    check_free(settings.admin, "--admin-address")
+    run_until_stopped(lambda: _serve(settings), mistakes=(ClusterError,))
+
+
+async def _serve(settings: Settings) -> None:
+    access = await Access.load(settings.target)
+    async with Client(access) as client:
+        await _Controller(settings, client).serve()
+
+
+class _Controller:
+    """The parts of one controller, and how they hear of each other."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self.settings = settings
+        self.client = client
+        self.namespace = settings.namespace or client.namespace
+        self.host = settings.xds_host or f"headgate.{self.namespace}.svc"
+        self.metrics = Metrics()
+        self.translator = Translator(
+            TranslatorSettings(settings.controller_name, standalone=False, addresses=("0.0.0.0",))
+        )
+        self.cluster = Cluster(client, self.watched(), self.tell_troubles)
+        names = (self.host, f"{self.host}.cluster.local", "localhost")
+        self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
+        self.tokens = TokenReviews(client)
+        self.election = Election(client, self.namespace, LEASE, f"{socket.gethostname()}_{uuid.uuid4()}")
+        self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
+        self.deployer = Deployer(
+            client,
+            self.translator.deployments,
+            self.inventory,
+            settings.controller_name,
+            self.take_deployed,
+            may_write=lambda: self.election.leading,
+        )
+        self.writer = StatusWriter(
+            client,
+            self.translator.statuses,
+            self.cluster,
+            settings.controller_name,
+            may_write=lambda: self.election.leading,
+        )
+        self.server: Server
+        self.plane: ControlPlane
+
+    def watched(self) -> Watched:
+        """What is watched: all kinds; of those that Headgate deploys, what is its own."""
+        own = owned_by(self.settings.controller_name)
+        return Watched(
+            statuses=frozenset(STATUS),
+            labels={model.kind: own for model in OWN},
+            namespaces=self.settings.namespaces,
+            namespace_labels=self.settings.namespace_labels,
+        )
+
+    async def serve(self) -> None:
+        """Serves until it is cancelled."""
+        await self.authority.load()
+        self.server = Server(
+            select=lambda node: node.cluster,
+            address=str(self.settings.xds),
+            credentials=self.authority.credentials(),
+            authorise=self.authorise,
+            observer=self.metrics,
+            on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
+        )
+        self.plane = ControlPlane(
+            self.translator,
+            self.server,
+            Statuses(self.translator.object),
+            gateways_changed=lambda _: None,
+            news=lambda news: tell_news(news, lambda _: ""),
+            metrics=self.metrics,
+            taken=self.writer.touch,
+            changed=self.changed,
+            complete=self.is_complete,
+        )
+        self.metrics.registry.register(
+            Observed(self.server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics))
+        )
+        log.info(
+            "Headgate is starting",
+            cluster=self.client.url,
+            namespace=self.namespace,
+            xds=str(self.settings.xds),
+            admin=f"http://{self.settings.admin.for_clients}",
+        )
+        async with self.server, self.endpoints(), asyncio.TaskGroup() as group:
+            feed = Feed(self.cluster.sources)
+            group.create_task(self.authority.run(), name="authority")
+            group.create_task(feed.run(), name="feed")
+            group.create_task(self.plane.take(feed), name="edits")
+            group.create_task(self.plane.evaluate(), name="evaluation")
+            await self.follow_inventory(group)
+            await self.plane.ready.wait()
+            log.info("Headgate is ready", gateways=len(self.translator.snapshots))
+            group.create_task(self.election.run(self.lead), name="election")
+
+    async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
+        """Begins to follow what is deployed, and waits until all of it is known."""
+        troubles = Troubles(self.tell_troubles)
+        parts = [(model, each) for model in DEPLOYED_KINDS.values() for each in self.settings.namespaces or ("",)]
+        synced = asyncio.Semaphore(0)
+        for model, namespace in parts:
+            group.create_task(
+                follow(
+                    self.inventory,
+                    self.client,
+                    model,
+                    self.settings.controller_name,
+                    synced.release,
+                    namespace,
+                    troubles,
+                ),
+                name=f"inventory of {model.kind}",
+            )
+        for _ in parts:
+            await synced.acquire()
+
+    async def lead(self) -> None:
+        """What only one replica does."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.deployer.lead(), name="deployer")
+            group.create_task(self.writer.lead(), name="statuses")
+
+    async def authorise(self, key: str, peer: Peer) -> None:
+        """Lets a proxy have the resources of its own Gateway, by the token of its service account."""
+        await self.tokens.verify(bearer(peer), key)
+
+    def trust(self, certificates: str) -> None:
+        """Takes which certificates proxies are to trust."""
+        defaults = ProxyDefaults(xds_host=self.host, xds_port=self.settings.xds.port, ca=certificates)
+        if self.settings.proxy_image:
+            defaults = replace(defaults, image=self.settings.proxy_image)
+        self.translator.tell_proxies(defaults)
+        if hasattr(self, "plane"):
+            self.plane.wake()
+
+    def is_complete(self) -> bool:
+        """Asks for the objects that are read on demand; whether all that can be had are there."""
+        missing = [
+            ref
+            for model in ON_DEMAND
+            for ref in self.cluster.want(model, self.translator.wanted(model.kind))
+            if self.translator.object(ref) is None
+        ]
+        return not missing
+
+    def changed(self, changes: Changes) -> None:
+        """Passes on what an evaluation brought."""
+        self.writer.touch(changes.statuses)
+        self.deployer.touch(changes.deployments)
+
+    def take_deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
+        """Takes what the API server refuses of a Gateway's proxies."""
+        self.translator.deployed(gateway, deployed)
+        self.plane.wake()
+
+    def tell_troubles(self, raised: Iterable[Diagnostic], settled: Iterable[Diagnostic]) -> None:
+        """Tells what goes wrong between Headgate and the API server, and what does no more."""
+        for each in raised:
+            (log.error if each.severity == "error" else log.warning)(str(each))
+        for each in settled:
+            log.info(f"Mended: {each}")
+
+    @contextlib.asynccontextmanager
+    async def endpoints(self) -> AsyncIterator[None]:
+        """Answers on the admin address."""
+        sight = Sight(self.plane, dict, lambda: self.cluster.diagnostics, lambda _: "", self.settings.admin)
+        runner = web.AppRunner(application(sight), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.settings.admin.host, self.settings.admin.port).start()
+            yield
+        finally:
+            await runner.cleanup()

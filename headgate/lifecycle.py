@@ -1,0 +1,72 @@
+"""How a process of Headgate begins and ends: a signal stops it, and a user's mistakes are told in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from headgate.errors import UserError
+from watchers.files import SourceError
+
+log = structlog.stdlib.get_logger("headgate")
+
+#: What of all that can end a process is the user's to mend.
+MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
+
+
+def run_until_stopped(
+    serve: Callable[[], Awaitable[None]],
+    hurry: Callable[[], None] = lambda: None,
+    mistakes: tuple[type[Exception], ...] = (),
+) -> None:
+    """Runs `serve` until it ends, or SIGINT or SIGTERM comes; a second signal calls `hurry`.
+
+    Args:
+        serve: is cancelled by the first signal.
+        hurry: makes what is left to do when stopping quick.
+        mistakes: errors that are the user's to mend, besides `UserError`.
+
+    Raises:
+        UserError: such an error ended it.
+    """
+    try:
+        asyncio.run(_until_stopped(serve, hurry))
+    except mistakes as error:
+        raise UserError(str(error)) from None
+    except BaseExceptionGroup as errors:
+        known, bugs = errors.split((*MISTAKES, *mistakes))
+        if known is None or bugs is not None:
+            raise
+        raise UserError(str(_first(known))) from None
+
+
+async def _until_stopped(serve: Callable[[], Awaitable[None]], hurry: Callable[[], None]) -> None:
+    serving = asyncio.ensure_future(serve())
+    stops = 0
+
+    def stop() -> None:
+        nonlocal stops
+        stops += 1
+        if stops == 1:
+            log.info("Stopping; once more to hurry")
+            serving.cancel()
+        else:
+            hurry()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    log.info("Stopped")
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

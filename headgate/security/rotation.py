@@ -1,0 +1,86 @@
+"""How an authority is renewed without anybody ever meeting a certificate that they do not trust. Pure: times are given.
+
+A new authority is trusted before it signs, and the old one for as long as it lives: first the *next* one is handed out
+beside the *current* one; a day later, when every proxy has it, it becomes the current one; the *previous* one stays
+trusted until it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+from cryptography import x509
+
+from headgate.security.authority import BACKDATED, KeyPair, make_authority
+
+#: How long a new authority is handed out before it signs: ConfigMaps reach pods within minutes.
+HANDED_OUT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The authorities at one time.
+
+    Attributes:
+        current: signs.
+        next: will sign; None most of the time.
+        previous: the certificate of the one that signed before, PEM; empty if there was none.
+    """
+
+    current: KeyPair
+    next: KeyPair | None = None
+    previous: bytes = b""
+
+    @property
+    def trusted(self) -> str:
+        """The certificates of all of them, PEM: what proxies are to trust."""
+        certificates = (self.current.certificate, self.next.certificate if self.next else b"", self.previous)
+        return b"".join(certificates).decode()
+
+    def at(self, now: datetime) -> Authorities:
+        """Gives the authorities as they are to be at a time; the same if nothing is due."""
+        if self.next is not None and now >= _made(self.next) + HANDED_OUT:
+            return Authorities(self.next, None, self.current.certificate)
+        if self.next is None and self.current.due(now):
+            return replace(self, next=make_authority(now))
+        if self.previous and now >= x509.load_pem_x509_certificate(self.previous).not_valid_after_utc:
+            return replace(self, previous=b"")
+        return self
+
+    def data(self) -> dict[str, bytes]:
+        """Gives what `read` reads, as the data of a Secret."""
+        data = {"tls.crt": self.current.certificate, "tls.key": self.current.key, "ca.crt": self.trusted.encode()}
+        if self.next is not None:
+            data |= {"next.crt": self.next.certificate, "next.key": self.next.key}
+        if self.previous:
+            data["previous.crt"] = self.previous
+        return data
+
+    @classmethod
+    def read(cls, data: Mapping[str, bytes]) -> Self:
+        """Reads the data of a Secret.
+
+        Raises:
+            ValueError: it holds no certificate and key.
+        """
+        try:
+            current = KeyPair(data["tls.crt"], data["tls.key"])
+            coming = KeyPair(data["next.crt"], data["next.key"]) if "next.crt" in data else None
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from None
+        for each in (current, coming):
+            if each is not None:
+                each.check()
+        return cls(current, coming, data.get("previous.crt", b""))
+
+    @classmethod
+    def new(cls, now: datetime) -> Self:
+        """Makes the first authority."""
+        return cls(make_authority(now))
+
+
+def _made(pair: KeyPair) -> datetime:
+    return x509.load_pem_x509_certificate(pair.certificate).not_valid_before_utc + BACKDATED
