@@ -162,7 +162,8 @@ def _xds_security(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:
         "sni": proxies.xds_host,
         "common_tls_context": {
             "alpn_protocols": ["h2"],
-            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+            # As a client, Envoy goes no higher than 1.2 unless it is told to.
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
             "validation_context_sds_secret_config": _from_file("ca", CA_SECRET_FILE, folders, folders.config),
         },
     }
