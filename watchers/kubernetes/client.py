@@ -1,6 +1,7 @@
 """Requests to one API server: JSON in and out, streams of events, errors in words. No models but those of `orjson`."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -164,7 +165,7 @@ class Client:
         """Send a request and yield the answer, which is a good one."""
         response = await self._attempt(request)
         try:
-            if response.status >= 400:
+            if response.status >= 300:  # Nor is a redirection followed, which could lead credentials astray.
                 raise await _error(response, str(request))
             yield response
         finally:
@@ -268,4 +269,5 @@ def _why(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "it took too long"
     cause = getattr(error, "os_error", error)
-    return str(getattr(cause, "strerror", None) or cause or type(error).__name__)
+    number = getattr(cause, "errno", None) or 0
+    return os.strerror(number) if number > 0 else str(getattr(cause, "strerror", None) or cause or type(error).__name__)

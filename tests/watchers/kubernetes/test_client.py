@@ -1,0 +1,154 @@
+"""Requests to servers that are none of the better sort; the real API server is asked elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.watchers.kubernetes.relay import kubeconfig
+from watchers.kubernetes import client as module
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(folder: Path, answer: Answer) -> AsyncIterator[Client]:
+    """A client of a server that answers everything like that."""
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    try:
+        async with Client(await kubeconfig(folder, f"http://127.0.0.1:{port}", "token: abc")) as client:
+            yield client
+    finally:
+        await runner.cleanup()
+
+
+async def test_where_nobody_listens_the_url_is_told(tmp_path: Path) -> None:
+    """A request to where there is no API server says which URL gives no answer, and why."""
+    async with Client(await kubeconfig(tmp_path, "http://127.0.0.1:1", "token: abc")) as client:
+        with pytest.raises(
+            Unreachable, match=r"server at http://127\.0\.0\.1:1 gives no answer \(Connection refused\)"
+        ):
+            await client.get("/version")
+        assert not await client.ready()
+
+
+async def test_a_page_of_something_else_is_told(tmp_path: Path) -> None:
+    """What is between may answer in its own words: they are passed on, and HTML is no JSON."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/bad":
+            return web.Response(status=502, text="<h1>Bad Gateway</h1>", headers={"Retry-After": "7"})
+        return web.Response(text="<h1>Welcome</h1>")
+
+    async with serving(tmp_path, answer) as client:
+        with pytest.raises(ApiError, match=r"GET /bad: <h1>Bad Gateway</h1> \(502\)") as caught:
+            await client.get("/bad")
+        assert (caught.value.status, caught.value.retry_after) == (502, 7)
+        with pytest.raises(Malformed, match=r"GET /good is not JSON .* is this the URL of an API server"):
+            await client.get("/good")
+
+
+async def test_credentials_are_led_nowhere_else(tmp_path: Path) -> None:
+    """A redirection is an error."""
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.path == "/here"
+        return web.Response(status=302, headers={"Location": "/there"})
+
+    async with serving(tmp_path, answer) as client:
+        with pytest.raises(ApiError, match="302"):
+            await client.get("/here")
+
+
+async def test_what_is_taken_in_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer without end, or an event, is left when it is too long."""
+    monkeypatch.setattr(module, "MOST_BYTES", 1 << 16)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 5000)
+        except ConnectionError:
+            return response
+
+    async with serving(tmp_path, answer) as client:
+        with pytest.raises(TooLarge, match=r"The answer to GET /endless is longer than 65536 bytes"):
+            await client.get("/endless")
+        async with client.watch("/endless", {}) as stream:
+            with pytest.raises(TooLarge, match="An event of a watch is longer than"):
+                await anext(stream.lines())
+
+
+async def test_a_request_takes_no_longer_than_it_may(tmp_path: Path) -> None:
+    """A server that never answers is as good as none."""
+    done = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await done.wait()
+        return web.Response()
+
+    async with serving(tmp_path, answer) as client:
+        with pytest.raises(Unreachable, match="it took too long"):
+            await client.get("/slow", seconds=0.05)
+        done.set()
+
+
+async def test_an_authorization_that_is_not_taken_is_renewed(tmp_path: Path) -> None:
+    """A 401 makes the kubeconfig be read again, and the request be made once more, not for ever."""
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers["Authorization"])
+        if asked[-1] == "Bearer new":
+            return web.json_response({"path": request.path})
+        (tmp_path / "kubeconfig").write_text((tmp_path / "kubeconfig").read_text().replace("abc", "new"))
+        return web.json_response({"message": "Unauthorized"}, status=401)
+
+    async with serving(tmp_path, answer) as client:
+        assert await client.get("/it") == {"path": "/it"}
+        assert asked == ["Bearer abc", "Bearer new"]
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked.append("")
+        return web.json_response({"message": "Unauthorized"}, status=401)
+
+    asked.clear()
+    async with serving(tmp_path, refuse) as client:
+        with pytest.raises(ApiError, match=r"Unauthorized \(401\)"):
+            await client.get("/it")
+        assert len(asked) == 2
+
+
+async def test_a_watch_can_be_cut_from_here(tmp_path: Path) -> None:
+    """Whoever reads it finds its end, having got all lines that were whole."""
+    done = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"one": 1}\n{"two"')
+        assert dict(request.query) == {"resourceVersion": "7", "watch": "true", "timeoutSeconds": "300"}
+        await done.wait()
+        return response
+
+    found = []
+    async with serving(tmp_path, answer) as client, client.watch("/it", {"resourceVersion": "7"}) as stream:
+        async for lines in stream.lines():
+            found += lines
+            stream.cut()
+        done.set()
+    assert found == [b'{"one": 1}']
