@@ -4,13 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+E2E := .e2e
+GO := $(E2E)/go/bin/go
+SUITE := $(E2E)/conformance.test
+PROFILES ?= GATEWAY-HTTP
+CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test check golden bench lock wheel clean
+.PHONY: help setup proto quickstart test check e2e conformance golden bench lock wheel clean
 
 help: ## Show these targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
 
 setup: $(READY) proto ## Install all that is needed into .venv (at once when nothing changed)
 
@@ -40,6 +45,25 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
 
+# Where there is no cluster, the tests are skipped and say why.
+e2e: setup $(GO) ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
+	@tests/e2e/cluster which | grep ^none: || tests/e2e/cluster ready
+	@tests/e2e/cluster exec $(BIN)/python -m pytest -m e2e $(E2E_ARGS)
+
+conformance: setup $(SUITE) ## Run the official Gateway API suite on such a cluster (PROFILES=GATEWAY-HTTP,GATEWAY-GRPC CHANNEL=experimental)
+	@tests/e2e/cluster ready $(CHANNEL)
+	@tests/conformance/run -conformance-profiles=$(PROFILES) $(SUITE_ARGS)
+
+# The suite is written in a newer Go than most machines have, so it has one of its own.
+$(GO): tests/conformance/requirements.txt | $(READY)
+	@test -x $(E2E)/go/bin/python || $(PYTHON) -m venv $(E2E)/go
+	@$(E2E)/go/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
+	@echo "Building the conformance suite; the first time takes about five minutes."
+	@cd tests/conformance && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) test -c -o $(CURDIR)/$@ .
+
 golden: setup ## Rewrite the expected outputs of the golden cases; review the diff
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/translator/golden --rewrite-golden
 
@@ -54,5 +78,5 @@ wheel: setup ## Build the wheel and the source distribution into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean: ## Remove all that was made: .venv, proto/, dist/, caches
-	@rm -rf $(VENV) proto dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(E2E) proto dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
