@@ -1,4 +1,4 @@
-"""What the real Envoy says to the resources of many cases at once."""
+"""What the real Envoy says to the resources of many Gateways at once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 
 from headgate.envoy.static import static_bootstrap
 from headgate.plain import resources
-from tests.translator.golden.case import Case
+from xds.snapshot import Snapshot
 
 Sections = dict[str, list[dict[str, Any]]]
 NAMED = ("listeners", "routes", "clusters", "secrets")
 
 
-def refusal(envoy: Path, folder: Path, cases: Iterable[Case]) -> str:
-    """Has `envoy --mode validate` look at everything that the cases make, in one process; "" if it takes it."""
+def refusal(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str:
+    """Has `envoy --mode validate` look at all of it, in one process: what it says, "" if it takes everything."""
     merged: Sections = {}
-    snapshots = [each for case in cases for each in case.translate().snapshots.values()]
     for number, snapshot in enumerate(snapshots):
         for section, found in _set_apart(resources(snapshot, redacted=False), number).items():
             merged.setdefault(section, []).extend(found)

@@ -1,0 +1,44 @@
+"""Whatever is valid, Envoy takes what becomes of it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.translator.golden.envoy import refusal
+from tests.translator.valid_routes import routes
+from translator.objects.gateway import Gateway
+from translator.objects.httproute import HTTPRoute
+from translator.objects.parse import parse
+from translator.objects.service import Service
+from translator.outputs import Edit, Settings, Translator
+from xds.snapshot import Snapshot
+
+GATEWAY = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "web"},
+    "spec": {"gatewayClassName": "headgate", "listeners": [{"name": "http", "port": 8080, "protocol": "HTTP"}]},
+}
+SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+
+
+def translate(route: HTTPRoute) -> Snapshot:
+    """What a Gateway with that one route is sent."""
+    translator = Translator(Settings(offline=True))
+    gateway, service = parse(GATEWAY).object, parse(SERVICE).object
+    assert isinstance(gateway, Gateway)
+    assert isinstance(service, Service)
+    translator.edit(Edit(each.ref, each) for each in (gateway, service, route))
+    assert translator.evaluate().failures == []
+    return translator.snapshots[gateway.ref]
+
+
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
+@given(found=st.lists(routes(), min_size=20, max_size=20))
+def test_envoy_takes_every_valid_route(
+    envoy_path: Path, tmp_path_factory: pytest.TempPathFactory, found: list[HTTPRoute]
+) -> None:
+    """A valid route never becomes what Envoy refuses, for it would refuse all other routes with it."""
+    assert refusal(envoy_path, tmp_path_factory.mktemp("envoy"), map(translate, found)) == ""

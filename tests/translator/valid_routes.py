@@ -1,0 +1,142 @@
+"""HTTPRoutes of all sorts, odd ones above all, that are valid as far as the custom resource definitions say."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from translator.objects.httproute import HTTPRoute
+from translator.objects.parse import parse
+
+Plain = dict[str, Any]
+Strategy = st.SearchStrategy[Any]
+
+TOKENS = st.text("aZ0!#$%&'*+-.^_`|~", min_size=1, max_size=4)
+VALUES = st.text([chr(each) for each in range(0x21, 0x7F)], min_size=1, max_size=6)
+ANYTHING = st.text('ab/:%?#&[] "\\\t\n\0é.*+$^|~', max_size=5)
+EXPRESSIONS = st.sampled_from(
+    ["", "/.*", "(a|b)*", "[0-9]{1,1000}", "^$", "(?i)x", r"\p{Greek}", r"\Q[\E", "(?=a)", "("],
+)
+NAMES = TOKENS | st.sampled_from(
+    ["Host", "content-length", "Transfer-Encoding", "connection", "x-envoy-retry-on", "set-cookie", "te", "upgrade"]
+)
+PATHS = st.lists(
+    st.lists(
+        st.sampled_from([*"aZ0-._~!$&'()*+,;=:@", "%20", "%25", "%C3%A9", "%3F", "%5C", "%41"]), min_size=1, max_size=3
+    ),
+    max_size=3,
+).map(lambda parts: "/" + "/".join("".join(part) for part in parts))
+DURATIONS = st.sampled_from(["0s", "1ms", "10s", "1h30m", "99999h"])
+BACKEND = {"name": "a", "port": 80}
+
+
+def optional(**fields: Strategy) -> Strategy:
+    """A map with some of the fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def headers(names: Strategy = NAMES) -> Strategy:
+    """What a header modifier holds."""
+    pair = st.fixed_dictionaries({"name": names, "value": VALUES | st.sampled_from(["%REQ(x)%", "100%", "a b"])})
+    removed = names | ANYTHING | st.sampled_from([":path", ":authority"])
+    return optional(set=few(pair), add=few(pair), remove=few(removed))
+
+
+def few(elements: Strategy) -> Strategy:
+    """A list of at most one element, which no other can contradict."""
+    return st.lists(elements, max_size=1)
+
+
+def path_modifiers() -> Strategy:
+    """Full paths and prefixes, any text."""
+    text = ANYTHING | PATHS
+    return st.builds(lambda new: {"type": "ReplaceFullPath", "replaceFullPath": new}, text) | st.builds(
+        lambda new: {"type": "ReplacePrefixMatch", "replacePrefixMatch": new}, text
+    )
+
+
+def filters() -> Strategy:
+    """One filter of any type that is supported."""
+    hosts = st.sampled_from(["a.com", "0b.c"])
+    redirect = optional(
+        hostname=hosts,
+        path=path_modifiers(),
+        port=st.sampled_from([1, 80, 443]),
+        scheme=st.sampled_from(["http", "https"]),
+        statusCode=st.sampled_from([301, 302, 303, 307, 308]),
+    )
+    cors = optional(
+        allowOrigins=few(
+            st.sampled_from(["*", "https://*", "http://*.a.com:8080", "https://*.*.com", "http://1.2.3.4:1"])
+        ),
+        allowMethods=few(st.sampled_from(["*", "GET"])),
+        allowHeaders=few(TOKENS),
+        exposeHeaders=few(TOKENS),
+        allowCredentials=st.booleans(),
+        maxAge=st.sampled_from([1, 2**31 - 1]),
+    )
+    share = st.sampled_from(
+        [{}, {"percent": 0}, {"percent": 100}, {"fraction": {"numerator": 1, "denominator": 2**31 - 1}}]
+    )
+    members = {
+        "RequestHeaderModifier": ("requestHeaderModifier", headers()),
+        "ResponseHeaderModifier": ("responseHeaderModifier", headers()),
+        "RequestRedirect": ("requestRedirect", redirect),
+        "URLRewrite": ("urlRewrite", optional(hostname=hosts, path=path_modifiers())),
+        "CORS": ("cors", cors),
+        "RequestMirror": ("requestMirror", share.map(lambda part: {"backendRef": BACKEND, **part})),
+    }
+    return st.one_of(
+        *(
+            st.builds(lambda value, t=type_, m=member: {"type": t, m: value}, found)
+            for type_, (member, found) in members.items()
+        )
+    )
+
+
+def compared(names: Strategy, values: Strategy) -> Strategy:
+    """Headers or query parameters to match, exactly or by expression."""
+    exact = st.fixed_dictionaries({"name": names, "value": values})
+    expression = st.fixed_dictionaries({"name": names, "value": EXPRESSIONS.filter(bool)})
+    return few(exact | expression.map(lambda found: {**found, "type": "RegularExpression"}))
+
+
+def matches() -> Strategy:
+    """One match."""
+    path = st.fixed_dictionaries({"type": st.sampled_from(["Exact", "PathPrefix"]), "value": PATHS}) | EXPRESSIONS.map(
+        lambda found: {"type": "RegularExpression", "value": found}
+    )
+    method = st.sampled_from(["GET", "CONNECT", "OPTIONS"])
+    parameters = compared(TOKENS, ANYTHING.filter(bool))
+    return optional(path=path, headers=compared(NAMES, VALUES), queryParams=parameters, method=method)
+
+
+def rules() -> Strategy:
+    """One rule."""
+    backend = st.builds(
+        lambda weight, changes: {**BACKEND, "weight": weight, "filters": changes},
+        st.sampled_from([0, 1, 1_000_000]),
+        few(headers().map(lambda found: {"type": "RequestHeaderModifier", "requestHeaderModifier": found})),
+    )
+    timeouts = optional(request=DURATIONS) | optional(backendRequest=DURATIONS)
+    retry = optional(codes=few(st.integers(400, 599)), attempts=st.sampled_from([0, 2**31 - 1]), backoff=DURATIONS)
+    return optional(
+        matches=st.lists(matches(), max_size=2),
+        filters=st.lists(filters(), max_size=2),
+        backendRefs=st.lists(backend, max_size=2),
+        timeouts=timeouts,
+        retry=retry,
+    )
+
+
+def _route(rule: Plain) -> HTTPRoute | None:
+    metadata = {"name": "route"}
+    spec = {"parentRefs": [{"name": "web"}], "rules": [rule]}
+    raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+    found = parse(raw).object
+    assert found is None or isinstance(found, HTTPRoute)
+    return found
+
+
+def routes() -> st.SearchStrategy[HTTPRoute]:
+    """A valid HTTPRoute of one rule, in the namespace `default`, that refers to the Service `a`."""
+    return rules().map(_route).filter(lambda found: found is not None)
