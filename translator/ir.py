@@ -143,8 +143,10 @@ class Rule:
 
     @property
     def all_backends(self) -> tuple[Backend, ...]:
-        """Every backend that the rule can send a request to, mirrors included."""
-        weighted = tuple(each.backend for each in self.backends if each.backend is not None)
+        """Every backend that the rule sends requests to, mirrors included: those, and only those, that Envoy needs."""
+        if self.broken or not self.matches or any(each.terminal for each in self.features):
+            return ()
+        weighted = tuple(each.backend for each in self.backends if each.backend is not None and each.weight)
         return weighted + tuple(backend for feature in self.features for backend in feature.backends)
 
 

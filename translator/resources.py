@@ -192,13 +192,13 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
     problems: list[Problem] = []
     name = f"{route.kind}/{route.namespace}/{route.name}"
     for each in rules(db, route):
-        needs = route_messages.references(each.value)
         for match, message in route_messages.entries(name, each.value, origin):
+            needs = route_messages.references(each.value)
             violations = check(message)
             if violations:
                 text = f"{message.name}: Envoy does not take {violations[0]}; its requests are answered with 500."
                 problems.append(Problem("Accepted", "UnsupportedValue", text))
-                message = route_messages.broken_route(message.name, match)
+                message, needs = route_messages.broken_route(message.name, match), frozenset()
             body = message.SerializeToString(deterministic=True)
             made.append(route_messages.Entry(route_messages.precedence(match), body, needs, match.catches_all))
     return Outcome(tuple(made), tuple(problems))

@@ -114,6 +114,8 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
     return cluster_pb2.Cluster(
         name=XDS_CLUSTER,
         type=kind.STATIC if _is_ip(host) else kind.STRICT_DNS,
+        # By default IPv6 goes first, with no second try: "localhost" would be ::1 alone.
+        dns_lookup_family=cluster_pb2.Cluster.DnsLookupFamily.V4_PREFERRED,
         connect_timeout=timedelta(seconds=1),
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=XDS_CLUSTER,

@@ -65,8 +65,7 @@ def entries(name: str, rule: Rule, origin: Origin) -> Iterator[tuple[RouteMatch,
 
 def references(rule: Rule) -> frozenset[Reference]:
     """What the routes of a rule need."""
-    backends = () if rule.broken else rule.all_backends
-    return frozenset(Reference(CLUSTER, cluster_name(each)) for each in backends)
+    return frozenset(Reference(CLUSTER, cluster_name(each)) for each in rule.all_backends)
 
 
 def broken_route(name: str, match: RouteMatch) -> route_components_pb2.Route:

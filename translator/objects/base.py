@@ -94,6 +94,7 @@ def unique(key: str | None, message: str) -> AfterValidator:
             refuse(Flaw((index,), message) for index in repeated(map(of, items)))
         return items
 
+    check.unique_by = key  # type: ignore[attr-defined]  # for custom resource definitions
     return AfterValidator(check)
 
 
