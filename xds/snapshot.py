@@ -71,7 +71,9 @@ class Snapshot:
         changed: dict[str, dict[str, Resource]] = {}
 
         def open_type(type_url: str) -> dict[str, Resource]:
-            return changed.setdefault(type_url, dict(self.resources(type_url)))
+            if type_url not in changed:
+                changed[type_url] = dict(self.resources(type_url))
+            return changed[type_url]
 
         replaced = {each.reference: each for each in upserts}
         for reference in removals:
