@@ -64,6 +64,9 @@ class Observer:
     def requested(self, client: Client, type_url: str) -> None:
         """A request arrived."""
 
+    def slowed(self, client: Client, seconds: float) -> None:
+        """A client asks too fast: nothing is read from it for so many seconds."""
+
     def responded(self, client: Client, response: Response) -> None:
         """A response was written."""
 

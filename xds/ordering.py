@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from xds.held import possibly
 from xds.resource import Reference, Resource
-from xds.substream import Substream, possibly
+from xds.substream import Substream
 from xds.types import (
     CLUSTER,
     ENDPOINT,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -24,6 +24,8 @@ from xds.bodies import Bodies
 from xds.delivery import Delivery, Group
 from xds.observer import Client, Observer
 from xds.ordering import Pace
+from xds.rate import Bucket
+from xds.refusals import Refusals
 from xds.snapshot import Snapshot
 from xds.stream import Refusal, Stream
 from xds.types import TYPES
@@ -42,16 +44,23 @@ class Limits:
         request_bytes: Longest request: a reconnecting client that names 90,000 resources sends 4.6 MB.
         names: Most resource names that one stream may subscribe to, by type.
         cache_bytes: Most bytes of response bodies kept to be shared between clients.
-        first_request: Seconds within which a stream must send its first request.
+        requests_per_second: How many requests are read from a stream per second in the long run; a client that sends
+            more is slowed by flow control.
+        requests_at_once: How many requests a stream may send at once before that.
+        first_request: Seconds within which a stream must send its first request, and `authorise` must decide on it.
         ping_interval: Shortest time between a client's keepalive pings, in seconds.
+        silence: Seconds without a sign of life after which a connection is pinged, and twice that until it is closed.
     """
 
     streams: int = 10_000
     request_bytes: int = 64 << 20
     names: int = 200_000
     cache_bytes: int = 64 << 20
+    requests_per_second: float = 100.0
+    requests_at_once: int = 1_000
     first_request: float = 15.0
     ping_interval: float = 5.0
+    silence: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,9 @@ class Peer:
 Select = Callable[[base_pb2.Node], str]
 """Returns the key of the snapshot for a node, or raises `Refusal`."""
 
+Authorise = Callable[[str, Peer], Awaitable[None] | None]
+"""Takes the selected key and the peer; raises `Refusal` if it may not have that snapshot. May be asynchronous."""
+
 
 class Server:
     """Serves snapshots to xDS clients. A client whose key has no snapshot waits until there is one.
@@ -86,7 +98,7 @@ class Server:
         *,
         address: str = "127.0.0.1:0",
         credentials: grpc.ServerCredentials | None = None,
-        authorise: Callable[[str, Peer], None] | None = None,
+        authorise: Authorise | None = None,
         on_delivery: Callable[[str, Delivery], None] | None = None,
         observer: Observer | None = None,
         pace: Pace | None = None,
@@ -99,6 +111,7 @@ class Server:
             address: Host and port to listen on; port 0 for a free one. ``unix:PATH`` for a socket.
             credentials: TLS, if any; without, the port speaks plain text.
             authorise: Called with the selected key and the peer; raises `Refusal` if it may not have that snapshot.
+                What it returns is awaited, for `Limits.first_request` at most; meanwhile nothing more is read.
             on_delivery: Called on the event loop when what the clients of a key have accepted changes.
             observer: Is told of streams, requests, responses and answers.
             pace: How long clients are waited for.
@@ -114,6 +127,7 @@ class Server:
         self._pace = pace or Pace()
         self._limits = limits or Limits()
         self._bodies = Bodies(self._limits.cache_bytes)
+        self._refusals = Refusals()
         self._groups: dict[str, Group] = {}
         self._streams: set[Stream] = set()
         self._changed: set[str] = set()
@@ -231,6 +245,7 @@ class Server:
             bodies=self._bodies,
             pace=self._pace,
             max_names=self._limits.names,
+            bucket=self._bucket(),
             observer=self._observer,
             admit=partial(self._admit, method, context),
         )
@@ -247,7 +262,11 @@ class Server:
                 self._forget_if_idle(key)
                 self._observer.closed(stream.client)
 
-    def _admit(
+    def _bucket(self) -> Bucket:
+        now = asyncio.get_running_loop().time()
+        return Bucket(self._limits.requests_per_second, self._limits.requests_at_once, now)
+
+    async def _admit(
         self, method: str, context: grpc.aio.ServicerContext[bytes, bytes], stream: Stream, node: base_pb2.Node
     ) -> tuple[Client, Group]:
         """Find out who a stream's client is and let it join the group of its snapshot's key."""
@@ -255,19 +274,26 @@ class Server:
         peer = context.peer()
         if self._authorise is not None:
             metadata = dict(context.invocation_metadata() or ())
-            self._authorise(key, Peer(peer, context.auth_context(), metadata))
+            decision = self._authorise(key, Peer(peer, context.auth_context(), metadata))
+            if decision is not None:
+                await decision
         client = Client(node.id, node.cluster, key, peer, method, time.time())
+        stream.session.suspects = self._refusals.of(key, node.id)
         group = self._group(key)
         group.add(stream.session, stream.wake)
         return client, group
 
 
 def _options(limits: Limits) -> list[tuple[str, int]]:
-    milliseconds = round(limits.ping_interval * 1000)
     return [
         # Without these two, Envoy's keepalive pings get it disconnected ("too many pings").
-        ("grpc.http2.min_ping_interval_without_data_ms", milliseconds),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(limits.ping_interval * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
+        # Finds clients whose machine or network is gone, of which TCP says nothing for hours.
+        ("grpc.keepalive_time_ms", round(limits.silence * 1000)),
+        ("grpc.keepalive_timeout_ms", round(limits.silence * 1000)),
+        ("grpc.http2.ping_timeout_ms", round(limits.silence * 1000)),
+        ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_receive_message_length", limits.request_bytes),
         # State-of-the-world responses cannot be split: the client's own limit is the one that counts.
         ("grpc.max_send_message_length", -1),

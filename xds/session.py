@@ -13,10 +13,12 @@ from typing import NamedTuple
 from proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
 from xds.bodies import Bodies, Body
+from xds.held import Unsure
 from xds.ordering import Pace
+from xds.refusals import Suspects, unknown
 from xds.resource import Resource
 from xds.snapshot import Snapshot, diff
-from xds.substream import Substream, Unsure
+from xds.substream import Substream
 from xds.types import LISTENER, ROUTE, SCOPED_ROUTE
 
 MAX_TYPES = 64
@@ -88,9 +90,21 @@ class Session:
         delta: Whether the stream speaks the incremental variant.
         only: The one type of a stream that is not aggregated.
         substreams: The state by type URL.
+        suspects: What the client has rejected, on this stream or others; to be set before the first request.
     """
 
-    __slots__ = ("_bodies", "_clock", "_count", "_max_names", "_pace", "_snapshot", "delta", "only", "substreams")
+    __slots__ = (
+        "_bodies",
+        "_clock",
+        "_count",
+        "_max_names",
+        "_pace",
+        "_snapshot",
+        "delta",
+        "only",
+        "substreams",
+        "suspects",
+    )
 
     def __init__(
         self,
@@ -115,6 +129,7 @@ class Session:
         self.delta = delta
         self.only = only
         self.substreams: dict[str, Substream] = {}
+        self.suspects: Suspects = unknown()
         self._clock = clock
         self._bodies = bodies or Bodies()
         self._pace = pace or Pace()
@@ -194,7 +209,7 @@ class Session:
         if url not in self.substreams:
             if len(self.substreams) >= MAX_TYPES:
                 raise ProtocolError(f"more than {MAX_TYPES} resource types on one stream")
-            substream = self.substreams[url] = Substream(url, self.delta)
+            substream = self.substreams[url] = Substream(url, self.delta, suspects=self.suspects)
             if self._snapshot is not None:
                 substream.retarget(self._snapshot.resources(url), frozenset())
         return self.substreams[url]

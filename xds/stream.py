@@ -16,6 +16,7 @@ from xds.bodies import Bodies
 from xds.delivery import Group
 from xds.observer import Client, Observer, TypeState
 from xds.ordering import Pace
+from xds.rate import Bucket
 from xds.session import ProtocolError, Request, Session
 from xds.substream import Substream
 
@@ -41,7 +42,7 @@ class Refusal(Exception):
         self.code = code
 
 
-Admit = Callable[["Stream", base_pb2.Node], tuple[Client, Group]]
+Admit = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, Group]]]
 
 
 class Stream:
@@ -60,15 +61,29 @@ class Stream:
         bodies: Bodies,
         pace: Pace,
         max_names: int,
+        bucket: Bucket,
         observer: Observer,
         admit: Admit,
     ) -> None:
-        """Begin; see `xds.session.Session` for the arguments. `admit` is called with the first request's node."""
+        """Begin; see `xds.session.Session` for the arguments.
+
+        Args:
+            delta: Whether it speaks the incremental variant.
+            only: The one type of a stream that is not aggregated.
+            bodies: The cache of response bodies.
+            pace: How long the client is waited for.
+            max_names: Most resource names to remember by type.
+            bucket: How fast requests are read.
+            observer: Is told what happens.
+            admit: Awaited with the first request's node; nothing further is read meanwhile.
+        """
         self._loop = asyncio.get_running_loop()
         self.session = Session(
             delta=delta, only=only, bodies=bodies, pace=pace, max_names=max_names, clock=self._loop.time
         )
         self.client: Client | None = None
+        self._bucket = bucket
+        self._asked = False
         self._group: Group | None = None
         self._observer = observer
         self._admit = admit
@@ -92,7 +107,7 @@ class Stream:
         Args:
             requests: The client's messages.
             write: Sends one message; returns when flow control allows the next.
-            patience: Seconds to wait for the first request.
+            patience: Seconds to wait for the first request, and until it is known who sent it.
 
         Raises:
             Refusal: The client is not to be served, or broke the protocol.
@@ -111,22 +126,32 @@ class Stream:
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
             try:
-                self._receive(raw)
+                await self._receive(raw)
             except DecodeError as error:
                 raise Refusal(f"the request cannot be parsed: {error}", grpc.StatusCode.INVALID_ARGUMENT) from error
             except ProtocolError as error:
                 raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
             self._event.set()
+            await self._rest()
 
-    def _receive(self, raw: bytes) -> None:
+    async def _rest(self) -> None:
+        """Read nothing for a while if the client asks too fast: flow control then slows it down."""
+        seconds = self._bucket.take(self._loop.time())
+        if seconds:
+            if self.client is not None:
+                self._observer.slowed(self.client, seconds)
+            await asyncio.sleep(seconds)
+
+    async def _receive(self, raw: bytes) -> None:
         request: Request
         if self.session.delta:
             request = discovery_pb2.DeltaDiscoveryRequest.FromString(raw)
         else:
             request = discovery_pb2.DiscoveryRequest.FromString(raw)
+        self._asked = True
         if self.client is None:
             # "Only the first request on a stream is guaranteed to carry the node identifier."
-            self.client, self._group = self._admit(self, request.node)
+            self.client, self._group = await self._admit(self, request.node)
             self._observer.opened(self.client)
         self._observer.requested(self.client, request.type_url or self.session.only or "")
         answer = self.session.receive(request)
@@ -148,7 +173,8 @@ class Stream:
             await self._drain(write)
             self._note()
             if self.client is None and self._loop.time() >= patience:
-                raise Refusal("no request on the stream", grpc.StatusCode.DEADLINE_EXCEEDED)
+                text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
+                raise Refusal(text, grpc.StatusCode.DEADLINE_EXCEEDED)
             await self._wait()
         if reader.done():
             reader.result()

@@ -12,37 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from xds.held import Held, Remembered, perhaps, rather
+from xds.refusals import Suspects, unknown
 from xds.resource import Resource
 from xds.snapshot import NONE, Resources
 from xds.subscription import WILDCARD, Subscription
 from xds.types import FULL_STATE
-
-
-class Remembered(NamedTuple):
-    """A resource that the client says it holds from an earlier stream; its content is not known."""
-
-    version: str
-
-
-class Unsure(NamedTuple):
-    """What a client holds after it rejected a response of several resources: it may have taken any of them or none.
-
-    Attributes:
-        good: What it held for sure before that.
-        maybe: What it may hold instead.
-        version: That of no resource, so that something is sent or removed in any case.
-    """
-
-    good: Resource | Remembered | None
-    maybe: tuple[Resource, ...]
-    version: str = ""
-
-
-Held = Resource | Remembered | Unsure | None
-"""What a client holds under a name; None for nothing."""
-
-MAX_MAYBE = 8
-"""Most rejected resources remembered under one name."""
 
 
 class Refused(NamedTuple):
@@ -84,6 +59,7 @@ class Substream:
         nonce: Of the newest response; empty before there was one.
         outstanding: The response it has not answered, if any.
         refused: What it rejected, by name; not sent again until it changes.
+        suspects: What the client rejected before, on any stream.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
         blocked_since: Since when something waits for another type, on the session's clock.
         unused_since: Since when nothing that the client uses refers to each name that is gone.
@@ -99,6 +75,7 @@ class Substream:
     nonce: str = ""
     outstanding: Outstanding | None = None
     refused: dict[str, Refused] = field(default_factory=dict)
+    suspects: Suspects = field(default_factory=unknown)
     batches: list[frozenset[str]] = field(default_factory=list)
     blocked_since: float | None = None
     unused_since: dict[str, float] = field(default_factory=dict)
@@ -227,7 +204,18 @@ class Substream:
         self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
         while self.batches and not self.outstanding and not self.upserts():
             self.batches.pop(0)
+        if self.suspects and not self.batches:
+            self._set_apart()
         self._share()
+
+    def _set_apart(self) -> None:
+        """Have what the client rejected before sent after all else, so that a rejection tells of nothing else."""
+        if self.full_state and self._blind:
+            return  # What a full response leaves out is deleted, and what to hold to instead is not known.
+        upserts = self.upserts()
+        suspects = frozenset(name for name, each in upserts.items() if each in self.suspects)
+        if suspects and len(suspects) < len(upserts):
+            self.batches = [frozenset(upserts) - suspects, suspects]
 
     def _share(self) -> None:
         if self.dirty or self.target is None or self._base is self.target:
@@ -288,6 +276,9 @@ class Substream:
 
     def accept(self) -> None:
         """Note that the client accepted the outstanding response."""
+        if self.suspects and self.outstanding:
+            for each in self.outstanding.upserts.values():
+                self.suspects.discard(each)
         self.outstanding = None
         if self.batches:
             self.batches.pop(0)
@@ -302,7 +293,7 @@ class Substream:
         response, self.outstanding = self.outstanding, None
         for name, sent in response.upserts.items():
             if self.subscription.covers(name):
-                self._own[name] = _perhaps(response.before.get(name), sent)
+                self._own[name] = perhaps(response.before.get(name), sent)
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
         if self.batches:
             self.batches.pop(0)
@@ -312,7 +303,8 @@ class Substream:
         if len(names) == 1:
             [(name, sent)] = response.upserts.items()
             self.refused[name] = Refused(sent, message)
-            good = _rather(response.before.get(name), sent)
+            self.suspects.add(sent)
+            good = rather(response.before.get(name), sent)
             self._own[name] = Remembered("") if good is None and self._blind else good
             self.dirty.discard(name)
         elif names:
@@ -321,30 +313,6 @@ class Substream:
     def _current(self, name: str, sent: Resource) -> bool:
         wanted = (self.target or NONE).get(name)
         return wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
-
-
-def possibly(held: Held) -> Iterator[Resource | Remembered]:
-    """Yield all that a client may hold, as far as is known."""
-    if isinstance(held, Unsure):
-        yield from held.maybe
-        held = held.good
-    if held is not None:
-        yield held
-
-
-def _perhaps(before: Held, sent: Resource) -> Unsure:
-    """Return what is held by a client that may have taken what was sent."""
-    if isinstance(before, Unsure):
-        return before._replace(maybe=(*(each for each in before.maybe if each != sent), sent)[-MAX_MAYBE:])
-    return Unsure(before, (sent,))
-
-
-def _rather(before: Held, sent: Resource) -> Held:
-    """Return what is held by a client that has not taken what was sent."""
-    if not isinstance(before, Unsure):
-        return before
-    others = tuple(each for each in before.maybe if each != sent)
-    return before._replace(maybe=others) if others else before.good
 
 
 def split(names: list[str], message: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -1,0 +1,61 @@
+"""Clients over a real gRPC channel, message by message."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from proto.envoy.config.core.v3 import base_pb2
+from proto.envoy.service.discovery.v3 import discovery_pb2
+from tests.xds.resources import cluster
+from xds.server import Server
+from xds.snapshot import Snapshot
+
+ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+STREAM, DELTA = ADS + "StreamAggregatedResources", ADS + "DeltaAggregatedResources"
+NODE = base_pb2.Node(id="envoy-1", cluster="gateway")
+CLUSTERS = Snapshot.of([cluster("a")])
+
+
+class Call:
+    """One stream to a server."""
+
+    def __init__(self, channel: grpc.aio.Channel, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> None:
+        self.delta = "/Delta" in method
+        kind = discovery_pb2.DeltaDiscoveryResponse if self.delta else discovery_pb2.DiscoveryResponse
+        self.call = channel.stream_stream(method, response_deserializer=kind.FromString)(metadata=metadata)
+
+    async def ask(self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "") -> None:
+        """Sends a request."""
+        request: Any = discovery_pb2.DiscoveryRequest(type_url=url, resource_names=names, response_nonce=nonce)
+        if self.delta:
+            request = discovery_pb2.DeltaDiscoveryRequest(
+                type_url=url, resource_names_subscribe=names, response_nonce=nonce
+            )
+        if node is not None:
+            request.node.CopyFrom(node)
+        # A stream that has ended tells why when its status is asked for.
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await self.call.write(request.SerializeToString())
+
+    async def hear(self) -> Any:
+        """The next response; an error, if the stream ended with one."""
+        async with asyncio.timeout(10):
+            return await self.call.read()
+
+    async def status(self) -> tuple[grpc.StatusCode, str]:
+        """How the stream ended."""
+        async with asyncio.timeout(10):
+            return await self.call.code(), await self.call.details()
+
+
+Dial = Callable[..., Call]
+"""Opens a stream to a server, by default an incremental aggregated one, over a connection of its own."""
+
+
+def serving(**kwargs: Any) -> Server:
+    """A server that gives each node the snapshot of its cluster."""
+    return Server(lambda node: node.cluster, **kwargs)
