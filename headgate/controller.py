@@ -16,7 +16,7 @@ from headgate.address import Address
 from headgate.admin import Sight, application
 from headgate.announce import tell_news
 from headgate.controlplane import ControlPlane
-from headgate.lifecycle import run_until_stopped
+from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
 from headgate.security.cluster import ClusterAuthority
@@ -180,6 +180,7 @@ class _Controller:
             group.create_task(self.plane.evaluate(), name="evaluation")
             await self.follow_inventory(group)
             await self.plane.ready.wait()
+            settle_memory()
             log.info("Headgate is ready", gateways=len(self.translator.snapshots))
             group.create_task(self.election.run(self.lead), name="election")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -16,6 +17,17 @@ log = structlog.stdlib.get_logger("headgate")
 
 #: What of all that can end a process is the user's to mend.
 MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
+
+
+#: How many more objects there must be than before until Python looks for cycles among the youngest. Queries make many
+#: objects and hardly a cycle: with Python's 700, the search takes 40 % of the time to read 10,000 routes.
+GC_THRESHOLD = 50_000
+
+
+def settle_memory() -> None:
+    """Has the collector leave alone what is there now: else it pauses a change for 0.4 s at 10,000 routes."""
+    gc.collect()
+    gc.freeze()
 
 
 def run_until_stopped(
@@ -33,6 +45,7 @@ def run_until_stopped(
     Raises:
         UserError: such an error ended it.
     """
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     try:
         asyncio.run(_until_stopped(serve, hurry))
     except mistakes as error:

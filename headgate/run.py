@@ -20,7 +20,7 @@ from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import Launch
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.supervisor import Fleet, Supervisor, stop_leftovers
-from headgate.lifecycle import run_until_stopped
+from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
 from headgate.security.files import server_credentials
@@ -137,6 +137,7 @@ class _Run:
             group.create_task(self.plane.take(feed), name="edits")
             group.create_task(self.plane.evaluate(), name="evaluation")
             await self.plane.ready.wait()
+            settle_memory()
             await self.started()
 
     async def started(self) -> None:
