@@ -64,9 +64,7 @@ class Deploying:
             Settings(standalone=False, addresses=("0.0.0.0",), controller_name=self.controller)
         )
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
-        self.deployer = Deployer(
-            self.api, self.translator.deployments, self.inventory, self.controller, self._deployed
-        )
+        self.deployer = Deployer(self.api, self.translator.deployments, self.inventory, self.controller, self._deployed)
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -170,5 +168,5 @@ class Deploying:
     async def until(self, true: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until something holds, which only what the API server tells, or the deployer, makes hold."""
         async with asyncio.timeout(seconds):
-            while not true():
-                await asyncio.sleep(0.02)  # noqa: ASYNC110 (another process makes it hold)
+            while not true():  # noqa: ASYNC110 (another process makes it hold)
+                await asyncio.sleep(0.02)

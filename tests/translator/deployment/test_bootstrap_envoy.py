@@ -1,0 +1,169 @@
+"""A real Envoy takes the bootstrap of a proxy in a cluster, and does what it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.translator.deployment.authority import Authority, Volume
+from translator.db import ProxyDefaults
+from translator.deployment.bootstrap import (
+    ADMIN_PORT,
+    BOOTSTRAP_FILE,
+    CA_FILE,
+    METRICS_PORT,
+    READINESS_PORT,
+    TOKEN_FILE,
+    Folders,
+    files,
+)
+from translator.objects.gatewayparameters import GatewayParametersSpec
+from xds.server import Peer, Server
+from xds.snapshot import Snapshot
+
+GATEWAY = "web/shop"
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of loopback that nothing listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in probes:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in probes]
+
+
+class Proxy:
+    """An Envoy with the files of a pod, and the server that it is to find."""
+
+    def __init__(self, folder: Path, parameters: GatewayParametersSpec) -> None:
+        self.authority = Authority("first")
+        self.seen: list[str] = []
+        self.xds, self.ready, self.metrics, self.admin = free_ports(4)
+        self._folders = Folders(str(folder / "config"), str(folder / "token"))
+        self._parameters = parameters
+        self.config = Volume(folder / "config", self.files())
+        self.token = Volume(folder / "token", {TOKEN_FILE: "token-1"})
+        self.http = aiohttp.ClientSession()
+
+    def files(self) -> dict[str, str]:
+        """The files, with ports that are free here."""
+        defaults = ProxyDefaults(xds_host="localhost", xds_port=self.xds, ca=self.authority.pem, address="127.0.0.1")
+        made = files(defaults, self._parameters, "/drain/secret", self._folders)
+        assert isinstance(made, Mapping)
+        text = made[BOOTSTRAP_FILE]
+        for usual, port in ((ADMIN_PORT, self.admin), (READINESS_PORT, self.ready), (METRICS_PORT, self.metrics)):
+            text = text.replace(f'"port_value": {usual}', f'"port_value": {port}')
+        return {**made, BOOTSTRAP_FILE: text}
+
+    @contextlib.asynccontextmanager
+    async def server(self, authority: Authority) -> AsyncIterator[Server]:
+        """Serve an empty configuration with a certificate of an authority."""
+        server = Server(
+            lambda node: str(node.cluster),
+            address=f"127.0.0.1:{self.xds}",
+            credentials=authority.credentials("localhost"),
+            authorise=self._authorise,
+        )
+        async with server:
+            server.publish(GATEWAY, Snapshot.of([]))
+            yield server
+
+    def _authorise(self, key: str, peer: Peer) -> None:
+        self.seen.append(f"{key}: {peer.metadata.get('authorization')!s}")
+
+    async def until_seen(self, text: str) -> None:
+        """Wait until the server has seen a stream with a key and a token."""
+        async with asyncio.timeout(20):
+            while text not in self.seen:  # noqa: ASYNC110 (another process)
+                await asyncio.sleep(0.02)
+
+    async def get(self, port: int, path: str) -> tuple[int, str]:
+        """Status and body of an answer; 0 if nothing listens."""
+        try:
+            async with self.http.get(f"http://127.0.0.1:{port}{path}") as response:
+                return response.status, await response.text()
+        except aiohttp.ClientError:
+            return 0, ""
+
+    async def until_ready(self) -> None:
+        """Wait until it says that it is ready."""
+        async with asyncio.timeout(20):
+            while (await self.get(self.ready, "/ready"))[0] != 200:  # noqa: ASYNC110 (another process)
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def proxy(envoy_path: Path, tmp_path: Path) -> AsyncIterator[Proxy]:
+    """A running Envoy that has not found its server yet."""
+    parameters = GatewayParametersSpec.model_validate(
+        {"drainSeconds": 1, "stats": {"excludePrefixes": ["cluster.xds"]}}
+    )
+    proxy = Proxy(tmp_path, parameters)
+    process = await asyncio.create_subprocess_exec(
+        envoy_path,
+        *("--config-path", tmp_path / "config" / BOOTSTRAP_FILE, "--disable-hot-restart", "--concurrency", "1"),
+        *("--service-cluster", GATEWAY, "--service-node", f"{GATEWAY}/pod", "--log-level", "warning"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield proxy
+    finally:
+        await proxy.http.close()
+        process.kill()
+        await process.wait()
+
+
+async def test_it_is_ready_once_it_has_its_configuration(proxy: Proxy) -> None:
+    """Without a server it is not ready; then it is, says who it is by its token, and has metrics."""
+    assert (await proxy.get(proxy.ready, "/ready"))[0] != 200
+    async with proxy.server(proxy.authority):
+        await proxy.until_seen(f"{GATEWAY}: Bearer token-1")
+        await proxy.until_ready()
+        status, metrics = await proxy.get(proxy.metrics, "/stats/prometheus")
+        assert status == 200
+        assert "envoy_server_live" in metrics
+        assert 'envoy_cluster_name="xds"' not in metrics
+        assert (await proxy.get(proxy.metrics, "/quitquitquit"))[0] == 404
+
+
+async def test_a_new_token_is_sent_once_there_is_one(proxy: Proxy) -> None:
+    """A token that the kubelet has renewed goes with the next stream."""
+    async with proxy.server(proxy.authority):
+        await proxy.until_seen(f"{GATEWAY}: Bearer token-1")
+    proxy.token.replace({TOKEN_FILE: "token-2"})
+    async with proxy.server(proxy.authority):
+        await proxy.until_seen(f"{GATEWAY}: Bearer token-2")
+
+
+async def test_a_new_authority_is_trusted_once_it_is_there(proxy: Proxy) -> None:
+    """A server whose authority is not known gets nothing; once the files hold it, the same Envoy connects."""
+    other = Authority("other")
+    async with proxy.server(other):
+        await asyncio.sleep(2)
+        assert proxy.seen == []
+        proxy.config.replace({**proxy.files(), CA_FILE: proxy.authority.pem + other.pem})
+        await proxy.until_seen(f"{GATEWAY}: Bearer token-1")
+        await proxy.until_ready()
+
+
+async def test_it_drains_when_it_is_to_stop(proxy: Proxy) -> None:
+    """GET of the secret path makes it unready at once, and is answered when the time to drain is over."""
+    async with proxy.server(proxy.authority):
+        await proxy.until_ready()
+        assert (await proxy.get(proxy.ready, "/drain/guess"))[0] == 404
+        begun = time.monotonic()
+        drain = asyncio.create_task(proxy.get(proxy.ready, "/drain/secret"))
+        async with asyncio.timeout(0.9):
+            while (await proxy.get(proxy.ready, "/ready"))[0] != 503:  # noqa: ASYNC110 (another process)
+                await asyncio.sleep(0.02)
+        assert (await drain)[0] == 200
+        assert time.monotonic() - begun >= 1
