@@ -111,8 +111,7 @@ class Access:
             async with self._lock:
                 if time.monotonic() >= self._due:
                     await self._load()
-        found: str | None = await self._configuration.get_api_key_with_prefix("BearerToken")
-        return found
+        return await self._token()
 
     async def renew(self, refused: str | None) -> None:
         """Read everything again, because the API server did not take an authorization or show a known certificate.
@@ -124,8 +123,16 @@ class Access:
             ConfigurationError: it is not right any more.
         """
         async with self._lock:
-            if await self._configuration.get_api_key_with_prefix("BearerToken") == refused:
+            if await self._token() == refused:
                 await self._load()
+
+    async def _token(self) -> str | None:
+        """The header's value; that of a pod's own account is read from its file every minute."""
+        try:
+            found: str | None = await self._configuration.get_api_key_with_prefix("BearerToken")
+        except _MISTAKES as error:
+            raise ConfigurationError(f"The token of this pod's service account cannot be read: {error}") from None
+        return found.strip() if found else None
 
     async def _load(self) -> None:
         configuration = Configuration()

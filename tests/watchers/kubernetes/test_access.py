@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
+import certifi
 import pytest
+from kubernetes_asyncio.config import incluster_config
 
 from tests.watchers.kubernetes.relay import kubeconfig
+from watchers.kubernetes import access as module
 from watchers.kubernetes.access import Access, Target
 from watchers.kubernetes.errors import ConfigurationError
 
@@ -103,6 +107,27 @@ async def test_a_plugin_that_fails_is_told(tmp_path: Path) -> None:
     user = f"exec: {{{api}, command: '{sys.executable}', args: ['-c', \"{script}\"]}}"
     with pytest.raises(ConfigurationError, match="log in first"):
         await kubeconfig(tmp_path, "http://it", user)
+
+
+async def test_a_pod_uses_its_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any kubeconfig a pod's files and variables say it all; a token that cannot be read any more is told."""
+    tls = Path(certifi.where())
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    (tmp_path / "token").write_text("abc\n")
+    (tmp_path / "namespace").write_text("headgate-system")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tls))
+    monkeypatch.setattr(incluster_config, "TOKEN_REFRESH_PERIOD", timedelta())
+    monkeypatch.setattr(module, "NAMESPACE_FILE", tmp_path / "namespace")
+    access = await Access.load()
+    assert (access.url, access.namespace) == ("https://10.96.0.1:443", "headgate-system")
+    assert await access.authorization() == "Bearer abc"
+    (tmp_path / "token").write_text("new")
+    assert await access.authorization() == "Bearer new"
+    (tmp_path / "token").write_text("")
+    with pytest.raises(ConfigurationError, match="The token of this pod's service account cannot be read"):
+        await access.authorization()
 
 
 async def test_a_proxy_is_taken_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
