@@ -141,6 +141,40 @@ def test_namespaces_that_come_are_listed_by_themselves() -> None:
     assert list(world.mirror.known) == [Ref(KIND, "b", "x")]
 
 
+def test_namespaces_that_come_one_after_the_other_are_all_listed() -> None:
+    """A namespace that is still to be listed is not forgotten when another one comes."""
+    world = World(selective=True)
+    for namespace in NAMESPACES:
+        world.server.put(namespace, "x")
+    world.settle()
+    for namespaces in ("a", "ab", "abc"):
+        world.select(frozenset(namespaces))
+    world.settle()
+
+
+def test_a_list_of_all_there_is_covers_the_namespaces_selected_before() -> None:
+    """What was selected before a list began is in it: nothing needs to be listed by itself after it."""
+    world = World(selective=True)
+    world.server.put("a", "x")
+    world.select(frozenset({"a"}))
+    world.step()
+    assert isinstance(world.mirror.next(), Watch)
+
+
+def test_a_namespace_that_goes_while_it_is_listed_and_comes_back_is_listed_anew() -> None:
+    """What was read of it before it went does not count."""
+    world = World(selective=True)
+    for name in "vwxyz":
+        world.server.put("a", name)
+    world.settle()
+    world.select(frozenset({"a"}))
+    world.step()
+    world.select(frozenset())
+    world.select(frozenset({"a"}))
+    assert world.mirror.next() == ListPage("a", LIMIT, "")
+    world.settle()
+
+
 def test_a_list_that_expires_is_begun_anew_with_larger_pages() -> None:
     """410 for a continue token: what was read of the list does not count, and the next try asks for more at once."""
     world = World()
