@@ -64,6 +64,7 @@ class Settings:
         xds_host: the DNS name under which they do; its certificate is made for it.
         admin: where Headgate answers about itself.
         proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
+        external_names: whether Services of type ExternalName may be backends.
     """
 
     target: Target
@@ -75,6 +76,7 @@ class Settings:
     xds_host: str
     admin: Address
     proxy_image: str
+    external_names: bool
 
 
 def run(settings: Settings) -> None:
@@ -104,7 +106,12 @@ class _Controller:
         self.host = settings.xds_host or f"headgate.{self.namespace}.svc"
         self.metrics = Metrics()
         self.translator = Translator(
-            TranslatorSettings(settings.controller_name, standalone=False, addresses=("0.0.0.0",))
+            TranslatorSettings(
+                settings.controller_name,
+                standalone=False,
+                addresses=("0.0.0.0",),
+                external_names=settings.external_names,
+            )
         )
         self.cluster = Cluster(client, self.watched(), self.tell_troubles)
         names = (self.host, f"{self.host}.cluster.local", "localhost")

@@ -34,12 +34,15 @@ class Settings:
         standalone: there is no cluster: the GatewayClass `headgate` and every namespace exist by themselves, all
             Gateways run on this machine and share its addresses, and Services may be reached by DNS name or IP address.
         addresses: the IP addresses that proxies bind; standalone, a Gateway's `spec.addresses` come first.
+        external_names: Services of type ExternalName may be backends. In a cluster this lets whoever may write a
+            Service have the proxies connect to anything that they can reach (CVE-2021-25740).
         offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
     """
 
     controller_name: str = CONTROLLER
     standalone: bool = True
     addresses: tuple[str, ...] = ("127.0.0.1",)
+    external_names: bool = True
     offline: bool = False
 
 

@@ -94,7 +94,7 @@ def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
     if not db.settings.standalone or db.get(GatewayClass, Ref(GatewayClass.kind, "", name)) is not None:
         return None
     text = f"spec.gatewayClassName: there is no GatewayClass {name}; use {STANDALONE_CLASS}, or create it."
-    return {"conditions": [Condition("Accepted", "False", "Pending", text).json(gateway.metadata.generation or 1)]}
+    return {"conditions": [Condition("Accepted", "Unknown", "Pending", text).json(gateway.metadata.generation or 1)]}
 
 
 def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:

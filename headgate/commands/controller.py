@@ -77,6 +77,14 @@ def command(
             show_default=False,
         ),
     ] = "",
+    external_names: Annotated[
+        bool,
+        typer.Option(
+            "--external-names",
+            envvar="HEADGATE_EXTERNAL_NAMES",
+            help="Serve Services of type ExternalName: whoever may write one can have proxies connect to anything.",
+        ),
+    ] = False,
     log_format: Annotated[
         LogFormat,
         typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json."),
@@ -110,5 +118,6 @@ def command(
             xds_host=xds_host,
             admin=admin_address,
             proxy_image=proxy_image,
+            external_names=external_names,
         )
     )

@@ -99,7 +99,7 @@ def _container(
         "resources": dict(DEFAULT_RESOURCES if parameters.resources is None else parameters.resources),
         "readinessProbe": {
             "httpGet": {"path": READY_PATH, "port": READINESS_PORT},
-            "periodSeconds": 5,
+            "periodSeconds": 2,
             "timeoutSeconds": 2,
             "failureThreshold": 2,
         },

@@ -9,7 +9,7 @@ from translator.db import Db
 from translator.deployment.addresses import assigned
 from translator.deployment.bootstrap import drain_path, files
 from translator.deployment.manifests import deployment
-from translator.deployment.workload import trouble
+from translator.deployment.workload import serving, trouble
 from translator.objects.gatewayparameters import GatewayParameters
 from translator.outcome import Problem
 from translator.query import query
@@ -17,6 +17,8 @@ from translator.refs import Ref
 
 FIRST = ("AddressNotUsable", "NoResources", "Pending", "AddressNotAssigned")
 """Reasons for Programmed=False, the more telling before the others; what the API server refuses goes before them."""
+
+NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet.")
 
 
 @query
@@ -28,10 +30,16 @@ def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     addresses = assigned(db, gateway).problems
     if db.settings.offline:
         return (*outcome.problems, *(each for each in addresses if each.condition == "Accepted"))
-    # Old proxies that go on serving while new ones do not come up keep the Gateway programmed.
-    missing = () if db.delivery(gateway).clients else trouble(db, gateway)
-    later = sorted((*addresses, *missing), key=_rank)
+    later = sorted((*addresses, *_idle(db, gateway)), key=_rank)
     return (*outcome.problems, *db.deployed(gateway).problems, *later)
+
+
+def _idle(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+    """Why no proxy serves. Old ones that go on while new ones do not come up keep the Gateway programmed."""
+    connected = bool(db.delivery(gateway).clients)
+    if connected and serving(db, gateway):
+        return ()
+    return trouble(db, gateway) or ((NOT_READY,) if connected else ())
 
 
 def _rank(problem: Problem) -> int:

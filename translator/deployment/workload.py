@@ -7,7 +7,7 @@ from typing import Final
 
 from translator.db import Db
 from translator.deployment.names import GATEWAY_NAME, label_value, resource_name
-from translator.objects.deployment import ContainerStatus, DaemonSet, Deployment, Pod, WorkloadCondition
+from translator.objects.deployment import ContainerStatus, DaemonSet, Deployment, Pod, Workload, WorkloadCondition
 from translator.outcome import Problem
 from translator.query import index, query
 from translator.refs import Ref
@@ -40,13 +40,24 @@ def trouble(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     return (Problem("Programmed", "NoResources" if short else "Pending", text),)
 
 
+@query
+def serving(db: Db, gateway: Ref) -> bool:
+    """Whether a proxy is ready, or nothing is known of proxies: somebody else runs them."""
+    found = _workloads(db, gateway)
+    return not found or any(each.status.ready_replicas or each.status.number_ready for each in found)
+
+
+def _workloads(db: Db, gateway: Ref) -> list[Workload]:
+    models: tuple[type[Workload], ...] = (Deployment, DaemonSet)
+    found = (db.get(each, Ref(each.kind, gateway.namespace, resource_name(gateway))) for each in models)
+    return [each for each in found if each is not None]
+
+
 def _of_workload(db: Db, gateway: Ref) -> Iterator[str]:
-    name = resource_name(gateway)
-    for model in (Deployment, DaemonSet):
-        found = db.get(model, Ref(model.kind, gateway.namespace, name))
-        for each in found.status.conditions if found is not None else ():
+    for found in _workloads(db, gateway):
+        for each in found.status.conditions:
             if _bad(each):
-                yield f"{model.kind} {name}: {each.reason}: {each.message.rstrip('.')}."
+                yield f"{found.kind} {found.metadata.name}: {each.reason}: {each.message.rstrip('.')}."
 
 
 def _bad(condition: WorkloadCondition) -> bool:
@@ -82,7 +93,7 @@ def _of_container(status: ContainerStatus) -> Iterator[str]:
         # The kubelet's words change from one try to the next.
         yield f"the image of container {status.name} cannot be pulled ({_last(waiting.message) or waiting.reason})"
     else:
-        yield f"container {status.name}: {waiting.reason}: {waiting.message}"
+        yield ": ".join(filter(None, (f"container {status.name}", waiting.reason, waiting.message)))
 
 
 def _last(message: str) -> str:

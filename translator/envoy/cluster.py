@@ -26,8 +26,6 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     made.connect_timeout.seconds = CONNECT_TIMEOUT_SECONDS
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     made.lb_policy = cluster_pb2.Cluster.LEAST_REQUEST
-    # A backend whose endpoints all look unwell is still better than none.
-    made.common_lb_config.healthy_panic_threshold.value = 0.0
     limits = made.circuit_breakers.thresholds.add()
     for field in ("max_connections", "max_pending_requests", "max_requests", "max_retries"):
         getattr(limits, field).value = UNLIMITED

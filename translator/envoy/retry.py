@@ -17,7 +17,7 @@ def avoid_tried_hosts(policy: route_components_pb2.RetryPolicy) -> None:
 
 
 def _safe() -> route_components_pb2.RetryPolicy:
-    policy = route_components_pb2.RetryPolicy(retry_on="connect-failure,refused-stream")
+    policy = route_components_pb2.RetryPolicy(retry_on="connect-failure,refused-stream,reset-before-request")
     policy.num_retries.value = 2
     avoid_tried_hosts(policy)
     return policy

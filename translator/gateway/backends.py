@@ -49,6 +49,9 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     owner = f"{service.namespace}/{service.name}"
     spec = found.spec
     declared = next((each for each in spec.ports if each.port == port and each.protocol == "TCP"), None)
+    if spec.type == "ExternalName" and not db.settings.external_names:
+        text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
+        return _broken("UnsupportedValue", text)
     if spec.type == "ExternalName":
         return _speaking(Backend(owner, port, hostname=spec.external_name.rstrip(".")), declared, service)
     if declared is None:
