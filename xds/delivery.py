@@ -58,14 +58,14 @@ class Group:
         self._refused.pop(session, None)
         self._changed()
 
-    def publish(self, snapshot: Snapshot) -> None:
+    def publish(self, snapshot: Snapshot, changed: float | None = None) -> None:
         """Give all sessions a new snapshot; the difference is worked out once for those that have the one before."""
         before, self.snapshot = self.snapshot, snapshot
         if before is snapshot:
             return
         changes = diff(before or Snapshot(), snapshot)
         for session, wake in self.sessions.items():
-            session.update(snapshot, changes if session.snapshot is before else None)
+            session.update(snapshot, changes if session.snapshot is before else None, changed)
             self.note(session)
             wake()
         self._changed()

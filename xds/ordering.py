@@ -4,6 +4,10 @@ Source: "Eventual consistency considerations". Clusters come first, then endpoin
 that very cluster is accepted; what is gone is removed once nothing that the client may still use refers to it, and
 a little later, as proxies hand configuration to their workers after they accepted it. The waiting is by resource, so
 that a cluster which cannot warm holds back only what needs it, and none is without a deadline.
+
+A listener that is removed or replaced lives on until its connections are drained, which no client reports. What it
+alone used stays for as long as that may take. An Envoy that is done earlier unsubscribes from the listener's routes,
+and then what only they refer to goes, too.
 """
 
 from __future__ import annotations
@@ -59,10 +63,13 @@ class Pace:
     Attributes:
         ack_deadline: Seconds for which anything waits for an answer of the client, before it is sent nevertheless.
         removal_delay: Seconds between the moment in which nothing refers to a resource any more and its removal.
+        drain: Seconds for which a listener that was removed or replaced may use what it did; Envoy's ``--drain-time-s``
+            or more.
     """
 
     ack_deadline: float = 5.0
     removal_delay: float = 1.0
+    drain: float = 600.0
 
 
 def in_order(substreams: Substreams) -> Iterator[Substream]:
@@ -135,6 +142,8 @@ def removable(substream: Substream, substreams: Substreams, now: float, pace: Pa
     if substream.type_url == LISTENER:
         return unknown if substream.blocked_since is not None else gone
     used = _in_use(substream.type_url, substreams)
+    if used is not None and LISTENER in substreams:
+        used.update(_drained(substream.type_url, substreams[LISTENER], now, pace))
     since = substream.unused_since
     free = set() if used is None else {name for name in gone if name not in used}.difference(unknown)
     substream.unused_since = {name: since.get(name, now) for name in free}
@@ -155,6 +164,13 @@ def _in_use(type_url: str, substreams: Substreams) -> set[str] | None:
     return used
 
 
+def _drained(type_url: str, listeners: Substream, now: float, pace: Pace) -> Iterator[str]:
+    """Yield the names of a type that listeners use which are being drained; forget those that are done."""
+    listeners.draining = tuple(each for each in listeners.draining if now - each[1] < pace.drain)
+    for needs, _ in listeners.draining:
+        yield from (need.name for need in needs if need.type_url == type_url)
+
+
 def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:
     """Return the time at which something that waits now may be sent though the client says nothing; None if never."""
     times: list[float] = []
@@ -166,4 +182,7 @@ def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:
             times.append(max(answered, each.blocked_since + pace.ack_deadline))
         if each.unused_since:
             times.append(max(answered, min(each.unused_since.values()) + pace.removal_delay))
+    draining = substreams[LISTENER].draining if LISTENER in substreams else ()
+    if draining and any(each.gone() for each in substreams.values()):
+        times += [end for _, since in draining if (end := since + pace.drain) > now]
     return min(times, default=None)

@@ -173,12 +173,18 @@ class Server:
         """Stop."""
         await self.stop()
 
-    def publish(self, key: str, snapshot: Snapshot) -> None:
+    def publish(self, key: str, snapshot: Snapshot, changed: float | None = None) -> None:
         """Serve a snapshot to the clients of a key from now on: at once to those that are idle.
 
         A client that is busy gets the newest when it is ready, and never the ones between.
+
+        Args:
+            key: Whose it is.
+            snapshot: What to serve.
+            changed: When that was changed which the snapshot came of, on the event loop's clock, for `Answer.age`; None
+                for now.
         """
-        self._group(key).publish(snapshot)
+        self._group(key).publish(snapshot, changed)
 
     def withdraw(self, key: str) -> None:
         """Serve nothing under a key any more: connected clients keep what they have, new ones wait."""

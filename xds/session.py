@@ -59,11 +59,14 @@ class Answer(NamedTuple):
         type_url: The response's type.
         seconds: Since the response was sent.
         error: None for an ACK, or the text of the NACK.
+        age: Seconds since the oldest change in the response was made (`Server.publish`); None if it held no change but
+            what the client had asked for.
     """
 
     type_url: str
     seconds: float
     error: str | None
+    age: float | None = None
 
 
 class Rejection(NamedTuple):
@@ -142,20 +145,24 @@ class Session:
         """The snapshot that the client should have; None before there is one."""
         return self._snapshot
 
-    def update(self, snapshot: Snapshot, changes: dict[str, frozenset[str]] | None = None) -> None:
+    def update(
+        self, snapshot: Snapshot, changes: dict[str, frozenset[str]] | None = None, changed: float | None = None
+    ) -> None:
         """Take a new snapshot.
 
         Args:
             snapshot: What the client should have from now on.
             changes: The difference to the snapshot before (see `xds.snapshot.diff`), if the caller has it at hand.
+            changed: When what differs was changed, on the session's clock; None for now.
         """
+        changed = self._clock() if changed is None and self._snapshot is not None else changed
         if not self.substreams:
             changes = {}
         elif changes is None or self._snapshot is None:
             changes = diff(self._snapshot or Snapshot(), snapshot)
         self._snapshot = snapshot
         for url, substream in self.substreams.items():
-            substream.retarget(snapshot.resources(url), changes.get(url, frozenset()))
+            substream.retarget(snapshot.resources(url), changes.get(url, frozenset()), changed)
 
     def receive(self, request: Request) -> Answer | None:
         """Take a request of the stream's variant; return what it says to a response, if it does.
@@ -225,7 +232,9 @@ class Session:
             substream.reject(error)
         else:
             substream.accept()
-        return Answer(substream.type_url, self._clock() - waiting.sent, error)
+        now = self._clock()
+        age = None if waiting.changed is None else now - waiting.changed
+        return Answer(substream.type_url, now - waiting.sent, error, age)
 
     def next(self) -> Response | None:
         """Return the next response to send, and take it as sent; None if there is none to send now."""

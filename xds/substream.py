@@ -14,10 +14,15 @@ from typing import Any, NamedTuple
 
 from xds.held import Held, Remembered, perhaps, rather
 from xds.refusals import Suspects, unknown
-from xds.resource import Resource
+from xds.resource import Reference, Resource
 from xds.snapshot import NONE, Resources
 from xds.subscription import WILDCARD, Subscription
-from xds.types import FULL_STATE
+from xds.types import FULL_STATE, LISTENER
+
+MAX_DRAINING = 100
+"""Most listeners remembered to be draining."""
+
+NOTHING: frozenset[Reference] = frozenset()
 
 
 class Refused(NamedTuple):
@@ -36,12 +41,14 @@ class Outstanding:
         upserts: The new or changed resources sent.
         before: What the client held under each name that the response touched.
         sent: When, on the session's clock.
+        changed: When the oldest change in it was made, on the same clock; None if it holds none.
     """
 
     nonce: str
     upserts: dict[str, Resource]
     before: dict[str, Held]
     sent: float
+    changed: float | None
 
 
 @dataclass(slots=True)
@@ -63,6 +70,8 @@ class Substream:
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
         blocked_since: Since when something waits for another type, on the session's clock.
         unused_since: Since when nothing that the client uses refers to each name that is gone.
+        changed: When the oldest change that was not sent yet was made; None if there is none.
+        draining: What the listeners that were removed or replaced used, and when that was; the newest few.
     """
 
     type_url: str
@@ -79,6 +88,8 @@ class Substream:
     batches: list[frozenset[str]] = field(default_factory=list)
     blocked_since: float | None = None
     unused_since: dict[str, float] = field(default_factory=dict)
+    changed: float | None = None
+    draining: tuple[tuple[frozenset[Reference], float], ...] = ()
     _base: Resources = field(default_factory=lambda: NONE)
     _own: dict[str, Held] = field(default_factory=dict)
     _blind: bool = False
@@ -99,13 +110,15 @@ class Substream:
             return target.keys()
         return [name for name in self.subscription.names if name in target]
 
-    def retarget(self, target: Resources, changed: frozenset[str]) -> None:
-        """Take the resources of a new snapshot, and the names in which they differ from those before."""
+    def retarget(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
+        """Take the resources of a new snapshot, the names in which they differ from those before, and since when."""
         first, self.target = self.target is None, target
         if first:
             changed = changed.union(self._own)
         covered = changed if self.subscription.wildcard else changed & self.subscription.names
         self.dirty |= covered
+        if covered and self.changed is None:
+            self.changed = now
         by_name: dict[str, Any]
         for by_name in (self.refused, self.unused_since):
             for name in by_name.keys() & covered:
@@ -259,12 +272,15 @@ class Substream:
         """Note that a response was sent."""
         sent: dict[str, Held] = {**upserts, **dict.fromkeys(removed)}
         before = {name: self.held(name) for name in sent}
-        earlier = self.outstanding
+        if self.type_url == LISTENER:
+            self._drain(before, sent, now)
+        earlier, changed = self.outstanding, self.changed
         if earlier:
             # Never answered within the deadline: what was held before both is what may still be in use.
             before |= earlier.before
             upserts = {**earlier.upserts, **upserts}
-        self.outstanding = Outstanding(nonce, dict(upserts), before, now)
+            changed = changed if earlier.changed is None else earlier.changed
+        self.outstanding = Outstanding(nonce, dict(upserts), before, now, changed)
         self._own.update(sent)
         self.dirty.difference_update(sent)
         self.forced.difference_update(sent)
@@ -273,6 +289,17 @@ class Substream:
         self.owed = False
         self.nonce = nonce
         self.settle()
+        if not self.dirty:
+            self.changed = None
+
+    def _drain(self, before: Mapping[str, Held], sent: Mapping[str, Held], now: float) -> None:
+        """Note what listeners used which now drain: their connections go on for a while as they were."""
+        for name, held in before.items():
+            if isinstance(held, Resource):
+                after = sent[name]
+                lost = held.references - (after.references if isinstance(after, Resource) else NOTHING)
+                if lost:
+                    self.draining = (*self.draining[1 - MAX_DRAINING :], (lost, now))
 
     def accept(self) -> None:
         """Note that the client accepted the outstanding response."""

@@ -279,11 +279,11 @@ def test_ack_and_nack_are_told_by_error_detail(delta: bool) -> None:
     talk.hear()
     talk.now = 2.0
     answer = talk.reject(CLUSTER, error="a is bad")
-    assert answer == (CLUSTER, 2.0, "a is bad")
+    assert answer == (CLUSTER, 2.0, "a is bad", None)
     talk.publish(cluster("a", timeout=2))
     talk.hear()
     answer = talk.accept(CLUSTER)
-    assert answer == (CLUSTER, 0.0, None)
+    assert answer == (CLUSTER, 0.0, None, 0.0)
     assert talk.accept(CLUSTER) is None
 
 
