@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from translator.db import Db
@@ -16,6 +17,9 @@ STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Reasons to wait that pass by themselves."""
 
 PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+
+MOST_AILMENTS: Final = 3
+"""So many different things are told."""
 
 SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
 """Words by which a lack of resources is known."""
@@ -65,16 +69,16 @@ def _bad(condition: WorkloadCondition) -> bool:
 
 
 def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
-    """The trouble of the first pod that has any, and how many more have."""
-    ailing = []
+    """What ails pods, each thing once with the first pod that it ails."""
+    ailing: dict[str, list[str]] = {}
     for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
         found = db.get(Pod, ref)
         reason = next(_ailments(found), "") if found is not None else ""
         if reason:
-            ailing.append(f"Pod {ref.name}: {reason}")
-    if ailing:
-        more = f" So do {len(ailing) - 1} more pods." if len(ailing) > 1 else ""
-        yield f"{ailing[0].rstrip('.')}.{more}"
+            ailing.setdefault(reason, []).append(ref.name)
+    for reason, (first, *others) in islice(ailing.items(), MOST_AILMENTS):
+        more = f" and {len(others)} more" if others else ""
+        yield f"Pod {first}{more}: {reason.rstrip('.')}."
 
 
 def _ailments(pod: Pod) -> Iterator[str]:

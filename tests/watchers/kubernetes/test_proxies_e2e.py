@@ -1,0 +1,152 @@
+"""Proxies that the deployer has the cluster run: a real Envoy in a pod, which finds its server by the cluster's DNS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.translator.deployment.authority import Authority
+from tests.watchers.kubernetes.deploying import Deploying
+from tests.watchers.kubernetes.test_deployer_e2e import ALL, CLASS, GATEWAY, parameters
+from translator.db import Delivery, ProxyDefaults
+from watchers.kubernetes.client import Client
+from xds.server import Peer, Server
+
+pytestmark = pytest.mark.e2e
+
+NODE = "10.244.0.1"
+"""Where the test cluster's pods reach this process."""
+ROUTE = """
+---
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: DirectResponse
+metadata: {name: hello, namespace: $NS}
+spec: {status: 200, body: hello}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: hello, namespace: $NS}
+spec:
+  parentRefs: [{name: gw}]
+  rules:
+  - filters:
+    - {type: ExtensionRef, extensionRef: {group: gateway.headgate.dev, kind: DirectResponse, name: hello}}
+"""
+
+
+class Serving:
+    """The xDS server that the proxies of a namespace find, and who has come to it."""
+
+    def __init__(self, deploying: Deploying) -> None:
+        self.deploying = deploying
+        self.host = f"headgate.{deploying.gateway.namespace}.svc"
+        self.authority = Authority("test")
+        self.nodes: list[str] = []
+        self.tokens: list[dict[str, object]] = []
+        self.server = Server(
+            self._select,
+            address=f"{NODE}:0",
+            credentials=self.authority.credentials(self.host),
+            authorise=self._authorise,
+            on_delivery=lambda key, delivery: deploying.deliver(
+                Delivery(delivery.clients, delivery.clients == delivery.synced)
+            ),
+        )
+
+    def _select(self, node: object) -> str:
+        self.nodes.append(node.id)  # type: ignore[attr-defined]
+        return str(node.cluster)  # type: ignore[attr-defined]
+
+    def _authorise(self, key: str, peer: Peer) -> None:
+        scheme, _, token = str(peer.metadata.get("authorization")).partition(" ")
+        assert scheme == "Bearer"
+        claims = token.split(".")[1]
+        self.tokens.append(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))))
+
+    async def publish(self) -> None:
+        """Have what the translator makes served, now and later."""
+        while True:
+            snapshot = self.deploying.translator.snapshots.get(self.deploying.gateway)
+            if snapshot is not None:
+                self.server.publish(f"{self.deploying.gateway.namespace}/gw", snapshot)
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def serving(client: Client, namespace: str) -> AsyncIterator[Serving]:
+    """A server behind a Service of the test's namespace."""
+    async with Deploying(client, namespace) as deploying:
+        serving = Serving(deploying)
+        try:
+            await serving.server.start()
+        except RuntimeError:
+            pytest.skip(f"this process does not run where the test cluster's pods reach it, at {NODE}")
+        root = f"/namespaces/{namespace}"
+        port = {"name": "xds", "port": serving.server.port}
+        body = {"metadata": {"name": "headgate"}, "spec": {"ports": [port]}}
+        await client.request("POST", f"/api/v1{root}/services", body=body)
+        labels = {"kubernetes.io/service-name": "headgate"}
+        slice_ = {
+            "metadata": {"name": "headgate-1", "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [NODE], "conditions": {"ready": True}}],
+            "ports": [port],
+        }
+        await client.request("POST", f"/apis/discovery.k8s.io/v1{root}/endpointslices", body=slice_)
+        deploying.tell_proxies(
+            ProxyDefaults(xds_host=serving.host, xds_port=serving.server.port, ca=serving.authority.pem)
+        )
+        publishing = asyncio.create_task(serving.publish())
+        yield serving
+        publishing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await publishing
+        await serving.server.stop(0)
+
+
+async def test_requests_are_answered(serving: Serving) -> None:
+    """From a Gateway and a route to an answer at the Gateway's address; only then it is programmed."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{replicas: 2, drainSeconds: 1}") + GATEWAY + ROUTE)
+    deploying.lead()
+    await deploying.until(lambda: deploying.condition("Programmed")[0] == "True", 60)
+    async with aiohttp.ClientSession() as http, http.get(f"http://{deploying.addresses[0]['value']}/") as response:
+        assert (response.status, await response.text()) == (200, "hello")
+    assert sorted(each.rpartition("/")[0] for each in serving.nodes) == [f"{deploying.gateway.namespace}/gw"] * 2
+    assert all(each.rpartition("/")[2].startswith("headgate-gw-") for each in serving.nodes)
+    claims = serving.tokens[0]
+    assert claims["aud"] == ["headgate"]
+    assert claims["sub"] == f"system:serviceaccount:{deploying.gateway.namespace}/headgate-gw".replace("/", ":")
+    deploying.remove(deploying.gateway)
+    await deploying.until(lambda: not deploying.there(), 60)
+
+
+async def test_a_deployment_becomes_a_daemonset(serving: Serving) -> None:
+    """The proxies of the other kind go only once there are new ones, so that there always are some."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{drainSeconds: 1}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: deploying.condition("Programmed")[0] == "True", 60)
+    deploying.apply(parameters("{kind: DaemonSet, drainSeconds: 1}"))
+    await deploying.until(lambda: "DaemonSet" in deploying.there())
+    assert "Deployment" in deploying.there()
+    await deploying.until(lambda: deploying.there() == ALL - {"Deployment"} | {"DaemonSet"}, 60)
+    assert deploying.condition("Programmed")[0] == "True"
+
+
+async def test_what_keeps_proxies_from_running_is_told(serving: Serving) -> None:
+    """An image that there is not, and then a node that there is not, are what the Gateway tells."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{image: example.com/none}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: "container envoy: C" in deploying.condition("Programmed")[2], 60)
+    assert deploying.condition("Programmed")[0] == "False"
+    deploying.apply(parameters("{podTemplate: {spec: {nodeSelector: {no: node}}}}"))
+    await deploying.until(lambda: "Unschedulable" in deploying.condition("Programmed")[2], 60)
+    assert deploying.condition("Programmed")[:2] == ("False", "NoResources")
