@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +18,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def bootstrap(xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True) -> dict[str, object]:
+def bootstrap(
+    xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True, cluster: str = "gateway"
+) -> dict[str, object]:
     """A static bootstrap: listeners and clusters come from the xDS server on a port of loopback."""
     service = {
         "api_type": "DELTA_GRPC" if delta else "GRPC",
@@ -42,7 +44,7 @@ def bootstrap(xds_port: int, admin: Path, *, delta: bool, aggregated: bool = Tru
         },
     }
     return {
-        "node": {"id": "envoy-1", "cluster": "gateway"},
+        "node": {"id": "envoy-1", "cluster": cluster},
         "admin": {"address": {"pipe": {"path": str(admin)}}},
         "dynamic_resources": {
             "lds_config": source,
@@ -98,16 +100,25 @@ class Envoy:
 
 
 @contextlib.asynccontextmanager
-async def running_envoy(binary: Path, xds_port: int, *, delta: bool, aggregated: bool = True) -> AsyncIterator[Envoy]:
-    """Runs an Envoy that is served by the xDS server on a port; shows its log if the test fails."""
+async def running_envoy(
+    binary: Path,
+    xds_port: int,
+    *,
+    delta: bool,
+    aggregated: bool = True,
+    cluster: str = "gateway",
+    arguments: Sequence[str] = (),
+) -> AsyncIterator[Envoy]:
+    """Runs an Envoy of a node cluster that is served by the xDS server on a port; shows its log if the test fails."""
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="xds") as folder:
         where = Path(folder)
         config, log = where / "bootstrap.json", where / "log"
-        config.write_text(json.dumps(bootstrap(xds_port, where / "admin", delta=delta, aggregated=aggregated)))
-        arguments = ("-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning", "--log-path", log)
+        text = json.dumps(bootstrap(xds_port, where / "admin", delta=delta, aggregated=aggregated, cluster=cluster))
+        config.write_text(text)
+        usual = ("-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning", "--log-path", log)
         quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(binary, *arguments, stdout=quiet, stderr=quiet)
+        process = await asyncio.create_subprocess_exec(binary, *usual, *arguments, stdout=quiet, stderr=quiet)
         connector = aiohttp.TCPConnector(force_close=True)
         try:
             async with aiohttp.ClientSession(connector=connector) as http:

@@ -1,9 +1,7 @@
 """A real Envoy is served: by both variants, through changes, restarts and mistakes."""
 
-import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,12 @@ from typing import Any
 import pytest
 
 from proto.envoy.config.core.v3.config_source_pb2 import ApiConfigSource
+from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy, upstream
 from tests.xds.resources import cluster, endpoints, invalid_cluster, listener, routes, source
 from xds.observer import Client, Observer
 from xds.resource import Resource
-from xds.server import Delivery, Pace, Server
+from xds.server import Pace, Server
 from xds.session import Answer, Response
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
@@ -23,30 +22,6 @@ from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 QUICK = Pace(ack_deadline=1.0, removal_delay=0.2)
-
-
-class Deliveries:
-    """Keeps what a server reports of its deliveries, and waits for what is looked for."""
-
-    def __init__(self) -> None:
-        self._last: Delivery | None = None
-        self._news = asyncio.Condition()
-
-    def __call__(self, key: str, delivery: Delivery) -> None:
-        """Takes a report."""
-        self._last = delivery
-        self._told = asyncio.ensure_future(self._tell())
-
-    async def _tell(self) -> None:
-        async with self._news:
-            self._news.notify_all()
-
-    async def until(self, wanted: Callable[[Delivery], bool], within: float = 15) -> Delivery:
-        """The first report that is as wanted."""
-        async with asyncio.timeout(within), self._news:
-            while self._last is None or not wanted(self._last):
-                await self._news.wait()
-            return self._last
 
 
 class Counting(Observer):

@@ -1,0 +1,30 @@
+"""Waiting for what a server reports of its deliveries."""
+
+import asyncio
+from collections.abc import Callable
+
+from xds.server import Delivery
+
+
+class Deliveries:
+    """Keeps what a server reports of its deliveries, and waits for what is looked for."""
+
+    def __init__(self) -> None:
+        self._last: Delivery | None = None
+        self._news = asyncio.Condition()
+
+    def __call__(self, key: str, delivery: Delivery) -> None:
+        """Takes a report."""
+        self._last = delivery
+        self._told = asyncio.ensure_future(self._tell())
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def until(self, wanted: Callable[[Delivery], bool], within: float = 15) -> Delivery:
+        """The first report that is as wanted."""
+        async with asyncio.timeout(within), self._news:
+            while self._last is None or not wanted(self._last):
+                await self._news.wait()
+            return self._last

@@ -1,0 +1,43 @@
+"""A real Envoy whose listeners go while connections to them are open."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.xds.deliveries import Deliveries
+from tests.xds.envoy import free_port, running_envoy, upstream
+from tests.xds.resources import cluster, endpoints, listener, routes
+from xds.server import Pace, Server
+from xds.snapshot import Snapshot
+
+both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+
+
+@both
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
+async def test_connections_of_a_listener_that_goes_are_served(envoy_path: Path, delta: bool, replaced: bool) -> None:
+    """On a connection that is open already, requests are served by the old routes and clusters while it drains."""
+    port, news = free_port(), Deliveries()
+    pace = Pace(removal_delay=0.05, drain=20)
+    server = Server(lambda node: node.cluster, on_delivery=news, pace=pace)
+    async with upstream("old") as old, upstream("new") as new, server:
+        before = [cluster("a"), endpoints("a", old), routes("r", {"/": "a"}), listener("l", port, "r")]
+        after = [cluster("b"), endpoints("b", new)]
+        if replaced:
+            after += [routes("s", {"/": "b"}), listener("l", port, "s")]
+        server.publish("gateway", Snapshot.of(before))
+        running = running_envoy(envoy_path, server.port, delta=delta, arguments=("--drain-time-s", "20"))
+        async with running as envoy, aiohttp.ClientSession() as http:
+            await envoy.answers(port, "/", (200, "old"))
+            url = f"http://127.0.0.1:{port}/"
+            async with http.get(url) as response:
+                assert await response.text() == "old"
+            server.publish("gateway", last := Snapshot.of(after))
+            await news.until(lambda each: each.snapshot is last and each.synced == 1)
+            await envoy.answers(port, "/", (200, "new") if replaced else (0, ""))
+            for _ in range(10):
+                await asyncio.sleep(0.05)
+                async with http.get(url) as response:
+                    assert (response.status, await response.text()) == (200, "old")
