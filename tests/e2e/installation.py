@@ -1,0 +1,102 @@
+"""Headgate as it is installed in the cluster: its pods, which of them leads, and their sudden ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from tests.e2e.kube import Kube, Object, until
+
+NAMESPACE: Final = "headgate-system"
+NAME: Final = "headgate"
+
+
+class Installation:
+    """The Deployment `headgate` of the manifests in deploy/."""
+
+    def __init__(self, kube: Kube) -> None:
+        self.kube = kube.of(NAMESPACE)
+
+    async def pods(self) -> list[Object]:
+        """Its pods, without those that are about to go."""
+        deployment = await self.kube.get("Deployment", NAME)
+        labels = deployment["spec"]["selector"]["matchLabels"]
+        found = await self.kube.list("Pod", ",".join(f"{key}={value}" for key, value in labels.items()))
+        return [each for each in found if "deletionTimestamp" not in each["metadata"]]
+
+    async def ready(self, replicas: int | None = None) -> list[str]:
+        """Waits until all pods are ready; gives their names."""
+
+        async def read() -> list[str]:
+            wanted = replicas or (await self.kube.get("Deployment", NAME))["spec"]["replicas"]
+            pods = await self.pods()
+            names = [each["metadata"]["name"] for each in pods if _is_ready(each)]
+            return names if len(names) == len(pods) == wanted else []
+
+        return await until("ready pods of Headgate", read)
+
+    async def scale(self, replicas: int) -> list[str]:
+        """Has so many replicas; gives their pods' names once they are ready."""
+        await self.kube.patch("Deployment", NAME, {"spec": {"replicas": replicas}})
+        return await self.ready(replicas)
+
+    async def leader(self, other_than: str = "") -> str:
+        """Waits for a leader whose pod is there; gives the pod's name."""
+
+        async def read() -> str:
+            lease = await self.kube.find("Lease", NAME)
+            holder = (lease or {}).get("spec", {}).get("holderIdentity") or ""
+            names = [each["metadata"]["name"] for each in await self.pods()]
+            return next((each for each in names if holder.startswith(each) and each != other_than), "")
+
+        return await until("leader", read)
+
+    async def restart(self) -> list[str]:
+        """Replaces all pods at once; gives the names of the new ones."""
+        old = {each["metadata"]["name"] for each in await self.pods()}
+        for each in old:
+            await self.kube.delete("Pod", each, gracePeriodSeconds=0)
+
+        async def read() -> list[str]:
+            names = await self.ready()
+            return [] if old & set(names) else names
+
+        return await until("new pods of Headgate", read)
+
+    async def kill(self, pod: str) -> None:
+        """Ends a pod's process with SIGKILL where that is one of this machine; else deletes the pod by force."""
+        if not _kill_sandboxes(pod):
+            await self.kube.delete("Pod", pod, gracePeriodSeconds=0)
+
+    async def log(self, since: int | None = None) -> str:
+        """What its pods logged, of the last so many seconds if they are given."""
+        texts = []
+        for each in await self.pods():
+            command = ["kubectl", "logs", "-n", NAMESPACE, each["metadata"]["name"]]
+            process = await asyncio.create_subprocess_exec(
+                *command, *([f"--since={since}s"] if since else []), stdout=asyncio.subprocess.PIPE
+            )
+            texts.append((await process.communicate())[0].decode())
+        return "\n".join(texts)
+
+
+def _is_ready(pod: Object) -> bool:
+    found = pod.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in found)
+
+
+def _kill_sandboxes(pod: str) -> bool:
+    """Ends a pod's sandboxes in the test cluster, whose processes end with them; tells whether there were any."""
+    found = False
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if words[0].endswith("bwrap") and ("--hostname", pod) in pairwise(words):
+                os.kill(int(folder.name), signal.SIGKILL)
+                found = True
+    return found

@@ -1,0 +1,65 @@
+"""Requests to a Gateway, one by one or all the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+
+from tests.e2e.kube import until
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+
+
+async def status(address: str, host: str, port: int = 80) -> int:
+    """The status of a request on a connection of its own; 0 if there is no answer."""
+    try:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            return await _status(session, address, host, port)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return 0
+
+
+async def _status(session: aiohttp.ClientSession, address: str, host: str, port: int) -> int:
+    async with session.get(f"http://{address}:{port}/", headers={"Host": host}) as response:
+        await response.read()
+        return response.status
+
+
+async def answers(address: str, host: str, expected: int = 200, port: int = 80, seconds: float = 60) -> None:
+    """Waits until requests are answered with a status."""
+
+    async def read() -> bool:
+        return await status(address, host, port) == expected
+
+    async def now() -> int:
+        return await status(address, host, port)
+
+    await until(f"{expected} of {host} at {address}:{port}", read, seconds, told=now)
+
+
+@asynccontextmanager
+async def traffic(address: str, host: str) -> AsyncIterator[Counter[int]]:
+    """Sends requests all the time, about 50 a second on a few connections, and counts the statuses of their answers."""
+    seen: Counter[int] = Counter()
+
+    async def send() -> None:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            while True:
+                try:
+                    seen[await _status(session, address, host, 80)] += 1
+                except (aiohttp.ClientError, TimeoutError, OSError):
+                    seen[0] += 1
+                await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(send())
+    try:
+        yield seen
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
