@@ -155,9 +155,7 @@ class Client:
         try:
             async with self._send(_Request("GET", "/readyz", aiohttp.ClientTimeout(total=CONNECT_SECONDS))):
                 return True
-        except ApiError as error:
-            return error.status in (401, 403, 404)  # It does not tell us: then it is taken to be.
-        except Unreachable:
+        except (ApiError, Unreachable):
             return False
 
     @asynccontextmanager

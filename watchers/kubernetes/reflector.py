@@ -29,6 +29,10 @@ LASTING_SECONDS: Final = 5.0
 """A watch that lasted so long and brought nothing was a good one; another is begun at once."""
 LIST_SECONDS: Final = 2 * SECONDS
 LONGEST_PAUSE: Final = 10.0
+MOST_DENIALS: Final = 9
+"""So many denials in a row, in half a minute, are believed even if the API server does not say that it is ready."""
+TOLD_DENIALS: Final = 4
+"""So many are told."""
 
 
 class _Stage(IntEnum):
@@ -98,6 +102,7 @@ class Reflector:
         self._troubles = troubles or Troubles()
         self._backoff = Backoff(most=LONGEST_PAUSE)
         self._failures = 0
+        self._denials = 0
         self._stage = _Stage.LIST
         self._failing = _Stage.LIST
         self._stream: Stream | None = None
@@ -131,7 +136,7 @@ class Reflector:
                     async for changes in watched:
                         yield changes
         except ClusterError as error:
-            yield await self._fail(error)
+            yield self._fail(error)
             await asyncio.sleep(self._backoff.next(error.retry_after if isinstance(error, ApiError) else 0))
 
     async def _list(self, page: ListPage) -> list[Change]:
@@ -139,7 +144,16 @@ class Reflector:
         query: dict[str, str | int] = {"limit": page.limit, **self._labels()}
         if page.token:
             query["continue"] = page.token
-        body = await self._get(page.namespace or self.scope.namespace, query)
+        namespace = page.namespace or self.scope.namespace
+        try:
+            body = await self._get(namespace, query)
+        except ApiError as error:
+            believed = error.status not in (403, 404) or self._denials >= MOST_DENIALS
+            if believed or not await self._client.ready():
+                raise
+            # While it starts, an API server denies rights and kinds that it has: what it says from now on is believed.
+            self._denials = MOST_DENIALS
+            body = await self._get(namespace, query)
         changes = self.mirror.page(body)
         self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
         self._well(_Stage.LIST)
@@ -205,7 +219,7 @@ class Reflector:
             self._observer.events(self.model.kind, len(lines))
         return changes, None
 
-    async def _fail(self, error: ClusterError) -> list[Change]:
+    def _fail(self, error: ClusterError) -> list[Change]:
         """Take that something failed: what it means for what is known, and whom to tell."""
         status = error.status if isinstance(error, ApiError) else 0
         if status == 410:
@@ -215,20 +229,20 @@ class Reflector:
         self._failing = self._stage
         self._failures += 1
         self._observer.failed(self.model.kind, str(status or type(error).__name__))
-        if status in (403, 404) and self._stage is _Stage.LIST and await self._believed():
-            return self._unavailable(error)
+        if status in (403, 404) and self._stage is _Stage.LIST:
+            self._denials += 1
+            if self._denials >= MOST_DENIALS:
+                return self._unavailable(error)
+        else:
+            self._denials = 0
         if isinstance(error, TooLarge):
             self.mirror.too_large()
         elif not isinstance(error, Unreachable):
             self.mirror.failed()
         # Once is no trouble: servers restart, connections are cut.
-        if self._failures > 1 or status == 403:
+        if self._failures > 1 and not 0 < self._denials < TOLD_DENIALS:
             self._tell(_diagnostic("list" if self._stage is _Stage.LIST else "watch", self._name, error))
         return []
-
-    async def _believed(self) -> bool:
-        """Whether an API server that denies something knows what it says; while it starts, it does not."""
-        return (self.mirror.synced and not self.mirror.known) or await self._client.ready()
 
     def _unavailable(self, error: ClusterError) -> list[Change]:
         assert isinstance(error, ApiError)
@@ -244,6 +258,7 @@ class Reflector:
     def _well(self, stage: _Stage) -> None:
         """Take that something works, which ends what was wrong with it."""
         self.missing = False
+        self._denials = 0
         if stage >= self._failing:
             self._failures = 0
             self._tell(None)
