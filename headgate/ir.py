@@ -25,10 +25,10 @@ from translator.resources import port_listener
 class Ir:
     """The IR of some objects, evaluated as it is asked for."""
 
-    def __init__(self, objects: Mapping[Ref, KubernetesObject]) -> None:
-        """Takes the objects."""
+    def __init__(self, objects: Mapping[Ref, KubernetesObject], standalone: bool = True) -> None:
+        """Takes the objects; `standalone` if they are not those of a cluster."""
         self._db = Db(FEATURES, INDEXES)
-        self._db.set(SETTINGS, None, Settings(standalone=True, offline=True))
+        self._db.set(SETTINGS, None, Settings(standalone=standalone, offline=True))
         for ref, found in objects.items():
             self._db.set(ref.kind, ref, found)
 

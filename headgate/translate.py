@@ -36,13 +36,17 @@ def load(paths: Sequence[str]) -> Folder:
     return folder
 
 
-def translate(folder: Folder) -> Translator:
+def translate(folder: Folder, standalone: bool = True) -> Translator:
     """Translates all objects of a folder, as if every proxy took what it is sent.
+
+    Args:
+        folder: the objects.
+        standalone: they are not those of a cluster: what is never written into files is there by itself.
 
     Raises:
         ExceptionGroup: a bug in the translation of some of them.
     """
-    translator = Translator(Settings(standalone=True, offline=True))
+    translator = Translator(Settings(standalone=standalone, offline=True))
     translator.edit(Edit(ref, found) for ref, found in folder.objects.items())
     changes = translator.evaluate()
     if changes.failures:

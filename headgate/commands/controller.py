@@ -7,26 +7,23 @@ from typing import Annotated
 import typer
 
 from headgate.address import Address
-from headgate.commands.options import AdminAddress, XdsAddress
+from headgate.commands.options import (
+    DEFAULT_CONTROLLER,
+    AdminAddress,
+    Context,
+    ControllerName,
+    Kubeconfig,
+    XdsAddress,
+)
 from headgate.logging import LogFormat, LogLevel, configure
-from translator.db import CONTROLLER
 
 EVERYWHERE_XDS = Address("0.0.0.0", 18000)
 EVERYWHERE_ADMIN = Address("0.0.0.0", 19080)
 
 
 def command(
-    kubeconfig: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="The kubeconfig; by default $KUBECONFIG, ~/.kube/config, or the pod's own account.",
-            show_default=False,
-        ),
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The kubeconfig's context to use.", show_default=False)
-    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
     namespace: Annotated[
         str,
         typer.Option(
@@ -49,14 +46,7 @@ def command(
             show_default=False,
         ),
     ] = "",
-    controller_name: Annotated[
-        str,
-        typer.Option(
-            envvar="HEADGATE_CONTROLLER_NAME",
-            metavar="DOMAIN/PATH",
-            help="GatewayClasses with this spec.controllerName are served.",
-        ),
-    ] = CONTROLLER,
+    controller_name: ControllerName = DEFAULT_CONTROLLER,
     xds_address: XdsAddress = EVERYWHERE_XDS,
     xds_host: Annotated[
         str,

@@ -81,9 +81,30 @@ EnvoyPath = Annotated[
 ]
 OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="How to write it.")]
 
+Kubeconfig = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The kubeconfig; by default $KUBECONFIG, then ~/.kube/config.",
+        show_default=False,
+    ),
+]
+Context = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The kubeconfig's context, if not the current.", show_default=False)
+]
+ControllerName = Annotated[
+    str,
+    typer.Option(
+        envvar="HEADGATE_CONTROLLER_NAME",
+        metavar="DOMAIN/PATH",
+        help="GatewayClasses with this spec.controllerName are Headgate's.",
+    ),
+]
+DEFAULT_CONTROLLER = "gateway.headgate.dev/controller"
 DEFAULT_XDS = Address("127.0.0.1", 18000)
 DEFAULT_ADMIN = Address("127.0.0.1", 19080)
-Files = Annotated[
-    list[str],
-    typer.Option("--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."),
-]
+_FILES = typer.Option(
+    "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
+)
+Files = Annotated[list[str], _FILES]
+OptionalFiles = Annotated[list[str] | None, _FILES]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from headgate.commands.options import DEFAULT_ADMIN, AdminAddress, Output
+from headgate.commands.options import (
+    DEFAULT_ADMIN,
+    DEFAULT_CONTROLLER,
+    AdminAddress,
+    Context,
+    ControllerName,
+    Kubeconfig,
+    Output,
+)
 from headgate.errors import UserError
 
 MAX_WIDTH = 10_000
@@ -17,23 +25,37 @@ def command(
         str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="Show every condition of the objects of this name.")
     ] = None,
     admin_address: AdminAddress = DEFAULT_ADMIN,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Ask a cluster's API server; --kubeconfig and --context imply it.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    controller_name: ControllerName = DEFAULT_CONTROLLER,
     output: Annotated[
         Output | None, typer.Option("--output", "-o", help="All there is, as data instead of tables.")
     ] = None,
 ) -> None:
-    """Shows what became of the objects of the running Headgate, and what its Envoys do.
+    """Shows what became of the objects of the running Headgate, and what its Envoys do; or of those in a cluster.
 
     **Examples**
 
         headgate status
         headgate status default/web
         headgate status -o json
+        headgate status --context kind-dev
     """
     from rich.console import Console
 
     from headgate.status import details, fetch, name_of, overview
 
-    status = fetch(admin_address)
+    if cluster or kubeconfig or context:
+        from headgate.cluster import read_statuses
+        from watchers.kubernetes.access import Target
+
+        objects = read_statuses(Target(kubeconfig, context), controller_name)
+        status: dict[str, Any] = {"objects": objects, "envoys": [], "problems": []}
+    else:
+        status = fetch(admin_address)
     objects = status["objects"]
     if name is not None:
         wanted = name if "/" in name else f"default/{name}"

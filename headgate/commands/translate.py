@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.commands.options import Files, Output, OutputFormat, parse_gateway
+from headgate.commands.options import Context, Kubeconfig, OptionalFiles, Output, OutputFormat, parse_gateway
 from headgate.errors import UserError
 
 
@@ -31,13 +31,18 @@ class To(StrEnum):
 
 
 def command(
-    files: Files,
+    files: OptionalFiles = None,
     to: Annotated[To, typer.Option(help="Envoy's configuration, the form in between, or statuses.")] = To.XDS,
     type_: Annotated[Section | None, typer.Option("--type", help="With xds: only resources of this type.")] = None,
     gateway: Annotated[
         str | None,
         typer.Option(metavar="NAMESPACE/NAME", parser=parse_gateway, help="With xds or ir: only of this Gateway."),
     ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="The objects of a cluster; --kubeconfig and --context imply it.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Shows what becomes of objects, without running anything. Private keys are not shown.
@@ -46,21 +51,31 @@ def command(
 
         headgate translate -f config/
         headgate translate -f config/ --type routes --gateway default/web
+        headgate translate --context kind-dev --gateway default/web
         kubectl get gateways,httproutes,services,endpointslices -A -o yaml |
             headgate translate -f - --to status
     """
     from headgate.ir import Ir
     from headgate.translate import load, select, statuses, translate, xds
 
-    folder = load(files)
+    of_cluster = bool(cluster or kubeconfig or context)
+    if of_cluster == bool(files):
+        raise typer.BadParameter("say what to translate: files with -f, or a cluster with --cluster or --context")
+    if of_cluster:
+        from headgate.cluster import load as load_cluster
+        from watchers.kubernetes.access import Target
+
+        folder = load_cluster(Target(kubeconfig, context))
+    else:
+        folder = load(files or ())
     for problem in folder.diagnostics:
         typer.echo(str(problem), err=True)
     shown: Any
     if to is To.IR:
-        ir = Ir(folder.objects)
+        ir = Ir(folder.objects, standalone=not of_cluster)
         shown = {each: ir.of(each) for each in select(ir.gateways, gateway)}
     else:
-        translator = translate(folder)
+        translator = translate(folder, standalone=not of_cluster)
         shown = statuses(translator) if to is To.STATUS else xds(translator, gateway, type_ and type_.value)
     output.write(shown)
     if any(problem.severity == "error" for problem in folder.diagnostics):

@@ -1,0 +1,103 @@
+"""A cluster's objects, read once: for `headgate status` and `headgate translate` without a running Headgate to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from headgate.errors import UserError
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import KINDS
+from translator.status import STATUS
+from watchers.folder import Folder
+from watchers.kubernetes import paths
+from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, ClusterError, denied
+from watchers.reading import read
+
+#: So many objects are asked for at a time.
+PAGE = 500
+
+#: What a cluster is called among files, in messages.
+CLUSTER = "<cluster>"
+
+Plain = dict[str, Any]
+
+
+def read_statuses(target: Target, controller: str) -> list[Plain]:
+    """Reads the objects with a status that a controller has written.
+
+    Raises:
+        UserError: the cluster cannot be asked, or does not let us read.
+    """
+    objects = _run(target, [KINDS[kind] for kind in STATUS])
+    classes = {each["metadata"]["name"] for each in objects if each.get("spec", {}).get("controllerName") == controller}
+    return [each for each in objects if _is_of(each, controller, classes)]
+
+
+def load(target: Target) -> Folder:
+    """Reads all objects that the translation looks at, Secrets included, as if they were one file.
+
+    Raises:
+        UserError: the cluster cannot be asked, or does not let us read.
+    """
+    items = _run(target, KINDS.values())
+    folder = Folder()
+    folder.apply({CLUSTER: read(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}), CLUSTER)})
+    return folder
+
+
+def _is_of(found: Plain, controller: str, classes: set[str]) -> bool:
+    if found["kind"] == "GatewayClass":
+        return found["metadata"]["name"] in classes
+    if found["kind"] == "Gateway":
+        return found["spec"].get("gatewayClassName") in classes
+    parents = (found.get("status") or {}).get("parents")
+    if parents is None:
+        return bool(found.get("status"))
+    found["status"] = {"parents": [each for each in parents if each.get("controllerName") == controller]}
+    return bool(found["status"]["parents"])
+
+
+def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Plain]:
+    try:
+        return asyncio.run(_read(target, tuple(models)))
+    except ClusterError as error:
+        raise UserError(str(error)) from None
+
+
+async def _read(target: Target, models: tuple[type[KubernetesObject], ...]) -> list[Plain]:
+    access = await Access.load(target)
+    async with Client(access) as client:
+        lists = await asyncio.gather(*(_list(client, model) for model in models))
+    return [each for found in lists for each in found]
+
+
+async def _list(client: Client, model: type[KubernetesObject]) -> list[Plain]:
+    """Reads all objects of a kind in the first version that is served; none if none is."""
+    for version in model.versions:
+        try:
+            return await _pages(client, model, version)
+        except ApiError as error:
+            if error.status == 403:
+                raise UserError(denied("list", paths.resource(model), error)) from None
+            if error.status != 404:
+                raise
+    return []
+
+
+async def _pages(client: Client, model: type[KubernetesObject], version: str) -> list[Plain]:
+    found: list[Plain] = []
+    query: dict[str, str | int] = {"limit": PAGE}
+    while True:
+        page = await client.get(paths.collection(model, version), query=query)
+        named = {"apiVersion": paths.api_version(model, version), "kind": model.kind}
+        found += [{**named, **each} for each in page["items"]]
+        following = page["metadata"].get("continue")
+        if not following:
+            return found
+        query = {"limit": PAGE, "continue": following}

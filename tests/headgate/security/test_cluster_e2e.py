@@ -1,0 +1,137 @@
+"""The authority in a Secret and the tokens of service accounts, with a real API server. Run by `make e2e`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from headgate.errors import UserError
+from headgate.security.authority import AUTHORITY_LIFETIME
+from headgate.security.cluster import SECRET, ClusterAuthority
+from headgate.security.rotation import HANDED_OUT
+from headgate.security.tokens import AUDIENCE, TokenReviews
+from translator.deployment.names import resource_name
+from translator.refs import Ref
+from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError
+from xds.server import Refusal
+
+pytestmark = pytest.mark.e2e
+
+NAMES = ("headgate.test.svc",)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """Requests to the cluster that KUBECONFIG names."""
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
+    async with Client(await Access.load(Target())) as made:
+        yield made
+
+
+@pytest.fixture
+async def namespace(client: Client) -> AsyncIterator[str]:
+    """A new namespace."""
+    name = f"security-{uuid4().hex[:8]}"
+    await client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
+    yield name
+    with suppress(ApiError):
+        await client.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+async def secret(client: Client, namespace: str) -> dict[str, Any]:
+    """The authority's Secret."""
+    found: dict[str, Any] = await client.get(f"/api/v1/namespaces/{namespace}/secrets/{SECRET}")
+    return found
+
+
+async def test_replicas_share_one_authority(client: Client, namespace: str) -> None:
+    """Of replicas that start at the same moment one makes the authority, and all of them trust that one."""
+    told: list[str] = []
+    replicas = [ClusterAuthority(client, namespace, NAMES, told.append) for _ in range(5)]
+    await asyncio.gather(*(each.load() for each in replicas))
+    assert len(set(told)) == 1
+    held = (await secret(client, namespace))["data"]["ca.crt"]
+    assert base64.b64decode(held).decode() == told[0]
+
+
+async def test_an_authority_is_renewed_in_two_steps(client: Client, namespace: str) -> None:
+    """When it is due a next one is trusted too; a day later that one signs; every replica follows."""
+    now = datetime.now(UTC)
+    told: list[str] = []
+    replica = ClusterAuthority(client, namespace, NAMES, told.append, lambda: now)
+    other = ClusterAuthority(client, namespace, NAMES, lambda _: None, lambda: now)
+    await replica.load()
+    await other.load()
+    now += AUTHORITY_LIFETIME * 0.7
+    await replica.load()
+    assert [each.count("BEGIN CERTIFICATE") for each in told] == [1, 2]
+    now += HANDED_OUT + timedelta(minutes=1)
+    await replica.load()
+    await other.load()
+    assert other.trusted == replica.trusted
+    assert set((await secret(client, namespace))["data"]) == {"tls.crt", "tls.key", "ca.crt", "previous.crt"}
+
+
+async def test_a_secret_that_is_none_of_ours_is_told(client: Client, namespace: str) -> None:
+    """A Secret without an authority is one message with the way out, and is left alone."""
+    metadata = {"name": SECRET}
+    await client.request("POST", f"/api/v1/namespaces/{namespace}/secrets", body={"metadata": metadata})
+    with pytest.raises(UserError, match="delete it, and a new one is made"):
+        await ClusterAuthority(client, namespace, NAMES, lambda _: None).load()
+    assert "data" not in await secret(client, namespace)
+
+
+async def token(client: Client, namespace: str, account: str, audience: str) -> str:
+    """Makes a service account and a token of it."""
+    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    with suppress(ApiError):
+        await client.request("POST", accounts, body={"metadata": {"name": account}})
+    body = {"spec": {"audiences": [audience], "expirationSeconds": 600}}
+    answer = await client.request("POST", f"{accounts}/{account}/token", body=body)
+    return str(answer["status"]["token"])
+
+
+async def test_a_token_opens_its_own_gateway_only(client: Client, namespace: str) -> None:
+    """The token of a Gateway's proxies is good for that Gateway; any other, or for another audience, is refused."""
+    account = resource_name(Ref("Gateway", namespace, "web"))
+    reviews = TokenReviews(client)
+    good = await token(client, namespace, account, AUDIENCE)
+    await reviews.verify(good, f"{namespace}/web")
+    with pytest.raises(Refusal, match="may not have the resources"):
+        await reviews.verify(good, f"{namespace}/other")
+    with pytest.raises(Refusal, match="not good"):
+        await reviews.verify(await token(client, namespace, account, "somebody-else"), f"{namespace}/web")
+    with pytest.raises(Refusal, match="not good"):
+        await reviews.verify("nonsense", f"{namespace}/web")
+
+
+async def test_a_good_token_is_remembered_for_a_while(client: Client, namespace: str) -> None:
+    """A token that is used again soon is not asked about again; later it is, and then its account may be gone."""
+    account = resource_name(Ref("Gateway", namespace, "web"))
+    now = 0.0
+    reviews = TokenReviews(client, lambda: now)
+    good = await token(client, namespace, account, AUDIENCE)
+    await reviews.verify(good, f"{namespace}/web")
+    await client.request("DELETE", f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
+    await reviews.verify(good, f"{namespace}/web")
+    refused = ""
+    async with asyncio.timeout(30):  # the API server remembers too, for 10 s
+        while not refused:
+            now += 61.0
+            await asyncio.sleep(0.5)
+            try:
+                await reviews.verify(good, f"{namespace}/web")
+            except Refusal as refusal:
+                refused = str(refusal)
+    assert "not good" in refused
