@@ -12,7 +12,7 @@ CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test check e2e conformance golden bench lock wheel clean
+.PHONY: help setup proto quickstart test check e2e conformance kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -63,6 +63,12 @@ $(GO): tests/conformance/requirements.txt | $(READY)
 $(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
 	@echo "Building the conformance suite; the first time takes about five minutes."
 	@cd tests/conformance && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) test -c -o $(CURDIR)/$@ .
+
+kind: ## Make a cluster in Docker, build and install Headgate there, send requests through it (needs docker, kind, kubectl, helm)
+	@deploy/kind/up
+
+manifests: setup ## Write what in deploy/ follows from the code: definitions, RBAC and, where there is helm, the kustomize base
+	@$(BIN)/python -m deploy.generate
 
 golden: setup ## Rewrite the expected outputs of the golden cases; review the diff
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) tests/translator/golden --rewrite-golden

@@ -1,0 +1,117 @@
+"""The custom resource definitions of Headgate's own kinds, from their models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from deploy.schema import structural
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import KINDS
+from translator.status import STATUS
+
+GROUP: Final = "gateway.headgate.dev"
+CATEGORIES: Final = ("gateway-api", "headgate")
+SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"DirectResponse": ("dresp",), "GatewayParameters": ("gwparams",)}
+
+Column = tuple[str, str, str]
+COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
+    "DirectResponse": (("Status", "integer", ".spec.status"),),
+    "GatewayParameters": (
+        ("Kind", "string", ".spec.kind"),
+        ("Replicas", "integer", ".spec.replicas"),
+        ("Service", "string", ".spec.service.type"),
+    ),
+}
+"""What `kubectl get` shows of each kind: name, type and place."""
+ACCEPTED: Final[Column] = ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')
+AGE: Final[Column] = ("Age", "date", ".metadata.creationTimestamp")
+
+CONDITION: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "A condition of the object (metav1.Condition).",
+    "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+    "properties": {
+        "type": {"type": "string", "minLength": 1, "maxLength": 316},
+        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+        "lastTransitionTime": {"type": "string", "format": "date-time"},
+        "reason": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 1024,
+            "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        },
+        "message": {"type": "string", "maxLength": 32768},
+    },
+}
+
+STATUS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "What Headgate says about the object.",
+    "properties": {
+        "conditions": {
+            "type": "array",
+            "maxItems": 8,
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+            "items": CONDITION,
+        }
+    },
+}
+
+
+def own_kinds() -> tuple[type[KubernetesObject], ...]:
+    """The kinds that Headgate brings with it."""
+    return tuple(each for each in KINDS.values() if each.group == GROUP)
+
+
+def definition(model: type[KubernetesObject]) -> dict[str, Any]:
+    """Makes the CustomResourceDefinition of a kind."""
+    schema = structural(model, defaults=not getattr(model, "merged", False))
+    fields = schema["properties"]
+    schema["properties"] = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        **{name: each for name, each in fields.items() if name not in ("metadata", "status")},
+        "status": STATUS_SCHEMA,
+    }
+    schema["required"] = [each for each in schema.get("required", ()) if each != "metadata"]
+    if not schema["required"]:
+        del schema["required"]
+    told = (ACCEPTED,) if model.kind in STATUS else ()
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{model.plural}.{model.group}",
+            "labels": {"app.kubernetes.io/name": "headgate", "app.kubernetes.io/part-of": "headgate"},
+        },
+        "spec": {
+            "group": model.group,
+            "names": {
+                "kind": model.kind,
+                "listKind": f"{model.kind}List",
+                "plural": model.plural,
+                "singular": model.kind.lower(),
+                "shortNames": list(SHORT_NAMES.get(model.kind, ())),
+                "categories": list(CATEGORIES),
+            },
+            "scope": "Namespaced" if model.namespaced else "Cluster",
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": version == model.versions[0],
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [
+                        {"name": name, "type": type_, "jsonPath": path}
+                        for name, type_, path in (*COLUMNS.get(model.kind, ()), *told, AGE)
+                    ],
+                    "schema": {"openAPIV3Schema": schema},
+                }
+                for version in model.versions
+            ],
+        },
+    }

@@ -1,0 +1,124 @@
+"""What Headgate may do in a cluster: no more than it does, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from headgate.controller import LEASE
+from headgate.security.cluster import SECRET
+from translator.deployment.manifest import KINDS as DEPLOYED
+from translator.features import FEATURES
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import KINDS
+from translator.status import STATUS
+
+READ: Final = ("get", "list", "watch")
+
+
+class Rule(NamedTuple):
+    """A rule of a role, and why it is there."""
+
+    reason: str
+    groups: tuple[str, ...]
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """Gives the rule as YAML, its reason above it."""
+        yield f"# {self.reason}"
+        for field, values in (
+            ("apiGroups", self.groups),
+            ("resources", self.resources),
+            ("resourceNames", self.names),
+            ("verbs", self.verbs),
+        ):
+            if values:
+                start = "- " if field == "apiGroups" else "  "
+                yield f"{start}{field}: [{', '.join(each or chr(34) * 2 for each in values)}]"
+
+
+def read_kinds() -> tuple[type[KubernetesObject], ...]:
+    """All kinds that are read: those that always are, and those of features."""
+    return tuple(dict.fromkeys([*KINDS.values(), *(kind for each in FEATURES for kind in each.kinds)]))
+
+
+def cluster_rules() -> tuple[Rule, ...]:
+    """The rules for what is in no namespace; never limited to some."""
+    kinds = [each for each in read_kinds() if not each.namespaced]
+    return (
+        *_reading(kinds),
+        *_statuses(kinds),
+        Rule(
+            "Proxies prove with their service account's token which Gateway they belong to.",
+            ("authentication.k8s.io",),
+            ("tokenreviews",),
+            ("create",),
+        ),
+    )
+
+
+def namespaced_rules() -> tuple[Rule, ...]:
+    """The rules for what is in the namespaces that are watched: all of them, unless the chart is told otherwise."""
+    kinds = [each for each in read_kinds() if each.namespaced]
+    deployed = (
+        Rule(
+            "The proxies of Gateways, in the Gateways' namespaces: applied, repaired, and taken away with the Gateway.",
+            (group,),
+            tuple(each.plural for each in DEPLOYED.values() if each.group == group),
+            (*READ, "create", "patch", "delete"),
+        )
+        for group in dict.fromkeys(each.group for each in DEPLOYED.values())
+    )
+    return (*_reading(kinds), *_statuses(kinds), *deployed)
+
+
+def own_rules() -> tuple[Rule, ...]:
+    """The rules for Headgate's own namespace."""
+    leases, secrets = ("coordination.k8s.io",), ("",)
+    return (
+        # RBAC cannot limit the making of an object by its name.
+        Rule("One replica leads: it deploys proxies and writes statuses.", leases, ("leases",), ("create",)),
+        Rule("It holds this Lease.", leases, ("leases",), ("get", "update"), (LEASE,)),
+        Rule("The replicas share an authority that signs their certificates.", secrets, ("secrets",), ("create",)),
+        Rule("It is in this Secret, and renewed there.", secrets, ("secrets",), ("get", "update"), (SECRET,)),
+    )
+
+
+REASONS: Final = {
+    "Namespace": "Listeners say from which namespaces routes may come, by labels.",
+    "GatewayClass": "Which Gateways are Headgate's.",
+    "DirectResponse": "What routes answer by themselves, and how proxies are deployed.",
+    "GatewayParameters": "What routes answer by themselves, and how proxies are deployed.",
+    "Service": "What routes send requests to, and the addresses of Gateways.",
+    "EndpointSlice": "Where the pods of Services are.",
+    "Secret": "Certificates. Only their names are watched, and those that Gateways name are read.",
+    "ConfigMap": "Certificates of authorities. Only their names are watched, and those that are named are read.",
+    "Deployment": "How far the proxies have come.",
+    "DaemonSet": "How far the proxies have come.",
+    "Pod": "What keeps proxies from running.",
+}
+"""Why a kind is read, where it is not simply what is to be served."""
+
+
+def _reading(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for each in kinds:
+        key = each.group, REASONS.get(each.kind, "What is to be served.")
+        by_reason.setdefault(key, []).append(each.plural)
+    for (group, reason), resources in sorted(by_reason.items()):
+        yield Rule(reason, (group,), tuple(sorted(resources)), READ)
+
+
+def _statuses(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
+    for group, resources in _by_group(each for each in kinds if each.kind in STATUS):
+        text = "Whoever wrote an object is told in its status what became of it."
+        yield Rule(text, (group,), tuple(f"{each}/status" for each in resources), ("patch",))
+
+
+def _by_group(kinds: Iterable[type[KubernetesObject]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    groups: dict[str, list[str]] = {}
+    for each in kinds:
+        groups.setdefault(each.group, []).append(each.plural)
+    return ((group, tuple(sorted(resources))) for group, resources in sorted(groups.items()))
