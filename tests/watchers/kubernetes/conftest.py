@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.watchers.kubernetes.deeds import ready
 from tests.watchers.kubernetes.relay import Relay
 from watchers.kubernetes.access import Access, Target
 from watchers.kubernetes.client import Client
@@ -52,5 +53,6 @@ async def namespace(client: Client) -> AsyncIterator[str]:
     metadata = {"name": name, "labels": {"watchers": name}}
     await client.request("POST", "/api/v1/namespaces", body={"metadata": metadata})
     yield name
+    await ready(client)  # The test may have killed the API server.
     with suppress(ApiError):
         await client.request("DELETE", f"/api/v1/namespaces/{name}")

@@ -15,7 +15,7 @@ from watchers.kubernetes.mirror import Change
 from watchers.kubernetes.observer import Observer
 from watchers.kubernetes.reflector import Reflector
 
-SECONDS = 40.0
+SECONDS = 90.0
 """How long something is waited for."""
 
 
