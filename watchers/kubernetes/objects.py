@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from translator.edit import Edit
+from translator.edit import Edit, Refused
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import parse
 from translator.refs import Ref
@@ -77,12 +77,12 @@ class Objects:
             async for changes, synced in reflected:
                 waiting = iter(changes)
                 while some := list(islice(waiting, AT_ONCE)):
-                    yield Batch(tuple(edit for each in some if (edit := self._edit(each))))
+                    yield Batch(tuple(map(self._edit, some)))
                     await asyncio.sleep(0)
                 if synced:
                     yield Batch((), synced)
 
-    def _edit(self, change: Change) -> Edit | None:
+    def _edit(self, change: Change) -> Edit:
         ref, raw = change
         if self._statuses is not None:
             self._statuses.pop(ref, None)
@@ -95,10 +95,8 @@ class Objects:
         return parsed(ref, raw, self.reflector.model, self.reflector.version, self._troubles)
 
 
-def parsed(
-    ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles
-) -> Edit | None:
-    """Parse an object as the API server sent it; None if it is not valid, which `troubles` is told.
+def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles) -> Edit:
+    """Parse an object as the API server sent it; `Refused` if it is not valid, which `troubles` is told.
 
     Args:
         ref: of the object.
@@ -115,4 +113,4 @@ def parsed(
     errors = "; ".join(str(each) for each in problems if each.severity == "error")
     message = f"is not as Headgate knows this kind, so its last good version, if there is one, stays in use: {errors}"
     troubles.put(ref, Diagnostic(Place(paths.resource(model)), message, ref=ref))
-    return None
+    return Edit(ref, Refused(errors))

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
 
-from translator.edit import Edit
+from translator.edit import Edit, Refused
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
 from watchers.feed import Batch
@@ -129,7 +129,7 @@ class Fetching:
                 kind.held[ref] = resource_version
         self._end(ref)
         edit = parsed(ref, raw, kind.reflector.model, version, self._troubles)
-        if edit is None:
+        if isinstance(edit.object, Refused):
             kind.unavailable.add(ref)
         return edit
 

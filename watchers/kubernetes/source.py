@@ -30,7 +30,7 @@ class Watched:
     Attributes:
         kinds: the kinds of objects.
         statuses: the names of those kinds whose objects' status is remembered, for `Cluster.observed`.
-        labels: by the name of a kind, a label selector that its objects must match.
+        labels: by the name of a kind, a label selector that its objects must match in place of the kind's own.
         namespaces: the names of the namespaces to watch; empty for all.
         namespace_labels: a label selector that namespaces to watch must match; "" for all. Not with `namespaces`.
     """
@@ -138,7 +138,7 @@ class Cluster:
 
     def _follow(self, model: type[KubernetesObject], namespace: str) -> None:
         on_demand = model in ON_DEMAND
-        scope = Scope(namespace, self._watched.labels.get(model.kind, ""), metadata=on_demand)
+        scope = Scope(namespace, self._watched.labels.get(model.kind, model.selector), metadata=on_demand)
         selection = self._selection if model.namespaced else None
         reflector = Reflector(self._client, model, scope, selection, self._observer, self._troubles)
         if on_demand:
