@@ -2,6 +2,7 @@
 
 from google.protobuf.message import Message
 
+from headgate.security.authority import KeyPair
 from proto.envoy.config.cluster.v3 import cluster_pb2
 from proto.envoy.config.core.v3 import config_source_pb2
 from proto.envoy.config.endpoint.v3 import endpoint_pb2
@@ -102,4 +103,23 @@ def invalid_cluster(name: str) -> Resource:
     """A cluster that keeps the rules of its fields and that Envoy refuses: its type provides no load balancer."""
     message = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
     message.lb_policy = cluster_pb2.Cluster.CLUSTER_PROVIDED
+    return Resource.pack(message)
+
+
+def certificate(name: str, pair: KeyPair) -> Resource:
+    """A Secret that holds a certificate and its key."""
+    message = secret_pb2.Secret(name=name)
+    message.tls_certificate.certificate_chain.inline_bytes = pair.certificate
+    message.tls_certificate.private_key.inline_bytes = pair.key
+    return Resource.pack(message)
+
+
+def https_listener(name: str, port: int, route: str, secret: str) -> Resource:
+    """An HTTPS listener on loopback whose certificate comes by SDS."""
+    message = listener_pb2.Listener.FromString(listener(name, port, route).body)
+    context = tls_pb2.DownstreamTlsContext()
+    config = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=secret, sds_config=ADS)
+    config.sds_config.initial_fetch_timeout.seconds = 1
+    message.filter_chains[0].transport_socket.name = "tls"
+    message.filter_chains[0].transport_socket.typed_config.Pack(context)
     return Resource.pack(message)
