@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -53,6 +54,22 @@ class Sight:
     diagnostics: Callable[[], tuple[Diagnostic, ...]]
     place: Callable[[Ref], str]
     address: Address
+
+
+@contextlib.asynccontextmanager
+async def serving(sight: Sight) -> AsyncIterator[None]:
+    """Answers on the admin address for as long as the context lasts.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    runner = web.AppRunner(application(sight), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, sight.address.host, sight.address.port).start()
+        yield
+    finally:
+        await runner.cleanup()
 
 
 def application(sight: Sight) -> web.Application:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
-from aiohttp import web
 
 from headgate.address import Address
-from headgate.admin import Sight, application
+from headgate.admin import Sight, serving
 from headgate.announce import tell_news
 from headgate.controlplane import ControlPlane
 from headgate.lifecycle import run_until_stopped, settle_memory
@@ -147,6 +145,10 @@ class _Controller:
             namespace_labels=self.settings.namespace_labels,
         )
 
+    def sight(self) -> Sight:
+        """What the admin address shows."""
+        return Sight(self.plane, dict, lambda: self.cluster.diagnostics, lambda _: "", self.settings.admin)
+
     async def serve(self) -> None:
         """Serves until it is cancelled."""
         await self.authority.load()
@@ -179,7 +181,7 @@ class _Controller:
             xds=str(self.settings.xds),
             admin=f"http://{self.settings.admin.for_clients}",
         )
-        async with self.server, self.endpoints(), asyncio.TaskGroup() as group:
+        async with self.server, serving(self.sight()), asyncio.TaskGroup() as group:
             feed = Feed(self.cluster.sources)
             group.create_task(self.authority.run(), name="authority")
             group.create_task(feed.run(), name="feed")
@@ -257,15 +259,3 @@ class _Controller:
             (log.error if each.severity == "error" else log.warning)(str(each))
         for each in settled:
             log.info(f"Mended: {each}")
-
-    @contextlib.asynccontextmanager
-    async def endpoints(self) -> AsyncIterator[None]:
-        """Answers on the admin address."""
-        sight = Sight(self.plane, dict, lambda: self.cluster.diagnostics, lambda _: "", self.settings.admin)
-        runner = web.AppRunner(application(sight), access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.settings.admin.host, self.settings.admin.port).start()
-            yield
-        finally:
-            await runner.cleanup()

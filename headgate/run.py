@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from headgate.address import Address
-from headgate.admin import Sight, application
+from headgate.admin import Sight, serving
 from headgate.announce import tell_edits, tell_news, tell_problems
 from headgate.controlplane import ControlPlane, key_of
 from headgate.envoy.bootstrap import bootstrap
@@ -114,9 +113,13 @@ class _Run:
         if self.fleet:
             self.fleet.kill()
 
+    def sight(self) -> Sight:
+        """What the admin address shows."""
+        return Sight(self.plane, self.supervisors, lambda: self.source.diagnostics, self.place, self.settings.admin)
+
     async def serve(self) -> None:
         """Serves until it is cancelled."""
-        async with self.server, self.endpoints(), self.leftovers(), asyncio.TaskGroup() as group:
+        async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
                 self.fleet = Fleet(group)
             self.metrics.registry.register(
@@ -180,18 +183,6 @@ class _Run:
         finally:
             if self.fleet:
                 await stop_leftovers(self.state.leftovers(set()))
-
-    @contextlib.asynccontextmanager
-    async def endpoints(self) -> AsyncIterator[None]:
-        """Answers on the admin address."""
-        sight = Sight(self.plane, self.supervisors, lambda: self.source.diagnostics, self.place, self.settings.admin)
-        runner = web.AppRunner(application(sight), access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.settings.admin.host, self.settings.admin.port).start()
-            yield
-        finally:
-            await runner.cleanup()
 
     def supervisors(self) -> dict[str, Supervisor]:
         """The supervisors of Envoys, by Gateway; none with `--no-envoy`."""
