@@ -13,6 +13,7 @@ import structlog
 from headgate.address import Address
 from headgate.admin import Sight, serving
 from headgate.announce import tell_news
+from headgate.cluster_metrics import ClusterMetrics
 from headgate.controlplane import ControlPlane
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
@@ -111,7 +112,8 @@ class _Controller:
                 external_names=settings.external_names,
             )
         )
-        self.cluster = Cluster(client, self.watched(), self.tell_troubles)
+        observed = ClusterMetrics(self.metrics.registry)
+        self.cluster = Cluster(client, self.watched(), self.tell_troubles, observed)
         names = (self.host, f"{self.host}.cluster.local", "localhost")
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
@@ -130,6 +132,7 @@ class _Controller:
             self.translator.statuses,
             self.cluster,
             settings.controller_name,
+            watch=observed,
             may_write=lambda: self.election.leading,
         )
         self.server: Server

@@ -1,0 +1,64 @@
+"""What Prometheus can scrape of a controller's dealings with the API server."""
+
+from __future__ import annotations
+
+import prometheus_client as prometheus
+
+from watchers.kubernetes.observer import Observer
+
+
+class ClusterMetrics(Observer):
+    """Counts lists, watches, events and failures by kind, and what becomes of statuses.
+
+    Args:
+        registry: where the metrics go.
+    """
+
+    def __init__(self, registry: prometheus.CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> prometheus.Counter:
+            return prometheus.Counter(f"headgate_{name}", text, ["kind", *labels], registry=registry)
+
+        self._listed = counter("watch_listed_objects", "Objects read in lists.")
+        self._watches = counter("watch_watches", "Watches opened.")
+        self._events = counter("watch_events", "Events of watches.")
+        self._expired = counter("watch_expired", "Lists read again because the API server had forgotten a version.")
+        self._failed = counter("watch_failures", "Requests to the API server that failed.", "reason")
+        self._missing = counter("watch_missing", "Times that the API server said not to have a kind.")
+        self._fetched = counter("watch_fetched", "Objects read one by one because they are referenced.")
+        self._written = counter("status_writes", "Writes of statuses by what became of them.", "outcome")
+        self._seconds = prometheus.Histogram(
+            "headgate_status_write_seconds", "Duration of writes of statuses.", ["kind"], registry=registry
+        )
+
+    def listed(self, kind: str, objects: int, seconds: float) -> None:
+        """A page of a list was read."""
+        self._listed.labels(kind).inc(objects)
+
+    def watching(self, kind: str) -> None:
+        """A watch was opened."""
+        self._watches.labels(kind).inc()
+
+    def events(self, kind: str, count: int) -> None:
+        """A watch told so many events."""
+        self._events.labels(kind).inc(count)
+
+    def expired(self, kind: str) -> None:
+        """A list is read again."""
+        self._expired.labels(kind).inc()
+
+    def failed(self, kind: str, reason: str) -> None:
+        """A request failed."""
+        self._failed.labels(kind, reason).inc()
+
+    def missing(self, kind: str) -> None:
+        """The API server has no such kind."""
+        self._missing.labels(kind).inc()
+
+    def fetched(self, kind: str) -> None:
+        """One object was read in full."""
+        self._fetched.labels(kind).inc()
+
+    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
+        """A write of a status has ended."""
+        self._written.labels(kind, outcome).inc()
+        self._seconds.labels(kind).observe(seconds)
