@@ -1,0 +1,142 @@
+"""A translator of a cluster, fed with YAML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from translator.db import Delivery, Deployed, ProxyDefaults, Settings
+from translator.deployment.manifest import Proxies
+from translator.edit import Edit, Refused
+from translator.objects.parse import parse
+from translator.outputs import Changes, Translator
+from translator.refs import Ref
+
+GATEWAY = Ref("Gateway", "web", "shop")
+NAME = "headgate-shop"
+
+CLASS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: headgate}
+spec: {controllerName: gateway.headgate.dev/controller}
+"""
+CLASS_WITH_PARAMETERS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: headgate}
+spec:
+  controllerName: gateway.headgate.dev/controller
+  parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: all, namespace: system}
+"""
+
+
+def gateway(more: str = "", name: str = "shop", ports: tuple[int, ...] = (80,)) -> str:
+    """A Gateway; `more` are lines of its spec."""
+    listeners = ", ".join(f"{{name: l{port}, port: {port}, protocol: HTTP}}" for port in ports)
+    return f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: {name}, namespace: web, uid: '1234', generation: 7}}
+spec:
+  gatewayClassName: headgate
+  listeners: [{listeners}]
+  {more}
+"""
+
+
+def with_parameters(more: str = "") -> str:
+    """A Gateway that names the GatewayParameters web/mine."""
+    reference = "parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}"
+    return gateway(f"infrastructure: {{{more}{reference}}}")
+
+
+def parameters(spec: str, name: str = "mine", namespace: str = "web") -> str:
+    """GatewayParameters."""
+    return f"""
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: GatewayParameters
+metadata: {{name: {name}, namespace: {namespace}, generation: 2}}
+spec: {spec}
+"""
+
+
+def service(more: str, type_: str = "LoadBalancer") -> str:
+    """The Service of the Gateway as the API server has it."""
+    return f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: {NAME}, namespace: web}}
+spec: {{type: {type_}, clusterIP: 10.96.0.7, ports: [{{port: 80}}]}}
+{more}
+"""
+
+
+class Cluster:
+    """The translator, and what came out of it."""
+
+    def __init__(self, *documents: str) -> None:
+        settings = Settings(standalone=False, addresses=("0.0.0.0",))
+        self.translator = Translator(settings)
+        self.translator.tell_proxies(ProxyDefaults(ca="authority"))
+        self.changes = Changes()
+        self.apply(CLASS, *documents)
+
+    def apply(self, *documents: str) -> None:
+        """Take objects; one that is not valid is refused, as the watchers do."""
+        for text in documents:
+            raw: dict[str, Any] = yaml.safe_load(text)
+            parsed = parse(raw)
+            metadata = raw["metadata"]
+            ref = Ref(raw["kind"], metadata.get("namespace", ""), metadata["name"])
+            errors = "; ".join(str(each) for each in parsed.problems if each.severity == "error")
+            self.translator.edit([Edit(ref, parsed.object or Refused(errors))])
+        self.evaluate()
+
+    def remove(self, ref: Ref) -> None:
+        """Take that an object is gone."""
+        self.translator.edit([Edit(ref, None)])
+        self.evaluate()
+
+    def deployed(self, deployed: Deployed | None) -> None:
+        """Take what became of the deployment."""
+        self.translator.deployed(GATEWAY, deployed)
+        self.evaluate()
+
+    def deliver(self, clients: int = 1) -> None:
+        """Take that all proxies have acknowledged everything."""
+        self.translator.deliver(GATEWAY, Delivery(clients, current=True))
+        self.evaluate()
+
+    def evaluate(self) -> None:
+        """Bring everything up to date."""
+        self.changes = self.translator.evaluate()
+        assert not self.changes.failures, self.changes.failures
+
+    @property
+    def proxies(self) -> Proxies | None:
+        """What is to be deployed for the Gateway."""
+        return self.translator.deployments.get(GATEWAY)
+
+    def body(self, kind: str) -> Any:
+        """The manifest of a kind."""
+        assert self.proxies is not None
+        return next(each.body for each in self.proxies.manifests if each.ref.kind == kind)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that are deployed, in their order."""
+        assert self.proxies is not None
+        return [each.ref.kind for each in self.proxies.manifests]
+
+    def condition(self, type_: str, ref: Ref = GATEWAY) -> tuple[str, str, str]:
+        """Status, reason and message of a condition."""
+        found = next(each for each in self.translator.statuses[ref]["conditions"] if each["type"] == type_)
+        assert found["observedGeneration"]
+        return found["status"], found["reason"], found["message"]
+
+    @property
+    def addresses(self) -> list[tuple[str, str]]:
+        """The Gateway's addresses."""
+        return [(each["type"], each["value"]) for each in self.translator.statuses[GATEWAY]["addresses"]]

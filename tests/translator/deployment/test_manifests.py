@@ -1,0 +1,313 @@
+"""What is deployed for a Gateway."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.translator.deployment.gateways import (
+    CLASS,
+    CLASS_WITH_PARAMETERS,
+    GATEWAY,
+    NAME,
+    Cluster,
+    gateway,
+    parameters,
+    with_parameters,
+)
+from translator.db import ProxyDefaults
+from translator.deployment.manifest import HELD
+from translator.refs import Ref
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"
+
+
+def configured(spec: str) -> Cluster:
+    """A Gateway with parameters."""
+    return Cluster(parameters(spec), with_parameters())
+
+
+def container(cluster: Cluster, kind: str = "Deployment") -> Any:
+    """The container of Envoy."""
+    containers = cluster.body(kind)["spec"]["template"]["spec"]["containers"]
+    return next(each for each in containers if each["name"] == "envoy")
+
+
+def test_what_there_is_without_parameters() -> None:
+    """One replica behind a load balancer, with one port of the Service for each port of the listeners."""
+    cluster = Cluster(gateway(ports=(8080, 80)))
+    assert cluster.kinds == ["ServiceAccount", "ConfigMap", "Service", "Deployment"]
+    assert cluster.body("Deployment")["spec"]["replicas"] == 1
+    assert cluster.body("Service")["spec"] == {
+        "type": "LoadBalancer",
+        "selector": cluster.body("Deployment")["spec"]["selector"]["matchLabels"],
+        "ports": [
+            {"name": "tcp-80", "port": 80, "targetPort": 80, "protocol": "TCP"},
+            {"name": "tcp-8080", "port": 8080, "targetPort": 8080, "protocol": "TCP"},
+        ],
+    }
+
+
+def test_the_pod_has_no_privileges() -> None:
+    """It satisfies the Pod Security Standard "restricted", and may bind low ports all the same."""
+    spec = Cluster(gateway()).body("Deployment")["spec"]["template"]["spec"]
+    security = spec["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert security["sysctls"] == [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    of_container = spec["containers"][0]["securityContext"]
+    assert of_container["capabilities"] == {"drop": ["ALL"]}
+    assert of_container["readOnlyRootFilesystem"] is True
+    assert of_container["allowPrivilegeEscalation"] is False
+    assert spec["automountServiceAccountToken"] is False
+
+
+def test_everything_belongs_to_the_gateway() -> None:
+    """Each object has the Gateway as its owner, the labels by which it is found, and the Gateway's own wishes."""
+    wishes = "labels: {team: web, app.kubernetes.io/managed-by: me}, annotations: {note: here}, "
+    cluster = Cluster(parameters("{pdb: {minAvailable: 1}, hpa: {maxReplicas: 3}}"), with_parameters(wishes))
+    assert cluster.proxies is not None
+    owner = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "name": "shop", "uid": "1234"}
+    for each in cluster.proxies.manifests:
+        metadata = each.body["metadata"]
+        assert (metadata["name"], metadata["namespace"], each.ref.name) == (NAME, "web", NAME)
+        assert metadata["ownerReferences"] == [{**owner, "controller": True}]
+        assert metadata["labels"]["gateway.networking.k8s.io/gateway-name"] == "shop"
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "headgate"
+        assert metadata["labels"]["team"] == "web"
+    pod = cluster.body("Deployment")["spec"]["template"]["metadata"]
+    for metadata in (pod, cluster.body("Service")["metadata"], cluster.body("ServiceAccount")["metadata"]):
+        assert metadata["annotations"]["note"] == "here"
+        assert metadata["labels"]["team"] == "web"
+
+
+@pytest.mark.parametrize("name", ["a" * 253, "9.to.5", "a.b", "x" * 63])
+def test_names_fit(name: str) -> None:
+    """Whatever a Gateway is called, names are DNS labels and labels' values fit."""
+    cluster = Cluster(gateway(name=name))
+    (ref,) = cluster.translator.deployments
+    manifests = cluster.translator.deployments[ref].manifests
+    for each in manifests:
+        assert re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", each.ref.name)
+        for value in each.body["metadata"]["labels"].values():
+            assert re.fullmatch("([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", value)
+
+
+def test_names_differ() -> None:
+    """Gateways whose names become the same DNS label get names of their own."""
+    one, other = (Cluster(gateway(name=each)).translator.deployments for each in ("a.b", "a-b"))
+    names = {each.ref.name for found in (one, other) for proxies in found.values() for each in proxies.manifests}
+    assert len(names) == 2
+
+
+def test_parameters_of_the_gateway_win() -> None:
+    """They are merged over those of the class, field by field."""
+    cluster = Cluster(
+        CLASS_WITH_PARAMETERS,
+        parameters("{replicas: 2, service: {type: NodePort, annotations: {a: '1', b: '1'}}}", "all", "system"),
+        parameters("{service: {annotations: {b: '2'}}, logLevel: debug}"),
+        with_parameters(),
+    )
+    service = cluster.body("Service")
+    assert cluster.body("Deployment")["spec"]["replicas"] == 2
+    assert (service["spec"]["type"], service["metadata"]["annotations"]) == ("NodePort", {"a": "1", "b": "2"})
+    assert "debug" in container(cluster)["args"]
+
+
+def test_a_daemonset() -> None:
+    """It takes the place of the Deployment, and has no number of replicas."""
+    cluster = configured("{kind: DaemonSet, replicas: 3}")
+    assert cluster.kinds[-1] == "DaemonSet"
+    assert "replicas" not in cluster.body("DaemonSet")["spec"]
+
+
+def test_an_autoscaler_decides_how_many() -> None:
+    """With one, the Deployment says nothing of replicas."""
+    cluster = configured("{replicas: 3, hpa: {minReplicas: 2, maxReplicas: 5}}")
+    assert "replicas" not in cluster.body("Deployment")["spec"]
+    spec = cluster.body("HorizontalPodAutoscaler")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"], spec["scaleTargetRef"]["name"]) == (2, 5, NAME)
+    assert spec["metrics"][0]["resource"]["name"] == "cpu"
+
+
+def test_a_disruption_budget() -> None:
+    """It is for the same pods."""
+    cluster = configured("{pdb: {maxUnavailable: 50%}}")
+    selector = cluster.body("Deployment")["spec"]["selector"]
+    assert cluster.body("PodDisruptionBudget")["spec"] == {"maxUnavailable": "50%", "selector": selector}
+
+
+def test_a_service_as_asked_for() -> None:
+    """Type, class, policy, sources and ports of nodes go into the Service."""
+    cluster = configured(
+        "{service: {type: LoadBalancer, loadBalancerClass: example.com/lb, externalTrafficPolicy: Local, "
+        "loadBalancerSourceRanges: [10.0.0.0/8], ports: [{port: 80, nodePort: 30080}, {port: 81, nodePort: 30081}]}}"
+    )
+    spec = cluster.body("Service")["spec"]
+    assert (spec["loadBalancerClass"], spec["externalTrafficPolicy"]) == ("example.com/lb", "Local")
+    assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    assert [each.get("nodePort") for each in spec["ports"]] == [30080]
+
+
+def test_how_envoy_is_called() -> None:
+    """Image, resources, log level, concurrency and further arguments; the node tells Gateway and pod."""
+    cluster = configured(
+        "{image: example.com/envoy:1, concurrency: 2, logLevel: info, extraArgs: [--cpuset-threads], "
+        "resources: {limits: {memory: 1Gi}}}"
+    )
+    found = container(cluster)
+    assert (found["image"], found["resources"]) == ("example.com/envoy:1", {"limits": {"memory": "1Gi"}})
+    arguments = " ".join(found["args"])
+    assert "--service-cluster web/shop --service-node web/shop/$(POD_NAME)" in arguments
+    assert "--log-level info --disable-hot-restart --concurrency 2 --cpuset-threads" in arguments
+
+
+def test_a_pod_template_is_laid_over() -> None:
+    """Containers and volumes are merged by name, others are added, and null removes what would be there."""
+    cluster = configured("""
+      podTemplate:
+        metadata: {annotations: {mine: 'yes'}, labels: {gateway.networking.k8s.io/gateway-name: other}}
+        spec:
+          priorityClassName: high
+          securityContext: {sysctls: null}
+          tolerations: [{key: edge}]
+          volumes: [{name: extra, emptyDir: {}}]
+          containers:
+          - {name: envoy, env: [{name: MORE, value: x}], volumeMounts: [{name: extra, mountPath: /extra}]}
+          - {name: sidecar, image: example.com/sidecar}
+    """)
+    template = cluster.body("Deployment")["spec"]["template"]
+    spec = template["spec"]
+    assert [each["name"] for each in spec["containers"]] == ["envoy", "sidecar"]
+    assert [each["name"] for each in spec["volumes"]] == ["config", "token", "extra"]
+    assert [each["mountPath"] for each in container(cluster)["volumeMounts"]][-1] == "/extra"
+    assert [each["name"] for each in container(cluster)["env"]] == ["POD_NAME", "MORE"]
+    assert "sysctls" not in spec["securityContext"]
+    assert (spec["priorityClassName"], spec["tolerations"]) == ("high", [{"key": "edge"}])
+    assert template["metadata"]["annotations"]["mine"] == "yes"
+    assert template["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"] == "shop"
+
+
+def test_the_network_of_the_node() -> None:
+    """There, Kubernetes refuses sysctls of the network, so they are left out."""
+    spec = configured("{podTemplate: {spec: {hostNetwork: true}}}").body("Deployment")["spec"]["template"]["spec"]
+    assert "sysctls" not in spec["securityContext"]
+
+
+def bootstrap_of(cluster: Cluster) -> Any:
+    """Envoy's bootstrap."""
+    return json.loads(cluster.body("ConfigMap")["data"]["bootstrap.json"])
+
+
+def test_a_bootstrap_is_laid_over() -> None:
+    """Clusters and listeners are merged by name; the pods are replaced when it changes."""
+    before = Cluster(gateway())
+    after = configured("""
+      bootstrap:
+        stats_flush_interval: 10s
+        static_resources: {clusters: [{name: xds, connect_timeout: 3s}]}
+    """)
+    made = bootstrap_of(after)
+    xds = next(each for each in made["static_resources"]["clusters"] if each["name"] == "xds")
+    assert (made["stats_flush_interval"], xds["connect_timeout"], xds["type"]) == ("10s", "3s", "STRICT_DNS")
+    assert _hash(before) != _hash(after)
+
+
+def _hash(cluster: Cluster) -> str:
+    annotations = cluster.body("Deployment")["spec"]["template"]["metadata"]["annotations"]
+    return str(annotations["gateway.headgate.dev/bootstrap-hash"])
+
+
+def test_a_new_authority_replaces_no_pods() -> None:
+    """Its certificate goes into the ConfigMap, which running proxies read again."""
+    cluster = Cluster(gateway())
+    before = cluster.body("Deployment")
+    cluster.translator.tell_proxies(ProxyDefaults(ca="new"))
+    cluster.evaluate()
+    assert cluster.body("ConfigMap")["data"]["ca.crt"] == "new"
+    assert cluster.body("Deployment") == before
+
+
+def test_statistics() -> None:
+    """Prometheus finds the pods, unless it is not to; statistics can be picked by prefix."""
+    annotations = Cluster(gateway()).body("Deployment")["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == "9091"
+    cluster = configured("{stats: {prometheus: false, includePrefixes: [http]}}")
+    made = bootstrap_of(cluster)
+    assert [each["name"] for each in made["static_resources"]["listeners"]] == ["readiness"]
+    assert made["stats_config"]["stats_matcher"] == {"inclusion_list": {"patterns": [{"prefix": "http"}]}}
+    assert "prometheus.io/port" not in cluster.body("Deployment")["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_the_drain() -> None:
+    """Before it stops, a pod drains at a path that the ConfigMap knows; it gets the time for that, and some more."""
+    cluster = configured("{drainSeconds: 30}")
+    spec = cluster.body("Deployment")["spec"]["template"]["spec"]
+    path = container(cluster)["lifecycle"]["preStop"]["httpGet"]["path"]
+    assert path in cluster.body("ConfigMap")["data"]["bootstrap.json"]
+    assert spec["terminationGracePeriodSeconds"] > 30
+    none = configured("{drainSeconds: 0}")
+    assert "lifecycle" not in container(none)
+    assert "/drain/" not in none.body("ConfigMap")["data"]["bootstrap.json"]
+
+
+def test_somebody_else_runs_the_proxies() -> None:
+    """With selfManaged nothing is deployed, and the Gateway is served all the same."""
+    cluster = configured("{selfManaged: true}")
+    assert cluster.proxies is not None
+    assert (cluster.proxies.manifests, cluster.proxies.held) == ((), False)
+    assert GATEWAY in cluster.translator.snapshots
+    cluster.deliver()
+    assert cluster.condition("Programmed")[0] == "True"
+
+
+def test_a_listener_more() -> None:
+    """It changes the Service and nothing else: no pod is replaced."""
+    cluster = Cluster(gateway())
+    before = {each.ref.kind: each for each in cluster.translator.deployments[GATEWAY].manifests}
+    cluster.apply(gateway(ports=(80, 8443)))
+    after = {each.ref.kind: each for each in cluster.translator.deployments[GATEWAY].manifests}
+    assert [kind for kind in after if after[kind] != before[kind]] == ["Service"]
+
+
+def test_a_gateway_that_goes() -> None:
+    """Nothing is to be deployed for it any more."""
+    cluster = Cluster(gateway())
+    cluster.remove(GATEWAY)
+    assert cluster.changes.deployments == {GATEWAY: None}
+    assert cluster.proxies is None
+
+
+def test_a_class_that_goes() -> None:
+    """A Gateway whose class is deleted keeps its proxies; one whose class turns out to be another's does not."""
+    cluster = Cluster(gateway())
+    before = cluster.proxies
+    cluster.remove(Ref("GatewayClass", "", "headgate"))
+    assert cluster.proxies == before
+    cluster.apply(CLASS.replace("gateway.headgate.dev/controller", "example.com/other"))
+    assert cluster.proxies is None
+
+
+def test_a_gateway_without_a_valid_listener() -> None:
+    """What is deployed stays; nothing is deployed to begin with."""
+    assert Cluster(gateway(ports=(19000,))).proxies == HELD
+    cluster = Cluster(gateway())
+    before = cluster.proxies
+    cluster.apply(gateway(ports=(19000,)))
+    assert cluster.proxies == before
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_examples(path: Path) -> None:
+    """The examples are valid, and what they show can be deployed."""
+    documents = [yaml.safe_dump(each) for each in yaml.safe_load_all(path.read_text()) if each["kind"] != "Ingress"]
+    cluster = Cluster(*documents)
+    assert cluster.translator.deployments
+    for ref, proxies in cluster.translator.deployments.items():
+        assert cluster.condition("Accepted", ref)[0] == "True"
+        assert not proxies.held

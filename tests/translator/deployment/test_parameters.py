@@ -1,0 +1,186 @@
+"""Parameters that are not valid, and what they leave as it is."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.translator.deployment.gateways import (
+    CLASS,
+    CLASS_WITH_PARAMETERS,
+    Cluster,
+    gateway,
+    parameters,
+    with_parameters,
+)
+from tests.translator.objects.written import errors
+from translator.db import Deployed, Settings
+from translator.deployment.manifest import HELD
+from translator.edit import Edit
+from translator.objects.parse import parse
+from translator.outcome import Problem
+from translator.outputs import Translator
+from translator.refs import Ref
+
+MINE = Ref("GatewayParameters", "web", "mine")
+CLASS_REF = Ref("GatewayClass", "", "headgate")
+
+
+def invalid(cluster: Cluster) -> str:
+    """Why the Gateway is not accepted, which is its parameters."""
+    status, reason, message = cluster.condition("Accepted")
+    assert (status, reason) == ("False", "InvalidParameters")
+    assert cluster.condition("Programmed")[:2] == ("False", "Invalid")
+    return message
+
+
+def test_parameters_that_are_not_there() -> None:
+    """They are named, and nothing is deployed until they come."""
+    cluster = Cluster(with_parameters())
+    assert invalid(cluster) == "spec.infrastructure.parametersRef: there is no GatewayParameters web/mine; create it."
+    assert cluster.proxies == HELD
+    cluster.apply(parameters("{}"))
+    assert cluster.condition("Accepted")[0] == "True"
+    assert len(cluster.kinds) == 4
+
+
+def test_parameters_of_another_kind() -> None:
+    """The kind that there is is named."""
+    cluster = Cluster(gateway("infrastructure: {parametersRef: {group: example.com, kind: Other, name: mine}}"))
+    assert "use GatewayParameters of group gateway.headgate.dev" in invalid(cluster)
+
+
+def test_parameters_of_the_class() -> None:
+    """What is wrong with them shows at the class and at its Gateways; they need a namespace."""
+    cluster = Cluster(CLASS_WITH_PARAMETERS, gateway())
+    assert cluster.condition("Accepted", CLASS_REF)[:2] == ("False", "InvalidParameters")
+    assert "there is no GatewayParameters system/all" in invalid(cluster)
+    cluster.apply(CLASS_WITH_PARAMETERS.replace(", namespace: system", ""))
+    assert "spec.parametersRef.namespace: is required" in invalid(cluster)
+    cluster.apply(CLASS_WITH_PARAMETERS, parameters("{}", "all", "system"))
+    assert cluster.condition("Accepted", CLASS_REF)[0] == "True"
+    assert cluster.condition("Accepted")[0] == "True"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("{replicas: -1}", "spec.replicas: must be at least 0"),
+        ("{bootstrap: {nothing: 1}}", 'no field named "nothing"'),
+        ("{bootstrap: {static_resources: {clusters: [{name: ''}]}}}", "clusters[2].name: value length"),
+        ("{bootstrap: {stats_sinks: [{name: x, typed_config: {'@type': a/b.C}}]}}", "has no type a/b.C"),
+        ("{podTemplate: {spec: []}}", "spec must be an object"),
+        ("{podTemplate: {metadata: {labels: [a]}}}", ""),
+        ("{podTemplate: {spec: {containers: [{image: x}]}}}", "must have a name"),
+        ("{podTemplate: {spec: {containers: null}}}", "must be a list of containers"),
+        ("{podTemplate: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
+        ("{bootstrap: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
+    ],
+)
+def test_what_is_not_valid_leaves_what_runs_alone(spec: str, words: str) -> None:
+    """The Gateway says what is wrong, and what was to be deployed last stays so."""
+    cluster = Cluster(parameters("{replicas: 2}"), with_parameters())
+    before = cluster.proxies
+    cluster.apply(parameters(spec))
+    if words:
+        assert words in invalid(cluster)
+        assert cluster.proxies == before
+        assert cluster.changes.deployments == {}
+    cluster.apply(parameters("{replicas: 3}"))
+    assert cluster.condition("Accepted")[0] == "True"
+    assert cluster.body("Deployment")["spec"]["replicas"] == 3
+
+
+def test_parameters_that_do_not_go_together() -> None:
+    """What is valid by itself, and not once it is merged, is told at the Gateway."""
+    cluster = Cluster(
+        CLASS_WITH_PARAMETERS,
+        parameters("{hpa: {maxReplicas: 3}}", "all", "system"),
+        parameters("{kind: DaemonSet}"),
+        with_parameters(),
+    )
+    assert "do not go together: hpa must not be set where kind is DaemonSet" in invalid(cluster)
+    assert cluster.condition("Accepted", MINE)[0] == "True"
+
+
+def test_a_null_of_the_gateway_reaches_the_pod() -> None:
+    """What the Gateway's parameters set to null is dropped, also where those of the class set it."""
+    cluster = Cluster(
+        CLASS_WITH_PARAMETERS,
+        parameters("{podTemplate: {spec: {nodeSelector: {a: b}}}}", "all", "system"),
+        parameters("{podTemplate: {spec: {nodeSelector: null, securityContext: null}}}"),
+        with_parameters(),
+    )
+    spec = cluster.body("Deployment")["spec"]["template"]["spec"]
+    assert "nodeSelector" not in spec
+    assert "securityContext" not in spec
+
+
+def test_parameters_have_a_status() -> None:
+    """They tell whether they are valid by themselves, used or not."""
+    cluster = Cluster(parameters("{replicas: 2}"))
+    assert cluster.condition("Accepted", MINE)[:2] == ("True", "Accepted")
+    cluster.apply(parameters("{bootstrap: {nothing: 1}}"))
+    assert cluster.condition("Accepted", MINE)[:2] == ("False", "Invalid")
+    cluster.apply(parameters("{replicas: x}"))
+    assert "spec.replicas" in cluster.condition("Accepted", MINE)[2]
+
+
+def test_a_gateway_that_cannot_be_read_is_left_alone() -> None:
+    """Whether it was read before or not, nothing of it is taken down."""
+    bad = gateway("addresses: nonsense")
+    assert Cluster(bad).proxies == HELD
+    cluster = Cluster(gateway())
+    before = cluster.proxies
+    cluster.apply(bad)
+    assert cluster.proxies == before
+
+
+@pytest.mark.parametrize(("condition", "reason"), [("Accepted", "InvalidParameters"), ("Programmed", "NoResources")])
+def test_what_the_api_server_refuses(condition: str, reason: str) -> None:
+    """It is the Gateway's condition as long as it is refused; what is to be deployed stays the same."""
+    cluster = Cluster(gateway())
+    before = cluster.proxies
+    cluster.deployed(Deployed((Problem(condition, reason, "No."),)))
+    assert cluster.condition(condition)[:2] == ("False", reason)
+    assert cluster.proxies == before
+    cluster.deployed(None)
+    assert cluster.condition("Accepted")[0] == "True"
+
+
+def test_without_a_cluster_there_is_nothing_to_deploy() -> None:
+    """Standalone, no deployments come out, and parameters are told to be of no use."""
+    translator = Translator(Settings())
+    for text in (CLASS, with_parameters()):
+        found = parse(yaml.safe_load(text)).object
+        assert found is not None
+        translator.edit([Edit(found.ref, found)])
+    assert translator.evaluate().deployments == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "error"),
+    [
+        ("{kind: StatefulSet}", "spec.kind: must be Deployment or DaemonSet, not 'StatefulSet'"),
+        ("{service: {type: ExternalName}}", "spec.service.type: must be ClusterIP, NodePort or LoadBalancer"),
+        ("{service: {type: ClusterIP, loadBalancerClass: a/b}}", "spec.service.loadBalancerClass: must not be set"),
+        ("{service: {type: ClusterIP, externalTrafficPolicy: Local}}", "spec.service.externalTrafficPolicy: must not"),
+        ("{service: {type: ClusterIP, ports: [{port: 1, nodePort: 2}]}}", "spec.service.ports: must not have a nodeP"),
+        ("{service: {ports: [{port: 1}, {port: 1}]}}", "spec.service.ports[1]: has the port of an earlier entry"),
+        ("{hpa: {minReplicas: 3, maxReplicas: 2}}", "spec.hpa.maxReplicas: must be at least minReplicas"),
+        ("{hpa: {}}", "spec.hpa.maxReplicas: is required"),
+        ("{pdb: {}}", "spec.pdb: must have either minAvailable or maxUnavailable"),
+        ("{pdb: {minAvailable: half}}", "spec.pdb.minAvailable: must be a number of pods, or a percentage, like 50%"),
+        ("{pdb: {minAvailable: true}}", "spec.pdb.minAvailable: must be a number of pods"),
+        ("{stats: {includePrefixes: [a], excludePrefixes: [b]}}", "spec.stats.excludePrefixes: must not be set"),
+        ("{logLevel: loud}", "spec.logLevel: must be"),
+        ("{concurrency: 0}", "spec.concurrency: must be at least 1"),
+        ("{drainSeconds: 1h}", "spec.drainSeconds: must be a whole number, not a string"),
+        ("{extraArgs: ['']}", "spec.extraArgs[0]: must not be empty"),
+        ("{kind: DaemonSet, hpa: {maxReplicas: 2}}", "spec.hpa: must not be set where kind is DaemonSet"),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is(spec: str, error: str) -> None:
+    """Each mistake names the field and what is right."""
+    found = errors(parameters(spec))
+    assert any(each.startswith(error) for each in found), found

@@ -1,0 +1,98 @@
+"""What keeps proxies from running, in the Gateway's condition."""
+
+from __future__ import annotations
+
+from tests.translator.deployment.gateways import NAME, Cluster, gateway, service
+
+ADDRESS = service("status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}")
+
+
+def deployment(status: str, kind: str = "Deployment") -> str:
+    """The proxies' workload as the API server has it."""
+    return f"""
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: {NAME}, namespace: web}}
+status: {status}
+"""
+
+
+def pod(status: str, name: str = "p1") -> str:
+    """A proxy's pod."""
+    labels = "{gateway.networking.k8s.io/gateway-name: shop}"
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: web, labels: {labels}}}
+status: {status}
+"""
+
+
+def waiting(reason: str, message: str = "") -> str:
+    """The status of a pod whose container does not run."""
+    state = f"{{waiting: {{reason: {reason}, message: '{message}'}}}}"
+    return f"{{containerStatuses: [{{name: envoy, state: {state}}}]}}"
+
+
+def test_a_quota_denies_pods() -> None:
+    """The controller's words, and that resources are missing."""
+    condition = "{type: ReplicaFailure, status: 'True', reason: FailedCreate, message: 'exceeded quota: q'}"
+    cluster = Cluster(gateway(), ADDRESS, deployment(f"{{conditions: [{condition}]}}"))
+    assert cluster.condition("Programmed") == (
+        "False",
+        "NoResources",
+        f"Deployment {NAME}: FailedCreate: exceeded quota: q.",
+    )
+
+
+def test_a_rollout_that_takes_too_long() -> None:
+    """It is told when the controller gives up."""
+    condition = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: timed out}"
+    cluster = Cluster(gateway(), ADDRESS, deployment(f"{{conditions: [{condition}]}}"))
+    assert cluster.condition("Programmed")[1:] == (
+        "Pending",
+        f"Deployment {NAME}: ProgressDeadlineExceeded: timed out.",
+    )
+
+
+def test_an_image_that_cannot_be_pulled() -> None:
+    """The words stay the same from one try to the next; pods with the same trouble are counted."""
+    first = waiting("ErrImagePull", "not found")
+    second = waiting("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: not found')
+    cluster = Cluster(gateway(), ADDRESS, pod(first), pod(first, "p2"))
+    text = "Pod p1 and 1 more: the image of container envoy cannot be pulled (not found)."
+    assert cluster.condition("Programmed") == ("False", "Pending", text)
+    cluster.apply(pod(second), pod(second, "p2"))
+    assert cluster.condition("Programmed") == ("False", "Pending", text)
+
+
+def test_a_pod_that_starts_is_no_trouble() -> None:
+    """What passes by itself is not told."""
+    cluster = Cluster(gateway(), ADDRESS, pod(waiting("ContainerCreating")))
+    assert cluster.condition("Programmed")[2] == "No proxy is connected."
+
+
+def test_no_room() -> None:
+    """A pod that fits nowhere lacks resources."""
+    condition = "{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes are available'}"
+    cluster = Cluster(gateway(), ADDRESS, pod(f"{{conditions: [{condition}]}}"))
+    assert cluster.condition("Programmed")[:2] == ("False", "NoResources")
+
+
+def test_a_proxy_that_is_connected_may_not_be_ready() -> None:
+    """Programmed waits for one that is ready, since nobody gets to the others."""
+    cluster = Cluster(gateway(), ADDRESS, deployment("{replicas: 1}"))
+    cluster.deliver()
+    assert cluster.condition("Programmed") == ("False", "Pending", "No proxy is ready yet.")
+    cluster.apply(deployment("{replicas: 1, readyReplicas: 1}"))
+    assert cluster.condition("Programmed")[0] == "True"
+
+
+def test_old_proxies_that_serve_keep_it_programmed() -> None:
+    """New ones that do not come up are told of all the same."""
+    ready = deployment("{numberReady: 1}", "DaemonSet")
+    cluster = Cluster(gateway(), ADDRESS, ready, pod(waiting("CrashLoopBackOff", "again")))
+    cluster.deliver()
+    status, _, message = cluster.condition("Programmed")
+    assert status == "True"
+    assert message.endswith("Pod p1: container envoy: CrashLoopBackOff: again.")
