@@ -1,0 +1,145 @@
+"""The pure parts of deploying: what of an object counts, and how refusals are told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translator.db import Deployed
+from translator.deployment.manifest import Manifest, Proxies
+from translator.refs import Ref
+from watchers.deployer import Deployer
+from watchers.inventory import Inventory
+from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
+from watchers.kubernetes.mirror import Change
+from watchers.projection import project
+from watchers.refusals import gone, refusal, transient
+
+GATEWAY = Ref("Gateway", "web", "shop")
+CONFIG = Ref("ConfigMap", "web", "headgate-shop")
+LABELS = {
+    "app.kubernetes.io/managed-by": "headgate",
+    "gateway.headgate.dev/controller": "me",
+    "gateway.networking.k8s.io/gateway-name": "shop",
+}
+PLAIN = st.recursive(
+    st.integers(0, 3) | st.text(max_size=1),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "name"]), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(PLAIN, PLAIN)
+def test_what_others_add_does_not_count(wanted: Any, more: Any) -> None:
+    """Fields that a manifest does not have are no part of it; projecting twice is projecting once."""
+    if isinstance(wanted, dict):
+        assert project({"c": more, **wanted}, wanted) == project(wanted, wanted)
+    once = project(more, wanted)
+    assert project(once, wanted) == once
+
+
+def test_what_is_missing_or_different_counts() -> None:
+    """So does an item of a list with names; items of others do not."""
+    like = {"ports": [{"name": "a", "port": 1}], "args": ["x"], "gone": 1}
+    live = {"ports": [{"name": "b"}, {"name": "a", "port": 2, "more": 3}], "args": ["x", "y"]}
+    assert project(live, like) == {"ports": [{"name": "a", "port": 2}], "args": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "condition", "reason"),
+    [
+        (422, "spec.x: Invalid value", "Accepted", "InvalidParameters"),
+        (500, "failed to create typed patch object: field not declared", "Accepted", "InvalidParameters"),
+        (403, "pods is forbidden: exceeded quota: q", "Programmed", "NoResources"),
+        (403, 'User "x" cannot patch resource "services"', "Programmed", "Pending"),
+        (403, 'admission webhook "w" denied the request: no', "Programmed", "Pending"),
+    ],
+)
+def test_refusals(status: int, message: str, condition: str, reason: str) -> None:
+    """Each is the condition that it belongs to, with the object and the API server's words."""
+    error = ApiError("PATCH x", status, "", message)
+    problem = refusal(CONFIG, error)
+    assert not transient(error)
+    assert (problem.condition, problem.reason) == (condition, reason)
+    assert "ConfigMap web/headgate-shop" in problem.message
+    assert message in problem.message
+
+
+def test_what_passes_by_itself_is_no_refusal() -> None:
+    """Busy servers, conflicts, and namespaces that are about to go are nobody's mistake."""
+    assert all(transient(ApiError("x", status)) for status in (409, 429, 500, 503))
+    assert gone(ApiError("x", 404, "NotFound", 'namespaces "web" not found'))
+    assert gone(ApiError("x", 403, "Forbidden", "because it is being terminated"))
+    assert not gone(ApiError("x", 404, "NotFound", "the server could not find the requested resource"))
+
+
+class Failing:
+    """Meets requests with what is told to, then answers with what was sent."""
+
+    def __init__(self, *failures: ClusterError) -> None:
+        self.failures = list(failures)
+        self.applied: list[Any] = []
+        self.gate = asyncio.Event()
+
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        """Answer a request."""
+        if self.failures:
+            raise self.failures.pop(0)
+        if method == "GET":
+            raise ApiError("GET", 404)
+        self.applied.append(body)
+        self.gate.set()
+        return {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}}
+
+
+def manifest() -> Manifest:
+    """A ConfigMap."""
+    metadata = {"name": "headgate-shop", "namespace": "web", "labels": LABELS}
+    return Manifest(CONFIG, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}})
+
+
+async def test_an_api_server_that_is_away_is_no_refusal() -> None:
+    """It is tried again until it works, and nothing is told of it."""
+    api, told = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[Deployed | None]()
+    inventory = Inventory(lambda _: None)
+    wanted = {GATEWAY: Proxies((manifest(),))}
+    deployer = Deployer(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
+    leading = asyncio.create_task(deployer.lead())
+    async with asyncio.timeout(10):
+        await api.gate.wait()
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+    assert (len(api.applied), told) == (1, [])
+
+
+async def test_who_does_not_lead_writes_nothing() -> None:
+    """Once the lease is lost, no late write slips through."""
+    api = Failing()
+    deployer = Deployer(
+        api, {GATEWAY: Proxies((manifest(),))}, Inventory(lambda _: None), "me", print, may_write=lambda: False
+    )
+    leading = asyncio.create_task(deployer.lead())
+    await asyncio.sleep(0.05)
+    assert not leading.done()
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+    assert api.applied == []
+
+
+def test_the_inventory_knows_whose_an_object_is() -> None:
+    """Its owner tells, and where there is none its label; what changes owner touches both Gateways."""
+    touched: list[set[Ref]] = []
+    inventory = Inventory(lambda gateways: touched.append(set(gateways)))
+    metadata = {"labels": LABELS, "resourceVersion": "1", "uid": "u"}
+    inventory.observe([Change(CONFIG, {"metadata": metadata})])
+    owner = {"kind": "Gateway", "name": "other"}
+    inventory.observe([Change(CONFIG, {"metadata": {**metadata, "ownerReferences": [owner]}})])
+    other = GATEWAY._replace(name="other")
+    assert touched == [{GATEWAY}, {GATEWAY, other}]
+    assert inventory.gateways == {other}
+    inventory.observe([Change(CONFIG, None)])
+    assert (inventory.gateways, inventory.get(CONFIG)) == (frozenset(), None)
