@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.watchers.kubernetes.deeds import kill_api_server, ready, service_account
 from tests.watchers.kubernetes.deploying import Deploying
+from tests.watchers.kubernetes.relay import kubeconfig
+from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client
 from watchers.kubernetes.errors import ApiError
 
@@ -265,3 +269,26 @@ async def test_what_is_somebody_elses_is_not_taken(deploying: Deploying) -> None
     deploying.lead()
     await deploying.until(lambda: "not Headgate's" in deploying.condition("Programmed")[2])
     assert (await deploying.get("ConfigMap"))["data"] == {"mine": "yes"}
+
+
+async def test_what_headgate_may_not_do_is_told(access: Access, client: Client, namespace: str, tmp_path: Path) -> None:
+    """Without a permission the Gateway says which; once it is granted, all goes on."""
+    user = f"token: {await service_account(client, namespace)}"
+    nobody = await kubeconfig(tmp_path, access.url, user, ", insecure-skip-tls-verify: true")
+    async with Client(nobody) as denied, Deploying(client, namespace, denied) as deploying:
+        deploying.apply(CLASS + parameters() + GATEWAY)
+        deploying.lead()
+        await deploying.until(lambda: "Headgate may not deploy" in deploying.condition("Programmed")[2])
+        text = deploying.condition("Programmed")[2]
+        assert 'cannot get resource "serviceaccounts"' in text
+        assert "ClusterRole" in text
+
+
+async def test_an_api_server_that_is_killed(deploying: Deploying) -> None:
+    """What was asked for meanwhile is deployed once it is back, and nothing is told of it."""
+    await deployed(deploying)
+    kill_api_server()
+    deploying.apply(parameters("{replicas: 0, pdb: {maxUnavailable: 1}}"))
+    await ready(deploying.client)
+    await deploying.until(lambda: "PodDisruptionBudget" in deploying.there(), 60)
+    assert deploying.condition("Accepted")[0] == "True"
