@@ -1,6 +1,8 @@
 """Response bodies, put together once for all clients that are sent the same resources.
 
-A body is the whole response but for its nonce, which is appended for each client.
+Even the nonce is shared: it is the body's number. Numbers only grow, so that a stream which is sent bodies in the order
+of their numbers never sees one twice; where a body comes again, the session appends a nonce of its own, as of a field
+that stands twice in a message the last one counts.
 """
 
 from __future__ import annotations
@@ -15,17 +17,28 @@ from xds.resource import Resource
 
 
 class Body(NamedTuple):
-    """A serialised response without its nonce.
+    """A serialised response.
 
     Attributes:
         version: ``version_info`` or ``system_version_info``: a hash of what the response holds.
-        data: The encoded fields.
+        data: The encoded fields, its number as the nonce.
         resources: What it holds.
+        number: Greater than that of all bodies made before.
     """
 
     version: str
     data: bytes
     resources: tuple[Resource, ...]
+    number: int
+
+    @property
+    def nonce(self) -> str:
+        """Its own nonce."""
+        return _nonce(self.number)
+
+
+def _nonce(number: int) -> str:
+    return format(number, "x")
 
 
 class Bodies:
@@ -77,7 +90,8 @@ class Bodies:
             return body
         self.made += 1
         version = version_of(resources, removed)
-        body = Body(version, make(version), tuple(resources))
+        data = make(version) + wire.nonce(_nonce(self.made))
+        body = Body(version, data, tuple(resources), self.made)
         self._kept[key] = body
         if sotw:
             self._by_version[type_url, version] = body

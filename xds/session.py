@@ -240,9 +240,10 @@ class Session:
         """Return the next response to send, and take it as sent; None if there is none to send now."""
         if self._snapshot is None:
             return None
+        # Not `any`: all are to be settled.
+        if not sum([each.settle() for each in self.substreams.values()]):
+            return None
         now = self._clock()
-        for substream in self.substreams.values():
-            substream.settle()
         for substream in ordering.in_order(self.substreams):
             if (substream.dirty or substream.owed) and ordering.may_send(substream, now, self._pace):
                 response = self._respond(substream, now)
@@ -277,11 +278,15 @@ class Session:
         now: float,
     ) -> Response:
         body = self._body(substream, resources, removed)
-        self._count += 1
-        nonce = format(self._count, "x")
+        nonce, data = body.nonce, body.data
+        if body.number <= substream.number:
+            self._count += 1
+            nonce = f"{nonce}.{self._count:x}"
+            data += wire.nonce(nonce)
+        substream.number = max(substream.number, body.number)
         substream.record(upserts, removed, nonce, now)
         changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
-        return Response(substream.type_url, nonce, len(resources), changed, gone, body.data + wire.nonce(nonce))
+        return Response(substream.type_url, nonce, len(resources), changed, gone, data)
 
     def _body(self, substream: Substream, resources: dict[str, Resource], removed: list[str]) -> Body:
         listed = [resources[name] for name in sorted(resources)]
@@ -317,6 +322,8 @@ class Session:
 
     def rejections(self) -> tuple[Rejection, ...]:
         """Return what the client refuses, its names grouped by error text."""
+        if not any(each.refused for each in self.substreams.values()):
+            return ()
         grouped: dict[tuple[str, str], list[str]] = {}
         for url, substream in self.substreams.items():
             for name, refused in substream.refused.items():

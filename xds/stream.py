@@ -157,11 +157,6 @@ class Stream:
         answer = self.session.receive(request)
         if answer is not None:
             self._observer.answered(self.client, answer)
-        self._note()
-
-    def _note(self) -> None:
-        if self._group is not None:
-            self._group.note(self.session)
 
     async def _write(
         self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], patience: float
@@ -170,8 +165,9 @@ class Stream:
         while not (reader.done() or self._closing):
             # Cleared before looking: whatever comes while a write is under way is seen in the next round.
             self._event.clear()
-            await self._drain(write)
-            self._note()
+            if not await self._drain(write) and self._group is not None:
+                # What was sent has to be answered first, and publishing noted that there was something to send.
+                self._group.note(self.session)
             if self.client is None and self._loop.time() >= patience:
                 text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
                 raise Refusal(text, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -179,13 +175,15 @@ class Stream:
         if reader.done():
             reader.result()
 
-    async def _drain(self, write: Callable[[bytes], Awaitable[None]]) -> None:
-        while (response := self.session.next()) is not None:
+    async def _drain(self, write: Callable[[bytes], Awaitable[None]]) -> bool:
+        """Write all that can be written now; return whether there was anything."""
+        wrote = False
+        while not self._closing and (response := self.session.next()) is not None:
             await write(response.data)
+            wrote = True
             if self.client is not None:
                 self._observer.responded(self.client, response)
-            if self._closing:
-                return
+        return wrote
 
     async def _wait(self) -> None:
         deadline = self.session.deadline()

@@ -64,6 +64,7 @@ class Substream:
         forced: Those to be answered although nothing changed.
         owed: Whether an answer is owed even if it is empty.
         nonce: Of the newest response; empty before there was one.
+        number: The greatest of the bodies sent (`xds.bodies`).
         outstanding: The response it has not answered, if any.
         refused: What it rejected, by name; not sent again until it changes.
         suspects: What the client rejected before, on any stream.
@@ -82,6 +83,7 @@ class Substream:
     forced: set[str] = field(default_factory=set)
     owed: bool = False
     nonce: str = ""
+    number: int = 0
     outstanding: Outstanding | None = None
     refused: dict[str, Refused] = field(default_factory=dict)
     suspects: Suspects = field(default_factory=unknown)
@@ -206,13 +208,13 @@ class Substream:
             self.dirty.add(name)
             self.forced.add(name)
 
-    def settle(self) -> None:
-        """Give up what is dirty in name only, and share the target once nothing is."""
+    def settle(self) -> bool:
+        """Give up what is dirty in name only, share the target once nothing is; return whether there is more to say."""
         if self.target is None:
-            return
+            return False
         if not self.dirty:
             self._share()
-            return
+            return self.owed
         self.dirty = {name for name in self.dirty if name in self.forced or self._differs(name)}
         self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
         while self.batches and not self.outstanding and not self.upserts():
@@ -220,6 +222,7 @@ class Substream:
         if self.suspects and not self.batches:
             self._set_apart()
         self._share()
+        return bool(self.dirty) or self.owed
 
     def _set_apart(self) -> None:
         """Have what the client rejected before sent after all else, so that a rejection tells of nothing else."""

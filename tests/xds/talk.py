@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.bodies import Bodies
 from xds.ordering import Pace
 from xds.resource import Resource
 from xds.session import Answer, Session
@@ -14,9 +15,18 @@ PACE = Pace(ack_deadline=5.0, removal_delay=1.0)
 class Talk:
     """One stream; `now` is its clock. Names are read from what is sent, in the order they are sent in."""
 
-    def __init__(self, *resources: Resource, delta: bool, only: str | None = None, max_names: int = 100) -> None:
+    def __init__(
+        self,
+        *resources: Resource,
+        delta: bool,
+        only: str | None = None,
+        max_names: int = 100,
+        bodies: Bodies | None = None,
+    ) -> None:
         self.now = 0.0
-        self.session = Session(delta=delta, clock=lambda: self.now, only=only, pace=PACE, max_names=max_names)
+        self.session = Session(
+            delta=delta, clock=lambda: self.now, only=only, bodies=bodies, pace=PACE, max_names=max_names
+        )
         self.nonces: dict[str, str] = {}
         self.versions: dict[str, str] = {}
         self.publish(*resources)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.xds.resources import cluster, endpoints, listener, routes
 from tests.xds.talk import Talk
+from xds.bodies import Bodies
 from xds.session import ProtocolError, Session
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, RUNTIME, SECRET
@@ -38,6 +39,29 @@ def test_when_to_send_an_update(delta: bool) -> None:
     assert talk.hear() is None
     talk.publish(cluster("a", timeout=2))
     assert talk.hear() == (["a"], [])
+
+
+@both
+def test_each_response_has_its_own_nonce(delta: bool) -> None:
+    """Clients that are sent the same share the bytes with their nonce; what is sent again on a stream has another nonce."""
+    bodies = Bodies()
+    one, two = (Talk(cluster("a"), delta=delta, bodies=bodies) for _ in range(2))
+    nonces: list[str] = []
+    for timeout in (1, 2, 1, 2):
+        heard = []
+        for talk in (one, two):
+            talk.publish(cluster("a", timeout=timeout))
+            if not nonces:
+                talk.ask(CLUSTER)
+            response = talk.session.next()
+            assert response is not None
+            heard.append(response)
+            talk.nonces[CLUSTER] = response.nonce
+            assert talk.accept(CLUSTER) is not None
+        assert (heard[0].data is heard[1].data) == (len(nonces) < 2)
+        nonces.append(heard[0].nonce)
+    assert len(set(nonces)) == 4
+    assert bodies.made == 2
 
 
 @both

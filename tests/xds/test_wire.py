@@ -26,7 +26,7 @@ def test_a_sotw_body_is_a_discovery_response(listed: list[Resource], nonce: str)
     """A body with a nonce appended parses as the DiscoveryResponse that holds just these resources."""
     body = Bodies().sotw(CLUSTER, listed)
     parsed = discovery_pb2.DiscoveryResponse.FromString(body.data + wire.nonce(nonce))
-    expected = discovery_pb2.DiscoveryResponse(version_info=body.version, type_url=CLUSTER, nonce=nonce)
+    expected = discovery_pb2.DiscoveryResponse(version_info=body.version, type_url=CLUSTER, nonce=nonce or body.nonce)
     for each in listed:
         expected.resources.add(type_url=CLUSTER, value=each.body)
     assert parsed == expected
@@ -38,7 +38,7 @@ def test_a_delta_body_is_a_delta_discovery_response(listed: list[Resource], remo
     body = Bodies().delta(CLUSTER, listed, removed)
     parsed = discovery_pb2.DeltaDiscoveryResponse.FromString(body.data + wire.nonce(nonce))
     expected = discovery_pb2.DeltaDiscoveryResponse(
-        system_version_info=body.version, type_url=CLUSTER, nonce=nonce, removed_resources=removed
+        system_version_info=body.version, type_url=CLUSTER, nonce=nonce or body.nonce, removed_resources=removed
     )
     for each in listed:
         added = expected.resources.add(name=each.name, version=each.version)

@@ -1,0 +1,40 @@
+"""What is pushed: a route table of some size, and clusters' endpoints of which one changes."""
+
+from __future__ import annotations
+
+from proto.envoy.config.endpoint.v3 import endpoint_pb2
+from proto.envoy.config.route.v3 import route_pb2
+from xds.resource import Resource
+
+KEY = "bench"
+ROUTES = "routes"
+CLUSTERS = 100
+"""How many clusters there are, each with `ENDPOINTS` endpoints."""
+ENDPOINTS = 20
+
+
+def table(size: int, number: int) -> Resource:
+    """Make a route table of `size` bytes, within a hundred; each number makes another one."""
+    message = route_pb2.RouteConfiguration(name=ROUTES)
+    host = message.virtual_hosts.add(name="all", domains=["*"])
+    for index in range(size // 50):
+        route = host.routes.add()
+        route.match.prefix = f"/number-{number:06}/route-{index:05}"
+        route.route.cluster = f"cluster-{index:05}"
+    return Resource.pack(message)
+
+
+def assignment(cluster: int, number: int = 0) -> Resource:
+    """Make the endpoints of a cluster; each number makes another port for one of them."""
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=f"cluster-{cluster:05}")
+    locality = message.endpoints.add()
+    for index in range(ENDPOINTS):
+        address = locality.lb_endpoints.add().endpoint.address.socket_address
+        address.address, address.port_value = f"10.0.{cluster}.{index}", 8080
+    address.port_value += number
+    return Resource.pack(message)
+
+
+def world(size: int) -> list[Resource]:
+    """Make all there is at first: the route table of that size, and the endpoints of all clusters."""
+    return [table(size, 0), *(assignment(cluster) for cluster in range(CLUSTERS))]

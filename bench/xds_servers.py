@@ -1,0 +1,143 @@
+"""The two servers that are compared, each in a process of its own: ours, and a bare handler that writes given bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple, Self
+
+import grpc
+import grpc.aio
+import psutil
+
+from bench.xds_resources import KEY
+from xds.resource import Resource
+from xds.server import Server
+from xds.snapshot import Snapshot
+
+ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+STREAM, DELTA = "StreamAggregatedResources", "DeltaAggregatedResources"
+
+
+class Usage(NamedTuple):
+    """What a process has used: seconds of CPU so far, bytes of memory now."""
+
+    cpu: float
+    memory: int
+
+
+@dataclass
+class Remote:
+    """A server in another process. Use as a context manager.
+
+    Attributes:
+        port: where it listens on loopback.
+    """
+
+    process: BaseProcess
+    link: Connection
+    port: int = 0
+
+    @classmethod
+    def start(cls, main: Callable[[Connection], None]) -> Self:
+        """Starts a server and waits until it listens."""
+        ours, theirs = get_context("spawn").Pipe()
+        process = get_context("spawn").Process(target=main, args=(theirs,), daemon=True)
+        process.start()
+        return cls(process, ours, ours.recv())
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+
+    def push(self, what: Any) -> None:
+        """Have it send something to all its clients."""
+        self.link.send(("push", what))
+        self.link.recv()
+
+    def usage(self) -> Usage:
+        """Ask what it has used."""
+        self.link.send(("usage", None))
+        found: Usage = self.link.recv()
+        return found
+
+
+async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]]) -> None:
+    news = asyncio.Event()
+    asyncio.get_running_loop().add_reader(link.fileno(), news.set)
+    while True:
+        await news.wait()
+        news.clear()
+        while link.poll():
+            command, what = link.recv()
+            if command == "push":
+                await push(what)
+                link.send(None)
+            else:
+                gc.collect()
+                used = resource.getrusage(resource.RUSAGE_SELF)
+                link.send(Usage(used.ru_utime + used.ru_stime, psutil.Process().memory_info().rss))
+
+
+def ours(link: Connection) -> None:
+    """Serves a snapshot with the library; what is pushed are resources that come in or change."""
+
+    async def main() -> None:
+        snapshot = Snapshot()
+        async with Server(lambda node: node.cluster) as server:
+
+            async def push(what: list[Resource]) -> None:
+                nonlocal snapshot
+                snapshot = snapshot.replace(what)
+                server.publish(KEY, snapshot)
+
+            link.send(server.port)
+            await _obey(link, push)
+
+    asyncio.run(main())
+
+
+def bare(link: Connection) -> None:
+    """Reads and drops requests, and writes the bytes that it is given: all that any handler of grpc.aio has to do."""
+    waiting: set[asyncio.Queue[bytes]] = set()
+
+    async def handle(requests: Any, context: Any) -> None:
+        async def drop() -> None:
+            async for _ in requests:
+                pass
+
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        waiting.add(queue)
+        reader = asyncio.ensure_future(drop())
+        try:
+            while True:
+                await context.write(await queue.get())
+        finally:
+            waiting.discard(queue)
+            reader.cancel()
+
+    async def push(what: bytes) -> None:
+        for queue in waiting:
+            queue.put_nowait(what)
+
+    async def main() -> None:
+        handlers = {each: grpc.stream_stream_rpc_method_handler(handle) for each in (STREAM, DELTA)}
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ADS, handlers),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        link.send(port)
+        await _obey(link, push)
+
+    asyncio.run(main())
