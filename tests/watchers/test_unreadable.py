@@ -1,5 +1,7 @@
 """Files and folders that the system refuses: by permissions, for real, and for want of descriptors."""
 
+# asyncio loads this when it first needs a thread; as NOBODY, Python's own files may be out of reach by then.
+import concurrent.futures.thread  # noqa: F401
 import os
 import resource
 import shutil
