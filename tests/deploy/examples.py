@@ -1,0 +1,88 @@
+"""Objects of Headgate's own kinds, good and bad: models and definitions must be of one mind about each."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+
+class Example(NamedTuple):
+    """The spec of an object, and the field in which it is wrong; "" if it is not."""
+
+    kind: str
+    spec: dict[str, Any]
+    wrong: str = ""
+
+
+def _service(**fields: Any) -> dict[str, Any]:
+    return {"service": fields}
+
+
+_R, _P = "DirectResponse", "GatewayParameters"
+
+EXAMPLES: Final = (
+    Example(_R, {"status": 200}),
+    Example(_R, {"status": 599, "body": "x" * 4096}),
+    Example(_R, {"status": 200, "body": "é" * 2048}),
+    Example(_R, {}, "status"),
+    Example(_R, {"status": 199}, "status"),
+    Example(_R, {"status": 600}, "status"),
+    Example(_R, {"status": "200"}, "status"),
+    Example(_R, {"status": 200, "body": "x" * 4097}, "body"),
+    Example(_R, {"status": 200, "body": "é" * 2049}, "body"),
+    Example(_R, {"status": 200, "body": 7}, "body"),
+    Example(_P, {}),
+    Example(_P, {"selfManaged": True}),
+    Example(_P, {"kind": "DaemonSet", "logLevel": "debug", "concurrency": 1024, "drainSeconds": 0}),
+    Example(_P, {"kind": "StatefulSet"}, "kind"),
+    Example(_P, {"replicas": 0, "image": "x", "extraArgs": ["--x"]}),
+    Example(_P, {"replicas": -1}, "replicas"),
+    Example(_P, {"replicas": 2**31}, "replicas"),
+    Example(_P, {"image": ""}, "image"),
+    Example(_P, {"extraArgs": [""]}, "extraArgs"),
+    Example(_P, {"extraArgs": ["x"] * 65}, "extraArgs"),
+    Example(_P, {"concurrency": 0}, "concurrency"),
+    Example(_P, {"logLevel": "loud"}, "logLevel"),
+    Example(_P, {"drainSeconds": 3601}, "drainSeconds"),
+    Example(_P, {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}, "podTemplate": {"spec": {"a": [1, {}]}}}),
+    Example(_P, {"resources": []}, "resources"),
+    Example(_P, {"bootstrap": {"stats_flush_interval": "5s"}}),
+    Example(_P, _service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}, {"port": 443}])),
+    Example(_P, _service(ports=[{"port": 80}, {"port": 80}]), "ports"),
+    Example(_P, _service(ports=[{"nodePort": 30080}]), "ports"),
+    Example(_P, _service(type="ClusterIP", ports=[{"port": 80, "nodePort": 30080}]), "ports"),
+    Example(_P, _service(type="ExternalName"), "type"),
+    Example(_P, _service(loadBalancerClass="example.com/lb", externalTrafficPolicy="Local")),
+    Example(_P, _service(type="NodePort", loadBalancerClass="example.com/lb"), "loadBalancerClass"),
+    Example(_P, _service(type="NodePort", externalTrafficPolicy="Local")),
+    Example(_P, _service(type="ClusterIP", externalTrafficPolicy="Local"), "externalTrafficPolicy"),
+    Example(_P, _service(labels={"a": "b c"}), "labels"),
+    Example(_P, _service(annotations={"example.com/a": "b c"})),
+    Example(_P, {"hpa": {"maxReplicas": 3, "metrics": [{"type": "Resource"}], "behavior": {}}}),
+    Example(_P, {"hpa": {"minReplicas": 2, "maxReplicas": 2}}),
+    Example(_P, {"hpa": {"minReplicas": 3, "maxReplicas": 2}}, "maxReplicas"),
+    Example(_P, {"hpa": {}}, "maxReplicas"),
+    Example(_P, {"hpa": {"maxReplicas": 2}, "kind": "DaemonSet"}, "hpa"),
+    Example(_P, {"pdb": {"minAvailable": 1}}),
+    Example(_P, {"pdb": {"maxUnavailable": "50%"}}),
+    Example(_P, {"pdb": {}}, "pdb"),
+    Example(_P, {"pdb": {"minAvailable": 1, "maxUnavailable": 1}}, "pdb"),
+    Example(_P, {"pdb": {"minAvailable": -1}}, "minAvailable"),
+    Example(_P, {"pdb": {"minAvailable": "half"}}, "minAvailable"),
+    Example(_P, {"stats": {"prometheus": False, "includePrefixes": ["cluster."], "excludePrefixes": []}}),
+    Example(_P, {"stats": {"includePrefixes": ["a"], "excludePrefixes": ["b"]}}, "excludePrefixes"),
+)
+
+
+def document(example: Example, namespace: str = "default") -> dict[str, Any]:
+    """The object as it is written."""
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": example.kind,
+        "metadata": {"name": "example", "namespace": namespace},
+        "spec": example.spec,
+    }
+
+
+def label(example: Example) -> str:
+    """A name for a test."""
+    return f"{example.kind}-{str(example.spec)[:60]}"

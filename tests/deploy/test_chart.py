@@ -1,0 +1,156 @@
+"""The Helm chart, rendered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.deploy.tools import BASE, documents, key, kustomize, render
+
+
+def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The only object of a kind."""
+    (only,) = (each for each in found if each["kind"] == kind)
+    return only
+
+
+def container(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Headgate's container."""
+    (only,) = one(found, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def test_chart_and_base_give_the_same() -> None:
+    """What kustomize builds is what the chart renders with its defaults, and the namespace."""
+    rendered = {key(each): each for each in render()}
+    built = {key(each): each for each in kustomize(BASE)}
+    namespace = built.pop(("Namespace", "", "headgate-system"))
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for each in rendered.values():
+        if each["kind"] == "CustomResourceDefinition":
+            assert each["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert rendered == built
+
+
+def test_headgate_runs_without_privileges() -> None:
+    """Its pods are as the Pod Security Standard "restricted" asks for, with a read-only file system on top."""
+    for found in (documents((BASE / "headgate.yaml").read_text()),):
+        pod = one(found, "Deployment")["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container(found)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_two_replicas_survive_a_drain() -> None:
+    """There are two, one of which may be away; a single one is not held fast by a budget."""
+    found = render()
+    assert one(found, "Deployment")["spec"]["replicas"] == 2
+    assert one(found, "PodDisruptionBudget")["spec"]["minAvailable"] == 1
+    assert not [each for each in render("--set", "replicas=1") if each["kind"] == "PodDisruptionBudget"]
+
+
+def test_selected_is_what_is_labelled() -> None:
+    """Deployment, Service and budget select Headgate's pods."""
+    found = render("--set", "podLabels.team=web")
+    labels = one(found, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
+    assert ("team", "web") in labels
+    assert one(found, "Service")["spec"]["selector"].items() <= labels
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert one(found, kind)["spec"]["selector"]["matchLabels"].items() <= labels
+
+
+def test_watched_namespaces_are_all_that_is_granted() -> None:
+    """With namespaces by name, what is in namespaces is granted in these alone."""
+    found = render("--set", "watch.namespaces={a,b}")
+    bindings = [key(each) for each in found if each["kind"].endswith("Binding")]
+    assert sorted(bindings) == [
+        ("ClusterRoleBinding", "", "headgate-cluster"),
+        ("RoleBinding", "a", "headgate"),
+        ("RoleBinding", "b", "headgate"),
+        ("RoleBinding", "headgate-system", "headgate-own"),
+    ]
+    assert container(found)["args"] == ["controller", "--watch-namespace=a", "--watch-namespace=b"]
+
+
+def test_two_installations_do_not_meet() -> None:
+    """Another release with another controller name and class shares no name of the cluster's with the first."""
+    other = render("--set", "controllerName=example.com/blue,gatewayClass.name=blue", release="blue")
+    mine = {key(each) for each in render() if each["kind"] != "CustomResourceDefinition"}
+    assert not mine & {key(each) for each in other if each["kind"] != "CustomResourceDefinition"}
+    names = {each["name"]: each.get("value") for each in container(other)["env"]}
+    assert names["HEADGATE_XDS_HOST"] == "blue-headgate.headgate-system.svc"
+    assert one(other, "Service")["metadata"]["name"] == "blue-headgate"
+
+
+def test_options_reach_headgate() -> None:
+    """Values become the options of `headgate controller`."""
+    values = "proxy.image=r/envoy:1,externalNames=true,log.level=debug,watch.namespaceLabels=team,image.tag=v9"
+    found = render("--set", values)
+    environment = {each["name"]: each.get("value") for each in container(found)["env"]}
+    assert environment.items() >= {
+        ("HEADGATE_PROXY_IMAGE", "r/envoy:1"),
+        ("HEADGATE_EXTERNAL_NAMES", "true"),
+        ("HEADGATE_LOG_LEVEL", "debug"),
+        ("HEADGATE_WATCH_NAMESPACE_LABELS", "team"),
+    }
+    assert container(found)["image"] == "headgate:v9"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("replica=3", "replica"),
+        ("replicas=-1", "replicas"),
+        ("log.level=loud", "level"),
+        ("controllerName=nobody", "controllerName"),
+        ("watch.namespaces={A_B}", "namespaces"),
+        ("gatewayClass.parametersRef.name=p", "namespace"),
+    ],
+)
+def test_wrong_values_are_refused(values: str, message: str) -> None:
+    """A value that is not known, or not possible, is told, with its name."""
+    with pytest.raises(ValueError, match=message):
+        render("--set", values)
+
+
+def test_namespaces_are_chosen_in_one_way() -> None:
+    """By names or by labels, not both."""
+    with pytest.raises(ValueError, match="not by both"):
+        render("--set", "watch.namespaces={a},watch.namespaceLabels=b")
+
+
+def test_parts_can_be_left_out() -> None:
+    """Definitions, the class, the budget and the account can be brought by others."""
+    values = (
+        "crds.enabled=false,gatewayClass.create=false,podDisruptionBudget.enabled=false,serviceAccount.create=false"
+    )
+    found = render("--set", f"{values},serviceAccount.name=mine")
+    kinds = {each["kind"] for each in found}
+    assert not kinds & {"CustomResourceDefinition", "GatewayClass", "PodDisruptionBudget", "ServiceAccount"}
+    assert one(found, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
+    subjects = {subject["name"] for each in found for subject in each.get("subjects", ())}
+    assert subjects == {"mine"}
+
+
+def test_the_probes_ask_what_headgate_answers() -> None:
+    """Probes, metrics and environment variables are those of `headgate controller`."""
+    from typer.main import get_command
+
+    from headgate.admin import ENDPOINTS
+    from headgate.cli import app
+
+    found = documents((BASE / "headgate.yaml").read_text())
+    command = get_command(app).commands["controller"]  # type: ignore[attr-defined]
+    known = {each.envvar for each in command.params} | {option for each in command.params for option in each.opts}
+    made = container(found)
+    assert {each["name"] for each in made["env"]} <= known
+    assert "--watch-namespace" in known
+    paths = {made[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
+    annotations = one(found, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+    assert paths | {annotations["prometheus.io/path"]} <= set(ENDPOINTS)
