@@ -118,6 +118,7 @@ async def test_requests_are_answered(serving: Serving) -> None:
     await deploying.until(lambda: deploying.condition("Programmed")[0] == "True", 60)
     async with aiohttp.ClientSession() as http, http.get(f"http://{deploying.addresses[0]['value']}/") as response:
         assert (response.status, await response.text()) == (200, "hello")
+    await deploying.until(lambda: len(serving.nodes) == 2)
     assert sorted(each.rpartition("/")[0] for each in serving.nodes) == [f"{deploying.gateway.namespace}/gw"] * 2
     assert all(each.rpartition("/")[2].startswith("headgate-gw-") for each in serving.nodes)
     claims = serving.tokens[0]
