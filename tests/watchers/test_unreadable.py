@@ -24,6 +24,10 @@ def folder() -> Iterator[Path]:
     """A folder of a user to whom permissions apply, even where tests run as root."""
     root = os.geteuid() == 0
     path = Path(tempfile.mkdtemp())
+    # What Python loads when it first needs it may be out of NOBODY's reach: a reading before loads it all.
+    first = write(path / "first.yaml", config_map("first"))
+    read_files([path])
+    first.unlink()
     if root:
         os.chown(path, NOBODY, -1)
         os.seteuid(NOBODY)
