@@ -43,7 +43,7 @@ def test_when_to_send_an_update(delta: bool) -> None:
 
 @both
 def test_each_response_has_its_own_nonce(delta: bool) -> None:
-    """Clients that are sent the same share the bytes with their nonce; what is sent again on a stream has another nonce."""
+    """Clients that are sent the same share its bytes and nonce; what a stream is sent again has another nonce."""
     bodies = Bodies()
     one, two = (Talk(cluster("a"), delta=delta, bodies=bodies) for _ in range(2))
     nonces: list[str] = []

@@ -1,0 +1,26 @@
+"""gRPC's own xDS client, as a program for tests: calls `xds:///TARGET` and prints who answers when that changes."""
+
+import sys
+import time
+
+import grpc
+
+
+def main(target: str) -> None:
+    """Calls until it is killed."""
+    before = ""
+    with grpc.insecure_channel(f"xds:///{target}") as channel:
+        call = channel.unary_unary("/test.Echo/Who")
+        while True:
+            try:
+                answer = call(b"", timeout=5).decode()
+            except grpc.RpcError as error:
+                answer = f"error: {error.code().name}: {error.details()}"
+            if answer != before:
+                print(answer, flush=True)
+            before = answer
+            time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
