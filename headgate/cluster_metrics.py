@@ -26,9 +26,16 @@ class ClusterMetrics(Observer):
         self._missing = counter("watch_missing", "Times that the API server said not to have a kind.")
         self._fetched = counter("watch_fetched", "Objects read one by one because they are referenced.")
         self._written = counter("status_writes", "Writes of statuses by what became of them.", "outcome")
+        self._leading = prometheus.Gauge(
+            "headgate_leading", "Whether this replica deploys and writes.", registry=registry
+        )
         self._seconds = prometheus.Histogram(
             "headgate_status_write_seconds", "Duration of writes of statuses.", ["kind"], registry=registry
         )
+
+    def leads(self, leading: bool) -> None:
+        """This replica begins or ceases to lead."""
+        self._leading.set(leading)
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:
         """A page of a list was read."""

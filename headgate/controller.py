@@ -114,10 +114,11 @@ class _Controller:
         )
         observed = ClusterMetrics(self.metrics.registry)
         self.cluster = Cluster(client, self.watched(), self.tell_troubles, observed)
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        self.election = Election(client, self.namespace, LEASE, identity, changed=observed.leads)
         names = (self.host, f"{self.host}.cluster.local", "localhost")
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
-        self.election = Election(client, self.namespace, LEASE, f"{socket.gethostname()}_{uuid.uuid4()}")
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
         self.deployer = Deployer(
             client,
