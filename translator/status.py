@@ -44,7 +44,7 @@ FEATURES = (
     "HTTPRouteQueryParamMatching",
 )
 
-DEPLOYED_FEATURES = ("GatewayInfrastructurePropagation", "GatewayStaticAddresses")
+DEPLOYED_FEATURES = ("GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
 """What is supported where Headgate deploys the proxies."""
 
 
