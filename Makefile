@@ -12,7 +12,7 @@ CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test check e2e conformance kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fire soak check e2e conformance kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -37,6 +37,12 @@ quickstart: setup ## Run Headgate and a real Envoy on examples/quickstart, and s
 
 test: setup ## Run the tests (PYTEST_ARGS="-k name" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fire: setup ## Send 200,000 requests through real Envoys while everything changes at random (7 minutes)
+	@HEADGATE_FIRE_REQUESTS=$${HEADGATE_FIRE_REQUESTS:-200000} $(BIN)/python -m pytest -s tests/fire
+
+soak: setup ## Have 2,000 xDS streams come and go for minutes, and watch the memory
+	@HEADGATE_SOAK_STREAMS=$${HEADGATE_SOAK_STREAMS:-2000} $(BIN)/python -m pytest -s tests/xds/test_soak.py
 
 check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(BIN)/ruff check .

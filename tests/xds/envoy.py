@@ -116,7 +116,8 @@ async def running_envoy(
         config, log = where / "bootstrap.json", where / "log"
         text = json.dumps(bootstrap(xds_port, where / "admin", delta=delta, aggregated=aggregated, cluster=cluster))
         config.write_text(text)
-        usual = ("-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning", "--log-path", log)
+        workers = () if "--concurrency" in arguments else ("--concurrency", "1")
+        usual = ("-c", config, "--disable-hot-restart", *workers, "-l", "warning", "--log-path", log)
         quiet = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(binary, *usual, *arguments, stdout=quiet, stderr=quiet)
         connector = aiohttp.TCPConnector(force_close=True)

@@ -1,0 +1,176 @@
+"""Open-loop load: requests begin when they are due, however long others take, and every answer is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False)
+class Target:
+    """A path on a port, and which backends may answer there.
+
+    Attributes:
+        port: where it is asked.
+        path: what is asked for.
+        right: the servers that may answer now: more than one while a change is on its way.
+        services: the services that they are of.
+    """
+
+    port: int
+    path: str
+    right: set[str] = field(default_factory=set)
+    services: set[str] = field(default_factory=set)
+    _pending: set[_Judge] = field(default_factory=set)
+
+    def expect(self, services: Iterable[str], servers: Mapping[str, Iterable[str]]) -> None:
+        """Says which services are to answer once what is published next has arrived; those before still may.
+
+        Args:
+            services: them.
+            servers: by service those that may be in use, old or new.
+        """
+        self.services.update(services)
+        self.right.update(server for each in self.services for server in servers[each])
+        for pending in self._pending:
+            pending.right |= self.right
+
+    def settle(self, services: Iterable[str], servers: Mapping[str, Iterable[str]]) -> None:
+        """Says that only these may answer from now on."""
+        self.services, self.right = set(), set()
+        self.expect(services, servers)
+
+    def begin(self) -> _Judge:
+        """Begins a request."""
+        judge = _Judge(set(self.right))
+        self._pending.add(judge)
+        return judge
+
+    def end(self, judge: _Judge, server: str) -> bool:
+        """Ends a request; tells whether who answered was right at any time since it began."""
+        self._pending.discard(judge)
+        return server in judge.right
+
+
+@dataclass(eq=False)
+class _Judge:
+    right: set[str]
+
+
+class Connection:
+    """One HTTP/1.1 connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, epoch: int) -> None:
+        self._reader, self._writer = reader, writer
+        self.epoch = epoch
+        self.fresh = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether the server has not closed it."""
+        return not (self._reader.at_eof() or self._writer.is_closing())
+
+    async def ask(self, path: str) -> tuple[int, str, bool]:
+        """Status, body, and whether the connection may be used again."""
+        self._writer.write(f"GET {path} HTTP/1.1\r\nhost: fire.example.com\r\n\r\n".encode())
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+        self.fresh = False
+        lines = head.split("\r\n")
+        fields = dict(line.split(": ", 1) for line in lines[1:] if line)
+        body = await self._reader.readexactly(int(fields.get("content-length", 0)))
+        return int(lines[0].split(" ")[1]), body.decode(), fields.get("connection") != "close"
+
+    def close(self) -> None:
+        """Ends it."""
+        self._writer.close()
+
+
+class Load:
+    """Sends requests to targets in turn at a steady rate, and keeps what went wrong.
+
+    Attributes:
+        sent: how many requests were begun.
+        answers: how many requests each backend answered.
+        wrong: what went wrong, the first so many.
+        again: how many requests were sent a second time, as a kept connection was closed before any answer.
+        slowest: seconds from when a request was due until it was answered, at worst.
+    """
+
+    def __init__(self, targets: list[Target], rate: float) -> None:
+        self.targets = targets
+        self.rate = rate
+        self.sent = 0
+        self.answers: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.again = 0
+        self.slowest = 0.0
+        self._idle: dict[int, list[Connection]] = {}
+        self._epoch = 0
+
+    async def run(self, requests: int) -> None:
+        """Sends so many requests, and waits for all answers."""
+        begun = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number, target in zip(range(requests), itertools.cycle(self.targets), strict=False):
+                due = begun + number / self.rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                self.sent += 1
+                group.create_task(self._request(target, due))
+        self.close()
+
+    def renew(self) -> None:
+        """Uses no connection again that is open now."""
+        self._epoch += 1
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections that are idle."""
+        for kept in self._idle.values():
+            for each in kept:
+                each.close()
+        self._idle.clear()
+
+    async def _request(self, target: Target, due: float) -> None:
+        judge = target.begin()
+        what = ""
+        try:
+            async with asyncio.timeout(30):
+                status, body = await self._answer(target)
+        except (OSError, EOFError, TimeoutError) as error:
+            status, body, what = 0, "", f"{type(error).__name__} {error}"
+        right = target.end(judge, body)
+        self.slowest = max(self.slowest, time.monotonic() - due)
+        self.answers[body if status == 200 else str(status)] += 1
+        if status != 200 or not right:
+            self.wrong.append(f"#{self.sent} :{target.port}{target.path}: {status} {body} {what}, not {judge.right}")
+
+    async def _answer(self, target: Target) -> tuple[int, str]:
+        while True:
+            connection = await self._connection(target.port)
+            reused = not connection.fresh
+            try:
+                status, body, keep = await connection.ask(target.path)
+            except (ConnectionError, asyncio.IncompleteReadError) as error:
+                connection.close()
+                if reused and not getattr(error, "partial", b""):
+                    self.again += 1  # as RFC 9110, 9.2.2, has clients do
+                    continue
+                raise
+            if keep and connection.epoch == self._epoch:
+                self._idle.setdefault(target.port, []).append(connection)
+            else:
+                connection.close()
+            return status, body
+
+    async def _connection(self, port: int) -> Connection:
+        kept = self._idle.get(port, [])
+        while kept:
+            connection = kept.pop()
+            if connection.usable:
+                return connection
+            connection.close()
+        return Connection(*await asyncio.open_connection("127.0.0.1", port), self._epoch)

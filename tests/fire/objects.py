@@ -1,0 +1,170 @@
+"""Kubernetes objects that go through Headgate's translator, and random changes to them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fire.library import around
+from tests.fire.stage import VARIANTS, Stage
+from tests.live.objects import ROUTES, Manifest, endpoints, prefix, rule, service
+from translator.edit import Edit
+from translator.objects.parse import parse
+from translator.outputs import Settings, Translator
+from translator.refs import Ref
+
+NAMES = [f"s{number}" for number in range(4)]
+PATHS = [f"/p{number}" for number in range(6)]
+SECTIONS = ("a", "b")
+
+
+@dataclass
+class Rule:
+    """A rule of a route: its path, its backends, and whether it has a filter and a timeout."""
+
+    path: str
+    backends: list[str]
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Objects:
+    """A Gateway for each Envoy with two listeners, a route for each listener, and Services.
+
+    Attributes:
+        endpoints: the instance and the port behind each Service.
+        rules: those of the route of each listener.
+        swapped: whether the listeners have each other's port.
+        others: how many routes of other hostnames there are.
+    """
+
+    stage: Stage
+    rng: random.Random
+    endpoints: dict[str, tuple[str, int]] = field(default_factory=dict)
+    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    swapped: bool = False
+    others: int = 0
+    count: int = 0
+    _translator: Translator = field(default_factory=lambda: Translator(Settings()))
+    _applied: dict[Ref, Edit] = field(default_factory=dict)
+
+    async def begin(self) -> None:
+        """Publishes what is there at first, and waits until it works."""
+        for name in NAMES:
+            await self._serve(name)
+        self.rules = {each: [Rule(path, [self.rng.choice(NAMES)]) for path in PATHS] for each in SECTIONS}
+        self.publish()
+        await self.stage.settle()
+
+    async def _serve(self, name: str) -> None:
+        self.count += 1
+        instance = f"{name}.{self.count}"
+        self.endpoints[name] = instance, await self.stage.begin_backend(instance)
+
+    def publish(self) -> None:
+        """Says who is to answer, feeds the translator with what changed, and publishes what comes of it."""
+        self.stage.expect(self._services, {name: instance for name, (instance, _) in self.endpoints.items()})
+        edits = {each.ref: each for each in map(_edit, self._manifests())}
+        gone = [Edit(ref, None) for ref in self._applied.keys() - edits.keys()]
+        self._translator.edit([*(edit for ref, edit in edits.items() if self._applied.get(ref) != edit), *gone])
+        self._applied = edits
+        self._evaluate()
+
+    def _services(self, place: int, path: str) -> list[str]:
+        [found] = [each for each in self.rules[SECTIONS[place ^ self.swapped]] if each.path == path]
+        return found.backends
+
+    def _evaluate(self) -> None:
+        changes = self._translator.evaluate()
+        assert not changes.failures, changes.failures
+        self.stage.publish({ref.name: found for ref, found in changes.snapshots.items() if found is not None})
+
+    def _manifests(self) -> list[Manifest]:
+        found = [_gateway(each, self.stage.ports[each], self.swapped) for each in VARIANTS]
+        for section, rules in self.rules.items():
+            made = [rule(*each.backends, matches=[prefix(each.path)], **each.extras) for each in rules]
+            found.append(_route(f"route-{section}", made, section))
+        found += [_route(f"other-{number}", [rule("s0")], "a", f"h{number}.org") for number in range(self.others)]
+        for name, (_, port) in self.endpoints.items():
+            found += [service(name), *endpoints(name, [port])]
+        return found
+
+    async def change(self) -> None:
+        """Makes a change at random, or some at once, and waits until it works."""
+        gone: list[str] = []
+        for _ in range(self.rng.choice([1, 1, 1, 3])):
+            kinds = [self.move, self.split, self.reorder, self.adorn, self.crowd, self.replace, self.swap, self.forget]
+            kind = self.rng.choice(kinds)
+            self.stage.log.append(kind.__name__)
+            done = kind()
+            gone += await done if isinstance(done, Awaitable) else []
+            self.publish()
+        await around(self.stage, self.rng)
+        await self.stage.settle()
+        await asyncio.sleep(0.05)
+        for each in gone:
+            await self.stage.end_backend(each)
+
+    def _rule(self) -> Rule:
+        return self.rng.choice(self.rules[self.rng.choice(SECTIONS)])
+
+    def move(self) -> None:
+        """A rule moves to another Service."""
+        self._rule().backends = [self.rng.choice(NAMES)]
+
+    def split(self) -> None:
+        """A rule's requests are split between two Services."""
+        self._rule().backends = self.rng.sample(NAMES, 2)
+
+    def reorder(self) -> None:
+        """The rules of a route change places."""
+        self.rng.shuffle(self.rules[self.rng.choice(SECTIONS)])
+
+    def adorn(self) -> None:
+        """A rule gets a filter and a timeout, or loses them."""
+        found = self._rule()
+        header = {"name": "x-fire", "value": str(self.count)}
+        adds = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
+        found.extras = {} if found.extras else {"filters": [adds], "timeouts": {"request": "20s"}}
+
+    def crowd(self) -> None:
+        """Routes of other hostnames come or go."""
+        self.others = self.rng.randrange(4)
+
+    async def replace(self) -> list[str]:
+        """The endpoint of a Service is replaced: the new one is there before the old one goes."""
+        name = self.rng.choice(NAMES)
+        gone = self.endpoints[name][0]
+        await self._serve(name)
+        return [gone]
+
+    def swap(self) -> None:
+        """The listeners swap their ports."""
+        self.swapped = not self.swapped
+
+    def forget(self) -> None:
+        """Headgate begins anew: another translator is fed the same objects."""
+        self._translator = Translator(Settings())
+        self._applied = {}
+
+
+def _gateway(name: str, ports: tuple[int, int], swapped: bool) -> Manifest:
+    listed = zip(SECTIONS, reversed(ports) if swapped else ports, strict=True)
+    listeners = [{"name": section, "port": port, "protocol": "HTTP"} for section, port in listed]
+    spec = {"gatewayClassName": "headgate", "listeners": listeners}
+    return {"apiVersion": ROUTES, "kind": "Gateway", "metadata": {"name": name}, "spec": spec}
+
+
+def _route(name: str, rules: list[Manifest], section: str, hostname: str = "") -> Manifest:
+    parents = [{"name": each, "sectionName": section} for each in VARIANTS]
+    spec = {"parentRefs": parents, "hostnames": [hostname] if hostname else [], "rules": rules}
+    return {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec}
+
+
+def _edit(manifest: Manifest) -> Edit:
+    parsed = parse(manifest)
+    assert parsed.object is not None, parsed.problems
+    return Edit(parsed.object.ref, parsed.object)

@@ -1,0 +1,149 @@
+"""What all fires share: two real Envoys, one of each variant, each behind a relay, and a server that can restart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fire.load import Load, Target
+from tests.fire.relay import Relay
+from tests.live.proxy import free_port
+from tests.xds.envoy import running_envoy, upstream
+from xds.server import Pace, Server
+from xds.snapshot import Snapshot
+
+VARIANTS = ("delta", "sotw")
+PACE = Pace(ack_deadline=3.0, removal_delay=0.5, drain=10.0)
+DRAIN = ("--drain-time-s", "5", "--drain-strategy", "immediate", "--concurrency", "2")
+WITHIN = 30.0
+"""Seconds within which a change is to arrive, however slow the network is made."""
+
+
+@dataclass
+class Stage:
+    """The servers of a fire.
+
+    Attributes:
+        load: the requests.
+        port: where the xDS server listens.
+        relays: between the Envoys and the server.
+        ports: two ports for the listeners of each Envoy, by variant.
+        log: what was done, for the message of a failure.
+    """
+
+    load: Load
+    port: int
+    relays: list[Relay]
+    ports: dict[str, tuple[int, int]]
+    server: Server = field(init=False)
+    log: list[str] = field(default_factory=list)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    _wanted: dict[Target, list[str]] = field(default_factory=dict)
+    _servers: dict[str, list[str]] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _upstreams: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Starts the server, with the snapshots that there are."""
+        self.server = Server(
+            lambda node: node.cluster.rpartition("/")[2],
+            address=f"127.0.0.1:{self.port}",
+            pace=PACE,
+            on_delivery=lambda _key, _delivery: self._news.set(),
+        )
+        await self.server.start()
+        for key, snapshot in self.snapshots.items():
+            self.server.publish(key, snapshot)
+
+    async def restart(self) -> None:
+        """Stops the server, and starts another after a while."""
+        self.log.append("restart")
+        await self.server.stop(0.5)
+        await asyncio.sleep(0.2)
+        await self.start()
+
+    def expect(self, services: Callable[[int, str], list[str]], servers: dict[str, str]) -> None:
+        """Says who is to answer once what is published next has arrived.
+
+        Args:
+            services: gives the services for a port, by its place in the pair, and a path.
+            servers: the name of the one server behind each service.
+        """
+        for service, server in servers.items():
+            known = self._servers.setdefault(service, [])
+            if known[-1:] != [server]:
+                known.append(server)
+        for pair in self.ports.values():
+            for target in self.load.targets:
+                if target.port in pair:
+                    self._wanted[target] = services(pair.index(target.port), target.path)
+        for target, wanted in self._wanted.items():
+            target.expect(wanted, self._servers)
+
+    def publish(self, snapshots: dict[str, Snapshot]) -> None:
+        """Publishes a snapshot for each variant."""
+        for key, snapshot in snapshots.items():
+            assert not snapshot.dangling()
+            self.server.publish(key, snapshot)
+        self.snapshots.update(snapshots)
+
+    async def settle(self) -> None:
+        """Waits until both Envoys work by what was published last."""
+        async with asyncio.timeout(WITHIN):
+            while not all(self._synced(key) for key in VARIANTS):
+                self._news.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), 1)
+        await asyncio.sleep(0.1)  # from Envoy's main thread to its workers
+        self.load.renew()  # connections to listeners that drain have the routes of old
+        self._servers = {service: servers[-1:] for service, servers in self._servers.items()}
+        for target, services in self._wanted.items():
+            target.settle(services, self._servers)
+
+    def _synced(self, key: str) -> bool:
+        delivery = self.server.delivery(key)
+        assert delivery is None or not delivery.rejections, (delivery and delivery.rejections, self.log)
+        return delivery is not None and delivery.clients == delivery.synced == 1
+
+    async def slow(self, rng: random.Random) -> None:
+        """Makes the network to the control plane slow, or as fast as it is."""
+        for each in self.relays:
+            each.delay = rng.choice([0.0, 0.0, 0.02, 0.3])
+        self.log.append(f"slow {[each.delay for each in self.relays]}")
+
+    async def begin_backend(self, name: str) -> int:
+        """Starts a backend that answers with its name; gives its port."""
+        self._upstreams[name] = stack = contextlib.AsyncExitStack()
+        return await stack.enter_async_context(upstream(name))
+
+    async def end_backend(self, name: str) -> None:
+        """Stops a backend."""
+        await self._upstreams.pop(name).aclose()
+
+    async def aclose(self) -> None:
+        """Stops what is left."""
+        await self.server.stop(0)
+        for name in list(self._upstreams):
+            await self.end_backend(name)
+
+
+@contextlib.asynccontextmanager
+async def staged(envoy: Path, rate: float, paths: list[str]) -> AsyncIterator[Stage]:
+    """Sets a stage. The Envoy of a variant is that of the Gateway of this name in the namespace default."""
+    ports = {each: (free_port(), free_port()) for each in VARIANTS}
+    targets = [Target(port, path) for path in paths for pair in ports.values() for port in pair]
+    xds = free_port()
+    async with contextlib.AsyncExitStack() as stack:
+        relays = [await stack.enter_async_context(Relay(xds)) for _ in VARIANTS]
+        stage = Stage(Load(targets, rate), xds, relays, ports)
+        await stage.start()
+        stack.push_async_callback(stage.aclose)
+        for relay, each in zip(relays, VARIANTS, strict=True):
+            delta = each == "delta"
+            running = running_envoy(envoy, relay.port, delta=delta, cluster=f"default/{each}", arguments=DRAIN)
+            await stack.enter_async_context(running)
+        yield stage

@@ -1,0 +1,60 @@
+"""Real Envoys of both variants under steady load, while everything changes at random: nothing fails or goes astray.
+
+`make fire` sends 200,000 requests; HEADGATE_FIRE_SEED repeats a run that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.fire import library, objects
+from tests.fire.library import Library
+from tests.fire.objects import Objects
+from tests.fire.stage import Stage, staged
+
+REQUESTS = int(os.environ.get("HEADGATE_FIRE_REQUESTS", "3000"))
+RATE = float(os.environ.get("HEADGATE_FIRE_RATE", "500"))
+SEED = int(os.environ.get("HEADGATE_FIRE_SEED", random.randrange(1_000_000)))
+
+
+@pytest.mark.parametrize(
+    ("world", "paths"),
+    [(Library, library.PATHS), (Objects, objects.PATHS)],
+    ids=["library", "headgate"],
+)
+async def test_no_request_fails_or_goes_astray(
+    envoy_path: Path, world: type[Library] | type[Objects], paths: list[str]
+) -> None:
+    """While clusters, routes, listeners, endpoints and the control plane itself change, all is served right."""
+    rng = random.Random(SEED)
+    async with staged(envoy_path, RATE, paths) as stage:
+        made = world(stage, rng)
+        await made.begin()
+        changes = await under_load(stage, made, REQUESTS // 2)
+        load = stage.load
+        print(
+            f"seed {SEED}: {load.sent} requests, {changes} changes ({len(stage.log)} steps), {len(load.wrong)} wrong, "
+            f"{load.again} sent again, slowest {load.slowest * 1000:.0f} ms"
+        )
+        assert not load.wrong, (SEED, load.wrong[:10], stage.log[-20:])
+        assert changes
+
+
+async def under_load(stage: Stage, world: Library | Objects, requests: int) -> int:
+    """Makes changes one after the other while so many requests are sent; tells how many."""
+    changes = 0
+    load = asyncio.ensure_future(stage.load.run(requests))
+    try:
+        while not load.done():
+            await world.change()
+            changes += 1
+            assert not stage.load.wrong, (SEED, stage.load.wrong[:10], stage.log[-20:])
+        await load
+    finally:
+        load.cancel()
+    return changes
