@@ -17,7 +17,7 @@ from translator.gateway.listeners import listeners
 from translator.ir import PortListener, RouteFeature, RouteTable
 from translator.objects.base import KubernetesObject
 from translator.objects.gateway import Gateway
-from translator.outputs import INDEXES
+from translator.outputs import AHEAD
 from translator.refs import Ref
 from translator.resources import port_listener
 
@@ -27,7 +27,7 @@ class Ir:
 
     def __init__(self, objects: Mapping[Ref, KubernetesObject], standalone: bool = True) -> None:
         """Takes the objects; `standalone` if they are not those of a cluster."""
-        self._db = Db(FEATURES, INDEXES)
+        self._db = Db(FEATURES, AHEAD)
         self._db.set(SETTINGS, None, Settings(standalone=standalone, offline=True))
         for ref, found in objects.items():
             self._db.set(ref.kind, ref, found)

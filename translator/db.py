@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from translator.graph import Graph
+from translator.graph import Ahead, Graph
 from translator.objects.base import KubernetesObject
 from translator.outcome import Problem
-from translator.query import Index
 from translator.refs import Ref
 
 if TYPE_CHECKING:
@@ -99,9 +98,9 @@ class Deployed:
 class Db(Graph):
     """The graph with the objects in it; `features` are the extensions that routes may use, in the order of filters."""
 
-    def __init__(self, features: tuple[Feature, ...], indexes: Iterable[Index[Any, Any]]) -> None:
+    def __init__(self, features: tuple[Feature, ...], ahead: Iterable[Ahead]) -> None:
         """Make an empty database."""
-        super().__init__(indexes)
+        super().__init__(ahead)
         self.features = features
 
     def get(self, kind: type[T], ref: Ref) -> T | None:

@@ -2,7 +2,8 @@
 
 *Inputs* are set from outside. A *query* is a pure function of what it reads; each evaluated call is a cell, and every
 read is recorded, absence included. An *index* files elements under keys, derived from each input of some domains;
-reading one bucket of it depends on that bucket only.
+reading one bucket of it depends on that bucket only. A *hub* is a query that so much reads that even looking at all of
+that costs: it is brought up to date first, and its readers are told only if it came out different.
 
 Invalidation is pushed: a changed input marks what read it as dirty, and all behind that as suspect. Evaluation is
 pulled: a suspect cell brings up to date what it suspects, in the order in which it read it, and runs again only if
@@ -12,7 +13,8 @@ The rules of purity, which make this sound: a query reads only through the datab
 immutable and compared with ``==``; it does no I/O and looks at no clock; it lists things through an index's key, never
 all of them.
 
-The cost of an edit follows the edges of what changes: give wide readers narrow projections.
+The cost of an edit follows the edges of what changes: give wide readers narrow projections, and make widely read
+projections hubs.
 """
 
 from __future__ import annotations
@@ -35,18 +37,23 @@ VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: 
 """How a bucket can be read, and what that is called."""
 
 ROUNDS: Final = 100
-"""How often indexes may turn each other stale before that is taken for a cycle."""
+"""How often indexes and hubs may turn each other stale before that is taken for a cycle."""
+
+Ahead = Index[Any, Any] | Query[..., Any]
+"""An index or a hub: what is brought up to date ahead of other queries."""
 
 
 class Graph:
     """The cells, and how they are brought up to date. Not thread-safe: one task owns it.
 
-    `runs` counts, by query name, how often functions really ran.
+    `runs` counts, by query name, how often functions really ran; `looks`, how often a cell was brought up to date,
+    whether its function had to run for that or not.
     """
 
-    def __init__(self, indexes: Iterable[Index[Any, Any]] = ()) -> None:
-        """Make an empty graph with these indexes; one that reads another index is best listed after it."""
+    def __init__(self, ahead: Iterable[Ahead] = ()) -> None:
+        """Make an empty graph with these indexes and hubs; one that reads another of them is best listed after it."""
         self.runs: Counter[str] = Counter()
+        self.looks = 0
         self._inputs: dict[str, dict[Any, object]] = {}
         self._cells: dict[tuple[Query[..., Any] | str, tuple[Any, ...]], Cell] = {}
         self._wanted: dict[str, set[Any]] = {}
@@ -55,7 +62,10 @@ class Graph:
         self._outputs: dict[Cell, Callable[[Cell], None]] = {}
         self._due: dict[Cell, bool] = {}  # outputs to look at; True: to be reported, as new or changed
         self._failing: dict[Cell, QueryError] = {}
-        self._listings: dict[Index[Any, Any], Listing] = {each: Listing() for each in indexes}
+        # By index the inputs to file again, by hub the cells to look at.
+        self._stale: dict[Ahead, set[Any]] = {each: set() for each in ahead}
+        self._listings = {each: Listing() for each in self._stale if isinstance(each, Index)}
+        self._untold: list[tuple[Cell, list[Cell]]] = []  # hubs that changed, and the readers to be told
         assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
         self._by_domain: dict[str, list[Index[Any, Any]]] = {}
         for each in self._listings:
@@ -84,7 +94,7 @@ class Graph:
             self._assign(cell, value)
         if before is None or value is None:
             for each in self._by_domain.get(domain, ()):
-                self._listings[each].stale.add(key)
+                self._stale[each].add(key)
 
     def input(self, domain: str, key: Any) -> Any:
         """Read an input: its value, or None where there is none."""
@@ -199,9 +209,13 @@ class Graph:
         """Give an input's or a bucket's cell a new value."""
         if cell.value != value:
             cell.value = value
-            for reader in cell.dependents:
-                self._suspect(reader, cell)
-                reader.state = DIRTY
+            self._tell(cell, cell.dependents)
+
+    def _tell(self, cell: Cell, readers: Iterable[Cell]) -> None:
+        """Have these readers run again, and what is behind them looked at, because `cell` is different."""
+        for reader in readers:
+            self._suspect(reader, cell)
+            reader.state = DIRTY
 
     def _suspect(self, cell: Cell, source: Cell) -> None:
         """Mark `cell`, and all behind it, as perhaps changed because of `source`."""
@@ -214,7 +228,11 @@ class Graph:
             cell.state = SUSPECT
             if cell.root is not None:
                 cell.root()
-            pending.extend((reader, cell) for reader in cell.dependents)
+            stale = None if isinstance(cell.query, str) else self._stale.get(cell.query)
+            if stale is not None:
+                stale.add(cell)
+            else:
+                pending.extend((reader, cell) for reader in cell.dependents)
 
     def _suspect_output(self, cell: Cell) -> None:
         self._due.setdefault(cell, False)
@@ -234,6 +252,7 @@ class Graph:
 
     def _refresh(self, cell: Cell) -> None:
         self._stack.append(cell)
+        self.looks += 1
         try:
             if cell.state is SUSPECT:
                 self._check(cell)
@@ -285,45 +304,61 @@ class Graph:
             dependency.dependents.discard(cell)
             if not dependency.dependents:
                 self._orphans.add(dependency)
-        if failure is not None or cell.failure is not None or value != cell.value:
+        if str(failure) != str(cell.failure) or value != cell.value:
             cell.value, cell.failure = value, failure
-            if cell in self._outputs:
-                self._due[cell] = True
-            for reader in cell.dependents:
-                if reader.state is SUSPECT or reader.state is CHECKING:
-                    reader.state = DIRTY
+            self._changed(cell)
+
+    def _changed(self, cell: Cell) -> None:
+        if cell in self._outputs:
+            self._due[cell] = True
+        for reader in cell.dependents:
+            if reader.state is SUSPECT or reader.state is CHECKING:
+                reader.state = DIRTY
+        if cell.query in self._stale:
+            # Those who do not know yet; what is running now must not be overtaken by the news.
+            self._untold.append((cell, [reader for reader in cell.dependents if reader.state is CLEAN]))
 
     def _settle(self) -> None:
-        """Bring the indexes up to date, so that their buckets are inputs to what is evaluated after.
+        """Bring indexes and hubs up to date, so that they are like inputs to what is evaluated after.
 
-        An index may be refiled while one that it reads is still stale; it is then stale again, until nothing is.
+        One may be looked at while another that it reads is still stale; it is then stale again, until nothing is.
         """
-        for _ in range(ROUNDS):
-            stale = [each for each, listing in self._listings.items() if listing.stale]
-            if not stale:
+        for _ in range(ROUNDS * len(self._stale) + 1):
+            each = next((each for each, stale in self._stale.items() if stale), None)
+            if each is None:
                 return
-            for each in stale:
-                self._refile(each, self._listings[each])
-        raise CycleError("indexes turn each other stale without end")
+            stale = list(self._stale[each])
+            self._stale[each].clear()
+            if isinstance(each, Index):
+                self._refile(each, stale)
+            else:
+                self._refresh_hubs(stale)
+            while self._untold:
+                self._tell(*self._untold.pop())
+        raise CycleError("indexes and hubs turn each other stale without end")
 
-    def _refile(self, index: Index[Any, Any], listing: Listing) -> None:
-        sources = list(listing.stale)
-        listing.stale.clear()
+    def _refresh_hubs(self, cells: list[Cell]) -> None:
+        for cell in cells:
+            if cell.dependents and cell.state is not CLEAN:
+                self._refresh(cell)
+
+    def _refile(self, index: Index[Any, Any], sources: list[Any]) -> None:
+        listing = self._listings[index]
         touched: dict[Hashable, None] = {}
         for source in sources:
-            touched.update(dict.fromkeys(listing.refile(source, self._entries(index, listing, source))))
+            touched.update(dict.fromkeys(listing.refile(source, self._entries(index, source))))
         for key in touched:
             for view, name in VIEWS.items():
                 cell = self._cells.get((f"{name} {index.name}", (key,)))
                 if cell is not None:
                     self._assign(cell, view(listing.items(key)))
 
-    def _entries(self, index: Index[Any, Any], listing: Listing, source: Any) -> tuple[tuple[Any, Any], ...]:
+    def _entries(self, index: Index[Any, Any], source: Any) -> tuple[tuple[Any, Any], ...]:
         cell = self._cells.get((index.entries, (source,))) or self._add(index.entries, (source,), ())
         if not any(source in self._inputs.get(domain, ()) for domain in index.domains):
             self._uproot(cell)
             return ()
-        cell.root = partial(listing.stale.add, source)
+        cell.root = partial(self._stale[index].add, source)
         self._refresh_root(cell)
         entries: tuple[tuple[Any, Any], ...] = cell.value  # type: ignore[assignment]
         return entries

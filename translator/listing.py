@@ -34,12 +34,11 @@ class Bucket:
 class Listing:
     """An index's buckets, and what each input contributed to them."""
 
-    __slots__ = ("buckets", "filed", "stale")
+    __slots__ = ("buckets", "filed")
 
     def __init__(self) -> None:
         self.buckets: dict[Hashable, Bucket] = {}
         self.filed: dict[Any, tuple[tuple[Any, Any], ...]] = {}
-        self.stale: set[Any] = set()
 
     def items(self, key: Hashable) -> list[Any]:
         """Give what is filed under a key, in order; not to be changed."""

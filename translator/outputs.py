@@ -25,7 +25,8 @@ from translator.deployment.manifest import HELD, Proxies
 from translator.deployment.manifests import deployment
 from translator.edit import Edit, Refused
 from translator.features import FEATURES
-from translator.gateway import attachment, backends, grants, listeners
+from translator.gateway import attachment, backends, gateways, grants, listeners
+from translator.graph import Ahead
 from translator.objects.gateway import Gateway
 from translator.query import Query, QueryError
 from translator.refs import Ref
@@ -37,16 +38,23 @@ from xds.snapshot import Snapshot
 
 __all__ = ["Changes", "Delivery", "Deployed", "Edit", "ProxyDefaults", "Refused", "Settings", "Translator"]
 
-INDEXES = (
+AHEAD: tuple[Ahead, ...] = (
+    gateways.managed_class,
+    gateways.managed,
     grants.grants,
+    grants.granted,
     backends.slices,
+    backends.service_port,
     listeners.claims,
+    listeners.listeners,
+    attachment.namespace_labels,
     attachment.attached,
     attachment.domains,
     attachment.routes,
     used_backends,
     workload.pods,
 )
+"""The indexes, and as hubs what many routes read of a Gateway, a Namespace, a Service or a grant."""
 
 
 @dataclass(slots=True)
@@ -78,7 +86,7 @@ class Translator:
 
     def __init__(self, settings: Settings) -> None:
         """Make a translator that knows no objects."""
-        self._db = Db(FEATURES, INDEXES)
+        self._db = Db(FEATURES, AHEAD)
         self._db.set(SETTINGS, None, settings)
         self._snapshots: dict[Ref, Snapshot] = {}
         self._statuses: dict[Ref, Status] = {}
@@ -108,6 +116,11 @@ class Translator:
     def runs(self) -> Mapping[str, int]:
         """How often each query has run so far."""
         return self._db.runs
+
+    @property
+    def looks(self) -> int:
+        """How often a remembered result has been looked at, to see whether it still holds."""
+        return self._db.looks
 
     @property
     def cells(self) -> int:

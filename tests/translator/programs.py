@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from translator.graph import Graph
+from translator.graph import Ahead, Graph
 from translator.query import Index, Query, QueryError, index, query
 
 NUMBER = "Number"
@@ -36,6 +36,7 @@ class Node:
     kind: Literal["sum", "choose", "divide"]
     reads: tuple[Read, Read, Read]
     modulus: int
+    hub: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,12 @@ Seen = list[tuple[Read, int | str]]
 
 
 class Compiled:
-    """A program as a graph, with a log of what each query saw in its last run and in the one before."""
+    """A program as a graph, with a log of what each query saw in its last run and in the one before.
 
-    def __init__(self, program: Program, inputs: Inputs | None = None) -> None:
+    Indexes and hubs are listed as they read each other, or, `backwards`, the hard way round.
+    """
+
+    def __init__(self, program: Program, inputs: Inputs | None = None, *, backwards: bool = False) -> None:
         self.program = program
         self.queries: dict[int, Query[[], int]] = {}
         self.indexes: dict[int, Index[int, int]] = {}
@@ -131,7 +135,8 @@ class Compiled:
                 self.queries[place] = query(self._query(place, each))
             else:
                 self.indexes[place] = index(NUMBER)(self._index(place, each))
-        self.graph = Graph(self.indexes.values())
+        ahead: dict[int, Ahead] = {**self.indexes, **{place: self.queries[place] for place in _hubs(program)}}
+        self.graph = Graph(ahead[place] for place in sorted(ahead, reverse=backwards))
         for key, value in (inputs or {}).items():
             self.graph.set(NUMBER, key, value)
 
@@ -180,6 +185,10 @@ class Compiled:
             return FAILED
 
 
+def _hubs(program: Program) -> list[int]:
+    return [place for place, each in enumerate(program) if isinstance(each, Node) and each.hub]
+
+
 @st.composite
 def programs(draw: st.DrawFn, *, bugs: bool = True, cycles: bool = False, indexes: bool = True) -> Program:
     """Programs in which each reads only what comes before, or, with `cycles`, any.
@@ -196,7 +205,8 @@ def programs(draw: st.DrawFn, *, bugs: bool = True, cycles: bool = False, indexe
             made.append(Filing(tuple(draw(st.lists(reads, max_size=2)))))
         else:
             forms = st.sampled_from(["sum", "choose", "divide"] if bugs else ["sum", "choose"])
-            made.append(Node(draw(forms), draw(st.tuples(reads, reads, reads)), draw(st.integers(1, 4))))  # type: ignore[arg-type]
+            three = draw(st.tuples(reads, reads, reads))
+            made.append(Node(draw(forms), three, draw(st.integers(1, 4)), hub=draw(st.booleans())))  # type: ignore[arg-type]
     return tuple(made)
 
 

@@ -91,7 +91,9 @@ def test_touching_a_route(large: Translator) -> None:
     """A route that comes again with other bookkeeping re-runs nothing at all."""
     again = route(7, HOSTS, SERVICES)
     again["metadata"] |= {"resourceVersion": "8", "managedFields": []}
+    before = large.looks
     found = cost(large, edit(again))
+    assert large.looks == before
     assert (found.runs, found.resources, found.statuses) == (0, {}, [])
 
 
@@ -196,6 +198,17 @@ def test_an_unrelated_gateway(large: Translator) -> None:
     gone = cost(large, removal(other))
     assert gone.runs < 15
     assert gone.changes.snapshots == {Ref("Gateway", "shop", "other"): None}
+
+
+def test_annotating_the_gateway(large: Translator) -> None:
+    """Bookkeeping in the Gateway does not have its routes looked at."""
+    annotated = https_gateway()
+    annotated["metadata"]["annotations"] = {"note": "new"}
+    with put_back(large, edit(https_gateway())):
+        before = large.looks
+        found = cost(large, edit(annotated))
+        assert large.looks - before < 50
+    assert (found.resources, found.statuses) == ({}, [])
 
 
 def test_changing_a_certificate_reference(large: Translator) -> None:

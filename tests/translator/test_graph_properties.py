@@ -75,10 +75,10 @@ class Outputs:
                 assert cell.value == self.good[place]
 
 
-@given(programs(), BATCHES)
-def test_incremental_equals_from_scratch(program: Program, batches: list[Edits]) -> None:
+@given(programs(), BATCHES, st.booleans())
+def test_incremental_equals_from_scratch(program: Program, batches: list[Edits], backwards: bool) -> None:
     """After any edits, every query gives what it gives from scratch, and every output was told."""
-    compiled = Compiled(program)
+    compiled = Compiled(program, backwards=backwards)
     outputs = Outputs(compiled)
     for place in nodes(program):
         outputs.pin(place)

@@ -1,0 +1,107 @@
+"""The graph's hubs: queries that are brought up to date first, so that an equal result costs their readers nothing."""
+
+from __future__ import annotations
+
+from tests.translator.numbers import NUMBER, Reports, number
+from translator.graph import Graph
+from translator.query import query
+
+READERS = 1_000
+
+
+@query
+def sign(db: Graph, name: str) -> int:
+    """What everyone reads: -1, 0 or 1; it fails for 13."""
+    value = number(db, name)
+    if value == 13:
+        raise ValueError("unlucky")
+    return (value > 0) - (value < 0)
+
+
+@query
+def opposite(db: Graph, name: str) -> int:
+    """A hub that reads another."""
+    return -sign(db, name)
+
+
+@query
+def scaled(db: Graph, by: int) -> int:
+    """One of many readers."""
+    return by * opposite(db, "a")
+
+
+@query
+def when_asked(db: Graph) -> int:
+    """Reads a hub only if the input says so."""
+    return sign(db, "a") if number(db, "ask") else 0
+
+
+def hubs(*order: str) -> tuple[Graph, Reports]:
+    """A graph in which many outputs read a hub, and what they report."""
+    named = {each.name: each for each in (sign, opposite)}
+    db, reports = Graph(named[each] for each in order), Reports()
+    db.set(NUMBER, "a", 5)
+    for by in range(READERS):
+        db.pin(scaled, (by,), reports.append)
+    db.evaluate()
+    reports.clear()
+    return db, reports
+
+
+def looks(db: Graph, value: int) -> int:
+    """How many cells are looked at when the input becomes `value`."""
+    before = db.looks
+    db.set(NUMBER, "a", value)
+    db.evaluate()
+    return db.looks - before
+
+
+def test_a_hub_that_comes_out_equal_costs_its_readers_nothing() -> None:
+    """Where a thousand cells would have been looked at, only the hub and what it reads are."""
+    plain, _ = hubs()
+    assert looks(plain, 7) > READERS
+    db, reports = hubs("sign", "opposite")
+    assert looks(db, 7) == 2
+    assert (db.runs["sign"], db.runs["opposite"], reports) == (2, 1, [])
+
+
+def test_a_hub_that_changes_is_told() -> None:
+    """Each reader of a hub that came out different runs once, and the outputs tell."""
+    db, reports = hubs("sign", "opposite")
+    assert looks(db, -7) == READERS + 3
+    assert (db.runs["opposite"], db.runs["scaled"]) == (2, 2 * READERS)
+    assert sorted(reports.values) == list(range(1, READERS))  # type: ignore[type-var]  # 0 times anything is as it was
+
+
+def test_the_order_of_hubs_does_not_matter_to_what_comes_out() -> None:
+    """A hub listed before the one that it reads gives the same."""
+    db, _ = hubs("opposite", "sign")
+    looks(db, -7)
+    assert scaled(db, 3) == 3
+    looks(db, 0)
+    assert scaled(db, 3) == 0
+
+
+def test_a_hub_that_fails_and_recovers() -> None:
+    """What a hub raises reaches its readers' outputs once, and goes away with its cause."""
+    db, reports = hubs("sign", "opposite")
+    looks(db, 13)
+    assert len(reports) == len(db.failures) == READERS
+    looks(db, 8)
+    assert db.failures == []
+    assert scaled(db, 3) == -3
+
+
+def test_a_hub_that_nobody_reads_is_let_be() -> None:
+    """A hub whose last reader is gone does not run, and is collected; read again, it is up to date."""
+    db = Graph((sign,))
+    db.set(NUMBER, "a", 5)
+    db.set(NUMBER, "ask", 1)
+    db.pin(when_asked, (), Reports().append)
+    db.evaluate()
+    db.set(NUMBER, "ask", 0)
+    db.evaluate()
+    looks(db, -5)
+    assert (db.runs["sign"], len(db)) == (1, 3)
+    db.set(NUMBER, "ask", 1)
+    assert when_asked(db) == -1
