@@ -153,7 +153,14 @@ class Server:
         self._server, self._stopping = server, False
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Stop: no new streams, those open end after what they are writing, or are cut off after `grace` seconds."""
+        """Stop, without leaving clients halfway.
+
+        There are no new streams, and clients are told to connect elsewhere (GOAWAY). A stream that is open ends once
+        its client has accepted what is under way, so that another server finds no cluster gone which routes still need.
+
+        Args:
+            grace: Seconds after which streams are cut off, whatever their clients have accepted.
+        """
         if self._server is not None:
             self._stopping = True
             server, self._server = self._server, None

@@ -330,6 +330,16 @@ class Session:
                 grouped.setdefault((url, refused.message), []).append(name)
         return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in grouped.items())
 
+    def unfinished(self) -> float | None:
+        """Return until when it is worth waiting for answers to what is under way, removals aside; None if it is not."""
+        if self._snapshot is None:
+            return None
+        now, patience = self._clock(), self._pace.ack_deadline
+        waiting = [each.outstanding.sent + patience for each in self.substreams.values() if each.outstanding]
+        if any(each.upserts() for each in self.substreams.values()):
+            waiting.append(max([now, *waiting]) + patience)
+        return max((each for each in waiting if each > now), default=None)
+
     def synced(self) -> bool:
         """Tell whether the client accepted all of the newest snapshot that it subscribes to.
 

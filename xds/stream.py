@@ -95,7 +95,7 @@ class Stream:
         self._event.set()
 
     def close(self) -> None:
-        """Have the stream end after what it is writing."""
+        """Have the stream end once its client has accepted what is under way."""
         self._closing = True
         self._event.set()
 
@@ -161,24 +161,25 @@ class Stream:
     async def _write(
         self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], patience: float
     ) -> None:
-        """Write what there is to write; wait for a wake-up or a deadline; again, until the reader is done."""
-        while not (reader.done() or self._closing):
+        """Write what there is to write; wait for a wake-up or a deadline; again, until the reader or all is done."""
+        while not reader.done():
             # Cleared before looking: whatever comes while a write is under way is seen in the next round.
             self._event.clear()
             if not await self._drain(write) and self._group is not None:
                 # What was sent has to be answered first, and publishing noted that there was something to send.
                 self._group.note(self.session)
+            if self._closing and self.session.unfinished() is None:
+                return
             if self.client is None and self._loop.time() >= patience:
                 text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
                 raise Refusal(text, grpc.StatusCode.DEADLINE_EXCEEDED)
             await self._wait()
-        if reader.done():
-            reader.result()
+        reader.result()
 
     async def _drain(self, write: Callable[[bytes], Awaitable[None]]) -> bool:
         """Write all that can be written now; return whether there was anything."""
         wrote = False
-        while not self._closing and (response := self.session.next()) is not None:
+        while (response := self.session.next()) is not None:
             await write(response.data)
             wrote = True
             if self.client is not None:
@@ -186,7 +187,8 @@ class Stream:
         return wrote
 
     async def _wait(self) -> None:
-        deadline = self.session.deadline()
+        times = (self.session.deadline(), self.session.unfinished() if self._closing else None)
+        deadline = min((each for each in times if each is not None), default=None)
         alarm = self._loop.call_at(deadline, self._event.set) if deadline is not None else None
         try:
             await self._event.wait()

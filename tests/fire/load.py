@@ -114,13 +114,15 @@ class Load:
     async def run(self, requests: int) -> None:
         """Sends so many requests, and waits for all answers."""
         begun = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for number, target in zip(range(requests), itertools.cycle(self.targets), strict=False):
-                due = begun + number / self.rate
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                self.sent += 1
-                group.create_task(self._request(target, due))
-        self.close()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, target in zip(range(requests), itertools.cycle(self.targets), strict=False):
+                    due = begun + number / self.rate
+                    await asyncio.sleep(max(0.0, due - time.monotonic()))
+                    self.sent += 1
+                    group.create_task(self._request(target, due))
+        finally:
+            self.close()
 
     def renew(self) -> None:
         """Uses no connection again that is open now."""
@@ -146,7 +148,8 @@ class Load:
         self.slowest = max(self.slowest, time.monotonic() - due)
         self.answers[body if status == 200 else str(status)] += 1
         if status != 200 or not right:
-            self.wrong.append(f"#{self.sent} :{target.port}{target.path}: {status} {body} {what}, not {judge.right}")
+            text = f"#{self.sent} :{target.port}{target.path}: {status} {body} {what}, not {judge.right}"
+            self.wrong.append(text)
 
     async def _answer(self, target: Target) -> tuple[int, str]:
         while True:
@@ -159,6 +162,9 @@ class Load:
                 if reused and not getattr(error, "partial", b""):
                     self.again += 1  # as RFC 9110, 9.2.2, has clients do
                     continue
+                raise
+            except BaseException:
+                connection.close()
                 raise
             if keep and connection.epoch == self._epoch:
                 self._idle.setdefault(target.port, []).append(connection)

@@ -62,8 +62,8 @@ class Stage:
     async def restart(self) -> None:
         """Stops the server, and starts another after a while."""
         self.log.append("restart")
-        await self.server.stop(0.5)
-        await asyncio.sleep(0.2)
+        await self.server.stop(20)
+        await asyncio.sleep(0.1)
         await self.start()
 
     def expect(self, services: Callable[[int, str], list[str]], servers: dict[str, str]) -> None:
@@ -86,6 +86,7 @@ class Stage:
 
     def publish(self, snapshots: dict[str, Snapshot]) -> None:
         """Publishes a snapshot for each variant."""
+        self.log.append(f"publish after {self.load.sent} requests")
         for key, snapshot in snapshots.items():
             assert not snapshot.dangling()
             self.server.publish(key, snapshot)
@@ -101,6 +102,7 @@ class Stage:
         await asyncio.sleep(0.1)  # from Envoy's main thread to its workers
         self.load.renew()  # connections to listeners that drain have the routes of old
         self._servers = {service: servers[-1:] for service, servers in self._servers.items()}
+        self.log.append(f"settled after {self.load.sent} requests")
         for target, services in self._wanted.items():
             target.settle(services, self._servers)
 

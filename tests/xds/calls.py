@@ -28,7 +28,9 @@ class Call:
         kind = discovery_pb2.DeltaDiscoveryResponse if self.delta else discovery_pb2.DiscoveryResponse
         self.call = channel.stream_stream(method, response_deserializer=kind.FromString)(metadata=metadata)
 
-    async def ask(self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "") -> None:
+    async def ask(
+        self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "", error: str = ""
+    ) -> None:
         """Sends a request."""
         request: Any = discovery_pb2.DiscoveryRequest(type_url=url, resource_names=names, response_nonce=nonce)
         if self.delta:
@@ -37,6 +39,8 @@ class Call:
             )
         if node is not None:
             request.node.CopyFrom(node)
+        if error:
+            request.error_detail.message = error
         # A stream that has ended tells why when its status is asked for.
         with contextlib.suppress(grpc.aio.AioRpcError):
             await self.call.write(request.SerializeToString())
@@ -56,6 +60,14 @@ Dial = Callable[..., Call]
 """Opens a stream to a server, by default an incremental aggregated one, over a connection of its own."""
 
 
+class Serving(Server):
+    """A server whose streams need not be brought to an end before it stops."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stops at once."""
+        await self.stop(0)
+
+
 def serving(**kwargs: Any) -> Server:
     """A server that gives each node the snapshot of its cluster."""
-    return Server(lambda node: node.cluster, **kwargs)
+    return Serving(lambda node: node.cluster, **kwargs)

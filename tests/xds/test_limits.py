@@ -235,7 +235,8 @@ async def test_a_stop_tells_clients_to_go_elsewhere(dial: Dial) -> None:
     call = dial(server)
     server.publish("gateway", CLUSTERS)
     await call.ask(CLUSTER)
-    await call.hear()
+    await call.ask(CLUSTER, nonce=(await call.hear()).nonce)
+    await eventually(lambda: not server.clients()[0].types[CLUSTER].pending)
     async with connect(server.port) as bare:
         bare.ping()
         await bare.until(PING)

@@ -8,12 +8,12 @@ import pytest
 from proto.envoy.config.core.v3 import base_pb2
 from proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
-from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, serving
-from tests.xds.resources import cluster, endpoints
-from xds.server import Client, Delivery, Limits, Observer, Peer, Refusal, Server
+from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, Serving, serving
+from tests.xds.resources import cluster, endpoints, routes
+from xds.server import Client, Delivery, Limits, Observer, Peer, Refusal
 from xds.session import Answer, Response
 from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, TYPES
+from xds.types import CLUSTER, ENDPOINT, ROUTE, TYPES
 
 
 @pytest.mark.parametrize("method", [STREAM, DELTA])
@@ -83,7 +83,7 @@ async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
         seen.append(NODE.id)
 
     seen: list[str] = []
-    async with Server(select, authorise=authorise) as server:
+    async with Serving(select, authorise=authorise) as server:
         stranger = dial(server)
         await stranger.ask(CLUSTER, node=base_pb2.Node(cluster="none"))
         assert await stranger.status() == (grpc.StatusCode.NOT_FOUND, "no Gateway 'none'; known is 'gateway'")
@@ -218,17 +218,40 @@ async def test_no_change_is_lost(dial: Dial) -> None:
 
 
 async def test_a_stop_ends_streams_at_once(dial: Dial) -> None:
-    """A stop does not wait out its grace for idle streams: they end with OK, and new ones find nobody."""
+    """A stop does not wait out its grace for streams on which all is answered: they end with OK."""
     server = serving()
     await server.start()
     server.publish("gateway", CLUSTERS)
     call = dial(server)
     await call.ask(CLUSTER)
-    await call.hear()
+    response = await call.hear()
+    await call.ask(CLUSTER, nonce=response.nonce)
+    await eventually(lambda: not server.clients()[0].types[CLUSTER].pending)
     async with asyncio.timeout(5):
         await server.stop(grace=60)
     assert await call.status() == (grpc.StatusCode.OK, "")
     assert not server.clients()
+
+
+async def test_a_stop_finishes_what_it_began(dial: Dial) -> None:
+    """A stop in the middle of make before break waits for the answers: the route still follows its cluster."""
+    server = serving()
+    await server.start()
+    call = dial(server)
+    server.publish("gateway", Snapshot.of([cluster("a", eds=False), routes("r", {"/": "a"})]))
+    await call.ask(CLUSTER)
+    await call.ask(ROUTE, "r")
+    clusters = await call.hear()
+    stopping = asyncio.ensure_future(server.stop(grace=60))
+    await asyncio.sleep(0.05)
+    assert not stopping.done()
+    await call.ask(CLUSTER, nonce=clusters.nonce)
+    found = await call.hear()
+    assert found.type_url == ROUTE
+    await call.ask(ROUTE, nonce=found.nonce)
+    async with asyncio.timeout(5):
+        await stopping
+    assert await call.status() == (grpc.StatusCode.OK, "")
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:
