@@ -1,18 +1,28 @@
-"""The text of a file to documents with positions: YAML or JSON, as kubectl takes it."""
+"""The text of a file to documents with positions: YAML or JSON, as kubectl takes it.
+
+A file is read in parts, each a document with its `---`, so that a part whose text is known need not be read again.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import yaml
 
 from watchers.diagnostic import Diagnostic, Place
-from watchers.yaml_values import Path, ValueFault, YamlValues
+from watchers.yaml_values import MAX_EXPANSION, Path, ValueFault, YamlValues
 
 MAX_BYTES = 16 * 1024 * 1024
 """The largest file that is read; the API server's own limit for one object is 3 MB."""
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+_BREAKS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What ends a line in YAML 1.1."""
+_MARKER = re.compile(r"\n(?=---(?:[ \t\r\n]|\Z))")
+"""What comes before the start of a document: nothing in YAML can hold such a line, be it a quoted or a block scalar."""
+_DIRECTIVE = re.compile("(?<![^\n\r\x85\u2028\u2029])%")
 
 _WAYS_OUT = (
     (r"found a tab character|'\\t'", "a tab is used for indentation here; YAML wants spaces"),
@@ -75,15 +85,25 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one file says.
+    """What one file, or a part of it, says.
 
     Attributes:
         documents: its objects, in order.
-        faults: what keeps us from knowing all of its objects; a text that does not parse has no documents at all.
+        faults: what keeps us from knowing all of its objects.
+        expansion: how much aliases have added to what it holds.
     """
 
     documents: tuple[Document, ...] = ()
     faults: tuple[Diagnostic, ...] = ()
+    expansion: int = field(default=0, compare=False)
+
+
+class ManifestError(Exception):
+    """A text that is not what it should be, so that nothing of its file can be taken; says where and why."""
+
+    def __init__(self, fault: Diagnostic) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
 
 
 def read_manifest(data: bytes, file: str) -> Manifest:
@@ -94,27 +114,74 @@ def read_manifest(data: bytes, file: str) -> Manifest:
         file: its name, for the messages; one that ends in `.json` may write characters as pairs of surrogates.
 
     Returns:
-        Its documents; a `List` stands for its items, and empty documents are left out. Nothing is raised for bad input.
+        Its documents; a `List` stands for its items, and empty documents are left out. Nothing is raised for bad input:
+        a text that does not parse has no documents at all.
     """
-    text = ""
+    found, line = Manifest(), 1
+    try:
+        for text in split(data, file):
+            part = read_part(text, file, line, MAX_EXPANSION - found.expansion)
+            expansion = found.expansion + part.expansion
+            found = Manifest(found.documents + part.documents, found.faults + part.faults, expansion)
+            line += count_lines(text)
+    except ManifestError as error:
+        return Manifest(faults=(error.fault,))
+    return found
+
+
+def split(data: bytes, file: str) -> list[str]:
+    """Take a file's content apart where documents start; the parts make up the whole text again.
+
+    Raises:
+        ManifestError: the content is no text, or too much of it.
+    """
     try:
         text = _decode(data)
-        if file.endswith(".json"):
-            text = _SURROGATES.sub(_join_surrogates, text)
-        found = list(_documents(text, file))
     except ValueFault as fault:
-        return _refuse(file, fault.line, fault.message)
+        raise _error(file, fault.line + 1, fault.message) from None
+    if file.endswith(".json"):
+        text = _SURROGATES.sub(_join_surrogates, text)
+    if _DIRECTIVE.search(text):
+        return [text]  # it comes before the `---` of the document that it is for
+    starts = [0, *(match.end() for match in _MARKER.finditer(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(starts)]
+
+
+def count_lines(text: str) -> int:
+    """Count what ends a line in YAML; what follows a text starts that many lines below it."""
+    return len(_BREAKS.findall(text))
+
+
+def read_part(text: str, file: str, line: int, allowance: int) -> Manifest:
+    """Read one of the parts of a file.
+
+    Args:
+        text: what `split` gave.
+        file: the name of the file.
+        line: where in it the part starts, counted from 1.
+        allowance: how much aliases may add to what it holds.
+
+    Raises:
+        ManifestError: it is not YAML, or has what objects of Kubernetes cannot have.
+    """
+    values = YamlValues(text, allowance=allowance)
+    try:
+        found = list(_documents(values, file, line))
+    except ValueFault as fault:
+        raise _error(file, line + fault.line, fault.message) from None
     except yaml.MarkedYAMLError as error:
-        return _refuse(file, *_explain(error, text))
+        below, message = _explain(error, text, line)
+        raise _error(file, line + below, message) from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) if isinstance(error.position, int) else 0
-        return _refuse(file, line, "there is a control character here, which YAML does not allow; remove it")
+        below = count_lines(text[: error.position]) if isinstance(error.position, int) else 0
+        message = "there is a control character here, which YAML does not allow; remove it"
+        raise _error(file, line + below, message) from None
     documents = tuple(each for each in found if isinstance(each, Document))
-    return Manifest(documents, tuple(each for each in found if isinstance(each, Diagnostic)))
+    return Manifest(documents, tuple(each for each in found if isinstance(each, Diagnostic)), values.expansion)
 
 
-def _refuse(file: str, line: int, message: str) -> Manifest:
-    return Manifest(faults=(Diagnostic(Place(file, line + 1), message),))
+def _error(file: str, line: int, message: str) -> ManifestError:
+    return ManifestError(Diagnostic(Place(file, line), message))
 
 
 def _decode(data: bytes) -> str:
@@ -132,8 +199,11 @@ def _join_surrogates(match: re.Match[str]) -> str:
     return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
-def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
-    """The line, from 0, and a message that says the way out where the mistake is a common one."""
+def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> tuple[int, str]:
+    """How far below the text's first line, which is `line` of the file, and what is wrong.
+
+    The message says the way out where the mistake is a common one.
+    """
     problem = error.problem or "it is not YAML"
     mark = error.problem_mark or error.context_mark
     if mark is not None and problem.startswith("found character that"):
@@ -141,14 +211,14 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     way_out = next((text for pattern, text in _WAYS_OUT if re.search(pattern, problem)), None)
     start = error.context_mark
     if start is not None and mark is not None and start.line != mark.line:
-        problem += f" ({error.context}, which starts on line {start.line + 1})"
+        problem += f" ({error.context}, which starts on line {line + start.line})"
     return mark.line if mark else 0, f"{way_out} ({problem})" if way_out else f"this is not YAML: {problem}"
 
 
-def _documents(text: str, file: str) -> Iterator[Document | Diagnostic]:
-    for value, line, written in YamlValues(text).documents():
+def _documents(values: YamlValues, file: str, line: int) -> Iterator[Document | Diagnostic]:
+    for value, below, written in values.documents():
         if value is not None:
-            yield from _expand(value, file, line + 1, _Source(written, line + 1), ())
+            yield from _expand(value, file, line + below, _Source(written, line + below), ())
 
 
 def _expand(value: object, file: str, line: int, source: _Source, prefix: Path) -> Iterator[Document | Diagnostic]:

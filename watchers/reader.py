@@ -3,11 +3,11 @@
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from watchers.manifests import MAX_BYTES
-from watchers.reading import ABSENT, Reading, read, unreadable
+from watchers.reading import ABSENT, Part, Reading, read, unreadable
 from watchers.tree import MAX_PATHS, Signature, TooManyFiles, Tree
 
 _CLOCK_GRAIN_NS = 50_000_000
@@ -25,6 +25,7 @@ class Reader:
         self.paths = tuple(roots)
         self.tree = Tree(self.paths)
         self._digests: dict[str, bytes] = {}
+        self._parts: dict[str, Mapping[str, Part]] = {}
         self._trusted: dict[str, Signature] = {}
         self.closed: dict[str, str] = {}
         """The files and folders of which nothing can be known now, and why."""
@@ -68,6 +69,7 @@ class Reader:
 
     def _forget(self, file: str) -> None:
         self._digests.pop(file, None)
+        self._parts.pop(file, None)
         self._trusted.pop(file, None)
 
     def _read(self, file: str, always: bool) -> Reading | None:
@@ -92,7 +94,9 @@ class Reader:
         if self._digests.get(file) == digest:
             return None
         self._digests[file] = digest
-        return read(data, file)
+        reading = read(data, file, self._parts.get(file, {}))
+        self._parts[file] = reading.parts
+        return reading
 
 
 def _unreadable(path: str, why: str) -> Reading:

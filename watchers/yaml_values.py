@@ -31,7 +31,7 @@ MAX_DEPTH = 100
 """How deep values may nest; Kubernetes' own objects stay below 30."""
 
 MAX_EXPANSION = 1_000_000
-"""How many characters and values aliases may add to what the text itself holds."""
+"""How many characters and values aliases may add to what the text of a file itself holds."""
 
 _TAG = "tag:yaml.org,2002:"
 _CONSTANTS: dict[str, bool | None] = {
@@ -80,16 +80,18 @@ class YamlValues:
         text: YAML, of which JSON is a subset.
         lines: filled, if given, with the line (from 0) of every path in the documents read: that of the key in a
             mapping, of the item in a sequence. What an alias brings in has no lines of its own.
+        allowance: how many characters and values aliases may add.
     """
 
-    def __init__(self, text: str, lines: dict[Path, int] | None = None) -> None:
+    def __init__(self, text: str, lines: dict[Path, int] | None = None, allowance: int = MAX_EXPANSION) -> None:
         self._parser = CSafeLoader(text)
         self._text = text
         self._lines = lines
-        # Every value and character costs one, and the text cannot hold more of both than this by itself.
-        self._budget = 3 * len(text) + MAX_EXPANSION
+        self._allowance = allowance
         self._anchors: dict[str, tuple[object, int]] = {}
-        self._spent = 0
+        self._size = 0
+        self.expansion = 0
+        """How many characters and values aliases have added so far."""
 
     def documents(self) -> Iterator[tuple[object, int, str]]:
         """Yield each document's value, the line (from 0) where it starts, and its text from the start of that line.
@@ -109,16 +111,11 @@ class YamlValues:
     def _next(self) -> Event | None:
         return self._parser.get_event()
 
-    def _spend(self, cost: int, event: Event) -> None:
-        self._spent += cost
-        if self._spent > self._budget:
-            raise ValueFault("aliases (*name) repeat so much that the file is too large; write it out", _line(event))
-
     def _value(self, event: Event, path: Path) -> object:
         if isinstance(event, AliasEvent):
             return self._alias(event)
-        before = self._spent
-        self._spend(1, event)
+        before = self._size
+        self._size += 1
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)
         elif len(path) >= MAX_DEPTH:
@@ -126,7 +123,7 @@ class YamlValues:
         else:
             value = self._collection(cast(CollectionStartEvent, event), path)
         if (anchor := cast(NodeEvent, event).anchor) is not None:
-            self._anchors[anchor] = (value, self._spent - before)
+            self._anchors[anchor] = (value, self._size - before)
         return value
 
     def _alias(self, event: AliasEvent) -> object:
@@ -137,12 +134,15 @@ class YamlValues:
                 "a text that begins with '*' must be put in quotes",
                 _line(event),
             )
-        value, cost = found
-        self._spend(cost, event)
+        value, size = found
+        self._size += size
+        self.expansion += size
+        if self.expansion > self._allowance:
+            raise ValueFault("aliases (*name) repeat so much that the file is too large; write it out", _line(event))
         return value
 
     def _scalar(self, event: ScalarEvent) -> object:
-        self._spend(len(event.value), event)
+        self._size += len(event.value)
         if event.tag is None:
             return resolve_plain(event.value) if event.implicit[0] else event.value
         kind = event.tag.removeprefix(_TAG)
