@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sized
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -26,10 +26,11 @@ STREAM, DELTA = "StreamAggregatedResources", "DeltaAggregatedResources"
 
 
 class Usage(NamedTuple):
-    """What a process has used: seconds of CPU so far, bytes of memory now."""
+    """What a process has used: seconds of CPU so far, bytes of memory now, and the streams that are open."""
 
     cpu: float
     memory: int
+    streams: int
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Remote:
         return found
 
 
-async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]]) -> None:
+async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]], streams: Callable[[], Sized]) -> None:
     news = asyncio.Event()
     asyncio.get_running_loop().add_reader(link.fileno(), news.set)
     while True:
@@ -87,7 +88,8 @@ async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]]) -> Non
             else:
                 gc.collect()
                 used = resource.getrusage(resource.RUSAGE_SELF)
-                link.send(Usage(used.ru_utime + used.ru_stime, psutil.Process().memory_info().rss))
+                memory = psutil.Process().memory_info().rss
+                link.send(Usage(used.ru_utime + used.ru_stime, memory, len(streams())))
 
 
 def ours(link: Connection) -> None:
@@ -103,7 +105,7 @@ def ours(link: Connection) -> None:
                 server.publish(KEY, snapshot)
 
             link.send(server.port)
-            await _obey(link, push)
+            await _obey(link, push, server.clients)
 
     asyncio.run(main())
 
@@ -138,6 +140,6 @@ def bare(link: Connection) -> None:
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         link.send(port)
-        await _obey(link, push)
+        await _obey(link, push, lambda: waiting)
 
     asyncio.run(main())

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from xds import wire
+from xds.aliases import Entry
 from xds.resource import Resource
 
 
@@ -73,6 +74,23 @@ class Bodies:
             return b"".join((wire.delta_header(type_url, version), *entries, *map(wire.delta_removed, removed)))
 
         return self._get(False, type_url, resources, removed, make)
+
+    def aliased(self, type_url: str, entries: Sequence[Entry], removed: Sequence[str]) -> Body:
+        """Return the DeltaDiscoveryResponse that also says under which names each resource was asked for.
+
+        Not shared: hardly two clients ask for the same names in one message.
+        """
+        self.made += 1
+        known = [each.resource for each in entries if each.resource]
+        version = version_of(known, removed)
+        parts = [wire.delta_header(type_url, version)]
+        for name, found, aliases in entries:
+            if found is None:
+                parts.append(wire.delta_unknown(name))
+            else:
+                parts.append(wire.delta_resource(type_url, name, found.version, found.body, aliases))
+        parts += map(wire.delta_removed, removed)
+        return Body(version, b"".join(parts) + wire.nonce(_nonce(self.made)), tuple(known), self.made)
 
     def _get(
         self,

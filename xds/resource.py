@@ -30,6 +30,7 @@ class Resource:
         version: Hash of the body: the same for the same content, across restarts and replicas.
         body: The deterministically serialised message (not wrapped in an Any).
         references: The resources it needs, such as the clusters of a route.
+        aliases: Other names under which it can be asked for (`xds.aliases`); virtual hosts only.
     """
 
     type_url: str
@@ -37,14 +38,23 @@ class Resource:
     version: str
     body: bytes = field(compare=False, repr=False)
     references: frozenset[Reference] = field(compare=False, repr=False)
+    aliases: frozenset[str] = field(default=frozenset(), repr=False)
 
     @classmethod
-    def of(cls, type_url: str, name: str, body: bytes, references: Iterable[Reference] = ()) -> Resource:
+    def of(
+        cls,
+        type_url: str,
+        name: str,
+        body: bytes,
+        references: Iterable[Reference] = (),
+        aliases: Iterable[str] = (),
+    ) -> Resource:
         """Make a resource from a message that is serialised already (deterministically, or versions will vary)."""
-        return cls(type_url, name, blake2b(body, digest_size=8).hexdigest(), body, frozenset(references))
+        version = blake2b(body, digest_size=8).hexdigest()
+        return cls(type_url, name, version, body, frozenset(references), frozenset(aliases))
 
     @classmethod
-    def pack(cls, message: Message, name: str | None = None) -> Resource:
+    def pack(cls, message: Message, name: str | None = None, aliases: Iterable[str] = ()) -> Resource:
         """Make a resource from a message: its type, its name (unless given) and its references are read from it.
 
         Raises:
@@ -57,7 +67,7 @@ class Resource:
         if not name:
             raise ValueError(f"{type_url}: the message has no name; set its name field or pass name=")
         needs = (Reference(*each) for each in references.of(message))
-        return cls.of(type_url, name, message.SerializeToString(deterministic=True), needs)
+        return cls.of(type_url, name, message.SerializeToString(deterministic=True), needs, aliases)
 
     @property
     def reference(self) -> Reference:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
+from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body
 from xds.held import Unsure
 from xds.ordering import Pace
@@ -289,10 +290,23 @@ class Session:
         return Response(substream.type_url, nonce, len(resources), changed, gone, data)
 
     def _body(self, substream: Substream, resources: dict[str, Resource], removed: list[str]) -> Body:
+        if self.delta and substream.type_url in ALIASED:
+            return self._aliased(substream, resources, removed)
         listed = [resources[name] for name in sorted(resources)]
         if self.delta:
             return self._bodies.delta(substream.type_url, listed, sorted(removed))
         return self._bodies.sotw(substream.type_url, listed)
+
+    def _aliased(self, substream: Substream, resources: dict[str, Resource], removed: list[str]) -> Body:
+        """Return a response about resources that were asked for by other names than their own."""
+        held = {
+            name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)
+        }
+        found = {each.name for each in resources.values()}
+        gone = {held.get(name, name) for name in removed if substream.held(name) is not None}
+        left = {was for name, was in held.items() if name in resources and was not in found}
+        unknown = [name for name in removed if substream.held(name) is None]
+        return self._bodies.aliased(substream.type_url, entries(resources, unknown), sorted(gone | left))
 
     def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
         """Return the complete state: what is not changed or removed now stays as the client has it.

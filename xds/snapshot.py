@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+from xds.aliases import frozen
 from xds.resource import Reference, Resource
 
 Resources = Mapping[str, Resource]
@@ -34,7 +35,7 @@ class Snapshot:
         for each in resources:
             if types[each.type_url].setdefault(each.name, each) is not each:
                 raise ValueError(f"two resources of type {each.type_url} are named {each.name!r}")
-        return cls({url: MappingProxyType(named) for url, named in types.items()})
+        return cls({url: frozen(url, named) for url, named in types.items()})
 
     def resources(self, type_url: str) -> Resources:
         """Return the resources of a type by name; empty where there are none."""
@@ -84,7 +85,7 @@ class Snapshot:
                 open_type(each.type_url)[each.name] = each
         if not changed:
             return self
-        types = {**self._types, **{url: MappingProxyType(named) for url, named in changed.items()}}
+        types = {**self._types, **{url: frozen(url, named) for url, named in changed.items()}}
         return Snapshot({url: named for url, named in types.items() if named})
 
     def dangling(self) -> list[tuple[Resource, Reference]]:

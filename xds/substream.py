@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from xds.aliases import ALIASED
 from xds.held import Held, Remembered, perhaps, rather
 from xds.refusals import Suspects, unknown
 from xds.resource import Reference, Resource
@@ -114,6 +115,10 @@ class Substream:
 
     def retarget(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
         """Take the resources of a new snapshot, the names in which they differ from those before, and since when."""
+        if self.type_url in ALIASED:
+            # By which of its aliases a changed resource is asked for, only the names asked for can tell.
+            before = self.target or NONE
+            changed |= {name for name in self.subscription.names if before.get(name) != target.get(name)}
         first, self.target = self.target is None, target
         if first:
             changed = changed.union(self._own)

@@ -4,6 +4,8 @@ A field may stand anywhere in a message, and concatenated encodings of one messa
 shared part followed by what differs from client to client. Source: protobuf's "Encoding" page.
 """
 
+from collections.abc import Iterable
+
 
 def varint(value: int) -> bytes:
     """Encode an unsigned integer as a base-128 varint."""
@@ -45,9 +47,15 @@ def sotw_header(type_url: str, version: str) -> bytes:
     return text(1, version) + text(4, type_url)
 
 
-def delta_resource(type_url: str, name: str, version: str, body: bytes) -> bytes:
+def delta_resource(type_url: str, name: str, version: str, body: bytes, aliases: Iterable[str] = ()) -> bytes:
     """Encode one entry of ``DeltaDiscoveryResponse.resources``: a discovery ``Resource``."""
-    return field(2, text(1, version) + field(2, any_message(type_url, body)) + text(3, name))
+    others = b"".join(field(4, each.encode()) for each in aliases)
+    return field(2, text(1, version) + field(2, any_message(type_url, body)) + text(3, name) + others)
+
+
+def delta_unknown(name: str) -> bytes:
+    """Encode an entry that says of an alias that it leads to no resource."""
+    return field(2, text(3, name) + field(4, name.encode()))
 
 
 def delta_removed(name: str) -> bytes:
