@@ -15,8 +15,8 @@ from watchers.kubernetes.errors import ApiError, ClusterError
 Object = dict[str, Any]
 Found = TypeVar("Found")
 
-SECONDS: Final = 60.0
-"""How long something is waited for that takes a few seconds on a machine with nothing else to do."""
+SECONDS: Final = 120.0
+"""How long something is waited for; a few seconds do, if controllers do not wait because the API server was away."""
 
 GATEWAY_API: Final = "gateway.networking.k8s.io/v1"
 HEADGATE_API: Final = "gateway.headgate.dev/v1alpha1"
@@ -76,10 +76,10 @@ class Kube:
             query = {"fieldManager": "e2e", "force": "true"}
             await self.client.request("PATCH", where, query=query, body=each, content_type=SERVER_SIDE_APPLY)
 
-    async def patch(self, kind: str, name: str, body: Object) -> None:
-        """Merges fields into an object."""
+    async def patch(self, kind: str, name: str, body: Object, **query: str) -> None:
+        """Merges fields into an object; the name may go on with a subresource."""
         where = path(kind, name, self.namespace)
-        await self.client.request("PATCH", where, body=body, content_type=MERGE_PATCH)
+        await self.client.request("PATCH", where, query=query, body=body, content_type=MERGE_PATCH)
 
     async def find(self, kind: str, name: str) -> Object | None:
         """An object; None if there is none."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from tests.e2e.kube import GATEWAY_API, HEADGATE_API, Object
+from tests.e2e.kube import GATEWAY_API, HEADGATE_API, Kube, Object, until
+from watchers.kubernetes.errors import ApiError
 
 CLASS: Final = os.environ.get("HEADGATE_GATEWAY_CLASS", "headgate")
 GATEWAY: Final = "gw"
+PROXIES: Final = f"headgate-{GATEWAY}"
+"""The name of what is deployed for the Gateway."""
 ECHO: Final = "echo"
 HTTP: Final = {"name": "http", "protocol": "HTTP", "port": 80}
 
@@ -60,25 +64,39 @@ def route(name: str = "r", hostnames: Sequence[str] = ("example.com",), backend:
     return {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": {"name": name}, "spec": spec}
 
 
-def denial(name: str, namespace: str, message: str, **rule: list[str]) -> list[Object]:
-    """An admission policy that denies requests in a namespace, and its binding.
+@asynccontextmanager
+async def denied(kube: Kube, group: str, resource: str, at: str) -> AsyncIterator[None]:
+    """Has the API server deny to create and change a resource in the namespace.
 
     Args:
-        name: of both.
-        namespace: where they are denied.
-        message: what is said.
-        rule: apiGroups, operations and resources of the requests.
+        kube: the namespace.
+        group: the resource's API group.
+        resource: the resource, with its subresource if it is one.
+        at: the kind and name of an object of which it is tried whether it is denied, and the subresource if it is one.
     """
-    only = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    policy = {
+    name = f"{kube.namespace}-denial"
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
+    policy: Object = {
         "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [{"apiVersions": ["*"], **rule}]},
-        "validations": [{"expression": "false", "message": message}],
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "false", "message": "not on my watch"}],
     }
+    only = {"matchLabels": {"kubernetes.io/metadata.name": kube.namespace}}
     binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": only}}
-    api = "admissionregistration.k8s.io/v1"
-    kind = "ValidatingAdmissionPolicy"
-    return [
-        {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": policy},
-        {"apiVersion": api, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding},
-    ]
+    api, kind = "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"
+    try:
+        await kube.apply({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": policy})
+        await kube.apply({"apiVersion": api, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding})
+        await until("denial", lambda: _is_denied(kube, *at.split("/", 1)))
+        yield
+    finally:
+        await kube.delete(f"{kind}Binding", name)
+        await kube.delete(kind, name)
+
+
+async def _is_denied(kube: Kube, kind: str, name: str) -> bool:
+    try:
+        await kube.patch(kind, name, {"metadata": {"annotations": {"tried": "it"}}}, dryRun="All")
+    except ApiError as error:
+        return "not on my watch" in error.message
+    return False
