@@ -51,6 +51,7 @@ class Library:
     serves: list[int] = field(default_factory=lambda: [0, 1])
     listeners: list[str] = field(default_factory=lambda: ["l0", "l1"])
     count: int = 0
+    _recent: list[tuple[list[int], list[dict[str, str]]]] = field(default_factory=list)
 
     async def begin(self) -> None:
         """Publishes what is there at first, and waits until it works."""
@@ -68,8 +69,14 @@ class Library:
     def publish(self) -> None:
         """Says who is to answer, and publishes."""
         servers = {name: each.instance for name, each in self.backends.items()}
-        self.stage.expect(lambda place, path: [self.tables[self.serves[place]][path]], servers)
+        self._recent.append((list(self.serves), [dict(each) for each in self.tables]))
+        self.stage.expect(lambda place, path: [self.tables[self.serves[place]][path]], servers, self._meanwhile)
         self.stage.publish({each: self._snapshot(self.stage.ports[each]) for each in VARIANTS})
+
+    def _meanwhile(self, place: int, path: str) -> set[str]:
+        """Listeners and tables arrive apart: a port may have any of its tables in any of their states for a while."""
+        served = {serves[place] for serves, _ in self._recent}
+        return {tables[each][path] for _, tables in self._recent for each in served}
 
     def _snapshot(self, ports: tuple[int, int]) -> Snapshot:
         names = {name: f"{name}-{each.revision}" for name, each in self.backends.items()}
@@ -92,6 +99,7 @@ class Library:
             self.publish()
         await around(self.stage, self.rng)
         await self.stage.settle()
+        del self._recent[:-1]
         await asyncio.sleep(0.05)
         for each in gone:
             await self.stage.end_backend(each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,9 @@ PACE = Pace(ack_deadline=3.0, removal_delay=0.5, drain=10.0)
 DRAIN = ("--drain-time-s", "5", "--drain-strategy", "immediate", "--concurrency", "2")
 WITHIN = 30.0
 """Seconds within which a change is to arrive, however slow the network is made."""
+
+
+Services = Callable[[int, str], Iterable[str]]
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Stage:
     server: Server = field(init=False)
     log: list[str] = field(default_factory=list)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
-    _wanted: dict[Target, list[str]] = field(default_factory=dict)
+    _wanted: dict[Target, Iterable[str]] = field(default_factory=dict)
     _servers: dict[str, list[str]] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _upstreams: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
@@ -66,12 +69,15 @@ class Stage:
         await asyncio.sleep(0.1)
         await self.start()
 
-    def expect(self, services: Callable[[int, str], list[str]], servers: dict[str, str]) -> None:
+    def expect(
+        self, services: Services, servers: dict[str, str], meanwhile: Services = lambda _place, _path: []
+    ) -> None:
         """Says who is to answer once what is published next has arrived.
 
         Args:
             services: gives the services for a port, by its place in the pair, and a path.
             servers: the name of the one server behind each service.
+            meanwhile: gives services that may answer until then, beside those that were to answer before.
         """
         for service, server in servers.items():
             known = self._servers.setdefault(service, [])
@@ -82,7 +88,8 @@ class Stage:
                 if target.port in pair:
                     self._wanted[target] = services(pair.index(target.port), target.path)
         for target, wanted in self._wanted.items():
-            target.expect(wanted, self._servers)
+            pair = next(each for each in self.ports.values() if target.port in each)
+            target.expect([*wanted, *meanwhile(pair.index(target.port), target.path)], self._servers)
 
     def publish(self, snapshots: dict[str, Snapshot]) -> None:
         """Publishes a snapshot for each variant."""
