@@ -81,6 +81,13 @@ def own_rules() -> tuple[Rule, ...]:
         # RBAC cannot limit the making of an object by its name.
         Rule("One replica leads: it deploys proxies and writes statuses.", leases, ("leases",), ("create",)),
         Rule("It holds this Lease.", leases, ("leases",), ("get", "update"), (LEASE,)),
+        # The names of those Leases are not known before there are replicas.
+        Rule(
+            "Each replica says in a Lease of its own how far its proxies are, and hears the others.",
+            leases,
+            ("leases",),
+            ("list", "watch", "patch", "delete"),
+        ),
         Rule("The replicas share an authority that signs their certificates.", secrets, ("secrets",), ("create",)),
         Rule("It is in this Secret, and renewed there.", secrets, ("secrets",), ("get", "update"), (SECRET,)),
     )

@@ -18,6 +18,7 @@ from headgate.address import Address
 from headgate.controlplane import ControlPlane, gateway_of
 from headgate.envoy.supervisor import Supervisor
 from headgate.plain import SECTIONS
+from headgate.refused import refused
 from translator.cell import Why
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic
@@ -31,7 +32,8 @@ ENDPOINTS = {
     "/readyz": "whether everything that was there at the start is served: 200 or 503",
     "/metrics": "for Prometheus",
     "/status": "the objects with their conditions, the Envoys and the problems in files, as JSON",
-    "/config": "for each xDS client what it has, what is pending and what it refused, as JSON",
+    "/config": "for each xDS client what it wants, what is pending and what it refused, as JSON; "
+    "?node=ID: of one, also what it has",
     "/why": "?kind=HTTPRoute&namespace=default&name=shop: what the status of an object was derived from; "
     "?gateway=default/web&type=clusters&name=NAME: the same of a resource",
 }
@@ -157,7 +159,8 @@ def _status(sight: Sight, _request: web.Request) -> web.Response:
         each["place"] = sight.place(Ref(each["kind"], metadata.get("namespace", ""), metadata["name"]))
     envoys = [_envoy(gateway, supervisor) for gateway, supervisor in sorted(sight.supervisors().items())]
     problems = [str(each) for each in sight.diagnostics()]
-    return _json({"objects": objects, "envoys": envoys, "problems": problems})
+    refusals = list(map(dataclasses.asdict, refused(sight.plane.translator, sight.plane.server)))
+    return _json({"objects": objects, "envoys": envoys, "problems": problems, "refused": refusals})
 
 
 def _envoy(gateway: str, supervisor: Supervisor) -> dict[str, Any]:
@@ -174,8 +177,8 @@ def _envoy(gateway: str, supervisor: Supervisor) -> dict[str, Any]:
     }
 
 
-def _config(sight: Sight, _request: web.Request) -> web.Response:
-    clients = [dataclasses.asdict(each) for each in sight.plane.server.clients()]
+def _config(sight: Sight, request: web.Request) -> web.Response:
+    clients = [dataclasses.asdict(each) for each in sight.plane.server.clients(request.query.get("node"))]
     snapshots = {
         f"{gateway.namespace}/{gateway.name}": {
             section: {name: each.version for name, each in sorted(snapshot.resources(type_url).items())}

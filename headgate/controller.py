@@ -15,6 +15,7 @@ from headgate.admin import Sight, serving
 from headgate.announce import tell_news
 from headgate.cluster_metrics import ClusterMetrics
 from headgate.controlplane import ControlPlane
+from headgate.deliveries import hear, say, together
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
@@ -25,7 +26,7 @@ from headgate.statuses import Statuses
 from translator.deployment.manifest import KINDS as DEPLOYED_KINDS
 from translator.deployment.names import owned_by
 from translator.objects.deployment import DaemonSet, Deployment, Pod
-from translator.outputs import Changes, Deployed, ProxyDefaults, Translator
+from translator.outputs import Changes, Delivery, Deployed, ProxyDefaults, Translator
 from translator.outputs import Settings as TranslatorSettings
 from translator.refs import Ref
 from translator.status import STATUS
@@ -39,6 +40,7 @@ from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.source import ON_DEMAND, Cluster, Watched
 from watchers.kubernetes.troubles import Troubles
+from watchers.peers import Peers
 from watchers.status_writer import StatusWriter
 from xds.server import Peer, Server
 
@@ -119,6 +121,9 @@ class _Controller:
         names = (self.host, f"{self.host}.cluster.local", "localhost")
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
+        self.deliveries: dict[Ref, Delivery] = {}
+        self.heard: frozenset[Ref] = frozenset()
+        self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.tell_troubles))
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
         self.deployer = Deployer(
             client,
@@ -173,6 +178,7 @@ class _Controller:
             metrics=self.metrics,
             taken=self.writer.touch,
             changed=self.changed,
+            delivered=self.take_delivery,
             complete=self.is_complete,
         )
         self.metrics.registry.register(
@@ -188,6 +194,7 @@ class _Controller:
         async with self.server, serving(self.sight()), asyncio.TaskGroup() as group:
             feed = Feed(self.cluster.sources)
             group.create_task(self.authority.run(), name="authority")
+            group.create_task(self.peers.run(), name="peers")
             group.create_task(feed.run(), name="feed")
             group.create_task(self.plane.take(feed), name="edits")
             group.create_task(self.plane.evaluate(), name="evaluation")
@@ -227,6 +234,28 @@ class _Controller:
     async def authorise(self, key: str, peer: Peer) -> None:
         """Lets a proxy have the resources of its own Gateway, by the token of its service account."""
         await self.tokens.verify(bearer(peer), key)
+
+    def take_delivery(self, gateway: Ref, delivery: Delivery) -> None:
+        """Takes how far a configuration has come with the proxies of this replica."""
+        if delivery.clients:
+            self.deliveries[gateway] = delivery
+        else:
+            self.deliveries.pop(gateway, None)
+        self.peers.say(say(self.deliveries))
+        self.add_up([gateway])
+
+    def hear_peers(self) -> None:
+        """Takes what the other replicas say of their proxies."""
+        before, self.heard = self.heard, frozenset(ref for each in self.peers.others for ref in hear(each))
+        self.add_up(before | self.heard)
+        self.plane.wake()
+
+    def add_up(self, gateways: Iterable[Ref]) -> None:
+        """Tells the translator what all replicas together know of some Gateways."""
+        others = [hear(each) for each in self.peers.others]
+        for gateway in gateways:
+            parts = (each[gateway] for each in (self.deliveries, *others) if gateway in each)
+            self.translator.deliver(gateway, together(parts))
 
     def trust(self, certificates: str) -> None:
         """Takes which certificates proxies are to trust."""

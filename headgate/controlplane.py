@@ -55,6 +55,8 @@ class ControlPlane:
         metrics: is told of evaluations.
         taken: called with the objects of each batch of edits.
         changed: called with what an evaluation brought, once it is published.
+        delivered: called with how far the configuration of a Gateway has come with the proxies connected here; by
+            default the translator is told so.
         complete: asked after each evaluation whether all is known that it depends on; while it is not, nothing is
             published, but for no longer than `INCOMPLETE_FOR`.
         ready: set once everything that was there at the start is published.
@@ -68,6 +70,7 @@ class ControlPlane:
     metrics: Metrics
     taken: Callable[[Iterable[Ref]], None] = lambda _: None
     changed: Callable[[Changes], None] = lambda _: None
+    delivered: Callable[[Ref, translated.Delivery], None] | None = None
     complete: Callable[[], bool] = lambda: True
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -143,8 +146,11 @@ class ControlPlane:
             for name in each.names or ("",)
         )
         current = delivery.clients == delivery.synced
-        self.translator.deliver(gateway_of(key), translated.Delivery(delivery.clients, current, rejections))
+        self._tell_delivery(gateway_of(key), translated.Delivery(delivery.clients, current, rejections))
         self._wake.set()
+
+    def _tell_delivery(self, gateway: Ref, delivery: translated.Delivery) -> None:
+        (self.delivered or self.translator.deliver)(gateway, delivery)
 
     def _publish(self, changes: Changes) -> None:
         for gateway, snapshot in changes.snapshots.items():
@@ -153,7 +159,7 @@ class ControlPlane:
                 self.server.publish(key, snapshot)
             else:
                 self.server.withdraw(key)
-                self.translator.deliver(gateway, translated.Delivery())
+                self._tell_delivery(gateway, translated.Delivery())
         gateways = frozenset(map(key_of, self.translator.snapshots))
         if gateways != self._gateways:
             self._gateways = gateways

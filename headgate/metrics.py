@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -38,14 +38,19 @@ class Metrics(Observer):
         self._bytes = self._counter("response_bytes", "Bytes of responses to xDS clients.")
         self._acks = self._counter("acks", "Responses that xDS clients accepted.")
         self._nacks = self._counter("nacks", "Responses that xDS clients rejected.")
+        self._slowed = self._counter("slowed", "Requests of xDS clients after which nothing was read for a while.", [])
+        self._streams = self._counter("streams", "Streams of xDS clients.", [])
+        self._changes = self._histogram(
+            "xds_change_seconds", "From an edit to its ACK or NACK, by one client.", ["type"]
+        )
         self._answers = self._histogram("xds_answer_seconds", "From a response to its ACK or NACK.", ["type"])
         self._evaluations = self._histogram("evaluation_seconds", "From a change of objects to its publication.", [])
         prometheus.Info("headgate_build", "The version of Headgate.", registry=self.registry).info(
             {"version": __version__}
         )
 
-    def _counter(self, name: str, text: str) -> prometheus.Counter:
-        return prometheus.Counter(f"headgate_xds_{name}", text, ["type"], registry=self.registry)
+    def _counter(self, name: str, text: str, labels: Sequence[str] = ("type",)) -> prometheus.Counter:
+        return prometheus.Counter(f"headgate_xds_{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, labels: list[str]) -> prometheus.Histogram:
         return prometheus.Histogram(f"headgate_{name}", text, labels, registry=self.registry, buckets=BUCKETS)
@@ -53,6 +58,14 @@ class Metrics(Observer):
     def evaluated(self, seconds: float) -> None:
         """An evaluation is done."""
         self._evaluations.observe(seconds)
+
+    def opened(self, client: Client) -> None:
+        """A client is served."""
+        self._streams.inc()
+
+    def slowed(self, client: Client, seconds: float) -> None:
+        """A client asks too fast."""
+        self._slowed.inc()
 
     def requested(self, client: Client, type_url: str) -> None:
         """A request arrived."""
@@ -68,6 +81,8 @@ class Metrics(Observer):
         counter = self._acks if answer.error is None else self._nacks
         counter.labels(short(answer.type_url)).inc()
         self._answers.labels(short(answer.type_url)).observe(answer.seconds)
+        if answer.age is not None:
+            self._changes.labels(short(answer.type_url)).observe(answer.age)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

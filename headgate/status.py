@@ -62,7 +62,7 @@ def overview(status: Plain, now: datetime | None = None) -> RenderableType:
     parts: list[RenderableType] = [_objects(kind, found, now) for kind, found in kinds.items()]
     if status["envoys"]:
         parts.append(_envoys(status["envoys"]))
-    parts += _troubles(objects, status["problems"])
+    parts += _troubles(objects, [*status["problems"], *map(_refusal, status.get("refused", ()))])
     return Group(*parts) if parts else Text("There are no objects: write a Gateway into the folder.")
 
 
@@ -160,6 +160,11 @@ def _envoys(envoys: list[Plain]) -> Table:
         pid = Text(str(each["pid"])) if each["pid"] else Text("not running", style="red")
         table.add_row(each["gateway"], pid, str(each["restarts"]), each["failure"] or "-", each["log"])
     return table
+
+
+def _refusal(found: Plain) -> str:
+    origin = f"; it comes of {', '.join(found['objects'])}" if found["objects"] else ""
+    return f"Gateway {found['gateway']}: a proxy refused {found['kind']} {found['name']}: {found['message']}{origin}"
 
 
 def _troubles(objects: list[Plain], problems: list[str]) -> Iterator[RenderableType]:

@@ -1,0 +1,75 @@
+"""What proxies refuse, and the objects that it came of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from headgate.controlplane import key_of
+from headgate.metrics import short
+from translator.cell import Why
+from translator.objects.base import KubernetesObject
+from translator.outputs import Translator
+from translator.refs import Ref
+from xds.resource import Reference
+from xds.server import Server
+from xds.types import ENDPOINT
+
+MAX_OBJECTS = 10
+"""Most objects named of one resource; a table of routes may come of thousands."""
+
+BESIDE = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlice", "ReferenceGrant"})
+"""Kinds that much is read from and little is to blame on, or that the message names anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A resource that a proxy refuses.
+
+    Attributes:
+        gateway: "namespace/name" of the Gateway.
+        kind: what the resource is, as "Cluster".
+        name: its name.
+        message: why, in the proxy's words.
+        objects: what it was made of, as "HTTPRoute default/shop"; the last may be "and 7 more".
+    """
+
+    gateway: str
+    kind: str
+    name: str
+    message: str
+    objects: tuple[str, ...]
+
+
+def refused(translator: Translator, server: Server) -> list[Refused]:
+    """Tells what the proxies of all Gateways refuse at this moment."""
+    return [each for gateway in sorted(translator.snapshots) for each in _refused(translator, server, gateway)]
+
+
+def _refused(translator: Translator, server: Server, gateway: Ref) -> Iterator[Refused]:
+    key = key_of(gateway)
+    delivery = server.delivery(key)
+    for rejection in delivery.rejections if delivery else ():
+        for name in rejection.names:
+            origin = origins(translator, gateway, Reference(rejection.type_url, name))
+            yield Refused(key, short(rejection.type_url), name, rejection.message, origin)
+
+
+def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
+    """The objects that a resource of a Gateway, or the endpoints that it names, was made of, written for people."""
+    resource = translator.snapshots[gateway].get(reference)
+    needs = [each for each in resource.references if each.type_url == ENDPOINT] if resource else []
+    found: dict[str, None] = {}
+    for each in (reference, *needs):
+        if why := translator.why_resource(gateway, each):
+            found |= dict.fromkeys(map(str, _objects(why)))
+    listed = sorted(found)
+    more = len(listed) - MAX_OBJECTS
+    return tuple(listed) if more <= 0 else (*listed[:MAX_OBJECTS], f"and {more} more")
+
+
+def _objects(why: Why) -> Iterator[Ref]:
+    if isinstance(why.value, KubernetesObject) and why.value.kind not in BESIDE:
+        yield why.value.ref
+    for each in why.reads:
+        yield from _objects(each)
