@@ -17,12 +17,14 @@ class TypeState:
         names: How many names it subscribes to.
         pending: The names of what it should have and was not sent or has not accepted.
         waiting: Seconds since the response it has not answered; None if it has answered all.
+        has: The version of each resource it has accepted, by name; only where that was asked for.
     """
 
     wildcard: bool
     names: int
     pending: tuple[str, ...]
     waiting: float | None
+    has: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,41 @@ class Observer:
 
     def answered(self, client: Client, answer: Answer) -> None:
         """A client accepted (ACK) or rejected (NACK) a response."""
+
+
+class Observers(Observer):
+    """Tells several observers, one after the other."""
+
+    def __init__(self, *observers: Observer) -> None:
+        """Take those to tell."""
+        self._observers = observers
+
+    def opened(self, client: Client) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.opened(client)
+
+    def closed(self, client: Client) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.closed(client)
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.requested(client, type_url)
+
+    def slowed(self, client: Client, seconds: float) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.slowed(client, seconds)
+
+    def responded(self, client: Client, response: Response) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.responded(client, response)
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.answered(client, answer)

@@ -199,9 +199,14 @@ class Server:
             group.snapshot = None
             self._forget_if_idle(key)
 
-    def clients(self) -> list[Client]:
-        """Return the state of every stream, the longest connected first."""
-        return sorted((stream.state() for stream in self._streams if stream.client), key=lambda each: each.since)
+    def clients(self, node: str | None = None) -> list[Client]:
+        """Return the state of every stream, the longest connected first.
+
+        Args:
+            node: Only of streams with this node id, and then with all that each has.
+        """
+        served = [each for each in self._streams if each.client and node in (None, each.client.node)]
+        return sorted((each.state(has=node is not None) for each in served), key=lambda each: each.since)
 
     def delivery(self, key: str) -> Delivery | None:
         """Return how far the newest snapshot of a key has come; None if there is none."""

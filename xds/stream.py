@@ -196,15 +196,16 @@ class Stream:
             if alarm is not None:
                 alarm.cancel()
 
-    def state(self) -> Client:
-        """Return who the client is and what it has."""
+    def state(self, has: bool = False) -> Client:
+        """Return who the client is, and how far it is; what it `has`, resource by resource, if that is asked for."""
         assert self.client is not None
         now = self._loop.time()
-        types = {url: _state(each, now) for url, each in self.session.substreams.items()}
+        types = {url: _state(each, now, has) for url, each in self.session.substreams.items()}
         return replace(self.client, synced=self.session.synced(), types=types, rejections=self.session.rejections())
 
 
-def _state(substream: Substream, now: float) -> TypeState:
+def _state(substream: Substream, now: float, has: bool) -> TypeState:
     waiting = now - substream.outstanding.sent if substream.outstanding else None
     wanted = substream.subscription
-    return TypeState(wanted.wildcard, len(wanted.names), tuple(sorted(substream.unsettled())[:MAX_LISTED]), waiting)
+    pending = tuple(sorted(substream.unsettled())[:MAX_LISTED])
+    return TypeState(wanted.wildcard, len(wanted.names), pending, waiting, substream.holdings() if has else {})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from xds.aliases import ALIASED
-from xds.held import Held, Remembered, perhaps, rather
+from xds.held import Held, Remembered, Unsure, perhaps, rather
 from xds.refusals import Suspects, unknown
 from xds.resource import Reference, Resource
 from xds.snapshot import NONE, Resources
@@ -266,6 +266,14 @@ class Substream:
         """Return the names whose newest resource the client has not accepted or rejected."""
         names = {name for name in self.dirty if self.target is None or name in self.target}
         return names | self.outstanding.upserts.keys() if self.outstanding else names
+
+    def holdings(self) -> dict[str, str]:
+        """Return the version of each resource that the client has accepted, as far as is known."""
+        before = self.outstanding.before if self.outstanding else {}
+        covered = self._base if self.subscription.wildcard else self.subscription.names & self._base.keys()
+        held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
+        good = {name: each.good if isinstance(each, Unsure) else each for name, each in held.items()}
+        return {name: each.version for name, each in sorted(good.items()) if each is not None}
 
     def stale(self) -> Iterator[Held]:
         """Yield what the client may go on using although it is not what it should have."""
