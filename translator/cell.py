@@ -58,6 +58,20 @@ class Cell:
         return f"{name}({', '.join(map(str, self.args))})"
 
 
+def reads_itself(cell: Cell) -> bool:
+    """Tell whether a cell is among what it read, or what that read, and so on; costs a step for each read."""
+    seen: set[Cell] = set()
+    pending = list(cell.dependencies)
+    while pending:
+        each = pending.pop()
+        if each is cell:
+            return True
+        if each not in seen:
+            seen.add(each)
+            pending.extend(each.dependencies)
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
     """One node of the answer to "why is this so?": what was read, what it was, and what that was read from."""

@@ -25,7 +25,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
-from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain
+from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain, reads_itself
 from translator.listing import Listing
 from translator.query import CycleError, Index, Query, QueryError
 
@@ -341,6 +341,10 @@ class Graph:
         for cell in cells:
             if cell.dependents and cell.state is not CLEAN:
                 self._refresh(cell)
+                if cell.failure is None and reads_itself(cell):
+                    # It was not noticed: what stood between was taken for certain.
+                    cell.failure = QueryError(cell.label, CycleError(f"{cell.label} reads itself"))
+                    self._changed(cell)
 
     def _refile(self, index: Index[Any, Any], sources: list[Any]) -> None:
         listing = self._listings[index]

@@ -105,3 +105,28 @@ def test_a_hub_that_nobody_reads_is_let_be() -> None:
     assert (db.runs["sign"], len(db)) == (1, 3)
     db.set(NUMBER, "ask", 1)
     assert when_asked(db) == -1
+
+
+@query
+def through(db: Graph) -> int:
+    """What a hub may come to read, though it reads that hub itself."""
+    return circular(db)
+
+
+@query
+def circular(db: Graph) -> int:
+    """A hub that reads itself by way of another if the input says so."""
+    return through(db) if number(db, "circle") else 0
+
+
+def test_a_hub_that_comes_to_read_itself_fails() -> None:
+    """A cycle through a hub is found though its readers were not in doubt, and ends when its cause does."""
+    db, reports = Graph((circular,)), Reports()
+    db.pin(through, (), reports.append)
+    db.evaluate()
+    db.set(NUMBER, "circle", 1)
+    db.evaluate()
+    assert "reads itself" in str(reports[-1].failure)
+    db.set(NUMBER, "circle", 0)
+    db.evaluate()
+    assert (db.failures, reports.values[-1]) == ([], 0)
