@@ -23,6 +23,7 @@ from headgate.security.cluster import ClusterAuthority
 from headgate.security.identity import bearer
 from headgate.security.tokens import TokenReviews
 from headgate.statuses import Statuses
+from headgate.tracing import Traces
 from translator.deployment.manifest import KINDS as DEPLOYED_KINDS
 from translator.deployment.names import owned_by
 from translator.objects.deployment import DaemonSet, Deployment, Pod
@@ -42,6 +43,7 @@ from watchers.kubernetes.source import ON_DEMAND, Cluster, Watched
 from watchers.kubernetes.troubles import Troubles
 from watchers.peers import Peers
 from watchers.status_writer import StatusWriter
+from xds.observer import Observers
 from xds.server import Peer, Server
 
 LEASE = "headgate"
@@ -166,7 +168,7 @@ class _Controller:
             address=str(self.settings.xds),
             credentials=self.authority.credentials(),
             authorise=self.authorise,
-            observer=self.metrics,
+            observer=Observers(self.metrics, Traces()),
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
         )
         self.plane = ControlPlane(

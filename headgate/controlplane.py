@@ -13,6 +13,7 @@ import structlog
 import translator.db as translated
 from headgate.metrics import Metrics
 from headgate.statuses import News, Statuses
+from headgate.tracing import span
 from translator.edit import Edit
 from translator.objects.gateway import Gateway
 from translator.outputs import Changes, Translator
@@ -79,11 +80,14 @@ class ControlPlane:
     _gateways: frozenset[str] | None = None
     _held: Changes = field(default_factory=Changes)
     _held_since: float | None = None
+    _edited: float | None = None  # when the oldest edit was taken that nothing has been published of
 
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
         """Takes batches of edits for as long as there are any."""
         async for edits in batches:
             self.translator.edit(edits)
+            if self._edited is None:
+                self._edited = asyncio.get_running_loop().time()
             self._wake.set()
             self.taken(each.ref for each in edits)
 
@@ -96,7 +100,8 @@ class ControlPlane:
         while True:
             await self._woken()
             begun = time.perf_counter()
-            self._held.add(self.translator.evaluate())
+            with span("evaluate"):
+                self._held.add(self.translator.evaluate())
             if self._is_complete():
                 changes, self._held = self._held, Changes()
                 self._publish(changes)
@@ -153,10 +158,12 @@ class ControlPlane:
         (self.delivered or self.translator.deliver)(gateway, delivery)
 
     def _publish(self, changes: Changes) -> None:
+        edited, self._edited = self._edited, None
         for gateway, snapshot in changes.snapshots.items():
             key = key_of(gateway)
             if snapshot is not None:
-                self.server.publish(key, snapshot)
+                with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
+                    self.server.publish(key, snapshot, edited)
             else:
                 self.server.withdraw(key)
                 self._tell_delivery(gateway, translated.Delivery())

@@ -26,12 +26,14 @@ from headgate.security.files import server_credentials
 from headgate.security.folder import proxy_files, server_files
 from headgate.security.identity import certified
 from headgate.statuses import Statuses
+from headgate.tracing import Traces
 from translator.outputs import Settings as TranslatorSettings
 from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.feed import Feed
 from watchers.files import FileSource
 from watchers.folder import Change
+from xds.observer import Observers
 from xds.server import Server
 
 #: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
@@ -90,7 +92,7 @@ class _Run:
             address=str(settings.xds),
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
             authorise=certified if settings.tls else None,
-            observer=self.metrics,
+            observer=Observers(self.metrics, Traces()),
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
         )
         self.plane = ControlPlane(
