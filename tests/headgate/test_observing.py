@@ -1,0 +1,153 @@
+"""What can be seen of a running Headgate: refusals and their origin, the age of answers, traces."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import grpc.aio
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rich.console import Console
+
+from bench.world import GATEWAY, NAMESPACE, world
+from headgate.metrics import Metrics
+from headgate.refused import Refused, origins, refused
+from headgate.status import overview
+from headgate.tracing import Traces, span
+from proto.envoy.config.core.v3 import base_pb2
+from tests.headgate.waiting import eventually
+from tests.xds.calls import DELTA, Call, serving
+from translator.outputs import Settings, Translator
+from translator.refs import Ref
+from xds.observer import Observers
+from xds.server import Server
+from xds.types import CLUSTER, ENDPOINT, ROUTE
+
+OWN = Ref("Gateway", NAMESPACE, GATEWAY)
+KEY = f"{NAMESPACE}/{GATEWAY}"
+NODE = base_pb2.Node(id=f"{KEY}/1", cluster=KEY)
+
+
+@pytest.fixture
+def translator() -> Translator:
+    """A translator that knows 20 routes to 3 Services."""
+    made = Translator(Settings())
+    made.edit(list(world(20, 5, 3)))
+    made.evaluate()
+    return made
+
+
+async def answer(server: Server, url: str, error: str = "") -> Call:
+    """A client that subscribes to a type and answers the first response: with a NACK, if there is an error."""
+    call = Call(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"), DELTA)
+    await call.ask(url, "*", node=NODE)
+    response = await call.hear()
+    await call.ask(url, node=None, nonce=response.nonce, error=error)
+    return call
+
+
+async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translator) -> None:
+    """A cluster that a proxy refuses is told with its Service, in `headgate status` too."""
+    snapshot = translator.snapshots[OWN]
+    [bad] = [each for each in snapshot.resources(CLUSTER).values() if "service-1:" in each.name]
+    async with serving() as server:
+        server.publish(KEY, snapshot.replace(removals=[each.reference for each in snapshot if each != bad]))
+        await answer(server, CLUSTER, "out of memory")
+        await eventually(lambda: refused(translator, server))
+        [found] = refused(translator, server)
+        assert found == Refused(KEY, "Cluster", bad.name, "out of memory", (f"Service {NAMESPACE}/service-1",))
+    text = io.StringIO()
+    status: dict[str, Any] = {"objects": [], "envoys": [], "problems": [], "refused": [vars_of(found)]}
+    Console(file=text, width=500).print(overview(status))
+    assert f"a proxy refused Cluster {bad.name}: out of memory; it comes of Service {NAMESPACE}/service-1" in (
+        text.getvalue()
+    )
+
+
+def vars_of(found: Refused) -> dict[str, Any]:
+    """A refusal as `/status` shows it."""
+    return {name: getattr(found, name) for name in ("gateway", "kind", "name", "message", "objects")}
+
+
+def test_of_many_objects_some_are_named(translator: Translator) -> None:
+    """A table of routes names the first of the objects that it came of, and how many more there are."""
+    [table] = translator.snapshots[OWN].resources(ROUTE).values()
+    found = origins(translator, OWN, table.reference)
+    assert found[0] == f"HTTPRoute {NAMESPACE}/route-0"
+    assert found[-1] == "and 13 more"
+    assert len(found) == 11
+
+
+async def test_a_client_shows_what_it_has(translator: Translator) -> None:
+    """Asked for one node, the server tells the version of each resource that it accepted, and not what is pending."""
+    snapshot = translator.snapshots[OWN]
+    async with serving() as server:
+        server.publish(KEY, snapshot)
+        call = await answer(server, CLUSTER)
+        await call.ask(ENDPOINT, "*", node=None)
+        await call.hear()
+        [client] = server.clients(NODE.id)
+        assert client.types[CLUSTER].has == {
+            name: each.version for name, each in sorted(snapshot.resources(CLUSTER).items())
+        }
+        assert client.types[ENDPOINT].has == {}
+        assert len(client.types[ENDPOINT].pending) == 3
+        assert server.clients("another") == []
+        [brief] = server.clients()
+        assert brief.types[CLUSTER].has == {}
+
+
+async def test_the_time_from_an_edit_to_its_ack_is_measured(translator: Translator) -> None:
+    """A histogram by type holds the age of what was acknowledged, and nothing of what was there at the start."""
+    metrics = Metrics()
+    snapshot = translator.snapshots[OWN]
+    async with serving(observer=metrics) as server:
+        server.publish(KEY, snapshot)
+        call = await answer(server, CLUSTER)
+        await eventually(lambda: 'acks_total{type="Cluster"} 1.0' in metrics.text().decode())
+        assert "xds_change_seconds_count" not in metrics.text().decode()
+        [first, *others] = snapshot.resources(CLUSTER).values()
+        server.publish(KEY, snapshot.replace([type(first).of(CLUSTER, first.name, others[0].body)]))
+        await call.ask(CLUSTER, node=None, nonce=(await call.hear()).nonce)
+        await eventually(lambda: 'xds_change_seconds_count{type="Cluster"} 1.0' in metrics.text().decode())
+        assert "headgate_xds_streams_total 1.0" in metrics.text().decode()
+
+
+@pytest.fixture(scope="module")
+def exporter() -> InMemorySpanExporter:
+    """Keeps the spans that are made from here on; an SDK can only be set up once."""
+    kept, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    trace.set_tracer_provider(provider)
+    return kept
+
+
+async def test_traces_follow_a_stream(translator: Translator, exporter: InMemorySpanExporter) -> None:
+    """A stream is a span, and each response one within it, with its fate; a publication is one of its own."""
+    async with serving(observer=Observers(Metrics(), Traces())) as server:
+        with span("publish", {"headgate.gateway": KEY}):
+            server.publish(KEY, translator.snapshots[OWN])
+        call = await answer(server, CLUSTER, "no")
+        await call.hear()
+        call.call.cancel()
+        await eventually(lambda: any(each.name == "xds.stream" for each in exporter.get_finished_spans()))
+    spans = {each.name: each for each in exporter.get_finished_spans()}
+    stream, pushes = spans["xds.stream"], [each for each in exporter.get_finished_spans() if each.name == "xds.push"]
+    assert spans["publish"].attributes == {"headgate.gateway": KEY}
+    assert stream.attributes is not None
+    assert stream.attributes["xds.node.id"] == NODE.id
+    assert all(each.parent is not None and each.parent.span_id == stream.context.span_id for each in pushes)
+    assert pushes[0].status.description == "no"
+    assert [each.attributes["xds.type"] for each in pushes if each.attributes] == [CLUSTER, CLUSTER]
+
+
+def test_without_an_sdk_there_are_no_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, spans are nothing, and an observer of streams does nothing."""
+    monkeypatch.setattr("headgate.tracing.trace", None)
+    with span("evaluate") as found:
+        assert found is None
+    Traces().closed(None)  # type: ignore[arg-type]
