@@ -13,6 +13,8 @@ MOST: Final = 4096
 
 _INVALID: Final = ("typed patch object", "field is immutable", "cannot be handled as")
 """Words of answers that say the same as 422 does."""
+_DENIED: Final = ("denied request", "denied the request")
+"""Words of admission policies and webhooks, which may answer with 422 too."""
 
 
 def transient(error: ApiError) -> bool:
@@ -51,4 +53,6 @@ def foreign(ref: Ref) -> Problem:
 
 
 def _invalid(error: ApiError) -> bool:
+    if any(words in error.message for words in _DENIED):
+        return False
     return error.status == 422 or any(words in error.message for words in _INVALID)
