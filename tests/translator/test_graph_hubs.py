@@ -126,7 +126,7 @@ def test_a_hub_that_comes_to_read_itself_fails() -> None:
     db.evaluate()
     db.set(NUMBER, "circle", 1)
     db.evaluate()
-    assert "reads itself" in str(reports[-1].failure)
+    assert "circular() reads through() reads circular()" in str(reports[-1].failure)
     db.set(NUMBER, "circle", 0)
     db.evaluate()
     assert (db.failures, reports.values[-1]) == ([], 0)
