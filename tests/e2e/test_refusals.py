@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.e2e.conftest import Site, serving
 from tests.e2e.installation import Installation
-from tests.e2e.kube import Kube, Object, until
+from tests.e2e.kube import Kube, until
 from tests.e2e.objects import GATEWAY, PROXIES, denied, gateway, parameters, route
 from tests.e2e.traffic import answers, traffic
 
@@ -26,6 +26,14 @@ async def proxies(kube: Kube) -> tuple[Any, ...]:
     deployment = await kube.get("Deployment", PROXIES)
     pods = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
     return deployment["metadata"]["generation"], {each["metadata"]["uid"] for each in pods}
+
+
+async def allow(kube: Kube, pods: int) -> None:
+    """Sets a quota of pods, of which the backend uses one."""
+    hard = {"hard": {"pods": str(pods)}}
+    await kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": hard})
+    # The API server goes by the status, which the test cluster has no controller for.
+    await kube.patch("ResourceQuota", "few/status", {"status": {**hard, "used": {"pods": "1"}}})
 
 
 async def test_deployments_are_denied(kube: Kube, headgate: Installation) -> None:
@@ -50,11 +58,10 @@ async def test_statuses_are_denied(site: Site) -> None:
 
 async def test_a_quota_denies_pods(kube: Kube, headgate: Installation) -> None:
     """The Gateway says that a quota is in the way; with more of it the proxies come up."""
-    quota: Object = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
-    await kube.apply({**quota, "spec": {"hard": {"pods": "1"}}})
+    await allow(kube, pods=1)
     await kube.apply(gateway(), route())
     await told(kube, "Programmed", "NoResources", "exceeded quota")
-    await kube.apply({**quota, "spec": {"hard": {"pods": "10"}}})
+    await allow(kube, pods=10)
     await serving(kube)
 
 
