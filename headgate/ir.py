@@ -58,7 +58,7 @@ class Ir:
 
     def _domains(self, table: RouteTable) -> dict[str, list[Ref]]:
         return {
-            domain: [ref for _, ref in self._db.select(routes_of, (table, domain))]
+            domain: [each.route for each in self._db.select(routes_of, (table, domain))]
             for domain in self._db.select(domains, table)
         }
 
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
             fields = {"feature": type(value).__name__, **fields}
         return {name: each for name, each in fields.items() if each not in _EMPTY}
     if as_dict := getattr(value, "_asdict", None):
-        return {name: plain(each) for name, each in as_dict().items()}
+        return {name: plain(each) for name, each in as_dict().items() if each not in _EMPTY}
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, Enum):

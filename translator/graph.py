@@ -123,12 +123,14 @@ class Graph:
             QueryError: the query raised.
         """
         cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
-        if cell.state in BUSY:
-            raise self._cycle(cell)
-        self._record(cell)
         if not self._stack:
             self._settle()
-        if cell.state is not CLEAN:
+        if cell.state is CLEAN:
+            self._record(cell)
+        elif cell.state in BUSY:
+            raise self._cycle(cell)
+        else:
+            self._record(cell)
             self._refresh(cell)
         if cell.failure is not None:
             raise QueryError(cell.failure.cell, cell.failure.__cause__ or cell.failure)
@@ -202,8 +204,9 @@ class Graph:
     def _record(self, cell: Cell) -> None:
         if self._stack:
             reader = self._stack[-1]
-            reader.dependencies.setdefault(cell, len(reader.dependencies))
-            cell.dependents.add(reader)
+            if cell not in reader.dependencies:
+                reader.dependencies[cell] = len(reader.dependencies)
+                cell.dependents.add(reader)
 
     def _assign(self, cell: Cell, value: object) -> None:
         """Give an input's or a bucket's cell a new value."""

@@ -79,8 +79,7 @@ class RouteMatch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What a listener tells the routes on it: the port and scheme that its clients used."""
 
     port: int
@@ -158,8 +157,7 @@ class Certificate:
     key: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RouteTable:
+class RouteTable(NamedTuple):
     """One RouteConfiguration: all HTTP listeners of a port share one, each HTTPS listener has its own.
 
     Attributes:

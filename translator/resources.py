@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
 from translator.db import Db
 from translator.envoy import cluster as clusters
@@ -10,7 +12,7 @@ from translator.envoy import listener as listeners
 from translator.envoy import route as route_messages
 from translator.envoy.names import secret_name
 from translator.envoy.secret import secret
-from translator.envoy.table import EncodedHost, misdirected_host, route_configuration, virtual_host
+from translator.envoy.table import EncodedHost, encoded, misdirected_host, route_configuration, virtual_host
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.attachment import ROUTES
@@ -163,26 +165,22 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
     """
     owners = [each for each in table_hostnames(db, table)[0] if covers(each, domain)]
     owner = max(owners, key=specificity, default="")
-    rows = []
+    origin = table.origin
+    found: list[tuple[attachment.Served, tuple[route_messages.Entry, ...]]] = []
     for wide in wider(domain):
         if not covers(owner, wide):
             break
-        for own, route in db.select(attachment.routes, (table, wide)):
-            exact, length = specificity(own)
-            age = (created(db, route), route.namespace, route.name)
-            for place, entry in enumerate(route_entries(db, route, table.origin).value):
-                rows.append(((not exact, -length), entry.precedence, age, place, entry))
-        if any(row[-1].catches_all for row in rows):
+        made = [
+            (each, route_entries(db, each.route, origin).value) for each in db.select(attachment.routes, (table, wide))
+        ]
+        found += made
+        if any(entry.catches_all for _, entries in made for entry in entries):
             break
-    rows.sort(key=lambda row: row[:-1])
-    return virtual_host(domain, (row[-1] for row in rows))
-
-
-@query
-def created(db: Db, route: Ref) -> str:
-    """When a route was created."""
-    found = db.get(ROUTES[route.kind], route)
-    return found.created if found is not None else ""
+    found.sort(key=itemgetter(0))  # in order already, where all are of one bucket
+    ordered: list[route_messages.Entry] = []
+    for _, alike in groupby(found, key=lambda each: each[0][:2]):
+        ordered += sorted((entry for _, entries in alike for entry in entries), key=attrgetter("precedence"))
+    return virtual_host(domain, ordered)
 
 
 @query
@@ -199,8 +197,9 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
                 text = f"{message.name}: Envoy does not take {violations[0]}; its requests are answered with 500."
                 problems.append(Problem("Accepted", "UnsupportedValue", text))
                 message, needs = route_messages.broken_route(message.name, match), frozenset()
-            body = message.SerializeToString(deterministic=True)
-            made.append(route_messages.Entry(route_messages.precedence(match), body, needs, match.catches_all))
+            made.append(
+                route_messages.Entry(route_messages.precedence(match), encoded(message), needs, match.catches_all)
+            )
     return Outcome(tuple(made), tuple(problems))
 
 

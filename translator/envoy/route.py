@@ -44,7 +44,7 @@ def precedence(match: RouteMatch) -> Precedence:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ``Route``, serialised: its rank among the matches, its bytes, and the clusters that it needs."""
+    """One ``Route``, serialised as a field of its virtual host: its rank among the matches, and what it needs."""
 
     precedence: Precedence
     body: bytes

@@ -27,10 +27,15 @@ MISDIRECTED = 421
 
 @dataclass(frozen=True, slots=True)
 class EncodedHost:
-    """A ``VirtualHost``, serialised, and the clusters that it needs."""
+    """A ``VirtualHost``, serialised as a field of its route configuration, and the clusters that it needs."""
 
     body: bytes
     references: frozenset[Reference]
+
+
+def encoded(route: route_components_pb2.Route) -> bytes:
+    """Serialise a route as a field of its virtual host."""
+    return wire.field(_ROUTES, route.SerializeToString(deterministic=True))
 
 
 def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
@@ -43,8 +48,9 @@ def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
     if found:
         head.retry_policy.CopyFrom(SAFE)
     parts = [head.SerializeToString(deterministic=True)]
-    parts += (wire.field(_ROUTES, each.body) for each in found)
-    return EncodedHost(b"".join(parts), frozenset().union(*(each.references for each in found)))
+    parts += [each.body for each in found]
+    body = wire.field(_VIRTUAL_HOSTS, b"".join(parts))
+    return EncodedHost(body, frozenset().union(*[each.references for each in found]))
 
 
 def misdirected_host(domain: str) -> EncodedHost:
@@ -53,7 +59,7 @@ def misdirected_host(domain: str) -> EncodedHost:
     route = made.routes.add(name="misdirected")
     route.match.prefix = "/"
     route.direct_response.status = MISDIRECTED
-    return EncodedHost(made.SerializeToString(deterministic=True), frozenset())
+    return EncodedHost(wire.field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
 
 
 def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Resource:
@@ -63,5 +69,5 @@ def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Reso
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
     parts = [head.SerializeToString(deterministic=True)]
-    parts += (wire.field(_VIRTUAL_HOSTS, each.body) for each in found)
-    return Resource.of(ROUTE, name, b"".join(parts), frozenset().union(*(each.references for each in found)))
+    parts += [each.body for each in found]
+    return Resource.of(ROUTE, name, b"".join(parts), frozenset().union(*[each.references for each in found]))

@@ -178,12 +178,30 @@ def domains(db: Db, route: Ref) -> Iterator[tuple[RouteTable, str]]:
             yield binding.table, domain.name
 
 
+class Served(NamedTuple):
+    """A route that serves a domain; of routes whose matches are equal the one that sorts first is tried first.
+
+    First come those with the more specific own hostname, then the older ones, then by name (Gateway API, `HTTPRouteRule`).
+    """
+
+    wildcard: bool
+    shortness: int
+    created: str
+    namespace: str
+    name: str
+    route: Ref
+
+
 @index(*ROUTES)
-def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteTable, str], tuple[str, Ref]]]:
-    """File routes, each with its own hostname, under route table and domain."""
+def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteTable, str], Served]]:
+    """File routes under route table and domain."""
     for _, binding in _bindings(db, route):
+        found = db.get(ROUTES[route.kind], route)
+        created = found.created if found is not None else ""
         for domain in binding.domains:
-            yield (binding.table, domain.name), (domain.own, route)
+            exact, length = specificity(domain.own)
+            served = Served(not exact, -length, created, route.namespace, route.name, route)
+            yield (binding.table, domain.name), served
 
 
 def _bindings(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:
