@@ -230,8 +230,8 @@ async def test_without_pidfd_the_end_is_still_seen(
     sleeper = script(state_root / "sleeper", "sleep 30")
     launch = launch_of(state, "default/web", sleeper)
     child = EnvoyProcess.start(launch)
-    adopted = EnvoyProcess.find(launch.state)
-    assert adopted
+    # For a moment after it has begun to run, a program's command line cannot be read yet.
+    adopted = await eventually(lambda: EnvoyProcess.find(launch.state))
     child.kill()
     assert await adopted.wait() == "ended"
     assert await child.wait() == "was killed by SIGKILL"
@@ -245,8 +245,7 @@ async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
     await stop_leftovers(state.leftovers({"default/kept"}))
     assert not is_alive(gone)
     assert is_alive(kept)
-    survivor = EnvoyProcess.find(state.gateway("default/kept"))
-    assert survivor
+    survivor = await eventually(lambda: EnvoyProcess.find(state.gateway("default/kept")))
     await survivor.stop()
 
 
