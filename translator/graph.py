@@ -204,8 +204,9 @@ class Graph:
     def _record(self, cell: Cell) -> None:
         if self._stack:
             reader = self._stack[-1]
-            if cell not in reader.dependencies:
-                reader.dependencies[cell] = len(reader.dependencies)
+            known = reader.dependencies
+            if cell not in known:
+                known[cell] = len(known)
                 cell.dependents.add(reader)
 
     def _assign(self, cell: Cell, value: object) -> None:
@@ -303,11 +304,11 @@ class Graph:
             failure = error
         except Exception as error:  # a bug in one query stays inside the outputs that read it
             failure = QueryError(cell.label, error)
-        for dependency in before.keys() - cell.dependencies.keys():
+        for dependency in before.keys() - cell.dependencies.keys() if before else ():
             dependency.dependents.discard(cell)
             if not dependency.dependents:
                 self._orphans.add(dependency)
-        if str(failure) != str(cell.failure) or value != cell.value:
+        if value != cell.value or (failure is not cell.failure and str(failure) != str(cell.failure)):
             cell.value, cell.failure = value, failure
             self._changed(cell)
 

@@ -181,7 +181,7 @@ def domains(db: Db, route: Ref) -> Iterator[tuple[RouteTable, str]]:
 class Served(NamedTuple):
     """A route that serves a domain; of routes whose matches are equal the one that sorts first is tried first.
 
-    First come those with the more specific own hostname, then the older ones, then by name (Gateway API, `HTTPRouteRule`).
+    That is the one with the more specific own hostname, then the older, then the first by name (`HTTPRouteRule`).
     """
 
     wildcard: bool
