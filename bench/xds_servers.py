@@ -18,7 +18,7 @@ import psutil
 
 from bench.xds_resources import KEY
 from xds.resource import Resource
-from xds.server import Server
+from xds.server import Limits, Server
 from xds.snapshot import Snapshot
 
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -92,12 +92,12 @@ async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]], stream
                 link.send(Usage(used.ru_utime + used.ru_stime, memory, len(streams())))
 
 
-def ours(link: Connection) -> None:
+def ours(link: Connection, limits: Limits | None = None) -> None:
     """Serves a snapshot with the library; what is pushed are resources that come in or change."""
 
     async def main() -> None:
         snapshot = Snapshot()
-        async with Server(lambda node: node.cluster) as server:
+        async with Server(lambda node: node.cluster, limits=limits) as server:
 
             async def push(what: list[Resource]) -> None:
                 nonlocal snapshot

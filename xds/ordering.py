@@ -85,7 +85,7 @@ def may_send(substream: Substream, now: float, pace: Pace) -> bool:
     deadline a cluster that never warms would stop all later ones.
     """
     waits_for = substream.outstanding
-    return waits_for is None or now - waits_for.sent >= pace.ack_deadline
+    return waits_for is None or now >= waits_for.sent + pace.ack_deadline
 
 
 def ready(substream: Substream, substreams: Substreams, now: float, pace: Pace) -> dict[str, Resource]:
@@ -102,7 +102,7 @@ def ready(substream: Substream, substreams: Substreams, now: float, pace: Pace) 
         return upserts
     if substream.blocked_since is None:
         substream.blocked_since = now
-    if now - substream.blocked_since < pace.ack_deadline:
+    if now < substream.blocked_since + pace.ack_deadline:
         return free
     substream.blocked_since = None
     return upserts
@@ -147,7 +147,7 @@ def removable(substream: Substream, substreams: Substreams, now: float, pace: Pa
     since = substream.unused_since
     free = set() if used is None else {name for name in gone if name not in used}.difference(unknown)
     substream.unused_since = {name: since.get(name, now) for name in free}
-    return unknown + [name for name, idle in substream.unused_since.items() if now - idle >= pace.removal_delay]
+    return unknown + [name for name, idle in substream.unused_since.items() if now >= idle + pace.removal_delay]
 
 
 def _in_use(type_url: str, substreams: Substreams) -> set[str] | None:
@@ -166,7 +166,7 @@ def _in_use(type_url: str, substreams: Substreams) -> set[str] | None:
 
 def _drained(type_url: str, listeners: Substream, now: float, pace: Pace) -> Iterator[str]:
     """Yield the names of a type that listeners use which are being drained; forget those that are done."""
-    listeners.draining = tuple(each for each in listeners.draining if now - each[1] < pace.drain)
+    listeners.draining = tuple(each for each in listeners.draining if now < each[1] + pace.drain)
     for needs, _ in listeners.draining:
         yield from (need.name for need in needs if need.type_url == type_url)
 

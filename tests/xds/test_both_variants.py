@@ -8,6 +8,7 @@ from tests.xds.peers import BAD_TIMEOUT, DeltaPeer, Peer, SotwPeer
 from tests.xds.resources import cluster, endpoints, listener, routes
 from xds.bodies import Bodies
 from xds.ordering import Pace
+from xds.refusals import Refusals
 from xds.resource import Resource
 from xds.session import Session
 from xds.snapshot import Snapshot
@@ -41,6 +42,7 @@ class Clients(RuleBasedStateMachine):
         """Connects both clients before there is a snapshot."""
         self.now = 0.0
         self.bodies = Bodies()
+        self.refusals = Refusals()
         self.snapshot: Snapshot | None = None
         self.good: tuple[dict[str, tuple[int, int]], list[int]] = ({}, [0, 0, 0, 0])
         kinds = (DeltaPeer, SotwPeer)
@@ -53,6 +55,7 @@ class Clients(RuleBasedStateMachine):
         pace = Pace(ack_deadline=1e9, removal_delay=1.0)
         delta = isinstance(peer, DeltaPeer)
         session = Session(delta=delta, clock=lambda: self.now, bodies=self.bodies, pace=pace)
+        session.suspects = self.refusals.of("key", "delta" if delta else "sotw")
         if self.snapshot is not None:
             session.update(self.snapshot)
         peer.connect(session)
