@@ -25,7 +25,7 @@ TURNS = 3 if STREAMS < 1000 else 8
 """How often memory is looked at while nobody is connected; the first half is to fill caches."""
 ROUNDS = 2
 """How often every stream is replaced in a turn."""
-MAX_GROWTH = 0.1
+MAX_GROWTH = 0.25
 """The share by which memory may be larger after the last turn than after those of the first half."""
 
 
