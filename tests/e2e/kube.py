@@ -141,7 +141,7 @@ class Kube:
 
     async def watch(self, kind: str, version: str, seconds: float) -> AsyncIterator[Object]:
         """Yields the events of a kind in the namespace since a version, until the server ends it."""
-        query = {"resourceVersion": version}
+        query = {"resourceVersion": version, "allowWatchBookmarks": "true"}
         async with self.client.watch(path(kind, "", self.namespace), query, seconds=seconds) as stream:
             async for lines in stream.lines():
                 for line in lines:

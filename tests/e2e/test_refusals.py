@@ -84,7 +84,7 @@ async def test_invalid_parameters_leave_the_proxies_alone(site: Site) -> None:
 async def test_proxies_that_never_become_ready(kube: Kube, headgate: Installation) -> None:
     """What keeps a pod from running is in the Gateway's condition; with another image all is well."""
     await kube.apply(parameters("p", image="nowhere.invalid/nothing:1"), gateway(parameters="p"), route())
-    await told(kube, "Programmed", "Pending", "nowhere.invalid/nothing:1")
+    await told(kube, "Programmed", "Pending", "Pod ", "container envoy")
     await kube.apply(gateway())
     await serving(kube)
 
