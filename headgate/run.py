@@ -26,6 +26,7 @@ from headgate.security.files import server_credentials
 from headgate.security.folder import proxy_files, server_files
 from headgate.security.identity import certified
 from headgate.statuses import Statuses
+from headgate.takenports import offer_again
 from headgate.tracing import Traces
 from translator.outputs import Settings as TranslatorSettings
 from translator.outputs import Translator
@@ -141,6 +142,7 @@ class _Run:
             group.create_task(feed.run(), name="feed")
             group.create_task(self.plane.take(feed), name="edits")
             group.create_task(self.plane.evaluate(), name="evaluation")
+            group.create_task(offer_again(self.server, self.keys), name="taken ports")
             await self.plane.ready.wait()
             settle_memory()
             await self.started()
@@ -185,6 +187,10 @@ class _Run:
         finally:
             if self.fleet:
                 await stop_leftovers(self.state.leftovers(set()))
+
+    def keys(self) -> list[str]:
+        """The keys of the snapshots that are served."""
+        return [key_of(each) for each in self.translator.snapshots]
 
     def supervisors(self) -> dict[str, Supervisor]:
         """The supervisors of Envoys, by Gateway; none with `--no-envoy`."""

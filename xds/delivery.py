@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from xds.session import Rejection, Session
@@ -69,6 +69,13 @@ class Group:
             self.note(session)
             wake()
         self._changed()
+
+    def retry(self, type_url: str, names: Iterable[str]) -> None:
+        """Have resources that clients refused sent to them once more."""
+        for session, wake in self.sessions.items():
+            session.retry(type_url, names)
+            self.note(session)
+            wake()
 
     def note(self, session: Session) -> None:
         """Look anew at how far a session has come."""

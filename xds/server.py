@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -192,6 +192,14 @@ class Server:
                 for now.
         """
         self._group(key).publish(snapshot, changed)
+
+    def retry(self, key: str, type_url: str, names: Iterable[str]) -> None:
+        """Send resources that clients of a key refused to them once more, though they did not change.
+
+        For refusals whose reason is outside the resource and has passed, such as a port that was taken.
+        """
+        if (group := self._groups.get(key)) is not None:
+            group.retry(type_url, tuple(names))
 
     def withdraw(self, key: str) -> None:
         """Serve nothing under a key any more: connected clients keep what they have, new ones wait."""

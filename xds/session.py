@@ -334,6 +334,11 @@ class Session:
             for need in (need for each in changed for need in each.references if need.type_url in renewed):
                 self.substreams[need.type_url].force(need.name)
 
+    def retry(self, type_url: str, names: Iterable[str]) -> None:
+        """Have resources that the client refused sent once more."""
+        if type_url in self.substreams:
+            self.substreams[type_url].retry(names)
+
     def rejections(self) -> tuple[Rejection, ...]:
         """Return what the client refuses, its names grouped by error text."""
         if not any(each.refused for each in self.substreams.values()):

@@ -207,6 +207,12 @@ class Substream:
             self.forced.discard(name)
             self._own[name] = None
 
+    def retry(self, names: Iterable[str]) -> None:
+        """Have what the client refused sent once more although it did not change: what was in its way may be gone."""
+        for name in self.refused.keys() & frozenset(names):
+            del self.refused[name]
+            self.dirty.add(name)
+
     def force(self, name: str) -> None:
         """Have a resource sent again although it did not change, if the client has it or wants it."""
         if self.subscription.covers(name) and name in (self.target or NONE):

@@ -190,6 +190,16 @@ async def test_a_port_that_is_taken_is_a_condition(headgate: Headgate) -> None:
     assert "Gateway default/web is not programmed: Another program has the port" in headgate.log
 
 
+async def test_a_port_that_becomes_free_is_taken(headgate: Headgate) -> None:
+    """Once the other program is gone, the listener is offered again without any edit, and serves."""
+    with socket.create_server(("127.0.0.1", headgate.port)):
+        await headgate.start()
+        while (await headgate.condition("web", "Programmed", "False"))["reason"] == "Pending":
+            pass
+    await headgate.condition("web", "Programmed", "True")
+    await headgate.answers("/a", 200)
+
+
 async def test_a_broken_file_leaves_what_was_good(headgate: Headgate) -> None:
     """A file that is no YAML any more is told with its line, and what it gave before is served on."""
     await headgate.start()
