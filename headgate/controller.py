@@ -164,7 +164,7 @@ class _Controller:
         """Serves until it is cancelled."""
         await self.authority.load()
         self.server = Server(
-            select=lambda node: node.cluster,
+            select=lambda node: self.plane.select(node),
             address=str(self.settings.xds),
             credentials=self.authority.credentials(),
             authorise=self.authorise,

@@ -14,12 +14,13 @@ import translator.db as translated
 from headgate.metrics import Metrics
 from headgate.statuses import News, Statuses
 from headgate.tracing import span
+from proto.envoy.config.core.v3 import base_pb2
 from translator.edit import Edit
 from translator.objects.gateway import Gateway
 from translator.outputs import Changes, Translator
 from translator.refs import Ref
 from xds.delivery import Delivery
-from xds.server import Server
+from xds.server import Refusal, Server
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -127,6 +128,20 @@ class ControlPlane:
             return True
         self._held_since = self._held_since or now
         return False
+
+    def select(self, node: base_pb2.Node) -> str:
+        """Gives the key of a node's snapshot, which is its cluster.
+
+        Raises:
+            Refusal: there is no such Gateway. Before everything is read that cannot be known: then it waits.
+        """
+        key = node.cluster
+        if self.ready.is_set() and gateway_of(key) not in self.translator.snapshots:
+            text = f"Headgate serves no Gateway {key!r}: an Envoy's node names its Gateway by its cluster, NAMESPACE/NAME"
+                f"Headgate serves no Gateway {key!r}: the cluster of an Envoy's node names its Gateway, NAMESPACE/NAME"
+            )
+            raise Refusal(text)
+        return key
 
     def deliver(self, key: str, delivery: Delivery) -> None:
         """Takes how far a snapshot has come, as the server tells it."""

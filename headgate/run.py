@@ -89,7 +89,7 @@ class _Run:
         self.metrics = Metrics()
         self.translator = Translator(TranslatorSettings(standalone=True))
         self.server = Server(
-            select=lambda node: node.cluster,
+            select=lambda node: self.plane.select(node),
             address=str(settings.xds),
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
             authorise=certified if settings.tls else None,

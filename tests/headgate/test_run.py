@@ -6,14 +6,19 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import psutil
 import pytest
 from typer.testing import CliRunner
 
 from headgate.cli import app
+from proto.envoy.config.core.v3 import base_pb2
+from proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, fetch, free_port, upstream
 from tests.headgate.test_supervisor import is_alive, script
 from tests.headgate.waiting import eventually
+from xds.types import CLUSTER
 
 
 @pytest.fixture
@@ -271,6 +276,19 @@ def test_plain_text_off_loopback_is_refused(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert "--xds-tls" in refused.output
     assert "--xds-plain-text" in refused.output
+
+
+async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
+    """A client whose node names a Gateway that is not there gets a clear status, instead of waiting for ever."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER, node=base_pb2.Node(id="x", cluster="default/wbe"))
+    method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{headgate.xds}") as channel:
+        call = channel.stream_stream(method)()
+        await call.write(request.SerializeToString())
+        assert await call.code() is grpc.StatusCode.NOT_FOUND
+        assert "no Gateway 'default/wbe'" in (await call.details() or "")
 
 
 async def test_the_admin_address_tells_all(headgate: Headgate) -> None:
