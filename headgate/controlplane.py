@@ -137,9 +137,7 @@ class ControlPlane:
         """
         key = node.cluster
         if self.ready.is_set() and gateway_of(key) not in self.translator.snapshots:
-            text = f"Headgate serves no Gateway {key!r}: an Envoy's node names its Gateway by its cluster, NAMESPACE/NAME"
-                f"Headgate serves no Gateway {key!r}: the cluster of an Envoy's node names its Gateway, NAMESPACE/NAME"
-            )
+            text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
             raise Refusal(text)
         return key
 
