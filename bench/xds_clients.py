@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc.aio
 
 from bench.xds_resources import KEY
 from bench.xds_servers import ADS, DELTA, STREAM
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from proto.envoy.config.core.v3.base_pb2 import Node
+from proto.envoy.service.discovery.v3.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+    DiscoveryRequest,
+    DiscoveryResponse,
+)
 
+NODE = Node(id="client", cluster=KEY)
 PATIENCE_SECONDS = 60
 
 
@@ -49,23 +55,42 @@ class Clients:
 
 async def _follow(clients: Clients, port: int, delta: bool, wanted: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Subscribe to names of types and acknowledge whatever comes."""
-    kind: Any = discovery_pb2.DeltaDiscoveryRequest if delta else discovery_pb2.DiscoveryRequest
-    answer = discovery_pb2.DeltaDiscoveryResponse if delta else discovery_pb2.DiscoveryResponse
-    field = "resource_names_subscribe" if delta else "resource_names"
+    ask, acknowledge = (_ask_delta, _acknowledge_delta) if delta else (_ask, _acknowledge)
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        call = channel.stream_stream(f"/{ADS}/{DELTA if delta else STREAM}")()
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(f"/{ADS}/{DELTA if delta else STREAM}")()
         for url, names in wanted:
-            request = kind(type_url=url, **{field: names})
-            request.node.id, request.node.cluster = "client", KEY
-            await call.write(request.SerializeToString())
+            await call.write(ask(url, names))
         names_of = dict(wanted)
-        while (data := await call.read()) is not grpc.aio.EOF:
-            response = answer.FromString(data)
-            again = {} if delta else {field: names_of[response.type_url], "version_info": response.version_info}
-            request = kind(type_url=response.type_url, response_nonce=response.nonce, **again)
-            await call.write(request.SerializeToString())
-            clients.note(data, len(response.resources))
+        while isinstance(data := await call.read(), bytes):
+            request, resources = acknowledge(data, names_of)
+            await call.write(request)
+            clients.note(data, resources)
+
+
+def _ask(url: str, names: Sequence[str]) -> bytes:
+    return DiscoveryRequest(type_url=url, resource_names=names, node=NODE).SerializeToString()
+
+
+def _ask_delta(url: str, names: Sequence[str]) -> bytes:
+    return DeltaDiscoveryRequest(type_url=url, resource_names_subscribe=names, node=NODE).SerializeToString()
+
+
+def _acknowledge(data: bytes, names: Mapping[str, Sequence[str]]) -> tuple[bytes, int]:
+    """Give the request that answers a response, and how many resources that has."""
+    response = DiscoveryResponse.FromString(data)
+    url = response.type_url
+    request = DiscoveryRequest(
+        type_url=url, resource_names=names[url], version_info=response.version_info, response_nonce=response.nonce
+    )
+    return request.SerializeToString(), len(response.resources)
+
+
+def _acknowledge_delta(data: bytes, _: Mapping[str, Sequence[str]]) -> tuple[bytes, int]:
+    """Give the same for an incremental response."""
+    response = DeltaDiscoveryResponse.FromString(data)
+    request = DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
+    return request.SerializeToString(), len(response.resources)
 
 
 @contextlib.asynccontextmanager

@@ -30,8 +30,7 @@ def assignment(cluster: int, number: int = 0) -> Resource:
     locality = message.endpoints.add()
     for index in range(ENDPOINTS):
         address = locality.lb_endpoints.add().endpoint.address.socket_address
-        address.address, address.port_value = f"10.0.{cluster}.{index}", 8080
-    address.port_value += number
+        address.address, address.port_value = f"10.0.{cluster}.{index}", 8080 + (number if index == 0 else 0)
     return Resource.pack(message)
 
 

@@ -134,7 +134,9 @@ def bare(link: Connection) -> None:
             queue.put_nowait(what)
 
     async def main() -> None:
-        handlers = {each: grpc.stream_stream_rpc_method_handler(handle) for each in (STREAM, DELTA)}
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            each: grpc.stream_stream_rpc_method_handler(handle) for each in (STREAM, DELTA)
+        }
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ADS, handlers),))
         port = server.add_insecure_port("127.0.0.1:0")

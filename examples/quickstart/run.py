@@ -48,8 +48,10 @@ async def ready(headgate: asyncio.subprocess.Process, session: aiohttp.ClientSes
                 objects = (await response.json())["objects"]
         except aiohttp.ClientError:
             objects = []
-        gateway = next((each["status"] for each in objects if each["kind"] == "Gateway"), {"conditions": []})
-        programmed = next((each for each in gateway["conditions"] if each["type"] == "Programmed"), None)
+        told = (
+            condition for each in objects if each["kind"] == "Gateway" for condition in each["status"]["conditions"]
+        )
+        programmed = next((condition for condition in told if condition["type"] == "Programmed"), None)
         if programmed and programmed["status"] == "True":
             return
         if programmed and programmed["reason"] != "Pending":

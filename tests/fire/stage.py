@@ -115,8 +115,10 @@ class Stage:
 
     def _synced(self, key: str) -> bool:
         delivery = self.server.delivery(key)
-        assert delivery is None or not delivery.rejections, (delivery and delivery.rejections, self.log)
-        return delivery is not None and delivery.clients == delivery.synced == 1
+        if delivery is None:
+            return False
+        assert not delivery.rejections, (delivery.rejections, self.log)
+        return delivery.clients == delivery.synced == 1
 
     async def slow(self, rng: random.Random) -> None:
         """Makes the network to the control plane slow, or as fast as it is."""

@@ -285,7 +285,7 @@ async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
     request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER, node=base_pb2.Node(id="x", cluster="default/wbe"))
     method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
     async with grpc.aio.insecure_channel(f"127.0.0.1:{headgate.xds}") as channel:
-        call = channel.stream_stream(method)()
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)()
         await call.write(request.SerializeToString())
         assert await call.code() is grpc.StatusCode.NOT_FOUND
         assert "no Gateway 'default/wbe'" in (await call.details() or "")

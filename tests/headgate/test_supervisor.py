@@ -201,7 +201,6 @@ async def test_an_abandoned_envoy_is_adopted(launch: Launch, state_root: Path, s
     await admin(launch, "/ready")
     supervisor = supervise(launch)
     adopted = await eventually(lambda: supervisor.process)
-    assert adopted
     assert (adopted.pid, adopted.adopted) == (pid, True)
     adopted.kill()
     await eventually(lambda: supervisor.process not in (adopted, None), within=2)
@@ -267,8 +266,6 @@ async def test_a_fleet_runs_exactly_what_is_wanted(state: StateDirectory, state_
         fleet.want({"default/two": two})
         fleet.want({"default/one": one, "default/two": two})
         again = await eventually(lambda: fleet.supervisors["default/one"].process)
-        assert first
-        assert again
         assert not is_alive(first.pid)
         fleet.want({})
     assert not is_alive(again.pid)

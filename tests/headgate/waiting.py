@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], T], within: float = 10) -> T:
+async def eventually(look: Callable[[], T | None], within: float = 10) -> T:
     """Looks until what is seen is true, and returns it; fails after so many seconds."""
     deadline = time.monotonic() + within
     while not (seen := look()):

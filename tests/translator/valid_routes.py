@@ -1,9 +1,10 @@
 """HTTPRoutes of all sorts, odd ones above all, that are valid as far as the custom resource definitions say."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from hypothesis import strategies as st
 
+from translator.objects.base import KubernetesObject
 from translator.objects.httproute import HTTPRoute
 from translator.objects.parse import parse
 
@@ -74,10 +75,10 @@ def filters() -> Strategy:
         allowCredentials=st.booleans(),
         maxAge=st.sampled_from([1, 2**31 - 1]),
     )
-    share = st.sampled_from(
+    share: st.SearchStrategy[Plain] = st.sampled_from(
         [{}, {"percent": 0}, {"percent": 100}, {"fraction": {"numerator": 1, "denominator": 2**31 - 1}}]
     )
-    members = {
+    members: dict[str, tuple[str, Strategy]] = {
         "RequestHeaderModifier": ("requestHeaderModifier", headers()),
         "ResponseHeaderModifier": ("responseHeaderModifier", headers()),
         "RequestRedirect": ("requestRedirect", redirect),
@@ -128,15 +129,17 @@ def rules() -> Strategy:
     )
 
 
-def _route(rule: Plain) -> HTTPRoute | None:
+def _object(rule: Plain) -> KubernetesObject | None:
     metadata = {"name": "route"}
     spec = {"parentRefs": [{"name": "web"}], "rules": [rule]}
     raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
-    found = parse(raw).object
-    assert found is None or isinstance(found, HTTPRoute)
-    return found
+    return parse(raw).object
+
+
+def _is_route(found: KubernetesObject | None) -> TypeGuard[HTTPRoute]:
+    return isinstance(found, HTTPRoute)
 
 
 def routes() -> st.SearchStrategy[HTTPRoute]:
     """A valid HTTPRoute of one rule, in the namespace `default`, that refers to the Service `a`."""
-    return rules().map(_route).filter(lambda found: found is not None)
+    return rules().map(_object).filter(_is_route)

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watchers.written import HTTP_ROUTE, config_map, documents, ref, value
+from translator.edit import Refused
+from translator.objects.base import KubernetesObject
 from translator.refs import Ref
+from watchers.diagnostic import Diagnostic
 from watchers.folder import Change, Folder
 from watchers.reading import ABSENT, Reading, read, unreadable
 
@@ -226,7 +229,9 @@ def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict
 @given(steps)
 def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> None:
     """Whoever follows the edits has the objects, and whoever follows the diagnostics has those; none is told twice."""
-    folder, objects, diagnostics = Folder(), {}, set()
+    folder = Folder()
+    objects: dict[Ref, KubernetesObject | Refused | None] = {}
+    diagnostics: set[Diagnostic] = set()
     for step in history:
         change = folder.apply(says(**step))
         for edit in change.edits:

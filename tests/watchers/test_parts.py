@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, documents
 from watchers import reading
-from watchers.manifests import Manifest, count_lines, read_manifest, split
+from watchers.manifests import Manifest, count_lines, read_manifest, read_part, split
 from watchers.reading import Reading, read
 from watchers.yaml_values import MAX_EXPANSION, ValueFault, YamlValues
 
@@ -112,7 +112,6 @@ def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     before = read(documents(*texts).encode(), FILE)
     texts[7] = "# moves all below\n" + config_map("map-7", "2")
     parsed: list[str] = []
-    read_part = reading.read_part
 
     def counting(text: str, file: str, line: int, allowance: int) -> Manifest:
         parsed.append(text)

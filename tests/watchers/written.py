@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from translator.edit import Refused
 from translator.objects.base import KubernetesObject
 from translator.objects.core import ConfigMap
 from translator.refs import Ref
@@ -22,9 +23,12 @@ def ref(name: str) -> Ref:
     return Ref("ConfigMap", "default", name)
 
 
-def value(obj: KubernetesObject | None) -> str | None:
-    """What such a ConfigMap says."""
-    return obj.data["value"] if isinstance(obj, ConfigMap) else None
+def value(obj: KubernetesObject | Refused | None) -> str | None:
+    """What such a ConfigMap says; None if there is none."""
+    if obj is None:
+        return None
+    assert isinstance(obj, ConfigMap)
+    return obj.data["value"]
 
 
 def write(path: Path, text: str) -> Path:

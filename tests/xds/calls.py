@@ -20,13 +20,19 @@ NODE = base_pb2.Node(id="envoy-1", cluster="gateway")
 CLUSTERS = Snapshot.of([cluster("a")])
 
 
+Response = discovery_pb2.DeltaDiscoveryResponse | discovery_pb2.DiscoveryResponse
+
+
 class Call:
     """One stream to a server."""
 
     def __init__(self, channel: grpc.aio.Channel, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> None:
         self.delta = "/Delta" in method
         kind = discovery_pb2.DeltaDiscoveryResponse if self.delta else discovery_pb2.DiscoveryResponse
-        self.call = channel.stream_stream(method, response_deserializer=kind.FromString)(metadata=metadata)
+        opened: grpc.aio.StreamStreamMultiCallable[bytes, Response] = channel.stream_stream(
+            method, response_deserializer=kind.FromString
+        )
+        self.call = opened(metadata=metadata)
 
     async def ask(
         self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "", error: str = ""

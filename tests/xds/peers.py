@@ -8,6 +8,7 @@ from collections import deque
 
 from google.protobuf import descriptor_pool, message_factory
 
+from proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import references
 from xds.session import Request, Session
@@ -29,7 +30,7 @@ class Held:
         self.version = version
         self.name: str = getattr(self.message, TYPES[type_url].name_field)
         self.needs = references.of(self.message)
-        self.bad = type_url == CLUSTER and self.message.connect_timeout.seconds == BAD_TIMEOUT
+        self.bad = isinstance(self.message, Cluster) and self.message.connect_timeout.seconds == BAD_TIMEOUT
 
 
 class Peer:

@@ -10,7 +10,7 @@ def main(target: str) -> None:
     """Calls until it is killed."""
     before = ""
     with grpc.insecure_channel(f"xds:///{target}") as channel:
-        call = channel.unary_unary("/test.Echo/Who")
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/test.Echo/Who")
         while True:
             try:
                 answer = call(b"", timeout=5).decode()

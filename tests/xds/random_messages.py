@@ -4,11 +4,12 @@ from random import Random
 from typing import Any, TypeVar
 
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from proto.validate import validate_pb2
+from xds.rules import REQUIRED, RULES
 
 STRINGS = ["a", "b", "/a", "", "/a/", "a\nb", "a\x01b", ":path", "é" * 20, "x" * 44, "http", "LH", "x" * 256, "x" * 300]
 INTEGERS = [1, 2, 0, 9, 15, 64, 100, 200, 599, 600, 4096, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**40, -1]
@@ -48,13 +49,14 @@ class MessageMaker:
         return message
 
     def _chosen(self, message: Message, depth: int) -> list[FieldDescriptor]:
-        fields = list(message.DESCRIPTOR.fields)
+        descriptor = message.DESCRIPTOR
+        assert isinstance(descriptor, Descriptor)
         if depth <= -4:
             return []
-        free = [field for field in fields if field.containing_oneof is None]
+        free = [field for field in descriptor.fields if field.containing_oneof is None]
         chosen = [f for f in free if self._needs(f) and self.random.random() > self.breaking]
-        for oneof in message.DESCRIPTOR.oneofs:
-            required = oneof.GetOptions().Extensions[validate_pb2.required]
+        for oneof in descriptor.oneofs:
+            required: bool = oneof.GetOptions().Extensions[REQUIRED]
             if self.random.random() > (self.breaking if required else 0.8):
                 chosen.append(self.random.choice(list(oneof.fields)))
         if depth > 0 and free:
@@ -62,7 +64,7 @@ class MessageMaker:
         return chosen
 
     def _needs(self, field: FieldDescriptor) -> bool:
-        rules = field.GetOptions().Extensions[validate_pb2.rules]
+        rules: validate_pb2.FieldRules = field.GetOptions().Extensions[RULES]
         if field.is_repeated:
             return bool(rules.repeated.min_items or rules.map.min_pairs)
         if field.message_type is not None:
@@ -71,7 +73,7 @@ class MessageMaker:
 
     def _set(self, message: Message, field: FieldDescriptor, depth: int) -> None:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            self._set_map(message, field, depth)
+            self._set_map(getattr(message, field.name), field.message_type, depth)
         elif field.is_repeated:
             values = getattr(message, field.name)
             for _ in range(self.random.choice([1, 1, 2, 0])):
@@ -83,9 +85,8 @@ class MessageMaker:
         else:
             setattr(message, field.name, self._value(field, depth))
 
-    def _set_map(self, message: Message, field: FieldDescriptor, depth: int) -> None:
-        key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
-        pairs = getattr(message, field.name)
+    def _set_map(self, pairs: Any, entry: Descriptor, depth: int) -> None:
+        key, value = (entry.fields_by_name[name] for name in ("key", "value"))
         for _ in range(self.random.choice([1, 2, 0])):
             made, at = self._value(value, depth), self._value(key, depth)
             if made is None:

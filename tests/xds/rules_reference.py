@@ -5,32 +5,35 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from proto.validate import validate_pb2
+from xds.rules import DISABLED, IGNORED, REQUIRED, RULES
 
 
 def broken_paths(message: Message, at: str = "") -> Iterator[str]:
     """Yields the path of every value that breaks a rule."""
-    options = message.DESCRIPTOR.GetOptions()
-    if options.Extensions[validate_pb2.disabled] or options.Extensions[validate_pb2.ignored]:
+    descriptor = message.DESCRIPTOR
+    assert isinstance(descriptor, Descriptor)
+    options = descriptor.GetOptions()
+    if options.Extensions[DISABLED] or options.Extensions[IGNORED]:
         return
     prefix = at + "." if at else ""
-    for field in message.DESCRIPTOR.fields:
+    for field in descriptor.fields:
         yield from field_paths(message, field, prefix + field.name)
-    for oneof in message.DESCRIPTOR.oneofs:
-        if oneof.GetOptions().Extensions[validate_pb2.required] and message.WhichOneof(oneof.name) is None:
+    for oneof in descriptor.oneofs:
+        if oneof.GetOptions().Extensions[REQUIRED] and message.WhichOneof(oneof.name) is None:
             yield prefix + oneof.name
 
 
 def field_paths(message: Message, field: FieldDescriptor, at: str) -> Iterator[str]:
     """Yields what is broken in one field of the message."""
-    rules = field.GetOptions().Extensions[validate_pb2.rules]
+    rules: validate_pb2.FieldRules = field.GetOptions().Extensions[RULES]
     value = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        yield from map_paths(value, field, rules.map, at)
+        yield from map_paths(value, field.message_type, rules.map, at)
     elif field.is_repeated:
         yield from repeated_paths(value, field, rules.repeated, at)
     elif not field.has_presence or message.HasField(field.name):
@@ -41,13 +44,13 @@ def field_paths(message: Message, field: FieldDescriptor, at: str) -> Iterator[s
             yield at
 
 
-def map_paths(pairs: Any, field: FieldDescriptor, rules: validate_pb2.MapRules, at: str) -> Iterator[str]:
+def map_paths(pairs: Any, entry: Descriptor, rules: validate_pb2.MapRules, at: str) -> Iterator[str]:
     """Yields what is broken in a map."""
     if len(pairs) < rules.min_pairs or (rules.HasField("max_pairs") and len(pairs) > rules.max_pairs):
         yield at
     for key in pairs:
-        yield from value_paths(key, field.message_type.fields_by_name["key"], rules.keys, f"{at}[{key!r}]")
-        yield from value_paths(pairs[key], field.message_type.fields_by_name["value"], rules.values, f"{at}[{key!r}]")
+        yield from value_paths(key, entry.fields_by_name["key"], rules.keys, f"{at}[{key!r}]")
+        yield from value_paths(pairs[key], entry.fields_by_name["value"], rules.values, f"{at}[{key!r}]")
 
 
 def repeated_paths(values: Any, field: FieldDescriptor, rules: validate_pb2.RepeatedRules, at: str) -> Iterator[str]:
@@ -97,7 +100,8 @@ def any_paths(packed: Any, at: str) -> Iterator[str]:
 
 def is_undefined(value: int, field: FieldDescriptor, rules: validate_pb2.EnumRules) -> bool:
     """Says whether an enum that must be defined is not."""
-    return rules.defined_only and field.enum_type.values_by_number.get(value) is None
+    kind = field.enum_type
+    return rules.defined_only and kind is not None and value not in kind.values_by_number
 
 
 def is_duration_allowed(value: Any, rules: validate_pb2.DurationRules) -> bool:

@@ -76,16 +76,17 @@ class Fuzzed:
         self.now = 0.0
         pace = Pace(ack_deadline=5.0, removal_delay=1.0, drain=2.0)
         self.session = Session(delta=delta, clock=lambda: self.now, pace=pace, max_names=MAX_NAMES)
+        self.requests = discovery_pb2.DeltaDiscoveryRequest if delta else discovery_pb2.DiscoveryRequest
         self.session.update(snapshot(1))
         self.nonces: dict[str, str] = {}
 
-    def step(self, what: float | Request) -> None:
+    def step(self, what: int | float | Request) -> None:
         """Publishes (an integer), waits (seconds), or receives (a request of the session's variant)."""
         if isinstance(what, int):
             self.session.update(snapshot(what))
         elif isinstance(what, float):
             self.now += what
-        elif isinstance(what, discovery_pb2.DeltaDiscoveryRequest) == self.session.delta:
+        elif isinstance(what, self.requests):
             if what.response_nonce == "last":
                 what.response_nonce = self.nonces.get(what.type_url, "")
             with contextlib.suppress(ProtocolError):

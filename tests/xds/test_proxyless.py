@@ -49,8 +49,8 @@ async def backend(name: str) -> AsyncIterator[int]:
         return name.encode()
 
     server = grpc.aio.server()
-    handlers = {"Who": grpc.unary_unary_rpc_method_handler(who)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(who)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", {"Who": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

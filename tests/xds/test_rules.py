@@ -175,17 +175,17 @@ def test_any_with_broken_content() -> None:
 @pytest.mark.parametrize(
     ("bounds", "inside", "outside"),
     [
-        ({"gt": 1, "lt": 3}, [2], [1, 3]),
-        ({"gte": 1, "lte": 3}, [1, 3], [0, 4]),
-        ({"gt": 3, "lt": 1}, [0, 4], [1, 2, 3]),
-        ({"gte": 3, "lte": 1}, [1, 3], [2]),
-        ({"gte": 2, "lte": 2}, [1, 2, 3], []),
-        ({"gte": 0}, [0, float("nan")], [-1]),
+        (validate_pb2.DoubleRules(gt=1, lt=3), [2], [1, 3]),
+        (validate_pb2.DoubleRules(gte=1, lte=3), [1, 3], [0, 4]),
+        (validate_pb2.DoubleRules(gt=3, lt=1), [0, 4], [1, 2, 3]),
+        (validate_pb2.DoubleRules(gte=3, lte=1), [1, 3], [2]),
+        (validate_pb2.DoubleRules(gte=2, lte=2), [1, 2, 3], []),
+        (validate_pb2.DoubleRules(gte=0), [0, float("nan")], [-1]),
     ],
 )
-def test_bounds(bounds: dict[str, float], inside: list[float], outside: list[float]) -> None:
+def test_bounds(bounds: validate_pb2.DoubleRules, inside: list[float], outside: list[float]) -> None:
     """Bounds hold alone and together; an upper one not above the lower one asks for a value outside; NaN passes."""
-    (constraint,) = constraints(validate_pb2.DoubleRules(**bounds))
+    (constraint,) = constraints(bounds)
     assert [value for value in inside if constraint.broken(value)] == []
     assert [value for value in outside if not constraint.broken(value)] == []
 

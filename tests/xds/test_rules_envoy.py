@@ -28,8 +28,8 @@ def validate(envoy: Path, folder: Path, bootstrap: Bootstrap) -> str:
     """Returns what `envoy --mode validate` says to the bootstrap."""
     config = folder / "bootstrap.pb"
     config.write_bytes(bootstrap.SerializeToString())
-    command = [envoy, "--mode", "validate", "--disable-hot-restart", "--log-level", "error", "--config-path", config]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
+    done = subprocess.run([envoy, *options, "--config-path", config], capture_output=True, timeout=60, check=False)
     return (done.stdout + done.stderr).decode(errors="replace")
 
 

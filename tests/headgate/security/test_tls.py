@@ -45,7 +45,7 @@ async def ask(port: int, authority: bytes, pair: tuple[bytes, bytes] | None = No
     """Asks for clusters as a proxy of a Gateway; gives "served", or the name of the status it was refused with."""
     credentials = grpc.ssl_channel_credentials(authority, *(pair or ()))
     async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
-        call = channel.stream_stream(STREAM)()
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(STREAM)()
         request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER)
         request.node.id, request.node.cluster = f"{key}/1", key
         try:

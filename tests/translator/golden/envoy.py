@@ -24,8 +24,10 @@ def refusal(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str:
             merged.setdefault(section, []).extend(found)
     config = folder / "bootstrap.json"
     config.write_text(json.dumps(static_bootstrap(merged)))
-    command = [envoy, "--mode", "validate", "--disable-hot-restart", "--log-level", "error", "--config-path", config]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
+    options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
+    done = subprocess.run(
+        [envoy, *options, "--config-path", config], capture_output=True, timeout=60, check=False, text=True
+    )
     return done.stderr if done.returncode else ""
 
 

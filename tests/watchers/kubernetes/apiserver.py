@@ -55,7 +55,7 @@ class ApiServer:
         """Forget all that is past."""
         self.compacted = self.revision
 
-    def list(self, page: ListPage) -> dict[str, Any]:
+    def page(self, page: ListPage) -> dict[str, Any]:
         """Serve a page; a list that was begun stays as of its beginning."""
         revision, start = map(int, page.token.split("/")) if page.token else (self.revision, 0)
         if page.token and revision < self.compacted:
@@ -113,7 +113,7 @@ def step(mirror: Mirror, server: ApiServer, applied: Applied, events: int | None
     asked = mirror.next()
     try:
         if isinstance(asked, ListPage):
-            applied.take(*mirror.page(server.list(asked)))
+            applied.take(*mirror.page(server.page(asked)))
             return False
         for event in server.watch(asked)[:events]:
             applied.take(mirror.event(event))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from translator.edit import Edit
+from translator.edit import Edit, Refused
 from translator.objects.base import KubernetesObject
 from translator.refs import Ref
 from watchers.feed import Feed, Source
@@ -90,7 +90,7 @@ class Followed(Waiting):
     """What a feed of sources brings.
 
     Attributes:
-        objects: that there are now.
+        objects: that there are now; of one that cannot be read, why.
         edits: all edits, in their order.
         first: the number of edits of the first batch, None until that came.
     """
@@ -98,7 +98,7 @@ class Followed(Waiting):
     def __init__(self, *sources: Source) -> None:
         super().__init__()
         self.feed = Feed(sources)
-        self.objects: dict[Ref, KubernetesObject] = {}
+        self.objects: dict[Ref, KubernetesObject | Refused] = {}
         self.edits: list[Edit] = []
         self.first: int | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -16,12 +17,11 @@ pytestmark = pytest.mark.e2e
 
 @asynccontextmanager
 async def replica(
-    client: Client, namespace: str, name: str, clock: Callable[[], float] | None = None
+    client: Client, namespace: str, name: str, clock: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[tuple[Peers, asyncio.Queue[None]]]:
     """A replica, and a queue that gets an entry for each change of what the others say."""
     changes: asyncio.Queue[None] = asyncio.Queue()
-    clocks = {"clock": clock} if clock else {}
-    peers = Peers(client, namespace, name, lambda: changes.put_nowait(None), **clocks)
+    peers = Peers(client, namespace, name, lambda: changes.put_nowait(None), clock=clock)
     running = asyncio.create_task(peers.run())
     try:
         yield peers, changes

@@ -98,7 +98,7 @@ async def test_compaction_between_pages_begins_the_list_anew(client: Client, nam
     """A continue token that etcd has no versions for any more (410) costs another list, and loses nothing."""
     for name in "abcdefg":
         await put(client, namespace, name)
-    query = {"labelSelector": "test=it", "limit": 2}
+    query: dict[str, str | int] = {"labelSelector": "test=it", "limit": 2}
     listed = await client.get(config_maps(namespace), query=query)
     await change(client, namespace, "b", "2")
     await forget(client, namespace)

@@ -31,18 +31,19 @@ pytestmark = pytest.mark.e2e
 OURS, OTHER = "gateway.headgate.dev/test", "example.com/other"
 MODELS = {model.kind: model for model in (HTTPRoute, Gateway)}
 #: As no reader of ours would write it: an unusual order, a time with a zone, and more than one condition.
+ODD = {
+    "type": "example.com/Odd",
+    "status": "Unknown",
+    "reason": "Z",
+    "message": "“é” \u2028 <&>",
+    "lastTransitionTime": "2026-01-01T05:06:07Z",
+    "observedGeneration": 0,
+}
 FOREIGN = {
     "controllerName": OTHER,
     "parentRef": {"name": "elsewhere", "kind": "Gateway", "group": "gateway.networking.k8s.io", "port": 8443},
     "conditions": [
-        {
-            "type": "example.com/Odd",
-            "status": "Unknown",
-            "reason": "Z",
-            "message": "“é” \u2028 <&>",
-            "lastTransitionTime": "2026-01-01T05:06:07Z",
-            "observedGeneration": 0,
-        },
+        ODD,
         {
             "type": "Accepted",
             "status": "True",
@@ -214,7 +215,7 @@ async def test_conditions_of_others_on_a_gateway_stay(world: World) -> None:
     gateway = await world.create("web", "Gateway", gatewayClassName="none-at-all", listeners=[listener])
     told = (await world.status(gateway))["conditions"]
     assert {each["type"] for each in told} == {"Accepted", "Programmed"}  # what the definition fills in
-    await world.patch(gateway, {"status": {"conditions": [*told, FOREIGN["conditions"][0]]}}, "status")
+    await world.patch(gateway, {"status": {"conditions": [*told, ODD]}}, "status")
     async with world.running():
         world.want(gateway, {"conditions": [accepted("first")]})
         first = (await world.until(gateway, "first"))["conditions"]
