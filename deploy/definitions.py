@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from deploy.schema import structural
+from translator.group import GROUP
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import KINDS
 from translator.status import STATUS
 
-GROUP: Final = "gateway.headgate.dev"
 CATEGORIES: Final = ("gateway-api", "headgate")
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"DirectResponse": ("dresp",), "GatewayParameters": ("gwparams",)}
 

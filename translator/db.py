@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from translator.graph import Ahead, Graph
+from translator.group import CONTROLLER_NAME
 from translator.objects.base import KubernetesObject
 from translator.outcome import Problem
 from translator.refs import Ref
@@ -20,8 +21,6 @@ DELIVERY = "Delivery"
 PROXIES = "Proxies"
 DEPLOYED = "Deployed"
 REFUSED = "Refused"
-
-CONTROLLER = "gateway.headgate.dev/controller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Settings:
         offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
     """
 
-    controller_name: str = CONTROLLER
+    controller_name: str = CONTROLLER_NAME
     standalone: bool = True
     addresses: tuple[str, ...] = ("127.0.0.1",)
     external_names: bool = True

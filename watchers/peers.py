@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from translator.group import GROUP
 from translator.objects.base import NamespacedObject
 from translator.refs import Ref
 from watchers.kubernetes import paths
@@ -29,8 +30,8 @@ from watchers.kubernetes.troubles import Troubles
 
 log = structlog.stdlib.get_logger("headgate.peers")
 
-LABEL: Final = "gateway.headgate.dev/replica"
-SAYING: Final = "gateway.headgate.dev/says"
+LABEL: Final = f"{GROUP}/replica"
+SAYING: Final = f"{GROUP}/says"
 """The annotation that holds what a replica says, as JSON."""
 
 MOST_BYTES: Final = 200_000

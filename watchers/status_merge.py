@@ -17,10 +17,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from translator.group import GROUP
+
 Status = Mapping[str, Any]
 """The `status` of an object in its JSON form."""
 
-OWN_DOMAIN: Final = "gateway.headgate.dev/"
+OWN_DOMAIN: Final = f"{GROUP}/"
 """Condition types that begin so are ours everywhere."""
 
 OWN_TYPES: Final = frozenset(

@@ -7,15 +7,9 @@ from typing import Annotated
 import typer
 
 from headgate.address import Address
-from headgate.commands.options import (
-    DEFAULT_CONTROLLER,
-    AdminAddress,
-    Context,
-    ControllerName,
-    Kubeconfig,
-    XdsAddress,
-)
+from headgate.commands.options import AdminAddress, Context, ControllerName, Kubeconfig, XdsAddress
 from headgate.logging import LogFormat, LogLevel, configure
+from translator.group import CONTROLLER_NAME
 
 EVERYWHERE_XDS = Address("0.0.0.0", 18000)
 EVERYWHERE_ADMIN = Address("0.0.0.0", 19080)
@@ -46,7 +40,7 @@ def command(
             show_default=False,
         ),
     ] = "",
-    controller_name: ControllerName = DEFAULT_CONTROLLER,
+    controller_name: ControllerName = CONTROLLER_NAME,
     xds_address: XdsAddress = EVERYWHERE_XDS,
     xds_host: Annotated[
         str,

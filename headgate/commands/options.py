@@ -100,7 +100,6 @@ ControllerName = Annotated[
         help="GatewayClasses with this spec.controllerName are Headgate's.",
     ),
 ]
-DEFAULT_CONTROLLER = "gateway.headgate.dev/controller"
 DEFAULT_XDS = Address("127.0.0.1", 18000)
 DEFAULT_ADMIN = Address("127.0.0.1", 19080)
 _FILES = typer.Option(

@@ -6,16 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.commands.options import (
-    DEFAULT_ADMIN,
-    DEFAULT_CONTROLLER,
-    AdminAddress,
-    Context,
-    ControllerName,
-    Kubeconfig,
-    Output,
-)
+from headgate.commands.options import DEFAULT_ADMIN, AdminAddress, Context, ControllerName, Kubeconfig, Output
 from headgate.errors import UserError
+from translator.group import CONTROLLER_NAME
 
 MAX_WIDTH = 10_000
 
@@ -30,7 +23,7 @@ def command(
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
-    controller_name: ControllerName = DEFAULT_CONTROLLER,
+    controller_name: ControllerName = CONTROLLER_NAME,
     output: Annotated[
         Output | None, typer.Option("--output", "-o", help="All there is, as data instead of tables.")
     ] = None,

@@ -6,6 +6,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
+from translator.group import GROUP
 from translator.refs import Ref
 
 LONGEST: Final = 63
@@ -14,7 +15,7 @@ LONGEST: Final = 63
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_CLASS_NAME: Final = "gateway.networking.k8s.io/gateway-class-name"
-CONTROLLER: Final = "gateway.headgate.dev/controller"
+CONTROLLER: Final = f"{GROUP}/controller"
 MANAGER: Final = "headgate"
 """The value of `MANAGED_BY`, and the manager of the fields that are applied."""
 

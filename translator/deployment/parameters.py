@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from translator.db import Db
 from translator.deployment.merge import TooDeep, merge
 from translator.gateway.gateways import useless_parameters
+from translator.group import GROUP
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
-from translator.objects.gatewayparameters import GROUP, GatewayParameters, GatewayParametersSpec
+from translator.objects.gatewayparameters import GatewayParameters, GatewayParametersSpec
 from translator.objects.messages import problems_of
 from translator.objects.references import LocalParametersReference, ParametersReference
 from translator.outcome import Outcome, Problem

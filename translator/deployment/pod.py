@@ -16,6 +16,7 @@ from translator.deployment.bootstrap import (
     TOKEN_FILE,
     TOKEN_FOLDER,
 )
+from translator.group import GROUP
 from translator.objects.gatewayparameters import GatewayParametersSpec
 
 CONTAINER: Final = "envoy"
@@ -29,7 +30,7 @@ TOKEN_SECONDS: Final = 3600
 MARGIN_SECONDS: Final = 20
 """What a pod gets to stop beyond the time to drain."""
 
-BOOTSTRAP_HASH: Final = "gateway.headgate.dev/bootstrap-hash"
+BOOTSTRAP_HASH: Final = f"{GROUP}/bootstrap-hash"
 
 DEFAULT_RESOURCES: Final[Mapping[str, Any]] = {"requests": {"cpu": "100m", "memory": "128Mi"}}
 

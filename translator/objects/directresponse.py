@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StrictInt
 
+from translator.group import GROUP
 from translator.objects.base import CheckedFields, Flaw, NamespacedObject, Rule
 from translator.objects.scalars import Text
 
-HEADGATE_GROUP: Final = "gateway.headgate.dev"
 BODY_BYTES: Final = 4096
 """The most that Envoy takes unless its route configuration says otherwise (`max_direct_response_body_size_bytes`)."""
 
@@ -36,7 +36,7 @@ class DirectResponse(NamespacedObject):
     """An answer that the proxy gives by itself."""
 
     kind = "DirectResponse"
-    group = HEADGATE_GROUP
+    group = GROUP
     versions = ("v1alpha1",)
     plural = "directresponses"
 

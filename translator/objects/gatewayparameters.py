@@ -5,15 +5,14 @@ says is merged over what the class' says.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from translator.group import GROUP
 from translator.objects.base import CheckedFields, Fields, Flaw, NamespacedObject, Rule, unique
 from translator.objects.scalars import Annotations, Boolean, Count, Labels, PortNumber, PositiveCount, QualifiedName
-
-GROUP: Final = "gateway.headgate.dev"
 
 Json = Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler(dict[str, Any]))]
 """Any object, as Kubernetes or Envoy define it; they judge it, not this model."""
