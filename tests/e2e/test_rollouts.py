@@ -1,0 +1,125 @@
+"""Proxies are replaced and taken away under traffic: no request is lost, on old connections or new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+
+from tests.e2e.conftest import serving
+from tests.e2e.installation import Installation
+from tests.e2e.kube import Kube, until
+from tests.e2e.objects import GATEWAY, PROXIES, gateway, parameters, route
+from tests.e2e.traffic import TIMEOUT
+
+DRAIN: Final = 3
+"""For how long proxies drain, in seconds: the test cluster gives a pod five to stop."""
+REPLICAS: Final = 3
+MOST_REQUESTS: Final = 10_000
+PAUSE: Final = 0.02
+"""Between two requests of one client, in seconds."""
+KEPT, NEW = "a connection that is kept", "a new connection"
+
+
+@asynccontextmanager
+async def posts(address: str, host: str) -> AsyncIterator[Counter[tuple[str, str]]]:
+    """Sends requests all the time, by eight clients that keep their connection and two that never do.
+
+    They are of a method that no client may send again by itself, so every lost one is seen.
+
+    Args:
+        address: where they are sent to.
+        host: their host name.
+
+    Yields:
+        How many there were, by the kind of connection and what became of them.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+
+    async def send(kind: str) -> None:
+        connector = aiohttp.TCPConnector(limit=1, force_close=kind == NEW)
+        async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
+            while seen.total() < MOST_REQUESTS:
+                seen[kind, await _post(session, address, host)] += 1
+                await asyncio.sleep(PAUSE)
+
+    tasks = [asyncio.create_task(send(kind)) for kind in (*[KEPT] * 8, *[NEW] * 2)]
+    try:
+        yield seen
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _post(session: aiohttp.ClientSession, address: str, host: str) -> str:
+    try:
+        async with session.post(f"http://{address}/", headers={"Host": host}, data=b"x" * 100) as response:
+            await response.read()
+            return str(response.status)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return repr(error)
+
+
+async def pods(kube: Kube) -> set[str]:
+    """The names of the proxies' pods, those that are about to go among them."""
+    found = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
+    return {each["metadata"]["name"] for each in found}
+
+
+async def replaced(kube: Kube) -> None:
+    """Has all proxies replaced by ones with another pod template."""
+    old = await pods(kube)
+    changed = {"metadata": {"annotations": {"rolled": "yes"}}}
+    await kube.apply(parameters("p", replicas=REPLICAS, drainSeconds=DRAIN, podTemplate=changed))
+
+    async def read() -> bool:
+        now = await pods(kube)
+        return len(now) == REPLICAS and not now & old
+
+    await until("new proxies", read)
+
+
+async def scaled_down(kube: Kube) -> None:
+    """Has all proxies but one taken away."""
+    await kube.apply(parameters("p", replicas=1, drainSeconds=DRAIN))
+
+    async def read() -> bool:
+        return len(await pods(kube)) == 1
+
+    await until("one proxy", read)
+
+
+async def all_ready(kube: Kube) -> None:
+    """Waits until there are all proxies, so that those that go have something to lose."""
+
+    async def read() -> bool:
+        deployment = await kube.get("Deployment", PROXIES)
+        return bool(deployment.get("status", {}).get("readyReplicas") == REPLICAS)
+
+    await until(f"{REPLICAS} ready proxies", read)
+
+
+async def test_no_request_is_lost(kube: Kube, headgate: Installation) -> None:
+    """Proxies are replaced, and then taken away but for one: all requests are answered, before, meanwhile and after."""
+    await kube.apply(parameters("p", replicas=REPLICAS, drainSeconds=DRAIN), gateway(parameters="p"), route())
+    site = await serving(kube)
+    await all_ready(kube)
+    async with posts(site.address, "example.com") as seen:
+        for disturb in (replaced, scaled_down):
+            before = seen.total()
+            await disturb(kube)
+            print(f"{disturb.__name__}: {seen.total() - before} requests")
+        after = seen.total()
+
+        async def afterwards() -> bool:
+            return seen.total() >= min(after + 200, MOST_REQUESTS)
+
+        await until("requests afterwards", afterwards)
+    assert {result for _, result in seen} == {"200"}, seen
+    assert seen[KEPT, "200"] > 1000
+    assert seen[NEW, "200"] > 250
