@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import prometheus_client as prometheus
+from collections.abc import Callable, Iterable, Iterator
 
+import prometheus_client as prometheus
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from headgate.controlplane import key_of
+from headgate.metrics import by_gateway
+from watchers.inventory import Scale
 from watchers.kubernetes.observer import Observer
 
 
 class ClusterMetrics(Observer):
-    """Counts lists, watches, events and failures by kind, and what becomes of statuses.
+    """Counts lists, watches, events and failures by kind, and what becomes of statuses and of what is deployed.
 
     Args:
         registry: where the metrics go.
@@ -17,6 +25,9 @@ class ClusterMetrics(Observer):
     def __init__(self, registry: prometheus.CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> prometheus.Counter:
             return prometheus.Counter(f"headgate_{name}", text, ["kind", *labels], registry=registry)
+
+        def seconds(name: str, text: str) -> prometheus.Histogram:
+            return prometheus.Histogram(f"headgate_{name}", text, ["kind"], registry=registry)
 
         self._listed = counter("watch_listed_objects", "Objects read in lists.")
         self._watches = counter("watch_watches", "Watches opened.")
@@ -31,6 +42,13 @@ class ClusterMetrics(Observer):
         )
         self._seconds = prometheus.Histogram(
             "headgate_status_write_seconds", "Duration of writes of statuses.", ["kind"], registry=registry
+        )
+        self._deployed = counter("deploy_writes", "Writes of what proxies consist of, by outcome.", "outcome")
+        self._deploying = prometheus.Histogram(
+            "headgate_deploy_write_seconds",
+            "Duration of writes of what proxies consist of.",
+            ["kind"],
+            registry=registry,
         )
 
     def leads(self, leading: bool) -> None:
@@ -69,3 +87,39 @@ class ClusterMetrics(Observer):
         """A write of a status has ended."""
         self._written.labels(kind, outcome).inc()
         self._seconds.labels(kind).observe(seconds)
+
+    def deployed(self, kind: str, outcome: str, seconds: float) -> None:
+        """A write of something that proxies consist of has ended."""
+        self._deployed.labels(kind, outcome).inc()
+        self._deploying.labels(kind).observe(seconds)
+
+
+class Standing(Collector):
+    """What is looked up at the time of a scrape.
+
+    Args:
+        scales: gives how many proxies there are.
+        deployments: gives how many Gateways wait for the deployer.
+        statuses: gives how many objects wait for the writer of statuses.
+    """
+
+    def __init__(
+        self, scales: Callable[[], Iterable[Scale]], deployments: Callable[[], int], statuses: Callable[[], int]
+    ) -> None:
+        self._scales = scales
+        self._deployments = deployments
+        self._statuses = statuses
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics of this moment."""
+        yield GaugeMetricFamily(
+            "headgate_deploy_waiting_gateways", "Gateways that wait for their proxies' deployment.", self._deployments()
+        )
+        yield GaugeMetricFamily(
+            "headgate_status_waiting_objects", "Objects that wait for their status to be written.", self._statuses()
+        )
+        scales = list(self._scales())
+        wanted = ((key_of(each.gateway), each.wanted) for each in scales)
+        ready = ((key_of(each.gateway), each.ready) for each in scales)
+        yield by_gateway("headgate_proxies_wanted", "Proxies that a Gateway is to have.", wanted)
+        yield by_gateway("headgate_proxies_ready", "Proxies of a Gateway that are ready.", ready)

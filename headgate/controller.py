@@ -13,7 +13,7 @@ import structlog
 from headgate.address import Address
 from headgate.admin import Sight, serving
 from headgate.announce import tell_news
-from headgate.cluster_metrics import ClusterMetrics
+from headgate.cluster_metrics import ClusterMetrics, Standing
 from headgate.controlplane import ControlPlane
 from headgate.deliveries import hear, say, together
 from headgate.lifecycle import run_until_stopped, settle_memory
@@ -133,6 +133,7 @@ class _Controller:
             self.inventory,
             settings.controller_name,
             self.take_deployed,
+            watch=observed,
             may_write=lambda: self.election.leading,
         )
         self.writer = StatusWriter(
@@ -143,6 +144,9 @@ class _Controller:
             watch=observed,
             may_write=lambda: self.election.leading,
         )
+        self.metrics.registry.register(
+            Standing(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
+        )
         self.server: Server
         self.plane: ControlPlane
 
@@ -151,6 +155,7 @@ class _Controller:
         own = owned_by(self.settings.controller_name)
         return Watched(
             statuses=frozenset(STATUS),
+            controller=self.settings.controller_name,
             labels={model.kind: own for model in OWN},
             namespaces=self.settings.namespaces,
             namespace_labels=self.settings.namespace_labels,

@@ -22,6 +22,30 @@ prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 #: Bounds of the histograms of durations, in seconds.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+#: So many Gateways have series of their own, the first ones by name; the others are added up under `OTHERS`.
+MOST_GATEWAYS = 1000
+OTHERS = "(others)"
+
+
+def by_gateway(name: str, text: str, counts: Iterable[tuple[str, int]]) -> GaugeMetricFamily:
+    """Makes a gauge of counts by Gateway, so that no number of Gateways is too many for a Prometheus.
+
+    Args:
+        name: the metric's.
+        text: what it says.
+        counts: Gateways as "namespace/name" with what is counted; those of the same Gateway are added up.
+    """
+    sums: Counter[str] = Counter()
+    for gateway, count in counts:
+        sums[gateway] += count
+    family = GaugeMetricFamily(name, text, labels=["gateway"])
+    gateways = sorted(sums)
+    for gateway in gateways[:MOST_GATEWAYS]:
+        family.add_metric([gateway], sums[gateway])
+    if len(gateways) > MOST_GATEWAYS:
+        family.add_metric([OTHERS], sum(sums[each] for each in gateways[MOST_GATEWAYS:]))
+    return family
+
 
 def short(type_url: str) -> str:
     """A type URL's last word: "Listener"."""
@@ -110,15 +134,10 @@ class Observed(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yields the metrics of this moment."""
-        streams = GaugeMetricFamily("headgate_xds_clients", "Streams of xDS clients, by Gateway.", labels=["gateway"])
-        synced = GaugeMetricFamily(
-            "headgate_xds_clients_synced", "Streams of xDS clients that have accepted all.", labels=["gateway"]
-        )
         clients = list(self._clients())
-        for gateway, count in Counter(each.key for each in clients).items():
-            streams.add_metric([gateway], count)
-            synced.add_metric([gateway], sum(each.synced for each in clients if each.key == gateway))
-        yield from (streams, synced)
+        every, synced = ((each.key, 1) for each in clients), ((each.key, each.synced) for each in clients)
+        yield by_gateway("headgate_xds_clients", "Streams of xDS clients, by Gateway.", every)
+        yield by_gateway("headgate_xds_clients_synced", "Streams of xDS clients that have accepted all.", synced)
         yield from self._envoys()
         problems = GaugeMetricFamily("headgate_file_problems", "Problems in the files.", labels=["severity"])
         for severity, count in Counter(self._problems()).items():

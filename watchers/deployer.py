@@ -1,7 +1,6 @@
 """Carries the proxies of Gateways to the API server: applies what differs, repairs what drifts, removes what is left.
 
-Everything is applied server-side, by one manager of fields and by force, so that exactly the fields of the manifests
-are Headgate's. What has been applied is not applied again until the manifest changes, or those fields do in the API
+What has been applied is not applied again until its manifest changes, or the fields of the manifest do in the API
 server. Before something that runs is changed, the API server is asked whether it would take all of it.
 """
 
@@ -11,29 +10,25 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final
 
 import structlog
 
 from translator.db import Deployed
-from translator.deployment.manifest import KINDS, WORKLOADS, Manifest, Proxies
-from translator.deployment.names import CONTROLLER, MANAGED_BY, MANAGER, label_value
+from translator.deployment.manifest import WORKLOADS, Manifest, Proxies
 from translator.refs import Ref
-from watchers.inventory import Inventory, Live
+from watchers.applier import Api, Applied, Applier, Refused, SteppedDown, Watch
+from watchers.inventory import Inventory
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.client import JSON, SERVER_SIDE_APPLY, Query
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.kubernetes.paths import item
 from watchers.projection import project
-from watchers.refusals import foreign, gone, refusal, transient
+from watchers.refusals import foreign, gone, refusal
 from watchers.workqueue import WorkQueue
 
 log = structlog.stdlib.get_logger("headgate.deployer")
 
 CONCURRENCY: Final = 8
 """How many Gateways are worked on at once."""
-SECONDS: Final = 15.0
-"""How long a request may take: webhooks may have a say."""
 FIRST_RETRY: Final = 1.0
 LONGEST_RETRY: Final = 300.0
 """How long to wait after something was refused, in seconds; a change of what is wanted comes before that."""
@@ -43,56 +38,6 @@ REPAIRED_SECONDS: Final = 600.0
 TELLING_SECONDS: Final = 5.0
 """Within so many seconds the API server tells of what was created; what it does not tell of is not there."""
 BUG_SECONDS: Final = 60.0
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query | None = None,
-        body: object = None,
-        content_type: str = JSON,
-        seconds: float = SECONDS,
-    ) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
-        """
-        ...
-
-
-class _Applied(NamedTuple):
-    """What the API server made of a manifest.
-
-    Attributes:
-        body: the manifest.
-        fields: those fields, as the API server wrote them.
-        version: the object's resourceVersion then.
-        time: when it was.
-    """
-
-    body: Mapping[str, Any]
-    fields: Any
-    version: str
-    time: float
-
-
-class _Refused(Exception):
-    """Something of a Gateway is not taken; the ref says what."""
-
-    def __init__(self, ref: Ref, error: ApiError | None) -> None:
-        super().__init__(str(ref))
-        self.ref = ref
-        self.error = error
-
-
-class _SteppedDown(Exception):
-    """Another one leads by now."""
 
 
 @dataclass(slots=True)
@@ -106,7 +51,7 @@ class _Memory:
         refusals: how long to wait after a refusal.
     """
 
-    applied: dict[Ref, _Applied] = field(default_factory=dict)
+    applied: dict[Ref, Applied] = field(default_factory=dict)
     rest: float = 0.0
     repairs: Backoff = field(default_factory=lambda: Backoff(0.5, LONGEST_RETRY))
     refusals: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LONGEST_RETRY))
@@ -122,6 +67,7 @@ class Deployer:
         inventory: what is deployed; it must be complete before `lead` runs, and tell `touch` what changes.
         controller: the name of the controller, by whose label objects are known as its own.
         report: called with what the API server refuses of a Gateway, None once nothing.
+        watch: is told what becomes of writes.
         may_write: asked right before each write, so that no late one slips through once the lease is lost.
     """
 
@@ -133,14 +79,13 @@ class Deployer:
         controller: str,
         report: Callable[[Ref, Deployed | None], None],
         *,
+        watch: Watch | None = None,
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._api = api
+        self._applier = Applier(api, controller, may_write, watch)
         self._wanted = wanted
         self._inventory = inventory
-        self._labels = {MANAGED_BY: MANAGER, CONTROLLER: label_value(controller)}
         self._report = report
-        self._may_write = may_write
         self._queue: WorkQueue[Ref] | None = None
         self._memory: dict[Ref, _Memory] = {}
         self._told: dict[Ref, Deployed] = {}
@@ -150,6 +95,11 @@ class Deployer:
         """Takes that what is wanted for these Gateways has changed, or what is there."""
         if self._queue is not None:
             self._queue.add_all(gateways)
+
+    @property
+    def waiting(self) -> int:
+        """How many Gateways wait to be looked at; 0 for who does not lead."""
+        return 0 if self._queue is None else len(self._queue)
 
     async def lead(self) -> None:
         """Applies everything, then what is touched, until it is cancelled."""
@@ -183,13 +133,13 @@ class Deployer:
         try:
             again = await self._deploy(gateway, memory)
             self._outages.reset()
-        except _Refused as refused:
+        except Refused as refused:
             return self._tell_refusal(gateway, refused, memory)
         except ClusterError as error:
             pause = self._outages.next(error.retry_after if isinstance(error, ApiError) else 0.0)
             log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(pause, 1))
             return pause
-        except _SteppedDown:
+        except SteppedDown:
             return None
         memory.refusals.reset()
         self._tell(gateway, None)
@@ -208,7 +158,8 @@ class Deployer:
         wait = max(memory.rest - now, 0.0) if drifted else 0.0
         for each in wanted.manifests:
             if each in fresh or (each in drifted and not wait):
-                memory.applied[each.ref] = await self._apply(each)
+                live = self._inventory.get(each.ref)
+                memory.applied[each.ref] = await self._applier.apply(each, live, repair=each in drifted)
         if drifted and not wait:
             self._repaired(gateway, drifted, memory, now)
         await self._collect(gateway, wanted, memory)
@@ -242,45 +193,7 @@ class Deployer:
         """
         for each in manifests:
             if self._inventory.get(each.ref) is not None:
-                await self._patch(each, {"dryRun": "All"})
-
-    async def _apply(self, manifest: Manifest) -> _Applied:
-        if self._inventory.get(manifest.ref) is None:
-            await self._make_sure_it_is_ours(manifest.ref)
-        made = await self._patch(manifest, {})
-        fields = project(made, manifest.body)
-        return _Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
-
-    async def _make_sure_it_is_ours(self, ref: Ref) -> None:
-        """Raise if an object of that name is there that is somebody else's: it would be taken over by force."""
-        try:
-            found = await self._api.request("GET", _path(ref), seconds=SECONDS)
-        except ApiError as error:
-            if error.status != 404:
-                raise self._sorted(ref, error) from None
-            return
-        labels = found["metadata"].get("labels") or {}
-        if any(labels.get(name) != value for name, value in self._labels.items()):
-            raise _Refused(ref, None)
-
-    async def _patch(self, manifest: Manifest, query: Query) -> Any:
-        if not self._may_write():
-            raise _SteppedDown
-        query = {"fieldManager": MANAGER, "force": "true", **query}
-        try:
-            return await self._api.request(
-                "PATCH",
-                _path(manifest.ref),
-                query=query,
-                body=manifest.body,
-                content_type=SERVER_SIDE_APPLY,
-                seconds=SECONDS,
-            )
-        except ApiError as error:
-            raise self._sorted(manifest.ref, error) from None
-
-    def _sorted(self, ref: Ref, error: ApiError) -> Exception:
-        return error if transient(error) else _Refused(ref, error)
+                await self._applier.rehearse(each)
 
     async def _collect(self, gateway: Ref, wanted: Proxies, memory: _Memory) -> None:
         """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
@@ -290,25 +203,15 @@ class Deployer:
             if ref in keep or (ref.kind in WORKLOADS and waiting):
                 continue
             memory.applied.pop(ref, None)
-            if self._may_write():
-                await self._delete(ref, live)
+            if await self._applier.delete(ref, live):
+                log.info("What nothing asks for any more is deleted", gateway=str(gateway), object=str(ref))
 
     def _available(self, ref: Ref) -> bool:
         live = self._inventory.get(ref)
         status = live.raw.get("status") or {} if live is not None else {}
         return bool(status.get("availableReplicas") or status.get("numberAvailable"))
 
-    async def _delete(self, ref: Ref, live: Live) -> None:
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": live.uid}}
-        try:
-            await self._api.request("DELETE", _path(ref), body=options, seconds=SECONDS)
-        except ApiError as error:
-            if error.status not in (404, 409):  # gone already, or another one by now, of which an event will tell
-                raise self._sorted(ref, error) from None
-        else:
-            log.info("What nothing asks for any more is deleted", object=str(ref))
-
-    def _tell_refusal(self, gateway: Ref, refused: _Refused, memory: _Memory) -> float | None:
+    def _tell_refusal(self, gateway: Ref, refused: Refused, memory: _Memory) -> float | None:
         ref, error = refused.ref, refused.error
         if error is not None and gone(error):
             return memory.refusals.next()
@@ -325,11 +228,6 @@ class Deployer:
             self._told[gateway] = deployed
             log.warning(deployed.problems[0].message, gateway=str(gateway))
         self._report(gateway, deployed)
-
-
-def _path(ref: Ref) -> str:
-    model = KINDS[ref.kind]
-    return item(model, model.versions[0], ref)
 
 
 def _older(one: str, other: str) -> bool:

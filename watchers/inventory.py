@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from translator.deployment.manifest import KINDS
+from translator.deployment.manifest import KINDS, WORKLOADS
 from translator.deployment.names import GATEWAY_NAME, owned_by
 from translator.objects.base import KubernetesObject
 from translator.objects.gateway import Gateway
@@ -37,6 +37,14 @@ class Live(NamedTuple):
         """The object, decoded anew."""
         raw: dict[str, Any] = orjson.loads(self.body)
         return raw
+
+
+class Scale(NamedTuple):
+    """How many proxies a Gateway is to have, and how many are ready."""
+
+    gateway: Ref
+    wanted: int
+    ready: int
 
 
 def live(ref: Ref, raw: Mapping[str, Any]) -> Live:
@@ -79,6 +87,15 @@ class Inventory:
     def gateways(self) -> frozenset[Ref]:
         """All Gateways for which something is there."""
         return frozenset(self._of)
+
+    def scales(self) -> Iterator[Scale]:
+        """Give for each Deployment and DaemonSet how many proxies it is to run, and how many are ready."""
+        for ref, found in self._live.items():
+            if ref.kind in WORKLOADS:
+                raw = found.raw
+                spec, status = raw.get("spec") or {}, raw.get("status") or {}
+                wanted = spec.get("replicas", status.get("desiredNumberScheduled", 0))
+                yield Scale(found.gateway, wanted, status.get("readyReplicas", status.get("numberReady", 0)))
 
     def observe(self, changes: Iterable[Change]) -> None:
         """Take objects that came, changed or went."""

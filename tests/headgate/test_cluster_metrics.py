@@ -1,0 +1,81 @@
+"""What Prometheus is told of a controller's dealings with the API server."""
+
+from __future__ import annotations
+
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from headgate.cluster_metrics import ClusterMetrics, Standing
+from headgate.metrics import MOST_GATEWAYS, OTHERS, Metrics, Observed
+from translator.refs import Ref
+from watchers.inventory import Inventory, Scale
+from watchers.kubernetes.mirror import Change
+
+LABELS = {"gateway.networking.k8s.io/gateway-name": "shop"}
+SHOP = Ref("Gateway", "web", "shop")
+
+
+def workload(kind: str, **fields: object) -> Change:
+    """A Deployment or DaemonSet of the Gateway."""
+    metadata = {"name": "headgate-shop", "resourceVersion": "1", "uid": "u", "labels": LABELS}
+    return Change(Ref(kind, "web", "headgate-shop"), {"metadata": metadata, **fields})
+
+
+def exposed(*scales: Scale) -> str:
+    """The metrics of a controller that has done one thing of each kind."""
+    metrics = Metrics()
+    cluster = ClusterMetrics(metrics.registry)
+    metrics.registry.register(Standing(lambda: scales, lambda: 3, lambda: 4))
+    metrics.registry.register(Observed(list, dict, list))
+    cluster.deployed("Service", "repaired", 0.01)
+    cluster.status_written("Gateway", "written", 0.01)
+    return metrics.text().decode()
+
+
+def test_what_is_deployed_is_counted() -> None:
+    """Writes by kind and outcome, what waits, and how many proxies there are to be and are ready."""
+    text = exposed(Scale(SHOP, wanted=3, ready=2))
+    for line in (
+        'headgate_deploy_writes_total{kind="Service",outcome="repaired"} 1.0',
+        'headgate_deploy_write_seconds_count{kind="Service"} 1.0',
+        'headgate_status_writes_total{kind="Gateway",outcome="written"} 1.0',
+        "headgate_deploy_waiting_gateways 3.0",
+        "headgate_status_waiting_objects 4.0",
+        'headgate_proxies_wanted{gateway="web/shop"} 3.0',
+        'headgate_proxies_ready{gateway="web/shop"} 2.0',
+    ):
+        assert line in text.splitlines(), line
+
+
+def test_names_follow_the_rules_of_prometheus() -> None:
+    """All begin with the application's name, say what they are, and durations are in seconds."""
+    families = list(text_string_to_metric_families(exposed(Scale(SHOP, 1, 1))))
+    assert len(families) > 10
+    for family in families:
+        assert re.fullmatch("headgate(_[a-z]+)+", family.name), family.name
+        assert family.documentation.endswith("."), family.name
+        assert family.type != "histogram" or family.name.endswith("_seconds"), family.name
+        assert not family.name.endswith(("_total", "_count", "_sum", "_bucket")), family.name
+
+
+def test_many_gateways_are_not_too_many_series() -> None:
+    """Beyond a number of Gateways, the others are added up."""
+    count = MOST_GATEWAYS + 5
+    scales = [Scale(Ref("Gateway", "web", f"g{number:05}"), wanted=2, ready=1) for number in range(count)]
+    text = exposed(*scales)
+    assert text.count("\nheadgate_proxies_wanted{") == MOST_GATEWAYS + 1
+    assert f'headgate_proxies_wanted{{gateway="{OTHERS}"}} 10.0' in text
+    assert f'headgate_proxies_ready{{gateway="{OTHERS}"}} 5.0' in text
+
+
+def test_how_many_proxies_there_are() -> None:
+    """A Deployment is asked for so many replicas, a DaemonSet for so many nodes; nothing is told yet of a new one."""
+    inventory = Inventory(lambda _: None)
+    inventory.observe([workload("Deployment", spec={"replicas": 3}, status={"readyReplicas": 2})])
+    assert list(inventory.scales()) == [Scale(SHOP, 3, 2)]
+    inventory.observe([workload("Deployment", spec={"replicas": 3})])
+    assert list(inventory.scales()) == [Scale(SHOP, 3, 0)]
+    daemons = {"desiredNumberScheduled": 5, "numberReady": 4}
+    inventory.observe([Change(Ref("Deployment", "web", "headgate-shop"), None), workload("DaemonSet", status=daemons)])
+    assert list(inventory.scales()) == [Scale(SHOP, 5, 4)]
