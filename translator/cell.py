@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -35,8 +35,27 @@ class _Unset:
 UNSET: Final = _Unset()
 
 
+FEW: Final = 8
+"""Up to so many cells are held in a tuple, which takes a third of the memory of a set."""
+
+
 class Cell:
-    """One remembered value: an input, a bucket of an index, or a query's call."""
+    """One remembered value: an input, a bucket of an index, or a query's call.
+
+    There are some dozen for each object that is read, so they are small: most have few readers, and nothing that they
+    suspect.
+
+    Attributes:
+        query: what was called; for an input or a bucket what it is.
+        args: with which arguments.
+        value: what came of it, the last time that it did not fail.
+        failure: why the last call failed, if it did.
+        state: how far that can be trusted.
+        dependencies: what it has read, in that order; a dict while it runs.
+        dependents: what has read it.
+        suspects: those of its dependencies that may be different by now; None for none.
+        root: whether it is kept up to date, and kept, for itself and not for what reads it.
+    """
 
     __slots__ = ("args", "dependencies", "dependents", "failure", "query", "root", "state", "suspects", "value")
 
@@ -46,16 +65,43 @@ class Cell:
         self.value = value
         self.failure: QueryError | None = None
         self.state = CLEAN if isinstance(query, str) else DIRTY
-        self.dependencies: dict[Cell, int] = {}
-        self.dependents: set[Cell] = set()
-        self.suspects: dict[Cell, None] = {}
-        self.root: Callable[[], None] | None = None  # told when the cell turns suspect; keeps it from being collected
+        self.dependencies: tuple[Cell, ...] | dict[Cell, None] = ()
+        self.dependents: tuple[Cell, ...] | set[Cell] = ()
+        self.suspects: dict[Cell, None] | None = None
+        self.root = False
 
     @property
     def label(self) -> str:
         """The cell as a reader would write it: ``attachment(HTTPRoute default/web)``."""
         name = self.query if isinstance(self.query, str) else self.query.name
         return f"{name}({', '.join(map(str, self.args))})"
+
+    def add_dependent(self, reader: Cell) -> None:
+        """Note that `reader` has read it, if it did not before."""
+        known = self.dependents
+        if isinstance(known, set):
+            known.add(reader)
+        elif reader not in known:
+            self.dependents = (*known, reader) if len(known) < FEW else {*known, reader}
+
+    def drop_dependent(self, reader: Cell) -> None:
+        """Note that `reader` does not read it any more."""
+        known = self.dependents
+        if isinstance(known, set):
+            known.discard(reader)
+        else:
+            self.dependents = tuple(each for each in known if each is not reader)
+
+    def suspect(self, source: Cell) -> None:
+        """Note that `source`, which it has read, may be different."""
+        if self.suspects is None:
+            self.suspects = {}
+        self.suspects[source] = None
+
+    def suspects_in_order(self) -> Collection[Cell]:
+        """Give what it suspects, in the order in which it read it."""
+        found = self.suspects or {}
+        return tuple(found) if len(found) < 2 else [each for each in self.dependencies if each in found]
 
 
 def reads_itself(cell: Cell) -> bool:

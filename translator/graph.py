@@ -19,9 +19,8 @@ projections hubs.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
@@ -55,7 +54,7 @@ class Graph:
         self.runs: Counter[str] = Counter()
         self.looks = 0
         self._inputs: dict[str, dict[Any, object]] = {}
-        self._cells: dict[tuple[Query[..., Any] | str, tuple[Any, ...]], Cell] = {}
+        self._cells: defaultdict[Query[..., Any] | str, dict[tuple[Any, ...], Cell]] = defaultdict(dict)
         self._wanted: dict[str, set[Any]] = {}
         self._stack: list[Cell] = []
         self._orphans: set[Cell] = set()
@@ -67,6 +66,7 @@ class Graph:
         self._listings = {each: Listing() for each in self._stale if isinstance(each, Index)}
         self._untold: list[tuple[Cell, list[Cell]]] = []  # hubs that changed, and the readers to be told
         assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
+        self._by_entries = {each.entries: each for each in self._listings}
         self._by_domain: dict[str, list[Index[Any, Any]]] = {}
         for each in self._listings:
             for domain in each.domains:
@@ -74,7 +74,7 @@ class Graph:
 
     def __len__(self) -> int:
         """How many cells are remembered."""
-        return len(self._cells)
+        return sum(map(len, self._cells.values()))
 
     # Inputs
 
@@ -89,7 +89,7 @@ class Graph:
             del inputs[key]
         else:
             inputs[key] = value
-        cell = self._cells.get(("input", (domain, key)))
+        cell = self._cells["input"].get((domain, key))
         if cell is not None:
             self._assign(cell, value)
         if before is None or value is None:
@@ -98,7 +98,7 @@ class Graph:
 
     def input(self, domain: str, key: Any) -> Any:
         """Read an input: its value, or None where there is none."""
-        cell = self._cells.get(("input", (domain, key)))
+        cell = self._cells["input"].get((domain, key))
         if cell is None:
             cell = self._add("input", (domain, key), self._inputs.get(domain, {}).get(key))
             self._wanted.setdefault(domain, set()).add(key)
@@ -122,7 +122,7 @@ class Graph:
         Raises:
             QueryError: the query raised.
         """
-        cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
+        cell = self._cells[query].get(args) or self._add(query, args, UNSET)
         if not self._stack:
             self._settle()
         if cell.state is CLEAN:
@@ -149,7 +149,7 @@ class Graph:
             self._settle()
             return view(self._listings[index].items(key))
         name, args = f"{VIEWS[view]} {index.name}", (key,)
-        cell = self._cells.get((name, args)) or self._add(name, args, view(self._listings[index].items(key)))
+        cell = self._cells[name].get(args) or self._add(name, args, view(self._listings[index].items(key)))
         self._record(cell)
         return cast(V, cell.value)
 
@@ -160,14 +160,14 @@ class Graph:
 
         `changed` is also called when the query raises: the cell's `failure` says why, its `value` is the last good one.
         """
-        cell = self._cells.get((query, args)) or self._add(query, args, UNSET)
-        cell.root = partial(self._suspect_output, cell)
+        cell = self._cells[query].get(args) or self._add(query, args, UNSET)
+        cell.root = True
         self._outputs[cell] = changed
         self._due[cell] = True
 
     def unpin(self, query: Query[..., Any], args: tuple[Any, ...]) -> None:
         """Make a query's call an output no more; it is collected unless something reads it."""
-        cell = self._cells.get((query, args))
+        cell = self._cells[query].get(args)
         if cell is not None:
             self._outputs.pop(cell, None)
             self._due.pop(cell, None)
@@ -190,13 +190,13 @@ class Graph:
 
     def why(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Why | None:
         """Tell what a remembered call read, and what that read, down to the inputs; None if it is not remembered."""
-        cell = self._cells.get((query, args))
+        cell = self._cells[query].get(args)
         return None if cell is None else explain(cell, depth)
 
     # Inner workings
 
     def _add(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> Cell:
-        cell = self._cells[query, args] = Cell(query, args, value)
+        cell = self._cells[query][args] = Cell(query, args, value)
         if not self._stack:
             self._orphans.add(cell)
         return cell
@@ -206,8 +206,9 @@ class Graph:
             reader = self._stack[-1]
             known = reader.dependencies
             if cell not in known:
-                known[cell] = len(known)
-                cell.dependents.add(reader)
+                assert isinstance(known, dict), "only what runs reads"
+                known[cell] = None
+                cell.add_dependent(reader)
 
     def _assign(self, cell: Cell, value: object) -> None:
         """Give an input's or a bucket's cell a new value."""
@@ -226,20 +227,25 @@ class Graph:
         pending = [(cell, source)]
         while pending:
             cell, source = pending.pop()
-            cell.suspects[source] = None
+            cell.suspect(source)
             if cell.state is not CLEAN:
                 continue
             cell.state = SUSPECT
-            if cell.root is not None:
-                cell.root()
+            if cell.root:
+                self._suspect_root(cell)
             stale = None if isinstance(cell.query, str) else self._stale.get(cell.query)
             if stale is not None:
                 stale.add(cell)
             else:
                 pending.extend((reader, cell) for reader in cell.dependents)
 
-    def _suspect_output(self, cell: Cell) -> None:
-        self._due.setdefault(cell, False)
+    def _suspect_root(self, cell: Cell) -> None:
+        """Have an index's entries or an output looked at in time."""
+        index = self._by_entries.get(cell.query)  # type: ignore[arg-type]  # of no input or bucket
+        if index is not None:
+            self._stale[index].add(*cell.args)
+        else:
+            self._due.setdefault(cell, False)
 
     def _refresh_root(self, cell: Cell) -> None:
         if cell.state is not CLEAN:
@@ -250,7 +256,7 @@ class Graph:
             self._failing.pop(cell, None)
 
     def _uproot(self, cell: Cell) -> None:
-        cell.root = None
+        cell.root = False
         self._failing.pop(cell, None)
         self._orphans.add(cell)
 
@@ -265,7 +271,7 @@ class Graph:
         finally:
             self._stack.pop()
         cell.state = CLEAN
-        cell.suspects.clear()
+        cell.suspects = None
 
     def _check(self, cell: Cell) -> None:
         """Bring up to date what `cell` suspects, in the order in which it read it; if one is different, that is enough.
@@ -273,7 +279,7 @@ class Graph:
         What it read after that may be of no interest any more.
         """
         cell.state = CHECKING
-        for suspect in sorted(cell.suspects, key=cell.dependencies.__getitem__):
+        for suspect in cell.suspects_in_order():
             if suspect.state in BUSY:
                 cell.state = DIRTY  # it is waiting for this cell: whether that is a cycle, the function will tell
             elif suspect.state is not CLEAN:
@@ -294,7 +300,8 @@ class Graph:
 
     def _run(self, cell: Cell) -> None:
         assert isinstance(cell.query, Query)
-        before, cell.dependencies = cell.dependencies, {}
+        before, reads = cell.dependencies, dict[Cell, None]()
+        cell.dependencies = reads
         value, failure = cell.value, None
         cell.state = RUNNING
         self.runs[cell.query.name] += 1
@@ -304,10 +311,10 @@ class Graph:
             failure = error
         except Exception as error:  # a bug in one query stays inside the outputs that read it
             failure = QueryError(cell.label, error)
-        for dependency in before.keys() - cell.dependencies.keys() if before else ():
-            dependency.dependents.discard(cell)
-            if not dependency.dependents:
-                self._orphans.add(dependency)
+        cell.dependencies = tuple(reads)
+        for dependency in before:
+            if dependency not in reads:
+                self._drop(dependency, cell)
         if value != cell.value or (failure is not cell.failure and str(failure) != str(cell.failure)):
             cell.value, cell.failure = value, failure
             self._changed(cell)
@@ -357,16 +364,16 @@ class Graph:
             touched.update(dict.fromkeys(listing.refile(source, self._entries(index, source))))
         for key in touched:
             for view, name in VIEWS.items():
-                cell = self._cells.get((f"{name} {index.name}", (key,)))
+                cell = self._cells[f"{name} {index.name}"].get((key,))
                 if cell is not None:
                     self._assign(cell, view(listing.items(key)))
 
     def _entries(self, index: Index[Any, Any], source: Any) -> tuple[tuple[Any, Any], ...]:
-        cell = self._cells.get((index.entries, (source,))) or self._add(index.entries, (source,), ())
+        cell = self._cells[index.entries].get((source,)) or self._add(index.entries, (source,), ())
         if not any(source in self._inputs.get(domain, ()) for domain in index.domains):
             self._uproot(cell)
             return ()
-        cell.root = partial(self._stale[index].add, source)
+        cell.root = True
         self._refresh_root(cell)
         entries: tuple[tuple[Any, Any], ...] = cell.value  # type: ignore[assignment]
         return entries
@@ -374,13 +381,16 @@ class Graph:
     def _collect(self) -> None:
         while self._orphans:
             cell = self._orphans.pop()
-            if cell.dependents or cell.root is not None:
+            if cell.dependents or cell.root:
                 continue
-            self._cells.pop((cell.query, cell.args), None)
+            self._cells[cell.query].pop(cell.args, None)
             if cell.query == "input":
                 domain, key = cell.args
                 self._wanted[domain].discard(key)
             for dependency in cell.dependencies:
-                dependency.dependents.discard(cell)
-                if not dependency.dependents:
-                    self._orphans.add(dependency)
+                self._drop(dependency, cell)
+
+    def _drop(self, dependency: Cell, reader: Cell) -> None:
+        dependency.drop_dependent(reader)
+        if not dependency.dependents:
+            self._orphans.add(dependency)

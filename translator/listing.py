@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Hashable, Iterator
 from typing import Any
 
 
 class Bucket:
-    """What an index files under one key: a multiset, listed in order."""
+    """What an index files under one key: a multiset, listed in order.
 
-    __slots__ = ("counts", "items")
+    Attributes:
+        items: each element once, in order.
+        again: how many times more those are there that are there more than once; None if there are none, as a rule.
+    """
+
+    __slots__ = ("again", "items")
 
     def __init__(self) -> None:
-        self.counts: Counter[Any] = Counter()
         self.items: list[Any] = []
+        self.again: dict[Any, int] | None = None
 
     def add(self, element: Any) -> None:
         """Count one more of an element."""
-        self.counts[element] += 1
-        if self.counts[element] == 1:
-            insort(self.items, element)
+        place = bisect_left(self.items, element)
+        if place == len(self.items) or self.items[place] != element:
+            self.items.insert(place, element)
+        else:
+            self.again = self.again or {}
+            self.again[element] = self.again.get(element, 0) + 1
 
     def discard(self, element: Any) -> None:
         """Count one less of an element."""
-        self.counts[element] -= 1
-        if not self.counts[element]:
-            del self.counts[element]
+        if not self.again or element not in self.again:
             del self.items[bisect_left(self.items, element)]
+        elif self.again[element] > 1:
+            self.again[element] -= 1
+        else:
+            del self.again[element]
 
 
 class Listing:
