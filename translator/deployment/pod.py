@@ -47,7 +47,6 @@ def pod_spec(
         parameters: the Gateway's.
         drain_path: the path that begins the drain.
     """
-    over: Any = (parameters.pod_template or {}).get("spec")
     security: dict[str, Any] = {
         "runAsNonRoot": True,
         "runAsUser": USER,
@@ -55,7 +54,7 @@ def pod_spec(
         "fsGroup": USER,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    if not (isinstance(over, Mapping) and over.get("hostNetwork")):  # there, Kubernetes refuses it
+    if not on_host_network(parameters):  # there, Kubernetes refuses it
         security["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
     token = {"audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN_FILE}
     return {
@@ -70,6 +69,12 @@ def pod_spec(
             {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
         ],
     }
+
+
+def on_host_network(parameters: GatewayParametersSpec) -> bool:
+    """Whether the pods have the network of their nodes."""
+    over: Any = (parameters.pod_template or {}).get("spec")
+    return isinstance(over, Mapping) and bool(over.get("hostNetwork"))
 
 
 def metrics_annotations(parameters: GatewayParametersSpec) -> dict[str, str]:
@@ -97,6 +102,8 @@ def _container(
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         # The Gateway's own ports are left out: a new listener is no reason to replace the pods.
         "ports": [{**each, "protocol": "TCP"} for each in ports],
+        # What Envoy said before it ended is told in the pod's status, and from there in the Gateway's.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": dict(DEFAULT_RESOURCES if parameters.resources is None else parameters.resources),
         "readinessProbe": {
             "httpGet": {"path": READY_PATH, "port": READINESS_PORT},
@@ -131,3 +138,20 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
     if parameters.concurrency is not None:
         arguments += ("--concurrency", str(parameters.concurrency))
     return [*arguments, *parameters.extra_args]
+
+
+def own_parts(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a pod's `spec` Headgate cannot do without, by field: the account, the token and the configuration."""
+    volumes = _by("name", spec.get("volumes"))
+    mounts = _by("mountPath", _by("name", spec["containers"])[CONTAINER].get("volumeMounts"))
+    return {
+        "spec.serviceAccountName": spec.get("serviceAccountName"),
+        **{f"spec.volumes: {name}": volumes.get(name) for name in ("config", "token")},
+        **{f"spec.containers: {CONTAINER}: {path}": mounts.get(path) for path in (CONFIG_FOLDER, TOKEN_FOLDER)},
+    }
+
+
+def _by(key: str, items: Any) -> Mapping[Any, Any]:
+    """The items of a list by their key; what is no such list is for the API server to refuse."""
+    found = items if isinstance(items, list) else []
+    return {str(each.get(key)): each for each in found if isinstance(each, Mapping)}

@@ -1,7 +1,9 @@
 """GatewayParameters: how the proxies of a Gateway, or of all Gateways of a class, are deployed.
 
 A GatewayClass names one by `spec.parametersRef`, a Gateway by `spec.infrastructure.parametersRef`. What the Gateway's
-says is merged over what the class' says.
+says is merged over what the class' says, and both over what Headgate would do by itself: objects field by field, lists
+whose items all have a `mountPath`, a `name` or a `port` item by item, anything else as a whole. Within `podTemplate`,
+`bootstrap` and `strategy`, a null takes a field away.
 """
 
 from collections.abc import Iterator, Mapping
@@ -55,12 +57,21 @@ class ServicePortParameters(Fields):
 
 
 class ServiceParameters(CheckedFields):
-    """The Service in front of the proxies."""
+    """The Service in front of the proxies, as Kubernetes has it; its ports are those of the Gateway's listeners."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.loadBalancerClass) || !has(self.type) || self.type == 'LoadBalancer'",
             "loadBalancerClass must not be set where type is not LoadBalancer: remove it",
+        ),
+        Rule(
+            "!has(self.loadBalancerSourceRanges) || size(self.loadBalancerSourceRanges) == 0"
+            " || !has(self.type) || self.type == 'LoadBalancer'",
+            "loadBalancerSourceRanges must not be set where type is not LoadBalancer: remove it",
+        ),
+        Rule(
+            "!has(self.allocateLoadBalancerNodePorts) || !has(self.type) || self.type == 'LoadBalancer'",
+            "allocateLoadBalancerNodePorts must not be set where type is not LoadBalancer: remove it",
         ),
         Rule(
             "!has(self.externalTrafficPolicy) || !has(self.type) || self.type != 'ClusterIP'",
@@ -73,11 +84,16 @@ class ServiceParameters(CheckedFields):
     )
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "LoadBalancer"
+    """With a NodePort, the Gateway's addresses are those of the nodes that have proxies, at the ports of the nodes."""
     annotations: Annotations = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
     external_traffic_policy: Literal["Cluster", "Local"] | None = None
     load_balancer_class: QualifiedName | None = None
     load_balancer_source_ranges: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    allocate_load_balancer_node_ports: Boolean | None = None
+    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None = None
+    ip_families: Annotated[tuple[Literal["IPv4", "IPv6"], ...], Field(max_length=2)] = ()
+    """Proxies listen on whatever families the Service has been given."""
     ports: Annotated[
         tuple[ServicePortParameters, ...],
         Field(max_length=64),
@@ -86,8 +102,14 @@ class ServiceParameters(CheckedFields):
 
     def flaws(self) -> Iterator[Flaw]:
         """What only some types of Service have."""
-        if self.type != "LoadBalancer" and self.load_balancer_class is not None:
-            yield Flaw(("loadBalancerClass",), f"must not be set where type is {self.type}: remove it")
+        if self.type != "LoadBalancer":
+            for name, value in (
+                ("loadBalancerClass", self.load_balancer_class),
+                ("loadBalancerSourceRanges", self.load_balancer_source_ranges or None),
+                ("allocateLoadBalancerNodePorts", self.allocate_load_balancer_node_ports),
+            ):
+                if value is not None:
+                    yield Flaw((name,), f"must not be set where type is {self.type}: remove it")
         if self.type == "ClusterIP" and self.external_traffic_policy is not None:
             yield Flaw(("externalTrafficPolicy",), "must not be set where type is ClusterIP: remove it")
         if self.type == "ClusterIP" and any(each.node_port is not None for each in self.ports):
@@ -116,7 +138,10 @@ class HpaParameters(CheckedFields):
 
 
 class PdbParameters(CheckedFields):
-    """A PodDisruptionBudget: how many proxies may be away, or must be there, while nodes are drained."""
+    """A PodDisruptionBudget: how many proxies may be away, or must be there, while nodes are drained.
+
+    Proxies that are not ready never hold up a drain.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("has(self.minAvailable) != has(self.maxUnavailable)", "must have either minAvailable or maxUnavailable"),
@@ -165,6 +190,10 @@ class GatewayParametersSpec(CheckedFields):
     self_managed: Boolean = False
     kind: Literal["Deployment", "DaemonSet"] = "Deployment"
     replicas: Count | None = None
+    """How many proxies a Deployment has. Without it there is one to begin with, and whoever scales it has the say."""
+    strategy: Json | None = None
+    """How proxies are replaced: a Deployment's `strategy`, or a DaemonSet's `updateStrategy`. Without it none stops
+    before the one in its place is ready, except on the network of the nodes, where there is no room for both."""
     image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     resources: Json | None = None
     """The container's resources, as Kubernetes has them: requests, limits."""

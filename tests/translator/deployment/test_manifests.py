@@ -39,10 +39,9 @@ def container(cluster: Cluster, kind: str = "Deployment") -> Any:
 
 
 def test_what_there_is_without_parameters() -> None:
-    """One replica behind a load balancer, with one port of the Service for each port of the listeners."""
+    """A Deployment behind a load balancer, with one port of the Service for each port of the listeners."""
     cluster = Cluster(gateway(ports=(8080, 80)))
     assert cluster.kinds == ["ServiceAccount", "ConfigMap", "Service", "Deployment"]
-    assert cluster.body("Deployment")["spec"]["replicas"] == 1
     assert cluster.body("Service")["spec"] == {
         "type": "LoadBalancer",
         "selector": cluster.body("Deployment")["spec"]["selector"]["matchLabels"],
@@ -126,6 +125,24 @@ def test_a_daemonset() -> None:
     assert "replicas" not in cluster.body("DaemonSet")["spec"]
 
 
+def test_how_many_there_are() -> None:
+    """As many as are asked for; where nobody asks, nothing is said of it, so that whoever scales has the say."""
+    assert configured("{replicas: 3}").body("Deployment")["spec"]["replicas"] == 3
+    assert "replicas" not in Cluster(gateway()).body("Deployment")["spec"]
+
+
+@pytest.mark.parametrize(("kind", "field"), [("Deployment", "strategy"), ("DaemonSet", "updateStrategy")])
+def test_how_they_are_replaced(kind: str, field: str) -> None:
+    """None stops before its successor is ready, unless both would need the same ports of a node, or it is said how."""
+
+    def rolling(more: str) -> Any:
+        return configured(f"{{kind: {kind}, {more}}}").body(kind)["spec"][field].get("rollingUpdate")
+
+    assert rolling("") == {"maxUnavailable": 0, "maxSurge": "25%"}
+    assert rolling("podTemplate: {spec: {hostNetwork: true}}") == {"maxUnavailable": 1, "maxSurge": 0}
+    assert rolling("strategy: {type: Recreate, rollingUpdate: null}") is None
+
+
 def test_an_autoscaler_decides_how_many() -> None:
     """With one, the Deployment says nothing of replicas."""
     cluster = configured("{replicas: 3, hpa: {minReplicas: 2, maxReplicas: 5}}")
@@ -136,21 +153,29 @@ def test_an_autoscaler_decides_how_many() -> None:
 
 
 def test_a_disruption_budget() -> None:
-    """It is for the same pods."""
+    """It is for the same pods, and those that are not ready do not count."""
     cluster = configured("{pdb: {maxUnavailable: 50%}}")
-    selector = cluster.body("Deployment")["spec"]["selector"]
-    assert cluster.body("PodDisruptionBudget")["spec"] == {"maxUnavailable": "50%", "selector": selector}
+    assert cluster.body("PodDisruptionBudget")["spec"] == {
+        "maxUnavailable": "50%",
+        "selector": cluster.body("Deployment")["spec"]["selector"],
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
 
 
 def test_a_service_as_asked_for() -> None:
-    """Type, class, policy, sources and ports of nodes go into the Service."""
-    cluster = configured(
-        "{service: {type: LoadBalancer, loadBalancerClass: example.com/lb, externalTrafficPolicy: Local, "
-        "loadBalancerSourceRanges: [10.0.0.0/8], ports: [{port: 80, nodePort: 30080}, {port: 81, nodePort: 30081}]}}"
-    )
-    spec = cluster.body("Service")["spec"]
-    assert (spec["loadBalancerClass"], spec["externalTrafficPolicy"]) == ("example.com/lb", "Local")
-    assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    """What the parameters say of the Service goes into it, and ports of nodes into the ports that there are."""
+    asked = {
+        "type": "LoadBalancer",
+        "loadBalancerClass": "example.com/lb",
+        "externalTrafficPolicy": "Local",
+        "loadBalancerSourceRanges": ["10.0.0.0/8"],
+        "allocateLoadBalancerNodePorts": False,
+        "ipFamilyPolicy": "RequireDualStack",
+        "ipFamilies": ["IPv6", "IPv4"],
+    }
+    ports = [{"port": 80, "nodePort": 30080}, {"port": 81, "nodePort": 30081}]
+    spec = configured(json.dumps({"service": {**asked, "ports": ports}})).body("Service")["spec"]
+    assert {name: spec[name] for name in asked} == asked
     assert [each.get("nodePort") for each in spec["ports"]] == [30080]
 
 
@@ -165,6 +190,7 @@ def test_how_envoy_is_called() -> None:
     arguments = " ".join(found["args"])
     assert "--service-cluster web/shop --service-node web/shop/$(POD_NAME)" in arguments
     assert "--log-level info --disable-hot-restart --concurrency 2 --cpuset-threads" in arguments
+    assert found["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_a_pod_template_is_laid_over() -> None:

@@ -73,6 +73,15 @@ def test_parameters_of_the_class() -> None:
         ("{podTemplate: {metadata: {labels: [a]}}}", ""),
         ("{podTemplate: {spec: {containers: [{image: x}]}}}", "must have a name"),
         ("{podTemplate: {spec: {containers: null}}}", "must be a list of containers"),
+        ("{podTemplate: {spec: {serviceAccountName: other}}}", "spec.serviceAccountName is how a proxy proves"),
+        ("{podTemplate: {spec: {volumes: null}}}", "spec.volumes: config is how"),
+        ("{podTemplate: {spec: {volumes: [{name: token, emptyDir: {}}]}}}", "spec.volumes: token is how"),
+        ("{podTemplate: {spec: {containers: [{name: envoy, volumeMounts: null}]}}}", "envoy: /etc/headgate is how"),
+        (
+            "{podTemplate: {spec: {containers: [{name: envoy, "
+            "volumeMounts: [{mountPath: /var/run/secrets/headgate, name: config}]}]}}}",
+            "envoy: /var/run/secrets/headgate is how",
+        ),
         ("{podTemplate: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
         ("{bootstrap: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
     ],
@@ -165,6 +174,12 @@ def test_without_a_cluster_there_is_nothing_to_deploy() -> None:
         ("{service: {type: ExternalName}}", "spec.service.type: must be ClusterIP, NodePort or LoadBalancer"),
         ("{service: {type: ClusterIP, loadBalancerClass: a/b}}", "spec.service.loadBalancerClass: must not be set"),
         ("{service: {type: ClusterIP, externalTrafficPolicy: Local}}", "spec.service.externalTrafficPolicy: must not"),
+        (
+            "{service: {type: NodePort, loadBalancerSourceRanges: [10.0.0.0/8]}}",
+            "spec.service.loadBalancerSourceRanges: must",
+        ),
+        ("{service: {type: NodePort, allocateLoadBalancerNodePorts: true}}", "spec.service.allocateLoadBalancerNodeP"),
+        ("{service: {ipFamilies: [IPv5]}}", "spec.service.ipFamilies[0]: must be IPv4 or IPv6"),
         ("{service: {type: ClusterIP, ports: [{port: 1, nodePort: 2}]}}", "spec.service.ports: must not have a nodeP"),
         ("{service: {ports: [{port: 1}, {port: 1}]}}", "spec.service.ports[1]: has the port of an earlier entry"),
         ("{hpa: {minReplicas: 3, maxReplicas: 2}}", "spec.hpa.maxReplicas: must be at least minReplicas"),
