@@ -2,15 +2,10 @@
 
 import json
 import subprocess
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.protobuf import any_pb2, json_format
 from google.protobuf.message import Message
 
@@ -23,11 +18,11 @@ from proto.envoy.config.route.v3 import route_pb2
 from proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from tests.certificates import self_signed
 from xds.resource import Resource
 from xds.snapshot import Snapshot
 
 TYPES = "type.googleapis.com/envoy.extensions."
-DAY = timedelta(days=1)
 ADS = {"ads": {}, "resource_api_version": "V3"}
 
 
@@ -84,15 +79,10 @@ def endpoints(address: str) -> Resource:
 @pytest.fixture
 def secret() -> Resource:
     """A certificate with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    today = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), today, today + DAY)
-    chain = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    chain, private = self_signed("test")
     certificate = {
-        "certificate_chain": {"inline_string": chain.decode()},
-        "private_key": {"inline_string": private.decode()},
+        "certificate_chain": {"inline_string": chain},
+        "private_key": {"inline_string": private},
     }
     return parse({"name": "certificate", "tls_certificate": certificate}, secret_pb2.Secret())
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from hypothesis import strategies as st
 
+from tests.certificates import self_signed
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import parse
 
@@ -30,21 +25,7 @@ HOSTNAMES = ("x.test", "y.x.test", "*.x.test", "*.test")
 @cache
 def key_pair(name: str) -> tuple[str, str]:
     """A certificate of that name and its private key, PEM; the same each time."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate.public_bytes(Encoding.PEM).decode(), private.decode()
+    return self_signed(name)
 
 
 def parsed(raw: Raw) -> KubernetesObject:
