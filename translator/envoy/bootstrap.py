@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from ipaddress import ip_address
 
 from google.protobuf import any_pb2, struct_pb2
 
@@ -25,6 +24,7 @@ from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
 )
 from proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
 
 XDS_CLUSTER = "xds"
 """The name, in an Envoy, of the cluster that Headgate is."""
@@ -92,7 +92,6 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
         port: the port of Headgate's xDS server.
         filters: HTTP filters that its requests pass, the codec's filter included; empty for the codec alone.
     """
-    kind = cluster_pb2.Cluster.DiscoveryType
     endpoint = endpoint_components_pb2.LbEndpoint(
         endpoint=endpoint_components_pb2.Endpoint(address=socket_address(host, port))
     )
@@ -113,7 +112,7 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
     )
     return cluster_pb2.Cluster(
         name=XDS_CLUSTER,
-        type=kind.STATIC if _is_ip(host) else kind.STRICT_DNS,
+        type=discovery_type(host),
         # By default IPv6 goes first, with no second try: "localhost" would be ::1 alone.
         dns_lookup_family=cluster_pb2.Cluster.DnsLookupFamily.V4_PREFERRED,
         connect_timeout=timedelta(seconds=1),
@@ -121,16 +120,8 @@ def xds_cluster(host: str, port: int, filters: Iterable[hcm_pb2.HttpFilter] = ()
             cluster_name=XDS_CLUSTER,
             endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=[endpoint])],
         ),
-        typed_extension_protocol_options={"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+        typed_extension_protocol_options={HTTP_OPTIONS: options},
     )
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _runtime() -> bootstrap_pb2.LayeredRuntime:

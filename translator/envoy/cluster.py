@@ -30,7 +30,7 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     for field in ("max_connections", "max_pending_requests", "max_requests", "max_retries"):
         getattr(limits, field).value = UNLIMITED
     if backend.hostname:
-        made.type = cluster_pb2.Cluster.STATIC if _is_ip(backend.hostname) else cluster_pb2.Cluster.STRICT_DNS
+        made.type = discovery_type(backend.hostname)
         made.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
         made.load_assignment.CopyFrom(load_assignment(backend, [Endpoint(backend.hostname, backend.port)]))
     else:
@@ -62,9 +62,10 @@ def _endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
     return made
 
 
-def _is_ip(hostname: str) -> bool:
+def discovery_type(host: str) -> cluster_pb2.Cluster.DiscoveryType:
+    """Say how Envoy finds a host that it is told by name: an IP address is where it is, any other it resolves."""
     try:
-        ip_address(hostname)
+        ip_address(host)
     except ValueError:
-        return False
-    return True
+        return cluster_pb2.Cluster.STRICT_DNS
+    return cluster_pb2.Cluster.STATIC
