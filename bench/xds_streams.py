@@ -7,9 +7,9 @@ import statistics
 from dataclasses import dataclass
 
 from bench.xds_clients import Clients, connected
-from bench.xds_relay import Relay
 from bench.xds_resources import CLUSTERS, ROUTES, assignment, table, world
 from bench.xds_servers import Remote, bare, ours
+from tests.relay import Relay
 from xds.types import ENDPOINT, ROUTE
 
 STREAMS = 1_000

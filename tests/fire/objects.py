@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fire.library import around
-from tests.fire.stage import VARIANTS, Stage
+from tests.fire.stage import VARIANTS
+from tests.fire.world import Backend, Change, World
 from tests.live.objects import ROUTES, Manifest, endpoints, prefix, rule, service
 from translator.edit import Edit
 from translator.objects.parse import parse
@@ -31,42 +29,34 @@ class Rule:
 
 
 @dataclass
-class Objects:
+class Objects(World):
     """A Gateway for each Envoy with two listeners, a route for each listener, and Services.
 
     Attributes:
-        endpoints: the instance and the port behind each Service.
+        endpoints: the server behind each Service.
         rules: those of the route of each listener.
         swapped: whether the listeners have each other's port.
         others: how many routes of other hostnames there are.
     """
 
-    stage: Stage
-    rng: random.Random
-    endpoints: dict[str, tuple[str, int]] = field(default_factory=dict)
+    endpoints: dict[str, Backend] = field(default_factory=dict)
     rules: dict[str, list[Rule]] = field(default_factory=dict)
     swapped: bool = False
     others: int = 0
-    count: int = 0
     _translator: Translator = field(default_factory=lambda: Translator(Settings()))
     _applied: dict[Ref, Edit] = field(default_factory=dict)
 
     async def begin(self) -> None:
         """Publishes what is there at first, and waits until it works."""
         for name in NAMES:
-            await self._serve(name)
+            self.endpoints[name] = await self.begin_backend(name)
         self.rules = {each: [Rule(path, [self.rng.choice(NAMES)]) for path in PATHS] for each in SECTIONS}
         self.publish()
         await self.stage.settle()
 
-    async def _serve(self, name: str) -> None:
-        self.count += 1
-        instance = f"{name}.{self.count}"
-        self.endpoints[name] = instance, await self.stage.begin_backend(instance)
-
     def publish(self) -> None:
         """Says who is to answer, feeds the translator with what changed, and publishes what comes of it."""
-        self.stage.expect(self._services, {name: instance for name, (instance, _) in self.endpoints.items()})
+        self.stage.expect(self._services, {name: each.instance for name, each in self.endpoints.items()})
         edits = {each.ref: each for each in map(_edit, self._manifests())}
         gone = [Edit(ref, None) for ref in self._applied.keys() - edits.keys()]
         self._translator.edit([*(edit for ref, edit in edits.items() if self._applied.get(ref) != edit), *gone])
@@ -88,25 +78,13 @@ class Objects:
             made = [rule(*each.backends, matches=[prefix(each.path)], **each.extras) for each in rules]
             found.append(_route(f"route-{section}", made, section))
         found += [_route(f"other-{number}", [rule("s0")], "a", f"h{number}.org") for number in range(self.others)]
-        for name, (_, port) in self.endpoints.items():
-            found += [service(name), *endpoints(name, [port])]
+        for name, each in self.endpoints.items():
+            found += [service(name), *endpoints(name, [each.port])]
         return found
 
-    async def change(self) -> None:
-        """Makes a change at random, or some at once, and waits until it works."""
-        gone: list[str] = []
-        for _ in range(self.rng.choice([1, 1, 1, 3])):
-            kinds = [self.move, self.split, self.reorder, self.adorn, self.crowd, self.replace, self.swap, self.forget]
-            kind = self.rng.choice(kinds)
-            self.stage.log.append(kind.__name__)
-            done = kind()
-            gone += await done if isinstance(done, Awaitable) else []
-            self.publish()
-        await around(self.stage, self.rng)
-        await self.stage.settle()
-        await asyncio.sleep(0.05)
-        for each in gone:
-            await self.stage.end_backend(each)
+    def kinds(self) -> Sequence[Change]:
+        """The changes that there are."""
+        return self.move, self.split, self.reorder, self.adorn, self.crowd, self.replace, self.swap, self.forget
 
     def _rule(self) -> Rule:
         return self.rng.choice(self.rules[self.rng.choice(SECTIONS)])
@@ -134,12 +112,11 @@ class Objects:
         """Routes of other hostnames come or go."""
         self.others = self.rng.randrange(4)
 
-    async def replace(self) -> list[str]:
+    async def replace(self) -> Backend:
         """The endpoint of a Service is replaced: the new one is there before the old one goes."""
         name = self.rng.choice(NAMES)
-        gone = self.endpoints[name][0]
-        await self._serve(name)
-        return [gone]
+        gone, self.endpoints[name] = self.endpoints[name], await self.begin_backend(name)
+        return gone
 
     def swap(self) -> None:
         """The listeners swap their ports."""

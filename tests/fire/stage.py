@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fire.load import Load, Target
-from tests.fire.relay import Relay
 from tests.live.proxy import free_port
+from tests.relay import Relay
 from tests.xds.envoy import running_envoy, upstream
 from xds.server import Pace, Server
 from xds.snapshot import Snapshot

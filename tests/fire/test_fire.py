@@ -16,6 +16,7 @@ from tests.fire import library, objects
 from tests.fire.library import Library
 from tests.fire.objects import Objects
 from tests.fire.stage import Stage, staged
+from tests.fire.world import World
 
 REQUESTS = int(os.environ.get("HEADGATE_FIRE_REQUESTS", "3000"))
 RATE = float(os.environ.get("HEADGATE_FIRE_RATE", "500"))
@@ -27,9 +28,7 @@ SEED = int(os.environ.get("HEADGATE_FIRE_SEED", random.randrange(1_000_000)))
     [(Library, library.PATHS), (Objects, objects.PATHS)],
     ids=["library", "headgate"],
 )
-async def test_no_request_fails_or_goes_astray(
-    envoy_path: Path, world: type[Library] | type[Objects], paths: list[str]
-) -> None:
+async def test_no_request_fails_or_goes_astray(envoy_path: Path, world: type[World], paths: list[str]) -> None:
     """While clusters, routes, listeners, endpoints and the control plane itself change, all is served right."""
     rng = random.Random(SEED)
     async with staged(envoy_path, RATE, paths) as stage:
@@ -45,7 +44,7 @@ async def test_no_request_fails_or_goes_astray(
         assert changes
 
 
-async def under_load(stage: Stage, world: Library | Objects, requests: int) -> int:
+async def under_load(stage: Stage, world: World, requests: int) -> int:
     """Makes changes one after the other while so many requests are sent; tells how many."""
     changes = 0
     load = asyncio.ensure_future(stage.load.run(requests))
