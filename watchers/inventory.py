@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from translator.deployment.manifest import KINDS, WORKLOADS
-from translator.deployment.names import GATEWAY_NAME, owned_by
+from translator.deployment.names import GATEWAY_NAME, owned_by, resource_name
 from translator.objects.base import KubernetesObject
 from translator.objects.gateway import Gateway
 from translator.refs import Ref
@@ -23,11 +23,11 @@ class Live(NamedTuple):
     """An object that is there.
 
     Attributes:
-        gateway: the Gateway that it is for, be that there or not.
+        gateway: the Gateway that it is for, be that there or not; None where that cannot be told.
         body: all of it that can matter, as JSON: some kilobytes for each object.
     """
 
-    gateway: Ref
+    gateway: Ref | None
     uid: str
     resource_version: str
     body: bytes
@@ -55,11 +55,15 @@ def live(ref: Ref, raw: Mapping[str, Any]) -> Live:
     return Live(_gateway(ref, metadata), str(metadata.get("uid")), metadata["resourceVersion"], body)
 
 
-def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref:
-    """The Gateway that an object is for: its owner; by the label, if somebody took the owner away."""
+def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
+    """The Gateway that an object is for: its owner; if somebody took the owner away, by the label.
+
+    A label may be shortened: then it is the name of no Gateway, or of one whose objects are called otherwise.
+    """
     owners = metadata.get("ownerReferences") or ()
-    name = next((each["name"] for each in owners if each.get("kind") == Gateway.kind), None)
-    return Ref(Gateway.kind, ref.namespace, name or (metadata.get("labels") or {}).get(GATEWAY_NAME, ""))
+    owner = next((each["name"] for each in owners if each.get("kind") == Gateway.kind), None)
+    found = Ref(Gateway.kind, ref.namespace, owner or (metadata.get("labels") or {}).get(GATEWAY_NAME, ""))
+    return found if owner or resource_name(found) == ref.name else None
 
 
 class Inventory:
@@ -91,7 +95,7 @@ class Inventory:
     def scales(self) -> Iterator[Scale]:
         """Give for each Deployment and DaemonSet how many proxies it is to run, and how many are ready."""
         for ref, found in self._live.items():
-            if ref.kind in WORKLOADS:
+            if ref.kind in WORKLOADS and found.gateway is not None:
                 raw = found.raw
                 spec, status = raw.get("spec") or {}, raw.get("status") or {}
                 wanted = spec.get("replicas", status.get("desiredNumberScheduled", 0))
@@ -101,14 +105,15 @@ class Inventory:
         """Take objects that came, changed or went."""
         touched: dict[Ref, None] = {}
         for ref, raw in changes:
-            before, after = self._live.pop(ref, None), None if raw is None else live(ref, raw)
-            if before is not None:
+            before = self._live.pop(ref, None)
+            if before is not None and before.gateway is not None:
                 touched[before.gateway] = None
                 self._drop(before.gateway, ref)
-            if after is not None:
-                self._live[ref] = after
-                self._of.setdefault(after.gateway, set()).add(ref)
-                touched[after.gateway] = None
+            if raw is not None:
+                self._live[ref] = after = live(ref, raw)
+                if after.gateway is not None:
+                    touched[after.gateway] = None
+                    self._of.setdefault(after.gateway, set()).add(ref)
         if touched:
             self._changed(touched)
 

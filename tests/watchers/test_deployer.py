@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from translator.db import Deployed
 from translator.deployment.manifest import Manifest, Proxies
+from translator.deployment.names import label_value, resource_name
 from translator.refs import Ref
 from watchers.deployer import Deployer
 from watchers.inventory import Inventory
@@ -143,3 +144,22 @@ def test_the_inventory_knows_whose_an_object_is() -> None:
     assert inventory.gateways == {other}
     inventory.observe([Change(CONFIG, None)])
     assert (inventory.gateways, inventory.get(CONFIG)) == (frozenset(), None)
+
+
+def test_whose_an_object_is_may_not_be_known() -> None:
+    """Without an owner, a label that had to be shortened names no Gateway; its object is nobody's leftover."""
+    gateway = GATEWAY._replace(name="x" * 100)
+    name, label = resource_name(gateway), label_value(gateway.name)
+    labels = {**LABELS, "gateway.networking.k8s.io/gateway-name": label}
+    metadata: dict[str, Any] = {"labels": labels, "resourceVersion": "1", "uid": "u"}
+    touched: list[set[Ref]] = []
+    inventory = Inventory(lambda gateways: touched.append(set(gateways)))
+    ref = CONFIG._replace(name=name)
+    inventory.observe(
+        [Change(ref, {"metadata": {**metadata, "ownerReferences": [{"kind": "Gateway", "name": gateway.name}]}})]
+    )
+    assert inventory.gateways == {gateway}
+    inventory.observe([Change(ref, {"metadata": metadata})])
+    assert inventory.gateways == frozenset()
+    assert inventory.get(ref) is not None
+    assert touched == [{gateway}, {gateway}]

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.watchers.kubernetes.deeds import kill_api_server, ready, service_account
 from tests.watchers.kubernetes.deploying import Deploying
 from tests.watchers.kubernetes.relay import kubeconfig
+from translator.deployment.names import resource_name
+from translator.refs import Ref
 from watchers.kubernetes.access import Access
-from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client, Stream
 from watchers.kubernetes.errors import ApiError
 
 pytestmark = pytest.mark.e2e
@@ -141,6 +144,75 @@ async def test_who_undoes_it_is_met_ever_less_often(deploying: Deploying) -> Non
         await patch(deploying, "Service", {"metadata": {"labels": {"team": "theirs"}}})
         await asyncio.sleep(0.05)
     assert 1 <= len(deploying.api.writes()) <= 6
+
+
+async def test_an_autoscaler_comes_and_goes(deploying: Deploying) -> None:
+    """The number of replicas stays as it is until the autoscaler acts, and when it is gone, until it is set again."""
+    nowhere = "podTemplate: {spec: {nodeSelector: {no: node}}}"
+    await deployed(deploying, f"{{replicas: 3, {nowhere}}}")
+    seen = await replicas_while(deploying, f"{{hpa: {{minReplicas: 4, maxReplicas: 5}}, {nowhere}}}", 4)
+    assert seen == [3, 4]
+    seen = await replicas_while(deploying, f"{{drainSeconds: 1, {nowhere}}}", 4)
+    assert seen == [4]
+    assert deploying.there() == ALL
+    await patch(deploying, "Deployment", {"spec": {"replicas": 2}})
+    await settled(deploying)
+    assert (await deploying.get("Deployment"))["spec"]["replicas"] == 2
+    assert (await replicas_while(deploying, f"{{replicas: 1, {nowhere}}}", 1))[-1] == 1
+
+
+async def replicas_while(deploying: Deploying, spec: str, end: int) -> list[int]:
+    """Apply parameters; give the numbers of replicas that the Deployment has until all is settled with so many."""
+    versions = deploying.client.watch(
+        deploying.path("Deployment").rpartition("/")[0],
+        {"fieldSelector": f"metadata.name={deploying.name}", "resourceVersion": "0"},
+    )
+    seen: list[int] = []
+    async with versions as stream:
+        following = asyncio.create_task(_replicas(stream, seen))
+        deploying.apply(parameters(spec))
+        await settled(deploying)
+        await deploying.until(lambda: bool(seen) and seen[-1] == end)
+        following.cancel()
+    return seen
+
+
+async def _replicas(stream: Stream, seen: list[int]) -> None:
+    async for lines in stream.lines():
+        for line in lines:
+            number = orjson.loads(line)["object"]["spec"]["replicas"]
+            if not seen or seen[-1] != number:
+                seen.append(number)
+
+
+async def test_how_proxies_are_replaced_can_be_changed(deploying: Deploying) -> None:
+    """From one strategy to the other and back, with nothing left of the first."""
+    await deployed(deploying)
+    first = (await deploying.get("Deployment"))["spec"]["strategy"]
+    assert first == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
+    for strategy, spec in (
+        ({"type": "Recreate"}, "{replicas: 0, strategy: {type: Recreate}}"),
+        (first, "{replicas: 0}"),
+    ):
+        deploying.apply(parameters(spec))
+        await settled(deploying)
+        assert (await deploying.get("Deployment"))["spec"]["strategy"] == strategy
+
+
+async def test_names_of_all_kinds(deploying: Deploying) -> None:
+    """Gateways are deployed however they are called: long, with dots, with a digit first, much like another one."""
+    names = ["1gw", "a.b.c", "a-b-c", "9" * 63, "x" * 63 + "1", "x" * 63 + "2", ".".join(["y" * 63] * 3 + ["z" * 61])]
+    assert len(names[-1]) == 253
+    gateways = (GATEWAY.replace("name: gw,", f"name: '{each}',") for each in names)
+    deploying.apply(CLASS + parameters() + "---".join(gateways))
+    deploying.lead()
+    refs = [Ref("Gateway", deploying.gateway.namespace, each) for each in names]
+    there = [Ref(kind, each.namespace, resource_name(each)) for each in refs for kind in ALL]
+    await deploying.until(lambda: all(deploying.inventory.get(each) for each in there))
+    await settled(deploying)
+    assert len(deploying.api.writes()) == len(set(there)) == len(names) * len(ALL)
+    for each in refs:
+        assert deploying.translator.statuses[each]["conditions"][0]["status"] == "True"
 
 
 async def test_leftovers_are_collected(deploying: Deploying) -> None:
@@ -290,5 +362,5 @@ async def test_an_api_server_that_is_killed(deploying: Deploying) -> None:
     kill_api_server()
     deploying.apply(parameters("{replicas: 0, pdb: {maxUnavailable: 1}}"))
     await ready(deploying.client)
-    await deploying.until(lambda: "PodDisruptionBudget" in deploying.there(), 60)
+    await deploying.until(lambda: "PodDisruptionBudget" in deploying.there())
     assert deploying.condition("Accepted")[0] == "True"
