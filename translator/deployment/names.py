@@ -20,21 +20,24 @@ MANAGER: Final = "headgate"
 """The value of `MANAGED_BY`, and the manager of the fields that are applied."""
 
 _UNFIT: Final = re.compile(r"[^a-z0-9]+")
+_HASHED: Final = re.compile(r".*-[0-9a-f]{10}")
+"""What looks as if it had been shortened: such names are shortened too, so that nobody can take another's."""
 
 
 def resource_name(gateway: Ref) -> str:
     """Name all objects of a Gateway: a DNS label, the same for ever, and of no other Gateway in its namespace."""
-    return _shortened(f"headgate-{gateway.name}", fit=_UNFIT.sub("-", f"headgate-{gateway.name}"))
+    name = f"headgate-{gateway.name}"
+    fit = _UNFIT.sub("-", name)
+    return name if fit == name and len(name) <= LONGEST and not _HASHED.fullmatch(name) else _hashed(name, fit)
 
 
 def label_value(text: str) -> str:
     """Make a label's value of a name, which may be longer than a label can be."""
-    return _shortened(text, fit=text.replace("/", "."))
+    fit = text.replace("/", ".")
+    return text if fit == text and len(text) <= LONGEST else _hashed(text, fit)
 
 
-def _shortened(text: str, fit: str) -> str:
-    if fit == text and len(text) <= LONGEST:
-        return text
+def _hashed(text: str, fit: str) -> str:
     digest = blake2b(text.encode(), digest_size=5).hexdigest()
     return f"{fit[: LONGEST - len(digest) - 1].rstrip('-._')}-{digest}"
 

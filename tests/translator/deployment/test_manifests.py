@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.translator.deployment.gateways import (
     CLASS,
@@ -22,6 +24,7 @@ from tests.translator.deployment.gateways import (
 )
 from translator.db import ProxyDefaults
 from translator.deployment.manifest import HELD
+from translator.deployment.names import resource_name
 from translator.refs import Ref
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"
@@ -97,11 +100,20 @@ def test_names_fit(name: str) -> None:
             assert re.fullmatch("([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", value)
 
 
-def test_names_differ() -> None:
-    """Gateways whose names become the same DNS label get names of their own."""
-    one, other = (Cluster(gateway(name=each)).translator.deployments for each in ("a.b", "a-b"))
-    names = {each.ref.name for found in (one, other) for proxies in found.values() for each in proxies.manifests}
-    assert len(names) == 2
+NAME_OF_GATEWAY = st.from_regex(
+    r"[a-z0-9]([-a-z0-9]{0,3}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,3}[a-z0-9])?)*", fullmatch=True
+)
+
+
+@given(NAME_OF_GATEWAY | NAME_OF_GATEWAY.map(lambda name: name * 20), NAME_OF_GATEWAY)
+@example("a.b", "a-b")
+@example("a.b", resource_name(GATEWAY._replace(name="a.b")).removeprefix("headgate-"))
+@example("x" * 63 + "1", "x" * 63 + "2")
+def test_names_differ(one: str, other: str) -> None:
+    """Gateways whose names would become the same DNS label get names of their own, and nobody can choose another's."""
+    names = {resource_name(GATEWAY._replace(name=each)) for each in (one, other)}
+    assert len(names) == len({one, other})
+    assert all(re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", each) for each in names)
 
 
 def test_parameters_of_the_gateway_win() -> None:
