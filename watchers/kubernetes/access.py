@@ -1,7 +1,6 @@
 """Which API server to ask, and how to prove who asks: kubeconfig files, contexts, plugins, and the pod's own account.
 
-All of it is kubernetes-asyncio's to know; its request and model classes are not used. It takes 40 MB of memory, so only
-what talks to a cluster imports this.
+All of it is kubernetes-asyncio's to know.
 """
 
 import asyncio
@@ -15,10 +14,14 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import yaml
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
-from kubernetes_asyncio.config.incluster_config import SERVICE_HOST_ENV_NAME
 
+from watchers.kubernetes.configuration import (
+    ConfigException,
+    Configuration,
+    incluster_config,
+    load_incluster_config,
+    load_kube_config,
+)
 from watchers.kubernetes.errors import ConfigurationError
 
 PLUGIN_SECONDS: Final = 60.0
@@ -58,7 +61,7 @@ class Target:
             return named
         if usual.is_file():
             return str(usual)
-        if os.environ.get(SERVICE_HOST_ENV_NAME) and not self.context:
+        if os.environ.get(incluster_config.SERVICE_HOST_ENV_NAME) and not self.context:
             return None
         raise ConfigurationError(
             f"There is no cluster to talk to: there is no {usual}, and this is no pod. Name a kubeconfig with "

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import certifi
 import pytest
-from kubernetes_asyncio.config import incluster_config
 
 from tests.watchers.kubernetes.relay import kubeconfig
 from watchers.kubernetes import access as module
 from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.configuration import incluster_config
 from watchers.kubernetes.errors import ConfigurationError
 
 

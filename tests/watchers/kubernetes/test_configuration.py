@@ -1,0 +1,53 @@
+"""How the configuration of kubernetes-asyncio is had without the rest of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run(code: str, path: str = "") -> str:
+    """What a new process prints."""
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.strip()
+
+
+def test_the_library_is_whole_for_others() -> None:
+    """Who imports kubernetes-asyncio after Headgate has all of it."""
+    code = (
+        "import watchers.kubernetes.access\nfrom kubernetes_asyncio import client, config\nprint(client.V1Pod.__name__)"
+    )
+    assert run(code) == "V1Pod"
+
+
+def test_the_library_is_shared_with_who_was_first() -> None:
+    """Who has imported kubernetes-asyncio before Headgate has the same classes as Headgate."""
+    code = (
+        "from kubernetes_asyncio.client import Configuration\nimport watchers.kubernetes.configuration as ours\n"
+        "print(ours.Configuration is Configuration)"
+    )
+    assert run(code) == "True"
+
+
+def test_a_library_that_asks_for_more_gets_more(tmp_path: Path) -> None:
+    """A version whose configuration needs more of its client is imported as a whole."""
+    root = tmp_path / "kubernetes_asyncio"
+    files = {
+        "__init__.py": "",
+        "client/__init__.py": "from kubernetes_asyncio.client.configuration import Configuration\nclass More: ...\n",
+        "client/configuration.py": "class Configuration: ...\n",
+        "config/__init__.py": (
+            "from kubernetes_asyncio.config import incluster_config\n"
+            "from kubernetes_asyncio.client import More\n"
+            "ConfigException = load_incluster_config = load_kube_config = More\n"
+        ),
+        "config/incluster_config.py": "from kubernetes_asyncio.client import Configuration\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    code = "import watchers.kubernetes.configuration as ours\nprint(ours.load_kube_config.__name__)"
+    assert run(code, str(tmp_path)) == "More"

@@ -1,0 +1,66 @@
+"""What kubernetes-asyncio knows of configuration, without its request and model classes.
+
+Those are 900 modules and 36 MB of memory, more than all else that Headgate imports, and nothing here makes use of them;
+yet the library imports them with any part of itself. So while its configuration is imported, the packages around it
+are bare: they lead to the modules in them, and hold nothing else. Whoever imports the library after that gets it whole.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import ConfigException, incluster_config, load_incluster_config, load_kube_config
+
+__all__ = ["ConfigException", "Configuration", "incluster_config", "load_incluster_config", "load_kube_config"]
+
+LIBRARY: Final = "kubernetes_asyncio"
+PACKAGE: Final = f"{LIBRARY}.config"
+
+
+def _read() -> ModuleType:
+    """The package of that name; as the library has it if somebody else has imported that, or a bare one will not do."""
+    if LIBRARY not in sys.modules:
+        try:
+            return _read_alone()
+        except ImportError:  # another version asks for more of its client
+            pass
+        finally:
+            for name in [each for each in sys.modules if each.partition(".")[0] == LIBRARY]:
+                del sys.modules[name]
+    return import_module(PACKAGE)
+
+
+def _read_alone() -> ModuleType:
+    spec = find_spec(LIBRARY)
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent
+    _add_bare(LIBRARY, folder)
+    client = _add_bare(f"{LIBRARY}.client", folder / "client")
+    configuration = import_module(f"{LIBRARY}.client.configuration")
+    vars(client).update(Configuration=configuration.Configuration, ApiClient=None)
+    return import_module(PACKAGE)
+
+
+def _add_bare(name: str, folder: Path) -> ModuleType:
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    sys.modules[name] = made = module_from_spec(spec)
+    return made
+
+
+if not TYPE_CHECKING:
+    _found = _read()
+    incluster_config = _found.incluster_config
+    Configuration = incluster_config.Configuration
+    ConfigException = _found.ConfigException
+    load_incluster_config = _found.load_incluster_config
+    load_kube_config = _found.load_kube_config
