@@ -18,7 +18,7 @@ from translator.refs import Ref
 FIRST = ("AddressNotUsable", "NoResources", "Pending", "AddressNotAssigned")
 """Reasons for Programmed=False, the more telling before the others; what the API server refuses goes before them."""
 
-NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet.")
+NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet behind the Service.")
 
 
 @query

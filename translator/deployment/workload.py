@@ -8,7 +8,10 @@ from typing import Final
 
 from translator.db import Db
 from translator.deployment.names import GATEWAY_NAME, label_value, resource_name
+from translator.gateway.backends import slices
 from translator.objects.deployment import ContainerStatus, DaemonSet, Deployment, Pod, Workload, WorkloadCondition
+from translator.objects.endpointslice import EndpointSlice
+from translator.objects.service import Service
 from translator.outcome import Problem
 from translator.query import index, query
 from translator.refs import Ref
@@ -46,9 +49,17 @@ def trouble(db: Db, gateway: Ref) -> tuple[Problem, ...]:
 
 @query
 def serving(db: Db, gateway: Ref) -> bool:
-    """Whether a proxy is ready, or nothing is known of proxies: somebody else runs them."""
-    found = _workloads(db, gateway)
-    return not found or any(each.status.ready_replicas or each.status.number_ready for each in found)
+    """Whether a proxy gets what comes to the Gateway's Service; so it is taken where somebody else runs the proxies.
+
+    A pod that is ready is not enough: until an EndpointSlice has it, nobody gets to it.
+    """
+    service = Ref(Service.kind, gateway.namespace, resource_name(gateway))
+    return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, service))
+
+
+def _has_ready(db: Db, ref: Ref) -> bool:
+    found = db.get(EndpointSlice, ref)
+    return found is not None and any(each.ready for each in found.endpoints)
 
 
 def _workloads(db: Db, gateway: Ref) -> list[Workload]:

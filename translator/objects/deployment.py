@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from translator.objects.base import Fields, NamespacedObject
-from translator.objects.scalars import Count, Text
+from translator.objects.scalars import Text
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by=headgate"
 """The labels of everything that Headgate deploys, as a selector for the API server."""
@@ -33,8 +33,10 @@ class WorkloadStatus(Fields):
             "desiredNumberScheduled",
             "numberAvailable",
             "numberMisscheduled",
+            "numberReady",
             "numberUnavailable",
             "observedGeneration",
+            "readyReplicas",
             "replicas",
             "terminatingReplicas",
             "unavailableReplicas",
@@ -44,9 +46,6 @@ class WorkloadStatus(Fields):
     )
 
     conditions: tuple[WorkloadCondition, ...] = ()
-    ready_replicas: Count = 0
-    number_ready: Count = 0
-    """The pods that are ready: the first of a Deployment, the second of a DaemonSet."""
 
 
 class Workload(NamespacedObject):

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from tests.translator.deployment.gateways import Cluster, gateway, parameters, service, with_parameters
 
-READY = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: headgate-shop, namespace: web}
-status: {readyReplicas: 1}
-"""
-
 
 def given(*ingress: str) -> str:
     """The status of a Service whose load balancer has given addresses."""
@@ -58,7 +51,7 @@ def test_within_the_cluster() -> None:
 
 def test_a_static_address() -> None:
     """The load balancer is asked for it; another one that it gives is not it."""
-    cluster = Cluster(asking("{value: 192.0.2.9}"), READY)
+    cluster = Cluster(asking("{value: 192.0.2.9}"))
     assert cluster.body("Service")["spec"]["loadBalancerIP"] == "192.0.2.9"
     cluster.deliver()
     cluster.apply(service(given("{ip: 192.0.2.1}")))
@@ -82,7 +75,7 @@ def test_external_addresses() -> None:
 def test_static_addresses_as_the_conformance_suite_asks() -> None:
     """An unsupported type is not accepted; a usable with an unusable one not programmed; in the end one is left."""
     unsupported, unusable, usable = "{type: test/fake, value: x}", "{value: 192.0.2.8}", "{value: 192.0.2.9}"
-    cluster = Cluster(READY, asking(unsupported, unusable, usable))
+    cluster = Cluster(asking(unsupported, unusable, usable))
     cluster.deliver()
     assert cluster.condition("Accepted")[:2] == ("False", "UnsupportedAddress")
     cluster.apply(asking(unusable, usable), service(given("{ip: 192.0.2.8}")))
@@ -102,6 +95,6 @@ def test_addresses_that_no_service_can_have() -> None:
 
 def test_any_address() -> None:
     """An address without a value asks for any, which is what there is without asking."""
-    cluster = Cluster(asking("{type: IPAddress}"), READY, service(given("{ip: 192.0.2.1}")))
+    cluster = Cluster(asking("{type: IPAddress}"), service(given("{ip: 192.0.2.1}")))
     cluster.deliver()
     assert (programmed(cluster), cluster.addresses) == (("True", "Programmed"), [("IPAddress", "192.0.2.1")])

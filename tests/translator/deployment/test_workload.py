@@ -79,19 +79,39 @@ def test_no_room() -> None:
     assert cluster.condition("Programmed")[:2] == ("False", "NoResources")
 
 
+def endpoints(*ready: bool) -> str:
+    """The EndpointSlice of the Gateway's Service, with endpoints that are ready or not."""
+    found = [
+        f"{{addresses: [10.0.0.{place}], conditions: {{ready: {str(each).lower()}}}}}"
+        for place, each in enumerate(ready, 1)
+    ]
+    return f"""
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: s, namespace: web, labels: {{kubernetes.io/service-name: {NAME}}}}}
+addressType: IPv4
+endpoints: [{", ".join(found)}]
+"""
+
+
 def test_a_proxy_that_is_connected_may_not_be_ready() -> None:
-    """Programmed waits for one that is ready, since nobody gets to the others."""
+    """Programmed waits for one that the Service sends to, since nobody gets to the others."""
     cluster = Cluster(gateway(), ADDRESS, deployment("{replicas: 1}"))
     cluster.deliver()
-    assert cluster.condition("Programmed") == ("False", "Pending", "No proxy is ready yet.")
-    cluster.apply(deployment("{replicas: 1, readyReplicas: 1}"))
+    said = ("False", "Pending", "No proxy is ready yet behind the Service.")
+    assert cluster.condition("Programmed") == said
+    cluster.apply(endpoints(False))
+    assert cluster.condition("Programmed") == said
+    cluster.apply(endpoints(False, True))
     assert cluster.condition("Programmed")[0] == "True"
+    cluster.apply(endpoints())
+    assert cluster.condition("Programmed") == said
 
 
 def test_old_proxies_that_serve_keep_it_programmed() -> None:
     """New ones that do not come up are told of all the same."""
-    ready = deployment("{numberReady: 1}", "DaemonSet")
-    cluster = Cluster(gateway(), ADDRESS, ready, pod(waiting("CrashLoopBackOff", "again")))
+    daemons = deployment("{}", "DaemonSet")
+    cluster = Cluster(gateway(), ADDRESS, daemons, endpoints(True), pod(waiting("CrashLoopBackOff", "again")))
     cluster.deliver()
     status, _, message = cluster.condition("Programmed")
     assert status == "True"
