@@ -6,7 +6,7 @@ import asyncio
 import copy
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import yaml
 
@@ -14,6 +14,7 @@ from translator.db import Delivery, ProxyDefaults, Settings
 from translator.deployment.manifest import KINDS
 from translator.edit import Edit
 from translator.objects.deployment import DaemonSet, Deployment, Pod
+from translator.objects.endpointslice import EndpointSlice
 from translator.objects.parse import parse
 from translator.objects.service import Service
 from translator.outputs import Translator
@@ -25,7 +26,9 @@ from watchers.kubernetes.objects import Objects
 from watchers.kubernetes.reflector import Reflector, Scope
 from watchers.kubernetes.troubles import Troubles
 
-READ = (Service, Deployment, DaemonSet, Pod)
+READ = (Service, EndpointSlice, Deployment, DaemonSet, Pod)
+SECONDS: Final = 120
+"""How long something is waited for: after the API server was killed, the cluster's controllers may rest a minute."""
 
 
 class Counting:
@@ -165,8 +168,18 @@ class Deploying:
         """An object of the Gateway."""
         return await self.client.get(self.path(kind))
 
-    async def until(self, true: Callable[[], bool], seconds: float = 30) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something holds, which only what the API server tells, or the deployer, makes hold."""
-        async with asyncio.timeout(seconds):
-            while not true():  # noqa: ASYNC110 (another process makes it hold)
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not true():  # noqa: ASYNC110 (another process makes it hold)
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(await self._told()) from None
+
+    async def _told(self) -> str:
+        """What there is instead of what was waited for."""
+        pods = await self.client.get(f"/api/v1/namespaces/{self.gateway.namespace}/pods")
+        statuses = {each["metadata"]["name"]: each["status"] for each in pods["items"]}
+        there = sorted(map(str, (ref for ref, _ in self.inventory.of(self.gateway))))
+        return f"{self.translator.statuses.get(self.gateway)}; there is {there}; pods: {statuses}"
