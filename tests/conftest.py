@@ -1,10 +1,18 @@
-"""What all tests share: hypothesis' settings, the flag that rewrites goldens, and the real Envoy."""
+"""What all tests share: hypothesis' settings, the flag that rewrites goldens, the real Envoy, and the cluster."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from watchers.kubernetes.access import Access
+    from watchers.kubernetes.client import Client
 
 # A slow machine is no failure, so there is no deadline; a longer search is one variable away.
 settings.register_profile("default", deadline=None)
@@ -26,3 +34,22 @@ def envoy_path() -> Path:
         return envoy_binary()
     except GenerationError as error:
         pytest.fail(f"{error}; run `make setup`")
+
+
+@pytest.fixture
+async def access() -> Access:
+    """The way to the cluster that KUBECONFIG names."""
+    from watchers.kubernetes.access import Access, Target
+
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
+    return await Access.load(Target())
+
+
+@pytest.fixture
+async def client(access: Access) -> AsyncIterator[Client]:
+    """Requests to the cluster."""
+    from watchers.kubernetes.client import Client
+
+    async with Client(access) as client:
+        yield client

@@ -15,20 +15,10 @@ from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import CHART, helm
 from tests.e2e.kube import Kube, until
 from tests.e2e.objects import echo, gateway, route
-from watchers.kubernetes.access import Access, Target
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
 from watchers.kubernetes.errors import ApiError
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    """Requests to the cluster that KUBECONFIG names."""
-    if not os.environ.get("KUBECONFIG"):
-        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
-    async with Client(await Access.load(Target())) as client:
-        yield client
 
 
 @pytest.fixture

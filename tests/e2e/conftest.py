@@ -16,7 +16,6 @@ from tests.e2e.kube import Kube
 from tests.e2e.objects import GATEWAY, echo, gateway, route
 from tests.e2e.testcluster import TestCluster
 from tests.e2e.traffic import answers
-from watchers.kubernetes.access import Access, Target
 from watchers.kubernetes.client import Client
 
 
@@ -28,12 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Kube]:
+def cluster(client: Client) -> Kube:
     """The cluster."""
-    if not os.environ.get("KUBECONFIG"):
-        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
-    async with Client(await Access.load(Target())) as client:
-        yield Kube(client)
+    return Kube(client)
 
 
 @pytest.fixture

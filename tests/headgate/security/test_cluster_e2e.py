@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ from headgate.security.rotation import HANDED_OUT
 from headgate.security.tokens import AUDIENCE, TokenReviews
 from translator.deployment.names import resource_name
 from translator.refs import Ref
-from watchers.kubernetes.access import Access, Target
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
 from xds.server import Refusal
@@ -28,15 +26,6 @@ from xds.server import Refusal
 pytestmark = pytest.mark.e2e
 
 NAMES = ("headgate.test.svc",)
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    """Requests to the cluster that KUBECONFIG names."""
-    if not os.environ.get("KUBECONFIG"):
-        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
-    async with Client(await Access.load(Target())) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,24 +11,9 @@ import pytest
 
 from tests.watchers.kubernetes.deeds import ready
 from tests.watchers.kubernetes.relay import Relay
-from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
-
-
-@pytest.fixture
-async def access() -> Access:
-    """The way to the cluster that KUBECONFIG names."""
-    if not os.environ.get("KUBECONFIG"):
-        pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")
-    return await Access.load(Target())
-
-
-@pytest.fixture
-async def client(access: Access) -> AsyncIterator[Client]:
-    """Requests to the cluster."""
-    async with Client(access) as client:
-        yield client
 
 
 @pytest.fixture
