@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,17 +81,29 @@ class Outputs:
                 assert cell.value == self.good[place]
 
 
+def pinned(compiled: Compiled) -> Outputs:
+    """Make every query an output."""
+    outputs = Outputs(compiled)
+    for place in nodes(compiled.program):
+        outputs.pin(place)
+    return outputs
+
+
+def evaluated(compiled: Compiled, batches: list[Edits]) -> Iterator[Inputs]:
+    """Make batches of edits, evaluate after each, and give the inputs that there are then."""
+    for number, batch in enumerate(batches, 1):
+        apply(compiled, batch)
+        compiled.graph.evaluate()
+        yield final(batches[:number])
+
+
 @given(programs(), BATCHES)
 def test_incremental_equals_from_scratch(program: Program, batches: list[Edits]) -> None:
     """After any edits, every query gives what it gives from scratch, and every output was told."""
     compiled = Compiled(program)
-    outputs = Outputs(compiled)
-    for place in nodes(program):
-        outputs.pin(place)
-    for number, batch in enumerate(batches, 1):
-        apply(compiled, batch)
-        compiled.graph.evaluate()
-        values = expected(program, final(batches[:number]))
+    outputs = pinned(compiled)
+    for inputs in evaluated(compiled, batches):
+        values = expected(program, inputs)
         outputs.check(values)
         outputs.check_failing()
         assert {place: compiled.node(place) for place in values} == values
@@ -118,13 +132,9 @@ def test_outputs_come_and_go(program: Program, steps: list[tuple[Edits, int, str
 def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
     """Where queries may read each other in circles, those that fail are those that fail from scratch."""
     compiled = Compiled(program)
-    outputs = Outputs(compiled)
-    for place in nodes(program):
-        outputs.pin(place)
-    for number, batch in enumerate(batches, 1):
-        apply(compiled, batch)
-        compiled.graph.evaluate()
-        values = expected(program, final(batches[:number]))
+    outputs = pinned(compiled)
+    for inputs in evaluated(compiled, batches):
+        values = expected(program, inputs)
         outputs.check(values)
         assert {place: compiled.node(place) for place in values} == values
 
@@ -133,13 +143,9 @@ def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
 def test_indexes_and_hubs_may_be_listed_in_any_order(program: Program, batches: list[Edits]) -> None:
     """Listed the wrong way round they may run more often than need be, but what comes out is the same."""
     compiled = Compiled(program, backwards=True)
-    outputs = Outputs(compiled)
-    for place in nodes(program):
-        outputs.pin(place)
-    for number, batch in enumerate(batches, 1):
-        apply(compiled, batch)
-        compiled.graph.evaluate()
-        values = expected(program, final(batches[:number]))
+    outputs = pinned(compiled)
+    for inputs in evaluated(compiled, batches):
+        values = expected(program, inputs)
         assert {place: FAILED if cell.failure else cell.value for place, cell in outputs.reported.items()} == values
         assert {place: compiled.node(place) for place in values} == values
 
@@ -150,9 +156,7 @@ def test_the_order_of_inputs_never_matters(program: Program, order: list[int], n
     inputs = dict(enumerate(numbers))
     compiled = Compiled(program, {key: inputs[key] for key in order})
     one_by_one = Compiled(program)
-    outputs = Outputs(one_by_one)
-    for place in nodes(program):
-        outputs.pin(place)
+    outputs = pinned(one_by_one)
     for key in reversed(order):
         one_by_one.graph.set(NUMBER, key, inputs[key])
         one_by_one.graph.evaluate()
@@ -166,13 +170,9 @@ def test_nothing_runs_without_need(program: Program, batches: list[Edits]) -> No
     An input that is set twice in a batch counts as different, whatever it comes to; who feeds the graph sees to that.
     """
     compiled = Compiled(program)
-    outputs = Outputs(compiled)
-    for place in nodes(program):
-        outputs.pin(place)
-    for number, batch in enumerate(batches, 1):
-        apply(compiled, list(dict(batch).items()))
-        compiled.graph.evaluate()
-        naive = Naive(program, final(batches[:number]))
+    pinned(compiled)
+    for inputs in evaluated(compiled, [list(dict(batch).items()) for batch in batches]):
+        naive = Naive(program, inputs)
         for call, seen in compiled.reruns:
             gone = call[1] is not None and call[1] not in naive.inputs
             assert gone or any(naive(read) != value for read, value in seen), call
@@ -184,13 +184,9 @@ def test_nothing_runs_without_need(program: Program, batches: list[Edits]) -> No
 def test_what_is_remembered_depends_on_the_inputs_only(program: Program, batches: list[Edits]) -> None:
     """However the inputs came about, no more cells are kept than a graph has that never saw others."""
     compiled, fresh = Compiled(program), Compiled(program, final(batches))
-    outputs, others = Outputs(compiled), Outputs(fresh)
-    for place in nodes(program):
-        outputs.pin(place)
-        others.pin(place)
-    for batch in batches:
-        apply(compiled, batch)
-        compiled.graph.evaluate()
+    outputs, _ = pinned(compiled), pinned(fresh)
+    for _ in evaluated(compiled, batches):
+        pass
     fresh.graph.evaluate()
     assert len(compiled.graph) == len(fresh.graph)
     for place in nodes(program):
