@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headgate.address import Address
-from headgate.commands.options import AdminAddress, Context, ControllerName, Kubeconfig, XdsAddress
+from headgate.commands.options import AdminAddress, Context, ControllerName, HowToLog, Kubeconfig, WhatToLog, XdsAddress
 from headgate.logging import LogFormat, LogLevel, configure
 from translator.group import CONTROLLER_NAME
 
@@ -69,11 +69,8 @@ def command(
             help="Serve Services of type ExternalName: whoever may write one can have proxies connect to anything.",
         ),
     ] = False,
-    log_format: Annotated[
-        LogFormat,
-        typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json."),
-    ] = LogFormat.AUTO,
-    log_level: Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")] = LogLevel.INFO,
+    log_format: HowToLog = LogFormat.AUTO,
+    log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
     """Runs as the control plane of a Kubernetes cluster: watches, deploys proxies, writes status.
 

@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from headgate.address import Address
+from headgate.logging import LogFormat, LogLevel
 
 
 def parse_address(value: str | Address) -> Address:
@@ -100,6 +101,10 @@ ControllerName = Annotated[
         help="GatewayClasses with this spec.controllerName are Headgate's.",
     ),
 ]
+HowToLog = Annotated[
+    LogFormat, typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json.")
+]
+WhatToLog = Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")]
 DEFAULT_XDS = Address("127.0.0.1", 18000)
 DEFAULT_ADMIN = Address("127.0.0.1", 19080)
 _FILES = typer.Option(

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from headgate.commands.options import DEFAULT_ADMIN, DEFAULT_XDS, AdminAddress, EnvoyPath, XdsAddress, XdsTls
+from headgate.commands.options import (
+    DEFAULT_ADMIN,
+    DEFAULT_XDS,
+    AdminAddress,
+    EnvoyPath,
+    HowToLog,
+    WhatToLog,
+    XdsAddress,
+    XdsTls,
+)
 from headgate.errors import UserError
 from headgate.logging import LogFormat, LogLevel, configure
 
@@ -42,11 +51,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    log_format: Annotated[
-        LogFormat,
-        typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json."),
-    ] = LogFormat.AUTO,
-    log_level: Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")] = LogLevel.INFO,
+    log_format: HowToLog = LogFormat.AUTO,
+    log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
     """Serves the Gateways in a folder of YAML, with a real Envoy for each; follows the files.
 
