@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
+import structlog
 
 from translator.deployment.names import resource_name
 from translator.objects.gateway import Gateway
 from translator.refs import Ref
-from watchers.kubernetes.errors import ClusterError
+from watchers.kubernetes.errors import ApiError, ClusterError
 from xds.server import Refusal
 
 #: Whom a proxy's token is for; a token for anybody else is not taken.
-AUDIENCE = "headgate"
+AUDIENCE: Final = "headgate"
 #: A token that was found good is not asked about again for so many seconds, and so many are remembered.
 REMEMBERED_SECONDS, REMEMBERED = 60.0, 10_000
+#: The same of tokens that were found bad. They are kept apart, so that whoever makes some up evicts no good one.
+BAD_SECONDS, BAD = 10.0, 10_000
+#: So many tokens are asked about at once, and so long each may take, in seconds; who waits longer tries again.
+AT_ONCE, SECONDS = 32, 10.0
+
+log = structlog.stdlib.get_logger("headgate.security")
 
 
 class Api(Protocol):
     """The API server; `watchers.kubernetes.client.Client` is one."""
 
-    async def request(self, method: str, path: str, *, body: object = None) -> Any:
+    async def request(self, method: str, path: str, *, body: object = None, seconds: float = SECONDS) -> Any:
         """Sends a request and gives the answer decoded.
 
         Raises:
@@ -40,8 +48,37 @@ def proxy_account(key: str) -> str:
     return f"system:serviceaccount:{namespace}:{resource_name(Ref(Gateway.kind, namespace, name))}"
 
 
+class _Verdict(NamedTuple):
+    """What is known of a token: whose it is, or else why nobody is let in with it, in words and as a gRPC status."""
+
+    user: str
+    why: str = ""
+    code: grpc.StatusCode = grpc.StatusCode.OK
+
+
+class _Memory:
+    """Verdicts by token's digest, each for a while and not more than so many."""
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._known: OrderedDict[bytes, tuple[_Verdict, float]] = OrderedDict()
+
+    def get(self, digest: bytes, now: float) -> _Verdict | None:
+        known = self._known.get(digest)
+        return known[0] if known is not None and now < known[1] else None
+
+    def put(self, digest: bytes, verdict: _Verdict, now: float) -> None:
+        self._known[digest] = verdict, now + self._seconds
+        self._known.move_to_end(digest)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+
 class TokenReviews:
-    """Asks the API server whose tokens are.
+    """Asks the API server whose tokens are: about each once, however many wait for it, and not again for a while.
+
+    While it cannot be asked nobody is let in who was not a short while ago; who has a stream keeps it.
 
     Args:
         api: the way to it.
@@ -51,7 +88,12 @@ class TokenReviews:
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
-        self._known: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        # By digest: what is remembered is of no use to whoever reads our memory.
+        self._good = _Memory(REMEMBERED_SECONDS, REMEMBERED)
+        self._bad = _Memory(BAD_SECONDS, BAD)
+        self._asked: dict[bytes, asyncio.Task[_Verdict]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._trouble = ""
 
     async def verify(self, token: str, key: str) -> None:
         """Lets the holder of a token have the resources of the Gateway "namespace/name" if it is one of its proxies.
@@ -59,35 +101,61 @@ class TokenReviews:
         Raises:
             Refusal: it is not, the token is not good, or the API server cannot be asked.
         """
-        user = await self._user(token)
-        if user != proxy_account(key):
-            text = f"{user} may not have the resources of Gateway {key}: that is for {proxy_account(key)}"
+        verdict = await self._verdict(token)
+        if verdict.why:
+            raise Refusal(verdict.why, verdict.code)
+        if verdict.user != proxy_account(key):
+            text = f"{verdict.user} may not have the resources of Gateway {key}: that is for {proxy_account(key)}"
             raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
 
-    async def _user(self, token: str) -> str:
-        digest = sha256(token.encode()).digest()  # what is remembered is of no use to whoever reads our memory
-        user, until = self._known.get(digest, ("", 0.0))
-        if user and self._clock() < until:
-            return user
-        user = await self._review(token)
-        self._known[digest] = user, self._clock() + REMEMBERED_SECONDS
-        self._known.move_to_end(digest)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return user
+    async def _verdict(self, token: str) -> _Verdict:
+        digest, now = sha256(token.encode()).digest(), self._clock()
+        if known := self._good.get(digest, now) or self._bad.get(digest, now):
+            return known
+        asked = self._asked.get(digest)
+        if asked is None:
+            asked = self._asked[digest] = asyncio.create_task(self._ask(token, digest))
+        return await asyncio.shield(asked)  # who gives up does not take the answer from the others
 
-    async def _review(self, token: str) -> str:
+    async def _ask(self, token: str, digest: bytes) -> _Verdict:
+        try:
+            async with self._turns:
+                verdict = await self._review(token)
+        except ClusterError as error:
+            self._tell(error)
+            return _Verdict("", f"the token cannot be checked: {error}", grpc.StatusCode.UNAVAILABLE)
+        finally:
+            del self._asked[digest]
+        self._tell(None)
+        (self._bad if verdict.why else self._good).put(digest, verdict, self._clock())
+        return verdict
+
+    async def _review(self, token: str) -> _Verdict:
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": [AUDIENCE]},
         }
-        try:
-            answer = await self._api.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body=body)
-        except ClusterError as error:
-            raise Refusal(f"the token cannot be checked: {error}", grpc.StatusCode.UNAVAILABLE) from None
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        answer = await self._api.request("POST", path, body=body, seconds=SECONDS)
         status = answer.get("status") or {}
         if not status.get("authenticated") or AUDIENCE not in (status.get("audiences") or ()):
             why = status.get("error") or f"it is not valid for the audience {AUDIENCE}"
-            raise Refusal(f"the token is not good: {why}", grpc.StatusCode.UNAUTHENTICATED)
-        return str(status["user"]["username"])
+            return _Verdict("", f"the token is not good: {why}", grpc.StatusCode.UNAUTHENTICATED)
+        return _Verdict(str(status["user"]["username"]))
+
+    def _tell(self, error: ClusterError | None) -> None:
+        """Tells when something begins to be wrong, and when it ends."""
+        trouble = "" if error is None else _words(error)
+        if trouble != self._trouble:
+            log.warning(trouble) if trouble else log.info("Tokens of proxies can be checked again")
+        self._trouble = trouble
+
+
+def _words(error: ClusterError) -> str:
+    if isinstance(error, ApiError) and error.status == 403:
+        return (
+            "may not create tokenreviews.authentication.k8s.io: grant the verb create on it, as the ClusterRole in "
+            f"deploy/ does; until then no proxy that comes anew is served ({error.message})"
+        )
+    return f"Tokens of proxies cannot be checked; those that are connected are served: {error}"

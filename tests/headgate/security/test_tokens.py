@@ -1,0 +1,182 @@
+"""Tokens are asked about as seldom as can be, and nobody is let in unasked. With an API server: test_cluster_e2e."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import grpc
+import pytest
+import structlog.testing
+
+from headgate.security import tokens
+from headgate.security.tokens import AUDIENCE, BAD_SECONDS, REMEMBERED_SECONDS, TokenReviews, proxy_account
+from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
+from xds.server import Refusal
+
+WEB = "default/web"
+
+
+class Reviewer:
+    """Answers as the API server's TokenReview does: the holder of "web" is the proxy of default/web.
+
+    Attributes:
+        asked: how often about which token.
+        gate: requests wait until it is set.
+        error: what all requests meet with.
+    """
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: ClusterError | None = None
+        self.running = self.most_running = 0
+
+    async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0) -> Any:
+        """As `watchers.kubernetes.client.Client` does."""
+        assert (method, path.rpartition("/")[2]) == ("POST", "tokenreviews")
+        assert 0 < seconds < 15  # less than a stream has for its first request
+        token = body["spec"]["token"]
+        self.asked[token] += 1
+        self.running += 1
+        self.most_running = max(self.running, self.most_running)
+        try:
+            await self.gate.wait()
+        finally:
+            self.running -= 1
+        if self.error is not None:
+            raise self.error
+        if not token.startswith("web"):
+            return {"status": {"error": "unknown"}}
+        return {"status": {"authenticated": True, "audiences": [AUDIENCE], "user": {"username": proxy_account(WEB)}}}
+
+
+class Clock:
+    """A time that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+async def refused(reviews: TokenReviews, token: str, key: str = WEB) -> grpc.StatusCode | None:
+    """The status that the holder of a token is refused with; None if it is let in."""
+    try:
+        await reviews.verify(token, key)
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+@pytest.mark.parametrize(("token", "code"), [("web", None), ("bad", grpc.StatusCode.UNAUTHENTICATED)])
+async def test_many_at_once_are_one_question(token: str, code: grpc.StatusCode | None) -> None:
+    """However many streams begin at once with a token, good or bad, it is asked about once, and all get the answer."""
+    api = Reviewer()
+    reviews = TokenReviews(api)
+    api.gate.clear()
+    waiting = [asyncio.create_task(refused(reviews, token)) for _ in range(100)]
+    await asyncio.sleep(0)
+    api.gate.set()
+    assert set(await asyncio.gather(*waiting)) == {code}
+    assert api.asked == {token: 1}
+
+
+async def test_who_gives_up_leaves_the_answer_to_the_others() -> None:
+    """A stream that ends while its token is checked takes nothing from another one with the same token."""
+    api = Reviewer()
+    reviews = TokenReviews(api)
+    api.gate.clear()
+    first, second = (asyncio.create_task(refused(reviews, "web")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    api.gate.set()
+    assert await second is None
+    assert first.cancelled()
+    assert api.asked == {"web": 1}
+
+
+@pytest.mark.parametrize(("token", "seconds"), [("web", REMEMBERED_SECONDS), ("bad", BAD_SECONDS)])
+async def test_answers_are_remembered_for_a_while(token: str, seconds: float) -> None:
+    """Within its time an answer is given again unasked, and after it no longer."""
+    api, clock = Reviewer(), Clock()
+    reviews = TokenReviews(api, clock)
+    first = await refused(reviews, token)
+    clock.now = seconds - 1
+    assert await refused(reviews, token) == first
+    assert api.asked[token] == 1
+    clock.now = seconds
+    assert await refused(reviews, token) == first
+    assert api.asked[token] == 2
+
+
+async def test_a_remembered_token_is_good_for_its_own_gateway_only() -> None:
+    """What is remembered is whose a token is, not what it was used for."""
+    reviews = TokenReviews(Reviewer())
+    assert await refused(reviews, "web") is None
+    assert await refused(reviews, "web", "default/other") is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_made_up_tokens_evict_no_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered is bounded, of good and of bad tokens by themselves."""
+    monkeypatch.setattr(tokens, "REMEMBERED", 3)
+    monkeypatch.setattr(tokens, "BAD", 3)
+    api = Reviewer()
+    reviews = TokenReviews(api, Clock())
+    assert await refused(reviews, "web") is None
+    for number in range(9):
+        await refused(reviews, f"bad {number}")
+    assert await refused(reviews, "web") is None
+    assert api.asked["web"] == 1
+    for number in range(3):
+        await refused(reviews, f"web {number}")
+    await refused(reviews, "bad 0")
+    await refused(reviews, "web")
+    assert (api.asked["bad 0"], api.asked["web"]) == (2, 2)
+
+
+async def test_so_many_are_asked_about_at_once() -> None:
+    """A flood of tokens comes to the API server a few at a time, and in the end each is answered."""
+    api = Reviewer()
+    reviews = TokenReviews(api)
+    api.gate.clear()
+    waiting = [asyncio.create_task(refused(reviews, f"web {number}")) for number in range(200)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert api.running == tokens.AT_ONCE
+    api.gate.set()
+    assert set(await asyncio.gather(*waiting)) == {None}
+    assert api.most_running == tokens.AT_ONCE
+
+
+async def test_an_outage_lets_nobody_in_and_is_over_at_once() -> None:
+    """Without an answer only who was known a short while ago is let in; no failure is remembered; it is told once."""
+    api, clock = Reviewer(), Clock()
+    reviews = TokenReviews(api, clock)
+    assert await refused(reviews, "web") is None
+    api.error = Unreachable("https://api", "refused")
+    with structlog.testing.capture_logs() as logs:
+        clock.now = REMEMBERED_SECONDS - 1
+        assert await refused(reviews, "web") is None
+        assert await refused(reviews, "web 2") is grpc.StatusCode.UNAVAILABLE
+        clock.now = REMEMBERED_SECONDS
+        assert await refused(reviews, "web") is grpc.StatusCode.UNAVAILABLE
+        assert await refused(reviews, "bad") is grpc.StatusCode.UNAVAILABLE
+        api.error = None
+        assert await refused(reviews, "web") is None
+        assert await refused(reviews, "web 2") is None
+    assert [each["log_level"] for each in logs] == ["warning", "info"]
+
+
+async def test_a_missing_permission_is_named() -> None:
+    """Who may not ask is told which verb and resource to grant."""
+    api = Reviewer()
+    api.error = ApiError("POST /x", 403, "Forbidden", 'User "u" cannot create resource "tokenreviews"')
+    with structlog.testing.capture_logs() as logs:
+        assert await refused(TokenReviews(api), "web") is grpc.StatusCode.UNAVAILABLE
+    assert "may not create tokenreviews.authentication.k8s.io" in logs[0]["event"]
