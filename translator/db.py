@@ -77,14 +77,14 @@ class ProxyDefaults:
         xds_host: the host name of Headgate's xDS server, which its certificate holds.
         xds_port: its port.
         ca: the certificates of the authorities that may have signed that certificate, in PEM.
-        address: where proxies bind what is not a listener of the Gateway: readiness and metrics.
+        addresses: where proxies bind what is not a listener of the Gateway: readiness and metrics.
     """
 
     image: str = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
     xds_host: str = "headgate.headgate-system.svc"
     xds_port: int = 18000
     ca: str = ""
-    address: str = "0.0.0.0"
+    addresses: tuple[str, ...] = ("0.0.0.0",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 
 from translator.db import Db
+from translator.deployment.addresses import bound
 from translator.envoy import cluster as clusters
 from translator.envoy import listener as listeners
 from translator.envoy import route as route_messages
@@ -18,7 +19,7 @@ from translator.gateway import listeners as gateway_listeners
 from translator.gateway.attachment import ROUTES
 from translator.gateway.backends import endpoints
 from translator.gateway.certificates import certificate, listener_certificates
-from translator.gateway.gateways import addresses, managed, rejection
+from translator.gateway.gateways import managed, rejection
 from translator.gateway.hostnames import covers, specificity, wider
 from translator.gateway.httproute import rules
 from translator.ir import Backend, Certificate, FilterChain, Origin, PortListener, RouteTable
@@ -79,8 +80,8 @@ def _certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
 @query
 def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     """What a Gateway serves on a port; None if none of its listeners there can be served."""
-    bound = addresses(db, gateway).value
-    if not bound or rejection(db, gateway) is not None:
+    addresses = bound(db, gateway)
+    if not addresses or rejection(db, gateway) is not None:
         return None
     chains: dict[FilterChain, None] = {}
     for state in gateway_listeners.listeners(db, gateway):
@@ -93,7 +94,7 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     if not chains:
         return None
     name = f"{gateway.namespace}/{gateway.name}"
-    return PortListener(name, port, bound, tuple(chains), exclusive=db.settings.standalone)
+    return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
 
 
 @query

@@ -1,19 +1,23 @@
-"""The addresses of a Gateway in a cluster: what it asks for, and what its Service has been given."""
+"""The addresses of a Gateway in a cluster: what it asks for, what its Service has been given, what its proxies bind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from translator.db import Db
 from translator.deployment.names import resource_name
 from translator.deployment.parameters import parameters
+from translator.gateway import gateways
 from translator.objects.gateway import Gateway
 from translator.objects.service import Service
 from translator.outcome import Outcome, Problem
 from translator.query import query
 from translator.refs import Ref
+
+ANY_IPV6: Final = "::"
+"""All IPv6 addresses of a pod, and no others."""
 
 
 class Address(NamedTuple):
@@ -21,6 +25,25 @@ class Address(NamedTuple):
 
     type: str
     value: str
+
+
+@query
+def bound(db: Db, gateway: Ref) -> tuple[str, ...]:
+    """The IP addresses that the proxies of a Gateway bind: in a cluster all of their pod's, of its Service's families.
+
+    The families are those that the Service has been given; until it is there, those that it is to ask for.
+    """
+    addresses = gateways.addresses(db, gateway).value
+    if db.settings.standalone or "IPv6" not in _families(db, gateway):
+        return addresses
+    return tuple(dict.fromkeys((*addresses, ANY_IPV6)))
+
+
+def _families(db: Db, gateway: Ref) -> tuple[str, ...]:
+    service, chosen = _service(db, gateway), parameters(db, gateway).value
+    if service is not None and service.spec.ip_families:
+        return service.spec.ip_families
+    return () if chosen is None else chosen.service.ip_families
 
 
 @query
@@ -57,9 +80,13 @@ def assigned(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
     if chosen is not None and chosen.self_managed:
         # Whoever runs the proxies also brings the traffic to them.
         return Outcome(tuple(Address("IPAddress", each) for each in wanted.value), wanted.problems)
-    service = db.get(Service, Ref(Service.kind, gateway.namespace, resource_name(gateway)))
+    service = _service(db, gateway)
     given = _given(service) if service is not None else ()
     return Outcome(given, (*wanted.problems, *_missing(wanted.value, service, given)))
+
+
+def _service(db: Db, gateway: Ref) -> Service | None:
+    return db.get(Service, Ref(Service.kind, gateway.namespace, resource_name(gateway)))
 
 
 def _given(service: Service) -> tuple[Address, ...]:

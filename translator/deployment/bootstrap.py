@@ -120,10 +120,10 @@ def _plain(
         # A proxy without its listeners is not ready, however long Headgate may take.
         initial_fetch_timeout=timedelta(0),
     )
-    listeners = [_listener("readiness", proxies.address, READINESS_PORT, _probe_routes(parameters, drain_path))]
+    listeners = [_listener("readiness", proxies.addresses, READINESS_PORT, _probe_routes(parameters, drain_path))]
     if parameters.stats.prometheus:
         route = {"match": {"path": METRICS_PATH}, "route": {"cluster": "admin"}}
-        listeners.append(_listener("metrics", proxies.address, METRICS_PORT, [route]))
+        listeners.append(_listener("metrics", proxies.addresses, METRICS_PORT, [route]))
     # An Any is unpacked for others to be laid over it; by way of text, since that leaves no OrderedDicts.
     made = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
     own = {
@@ -230,7 +230,8 @@ def _probe_routes(parameters: GatewayParametersSpec, drain_path: str) -> list[di
     return [ready, drain]
 
 
-def _listener(name: str, address: str, port: int, routes: list[dict[str, Any]]) -> dict[str, Any]:
+def _listener(name: str, addresses: tuple[str, ...], port: int, routes: list[dict[str, Any]]) -> dict[str, Any]:
+    first, *others = ({"address": {"socket_address": {"address": each, "port_value": port}}} for each in addresses)
     filters = [
         {
             "name": f"envoy.filters.http.{each}",
@@ -247,7 +248,8 @@ def _listener(name: str, address: str, port: int, routes: list[dict[str, Any]]) 
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     return {
         "name": name,
-        "address": {"socket_address": {"address": address, "port_value": port}},
+        **first,
+        **({"additional_addresses": others} if others else {}),
         # A proxy with all the connections that it takes is ready all the same.
         "ignore_global_conn_limit": True,
         "filter_chains": [chain],

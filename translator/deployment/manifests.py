@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from translator.db import Db
 from translator.deployment import bootstrap
-from translator.deployment.addresses import requested
+from translator.deployment.addresses import bound, requested
 from translator.deployment.manifest import HELD, KINDS, Manifest, Proxies
 from translator.deployment.merge import TooDeep
 from translator.deployment.names import identity, selector
@@ -49,7 +50,8 @@ def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
     ports = served_ports(db, gateway)
     if not ports or any(each.condition == "Accepted" for each in wanted.problems):
         return Outcome(HELD)
-    plan = Plan(found, chosen.value, db.proxies, db.settings.controller_name, ports, wanted.value)
+    proxies = replace(db.proxies, addresses=bound(db, gateway))
+    plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, wanted.value)
     try:
         return Outcome(Proxies(tuple(_manifests(plan))))
     except (Unfit, TooDeep) as error:

@@ -44,7 +44,6 @@ class ServiceSpec(CheckedFields):
             "externalTrafficPolicy",
             "healthCheckNodePort",
             "internalTrafficPolicy",
-            "ipFamilies",
             "ipFamilyPolicy",
             "loadBalancerClass",
             "loadBalancerIP",
@@ -61,6 +60,8 @@ class ServiceSpec(CheckedFields):
     cluster_ip: Annotated[Text, Field(alias="clusterIP")] = ""
     cluster_ips: Annotated[tuple[Text, ...], Field(alias="clusterIPs", max_length=2)] = ()
     external_ips: Annotated[tuple[Text, ...], Field(alias="externalIPs")] = ()
+    ip_families: tuple[Text, ...] = ()
+    """Those that the API server has given it, the first of them by preference: IPv4, IPv6."""
     external_name: ExternalName = ""
     ports: tuple[ServicePort, ...] = ()
 

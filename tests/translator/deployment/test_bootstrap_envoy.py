@@ -13,6 +13,8 @@ import aiohttp
 import pytest
 
 from tests.translator.deployment.authority import Authority, Volume
+from tests.translator.deployment.gateways import GATEWAY as SHOP
+from tests.translator.deployment.gateways import Cluster, gateway, service
 from translator.db import ProxyDefaults
 from translator.deployment.bootstrap import (
     ADMIN_PORT,
@@ -31,6 +33,19 @@ from xds.snapshot import Snapshot
 GATEWAY = "web/shop"
 
 
+def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 address to itself."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+LOOPBACK = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
+
+
 def free_ports(number: int) -> list[int]:
     """Ports of loopback that nothing listens on."""
     with contextlib.ExitStack() as stack:
@@ -46,7 +61,7 @@ class Proxy:
     def __init__(self, folder: Path, parameters: GatewayParametersSpec) -> None:
         self.authority = Authority("first")
         self.seen: list[str] = []
-        self.xds, self.ready, self.metrics, self.admin = free_ports(4)
+        self.xds, self.ready, self.metrics, self.admin, self.served = free_ports(5)
         self._folders = Folders(str(folder / "config"), str(folder / "token"))
         self._parameters = parameters
         self.config = Volume(folder / "config", self.files())
@@ -55,7 +70,7 @@ class Proxy:
 
     def files(self) -> dict[str, str]:
         """The files, with ports that are free here."""
-        defaults = ProxyDefaults(xds_host="localhost", xds_port=self.xds, ca=self.authority.pem, address="127.0.0.1")
+        defaults = ProxyDefaults(xds_host="localhost", xds_port=self.xds, ca=self.authority.pem, addresses=LOOPBACK)
         made = files(defaults, self._parameters, "/drain/secret", self._folders)
         assert isinstance(made, Mapping)
         text = made[BOOTSTRAP_FILE]
@@ -85,10 +100,10 @@ class Proxy:
             while text not in self.seen:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.02)
 
-    async def get(self, port: int, path: str) -> tuple[int, str]:
+    async def get(self, port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
         """Status and body of an answer; 0 if nothing listens."""
         try:
-            async with self.http.get(f"http://127.0.0.1:{port}{path}") as response:
+            async with self.http.get(f"http://{host}:{port}{path}") as response:
                 return response.status, await response.text()
         except aiohttp.ClientError:
             return 0, ""
@@ -133,6 +148,23 @@ async def test_it_is_ready_once_it_has_its_configuration(proxy: Proxy) -> None:
         assert "envoy_server_live" in metrics
         assert 'envoy_cluster_name="xds"' not in metrics
         assert (await proxy.get(proxy.metrics, "/quitquitquit"))[0] == 404
+
+
+@pytest.mark.skipif(len(LOOPBACK) < 2, reason="this machine has no IPv6")
+async def test_it_listens_on_both_families_of_addresses(proxy: Proxy) -> None:
+    """Readiness is told on both; the Gateway's listeners join in once its Service has both, and go on meanwhile."""
+    cluster = Cluster(gateway(ports=(proxy.served,)))
+    async with proxy.server(proxy.authority) as server:
+        server.publish(GATEWAY, cluster.translator.snapshots[SHOP])
+        await proxy.until_ready()
+        assert (await proxy.get(proxy.ready, "/ready", "[::1]"))[0] == 200
+        assert (await proxy.get(proxy.served, "/"))[0] == 404
+        assert (await proxy.get(proxy.served, "/", "[::1]"))[0] == 0
+        cluster.apply(service("").replace("spec: {", "spec: {ipFamilies: [IPv4, IPv6], "))
+        server.publish(GATEWAY, cluster.translator.snapshots[SHOP])
+        async with asyncio.timeout(20):
+            while (await proxy.get(proxy.served, "/", "[::1]"))[0] != 404:
+                assert (await proxy.get(proxy.served, "/"))[0] == 404
 
 
 async def test_a_new_token_is_sent_once_there_is_one(proxy: Proxy) -> None:
