@@ -91,7 +91,7 @@ def merge(held: Status, wanted: Status | None, writer: Writer) -> dict[str, Any]
     shared = next((each for each in SHARED if each.field in (held if wanted is None else wanted)), None)
     if shared is not None:
         ours = () if wanted is None else _bounded(wanted)[shared.field]
-        return {**held, shared.field: list(_entries(shared, _items(held, shared.field), ours, writer))}
+        return {**held, shared.field: list(_entries(shared, items(held, shared.field), ours, writer))}
     if wanted is None:
         # Whose these conditions are cannot be seen: another controller may have taken over, and they are its own now.
         return dict(held)
@@ -116,9 +116,14 @@ def generation(wanted: Status) -> int | None:
     return max((each.get("observedGeneration") or 0 for each in _all_conditions(wanted)), default=0) or None
 
 
+def is_shared(status: Status) -> bool:
+    """Whether a status is one in which several controllers have entries."""
+    return any(each.field in status for each in SHARED)
+
+
 def has_entries(held: Status, controller: str) -> bool:
     """Whether a status holds entries of a controller, which somebody has to take away one day."""
-    return any(each.get("controllerName") == controller for shared in SHARED for each in _items(held, shared.field))
+    return any(each.get("controllerName") == controller for shared in SHARED for each in items(held, shared.field))
 
 
 def _entries(
@@ -141,12 +146,12 @@ def _entries(
 
 
 def _entry(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
-    conditions = _conditions(_items(held, "conditions"), wanted["conditions"], writer.time, lambda _: True)
+    conditions = _conditions(items(held, "conditions"), wanted["conditions"], writer.time, lambda _: True)
     return {**wanted, "conditions": conditions}
 
 
-def _items(status: Status, field: str) -> Sequence[dict[str, Any]]:
-    """A list of a status; there is none in a new object, and `null` in some that were never written."""
+def items(status: Status, field: str) -> Sequence[dict[str, Any]]:
+    """Give a list of a status; there is none in a new object, and `null` in some that were never written."""
     found = status.get(field)
     return found if isinstance(found, list) else ()
 
@@ -159,16 +164,16 @@ def _own(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
     new = dict(wanted)
     if "conditions" in held or "conditions" in wanted:
         conditions = wanted.get("conditions", ())
-        new["conditions"] = _conditions(_items(held, "conditions"), conditions, writer.time, _is_ours(conditions))
+        new["conditions"] = _conditions(items(held, "conditions"), conditions, writer.time, _is_ours(conditions))
     if "listeners" in wanted:
-        before = {each["name"]: each for each in _items(held, "listeners")}
+        before = {each["name"]: each for each in items(held, "listeners")}
         new["listeners"] = [_listener(before.get(each["name"], {}), each, writer) for each in wanted["listeners"]]
     return new
 
 
 def _listener(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
     ours = _is_ours(wanted["conditions"])
-    return {**wanted, "conditions": _conditions(_items(held, "conditions"), wanted["conditions"], writer.time, ours)}
+    return {**wanted, "conditions": _conditions(items(held, "conditions"), wanted["conditions"], writer.time, ours)}
 
 
 def _is_ours(wanted: Iterable[Status]) -> Callable[[str], bool]:
@@ -194,10 +199,10 @@ def _conditions(
 
 
 def _all_conditions(status: Status) -> Iterator[Status]:
-    yield from _items(status, "conditions")
+    yield from items(status, "conditions")
     for field in ("listeners", *(each.field for each in SHARED)):
-        for each in _items(status, field):
-            yield from _items(each, "conditions")
+        for each in items(status, field):
+            yield from items(each, "conditions")
 
 
 def _bounded(wanted: Status) -> Status:

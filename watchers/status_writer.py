@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from translator.objects.parse import KINDS
 from translator.refs import Ref
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.client import JSON, MERGE_PATCH
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.kubernetes.paths import item, resource
-from watchers.status_merge import Status, Writer, generation, has_entries, merge, patch
+from watchers.kubernetes.paths import resource
+from watchers.status_api import Api, Held, StatusApi
+from watchers.status_merge import Status, Writer, generation, has_entries, is_shared, merge
+from watchers.status_release import released
 from watchers.workqueue import WorkQueue
 
 log = structlog.stdlib.get_logger("headgate.status")
@@ -27,45 +29,17 @@ CONCURRENCY: Final = 16
 PACE: Final[Mapping[str, float]] = {"Gateway": 1 / 3, "GatewayClass": 1 / 3}
 """The least time between two writes to one object of a kind, in seconds."""
 OTHER_PACE: Final = 0.1
-"""That of all other kinds: nobody notices, but if another controller undoes what we write, it bounds the quarrel."""
+"""That of all other kinds."""
+MOST_PACE: Final = 60.0
+"""So much it grows to at most, twofold each time, while somebody undoes what we write: that bounds the quarrel."""
 CONFLICTS: Final = 5
 """How often in a row a write is repeated at once because the object has changed in the meantime."""
 BLOCKED: Final = 30.0
-"""How long a kind rests whose status may not be written, in seconds."""
+"""How long a kind rests whose status cannot be written, in seconds."""
 PATIENCE: Final = 2.0
 """How long a status waits that was made from an older generation of its object, in seconds."""
 BUG_SECONDS: Final = 60.0
 """How long an object rests that a bug was met with."""
-SECONDS: Final = 10.0
-"""How long a request may take."""
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(
-        self, method: str, path: str, *, body: object = None, content_type: str = JSON, seconds: float = SECONDS
-    ) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
-        """
-        ...
-
-
-class Held(NamedTuple):
-    """An object's status as the API server has it.
-
-    Attributes:
-        version: the object's `metadata.resourceVersion`.
-        generation: its `metadata.generation`, None for kinds without.
-        status: its `status`, empty if there is none.
-    """
-
-    version: str
-    generation: int | None
-    status: Status
 
 
 class Observed(Protocol):
@@ -77,6 +51,10 @@ class Observed(Protocol):
 
     def held_refs(self) -> Iterable[Ref]:
         """Gives the names of all objects of the kinds that have a status."""
+        ...
+
+    def sure(self) -> bool:
+        """Whether all is known that makes objects ours, so that one about which there is nothing to say has left us."""
         ...
 
 
@@ -93,20 +71,40 @@ class _Memory:
     """What is kept of an object between writes.
 
     Attributes:
-        rest: when it may be written next.
+        tried: when it was written to last, or that was tried.
         refusals: how long to wait after a refusal of this object.
         refused: whether the last write was refused.
         written: what the last write made of it, until it is observed.
+        wanted: what the last write was to bring.
+        since: when that was written.
+        undone: how often in a row it has been written once more, because somebody had undone it.
         behind: a generation of the object that no status was made from yet, and until when to wait for one.
         altered: what the last write asked for and what the API server made of it instead: it would do so again.
+        released: the version of the object from which our claims have been taken back.
     """
 
-    rest: float = 0.0
+    tried: float = -math.inf
     refusals: Backoff = field(default_factory=lambda: Backoff(1.0, 300.0))
     refused: bool = False
     written: Held | None = None
+    wanted: Status | None = None
+    since: float = -math.inf
+    undone: int = 0
     behind: tuple[int, float] | None = None
     altered: tuple[Status, Status] | None = None
+    released: str = ""
+
+    def due(self, kind: str, wanted: Status | None) -> float:
+        """When the object may be written to next: the later the more often the same was undone."""
+        pace = PACE.get(kind, OTHER_PACE)
+        return self.tried + (min(MOST_PACE, pace * 2 ** min(self.undone, 32)) if self.wanted == wanted else pace)
+
+    def wrote(self, wanted: Status | None) -> None:
+        """Take that what was wanted is written; if that is the same as the last time, somebody undid it meanwhile."""
+        now = time.monotonic()
+        again = self.wanted == wanted and now < self.since + 2 * MOST_PACE
+        self.undone = self.undone + 1 if again else 0
+        self.wanted, self.since = wanted, now
 
 
 class StatusWriter:
@@ -115,8 +113,8 @@ class StatusWriter:
     Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
     the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
     changes while it waits, it is written once, with what is wanted then. A status that was made from an older
-    generation of the object than the API server's waits a while, because one from that generation is about to come; it
-    is written after all if none does, as for an object that cannot be read any more.
+    generation of the object than the API server's waits a while, because one from that generation is about to come.
+    Where there is nothing to say any more, what we said is taken back.
 
     Args:
         api: the way to the API server.
@@ -137,7 +135,7 @@ class StatusWriter:
         watch: Watch | None = None,
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._api = api
+        self._api = StatusApi(api, controller)
         self._wanted = wanted
         self._observed = observed
         self._controller = controller
@@ -175,11 +173,14 @@ class StatusWriter:
             self._queue = None
 
     def _left_behind(self) -> Iterator[Ref]:
-        """Objects with entries of ours about which there is nothing to tell any more."""
+        """Objects with words of ours about which there is nothing to tell any more."""
         for ref in self._observed.held_refs():
             held = self._observed.held(ref)
-            if ref not in self._wanted and held is not None and has_entries(held.status, self._controller):
+            if ref not in self._wanted and held is not None and self._has_words(held):
                 yield ref
+
+    def _has_words(self, held: Held) -> bool:
+        return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
 
     async def _work(self, queue: WorkQueue[Ref]) -> None:
         while True:
@@ -204,23 +205,40 @@ class StatusWriter:
         if held is None:
             self._memory.pop(ref, None)
             return None
-        wait = max(memory.rest, self._pause, self._blocked.get(ref.kind, 0.0), self._patience(ref, held, memory)) - now
-        new = self._difference(ref, held, memory)
-        if new is None:
+        held_up = (self._pause, self._blocked.get(ref.kind, 0.0), self._patience(ref, held, memory))
+        wait = max(memory.due(ref.kind, self._wanted.get(ref)), *held_up) - now
+        if self._is_right(ref, held, memory):
             return None
+        if ref not in self._wanted and not self._observed.sure():
+            return BLOCKED
         if wait > 0:
             return wait
-        memory.rest = now + PACE.get(ref.kind, OTHER_PACE)
+        memory.tried = now
         try:
-            return await self._write(ref, held, new, memory)
+            return await self._attempt(ref, held, memory)
         except ApiError as error:
             return self._answered(ref, error, memory)
         except ClusterError as error:
             return self._outage(0.0, str(error))
 
-    async def _write(self, ref: Ref, held: Held, new: Status, memory: _Memory) -> float | None:
+    async def _attempt(self, ref: Ref, held: Held, memory: _Memory) -> float | None:
+        try:
+            return await self._write(ref, held, memory)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            await self._api.read(ref, held)  # if that is not there either, it says so
+            return self._unserved(ref.kind, error)
+
+    async def _write(self, ref: Ref, held: Held, memory: _Memory) -> float | None:
         for _ in range(CONFLICTS):
-            if not self._may_write():
+            wanted = self._wanted.get(ref)
+            new = self._difference(ref, held, memory)
+            if new is None:
+                found = await self._api.read(ref, held)
+                held, new = self._api.held(found), released(found, self._api.manager, _now())
+                memory.released = held.version
+            if new == held.status or not self._may_write():
                 return None
             try:
                 memory.written = await self._patch(ref, held, new)
@@ -229,16 +247,17 @@ class StatusWriter:
                     raise
             else:
                 memory.altered = None if memory.written.status == new else (new, memory.written.status)
+                memory.released = memory.written.version
+                memory.wrote(wanted)
                 self._succeeded(ref.kind, memory)
                 return None
-            held = memory.written = _held(await self._api.request("GET", _path(ref), seconds=SECONDS))
-            difference = self._difference(ref, held, memory)
-            if difference is None:
+            held = memory.written = self._api.held(await self._api.read(ref, held))
+            memory.released = ""
+            if self._is_right(ref, held, memory):
                 return None
             patience = self._patience(ref, held, memory) - time.monotonic()
             if patience > 0:
                 return patience
-            new = difference
         return memory.refusals.next()
 
     def _succeeded(self, kind: str, memory: _Memory) -> None:
@@ -248,16 +267,10 @@ class StatusWriter:
         self._blocked.pop(kind, None)
 
     async def _patch(self, ref: Ref, held: Held, new: Status) -> Held:
-        # With a resourceVersion the patch holds only for the very object that it was made for.
-        body = {"metadata": {"resourceVersion": held.version}, "status": patch(held.status, new)}
         begun = time.perf_counter()
         outcome = "failed"
         try:
-            written = _held(
-                await self._api.request(
-                    "PATCH", _path(ref, "status"), body=body, content_type=MERGE_PATCH, seconds=SECONDS
-                )
-            )
+            written = await self._api.patch(ref, held, new)
             outcome = "written"
             return written
         except ApiError as error:
@@ -285,22 +298,28 @@ class StatusWriter:
             memory.behind = held.generation, time.monotonic() + PATIENCE
         return memory.behind[1]
 
+    def _is_right(self, ref: Ref, held: Held, memory: _Memory) -> bool:
+        """Whether there is nothing to write now, nor to look for what of ours is left."""
+        leaves = ref not in self._wanted and self._has_words(held) and memory.released != held.version
+        return not leaves and self._difference(ref, held, memory) is None
+
     def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
         """The new status, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
         if wanted is not None and (generation(wanted) or 0) > (held.generation or 0) > 0:
             return None  # an object of this name that was there before
-        writer = Writer(self._controller, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        new = merge(held.status, wanted, writer)
+        new = merge(held.status, wanted, Writer(self._controller, _now()))
         if new == held.status or memory.altered == (new, held.status):
             return None
         return new
 
     def _answered(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
         """Takes an error that ends a write; gives when to try again, None: not before something changes."""
-        if error.status == 404:
+        if error.status == 404 and f'"{ref.name}" not found' in error.message:
             self._memory.pop(ref, None)
             return None
+        if error.status == 404:
+            return self._unserved(ref.kind, error)
         if error.status in (429, 503):
             return self._outage(error.retry_after, str(error))
         if error.status == 403 and " cannot " in error.message:
@@ -320,14 +339,28 @@ class StatusWriter:
         return self._pause - now
 
     def _forbidden(self, kind: str, error: ApiError) -> float:
-        """Tells once what permission is missing, and leaves the kind alone for a while."""
+        name, _, group = resource(KINDS[kind]).partition(".")
+        return self._block(
+            kind,
+            f"may not patch {name}/status in the API group {group}: grant the verbs get and patch on it, as the "
+            f"ClusterRole in deploy/ does; until then no {kind} tells what became of it",
+            error,
+        )
+
+    def _unserved(self, kind: str, error: ApiError) -> float:
+        """There is no such path: the version has just changed, or the definition lacks the subresource."""
+        return self._block(
+            kind,
+            f"{resource(KINDS[kind])} has no status to write in the version that it was read in: either that has just "
+            f"ceased to be served, or its definition lacks the subresource status: install the Gateway API's own; "
+            f"until then no {kind} tells what became of it",
+            error,
+        )
+
+    def _block(self, kind: str, message: str, error: ApiError) -> float:
+        """Tells once what is in the way of all objects of a kind, and leaves the kind alone for a while."""
         if kind not in self._blocked:
-            name, _, group = resource(KINDS[kind]).partition(".")
-            log.error(
-                f"may not patch {name}/status in the API group {group}: grant the verbs get and patch on it, as the "
-                f"ClusterRole in deploy/ does; until then no {kind} tells what became of it",
-                answer=error.message,
-            )
+            log.error(message, answer=error.message)
         self._blocked[kind] = time.monotonic() + BLOCKED
         return BLOCKED
 
@@ -335,14 +368,8 @@ class StatusWriter:
 OUTCOMES: Final[Mapping[int, str]] = {409: "conflict", 404: "gone"}
 
 
-def _path(ref: Ref, subresource: str = "") -> str:
-    model = KINDS[ref.kind]
-    return item(model, model.versions[0], ref, subresource)
-
-
-def _held(found: Mapping[str, Any]) -> Held:
-    metadata = found["metadata"]
-    return Held(metadata["resourceVersion"], metadata.get("generation"), found.get("status") or {})
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _older(one: str, other: str) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.status_writer import Held
+from watchers.status_api import Held
+from watchers.status_release import wrote
 
+MANAGER = "gateway.headgate.dev/controller"
 PLURALS = {"gatewayclasses": "GatewayClass", "gateways": "Gateway", "httproutes": "HTTPRoute", "leases": "Lease"}
 
 
@@ -20,6 +22,9 @@ class Keeper:
         failures: errors that the next requests meet with, in their order.
         gate: requests wait until it is set.
         lag: observed instead of what is kept.
+        unsure: whether not all is known.
+        served: the version of the API in which objects are read and written.
+        without_status: so many requests for statuses meet with a definition that has none.
     """
 
     def __init__(self) -> None:
@@ -29,14 +34,17 @@ class Keeper:
         self.gate = asyncio.Event()
         self.gate.set()
         self.lag: dict[Ref, Held] = {}
+        self.unsure = False
+        self.served = "v1"
+        self.without_status = 0
         self.running = self.most_running = 0
         self._version = 100
         self._moved = asyncio.Event()
 
-    def put(self, ref: Ref, status: dict[str, Any], generation: int | None = 1) -> None:
+    def put(self, ref: Ref, status: dict[str, Any], generation: int | None = 1, **metadata: Any) -> None:
         """Keep an object with this status."""
         self._version += 1
-        metadata = {"name": ref.name, "resourceVersion": str(self._version)}
+        metadata |= {"name": ref.name, "resourceVersion": str(self._version)}
         self.objects[ref] = {
             "metadata": metadata | ({"generation": generation} if generation else {}),
             "status": status,
@@ -65,7 +73,13 @@ class Keeper:
         found = self.objects.get(ref)
         if found is None:
             return None
-        return Held(found["metadata"]["resourceVersion"], found["metadata"].get("generation"), found["status"])
+        metadata = found["metadata"]
+        written = wrote(metadata, MANAGER)
+        return Held(metadata["resourceVersion"], metadata.get("generation"), found["status"], self.served, written)
+
+    def sure(self) -> bool:
+        """As a cluster tells it."""
+        return not self.unsure
 
     def held_refs(self) -> Iterable[Ref]:
         """All objects."""
@@ -74,6 +88,9 @@ class Keeper:
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
         """As `watchers.kubernetes.client.Client` does."""
         ref = _ref(path)
+        if path.split("/")[3] != self.served:
+            self._moved.set()
+            raise ApiError(f"{method} {path}", 404, "NotFound", "the server could not find the requested resource")
         self.requests.append((method, ref))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -93,17 +110,20 @@ class Keeper:
             if ref in self.objects:
                 raise ApiError("POST", 409, "AlreadyExists")
             return self._keep(ref, body)
-        if ref not in self.objects:
-            raise ApiError(f"{method} {path}", 404, "NotFound", "not found")
+        missing = path.endswith("/status") and self.without_status > 0
+        self.without_status -= missing
+        if ref not in self.objects or missing:
+            raise ApiError(f"{method} {path}", 404, "NotFound", f'kinds "{ref.name}" not found')
         found = self.objects[ref]
         if method == "GET":
-            return found
+            return found | {"apiVersion": f"g/{self.served}"}
         asked = body["metadata"].get("resourceVersion")
         if asked not in (None, found["metadata"]["resourceVersion"]):
             raise ApiError(f"{method} {path}", 409, "Conflict", "the object has been modified")
         if method == "PUT":
             return self._keep(ref, body)
-        return self._keep(ref, {**found, "status": dict(_patched(found["status"], body["status"]))})
+        kept = self._keep(ref, {**found, "status": dict(_patched(found["status"], body["status"]))})
+        return kept | {"apiVersion": f"g/{self.served}"}
 
     def _keep(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
         self._version += 1

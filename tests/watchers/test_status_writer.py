@@ -11,7 +11,8 @@ import structlog
 from tests.watchers.keeper import Keeper
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError, Unreachable
-from watchers.status_writer import CONCURRENCY, PACE, Held, StatusWriter
+from watchers.status_api import Held
+from watchers.status_writer import CONCURRENCY, OTHER_PACE, PACE, StatusWriter
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 GATEWAY = Ref("Gateway", "default", "web")
@@ -178,7 +179,7 @@ async def test_a_conflict_is_solved_with_a_fresh_look(world: World) -> None:
     """Where another wrote in between, what it wrote stays, and ours comes beside it."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
+    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {}, "v1")
     world.keeper.put(shop, parents(controller=OTHER))
     async with world.leading():
         world.want(shop, parents(accepted()))
@@ -192,7 +193,7 @@ async def test_what_was_written_counts_until_it_is_observed(world: World) -> Non
     """A change right after a write takes no detour, though the watch has not brought back the write yet."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
+    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {}, "v1")
     async with world.leading():
         world.want(shop, parents(accepted("False")))
         await world.idle()
@@ -237,7 +238,7 @@ async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(wor
     """If the fresh look shows another generation, nothing is written for now."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {})
+    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {}, "v1")
     world.keeper.put(shop, {}, generation=2)
     async with world.leading():
         world.want(shop, parents(accepted(generation=1)))
@@ -261,14 +262,14 @@ async def test_what_somebody_undoes_is_repaired(world: World) -> None:
 
 
 async def test_what_is_gone_is_forgotten(world: World) -> None:
-    """An object that is gone is not asked for; one that goes during the write is not tried again."""
+    """An object that is gone is not asked for; one that goes during the write is looked for once."""
     shop, gone = route("shop"), route("gone")
-    world.keeper.lag[shop] = Held("1", 1, {})
+    world.keeper.lag[shop] = Held("1", 1, {}, "v1")
     async with world.leading():
         world.want(gone, parents(accepted()))
         world.want(shop, parents(accepted()))
         await world.idle()
-    assert world.keeper.requests == [("PATCH", shop)]
+    assert world.keeper.requests == [("PATCH", shop), ("GET", shop)]
     assert world.counted.outcomes == ["gone"]
 
 
@@ -366,3 +367,82 @@ async def test_a_bug_concerns_its_object_only(world: World) -> None:
             await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
     assert [each["log_level"] for each in logs] == ["error"]
     assert world.keeper.status(route("b"))["parents"]
+
+
+async def test_a_status_is_written_in_the_version_that_is_served(world: World) -> None:
+    """An object that was read in an older version of the API is written in that, conflicts included."""
+    shop = route("shop")
+    world.keeper.served = "v1beta1"
+    world.keeper.put(shop, {})
+    world.keeper.lag[shop] = (world.keeper.held(shop) or Held("", None, {}, ""))._replace(version="1")
+    async with world.leading():
+        world.want(shop, parents(accepted()))
+        await world.idle()
+    assert [each for each, _ in world.keeper.requests] == ["PATCH", "GET", "PATCH"]
+    assert world.keeper.status(shop)["parents"]
+
+
+async def test_a_definition_without_a_status_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is nothing to write to, the message names the definition; once there is, the status is written."""
+    monkeypatch.setattr("watchers.status_writer.BLOCKED", 0.05)
+    world.keeper.put(route("a"), {})
+    world.keeper.without_status = 3
+    with structlog.testing.capture_logs() as logs:
+        async with world.leading():
+            world.want(route("a"), parents(accepted()))
+            await world.keeper.until(lambda: world.keeper.wrote(route("a")) == 4 and not world.keeper.running)
+    assert [each["event"].partition(":")[0] for each in logs] == [
+        "httproutes.gateway.networking.k8s.io has no status to write in the version that it was read in"
+    ]
+    assert world.keeper.status(route("a"))["parents"]
+
+
+async def test_a_quarrel_slows_down(world: World) -> None:
+    """Whoever undoes what we write at once is answered more and more slowly; a new status of ours goes out at once."""
+    loop, shop = asyncio.get_running_loop(), route("shop")
+    world.keeper.put(shop, {})
+    async with world.leading():
+        world.want(shop, parents(accepted()))
+        begun = loop.time()
+        for count in range(1, 5):
+            await world.keeper.until(lambda count=count: world.keeper.wrote(shop) == count and not world.keeper.running)
+            world.keeper.put(shop, {})
+            world.writer.touch([shop])
+        assert loop.time() - begun >= 0.95 * OTHER_PACE * (1 + 2 + 4)
+        world.want(shop, parents(accepted(message="new")))
+        await world.keeper.until(lambda: world.keeper.wrote(shop) == 5 and not world.keeper.running)
+        assert world.keeper.status(shop)["parents"][0]["conditions"][0]["message"] == "new"
+        await world.idle()
+    assert world.keeper.wrote(shop) == 5
+
+
+async def test_nothing_is_taken_back_while_it_is_not_sure(world: World) -> None:
+    """Not being allowed to list Gateways or their classes looks as if everything had left us: it has not."""
+    shop = route("shop")
+    world.keeper.put(shop, parents(accepted()))
+    world.keeper.unsure = True
+    async with world.leading():
+        await world.keeper.until(lambda: world.writer.waiting == 1 or world.keeper.requests)
+    assert world.keeper.requests == []
+    world.keeper.unsure = False
+    async with world.leading():
+        await world.idle()
+    assert world.keeper.status(shop) == {"parents": []}
+
+
+async def test_a_gateway_that_left_is_looked_at_once(world: World) -> None:
+    """What we wrote is taken back once; a Gateway that others wrote in is read once and not written at all."""
+    leaves: dict[str, Any] = {'k:{"type":"Accepted"}': {"f:status": {}}}
+    ours = {"manager": OURS, "fieldsV1": {"f:status": {"f:conditions": leaves}}}
+    taken = Ref("Gateway", "default", "taken")
+    status = {"conditions": [{**accepted(), "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+    world.keeper.put(GATEWAY, status, managedFields=[ours])
+    world.keeper.put(taken, status, managedFields=[ours, {**ours, "manager": OTHER}])
+    world.keeper.put(Ref("Gateway", "default", "foreign"), status)
+    async with world.leading():
+        await world.idle()
+        world.writer.touch([GATEWAY, taken])
+        await world.idle()
+    assert sorted(world.keeper.requests) == [("GET", taken), ("GET", GATEWAY), ("PATCH", GATEWAY)]
+    assert world.keeper.status(GATEWAY)["conditions"][0]["status"] == "Unknown"
+    assert world.keeper.status(taken) == status

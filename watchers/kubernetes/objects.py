@@ -18,6 +18,7 @@ from watchers.kubernetes import paths
 from watchers.kubernetes.mirror import Change
 from watchers.kubernetes.reflector import Reflector
 from watchers.kubernetes.troubles import Troubles
+from watchers.status_release import wrote
 
 AT_ONCE: Final = 100
 """So many objects are parsed before others get a turn: some milliseconds."""
@@ -31,17 +32,25 @@ class Observed(NamedTuple):
         resource_version: which state of it.
         generation: of its spec; None for kinds that count none.
         raw_status: its `status` as JSON; `null` if it has none.
+        written: whether some of its status is as we wrote it.
     """
 
     uid: str
     resource_version: str
     generation: int | None
     raw_status: bytes
+    written: bool
 
     @property
     def status(self) -> Any:
         """Its `status`, decoded anew: others' entries included, nothing normalised."""
         return orjson.loads(self.raw_status)
+
+
+class _Status(NamedTuple):
+    generation: int | None
+    raw: bytes
+    written: bool
 
 
 class Objects:
@@ -52,24 +61,25 @@ class Objects:
     Args:
         reflector: of that kind.
         troubles: is told which objects are not valid.
-        statuses: whether to remember each object's status, for `observed`.
+        manager: the field manager who writes the objects' statuses, which are remembered for `observed`; None if
+            nobody does.
     """
 
-    def __init__(self, reflector: Reflector, troubles: Troubles, statuses: bool = False) -> None:
+    def __init__(self, reflector: Reflector, troubles: Troubles, manager: str | None = None) -> None:
         self.reflector = reflector
         self._troubles = troubles
-        self._statuses: dict[Ref, tuple[int | None, bytes]] | None = {} if statuses else None
+        self._manager = manager
+        self._statuses: dict[Ref, _Status] = {}
 
     def observed(self, ref: Ref) -> Observed | None:
         """Give what is remembered of an object; None if it is not there, or its status is not remembered."""
-        version = self.reflector.mirror.known.get(ref)
-        status = self._statuses.get(ref) if self._statuses is not None else None
-        return Observed(*version, *status) if version and status else None
+        version, status = self.reflector.mirror.known.get(ref), self._statuses.get(ref)
+        return Observed(version.uid, version.resource_version, *status) if version and status else None
 
     @property
     def refs(self) -> Collection[Ref]:
         """The objects whose status is remembered."""
-        return () if self._statuses is None else self._statuses.keys()
+        return self._statuses.keys()
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield the objects, and then what changes."""
@@ -84,10 +94,11 @@ class Objects:
 
     def _edit(self, change: Change) -> Edit:
         ref, raw = change
-        if self._statuses is not None:
-            self._statuses.pop(ref, None)
-            if raw is not None:
-                self._statuses[ref] = raw["metadata"].get("generation"), orjson.dumps(raw.get("status"))
+        self._statuses.pop(ref, None)
+        if raw is not None and self._manager is not None:
+            metadata = raw["metadata"]
+            written = wrote(metadata, self._manager)
+            self._statuses[ref] = _Status(metadata.get("generation"), orjson.dumps(raw.get("status")), written)
         if raw is None:
             self._troubles.put(ref, None)
             return Edit(ref, None)

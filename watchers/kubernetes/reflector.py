@@ -95,6 +95,8 @@ class Reflector:
         """The version of the API in which the kind is served, None while that is not known."""
         self.missing = False
         """Whether the API server has no such kind."""
+        self.denied = False
+        """Whether it may not be listed, so that there may be more objects than are known."""
         self._client = client
         self._selection = selection
         self._selected: frozenset[str] | None = None
@@ -247,6 +249,7 @@ class Reflector:
     def _unavailable(self, error: ClusterError) -> list[Change]:
         assert isinstance(error, ApiError)
         self.missing = error.status == 404
+        self.denied = not self.missing
         if self.missing:
             self._observer.missing(self.model.kind)
             self._tell(None)
@@ -257,7 +260,7 @@ class Reflector:
 
     def _well(self, stage: _Stage) -> None:
         """Take that something works, which ends what was wrong with it."""
-        self.missing = False
+        self.missing = self.denied = False
         self._denials = 0
         if stage >= self._failing:
             self._failures = 0

@@ -6,6 +6,8 @@ from typing import Final
 
 from translator.objects.base import KubernetesObject
 from translator.objects.core import ConfigMap, Namespace, Secret
+from translator.objects.gateway import Gateway
+from translator.objects.gatewayclass import GatewayClass
 from translator.objects.parse import KINDS
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic
@@ -17,10 +19,12 @@ from watchers.kubernetes.ondemand import Fetching, OnDemand
 from watchers.kubernetes.reflector import Reflector, Scope
 from watchers.kubernetes.selection import Selection
 from watchers.kubernetes.troubles import Report, Troubles
-from watchers.status_writer import Held
+from watchers.status_api import Held, field_manager
 
 ON_DEMAND: Final = (Secret, ConfigMap)
 """Kinds of which only those objects are read that others refer to."""
+DECIDING: Final = frozenset({Gateway.kind, GatewayClass.kind})
+"""Kinds that decide which objects are whose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Watched:
     Attributes:
         kinds: the kinds of objects.
         statuses: the names of those kinds whose objects' status is remembered, for `Cluster.observed`.
+        controller: the name of the controller that writes them.
         labels: by the name of a kind, a label selector that its objects must match in place of the kind's own.
         namespaces: the names of the namespaces to watch; empty for all.
         namespace_labels: a label selector that namespaces to watch must match; "" for all. Not with `namespaces`.
@@ -37,6 +42,7 @@ class Watched:
 
     kinds: tuple[type[KubernetesObject], ...] = tuple(KINDS.values())
     statuses: frozenset[str] = frozenset()
+    controller: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     namespaces: tuple[str, ...] = ()
     namespace_labels: str = ""
@@ -104,13 +110,21 @@ class Cluster:
 
     def held(self, ref: Ref) -> Held | None:
         """Give what a `StatusWriter` must know of an object; None if it is not there, as for `observed`."""
-        found = self.observed(ref)
-        return Held(found.resource_version, found.generation, found.status or {}) if found else None
+        objects = _of(self._objects, ref)
+        found = objects.observed(ref) if objects else None
+        if objects is None or found is None:
+            return None
+        version = objects.reflector.version or objects.reflector.model.versions[0]
+        return Held(found.resource_version, found.generation, found.status or {}, version, found.written)
 
     def held_refs(self) -> Iterator[Ref]:
         """Give the objects whose status is remembered."""
         for each in self._objects.values():
             yield from each.refs
+
+    def sure(self) -> bool:
+        """Tell whether all is known that decides whose objects are; not while it may not be listed."""
+        return not any(each.reflector.denied for (kind, _), each in self._objects.items() if kind in DECIDING)
 
     def want(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
         """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.
@@ -145,7 +159,8 @@ class Cluster:
             part = self._on_demand[model.kind, namespace] = OnDemand(reflector)
             self._sources += [part, Fetching(part, self._client, self._observer, self._troubles)]
         else:
-            objects = Objects(reflector, self._troubles, model.kind in self._watched.statuses)
+            manager = field_manager(self._watched.controller) if model.kind in self._watched.statuses else None
+            objects = Objects(reflector, self._troubles, manager)
             self._objects[model.kind, namespace] = objects
             self._sources.append(objects)
 

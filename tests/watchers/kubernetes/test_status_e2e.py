@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,174 +13,12 @@ import structlog
 
 from tests.watchers.kubernetes.deeds import kill_api_server, ready, service_account
 from tests.watchers.kubernetes.relay import kubeconfig
-from translator.objects.gateway import Gateway
-from translator.objects.httproute import HTTPRoute
-from translator.refs import Ref
-from watchers.feed import Feed
+from tests.watchers.kubernetes.writing import FOREIGN, ODD, OTHER, OURS, World, accepted, messages, parents, told
 from watchers.kubernetes.access import Access
-from watchers.kubernetes.client import MERGE_PATCH, Client
+from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
-from watchers.kubernetes.paths import collection, item
-from watchers.kubernetes.source import Cluster, Watched
-from watchers.status_writer import StatusWriter
 
 pytestmark = pytest.mark.e2e
-
-OURS, OTHER = "gateway.headgate.dev/test", "example.com/other"
-MODELS = {model.kind: model for model in (HTTPRoute, Gateway)}
-#: As no reader of ours would write it: an unusual order, a time with a zone, and more than one condition.
-ODD = {
-    "type": "example.com/Odd",
-    "status": "Unknown",
-    "reason": "Z",
-    "message": "“é” \u2028 <&>",
-    "lastTransitionTime": "2026-01-01T05:06:07Z",
-    "observedGeneration": 0,
-}
-FOREIGN = {
-    "controllerName": OTHER,
-    "parentRef": {"name": "elsewhere", "kind": "Gateway", "group": "gateway.networking.k8s.io", "port": 8443},
-    "conditions": [
-        ODD,
-        {
-            "type": "Accepted",
-            "status": "True",
-            "reason": "A",
-            "message": "",
-            "lastTransitionTime": "1999-01-01T00:00:00Z",
-        },
-    ],
-}
-
-
-def accepted(message: str = "m", status: str = "True", generation: int = 1) -> dict[str, Any]:
-    """The condition Accepted, as it is wanted."""
-    return {
-        "type": "Accepted",
-        "status": status,
-        "reason": "R",
-        "message": message,
-        "observedGeneration": generation,
-    }
-
-
-def parents(*conditions: dict[str, Any], gateway: str = "web") -> dict[str, Any]:
-    """The status of a route with one parent of ours."""
-    reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway}
-    return {"parents": [{"parentRef": reference, "controllerName": OURS, "conditions": list(conditions)}]}
-
-
-class World:
-    """A writer that writes to the API server, and what it wants."""
-
-    def __init__(self, client: Client, namespace: str) -> None:
-        self.client, self.namespace = client, namespace
-        self.wanted: dict[Ref, dict[str, Any]] = {}
-        self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.cluster = Cluster(
-            client, Watched(tuple(MODELS.values()), statuses=frozenset(MODELS), namespaces=(namespace,))
-        )
-        self.writer = StatusWriter(client, self.wanted, self.cluster, OURS, watch=self)
-
-    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """Count."""
-        self.outcomes[kind, outcome] += 1
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """While the cluster is followed and the writer leads."""
-        feed = Feed(self.cluster.sources)
-
-        async def take() -> None:
-            async for edits in feed:
-                self.writer.touch(each.ref for each in edits)
-                synced.set()
-
-        synced = asyncio.Event()
-        tasks = [asyncio.create_task(feed.run()), asyncio.create_task(take())]
-        await asyncio.wait_for(synced.wait(), 30)
-        tasks.append(asyncio.create_task(self.writer.lead()))
-        try:
-            yield
-        finally:
-            for each in tasks:
-                each.cancel()
-            for each in tasks:
-                with suppress(asyncio.CancelledError):
-                    await each
-
-    def ref(self, name: str, kind: str = "HTTPRoute") -> Ref:
-        """The name of an object of the test's namespace."""
-        return Ref(kind, self.namespace, name)
-
-    def path(self, ref: Ref, subresource: str = "") -> str:
-        """Where an object is."""
-        return item(MODELS[ref.kind], "v1", ref, subresource)
-
-    async def create(self, name: str, kind: str = "HTTPRoute", **spec: Any) -> Ref:
-        """Create an object."""
-        body = {
-            "apiVersion": "gateway.networking.k8s.io/v1",
-            "kind": kind,
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": spec or {"parentRefs": [{"name": "web"}]},
-        }
-        await self.client.request("POST", collection(MODELS[kind], "v1", self.namespace), body=body)
-        return self.ref(name, kind)
-
-    async def patch(self, ref: Ref, body: dict[str, Any], subresource: str = "") -> None:
-        """Change an object, as somebody else does."""
-        await self.client.request("PATCH", self.path(ref, subresource), body=body, content_type=MERGE_PATCH)
-
-    async def status(self, ref: Ref) -> dict[str, Any]:
-        """The status that the API server has."""
-        found: dict[str, Any] = (await self.client.get(self.path(ref))).get("status") or {}
-        return found
-
-    def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
-        """As a translator tells it."""
-        if status is None:
-            self.wanted.pop(ref, None)
-        else:
-            self.wanted[ref] = status
-        self.writer.touch([ref])
-
-    async def until(self, ref: Ref, message: str) -> dict[str, Any]:
-        """Wait until our condition says this; gives the status."""
-        async with asyncio.timeout(60):
-            while True:
-                with suppress(ApiError):
-                    status = await self.status(ref)
-                    if message in _messages(status):
-                        return status
-                await asyncio.sleep(0.05)
-
-    async def counted(self, writes: int) -> None:
-        """Wait until so many writes of routes have been answered; there are no more, and were no conflicts."""
-        async with asyncio.timeout(30):
-            while self.outcomes["HTTPRoute", "written"] < writes:  # noqa: ASYNC110 (another machine, as it were)
-                await asyncio.sleep(0.02)
-        assert {name: count for (kind, name), count in self.outcomes.items() if kind == "HTTPRoute"} == {
-            "written": writes
-        }
-
-    async def until_gone(self, ref: Ref) -> None:
-        """Wait until there is no entry of ours."""
-        async with asyncio.timeout(30):
-            while OURS in [each["controllerName"] for each in (await self.status(ref))["parents"]]:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-
-
-async def told(logs: list[Any]) -> None:
-    """Wait until something is logged."""
-    async with asyncio.timeout(30):
-        while not logs:  # noqa: ASYNC110 (another machine, as it were)
-            await asyncio.sleep(0.05)
-
-
-def _messages(status: dict[str, Any]) -> set[str]:
-    ours = [each for each in status.get("parents", ()) if each["controllerName"] == OURS]
-    return {each["message"] for entry in [status, *ours] for each in entry.get("conditions", ())}
 
 
 @pytest.fixture
@@ -263,7 +99,7 @@ async def test_a_status_of_the_generation_before_is_not_written(world: World) ->
         await world.patch(route, {"spec": {"hostnames": ["a.example"]}})
         world.want(route, parents(accepted("stale")))
         await asyncio.sleep(0.3)
-        assert _messages(await world.status(route)) == {"one"}
+        assert messages(await world.status(route)) == {"one"}
         world.want(route, parents(accepted("two", generation=2)))
         await world.until(route, "two")
         await world.counted(2)
