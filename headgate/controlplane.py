@@ -75,6 +75,7 @@ class ControlPlane:
     delivered: Callable[[Ref, translated.Delivery], None] | None = None
     complete: Callable[[], bool] = lambda: True
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _begun: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _pending: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _failing: frozenset[str] = frozenset()
@@ -86,6 +87,7 @@ class ControlPlane:
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
         """Takes batches of edits for as long as there are any."""
         async for edits in batches:
+            self._begun.set()
             self.translator.edit(edits)
             if self._edited is None:
                 self._edited = asyncio.get_running_loop().time()
@@ -97,7 +99,12 @@ class ControlPlane:
         self._wake.set()
 
     async def evaluate(self) -> None:
-        """Evaluates and publishes whenever something has changed; what comes meanwhile makes up the next round."""
+        """Evaluates and publishes whenever something has changed; what comes meanwhile makes up the next round.
+
+        Not before the first batch, which is all that was there at the start: of no objects it would follow that there
+        is nothing to serve, and that all that was deployed and written for them is to go.
+        """
+        await self._begun.wait()
         while True:
             await self._woken()
             begun = time.perf_counter()
