@@ -15,8 +15,9 @@ from translator.deployment.manifest import KINDS, Manifest
 from translator.deployment.names import CONTROLLER, MANAGED_BY, MANAGER, label_value
 from translator.objects.deployment import Deployment
 from translator.refs import Ref
+from watchers.api import Api
 from watchers.inventory import Live
-from watchers.kubernetes.client import JSON, SERVER_SIDE_APPLY, Query
+from watchers.kubernetes.client import SERVER_SIDE_APPLY, Query
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import item
 from watchers.projection import project
@@ -27,27 +28,6 @@ SECONDS: Final = 15.0
 SCALER: Final = "headgate-replicas"
 """The manager of the number of replicas from when Headgate gives it up until somebody scales."""
 OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query | None = None,
-        body: object = None,
-        content_type: str = JSON,
-        seconds: float = SECONDS,
-    ) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
-        """
-        ...
 
 
 class Watch(Protocol):

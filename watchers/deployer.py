@@ -17,7 +17,8 @@ import structlog
 from translator.db import Deployed
 from translator.deployment.manifest import WORKLOADS, Manifest, Proxies
 from translator.refs import Ref
-from watchers.applier import Api, Applied, Applier, Refused, SteppedDown, Watch
+from watchers.api import Api
+from watchers.applier import Applied, Applier, Refused, SteppedDown, Watch
 from watchers.inventory import Inventory
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, ClusterError

@@ -12,11 +12,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import structlog
 
+from watchers.api import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 
 log = structlog.stdlib.get_logger("headgate.election")
@@ -38,18 +39,6 @@ class Timing(NamedTuple):
     lease: float = 15.0
     deadline: float = 10.0
     retry: float = 2.0
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(self, method: str, path: str, *, body: object = None, seconds: float = 30.0) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
-        """
-        ...
 
 
 class _Lost(Exception):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from translator.objects.parse import KINDS
 from translator.refs import Ref
-from watchers.kubernetes.client import JSON, MERGE_PATCH
+from watchers.api import Api
+from watchers.kubernetes.client import MERGE_PATCH
 from watchers.kubernetes.paths import item
 from watchers.status_merge import Status, patch
 from watchers.status_release import wrote
@@ -16,27 +17,6 @@ SECONDS: Final = 35.0
 """How long a request may take: webhooks are given up to 30 s, and one that hangs is the trouble of its object alone."""
 LONGEST_MANAGER: Final = 128
 """The longest name of a field manager, in characters."""
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str | int] | None = None,
-        body: object = None,
-        content_type: str = JSON,
-        seconds: float = SECONDS,
-    ) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
-        """
-        ...
 
 
 class Held(NamedTuple):

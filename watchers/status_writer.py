@@ -14,10 +14,11 @@ import structlog
 
 from translator.objects.parse import KINDS
 from translator.refs import Ref
+from watchers.api import Api
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.paths import resource
-from watchers.status_api import Api, Held, StatusApi
+from watchers.status_api import Held, StatusApi
 from watchers.status_merge import Status, Writer, generation, has_entries, is_shared, merge
 from watchers.status_release import released
 from watchers.workqueue import WorkQueue

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from headgate.errors import UserError
 from headgate.security.authority import KeyPair, issue_server
 from headgate.security.rotation import Authorities
+from watchers.api import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 
 SECRET = "headgate-authority"
@@ -21,18 +22,6 @@ SECRET = "headgate-authority"
 INTERVAL = 300.0
 
 log = structlog.stdlib.get_logger("headgate.security")
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(self, method: str, path: str, *, body: object = None) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
-        """
-        ...
 
 
 class ClusterAuthority:

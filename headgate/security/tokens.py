@@ -7,19 +7,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final, NamedTuple, Protocol
+from typing import NamedTuple
 
 import grpc
 import structlog
 
 from translator.deployment.names import resource_name
+from translator.deployment.pod import AUDIENCE
 from translator.objects.gateway import Gateway
 from translator.refs import Ref
+from watchers.api import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 from xds.server import Refusal
 
-#: Whom a proxy's token is for; a token for anybody else is not taken.
-AUDIENCE: Final = "headgate"
 #: A token that was found good is not asked about again for so many seconds, and so many are remembered.
 REMEMBERED_SECONDS, REMEMBERED = 60.0, 10_000
 #: The same of tokens that were found bad. They are kept apart, so that whoever makes some up evicts no good one.
@@ -28,18 +28,6 @@ BAD_SECONDS, BAD = 10.0, 10_000
 AT_ONCE, SECONDS = 32, 10.0
 
 log = structlog.stdlib.get_logger("headgate.security")
-
-
-class Api(Protocol):
-    """The API server; `watchers.kubernetes.client.Client` is one."""
-
-    async def request(self, method: str, path: str, *, body: object = None, seconds: float = SECONDS) -> Any:
-        """Sends a request and gives the answer decoded.
-
-        Raises:
-            ClusterError: there is none, or it is an error.
-        """
-        ...
 
 
 def proxy_account(key: str) -> str:

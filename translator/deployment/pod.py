@@ -24,6 +24,7 @@ USER: Final = 65532
 """The user and group "nonroot" of distroless images."""
 
 AUDIENCE: Final = "headgate"
+"""Whom a proxy's token is for: nobody else takes it, and Headgate takes no token for anybody else."""
 TOKEN_SECONDS: Final = 3600
 """How long a token is valid; the kubelet renews it well before."""
 

@@ -16,8 +16,9 @@ from headgate.errors import UserError
 from headgate.security.authority import AUTHORITY_LIFETIME
 from headgate.security.cluster import SECRET, ClusterAuthority
 from headgate.security.rotation import HANDED_OUT
-from headgate.security.tokens import AUDIENCE, TokenReviews
+from headgate.security.tokens import TokenReviews
 from translator.deployment.names import resource_name
+from translator.deployment.pod import AUDIENCE
 from translator.refs import Ref
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError

@@ -11,7 +11,8 @@ import pytest
 import structlog.testing
 
 from headgate.security import tokens
-from headgate.security.tokens import AUDIENCE, BAD_SECONDS, REMEMBERED_SECONDS, TokenReviews, proxy_account
+from headgate.security.tokens import BAD_SECONDS, REMEMBERED_SECONDS, TokenReviews, proxy_account
+from translator.deployment.pod import AUDIENCE
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from xds.server import Refusal
 
@@ -34,7 +35,7 @@ class Reviewer:
         self.error: ClusterError | None = None
         self.running = self.most_running = 0
 
-    async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0) -> Any:
+    async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
         """As `watchers.kubernetes.client.Client` does."""
         assert (method, path.rpartition("/")[2]) == ("POST", "tokenreviews")
         assert 0 < seconds < 15  # less than a stream has for its first request
