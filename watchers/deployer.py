@@ -6,7 +6,6 @@ server. Before something that runs is changed, the API server is asked whether i
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from watchers.applier import Applied, Applier, Refused, SteppedDown, Watch
 from watchers.inventory import Inventory
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.versions import older
 from watchers.projection import project
 from watchers.refusals import foreign, gone, refusal
-from watchers.workqueue import WorkQueue
+from watchers.workers import Workers
 
 log = structlog.stdlib.get_logger("headgate.deployer")
 
@@ -38,7 +38,6 @@ REPAIRED_SECONDS: Final = 600.0
 """What has been left alone for so long drifts anew; until then, who undoes what we do is met ever less often."""
 TELLING_SECONDS: Final = 5.0
 """Within so many seconds the API server tells of what was created; what it does not tell of is not there."""
-BUG_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -87,46 +86,28 @@ class Deployer:
         self._wanted = wanted
         self._inventory = inventory
         self._report = report
-        self._queue: WorkQueue[Ref] | None = None
+        self._workers = Workers(CONCURRENCY, self._settle, self._tell_bug)
         self._memory: dict[Ref, _Memory] = {}
         self._told: dict[Ref, Deployed] = {}
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def touch(self, gateways: Iterable[Ref]) -> None:
         """Takes that what is wanted for these Gateways has changed, or what is there."""
-        if self._queue is not None:
-            self._queue.add_all(gateways)
+        self._workers.touch(gateways)
 
     @property
     def waiting(self) -> int:
         """How many Gateways wait to be looked at; 0 for who does not lead."""
-        return 0 if self._queue is None else len(self._queue)
+        return self._workers.waiting
 
     async def lead(self) -> None:
         """Applies everything, then what is touched, until it is cancelled."""
-        queue = self._queue = WorkQueue[Ref]()
         self._memory.clear()
         self._outages.reset()
-        queue.add_all(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(CONCURRENCY):
-                    group.create_task(self._work(queue))
-        finally:
-            self._queue = None
+        await self._workers.lead(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
 
-    async def _work(self, queue: WorkQueue[Ref]) -> None:
-        while True:
-            gateway = await queue.take()
-            try:
-                again = await self._settle(gateway)
-            except Exception:
-                log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
-                again = BUG_SECONDS
-            finally:
-                queue.done(gateway)
-            if again is not None:
-                queue.add(gateway, again)
+    def _tell_bug(self, gateway: Ref) -> None:
+        log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
 
     async def _settle(self, gateway: Ref) -> float | None:
         """Does what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
@@ -176,7 +157,7 @@ class Deployer:
         known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
         if live is None:
             return now - known.time >= TELLING_SECONDS
-        if _older(live.resource_version, known.version):
+        if older(live.resource_version, known.version):
             return False
         return bool(project(live.raw, manifest.body) != known.fields)
 
@@ -229,8 +210,3 @@ class Deployer:
             self._told[gateway] = deployed
             log.warning(deployed.problems[0].message, gateway=str(gateway))
         self._report(gateway, deployed)
-
-
-def _older(one: str, other: str) -> bool:
-    """Whether a resourceVersion is older than another; unless both are numbers, as the API server's are, it is not."""
-    return one.isdecimal() and other.isdecimal() and int(one) < int(other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,10 +17,11 @@ from watchers.api import Api
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.paths import resource
+from watchers.kubernetes.versions import older
 from watchers.status_api import Held, StatusApi
 from watchers.status_merge import Status, Writer, generation, has_entries, is_shared, merge
 from watchers.status_release import released
-from watchers.workqueue import WorkQueue
+from watchers.workers import Workers
 
 log = structlog.stdlib.get_logger("headgate.status")
 
@@ -39,8 +39,6 @@ BLOCKED: Final = 30.0
 """How long a kind rests whose status cannot be written, in seconds."""
 PATIENCE: Final = 2.0
 """How long a status waits that was made from an older generation of its object, in seconds."""
-BUG_SECONDS: Final = 60.0
-"""How long an object rests that a bug was met with."""
 
 
 class Observed(Protocol):
@@ -142,7 +140,7 @@ class StatusWriter:
         self._controller = controller
         self._watch = watch
         self._may_write = may_write
-        self._queue: WorkQueue[Ref] | None = None
+        self._workers = Workers(CONCURRENCY, self._settle, _tell_bug)
         self._memory: dict[Ref, _Memory] = {}
         self._blocked: dict[str, float] = {}
         self._pause = 0.0
@@ -150,28 +148,20 @@ class StatusWriter:
 
     def touch(self, refs: Iterable[Ref]) -> None:
         """Takes that what is wanted, or what the API server holds, has changed for these objects."""
-        if self._queue is not None:
-            self._queue.add_all(refs)
+        self._workers.touch(refs)
 
     @property
     def waiting(self) -> int:
         """How many objects wait to be looked at; 0 for who does not lead."""
-        return 0 if self._queue is None else len(self._queue)
+        return self._workers.waiting
 
     async def lead(self) -> None:
         """Compares everything, then what is touched, and writes what differs, until it is cancelled."""
-        queue = self._queue = WorkQueue[Ref]()
         self._memory.clear()
         self._blocked.clear()
         self._pause = 0.0
         self._outages.reset()
-        queue.add_all(dict.fromkeys([*self._wanted, *self._left_behind()]))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(CONCURRENCY):
-                    group.create_task(self._work(queue))
-        finally:
-            self._queue = None
+        await self._workers.lead(dict.fromkeys([*self._wanted, *self._left_behind()]))
 
     def _left_behind(self) -> Iterator[Ref]:
         """Objects with words of ours about which there is nothing to tell any more."""
@@ -182,21 +172,6 @@ class StatusWriter:
 
     def _has_words(self, held: Held) -> bool:
         return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
-
-    async def _work(self, queue: WorkQueue[Ref]) -> None:
-        while True:
-            ref = await queue.take()
-            try:
-                again = await self._settle(ref)
-            except Exception:
-                log.exception(
-                    "A bug in Headgate, please report it: the status of an object is not written", ref=str(ref)
-                )
-                again = BUG_SECONDS
-            finally:
-                queue.done(ref)
-            if again is not None:
-                queue.add(ref, again)
 
     async def _settle(self, ref: Ref) -> float | None:
         """Does what there is to do for an object; gives in how many seconds to try again, None if all is well."""
@@ -284,7 +259,7 @@ class StatusWriter:
     def _held(self, ref: Ref, memory: _Memory) -> Held | None:
         """What the API server holds, as far as is known: what was observed, or our own last write if that is newer."""
         observed = self._observed.held(ref)
-        if observed is None or memory.written is None or not _older(observed.version, memory.written.version):
+        if observed is None or memory.written is None or not older(observed.version, memory.written.version):
             memory.written = None
             return observed
         return memory.written
@@ -373,6 +348,5 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _older(one: str, other: str) -> bool:
-    """Whether a resourceVersion is older than another; unless both are numbers, as the API server's are, it is not."""
-    return one.isdecimal() and other.isdecimal() and int(one) < int(other)
+def _tell_bug(ref: Ref) -> None:
+    log.exception("A bug in Headgate, please report it: the status of an object is not written", ref=str(ref))
