@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 E2E := .e2e
 GO := $(E2E)/go/bin/go
+TOOLS := $(E2E)/bin
 SUITE := $(E2E)/conformance.test
 PROFILES ?= GATEWAY-HTTP
 CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test fire soak check e2e conformance kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fire soak check e2e conformance tools kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -52,7 +53,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(MAKE) --no-print-directory test
 
 # Where there is no cluster, the tests are skipped and say why.
-e2e: setup $(GO) ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
+e2e: setup $(GO) $(TOOLS)/helm ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
 	@tests/e2e/cluster which | grep ^none: || tests/e2e/cluster ready
 	@tests/e2e/cluster exec $(BIN)/python -m pytest -m e2e $(E2E_ARGS)
 
@@ -70,10 +71,19 @@ $(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
 	@echo "Building the conformance suite; the first time takes about five minutes."
 	@cd tests/conformance && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) test -c -o $(CURDIR)/$@ .
 
+tools: $(TOOLS)/helm ## Build the helm and the kustomize with which deploy/ is tested and generated, into .e2e/bin
+
+# helm says which version it is only if it is told.
+$(TOOLS)/helm: tests/deploy/go.mod tests/deploy/go.sum | $(GO)
+	@echo "Building helm and kustomize; the first time takes about two minutes."
+	@cd tests/deploy && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) build -o $(CURDIR)/$(TOOLS)/ -ldflags \
+		"-s -w -X helm.sh/helm/v4/internal/version.version=$$(awk '$$1 == "helm.sh/helm/v4" {print $$2}' go.mod)" tool
+	@touch $@
+
 kind: ## Make a cluster in Docker, build and install Headgate there, send requests through it (needs docker, kind, kubectl, helm)
 	@deploy/kind/up
 
-manifests: setup ## Write what in deploy/ follows from the code: definitions, RBAC and, where there is helm, the kustomize base
+manifests: setup $(TOOLS)/helm ## Write what in deploy/ follows from the code: definitions, RBAC and the kustomize base
 	@$(BIN)/python -m deploy.generate
 
 golden: setup ## Rewrite the expected outputs of the golden cases; review the diff

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,22 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.generate import tool
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "headgate"
 BASE = ROOT / "deploy" / "kustomize" / "base"
 
 
 def helm() -> str:
-    """The helm in the PATH; without one the test is skipped."""
-    found = shutil.which("helm")
+    """The path of helm; without one the test is skipped."""
+    return _needed("helm")
+
+
+def _needed(name: str) -> str:
+    found = tool(name)
     if found is None:
-        pytest.skip("there is no helm in the PATH (go install helm.sh/helm/v3/cmd/helm@latest)")
+        pytest.skip(f"there is no {name}: `make tools` builds it")
     return found
 
 
@@ -37,12 +42,8 @@ def render(*arguments: str, release: str = "headgate") -> list[dict[str, Any]]:
 
 
 def kustomize(folder: Path) -> list[dict[str, Any]]:
-    """What kustomize, by itself or that of kubectl, builds of a folder; without either the test is skipped."""
-    alone, within = shutil.which("kustomize"), shutil.which("kubectl")
-    if alone is None and within is None:
-        pytest.skip("there is neither kustomize nor kubectl in the PATH")
-    command = [alone, "build"] if alone else [str(within), "kustomize"]
-    done = subprocess.run([*command, str(folder)], check=True, capture_output=True, text=True)
+    """What kustomize builds of a folder."""
+    done = subprocess.run([_needed("kustomize"), "build", str(folder)], check=True, capture_output=True, text=True)
     return documents(done.stdout)
 
 
