@@ -12,8 +12,10 @@ from translator.features import FEATURES
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import KINDS
 from translator.status import STATUS
+from watchers.kubernetes.source import ON_DEMAND
 
-READ: Final = ("get", "list", "watch")
+FOLLOW: Final[tuple[str, ...]] = ("list", "watch")
+READ: Final = ("get", *FOLLOW)
 
 
 class Rule(NamedTuple):
@@ -110,12 +112,14 @@ REASONS: Final = {
 
 
 def _reading(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    """All kinds are followed; one by one are read those that are needed only if named, and those with a status."""
+    by_reason: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for each in kinds:
-        key = each.group, REASONS.get(each.kind, "What is to be served.")
+        verbs = READ if each in ON_DEMAND or each.kind in STATUS else FOLLOW
+        key = each.group, REASONS.get(each.kind, "What is to be served."), verbs
         by_reason.setdefault(key, []).append(each.plural)
-    for (group, reason), resources in sorted(by_reason.items()):
-        yield Rule(reason, (group,), tuple(sorted(resources)), READ)
+    for (group, reason, verbs), resources in sorted(by_reason.items()):
+        yield Rule(reason, (group,), tuple(sorted(resources)), verbs)
 
 
 def _statuses(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
