@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
-import pytest
+import yaml
 
 from tests.deploy.tools import BASE, documents, key, kustomize, render
 
@@ -31,6 +33,19 @@ def test_chart_and_base_give_the_same() -> None:
         if each["kind"] == "CustomResourceDefinition":
             assert each["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
     assert rendered == built
+
+
+def test_an_overlay_moves_the_base_to_another_namespace(tmp_path: Path) -> None:
+    """With `namespace: other` nothing names the namespace of the base any more, and proxies are led to the new one."""
+    relative = os.path.relpath(BASE, tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{relative}]\nnamespace: other\n")
+    built = kustomize(tmp_path)
+    assert one(built, "Namespace")["metadata"]["name"] == "other"
+    assert "headgate-system" not in yaml.safe_dump_all(built)
+    assert {each["namespace"] for found in built for each in found.get("subjects", ())} == {"other"}
+    names = [each["name"] for each in container(built)["env"]]
+    assert names.index("HEADGATE_NAMESPACE") < names.index("HEADGATE_XDS_HOST")
+    assert container(built)["env"][names.index("HEADGATE_XDS_HOST")]["value"] == "headgate.$(HEADGATE_NAMESPACE).svc"
 
 
 def test_headgate_runs_without_privileges() -> None:
@@ -84,7 +99,7 @@ def test_two_installations_do_not_meet() -> None:
     mine = {key(each) for each in render() if each["kind"] != "CustomResourceDefinition"}
     assert not mine & {key(each) for each in other if each["kind"] != "CustomResourceDefinition"}
     names = {each["name"]: each.get("value") for each in container(other)["env"]}
-    assert names["HEADGATE_XDS_HOST"] == "blue-headgate.headgate-system.svc"
+    assert names["HEADGATE_XDS_HOST"] == "blue-headgate.$(HEADGATE_NAMESPACE).svc"
     assert one(other, "Service")["metadata"]["name"] == "blue-headgate"
 
 
@@ -100,29 +115,6 @@ def test_options_reach_headgate() -> None:
         ("HEADGATE_WATCH_NAMESPACE_LABELS", "team"),
     }
     assert container(found)["image"] == "headgate:v9"
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ("replica=3", "replica"),
-        ("replicas=-1", "replicas"),
-        ("log.level=loud", "level"),
-        ("controllerName=nobody", "controllerName"),
-        ("watch.namespaces={A_B}", "namespaces"),
-        ("gatewayClass.parametersRef.name=p", "namespace"),
-    ],
-)
-def test_wrong_values_are_refused(values: str, message: str) -> None:
-    """A value that is not known, or not possible, is told, with its name."""
-    with pytest.raises(ValueError, match=message):
-        render("--set", values)
-
-
-def test_namespaces_are_chosen_in_one_way() -> None:
-    """By names or by labels, not both."""
-    with pytest.raises(ValueError, match="not by both"):
-        render("--set", "watch.namespaces={a},watch.namespaceLabels=b")
 
 
 def test_parts_can_be_left_out() -> None:

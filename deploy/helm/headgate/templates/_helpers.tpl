@@ -10,11 +10,7 @@
 {{- end -}}
 
 {{- define "headgate.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "headgate.fullname" .) -}}
-{{- else -}}
-{{- .Values.serviceAccount.name | default "default" -}}
-{{- end -}}
 {{- end -}}
 
 {{- define "headgate.selectorLabels" -}}

@@ -1,0 +1,71 @@
+"""Every value of the Helm chart has an effect, and is judged before anything is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.tools import CHART, key, render
+from tests.deploy.values import VALUES, Value
+
+
+def leaves(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The places of all values, those of objects with fields of ours one by one; all of these are in the schema."""
+    assert set(values) == set(schema["properties"]) - {"global"}
+    assert schema["additionalProperties"] is False
+    for name, value in values.items():
+        inner = schema["properties"][name]
+        if value and "properties" in inner:
+            yield from leaves(value, inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def label(value: Value) -> str:
+    """A name for a test."""
+    return value.path
+
+
+def test_every_value_is_known() -> None:
+    """values.yaml, its schema and the list here name the same values."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert sorted(leaves(values, schema)) == sorted(each.path for each in VALUES)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=label)
+def test_a_value_changes_what_it_is_for(value: Value) -> None:
+    """With another value exactly the objects that it is for are rendered otherwise."""
+    words = ["--set", value.besides] if value.besides else []
+    before = {key(each): each for each in render()}
+    after = {key(each): each for each in render(*words, "--set-json", f"{value.path}={json.dumps(value.other)}")}
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert {kind for kind, _, _ in changed} == value.changes
+
+
+@pytest.mark.parametrize("value", VALUES, ids=label)
+def test_a_wrong_value_is_refused(value: Value) -> None:
+    """What a value cannot be is refused with its name."""
+    with pytest.raises(ValueError, match="/?".join(value.path.split("."))):
+        render("--set-json", f"{value.path}={json.dumps(value.wrong)}")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("replica=3", "'replica' not allowed"),
+        ("image.tagg=v9", "'tagg' not allowed"),
+        ("controllerName=nobody", "controllerName: .nobody. is not of the form DOMAIN/PATH"),
+        ("gatewayClass.parametersRef.name=p", "'namespace' required"),
+        ("watch.namespaces={a},watch.namespaceLabels=b", "by name or by labels, not by both"),
+        ("serviceAccount.create=false", "serviceAccount.name: is required"),
+    ],
+)
+def test_mistakes_are_told(values: str, message: str) -> None:
+    """What is misspelled or does not go together is told in words that say what to do."""
+    with pytest.raises(ValueError, match=message):
+        render("--set", values)

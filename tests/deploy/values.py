@@ -1,0 +1,70 @@
+"""Every value of the chart: what else it can be, what changes then, and what it cannot be."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+
+class Value(NamedTuple):
+    """A value of the chart.
+
+    Attributes:
+        path: its place in values.yaml.
+        other: something else than the default.
+        changes: the kinds of the objects that are rendered otherwise then.
+        wrong: something that is refused.
+        besides: what has to be set along with `other`, as for `--set`.
+    """
+
+    path: str
+    other: Any
+    changes: frozenset[str]
+    wrong: Any
+    besides: str = ""
+
+
+_BINDINGS: Final = ("ClusterRoleBinding", "RoleBinding")
+_NAMED: Final = ("Deployment", "Service", "ServiceAccount", "PodDisruptionBudget", "ClusterRole", "Role", *_BINDINGS)
+
+
+def _value(path: str, other: Any, *changes: str, wrong: Any, besides: str = "") -> Value:
+    return Value(path, other, frozenset(changes or ("Deployment",)), wrong, besides)
+
+
+VALUES: Final = (
+    _value("image.repository", "registry.example/headgate", wrong=""),
+    _value("image.tag", "v9@sha256:12", wrong=9),
+    _value("image.pullPolicy", "Always", wrong="Sometimes"),
+    _value("imagePullSecrets", [{"name": "pull"}], wrong=["pull"]),
+    _value("replicas", 3, wrong=-1),
+    _value("controllerName", "example.com/blue", "Deployment", "GatewayClass", wrong="nobody"),
+    _value("gatewayClass.create", False, "GatewayClass", wrong="no"),
+    _value("gatewayClass.name", "blue", "GatewayClass", wrong="Blue"),
+    _value("gatewayClass.parametersRef", {"name": "p", "namespace": "n"}, "GatewayClass", wrong={"name": "p"}),
+    _value("crds.enabled", False, "CustomResourceDefinition", wrong="no"),
+    _value("watch.namespaces", ["a", "b"], "Deployment", *_BINDINGS, wrong=["A_B"]),
+    _value("watch.namespaceLabels", "team=web", wrong=["team=web"]),
+    _value("proxy.image", "registry.example/envoy:1", wrong=1),
+    _value("externalNames", True, wrong="yes"),
+    _value("log.level", "debug", wrong="loud"),
+    _value("log.format", "console", wrong="xml"),
+    _value(
+        *("serviceAccount.create", False, "ServiceAccount", "Deployment", *_BINDINGS),
+        wrong="no",
+        besides="serviceAccount.name=mine",
+    ),
+    _value("serviceAccount.name", "mine", "ServiceAccount", "Deployment", *_BINDINGS, wrong="A_B"),
+    _value("serviceAccount.annotations", {"a": "b"}, "ServiceAccount", wrong={"a": 1}),
+    _value("service.annotations", {"a": "b"}, "Service", wrong={"a": 1}),
+    _value("podDisruptionBudget.enabled", False, "PodDisruptionBudget", wrong="no"),
+    _value("podDisruptionBudget.minAvailable", "50%", "PodDisruptionBudget", wrong="half"),
+    _value("resources", {"limits": {"memory": "1Gi"}}, wrong="1Gi"),
+    _value("podAnnotations", {"a": "b"}, wrong={"a": 1}),
+    _value("podLabels", {"a": "b"}, wrong={"a": 1}),
+    _value("fullnameOverride", "blue", *_NAMED, wrong="Blue"),
+    _value("nodeSelector", {"a": "b"}, wrong={"a": 1}),
+    _value("tolerations", [{"operator": "Exists"}], wrong=["Exists"]),
+    _value("affinity", {"podAntiAffinity": {}}, wrong=[]),
+    _value("priorityClassName", "system-cluster-critical", wrong=1),
+    _value("extraEnv", [{"name": "A", "value": "b"}], wrong=[{"value": "b"}]),
+)
