@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from headgate.conditions import bad, is_good, parent_label, phrase, places
+from headgate.conditions import bad, is_good, phrase, places
 from translator.objects.base import KubernetesObject
 from translator.refs import Ref
 
@@ -34,6 +34,16 @@ class News(NamedTuple):
     reason: str
 
 
+class _Told(NamedTuple):
+    """A status as the translator gives it, which it shares; and since when its conditions are so, in their order."""
+
+    status: Status
+    times: tuple[str, ...]
+
+
+_NOTHING = _Told({}, ())
+
+
 class Statuses:
     """Keeps the statuses and when their conditions changed.
 
@@ -43,7 +53,7 @@ class Statuses:
 
     def __init__(self, find: Callable[[Ref], KubernetesObject | None]) -> None:
         self._find = find
-        self._statuses: dict[Ref, Status] = {}
+        self._told: dict[Ref, _Told] = {}
 
     def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[News]:
         """Takes the statuses that changed (None: the object has none any more), and tells what is new in them.
@@ -55,16 +65,16 @@ class Statuses:
         time = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
         news: list[News] = []
         for ref in sorted(changed):
-            before, after = self._statuses.pop(ref, {}), changed[ref]
+            before, after = self._told.pop(ref, _NOTHING), changed[ref]
             if after is not None:
-                self._statuses[ref] = timed(before, after, time)
-                news += _news(ref, before, after)
+                self._told[ref] = _Told(after, tuple(_times(before, after, time)))
+                news += _news(ref, before.status, after)
         return news
 
     def objects(self) -> list[dict[str, Any]]:
         """All objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
-        found = ((self._find(ref), self._statuses[ref]) for ref in sorted(self._statuses))
-        return [as_object(found, status) | {"spec": _shown(found)} for found, status in found if found is not None]
+        found = ((self._find(ref), self._told[ref]) for ref in sorted(self._told))
+        return [as_object(found, _timed(told)) | {"spec": _shown(found)} for found, told in found if found is not None]
 
 
 def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
@@ -79,33 +89,28 @@ def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": found.kind, "metadata": metadata, "status": dict(status)}
 
 
-def timed(before: Status, after: Status, time: str) -> Status:
-    """Gives the conditions of a status their `lastTransitionTime`: it changes only with the condition's own status."""
-    known = {(label, each["type"]): each for label, each in _flat(before)}
+def _times(before: _Told, after: Status, now: str) -> Iterator[str]:
+    """The `lastTransitionTime` of each condition: it changes only with the condition's own status."""
+    flat = zip(_flat(before.status), before.times, strict=True)
+    known = {(label, each["type"]): (each["status"], time) for (label, each), time in flat}
+    for label, each in _flat(after):
+        status, time = known.get((label, each["type"]), ("", now))
+        yield time if status == each["status"] else now
 
-    def stamp(label: str, conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        stamped = []
-        for each in conditions:
-            old = known.get((label, each["type"]), {})
-            same = old.get("status") == each["status"]
-            stamped.append({**each, "lastTransitionTime": old["lastTransitionTime"] if same else time})
-        return stamped
 
-    result = dict(after)
-    if "conditions" in after:
-        result["conditions"] = stamp("", after["conditions"])
-    for key, label in (("listeners", _listener_label), ("parents", _parent_label)):
-        if key in after:
-            result[key] = [{**each, "conditions": stamp(label(each), each["conditions"])} for each in after[key]]
+def _timed(told: _Told) -> Status:
+    """The status with the times in it."""
+    times = iter(told.times)
+
+    def stamped(holder: Status) -> dict[str, Any]:
+        conditions = [{**each, "lastTransitionTime": next(times)} for each in holder["conditions"]]
+        return {**holder, "conditions": conditions}
+
+    result = stamped(told.status) if "conditions" in told.status else dict(told.status)
+    for field in ("listeners", "parents"):  # in the order of `places`
+        if field in result:
+            result[field] = [stamped(each) for each in result[field]]
     return result
-
-
-def _listener_label(listener: Status) -> str:
-    return f"listener {listener['name']}"
-
-
-def _parent_label(parent: Status) -> str:
-    return parent_label(parent["parentRef"])
 
 
 def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:

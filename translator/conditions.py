@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from translator.outcome import Problem
@@ -16,8 +17,12 @@ class Condition(NamedTuple):
     reason: str
     message: str
 
+    @lru_cache(maxsize=1024)  # noqa: B019 (a condition is a value)
     def json(self, generation: int | None) -> dict[str, Any]:
-        """Give the condition as the API server holds it; `generation` is that of the object that was looked at."""
+        """Give the condition as the API server holds it; `generation` is that of the object that was looked at.
+
+        Most conditions are those of many objects, which share the result: nobody changes it.
+        """
         observed = {} if generation is None else {"observedGeneration": generation}
         return {"type": self.type, "status": self.status, "reason": self.reason, "message": self.message, **observed}
 

@@ -36,6 +36,10 @@ def refuse(flaws: Iterable[Flaw]) -> None:
         raise PydanticCustomError("flaws", "breaks a rule", {"flaws": found})
 
 
+_SET: Final = object.__setattr__
+_GIVEN: Final[dict[frozenset[str], set[str]]] = {}
+
+
 class Fields(BaseModel):
     """The fields of one level of an object: a frozen value, equal to another of its type whose fields are equal."""
 
@@ -43,6 +47,11 @@ class Fields(BaseModel):
 
     unread: ClassVar[frozenset[str]] = frozenset()
     """Fields that the API has at this level and nothing here reads: not declared, but not unknown either."""
+
+    def model_post_init(self, _: object) -> None:
+        """Have all with the same fields given share the set of their names, which is a third of what one takes."""
+        given = self.model_fields_set
+        _SET(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
 
     def __eq__(self, other: object) -> bool:
         """What pydantic does, several times as fast: frozen models have neither private nor extra attributes."""
