@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from translator.db import Db
 from translator.deployment import bootstrap
-from translator.deployment.addresses import bound, requested
+from translator.deployment.addresses import IP, bound, requested
 from translator.deployment.manifest import HELD, KINDS, Manifest, Proxies
 from translator.deployment.merge import TooDeep
 from translator.deployment.names import identity, selector
@@ -51,7 +51,8 @@ def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
     if not ports or any(each.condition == "Accepted" for each in wanted.problems):
         return Outcome(HELD)
     proxies = replace(db.proxies, addresses=bound(db, gateway))
-    plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, wanted.value)
+    addresses = tuple(each.value for each in wanted.value if each.type == IP)
+    plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
     try:
         return Outcome(Proxies(tuple(_manifests(plan))))
     except (Unfit, TooDeep) as error:

@@ -7,19 +7,15 @@ from itertools import islice
 from typing import Final
 
 from translator.db import Db
+from translator.deployment.ailments import ailments
 from translator.deployment.names import GATEWAY_NAME, label_value, resource_name
 from translator.gateway.backends import slices
-from translator.objects.deployment import ContainerStatus, DaemonSet, Deployment, Pod, Workload, WorkloadCondition
+from translator.objects.deployment import DaemonSet, Deployment, Pod, Workload, WorkloadCondition
 from translator.objects.endpointslice import EndpointSlice
 from translator.objects.service import Service
 from translator.outcome import Problem
 from translator.query import index, query
 from translator.refs import Ref
-
-STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
-"""Reasons to wait that pass by themselves."""
-
-PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 
 MOST_AILMENTS: Final = 3
 """So many different things are told."""
@@ -34,6 +30,14 @@ def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
     found = db.get(Pod, pod)
     if found is not None and GATEWAY_NAME in found.metadata.labels:
         yield (pod.namespace, found.metadata.labels[GATEWAY_NAME]), pod
+
+
+def running(db: Db, gateway: Ref) -> Iterator[Pod]:
+    """Give the pods of a Gateway's proxies, but for those that are about to go."""
+    for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
+        found = db.get(Pod, ref)
+        if found is not None and not found.going:
+            yield found
 
 
 @query
@@ -74,6 +78,17 @@ def _of_workload(db: Db, gateway: Ref) -> Iterator[str]:
             if _bad(each):
                 yield f"{found.kind} {found.metadata.name}: {each.reason}: {each.message.rstrip('.')}."
 
+        yield from _of_daemons(found)
+
+
+def _of_daemons(found: Workload) -> Iterator[str]:
+    """What a DaemonSet says only in Events: that pods are denied. One that is missing may be on its way."""
+    wanted, there = found.status.desired_number_scheduled, found.status.current_number_scheduled
+    if there < wanted and (not there or wanted - there > 1):
+        name = f"{found.kind} {found.metadata.name}"
+        look = f"kubectl describe daemonset {found.metadata.name} --namespace {found.metadata.namespace}"
+        yield f"{name}: {there} of {wanted} pods are there; its events tell why (`{look}`)."
+
 
 def _bad(condition: WorkloadCondition) -> bool:
     return (condition.type, condition.status) in (("ReplicaFailure", "True"), ("Progressing", "False"))
@@ -82,35 +97,10 @@ def _bad(condition: WorkloadCondition) -> bool:
 def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
     """What ails pods, each thing once with the first pod that it ails."""
     ailing: dict[str, list[str]] = {}
-    for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
-        found = db.get(Pod, ref)
-        reason = next(_ailments(found), "") if found is not None else ""
+    for pod in running(db, gateway):
+        reason = next(ailments(pod), "")
         if reason:
-            ailing.setdefault(reason, []).append(ref.name)
+            ailing.setdefault(reason, []).append(pod.metadata.name)
     for reason, (first, *others) in islice(ailing.items(), MOST_AILMENTS):
         more = f" and {len(others)} more" if others else ""
         yield f"Pod {first}{more}: {reason.rstrip('.')}."
-
-
-def _ailments(pod: Pod) -> Iterator[str]:
-    for each in pod.status.conditions:
-        if (each.type, each.status) == ("PodScheduled", "False"):
-            yield f"{each.reason}: {each.message}"
-    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
-        yield from _of_container(status)
-
-
-def _of_container(status: ContainerStatus) -> Iterator[str]:
-    waiting = status.state.waiting
-    if waiting is None or waiting.reason in STARTING:
-        return
-    if waiting.reason in PULLING:
-        # The kubelet's words change from one try to the next.
-        yield f"the image of container {status.name} cannot be pulled ({_last(waiting.message) or waiting.reason})"
-    else:
-        yield ": ".join(filter(None, (f"container {status.name}", waiting.reason, waiting.message)))
-
-
-def _last(message: str) -> str:
-    """The cause at the end of a message of the kind 'Back-off pulling image "x": ErrImagePull: not found'."""
-    return message.rpartition("ErrImagePull: ")[2]

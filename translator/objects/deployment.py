@@ -1,11 +1,11 @@
 """What is read of the proxies that run: how far their Deployment or DaemonSet has come, and what ails their pods."""
 
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from translator.objects.base import Fields, NamespacedObject
-from translator.objects.scalars import Text
+from translator.objects.base import Fields, NamespacedMeta, NamespacedObject, Timestamp
+from translator.objects.scalars import Boolean, Count, Int32, Text
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by=headgate"
 """The labels of everything that Headgate deploys, as a selector for the API server."""
@@ -29,8 +29,6 @@ class WorkloadStatus(Fields):
         {
             "availableReplicas",
             "collisionCount",
-            "currentNumberScheduled",
-            "desiredNumberScheduled",
             "numberAvailable",
             "numberMisscheduled",
             "numberReady",
@@ -46,6 +44,9 @@ class WorkloadStatus(Fields):
     )
 
     conditions: tuple[WorkloadCondition, ...] = ()
+    desired_number_scheduled: Count = 0
+    current_number_scheduled: Count = 0
+    """Of a DaemonSet: how many nodes are to have a pod, and how many of them have one."""
 
 
 class Workload(NamespacedObject):
@@ -73,22 +74,30 @@ class DaemonSet(Workload):
     plural = "daemonsets"
 
 
-class ContainerState(Fields):
-    """Why a container does not run."""
-
-    unread = frozenset({"containerID", "exitCode", "finishedAt", "signal", "startedAt"})
+class ContainerWaiting(Fields):
+    """Why a container does not run yet."""
 
     reason: Text = ""
     message: Text = ""
 
 
-class ContainerStates(Fields):
-    """What a container is doing; at most one is there."""
+class ContainerEnd(Fields):
+    """How a container ended; the message is what it said last."""
+
+    unread = frozenset({"containerID", "finishedAt", "signal", "startedAt"})
+
+    exit_code: Int32 = 0
+    reason: Text = ""
+    message: Text = ""
+
+
+class ContainerState(Fields):
+    """What a container is doing, or was; at most one is there."""
 
     unread = frozenset({"running"})
 
-    waiting: ContainerState | None = None
-    terminated: ContainerState | None = None
+    waiting: ContainerWaiting | None = None
+    terminated: ContainerEnd | None = None
 
 
 class ContainerStatus(Fields):
@@ -101,8 +110,6 @@ class ContainerStatus(Fields):
             "containerID",
             "image",
             "imageID",
-            "lastState",
-            "ready",
             "resources",
             "restartCount",
             "started",
@@ -113,7 +120,16 @@ class ContainerStatus(Fields):
     )
 
     name: Text
-    state: ContainerStates = ContainerStates()
+    ready: Boolean = False
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    """How it ended before it was started again."""
+
+
+class HostAddress(Fields):
+    """An address of the node that a pod is on."""
+
+    ip: Text
 
 
 class PodStatus(Fields):
@@ -124,14 +140,11 @@ class PodStatus(Fields):
             "allocatedResources",
             "ephemeralContainerStatuses",
             "extendedResourceClaimStatus",
-            "hostIP",
-            "hostIPs",
             "message",
             "nodeAllocatableResourceClaimStatuses",
             "nominatedNodeName",
             "observedGeneration",
             "phase",
-            "podIP",
             "podIPs",
             "qosClass",
             "reason",
@@ -143,8 +156,19 @@ class PodStatus(Fields):
     )
 
     conditions: tuple[WorkloadCondition, ...] = ()
+    host_ip: Annotated[Text, Field(alias="hostIP")] = ""
+    host_ips: Annotated[tuple[HostAddress, ...], Field(alias="hostIPs")] = ()
+    pod_ip: Annotated[Text, Field(alias="podIP")] = ""
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class PodMeta(NamespacedMeta):
+    """The metadata of a pod, and whether it is about to go."""
+
+    unread = NamespacedMeta.unread - {"deletionTimestamp"}
+
+    deletion_timestamp: Timestamp | None = None
 
 
 class Pod(NamespacedObject):
@@ -157,7 +181,23 @@ class Pod(NamespacedObject):
     plural = "pods"
     selector: ClassVar[str] = MANAGED_BY
 
+    metadata: PodMeta
     status: PodStatus = Field(default_factory=PodStatus)
+
+    @property
+    def going(self) -> bool:
+        """Whether it is about to go."""
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def on_host_network(self) -> bool:
+        """Whether it has the network of its node."""
+        return self.status.pod_ip in self.node_addresses
+
+    @property
+    def node_addresses(self) -> frozenset[str]:
+        """The IP addresses of its node, if it has one: of each family one."""
+        return frozenset((self.status.host_ip, *(each.ip for each in self.status.host_ips))) - {""}
 
 
 class Deployed(NamespacedObject):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.translator.deployment.gateways import Cluster, gateway, parameters, service, with_parameters
+import json
+
+import pytest
+
+from proto.envoy.config.listener.v3 import listener_pb2
+from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, parameters, service, with_parameters
+
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 
 def given(*ingress: str) -> str:
@@ -70,6 +77,94 @@ def test_external_addresses() -> None:
     made = service("", "ClusterIP").replace("ports:", f"externalIPs: {wanted}, ports:")
     cluster.apply(made)
     assert cluster.addresses == [("IPAddress", each) for each in wanted]
+
+
+def pod(name: str, ip: str, *nodes: str, going: bool = False) -> str:
+    """A proxy's pod."""
+    deletion = "deletionTimestamp: '2026-01-01T00:00:00Z', " if going else ""
+    addresses = ", ".join(f"{{ip: '{each}'}}" for each in nodes)
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: web, {deletion}labels: {{gateway.networking.k8s.io/gateway-name: shop}}}}
+status: {{hostIP: '{nodes[0]}', hostIPs: [{addresses}], podIP: {ip}}}
+"""
+
+
+def test_ports_of_nodes() -> None:
+    """The addresses are those of the nodes that have proxies, of both families; a proxy that goes does not count."""
+    cluster = Cluster(parameters("{service: {type: NodePort}}"), with_parameters(), service("", "NodePort"))
+    cluster.deliver()
+    assert (cluster.addresses, programmed(cluster)) == ([], ("False", "AddressNotAssigned"))
+    one = pod("one", "10.0.0.1", "192.0.2.1", "2001:db8::1")
+    cluster.apply(one, pod("two", "10.0.0.2", "192.0.2.2"), pod("three", "10.0.0.3", "192.0.2.1"))
+    assert cluster.addresses == [("IPAddress", each) for each in ("192.0.2.1", "192.0.2.2", "2001:db8::1")]
+    assert programmed(cluster) == ("True", "Programmed")
+    cluster.apply(pod("two", "10.0.0.2", "192.0.2.2", going=True))
+    assert cluster.addresses == [("IPAddress", each) for each in ("192.0.2.1", "2001:db8::1")]
+
+
+def test_the_network_of_the_nodes() -> None:
+    """Proxies that have it are reached at the nodes, on the very ports of the Gateway."""
+    cluster = Cluster(parameters("{service: {type: ClusterIP}}"), with_parameters(), service("", "ClusterIP"))
+    cluster.apply(pod("one", "192.0.2.1", "192.0.2.1"))
+    assert cluster.addresses == [("IPAddress", "192.0.2.1")]
+
+
+def test_no_more_addresses_than_fit() -> None:
+    """A status holds sixteen."""
+    cluster = Cluster(parameters("{service: {type: NodePort}}"), with_parameters(), service("", "NodePort"))
+    cluster.apply(*(pod(f"p{number}", "10.0.0.1", f"192.0.2.{number}") for number in range(20)))
+    assert len(cluster.addresses) == 16
+
+
+@pytest.mark.parametrize("spec", ["{service: {type: ClusterIP}}", "{selfManaged: true}"])
+def test_a_hostname_of_ones_own(spec: str) -> None:
+    """Without a load balancer a name is taken over: whoever asked for it leads it here."""
+    reference = "infrastructure: {parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}}"
+    asked = gateway(f"{reference}\n  addresses: [{{type: Hostname, value: shop.example.com}}]")
+    cluster = Cluster(parameters(spec), asked, service("", "ClusterIP"))
+    cluster.deliver()
+    assert cluster.addresses == [("Hostname", "shop.example.com")]
+    assert programmed(cluster) == ("True", "Programmed")
+
+
+def test_a_hostname_of_the_load_balancer() -> None:
+    """It is there once the load balancer has it, and told to be missing until then."""
+    cluster = Cluster(asking("{type: Hostname, value: lb.example.com}"))
+    cluster.deliver()
+    assert "loadBalancerIP" not in cluster.body("Service")["spec"]
+    cluster.apply(service(given("{hostname: other.example.com}")))
+    assert programmed(cluster) == ("False", "AddressNotUsable")
+    cluster.apply(service(given("{hostname: lb.example.com}")))
+    assert programmed(cluster) == ("True", "Programmed")
+
+
+def test_families_of_addresses() -> None:
+    """Proxies bind what the Service has been given; until it is there, what it is to ask for."""
+    cluster = Cluster(parameters("{service: {ipFamilies: [IPv6]}}"), with_parameters())
+    assert bound_addresses(cluster) == ["0.0.0.0", "::"]
+    cluster.apply(service("").replace("spec: {", "spec: {ipFamilies: [IPv4], "))
+    assert bound_addresses(cluster) == ["0.0.0.0"]
+    before = cluster.body("Deployment")
+    cluster.apply(service("").replace("spec: {", "spec: {ipFamilies: [IPv4, IPv6], "))
+    assert bound_addresses(cluster) == ["0.0.0.0", "::"]
+    assert cluster.body("Deployment") != before
+    cluster.apply(parameters("{service: {ipFamilies: [IPv5]}}"))
+    assert bound_addresses(cluster) == ["0.0.0.0", "::"]
+
+
+def bound_addresses(cluster: Cluster) -> list[str]:
+    """Where the proxies listen for readiness, and for the Gateway's own requests."""
+    bootstrap = json.loads(cluster.body("ConfigMap")["data"]["bootstrap.json"])
+    readiness = bootstrap["static_resources"]["listeners"][0]
+    places = (readiness, *readiness.get("additional_addresses", ()))
+    (found,) = cluster.translator.snapshots[GATEWAY].resources(LISTENER).values()
+    listener = listener_pb2.Listener.FromString(found.body)
+    served = (listener.address, *(each.address for each in listener.additional_addresses))
+    addresses = [each["address"]["socket_address"]["address"] for each in places]
+    assert addresses == [each.socket_address.address for each in served]
+    return addresses
 
 
 def test_static_addresses_as_the_conformance_suite_asks() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from tests.translator.deployment.gateways import NAME, Cluster, gateway, service
 
 ADDRESS = service("status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}")
@@ -70,6 +74,63 @@ def test_a_pod_that_starts_is_no_trouble() -> None:
     """What passes by itself is not told."""
     cluster = Cluster(gateway(), ADDRESS, pod(waiting("ContainerCreating")))
     assert cluster.condition("Programmed")[2] == "No proxy is connected."
+
+
+def ended(message: str, code: int = 1, reason: str = "Error", ready: bool = False) -> str:
+    """The status of a pod whose container was started again after it had ended."""
+    end = {"exitCode": code, "reason": reason, "message": message}
+    container = {"name": "envoy", "ready": ready, "state": {"running": {}}, "lastState": {"terminated": end}}
+    return json.dumps({"containerStatuses": [container]})
+
+
+LOG = """\
+[2026-11-21 14:17:44.338][9304][critical][main] [source/server/server.cc:449] error `cannot bind` initializing config
+  b.yaml'
+
+[2026-11-21 14:17:44.338][9304][error][main] [source/a.cc:1] cannot bind '192.0.2.1:19000': Cannot assign
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (ended(LOG), "with exit code 1: cannot bind '192.0.2.1:19000': Cannot assign."),
+        (ended("--foo -- Couldn't find match for argument\n\n"), "with exit code 1: --foo -- Couldn't find match for"),
+        (ended("", 137, "OOMKilled"), "with exit code 137 (OOMKilled)."),
+        (ended("x" * 5000), "with exit code 1: " + "x" * 1024 + "."),
+    ],
+)
+def test_what_a_proxy_said_before_it_ended(status: str, words: str) -> None:
+    """The last line of its log is told, without the time, for as long as it does not become ready."""
+    cluster = Cluster(gateway(), ADDRESS, pod(status))
+    told = f"Pod p1: container envoy ended {words}"
+    assert cluster.condition("Programmed")[:2] == ("False", "Pending")
+    assert cluster.condition("Programmed")[2].startswith(told)
+    waits = json.loads(status)
+    message = "back-off 40s restarting failed container"
+    waits["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+    cluster.apply(pod(json.dumps(waits)))
+    assert cluster.condition("Programmed")[2].startswith(told)
+    assert "back-off" not in cluster.condition("Programmed")[2]
+
+
+def test_a_proxy_that_runs_again_is_no_trouble() -> None:
+    """How it ended before does not matter once it is ready, nor how one ends that is to go."""
+    going = pod(ended("no")).replace("namespace: web,", "namespace: web, deletionTimestamp: '2026-01-01T00:00:00Z',")
+    cluster = Cluster(gateway(), ADDRESS, pod(ended("no", ready=True), "p2"), going)
+    assert cluster.condition("Programmed")[2] == "No proxy is connected."
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "told"), [(3, 3, False), (3, 2, False), (3, 1, True), (3, 0, True), (1, 0, True)]
+)
+def test_pods_of_a_daemonset_are_denied(wanted: int, there: int, told: bool) -> None:
+    """It is told where to see why, unless one pod is missing, which may be on its way."""
+    status = f"{{desiredNumberScheduled: {wanted}, currentNumberScheduled: {there}}}"
+    cluster = Cluster(gateway(), ADDRESS, deployment(status, "DaemonSet"))
+    text = f"DaemonSet {NAME}: {there} of {wanted} pods are there; its events tell why"
+    where = f"(`kubectl describe daemonset {NAME} --namespace web`)."
+    assert (cluster.condition("Programmed")[2] == f"{text} {where}") == told
 
 
 def test_no_room() -> None:
