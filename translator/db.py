@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from translator.edit import Refused
 from translator.graph import Ahead, Graph
 from translator.group import CONTROLLER_NAME
 from translator.objects.base import KubernetesObject
@@ -127,6 +128,12 @@ class Db(Graph):
         """Read what became of deploying the proxies of `gateway`."""
         return self.input(DEPLOYED, gateway) or Deployed()
 
+    def refused(self, ref: Ref) -> Refused | None:
+        """Read what is known of the object `ref`, which is there and cannot be read; None if there is no such one."""
+        refused: Refused | None = self.input(REFUSED, ref)
+        return refused
+
     def refusal(self, ref: Ref) -> str:
         """Read why the object `ref`, which is there, cannot be read; "" if it can, or is not there."""
-        return self.input(REFUSED, ref) or ""
+        refused = self.refused(ref)
+        return refused.why if refused is not None else ""

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from translator.objects.base import KubernetesObject
+from translator.objects.sketch import Sketch
 from translator.refs import Ref
 
 
@@ -11,9 +12,11 @@ class Refused(NamedTuple):
 
     Attributes:
         why: the problems, in words for those who refer to it.
+        seen: what can be seen of it all the same.
     """
 
     why: str
+    seen: Sketch = Sketch()
 
 
 class Edit(NamedTuple):

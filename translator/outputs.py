@@ -33,6 +33,7 @@ from translator.refs import Ref
 from translator.resources import Output, Outputs, gateway_outputs
 from translator.resources import backends as used_backends
 from translator.status import STATUS, Status
+from translator.unreadable import unreadable_status
 from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot
 
@@ -141,19 +142,30 @@ class Translator:
     def edit(self, edits: Iterable[Edit]) -> None:
         """Take objects that came, changed or went; nothing is evaluated yet."""
         for ref, found in edits:
-            self._db.set(REFUSED, ref, found.why if isinstance(found, Refused) else None)
             if isinstance(found, Refused):
-                self._refuse(ref)
+                self._refuse(ref, found)
                 continue
-            known = ref in self._db.inputs(ref.kind)
+            new = not self._was_read(ref)
             self._db.set(ref.kind, ref, found)
-            if found is None or not known:
+            if found is None or new:
                 self._root(ref, found is not None)
 
-    def _refuse(self, ref: Ref) -> None:
-        """Go on with what an object last was; if it never was any, its proxies are to be left alone at least."""
+    def _refuse(self, ref: Ref, refused: Refused) -> None:
+        """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
+        self._db.set(REFUSED, ref, refused)
+        if ref.kind in STATUS:
+            self._db.unpin(STATUS[ref.kind], (ref,))
+            self._db.pin(unreadable_status, (ref,), self._status_changed)
         if ref.kind == Gateway.kind and ref not in self._deployments:
             self._set_deployment(ref, HELD)
+
+    def _was_read(self, ref: Ref) -> bool:
+        """Tell whether an object that can be read, or is gone, was there before and could be read then."""
+        if ref not in self._db.inputs(REFUSED):
+            return ref in self._db.inputs(ref.kind)
+        self._db.set(REFUSED, ref, None)
+        self._db.unpin(unreadable_status, (ref,))
+        return False
 
     def deliver(self, gateway: Ref, delivery: Delivery) -> None:
         """Take how far the configuration of a Gateway has come."""

@@ -179,7 +179,7 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     return {
         "parents": [
             {
-                "parentRef": _reference(each.reference),
+                "parentRef": reference_json(each.reference),
                 "controllerName": db.settings.controller_name,
                 "conditions": [
                     condition.json(generation)
@@ -210,7 +210,8 @@ def _parent_conditions(parent: Parent, problems: tuple[Problem, ...], served: bo
     yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
 
 
-def _reference(reference: ParentReference) -> dict[str, Any]:
+def reference_json(reference: ParentReference) -> dict[str, Any]:
+    """Give a parentRef as it stands in the status."""
     return reference.model_dump(by_alias=True, exclude_none=True)
 
 

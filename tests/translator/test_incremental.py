@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from proto.envoy.config.route.v3 import route_pb2
 from tests.translator.universe import objects, populations
 from translator.db import Rejection
-from translator.edit import Edit
+from translator.edit import Edit, Refused
 from translator.envoy.route import BROKEN
-from translator.objects.base import KubernetesObject
+from translator.objects.base import Fields, KubernetesObject
+from translator.objects.sketch import sketch
 from translator.outputs import Changes, Delivery, Settings, Translator
 from translator.refs import Ref
 from xds import references
@@ -32,7 +33,15 @@ DELIVERIES = st.builds(
 GATEWAYS = st.builds(Ref, st.just("Gateway"), st.sampled_from("ab"), st.sampled_from(["g1", "g2"]))
 Fed = dict[Ref, Delivery]
 
-EDITS = objects().flatmap(lambda each: st.sampled_from([Edit(each.ref, each)] * 3 + [Edit(each.ref, None)]))
+
+def edits_of(found: KubernetesObject) -> st.SearchStrategy[Edit]:
+    """An object comes most of the time, goes, or is there and cannot be read."""
+    raw = {"spec": getattr(found, "spec", Fields()).model_dump(mode="json", by_alias=True)}
+    refused = Edit(found.ref, Refused("no", sketch(raw)._replace(generation=2)))
+    return st.sampled_from([Edit(found.ref, found)] * 6 + [Edit(found.ref, None)] * 2 + [refused])
+
+
+EDITS = objects().flatmap(edits_of)
 BEGINNINGS = populations().map(lambda found: [Edit(each.ref, each) for each in found])
 STEPS = st.builds(lambda first, then: [first, *then], BEGINNINGS, st.lists(st.lists(EDITS, max_size=3), max_size=5))
 Steps = list[list[Edit]]
@@ -44,10 +53,19 @@ def versions(snapshots: Iterable[tuple[Ref, Snapshot]]) -> Versions:
     return {ref: {(each.type_url, each.name): each.version for each in found} for ref, found in snapshots}
 
 
-def final(steps: Steps) -> list[KubernetesObject]:
-    """The objects that are there after all edits."""
-    latest = {each.ref: each.object for step in steps for each in step}
-    return [each for each in latest.values() if isinstance(each, KubernetesObject)]
+def final(steps: Steps, chance: Random) -> list[Edit]:
+    """The edits that bring what is there after all edits, in any order: of what cannot be read also what it was."""
+    read: dict[Ref, Edit] = {}
+    latest: dict[Ref, Edit] = {}
+    for each in (each for step in steps for each in step):
+        latest[each.ref] = each
+        if not isinstance(each.object, Refused):
+            read[each.ref] = each
+    found = [each for each in read.values() if each.object is not None]
+    refused = [each for each in latest.values() if isinstance(each.object, Refused)]
+    chance.shuffle(found)
+    chance.shuffle(refused)
+    return found + refused
 
 
 def needs(table: Resource) -> frozenset[Reference]:
@@ -85,10 +103,10 @@ class Follower:
         assert self.statuses == dict(translator.statuses)
 
 
-def evaluated(settings: Settings, found: Iterable[KubernetesObject], fed: Fed) -> Translator:
-    """A translator that never saw anything but these objects and deliveries."""
+def evaluated(settings: Settings, found: Iterable[Edit], fed: Fed) -> Translator:
+    """A translator that never saw anything but these edits and deliveries."""
     made = Translator(settings)
-    made.edit(Edit(each.ref, each) for each in found)
+    made.edit(found)
     for gateway, delivery in fed.items():
         made.deliver(gateway, delivery)
     made.evaluate()
@@ -117,6 +135,4 @@ def test_incremental_equals_from_scratch(settings: Settings, steps: Steps, fed: 
             translator.deliver(gateway, delivery)
     follower.follow(translator.evaluate())
     follower.check(translator)
-    found = final(steps)
-    chance.shuffle(found)
-    assert_same(translator, evaluated(settings, found, fed))
+    assert_same(translator, evaluated(settings, final(steps, chance), fed))

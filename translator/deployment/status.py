@@ -65,7 +65,7 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
     found = db.get(GatewayParameters, ref)
     if found is None or db.settings.standalone:
         return None
-    flaw = db.refusal(ref) or _flaw(db, found)
+    flaw = _flaw(db, found)
     problems = [Problem("Accepted", "Invalid", flaw)] if flaw else []
     accepted = verdict("Accepted", problems, "Accepted", "The parameters are valid.")
     return {"conditions": [accepted.json(found.metadata.generation or 1)]}

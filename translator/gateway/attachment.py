@@ -59,7 +59,7 @@ def attachment(db: Db, route: Ref) -> tuple[Parent, ...]:
     return tuple(
         _attach(db, route, reference, found.spec.hostnames)
         for reference in found.spec.parent_refs
-        if _ours(db, _gateway(route, reference), reference)
+        if is_ours(db, route, reference)
     )
 
 
@@ -67,10 +67,11 @@ def _gateway(route: Ref, reference: ParentReference) -> Ref:
     return Ref(Gateway.kind, reference.namespace or route.namespace, reference.name)
 
 
-def _ours(db: Db, gateway: Ref, reference: ParentReference) -> bool:
-    """Standalone there is nobody else who could answer for a Gateway that does not exist."""
+def is_ours(db: Db, route: Ref, reference: ParentReference) -> bool:
+    """Whether a route's parent is for us to answer for; standalone nobody else could, where it does not exist."""
     if (reference.group, reference.kind) != (Gateway.group, Gateway.kind):
         return False
+    gateway = _gateway(route, reference)
     return managed(db, gateway) or (db.settings.standalone and db.get(Gateway, gateway) is None)
 
 

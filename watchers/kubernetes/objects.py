@@ -11,6 +11,7 @@ import orjson
 from translator.edit import Edit, Refused
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import parse
+from translator.objects.sketch import sketch
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
 from watchers.feed import Batch
@@ -98,12 +99,17 @@ class Objects:
         if raw is not None and self._manager is not None:
             metadata = raw["metadata"]
             written = wrote(metadata, self._manager)
-            self._statuses[ref] = _Status(metadata.get("generation"), orjson.dumps(raw.get("status")), written)
+            self._statuses[ref] = _Status(metadata.get("generation"), _compact(raw.get("status")), written)
         if raw is None:
             self._troubles.put(ref, None)
             return Edit(ref, None)
         assert self.reflector.version
         return parsed(ref, raw, self.reflector.model, self.reflector.version, self._troubles)
+
+
+def _compact(value: object) -> bytes:
+    """A value as JSON that is to be kept: what orjson gives has 4 KB, however little of it is used."""
+    return bytes(memoryview(orjson.dumps(value)))
 
 
 def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles) -> Edit:
@@ -124,4 +130,4 @@ def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version
     errors = "; ".join(str(each) for each in problems if each.severity == "error")
     message = f"is not as Headgate knows this kind, so its last good version, if there is one, stays in use: {errors}"
     troubles.put(ref, Diagnostic(Place(paths.resource(model)), message, ref=ref))
-    return Edit(ref, Refused(errors))
+    return Edit(ref, Refused(errors, sketch(raw)))
