@@ -94,21 +94,21 @@ async def scaled_down(kube: Kube) -> None:
     await until("one proxy", read)
 
 
-async def all_ready(kube: Kube) -> None:
+async def all_ready(kube: Kube, replicas: int) -> None:
     """Waits until there are all proxies, so that those that go have something to lose."""
 
     async def read() -> bool:
         deployment = await kube.get("Deployment", PROXIES)
-        return bool(deployment.get("status", {}).get("readyReplicas") == REPLICAS)
+        return bool(deployment.get("status", {}).get("readyReplicas") == replicas)
 
-    await until(f"{REPLICAS} ready proxies", read)
+    await until(f"{replicas} ready proxies", read)
 
 
 async def test_no_request_is_lost(kube: Kube, headgate: Installation) -> None:
     """Proxies are replaced, and then taken away but for one: all requests are answered, before, meanwhile and after."""
     await kube.apply(parameters("p", replicas=REPLICAS, drainSeconds=DRAIN), gateway(parameters="p"), route())
     site = await serving(kube)
-    await all_ready(kube)
+    await all_ready(kube, REPLICAS)
     async with posts(site.address, "example.com") as seen:
         for disturb in (replaced, scaled_down):
             before = seen.total()
@@ -123,3 +123,28 @@ async def test_no_request_is_lost(kube: Kube, headgate: Installation) -> None:
     assert {result for _, result in seen} == {"200"}, seen
     assert seen[KEPT, "200"] > 1000
     assert seen[NEW, "200"] > 250
+
+
+async def test_a_broken_proxy_replaces_none(kube: Kube, headgate: Installation) -> None:
+    """New proxies that end at once are told of, and the old ones serve on; what is corrected takes their place."""
+    await kube.apply(parameters("p", replicas=2, drainSeconds=DRAIN), gateway(parameters="p"), route())
+    site = await serving(kube)
+    await all_ready(kube, 2)
+    before = await pods(kube)
+    async with posts(site.address, "example.com") as seen:
+        await kube.apply(parameters("p", replicas=2, drainSeconds=DRAIN, extraArgs=["--no-such-flag"]))
+
+        async def told() -> bool:
+            found = await kube.condition("Gateway", GATEWAY, "Programmed", "True")
+            return "container envoy ended with exit code 1" in found["message"]
+
+        await until("word of what ails the new proxies", told)
+        assert before < await pods(kube)
+        assert (await kube.get("Deployment", PROXIES))["status"]["readyReplicas"] == 2
+        await kube.apply(parameters("p", replicas=2, drainSeconds=DRAIN, logLevel="info"))
+
+        async def corrected() -> bool:
+            return len(await pods(kube)) == 2 and not before & await pods(kube)
+
+        await until("proxies that are corrected", corrected)
+    assert {result for _, result in seen} == {"200"}, seen
