@@ -389,6 +389,7 @@ class Graph:
                 self._wanted[domain].discard(key)
             for dependency in cell.dependencies:
                 self._drop(dependency, cell)
+        self._orphans.clear()  # A set keeps room for the most that it ever held.
 
     def _drop(self, dependency: Cell, reader: Cell) -> None:
         dependency.drop_dependent(reader)

@@ -112,11 +112,6 @@ def _compact(value: object) -> bytes:
     return bytes(memoryview(orjson.dumps(value)))
 
 
-def _compact(value: object) -> bytes:
-    """A value as JSON that is to be kept: what orjson gives has 4 KB, however little of it is used."""
-    return bytes(memoryview(orjson.dumps(value)))
-
-
 def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles) -> Edit:
     """Parse an object as the API server sent it; `Refused` if it is not valid, which `troubles` is told.
 
