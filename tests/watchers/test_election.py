@@ -1,62 +1,23 @@
 """Who leads, and that nobody does for longer than may be. Against a real API server: tests/e2e."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from tests.watchers.keeper import Keeper
+from tests.watchers.replica import Replica
 from translator.refs import Ref
-from watchers.election import Election, Timing
+from watchers.election import Election, Timing, running
 from watchers.kubernetes.errors import ApiError, Unreachable
 
 LEASE = Ref("Lease", "headgate-system", "headgate")
 TIMING = Timing(lease=0.6, deadline=0.3, retry=0.02)
 
 
-class Replica:
-    """One that stands for election, and what became of it."""
-
-    def __init__(self, keeper: Keeper, name: str, **options: Any) -> None:
-        self.terms = 0
-        self.leads = asyncio.Event()
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self.changes: list[bool] = []
-        self.failure: Exception | None = None
-        self.election = Election(
-            keeper, LEASE.namespace, LEASE.name, name, timing=TIMING, changed=self.changes.append, **options
-        )
-        self.task: asyncio.Task[None] | None = None
-
-    async def lead(self) -> None:
-        """As a status writer does."""
-        self.terms += 1
-        self.leads.set()
-        self.idle.clear()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.leads.clear()
-            self.idle.set()
-
-    async def stop(self) -> None:
-        """End it as a process does."""
-        if self.task is not None:
-            self.task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.task
-
-    @asynccontextmanager
-    async def standing(self) -> AsyncIterator["Replica"]:
-        """While it stands for election."""
-        self.task = asyncio.create_task(self.election.run(self.lead))
-        try:
-            yield self
-        finally:
-            await self.stop()
+def replica(keeper: Keeper, name: str, clock: Callable[[], float] = running) -> Replica:
+    """One that stands for the lease."""
+    return Replica(keeper, LEASE, name, TIMING, clock)
 
 
 def holder(keeper: Keeper) -> str | None:
@@ -79,10 +40,10 @@ async def keeper() -> Keeper:
 
 async def test_one_leads_and_gives_the_lease_back(keeper: Keeper) -> None:
     """The first makes the Lease and leads, the second waits; when the first stops, the second leads at once."""
-    async with Replica(keeper, "one").standing() as one:
+    async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         assert (holder(keeper), one.election.leading, one.election.leader) == ("one", True, "one")
-        async with Replica(keeper, "two").standing() as two:
+        async with replica(keeper, "two").standing() as two:
             await keeper.until(lambda: keeper.requests.count(("PUT", LEASE)) >= 3)
             assert (two.terms, two.election.leading) == (0, False)
             await one.stop()
@@ -102,7 +63,7 @@ async def test_the_lease_of_the_dead_runs_out(keeper: Keeper) -> None:
         "spec": spec,
     }
     now = 0.0
-    async with Replica(keeper, "next", clock=lambda: now).standing() as other:
+    async with replica(keeper, "next", clock=lambda: now).standing() as other:
         await keeper.until(lambda: keeper.requests.count(("GET", LEASE)) >= 3)
         assert other.terms == 0
         now = 0.9
@@ -118,7 +79,7 @@ async def test_the_lease_of_the_dead_runs_out(keeper: Keeper) -> None:
 async def test_a_leader_without_an_api_server_steps_down_in_time_and_comes_back(keeper: Keeper) -> None:
     """With no answer until the deadline nobody leads any more; as soon as there are answers again, one does."""
     loop = asyncio.get_running_loop()
-    async with Replica(keeper, "one").standing() as one:
+    async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         keeper.gate.clear()
         begun = loop.time()
@@ -132,7 +93,7 @@ async def test_a_leader_without_an_api_server_steps_down_in_time_and_comes_back(
 
 async def test_short_troubles_do_not_end_a_term(keeper: Keeper) -> None:
     """Errors and lost answers within the deadline change nothing."""
-    async with Replica(keeper, "one").standing() as one:
+    async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         keeper.failures += [Unreachable("https://x", "refused"), ApiError("PUT", 500), ApiError("PUT", 429)]
         seen = len(keeper.requests)
@@ -142,7 +103,7 @@ async def test_short_troubles_do_not_end_a_term(keeper: Keeper) -> None:
 
 async def test_a_change_of_the_lease_that_leaves_its_holder_is_no_loss(keeper: Keeper) -> None:
     """Somebody who puts a label on the Lease causes a conflict, and the term goes on."""
-    async with Replica(keeper, "one").standing() as one:
+    async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         found = keeper.objects[LEASE]
         keeper.objects[LEASE] = {**found, "metadata": {**found["metadata"], "resourceVersion": "7"}}
@@ -153,7 +114,7 @@ async def test_a_change_of_the_lease_that_leaves_its_holder_is_no_loss(keeper: K
 
 async def test_who_finds_another_in_the_lease_steps_down_at_once(keeper: Keeper) -> None:
     """A lease that was taken away is lost, without waiting for the deadline."""
-    async with Replica(keeper, "one").standing() as one:
+    async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         found = keeper.objects[LEASE]
         keeper.objects[LEASE] = {
@@ -167,7 +128,7 @@ async def test_who_finds_another_in_the_lease_steps_down_at_once(keeper: Keeper)
 
 async def test_a_lease_that_was_deleted_is_made_again(keeper: Keeper) -> None:
     """Whoever deletes the Lease causes an election, and nothing worse."""
-    async with Replica(keeper, "one").standing() as one:
+    async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         del keeper.objects[LEASE]
         await soon(one.idle)
@@ -178,7 +139,7 @@ async def test_a_lease_that_was_deleted_is_made_again(keeper: Keeper) -> None:
 async def test_time_that_passed_unnoticed_ends_a_term(keeper: Keeper) -> None:
     """After the machine slept, or the process stood still, this one does not lead, before it has noticed anything."""
     now = 0.0
-    async with Replica(keeper, "one", clock=lambda: now).standing() as one:
+    async with replica(keeper, "one", clock=lambda: now).standing() as one:
         await soon(one.leads)
         now = 3600.0
         assert not one.election.leading
@@ -209,7 +170,7 @@ async def test_never_two_at_once(keeper: Keeper) -> None:
     leading: set[str] = set()
     most = 0
 
-    def watch(name: str) -> Any:
+    def watch(name: str) -> Callable[[bool], None]:
         def changed(leads: bool) -> None:
             nonlocal most
             (leading.add if leads else leading.discard)(name)
@@ -217,7 +178,7 @@ async def test_never_two_at_once(keeper: Keeper) -> None:
 
         return changed
 
-    replicas = [Replica(keeper, name) for name in "abc"]
+    replicas = [replica(keeper, name) for name in "abc"]
     for each, name in zip(replicas, "abc", strict=True):
         each.election._changed = watch(name)
     async with replicas[0].standing(), replicas[1].standing(), replicas[2].standing():

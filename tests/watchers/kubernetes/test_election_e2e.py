@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.watchers.kubernetes.deeds import kill_api_server, ready
 from tests.watchers.kubernetes.relay import Relay
-from watchers.election import Election, Timing
+from tests.watchers.replica import Replica
+from translator.refs import Ref
+from watchers.election import Timing
 from watchers.kubernetes.client import Client
 
 pytestmark = pytest.mark.e2e
@@ -38,40 +39,9 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-class Replica:
-    """One that stands for election in this process."""
-
-    def __init__(self, client: Client, namespace: str, name: str) -> None:
-        self.name = name
-        self.election = Election(client, namespace, "it", name, timing=TIMING)
-        self.leads, self.idle = asyncio.Event(), asyncio.Event()
-        self.terms = 0
-
-    async def lead(self) -> None:
-        """Until cancelled."""
-        self.terms += 1
-        self.leads.set()
-        self.idle.clear()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.leads.clear()
-            self.idle.set()
-
-    @asynccontextmanager
-    async def standing(self) -> AsyncIterator[None]:
-        """While it stands."""
-        self.task = asyncio.create_task(self.election.run(self.lead))
-        try:
-            yield
-        finally:
-            await self.stop()
-
-    async def stop(self) -> None:
-        """End it as a process ends that is told to."""
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
+def replica(client: Client, namespace: str, name: str) -> Replica:
+    """One that stands for the lease of a namespace."""
+    return Replica(client, Ref("Lease", namespace, "it"), name, TIMING)
 
 
 async def lease(client: Client, namespace: str) -> dict[str, Any]:
@@ -95,7 +65,7 @@ async def soon(event: asyncio.Event, seconds: float = 30) -> None:
 
 async def test_a_leader_that_stops_is_followed_at_once(client: Client, namespace: str) -> None:
     """The Lease is made, given back, and taken by the other, faster than it would run out."""
-    one, two = Replica(client, namespace, "one"), Replica(client, namespace, "two")
+    one, two = replica(client, namespace, "one"), replica(client, namespace, "two")
     async with one.standing(), two.standing():
         await until(lambda: one.election.leading or two.election.leading)
         first, second = (one, two) if one.election.leading else (two, one)
@@ -118,7 +88,7 @@ async def test_a_leader_that_is_killed_is_followed(client: Client, namespace: st
         while await process.stdout.readline() != b"leading\n":
             assert process.returncode is None
     loop = asyncio.get_running_loop()
-    next_one = Replica(client, namespace, "next")
+    next_one = replica(client, namespace, "next")
     async with next_one.standing():
         await until(lambda: next_one.election.leader == "process")
         assert next_one.terms == 0
@@ -134,7 +104,7 @@ async def test_a_leader_that_is_cut_off_steps_down_before_another_leads(
     client: Client, relayed: Client, relay: Relay, namespace: str
 ) -> None:
     """Whose network is cut ends by itself, in time; when it is back it stands again, and leads when it can."""
-    one, two = Replica(relayed, namespace, "one"), Replica(client, namespace, "two")
+    one, two = replica(relayed, namespace, "one"), replica(client, namespace, "two")
     async with one.standing():
         await soon(one.leads)
         async with two.standing():
@@ -153,7 +123,7 @@ async def test_a_leader_that_is_cut_off_steps_down_before_another_leads(
 
 async def test_an_api_server_that_is_killed_leaves_one_leader(client: Client, namespace: str) -> None:
     """Be it back in time or not: afterwards one leads again, and never two at once."""
-    one, two = Replica(client, namespace, "one"), Replica(client, namespace, "two")
+    one, two = replica(client, namespace, "one"), replica(client, namespace, "two")
     async with one.standing(), two.standing():
         await until(lambda: one.election.leading or two.election.leading)
         kill_api_server()
