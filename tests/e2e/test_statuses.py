@@ -1,0 +1,105 @@
+"""Statuses stay true when objects leave Headgate, or cannot be read by it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.e2e.conftest import Site, serving
+from tests.e2e.installation import Installation
+from tests.e2e.kube import GATEWAY_API, Kube, until
+from tests.e2e.objects import GATEWAY, gateway, route
+from tests.e2e.traffic import answers
+
+NOVELTY = "Novelty"
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/httproutes.gateway.networking.k8s.io"
+FILTERS = "openAPIV3Schema/properties/spec/properties/rules/items/properties/filters/items/properties"
+
+
+async def left(kube: Kube, reason: str) -> dict[str, Any]:
+    """Waits until the Gateway claims nothing and no route has an entry; gives the Gateway's status."""
+
+    async def read() -> dict[str, Any] | None:
+        status: dict[str, Any] = (await kube.get("Gateway", GATEWAY))["status"]
+        entries = (await kube.get("HTTPRoute", "r"))["status"]["parents"]
+        reasons = {each["reason"] for each in status["conditions"]}
+        return status if reasons == {reason} and not entries else None
+
+    return await until(f"Gateway whose conditions are {reason}", read)
+
+
+async def test_a_gateway_that_leaves_claims_nothing(site: Site) -> None:
+    """With a class that does not exist a Gateway is as undecided as a new one; back again, all is as before."""
+    kube = site.kube
+    await kube.patch("Gateway", GATEWAY, {"spec": {"gatewayClassName": "nobodys"}})
+    status = await left(kube, "Pending")
+    assert status.keys() == {"conditions"}
+    assert {each["status"] for each in status["conditions"]} == {"Unknown"}
+    await kube.apply(gateway())
+    await kube.condition("HTTPRoute", "r", "Accepted", "True")
+    await serving(kube)
+
+
+async def test_a_gateway_of_another_controller_is_left_to_it(site: Site, cluster: Kube) -> None:
+    """Once its class is another controller's, what that writes stays as it is, though Headgate is restarted."""
+    kube, name = site.kube, f"theirs-{site.kube.namespace}"
+    spec = {"controllerName": "example.com/theirs"}
+    await cluster.apply({"apiVersion": GATEWAY_API, "kind": "GatewayClass", "metadata": {"name": name}, "spec": spec})
+    try:
+        await kube.patch("Gateway", GATEWAY, {"spec": {"gatewayClassName": name}})
+        found = await left(kube, "Pending")
+        theirs = [
+            {**each, "status": "True", "reason": each["type"], "message": "theirs", "observedGeneration": 2}
+            for each in found["conditions"]
+        ]
+        body = {"status": {"conditions": theirs}}
+        await kube.patch("Gateway", f"{GATEWAY}/status", body, fieldManager="theirs")
+        written = await kube.get("Gateway", GATEWAY)
+        await Installation(cluster).restart()
+        second = gateway()
+        second["metadata"]["name"] = "second"
+        await kube.apply(second)  # looked at after all that was there when the new leader began
+        await kube.condition("Gateway", "second", "Accepted", "True")
+        assert await kube.get("Gateway", GATEWAY) == written
+    finally:
+        await cluster.delete("GatewayClass", name)
+
+
+@asynccontextmanager
+async def newer_definition(kube: Kube) -> AsyncIterator[None]:
+    """Has the definition of HTTPRoutes know a type of filter that Headgate does not."""
+    before = (await kube.client.get(DEFINITION))["spec"]["versions"]
+    types = [
+        {"op": "add", "path": f"/spec/versions/{number}/schema/{FILTERS}/type/enum/-", "value": NOVELTY}
+        for number in range(len(before))
+    ]
+    kind = "application/json-patch+json"
+    await kube.client.request("PATCH", DEFINITION, body=types, content_type=kind)
+    try:
+        yield
+    finally:
+        back = [{"op": "replace", "path": "/spec/versions", "value": before}]
+        await kube.client.request("PATCH", DEFINITION, body=back, content_type=kind)
+
+
+async def test_what_a_newer_definition_lets_in(site: Site) -> None:
+    """A route with an unknown filter says so, by its field; its last good version serves until it is mended."""
+    kube = site.kube
+    async with newer_definition(kube):
+        novel = route()
+        novel["spec"]["rules"][0]["filters"] = [{"type": NOVELTY}]
+        novel["spec"]["hostnames"] = ["novel.example.com"]
+
+        async def let_in() -> bool:
+            await kube.apply(novel)
+            return True
+
+        await until("definition that lets it in", let_in)
+        found = await kube.condition("HTTPRoute", "r", "Accepted", "False", "UnsupportedValue")
+        assert "spec.rules[0].filters[0].type" in found["message"]
+        assert found["observedGeneration"] == 2
+        await answers(site.address, "example.com")
+        await kube.apply(route(hostnames=["mended.example.com"]))
+        await kube.condition("HTTPRoute", "r", "Accepted", "True")
+        await answers(site.address, "mended.example.com")
