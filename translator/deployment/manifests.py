@@ -9,6 +9,7 @@ from typing import Any, Final
 from translator.db import Db
 from translator.deployment import bootstrap
 from translator.deployment.addresses import IP, bound, requested
+from translator.deployment.disruption import budget
 from translator.deployment.manifest import HELD, KINDS, Manifest, Proxies
 from translator.deployment.merge import TooDeep
 from translator.deployment.names import identity, selector
@@ -20,7 +21,7 @@ from translator.gateway.listeners import listeners
 from translator.objects.deployment import Deployment
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
-from translator.objects.gatewayparameters import HpaParameters, PdbParameters
+from translator.objects.gatewayparameters import HpaParameters
 from translator.outcome import Outcome, Problem
 from translator.query import query
 from translator.refs import Ref
@@ -78,7 +79,7 @@ def _manifests(plan: Plan) -> Iterator[Manifest]:
     if plan.parameters.hpa is not None:
         yield _manifest(plan, "HorizontalPodAutoscaler", {"spec": _hpa(plan.name, plan.parameters.hpa)})
     if plan.parameters.pdb is not None:
-        yield _manifest(plan, "PodDisruptionBudget", {"spec": _budget(plan, plan.parameters.pdb)})
+        yield _manifest(plan, "PodDisruptionBudget", {"spec": budget(plan, plan.parameters.pdb)})
 
 
 def _manifest(
@@ -161,15 +162,6 @@ def _workload(plan: Plan, drain_path: str, files: Mapping[str, str]) -> Manifest
     if is_deployment and wanted.hpa is None and wanted.replicas is not None:
         spec["replicas"] = wanted.replicas
     return _manifest(plan, wanted.kind, {"spec": spec})
-
-
-def _budget(plan: Plan, wanted: PdbParameters) -> dict[str, Any]:
-    return {
-        **wanted.model_dump(by_alias=True, exclude_none=True),
-        "selector": {"matchLabels": selector(plan.gateway.ref)},
-        # By default proxies that never get ready would hold up the drain of a node for ever.
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
-    }
 
 
 def _hpa(name: str, wanted: HpaParameters) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from translator.conditions import Condition, verdict
 from translator.db import Db
 from translator.deployment.addresses import assigned
 from translator.deployment.bootstrap import drain_path, files
+from translator.deployment.disruption import held_up
 from translator.deployment.manifests import deployment
+from translator.deployment.parameters import parameters
 from translator.deployment.workload import serving, trouble
 from translator.objects.gatewayparameters import GatewayParameters
 from translator.outcome import Problem
@@ -47,11 +49,13 @@ def _rank(problem: Problem) -> int:
 
 
 def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
-    """A Gateway's condition Programmed with what keeps some of its proxies from running."""
+    """A Gateway's condition Programmed with what keeps some of its proxies from running, or will keep nodes."""
     if db.settings.offline or db.settings.standalone or condition.status != "True":
         return condition
-    found = trouble(db, gateway)
-    return condition._replace(message=f"{condition.message} {found[0].message}") if found else condition
+    chosen = parameters(db, gateway).value
+    texts = [each.message for each in trouble(db, gateway)]
+    texts += [] if chosen is None else held_up(chosen)
+    return condition._replace(message=" ".join((condition.message, *texts)))
 
 
 def addresses_json(db: Db, gateway: Ref) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.translator.deployment.gateways import NAME, Cluster, gateway, service
+from tests.translator.deployment.gateways import NAME, Cluster, gateway, parameters, service, with_parameters
 
 ADDRESS = service("status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}")
 
@@ -167,6 +167,35 @@ def test_a_proxy_that_is_connected_may_not_be_ready() -> None:
     assert cluster.condition("Programmed")[0] == "True"
     cluster.apply(endpoints())
     assert cluster.condition("Programmed") == said
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("{pdb: {minAvailable: 1}}", "pdb.minAvailable is 1, and there may be no more than 1"),
+        ("{replicas: 3, pdb: {minAvailable: 3}}", "pdb.minAvailable is 3, and there may be no more than 3"),
+        ("{hpa: {minReplicas: 2, maxReplicas: 9}, pdb: {minAvailable: 2}}", "there may be no more than 2"),
+        ("{replicas: 3, pdb: {maxUnavailable: 0}}", "pdb.maxUnavailable is 0;"),
+        ("{replicas: 3, pdb: {maxUnavailable: 0%}}", "pdb.maxUnavailable is 0%;"),
+        ("{replicas: 3, pdb: {minAvailable: 100%}}", "pdb.minAvailable is 100%, and there may be no more than 3"),
+        ("{pdb: {minAvailable: 1%}}", "pdb.minAvailable is 1%, and there may be no more than 1"),
+        ("{replicas: 3, pdb: {minAvailable: 2}}", ""),
+        ("{replicas: 0, pdb: {minAvailable: 1}}", ""),
+        ("{pdb: {maxUnavailable: 1}}", ""),
+        ("{pdb: {minAvailable: 0%}}", ""),
+        ("{replicas: 3, pdb: {minAvailable: 50%}}", ""),
+        ("{kind: DaemonSet, pdb: {maxUnavailable: 0}}", ""),
+        ("{}", ""),
+    ],
+)
+def test_nodes_that_cannot_be_drained(spec: str, words: str) -> None:
+    """A budget that never lets a proxy go is told of, since it shows only when a node is to be emptied."""
+    cluster = Cluster(parameters(spec), with_parameters(), ADDRESS)
+    cluster.deliver()
+    status, _, message = cluster.condition("Programmed")
+    assert status == "True"
+    assert ("Nodes with its proxies cannot be drained" in message) == bool(words)
+    assert words in message
 
 
 def test_old_proxies_that_serve_keep_it_programmed() -> None:

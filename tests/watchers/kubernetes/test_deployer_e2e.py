@@ -285,6 +285,15 @@ async def test_a_quota(deploying: Deploying) -> None:
     assert deploying.condition("Programmed")[1] == "NoResources"
 
 
+async def test_a_quota_denies_the_pods_of_a_daemonset(deploying: Deploying) -> None:
+    """Only Events tell why, so the Gateway tells where they are."""
+    await quota(deploying, {"pods": "0"})
+    deploying.apply(CLASS + parameters("{kind: DaemonSet}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: "DaemonSet headgate-gw: 0 of 1 pods" in deploying.condition("Programmed")[2])
+    assert "kubectl describe daemonset headgate-gw" in deploying.condition("Programmed")[2]
+
+
 async def quota(deploying: Deploying, hard: dict[str, str]) -> None:
     """Put a quota in force, also where there is no controller that does."""
     path, client = f"/api/v1/namespaces/{deploying.gateway.namespace}/resourcequotas/q", deploying.client
