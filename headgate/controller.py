@@ -14,7 +14,7 @@ from headgate.address import Address
 from headgate.admin import Sight, serving
 from headgate.announce import tell_news
 from headgate.cluster_metrics import ClusterMetrics, Standing
-from headgate.controlplane import ControlPlane
+from headgate.controlplane import ControlPlane, gateway_of, key_of
 from headgate.deliveries import hear, say, together
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
@@ -124,7 +124,6 @@ class _Controller:
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
         self.deliveries: dict[Ref, Delivery] = {}
-        self.heard: frozenset[Ref] = frozenset()
         self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.tell_troubles))
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
         self.deployer = Deployer(
@@ -248,21 +247,20 @@ class _Controller:
             self.deliveries[gateway] = delivery
         else:
             self.deliveries.pop(gateway, None)
-        self.peers.say(say(self.deliveries))
-        self.add_up([gateway])
+        self.peers.say(key_of(gateway), say(delivery))
+        self.add_up(gateway)
 
-    def hear_peers(self) -> None:
-        """Takes what the other replicas say of their proxies."""
-        before, self.heard = self.heard, frozenset(ref for each in self.peers.others for ref in hear(each))
-        self.add_up(before | self.heard)
+    def hear_peers(self, keys: Iterable[str]) -> None:
+        """Takes of which Gateways' proxies the other replicas say something else than before."""
+        for each in keys:
+            self.add_up(gateway_of(each))
         self.plane.wake()
 
-    def add_up(self, gateways: Iterable[Ref]) -> None:
-        """Tells the translator what all replicas together know of some Gateways."""
-        others = [hear(each) for each in self.peers.others]
-        for gateway in gateways:
-            parts = (each[gateway] for each in (self.deliveries, *others) if gateway in each)
-            self.translator.deliver(gateway, together(parts))
+    def add_up(self, gateway: Ref) -> None:
+        """Tells the translator what all replicas together know of a Gateway."""
+        own = self.deliveries.get(gateway, Delivery())
+        others = map(hear, self.peers.about(key_of(gateway)))
+        self.translator.deliver(gateway, together([own, *others]))
 
     def trust(self, certificates: str) -> None:
         """Takes which certificates proxies are to trust."""

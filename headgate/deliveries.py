@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
-from headgate.controlplane import gateway_of, key_of
 from translator.db import Rejection
 from translator.outputs import Delivery
-from translator.refs import Ref
+
+Word = list[object]
+"""What is said of a Gateway, in a form that JSON can hold."""
 
 #: Of what proxies refuse, so much is told to other replicas: it is for people to read.
 MOST_REJECTIONS, MOST_CHARACTERS = 5, 500
 
 
-def say(deliveries: Mapping[Ref, Delivery]) -> dict[str, Any]:
-    """Puts the deliveries of Gateways that have proxies into what `hear` reads."""
-    return {
-        key_of(gateway): [each.clients, each.current, _refused(each.rejections)]
-        for gateway, each in deliveries.items()
-        if each.clients
-    }
+def say(delivery: Delivery) -> Word | None:
+    """Puts what is known of a Gateway's proxies into what `hear` reads; None if there are no proxies."""
+    if not delivery.clients:
+        return None
+    refused = islice(delivery.rejections, MOST_REJECTIONS)
+    return [
+        delivery.clients,
+        delivery.current,
+        [[each.type_url, each.name, each.message[:MOST_CHARACTERS]] for each in refused],
+    ]
 
 
-def _refused(rejections: Iterable[Rejection]) -> list[list[str]]:
-    return [[each.type_url, each.name, each.message[:MOST_CHARACTERS]] for each in islice(rejections, MOST_REJECTIONS)]
-
-
-def hear(words: Mapping[str, Any]) -> dict[Ref, Delivery]:
-    """Reads what another replica says; what is not understood is as if it were not said."""
-    found: dict[Ref, Delivery] = {}
-    for key, value in words.items():
-        match value:
-            case [int(clients), bool(current), list(rejections)]:
-                refused = tuple(Rejection(*map(str, each)) for each in rejections if len(each) == 3)
-                found[gateway_of(key)] = Delivery(clients, current, refused)
-    return found
+def hear(word: object) -> Delivery:
+    """Reads what another replica says of a Gateway; what is not understood is as if it were not said."""
+    match word:
+        case [int(clients), bool(current), list(rejections)]:
+            refused = tuple(
+                Rejection(*map(str, each)) for each in rejections if isinstance(each, list) and len(each) == 3
+            )
+            return Delivery(clients, current, refused)
+    return Delivery()
 
 
 def together(parts: Iterable[Delivery]) -> Delivery:

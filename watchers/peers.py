@@ -1,4 +1,4 @@
-"""What replicas tell each other: each says it in a Lease of its own, and watches those of the others.
+"""What replicas tell each other: each says it in Leases of its own, and watches those of the others.
 
 A proxy is connected to one replica; whether a Gateway's proxies have acknowledged its configuration is known to the
 replicas together. The leader, who writes statuses, needs to hear of all of them.
@@ -8,41 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
 
-import orjson
 import structlog
 
-from translator.group import GROUP
 from translator.objects.base import NamespacedObject
 from translator.refs import Ref
+from watchers.hearing import RENEWAL_SECONDS, SILENCE_SECONDS, Hearing, Part
 from watchers.kubernetes import paths
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.mirror import Change
 from watchers.kubernetes.reflector import Reflector, Scope
 from watchers.kubernetes.troubles import Troubles
+from watchers.words import MOST_BYTES, MOST_PARTS, Words, read
 
 log = structlog.stdlib.get_logger("headgate.peers")
 
-LABEL: Final = f"{GROUP}/replica"
-SAYING: Final = f"{GROUP}/says"
+LABEL: Final = "gateway.headgate.dev/replica"
+SAYING: Final = "gateway.headgate.dev/says"
 """The annotation that holds what a replica says, as JSON."""
+PART: Final = "gateway.headgate.dev/part"
+"""The annotation that says which part of it that is: "0/4" for the first of four."""
 
-MOST_BYTES: Final = 200_000
-"""The most that a replica can say; all annotations of an object have 256 KiB."""
 PACE_SECONDS: Final = 0.1
 """The least time between two writes: what is said meanwhile is said together."""
-RENEWAL_SECONDS: Final = 10.0
-"""How often a replica that has nothing new to say shows that it lives."""
-SILENCE_SECONDS: Final = 35.0
-"""Who has not been heard of for so long is gone."""
 RETRY_SECONDS: Final = 1.0
+FAREWELL_SECONDS: Final = 3.0
+"""How long it may take to take back what was said."""
 
 
 class Lease(NamespacedObject):
@@ -54,15 +51,6 @@ class Lease(NamespacedObject):
     plural = "leases"
 
 
-@dataclass(slots=True)
-class _Heard:
-    """What was last heard of a replica: its words, the version of its Lease, and when that was."""
-
-    said: Mapping[str, Any]
-    version: str
-    at: float
-
-
 class Peers:
     """This replica among the others.
 
@@ -70,9 +58,10 @@ class Peers:
         client: for the API server.
         namespace: where Headgate is.
         identity: what tells this replica from all others, its own earlier lives included.
-        changed: called when what the others say has changed.
+        changed: called with the keys of which the others say something else than before.
         troubles: is told what is wrong.
         clock: gives seconds; only differences count.
+        words: holds what this one says; another one than usual is for tests.
     """
 
     def __init__(
@@ -80,9 +69,10 @@ class Peers:
         client: Client,
         namespace: str,
         identity: str,
-        changed: Callable[[], None],
+        changed: Callable[[Iterable[str]], None],
         troubles: Troubles | None = None,
         clock: Callable[[], float] = time.monotonic,
+        words: Words | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -91,29 +81,22 @@ class Peers:
         self._changed = changed
         self._clock = clock
         self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), troubles=troubles)
-        self._heard: dict[str, _Heard] = {}
-        self._said: bytes = b"{}"
+        self._hearing = Hearing(identity)
+        self._words = words or Words(MOST_BYTES, MOST_PARTS)
         self._news = asyncio.Event()
         self._trouble = ""
 
-    @property
-    def others(self) -> tuple[Mapping[str, Any], ...]:
-        """What each of the others says that has been heard of lately."""
-        now = self._clock()
-        return tuple(each.said for each in self._heard.values() if now - each.at < SILENCE_SECONDS)
+    def about(self, key: str) -> Iterator[Any]:
+        """Gives what each of the others says of a key that says something."""
+        return self._hearing.about(key)
 
-    def say(self, words: Mapping[str, Any]) -> None:
-        """Says something in place of what was said before.
-
-        Args:
-            words: anything that JSON can hold; what is beyond `MOST_BYTES` is not said at all.
-        """
-        said = orjson.dumps(words, option=orjson.OPT_SORT_KEYS)
-        if len(said) > MOST_BYTES:
-            log.warning("There is more to tell the other replicas than a Lease holds", bytes=len(said))
-            said = b"{}"
-        if said != self._said:
-            self._said = said
+    def say(self, key: str, word: object) -> None:
+        """Says something of a key in place of what was said before: anything that JSON can hold, None for nothing."""
+        was_too_much = self._words.is_too_much
+        self._words.put(key, word)
+        if self._words.is_too_much and not was_too_much:
+            log.warning("There is more to tell the other replicas than they are told", leases=self._words.parts)
+        if self._words.unsaid:
             self._news.set()
 
     async def run(self) -> None:
@@ -122,37 +105,50 @@ class Peers:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._speak())
                 group.create_task(self._listen())
-                group.create_task(self._bury())
         finally:
             await self._fall_silent()
 
     async def _speak(self) -> None:
+        """Writes what is new, and now and then the first part, to show that this one lives."""
         while True:
             self._news.clear()
-            done = await self._write()
+            self._words.unsaid.add(0)
+            done = await self._write_all()
             await asyncio.sleep(PACE_SECONDS if done else RETRY_SECONDS)
             if done:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(RENEWAL_SECONDS):
                         await self._news.wait()
 
-    async def _write(self) -> bool:
-        """Writes the Lease; whether that worked."""
+    async def _write_all(self) -> bool:
+        """Writes the parts that have changed; whether that worked."""
+        parts = self._words.parts
+        for number in self._words.next_parts:
+            if parts != self._words.parts:
+                break  # there are more of them meanwhile, all of which are to be written
+            self._words.unsaid.discard(number)
+            if not await self._write(number):
+                self._words.unsaid.add(number)
+                return False
+        return True
+
+    async def _write(self, number: int) -> bool:
+        """Writes the Lease of a part; whether that worked."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         metadata = {
-            "name": self._name,
+            "name": self._lease(number),
             "labels": {LABEL: "true", "app.kubernetes.io/managed-by": "headgate"},
-            "annotations": {SAYING: self._said.decode()},
+            "annotations": {SAYING: self._words.body(number), PART: f"{number}/{self._words.parts}"},
         }
         spec = {"holderIdentity": self._identity, "renewTime": now, "leaseDurationSeconds": round(SILENCE_SECONDS)}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
         try:
             await self._client.request(
                 "PATCH",
-                paths.item(Lease, "v1", self._ref(self._name)),
+                self._path(self._lease(number)),
                 query={"fieldManager": "headgate", "force": "true"},
                 body=body,
-                content_type="application/apply-patch+yaml",
+                content_type=SERVER_SIDE_APPLY,
                 seconds=RENEWAL_SECONDS,
             )
         except ClusterError as error:
@@ -166,38 +162,25 @@ class Peers:
     async def _listen(self) -> None:
         async with aclosing(self._reflector.batches()) as batches:
             async for changes, _ in batches:
-                if self.hear(changes):
-                    self._changed()
+                if keys := self.hear(changes):
+                    self._changed(keys)
+                await self._bury()
 
-    def hear(self, changes: Iterable[Change]) -> bool:
-        """Take what the Leases say; whether any of the others says something else than before."""
-        news = False
-        for ref, raw in changes:
-            if ref.name == self._name:
-                continue
-            before = self._heard.pop(ref.name, None)
-            if raw is not None:
-                metadata = raw["metadata"]
-                said = _read((metadata.get("annotations") or {}).get(SAYING, ""))
-                self._heard[ref.name] = _Heard(said, metadata["resourceVersion"], self._clock())
-            now = self._heard.get(ref.name)
-            news |= (before.said if before else {}) != (now.said if now else {})
-        return news
+    def hear(self, changes: Iterable[Change]) -> set[str]:
+        """Takes what Leases say; gives the keys of which the others say something else than before."""
+        now = self._clock()
+        return set[str]().union(*(self._hearing.take(ref.name, _part(ref, raw), now) for ref, raw in changes))
 
     async def _bury(self) -> None:
         """Deletes the Leases of those who are gone without a word."""
-        while True:
-            await asyncio.sleep(RENEWAL_SECONDS)
-            now = self._clock()
-            for name, each in list(self._heard.items()):
-                if now - each.at >= SILENCE_SECONDS:
-                    self._changed()
-                    await self._delete(name, each.version)
+        if gone := self._hearing.gone():
+            self._changed(set[str]().union(*(part.words for part in gone.values())))
+            await asyncio.gather(*(self._delete(name, part.version) for name, part in gone.items()))
 
     async def _delete(self, name: str, version: str = "") -> None:
         options = {"preconditions": {"resourceVersion": version}} if version else None
         try:
-            await self._client.request("DELETE", paths.item(Lease, "v1", self._ref(name)), body=options, seconds=3.0)
+            await self._client.request("DELETE", self._path(name), body=options, seconds=FAREWELL_SECONDS)
         except ApiError as error:
             if error.status not in (404, 409):
                 log.info(f"The Lease of a replica that is gone stays: {error}")
@@ -206,19 +189,25 @@ class Peers:
 
     async def _fall_silent(self) -> None:
         try:
-            async with asyncio.timeout(3.0):
-                await self._delete(self._name)
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await asyncio.gather(*(self._delete(self._lease(number)) for number in range(self._words.parts)))
         except TimeoutError:
             log.info("What this replica said runs out by itself")
 
-    def _ref(self, name: str) -> Ref:
-        return Ref(Lease.kind, self._namespace, name)
+    def _lease(self, number: int) -> str:
+        return f"{self._name}-{number}" if number else self._name
+
+    def _path(self, name: str) -> str:
+        return paths.item(Lease, "v1", Ref(Lease.kind, self._namespace, name))
 
 
-def _read(text: str) -> Mapping[str, Any]:
-    """What a replica says; nothing if it is not understood, as of another version of Headgate."""
-    try:
-        said = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
-        return {}
-    return said if isinstance(said, dict) else {}
+def _part(ref: Ref, raw: Mapping[str, Any] | None) -> Part | None:
+    """What a Lease says."""
+    if raw is None:
+        return None
+    metadata = raw["metadata"]
+    annotations = metadata.get("annotations") or {}
+    speaker = (raw.get("spec") or {}).get("holderIdentity") or ref.name
+    number, _, parts = str(annotations.get(PART)).partition("/")
+    known = (int(number), int(parts)) if number.isdecimal() and parts.isdecimal() and int(parts) else (0, 1)
+    return Part(speaker, *known, read(annotations.get(SAYING, "")), metadata["resourceVersion"])
