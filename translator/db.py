@@ -11,6 +11,7 @@ from translator.graph import Ahead, Graph
 from translator.group import CONTROLLER_NAME
 from translator.objects.base import KubernetesObject
 from translator.outcome import Problem
+from translator.proxy import ENVOY_VERSION
 from translator.refs import Ref
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ProxyDefaults:
         addresses: where proxies bind what is not a listener of the Gateway: readiness and metrics.
     """
 
-    image: str = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+    image: str = f"docker.io/envoyproxy/envoy:distroless-v{ENVOY_VERSION}"
     xds_host: str = "headgate.headgate-system.svc"
     xds_port: int = 18000
     ca: str = ""

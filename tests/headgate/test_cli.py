@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from headgate.cli import app
+from translator.proxy import ENVOY_VERSION
 
 runner = CliRunner()
 
@@ -55,7 +56,7 @@ def test_a_wrong_command_line_is_exit_status_2(arguments: list[str], message: st
 
 
 def test_versions_are_told() -> None:
-    """The version of the Envoy that would be started is told besides our own."""
+    """The version of the Envoy that would be started is told besides our own; proxies in a cluster run the same."""
     shown = runner.invoke(app, ["version"])
     assert shown.exit_code == 0
-    assert "envoy    1.40.0" in shown.output
+    assert f"envoy    {ENVOY_VERSION}" in shown.output

@@ -26,11 +26,9 @@ from translator.deployment.merge import TooDeep, merge, without_nulls
 from translator.envoy.bootstrap import XDS_CLUSTER, bootstrap, socket_address, xds_cluster
 from translator.envoy.extensions import unknown_types
 from translator.objects.gatewayparameters import GatewayParametersSpec, StatsParameters
+from translator.proxy import ADMIN_PORT, ENVOY_VERSION, METRICS_PORT, READINESS_PORT
 from xds.rules import check
 
-ADMIN_PORT: Final = 19000
-READINESS_PORT: Final = 8082
-METRICS_PORT: Final = 9091
 READY_PATH: Final = "/ready"
 METRICS_PATH: Final = "/stats/prometheus"
 
@@ -101,7 +99,7 @@ def _flaw(plain: dict[str, Any]) -> str:
     """Why Envoy would not take a bootstrap; "" if it takes it as far as that can be known without Envoy."""
     strange = next(unknown_types(plain), None)
     if strange is not None:
-        return f"Envoy 1.40 has no type {strange[:256]}"
+        return f"Envoy {ENVOY_VERSION} has no type {strange[:256]}"
     message = bootstrap_pb2.Bootstrap()
     try:
         json_format.ParseDict(plain, message, max_recursion_depth=200)

@@ -10,14 +10,13 @@ from translator.deployment.bootstrap import (
     BOOTSTRAP_FILE,
     CONFIG_FOLDER,
     METRICS_PATH,
-    METRICS_PORT,
-    READINESS_PORT,
     READY_PATH,
     TOKEN_FILE,
     TOKEN_FOLDER,
 )
 from translator.group import GROUP
 from translator.objects.gatewayparameters import GatewayParametersSpec
+from translator.proxy import METRICS_PORT, READINESS_PORT
 
 CONTAINER: Final = "envoy"
 USER: Final = 65532

@@ -13,15 +13,13 @@ from translator.ir import RouteTable
 from translator.objects.gateway import Gateway
 from translator.objects.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
+from translator.proxy import OWN_PORTS
 from translator.query import index, query
 from translator.refs import Ref
 
 ROUTE_GROUP = "gateway.networking.k8s.io"
 ROUTE_KINDS = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
 """The kinds of route that each protocol serves; a protocol that is not here is not supported."""
-
-RESERVED_PORTS = {19000: "administration", 8082: "readiness", 9091: "Prometheus metrics"}
-"""Ports on which every proxy serves something of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def _checks_clients(gateway: Gateway, port: int) -> bool:
 
 
 def _unavailable(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
-    use = RESERVED_PORTS.get(listener.port)
+    use = OWN_PORTS.get(listener.port)
     if use is not None:
         text = f"Port {listener.port} is reserved for the proxy's own {use}; choose another port."
         yield Problem("Accepted", "PortUnavailable", text)

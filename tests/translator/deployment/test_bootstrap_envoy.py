@@ -17,16 +17,14 @@ from tests.translator.deployment.gateways import GATEWAY as SHOP
 from tests.translator.deployment.gateways import Cluster, gateway, service
 from translator.db import ProxyDefaults
 from translator.deployment.bootstrap import (
-    ADMIN_PORT,
     BOOTSTRAP_FILE,
     CA_FILE,
-    METRICS_PORT,
-    READINESS_PORT,
     TOKEN_FILE,
     Folders,
     files,
 )
 from translator.objects.gatewayparameters import GatewayParametersSpec
+from translator.proxy import ADMIN_PORT, METRICS_PORT, READINESS_PORT
 from xds.server import Peer, Server
 from xds.snapshot import Snapshot
 

