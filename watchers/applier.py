@@ -23,8 +23,8 @@ from watchers.kubernetes.paths import item
 from watchers.projection import project
 from watchers.refusals import transient
 
-SECONDS: Final = 15.0
-"""How long a request may take: webhooks may have a say."""
+SECONDS: Final = 35.0
+"""How long a request may take: webhooks are given up to 30 s, and what one does not answer is to be told."""
 SCALER: Final = "headgate-replicas"
 """The manager of the number of replicas from when Headgate gives it up until somebody scales."""
 OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}

@@ -15,11 +15,14 @@ _INVALID: Final = ("typed patch object", "field is immutable", "cannot be handle
 """Words of answers that say the same as 422 does."""
 _DENIED: Final = ("denied request", "denied the request")
 """Words of admission policies and webhooks, which may answer with 422 too."""
+_UNHEARD: Final = "failed calling webhook"
+"""Words of the API server about a webhook that must be asked and does not answer; it tells them as a 500."""
 
 
 def transient(error: ApiError) -> bool:
     """Whether it will pass by itself: the server is busy, or somebody else was at the same object."""
-    return error.status in (409, 429) or (error.status >= 500 and not _invalid(error))
+    told = _invalid(error) or _UNHEARD in error.message
+    return error.status in (409, 429) or (error.status >= 500 and not told)
 
 
 def gone(error: ApiError) -> bool:
@@ -42,6 +45,9 @@ def refusal(ref: Ref, error: ApiError) -> Problem:
         return Problem("Programmed", "NoResources", f"A quota denies {ref}: {said}.")
     if " cannot " in said and error.status == 403:
         text = f"Headgate may not deploy {ref}: {said}. Grant it, as the ClusterRole in deploy/ does."
+        return Problem("Programmed", "Pending", text)
+    if _UNHEARD in said:
+        text = f"{ref} is not taken while a webhook gives no answer: {said}. Mend or remove the webhook."
         return Problem("Programmed", "Pending", text)
     return Problem("Programmed", "Pending", f"{ref} is denied: {said}.")
 

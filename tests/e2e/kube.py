@@ -28,7 +28,8 @@ KINDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("GatewayParameters", "DirectResponse"), HEADGATE_API),
     **dict.fromkeys(("ClusterRole", "ClusterRoleBinding"), "rbac.authorization.k8s.io/v1"),
     **dict.fromkeys(
-        ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"), "admissionregistration.k8s.io/v1"
+        ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"),
+        "admissionregistration.k8s.io/v1",
     ),
 }
 """The kinds that tests speak of, with their API versions."""

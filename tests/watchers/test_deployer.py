@@ -58,6 +58,7 @@ def test_what_is_missing_or_different_counts() -> None:
         (403, "pods is forbidden: exceeded quota: q", "Programmed", "NoResources"),
         (403, 'User "x" cannot patch resource "services"', "Programmed", "Pending"),
         (403, 'admission webhook "w" denied the request: no', "Programmed", "Pending"),
+        (500, 'Internal error occurred: failed calling webhook "w": no route to host', "Programmed", "Pending"),
     ],
 )
 def test_refusals(status: int, message: str, condition: str, reason: str) -> None:
