@@ -39,13 +39,17 @@ def read_statuses(target: Target, controller: str) -> list[Plain]:
     return [each for each in objects if _is_of(each, controller, classes)]
 
 
-def load(target: Target) -> Folder:
-    """Reads all objects that the translation looks at, Secrets included, as if they were one file.
+def load(target: Target, kinds: Iterable[type[KubernetesObject]] = KINDS.values()) -> Folder:
+    """Reads objects as if they were one file.
+
+    Args:
+        target: the cluster.
+        kinds: of the objects; by default all that the translation looks at, Secrets included.
 
     Raises:
         UserError: the cluster cannot be asked, or does not let us read.
     """
-    items = _run(target, KINDS.values())
+    items = _run(target, kinds)
     folder = Folder()
     folder.apply({CLUSTER: read(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}), CLUSTER)})
     return folder

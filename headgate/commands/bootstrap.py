@@ -10,12 +10,16 @@ import typer
 from headgate.address import Address
 from headgate.commands.options import (
     DEFAULT_XDS,
+    Context,
+    ControllerName,
+    Kubeconfig,
     Output,
     OutputFormat,
     XdsAddress,
     XdsTls,
     parse_gateway,
 )
+from translator.group import CONTROLLER_NAME
 
 
 def command(
@@ -28,6 +32,15 @@ def command(
         str, typer.Option(metavar="NAME", help="What tells this Envoy from others of the Gateway.")
     ] = platform.node(),
     xds_tls: XdsTls = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="For a cluster, as manifests; --kubeconfig and --context imply it.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="With --cluster: where Headgate is.")
+    ] = "headgate-system",
+    controller_name: ControllerName = CONTROLLER_NAME,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Prints the bootstrap with which an Envoy of your own connects to Headgate.
@@ -38,7 +51,18 @@ def command(
         envoy --config-path envoy.yaml --disable-hot-restart
 
     The Envoy's admin interface is on 127.0.0.1:19000.
+
+    **In a cluster**, where the Gateway's GatewayParameters say `selfManaged: true`, all that is around it comes too: a
+    ServiceAccount, whose token tells Headgate whose proxy it is, a ConfigMap, and a Deployment to make your own.
+
+        headgate bootstrap --gateway default/web --cluster | kubectl apply -f -
     """
+    if cluster or kubeconfig or context:
+        from headgate.selfmanaged import manifests
+        from watchers.kubernetes.access import Target
+
+        output.write(manifests(Target(kubeconfig, context), gateway, namespace, controller_name))
+        return
     from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
     from headgate.plain import to_plain
     from headgate.security.folder import proxy_files

@@ -1,0 +1,66 @@
+"""What is printed for proxies of somebody's own in a cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from headgate.errors import UserError
+from headgate.selfmanaged import made
+from tests.translator.deployment.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
+from translator.db import ProxyDefaults
+from translator.group import CONTROLLER_NAME
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import parse
+from translator.refs import Ref
+
+
+def printed(*documents: str) -> dict[str, Any]:
+    """The manifests for the Gateway, by kind."""
+    objects = [parse(yaml.safe_load(each)).object for each in documents]
+    known: Mapping[Ref, KubernetesObject] = {each.ref: each for each in objects if each is not None}
+    items = list(made(known, GATEWAY, ProxyDefaults(ca="authority"), CONTROLLER_NAME))
+    assert yaml.safe_load(yaml.safe_dump(items)) == items
+    return {each["kind"]: each for each in items}
+
+
+def test_all_that_a_proxy_needs_is_printed() -> None:
+    """Account, configuration and Deployment fit together as Headgate's own do, with what the parameters say."""
+    found = printed(CLASS, parameters("{selfManaged: true, logLevel: debug, replicas: 3}"), with_parameters())
+    assert list(found) == ["ServiceAccount", "ConfigMap", "Deployment"]
+    assert {each["metadata"]["name"] for each in found.values()} == {NAME}
+    assert found["ConfigMap"]["data"]["ca.crt"] == "authority"
+    assert json.loads(found["ConfigMap"]["data"]["bootstrap.json"])["dynamic_resources"]
+    spec = found["Deployment"]["spec"]
+    assert spec["replicas"] == 3
+    assert "debug" in spec["template"]["spec"]["containers"][0]["args"]
+    assert spec["template"]["spec"]["serviceAccountName"] == NAME
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+
+
+def test_what_is_printed_is_not_headgates() -> None:
+    """Without Headgate's labels and the Gateway as its owner, nothing takes it for a leftover and deletes it."""
+    text = json.dumps(printed(CLASS, parameters("{selfManaged: true}"), with_parameters()))
+    assert "app.kubernetes.io/managed-by" not in text
+    assert "gateway.headgate.dev/controller" not in text
+    assert "ownerReferences" not in text
+
+
+@pytest.mark.parametrize(
+    ("documents", "words"),
+    [
+        ((CLASS,), "Headgate has no Gateway web/shop"),
+        ((gateway(), CLASS.replace("gateway.headgate.dev/controller", "example.com/other")), "has no Gateway web/shop"),
+        ((gateway(),), "nothing can be told of the proxies of Gateway web/shop"),
+        ((CLASS, with_parameters()), "there is no GatewayParameters web/mine; create it."),
+    ],
+)
+def test_what_is_in_the_way_is_told(documents: tuple[str, ...], words: str) -> None:
+    """Nothing is printed for a Gateway that Headgate does not serve, or whose parameters are not valid."""
+    with pytest.raises(UserError) as told:
+        printed(*documents)
+    assert words in str(told.value)
