@@ -11,7 +11,7 @@ from itertools import pairwise
 import yaml
 
 from watchers.diagnostic import Diagnostic, Place
-from watchers.yaml_values import MAX_EXPANSION, Path, ValueFault, YamlValues
+from watchers.yaml_values import Path, ValueFault, YamlValues
 
 MAX_BYTES = 16 * 1024 * 1024
 """The largest file that is read; the API server's own limit for one object is 3 MB."""
@@ -106,31 +106,12 @@ class ManifestError(Exception):
         self.fault = fault
 
 
-def read_manifest(data: bytes, file: str) -> Manifest:
-    """Take a file's content apart.
+def split(data: bytes, file: str) -> list[str]:
+    """Take a file's content apart where documents start; the parts make up the whole text again.
 
     Args:
         data: the content, in UTF-8, of at most `MAX_BYTES`.
         file: its name, for the messages; one that ends in `.json` may write characters as pairs of surrogates.
-
-    Returns:
-        Its documents; a `List` stands for its items, and empty documents are left out. Nothing is raised for bad input:
-        a text that does not parse has no documents at all.
-    """
-    found, line = Manifest(), 1
-    try:
-        for text in split(data, file):
-            part = read_part(text, file, line, MAX_EXPANSION - found.expansion)
-            expansion = found.expansion + part.expansion
-            found = Manifest(found.documents + part.documents, found.faults + part.faults, expansion)
-            line += count_lines(text)
-    except ManifestError as error:
-        return Manifest(faults=(error.fault,))
-    return found
-
-
-def split(data: bytes, file: str) -> list[str]:
-    """Take a file's content apart where documents start; the parts make up the whole text again.
 
     Raises:
         ManifestError: the content is no text, or too much of it.
@@ -160,6 +141,9 @@ def read_part(text: str, file: str, line: int, allowance: int) -> Manifest:
         file: the name of the file.
         line: where in it the part starts, counted from 1.
         allowance: how much aliases may add to what it holds.
+
+    Returns:
+        Its documents; a `List` stands for its items, and empty documents are left out.
 
     Raises:
         ManifestError: it is not YAML, or has what objects of Kubernetes cannot have.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import grpc
 
 from headgate.security.authority import gateway_uri
 from xds.server import Peer, Refusal
-
-Verify = Callable[[str, str], Awaitable[None]]
-"""Takes a bearer token and a Gateway's "namespace/name"; raises `Refusal` unless the token's owner may have it."""
 
 
 def certified(key: str, peer: Peer) -> None:

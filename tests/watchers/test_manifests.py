@@ -6,13 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchers.manifests import MAX_BYTES, Manifest, read_manifest
-from watchers.yaml_values import MAX_DEPTH, Path
+from watchers.manifests import MAX_BYTES, Manifest, ManifestError, count_lines, read_part, split
+from watchers.yaml_values import MAX_DEPTH, MAX_EXPANSION, Path
 
 
-def load(text: str, file: str = "f.yaml") -> Manifest:
-    """What a file of this text says."""
-    return read_manifest(text.encode(), file)
+def load(text: str | bytes, file: str = "f.yaml") -> Manifest:
+    """What a file of this text says, read part by part."""
+    found, line = Manifest(), 1
+    try:
+        for part in split(text.encode() if isinstance(text, str) else text, file):
+            read = read_part(part, file, line, MAX_EXPANSION)
+            found = Manifest(found.documents + read.documents, found.faults + read.faults)
+            line += count_lines(part)
+    except ManifestError as error:
+        return Manifest(faults=(error.fault,))
+    return found
 
 
 def raws(text: str, file: str = "f.yaml") -> list[object]:
@@ -195,14 +203,14 @@ def test_a_file_that_does_not_parse_has_no_documents() -> None:
 
 def test_other_encodings_are_refused() -> None:
     """A file that is not UTF-8 says on which line."""
-    (fault,) = read_manifest("a: 1\nb: ü\n".encode("latin-1"), "f.yaml").faults
+    (fault,) = load("a: 1\nb: ü\n".encode("latin-1")).faults
     assert fault.place.line == 2
     assert "UTF-8" in fault.message
 
 
 def test_large_files_are_refused() -> None:
     """A file over the bound is not parsed."""
-    (fault,) = read_manifest(b"#" * (MAX_BYTES + 1), "f.yaml").faults
+    (fault,) = load(b"#" * (MAX_BYTES + 1)).faults
     assert "larger than 16 MB" in fault.message
 
 

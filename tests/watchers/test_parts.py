@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, documents
 from watchers import reading
-from watchers.manifests import Manifest, count_lines, read_manifest, read_part, split
+from watchers.manifests import Manifest, count_lines, read_part, split
 from watchers.reading import Reading, read
 from watchers.yaml_values import MAX_EXPANSION, ValueFault, YamlValues
 
@@ -139,7 +139,7 @@ def test_aliases_of_all_parts_count_together() -> None:
     """Many documents that each stay below the bound of what aliases may add do not get past it together."""
     bomb = f"a: &a {'x' * 400_000}\nb: [*a, *a]\n"
     assert len(bomb) * 2 < 2 * MAX_EXPANSION
-    (fault,) = read_manifest(documents(bomb, bomb).encode(), FILE).faults
+    (fault,) = read(documents(bomb, bomb).encode(), FILE).diagnostics
     assert fault.place.line == 5
     assert "aliases" in fault.message
     known = read(documents(bomb, "a: 1\n").encode(), FILE).parts

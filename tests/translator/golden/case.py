@@ -16,10 +16,9 @@ from tests.translator.golden.writing import write
 from translator.db import Rejection
 from translator.objects.base import KubernetesObject
 from translator.objects.gateway import Gateway
-from translator.objects.parse import parse
 from translator.outputs import Delivery, Edit, Settings, Translator
 from translator.refs import Ref
-from watchers.manifests import read_manifest
+from watchers.reading import read
 
 HERE = Path(__file__).parent
 CAST = HERE / "cast.yaml"
@@ -131,10 +130,6 @@ def _leading_comment(text: str) -> Iterator[str]:
 def _objects(text: str, path: Path) -> Iterator[KubernetesObject]:
     for placeholder, pem in PLACEHOLDERS.items():
         text = text.replace(f"${{{placeholder}}}", pem)
-    manifest = read_manifest(text.encode(), path.name)
-    assert manifest.faults == ()
-    for document in manifest.documents:
-        parsed = parse(document.raw)
-        assert parsed.object is not None, f"{path}: {[str(each) for each in parsed.problems]}"
-        assert parsed.problems == ()
-        yield parsed.object
+    found = read(text.encode(), path.name)
+    assert found.diagnostics == ()
+    yield from (each.object for each in found.claims.values())
