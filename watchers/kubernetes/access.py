@@ -89,7 +89,6 @@ class Access:
     server_name: str | None = None
     _configuration: Configuration = field(default_factory=Configuration)
     _certificates: tuple[object, ...] = ()
-    _loader: Any = None
     _due: float = float("inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -143,7 +142,7 @@ class Access:
         configuration.host = ""
         files = self.target.files()
         try:
-            self._loader = await self._read(files, configuration)
+            await self._read(files, configuration)
             if not configuration.host:
                 raise ConfigurationError(f"{files}: the cluster of the context names no server: add it")
             self._configure(configuration)
@@ -160,19 +159,18 @@ class Access:
                 f"{error}. `kubectl config get-contexts` shows what there is"
             ) from None
 
-    async def _read(self, files: str | None, configuration: Configuration) -> Any:
+    async def _read(self, files: str | None, configuration: Configuration) -> None:
         self._due = float("inf")
         if files is None:
             # Its hook reads the token again every minute.
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             self.namespace = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.is_file() else "default"
-            return None
+            return
         async with asyncio.timeout(PLUGIN_SECONDS):
             loader = await load_kube_config(files, self.target.context, configuration)
         context = (loader.current_context or {}).get("context", {})
         self.namespace = context.get("namespace") or "default"
         self._due = _due(loader)
-        return loader
 
     def _configure(self, configuration: Configuration) -> None:
         url = (configuration.host or "").rstrip("/")
