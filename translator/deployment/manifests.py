@@ -11,7 +11,6 @@ from translator.deployment import bootstrap
 from translator.deployment.addresses import IP, bound, requested
 from translator.deployment.disruption import budget
 from translator.deployment.manifest import HELD, KINDS, Manifest, Proxies
-from translator.deployment.merge import TooDeep
 from translator.deployment.names import identity, selector
 from translator.deployment.parameters import parameters
 from translator.deployment.plan import Plan, Unfit
@@ -55,8 +54,8 @@ def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
     addresses = tuple(each.value for each in wanted.value if each.type == IP)
     plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
     try:
-        return Outcome(Proxies(tuple(_manifests(plan))))
-    except (Unfit, TooDeep) as error:
+        return Outcome(Proxies(tuple(manifests(plan))))
+    except Unfit as error:
         return Outcome(HELD, (Problem("Accepted", "InvalidParameters", str(error)),))
 
 
@@ -67,7 +66,12 @@ def served_ports(db: Db, gateway: Ref) -> tuple[tuple[int, str], ...]:
     return tuple(sorted({(each.port, "UDP" if each.protocol == "UDP" else "TCP") for each in states}))
 
 
-def _manifests(plan: Plan) -> Iterator[Manifest]:
+def manifests(plan: Plan) -> Iterator[Manifest]:
+    """Make the manifests of a Gateway's proxies, in the order in which they are applied.
+
+    Raises:
+        Unfit: no proxy could run with what the parameters say.
+    """
     drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key)
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
     if isinstance(files, str):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from translator.conditions import Condition, verdict
 from translator.db import Db
 from translator.deployment.addresses import assigned
-from translator.deployment.bootstrap import drain_path, files
 from translator.deployment.disruption import held_up
-from translator.deployment.manifests import deployment
+from translator.deployment.manifests import deployment, manifests
 from translator.deployment.parameters import parameters
+from translator.deployment.plan import Plan, Unfit
 from translator.deployment.workload import serving, trouble
+from translator.objects.gateway import Gateway
 from translator.objects.gatewayparameters import GatewayParameters
 from translator.outcome import Problem
 from translator.query import query
@@ -21,6 +22,13 @@ FIRST = ("AddressNotUsable", "NoResources", "Pending", "AddressNotAssigned")
 """Reasons for Programmed=False, the more telling before the others; what the API server refuses goes before them."""
 
 NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet behind the Service.")
+
+ANY_GATEWAY: Final = Gateway.model_validate(
+    {
+        "metadata": {"name": "any"},
+        "spec": {"gatewayClassName": "any", "listeners": [{"name": "any", "port": 80, "protocol": "HTTP"}]},
+    }
+)
 
 
 @query
@@ -76,5 +84,10 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
 
 
 def _flaw(db: Db, found: GatewayParameters) -> str:
-    made = files(db.proxies, found.spec, drain_path(""))
-    return f"spec.bootstrap: {made}." if isinstance(made, str) else ""
+    """Why no Gateway could have proxies with these parameters alone."""
+    plan = Plan(ANY_GATEWAY, found.spec, db.proxies, db.settings.controller_name, ports=(), addresses=())
+    try:
+        list(manifests(plan))
+    except Unfit as error:
+        return str(error)
+    return ""

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from translator.deployment.bootstrap import CA_FILE
-from translator.deployment.merge import merge, without_nulls
+from translator.deployment.merge import TooDeep, merge, without_nulls
 from translator.deployment.names import identity
 from translator.deployment.plan import Plan, Unfit
 from translator.deployment.pod import (
@@ -31,7 +31,6 @@ def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str,
 
     Raises:
         Unfit: no proxy could run, or be known, with what the parameters say.
-        TooDeep: they say it in too many levels.
     """
     # Certificates are read again while the proxy runs; the rest takes a new one.
     lasting = repr(sorted(item for item in files.items() if item[0] != CA_FILE))
@@ -42,7 +41,10 @@ def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str,
         },
         "spec": pod_spec(plan.name, plan.key, plan.proxies, plan.parameters, drain_path),
     }
-    merged = without_nulls(merge(made, plan.parameters.pod_template or {}))
+    try:
+        merged = without_nulls(merge(made, plan.parameters.pod_template or {}))
+    except TooDeep as error:
+        raise Unfit(f"podTemplate of the GatewayParameters {error}.") from None
     fitted: dict[str, Any] = merge(merged, _fixed(plan, blake2b(lasting.encode(), digest_size=8).hexdigest()))
     _check(fitted)
     _check_own(made, fitted)

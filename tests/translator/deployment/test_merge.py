@@ -46,6 +46,38 @@ def test_no_nulls_are_left(value: Any) -> None:
     assert None not in fields(without_nulls(value))
 
 
+def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """What is neither an object nor within a list, by the fields that lead to it."""
+    if not isinstance(value, dict):
+        return {} if isinstance(value, list) else {path: value}
+    return {place: leaf for name, each in value.items() for place, leaf in leaves(each, (*path, name)).items()}
+
+
+@given(PLAIN, PLAIN)
+def test_what_is_laid_over_wins_and_the_rest_stays(base: Any, over: Any) -> None:
+    """Every leaf of what is laid over is in the result; every other leaf that is there comes from below."""
+    merged, above, below = (leaves(each) for each in (merge(base, over), over, base))
+    assert above.items() <= merged.items()
+    assert all(below[path] == leaf for path, leaf in merged.items() if path not in above)
+
+
+ITEMS = st.dictionaries(NAMES, st.dictionaries(NAMES, PLAIN, max_size=2), max_size=3).map(
+    lambda items: [{"name": name, **fields} for name, fields in items.items()]
+)
+
+
+@given(ITEMS, ITEMS)
+def test_lists_by_name_are_as_objects(base: list[Any], over: list[Any]) -> None:
+    """Lists whose items have names are merged as objects by those names would be; the order is that of the first."""
+
+    def by_name(items: list[Any]) -> dict[str, Any]:
+        return {each["name"]: each for each in items}
+
+    merged = merge(base, over)
+    assert by_name(merged) == merge(by_name(base), by_name(over))
+    assert [each["name"] for each in merged][: len(base)] == [each["name"] for each in base]
+
+
 def test_lists_by_name() -> None:
     """Items with names are merged, new ones come at the end; lists of others are replaced."""
     base = {"items": [{"name": "a", "x": 1}, {"name": "b"}], "args": ["1"]}

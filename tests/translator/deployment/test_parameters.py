@@ -82,7 +82,10 @@ def test_parameters_of_the_class() -> None:
             "volumeMounts: [{mountPath: /var/run/secrets/headgate, name: config}]}]}}}",
             "envoy: /var/run/secrets/headgate is how",
         ),
-        ("{podTemplate: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
+        (
+            "{podTemplate: " + "{a: " * 120 + "1" + "}" * 120 + "}",
+            "podTemplate of the GatewayParameters has more",
+        ),
         ("{bootstrap: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
     ],
 )
@@ -129,8 +132,14 @@ def test_parameters_have_a_status() -> None:
     """They tell whether they are valid by themselves, used or not."""
     cluster = Cluster(parameters("{replicas: 2}"))
     assert cluster.condition("Accepted", MINE)[:2] == ("True", "Accepted")
-    cluster.apply(parameters("{bootstrap: {nothing: 1}}"))
-    assert cluster.condition("Accepted", MINE)[:2] == ("False", "Invalid")
+    for spec, words in (
+        ("{bootstrap: {nothing: 1}}", 'no field named "nothing"'),
+        ("{podTemplate: {spec: {serviceAccountName: other}}}", "spec.serviceAccountName is how a proxy proves"),
+        ("{podTemplate: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
+    ):
+        cluster.apply(parameters(spec))
+        assert cluster.condition("Accepted", MINE)[:2] == ("False", "Invalid")
+        assert words in cluster.condition("Accepted", MINE)[2]
     cluster.apply(parameters("{replicas: x}"))
     assert "spec.replicas" in cluster.condition("Accepted", MINE)[2]
 
