@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from translator.graph import Ahead, Graph
-from translator.query import Index, Query, QueryError, index, query
+from translator.graph import Graph
+from translator.query import Ahead, Index, Query, QueryError, index, query
 
 NUMBER = "Number"
 KEYS = range(4)
@@ -19,6 +19,7 @@ KEYS = range(4)
 ABSENT = -1
 FAILED = "failed"
 Inputs = Mapping[int, int]
+Form = Literal["sum", "choose", "divide"]
 
 
 class Read(NamedTuple):
@@ -33,7 +34,7 @@ class Read(NamedTuple):
 class Node:
     """A query: the sum of its reads, or one of two as the first says, or a division that may raise."""
 
-    kind: Literal["sum", "choose", "divide"]
+    kind: Form
     reads: tuple[Read, Read, Read]
     modulus: int
     hub: bool = False
@@ -204,9 +205,10 @@ def programs(draw: st.DrawFn, *, bugs: bool = True, cycles: bool = False, indexe
         if kind == "index":
             made.append(Filing(tuple(draw(st.lists(reads, max_size=2)))))
         else:
-            forms = st.sampled_from(["sum", "choose", "divide"] if bugs else ["sum", "choose"])
+            forms: list[Form] = ["sum", "choose", "divide"] if bugs else ["sum", "choose"]
+            form = draw(st.sampled_from(forms))
             three = draw(st.tuples(reads, reads, reads))
-            made.append(Node(draw(forms), three, draw(st.integers(1, 4)), hub=draw(st.booleans())))  # type: ignore[arg-type]
+            made.append(Node(form, three, draw(st.integers(1, 4)), hub=draw(st.booleans())))
     return tuple(made)
 
 

@@ -1,5 +1,7 @@
 """Small Envoy resources for tests."""
 
+from __future__ import annotations
+
 from google.protobuf.message import Message
 
 from headgate.security.authority import KeyPair
@@ -14,14 +16,14 @@ from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from xds.resource import Resource
 
 
-def source(method: int | None = None) -> config_source_pb2.ConfigSource:
+def source(method: config_source_pb2.ApiConfigSource.ApiType | None = None) -> config_source_pb2.ConfigSource:
     """Where an Envoy is to ask: on its aggregated stream, or of the service of the type in a variant."""
     if method is None:
         return config_source_pb2.ConfigSource(
             ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
         )
     made = config_source_pb2.ConfigSource(resource_api_version=config_source_pb2.V3)
-    made.api_config_source.api_type = method  # type: ignore[assignment]
+    made.api_config_source.api_type = method
     made.api_config_source.transport_api_version = config_source_pb2.V3
     made.api_config_source.grpc_services.add().envoy_grpc.cluster_name = "xds"
     return made

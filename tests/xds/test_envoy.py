@@ -1,5 +1,7 @@
 """A real Envoy is served: by both variants, through changes, restarts and mistakes."""
 
+from __future__ import annotations
+
 import contextlib
 from collections import Counter
 from functools import partial
@@ -46,7 +48,9 @@ class Counting(Observer):
             self.errors.append(answer.error)
 
 
-def one_path(port: int, *ports: int, to: str = "a", timeout: int = 1, method: int | None = None) -> list[Resource]:
+def one_path(
+    port: int, *ports: int, to: str = "a", timeout: int = 1, method: ApiConfigSource.ApiType | None = None
+) -> list[Resource]:
     """A listener whose only route leads to a cluster with endpoints on some ports."""
     where = source(method)
     leads = [cluster(to, timeout=timeout, source=where), endpoints(to, *ports), routes("r", {"/": to})]

@@ -104,8 +104,10 @@ def test_envoy_agrees_on_random_messages(
     """On random clusters and listeners, Envoy refuses just those that the checker does, and names one of its fields."""
     made = MessageMaker(Random(seed), breaking=breaking).make(kind)
     bootstrap = Bootstrap()
-    resources = bootstrap.static_resources
-    (resources.clusters if isinstance(made, Cluster) else resources.listeners).append(made)  # type: ignore[arg-type]
+    if isinstance(made, Cluster):
+        bootstrap.static_resources.clusters.append(made)
+    else:
+        bootstrap.static_resources.listeners.append(made)
     output = validate(envoy_path, tmp_path, bootstrap)
     ours = [comparable(violation.path) for violation in check(bootstrap)]
     if REFUSED in output:
