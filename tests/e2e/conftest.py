@@ -50,7 +50,7 @@ def testcluster() -> TestCluster:
     tool = os.environ.get("HEADGATE_TESTCLUSTER")
     if not tool:
         pytest.skip("HEADGATE_TESTCLUSTER names no test cluster, and parts of another one are not for tests to kill")
-    return TestCluster(Path(tool))
+    return TestCluster(Path(tool), Path(os.environ["KUBECONFIG"]).parent)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -73,6 +74,19 @@ class Installation:
         if not _kill_sandboxes(pod):
             await self.kube.delete("Pod", pod, gracePeriodSeconds=0)
 
+    @contextlib.contextmanager
+    def standing_still(self, pod: str) -> Iterator[None]:
+        """Stops a pod of the test cluster: its connections stay open, and it does nothing."""
+        pids = _processes(pod)
+        assert pids, f"{pod} is no process of this machine"
+        for each in pids:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in pids:
+                os.kill(each, signal.SIGCONT)
+
     async def log(self, since: int | None = None) -> str:
         """What its pods logged, of the last so many seconds if they are given."""
         texts = []
@@ -92,11 +106,31 @@ def _is_ready(pod: Object) -> bool:
 
 def _kill_sandboxes(pod: str) -> bool:
     """Ends a pod's sandboxes in the test cluster, whose processes end with them; tells whether there were any."""
-    found = False
+    found = _sandboxes(pod)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    return bool(found)
+
+
+def _sandboxes(pod: str) -> list[int]:
+    """The sandboxes of a pod of the test cluster."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if words[0].endswith("bwrap") and ("--hostname", pod) in pairwise(words):
-                os.kill(int(folder.name), signal.SIGKILL)
-                found = True
+                found.append(int(folder.name))
     return found
+
+
+def _processes(pod: str) -> list[int]:
+    """A pod's processes in the test cluster, its sandboxes last."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(folder.name))
+    found = _sandboxes(pod)
+    for pid in found:
+        found += parents.get(pid, [])
+    return found[::-1]

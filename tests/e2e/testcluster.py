@@ -1,11 +1,20 @@
-"""The test cluster's own parts, which die and come back."""
+"""The test cluster's own parts, which die, stand still and come back, and what it runs the pods with."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from tests.e2e.kube import Kube, until
+
+BRIDGE: Final = "lcbr"
+"""The network that the pods are in."""
 
 
 class TestCluster:
@@ -13,17 +22,46 @@ class TestCluster:
 
     Attributes:
         tool: its executable.
+        state: the folder where the cluster keeps what it has.
     """
 
     __test__ = False
 
-    def __init__(self, tool: Path) -> None:
+    def __init__(self, tool: Path, state: Path) -> None:
         self.tool = tool
+        self.state = state
 
     async def kill(self, part: str) -> None:
         """Ends etcd, apiserver, kcm or scheduler with SIGKILL; it is started again after a second."""
         process = await asyncio.create_subprocess_exec(self.tool, "kill", part)
         assert await process.wait() == 0
+
+    @asynccontextmanager
+    async def standing_still(self, part: str) -> AsyncIterator[None]:
+        """Stops a part: its connections stay open, and it answers nothing."""
+        pid = int((self.state / f"{part}.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def cut_off(self, address: str) -> AsyncIterator[None]:
+        """Cuts the pod with this address off from all others, and from the API server: no packet comes or goes."""
+        (neighbour,) = await _ip("ip", "-j", "neigh", "show", "to", address)
+        ports = await _ip("bridge", "-j", "fdb", "show", "br", BRIDGE)
+        port = next(each["ifname"] for each in ports if each["mac"] == neighbour["lladdr"])
+        await _ip("ip", "link", "set", port, "down")
+        try:
+            yield
+        finally:
+            await _ip("ip", "link", "set", port, "up")
+
+    def log(self, namespace: str, pod: str) -> str:
+        """What a pod has logged, each line with the time; the API server is not needed for it."""
+        folder = self.state / "pods" / namespace / pod
+        return "\n".join(each.read_text() for each in sorted(folder.glob("*.log")))
 
     async def back(self, kube: Kube) -> None:
         """Waits until the API server has all it needs again."""
@@ -33,3 +71,11 @@ class TestCluster:
             return await kube.client.ready()
 
         await until("API server", read)
+
+
+async def _ip(*command: str) -> list[dict[str, Any]]:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert process.returncode == 0, command
+    found: list[dict[str, Any]] = json.loads(said or b"[]")
+    return found
