@@ -285,6 +285,20 @@ async def test_a_quota(deploying: Deploying) -> None:
     assert deploying.condition("Programmed")[1] == "NoResources"
 
 
+async def test_the_strictest_pod_security(deploying: Deploying) -> None:
+    """Proxies satisfy it; what a pod template asks for beyond it is denied, as the Gateway tells."""
+    namespace = f"/api/v1/namespaces/{deploying.gateway.namespace}"
+    body = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    await deploying.client.request("PATCH", namespace, body=body, content_type=MERGE_PATCH)
+    await deployed(deploying, "{podTemplate: {spec: {hostNetwork: true}}}")
+    await deploying.until(lambda: "violates PodSecurity" in deploying.condition("Programmed")[2])
+    assert (await deploying.client.get(f"{namespace}/pods"))["items"] == []
+    deploying.apply(parameters("{drainSeconds: 1}"))
+    async with asyncio.timeout(30):
+        while not (await deploying.client.get(f"{namespace}/pods"))["items"]:  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.1)
+
+
 async def test_a_quota_denies_the_pods_of_a_daemonset(deploying: Deploying) -> None:
     """Only Events tell why, so the Gateway tells where they are."""
     await quota(deploying, {"pods": "0"})
