@@ -15,6 +15,7 @@ from headgate.metrics import Metrics
 from headgate.statuses import News, Statuses
 from headgate.tracing import span
 from proto.envoy.config.core.v3 import base_pb2
+from translator.concerns import rejections
 from translator.edit import Edit
 from translator.objects.gateway import Gateway
 from translator.outputs import Changes, Translator
@@ -165,13 +166,9 @@ class ControlPlane:
             self._deliver(key, delivery)
 
     def _deliver(self, key: str, delivery: Delivery) -> None:
-        rejections = tuple(
-            translated.Rejection(each.type_url, name, each.message)
-            for each in delivery.rejections
-            for name in each.names or ("",)
-        )
+        refused = rejections(delivery.snapshot, delivery.refusals)
         current = delivery.clients == delivery.synced
-        self._tell_delivery(gateway_of(key), translated.Delivery(delivery.clients, current, rejections))
+        self._tell_delivery(gateway_of(key), translated.Delivery(delivery.clients, current, refused))
         self._wake.set()
 
     def _tell_delivery(self, gateway: Ref, delivery: translated.Delivery) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
-from translator.db import Rejection
+from translator.db import Concern, Rejection, Served
 from translator.outputs import Delivery
+from translator.refs import Ref
 
 Word = list[object]
 """What is said of a Gateway, in a form that JSON can hold."""
 
 #: Of what proxies refuse, so much is told to other replicas: it is for people to read.
-MOST_REJECTIONS, MOST_CHARACTERS = 5, 500
+MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
 
 
 def say(delivery: Delivery) -> Word | None:
@@ -20,27 +22,46 @@ def say(delivery: Delivery) -> Word | None:
     if not delivery.clients:
         return None
     refused = islice(delivery.rejections, MOST_REJECTIONS)
-    return [
-        delivery.clients,
-        delivery.current,
-        [[each.type_url, each.name, each.message[:MOST_CHARACTERS]] for each in refused],
-    ]
+    return [delivery.clients, delivery.current, [_say(each) for each in refused]]
 
 
 def hear(word: object) -> Delivery:
     """Reads what another replica says of a Gateway; what is not understood is as if it were not said."""
     match word:
         case [int(clients), bool(current), list(rejections)]:
-            refused = tuple(
-                Rejection(*map(str, each)) for each in rejections if isinstance(each, list) and len(each) == 3
-            )
-            return Delivery(clients, current, refused)
+            return Delivery(clients, current, tuple(filter(None, map(_hear, rejections))))
     return Delivery()
+
+
+def _say(rejection: Rejection) -> Word:
+    concerns = [
+        [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
+        for each in rejection.concerns[:MOST_CONCERNS]
+    ]
+    return [rejection.type_url, rejection.name, rejection.message[:MOST_CHARACTERS], concerns]
+
+
+def _hear(word: object) -> Rejection | None:
+    match word:
+        case [str(type_url), str(name), str(message), list(concerns)]:
+            return Rejection(type_url, name, message, tuple(filter(None, map(_concern, concerns))))
+    return None
+
+
+def _concern(word: object) -> Concern | None:
+    match word:
+        case [str(kind), str(namespace), str(name), list(rules), str(served), int(generation)] if served in _SERVED:
+            return Concern(Ref(kind, namespace, name), tuple(map(str, rules)), Served(served), generation)
+    return None
+
+
+_SERVED = frozenset(Served)
 
 
 def together(parts: Iterable[Delivery]) -> Delivery:
     """Adds up what several replicas know of one Gateway: it is current if it is with everyone who has proxies."""
     known = [each for each in parts if each.clients]
-    rejections = dict.fromkeys(rejection for each in known for rejection in each.rejections)
+    cut = (replace(found, message=found.message[:MOST_CHARACTERS]) for each in known for found in each.rejections)
+    rejections = dict.fromkeys(cut)  # what is refused here and elsewhere is the same
     current = bool(known) and all(each.current for each in known)
     return Delivery(sum(each.clients for each in known), current, tuple(rejections))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from translator.edit import Refused
 from translator.graph import Ahead, Graph
@@ -46,13 +47,45 @@ class Settings:
     offline: bool = False
 
 
+class Served(StrEnum):
+    """What a proxy goes on to serve of a route after it refused something that came of it."""
+
+    NOTHING = "nothing"
+    OTHER_RULES = "other rules"
+    VERSION_BEFORE = "the version before"
+
+
+class Concern(NamedTuple):
+    """A route that something came of which a proxy refused.
+
+    Attributes:
+        route: the route.
+        rules: the names of those of its rules that came to it.
+        served: what the proxy serves of it all the same.
+        generation: of the route, the last one that the proxy serves; 0 if that is not known.
+    """
+
+    route: Ref
+    rules: tuple[str, ...]
+    served: Served
+    generation: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A resource that a proxy refused: its type URL, its name ("" where Envoy did not tell) and Envoy's words."""
+    """A resource that a proxy refused.
+
+    Attributes:
+        type_url: its type.
+        name: its name, "" where Envoy did not tell.
+        message: Envoy's words.
+        concerns: the routes that it came of, as far as that is known.
+    """
 
     type_url: str
     name: str
     message: str
+    concerns: tuple[Concern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

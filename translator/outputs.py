@@ -30,9 +30,10 @@ from translator.graph import Ahead
 from translator.objects.gateway import Gateway
 from translator.query import Query, QueryError
 from translator.refs import Ref
+from translator.refusals import refusals
 from translator.resources import Output, Outputs, gateway_outputs
 from translator.resources import backends as used_backends
-from translator.status import STATUS, Status
+from translator.status import STATUS, Status, attached
 from translator.unreadable import unreadable_status
 from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot
@@ -49,10 +50,11 @@ AHEAD: tuple[Ahead, ...] = (
     listeners.claims,
     listeners.listeners,
     attachment.namespace_labels,
-    attachment.attached,
     attachment.domains,
     attachment.routes,
     used_backends,
+    refusals,
+    attached,
     workload.pods,
 )
 """The indexes, and as hubs what many routes read of a Gateway, a Namespace, a Service or a grant."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from translator.conditions import Condition, bounded
 from translator.db import Db, Rejection
 from translator.envoy.names import port_of
 from translator.query import query
 from translator.refs import Ref
+from xds.types import SECRET
 
 DONE = Condition("Programmed", "True", "Programmed", "All proxies have acknowledged the configuration.")
 UNASKED = Condition("Programmed", "True", "Programmed", "The configuration is valid; no proxies were asked.")
@@ -25,38 +27,69 @@ ADVICE = {
 """What to do about the errors of binding that Envoy reports, by the words of the operating system."""
 
 
+MOST_ROUTES = 3
+"""So many routes are named of which came what a proxy refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Programming:
-    """The condition Programmed of a Gateway, of its ports where something was refused, and of its other ports."""
+    """The condition Programmed of a Gateway, and of its listeners.
+
+    Attributes:
+        gateway: the Gateway's.
+        others: that of listeners of which nothing was refused.
+        ports: that of listeners on ports of which something was refused.
+        certificates: that of listeners whose certificate, by the name of its resource, was refused.
+    """
 
     gateway: Condition
-    ports: Mapping[int, Condition]
     others: Condition
+    ports: Mapping[int, Condition] = field(default_factory=dict)
+    certificates: Mapping[str, Condition] = field(default_factory=dict)
+
+    def of(self, port: int, certificates: Iterable[str]) -> Condition:
+        """Give the condition of a listener."""
+        refused = (self.certificates[each] for each in certificates if each in self.certificates)
+        return self.ports.get(port) or next(refused, self.others)
 
 
 @query
 def programming(db: Db, gateway: Ref) -> Programming:
     """How far the configuration of a Gateway has come; without proxies to ask, what is valid counts as programmed."""
     if db.settings.offline:
-        return Programming(UNASKED, {}, UNASKED)
+        return Programming(UNASKED, UNASKED)
     delivery = db.delivery(gateway)
     if not delivery.clients:
-        return Programming(NO_PROXY, {}, NO_PROXY)
+        return Programming(NO_PROXY, NO_PROXY)
     others = DONE if delivery.current or delivery.rejections else WAITING
     if not delivery.rejections:
-        return Programming(others, {}, others)
-    ports: dict[int, list[Rejection]] = {}
+        return Programming(others, others)
+    ports: defaultdict[int, list[Rejection]] = defaultdict(list)
+    certificates: defaultdict[str, list[Rejection]] = defaultdict(list)
     for each in delivery.rejections:
-        port = port_of(each.name.partition("/")[0])
-        if port is not None:
-            ports.setdefault(port, []).append(each)
+        if each.type_url == SECRET:
+            certificates[each.name].append(each)
+        elif (port := port_of(each.name.partition("/")[0])) is not None:
+            ports[port].append(each)
     return Programming(
-        _refusal(delivery.rejections), {port: _refusal(tuple(found)) for port, found in ports.items()}, others
+        _refusal(delivery.rejections),
+        others,
+        {port: _refusal(found) for port, found in ports.items()},
+        {name: _refusal(found) for name, found in certificates.items()},
     )
 
 
-def _refusal(rejections: tuple[Rejection, ...]) -> Condition:
-    text = bounded([f"A proxy refused {each.name or each.type_url}: {each.message}" for each in rejections], 4096)
+def _refusal(rejections: Iterable[Rejection]) -> Condition:
+    text = bounded([_words(each) for each in rejections], 4096)
     advice = next((way for words, way in ADVICE.items() if words in text), "")
     reason = "AddressNotUsable" if advice else "Invalid"
     return Condition("Programmed", "False", reason, f"{advice} {text}".strip())
+
+
+def _words(rejection: Rejection) -> str:
+    text = f"A proxy refused {rejection.name or rejection.type_url}: {rejection.message}"
+    if not rejection.concerns:
+        return text
+    routes = [str(each.route) for each in rejection.concerns[:MOST_ROUTES]]
+    more = len(rejection.concerns) - len(routes)
+    return f"{text} (it comes of {', '.join(routes)}{f' and {more} more' if more else ''})."

@@ -186,20 +186,32 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
 
 @query
 def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_messages.Entry, ...]]:
-    """The ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead."""
+    """The ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead.
+
+    One whose match Envoy would refuse is left out: nothing can match it.
+    """
     made: list[route_messages.Entry] = []
     problems: list[Problem] = []
+    found = db.get(ROUTES[route.kind], route)
+    generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
-    for each in rules(db, route):
-        for match, message in route_messages.entries(name, each.value, origin):
-            needs = route_messages.references(each.value)
-            violations = check(message)
+    for place, rule in enumerate(rules(db, route)):
+        for number, (match, message) in enumerate(route_messages.entries(name, rule.value, origin)):
+            needs, violations = route_messages.references(rule.value), check(message)
             if violations:
-                text = f"{message.name}: Envoy does not take {violations[0]}; its requests are answered with 500."
-                problems.append(Problem("Accepted", "UnsupportedValue", text))
+                text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
                 message, needs = route_messages.broken_route(message.name, match), frozenset()
+                matched = not check(message)
+                text += "; its requests are answered with 500." if matched else "; nothing matches it."
+                problems.append(Problem("Accepted", "UnsupportedValue", text))
+                if not matched:
+                    continue
+            rank = route_messages.precedence(match)
+            catches_all, dropped = match.catches_all, bool(violations)
             made.append(
-                route_messages.Entry(route_messages.precedence(match), encoded(message), needs, match.catches_all)
+                route_messages.Entry(
+                    rank, encoded(message), needs, catches_all, route, rule.value.name, generation, dropped
+                )
             )
     return Outcome(tuple(made), tuple(problems))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from translator.conditions import Condition, bounded, verdict
-from translator.db import Db
+from translator.db import Db, Served
 from translator.deployment.parameters import class_parameters
 from translator.deployment.status import addresses_json, deployment_problems, parameters_status, warned
-from translator.gateway.attachment import ROUTES, Parent, attached, attachment
+from translator.envoy.names import secret_name, table_name
+from translator.envoy.route import Entry
+from translator.gateway.attachment import ROUTES, Parent, attachment
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection
 from translator.gateway.httproute import implemented, rules
@@ -20,9 +24,11 @@ from translator.objects.gatewayparameters import GatewayParameters
 from translator.objects.references import ParentReference
 from translator.outcome import Outcome, Problem
 from translator.programmed import Programming, programming
-from translator.query import query
+from translator.query import index, query
 from translator.refs import Ref
+from translator.refusals import Refusal, refusals
 from translator.resources import port_listener, route_entries
+from xds.types import ROUTE
 
 Status = dict[str, Any]
 """The `status` of an object in its JSON form."""
@@ -136,7 +142,7 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
     resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
-    programmed = known.ports.get(state.port, known.others)
+    programmed = known.of(state.port, map(secret_name, certificates.value))
     if port_listener(db, ref, state.port) is None:
         programmed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port.")
     if not state.accepted or (state.tls and not certificates.value):
@@ -172,44 +178,111 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     parents = attachment(db, ref)
     if found is None or not parents:
         return None
-    outcomes = rules(db, ref)
-    problems = tuple(dict.fromkeys(problem for each in outcomes for problem in each.problems))
-    served = implemented(db, ref)
     generation = found.metadata.generation or 1
     return {
         "parents": [
             {
                 "parentRef": reference_json(each.reference),
                 "controllerName": db.settings.controller_name,
-                "conditions": [
-                    condition.json(generation)
-                    for condition in _parent_conditions(each, (*problems, *_refused(db, ref, each)), served)
-                ],
+                "conditions": list(_parent_conditions(db, ref, each, generation)),
             }
             for each in parents
         ]
     }
 
 
-def _refused(db: Db, ref: Ref, parent: Parent) -> Iterator[Problem]:
-    for origin in dict.fromkeys(each.table.origin for each in parent.bindings):
-        yield from route_entries(db, ref, origin).problems
+@index(*ROUTES)
+def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
+    """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`."""
+    status = route_status(db, route)
+    for parent, told in zip(attachment(db, route), status["parents"] if status is not None else (), strict=True):
+        if told["conditions"][0]["status"] == "True":
+            for binding in parent.bindings:
+                yield (parent.gateway, binding.listener), route
 
 
-def _parent_conditions(parent: Parent, problems: tuple[Problem, ...], served: bool) -> Iterator[Condition]:
-    unsupported = [each for each in problems if each.condition == "Accepted"]
-    text = bounded([each.message for each in unsupported])
+def _parent_conditions(db: Db, ref: Ref, parent: Parent, generation: int) -> Iterator[dict[str, Any]]:
+    """The conditions of a route at one parent, Accepted first."""
+    told = (*(each.problems for each in rules(db, ref)), *(each.problems for each in _entries(db, ref, parent)))
+    problems = tuple(dict.fromkeys(chain(*told)))
+    dropped = [each for each in problems if each.condition == "Accepted"]
+    refused = _refused(db, ref, parent)
+    nothing = _nothing(parent, refused)
     if parent.problem is not None:
-        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message)
-    elif unsupported and not served:
-        yield Condition("Accepted", "False", unsupported[0].reason, text)
+        yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message).json(generation)
+    elif nothing or (dropped and not _serves(db, ref, parent)):
+        reason = dropped[0].reason if dropped else "UnsupportedValue"
+        text = bounded([each.message for each in dropped] + [_words(each) for each in refused])
+        yield Condition("Accepted", "False", reason, text).json(generation)
     else:
-        yield Condition("Accepted", "True", "Accepted", "The route is attached.")
-        if unsupported:
-            yield Condition("PartiallyInvalid", "True", "UnsupportedValue", f"Dropped Rule: {text}")
-    yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+        before = [each for each in refused if each.served is Served.VERSION_BEFORE]
+        good = min((each.generation or generation for each in before), default=generation)
+        yield Condition("Accepted", "True", "Accepted", "The route is attached.").json(good)
+        if dropped or refused:
+            yield _partly(dropped, refused).json(generation)
+    yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.").json(generation)
 
 
+def _entries(db: Db, ref: Ref, parent: Parent) -> Iterator[Outcome[tuple[Entry, ...]]]:
+    for origin in dict.fromkeys(each.table.origin for each in parent.bindings):
+        yield route_entries(db, ref, origin)
+
+
+def _serves(db: Db, ref: Ref, parent: Parent) -> bool:
+    """Whether a rule of a route is served at a parent: not when each asks for what cannot be had."""
+    made = (entry for each in _entries(db, ref, parent) for entry in each.value)
+    return implemented(db, ref) and any(not each.dropped for each in made)
+
+
+def _refused(db: Db, ref: Ref, parent: Parent) -> tuple[Refusal, ...]:
+    """What the proxies of a parent refuse of a route."""
+    tables = {table_name(each.table) for each in parent.bindings}
+    return tuple(
+        each
+        for each in db.select(refusals, ref)
+        if each.gateway == parent.gateway and (each.type_url != ROUTE or each.name in tables)
+    )
+
+
+def _nothing(parent: Parent, refused: tuple[Refusal, ...]) -> bool:
+    """Whether the proxies serve nothing of a route at a parent, because of what they refuse."""
+    if any(each.served is Served.NOTHING and each.type_url != ROUTE for each in refused):
+        return True
+    tables = [
+        {each.served for each in refused if each.name == table_name(binding.table)} for binding in parent.bindings
+    ]
+    return bool(tables) and all(each == {Served.NOTHING} for each in tables)
+
+
+def _partly(dropped: list[Problem], refused: tuple[Refusal, ...]) -> Condition:
+    """PartiallyInvalid: its message begins as the specification asks (`RouteConditionPartiallyInvalid`).
+
+    Where a proxy goes on with the version before, `Accepted` is of that version's generation.
+    """
+    before = [_words(each) for each in refused if each.served is Served.VERSION_BEFORE]
+    rest = [each.message for each in dropped]
+    rest += [_words(each) for each in refused if each.served is not Served.VERSION_BEFORE]
+    texts = [f"Fall Back: {bounded(before)}"] if before else []
+    texts += [f"Dropped Rule: {bounded(rest)}"] if rest else []
+    return Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded(texts))
+
+
+def _words(refusal: Refusal) -> str:
+    rules = f"rule {refusal.rules[0]}" if len(refusal.rules) == 1 else f"rules {', '.join(refusal.rules)}"
+    gateway = f"{refusal.gateway.namespace}/{refusal.gateway.name}"
+    what = "the route table" if refusal.type_url == ROUTE else "the backend"
+    served = {
+        Served.NOTHING: "nothing of the route is served there",
+        Served.OTHER_RULES: "its requests are answered with 503",
+        Served.VERSION_BEFORE: "the version before is served there",
+    }
+    return (
+        f"A proxy of Gateway {gateway} refuses {what} {refusal.name} because of {rules}: {refusal.message}; until that "
+        f"is mended, {served[refusal.served]}."
+    )
+
+
+@lru_cache(maxsize=1024)  # most routes name the parents that others do
 def reference_json(reference: ParentReference) -> dict[str, Any]:
     """Give a parentRef as it stands in the status."""
     return reference.model_dump(by_alias=True, exclude_none=True)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from xds.session import Rejection, Session
+from xds.session import Refusal, Rejection, Session, grouped
 from xds.snapshot import Snapshot, diff
 
-MAX_REJECTIONS = 100
-"""Most different rejections reported for one key."""
+MAX_REFUSALS = 100
+"""Most different refusals reported for one key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,18 @@ class Delivery:
         snapshot: The snapshot it is about: the newest of the key.
         clients: How many streams are open. A client that uses a stream by type counts once for each.
         synced: How many of them have accepted all of the snapshot that they subscribe to.
-        rejections: What clients refuse, each once, however many refuse it.
+        refusals: What clients refuse, each once, however many refuse it.
     """
 
     snapshot: Snapshot
     clients: int
     synced: int
-    rejections: tuple[Rejection, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """What clients refuse, grouped by error text."""
+        return grouped(self.refusals)
 
 
 class Group:
@@ -40,7 +45,7 @@ class Group:
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Callable[[], None]] = {}
         self._synced: set[Session] = set()
-        self._refused: dict[Session, tuple[Rejection, ...]] = {}
+        self._refused: dict[Session, tuple[Refusal, ...]] = {}
         self._reported: Delivery | None = None
         self._changed = changed
 
@@ -81,7 +86,7 @@ class Group:
         """Look anew at how far a session has come."""
         if session not in self.sessions:
             return
-        synced, refused = session.synced(), session.rejections()
+        synced, refused = session.synced(), session.refusals()
         if synced != (session in self._synced) or refused != self._refused.get(session, ()):
             (self._synced.add if synced else self._synced.discard)(session)
             self._refused[session] = refused
@@ -94,8 +99,8 @@ class Group:
         if self.snapshot is None:
             return None
         counted = Counter(each for refused in self._refused.values() for each in refused)
-        rejections = tuple(each for each, _ in counted.most_common(MAX_REJECTIONS))
-        return Delivery(self.snapshot, len(self.sessions), len(self._synced), rejections)
+        refusals = tuple(each for each, _ in counted.most_common(MAX_REFUSALS))
+        return Delivery(self.snapshot, len(self.sessions), len(self._synced), refusals)
 
     def news(self) -> Delivery | None:
         """Return the delivery if it is another than when this was last asked."""

@@ -31,6 +31,7 @@ class Resource:
         body: The deterministically serialised message (not wrapped in an Any).
         references: The resources it needs, such as the clusters of a route.
         aliases: Other names under which it can be asked for (`xds.aliases`); virtual hosts only.
+        origin: What it was made of, for whoever made it: so it can be told whom a refusal concerns.
     """
 
     type_url: str
@@ -39,6 +40,7 @@ class Resource:
     body: bytes = field(compare=False, repr=False)
     references: frozenset[Reference] = field(compare=False, repr=False)
     aliases: frozenset[str] = field(default=frozenset(), repr=False)
+    origin: object = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -48,10 +50,11 @@ class Resource:
         body: bytes,
         references: Iterable[Reference] = (),
         aliases: Iterable[str] = (),
+        origin: object = None,
     ) -> Resource:
         """Make a resource from a message that is serialised already (deterministically, or versions will vary)."""
         version = blake2b(body, digest_size=8).hexdigest()
-        return cls(type_url, name, version, body, frozenset(references), frozenset(aliases))
+        return cls(type_url, name, version, body, frozenset(references), frozenset(aliases), origin)
 
     @classmethod
     def pack(cls, message: Message, name: str | None = None, aliases: Iterable[str] = ()) -> Resource:

@@ -14,7 +14,7 @@ from proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
 from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body
-from xds.held import Unsure
+from xds.held import Held, Unsure
 from xds.ordering import Pace
 from xds.refusals import Suspects, unknown
 from xds.resource import Resource
@@ -82,6 +82,30 @@ class Rejection(NamedTuple):
     type_url: str
     names: tuple[str, ...]
     message: str
+
+
+class Refusal(NamedTuple):
+    """One resource that a client refuses.
+
+    Attributes:
+        type_url: Its type.
+        name: Its name.
+        message: The client's error text.
+        kept: What the client goes on with under that name.
+    """
+
+    type_url: str
+    name: str
+    message: str
+    kept: Held
+
+
+def grouped(refusals: Iterable[Refusal]) -> tuple[Rejection, ...]:
+    """Return refusals with the names that have an error text in common together."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for each in refusals:
+        found.setdefault((each.type_url, each.message), {})[each.name] = None
+    return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in found.items())
 
 
 Request = discovery_pb2.DiscoveryRequest | discovery_pb2.DeltaDiscoveryRequest
@@ -339,15 +363,17 @@ class Session:
         if type_url in self.substreams:
             self.substreams[type_url].retry(names)
 
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Return what the client refuses, and what it goes on with."""
+        return tuple(
+            Refusal(url, name, refused.message, substream.held(name))
+            for url, substream in self.substreams.items()
+            for name, refused in substream.refused.items()
+        )
+
     def rejections(self) -> tuple[Rejection, ...]:
         """Return what the client refuses, its names grouped by error text."""
-        if not any(each.refused for each in self.substreams.values()):
-            return ()
-        grouped: dict[tuple[str, str], list[str]] = {}
-        for url, substream in self.substreams.items():
-            for name, refused in substream.refused.items():
-                grouped.setdefault((url, refused.message), []).append(name)
-        return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in grouped.items())
+        return grouped(self.refusals())
 
     def unfinished(self) -> float | None:
         """Return until when it is worth waiting for answers to what is under way, removals aside; None if it is not."""

@@ -7,11 +7,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.deliveries import MOST_CHARACTERS, MOST_REJECTIONS, hear, say, together
-from translator.db import Rejection
+from headgate.deliveries import (
+    MOST_CHARACTERS,
+    MOST_CONCERNS,
+    MOST_REJECTIONS,
+    MOST_RULES,
+    hear,
+    say,
+    together,
+)
+from translator.db import Concern, Rejection, Served
 from translator.outputs import Delivery
+from translator.refs import Ref
+from watchers.words import MOST_BYTES
 
-rejections = st.builds(Rejection, st.text(max_size=9), st.text(max_size=9), st.text(max_size=99))
+texts = st.text(max_size=9)
+concerns = st.builds(
+    Concern,
+    st.builds(Ref, texts, texts, texts),
+    st.lists(texts, max_size=MOST_RULES).map(tuple),
+    st.sampled_from(Served),
+    st.integers(0, 9),
+)
+rejections = st.builds(
+    Rejection, texts, texts, st.text(max_size=99), st.lists(concerns, max_size=MOST_CONCERNS).map(tuple)
+)
 deliveries = st.builds(
     Delivery, st.integers(1, 9), st.booleans(), st.lists(rejections, max_size=MOST_REJECTIONS).map(tuple)
 )
@@ -30,16 +50,23 @@ def test_gateways_without_proxies_are_not_spoken_of() -> None:
 
 def test_long_refusals_are_cut() -> None:
     """What is told is bounded, however much proxies refuse and however long Envoy's words are."""
-    many = tuple(Rejection("type", str(number), "x" * 9999) for number in range(99))
-    heard = hear(say(Delivery(1, False, many)))
+    route = Ref("HTTPRoute", "n" * 63, "r" * 253)
+    concerned = (Concern(route, ("x" * 253,) * 99, Served.NOTHING),) * 99
+    many = tuple(Rejection("type", str(number), "x" * 9999, concerned) for number in range(99))
+    heard = hear(word := say(Delivery(1, False, many)))
     assert len(heard.rejections) == MOST_REJECTIONS
     assert {len(each.message) for each in heard.rejections} == {MOST_CHARACTERS}
+    assert {len(each.concerns) for each in heard.rejections} == {MOST_CONCERNS}
+    assert len(orjson.dumps(word)) < MOST_BYTES
 
 
-@pytest.mark.parametrize("word", [None, 1, [1], ["1", True, []], {}, [1, True, [1, ["a"]]]])
+STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
+
+
+@pytest.mark.parametrize("word", [None, 1, [1], ["1", True, []], {}, [1, True, [1, ["a"]]], [1, True, [STRANGE]]])
 def test_what_is_not_understood_is_passed_over(word: object) -> None:
     """Words of another version of Headgate do no harm."""
-    assert hear(word) in (Delivery(), Delivery(1, True))
+    assert hear(word) in (Delivery(), Delivery(1, True), Delivery(1, True, (Rejection("a", "b", "c"),)))
 
 
 def test_a_configuration_is_current_if_it_is_everywhere() -> None:
@@ -50,6 +77,7 @@ def test_a_configuration_is_current_if_it_is_everywhere() -> None:
 
 
 def test_what_several_refuse_is_told_once() -> None:
-    """The same refusal by proxies of two replicas is one."""
-    refused = (Rejection("type", "name", "no"),)
-    assert together([Delivery(1, True, refused), Delivery(1, True, refused)]).rejections == refused
+    """The same refusal by proxies of two replicas is one, though one of them is heard of in fewer words."""
+    here = Delivery(1, True, (Rejection("type", "name", "no" * MOST_CHARACTERS),))
+    there = hear(say(here))
+    assert together([here, there]).rejections == there.rejections

@@ -21,8 +21,9 @@ from yarl import URL
 from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
 from tests.live.objects import GATEWAY, Manifest, manifests
+from translator.concerns import rejections
 from translator.db import Delivery as Heard
-from translator.db import Rejection, Settings
+from translator.db import Settings
 from translator.edit import Edit
 from translator.objects.parse import parse
 from translator.outputs import Translator
@@ -119,11 +120,9 @@ class Proxy:
 
     def hear(self, _key: str, delivery: Delivery) -> None:
         """Takes what the proxy said to its configuration."""
-        rejections = tuple(
-            Rejection(each.type_url, name, each.message) for each in delivery.rejections for name in each.names
-        )
+        refused = rejections(delivery.snapshot, delivery.refusals)
         current = delivery.clients > 0 and delivery.clients == delivery.synced
-        self._translator.deliver(OWN, Heard(delivery.clients, current, rejections))
+        self._translator.deliver(OWN, Heard(delivery.clients, current, refused))
         self._news.set()
 
     async def _settle(self, refused: bool = False) -> None:
@@ -147,10 +146,13 @@ class Proxy:
         assert refused or not delivery.rejections, delivery.rejections
         return bool(delivery.rejections) if refused else delivery.clients == delivery.synced == 1
 
-    async def admin(self, path: str) -> str:
-        """What Envoy's admin interface says to GET."""
+    async def admin(self, path: str, method: str = "GET") -> str:
+        """What Envoy's admin interface says."""
         connector = aiohttp.UnixConnector(path=str(self._admin))
-        async with aiohttp.ClientSession(connector=connector) as http, http.get(f"http://admin{path}") as response:
+        async with (
+            aiohttp.ClientSession(connector=connector) as http,
+            http.request(method, f"http://admin{path}") as response,
+        ):
             return await response.text()
 
     async def quiet(self, cluster: str) -> None:

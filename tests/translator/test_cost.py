@@ -10,9 +10,12 @@ import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
 from tests.translator.universe import key_pair
+from translator.concerns import rejections
+from translator.db import Concern, Delivery, Rejection, Served
 from translator.edit import Edit
 from translator.outputs import Changes, Settings, Translator
 from translator.refs import Ref
+from xds.session import Refusal
 from xds.snapshot import diff
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
@@ -229,3 +232,34 @@ def test_cells_come_and_go_with_objects(large: Translator) -> None:
     cost(large, edit(added), edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
     cost(large, removal(added), edit(route(7, HOSTS, SERVICES)))
     assert large.cells == before
+
+
+def test_a_refusal_by_a_proxy(large: Translator) -> None:
+    """That a proxy refuses a table of 10,000 routes has the queries run of the one route that it concerns, and back."""
+    url = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+    concern = Concern(Ref("HTTPRoute", "shop", "route-7"), ("0",), Served.VERSION_BEFORE)
+    told = Delivery(1, False, (Rejection(url, "port-10080", "no", (concern,)),))
+    for delivery in (told, Delivery(1, True)):
+        before = large.looks
+        large.deliver(GATEWAY, delivery)
+        found = cost(large)
+        assert found.statuses == ["HTTPRoute shop/route-7"]
+        assert found.resources == {}
+        assert found.runs < 10
+        assert large.looks - before < 20
+    with put_back(large):
+        large.deliver(GATEWAY, Delivery(2, True))
+        assert cost(large).statuses == []
+
+
+def test_whom_a_refusal_concerns(large: Translator) -> None:
+    """To find the route that a refusal concerns, only the virtual hosts are looked into that changed."""
+    before = large.snapshots[GATEWAY].resources(ROUTE)["port-10080"]
+    with put_back(large, edit(route(7, HOSTS, SERVICES))):
+        cost(large, edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
+        now = large.snapshots[GATEWAY]
+        (found,) = rejections(now, [Refusal(ROUTE, "port-10080", "no", before)])
+        hosts = {id(each) for each in before.origin}  # type: ignore[attr-defined]
+        assert [each.route.name for each in found.concerns] == ["route-7"]
+        new = [each for each in now.resources(ROUTE)["port-10080"].origin if id(each) not in hosts]  # type: ignore[attr-defined]
+        assert [len(each) for each in new] == [ROUTES // HOSTS]

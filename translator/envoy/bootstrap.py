@@ -25,15 +25,13 @@ from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
 from proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
+from translator.limits import MAX_REGEX_PROGRAM_SIZE
 
 XDS_CLUSTER = "xds"
 """The name, in an Envoy, of the cluster that Headgate is."""
 
 MAX_DOWNSTREAM_CONNECTIONS = 50_000
 """Above this many connections a proxy accepts no more; without a limit Envoy warns that it may run out of memory."""
-
-MAX_REGEX_PROGRAM_SIZE = 32_768
-"""RE2's measure of a regular expression's cost. Envoy's default of 100 refuses many an ordinary one."""
 
 
 def bootstrap(

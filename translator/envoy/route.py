@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proto.envoy.config.route.v3 import route_components_pb2
 from proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.names import cluster_name
 from translator.ir import Origin, PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.refs import Ref
 from xds.resource import Reference
 from xds.types import CLUSTER
 
@@ -44,12 +45,27 @@ def precedence(match: RouteMatch) -> Precedence:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ``Route``, serialised as a field of its virtual host: its rank among the matches, and what it needs."""
+    """One ``Route``, serialised as a field of its virtual host, and where it comes from.
+
+    Attributes:
+        precedence: its rank among the matches.
+        body: the field.
+        references: what it needs.
+        catches_all: whether every request matches.
+        route: the object that it is of.
+        rule: the name of the rule that it is of.
+        generation: that of the object which it was made from first.
+        dropped: whether it answers 500 in place of what Envoy would refuse.
+    """
 
     precedence: Precedence
     body: bytes
     references: frozenset[Reference]
     catches_all: bool
+    route: Ref
+    rule: str
+    generation: int = field(compare=False)
+    dropped: bool = False
 
 
 def entries(name: str, rule: Rule, origin: Origin) -> Iterator[tuple[RouteMatch, route_components_pb2.Route]]:

@@ -7,7 +7,7 @@ its head and its routes, a route configuration its head and its virtual hosts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from translator.envoy.names import table_name
@@ -27,10 +27,11 @@ MISDIRECTED = 421
 
 @dataclass(frozen=True, slots=True)
 class EncodedHost:
-    """A ``VirtualHost``, serialised as a field of its route configuration, and the clusters that it needs."""
+    """A ``VirtualHost``, serialised as a field of its route configuration; what it needs, and its routes."""
 
     body: bytes
     references: frozenset[Reference]
+    entries: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
 
 
 def encoded(route: route_components_pb2.Route) -> bytes:
@@ -50,7 +51,7 @@ def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
     body = wire.field(_VIRTUAL_HOSTS, b"".join(parts))
-    return EncodedHost(body, frozenset().union(*[each.references for each in found]))
+    return EncodedHost(body, frozenset().union(*[each.references for each in found]), found)
 
 
 def misdirected_host(domain: str) -> EncodedHost:
@@ -63,11 +64,12 @@ def misdirected_host(domain: str) -> EncodedHost:
 
 
 def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Resource:
-    """Make the resource of a table from its virtual hosts."""
+    """Make the resource of a table from its virtual hosts; its origin are the entries of each of them."""
     found = tuple(hosts)
     name = table_name(table)
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
-    return Resource.of(ROUTE, name, b"".join(parts), frozenset().union(*[each.references for each in found]))
+    needs = frozenset().union(*[each.references for each in found])
+    return Resource.of(ROUTE, name, b"".join(parts), needs, origin=tuple(each.entries for each in found))

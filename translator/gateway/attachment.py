@@ -9,7 +9,6 @@ from typing import NamedTuple
 from translator.db import Db
 from translator.gateway.gateways import managed
 from translator.gateway.hostnames import covers, intersect, specificity
-from translator.gateway.httproute import implemented
 from translator.gateway.listeners import ListenerState, listeners
 from translator.ir import RouteTable
 from translator.objects.core import NAME_LABEL, Namespace
@@ -161,14 +160,6 @@ def _isolated(states: tuple[ListenerState, ...], listener: ListenerState, domain
         and covers(each.hostname, domain)
         for each in states
     )
-
-
-@index(*ROUTES)
-def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
-    """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`."""
-    for parent in attachment(db, route) if implemented(db, route) else ():
-        for binding in parent.bindings:
-            yield (parent.gateway, binding.listener), route
 
 
 @index(*ROUTES)

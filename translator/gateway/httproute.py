@@ -10,6 +10,7 @@ from translator.db import Db
 from translator.feature import Feature, Site
 from translator.gateway.backends import backend
 from translator.ir import PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.limits import MAX_REGEX_PROGRAM_SIZE
 from translator.objects.filters import HTTPRouteFilter
 from translator.objects.httproute import HTTPBackendRef, HTTPRoute, HTTPRouteRule
 from translator.objects.matches import HTTPRouteMatch
@@ -171,12 +172,20 @@ def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
     if not value:
         return (Problem("Accepted", "UnsupportedValue", f"{field} is empty: nothing matches it; write an expression."),)
     try:
-        re2.compile(value, _RE2)
+        size = re2.compile(value, _RE2).programsize
     except re2.error as error:
         reason = error.args[0] if error.args else "invalid"
         words = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         text = (
             f"{field}: {value!r} is not a regular expression of RE2: {words}; the match is left out until it is mended."
+        )
+        return (Problem("Accepted", "UnsupportedValue", text),)
+    if size > MAX_REGEX_PROGRAM_SIZE:
+        # Envoy would refuse not this one alone, but all routes of the port.
+        text = (
+            f"{field}: the expression costs too much: its RE2 program has a size of {size}, and "
+            f"{MAX_REGEX_PROGRAM_SIZE} is the most; repeat less in it, or split it; the match is left out until it is "
+            f"mended."
         )
         return (Problem("Accepted", "UnsupportedValue", text),)
     return ()

@@ -13,9 +13,10 @@ import yaml
 from headgate.plain import resources
 from tests.translator.golden.certificates import PLACEHOLDERS
 from tests.translator.golden.writing import write
-from translator.db import Rejection
+from translator.db import Concern, Rejection, Served
 from translator.objects.base import KubernetesObject
 from translator.objects.gateway import Gateway
+from translator.objects.httproute import HTTPRoute
 from translator.outputs import Delivery, Edit, Settings, Translator
 from translator.refs import Ref
 from watchers.reading import read
@@ -97,8 +98,16 @@ def trimmed(value: Any, keep: Any) -> Any:
     return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
 
 
-def _delivery(rejections: Iterable[Mapping[str, str]] = (), **told: Any) -> Delivery:
-    return Delivery(rejections=tuple(Rejection(**each) for each in rejections), **told)
+def _delivery(rejections: Iterable[Mapping[str, Any]] = (), **told: Any) -> Delivery:
+    return Delivery(rejections=tuple(_rejection(**each) for each in rejections), **told)
+
+
+def _rejection(concerns: Iterable[Mapping[str, Any]] = (), **told: Any) -> Rejection:
+    return Rejection(concerns=tuple(_concern(**each) for each in concerns), **told)
+
+
+def _concern(route: str, rules: Iterable[str], served: str, generation: int = 0) -> Concern:
+    return Concern(Ref(HTTPRoute.kind, "default", route), tuple(rules), Served(served), generation)
 
 
 def _by_key(value: Any, key: str = "") -> Any:
