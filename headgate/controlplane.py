@@ -33,6 +33,9 @@ PENDING_AFTER = 1.0
 #: What depends on objects that are still being fetched is held back for so many seconds at most.
 INCOMPLETE_FOR = 5.0
 
+#: So many seconds are evaluated before leases, probes and streams are looked after.
+TURN_SECONDS = 0.05
+
 
 def key_of(gateway: Ref) -> str:
     """The key of a Gateway's snapshot: "namespace/name"."""
@@ -77,6 +80,7 @@ class ControlPlane:
     complete: Callable[[], bool] = lambda: True
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _pending: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _failing: frozenset[str] = frozenset()
@@ -89,7 +93,8 @@ class ControlPlane:
         """Takes batches of edits for as long as there are any."""
         async for edits in batches:
             self._begun.set()
-            self.translator.edit(edits)
+            async with self._taking:  # else what never ends to come would never be published
+                self.translator.edit(edits)
             if self._edited is None:
                 self._edited = asyncio.get_running_loop().time()
             self._wake.set()
@@ -110,7 +115,7 @@ class ControlPlane:
             await self._woken()
             begun = time.perf_counter()
             with span("evaluate"):
-                self._held.add(self.translator.evaluate())
+                self._held.add(await self._evaluated())
             if self._is_complete():
                 changes, self._held = self._held, Changes()
                 self._publish(changes)
@@ -120,6 +125,16 @@ class ControlPlane:
                 self.changed(changes)
                 self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
+
+    async def _evaluated(self) -> Changes:
+        """Evaluates, and lets others have their turn meanwhile: all at once, 10,000 routes take seconds."""
+        async with self._taking:
+            since = time.perf_counter()
+            for _ in self.translator.steps():
+                if time.perf_counter() - since > TURN_SECONDS:
+                    await asyncio.sleep(0)
+                    since = time.perf_counter()
+            return self.translator.changes()
 
     async def _woken(self) -> None:
         """Waits for a change; or until what is held back is to be published nevertheless."""

@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from translator.edit import Refused
-from translator.graph import Ahead, Graph
+from translator.graph import Graph
 from translator.group import CONTROLLER_NAME
 from translator.objects.base import KubernetesObject
 from translator.outcome import Problem
 from translator.proxy import ENVOY_VERSION
+from translator.query import Ahead
 from translator.refs import Ref
 
 if TYPE_CHECKING:

@@ -19,27 +19,21 @@ projections hubs.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain, reads_itself
-from translator.listing import Listing
-from translator.query import CycleError, Index, Query, QueryError
+from translator.listing import VIEWS, Listing
+from translator.query import Ahead, CycleError, Index, Query, QueryError
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
 V = TypeVar("V")
 
-VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
-"""How a bucket can be read, and what that is called."""
-
 ROUNDS: Final = 100
 """How often indexes and hubs may turn each other stale before that is taken for a cycle."""
-
-Ahead = Index[Any, Any] | Query[..., Any]
-"""An index or a hub: what is brought up to date ahead of other queries."""
 
 
 class Graph:
@@ -59,7 +53,7 @@ class Graph:
         self._stack: list[Cell] = []
         self._orphans: set[Cell] = set()
         self._outputs: dict[Cell, Callable[[Cell], None]] = {}
-        self._due: dict[Cell, bool] = {}  # outputs to look at; True: to be reported, as new or changed
+        self._due: OrderedDict[Cell, bool] = OrderedDict()  # outputs to look at; True: new or changed, to be reported
         self._failing: dict[Cell, QueryError] = {}
         # By index the inputs to file again, by hub the cells to look at.
         self._stale: dict[Ahead, set[Any]] = {each: set() for each in ahead}
@@ -175,12 +169,19 @@ class Graph:
 
     def evaluate(self) -> None:
         """Bring all outputs up to date, then collect the cells that nothing reads any more."""
-        self._settle()
-        while self._due:
-            cell = next(reversed(self._due))
+        deque(self.steps(), maxlen=0)
+
+    def steps(self) -> Iterator[None]:
+        """Do the same in steps, as small as queries are; between any two inputs may be set, but nothing be read."""
+        while True:
+            yield from self._settling()
+            if not self._due:
+                break
+            cell = next(iter(self._due))
             self._refresh_root(cell)
             if self._due.pop(cell):
                 self._outputs[cell](cell)
+            yield
         self._collect()
 
     @property
@@ -330,6 +331,9 @@ class Graph:
             self._untold.append((cell, [reader for reader in cell.dependents if reader.state is CLEAN]))
 
     def _settle(self) -> None:
+        deque(self._settling(), maxlen=0)
+
+    def _settling(self) -> Iterator[None]:
         """Bring indexes and hubs up to date, so that they are like inputs to what is evaluated after.
 
         One may be looked at while another that it reads is still stale; it is then stale again, until nothing is.
@@ -340,16 +344,14 @@ class Graph:
                 return
             stale = list(self._stale[each])
             self._stale[each].clear()
-            if isinstance(each, Index):
-                self._refile(each, stale)
-            else:
-                self._refresh_hubs(stale)
+            yield from self._refile(each, stale) if isinstance(each, Index) else self._refresh_hubs(stale)
             while self._untold:
                 self._tell(*self._untold.pop())
         raise CycleError("indexes and hubs turn each other stale without end")
 
-    def _refresh_hubs(self, cells: list[Cell]) -> None:
+    def _refresh_hubs(self, cells: list[Cell]) -> Iterator[None]:
         for cell in cells:
+            yield
             if cell.dependents and cell.state is not CLEAN:
                 self._refresh(cell)
                 if cell.failure is None and reads_itself(cell):
@@ -357,10 +359,11 @@ class Graph:
                     cell.failure = QueryError(cell.label, CycleError(f"{cell.label} reads itself"))
                     self._changed(cell)
 
-    def _refile(self, index: Index[Any, Any], sources: list[Any]) -> None:
+    def _refile(self, index: Index[Any, Any], sources: list[Any]) -> Iterator[None]:
         listing = self._listings[index]
         touched: dict[Hashable, None] = {}
         for source in sources:
+            yield
             touched.update(dict.fromkeys(listing.refile(source, self._entries(index, source))))
         for key in touched:
             for view, name in VIEWS.items():
@@ -375,8 +378,7 @@ class Graph:
             return ()
         cell.root = True
         self._refresh_root(cell)
-        entries: tuple[tuple[Any, Any], ...] = cell.value  # type: ignore[assignment]
-        return entries
+        return cast(tuple[tuple[Any, Any], ...], cell.value)
 
     def _collect(self) -> None:
         while self._orphans:

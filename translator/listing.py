@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, Final
+
+VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
+"""How a bucket can be read, and what that is called."""
 
 
 class Bucket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -26,9 +26,8 @@ from translator.deployment.manifests import deployment
 from translator.edit import Edit, Refused
 from translator.features import FEATURES
 from translator.gateway import attachment, backends, gateways, grants, listeners
-from translator.graph import Ahead
 from translator.objects.gateway import Gateway
-from translator.query import Query, QueryError
+from translator.query import Ahead, Query, QueryError
 from translator.refs import Ref
 from translator.refusals import refusals
 from translator.resources import Output, Outputs, gateway_outputs
@@ -184,6 +183,14 @@ class Translator:
     def evaluate(self) -> Changes:
         """Bring everything up to date with all that was taken, and give what came out different since the last time."""
         self._db.evaluate()
+        return self.changes()
+
+    def steps(self) -> Iterator[None]:
+        """Bring everything up to date in small steps; what is taken between two counts, edits had better wait."""
+        return self._db.steps()
+
+    def changes(self) -> Changes:
+        """Give what came out different since the last time, once all steps are done."""
         for gateway, outputs in self._dirty.items():
             self._assemble(gateway, outputs)
         for output in set().union(*self._dirty.values()):

@@ -74,6 +74,10 @@ def index(*domains: str) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]]
     return lambda function: Index(domains, function)
 
 
+Ahead = Index[Any, Any] | Query[..., Any]
+"""An index or a hub: what is brought up to date ahead of other queries."""
+
+
 class QueryError(Exception):
     """A query that raised, seen from what read it; `__cause__` is the original exception."""
 

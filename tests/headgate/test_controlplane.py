@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from bench.world import edit, gateway
+import pytest
+
+import headgate.controlplane as module
+from bench.world import edit, gateway, route, world
 from headgate.controlplane import ControlPlane
 from headgate.metrics import Metrics
 from headgate.statuses import Statuses
@@ -14,35 +17,72 @@ from translator.outputs import Settings, Translator
 from xds.server import Server
 
 
+def plane(server: Server, complete: Callable[[], bool]) -> ControlPlane:
+    """A control plane that knows nothing yet; `complete` is called after each evaluation."""
+    translator = Translator(Settings(offline=True))
+    return ControlPlane(
+        translator,
+        server,
+        Statuses(translator.object),
+        gateways_changed=lambda _: None,
+        news=lambda _: None,
+        metrics=Metrics(),
+        complete=complete,
+    )
+
+
+async def batches(*edits: Edit) -> AsyncIterator[tuple[Edit, ...]]:
+    """A source of one batch."""
+    yield edits
+
+
 async def test_nothing_is_published_before_all_is_read() -> None:
     """What wakes the control plane before the first batch, as other replicas do, makes nothing ready."""
-    translator = Translator(Settings(offline=True))
     evaluations: list[int] = []
 
     def complete() -> bool:
-        evaluations.append(len(translator.snapshots))
+        evaluations.append(len(made.translator.snapshots))
         return True
 
     async with Server(lambda node: node.cluster) as server:
-        plane = ControlPlane(
-            translator,
-            server,
-            Statuses(translator.object),
-            gateways_changed=lambda _: None,
-            news=lambda _: None,
-            metrics=Metrics(),
-            complete=complete,
-        )
-        evaluating = asyncio.create_task(plane.evaluate())
-        plane.wake()
+        made = plane(server, complete)
+        evaluating = asyncio.create_task(made.evaluate())
+        made.wake()
         for _ in range(10):
             await asyncio.sleep(0)
-        assert (evaluations, plane.ready.is_set()) == ([], False)
-
-        async def batches() -> AsyncIterator[tuple[Edit, ...]]:
-            yield (edit(gateway()),)
-
-        await plane.take(batches())
-        await plane.ready.wait()
+        assert (evaluations, made.ready.is_set()) == ([], False)
+        await made.take(batches(edit(gateway())))
+        await made.ready.wait()
         evaluating.cancel()
     assert evaluations == [1]
+
+
+async def test_others_have_their_turn_while_much_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the objects of a large batch other tasks run; edits wait until it is published."""
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
+    turns, routes = 0, 100
+    published: list[int] = []
+    twice = asyncio.Event()
+
+    def complete() -> bool:
+        if published:
+            twice.set()
+        published.append(sum(ref.kind == "HTTPRoute" for ref in made.translator.statuses))
+        return True
+
+    async with Server(lambda node: node.cluster) as server:
+        made = plane(server, complete)
+        evaluating = asyncio.create_task(made.evaluate())
+        await made.take(batches(*world(routes, hosts=10, services=10)))
+        while not made.translator.statuses:
+            await asyncio.sleep(0)
+            turns += 1
+        more = asyncio.create_task(made.take(batches(edit(route(routes, hosts=10, services=10)))))
+        while not made.ready.is_set():
+            await asyncio.sleep(0)
+            turns += 1
+        await more
+        await twice.wait()
+        evaluating.cancel()
+    assert turns > routes
+    assert published == [routes, routes + 1]

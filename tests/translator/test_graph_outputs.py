@@ -176,7 +176,7 @@ def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
 
 
 def test_an_output_may_pin_and_unpin_others() -> None:
-    """What is pinned while outputs are reported is evaluated in the same go, what is unpinned is not."""
+    """What is pinned while outputs are reported is evaluated in the same go, what is unpinned in time is not."""
     db = graph(a=3, b=4)
     added = Reports()
 
@@ -184,8 +184,8 @@ def test_an_output_may_pin_and_unpin_others() -> None:
         db.pin(parity_name, ("b",), added.append)
         db.unpin(quotient, ("a", "none"))
 
-    db.pin(quotient, ("a", "none"), Reports().append)
     db.pin(parity_name, ("a",), changed)
+    db.pin(quotient, ("a", "none"), Reports().append)
     db.evaluate()
     assert added.values == ["even"]
     assert db.failures == []
@@ -246,3 +246,19 @@ def test_unpinning_what_never_was_is_nothing() -> None:
     db = Graph()
     db.unpin(parity, ("a",))
     assert len(db) == 0
+
+
+def test_outputs_are_evaluated_in_steps() -> None:
+    """Between two steps an input may be set: in the end all is as if it had been set before."""
+    db = graph(**{f"number{each}": each for each in range(10)})
+    reports = Reports()
+    for each in range(10):
+        db.pin(parity_name, (f"number{each}",), reports.append)
+    steps = 0
+    for steps, _ in enumerate(db.steps(), 1):
+        if steps == 5:
+            db.set(NUMBER, "number0", 7)
+            db.set(NUMBER, "number9", 8)
+    assert steps >= 10
+    assert [db.why(parity_name, (f"number{each}",)).value for each in (0, 9)] == ["odd", "even"]  # type: ignore[union-attr]
+    assert db.runs["parity_name"] == 11
