@@ -37,6 +37,11 @@ class Body(NamedTuple):
         """Its own nonce."""
         return _nonce(self.number)
 
+    @property
+    def size(self) -> int:
+        """How many bytes it holds on to."""
+        return len(self.data) + sum(len(each.body) for each in self.resources)
+
 
 def _nonce(number: int) -> str:
     return format(number, "x")
@@ -45,11 +50,12 @@ def _nonce(number: int) -> str:
 class Bodies:
     """A cache of bodies, the least recently used given up first; shared by all sessions of a server."""
 
-    def __init__(self, limit: int = 64 << 20) -> None:
+    def __init__(self, limit: int = 16 << 20) -> None:
         """Make an empty cache.
 
         Args:
-            limit: Most bytes to keep. A single body above it is made but not kept.
+            limit: Most bytes to keep, of bodies and the resources in them: those are soon replaced by others, and then
+                are kept by nothing else. A single body above it is made but not kept.
         """
         self.made = 0
         self._limit = limit
@@ -113,10 +119,10 @@ class Bodies:
         self._kept[key] = body
         if sotw:
             self._by_version[type_url, version] = body
-        self._size += len(body.data)
+        self._size += body.size
         while self._size > self._limit:
             (_, url, *_), oldest = self._kept.popitem(last=False)
-            self._size -= len(oldest.data)
+            self._size -= oldest.size
             self._by_version.pop((str(url), oldest.version), None)
         return body
 

@@ -43,7 +43,7 @@ class Limits:
         streams: Most streams at a time; further ones get RESOURCE_EXHAUSTED.
         request_bytes: Longest request: a reconnecting client that names 90,000 resources sends 4.6 MB.
         names: Most resource names that one stream may subscribe to, by type.
-        cache_bytes: Most bytes of response bodies kept to be shared between clients.
+        cache_bytes: Most bytes of response bodies, and of the resources in them, kept to be shared between clients.
         requests_per_second: How many requests are read from a stream per second in the long run; a client that sends
             more is slowed by flow control.
         requests_at_once: How many requests a stream may send at once before that.
@@ -55,7 +55,7 @@ class Limits:
     streams: int = 10_000
     request_bytes: int = 64 << 20
     names: int = 200_000
-    cache_bytes: int = 64 << 20
+    cache_bytes: int = 16 << 20
     requests_per_second: float = 100.0
     requests_at_once: int = 1_000
     first_request: float = 15.0

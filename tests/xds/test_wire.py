@@ -65,7 +65,10 @@ def test_bodies_are_bounded() -> None:
     """The least recently used bodies are given up, and their versions forgotten, above the limit."""
     bodies = Bodies(limit=1000)
     made = [bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, str(n), bytes(200))]) for n in range(10)]
-    assert bodies.recall(ENDPOINT, made[0].version) is None
+    recalled = [bodies.recall(ENDPOINT, each.version) for each in made]
+    kept_bytes = sum(each.size for each, known in zip(made, recalled, strict=True) if known)
+    assert 500 < kept_bytes <= 1000, "what is in them counts, too"
+    assert recalled[0] is None
     kept = bodies.recall(ENDPOINT, made[-1].version)
     assert kept is not None
     assert [each.name for each in kept] == ["9"]
