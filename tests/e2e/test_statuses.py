@@ -9,7 +9,7 @@ from typing import Any
 from tests.e2e.conftest import Site, serving
 from tests.e2e.installation import Installation
 from tests.e2e.kube import GATEWAY_API, Kube, until
-from tests.e2e.objects import GATEWAY, gateway, route
+from tests.e2e.objects import GATEWAY, gateway, parameters, route
 from tests.e2e.traffic import answers
 
 NOVELTY = "Novelty"
@@ -103,3 +103,53 @@ async def test_what_a_newer_definition_lets_in(site: Site) -> None:
         await kube.apply(route(hostnames=["mended.example.com"]))
         await kube.condition("HTTPRoute", "r", "Accepted", "True")
         await answers(site.address, "mended.example.com")
+
+
+async def refused(kube: Kube, type_: str, status: str, *words: str) -> dict[str, Any]:
+    """Waits until the route has a condition with these words in its message."""
+
+    async def read() -> dict[str, Any] | None:
+        parents = (await kube.get("HTTPRoute", "r")).get("status", {}).get("parents", [])
+        found = [each for parent in parents for each in parent["conditions"] if each["type"] == type_]
+        told = [each for each in found if each["status"] == status and all(word in each["message"] for word in words)]
+        return told[0] if told else None
+
+    return await until(f"condition {type_}={status} with {words}", read)
+
+
+async def test_what_a_proxy_refuses_reaches_the_route(kube: Kube, headgate: Installation) -> None:
+    """A proxy with a lower limit than Headgate knows of refuses a route: it says so, and the version before serves.
+
+    So it is with another leader, too; once the route is mended it says nothing any more.
+    """
+    layer = {"name": "headgate", "static_layer": {"re2.max_program_size.error_level": 100}}
+    strict = parameters("strict", bootstrap={"layered_runtime": {"layers": [layer]}})
+    await kube.apply(strict, gateway(parameters="strict"), route())
+    site = await serving(kube)
+    costly = route()
+    match = {"path": {"type": "RegularExpression", "value": "/[a-z]{200}"}}
+    costly["spec"]["rules"].append({**costly["spec"]["rules"][0], "name": "costly", "matches": [match]})
+    costly["spec"]["hostnames"].append("new.example.com")
+    await kube.apply(costly)
+    words = ("Fall Back: ", "rule", "costly", "RE2 program size of 205 > max program size of 100")
+    found = await refused(kube, "PartiallyInvalid", "True", *words)
+    assert (found["reason"], found["observedGeneration"]) == ("UnsupportedValue", 2)
+    accepted = await refused(kube, "Accepted", "True")
+    assert accepted["observedGeneration"] == 1
+    await answers(site.address, "example.com")
+    await answers(site.address, "new.example.com", 404)
+    leader = await headgate.leader()
+    await headgate.kill(leader)
+    await headgate.leader(other_than=leader)
+    await headgate.ready()
+    await refused(kube, "PartiallyInvalid", "True", *words)
+    await kube.apply(route(hostnames=["example.com", "new.example.com"]))
+    await answers(site.address, "new.example.com")
+
+    async def mended() -> bool:
+        entries = (await kube.get("HTTPRoute", "r"))["status"]["parents"]
+        return {each["type"] for each in entries[0]["conditions"]} == {"Accepted", "ResolvedRefs"}
+
+    await until("route without a refusal", mended)
+    await kube.condition("HTTPRoute", "r", "Accepted", "True")
+    await kube.condition("Gateway", GATEWAY, "Programmed", "True")
