@@ -48,6 +48,14 @@ class _Speaker:
         fitting = [each for each in self.parts.values() if part_of(key, each.parts) == each.number]
         return max(fitting, key=lambda each: each.parts).words.get(key) if fitting else None
 
+    def overruled(self, newer: Part) -> Iterator[str]:
+        """The keys of earlier parts on which `newer`, which is one of more parts, says something else, or nothing."""
+        for each in self.parts.values():
+            if each.parts < newer.parts and newer.number % each.parts == each.number:
+                for key, word in each.words.items():
+                    if part_of(key, newer.parts) == newer.number and newer.words.get(key) != word:
+                        yield key
+
 
 class Hearing:
     """The ears of one replica.
@@ -64,7 +72,7 @@ class Hearing:
         self._beat: float | None = None
 
     def take(self, name: str, part: Part | None, now: float) -> set[str]:
-        """Takes what is written in an object, None if the object is gone; gives the keys whose words have changed.
+        """Takes what is written in an object, None if the object is gone; gives the keys whose words may have changed.
 
         Args:
             name: the object's.
@@ -82,7 +90,8 @@ class Hearing:
         speaker.parts[name] = part
         self._speaker_of[name] = part.speaker
         after = part.words
-        return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        overruled = speaker.overruled(part)
+        return {key for key in (before.keys() | after.keys()) if before.get(key) != after.get(key)}.union(overruled)
 
     def about(self, key: str) -> Iterator[Any]:
         """Gives what the others that live say of a key."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watchers.hearing import RENEWAL_SECONDS, SILENCE_SECONDS, Hearing, Part
@@ -117,6 +117,9 @@ def test_a_word_that_fits_nowhere_is_not_said() -> None:
     assert said(held) == {"a": 1}
 
 
+@example(
+    [("B", "a", "x" * 9, 1), ("B", "aa", 0, 0), ("B", "a/", "x" * 8 + '"', 0), ("B", "ab", 0, 0), ("B", "a", None, 0)]
+)
 @given(st.lists(st.tuples(st.sampled_from("AB"), keys, words, st.integers(0, 2)), max_size=80))
 def test_what_is_said_is_heard(steps: list[tuple[str, str, Any, int]]) -> None:
     """Whoever takes each part as it comes hears in the end what is said, and is told of every key that changed."""
