@@ -20,7 +20,7 @@ from translator.db import (
     ProxyDefaults,
     Settings,
 )
-from translator.deployment import workload
+from translator.deployment import parameters, workload
 from translator.deployment.manifest import HELD, Proxies
 from translator.deployment.manifests import deployment
 from translator.edit import Edit, Refused
@@ -55,6 +55,7 @@ AHEAD: tuple[Ahead, ...] = (
     refusals,
     attached,
     workload.pods,
+    parameters.users,
 )
 """The indexes, and as hubs what many routes read of a Gateway, a Namespace, a Service or a grant."""
 

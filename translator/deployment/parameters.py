@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from translator.db import Db
 from translator.deployment.merge import TooDeep, merge
-from translator.gateway.gateways import useless_parameters
+from translator.gateway.gateways import managed, useless_parameters
 from translator.group import GROUP
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
@@ -17,7 +17,7 @@ from translator.objects.gatewayparameters import GatewayParameters, GatewayParam
 from translator.objects.messages import problems_of
 from translator.objects.references import LocalParametersReference, ParametersReference
 from translator.outcome import Outcome, Problem
-from translator.query import query
+from translator.query import index, query
 from translator.refs import Ref
 
 
@@ -29,6 +29,20 @@ class Source(NamedTuple):
     kind: str
     namespace: str
     name: str
+
+    @property
+    def ref(self) -> Ref:
+        """What is named."""
+        return Ref(self.kind, self.namespace, self.name)
+
+
+@index(Gateway.kind)
+def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
+    """File each of our Gateways under the parameters that count for it."""
+    found = db.get(Gateway, gateway)
+    if found is not None and managed(db, gateway):
+        for source in dict.fromkeys(each.ref for each in _sources(db, found)):
+            yield source, gateway
 
 
 @query
@@ -93,10 +107,9 @@ def _layer(db: Db, source: Source) -> Outcome[Mapping[str, Any]]:
     if not source.namespace:
         text = f"{source.field}.namespace: is required, because {source.kind} live in namespaces: add it."
         return Outcome({}, (_invalid(text),))
-    ref = Ref(source.kind, source.namespace, source.name)
-    found, refusal = db.get(GatewayParameters, ref), db.refusal(ref)
+    found, refusal = db.get(GatewayParameters, source.ref), db.refusal(source.ref)
     if found is None or refusal:
-        why = f"{ref} is not valid: {refusal}" if refusal else f"there is no {ref}; create it."
+        why = f"{source.ref} is not valid: {refusal}" if refusal else f"there is no {source.ref}; create it."
         return Outcome({}, (_invalid(f"{source.field}: {why}"),))
     return Outcome(found.spec.model_dump(mode="json", by_alias=True, exclude_unset=True))
 

@@ -9,7 +9,7 @@ from translator.db import Db
 from translator.deployment.addresses import assigned
 from translator.deployment.disruption import held_up
 from translator.deployment.manifests import deployment, manifests
-from translator.deployment.parameters import parameters
+from translator.deployment.parameters import parameters, users
 from translator.deployment.plan import Plan, Unfit
 from translator.deployment.workload import serving, trouble
 from translator.objects.gateway import Gateway
@@ -79,7 +79,9 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
         return None
     flaw = _flaw(db, found)
     problems = [Problem("Accepted", "Invalid", flaw)] if flaw else []
-    accepted = verdict("Accepted", problems, "Accepted", "The parameters are valid.")
+    used = next(iter(db.select(users, ref)), None) is not None
+    text = "The parameters are valid." if used else "The parameters are valid. No Gateway of Headgate's uses them."
+    accepted = verdict("Accepted", problems, "Accepted", text)
     return {"conditions": [accepted.json(found.metadata.generation or 1)]}
 
 

@@ -58,6 +58,9 @@ def test_parameters_of_the_class() -> None:
     cluster.apply(CLASS_WITH_PARAMETERS.replace(", namespace: system", ""))
     assert "spec.parametersRef.namespace: is required" in invalid(cluster)
     cluster.apply(CLASS_WITH_PARAMETERS, parameters("{}", "all", "system"))
+    assert (
+        cluster.condition("Accepted", MINE._replace(namespace="system", name="all"))[2] == "The parameters are valid."
+    )
     assert cluster.condition("Accepted", CLASS_REF)[0] == "True"
     assert cluster.condition("Accepted")[0] == "True"
 
@@ -132,6 +135,9 @@ def test_parameters_have_a_status() -> None:
     """They tell whether they are valid by themselves, used or not."""
     cluster = Cluster(parameters("{replicas: 2}"))
     assert cluster.condition("Accepted", MINE)[:2] == ("True", "Accepted")
+    assert cluster.condition("Accepted", MINE)[2].endswith("No Gateway of Headgate's uses them.")
+    cluster.apply(with_parameters())
+    assert cluster.condition("Accepted", MINE)[2] == "The parameters are valid."
     for spec, words in (
         ("{bootstrap: {nothing: 1}}", 'no field named "nothing"'),
         ("{podTemplate: {spec: {serviceAccountName: other}}}", "spec.serviceAccountName is how a proxy proves"),
