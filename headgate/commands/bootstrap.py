@@ -63,9 +63,10 @@ def command(
 
         output.write(manifests(Target(kubeconfig, context), gateway, namespace, controller_name))
         return
-    from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
+    from headgate.envoy.bootstrap import bootstrap
     from headgate.plain import to_plain
     from headgate.security.folder import proxy_files
+    from translator.proxy import ADMIN_PORT
 
     tls = proxy_files(xds_tls, gateway) if xds_tls else None
     message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls)

@@ -11,9 +11,6 @@ from proto.envoy.config.core.v3 import address_pb2, base_pb2
 from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy import bootstrap as common
 
-#: The port of the admin interface of an Envoy that Headgate does not start itself; no listener may use it.
-ADMIN_PORT = 19000
-
 
 def bootstrap(
     gateway: str, instance: str, xds: Address, admin: Address | Path, tls: ProxyTls | None = None

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headgate.address import Address
-from headgate.envoy.bootstrap import ADMIN_PORT, bootstrap
+from headgate.envoy.bootstrap import bootstrap
 from headgate.plain import to_plain
+from translator.proxy import ADMIN_PORT
 
 Plain = dict[str, Any]
 
