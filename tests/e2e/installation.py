@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ class Installation:
 
     def __init__(self, kube: Kube) -> None:
         self.kube = kube.of(NAMESPACE)
+        self._began = time.monotonic()
 
     async def pods(self) -> list[Object]:
         """Its pods, without those that are about to go."""
@@ -73,6 +75,29 @@ class Installation:
         """Ends a pod's process with SIGKILL where that is one of this machine; else deletes the pod by force."""
         if not _kill_sandboxes(pod):
             await self.kube.delete("Pod", pod, gracePeriodSeconds=0)
+
+    @contextlib.asynccontextmanager
+    async def without(self, resource: str) -> AsyncIterator[None]:
+        """Takes from Headgate, in all namespaces, the rights to a resource, and gives them back."""
+        found = await self.kube.list("ClusterRole", f"app.kubernetes.io/name={NAME}")
+        roles = {each["metadata"]["name"]: each["rules"] for each in found}
+        try:
+            for name, rules in roles.items():
+                less = [{**each, "resources": [one for one in each["resources"] if one != resource]} for each in rules]
+                await self.kube.patch("ClusterRole", name, {"rules": [each for each in less if each["resources"]]})
+            yield
+        finally:
+            for name, rules in roles.items():
+                await self.kube.patch("ClusterRole", name, {"rules": rules})
+
+    async def logged(self, *words: str) -> None:
+        """Waits until its pods have logged a line with all these words, since this test began."""
+
+        async def read() -> bool:
+            lines = (await self.log(since=int(time.monotonic() - self._began) + 1)).splitlines()
+            return any(all(word in line for word in words) for line in lines)
+
+        await until(f"line with {words}", read)
 
     @contextlib.contextmanager
     def standing_still(self, pod: str) -> Iterator[None]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.e2e.conftest import Site, serving
 from tests.e2e.installation import Installation
-from tests.e2e.kube import Kube, until
-from tests.e2e.objects import GATEWAY, PROXIES, denied, gateway, parameters, route
+from tests.e2e.kube import GATEWAY_API, KINDS, Kube, Object, until
+from tests.e2e.objects import GATEWAY, PROXIES, denied, echo, gateway, parameters, route
 from tests.e2e.traffic import answers, traffic
 
 
@@ -22,10 +22,17 @@ async def told(kube: Kube, type_: str, reason: str, *words: str) -> None:
 
 
 async def proxies(kube: Kube) -> tuple[Any, ...]:
-    """What tells whether the proxies were touched: the Deployment's generation and the pods."""
-    deployment = await kube.get("Deployment", PROXIES)
+    """What tells whether the proxies were touched: the Deployment and its generation, and the pods."""
+    deployment = (await kube.get("Deployment", PROXIES))["metadata"]
     pods = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
-    return deployment["metadata"]["generation"], {each["metadata"]["uid"] for each in pods}
+    return deployment["uid"], deployment["generation"], {each["metadata"]["uid"] for each in pods}
+
+
+def grant(namespace: str) -> Object:
+    """A ReferenceGrant that lets the HTTPRoutes of a namespace refer to Services."""
+    source = {"group": GATEWAY_API.partition("/")[0], "kind": "HTTPRoute", "namespace": namespace}
+    spec = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
+    return {"apiVersion": KINDS["ReferenceGrant"], "kind": "ReferenceGrant", "metadata": {"name": "g"}, "spec": spec}
 
 
 async def allow(kube: Kube, pods: int) -> None:
@@ -89,22 +96,84 @@ async def test_proxies_that_never_become_ready(kube: Kube, headgate: Installatio
     await serving(kube)
 
 
+async def test_proxies_that_end_at_once(kube: Kube, headgate: Installation) -> None:
+    """A proxy that does not take its arguments is told of with how it ended; without them all is well."""
+    await kube.apply(parameters("p", extraArgs=["--no-such-argument"]), gateway(parameters="p"), route())
+    await told(kube, "Programmed", "Pending", "Pod ", "container envoy", "exit code 1")
+    await kube.apply(gateway())
+    await serving(kube)
+
+
+async def test_proxies_that_run_and_are_never_ready(kube: Kube, headgate: Installation) -> None:
+    """The Gateway waits for one that is ready, however well the proxies are connected."""
+    probe = {"httpGet": {"path": "/nowhere", "port": 8082}}
+    broken = {"spec": {"containers": [{"name": "envoy", "readinessProbe": probe}]}}
+    await kube.apply(parameters("p", podTemplate=broken), gateway(parameters="p"), route())
+    await told(kube, "Programmed", "Pending", "No proxy is ready yet")
+    await kube.apply(gateway())
+    await serving(kube)
+
+
+async def test_a_quota_denies_more_pods(site: Site) -> None:
+    """A Gateway that is served stays programmed, and says why it has no more proxies."""
+    kube = site.kube
+    await allow(kube, pods=1)
+    await kube.apply(parameters("three", replicas=3), gateway(parameters="three"))
+
+    async def read() -> bool:
+        found = await kube.condition("Gateway", GATEWAY, "Programmed", "True")
+        return "exceeded quota" in found["message"]
+
+    await until("word of the quota", read)
+    await answers(site.address, "example.com")
+
+
 async def test_a_kind_that_may_not_be_read(site: Site, headgate: Installation) -> None:
     """A restarted Headgate says which verb and resource it lacks, serves what it may read, and the rest once it may."""
-    cluster, kube = headgate.kube, site.kube
-    rules = (await cluster.get("ClusterRole", "headgate"))["rules"]
-    less = [{**each, "resources": [name for name in each["resources"] if name != "referencegrants"]} for each in rules]
+    kube = site.kube
+    other = kube.of(f"{kube.namespace}-other")
+    await other.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other.namespace}}, *echo())
     try:
-        await cluster.patch("ClusterRole", "headgate", {"rules": less})
-        await headgate.restart()
-        log = await headgate.log()
-        assert "list referencegrants.gateway.networking.k8s.io" in log
-        await kube.apply(route("later", ["later.example.com"]))
-        await answers(site.address, "later.example.com")
+        await other.apply(grant(kube.namespace))
+        crossing = route("crossing", ["crossing.example.com"])
+        crossing["spec"]["rules"][0]["backendRefs"][0]["namespace"] = other.namespace
+        async with headgate.without("referencegrants"):
+            await headgate.restart()
+            await headgate.logged("may not list referencegrants.gateway.networking.k8s.io", "grant the verbs")
+            await kube.apply(route("later", ["later.example.com"]), crossing)
+            await answers(site.address, "later.example.com")
+            await kube.condition("HTTPRoute", "crossing", "ResolvedRefs", "False", "RefNotPermitted")
+        await headgate.logged("Mended: referencegrants")
+        await kube.condition("HTTPRoute", "crossing", "ResolvedRefs", "True")
+        await answers(site.address, "crossing.example.com")
     finally:
-        await cluster.patch("ClusterRole", "headgate", {"rules": rules})
+        await other.delete("Namespace", other.namespace)
 
-    async def mended() -> bool:
-        return "Mended: referencegrants" in await headgate.log()
 
-    await until("word that it is mended", mended)
+async def test_tokens_that_may_not_be_checked(site: Site, headgate: Installation) -> None:
+    """Headgate says which right it lacks; proxies that are connected go on, new ones are let in once it has it."""
+    kube = site.kube
+    (old,) = [each["metadata"]["name"] for each in await running(kube)]
+    async with traffic(site.address, "example.com") as seen:
+        async with headgate.without("tokenreviews"):
+            await kube.apply(parameters("two", replicas=2), gateway(parameters="two"))
+            await headgate.logged("may not create tokenreviews.authentication.k8s.io", "grant the verb create")
+            await kube.apply(route("later", ["later.example.com"]))
+            await answers(site.address, "later.example.com")
+            assert [each["metadata"]["name"] for each in await running(kube)] == [old]
+
+        async def both() -> bool:
+            return len(await running(kube)) == 2
+
+        await until("two proxies", both)
+    assert set(seen) == {200}
+
+
+async def running(kube: Kube) -> list[Object]:
+    """The proxies that are ready."""
+    pods = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
+    return [
+        pod
+        for pod in pods
+        if any((each["type"], each["status"]) == ("Ready", "True") for each in pod["status"].get("conditions", ()))
+    ]

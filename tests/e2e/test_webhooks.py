@@ -79,13 +79,7 @@ async def test_it_denies_a_status(site: Site, headgate: Installation, testcluste
         await answers(site.address, "moved.example.com")
         await kube.condition("HTTPRoute", "other", "Accepted", "True")
         before = seen.asked["r"]
-
-        async def logged() -> bool:
-            log = await headgate.log()
-            lines = [each for each in log.splitlines() if f"HTTPRoute {kube.namespace}/r" in each]
-            return any(NAME in each and WORDS in each for each in lines)
-
-        await until("word of the denial", logged)
+        await headgate.logged(f"HTTPRoute {kube.namespace}/r", NAME, WORDS)
         await until("another try", lambda: _true(seen.asked["r"] > before))
         assert (await kube.get("HTTPRoute", "r"))["status"]["parents"][0]["conditions"][0]["observedGeneration"] == 1
     await kube.condition("HTTPRoute", "r", "Accepted", "True")
