@@ -69,3 +69,15 @@ def test_mistakes_are_told(values: str, message: str) -> None:
     """What is misspelled or does not go together is told in words that say what to do."""
     with pytest.raises(ValueError, match=message):
         render("--set", values)
+
+
+@pytest.mark.parametrize(
+    ("version", "good"), [("1.9.3", False), ("1.29.14", False), ("1.30.0", True), ("1.100.0", True)]
+)
+def test_an_old_kubernetes_is_refused(version: str, good: bool) -> None:
+    """What has no ValidatingAdmissionPolicies, nor all of CEL, is told that it is too old."""
+    if good:
+        assert render("--kube-version", version)
+    else:
+        with pytest.raises(ValueError, match=f"Kubernetes v{version} is too old"):
+            render("--kube-version", version)

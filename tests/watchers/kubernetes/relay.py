@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 from aiohttp import web
@@ -32,7 +33,7 @@ class Relay:
         self._access = access
         self._open: set[asyncio.Transport] = set()
 
-    async def __aenter__(self) -> Relay:
+    async def __aenter__(self) -> Self:
         self._upstream = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._access.tls or True, limit=0), auto_decompress=False
         )

@@ -1,0 +1,228 @@
+"""What Headgate may do in a cluster is what it does, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import grpc
+import pytest
+
+from deploy.rbac import cluster_rules, namespaced_rules, own_rules
+from headgate.security.authority import AUTHORITY_LIFETIME
+from headgate.security.rotation import Authorities
+from proto.envoy.config.core.v3 import base_pb2
+from tests.deploy.release import Release, gone, hello
+from tests.deploy.rights import Audit, Right, granted, held
+from tests.e2e.installation import Installation
+from tests.e2e.kube import Kube, until
+from tests.e2e.objects import GATEWAY, PROXIES, parameters
+from tests.headgate.running import free_port
+from tests.live.certificates import tls_secret
+from tests.watchers.kubernetes.relay import kubeconfig
+from tests.xds.calls import DELTA, Call
+from watchers.kubernetes.access import Access
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError
+from xds.types import CLUSTER
+
+pytestmark = pytest.mark.e2e
+
+SECRET: Final = "headgate-authority"
+HTTPS: Final = {
+    "name": "https",
+    "protocol": "HTTPS",
+    "port": 443,
+    "tls": {"certificateRefs": [{"name": "certificate"}]},
+}
+UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
+"""Proxies that are ready though there is no xDS server where they look for one."""
+
+
+async def token(kube: Kube, account: str, audience: str = "") -> str:
+    """A token of a service account."""
+    path = f"/api/v1/namespaces/{kube.namespace}/serviceaccounts/{account}/token"
+    spec = {"audiences": [audience]} if audience else {}
+    found: str = (await kube.client.request("POST", path, body={"spec": spec}))["status"]["token"]
+    return found
+
+
+@asynccontextmanager
+async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncIterator[Client]:
+    """Requests of a service account."""
+    async with Audit(access) as relay:
+        way = await kubeconfig(folder, relay.url, f"token: {await token(kube, name)}")
+        async with Client(way) as client:
+            yield client
+
+
+@pytest.fixture
+async def watched(kube: Kube) -> AsyncIterator[Kube]:
+    """A second namespace, for what is to be served."""
+    found = kube.of(f"{kube.namespace}-web")
+    await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}})
+    yield found
+    await found.delete("Namespace", found.namespace)
+
+
+@pytest.fixture
+async def limited(release: Release, watched: Kube) -> Release:
+    """A release without pods that may only do something in the second namespace."""
+    release.values |= {"replicas": "0", "watch.namespaces": f"{{{watched.namespace}}}"}
+    await release.install()
+    return release
+
+
+@pytest.fixture
+async def anybody(kube: Kube, access: Access, tmp_path: Path) -> set[Right]:
+    """The rights of an account to which nothing is granted."""
+    nobody = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}}
+    await kube.client.request("POST", f"/api/v1/namespaces/{kube.namespace}/serviceaccounts", body=nobody)
+    async with account(kube, access, "nobody", tmp_path) as client:
+        return await held(client, kube.namespace)
+
+
+async def test_rights_are_those_of_the_rules(
+    kube: Kube, watched: Kube, limited: Release, anybody: set[Right], access: Access, tmp_path: Path
+) -> None:
+    """With namespaces by name the API server grants what the rules say, each where it belongs, and refuses the rest."""
+    everywhere = granted(cluster_rules())
+    async with account(kube, access, limited.deployment, tmp_path) as client:
+        assert await held(client, kube.namespace) - anybody == everywhere | granted(own_rules())
+        assert await held(client, watched.namespace) - anybody == everywhere | granted(namespaced_rules())
+        assert await held(client, "default") - anybody == everywhere
+        for kind in ("secrets", "configmaps"):
+            await client.get(f"/api/v1/namespaces/{watched.namespace}/{kind}")
+            with pytest.raises(ApiError, match="forbidden"):
+                await client.get(f"/api/v1/namespaces/default/{kind}")
+        # Where it is itself, no Secret but its own, and no list of them.
+        for name in ("", "/other"):
+            with pytest.raises(ApiError, match="forbidden"):
+                await client.get(f"/api/v1/namespaces/{kube.namespace}/secrets{name}")
+
+
+async def test_without_limits_they_are_the_same_everywhere(
+    kube: Kube, headgate: Installation, anybody: set[Right], access: Access, tmp_path: Path
+) -> None:
+    """With the defaults the account has the rights of the namespaces' rules in each of them, and no others."""
+    async with account(headgate.kube, access, "headgate", tmp_path) as client:
+        found = await held(client, kube.namespace)
+    assert found - anybody == granted(cluster_rules()) | granted(namespaced_rules())
+
+
+class Controller:
+    """`headgate controller` as a process here, with the rights of a release's account, and what it asks for.
+
+    Attributes:
+        xds: its xDS port.
+    """
+
+    def __init__(self, release: Release, watched: Kube, audit: Audit, folder: Path) -> None:
+        self.release, self.watched, self.audit = release, watched, audit
+        self.folder = folder
+        self.xds, self.admin = free_port(), free_port()
+
+    @property
+    def log(self) -> str:
+        """What it logged."""
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Starts it, waits until it leads, and ends it as a pod is ended."""
+        await kubeconfig(
+            self.folder, self.audit.url, f"token: {await token(self.release.kube, self.release.deployment)}"
+        )
+        command = [sys.executable, "-m", "headgate", "controller", "--kubeconfig", str(self.folder / "kubeconfig")]
+        command += ["--namespace", self.release.kube.namespace, "--watch-namespace", self.watched.namespace]
+        command += ["--controller-name", self.release.values["controllerName"]]
+        command += ["--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}"]
+        before = len(self.log)
+        log = os.open(self.folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+        try:
+            os.close(log)
+
+            async def leads() -> bool:
+                assert process.returncode is None
+                return "Leading" in self.log[before:]
+
+            await until("leader", leads)
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            print(self.log[before:])
+            assert await asyncio.wait_for(process.wait(), 30) == 0
+
+    async def come(self) -> str:
+        """Comes as a proxy whose token is another's; gives what is said to that."""
+        secret = await self.release.kube.get("Secret", SECRET)
+        trusted = grpc.ssl_channel_credentials(base64.b64decode(secret["data"]["ca.crt"]))
+        bearer = f"Bearer {await token(self.release.kube, self.release.deployment, 'headgate')}"
+        async with grpc.aio.secure_channel(f"localhost:{self.xds}", trusted) as channel:
+            call = Call(channel, DELTA, (("authorization", bearer),))
+            node = base_pb2.Node(id="proxy", cluster=f"{self.watched.namespace}/{GATEWAY}")
+            await call.ask(CLUSTER, node=node)
+            _, said = await call.status()
+            return said
+
+
+async def deploy(controller: Controller, watched: Kube) -> None:
+    """Has every kind of object deployed, replaced and taken away, and every kind of status written."""
+    base = {"podTemplate": UNPROBED, "drainSeconds": 0}
+    reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
+    made = controller.release.gateway(parametersRef=reference)
+    made["spec"]["listeners"] = [*made["spec"]["listeners"], HTTPS]
+    await watched.apply(
+        tls_secret("certificate", "example.com"),
+        parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
+        made,
+        *hello("hello", "example.com"),
+    )
+    await watched.condition("HTTPRoute", "hello", "Accepted", "True")
+    await watched.condition("GatewayParameters", "p", "Accepted", "True")
+    await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))
+    await watched.apply(parameters("p", **base, kind="DaemonSet"))
+    await gone(watched, "Deployment", PROXIES)
+    await watched.apply(parameters("p", selfManaged=True))
+    await gone(watched, "Service", PROXIES)
+    for resource in ("serviceaccounts", "configmaps", "daemonsets"):
+        await until(f"end of {resource}", partial(asked, controller.audit, watched, "delete", resource))
+
+
+async def asked(audit: Audit, kube: Kube, verb: str, resource: str) -> bool:
+    """Whether this was asked for in a namespace."""
+    return audit.did(kube.namespace, verb, resource)
+
+
+async def test_every_right_is_used(kube: Kube, watched: Kube, limited: Release, access: Access, tmp_path: Path) -> None:
+    """Through its life a controller uses each right that is granted, and is denied nothing."""
+    async with Audit(access) as audit:
+        controller = Controller(limited, watched, audit, tmp_path)
+        async with controller.running():
+            await deploy(controller, watched)
+            assert "may not have the resources of" in await controller.come()
+        due = Authorities.new(datetime.now(UTC) - AUTHORITY_LIFETIME * 0.99)
+        data = {name: base64.b64encode(each).decode() for name, each in due.data().items()}
+        await kube.patch("Secret", SECRET, {"data": data})
+        async with controller.running():
+            pass
+    assert "orbidden" not in controller.log
+    assert "may not" not in controller.log.replace("may not have the resources", "")
+    parts = {"": cluster_rules(), watched.namespace: namespaced_rules(), kube.namespace: own_rules()}
+    assert {each.namespace for each in audit.deeds} == set(parts)
+    for namespace, rules in parts.items():
+        assert audit.used(namespace, granted(rules)) == granted(rules)
+    # Anybody may ask whether the API server is ready (ClusterRole system:public-info-viewer).
+    assert audit.others <= {"/readyz"}
