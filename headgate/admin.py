@@ -27,8 +27,12 @@ from xds.resource import Reference
 #: How many lines of an explanation are shown.
 MAX_WHY_LINES = 2000
 
+#: Who has something to evaluate and does not come on for so many seconds never will. A turn takes less than one; what
+#: is still being fetched is waited for for a few.
+STUCK_SECONDS = 60.0
+
 ENDPOINTS = {
-    "/healthz": "whether the process lives",
+    "/healthz": "whether the process lives, and evaluates what changes: 200 or 503",
     "/readyz": "whether everything that was there at the start is served: 200 or 503",
     "/metrics": "for Prometheus",
     "/status": "the objects with their conditions, the Envoys and the problems in files, as JSON",
@@ -137,8 +141,11 @@ def _json(data: Any) -> web.Response:
     return web.Response(body=orjson.dumps(data, default=str), content_type="application/json")
 
 
-def _healthz(_sight: Sight, _request: web.Request) -> web.Response:
-    return _text("ok")
+def _healthz(sight: Sight, _request: web.Request) -> web.Response:
+    stuck = sight.plane.stuck_for
+    if stuck < STUCK_SECONDS:
+        return _text("ok")
+    return _text(f"nothing has been evaluated for {stuck:.0f} s, though something has changed", 503)
 
 
 def _readyz(sight: Sight, _request: web.Request) -> web.Response:

@@ -88,6 +88,7 @@ class ControlPlane:
     _held: Changes = field(default_factory=Changes)
     _held_since: float | None = None
     _edited: float | None = None  # when the oldest edit was taken that nothing has been published of
+    _moved: float = 0.0  # when the evaluation last came on
 
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
         """Takes batches of edits for as long as there are any."""
@@ -126,12 +127,20 @@ class ControlPlane:
                 self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
 
+    @property
+    def stuck_for(self) -> float:
+        """For how many seconds there has been something to evaluate, and the evaluation has not come on."""
+        if self._edited is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - max(self._edited, self._moved)
+
     async def _evaluated(self) -> Changes:
         """Evaluates, and lets others have their turn meanwhile: all at once, 10,000 routes take seconds."""
         async with self._taking:
             since = time.perf_counter()
             for _ in self.translator.steps():
                 if time.perf_counter() - since > TURN_SECONDS:
+                    self._moved = asyncio.get_running_loop().time()
                     await asyncio.sleep(0)
                     since = time.perf_counter()
             return self.translator.changes()

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 import headgate.controlplane as module
 from bench.world import edit, gateway, route, world
+from headgate.address import Address
+from headgate.admin import STUCK_SECONDS, Sight, application
 from headgate.controlplane import ControlPlane
 from headgate.metrics import Metrics
 from headgate.statuses import Statuses
@@ -86,3 +89,34 @@ async def test_others_have_their_turn_while_much_is_evaluated(monkeypatch: pytes
         evaluating.cancel()
     assert turns > routes
     assert published == [routes, routes + 1]
+
+
+async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long there is work, all is well while it goes on; a process that leaves it undone is to be replaced."""
+    loop = asyncio.get_running_loop()
+    begun, later = loop.time(), 0.0
+    async with Server(lambda node: node.cluster) as server:
+        made = plane(server, lambda: True)
+        sight = Sight(made, dict, tuple, lambda _: "", Address("127.0.0.1", 0))
+        async with TestClient(TestServer(application(sight))) as client:
+            monkeypatch.setattr(loop, "time", lambda: begun + later)
+
+            async def health() -> int:
+                async with client.get("/healthz") as response:
+                    return response.status
+
+            assert await health() == 200
+            await made.take(batches(*world(10, hosts=1, services=1)))
+            later = STUCK_SECONDS - 1
+            assert await health() == 200
+            later = STUCK_SECONDS
+            assert await health() == 503
+            monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
+            evaluating = asyncio.create_task(made.evaluate())
+            await asyncio.sleep(0)
+            assert not made.ready.is_set()
+            assert await health() == 200
+            await made.ready.wait()
+            later = 10 * STUCK_SECONDS
+            assert await health() == 200
+            evaluating.cancel()
