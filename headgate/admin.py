@@ -151,7 +151,8 @@ def _healthz(sight: Sight, _request: web.Request) -> web.Response:
 def _readyz(sight: Sight, _request: web.Request) -> web.Response:
     if sight.plane.ready.is_set():
         return _text("ok")
-    return _text("the objects that are there at the start are still being read", 503)
+    problems = [str(each) for each in sight.diagnostics()]
+    return _text("\n".join(["the objects that are there at the start are still being read", *problems]), 503)
 
 
 def _metrics(sight: Sight, _request: web.Request) -> web.Response:

@@ -65,7 +65,8 @@ class ControlPlane:
             default the translator is told so.
         complete: asked after each evaluation whether all is known that it depends on; while it is not, nothing is
             published, but for no longer than `INCOMPLETE_FOR`.
-        ready: set once everything that was there at the start is published.
+        ready: set once everything that was there at the start is published, as far as it could be read: not while of
+            no Gateway is known what to serve.
     """
 
     translator: Translator
@@ -124,7 +125,8 @@ class ControlPlane:
                 self._tell_failures(changes)
                 self.news(self.statuses.update(changes.statuses))
                 self.changed(changes)
-                self.ready.set()
+                if not self.translator.blind:
+                    self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
 
     @property
@@ -165,10 +167,10 @@ class ControlPlane:
         """Gives the key of a node's snapshot, which is its cluster.
 
         Raises:
-            Refusal: there is no such Gateway. Before everything is read that cannot be known: then it waits.
+            Refusal: there is no such Gateway. While it is not known what it serves, its proxies keep what they have.
         """
         key = node.cluster
-        if self.ready.is_set() and gateway_of(key) not in self.translator.snapshots:
+        if self.ready.is_set() and self.translator.is_absent(gateway_of(key)):
             text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
             raise Refusal(text)
         return key

@@ -1,6 +1,6 @@
 """What a source of objects hands to the translator: one object as it is now, or the word that it is gone."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from translator.objects.base import KubernetesObject
 from translator.objects.sketch import Sketch
@@ -29,3 +29,19 @@ class Edit(NamedTuple):
 
     ref: Ref
     object: KubernetesObject | Refused | None
+
+
+UNREAD: Final = "Unread"
+
+
+def unread(kind: str, namespace: str, why: str) -> Edit:
+    """Tell that the objects of a kind could not be read so far: it is not known which there are, or whether any are.
+
+    What depends on them is neither made anew nor taken away until that is known.
+
+    Args:
+        kind: the kind.
+        namespace: the namespace whose objects they are; "" for all.
+        why: the reason; "" once they have been read, in the same batch as they or a later one.
+    """
+    return Edit(Ref(UNREAD, namespace, kind), Refused(why) if why else None)

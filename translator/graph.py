@@ -19,46 +19,44 @@ projections hubs.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
-from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell, Why, explain, reads_itself
+from translator.cell import BUSY, CLEAN, UNSET, Cell, Why, explain, reads_itself
+from translator.evaluation import Evaluation
 from translator.listing import VIEWS, Listing
-from translator.query import Ahead, CycleError, Index, Query, QueryError
+from translator.query import Ahead, CycleError, Index, Query, QueryError, Unknown
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
 V = TypeVar("V")
 
+UNKNOWN: Final = "unknown"
+"""The domain of the names of those domains whose inputs are not known yet."""
+UNSURE: Final[Any] = ("unsure",)
+"""The key under which an index has something while it does not know all that it is to hold."""
+UNSURELY: Final = ((UNSURE, ""),)
+"""What is filed then."""
+
 ROUNDS: Final = 100
 """How often indexes and hubs may turn each other stale before that is taken for a cycle."""
 
+Entries = tuple[tuple[Any, Any], ...]
+"""What an input files in an index: keys and elements."""
 
-class Graph:
-    """The cells, and how they are brought up to date. Not thread-safe: one task owns it.
 
-    `runs` counts, by query name, how often functions really ran; `looks`, how often a cell was brought up to date,
-    whether its function had to run for that or not.
-    """
+class Graph(Evaluation):
+    """Inputs, queries, indexes and outputs. Not thread-safe: one task owns it."""
 
     def __init__(self, ahead: Iterable[Ahead] = ()) -> None:
         """Make an empty graph with these indexes and hubs; one that reads another of them is best listed after it."""
-        self.runs: Counter[str] = Counter()
-        self.looks = 0
+        super().__init__(ahead)
         self._inputs: dict[str, dict[Any, object]] = {}
-        self._cells: defaultdict[Query[..., Any] | str, dict[tuple[Any, ...], Cell]] = defaultdict(dict)
         self._wanted: dict[str, set[Any]] = {}
-        self._stack: list[Cell] = []
-        self._orphans: set[Cell] = set()
-        self._outputs: dict[Cell, Callable[[Cell], None]] = {}
-        self._due: OrderedDict[Cell, bool] = OrderedDict()  # outputs to look at; True: new or changed, to be reported
         self._failing: dict[Cell, QueryError] = {}
-        # By index the inputs to file again, by hub the cells to look at.
-        self._stale: dict[Ahead, set[Any]] = {each: set() for each in ahead}
         self._listings = {each: Listing() for each in self._stale if isinstance(each, Index)}
-        self._untold: list[tuple[Cell, list[Cell]]] = []  # hubs that changed, and the readers to be told
         assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
         self._by_entries = {each.entries: each for each in self._listings}
         self._by_domain: dict[str, list[Index[Any, Any]]] = {}
@@ -91,18 +89,41 @@ class Graph:
                 self._stale[each].add(key)
 
     def input(self, domain: str, key: Any) -> Any:
-        """Read an input: its value, or None where there is none."""
+        """Read an input: its value, or None where there is none.
+
+        Raises:
+            Unknown: it is not known whether there is one.
+        """
         cell = self._cells["input"].get((domain, key))
         if cell is None:
             cell = self._add("input", (domain, key), self._inputs.get(domain, {}).get(key))
             self._wanted.setdefault(domain, set()).add(key)
         self._record(cell)
+        if cell.value is None and domain in self._inputs.get(UNKNOWN, ()):
+            self.input(UNKNOWN, domain)
+            raise Unknown(domain)
         return cell.value
 
     def inputs(self, domain: str) -> Mapping[Any, object]:
         """Give the inputs of a domain by key, for the owner of the graph; queries use an index instead."""
         assert not self._stack, "a query lists by an index"
         return MappingProxyType(self._inputs.get(domain, {}))
+
+    def expect(self, domain: str, *, unknown: bool) -> None:
+        """Take whether it is unknown what inputs a domain has, as at the start none is.
+
+        While it is, a query that reads an absent input of it, or an index over it, raises `Unknown`. So does one that
+        reads an index of whose entries one raised that before it ever had a value.
+        """
+        assert not self._stack, "inputs do not change while queries run"
+        self.set(UNKNOWN, domain, unknown or None)
+        for each in self._by_domain.get(domain, ()):
+            touched = self._listings[each].refile(UNSURE, UNSURELY if unknown else ())
+            self._tell_buckets(each, list(touched))
+        if unknown:
+            inputs = self._cells["input"]
+            for cell in [inputs[domain, key] for key in self._wanted.get(domain, ())]:
+                self._tell(cell, cell.dependents if cell.value is None else ())
 
     def wanted(self, domain: str) -> frozenset[Any]:
         """Give the keys of a domain that something has read and still depends on, whether they are there or not."""
@@ -131,7 +152,11 @@ class Graph:
         return cell.value
 
     def select(self, index: Index[K, E], key: K) -> tuple[E, ...]:
-        """Read an index's bucket: its elements in ascending order, empty where there is none."""
+        """Read an index's bucket: its elements in ascending order, empty where there is none.
+
+        Raises:
+            Unknown: it is not known what is to be in it.
+        """
         return self._bucket(tuple, index, key)
 
     def count(self, index: Index[K, E], key: K) -> int:
@@ -142,6 +167,9 @@ class Graph:
         if not self._stack:
             self._settle()
             return view(self._listings[index].items(key))
+        if self._listings[index].items(UNSURE) and key is not UNSURE:
+            self.select(index, UNSURE)
+            raise Unknown(index.name)
         name, args = f"{VIEWS[view]} {index.name}", (key,)
         cell = self._cells[name].get(args) or self._add(name, args, view(self._listings[index].items(key)))
         self._record(cell)
@@ -186,8 +214,8 @@ class Graph:
 
     @property
     def failures(self) -> list[QueryError]:
-        """What is failing now: outputs and index entries whose last good value stands in."""
-        return list(self._failing.values())
+        """What is failing now because of bugs: outputs and index entries whose last good value stands in."""
+        return [each for each in self._failing.values() if not each.unknown]
 
     def why(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Why | None:
         """Tell what a remembered call read, and what that read, down to the inputs; None if it is not remembered."""
@@ -195,50 +223,6 @@ class Graph:
         return None if cell is None else explain(cell, depth)
 
     # Inner workings
-
-    def _add(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> Cell:
-        cell = self._cells[query][args] = Cell(query, args, value)
-        if not self._stack:
-            self._orphans.add(cell)
-        return cell
-
-    def _record(self, cell: Cell) -> None:
-        if self._stack:
-            reader = self._stack[-1]
-            known = reader.dependencies
-            if cell not in known:
-                assert isinstance(known, dict), "only what runs reads"
-                known[cell] = None
-                cell.add_dependent(reader)
-
-    def _assign(self, cell: Cell, value: object) -> None:
-        """Give an input's or a bucket's cell a new value."""
-        if cell.value != value:
-            cell.value = value
-            self._tell(cell, cell.dependents)
-
-    def _tell(self, cell: Cell, readers: Iterable[Cell]) -> None:
-        """Have these readers run again, and what is behind them looked at, because `cell` is different."""
-        for reader in readers:
-            self._suspect(reader, cell)
-            reader.state = DIRTY
-
-    def _suspect(self, cell: Cell, source: Cell) -> None:
-        """Mark `cell`, and all behind it, as perhaps changed because of `source`."""
-        pending = [(cell, source)]
-        while pending:
-            cell, source = pending.pop()
-            cell.suspect(source)
-            if cell.state is not CLEAN:
-                continue
-            cell.state = SUSPECT
-            if cell.root:
-                self._suspect_root(cell)
-            stale = None if isinstance(cell.query, str) else self._stale.get(cell.query)
-            if stale is not None:
-                stale.add(cell)
-            else:
-                pending.extend((reader, cell) for reader in cell.dependents)
 
     def _suspect_root(self, cell: Cell) -> None:
         """Have an index's entries or an output looked at in time."""
@@ -260,75 +244,6 @@ class Graph:
         cell.root = False
         self._failing.pop(cell, None)
         self._orphans.add(cell)
-
-    def _refresh(self, cell: Cell) -> None:
-        self._stack.append(cell)
-        self.looks += 1
-        try:
-            if cell.state is SUSPECT:
-                self._check(cell)
-            if cell.state is DIRTY:
-                self._run(cell)
-        finally:
-            self._stack.pop()
-        cell.state = CLEAN
-        cell.suspects = None
-
-    def _check(self, cell: Cell) -> None:
-        """Bring up to date what `cell` suspects, in the order in which it read it; if one is different, that is enough.
-
-        What it read after that may be of no interest any more.
-        """
-        cell.state = CHECKING
-        for suspect in cell.suspects_in_order():
-            if suspect.state in BUSY:
-                cell.state = DIRTY  # it is waiting for this cell: whether that is a cycle, the function will tell
-            elif suspect.state is not CLEAN:
-                self._refresh(suspect)
-            if cell.state is DIRTY:
-                break
-
-    def _cycle(self, cell: Cell) -> CycleError:
-        """Tell that the cell on top of the stack reads `cell`, which waits for it.
-
-        What led there is counted among what the top has read: once that changes, the cycle may be gone.
-        """
-        path = self._stack[self._stack.index(cell) :]
-        for dependency in [each for waiting in path[:-1] for each in waiting.dependencies]:
-            if dependency.state is CLEAN:
-                self._record(dependency)
-        return CycleError(" reads ".join(each.label for each in (*path, cell)))
-
-    def _run(self, cell: Cell) -> None:
-        assert isinstance(cell.query, Query)
-        before, reads = cell.dependencies, dict[Cell, None]()
-        cell.dependencies = reads
-        value, failure = cell.value, None
-        cell.state = RUNNING
-        self.runs[cell.query.name] += 1
-        try:
-            value = cell.query.function(self, *cell.args)
-        except QueryError as error:
-            failure = error
-        except Exception as error:  # a bug in one query stays inside the outputs that read it
-            failure = QueryError(cell.label, error)
-        cell.dependencies = tuple(reads)
-        for dependency in before:
-            if dependency not in reads:
-                self._drop(dependency, cell)
-        if value != cell.value or (failure is not cell.failure and str(failure) != str(cell.failure)):
-            cell.value, cell.failure = value, failure
-            self._changed(cell)
-
-    def _changed(self, cell: Cell) -> None:
-        if cell in self._outputs:
-            self._due[cell] = True
-        for reader in cell.dependents:
-            if reader.state is SUSPECT or reader.state is CHECKING:
-                reader.state = DIRTY
-        if cell.query in self._stale:
-            # Those who do not know yet; what is running now must not be overtaken by the news.
-            self._untold.append((cell, [reader for reader in cell.dependents if reader.state is CLEAN]))
 
     def _settle(self) -> None:
         deque(self._settling(), maxlen=0)
@@ -360,25 +275,33 @@ class Graph:
                     self._changed(cell)
 
     def _refile(self, index: Index[Any, Any], sources: list[Any]) -> Iterator[None]:
-        listing = self._listings[index]
         touched: dict[Hashable, None] = {}
         for source in sources:
             yield
-            touched.update(dict.fromkeys(listing.refile(source, self._entries(index, source))))
-        for key in touched:
-            for view, name in VIEWS.items():
-                cell = self._cells[f"{name} {index.name}"].get((key,))
-                if cell is not None:
-                    self._assign(cell, view(listing.items(key)))
+            touched.update(dict.fromkeys(self._listings[index].refile(source, self._entries(index, source))))
+        self._tell_buckets(index, touched)
 
-    def _entries(self, index: Index[Any, Any], source: Any) -> tuple[tuple[Any, Any], ...]:
+    def _tell_buckets(self, index: Index[Any, Any], touched: Collection[Hashable]) -> None:
+        listing = self._listings[index]
+        for view, name in VIEWS.items():
+            buckets = self._cells[f"{name} {index.name}"]
+            for key in touched:
+                if (cell := buckets.get((key,))) is not None:
+                    self._assign(cell, view(listing.items(key)))
+            if UNSURE in touched and listing.items(UNSURE):
+                for cell in buckets.values():
+                    self._tell(cell, cell.dependents)
+
+    def _entries(self, index: Index[Any, Any], source: Any) -> Entries:
         cell = self._cells[index.entries].get((source,)) or self._add(index.entries, (source,), ())
         if not any(source in self._inputs.get(domain, ()) for domain in index.domains):
             self._uproot(cell)
             return ()
         cell.root = True
         self._refresh_root(cell)
-        return cast(tuple[tuple[Any, Any], ...], cell.value)
+        if cell.failure is not None and cell.failure.unknown and not cell.value:
+            return UNSURELY
+        return cast(Entries, cell.value)
 
     def _collect(self) -> None:
         while self._orphans:
@@ -392,8 +315,3 @@ class Graph:
             for dependency in cell.dependencies:
                 self._drop(dependency, cell)
         self._orphans.clear()  # A set keeps room for the most that it ever held.
-
-    def _drop(self, dependency: Cell, reader: Cell) -> None:
-        dependency.drop_dependent(reader)
-        if not dependency.dependents:
-            self._orphans.add(dependency)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +23,7 @@ from translator.db import (
 from translator.deployment import parameters, workload
 from translator.deployment.manifest import HELD, Proxies
 from translator.deployment.manifests import deployment
-from translator.edit import Edit, Refused
+from translator.edit import UNREAD, Edit, Refused
 from translator.features import FEATURES
 from translator.gateway import attachment, backends, gateways, grants, listeners
 from translator.objects.gateway import Gateway
@@ -98,6 +98,9 @@ class Translator:
         self._users: dict[Output, set[Ref]] = {}
         self._resources: dict[Output, Resource] = {}
         self._dirty: dict[Ref, set[Output]] = {}
+        self._unread: dict[str, set[str]] = {}
+        self._unknown: set[Output] = set()
+        self._unsure: set[Ref] = set()
         self._changes = Changes()
 
     @property
@@ -144,6 +147,9 @@ class Translator:
     def edit(self, edits: Iterable[Edit]) -> None:
         """Take objects that came, changed or went; nothing is evaluated yet."""
         for ref, found in edits:
+            if ref.kind == UNREAD:
+                self._expect(ref, unread=found is not None)
+                continue
             if isinstance(found, Refused):
                 self._refuse(ref, found)
                 continue
@@ -151,6 +157,11 @@ class Translator:
             self._db.set(ref.kind, ref, found)
             if found is None or new:
                 self._root(ref, found is not None)
+
+    def _expect(self, part: Ref, *, unread: bool) -> None:
+        parts = self._unread.setdefault(part.name, set())
+        (parts.add if unread else parts.discard)(part.namespace)
+        self._db.expect(part.name, unknown=bool(parts))
 
     def _refuse(self, ref: Ref, refused: Refused) -> None:
         """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
@@ -181,6 +192,20 @@ class Translator:
         """Take what all proxies in the cluster are told, such as a new certificate of the authority."""
         self._db.set(PROXIES, None, defaults)
 
+    @property
+    def blind(self) -> bool:
+        """Whether there may be Gateways of ours, and of none is known what to serve, since kinds could not be read."""
+        return bool(self._unread.get(Gateway.kind) or (self._held and not self._snapshots))
+
+    def is_absent(self, gateway: Ref) -> bool:
+        """Tell whether there is, for sure, nothing to serve for a Gateway: it is not there, or none of ours."""
+        return not (gateway in self._snapshots or gateway in self._held or self._unread.get(Gateway.kind))
+
+    @property
+    def _held(self) -> Set[Ref]:
+        """The Gateways of which something is not known: what was published of them last stands."""
+        return self._unsure | self._dirty.keys()
+
     def evaluate(self) -> Changes:
         """Bring everything up to date with all that was taken, and give what came out different since the last time."""
         self._db.evaluate()
@@ -192,12 +217,12 @@ class Translator:
 
     def changes(self) -> Changes:
         """Give what came out different since the last time, once all steps are done."""
-        for gateway, outputs in self._dirty.items():
-            self._assemble(gateway, outputs)
-        for output in set().union(*self._dirty.values()):
-            if output not in self._users:
+        assembled = [self._dirty.pop(gateway) for gateway in list(self._dirty) if self._assemble(gateway)]
+        waiting = set().union(*self._dirty.values())
+        for output in set().union(*assembled):
+            if output not in self._users and output not in waiting:
                 self._resources.pop(output, None)
-        self._dirty.clear()
+                self._unknown.discard(output)
         changes, self._changes = self._changes, Changes()
         changes.failures = self._db.failures
         return changes
@@ -245,9 +270,12 @@ class Translator:
                 self._statuses[ref] = status
 
     def _deployment_changed(self, cell: Cell) -> None:
+        gateway: Any = cell.args[0]
         if cell.failure is None:
             outcome: Any = cell.value
-            self._set_deployment(cell.args[0], None if outcome is None else outcome.value)
+            self._set_deployment(gateway, None if outcome is None else outcome.value)
+        elif cell.failure.unknown and gateway not in self._deployments:
+            self._set_deployment(gateway, HELD)
 
     def _set_deployment(self, gateway: Ref, wanted: Proxies | None) -> None:
         known = self._deployments.get(gateway)
@@ -260,14 +288,18 @@ class Translator:
             self._deployments[gateway] = wanted
 
     def _outputs_changed(self, cell: Cell) -> None:
+        gateway: Any = cell.args[0]
         if cell.failure is None:
-            self._set_outputs(cell.args[0], cell.value)  # type: ignore[arg-type]
+            self._set_outputs(gateway, cell.value)  # type: ignore[arg-type]
+        elif cell.failure.unknown:
+            self._unsure.add(gateway)
 
     def _set_outputs(self, gateway: Ref, wanted: Outputs | None) -> None:
         before = self._outputs.pop(gateway, frozenset())
         outputs = wanted or frozenset()
         if wanted is not None:
             self._outputs[gateway] = wanted
+        self._unsure.discard(gateway)
         dirty = self._dirty.setdefault(gateway, set())
         for each in outputs - before:
             dirty.add(each)
@@ -283,24 +315,33 @@ class Translator:
                 self._db.unpin(*each)
 
     def _resource_changed(self, cell: Cell) -> None:
+        output: Output = (cell.query, cell.args)  # type: ignore[assignment]
+        if cell.failure is not None:
+            if cell.failure.unknown and output not in self._resources:
+                self._unknown.add(output)
+            return
         # Without a value there is nothing to send: either it never was, or the Gateway is about to want it no more.
-        if cell.failure is None and isinstance(cell.value, Resource):
-            output: Output = (cell.query, cell.args)  # type: ignore[assignment]
+        if isinstance(cell.value, Resource):
             self._resources[output] = cell.value
-            for gateway in self._users[output]:
-                self._dirty.setdefault(gateway, set()).add(output)
+        elif output not in self._unknown:
+            return
+        self._unknown.discard(output)
+        for gateway in self._users[output]:
+            self._dirty.setdefault(gateway, set()).add(output)
 
-    def _assemble(self, gateway: Ref, dirty: set[Output]) -> None:
-        """Bring a Gateway's snapshot up to date with the outputs that changed."""
-        wanted = self._outputs.get(gateway, frozenset())
-        found = {each: self._resources[each] for each in dirty if each in self._resources}
-        upserts = [resource for output, resource in found.items() if output in wanted]
-        removals = [resource.reference for output, resource in found.items() if output not in wanted]
-        before = self._snapshots.get(gateway)
-        if gateway not in self._outputs:
+    def _assemble(self, gateway: Ref) -> bool:
+        """Bring a Gateway's snapshot up to date with the outputs that changed; not while one of them is unknown."""
+        before, wanted = self._snapshots.get(gateway), self._outputs.get(gateway)
+        if gateway in self._unsure or (wanted and self._unknown and not self._unknown.isdisjoint(wanted)):
+            return False
+        if wanted is None:
             if self._snapshots.pop(gateway, None) is not None:
                 self._changes.snapshots[gateway] = None
-            return
+            return True
+        found = {each: self._resources[each] for each in self._dirty[gateway] if each in self._resources}
+        upserts = [resource for output, resource in found.items() if output in wanted]
+        removals = [resource.reference for output, resource in found.items() if output not in wanted]
         after = (Snapshot() if before is None else before).replace(upserts, removals)
         if after is not before:
             self._snapshots[gateway] = self._changes.snapshots[gateway] = after
+        return True

@@ -78,13 +78,23 @@ Ahead = Index[Any, Any] | Query[..., Any]
 """An index or a hub: what is brought up to date ahead of other queries."""
 
 
+class Unknown(Exception):
+    """A query depends on inputs of which it is not known yet what they are, or whether there are any."""
+
+
 class QueryError(Exception):
-    """A query that raised, seen from what read it; `__cause__` is the original exception."""
+    """A query that raised, seen from what read it; `__cause__` is the original exception.
+
+    Attributes:
+        cell: the innermost query that raised.
+        unknown: whether it raised only because not all inputs are known yet, which is no bug.
+    """
 
     def __init__(self, cell: str, cause: BaseException) -> None:
         """Name the innermost query that raised, and why."""
         super().__init__(f"{cell}: {type(cause).__name__}: {cause}")
         self.cell = cell
+        self.unknown = isinstance(cause, Unknown)
         self.__cause__ = cause
 
 

@@ -59,13 +59,15 @@ class Mirror:
 
     Attributes:
         known: the version of each object that is there.
-        synced: whether all that was there at the start is known.
+        synced: whether all that was there at the start is known, or cannot be.
+        read: whether what is there has ever been known.
     """
 
     def __init__(self, kind: str, selective: bool = False, limit: int = LIMIT) -> None:
         self.kind = kind
         self.known: dict[Ref, Version] = {}
         self.synced = False
+        self.read = False
         self._selected: frozenset[str] | None = frozenset() if selective else None
         self._unlisted: set[str] = set()
         self._position = ""  # "": all is to be listed
@@ -115,7 +117,7 @@ class Mirror:
             self._unlisted.discard(self._page.namespace)
         else:
             self._position = position
-            self.synced = True
+            self.synced = self.read = True
         self._restart()
         self._failures = 0
         return changes + self._forget(vanished)
@@ -162,7 +164,7 @@ class Mirror:
             self._failed()
 
     def denied(self) -> None:
-        """Take that it may not be listed: what is known stays, and counts as all there is."""
+        """Take that it may not be listed: what is known stays, and is all that can be told."""
         self._position = ""
         self._restart()
         self.synced = True
@@ -170,6 +172,7 @@ class Mirror:
     def missing(self) -> list[Change]:
         """Take that the API server has no such kind: none of its objects is there."""
         self.denied()
+        self.read = True
         return self._forget(list(self.known))
 
     def _failed(self) -> None:

@@ -91,7 +91,7 @@ class Objects:
                     yield Batch(tuple(map(self._edit, some)))
                     await asyncio.sleep(0)
                 if synced:
-                    yield Batch((), synced)
+                    yield Batch(self.reflector.news(), synced)
 
     def _edit(self, change: Change) -> Edit:
         ref, raw = change

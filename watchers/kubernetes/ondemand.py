@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
 
-from translator.edit import Edit, Refused
+from translator.edit import Edit, Refused, unread
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
 from watchers.feed import Batch
@@ -76,7 +76,7 @@ class OnDemand:
             async for changes, synced in reflected:
                 gone = [ref for ref, raw in changes if raw is None and self.held.pop(ref, "")]
                 self.look_after(ref for ref, _ in changes if ref in self.wanted)
-                yield Batch(tuple(Edit(ref, None) for ref in gone), synced)
+                yield Batch((*(Edit(ref, None) for ref in gone), *self.reflector.news()), synced)
 
 
 class Fetching:
@@ -88,6 +88,8 @@ class Fetching:
         self._observer = observer
         self._troubles = troubles
         self._pauses: dict[Ref, Backoff] = {}
+        self._denials: dict[Ref, str] = {}
+        self._told_denials: dict[Ref, str] = {}
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield what is wanted as it is read, and that there is nothing of it any more when it is not wanted."""
@@ -106,8 +108,19 @@ class Fetching:
                 reads = [group.create_task(self._read(ref)) for ref in due if kind.outdated(ref)]
             # Meanwhile an object may have gone, or not be wanted any more: only what is so now is told.
             edits += [edit for read in reads if (edit := self._told(*read.result()))]
+            edits += [edit for ref in due if (edit := self._news(ref))]
             if edits:
                 yield Batch(tuple(edits))
+
+    def _news(self, ref: Ref) -> Edit | None:
+        """Tell that an object may not be read, so that it is not taken for absent; or that this is over."""
+        denial = self._denials.get(ref, "")
+        if denial == self._told_denials.get(ref, ""):
+            return None
+        self._told_denials[ref] = denial
+        if not denial:
+            del self._told_denials[ref]
+        return unread(ref.kind, f"{ref.namespace}/{ref.name}", denial)
 
     async def _read(self, ref: Ref) -> tuple[Ref, dict[str, object] | None]:
         reflector = self._kind.reflector
@@ -142,12 +155,13 @@ class Fetching:
         resource = paths.resource(self._kind.reflector.model)
         message = f"cannot be read, and is tried again: {error}"
         if isinstance(error, ApiError) and error.status == 403:
-            message = denied("get", f"{resource} in the namespace {ref.namespace}", error)
+            message = self._denials[ref] = denied("get", f"{resource} in the namespace {ref.namespace}", error)
         if not (isinstance(error, ApiError) and error.status == 404):
             self._troubles.put(("read", ref), Diagnostic(Place(resource), message, ref=ref))
 
     def _end(self, ref: Ref) -> None:
         """Forget what was wrong with reading it."""
         self._kind.unavailable.discard(ref)
+        self._denials.pop(ref, None)
         if self._pauses.pop(ref, None):
             self._troubles.put(("read", ref), None)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from translator.edit import Edit, unread
 from translator.objects.base import KubernetesObject
 from watchers.diagnostic import Diagnostic, Place
 from watchers.kubernetes import paths
@@ -67,8 +68,9 @@ class Scope(NamedTuple):
 class Reflector:
     """Follows the objects of one kind.
 
-    What cannot be listed now is asked for again and again, with pauses: a kind that the API server does not have or
-    that may not be listed counts as having no objects until then.
+    What cannot be listed now is asked for again and again, with pauses: a kind that the API server does not have
+    counts as having no objects until then. Of one that may not be listed, what is known stays; if it never could be,
+    `news` says so.
 
     Args:
         client: for the API server.
@@ -97,6 +99,8 @@ class Reflector:
         """Whether the API server has no such kind."""
         self.denied = False
         """Whether it may not be listed, so that there may be more objects than are known."""
+        self._denial = ""
+        self._told = ""
         self._client = client
         self._selection = selection
         self._selected: frozenset[str] | None = None
@@ -113,13 +117,25 @@ class Reflector:
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
         """Yield what changes, beginning with what is there; never ends by itself."""
-        told = False
+        told = (False, "")
         while True:
             async with aclosing(self._turn()) as turn:
                 async for changes in turn:
-                    if changes or self.mirror.synced != told:
-                        told = self.mirror.synced
-                        yield Reflected(changes, told)
+                    now = (self.mirror.synced, self._unread)
+                    if changes or now != told:
+                        told = now
+                        yield Reflected(changes, self.mirror.synced)
+
+    def news(self) -> tuple[Edit, ...]:
+        """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""
+        if self._told == self._unread:
+            return ()
+        self._told = self._unread
+        return (unread(self.model.kind, self.scope.namespace, self._unread),)
+
+    @property
+    def _unread(self) -> str:
+        return "" if self.mirror.read else self._denial
 
     async def _turn(self) -> AsyncGenerator[list[Change], None]:
         """Ask the API server for one thing, and take what comes of it."""
@@ -254,6 +270,7 @@ class Reflector:
             self._observer.missing(self.model.kind)
             self._tell(None)
             return self.mirror.missing()
+        self._denial = denied("list", self._name, error)
         self._tell(_diagnostic("list", self._name, error))
         self.mirror.denied()
         return []

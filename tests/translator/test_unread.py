@@ -1,0 +1,161 @@
+"""Kinds that could not be read so far, as where RBAC lacks a rule: nothing is made of half of what there is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.world import edit, manifest, world
+from tests.translator.numbers import NUMBER, signs
+from tests.translator.test_incremental import assert_same, evaluated, versions
+from tests.translator.universe import objects, populations
+from translator.edit import Edit, unread
+from translator.graph import Graph
+from translator.objects.base import KubernetesObject
+from translator.objects.parse import KINDS
+from translator.outputs import Settings, Translator
+from translator.query import QueryError, query
+from translator.refs import Ref
+
+GATEWAY = Ref("Gateway", "shop", "web")
+UNREAD = st.sampled_from(sorted(KINDS))
+SETTINGS = st.builds(Settings, standalone=st.just(False), offline=st.booleans())
+Population = list[KubernetesObject]
+
+
+@query
+def value(db: Graph, name: str) -> object:
+    """A number, 0 if there is none."""
+    return db.input(NUMBER, name) or 0
+
+
+@query
+def positive_ones(db: Graph) -> int:
+    """How many numbers are positive."""
+    return db.count(signs, "positive")
+
+
+def test_what_is_there_can_be_read() -> None:
+    """Of a domain that is not known, what was told is known; what was not told is not absent."""
+    db = Graph((signs,))
+    db.expect(NUMBER, unknown=True)
+    db.set(NUMBER, "one", 1)
+    assert value(db, "one") == 1
+    with pytest.raises(QueryError, match="Unknown: Number") as raised:
+        value(db, "two")
+    assert raised.value.unknown
+    with pytest.raises(QueryError, match="Unknown: signs"):
+        positive_ones(db)
+
+
+def test_once_it_is_known_it_is_read() -> None:
+    """What could not be told is told as soon as the domain is known; and not any more if it is not known again."""
+    db = Graph((signs,))
+    told: list[object] = []
+    db.expect(NUMBER, unknown=True)
+    for each in ("one", "two"):
+        db.pin(value, (each,), lambda cell: told.append(cell.failure or cell.value))
+    db.set(NUMBER, "one", 1)
+    db.evaluate()
+    assert told.count(1) == 1
+    assert db.failures == []
+    told.clear()
+    db.expect(NUMBER, unknown=False)
+    db.evaluate()
+    assert (told, positive_ones(db)) == ([0], 1)
+    db.expect(NUMBER, unknown=True)
+    db.evaluate()
+    assert isinstance(told[-1], QueryError)
+    with pytest.raises(QueryError, match="Unknown"):
+        positive_ones(db)
+
+
+def edits(found: Population) -> list[Edit]:
+    """Edits that bring objects in."""
+    return [Edit(each.ref, each) for each in found]
+
+
+def parts(found: Population, kind: str) -> tuple[list[Edit], list[Edit]]:
+    """Edits that tell all objects but those of a kind, and that the kind is not read; and those that tell the rest."""
+    rest, late = (edits([each for each in found if (each.kind == kind) is late]) for late in (False, True))
+    return [*rest, unread(kind, "", "may not")], [*late, unread(kind, "", "")]
+
+
+@given(SETTINGS, UNREAD, populations())
+def test_nothing_is_made_of_half(settings: Settings, kind: str, found: Population) -> None:
+    """Whatever kind is not read: what is published, told or deployed nevertheless is what it would be with all of it.
+
+    And once it is read, all is as if it had been known from the beginning.
+    """
+    first, late = parts(found, kind)
+    whole, translator = evaluated(settings, edits(found), {}), Translator(settings)
+    translator.edit(first)
+    assert translator.evaluate().failures == []
+    published, told = versions(translator.snapshots.items()), dict(translator.statuses)
+    assert published.items() <= versions(whole.snapshots.items()).items()
+    assert all(whole.statuses.get(ref) == status for ref, status in told.items())
+    for gateway, proxies in translator.deployments.items():
+        assert proxies.held or proxies == whole.deployments.get(gateway)
+    translator.edit(late)
+    assert translator.evaluate().failures == []
+    assert_same(translator, whole)
+    assert dict(translator.deployments) == dict(whole.deployments)
+
+
+@given(SETTINGS, UNREAD, populations(), st.lists(objects(), max_size=3))
+def test_nothing_is_taken_away(settings: Settings, kind: str, found: Population, later: Population) -> None:
+    """A kind that cannot be read any more takes no Gateway's resources away, whatever else changes meanwhile."""
+    translator = evaluated(settings, edits(found), {})
+    later = [each for each in later if each.kind != kind]
+    whole = evaluated(settings, edits([*found, *later]), {})
+    translator.edit([unread(kind, "", "may not"), *edits(later)])
+    changes = translator.evaluate()
+    assert changes.failures == []
+    assert all(gateway not in whole.snapshots for gateway, snapshot in changes.snapshots.items() if snapshot is None)
+    for snapshot in translator.snapshots.values():
+        assert snapshot.dangling() == []
+
+
+def cluster() -> list[Edit]:
+    """Ten routes of a Gateway, its class and their namespace."""
+    spec = {"controllerName": Settings().controller_name}
+    class_ = manifest("gateway.networking.k8s.io/v1", "GatewayClass", "headgate", "", spec=spec)
+    return [edit(class_), edit(manifest("v1", "Namespace", "shop", "")), *world(10, 2, 5)]
+
+
+@pytest.mark.parametrize("kind", ["GatewayClass", "Gateway", "HTTPRoute", "Service", "EndpointSlice"])
+def test_without_what_everything_needs_it_is_blind(kind: str) -> None:
+    """Where no Gateway's resources can be told, that is known: nobody is sent away, and no replica is ready."""
+    translator = Translator(Settings(standalone=False))
+    known = [each for each in cluster() if each.ref.kind != kind]
+    translator.edit([*known, unread(kind, "", "may not")])
+    translator.evaluate()
+    assert (translator.blind, translator.is_absent(GATEWAY)) == (True, False)
+    assert not translator.snapshots
+    translator.edit([*cluster(), unread(kind, "", "")])
+    translator.evaluate()
+    assert (translator.blind, translator.is_absent(GATEWAY)) == (False, False)
+    assert translator.is_absent(Ref("Gateway", "shop", "other"))
+
+
+def test_the_rest_goes_on() -> None:
+    """A kind that nothing refers to keeps nothing from being served when it cannot be read."""
+    translator = Translator(Settings(standalone=False))
+    translator.edit([*cluster(), *(unread(each, "", "may not") for each in ("Secret", "DirectResponse"))])
+    changes = translator.evaluate()
+    assert not translator.blind
+    assert GATEWAY in changes.snapshots
+
+
+def test_parts_of_a_kind_are_read_one_by_one() -> None:
+    """Of a kind that is read namespace by namespace, all must have been before any of it counts as absent."""
+    translator = Translator(Settings(standalone=False))
+    translator.edit([*cluster(), unread("HTTPRoute", "a", "may not"), unread("HTTPRoute", "b", "may not")])
+    translator.evaluate()
+    translator.edit([unread("HTTPRoute", "a", "")])
+    translator.evaluate()
+    assert translator.blind
+    translator.edit([unread("HTTPRoute", "b", "")])
+    translator.evaluate()
+    assert not translator.blind
