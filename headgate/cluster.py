@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from headgate.errors import UserError
+from headgate.ours import status_of
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import KINDS
 from translator.status import STATUS
@@ -28,15 +29,13 @@ CLUSTER = "<cluster>"
 Plain = dict[str, Any]
 
 
-def read_statuses(target: Target, controller: str) -> list[Plain]:
-    """Reads the objects with a status that a controller has written.
+def read_statuses(target: Target, controller: str) -> Plain:
+    """Reads what a controller has said of the objects, in the form in which the running Headgate tells it.
 
     Raises:
         UserError: the cluster cannot be asked, or does not let us read.
     """
-    objects = _run(target, [KINDS[kind] for kind in STATUS])
-    classes = {each["metadata"]["name"] for each in objects if each.get("spec", {}).get("controllerName") == controller}
-    return [each for each in objects if _is_of(each, controller, classes)]
+    return status_of(_run(target, [KINDS[kind] for kind in STATUS]), controller)
 
 
 def load(target: Target, kinds: Iterable[type[KubernetesObject]] = KINDS.values()) -> Folder:
@@ -53,18 +52,6 @@ def load(target: Target, kinds: Iterable[type[KubernetesObject]] = KINDS.values(
     folder = Folder()
     folder.apply({CLUSTER: read(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}), CLUSTER)})
     return folder
-
-
-def _is_of(found: Plain, controller: str, classes: set[str]) -> bool:
-    if found["kind"] == "GatewayClass":
-        return found["metadata"]["name"] in classes
-    if found["kind"] == "Gateway":
-        return found["spec"].get("gatewayClassName") in classes
-    parents = (found.get("status") or {}).get("parents")
-    if parents is None:
-        return bool(found.get("status"))
-    found["status"] = {"parents": [each for each in parents if each.get("controllerName") == controller]}
-    return bool(found["status"]["parents"])
 
 
 def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Plain]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from headgate.controlplane import key_of
 from headgate.metrics import short
 from translator.cell import Why
+from translator.concerns import rejections
 from translator.objects.base import KubernetesObject
 from translator.outputs import Translator
 from translator.refs import Ref
 from xds.resource import Reference
 from xds.server import Server
-from xds.types import ENDPOINT
+from xds.types import ENDPOINT, ROUTE
 
 MAX_OBJECTS = 10
 """Most objects named of one resource; a table of routes may come of thousands."""
@@ -49,10 +50,11 @@ def refused(translator: Translator, server: Server) -> list[Refused]:
 def _refused(translator: Translator, server: Server, gateway: Ref) -> Iterator[Refused]:
     key = key_of(gateway)
     delivery = server.delivery(key)
-    for rejection in delivery.rejections if delivery else ():
-        for name in rejection.names:
-            origin = origins(translator, gateway, Reference(rejection.type_url, name))
-            yield Refused(key, short(rejection.type_url), name, rejection.message, origin)
+    for each in rejections(delivery.snapshot, delivery.refusals) if delivery else ():
+        # Of a whole table some routes are to blame, if that can be told.
+        routes = [str(concern.route) for concern in each.concerns] if each.type_url == ROUTE else []
+        origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))
+        yield Refused(key, short(each.type_url), each.name, each.message, origin)
 
 
 def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
@@ -63,7 +65,10 @@ def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple
     for each in (reference, *needs):
         if why := translator.why_resource(gateway, each):
             found |= dict.fromkeys(map(str, _objects(why)))
-    listed = sorted(found)
+    return _first(sorted(found))
+
+
+def _first(listed: Sequence[str]) -> tuple[str, ...]:
     more = len(listed) - MAX_OBJECTS
     return tuple(listed) if more <= 0 else (*listed[:MAX_OBJECTS], f"and {more} more")
 

@@ -7,17 +7,25 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from headgate.address import Address
-from headgate.conditions import bad, is_good, parent_label, phrase, places
+from headgate.conditions import bad, is_good, parent_label, places
 from headgate.errors import UserError
+from headgate.troubles import Trouble, name_of, troubles
 
 Plain = Mapping[str, Any]
+
+#: Columns that may be long.
+LONG = frozenset({"CLASS", "ADDRESS", "CONTROLLER", "HOSTNAMES", "PARENTS", "LAST END", "LOG"})
+
+#: A terminal of fewer characters has no room for those.
+NARROW = 80
 
 #: How long the running Headgate may take to answer, in seconds.
 DEADLINE = 10
@@ -47,65 +55,114 @@ def fetch(admin: Address) -> dict[str, Any]:
         ) from error
 
 
-def name_of(found: Plain) -> str:
-    """An object's "namespace/name", or its name."""
-    metadata = found["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}" if "namespace" in metadata else str(metadata["name"])
+class Screen(NamedTuple):
+    """What people have in front of them.
+
+    Attributes:
+        width: its characters.
+        most: of each kind so many objects are shown, those first with which something is wrong; None for all.
+    """
+
+    width: int
+    most: int | None
 
 
-def overview(status: Plain, now: datetime | None = None) -> RenderableType:
-    """Tables of the objects by kind, of the Envoys, and all that is not as it should be."""
+def overview(status: Plain, now: datetime | None = None, screen: Screen | None = None) -> RenderableType:
+    """All that is not as it should be, then tables of the objects by kind, and of the Envoys.
+
+    Args:
+        status: as the running Headgate tells it, or as it is made of a cluster.
+        now: for ages.
+        screen: where it is shown; None for no end of lines, as other programs take them.
+    """
     objects, now = status["objects"], now or datetime.now(UTC)
     kinds: dict[str, list[Plain]] = {}
     for each in objects:
         kinds.setdefault(each["kind"], []).append(each)
-    parts: list[RenderableType] = [_objects(kind, found, now) for kind, found in kinds.items()]
+    parts: list[RenderableType] = [*_troubles(troubles(status), screen)]
+    for kind, found in kinds.items():
+        parts += _objects(kind, found, now, screen)
     if status["envoys"]:
-        parts.append(_envoys(status["envoys"]))
-    parts += _troubles(objects, [*status["problems"], *map(_refusal, status.get("refused", ()))])
-    return Group(*parts) if parts else Text("There are no objects: write a Gateway into the folder.")
+        parts += [_envoys(status["envoys"]), Text()]
+    if not objects:
+        parts.append(Text("There are no objects: write a Gateway into the folder, or apply one to the cluster.\n"))
+    return Group(*parts[:-1]) if isinstance(parts[-1], Text) and not parts[-1] else Group(*parts)
 
 
 def details(objects: Iterable[Plain]) -> RenderableType:
     """Every condition of some objects."""
     lines: list[Text] = []
     for found in objects:
-        lines.append(Text(f"{found['kind']} {name_of(found)}  {found['place']}", style="bold"))
-        for label, conditions in places(found["status"]):
+        at = f"  {found['place']}" if found.get("place") else ""
+        lines.append(Text(f"{found['kind']} {name_of(found)}{at}", style="bold"))
+        generation = found["metadata"].get("generation", 0)
+        for label, conditions in places(found.get("status") or {}):
             lines += [Text(f"  {label}")] if label else []
             for each in conditions:
-                text = f"    {each['type']}={each['status']} ({each['reason']}) since {each['lastTransitionTime']}: "
+                text = f"    {each['type']}={each['status']} ({each['reason']}) since {each['lastTransitionTime']}"
+                observed = each.get("observedGeneration", generation)
+                text += f", of generation {observed}, not yet {generation}: " if observed < generation else ": "
                 lines.append(Text(text + each["message"], style="" if is_good(each) else "red"))
     return Group(*lines)
 
 
+def _troubles(found: list[Trouble], screen: Screen | None) -> Iterator[RenderableType]:
+    """What is wrong, each thing in a paragraph of its own; in one line where lines have no end."""
+    if not found:
+        return
+    count = "1 thing is not as it should be" if len(found) == 1 else f"{len(found)} things are not as they should be"
+    yield Text(count, style="bold red")
+    for each in found[: screen and screen.most]:
+        if screen is None:
+            yield Text(f"  {each}")
+            continue
+        yield Padding(Text(each.said), (0, 0, 0, 2))
+        yield from (Padding(Text(text), (0, 0, 0, 6)) for text in (each.why, each.place) if text)
+    yield from _rest(len(found), screen)
+    yield Text()
+
+
+def _rest(count: int, screen: Screen | None) -> Iterator[RenderableType]:
+    if screen is not None and screen.most is not None and count > screen.most:
+        yield Text(f"  and {count - screen.most} more: `headgate status --all` shows them", style="dim")
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
-    for each in columns:
-        table.add_column(each, no_wrap=True)
+    for number, each in enumerate(columns):
+        # In a narrow terminal names and other long things go on in the next line; nothing is cut.
+        table.add_column(each, no_wrap=number > 0 and each not in LONG, overflow="fold")
     return table
 
 
-def _objects(kind: str, objects: list[Plain], now: datetime) -> Table:
+def _objects(kind: str, objects: list[Plain], now: datetime, screen: Screen | None) -> Iterator[RenderableType]:
     columns = _COLUMNS.get(kind, {"ACCEPTED": lambda found: _state(found, "Accepted")})
+    if screen is not None and screen.width < NARROW:
+        columns = {name: column for name, column in columns.items() if name not in LONG}
+    most = screen and screen.most
     table = _table(kind.upper(), *columns, "SINCE")
-    for each in objects:
+    if most is not None and len(objects) > most:
+        objects = sorted(objects, key=lambda each: not any(bad(each.get("status") or {})))
+    for each in objects[:most]:
         table.add_row(name_of(each), *(column(each) for column in columns.values()), _since(each, now))
-    return table
+    yield table
+    yield from _rest(len(objects), screen)
+    yield Text()
 
 
 def _state(found: Plain, condition: str) -> Text:
     """Whether a condition holds, for a route at all of its parents."""
-    states = {
-        each["status"] for _, conditions in places(_own(found)) for each in conditions if each["type"] == condition
-    }
-    text = "True" if states == {"True"} else ("/".join(sorted(states)) or "-")
-    return Text(text, style="green" if text == "True" else "red")
+    own = [each for _, conditions in places(_own(found)) for each in conditions]
+    states = {each["status"] for each in own if each["type"] == condition}
+    if states == {"True"}:
+        partly = condition == "Accepted" and any(each["type"] == "PartiallyInvalid" for each in own)
+        return Text("Partly", style="yellow") if partly else Text("True", style="green")
+    return Text("/".join(sorted(states)) or "-", style="red")
 
 
 def _own(found: Plain) -> Plain:
     """An object's status without that of its parts."""
-    return {key: value for key, value in found["status"].items() if key != "listeners"}
+    return {key: value for key, value in (found.get("status") or {}).items() if key != "listeners"}
 
 
 def _since(found: Plain, now: datetime) -> str:
@@ -122,11 +179,11 @@ def age(seconds: float) -> str:
 
 
 def _addresses(found: Plain) -> str:
-    return ",".join(each["value"] for each in found["status"].get("addresses", ())) or "-"
+    return ",".join(each["value"] for each in (found.get("status") or {}).get("addresses", ())) or "-"
 
 
 def _attached(found: Plain) -> str:
-    return str(sum(each["attachedRoutes"] for each in found["status"].get("listeners", ())))
+    return str(sum(each["attachedRoutes"] for each in (found.get("status") or {}).get("listeners", ())))
 
 
 def _gateways(found: Plain) -> str:
@@ -142,7 +199,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "PROGRAMMED": lambda found: _state(found, "Programmed"),
     },
     "HTTPRoute": {
-        "HOSTNAMES": lambda found: ",".join(found["spec"].get("hostnames", ())) or "*",
+        "HOSTNAMES": lambda found: ", ".join(found["spec"].get("hostnames", ())) or "*",
         "PARENTS": _gateways,
         "ACCEPTED": lambda found: _state(found, "Accepted"),
         "RESOLVED": lambda found: _state(found, "ResolvedRefs"),
@@ -160,20 +217,3 @@ def _envoys(envoys: list[Plain]) -> Table:
         pid = Text(str(each["pid"])) if each["pid"] else Text("not running", style="red")
         table.add_row(each["gateway"], pid, str(each["restarts"]), each["failure"] or "-", each["log"])
     return table
-
-
-def _refusal(found: Plain) -> str:
-    origin = f"; it comes of {', '.join(found['objects'])}" if found["objects"] else ""
-    return f"Gateway {found['gateway']}: a proxy refused {found['kind']} {found['name']}: {found['message']}{origin}"
-
-
-def _troubles(objects: list[Plain], problems: list[str]) -> Iterator[RenderableType]:
-    lines = [
-        f"{found['place']}: {found['kind']} {name_of(found)} {phrase(each)}{f' ({label})' if label else ''} "
-        f"({each['reason']}): {each['message']}"
-        for found in objects
-        for label, each in bad(found["status"])
-    ]
-    if lines or problems:
-        yield Text("\nNot as it should be", style="bold red")
-        yield from (Text(f"  {line}") for line in [*lines, *problems])

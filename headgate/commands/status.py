@@ -12,6 +12,9 @@ from translator.group import CONTROLLER_NAME
 
 MAX_WIDTH = 10_000
 
+#: So many objects of a kind are shown on a terminal, and so many things that are wrong.
+MOST_ROWS = 50
+
 
 def command(
     name: Annotated[
@@ -24,6 +27,9 @@ def command(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     controller_name: ControllerName = CONTROLLER_NAME,
+    everything: Annotated[
+        bool, typer.Option("--all", "-a", help=f"On a terminal, more than {MOST_ROWS} objects of a kind.")
+    ] = False,
     output: Annotated[
         Output | None, typer.Option("--output", "-o", help="All there is, as data instead of tables.")
     ] = None,
@@ -39,14 +45,14 @@ def command(
     """
     from rich.console import Console
 
-    from headgate.status import details, fetch, name_of, overview
+    from headgate.status import Screen, details, fetch, overview
+    from headgate.troubles import name_of
 
     if cluster or kubeconfig or context:
         from headgate.cluster import read_statuses
         from watchers.kubernetes.access import Target
 
-        objects = read_statuses(Target(kubeconfig, context), controller_name)
-        status: dict[str, Any] = {"objects": objects, "envoys": [], "problems": []}
+        status: dict[str, Any] = read_statuses(Target(kubeconfig, context), controller_name)
     else:
         status = fetch(admin_address)
     objects = status["objects"]
@@ -58,6 +64,9 @@ def command(
     if output is not None:
         output.write({**status, "objects": objects} if name is None else objects)
         return
-    # As wide as it takes: the terminal wraps what does not fit, and other programs get whole lines.
-    console = Console(width=MAX_WIDTH, soft_wrap=True, highlight=False, markup=False)
-    console.print(overview(status) if name is None else details(objects))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # Other programs get all there is, in whole lines.
+        console = Console(width=MAX_WIDTH, soft_wrap=True, highlight=False, markup=False)
+    screen = Screen(console.width, None if everything else MOST_ROWS) if console.is_terminal else None
+    console.print(overview(status, screen=screen) if name is None else details(objects))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -153,3 +155,32 @@ async def test_what_a_proxy_refuses_reaches_the_route(kube: Kube, headgate: Inst
     await until("route without a refusal", mended)
     await kube.condition("HTTPRoute", "r", "Accepted", "True")
     await kube.condition("Gateway", GATEWAY, "Programmed", "True")
+
+
+async def headgate_status(*arguments: str) -> str:
+    """What `headgate status` says of the cluster."""
+    command = [sys.executable, "-m", "headgate", "status", "--cluster", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    text = (await process.communicate())[0].decode()
+    assert process.returncode == 0
+    return text
+
+
+async def test_the_command_line_tells_what_is_not_well(site: Site) -> None:
+    """`headgate status` shows objects of a cluster, and first what is wrong, also what no controller answers for."""
+    kube = site.kube
+    lost, broken = route("lost"), route("broken", backend="nowhere")
+    lost["spec"]["parentRefs"] = [{"name": "nobody"}]
+    await kube.apply(lost, broken)
+    await kube.condition("HTTPRoute", "broken", "ResolvedRefs", "False")
+    told = await headgate_status()
+    assert told.index("not as") < told.index("HTTPROUTE")
+    lines = told.splitlines()
+    name = kube.namespace
+    assert any(
+        f"HTTPRoute {name}/lost: spec.parentRefs[0]: there is no Gateway {name}/nobody" in each for each in lines
+    )
+    assert any(f"HTTPRoute {name}/broken has references that cannot be resolved" in each for each in lines)
+    (row,) = (each.split() for each in lines if each.startswith(f"{name}/gw "))
+    assert row[2:6] == [site.address, "2", "True", "True"]
+    assert "Accepted=True" in await headgate_status(f"{name}/r")

@@ -1,5 +1,6 @@
 """`headgate status` shows what `kubectl get` and `kubectl describe` would."""
 
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from headgate.cli import app
-from headgate.status import age
+from headgate.status import Screen, age, overview
 from tests.headgate.running import free_port
 
 TIME = "2026-01-01T12:00:00Z"
@@ -89,8 +91,9 @@ def status(*arguments: str, body: bytes | None = None, code: int = 200) -> Any:
 
 
 def test_objects_and_envoys_are_shown_in_tables() -> None:
-    """There is one table for each kind, as of `kubectl get`, and one of the Envoys."""
-    rows = [line.split() for line in status().stdout.splitlines()]
+    """There is one table for each kind, as of `kubectl get`, and one of the Envoys, after what is wrong."""
+    shown = status().stdout
+    rows = [line.split() for line in shown[shown.index("GATEWAY") :].splitlines() if line.strip()]
     assert rows[0] == ["GATEWAY", "CLASS", "ADDRESS", "ROUTES", "ACCEPTED", "PROGRAMMED", "SINCE"]
     assert rows[1][:6] == ["default/web", "headgate", "127.0.0.1", "2", "True", "True"]
     assert rows[2] == ["HTTPROUTE", "HOSTNAMES", "PARENTS", "ACCEPTED", "RESOLVED", "SINCE"]
@@ -100,8 +103,9 @@ def test_objects_and_envoys_are_shown_in_tables() -> None:
 
 
 def test_what_is_not_as_it_should_be_is_spelled_out() -> None:
-    """Conditions that are not good, and problems in files, are told in words, unchanged by any markup."""
+    """Conditions that are not good, and problems in files, come first, in words that no markup changes."""
     shown = status().stdout
+    assert shown.startswith("2 things are not as they should be\n")
     assert "shop.yaml:1: HTTPRoute default/shop is not accepted (Gateway wbe, section http) (Because): [There]" in shown
     assert "services.yaml:7: error: this is not YAML" in shown
 
@@ -148,3 +152,100 @@ def test_another_program_on_the_address_is_told(body: bytes, code: int) -> None:
 def test_durations_are_written_as_kubectl_does(seconds: float, text: str) -> None:
     """Two of a unit are told in that unit."""
     assert age(seconds) == text
+
+
+def terminal(told: dict[str, Any], width: int, most: int | None = 5, **options: Any) -> str:
+    """What a terminal shows."""
+    text = io.StringIO()
+    console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, **options)
+    console.print(overview(told, screen=Screen(width, most)))
+    return text.getvalue()
+
+
+def many(routes: int) -> dict[str, Any]:
+    """Routes of which every tenth is not accepted."""
+    objects = [
+        described(
+            "HTTPRoute",
+            f"route-{number:03}",
+            {"parentRefs": [{"name": "web"}], "hostnames": ["a-rather-long-name.of-a-host.example.com"]},
+            {
+                "parents": [
+                    {
+                        "parentRef": {"name": "web"},
+                        "conditions": [
+                            condition("Accepted", str(number % 10 > 0), "This is how to mend it, at length.")
+                        ],
+                    }
+                ]
+            },
+        )
+        for number in range(routes)
+    ]
+    return {"objects": objects, "envoys": [], "problems": []}
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_terminal_of_any_width_shows_what_matters(width: int) -> None:
+    """In a narrow terminal lines go on in the next one: names, states and what to do are there, and none is cut."""
+    shown = terminal(many(1), width, color_system=None)
+    assert max(map(len, shown.splitlines())) <= width
+    words = " ".join(shown.split())
+    for each in ("HTTPRoute default/route-000", "False", "This is how to mend it, at length."):
+        assert each in words
+    assert ("HOSTNAMES" in words) == (width >= 80)
+    assert ("a-rather-long-name.of-a-host.example.com" in words) == (width == 200)
+    assert "…" not in shown
+
+
+def test_of_very_many_those_come_first_that_are_not_well() -> None:
+    """A terminal shows some of each, those first with which something is wrong, and says how to see the others."""
+    shown = terminal(many(100), 200, color_system=None)
+    assert shown.startswith("10 things are not as they should be")
+    assert shown.count("This is how to mend it") == 5
+    assert "and 5 more: `headgate status --all` shows them" in shown
+    rows = [line.split()[0] for line in shown[shown.index("HTTPROUTE") :].splitlines()]
+    assert rows[1:6] == [f"default/route-{number}0" for number in ("00", "01", "02", "03", "04")]
+    assert "and 95 more" in shown
+    assert terminal(many(100), 200, most=None).count("default/route-") == 110
+
+
+def test_only_terminals_get_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other programs get plain text in whole lines, of all there is; so does a terminal that wants none."""
+    assert "\x1b[31m" in terminal(STATUS, 200, color_system="standard")
+    assert "\x1b" not in status().stdout
+    assert status(body=json.dumps(many(100)).encode()).stdout.count("default/route-") == 110
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31m" not in terminal(STATUS, 200)
+
+
+def test_a_route_of_which_only_a_part_is_served_is_no_good_one() -> None:
+    """A route that is accepted and partially invalid is neither True nor False."""
+    partly = {**condition("PartiallyInvalid", "True", "Fall Back: the version before."), "observedGeneration": 2}
+    told = many(1)
+    told["objects"][0]["metadata"]["generation"] = 2
+    told["objects"][0]["status"]["parents"][0]["conditions"] = [condition("Accepted", "True"), partly]
+    shown = terminal(told, 200, color_system=None)
+    assert "is valid only in part (Gateway web) (Because) Fall Back: the version before." in " ".join(shown.split())
+    assert "Partly" in shown
+    assert "1 thing is not as it should be" in shown
+    told["objects"][0]["metadata"]["generation"] = 3
+    assert "route-000 is newer than what Headgate says of it" in terminal(told, 200)
+
+
+def test_an_envoy_that_does_not_run_is_told() -> None:
+    """That an Envoy is not running is among what is wrong, with how it ended and its log."""
+    told = {
+        **STATUS,
+        "envoys": [{"gateway": "default/web", "pid": None, "restarts": 1, "failure": "was killed", "log": "/l"}],
+    }
+    said = "The Envoy of Gateway default/web is not running: was killed; its log is /l"
+    assert said in status(body=json.dumps(told).encode()).stdout
+
+
+def test_nothing_is_wrong() -> None:
+    """Where all is well there are tables and no more; where there is nothing, it is said what to do."""
+    told = many(1)
+    told["objects"][0]["status"]["parents"][0]["conditions"] = [condition("Accepted", "True")]
+    assert terminal(told, 200).startswith("HTTPROUTE")
+    assert "There are no objects" in terminal(many(0), 200)

@@ -1,0 +1,108 @@
+"""What is shown of a cluster: our objects, what we said of them, and what nobody answers for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.ours import status_of
+from headgate.troubles import name_of, troubles
+
+OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
+API = "gateway.networking.k8s.io/v1"
+
+
+def manifest(kind: str, name: str, spec: dict[str, Any], **status: Any) -> dict[str, Any]:
+    """An object as the API server has it."""
+    metadata: dict[str, Any] = {"name": name, "generation": 2, "managedFields": [{"manager": "x"}]}
+    if kind != "GatewayClass":
+        metadata["namespace"] = "default"
+    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": spec, "status": status}
+
+
+def accepted(**fields: Any) -> dict[str, Any]:
+    """The condition Accepted, as of the newest generation."""
+    return {
+        "type": "Accepted",
+        "status": "True",
+        "reason": "Accepted",
+        "message": "",
+        "observedGeneration": 2,
+        **fields,
+    }
+
+
+def gateway(name: str, of_class: str, *conditions: dict[str, Any]) -> dict[str, Any]:
+    """A Gateway of a class."""
+    return manifest("Gateway", name, {"gatewayClassName": of_class}, conditions=list(conditions))
+
+
+def route(name: str, *parents: dict[str, Any], told: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+    """A route with entries of these controllers about these Gateways."""
+    entries = [
+        {"parentRef": {"name": parent}, "controllerName": controller, "conditions": [accepted()]}
+        for controller, parent in told
+    ]
+    return manifest("HTTPRoute", name, {"parentRefs": list(parents)}, parents=entries)
+
+
+CLASSES = [
+    manifest("GatewayClass", "headgate", {"controllerName": OURS}, conditions=[accepted()]),
+    manifest("GatewayClass", "other", {"controllerName": OTHER}),
+]
+
+
+def said(*objects: dict[str, Any]) -> list[str]:
+    """What is not as it should be."""
+    return [str(each) for each in troubles(status_of(objects, OURS))]
+
+
+def test_only_what_is_ours_is_shown() -> None:
+    """Classes, Gateways and entries of other controllers are left out, and what the API server keeps for itself."""
+    shown = status_of(
+        [
+            *CLASSES,
+            gateway("web", "headgate", accepted()),
+            gateway("theirs", "other"),
+            route("both", {"name": "web"}, {"name": "theirs"}, told=((OTHER, "theirs"), (OURS, "web"))),
+            route("theirs", {"name": "theirs"}, told=((OTHER, "theirs"),)),
+            manifest("GatewayParameters", "p", {}, conditions=[accepted()]),
+        ],
+        OURS,
+    )
+    assert [(each["kind"], name_of(each)) for each in shown["objects"]] == [
+        ("GatewayClass", "headgate"),
+        ("Gateway", "default/web"),
+        ("HTTPRoute", "default/both"),
+        ("GatewayParameters", "default/p"),
+    ]
+    assert [each["controllerName"] for each in shown["objects"][2]["status"]["parents"]] == [OURS]
+    assert all("managedFields" not in each["metadata"] for each in shown["objects"])
+    assert troubles(shown) == []
+
+
+def test_what_nobody_answers_for_is_told() -> None:
+    """A class, or a parent, that does not exist has no controller who would say so in a status."""
+    assert said(
+        *CLASSES, gateway("lost", "headgte"), route("lost", {"name": "wbe"}, {"name": "web", "kind": "Service"})
+    ) == [
+        "Gateway default/lost: spec.gatewayClassName: there is no GatewayClass headgte, so nobody serves it",
+        "HTTPRoute default/lost: spec.parentRefs[0]: there is no Gateway default/wbe, so nobody serves the route there",
+    ]
+    (missing,) = said(CLASSES[1])
+    assert missing.startswith(f"There is no GatewayClass whose spec.controllerName is {OURS}: install Headgate")
+
+
+def test_what_headgate_has_not_looked_at_is_told() -> None:
+    """What is newer than its status, or has none of ours, shows that Headgate is behind or does not run."""
+    older = accepted(observedGeneration=1)
+    web = gateway("web", "headgate", older)
+    told = said(*CLASSES, web, route("new", {"name": "web", "sectionName": "a"}, told=((OURS, "web"), (OTHER, "web"))))
+    assert [each.partition(":")[0] for each in told] == [
+        "HTTPRoute default/new",
+        "Gateway default/web is newer than what Headgate says of it",
+    ]
+    assert "Headgate has said nothing of it at Gateway default/web yet" in told[0]
+    unknown = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
+    assert said(*CLASSES, gateway("web", "headgate", unknown)) == [
+        "Gateway default/web is not accepted (Pending): Waiting for controller"
+    ]
