@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter, itemgetter
+from typing import Final
 
 from translator.db import Db
 from translator.deployment.addresses import bound
@@ -25,7 +26,7 @@ from translator.gateway.httproute import rules
 from translator.ir import Backend, Certificate, FilterChain, Origin, PortListener, RouteTable
 from translator.objects.gateway import Gateway
 from translator.outcome import Outcome, Problem
-from translator.query import Query, index, query
+from translator.query import Query, QueryError, Unknown, index, query
 from translator.refs import Ref
 from xds.resource import Resource
 from xds.rules import check
@@ -36,16 +37,28 @@ Output = tuple[Query[..., Resource | None], tuple[object, ...]]
 
 Outputs = frozenset[Output]
 
+UNDECIDED: Final = Backend("", 0)
+"""Stands, before all others, for backends of a route of which it is not known yet what they are."""
+
 
 @index(*ROUTES)
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to."""
     gateways = dict.fromkeys(each.gateway for each in attachment.attachment(db, route) if each.bindings)
     if gateways:
-        used = dict.fromkeys(backend for each in rules(db, route) for backend in each.value.all_backends)
+        used = _used(db, route)
         for gateway in gateways:
             for backend in used:
                 yield gateway, backend
+
+
+def _used(db: Db, route: Ref) -> Iterable[Backend]:
+    try:
+        return dict.fromkeys(backend for each in rules(db, route) for backend in each.value.all_backends)
+    except QueryError as error:
+        if error.unknown:  # it concerns this route's Gateways, not all that the index is read for
+            return (UNDECIDED,)
+        raise
 
 
 @query
@@ -64,11 +77,17 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     for secret_ref in _certificates(db, gateway):
         outputs[secret_resource, (secret_ref,)] = None
     if outputs:
-        for backend in db.select(backends, gateway):
+        for backend in _decided(db.select(backends, gateway)):
             outputs[cluster_resource, (backend,)] = None
             if not backend.hostname:
                 outputs[endpoints_resource, (backend,)] = None
     return frozenset(outputs)
+
+
+def _decided(used: tuple[Backend, ...]) -> tuple[Backend, ...]:
+    if used[:1] == (UNDECIDED,):
+        raise Unknown("the backends of a route")
+    return used
 
 
 def _certificates(db: Db, gateway: Ref) -> Iterator[Ref]:

@@ -42,7 +42,7 @@ def conditions(proxy: Proxy, name: str) -> dict[str, dict[str, Any]]:
 
 
 async def test_the_version_before_serves(strict: Proxy) -> None:
-    """A route that Envoy refuses says so with its rule and Envoy's words; its version before serves, others are well."""
+    """A route that Envoy refuses says so with its rule and Envoy's words; the one before serves, others are well."""
     good = route(rule("alpha", matches=[prefix("/good")]), name="good")
     await strict.apply(good, version(1, rule("alpha", matches=[exact("/one")])))
     broken = version(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.world import edit, manifest, world
+from bench.world import edit, gateway, manifest, route, world
 from tests.translator.numbers import NUMBER, signs
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.universe import objects, populations
@@ -95,8 +95,8 @@ def test_nothing_is_made_of_half(settings: Settings, kind: str, found: Populatio
     published, told = versions(translator.snapshots.items()), dict(translator.statuses)
     assert published.items() <= versions(whole.snapshots.items()).items()
     assert all(whole.statuses.get(ref) == status for ref, status in told.items())
-    for gateway, proxies in translator.deployments.items():
-        assert proxies.held or proxies == whole.deployments.get(gateway)
+    for ref, proxies in translator.deployments.items():
+        assert proxies.held or proxies == whole.deployments.get(ref)
     translator.edit(late)
     assert translator.evaluate().failures == []
     assert_same(translator, whole)
@@ -112,7 +112,7 @@ def test_nothing_is_taken_away(settings: Settings, kind: str, found: Population,
     translator.edit([unread(kind, "", "may not"), *edits(later)])
     changes = translator.evaluate()
     assert changes.failures == []
-    assert all(gateway not in whole.snapshots for gateway, snapshot in changes.snapshots.items() if snapshot is None)
+    assert all(ref not in whole.snapshots for ref, snapshot in changes.snapshots.items() if snapshot is None)
     for snapshot in translator.snapshots.values():
         assert snapshot.dangling() == []
 
@@ -159,3 +159,18 @@ def test_parts_of_a_kind_are_read_one_by_one() -> None:
     translator.edit([unread("HTTPRoute", "b", "")])
     translator.evaluate()
     assert not translator.blind
+
+
+def test_only_gateways_that_need_it_wait() -> None:
+    """What one route needs and cannot be told keeps its own Gateway as it was, and no other one."""
+    translator = Translator(Settings(standalone=False))
+    other = gateway()
+    other["metadata"]["name"] = "other"
+    crossing = route(11, 2, 5)
+    crossing["spec"]["parentRefs"] = [{"name": "other"}]
+    crossing["spec"]["rules"][0]["backendRefs"][0]["namespace"] = "elsewhere"
+    translator.edit([*cluster(), edit(other), edit(crossing), unread("ReferenceGrant", "", "may not")])
+    translator.evaluate()
+    assert set(translator.snapshots) == {GATEWAY}
+    translator.edit([edit(route(12, 2, 5)), unread("ReferenceGrant", "", "")])
+    assert set(translator.evaluate().snapshots) == {GATEWAY, Ref("Gateway", "shop", "other")}
