@@ -20,7 +20,7 @@ from watchers.inventory import Live
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Query
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import item
-from watchers.projection import project
+from watchers.projection import answers
 from watchers.refusals import transient
 
 SECONDS: Final = 35.0
@@ -114,7 +114,7 @@ class Applier:
             elif manifest.ref.kind == Deployment.kind and "replicas" not in manifest.body["spec"]:
                 await self._let_go_of_replicas(manifest)
             made = await self._patch(manifest.ref, manifest.body)
-        fields = project(made, manifest.body)
+        fields = answers(made, manifest.body)
         return Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
 
     async def delete(self, ref: Ref, live: Live) -> bool:

@@ -7,6 +7,7 @@ server. Before something that runs is changed, the API server is asked whether i
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,7 +23,7 @@ from watchers.inventory import Inventory
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.versions import older
-from watchers.projection import project
+from watchers.projection import answers
 from watchers.refusals import foreign, gone, refusal
 from watchers.workers import Workers
 
@@ -41,19 +42,32 @@ TELLING_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
+class _Repairs:
+    """How often an object was repaired lately.
+
+    Attributes:
+        rest: until when its drift is left alone.
+        pauses: how long it is left alone after a repair.
+    """
+
+    rest: float = 0.0
+    pauses: Backoff = field(default_factory=lambda: Backoff(0.5, LONGEST_RETRY))
+
+
+@dataclass(slots=True)
 class _Memory:
     """What is kept of a Gateway.
 
     Attributes:
         applied: by object, what was applied.
-        rest: until when drift is left alone.
-        repairs: how long it is left alone after a repair.
+        told: the objects that the API server has told of since: one that is not there then has been deleted.
+        repairs: by object, how often it was repaired.
         refusals: how long to wait after a refusal.
     """
 
     applied: dict[Ref, Applied] = field(default_factory=dict)
-    rest: float = 0.0
-    repairs: Backoff = field(default_factory=lambda: Backoff(0.5, LONGEST_RETRY))
+    told: set[Ref] = field(default_factory=set)
+    repairs: defaultdict[Ref, _Repairs] = field(default_factory=lambda: defaultdict(_Repairs))
     refusals: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LONGEST_RETRY))
 
 
@@ -136,15 +150,17 @@ class Deployer:
         now = time.monotonic()
         fresh = [each for each in wanted.manifests if self._is_news(each, memory)]
         drifted = [each for each in wanted.manifests if each not in fresh and self._has_drifted(each, memory, now)]
+        rests = {each.ref: max(memory.repairs[each.ref].rest - now, 0.0) for each in drifted}
         await self._rehearse(fresh)
-        wait = max(memory.rest - now, 0.0) if drifted else 0.0
         for each in wanted.manifests:
-            if each in fresh or (each in drifted and not wait):
+            if each in fresh or rests.get(each.ref) == 0.0:
                 live = self._inventory.get(each.ref)
                 memory.applied[each.ref] = await self._applier.apply(each, live, repair=each in drifted)
-        if drifted and not wait:
-            self._repaired(gateway, drifted, memory, now)
+                memory.told.discard(each.ref)
+            if rests.get(each.ref) == 0.0:
+                self._repaired(gateway, each.ref, memory.repairs[each.ref], now)
         await self._collect(gateway, wanted, memory)
+        wait = min(filter(None, rests.values()), default=0.0)
         untold = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
         return wait or (TELLING_SECONDS if untold else None)
 
@@ -156,17 +172,17 @@ class Deployer:
         """Whether the API server has something else by now than it made of the manifest."""
         known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
         if live is None:
-            return now - known.time >= TELLING_SECONDS
+            return manifest.ref in memory.told or now - known.time >= TELLING_SECONDS
         if older(live.resource_version, known.version):
             return False
-        return bool(project(live.raw, manifest.body) != known.fields)
+        memory.told.add(manifest.ref)
+        return bool(answers(live.raw, manifest.body) != known.fields)
 
-    def _repaired(self, gateway: Ref, drifted: Iterable[Manifest], memory: _Memory, now: float) -> None:
-        if now - memory.rest > REPAIRED_SECONDS:
-            memory.repairs.reset()
-        memory.rest = now + memory.repairs.next()
-        for each in drifted:
-            log.info("What somebody had changed or deleted is as it was", gateway=str(gateway), object=str(each.ref))
+    def _repaired(self, gateway: Ref, ref: Ref, repairs: _Repairs, now: float) -> None:
+        if now - repairs.rest > REPAIRED_SECONDS:
+            repairs.pauses.reset()
+        repairs.rest = now + repairs.pauses.next()
+        log.info("What somebody had changed or deleted is as it was", gateway=str(gateway), object=str(ref))
 
     async def _rehearse(self, manifests: Iterable[Manifest]) -> None:
         """Have the API server check all of it, so that it is not changed by half.

@@ -8,6 +8,11 @@ from typing import Any
 from translator.deployment.merge import keyed
 
 
+def answers(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> Any:
+    """Give the fields of an object that its manifest has, but for what it is: objects in lists do not say that."""
+    return project(live, {name: wanted for name, wanted in manifest.items() if name not in ("apiVersion", "kind")})
+
+
 def project(live: Any, like: Any) -> Any:
     """Give the part of `live` that has the shape of `like`.
 

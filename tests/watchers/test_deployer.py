@@ -132,6 +132,21 @@ async def test_who_does_not_lead_writes_nothing() -> None:
     assert api.applied == []
 
 
+async def test_objects_of_a_list_have_not_drifted() -> None:
+    """Lists do not say what their objects are; who leads anew applies them once, and sees nothing to repair."""
+    api, inventory, wanted = Failing(), Inventory(lambda _: None), manifest()
+    body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
+    inventory.observe([Change(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
+    deployer = Deployer(api, {GATEWAY: Proxies((wanted,))}, inventory, "me", lambda *_: None)
+    leading = asyncio.create_task(deployer.lead())
+    await asyncio.sleep(0.05)
+    deployer.touch([GATEWAY])
+    await asyncio.sleep(0.05)
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+    assert len(api.applied) == 2, "rehearsed and applied"
+
+
 def test_the_inventory_knows_whose_an_object_is() -> None:
     """Its owner tells, and where there is none its label; what changes owner touches both Gateways."""
     touched: list[set[Ref]] = []

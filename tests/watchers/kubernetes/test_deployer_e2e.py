@@ -127,7 +127,6 @@ async def test_drift_is_repaired(deploying: Deploying) -> None:
     await settled(deploying)
     found = await deploying.get("Deployment")
     assert (found["spec"]["replicas"], found["metadata"]["annotations"]["others"]) == (0, "own")
-    await asyncio.sleep(5)  # what is deleted within seconds of its creation is repaired only then
     await deploying.client.request("DELETE", deploying.path("ConfigMap"))
     await deploying.until(lambda: ("PATCH", "configmaps") in deploying.api.writes())
     await deploying.until(lambda: "ConfigMap" in deploying.there())
