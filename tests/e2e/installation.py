@@ -43,6 +43,13 @@ class Installation:
 
         return await until("ready pods of Headgate", read)
 
+    async def restarts(self) -> dict[str, int]:
+        """How often each of its pods was started anew."""
+        return {
+            each["metadata"]["name"]: sum(one["restartCount"] for one in each["status"]["containerStatuses"])
+            for each in await self.pods()
+        }
+
     async def scale(self, replicas: int) -> list[str]:
         """Has so many replicas; gives their pods' names once they are ready."""
         await self.kube.patch("Deployment", NAME, {"spec": {"replicas": replicas}})

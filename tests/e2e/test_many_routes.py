@@ -78,5 +78,5 @@ async def test_three_thousand_routes_at_once(kube: Kube, headgate: Installation)
         with suppress(asyncio.CancelledError, ClusterError):
             await asyncio.gather(*watches)
     assert {name: count for name, count in routes.items() if count > 1} == {}
-    # Told of with some delay: of four writes in a row the last comes a second after the first, or almost.
-    assert min((late - early for early, late in zip(times, times[3:], strict=False)), default=1.0) > 0.8
+    # Over all of it: two that follow each other may be told of at once, where there is much to tell.
+    assert len(times) <= 3 * (times[-1] - times[0]) + 2

@@ -40,14 +40,6 @@ async def versions(kube: Kube) -> dict[str, str]:
     return {**found, "Deployment": f"{deployment['uid']} {deployment['generation']}"}
 
 
-async def restarts(headgate: Installation) -> dict[str, int]:
-    """How often each of Headgate's pods was started anew."""
-    return {
-        each["metadata"]["name"]: sum(one["restartCount"] for one in each["status"]["containerStatuses"])
-        for each in await headgate.pods()
-    }
-
-
 async def works(site: Site, host: str) -> None:
     """Holds that what is applied now is served, deployed and told of."""
     kube = site.kube
@@ -70,7 +62,7 @@ async def test_a_part_of_the_cluster_stands_still(
     """The leader steps down; nobody restarts, nothing is written that was written before, and then one leads again."""
     pods = await headgate.scale(2)
     leader = await headgate.leader()
-    before, started = await versions(site.kube), await restarts(headgate)
+    before, started = await versions(site.kube), await headgate.restarts()
     times = testcluster.log(NAMESPACE, leader).count(NO_LONGER)
     async with traffic(site.address, "example.com") as seen:
         async with testcluster.standing_still(part):
@@ -81,7 +73,7 @@ async def test_a_part_of_the_cluster_stands_still(
         assert await versions(site.kube) == before
         await works(site, "later.example.com")
     assert set(seen) == {200}
-    assert await restarts(headgate) == started
+    assert await headgate.restarts() == started
     assert sorted(started) == sorted(pods)
 
 
@@ -95,7 +87,7 @@ async def test_the_leader_is_cut_off(site: Site, headgate: Installation, testclu
     leader = await headgate.leader()
     (other,) = set(pods) - {leader}
     address = next(each["status"]["podIP"] for each in await headgate.pods() if each["metadata"]["name"] == leader)
-    before, started = await versions(site.kube), await restarts(headgate)
+    before, started = await versions(site.kube), await headgate.restarts()
     led = testcluster.log(NAMESPACE, other).count(LEADING)
     async with traffic(site.address, "example.com") as seen:
         async with testcluster.cut_off(address):
@@ -106,7 +98,7 @@ async def test_the_leader_is_cut_off(site: Site, headgate: Installation, testclu
             await works(site, "later.example.com")
         await follows(site, headgate, other)
     assert set(seen) == {200}
-    assert await restarts(headgate) == started
+    assert await headgate.restarts() == started
 
 
 async def test_the_leader_stands_still(site: Site, headgate: Installation, testcluster: TestCluster) -> None:
