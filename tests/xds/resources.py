@@ -89,6 +89,20 @@ def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigS
     return Resource.pack(message)
 
 
+def inline_listener(name: str, port: int, to: str) -> Resource:
+    """An HTTP listener on loopback that holds its one route itself, to a cluster."""
+    manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
+    host = manager.route_config.virtual_hosts.add(name="all", domains=["*"])
+    route = host.routes.add()
+    route.match.prefix, route.route.cluster = "/", to
+    manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
+    message = listener_pb2.Listener(name=name)
+    message.address.socket_address.address = "127.0.0.1"
+    message.address.socket_address.port_value = port
+    _add_filter(message, manager)
+    return Resource.pack(message)
+
+
 def _add_filter(message: listener_pb2.Listener, manager: Message) -> None:
     http = message.filter_chains.add().filters.add(name="envoy.filters.network.http_connection_manager")
     http.typed_config.Pack(manager)

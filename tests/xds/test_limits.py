@@ -58,13 +58,16 @@ async def test_who_may_have_a_snapshot_can_be_looked_up(dial: Dial) -> None:
 async def test_a_decision_that_takes_too_long_ends_the_stream(dial: Dial) -> None:
     """Streams that wait for a decision count, and are ended with a status after the deadline for the first request."""
     verifier = Verifier()
-    async with serving(authorise=verifier, limits=Limits(streams=1, first_request=0.5)) as server:
-        waiting = dial(server)
-        await waiting.ask(CLUSTER)
+    async with serving(authorise=verifier, limits=Limits(streams=1)) as server:
+        await dial(server).ask(CLUSTER)
         await eventually(lambda: verifier.asked)
         second = dial(server)
         await second.ask(CLUSTER)
         assert (await second.status())[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+    verifier = Verifier()
+    async with serving(authorise=verifier, limits=Limits(first_request=0.5)) as server:
+        waiting = dial(server)
+        await waiting.ask(CLUSTER)
         code, details = await waiting.status()
         assert (code, details) == (grpc.StatusCode.DEADLINE_EXCEEDED, "who is asking could not be found out in time")
         await eventually(lambda: verifier.cancelled == 1)
@@ -126,6 +129,12 @@ def test_a_bucket_never_lets_more_through(rate: float, burst: int, gaps: list[fl
         now += gap
         now += bucket.take(now)
         assert count <= burst + (now - 10.0) * rate + 1e-6
+
+
+def test_a_bucket_keeps_no_more_than_its_burst() -> None:
+    """However long nothing was asked, after the burst each request waits again."""
+    bucket = Bucket(rate=2, burst=3, now=0.0)
+    assert [bucket.take(1000.0) for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
 
 
 async def test_a_stop_cuts_off_after_its_grace(dial: Dial) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.xds.resources import ca, cluster, endpoints, listener, routes
+from tests.xds.resources import ca, cluster, endpoints, inline_listener, listener, routes
 from tests.xds.talk import Talk
 from xds.resource import Resource
 from xds.snapshot import Snapshot
@@ -141,6 +141,33 @@ def test_listeners_are_removed_with_those_that_take_their_place(delta: bool) -> 
 
 
 @both
+def test_a_listener_stays_while_the_one_in_its_place_waits(delta: bool) -> None:
+    """A listener is not removed while the one that takes over its port waits for its cluster."""
+    a, b = cluster("a", eds=False), cluster("b", eds=False)
+    talk = settled(a, inline_listener("l", 80, "a"), delta=delta)
+    talk.publish(a, b, inline_listener("m", 80, "b"))
+    assert talk.hear(CLUSTER) == (["b"], [])
+    talk.now += 1
+    assert talk.hear() is None
+    talk.accept(CLUSTER)
+    assert talk.hear(LISTENER) == (["m"], ["l"])
+
+
+@both
+def test_a_route_waits_for_the_endpoints_of_its_cluster_too(delta: bool) -> None:
+    """A route to a cluster that is accepted still waits until the endpoints of that are, as without them it is 503."""
+    talk = settled(*path("a"), delta=delta)
+    talk.publish(*path("b"))
+    talk.hear(CLUSTER)
+    talk.accept(CLUSTER)
+    talk.ask(ENDPOINT, *(("b",) if delta else ("a", "b")), nonce=talk.nonces[ENDPOINT])
+    assert talk.hear(ENDPOINT) == (["b"], [])
+    assert talk.hear() is None
+    talk.accept(ENDPOINT, *(() if delta else ("a", "b")))
+    assert talk.hear(ROUTE) == (["r"], [])
+
+
+@both
 def test_a_changed_cluster_gets_its_endpoints_and_secrets_again(delta: bool) -> None:
     """Warming of a cluster is completed only by a new assignment, even though there is no change in endpoints."""
     shared = [endpoints("a"), endpoints("b"), ca("s", "pem")]
@@ -250,6 +277,39 @@ def test_a_reconnected_client_keeps_what_its_unknown_resources_may_use() -> None
     assert talk.hear(CLUSTER) == ([], ["a"])
 
 
+def test_a_reconnected_client_keeps_the_secrets_of_its_unknown_listeners() -> None:
+    """While a listener of unknown content is being replaced, no secret is removed, as it may be its certificate."""
+    talk = Talk(*path("a"), delta=True)
+    talk.ask(SECRET, "s", had={"s": "old"})
+    talk.ask(LISTENER, had={"l": "old"})
+    assert talk.hear(LISTENER) == (["l"], [])
+    talk.now += 100
+    assert talk.hear() is None
+    talk.accept(LISTENER)
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SECRET) == ([], ["s"])
+
+
+@both
+def test_what_an_unanswered_response_replaced_stays(delta: bool) -> None:
+    """Of a client that answers neither of two responses, what it had before both is still taken to be in use."""
+    rest = [cluster("a"), cluster("b"), cluster("c"), *(endpoints(each) for each in "abc"), listener("l", 80, "r")]
+    talk = settled(*rest, routes("r", {"/": "a"}), delta=delta)
+    talk.publish(*rest, routes("r", {"/": "b"}))
+    assert talk.hear(ROUTE) == (["r"], [])
+    talk.now += 5
+    talk.publish(cluster("c"), endpoints("c"), listener("l", 80, "r"), routes("r", {"/": "c"}))
+    assert talk.hear(ROUTE) == (["r"], [])
+    gone: list[str] = []
+    for _ in range(3):
+        talk.now += 1
+        while (heard := talk.hear()) is not None:
+            gone += heard[1]
+    assert "a" not in gone
+    assert "b" in gone
+
+
 @both
 def test_what_a_removed_listener_used_outlives_its_connections(delta: bool) -> None:
     """A cluster that only a removed listener leads to stays while that drains, and so do its routes."""
@@ -319,3 +379,18 @@ def test_the_age_of_what_is_answered_counts_from_the_change(delta: bool) -> None
     answer = talk.accept(ROUTE, *(() if delta else ("r",)))
     assert answer is not None
     assert (answer.age, answer.seconds) == (4.5, 0.5)
+
+
+@both
+def test_the_age_counts_from_the_first_change_that_was_not_answered(delta: bool) -> None:
+    """An answer to the later of two responses tells the age of what was in the earlier one, which had none."""
+    talk = settled(cluster("a", eds=False), delta=delta)
+    talk.publish(cluster("a", eds=False), cluster("b", eds=False))
+    talk.hear(CLUSTER)
+    talk.now = 6.0
+    talk.publish(cluster("a", eds=False), cluster("b", eds=False), cluster("c", eds=False))
+    talk.hear(CLUSTER)
+    talk.now = 7.0
+    answer = talk.accept(CLUSTER)
+    assert answer is not None
+    assert (answer.age, answer.seconds) == (7.0, 1.0)

@@ -118,3 +118,17 @@ def test_memory_is_bounded() -> None:
     assert cluster("c9") in clients[3]
     assert cluster("c0") not in clients[3]
     assert cluster("c9", timeout=2) not in clients[3]
+
+
+def test_what_was_refused_last_is_kept_longest() -> None:
+    """Who refuses again, and what is refused again, counts as new."""
+    refusals = Refusals(max_clients=2, max_names=2)
+    one, two, three = (refusals.of("gateway", each) for each in ("one", "two", "three"))
+    one.add(cluster("a"))
+    two.add(cluster("a"))
+    one.add(cluster("b"))
+    one.add(cluster("a", timeout=2))
+    one.add(cluster("c"))
+    assert [cluster("a", timeout=2) in one, cluster("b") in one, cluster("c") in one] == [True, False, True]
+    three.add(cluster("a"))
+    assert [bool(each) for each in (one, two, three)] == [True, False, True]

@@ -193,6 +193,24 @@ async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
     assert seen.told[4:] == ["answered None", *step[1:], "answered b is bad", "closed envoy-1"]
 
 
+async def test_a_client_that_leaves_counts_no_more(dial: Dial) -> None:
+    """A client that had accepted all is neither connected nor synced once it is gone."""
+    async with serving() as server:
+
+        def counted() -> tuple[int, int]:
+            delivery = server.delivery("gateway")
+            return (delivery.clients, delivery.synced) if delivery else (-1, -1)
+
+        server.publish("gateway", CLUSTERS)
+        call = dial(server)
+        await call.ask(CLUSTER)
+        await call.ask(CLUSTER, nonce=(await call.hear()).nonce)
+        await eventually(lambda: counted() == (1, 1))
+        call.call.cancel()
+        await eventually(lambda: not server.clients())
+        assert counted() == (0, 0)
+
+
 async def test_no_change_is_lost(dial: Dial) -> None:
     """However changes and answers fall together, each client ends with the newest, and skips what was in between."""
     async with serving() as server:

@@ -251,6 +251,16 @@ def test_initial_resource_versions() -> None:
     assert talk.hear() == ([], ["gone"])
 
 
+def test_initial_resource_versions_of_later_requests_are_ignored() -> None:
+    """Versions are said in the first request of a stream only: what is claimed later is sent nevertheless."""
+    talk = Talk(endpoints("a"), endpoints("b"), delta=True)
+    talk.ask(ENDPOINT, "a")
+    talk.hear()
+    talk.accept(ENDPOINT)
+    talk.ask(ENDPOINT, "b", had={"b": endpoints("b").version})
+    assert talk.hear() == (["b"], [])
+
+
 def test_initial_resource_versions_are_kept_until_there_is_a_snapshot() -> None:
     """A client that reconnects before there is a snapshot is still not sent what it has."""
     session = Session(delta=True, clock=lambda: 0.0)
@@ -333,6 +343,8 @@ def test_what_a_stream_may_ask_for_is_bounded(delta: bool) -> None:
         talk.ask(ENDPOINT, "a", "b")
         with pytest.raises(ProtocolError, match="4 resource names"):
             talk.ask(ENDPOINT, "c", "d")
+        with pytest.raises(ProtocolError, match="4 resource names"):
+            talk.ask(ENDPOINT, had=dict.fromkeys("abcd", "1"))
     for number in range(63):
         talk.ask(f"type.googleapis.com/x{number}", "a")
     with pytest.raises(ProtocolError, match="more than 64 resource types"):

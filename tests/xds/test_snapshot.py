@@ -53,6 +53,7 @@ def test_what_does_not_change_is_shared() -> None:
     assert before.replace([cluster("a")], [Reference(ROUTE, "none")]) is before
     assert diff(before, after) == {ENDPOINT: {"a"}}
     assert repr(after) == "Snapshot(Cluster: 1, ClusterLoadAssignment: 1, RouteConfiguration: 1)"
+    assert set(after.replace(removals=[Reference(ROUTE, "r")]).types()) == {CLUSTER, ENDPOINT}
 
 
 @given(some, some)
