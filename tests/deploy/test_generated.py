@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,6 +115,13 @@ def test_the_quickstart_is_valid() -> None:
     problems = [each for raw in found if raw["kind"] != "Deployment" for each in parse(raw).problems]
     assert problems == []
     assert len(found) == 7
+
+
+def test_the_gateway_api_is_of_one_version() -> None:
+    """What users are told to install is what the conformance suite belongs to."""
+    (told,) = re.findall(r"/(v[\d.]+)/standard-install", (ROOT / "deploy" / "README.md").read_text())
+    assert f"gateway_api={told}\n" in (ROOT / "deploy" / "kind" / "up").read_text()
+    assert f"sigs.k8s.io/gateway-api {told} " in (ROOT / "tests" / "conformance" / "go.mod").read_text()
 
 
 def test_the_image_is_made_of_what_there_is() -> None:

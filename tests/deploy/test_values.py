@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,14 @@ def test_every_value_is_known() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert sorted(leaves(values, schema)) == sorted(each.path for each in VALUES)
+
+
+def test_values_that_the_readme_names_are_known() -> None:
+    """What it has users set is there to be set."""
+    text = (CHART.parents[1] / "README.md").read_text()
+    named = {each for words in re.findall(r"--set (\S+)", text) for each in re.findall(r"(?:^|,)([\w.]+)=", words)}
+    assert len(named) > 5
+    assert named <= {each.path for each in VALUES}
 
 
 @pytest.mark.parametrize("value", VALUES, ids=label)
