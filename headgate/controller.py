@@ -19,6 +19,7 @@ from headgate.deliveries import hear, say, together
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
+from headgate.returns import RETURN_SECONDS, Returns
 from headgate.security.cluster import ClusterAuthority
 from headgate.security.identity import bearer
 from headgate.security.tokens import TokenReviews
@@ -123,7 +124,9 @@ class _Controller:
         names = (self.host, f"{self.host}.cluster.local", "localhost")
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
+        self.translator.await_proxies(True)
         self.deliveries: dict[Ref, Delivery] = {}
+        self.returns = Returns(self.deliver)
         self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.tell_troubles))
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
         self.deployer = Deployer(
@@ -208,6 +211,7 @@ class _Controller:
             await self.plane.ready.wait()
             settle_memory()
             log.info("Headgate is ready", gateways=len(self.translator.snapshots))
+            asyncio.get_running_loop().call_later(RETURN_SECONDS, self.await_no_more)
             group.create_task(self.election.run(self.lead), name="election")
 
     async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
@@ -260,7 +264,17 @@ class _Controller:
         """Tells the translator what all replicas together know of a Gateway."""
         own = self.deliveries.get(gateway, Delivery())
         others = map(hear, self.peers.about(key_of(gateway)))
-        self.translator.deliver(gateway, together([own, *others]))
+        self.returns.take(gateway, together([own, *others]))
+
+    def deliver(self, gateway: Ref, delivery: Delivery) -> None:
+        """Tells the translator how far the configuration of a Gateway has come, and whether its proxies are awaited."""
+        self.translator.deliver(gateway, delivery)
+        self.plane.wake()
+
+    def await_no_more(self) -> None:
+        """Takes that all proxies that were there at the start have had the time to connect."""
+        self.translator.await_proxies(False)
+        self.plane.wake()
 
     def trust(self, certificates: str) -> None:
         """Takes which certificates proxies are to trust."""

@@ -97,11 +97,13 @@ class Delivery:
         clients: how many proxies are connected.
         current: whether all of them have acknowledged all that is published for them.
         rejections: what they refused.
+        returning: whether proxies that are not connected now may be about to connect again.
     """
 
     clients: int = 0
     current: bool = False
     rejections: tuple[Rejection, ...] = ()
+    returning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class Db(Graph):
 
     def delivery(self, gateway: Ref) -> Delivery:
         """Read how far the configuration of `gateway` has come."""
-        return self.input(DELIVERY, gateway) or Delivery()
+        return self.input(DELIVERY, gateway) or self.input(DELIVERY, None) or Delivery()
 
     @property
     def proxies(self) -> ProxyDefaults:

@@ -101,6 +101,7 @@ class Translator:
         self._unread: dict[str, set[str]] = {}
         self._unknown: set[Output] = set()
         self._unsure: set[Ref] = set()
+        self._untold: set[Ref] = set()
         self._changes = Changes()
 
     @property
@@ -112,6 +113,10 @@ class Translator:
     def statuses(self) -> Mapping[Ref, Status]:
         """The `status` of each object that has one to be told."""
         return MappingProxyType(self._statuses)
+
+    def is_silent(self, ref: Ref) -> bool:
+        """Tell whether there is, for sure, nothing to be told of an object: it is none of ours, or not there."""
+        return ref not in self._statuses and ref not in self._untold
 
     @property
     def deployments(self) -> Mapping[Ref, Proxies]:
@@ -182,7 +187,11 @@ class Translator:
 
     def deliver(self, gateway: Ref, delivery: Delivery) -> None:
         """Take how far the configuration of a Gateway has come."""
-        self._db.set(DELIVERY, gateway, delivery)
+        self._db.set(DELIVERY, gateway, None if delivery == Delivery() else delivery)
+
+    def await_proxies(self, awaited: bool) -> None:
+        """Take whether proxies of which nothing has been heard may be about to connect again, as at the start."""
+        self._db.set(DELIVERY, None, Delivery(returning=True) if awaited else None)
 
     def deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
         """Take what became of deploying the proxies of a Gateway; None if there is nothing to tell."""
@@ -258,10 +267,14 @@ class Translator:
             self._set_deployment(ref, None)
 
     def _status_changed(self, cell: Cell) -> None:
+        ref: Any = cell.args[0]
         if cell.failure is None:
-            self._set_status(cell.args[0], cell.value)  # type: ignore[arg-type]
+            self._set_status(ref, cell.value)  # type: ignore[arg-type]
+        else:
+            self._untold.add(ref)
 
     def _set_status(self, ref: Ref, status: Status | None) -> None:
+        self._untold.discard(ref)
         if self._statuses.get(ref) != status:
             self._changes.statuses[ref] = status
             if status is None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from translator.conditions import Condition, bounded
 from translator.db import Db, Rejection
+from translator.deployment.workload import serving
 from translator.envoy.names import port_of
-from translator.query import query
+from translator.query import Unknown, query
 from translator.refs import Ref
 from xds.types import SECRET
 
@@ -55,11 +56,16 @@ class Programming:
 
 @query
 def programming(db: Db, gateway: Ref) -> Programming:
-    """How far the configuration of a Gateway has come; without proxies to ask, what is valid counts as programmed."""
+    """How far the configuration of a Gateway has come; without proxies to ask, what is valid counts as programmed.
+
+    While proxies that serve may be about to connect again, that is not known, and what was told last stands.
+    """
     if db.settings.offline:
         return Programming(UNASKED, UNASKED)
     delivery = db.delivery(gateway)
     if not delivery.clients:
+        if delivery.returning and serving(db, gateway):
+            raise Unknown("whether proxies come back")
         return Programming(NO_PROXY, NO_PROXY)
     others = DONE if delivery.current or delivery.rejections else WAITING
     if not delivery.rejections:

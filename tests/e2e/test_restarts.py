@@ -1,0 +1,36 @@
+"""Headgate is replaced: what it said of Gateways stays true, and stays."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import Site
+from tests.e2e.installation import Installation
+from tests.e2e.kube import Object, until
+from tests.e2e.objects import GATEWAY, route
+from tests.e2e.traffic import answers, traffic
+
+
+async def test_a_restart_is_no_news(site: Site, headgate: Installation) -> None:
+    """All replicas are replaced at once: no request fails, and the Gateway stays programmed, since when it was."""
+    kube = site.kube
+    before = await _programmed(site)
+    async with traffic(site.address, "example.com") as seen:
+        for round_ in range(2):
+            await headgate.restart()
+            name = f"later-{round_}"
+            await kube.apply(route(name, [f"{name}.example.com"]))
+            await answers(site.address, f"{name}.example.com")
+
+            async def counted(routes: int = round_ + 2) -> bool:
+                found = (await kube.get("Gateway", GATEWAY))["status"]["listeners"]
+                return [each["attachedRoutes"] for each in found] == [routes]
+
+            await until("attached routes", counted)
+            assert await _programmed(site) == before
+    assert set(seen) == {200}
+
+
+async def _programmed(site: Site) -> list[Object]:
+    """The conditions Programmed of the Gateway and its listener."""
+    status = (await site.kube.get("Gateway", GATEWAY))["status"]
+    each = [*status["conditions"], *(one for listener in status["listeners"] for one in listener["conditions"])]
+    return [one for one in each if one["type"] == "Programmed"]

@@ -1,0 +1,94 @@
+"""Proxies that may come back: what is told of a Gateway while nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headgate.returns import Returns
+from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, service
+from translator.outputs import Delivery
+from translator.refs import Ref
+
+WEB = Ref("Gateway", "shop", "web")
+CONNECTED, NONE, AWAITED = Delivery(1, current=True), Delivery(), Delivery(returning=True)
+
+
+async def test_who_was_connected_is_waited_for() -> None:
+    """Until the time is over; who comes back before that was never gone for good."""
+    told: list[Delivery] = []
+    done = asyncio.Event()
+
+    def tell(gateway: Ref, delivery: Delivery) -> None:
+        told.append(delivery)
+        if delivery == NONE:
+            done.set()
+
+    returns = Returns(tell, seconds=0.05)
+    for each in (CONNECTED, NONE, NONE, CONNECTED, NONE):
+        returns.take(WEB, each)
+    assert told == [CONNECTED, AWAITED, AWAITED, CONNECTED, AWAITED]
+    async with asyncio.timeout(10):
+        await done.wait()
+    assert told[5:] == [NONE]
+
+
+async def test_who_was_never_connected_is_not() -> None:
+    """Of a Gateway that had no proxies, that is told at once."""
+    told: list[Delivery] = []
+    Returns(lambda _, delivery: told.append(delivery)).take(WEB, NONE)
+    assert told == [NONE]
+
+
+ADDRESS = "status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}"
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: headgate-shop, namespace: web}
+spec: {replicas: 1}
+"""
+
+
+def endpoints(ready: str) -> str:
+    """What is behind the Gateway's Service."""
+    return f"""
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: e, namespace: web, labels: {{kubernetes.io/service-name: headgate-shop}}}}
+addressType: IPv4
+endpoints: [{{addresses: [10.0.0.1], conditions: {{ready: {ready}}}}}]
+ports: [{{name: l80, port: 80}}]
+"""
+
+
+def test_proxies_that_serve_are_not_told_to_be_gone() -> None:
+    """While they may come back nothing is told anew; once they have not, that there are none."""
+    cluster = Cluster(gateway(), service(ADDRESS), DEPLOYMENT, endpoints("true"))
+    cluster.deliver()
+    assert cluster.condition("Programmed")[0] == "True"
+    cluster.translator.deliver(GATEWAY, AWAITED)
+    cluster.evaluate()
+    assert (cluster.changes.statuses, cluster.condition("Programmed")[0]) == ({}, "True")
+    cluster.deliver(clients=0)
+    assert cluster.condition("Programmed") == ("False", "Pending", "No proxy is connected.")
+
+
+def test_proxies_that_do_not_serve_are() -> None:
+    """What nobody can reach is not programmed, whoever may come back."""
+    cluster = Cluster(gateway(), service(ADDRESS), DEPLOYMENT, endpoints("false"))
+    cluster.deliver()
+    cluster.translator.deliver(GATEWAY, AWAITED)
+    cluster.evaluate()
+    assert cluster.condition("Programmed")[:2] == ("False", "Pending")
+
+
+def test_at_the_start_all_are_awaited() -> None:
+    """A translator that has just begun tells nothing of a Gateway whose proxies serve, until they had their time."""
+    cluster = Cluster(service(ADDRESS), DEPLOYMENT, endpoints("true"))
+    cluster.translator.await_proxies(True)
+    cluster.apply(gateway())
+    assert GATEWAY not in cluster.translator.statuses
+    assert cluster.proxies is not None
+    assert not cluster.proxies.held
+    cluster.translator.await_proxies(False)
+    cluster.evaluate()
+    assert cluster.condition("Programmed")[:2] == ("False", "Pending")
