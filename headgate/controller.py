@@ -145,6 +145,7 @@ class _Controller:
             settings.controller_name,
             watch=observed,
             may_write=lambda: self.election.leading,
+            silent=self.translator.is_silent,
         )
         self.metrics.registry.register(
             Standing(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)

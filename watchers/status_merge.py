@@ -116,6 +116,16 @@ def generation(wanted: Status) -> int | None:
     return max((each.get("observedGeneration") or 0 for each in _all_conditions(wanted)), default=0) or None
 
 
+def observed_generation(held: Status, controller: str) -> int:
+    """Give the newest generation that the conditions of a status are about which a controller may have written."""
+    entries = [
+        each for shared in SHARED for each in items(held, shared.field) if each.get("controllerName") == controller
+    ]
+    conditions = [condition for each in entries for condition in items(each, "conditions")]
+    conditions += [each for each in items(held, "conditions") if each["type"] in OWN_TYPES]
+    return max((each.get("observedGeneration") or 0 for each in conditions), default=0)
+
+
 def is_shared(status: Status) -> bool:
     """Whether a status is one in which several controllers have entries."""
     return any(each.field in status for each in SHARED)

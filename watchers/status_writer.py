@@ -19,7 +19,7 @@ from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.paths import resource
 from watchers.kubernetes.versions import older
 from watchers.status_api import Held, StatusApi
-from watchers.status_merge import Status, Writer, generation, has_entries, is_shared, merge
+from watchers.status_merge import Status, Writer, generation, has_entries, is_shared, merge, observed_generation
 from watchers.status_release import released
 from watchers.workers import Workers
 
@@ -50,10 +50,6 @@ class Observed(Protocol):
 
     def held_refs(self) -> Iterable[Ref]:
         """Gives the names of all objects of the kinds that have a status."""
-        ...
-
-    def sure(self) -> bool:
-        """Whether all is known that makes objects ours, so that one about which there is nothing to say has left us."""
         ...
 
 
@@ -122,6 +118,8 @@ class StatusWriter:
         controller: the controller name in our entries.
         watch: is told what becomes of writes.
         may_write: asked right before each write, so that no late one slips through once the lease is lost.
+        silent: whether there is, for sure, nothing to be told of an object for which nothing is wanted, so that what we
+            said of it is to be taken back.
     """
 
     def __init__(
@@ -133,6 +131,7 @@ class StatusWriter:
         *,
         watch: Watch | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        silent: Callable[[Ref], bool] = lambda _: True,
     ) -> None:
         self._api = StatusApi(api, controller)
         self._wanted = wanted
@@ -140,6 +139,7 @@ class StatusWriter:
         self._controller = controller
         self._watch = watch
         self._may_write = may_write
+        self._silent = silent
         self._workers = Workers(CONCURRENCY, self._settle, _tell_bug)
         self._memory: dict[Ref, _Memory] = {}
         self._blocked: dict[str, float] = {}
@@ -185,7 +185,7 @@ class StatusWriter:
         wait = max(memory.due(ref.kind, self._wanted.get(ref)), *held_up) - now
         if self._is_right(ref, held, memory):
             return None
-        if ref not in self._wanted and not self._observed.sure():
+        if ref not in self._wanted and not self._silent(ref):
             return BLOCKED
         if wait > 0:
             return wait
@@ -282,8 +282,12 @@ class StatusWriter:
     def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
         """The new status, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
-        if wanted is not None and (generation(wanted) or 0) > (held.generation or 0) > 0:
-            return None  # an object of this name that was there before
+        if wanted is not None and held.generation and (made := generation(wanted)):
+            newest = observed_generation(held.status, self._controller)
+            # One is of an object of this name that was there before; the other "MUST NOT perform the update"
+            # (`GatewayClassStatus.conditions`): another leader knew more, and what it knew is about to come.
+            if made > held.generation or made < newest <= held.generation:
+                return None
         new = merge(held.status, wanted, Writer(self._controller, _now()))
         if new == held.status or memory.altered == (new, held.status):
             return None

@@ -6,6 +6,7 @@ import pytest
 
 from bench.world import edit, endpoint_slice, gateway, removal, route, service, world
 from proto.envoy.config.cluster.v3 import cluster_pb2
+from translator.edit import unread
 from translator.envoy import cluster as clusters
 from translator.ir import Backend
 from translator.outputs import Edit, Refused, Settings, Translator
@@ -81,6 +82,24 @@ def test_a_gateway_that_never_could_be_read_is_forgotten_when_it_goes() -> None:
     translator.edit([Edit(GATEWAY, None)])
     assert translator.evaluate().deployments == {GATEWAY: None}
     assert not translator.deployments
+
+
+def test_silence_is_known_or_not() -> None:
+    """Of objects that may be ours it is not sure that there is nothing to tell, until all is known that decides it."""
+    translator = Translator(Settings(standalone=False))
+    translator.edit([unread("GatewayClass", "", "denied"), *world(10, 2, 5)])
+    translator.evaluate()
+    assert not translator.statuses
+    assert not translator.is_silent(GATEWAY)
+    assert not translator.is_silent(ROUTE_5)
+    translator.edit([unread("GatewayClass", "", "")])
+    translator.evaluate()
+    assert not translator.statuses
+    assert translator.is_silent(GATEWAY)
+    assert translator.is_silent(ROUTE_5)
+    translator.edit([unread("GatewayClass", "", "denied"), removal(route(5, 2, 5))])
+    translator.evaluate()
+    assert translator.is_silent(ROUTE_5)
 
 
 def test_a_bug_is_contained(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,6 @@ class Keeper:
         failures: errors that the next requests meet with, in their order.
         gate: requests wait until it is set.
         lag: observed instead of what is kept.
-        unsure: whether not all is known.
         served: the version of the API in which objects are read and written.
         without_status: so many requests for statuses meet with a definition that has none.
     """
@@ -34,7 +33,6 @@ class Keeper:
         self.gate = asyncio.Event()
         self.gate.set()
         self.lag: dict[Ref, Held] = {}
-        self.unsure = False
         self.served = "v1"
         self.without_status = 0
         self.running = self.most_running = 0
@@ -76,10 +74,6 @@ class Keeper:
         metadata = found["metadata"]
         written = wrote(metadata, MANAGER)
         return Held(metadata["resourceVersion"], metadata.get("generation"), found["status"], self.served, written)
-
-    def sure(self) -> bool:
-        """As a cluster tells it."""
-        return not self.unsure
 
     def held_refs(self) -> Iterable[Ref]:
         """All objects."""

@@ -97,8 +97,6 @@ class Reflector:
         """The version of the API in which the kind is served, None while that is not known."""
         self.missing = False
         """Whether the API server has no such kind."""
-        self.denied = False
-        """Whether it may not be listed, so that there may be more objects than are known."""
         self._denial = ""
         self._told = ""
         self._client = client
@@ -265,7 +263,6 @@ class Reflector:
     def _unavailable(self, error: ClusterError) -> list[Change]:
         assert isinstance(error, ApiError)
         self.missing = error.status == 404
-        self.denied = not self.missing
         if self.missing:
             self._observer.missing(self.model.kind)
             self._tell(None)
@@ -277,7 +274,7 @@ class Reflector:
 
     def _well(self, stage: _Stage) -> None:
         """Take that something works, which ends what was wrong with it."""
-        self.missing = self.denied = False
+        self.missing = False
         self._denials = 0
         if stage >= self._failing:
             self._failures = 0

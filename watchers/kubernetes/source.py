@@ -6,8 +6,6 @@ from typing import Final
 
 from translator.objects.base import KubernetesObject
 from translator.objects.core import ConfigMap, Namespace, Secret
-from translator.objects.gateway import Gateway
-from translator.objects.gatewayclass import GatewayClass
 from translator.objects.parse import KINDS
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic
@@ -23,8 +21,6 @@ from watchers.status_api import Held, field_manager
 
 ON_DEMAND: Final = (Secret, ConfigMap)
 """Kinds of which only those objects are read that others refer to."""
-DECIDING: Final = frozenset({Gateway.kind, GatewayClass.kind})
-"""Kinds that decide which objects are whose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +117,6 @@ class Cluster:
         """Give the objects whose status is remembered."""
         for each in self._objects.values():
             yield from each.refs
-
-    def sure(self) -> bool:
-        """Tell whether all is known that decides whose objects are; not while it may not be listed."""
-        return not any(each.reflector.denied for (kind, _), each in self._objects.items() if kind in DECIDING)
 
     def want(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
         """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.
