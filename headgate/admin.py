@@ -42,6 +42,9 @@ ENDPOINTS = {
     "?gateway=default/web&type=clusters&name=NAME: the same of a resource",
 }
 
+FOR_ALL = frozenset({"/", "/healthz", "/readyz", "/metrics"})
+"""What is told to whoever reaches the address, where that is not of this machine alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -81,8 +84,7 @@ async def serving(sight: Sight) -> AsyncIterator[None]:
 def application(sight: Sight) -> web.Application:
     """Makes the application that answers on the admin address."""
     guards = [_only_reading, _known_paths]
-    if sight.address.is_loopback:
-        guards.insert(0, _only_this_machine)
+    guards.insert(0, _only_this_machine if sight.address.is_loopback else _only_health)
     app = web.Application(middlewares=guards)
     handlers: dict[str, Callable[[Sight, web.Request], web.Response]] = {
         "/healthz": _healthz,
@@ -114,6 +116,15 @@ async def _only_this_machine(request: web.Request, handler: Handler) -> web.Stre
     if not Address(host, 0).is_loopback:
         return _text(f"this address answers for localhost only, not for the host {host!r}", 403)
     return await handler(request)
+
+
+@web.middleware
+async def _only_health(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tells others of a cluster no more than whether it is well: what there is of other tenants is not for them."""
+    host = (request.remote or "").partition("%")[0]
+    if request.path in FOR_ALL or (host and Address(host, 0).is_loopback):
+        return await handler(request)
+    return _text("only this machine is told that: `kubectl port-forward` leads here by way of it", 403)
 
 
 @web.middleware

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from watchers.diagnostic import Diagnostic
 
 
-def command(files: Files, envoy_path: EnvoyPath = None) -> None:
+def command(
+    files: Files,
+    envoy_path: EnvoyPath = None,
+    allow_warnings: Annotated[
+        bool, typer.Option("--allow-warnings", help="Exit with 0 if there are warnings only, such as unknown fields.")
+    ] = False,
+) -> None:
     """Finds what is wrong with files: by file and line, then by Envoy's own validation.
 
-    Exit status 1 if there is an error.
+    Exit status 1 if there is anything, a field that is not known among it: misspelt, it does nothing.
 
     **Examples**
 
@@ -30,23 +36,23 @@ def command(files: Files, envoy_path: EnvoyPath = None) -> None:
 
     folder = load(files)
     translator = translate(folder)
-    errors = _tell(problems(folder, translator))
+    found = _tell(problems(folder, translator))
     envoy = _envoy(envoy_path)
     if envoy is not None:
-        errors += _tell(refusals(folder, translator, envoy))
-    if errors:
+        found += _tell(refusals(folder, translator, envoy))
+    if any(each.severity == "error" or not allow_warnings for each in found):
         raise typer.Exit(1)
     count = len(folder.objects)
     typer.echo(f"{count} {'object is' if count == 1 else 'objects are'} valid")
 
 
-def _tell(found: Iterable[Diagnostic]) -> int:
-    """Prints problems; returns how many of them are errors."""
-    errors = 0
+def _tell(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Prints problems as they are found."""
+    told = []
     for each in found:
         typer.echo(str(each))
-        errors += each.severity == "error"
-    return errors
+        told.append(each)
+    return told
 
 
 def _envoy(path: Path | None) -> Path | None:

@@ -112,12 +112,13 @@ def test_mistakes_are_told_with_file_and_line(folder: Path) -> None:
     assert f"{folder}/route.yaml:2: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stdout
 
 
-def test_a_warning_is_no_error(folder: Path) -> None:
-    """An unknown field is warned of, and the exit status is 0 all the same."""
+def test_a_warning_fails_unless_it_is_allowed(folder: Path) -> None:
+    """An unknown field, which does nothing and was meant to, is not valid; who knows better says so."""
     (folder / "two.yaml").write_text(GATEWAY.format(name="other", port=8081) + "  unheardOf: 1\n")
     result = headgate("validate", "-f", str(folder))
-    assert result.exit_code == 0
-    assert "two.yaml:8: warning: Gateway default/other: spec.unheardOf" in result.stdout
+    assert result.exit_code == 1
+    assert "unheardOf" in result.stdout
+    assert headgate("validate", "-f", str(folder), "--allow-warnings").exit_code == 0
 
 
 def test_without_envoy_the_rest_is_validated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

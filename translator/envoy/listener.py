@@ -78,7 +78,10 @@ def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
     made.rds.route_config_name = table_name(chain.table)
     made.rds.config_source.CopyFrom(ADS)
     made.http_filters.extend(http_filters)
-    made.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
+    made.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(
+        router_pb2.Router(suppress_envoy_headers=True)  # how long a backend took is not for clients to know
+    )
+    made.strip_trailing_host_dot = True  # "example.com." is the same name
     made.upgrade_configs.add(upgrade_type="websocket")
     made.use_remote_address.value = True
     # The header is the backend's; Envoy's own name would stand there whatever a filter sets or removes.
