@@ -14,7 +14,7 @@ from tests.e2e.conftest import serving
 from tests.e2e.installation import Installation
 from tests.e2e.kube import Kube, until
 from tests.e2e.objects import GATEWAY, PROXIES, gateway, parameters, route
-from tests.e2e.traffic import TIMEOUT
+from tests.e2e.traffic import TIMEOUT, status
 
 DRAIN: Final = 3
 """For how long proxies drain, in seconds: the test cluster gives a pod five to stop."""
@@ -59,8 +59,8 @@ async def posts(address: str, host: str) -> AsyncIterator[Counter[tuple[str, str
 async def _post(session: aiohttp.ClientSession, address: str, host: str) -> str:
     try:
         async with session.post(f"http://{address}/", headers={"Host": host}, data=b"x" * 100) as response:
-            await response.read()
-            return str(response.status)
+            said = await response.text()
+            return str(response.status) if response.status == 200 else f"{response.status} {said}"
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return repr(error)
 
@@ -94,21 +94,25 @@ async def scaled_down(kube: Kube) -> None:
     await until("one proxy", read)
 
 
-async def all_ready(kube: Kube, replicas: int) -> None:
-    """Waits until there are all proxies, so that those that go have something to lose."""
+async def all_ready(kube: Kube, replicas: int, address: str) -> None:
+    """Waits until all proxies are there and answer, each as soon as its replica of Headgate knows the route."""
 
     async def read() -> bool:
         deployment = await kube.get("Deployment", PROXIES)
         return bool(deployment.get("status", {}).get("readyReplicas") == replicas)
 
+    async def all_answer() -> bool:
+        return {await status(address, "example.com") for _ in range(20 * replicas)} == {200}
+
     await until(f"{replicas} ready proxies", read)
+    await until("answers of all proxies", all_answer)
 
 
 async def test_no_request_is_lost(kube: Kube, headgate: Installation) -> None:
     """Proxies are replaced, and then taken away but for one: all requests are answered, before, meanwhile and after."""
     await kube.apply(parameters("p", replicas=REPLICAS, drainSeconds=DRAIN), gateway(parameters="p"), route())
     site = await serving(kube)
-    await all_ready(kube, REPLICAS)
+    await all_ready(kube, REPLICAS, site.address)
     async with posts(site.address, "example.com") as seen:
         for disturb in (replaced, scaled_down):
             before = seen.total()
@@ -129,7 +133,7 @@ async def test_a_broken_proxy_replaces_none(kube: Kube, headgate: Installation) 
     """New proxies that end at once are told of, and the old ones serve on; what is corrected takes their place."""
     await kube.apply(parameters("p", replicas=2, drainSeconds=DRAIN), gateway(parameters="p"), route())
     site = await serving(kube)
-    await all_ready(kube, 2)
+    await all_ready(kube, 2, site.address)
     before = await pods(kube)
     async with posts(site.address, "example.com") as seen:
         await kube.apply(parameters("p", replicas=2, drainSeconds=DRAIN, extraArgs=["--no-such-flag"]))
