@@ -131,7 +131,16 @@ def _programmed(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref:
         return verdict("Programmed", problems, "", "")
     if all(port_listener(db, ref, each.port) is None for each in listeners(db, ref)):
         return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
-    return warned(db, ref, known.gateway)
+    condition = warned(db, ref, known.gateway)
+    unserved = [each.name for each in listeners(db, ref) if each.accepted and not _has_certificates(db, ref, each)]
+    if unserved:
+        text = f"{condition.message} Without a certificate, and not served: listener {', '.join(unserved)}."
+        return condition._replace(message=text)
+    return condition
+
+
+def _has_certificates(db: Db, gateway: Ref, state: ListenerState) -> bool:
+    return not state.tls or bool(listener_certificates(db, gateway, state.name).value)
 
 
 def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming, generation: int | None) -> Status:
@@ -145,7 +154,7 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     programmed = known.of(state.port, map(secret_name, certificates.value))
     if port_listener(db, ref, state.port) is None:
         programmed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port.")
-    if not state.accepted or (state.tls and not certificates.value):
+    if not state.accepted or not _has_certificates(db, ref, state):
         bad = accepted if accepted.status == "False" else resolved
         programmed = Condition("Programmed", "False", "Invalid", bad.message)
     conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
