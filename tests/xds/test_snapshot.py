@@ -50,7 +50,7 @@ def test_what_does_not_change_is_shared() -> None:
     assert after.resources(CLUSTER) is before.resources(CLUSTER)
     assert after.resources(ENDPOINT) is not before.resources(ENDPOINT)
     assert before.resources(ENDPOINT)["a"] == endpoints("a", 1)
-    assert before.replace([cluster("a")], [Reference(ROUTE, "none")]) is before
+    assert before.replace([cluster("a")], [Reference(CLUSTER, "a"), Reference(ROUTE, "none")]) is before
     assert diff(before, after) == {ENDPOINT: {"a"}}
     assert repr(after) == "Snapshot(Cluster: 1, ClusterLoadAssignment: 1, RouteConfiguration: 1)"
     assert set(after.replace(removals=[Reference(ROUTE, "r")]).types()) == {CLUSTER, ENDPOINT}
