@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from bench import endtoend, translation, xds_streams
+from bench import endtoend, memory, translation, xds_streams
 from bench.translation import Edited, Figures
 
 LIMIT_MILLISECONDS = 100
@@ -27,6 +27,9 @@ def main() -> None:
     console.print("\nThe translator: from parsed objects to snapshots and statuses, then single edits of it")
     console.print("(ms, in parentheses as a multiple of the first line's, then the queries that ran):")
     console.print(table(translation.measure_all()))
+    console.print("\nThe memory of a controller:")
+    for line in memory.report():
+        console.print(line, highlight=False, soft_wrap=True)
     console.print("\nThe xDS server, with every client on a connection of its own:")
     for line in xds_streams.report():
         console.print(line, highlight=False, soft_wrap=True)

@@ -114,7 +114,10 @@ class Reflector:
             selection.changed.append(self._interrupt)
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
-        """Yield what changes, beginning with what is there; never ends by itself."""
+        """Yield what changes, beginning with what is there; never ends by itself.
+
+        The list of changes is empty again once the next one is asked for.
+        """
         told = (False, "")
         while True:
             async with aclosing(self._turn()) as turn:
@@ -123,6 +126,7 @@ class Reflector:
                     if changes or now != told:
                         told = now
                         yield Reflected(changes, self.mirror.synced)
+                        changes.clear()  # Else a page, decoded, is kept for as long as nothing happens.
 
     def news(self) -> tuple[Edit, ...]:
         """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""

@@ -1,0 +1,143 @@
+"""What the memory of a controller goes to: the code, and each HTTPRoute from an API server's list to its resources."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import psutil
+
+from bench.apiserver import serving, stored
+from bench.world import Raw, edit, endpoint_slice, gateway, route, service
+
+ROUTES, SERVICES = 5_000, 100
+
+
+@dataclass(frozen=True)
+class Route:
+    """The bytes that one route takes: as it was read, and what follows from it, its status and resources among it."""
+
+    read: float
+    derived: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was measured, in bytes.
+
+    Attributes:
+        base: of the process alone, with nothing read.
+        shared: of the libraries' files, which all such processes of a machine have in common.
+        route: of one route.
+    """
+
+    base: int
+    shared: int
+    route: Route
+
+
+def routes(count: int) -> list[Raw]:
+    """Make so many routes as an API server holds them, each with a hostname of its own."""
+    return [stored(route(number, count, SERVICES), number) for number in range(count)]
+
+
+async def load(url: str, count: int, used: Callable[[], int]) -> Route:
+    """Read so many routes from an API server as the controller does, and evaluate them.
+
+    Args:
+        url: the API server's.
+        count: how many there are.
+        used: gives how many bytes are in use.
+    """
+    from headgate.statuses import Statuses
+    from translator.edit import Edit
+    from translator.objects.httproute import HTTPRoute
+    from translator.outputs import Settings, Translator
+    from watchers.feed import Feed
+    from watchers.kubernetes.access import Access, Target
+    from watchers.kubernetes.client import Client
+    from watchers.kubernetes.objects import Objects
+    from watchers.kubernetes.observer import Observer
+    from watchers.kubernetes.reflector import Reflector
+    from watchers.kubernetes.troubles import Troubles
+
+    class Watching(Observer):
+        begun = asyncio.Event()
+
+        def watching(self, kind: str) -> None:
+            self.begun.set()
+
+    translator = Translator(Settings(offline=True))
+    statuses = Statuses(translator.object)
+
+    def evaluate() -> None:
+        changes = translator.evaluate()
+        assert not changes.failures, changes.failures
+        statuses.update(changes.statuses)
+
+    # What is there once, whatever the number of routes, is there before it is counted.
+    warm = edit(route(count, count, SERVICES))
+    others = [edit(make(number)) for number in range(SERVICES) for make in (service, endpoint_slice)]
+    translator.edit([edit(gateway()), *others, warm])
+    evaluate()
+    translator.edit([Edit(warm.ref, None)])
+    evaluate()
+    async with Client(Access(Target(), url=url)) as client:
+        watching = Watching()
+        objects = Objects(Reflector(client, HTTPRoute, observer=watching), Troubles(), manager="headgate")
+        feed = Feed([objects])
+        begun = used()
+        following = asyncio.create_task(feed.run())
+        translator.edit(await anext(feed))
+        await watching.begun.wait()
+        read = used()
+        evaluate()
+        derived = used()
+        following.cancel()
+        assert len(translator.statuses) == count + 1, "some routes have no status"
+        assert len(objects.refs) == count
+    return Route((read - begun) / count, (derived - read) / count)
+
+
+def measure() -> Memory:
+    """Measure in a process of its own, which reads from this one."""
+
+    async def serve() -> Memory:
+        async with serving(routes(ROUTES)) as url:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+                return await asyncio.get_running_loop().run_in_executor(pool, _measure, url)
+
+    return asyncio.run(serve())
+
+
+def _measure(url: str) -> Memory:
+    import headgate.cli
+    import headgate.controller  # noqa: F401
+
+    gc.collect()
+    found = psutil.Process().memory_full_info()
+    return Memory(found.uss, found.rss - found.uss, asyncio.run(load(url, ROUTES, _used)))
+
+
+def _used() -> int:
+    gc.collect()
+    return int(psutil.Process().memory_full_info().uss)
+
+
+def report() -> list[str]:
+    """Measure and say it in lines."""
+    found = measure()
+    return [
+        f"  nothing read: {found.base / 1e6:.0f} MB, and {found.shared / 1e6:.0f} MB that processes share",
+        f"  each of {ROUTES:,} HTTPRoutes: {found.route.read / 1000:.1f} KB as it is read, and "
+        f"{found.route.derived / 1000:.1f} KB that follow from it",
+    ]
+
+
+if __name__ == "__main__":
+    print("\n".join(report()))
