@@ -42,11 +42,16 @@ def rejections(snapshot: Snapshot, refusals: Iterable[Refusal]) -> tuple[Rejecti
     refused = tuple(refusals)
     clusters = frozenset(Reference(CLUSTER, name) for url, name, _, _ in refused if url in (CLUSTER, ENDPOINT))
     users = _users(snapshot, clusters) if clusters else {}
+    tables = {name: snapshot.get(Reference(ROUTE, name)) for url, name, _, _ in refused if url == ROUTE}
+    suspects = {
+        name: _suspects(_hosts(table), [each.kept for each in refused if each[:2] == (ROUTE, name)])
+        for name, table in tables.items()
+    }
     found: dict[Rejection, None] = {}
     for url, name, message, kept in refused:
         concerns: Iterable[Concern] = ()
         if url == ROUTE:
-            concerns = _of_table(snapshot.get(Reference(ROUTE, name)), kept, message)
+            concerns = _of_table(_hosts(tables[name]), suspects[name], kept, message)
         elif url in (CLUSTER, ENDPOINT):
             concerns = users.get(name, ())
             if kept is not None:
@@ -64,26 +69,39 @@ def _hosts(table: Resource | None) -> Hosts:
     return table.origin if table is not None and isinstance(table.origin, tuple) else ()
 
 
-def _of_table(table: Resource | None, kept: Held, message: str) -> Iterator[Concern]:
+def _before(kept: Held) -> Hosts | None:
+    """What a client has of a table; None if that is not known, as it is from before our time."""
     good = kept.good if isinstance(kept, Unsure) else kept
-    before = _hosts(good if isinstance(good, Resource) else None)
-    known = good is None or bool(before)  # not if what the client holds is from before our time
-    suspects = _new(_hosts(table), before)
+    if good is None:
+        return ()
+    return (_hosts(good) or None) if isinstance(good, Resource) else None
+
+
+def _suspects(hosts: Hosts, kept: Iterable[Held]) -> list[Entry] | None:
+    """What is new in a table to all clients that refuse it; None if of none it is known what it has."""
+    new = [_new(hosts, before) for before in map(_before, kept) if before is not None]
+    if not new:
+        return None
+    others = [frozenset(each) for each in new[1:]]
+    return [entry for entry in new[0] if all(entry in each for each in others)] or new[0]
+
+
+def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: Held, message: str) -> Iterator[Concern]:
     quoted = [(first or second).encode() for first, second in _QUOTED.findall(message)]
-    named = [entry for entry in suspects if any(each in entry.body for each in quoted)]
-    if named and len(named) < len(suspects):
+    there = list(chain(*hosts)) if suspects is None else suspects
+    named = [entry for entry in there if any(each in entry.body for each in quoted)]
+    if named and len(named) < len(there):
         suspects = named
-    elif not known:
-        return
     rules: Rules = defaultdict(dict)
-    for each in suspects:
+    for each in suspects or ():
         rules[each.route][each.rule] = None
+    before = _before(kept)
     generations: dict[Ref, int] = defaultdict(int)
-    for each in chain(*before):
+    for each in chain(*before or ()):
         if each.route in rules:
             generations[each.route] = max(generations[each.route], each.generation)
     for route, names in rules.items():
-        served = Served.VERSION_BEFORE if route in generations or not known else Served.NOTHING
+        served = Served.VERSION_BEFORE if route in generations or before is None else Served.NOTHING
         yield Concern(route, tuple(names), served, generations.get(route, 0))
 
 

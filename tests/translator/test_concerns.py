@@ -106,6 +106,19 @@ def test_of_a_client_from_before_only_a_quote_tells(translator: Translator) -> N
     assert refused(now, Remembered("v"), "bad '/route-13'") == (Concern(ref(13), ("0",), Served.VERSION_BEFORE),)
 
 
+def test_what_is_new_to_all_who_refuse_it_is_to_blame(translator: Translator) -> None:
+    """A new proxy that refuses all it is sent does not put the blame on routes that others were glad to take."""
+    one = translator.snapshots[GATEWAY].get(TABLE)
+    two = after(translator, 7).get(TABLE)
+    now = after(translator, 8)
+    kept: list[Held] = [None, one, two, Remembered("v")]
+    found = rejections(now, [Refusal(*TABLE, "no", each) for each in kept])
+    assert [each.concerns for each in found] == [
+        (Concern(ref(8), ("0",), Served.NOTHING),),
+        (Concern(ref(8), ("0",), Served.VERSION_BEFORE),),
+    ]
+
+
 def test_too_many_are_not_blamed(translator: Translator) -> None:
     """Where any of very many routes may be to blame, none is."""
     translator.edit(world(MOST_ROUTES + 1, HOSTS, SERVICES))
