@@ -151,6 +151,26 @@ class Graph(Evaluation):
             raise QueryError(cell.failure.cell, cell.failure.__cause__ or cell.failure)
         return cell.value
 
+    def read_each(self, query: Query[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Return a query's values for many calls, as `read` would; what is up to date costs a quarter of that.
+
+        Raises:
+            QueryError: the query raised.
+        """
+        assert self._stack, "it is queries that read so much"
+        reader, cells, values = self._stack[-1], self._cells[query], list[Any]()
+        reads = cast(dict[Cell, None], reader.dependencies)
+        for args in calls:
+            cell = cells.get(args)
+            if cell is None or cell.state is not CLEAN or cell.failure is not None:
+                values.append(self.read(query, args))
+                continue
+            reads[cell] = None
+            if reader not in cell.dependents:
+                cell.add_dependent(reader)
+            values.append(cell.value)
+        return values
+
     def select(self, index: Index[K, E], key: K) -> tuple[E, ...]:
         """Read an index's bucket: its elements in ascending order, empty where there is none.
 

@@ -155,7 +155,7 @@ def table_resource(db: Db, table: RouteTable) -> Resource | None:
     """
     fences, elsewhere = table_hostnames(db, table)
     domains = dict.fromkeys((*db.select(attachment.domains, table), *fences))
-    hosts = [encoded_host(db, table, each) for each in domains]
+    hosts = encoded_host.each(db, ((table, each) for each in domains))
     hosts += (misdirected_host(each) for each in elsewhere if each not in domains)
     return route_configuration(table, hosts)
 

@@ -171,3 +171,23 @@ def test_a_query_cannot_change_inputs() -> None:
     """Inputs do not change while queries run."""
     with pytest.raises(QueryError, match="inputs do not change while queries run"):
         meddling(graph(a=1))
+
+
+@query
+def quotients(db: Graph, other: str) -> tuple[int, ...]:
+    """Many divisions at once."""
+    return tuple(quotient.each(db, ((one, other) for one in "abc")))
+
+
+def test_many_calls_are_read_as_one_after_the_other() -> None:
+    """What was read at once is recorded call by call: only what changed runs again, and a bug among them is told."""
+    db = graph(a=6, b=4, c=2, two=2)
+    assert quotients(db, "two") == (3, 2, 1)
+    db.set(NUMBER, "b", 8)
+    assert quotients(db, "two") == (3, 4, 1)
+    assert ran(db, "quotient", "quotients") == [4, 2]
+    db.set(NUMBER, "two", 0)
+    with pytest.raises(QueryError, match="ZeroDivisionError"):
+        quotients(db, "two")
+    db.set(NUMBER, "two", 1)
+    assert quotients(db, "two") == (6, 8, 2)
