@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.deploy.tools import BASE, documents, key, kustomize, render
+from headgate import __version__
+from tests.deploy.tools import BASE, CHART, documents, helm, key, kustomize, render
 
 
 def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -33,6 +35,14 @@ def test_chart_and_base_give_the_same() -> None:
         if each["kind"] == "CustomResourceDefinition":
             assert each["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
     assert rendered == built
+
+
+def test_the_chart_is_sound() -> None:
+    """Helm finds nothing to say against it, and it is of Headgate's own version."""
+    done = subprocess.run([helm(), "lint", "--strict", str(CHART)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
 
 
 def test_an_overlay_moves_the_base_to_another_namespace(tmp_path: Path) -> None:
