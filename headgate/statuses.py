@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from headgate.conditions import bad, is_good, phrase, places
+from headgate.conditions import NEGATIVE, bad, is_good, phrase, places
 from translator.objects.base import KubernetesObject
 from translator.refs import Ref
 
@@ -128,6 +128,11 @@ def _news(ref: Ref, before: Status, after: Status) -> Iterator[News]:
         if was is None or (was["status"], was["message"]) != (condition["status"], condition["message"]):
             yield News(ref, f"{_subject(ref, label, condition)}: {condition['message']}", False, condition["reason"])
     told: set[str] = set()
+    if after.keys() == before.keys() and next(bad(after), None) is None:
+        # Of these, some are not there at all while all is well.
+        there = {each["type"] for _, each in _flat(after)}
+        for kind in sorted((was_bad & NEGATIVE) - there):
+            yield News(ref, f"{ref} {phrase({'type': kind, 'status': 'False'})}", True, "")
     for label, condition in _flat(after):
         kind = condition["type"]
         first = kind == "Programmed" and not label and (label, kind) not in old

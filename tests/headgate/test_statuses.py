@@ -94,6 +94,21 @@ def test_what_is_good_again_is_told() -> None:
     assert told(found, SHOP, route("web", condition("Accepted", "True"))) == ["HTTPRoute default/shop is accepted"]
 
 
+def test_what_is_no_longer_partially_invalid_is_told() -> None:
+    """A condition that is there only while something is wrong is told to be mended when it goes, if nothing else is."""
+    found = statuses()
+    accepted, partly = condition("Accepted", "True"), condition("PartiallyInvalid", "True", "Fall Back: no")
+    assert told(found, SHOP, route("web", accepted, partly)) == [
+        "HTTPRoute default/shop is valid only in part (Gateway web): Fall Back: no"
+    ]
+    assert told(found, SHOP, route("web", accepted)) == ["HTTPRoute default/shop is valid as a whole"]
+    told(found, SHOP, route("web", accepted, partly))
+    worse = condition("Accepted", "False", "nothing is left")
+    assert told(found, SHOP, route("web", worse)) == [
+        "HTTPRoute default/shop is not accepted (Gateway web): nothing is left"
+    ]
+
+
 def test_one_message_is_told_once_per_object() -> None:
     """What a Gateway and its listener say alike is told once."""
     status = gateway(condition("Accepted", "False", "listener http: the port is reserved"))
