@@ -10,7 +10,7 @@ from __future__ import annotations
 def covers(pattern: str, hostname: str) -> bool:
     """Whether every name that `hostname` stands for is one that `pattern` stands for."""
     if pattern.startswith("*."):
-        return hostname.endswith(pattern[1:]) and hostname != pattern[1:]
+        return hostname.endswith(pattern[1:])
     return not pattern or pattern == hostname
 
 

@@ -10,6 +10,7 @@ from tests.certificates import self_signed
 
 _CERTIFICATE, _KEY = self_signed("example.com")
 _WEAK_CERTIFICATE, _WEAK_KEY = self_signed("example.com", key=rsa.generate_private_key(65537, 1024))
+_STAPLED_CERTIFICATE, _STAPLED_KEY = self_signed("example.com", stapled=True)
 
 #: What stands for certificates and keys in the files; as strings of YAML.
 PLACEHOLDERS = {
@@ -18,4 +19,6 @@ PLACEHOLDERS = {
     "OTHER_KEY": json.dumps(self_signed("example.com")[1]),
     "WEAK_CERTIFICATE": json.dumps(_WEAK_CERTIFICATE),
     "WEAK_KEY": json.dumps(_WEAK_KEY),
+    "STAPLED_CERTIFICATE": json.dumps(_STAPLED_CERTIFICATE),
+    "STAPLED_KEY": json.dumps(_STAPLED_KEY),
 }
