@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from translator.db import Deployed
 from translator.deployment.manifest import Manifest, Proxies
 from translator.deployment.names import label_value, resource_name
 from translator.refs import Ref
+from watchers.applier import Applier, Refused, SteppedDown
 from watchers.deployer import Deployer
-from watchers.inventory import Inventory
+from watchers.inventory import Inventory, Live
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from watchers.kubernetes.mirror import Change
 from watchers.projection import project
@@ -145,6 +147,51 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
     assert len(api.applied) == 2, "rehearsed and applied"
+
+
+class Watching:
+    """Remembers what became of writes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[str, str]] = []
+
+    def deployed(self, kind: str, outcome: str, seconds: float) -> None:
+        """Take what became of a write."""
+        self.outcomes.append((kind, outcome))
+
+
+def live(version: str = "4") -> Live:
+    """The ConfigMap as the API server has it."""
+    return Live(GATEWAY, "u", version, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(0, "changed"), (409, "conflict"), (404, "gone"), (403, "refused"), (503, "failed")]
+)
+async def test_what_becomes_of_writes_is_counted(status: int, outcome: str) -> None:
+    """Each attempt counts once, by what the API server says; a rehearsal only if it is refused."""
+    watching = Watching()
+    api = Failing(*([ApiError("PATCH", status)] * 2 if status else []))
+    applier = Applier(api, "me", lambda: True, watching)
+    with contextlib.suppress(Refused, ApiError):
+        await applier.rehearse(manifest())
+    rehearsed = [] if outcome == "changed" else [("ConfigMap", outcome)]
+    assert watching.outcomes == rehearsed
+    with contextlib.suppress(Refused, ApiError):
+        await applier.apply(manifest(), live())
+    assert watching.outcomes == [*rehearsed, ("ConfigMap", outcome)]
+
+
+async def test_creating_repairing_and_deleting_are_told_apart() -> None:
+    """Nothing is counted that was not tried, as by who has stepped down."""
+    watching, api = Watching(), Failing()
+    applier = Applier(api, "me", lambda: True, watching)
+    await applier.apply(manifest(), None)
+    await applier.apply(manifest(), live(), repair=True)
+    assert not await Applier(Failing(ApiError("DELETE", 404)), "me", lambda: True, watching).delete(CONFIG, live())
+    with pytest.raises(SteppedDown):
+        await Applier(api, "me", lambda: False, watching).apply(manifest(), live())
+    assert watching.outcomes == [("ConfigMap", each) for each in ("created", "repaired", "gone")]
 
 
 def test_the_inventory_knows_whose_an_object_is() -> None:
