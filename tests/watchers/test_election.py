@@ -165,6 +165,24 @@ async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
     assert (holder(keeper), one.leading) == (None, False)
 
 
+async def test_a_term_counts_from_when_it_was_asked_for(keeper: Keeper) -> None:
+    """A lease whose answer took long lasts so much shorter: others count from when the API server wrote it."""
+    now = 0.0
+    timing = Timing(lease=30, deadline=20, retry=5)
+    async with Replica(keeper, LEASE, "one", timing, lambda: now).standing() as one:
+        keeper.gate.clear()
+        await keeper.until(lambda: keeper.requests)
+        keeper.gate.set()
+        keeper.gate.clear()
+        await keeper.until(lambda: len(keeper.requests) == 2)
+        now = 15.0
+        keeper.gate.set()
+        await soon(one.leads)
+        assert one.election.leading
+        now = 20.0
+        assert not one.election.leading
+
+
 async def test_never_two_at_once(keeper: Keeper) -> None:
     """Of three replicas whose requests fail at random moments, no two ever lead at the same time."""
     leading: set[str] = set()

@@ -76,6 +76,23 @@ async def test_nothing_is_handed_out_before_all_sources_are_synced() -> None:
         two.script.put_nowait(None)
 
 
+async def test_a_source_that_says_twice_that_it_is_synced_counts_once() -> None:
+    """The others are waited for all the same."""
+    one, two = Scripted(), Scripted()
+    feed = Feed([one, two])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(feed.run())
+        first = tasks.create_task(anext(feed))
+        one.tell(edit("a", "1"), synced=True)
+        one.tell(edit("a", "2"), synced=True)
+        await one.taken()
+        assert (first.done(), feed.synced) == (False, False)
+        two.tell(edit("b", "1"), synced=True)
+        assert said(await first) == {"a": "2", "b": "1"}
+        one.script.put_nowait(None)
+        two.script.put_nowait(None)
+
+
 async def test_the_first_batch_may_be_empty() -> None:
     """Sources that know nothing are synced too, and the feed says so once."""
     one = Scripted()

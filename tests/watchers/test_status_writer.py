@@ -303,6 +303,22 @@ async def test_an_api_server_that_is_away_is_waited_for(world: World) -> None:
     assert world.counted.outcomes.count("written") == 40
 
 
+async def test_after_an_outage_the_next_is_waited_for_as_shortly(world: World) -> None:
+    """The pauses grow while the API server is away, and begin anew with the next outage."""
+    world.keeper.put(route("a"), {})
+    world.keeper.failures += [Unreachable("https://x", "refused")] * 2
+    with structlog.testing.capture_logs() as logs:
+        async with world.leading():
+            world.want(route("a"), parents(accepted()))
+            await world.keeper.until(lambda: world.counted.outcomes.count("written") == 1)
+            world.keeper.failures += [Unreachable("https://x", "refused")]
+            world.want(route("a"), parents(accepted(message="another")))
+            await world.keeper.until(lambda: world.counted.outcomes.count("written") == 2)
+    pauses = [each["seconds"] for each in logs]
+    assert len(pauses) == 3
+    assert pauses[2] <= 0.25
+
+
 async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(world: World) -> None:
     """The message names verb and resource; other kinds go on."""
     text = 'httproutes "a" is forbidden: User "u" cannot patch resource "httproutes/status" in API group "g"'
