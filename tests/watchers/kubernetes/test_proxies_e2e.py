@@ -151,6 +151,16 @@ async def test_a_deployment_becomes_a_daemonset(serving: Serving) -> None:
     assert deploying.condition("Programmed")[0] == "True"
 
 
+async def test_ports_of_nodes(serving: Serving) -> None:
+    """The Gateway's addresses are those of the nodes that have proxies, as their pods tell."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{service: {type: NodePort}, drainSeconds: 1}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: deploying.condition("Programmed")[0] == "True")
+    (pod,) = (await deploying.client.get(f"/api/v1/namespaces/{deploying.gateway.namespace}/pods"))["items"]
+    assert deploying.addresses == [{"type": "IPAddress", "value": pod["status"]["hostIP"]}]
+
+
 async def test_what_keeps_proxies_from_running_is_told(serving: Serving) -> None:
     """An image that there is not, and then a node that there is not, are what the Gateway tells."""
     deploying = serving.deploying
