@@ -12,10 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.e2e.kube import Kube, Object, until
 
 NAMESPACE: Final = "headgate-system"
 NAME: Final = "headgate"
+ADMIN_PORT: Final = 19080
 
 
 class Installation:
@@ -49,6 +53,16 @@ class Installation:
             each["metadata"]["name"]: sum(one["restartCount"] for one in each["status"]["containerStatuses"])
             for each in await self.pods()
         }
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric over its pods and all labels."""
+        total = 0.0
+        async with aiohttp.ClientSession() as http:
+            for pod in await self.pods():
+                async with http.get(f"http://{pod['status']['podIP']}:{ADMIN_PORT}/metrics") as response:
+                    families = text_string_to_metric_families(await response.text())
+                total += sum(each.value for family in families for each in family.samples if each.name == name)
+        return total
 
     async def scale(self, replicas: int) -> list[str]:
         """Has so many replicas; gives their pods' names once they are ready."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.e2e.kube import until
 from tests.e2e.objects import GATEWAY, PROXIES, denied, gateway, parameters, route
 from tests.e2e.testcluster import TestCluster
 from tests.e2e.traffic import answers, traffic
+from tests.watchers.kubernetes.deeds import forget
+
+EXPIRED: Final = "headgate_watch_expired_total"
 
 
 async def some(seen: Counter[int], more: int = 20) -> None:
@@ -36,6 +40,21 @@ async def test_a_part_of_the_cluster_dies(site: Site, testcluster: TestCluster, 
         await site.kube.condition("HTTPRoute", "later", "Accepted", "True")
         await some(seen)
     assert set(seen) == {200}
+
+
+async def test_etcd_forgets_what_was(site: Site, headgate: Installation, testcluster: TestCluster) -> None:
+    """Watches that cannot go on where they were (410) begin anew: nothing is lost, and nothing that was is repeated."""
+    kube = site.kube
+    before, expired = await kube.get("HTTPRoute", "r"), await headgate.metric(EXPIRED)
+    async with traffic(site.address, "example.com") as seen:
+        await forget(kube.client, kube.namespace)
+        await kube.apply(route("later", ["later.example.com"]))
+        await answers(site.address, "later.example.com")
+        await kube.condition("HTTPRoute", "later", "Accepted", "True")
+        await some(seen)
+    assert set(seen) == {200}
+    assert await kube.get("HTTPRoute", "r") == before
+    assert await headgate.metric(EXPIRED) > expired
 
 
 async def test_the_leader_dies(site: Site, headgate: Installation) -> None:
