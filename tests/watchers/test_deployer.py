@@ -149,6 +149,83 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     assert len(api.applied) == 2, "rehearsed and applied"
 
 
+class Recording:
+    """Answers as if all were taken, and keeps what was asked for.
+
+    Attributes:
+        found: what a GET finds.
+        requests: the method, the end of the path and whether it is a rehearsal, in order.
+    """
+
+    def __init__(self, found: dict[str, Any] | None = None) -> None:
+        self.found = found
+        self.requests: list[tuple[str, str, bool]] = []
+
+    async def request(self, method: str, path: str, *, query: Any = None, body: Any = None, **_: Any) -> Any:
+        """Answer a request."""
+        self.requests.append((method, "/".join(path.split("/")[-2:]), "dryRun" in (query or {})))
+        if method == "GET":
+            if self.found is None:
+                raise ApiError("GET", 404)
+            return self.found
+        return {**body, "metadata": {**body.get("metadata", {}), "resourceVersion": "5"}}
+
+
+async def deployed(api: Recording, wanted: Proxies, *there: tuple[Ref, dict[str, Any]]) -> list[Deployed | None]:
+    """What is told of a Gateway, once it is settled where these objects are there."""
+    told: list[Deployed | None] = []
+    inventory = Inventory(lambda _: None)
+    inventory.observe([Change(ref, raw) for ref, raw in there])
+    deployer = Deployer(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
+    await deployer._settle(GATEWAY)
+    return told
+
+
+def kept(name: str = "headgate-shop", **more: Any) -> dict[str, Any]:
+    """An object as the API server has it."""
+    return {
+        "metadata": {"name": name, "namespace": "web", "labels": LABELS, "uid": "u", "resourceVersion": "4"},
+        **more,
+    }
+
+
+async def test_what_another_controller_deployed_is_not_taken_over() -> None:
+    """An object of the same name that carries the label of another Headgate is refused, and never written to."""
+    theirs = {"metadata": {"labels": {**LABELS, "gateway.headgate.dev/controller": "another"}}}
+    api = Recording(theirs)
+    (told,) = await deployed(api, Proxies((manifest(),)))
+    assert told is not None
+    assert [method for method, _, _ in api.requests] == ["GET"]
+    mine = Recording({"metadata": {"labels": LABELS}})
+    assert await deployed(mine, Proxies((manifest(),))) == []
+    assert [method for method, _, _ in mine.requests] == ["GET", "PATCH"]
+
+
+@pytest.mark.parametrize("available", [0, 1])
+async def test_proxies_of_the_other_kind_stay_until_there_are_new_ones(available: int) -> None:
+    """A Deployment is deleted in favour of a DaemonSet only once that has a proxy that is available."""
+    name, kind = "headgate-shop", "DaemonSet"
+    body = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": "web", "labels": LABELS}}
+    api = Recording()
+    wanted = Proxies((Manifest(Ref(kind, "web", name), {**body, "spec": {}}),))
+    await deployed(
+        api,
+        wanted,
+        (Ref("Deployment", "web", name), kept(status={"availableReplicas": 1})),
+        (Ref(kind, "web", name), kept(status={"numberAvailable": available})),
+    )
+    gone = [path for method, path, _ in api.requests if method == "DELETE"]
+    assert gone == [f"deployments/{name}"] * available
+
+
+async def test_what_is_there_is_rehearsed_before_anything_is_changed() -> None:
+    """Of several objects all are checked first, so that a refusal of the last does not leave the first changed."""
+    other = Manifest(Ref("ConfigMap", "web", "headgate-two"), manifest().body)
+    api = Recording()
+    await deployed(api, Proxies((manifest(), other)), (CONFIG, kept()), (other.ref, kept("headgate-two")))
+    assert [rehearsal for _, _, rehearsal in api.requests] == [True, True, False, False]
+
+
 class Watching:
     """Remembers what became of writes."""
 
