@@ -1,0 +1,59 @@
+"""Who settles what is touched, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from watchers import workers
+from watchers.workers import Workers
+
+
+async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that meets with a bug rests and is settled again; the others go on."""
+    monkeypatch.setattr(workers, "BUG_SECONDS", 0.01)
+    settled: list[str] = []
+    told: list[str] = []
+    done = asyncio.Event()
+
+    async def settle(key: str) -> float | None:
+        settled.append(key)
+        if key == "bad" and settled.count("bad") == 1:
+            raise RuntimeError("a bug")
+        if settled.count("bad") == 2:
+            done.set()
+        return None
+
+    found = Workers(1, settle, told.append)
+    leading = asyncio.create_task(found.lead(["bad", "good"]))
+    async with asyncio.timeout(10):
+        await done.wait()
+    leading.cancel()
+    with suppress(asyncio.CancelledError):
+        await leading
+    assert (told, sorted(settled)) == (["bad"], ["bad", "bad", "good"])
+
+
+async def test_who_does_not_lead_settles_nothing() -> None:
+    """What is touched before and after a term is not kept: the next term begins with all there is."""
+    settled: list[str] = []
+    done = asyncio.Event()
+
+    async def settle(key: str) -> float | None:
+        settled.append(key)
+        done.set()
+        return None
+
+    found = Workers(2, settle, lambda _: None)
+    found.touch(["before"])
+    assert found.waiting == 0
+    leading = asyncio.create_task(found.lead(["first"]))
+    async with asyncio.timeout(10):
+        await done.wait()
+    leading.cancel()
+    with suppress(asyncio.CancelledError):
+        await leading
+    found.touch(["after"])
+    assert (found.waiting, settled) == (0, ["first"])
