@@ -78,6 +78,10 @@ def test_what_many_suffer_from_is_told_once() -> None:
     told: list[tuple[str, str]] = []
     troubles = Troubles(lambda raised, settled: told.append((" ".join(map(str, raised)), " ".join(map(str, settled)))))
     down, other = Diagnostic(Place("url"), "down"), Diagnostic(Place("url"), "other")
+    both = Troubles()
+    both.put("one", other)
+    both.put("two", down)
+    assert both.diagnostics == (down, other), "in the order in which they are shown"
     troubles.put("one", down)
     troubles.put("two", down)
     troubles.put("one", None)
