@@ -11,8 +11,8 @@ import structlog
 from headgate.address import Address
 from headgate.errors import UserError
 from headgate.ports import check_free
+from xds.refusals import Rejection
 from xds.server import Server
-from xds.session import Rejection
 from xds.types import LISTENER
 
 #: How often taken ports are looked at, in seconds.

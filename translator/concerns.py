@@ -17,8 +17,8 @@ from translator.db import Concern, Rejection, Served
 from translator.envoy.route import Entry
 from translator.refs import Ref
 from xds.held import Held, Unsure
+from xds.refusals import Refusal
 from xds.resource import Reference, Resource
-from xds.session import Refusal
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER, ENDPOINT, ROUTE
 

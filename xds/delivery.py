@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from xds.session import Refusal, Rejection, Session, grouped
+from xds.refusals import Refusal, Rejection, grouped
+from xds.session import Session
 from xds.snapshot import Snapshot, diff
 
 MAX_REFUSALS = 100

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xds.session import Answer, Rejection, Response
+from xds.refusals import Rejection
+from xds.session import Answer, Response
 
 
 @dataclass(frozen=True, slots=True)

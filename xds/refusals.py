@@ -1,4 +1,4 @@
-"""What clients have refused, beyond the streams on which they did.
+"""What clients refuse, and what they have refused beyond the streams on which they did.
 
 A client that comes back holds its last good resources, and the newest snapshot still holds what it refused. That is
 tried again, as a new process or a port that became free may take it, but apart from all else and last, so that
@@ -8,13 +8,54 @@ nothing good waits while the culprit is looked for once more.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from xds.held import Held
 from xds.resource import Reference, Resource
 
 MAX_CLIENTS = 10_000
 """Most clients of which refusals are remembered; those who refused longest ago are forgotten first."""
 MAX_NAMES = 100
 """Most refused resources remembered of a client."""
+
+
+class Rejection(NamedTuple):
+    """Resources that a client refuses, and goes on without or with an earlier version of.
+
+    Attributes:
+        type_url: Their type.
+        names: Their names.
+        message: The client's error text.
+    """
+
+    type_url: str
+    names: tuple[str, ...]
+    message: str
+
+
+class Refusal(NamedTuple):
+    """One resource that a client refuses.
+
+    Attributes:
+        type_url: Its type.
+        name: Its name.
+        message: The client's error text.
+        kept: What the client goes on with under that name.
+    """
+
+    type_url: str
+    name: str
+    message: str
+    kept: Held
+
+
+def grouped(refusals: Iterable[Refusal]) -> tuple[Rejection, ...]:
+    """Return refusals with the names that have an error text in common together."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for each in refusals:
+        found.setdefault((each.type_url, each.message), {})[each.name] = None
+    return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in found.items())
 
 
 class Refusals:

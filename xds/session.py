@@ -14,9 +14,9 @@ from proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
 from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body
-from xds.held import Held, Unsure
+from xds.held import Unsure
 from xds.ordering import Pace
-from xds.refusals import Suspects, unknown
+from xds.refusals import Refusal, Rejection, Suspects, grouped, unknown
 from xds.resource import Resource
 from xds.snapshot import Snapshot, diff
 from xds.substream import Substream
@@ -68,44 +68,6 @@ class Answer(NamedTuple):
     seconds: float
     error: str | None
     age: float | None = None
-
-
-class Rejection(NamedTuple):
-    """Resources that a client refuses, and goes on without or with an earlier version of.
-
-    Attributes:
-        type_url: Their type.
-        names: Their names.
-        message: The client's error text.
-    """
-
-    type_url: str
-    names: tuple[str, ...]
-    message: str
-
-
-class Refusal(NamedTuple):
-    """One resource that a client refuses.
-
-    Attributes:
-        type_url: Its type.
-        name: Its name.
-        message: The client's error text.
-        kept: What the client goes on with under that name.
-    """
-
-    type_url: str
-    name: str
-    message: str
-    kept: Held
-
-
-def grouped(refusals: Iterable[Refusal]) -> tuple[Rejection, ...]:
-    """Return refusals with the names that have an error text in common together."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for each in refusals:
-        found.setdefault((each.type_url, each.message), {})[each.name] = None
-    return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in found.items())
 
 
 Request = discovery_pb2.DiscoveryRequest | discovery_pb2.DeltaDiscoveryRequest

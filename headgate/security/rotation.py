@@ -41,7 +41,13 @@ class Authorities:
         return b"".join(certificates).decode()
 
     def at(self, now: datetime) -> Authorities:
-        """Gives the authorities as they are to be at a time; the same if nothing is due."""
+        """Gives the authorities as they are to be at a time; the same if nothing is due.
+
+        One that ended while nobody ran is trusted by no one: the next takes its place at once.
+        """
+        if now >= _ends(self.current):
+            coming = self.next if self.next is not None and now < _ends(self.next) else make_authority(now)
+            return Authorities(coming)
         if self.next is not None and now >= _made(self.next) + HANDED_OUT:
             return Authorities(self.next, None, self.current.certificate)
         if self.next is None and self.current.due(now):
@@ -80,6 +86,10 @@ class Authorities:
     def new(cls, now: datetime) -> Self:
         """Makes the first authority."""
         return cls(make_authority(now))
+
+
+def _ends(pair: KeyPair) -> datetime:
+    return x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
 
 
 def _made(pair: KeyPair) -> datetime:

@@ -18,8 +18,8 @@ from translator.outcome import Outcome
 from translator.outputs import Settings, Translator
 from translator.refs import Ref
 from xds.held import Held, Remembered, Unsure
+from xds.refusals import Refusal
 from xds.resource import Reference, Resource
-from xds.session import Refusal
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 

@@ -15,7 +15,7 @@ from translator.db import Concern, Delivery, Rejection, Served
 from translator.edit import Edit
 from translator.outputs import Changes, Settings, Translator
 from translator.refs import Ref
-from xds.session import Refusal
+from xds.refusals import Refusal
 from xds.snapshot import diff
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 

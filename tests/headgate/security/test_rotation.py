@@ -42,6 +42,22 @@ def test_the_old_authority_is_trusted_until_it_ends() -> None:
     assert after.current == promoted.current
 
 
+def test_an_authority_that_ended_meanwhile_is_replaced() -> None:
+    """Where nobody ran for years a new one signs at once: what the old one signed is good no more anyway."""
+    old = Authorities.new(NOW)
+    later = NOW + AUTHORITY_LIFETIME
+    after = old.at(later)
+    assert old.current.certificate.decode() not in after.trusted
+    assert not after.current.due(later)
+    assert after.at(later) is after
+
+
+def test_one_that_was_handed_out_takes_its_place() -> None:
+    """If the next one had been made before, and lives, it signs."""
+    both = Authorities.new(NOW).at(DUE)
+    assert both.at(NOW + AUTHORITY_LIFETIME).current == both.next
+
+
 def test_what_is_written_can_be_read() -> None:
     """A Secret's data give back the authorities, at every stage."""
     stages = [Authorities.new(NOW)]
