@@ -1,106 +1,15 @@
 """What is written of statuses, when, and what becomes of refusals. Against a real API server: tests/e2e."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 import structlog
 
-from tests.watchers.keeper import Keeper
+from tests.watchers.writing import GATEWAY, OTHER, OURS, World, accepted, parents, route
 from translator.refs import Ref
-from watchers.kubernetes.errors import ApiError, Unreachable
 from watchers.status_api import Held
-from watchers.status_writer import CONCURRENCY, OTHER_PACE, PACE, StatusWriter
-
-OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
-GATEWAY = Ref("Gateway", "default", "web")
-
-
-def route(name: str) -> Ref:
-    """The name of a route."""
-    return Ref("HTTPRoute", "default", name)
-
-
-def accepted(status: str = "True", generation: int = 1, message: str = "m") -> dict[str, Any]:
-    """The condition Accepted, as it is wanted."""
-    return {
-        "type": "Accepted",
-        "status": status,
-        "reason": "R",
-        "message": message,
-        "observedGeneration": generation,
-    }
-
-
-def parents(*conditions: dict[str, Any], controller: str = OURS) -> dict[str, Any]:
-    """The status of a route with one parent."""
-    return {"parents": [{"parentRef": {"name": "web"}, "controllerName": controller, "conditions": list(conditions)}]}
-
-
-class Counted:
-    """Counts outcomes."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[str] = []
-
-    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """As a watch is told."""
-        assert kind
-        assert seconds >= 0
-        self.outcomes.append(outcome)
-
-
-class World:
-    """A writer, what it wants, and what it writes to."""
-
-    def __init__(self) -> None:
-        self.keeper = Keeper()
-        self.wanted: dict[Ref, dict[str, Any]] = {}
-        self.counted = Counted()
-        self.may_write = self.silent = True
-        self.writer = StatusWriter(
-            self.keeper,
-            self.wanted,
-            self.keeper,
-            OURS,
-            watch=self.counted,
-            may_write=lambda: self.may_write,
-            silent=lambda _: self.silent,
-        )
-
-    def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
-        """As a translator tells it."""
-        if status is None:
-            self.wanted.pop(ref, None)
-        else:
-            self.wanted[ref] = status
-        self.writer.touch([ref])
-
-    @asynccontextmanager
-    async def leading(self) -> AsyncIterator[None]:
-        """While the writer leads."""
-        term = asyncio.create_task(self.writer.lead())
-        await asyncio.sleep(0)
-        try:
-            yield
-        finally:
-            term.cancel()
-            with suppress(asyncio.CancelledError):
-                await term
-
-    async def idle(self) -> None:
-        """Wait until nothing waits and nothing is under way."""
-        async with asyncio.timeout(10):
-            while self.writer.waiting or self.keeper.running:  # noqa: ASYNC110 - turns of the loop, not time
-                await asyncio.sleep(0)
-        await self.turns()
-
-    async def turns(self) -> None:
-        """Let everybody do what there is to do now."""
-        for _ in range(20):
-            await asyncio.sleep(0)
+from watchers.status_writer import CONCURRENCY, OTHER_PACE, PACE
 
 
 @pytest.fixture
@@ -287,118 +196,6 @@ async def test_what_is_gone_is_forgotten(world: World) -> None:
         await world.idle()
     assert world.keeper.requests == [("PATCH", shop), ("GET", shop)]
     assert world.counted.outcomes == ["gone"]
-
-
-async def test_an_api_server_that_is_away_is_waited_for(world: World) -> None:
-    """After an outage, or where it asks for patience, everything is written all the same."""
-    for number in range(40):
-        world.keeper.put(route(str(number)), {})
-        world.wanted[route(str(number))] = parents(accepted())
-    busy = ApiError("PATCH", 429, "TooManyRequests", "slow down", 0)
-    world.keeper.failures += [Unreachable("https://x", "refused"), busy, busy]
-    async with world.leading():
-        await world.keeper.until(
-            lambda: all(world.keeper.status(route(str(n))) for n in range(40)) and not world.keeper.running
-        )
-    assert world.counted.outcomes.count("written") == 40
-
-
-async def test_after_an_outage_the_next_is_waited_for_as_shortly(world: World) -> None:
-    """The pauses grow while the API server is away, and begin anew with the next outage."""
-    world.keeper.put(route("a"), {})
-    world.keeper.failures += [Unreachable("https://x", "refused")] * 2
-    with structlog.testing.capture_logs() as logs:
-        async with world.leading():
-            world.want(route("a"), parents(accepted()))
-            await world.keeper.until(lambda: world.counted.outcomes.count("written") == 1)
-            world.keeper.failures += [Unreachable("https://x", "refused")]
-            world.want(route("a"), parents(accepted(message="another")))
-            await world.keeper.until(lambda: world.counted.outcomes.count("written") == 2)
-    pauses = [each["seconds"] for each in logs]
-    assert len(pauses) == 3
-    assert pauses[2] <= 0.25
-
-
-async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(world: World) -> None:
-    """The message names verb and resource; other kinds go on."""
-    text = 'httproutes "a" is forbidden: User "u" cannot patch resource "httproutes/status" in API group "g"'
-    world.keeper.failures += [ApiError("PATCH", 403, "Forbidden", text)]
-    for name in "abc":
-        world.keeper.put(route(name), {})
-    world.keeper.put(GATEWAY, {})
-    with structlog.testing.capture_logs() as logs:
-        async with world.leading():
-            world.want(route("a"), parents(accepted()))
-            await world.keeper.until(lambda: world.keeper.requests and not world.keeper.running)
-            for name in "bc":
-                world.want(route(name), parents(accepted()))
-            world.want(GATEWAY, {"conditions": [accepted()]})
-            await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) and not world.keeper.running)
-            assert world.writer.waiting == 3
-    assert world.keeper.requests == [("PATCH", route("a")), ("PATCH", GATEWAY)]
-    assert [each["event"] for each in logs] == [
-        "may not patch httproutes/status in the API group gateway.networking.k8s.io: grant the verbs get and patch on "
-        "it, as the ClusterRole in deploy/ does; until then no HTTPRoute tells what became of it"
-    ]
-
-
-async def test_a_refusal_concerns_its_object_only(world: World) -> None:
-    """What admission denies is told once with its words and tried again later; other objects go on."""
-    world.keeper.failures += [ApiError("PATCH x", 422, "Invalid", "a policy denied request: no")]
-    world.keeper.put(route("a"), {})
-    world.keeper.put(route("b"), {})
-    with structlog.testing.capture_logs() as logs:
-        async with world.leading():
-            world.want(route("a"), parents(accepted()))
-            await world.keeper.until(lambda: world.keeper.requests and not world.keeper.running)
-            world.want(route("b"), parents(accepted()))
-            await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
-            await world.keeper.until(lambda: world.keeper.wrote(route("a")) == 2 and not world.keeper.running)
-    assert [each["event"] for each in logs] == [
-        "The status of HTTPRoute default/a is not taken: PATCH x: a policy denied request: no (422)"
-    ]
-    assert world.keeper.status(route("a"))["parents"]
-
-
-async def test_a_server_that_drops_a_field_is_not_written_to_for_ever(world: World) -> None:
-    """Where an older API drops a field of ours, the status counts as written."""
-
-    class Older(Keeper):
-        def _keep(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
-            return super()._keep(ref, {**value, "status": {k: v for k, v in value["status"].items() if k != "novel"}})
-
-    world.keeper = Older()
-    world.writer = StatusWriter(world.keeper, world.wanted, world.keeper, OURS)
-    world.keeper.put(GATEWAY, {})
-    async with world.leading():
-        world.want(GATEWAY, {"conditions": [accepted()], "novel": 1})
-        await world.idle()
-        world.writer.touch([GATEWAY])
-        await world.idle()
-    assert world.keeper.requests == [("PATCH", GATEWAY)]
-
-
-async def test_nothing_is_written_once_the_lease_is_lost(world: World) -> None:
-    """A write that is due when leading is over already is not made."""
-    world.keeper.put(route("a"), {})
-    world.may_write = False
-    async with world.leading():
-        world.want(route("a"), parents(accepted()))
-        await world.idle()
-    assert world.keeper.requests == []
-
-
-async def test_a_bug_concerns_its_object_only(world: World) -> None:
-    """What cannot be merged for a bug's sake is told, and the rest is written."""
-    world.keeper.put(route("a"), {"parents": None})
-    world.keeper.put(route("b"), {})
-    with structlog.testing.capture_logs() as logs:
-        async with world.leading():
-            world.want(route("a"), {"parents": [{}]})
-            world.want(route("b"), parents(accepted()))
-            await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
-    assert [each["log_level"] for each in logs] == ["error"]
-    assert world.keeper.status(route("b"))["parents"]
 
 
 async def test_a_status_is_written_in_the_version_that_is_served(world: World) -> None:
