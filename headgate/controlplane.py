@@ -14,7 +14,7 @@ import translator.db as translated
 from headgate.metrics import Metrics
 from headgate.statuses import News, Statuses
 from headgate.tracing import span
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from translator.concerns import rejections
 from translator.edit import Edit
 from translator.objects.gateway import Gateway

@@ -9,7 +9,7 @@ from typing import Any, cast
 from google.protobuf import any_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 
-from proto.udpa.annotations import sensitive_pb2
+from headgate_proto.udpa.annotations import sensitive_pb2
 from xds import types
 from xds.resource import Resource
 from xds.snapshot import Snapshot

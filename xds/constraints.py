@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from proto.validate import validate_pb2
+from headgate_proto.validate import validate_pb2
 
 #: The range of google.protobuf.Duration, about 10,000 years.
 MAX_DURATION_SECONDS = 315_576_000_000

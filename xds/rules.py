@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from proto.validate import validate_pb2
+from headgate_proto.validate import validate_pb2
 from xds.constraints import Constraint, UnknownRuleError, comparable, constraints, is_out_of_range
 
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from xds.bodies import Bodies
 from xds.delivery import Delivery, Group
 from xds.observer import Client, Observer

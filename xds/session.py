@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
 from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body

@@ -10,8 +10,8 @@ from dataclasses import replace
 import grpc
 from google.protobuf.message import DecodeError
 
-from proto.envoy.config.core.v3 import base_pb2
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.bodies import Bodies
 from xds.delivery import Group
 from xds.observer import Client, Observer, TypeState

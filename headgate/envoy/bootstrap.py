@@ -6,9 +6,9 @@ from pathlib import Path
 
 from headgate.address import Address
 from headgate.security.files import ProxyTls
-from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
-from proto.envoy.config.core.v3 import address_pb2, base_pb2
-from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from headgate_proto.envoy.config.core.v3 import address_pb2, base_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy import bootstrap as common
 
 

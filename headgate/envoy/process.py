@@ -15,7 +15,7 @@ import psutil
 
 from headgate.envoy.state import GatewayState
 from headgate.plain import to_json
-from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 
 #: How long an Envoy may take to end after SIGTERM, in seconds.
 STOP_DEADLINE = 5.0

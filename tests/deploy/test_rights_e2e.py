@@ -20,7 +20,7 @@ import pytest
 from deploy.rbac import cluster_rules, namespaced_rules, own_rules
 from headgate.security.authority import AUTHORITY_LIFETIME
 from headgate.security.rotation import Authorities
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.deploy.release import Release, gone, hello
 from tests.deploy.rights import Audit, Right, granted, held
 from tests.e2e.installation import Installation

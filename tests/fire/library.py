@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proto.envoy.config.route.v3 import route_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.fire.stage import VARIANTS
 from tests.fire.world import Backend, Change, World
 from tests.xds.resources import cluster, endpoints, listener

@@ -18,7 +18,7 @@ def test_the_command_line_imports_no_more_than_it_needs() -> None:
     """Versions, help and shell completion do without the servers, Kubernetes, Envoy's API and cryptography."""
     found = imported("import headgate.cli, headgate.commands.version")
     assert found["headgate"] > 10
-    heavy = {"aiohttp", "cryptography", "google", "grpc", "kubernetes_asyncio", "proto", "pydantic", "xds"}
+    heavy = {"aiohttp", "cryptography", "google", "grpc", "kubernetes_asyncio", "headgate_proto", "pydantic", "xds"}
     assert found.keys() & heavy == set()
 
 
@@ -30,5 +30,5 @@ def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
         "    if isinstance(each, types.ModuleType): sys.modules.setdefault(each.__name__, each)"
     )
     assert found["grpc"] > 1
-    assert 10 < found["proto"] < 250
+    assert 10 < found["headgate_proto"] < 250
     assert 3 < found["kubernetes_asyncio"] < 20

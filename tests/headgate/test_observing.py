@@ -18,7 +18,7 @@ from headgate.metrics import Metrics
 from headgate.refused import Refused, origins, refused
 from headgate.status import overview
 from headgate.tracing import Traces, span
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import DELTA, Call, serving
 from translator.outputs import Settings, Translator

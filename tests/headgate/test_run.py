@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from headgate.cli import app
-from proto.envoy.config.core.v3 import base_pb2
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, fetch, free_port, upstream
 from tests.headgate.test_supervisor import is_alive, script
 from tests.headgate.waiting import eventually

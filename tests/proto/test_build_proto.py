@@ -10,11 +10,11 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 import build_proto
-import proto
-from proto.envoy.config.route.v3 import route_components_pb2
-from proto.validate import validate_pb2
+import headgate_proto
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
+from headgate_proto.validate import validate_pb2
 
-ROOT = Path(proto.__file__).parent
+ROOT = Path(headgate_proto.__file__).parent
 MODULES = [".".join(path.with_suffix("").relative_to(ROOT.parent).parts) for path in sorted(ROOT.rglob("*_pb2.py"))]
 
 
@@ -65,9 +65,9 @@ def test_imports_move_below_proto() -> None:
     """Imports of Envoy's own trees move below `proto`; those of installed packages stay."""
     before = ["from envoy.type.v3 import a_pb2", "from google.api import b_pb2", "from google.api.expr.v1 import c_pb2"]
     after = [
-        "from proto.envoy.type.v3 import a_pb2",
+        "from headgate_proto.envoy.type.v3 import a_pb2",
         "from google.api import b_pb2",
-        "from proto.google.api.expr.v1 import c_pb2",
+        "from headgate_proto.google.api.expr.v1 import c_pb2",
     ]
     assert build_proto.move_imports("\n".join(before), ["envoy", "google.api.expr"]) == "\n".join(after)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.world import edit, removal, route, world
-from proto.envoy.config.route.v3 import route_components_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator import outputs, resources
 from translator.concerns import MOST_ROUTES, rejections
 from translator.db import Concern, Delivery, Served

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.envoy.config.route.v3 import route_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.translator.universe import objects, populations
 from translator.db import Rejection
 from translator.edit import Edit, Refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.world import edit, endpoint_slice, gateway, removal, route, service, world
-from proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from translator.edit import unread
 from translator.envoy import cluster as clusters
 from translator.ir import Backend

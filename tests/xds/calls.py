@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from proto.envoy.config.core.v3 import base_pb2
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import cluster
 from xds.server import Server
 from xds.snapshot import Snapshot

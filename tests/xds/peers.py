@@ -8,8 +8,8 @@ from collections import deque
 
 from google.protobuf import descriptor_pool, message_factory
 
-from proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import references
 from xds.session import Request, Session
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from proto.validate import validate_pb2
+from headgate_proto.validate import validate_pb2
 from xds.rules import REQUIRED, RULES
 
 STRINGS = ["a", "b", "/a", "", "/a/", "a\nb", "a\x01b", ":path", "é" * 20, "x" * 44, "http", "LH", "x" * 256, "x" * 300]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from headgate.security.authority import KeyPair
-from proto.envoy.config.cluster.v3 import cluster_pb2
-from proto.envoy.config.core.v3 import config_source_pb2
-from proto.envoy.config.endpoint.v3 import endpoint_pb2
-from proto.envoy.config.listener.v3 import listener_pb2
-from proto.envoy.config.route.v3 import route_pb2
-from proto.envoy.extensions.filters.http.router.v3 import router_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
-from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.core.v3 import config_source_pb2
+from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2
+from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from xds.resource import Resource
 
 

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from proto.validate import validate_pb2
+from headgate_proto.validate import validate_pb2
 from xds.rules import DISABLED, IGNORED, REQUIRED, RULES
 
 

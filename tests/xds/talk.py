@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.bodies import Bodies
 from xds.ordering import Pace
 from xds.resource import Resource

@@ -6,11 +6,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from proto.envoy.config.listener.v3 import listener_pb2
-from proto.envoy.config.route.v3 import route_components_pb2, route_pb2
-from proto.envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
+from headgate_proto.envoy.extensions.filters.http.on_demand.v3 import on_demand_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy
 from tests.xds.resources import ADS, listener

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proto.envoy.config.core.v3.config_source_pb2 import ApiConfigSource
+from headgate_proto.envoy.config.core.v3.config_source_pb2 import ApiConfigSource
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy, upstream
 from tests.xds.resources import cluster, endpoints, invalid_cluster, listener, routes, source

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.calls import DELTA, NODE, STREAM, Call, serving
 from tests.xds.resources import cluster, endpoints, listener, routes
 from xds.ordering import Pace

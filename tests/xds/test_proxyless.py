@@ -11,9 +11,9 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-from proto.envoy.config.endpoint.v3 import endpoint_pb2
-from proto.envoy.config.listener.v3 import listener_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from tests.xds.deliveries import Deliveries
 from tests.xds.resources import ADS, cluster, endpoints, listener, routes
 from xds.resource import Resource

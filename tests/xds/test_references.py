@@ -2,14 +2,14 @@
 
 from google.protobuf.any_pb2 import Any
 
-from proto.envoy.config.cluster.v3 import cluster_pb2
-from proto.envoy.config.listener.v3 import listener_pb2
-from proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
-from proto.envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
-from proto.envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
-from proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
-from proto.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
+from headgate_proto.envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
+from headgate_proto.envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from tests.xds.resources import cluster, endpoints, listener
 from xds import references
 from xds.resource import Reference

@@ -16,16 +16,16 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 
-import proto
-from proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
-from proto.envoy.config.core.v3.base_pb2 import HeaderValue
-from proto.envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
-from proto.envoy.config.core.v3.health_check_pb2 import HealthCheck
-from proto.envoy.config.core.v3.protocol_pb2 import SchemeHeaderTransformation, UpstreamHttpProtocolOptions
-from proto.envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint
-from proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from proto.envoy.config.listener.v3.listener_pb2 import Listener
-from proto.envoy.config.route.v3.route_components_pb2 import (
+import headgate_proto
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.config.core.v3.base_pb2 import HeaderValue
+from headgate_proto.envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from headgate_proto.envoy.config.core.v3.health_check_pb2 import HealthCheck
+from headgate_proto.envoy.config.core.v3.protocol_pb2 import SchemeHeaderTransformation, UpstreamHttpProtocolOptions
+from headgate_proto.envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint
+from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
     HeaderMatcher,
     InternalRedirectPolicy,
@@ -34,17 +34,19 @@ from proto.envoy.config.route.v3.route_components_pb2 import (
     RouteMatch,
     VirtualHost,
 )
-from proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
-from proto.envoy.extensions.filters.http.file_server.v3.file_server_pb2 import FileServerConfig
-from proto.envoy.extensions.filters.http.mcp_json_rest_bridge.v3.mcp_json_rest_bridge_pb2 import ServerInfo
-from proto.envoy.extensions.filters.http.router.v3.router_pb2 import Router
-from proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from headgate_proto.envoy.extensions.filters.http.file_server.v3.file_server_pb2 import FileServerConfig
+from headgate_proto.envoy.extensions.filters.http.mcp_json_rest_bridge.v3.mcp_json_rest_bridge_pb2 import ServerInfo
+from headgate_proto.envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from proto.envoy.extensions.http.original_ip_detection.custom_header.v3.custom_header_pb2 import CustomHeaderConfig
-from proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher
-from proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
-from proto.validate import validate_pb2
+from headgate_proto.envoy.extensions.http.original_ip_detection.custom_header.v3.custom_header_pb2 import (
+    CustomHeaderConfig,
+)
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+from headgate_proto.validate import validate_pb2
 from tests.xds.random_messages import MessageMaker
 from tests.xds.rules_reference import broken_paths
 from xds import rules
@@ -214,7 +216,7 @@ def all_descriptors(descriptors: Iterable[Descriptor]) -> Iterator[Descriptor]:
 @cache
 def all_messages() -> list[type[Message]]:
     """Returns every message type of Envoy's API, by name."""
-    root = Path(proto.__file__).parent
+    root = Path(headgate_proto.__file__).parent
     modules = [path.relative_to(root.parent).with_suffix("") for path in sorted(root.rglob("*_pb2.py"))]
     files = [importlib.import_module(".".join(module.parts)).DESCRIPTOR for module in modules]
     found = [d for file in files for d in all_descriptors(file.message_types_by_name.values())]

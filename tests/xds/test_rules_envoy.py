@@ -10,12 +10,12 @@ from google.protobuf.json_format import ParseDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proto.envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
-from proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
-from proto.envoy.config.listener.v3.listener_pb2 import Listener
-from proto.envoy.config.route.v3.route_components_pb2 import Route
-from proto.envoy.extensions.filters.http.router.v3.router_pb2 import Router
-from proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+from headgate_proto.envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from headgate_proto.envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
 from tests.xds.random_messages import MessageMaker

@@ -5,8 +5,8 @@ import asyncio
 import grpc
 import pytest
 
-from proto.envoy.config.core.v3 import base_pb2
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, Serving, serving
 from tests.xds.resources import cluster, endpoints, routes

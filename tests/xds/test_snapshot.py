@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.envoy.config.cluster.v3 import cluster_pb2
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.xds.resources import ca, cluster, endpoints, listener, routes
 from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot, diff

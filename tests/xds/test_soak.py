@@ -13,7 +13,7 @@ import grpc.aio
 
 from bench.xds_resources import KEY
 from bench.xds_servers import Remote, ours
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.xds.calls import DELTA, STREAM, Call
 from tests.xds.resources import cluster, endpoints, listener, routes
 from xds.resource import Resource

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import wire
 from xds.bodies import Bodies, version_of
 from xds.resource import Resource

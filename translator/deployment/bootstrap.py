@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 
-from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 from translator.db import ProxyDefaults
 from translator.deployment.merge import TooDeep, merge, without_nulls
 from translator.envoy.bootstrap import XDS_CLUSTER, bootstrap, socket_address, xds_cluster

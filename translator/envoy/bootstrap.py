@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from google.protobuf import any_pb2, struct_pb2
 
-from proto.envoy.config.bootstrap.v3 import bootstrap_pb2
-from proto.envoy.config.cluster.v3 import cluster_pb2
-from proto.envoy.config.core.v3 import (
+from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.core.v3 import (
     address_pb2,
     backoff_pb2,
     base_pb2,
@@ -17,13 +17,13 @@ from proto.envoy.config.core.v3 import (
     grpc_service_pb2,
     protocol_pb2,
 )
-from proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from proto.envoy.config.overload.v3 import overload_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
+from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from headgate_proto.envoy.config.overload.v3 import overload_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
-from proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
-from proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from headgate_proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
+from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
 from translator.limits import MAX_REGEX_PROGRAM_SIZE
 

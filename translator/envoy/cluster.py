@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from itertools import groupby
 
-from proto.envoy.config.cluster.v3 import cluster_pb2
-from proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.names import cluster_name
 from translator.envoy.source import ADS
 from translator.ir import Backend, Endpoint, Protocol

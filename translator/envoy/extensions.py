@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pool
 
-import proto
+import headgate_proto
 
 
 def unknown_types(plain: Any) -> Iterator[str]:
@@ -49,7 +49,7 @@ def _modules(package: str) -> Iterator[str]:
     if not all(part.isidentifier() for part in parts):
         return
     try:
-        found = import_module(".".join((proto.__name__, *parts)))
+        found = import_module(".".join((headgate_proto.__name__, *parts)))
     except ModuleNotFoundError:
         return
     for each in pkgutil.iter_modules(getattr(found, "__path__", ())):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proto.envoy.config.core.v3 import address_pb2
-from proto.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
-from proto.envoy.extensions.filters.http.router.v3 import router_pb2
-from proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
+from headgate_proto.envoy.config.core.v3 import address_pb2
+from headgate_proto.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
+from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
-from proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.names import listener_name, table_name
 from translator.envoy.source import ADS, sds
 from translator.ir import FilterChain, PortListener

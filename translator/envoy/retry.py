@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proto.envoy.config.route.v3 import route_components_pb2
-from proto.envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
+from headgate_proto.envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 
 SELECTIONS = 20
 """How often Envoy picks again, by chance, until it has an endpoint that was not tried; three fail once in 16 times."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proto.envoy.config.route.v3 import route_components_pb2
-from proto.envoy.type.matcher.v3 import string_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
+from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.names import cluster_name
 from translator.ir import Origin, PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
 from translator.refs import Ref

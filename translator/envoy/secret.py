@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from translator.ir import Certificate
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proto.envoy.config.core.v3 import config_source_pb2
-from proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+from headgate_proto.envoy.config.core.v3 import config_source_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 
 INITIAL_FETCH_SECONDS = 5
 """How long a listener or cluster warms for something that does not come, before it goes on without it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from proto.envoy.config.route.v3 import route_components_pb2, route_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from translator.envoy.names import table_name
 from translator.envoy.retry import SAFE
 from translator.envoy.route import Entry

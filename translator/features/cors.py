@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
-from proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from headgate_proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch
 from translator.outcome import Outcome, Problem

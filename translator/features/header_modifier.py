@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from translator.feature import Feature, Read, Site
 from translator.features.host import set_host
 from translator.ir import Origin, RouteFeature, RouteMatch

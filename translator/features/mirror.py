@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from proto.envoy.type.v3 import percent_pb2
+from headgate_proto.envoy.type.v3 import percent_pb2
 from translator.envoy.names import cluster_name
 from translator.feature import Feature, Read, Site
 from translator.gateway.backends import backend

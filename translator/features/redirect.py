@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from proto.envoy.config.route.v3 import route_components_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator.feature import Feature, Read, Site
 from translator.features.paths import PathModifier
 from translator.ir import Origin, RouteFeature, RouteMatch

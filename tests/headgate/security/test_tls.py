@@ -15,7 +15,7 @@ from headgate.errors import UserError
 from headgate.security.files import TlsFiles, server_credentials
 from headgate.security.folder import proxy_files
 from headgate.security.identity import bearer, certified
-from proto.envoy.service.discovery.v3 import discovery_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.server import Peer, Refusal, Server
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER
