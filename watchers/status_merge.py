@@ -4,8 +4,9 @@ What is whose, after the Gateway API's specification:
 
 - A route's `parents` and a policy's `ancestors` belong to the controller that each entry names. Of several controllers
   each writes its own entries only, and takes its own away when they no longer hold.
-- Any other status belongs to the controller of the object, but for conditions of types that the specification leaves
-  to others: those stay as they are.
+- Any other status belongs to the controller of the object.
+- Everywhere, in an entry of ours too, conditions of types that the specification leaves to others stay as they are
+  (`RouteParentStatus.conditions`, `GatewayStatus.conditions`: "MUST NOT remove").
 
 What stays, stays where it was, and as it was.
 """
@@ -156,8 +157,8 @@ def _entries(
 
 
 def _entry(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
-    conditions = _conditions(items(held, "conditions"), wanted["conditions"], writer.time, lambda _: True)
-    return {**wanted, "conditions": conditions}
+    ours = _is_ours(wanted["conditions"])
+    return {**wanted, "conditions": _conditions(items(held, "conditions"), wanted["conditions"], writer.time, ours)}
 
 
 def items(status: Status, field: str) -> Sequence[dict[str, Any]]:

@@ -93,6 +93,22 @@ def test_conditions_of_others_stay() -> None:
     ]
 
 
+@pytest.mark.parametrize(("field", "reference"), [("parents", "parentRef"), ("ancestors", "ancestorRef")])
+def test_conditions_of_others_stay_in_our_entries(field: str, reference: str) -> None:
+    """In an entry of ours, others' conditions keep place and content; of ours, those not wanted go."""
+    foreign = {**condition("special.io/SomeField", time="2026-01-01T00:00:00.5Z"), "extra": True}
+
+    def entries(*conditions: dict[str, Any]) -> dict[str, Any]:
+        return {field: [{reference: {"name": "a"}, "controllerName": OURS, "conditions": list(conditions)}]}
+
+    held = entries(condition("PartiallyInvalid", time=BEFORE), foreign, condition("Accepted", time=BEFORE))
+    wanted = entries(condition("Accepted"), condition("ResolvedRefs"))
+    assert merge(held, wanted, WRITER) == entries(
+        foreign, condition("Accepted", time=BEFORE), condition("ResolvedRefs", time=NOW)
+    )
+    assert merge(entries(foreign), entries(condition()), WRITER) == entries(foreign, condition(time=NOW))
+
+
 def test_listeners_are_merged_by_name() -> None:
     """A listener keeps its times and others' conditions wherever it moves; one that is gone goes."""
     foreign = condition("example.com/Audited", time=BEFORE)
@@ -156,25 +172,29 @@ def test_the_generation_is_that_of_the_conditions() -> None:
 
 
 CONTROLLERS = st.sampled_from([OURS, OTHER, "example.com/third"])
-CONDITIONS = st.lists(
-    st.builds(
-        condition,
-        st.sampled_from(["Accepted", "ResolvedRefs", "example.com/X"]),
-        st.sampled_from(["True", "False", "Unknown"]),
-        st.just(BEFORE),
-        message=st.text(max_size=3),
-    ),
-    unique_by=lambda each: each["type"],
-    max_size=3,
-)
+
+
+def conditions(*types: str) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Some conditions of these types."""
+    status, message = st.sampled_from(["True", "False", "Unknown"]), st.text(max_size=3)
+    made = st.builds(condition, st.sampled_from(types), status, st.just(BEFORE), message=message)
+    return st.lists(made, unique_by=lambda each: each["type"], max_size=3)
+
+
 HELD = st.lists(
-    st.builds(lambda n, c, k: parent(n, *c, controller=k), st.sampled_from("abc"), CONDITIONS, CONTROLLERS), max_size=6
+    st.builds(
+        lambda n, c, k: parent(n, *c, controller=k),
+        st.sampled_from("abc"),
+        conditions("Accepted", "ResolvedRefs", "example.com/X"),
+        CONTROLLERS,
+    ),
+    max_size=6,
 )
 WANTED = st.lists(
     st.builds(
         lambda n, c: parent(n, *[{k: v for k, v in each.items() if k != "lastTransitionTime"} for each in c]),
         st.sampled_from("abc"),
-        CONDITIONS,
+        conditions("Accepted", "ResolvedRefs"),
     ),
     unique_by=lambda each: each["parentRef"]["name"],
     max_size=3,
@@ -183,7 +203,7 @@ WANTED = st.lists(
 
 @given(HELD, st.none() | WANTED)
 def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list[dict[str, Any]] | None) -> None:
-    """Others' entries stay in their order, ours are those wanted, and a second merge changes nothing."""
+    """Others' entries and conditions stay in their order, ours are those wanted, and a second merge changes nothing."""
     before = {"parents": held}
     kept = copy.deepcopy(before)
     said = None if wanted is None else {"parents": wanted}
@@ -195,6 +215,16 @@ def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list
     ours = [each["parentRef"]["name"] for each in new["parents"] if each["controllerName"] == OURS]
     assert sorted(ours) == sorted(each["parentRef"]["name"] for each in wanted or ())
     assert merge(new, said, Writer(OURS, "2030-01-01T00:00:00Z")) == new
+    before_by_name = {each["parentRef"]["name"]: each for each in reversed(held) if each["controllerName"] == OURS}
+    for each in new["parents"]:
+        if each["controllerName"] == OURS:
+            was = before_by_name.get(each["parentRef"]["name"], {"conditions": []})
+            assert foreign_conditions(was) <= foreign_conditions(each)
+
+
+def foreign_conditions(entry: dict[str, Any]) -> set[str]:
+    """The conditions that are not a controller's, as JSON."""
+    return {json.dumps(each) for each in entry["conditions"] if each["type"] == "example.com/X"}
 
 
 VALUES = st.recursive(

@@ -48,12 +48,6 @@ class Observed(NamedTuple):
         return orjson.loads(self.raw_status)
 
 
-class _Status(NamedTuple):
-    generation: int | None
-    raw: bytes
-    written: bool
-
-
 class Objects:
     """The objects of one kind.
 
@@ -70,17 +64,19 @@ class Objects:
         self.reflector = reflector
         self._troubles = troubles
         self._manager = manager
-        self._statuses: dict[Ref, _Status] = {}
+        self._observed: dict[Ref, Observed] = {}
 
     def observed(self, ref: Ref) -> Observed | None:
-        """Give what is remembered of an object; None if it is not there, or its status is not remembered."""
-        version, status = self.reflector.mirror.known.get(ref), self._statuses.get(ref)
-        return Observed(version.uid, version.resource_version, *status) if version and status else None
+        """Return what is remembered of an object; None if it is not there, or its status is not remembered.
+
+        All of it is of one moment. The mirror may know a later version already, of a change that waits to be parsed.
+        """
+        return self._observed.get(ref)
 
     @property
     def refs(self) -> Collection[Ref]:
         """The objects whose status is remembered."""
-        return self._statuses.keys()
+        return self._observed.keys()
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield the objects, and then what changes."""
@@ -95,16 +91,25 @@ class Objects:
 
     def _edit(self, change: Change) -> Edit:
         ref, raw = change
-        self._statuses.pop(ref, None)
+        self._observed.pop(ref, None)
         if raw is not None and self._manager is not None:
-            metadata = raw["metadata"]
-            written = wrote(metadata, self._manager)
-            self._statuses[ref] = _Status(metadata.get("generation"), _compact(raw.get("status")), written)
+            self._observed[ref] = _observe(raw, self._manager)
         if raw is None:
             self._troubles.put(ref, None)
             return Edit(ref, None)
         assert self.reflector.version
         return parsed(ref, raw, self.reflector.model, self.reflector.version, self._troubles)
+
+
+def _observe(raw: dict[str, Any], manager: str) -> Observed:
+    metadata = raw["metadata"]
+    return Observed(
+        str(metadata.get("uid")),
+        metadata["resourceVersion"],
+        metadata.get("generation"),
+        _compact(raw.get("status")),
+        wrote(metadata, manager),
+    )
 
 
 def _compact(value: object) -> bytes:

@@ -1,0 +1,56 @@
+"""What is remembered of an object's status, for who writes it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+from translator.objects.httproute import HTTPRoute
+from translator.refs import Ref
+from watchers.kubernetes.mirror import Mirror
+from watchers.kubernetes.objects import AT_ONCE, Objects
+from watchers.kubernetes.reflector import Reflected, Reflector
+from watchers.kubernetes.troubles import Troubles
+
+MANAGER: Final = "gateway.headgate.dev/controller"
+COUNT: Final = 3 * AT_ONCE
+
+
+class Lists(Reflector):
+    """A reflector to which an API server has sent these lists, one after the other."""
+
+    def __init__(self, *lists: dict[str, Any]) -> None:
+        self.model, self.version, self.mirror = HTTPRoute, "v1", Mirror("HTTPRoute")
+        self._lists = lists
+
+    async def batches(self) -> AsyncGenerator[Reflected, None]:
+        """As a reflector does."""
+        for each in self._lists:
+            self.mirror.expired()
+            yield Reflected(self.mirror.page(each), False)
+
+
+def routes(version: int) -> dict[str, Any]:
+    """A list of routes whose resource version, generation and status all say which list they are of."""
+    metadata = {"namespace": "shop", "resourceVersion": str(version), "generation": version, "managedFields": []}
+    items = [
+        {
+            "metadata": {**metadata, "name": f"r{number}", "uid": f"u{number}"},
+            "spec": {},
+            "status": {"parents": [{"controllerName": f"example.com/{version}"}]},
+        }
+        for number in range(COUNT)
+    ]
+    return {"metadata": {"resourceVersion": str(version)}, "items": items}
+
+
+async def test_version_and_status_are_of_one_moment() -> None:
+    """However many objects change at once, each is observed with the version that its status belongs to."""
+    objects = Objects(Lists(routes(1), routes(2)), Troubles(), MANAGER)
+    seen = set()
+    async for _ in objects.batches():
+        for number in range(COUNT):
+            if found := objects.observed(Ref("HTTPRoute", "shop", f"r{number}")):
+                (parent,) = found.status["parents"]
+                seen.add((found.resource_version, found.generation, parent["controllerName"]))
+    assert seen == {("1", 1, "example.com/1"), ("2", 2, "example.com/2")}
