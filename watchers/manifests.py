@@ -4,25 +4,27 @@ A file is read in parts, each a document with its `---`, so that a part whose te
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import yaml
 
 from watchers.diagnostic import Diagnostic, Place
-from watchers.yaml_values import Path, ValueFault, YamlValues
+from watchers.yaml_values import Budget, Lines, Path, ValueFault, YamlValues
 
 MAX_BYTES = 16 * 1024 * 1024
 """The largest file that is read; the API server's own limit for one object is 3 MB."""
 
-_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+MAX_DOCUMENTS = 100_000
+"""How many documents a file may hold, empty ones too."""
 
-_BREAKS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""What ends a line in YAML 1.1."""
+_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+_BREAKS = ("\n", "\r", "\x85", "\u2028", "\u2029")
+"""What ends a line in YAML 1.1, besides the first two together."""
 _MARKER = re.compile(r"\n(?=---(?:[ \t\r\n]|\Z))")
 """What comes before the start of a document: nothing in YAML can hold such a line, be it a quoted or a block scalar."""
-_DIRECTIVE = re.compile("(?<![^\n\r\x85\u2028\u2029])%")
 
 _WAYS_OUT = (
     (r"found a tab character|'\\t'", "a tab is used for indentation here; YAML wants spaces"),
@@ -42,19 +44,17 @@ _WAYS_OUT = (
 class _Source:
     """The text of one document, from which lines are found again when somebody asks: few documents have problems."""
 
-    def __init__(self, text: str, line: int) -> None:
+    def __init__(self, text: str, line: int, interrupt: Callable[[], None]) -> None:
         self._text = text
         self._line = line
-        self._lines: dict[Path, int] | None = None
+        self._interrupt = interrupt
+        self._lines: Lines | None = None
 
     def line_of(self, path: Path) -> int:
         if self._lines is None:
-            self._lines = {}
-            next(YamlValues(self._text, self._lines).documents())
-        for end in range(len(path), 0, -1):
-            if (line := self._lines.get(path[:end])) is not None:
-                return self._line + line
-        return self._line
+            self._lines = Lines()
+            next(YamlValues(self._text, self._lines, Budget(interrupt=self._interrupt)).documents())
+        return self._line + self._lines.of(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,10 @@ class Manifest:
     Attributes:
         documents: its objects, in order.
         faults: what keeps us from knowing all of its objects.
-        expansion: how much aliases have added to what it holds.
     """
 
     documents: tuple[Document, ...] = ()
     faults: tuple[Diagnostic, ...] = ()
-    expansion: int = field(default=0, compare=False)
 
 
 class ManifestError(Exception):
@@ -122,25 +120,27 @@ def split(data: bytes, file: str) -> list[str]:
         raise _error(file, fault.line + 1, fault.message) from None
     if file.endswith(".json"):
         text = _SURROGATES.sub(_join_surrogates, text)
-    if _DIRECTIVE.search(text):
-        return [text]  # it comes before the `---` of the document that it is for
-    starts = [0, *(match.end() for match in _MARKER.finditer(text)), len(text)]
-    return [text[start:end] for start, end in pairwise(starts)]
+    if text.startswith("%") or any(f"{end}%" in text for end in _BREAKS):
+        return [text]  # a directive comes before the `---` of the document that it is for
+    markers = [match.end() for match in islice(_MARKER.finditer(text), MAX_DOCUMENTS)]
+    if len(markers) == MAX_DOCUMENTS:
+        raise _error(file, 0, f"the file holds more than {MAX_DOCUMENTS:,} documents; split it")
+    return [text[start:end] for start, end in pairwise([0, *markers, len(text)])]
 
 
 def count_lines(text: str) -> int:
     """Count what ends a line in YAML; what follows a text starts that many lines below it."""
-    return len(_BREAKS.findall(text))
+    return sum(map(text.count, _BREAKS)) - text.count("\r\n")
 
 
-def read_part(text: str, file: str, line: int, allowance: int) -> Manifest:
+def read_part(text: str, file: str, line: int, budget: Budget) -> Manifest:
     """Read one of the parts of a file.
 
     Args:
         text: what `split` gave.
         file: the name of the file.
         line: where in it the part starts, counted from 1.
-        allowance: how much aliases may add to what it holds.
+        budget: what it may cost; it is charged.
 
     Returns:
         Its documents; a `List` stands for its items, and empty documents are left out.
@@ -148,9 +148,9 @@ def read_part(text: str, file: str, line: int, allowance: int) -> Manifest:
     Raises:
         ManifestError: it is not YAML, or has what objects of Kubernetes cannot have.
     """
-    values = YamlValues(text, allowance=allowance)
+    values = YamlValues(text, budget=budget)
     try:
-        found = list(_documents(values, file, line))
+        found = list(_documents(values, file, line, budget.interrupt))
     except ValueFault as fault:
         raise _error(file, line + fault.line, fault.message) from None
     except yaml.MarkedYAMLError as error:
@@ -161,7 +161,7 @@ def read_part(text: str, file: str, line: int, allowance: int) -> Manifest:
         message = "there is a control character here, which YAML does not allow; remove it"
         raise _error(file, line + below, message) from None
     documents = tuple(each for each in found if isinstance(each, Document))
-    return Manifest(documents, tuple(each for each in found if isinstance(each, Diagnostic)), values.expansion)
+    return Manifest(documents, tuple(each for each in found if isinstance(each, Diagnostic)))
 
 
 def _error(file: str, line: int, message: str) -> ManifestError:
@@ -179,8 +179,13 @@ def _decode(data: bytes) -> str:
 
 def _join_surrogates(match: re.Match[str]) -> str:
     """JSON writes characters above U+FFFF as two escapes, YAML as one."""
-    high, low = int(match[2], 16), int(match[3], 16)
-    return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+    before = start = match.start()
+    while before and match.string[before - 1] == "\\":
+        before -= 1
+    if (start - before) % 2:
+        return match[0]  # the first backslash is itself escaped
+    high, low = int(match[1], 16), int(match[2], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> tuple[int, str]:
@@ -199,10 +204,12 @@ def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> tuple[int, st
     return mark.line if mark else 0, f"{way_out} ({problem})" if way_out else f"this is not YAML: {problem}"
 
 
-def _documents(values: YamlValues, file: str, line: int) -> Iterator[Document | Diagnostic]:
+def _documents(
+    values: YamlValues, file: str, line: int, interrupt: Callable[[], None]
+) -> Iterator[Document | Diagnostic]:
     for value, below, written in values.documents():
         if value is not None:
-            yield from _expand(value, file, line + below, _Source(written, line + below), ())
+            yield from _expand(value, file, line + below, _Source(written, line + below, interrupt), ())
 
 
 def _expand(value: object, file: str, line: int, source: _Source, prefix: Path) -> Iterator[Document | Diagnostic]:

@@ -8,9 +8,12 @@ from typing import NamedTuple
 from translator.objects.base import KubernetesObject
 from translator.objects.parse import KINDS, parse
 from translator.refs import Ref
-from watchers.diagnostic import Diagnostic, Place
+from watchers.diagnostic import Diagnostic, Place, Severity
 from watchers.manifests import Document, ManifestError, count_lines, read_part, split
-from watchers.yaml_values import MAX_EXPANSION
+from watchers.yaml_values import Budget
+
+MOST_DIAGNOSTICS = 1_000
+"""The most that are told about one file."""
 
 
 class Claim(NamedTuple):
@@ -30,6 +33,7 @@ class Part:
     broken: frozenset[Ref | None]
     complete: bool
     diagnostics: tuple[Diagnostic, ...]
+    nodes: int
     expansion: int
 
     def at(self, line: int) -> "Part":
@@ -39,7 +43,15 @@ class Part:
             return self
         claims = tuple(Claim(each.object, _moved(each.place, by)) for each in self.claims)
         diagnostics = tuple(replace(each, place=_moved(each.place, by)) for each in self.diagnostics)
-        return Part(line, self.lines, claims, self.broken, self.complete, diagnostics, self.expansion)
+        return replace(self, line=line, claims=claims, diagnostics=diagnostics)
+
+    def charge(self, budget: Budget) -> bool:
+        """Charge a budget with what it cost to read; not if that is more than is left."""
+        if self.nodes > budget.nodes or self.expansion > budget.expansion:
+            return False
+        budget.nodes -= self.nodes
+        budget.expansion -= self.expansion
+        return True
 
 
 def _moved(place: Place, by: int) -> Place:
@@ -80,17 +92,20 @@ def unreadable(file: str, message: str) -> Reading:
     return Reading({}, complete=False, diagnostics=(Diagnostic(Place(file), message),))
 
 
-def read(data: bytes, file: str, known: Mapping[str, Part] = MappingProxyType({})) -> Reading:
+def read(
+    data: bytes, file: str, known: Mapping[str, Part] = MappingProxyType({}), budget: Budget | None = None
+) -> Reading:
     """Read a file's content; whatever is wrong with it becomes a diagnostic.
 
     Args:
         data: the content.
         file: the name of the file.
         known: the parts of another reading of this file.
+        budget: what the file may cost to read; what `budget.interrupt` raises is not caught.
     """
     parts: dict[str, Part] = {}
     try:
-        found = list(_parts(split(data, file), file, known, parts))
+        found = list(_parts(split(data, file), file, known, parts, budget or Budget()))
     except ManifestError as error:
         return Reading({}, complete=False, diagnostics=(error.fault,), parts=known)
     claims: dict[Ref, Claim] = {}
@@ -102,28 +117,41 @@ def read(data: bytes, file: str, known: Mapping[str, Part] = MappingProxyType({}
             if (first := claims.setdefault(ref, claim)) is not claim:
                 diagnostics.append(duplicate(ref, claim.place, first.place))
     broken = frozenset(ref for part in found for ref in part.broken if ref is not None)
-    return Reading(claims, broken, all(part.complete for part in found), tuple(diagnostics), parts)
+    return Reading(claims, broken, all(part.complete for part in found), _bounded(diagnostics, file), parts)
 
 
-def _parts(texts: list[str], file: str, known: Mapping[str, Part], parts: dict[str, Part]) -> Iterator[Part]:
+def _bounded(diagnostics: list[Diagnostic], file: str) -> tuple[Diagnostic, ...]:
+    """Keep as many as somebody may read."""
+    rest = diagnostics[MOST_DIAGNOSTICS:]
+    if not rest:
+        return tuple(diagnostics)
+    severity: Severity = "error" if any(each.severity == "error" for each in rest) else "warning"
+    more = Diagnostic(Place(file), f"{len(rest)} more things are wrong; mend the first ones, then look again", severity)
+    return (*diagnostics[:MOST_DIAGNOSTICS], more)
+
+
+def _parts(
+    texts: list[str], file: str, known: Mapping[str, Part], parts: dict[str, Part], budget: Budget
+) -> Iterator[Part]:
     """Give what each part of a file says, and note it in `parts` if there are several."""
-    line, allowance = 1, MAX_EXPANSION
+    line = 1
     for text in texts:
         part = known.get(text)
-        part = part.at(line) if part and part.expansion <= allowance else _part(text, file, line, allowance)
+        part = part.at(line) if part and part.charge(budget) else _part(text, file, line, budget)
         if len(texts) > 1:
             parts[text] = part
         yield part
         line += part.lines
-        allowance -= part.expansion
 
 
-def _part(text: str, file: str, line: int, allowance: int) -> Part:
-    manifest = read_part(text, file, line, allowance)
+def _part(text: str, file: str, line: int, budget: Budget) -> Part:
+    nodes, expansion = budget.nodes, budget.expansion
+    manifest = read_part(text, file, line, budget)
     claims: list[Claim] = []
     broken: set[Ref | None] = set()
     diagnostics = list(manifest.faults)
     for document in manifest.documents:
+        budget.interrupt()
         parsed = parse(document.raw)
         ref = parsed.object.ref if parsed.object else _identity(document)
         for problem in parsed.problems:
@@ -135,7 +163,14 @@ def _part(text: str, file: str, line: int, allowance: int) -> Part:
             claims.append(Claim(parsed.object, document.place))
     complete = not manifest.faults and None not in broken
     return Part(
-        line, count_lines(text), tuple(claims), frozenset(broken), complete, tuple(diagnostics), manifest.expansion
+        line,
+        count_lines(text),
+        tuple(claims),
+        frozenset(broken),
+        complete,
+        tuple(diagnostics),
+        nodes - budget.nodes,
+        expansion - budget.expansion,
     )
 
 

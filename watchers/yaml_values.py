@@ -8,7 +8,8 @@ Plain scalars mean what they mean to kubectl, whose library (sigs.k8s.io/yaml) f
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import cast
 
 from yaml import CSafeLoader
@@ -32,6 +33,9 @@ MAX_DEPTH = 100
 
 MAX_EXPANSION = 1_000_000
 """How many characters and values aliases may add to what the text of a file itself holds."""
+
+MAX_NODES = 1_000_000
+"""How many values a file may hold; a route has about 50, so that is 20,000 of them."""
 
 _TAG = "tag:yaml.org,2002:"
 _CONSTANTS: dict[str, bool | None] = {
@@ -73,25 +77,84 @@ def resolve_plain(text: str) -> str | int | float | bool | None:
     return text
 
 
+def _never() -> None:
+    """Do not interrupt."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the parts of one file may cost together; mutable, and charged while they are read.
+
+    Attributes:
+        nodes: how many more values they may hold.
+        expansion: how many more characters and values aliases may add.
+        interrupt: called before every 16 KB of text; what it raises ends the reading.
+    """
+
+    nodes: int = MAX_NODES
+    expansion: int = MAX_EXPANSION
+    interrupt: Callable[[], None] = _never
+
+
+class Lines:
+    """The line (from 0) of a value, and those of the values in it: of the key in a mapping, of the item in a sequence.
+
+    What an alias brings in has no lines of its own. A tree, as paths written out would cost their depth each.
+    """
+
+    __slots__ = ("_below", "_line")
+
+    def __init__(self, line: int = 0) -> None:
+        self._line = line
+        self._below: dict[str | int, Lines] | None = None
+
+    def add(self, key: str | int, line: int) -> "Lines":
+        """Note the line of a value in this one."""
+        if self._below is None:
+            self._below = {}
+        return self._below.setdefault(key, Lines(line))
+
+    def of(self, path: Path) -> int:
+        """Return the line of the value at a path, or of the nearest one around it that is written there."""
+        here = self
+        for key in path:
+            below = here._below and here._below.get(key)
+            if not below:
+                break
+            here = below
+        return here._line
+
+
+class _Text:
+    """A text as libyaml takes it: in pieces, so that it can be interrupted and others have the interpreter between."""
+
+    def __init__(self, text: str, interrupt: Callable[[], None]) -> None:
+        self._text = text
+        self._interrupt = interrupt
+        self._position = 0
+
+    def read(self, size: int) -> str:
+        self._interrupt()
+        start, self._position = self._position, self._position + size
+        return self._text[start : self._position]
+
+
 class YamlValues:
     """The documents of one text.
 
     Args:
         text: YAML, of which JSON is a subset.
-        lines: filled, if given, with the line (from 0) of every path in the documents read: that of the key in a
-            mapping, of the item in a sequence. What an alias brings in has no lines of its own.
-        allowance: how many characters and values aliases may add.
+        lines: filled, if given, with the lines of all values in the documents read.
+        budget: what the text may cost; it is charged.
     """
 
-    def __init__(self, text: str, lines: dict[Path, int] | None = None, allowance: int = MAX_EXPANSION) -> None:
-        self._parser = CSafeLoader(text)
+    def __init__(self, text: str, lines: Lines | None = None, budget: Budget | None = None) -> None:
+        self._budget = budget or Budget()
+        self._parser = CSafeLoader(_Text(text, self._budget.interrupt))  # type: ignore[arg-type]  # as it takes files
         self._text = text
         self._lines = lines
-        self._allowance = allowance
         self._anchors: dict[str, tuple[object, int]] = {}
         self._size = 0
-        self.expansion = 0
-        """How many characters and values aliases have added so far."""
 
     def documents(self) -> Iterator[tuple[object, int, str]]:
         """Yield each document's value, the line (from 0) where it starts, and its text from the start of that line.
@@ -104,27 +167,33 @@ class YamlValues:
             if isinstance(event, DocumentStartEvent):
                 self._anchors.clear()
                 root = cast(Event, self._next())
-                value = self._value(root, ())
+                value = self._value(root, 0, self._lines)
                 start, end = _start(root), _start(cast(Event, self._parser.peek_event()))
                 yield value, start.line, self._text[start.index - start.column : end.index]
 
     def _next(self) -> Event | None:
         return self._parser.get_event()
 
-    def _value(self, event: Event, path: Path) -> object:
+    def _value(self, event: Event, depth: int, lines: Lines | None) -> object:
+        self._charge(1, event)
         if isinstance(event, AliasEvent):
             return self._alias(event)
         before = self._size
         self._size += 1
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)
-        elif len(path) >= MAX_DEPTH:
+        elif depth >= MAX_DEPTH:
             raise ValueFault(f"values are nested more than {MAX_DEPTH} deep", _line(event))
         else:
-            value = self._collection(cast(CollectionStartEvent, event), path)
+            value = self._collection(cast(CollectionStartEvent, event), depth + 1, lines)
         if (anchor := cast(NodeEvent, event).anchor) is not None:
             self._anchors[anchor] = (value, self._size - before)
         return value
+
+    def _charge(self, nodes: int, event: Event) -> None:
+        self._budget.nodes -= nodes
+        if self._budget.nodes < 0:
+            raise ValueFault(f"the file holds more than {MAX_NODES:,} values; split it", _line(event))
 
     def _alias(self, event: AliasEvent) -> object:
         found = self._anchors.get(str(event.anchor))
@@ -136,8 +205,8 @@ class YamlValues:
             )
         value, size = found
         self._size += size
-        self.expansion += size
-        if self.expansion > self._allowance:
+        self._budget.expansion -= size
+        if self._budget.expansion < 0:
             raise ValueFault("aliases (*name) repeat so much that the file is too large; write it out", _line(event))
         return value
 
@@ -153,21 +222,20 @@ class YamlValues:
             raise _unknown_tag(event)
         return value
 
-    def _collection(self, event: CollectionStartEvent, path: Path) -> object:
+    def _collection(self, event: CollectionStartEvent, depth: int, lines: Lines | None) -> object:
         mapping = isinstance(event, MappingStartEvent)
         if event.tag not in (None, _TAG + ("map" if mapping else "seq")):
             raise _unknown_tag(event)
-        return self._mapping(path) if mapping else self._sequence(path)
+        return self._mapping(depth, lines) if mapping else self._sequence(depth, lines)
 
-    def _sequence(self, path: Path) -> list[object]:
+    def _sequence(self, depth: int, lines: Lines | None) -> list[object]:
         out: list[object] = []
         while not isinstance(event := cast(Event, self._next()), SequenceEndEvent):
-            here = (*path, len(out))
-            self._note(here, event)
-            out.append(self._value(event, here))
+            here = lines.add(len(out), _line(event)) if lines else None
+            out.append(self._value(event, depth, here))
         return out
 
-    def _mapping(self, path: Path) -> dict[str, object]:
+    def _mapping(self, depth: int, lines: Lines | None) -> dict[str, object]:
         out: dict[str, object] = {}
         first: dict[str, int] = {}
         merged: list[object] = []
@@ -178,29 +246,26 @@ class YamlValues:
                     f"the key {key!r} is there twice, first on line {first[key] + 1}; remove one of them", _line(event)
                 )
             first[key] = _line(event)
-            here = (*path, key)
-            self._note(here, event)
-            value = self._value(cast(Event, self._next()), here)
+            here = lines.add(key, _line(event)) if lines else None
+            value = self._value(cast(Event, self._next()), depth, here)
             if key == "<<" and cast(ScalarEvent, event).implicit[0]:
                 merged = _merge_sources(value, event)
             else:
                 out[key] = value
         for source in merged:
-            out = {**cast(dict[str, object], source), **out}
+            self._charge(len(cast(dict[str, object], source)), event)
+            for key, value in cast(dict[str, object], source).items():
+                out.setdefault(key, value)
         return out
 
     def _key(self, event: Event) -> str:
         """A key as JSON has it; called for scalars and, rarely, for aliases of scalars."""
-        value = self._value(event, ()) if isinstance(event, ScalarEvent | AliasEvent) else None
+        value = self._value(event, MAX_DEPTH, None) if isinstance(event, ScalarEvent | AliasEvent) else None
         if isinstance(value, bool):
             return "true" if value else "false"
         if not isinstance(value, str | int | float):
             raise ValueFault("a key must be a text; put it in quotes", _line(event))
         return str(value)
-
-    def _note(self, path: Path, event: Event) -> None:
-        if self._lines is not None:
-            self._lines.setdefault(path, _line(event))
 
 
 def _start(event: Event) -> Mark:

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchers.manifests import MAX_BYTES, Manifest, ManifestError, count_lines, read_part, split
-from watchers.yaml_values import MAX_DEPTH, MAX_EXPANSION, Path
+from watchers.yaml_values import MAX_DEPTH, MAX_NODES, Budget, Path
 
 
-def load(text: str | bytes, file: str = "f.yaml") -> Manifest:
+def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) -> Manifest:
     """What a file of this text says, read part by part."""
-    found, line = Manifest(), 1
+    found, line, budget = Manifest(), 1, budget or Budget()
     try:
         for part in split(text.encode() if isinstance(text, str) else text, file):
-            read = read_part(part, file, line, MAX_EXPANSION)
+            read = read_part(part, file, line, budget)
             found = Manifest(found.documents + read.documents, found.faults + read.faults)
             line += count_lines(part)
     except ManifestError as error:
@@ -212,6 +212,60 @@ def test_large_files_are_refused() -> None:
     """A file over the bound is not parsed."""
     (fault,) = load(b"#" * (MAX_BYTES + 1)).faults
     assert "larger than 16 MB" in fault.message
+
+
+def test_more_values_than_the_budget_are_refused() -> None:
+    """The parts of a file share one budget of values, and the part that exceeds it is named by its line."""
+    (fault,) = load("a: [1, 2]\n---\nb: [1, 2]\n", budget=Budget(nodes=9)).faults
+    assert fault.place.line == 3
+    assert f"more than {MAX_NODES:,} values; split it" in fault.message
+    assert load("a: [1, 2]\n---\nb: [1, 2]\n", budget=Budget(nodes=10)).faults == ()
+
+
+@pytest.mark.parametrize("text", ["---\n" * 200_000, "%YAML 1.1\n" + "---\n" * 1_100_000])
+def test_documents_without_end_are_refused(text: str) -> None:
+    """A file of nothing but document markers is refused, with a directive or without one."""
+    (fault,) = load(text).faults
+    assert "split it" in fault.message
+
+
+def test_a_merge_costs_what_it_merges() -> None:
+    """Twice as many mappings under a merge key cost twice as much, and the first one that has a key wins."""
+
+    def spent(count: int) -> int:
+        budget = Budget()
+        text = "<<: [" + ", ".join(f"{{k{n}: {n}, same: {n}}}" for n in range(count)) + "]\nown: 1\n"
+        (document,) = load(text, budget=budget).documents
+        assert document.raw == {f"k{n}": n for n in range(count)} | {"same": 0, "own": 1}
+        return MAX_NODES - budget.nodes
+
+    assert spent(400) - spent(200) == spent(600) - spent(400) == 200 * 7
+
+
+def test_large_merges_are_charged() -> None:
+    """What merge keys copy counts, so that a long list of aliases of one mapping is refused."""
+    text = "a: &a {" + ", ".join(f"k{n}: 1" for n in range(1000)) + "}\nb: {<<: [" + ", ".join(["*a"] * 5000) + "]}\n"
+    (fault,) = load(text).faults
+    assert "aliases" in fault.message or "values" in fault.message
+
+
+def test_reading_can_be_interrupted_anywhere() -> None:
+    """What `interrupt` raises ends the reading of a single long value as well as of many short ones."""
+
+    class StopError(Exception):
+        pass
+
+    for text in ("a: " + "x" * 100_000, "- a\n" * 100_000):
+        calls = 0
+
+        def interrupt() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 3:
+                raise StopError
+
+        with pytest.raises(StopError):
+            load(text, budget=Budget(interrupt=interrupt))
 
 
 def test_aliases_cannot_blow_up() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.watchers.written import config_map, documents
 from watchers import reading
 from watchers.manifests import Manifest, count_lines, read_part, split
-from watchers.reading import Reading, read
-from watchers.yaml_values import MAX_EXPANSION, ValueFault, YamlValues
+from watchers.reading import MOST_DIAGNOSTICS, Reading, read
+from watchers.yaml_values import MAX_EXPANSION, Budget, ValueFault, YamlValues
 
 FILE = "f.yaml"
 
@@ -113,9 +113,9 @@ def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     texts[7] = "# moves all below\n" + config_map("map-7", "2")
     parsed: list[str] = []
 
-    def counting(text: str, file: str, line: int, allowance: int) -> Manifest:
+    def counting(text: str, file: str, line: int, budget: Budget) -> Manifest:
         parsed.append(text)
-        return read_part(text, file, line, allowance)
+        return read_part(text, file, line, budget)
 
     monkeypatch.setattr(reading, "read_part", counting)
     after = read(documents(*texts).encode(), FILE, before.parts)
@@ -144,3 +144,12 @@ def test_aliases_of_all_parts_count_together() -> None:
     assert "aliases" in fault.message
     known = read(documents(bomb, "a: 1\n").encode(), FILE).parts
     assert read(documents(bomb, bomb).encode(), FILE, known).diagnostics == (fault,)
+
+
+def test_what_is_told_of_one_file_is_bounded() -> None:
+    """Of thousands of objects that are wrong the first thousand are told, and how many more there are."""
+    wrong = documents(*("apiVersion: v1\nkind: ConfigMap\n" for _ in range(MOST_DIAGNOSTICS + 200)))
+    found = read(wrong.encode(), FILE)
+    assert len(found.diagnostics) == MOST_DIAGNOSTICS + 1
+    assert (found.diagnostics[-1].severity, found.complete) == ("error", False)
+    assert "200 more things are wrong" in found.diagnostics[-1].message
