@@ -84,7 +84,7 @@ def may_send(substream: Substream, now: float, pace: Pace) -> bool:
     Envoy withholds the answer to a CDS response while a cluster warms, and still takes the next one: without the
     deadline a cluster that never warms would stop all later ones.
     """
-    waits_for = substream.outstanding
+    waits_for = substream.outstanding.newest
     return waits_for is None or now >= waits_for.sent + pace.ack_deadline
 
 
@@ -175,7 +175,8 @@ def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:
     """Return the time at which something that waits now may be sent though the client says nothing; None if never."""
     times: list[float] = []
     for each in substreams.values():
-        answered = each.outstanding.sent + pace.ack_deadline if each.outstanding else now
+        waits_for = each.outstanding.newest
+        answered = waits_for.sent + pace.ack_deadline if waits_for else now
         if answered > now and (each.owed or each.upserts()):
             times.append(answered)
         if each.blocked_since is not None:

@@ -166,7 +166,7 @@ class Session:
         if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
             # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
             # nonce": the answer to the newer response will name all resources again.
-            return None
+            return self._answer(substream, request)
         answer = self._answer(substream, request)
         self._check_names(request.resource_names)
         substream.replace(request.resource_names)
@@ -210,15 +210,16 @@ class Session:
 
     def _answer(self, substream: Substream, request: Request) -> Answer | None:
         """Take the ACK or NACK that a request may be: "the presence of the error_detail field" tells which."""
-        waiting = substream.outstanding
-        if waiting is None or request.response_nonce != waiting.nonce:
-            return None
         error: str | None = None
         if request.HasField("error_detail"):
             error = request.error_detail.message[:MAX_MESSAGE] or "no reason given"
-            substream.reject(error)
+        waiting = substream.outstanding.pop(request.response_nonce, error is not None)
+        if waiting is None:
+            return None
+        if error is None:
+            substream.accept(waiting)
         else:
-            substream.accept()
+            substream.reject(waiting, error)
         now = self._clock()
         age = None if waiting.changed is None else now - waiting.changed
         return Answer(substream.type_url, now - waiting.sent, error, age)
@@ -342,7 +343,8 @@ class Session:
         if self._snapshot is None:
             return None
         now, patience = self._clock(), self._pace.ack_deadline
-        waiting = [each.outstanding.sent + patience for each in self.substreams.values() if each.outstanding]
+        newest = (each.outstanding.newest for each in self.substreams.values())
+        waiting = [each.sent + patience for each in newest if each]
         if any(each.upserts() for each in self.substreams.values()):
             waiting.append(max([now, *waiting]) + patience)
         return max((each for each in waiting if each > now), default=None)

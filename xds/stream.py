@@ -205,7 +205,8 @@ class Stream:
 
 
 def _state(substream: Substream, now: float, has: bool) -> TypeState:
-    waiting = now - substream.outstanding.sent if substream.outstanding else None
+    oldest = substream.outstanding.oldest
+    waiting = now - oldest.sent if oldest else None
     wanted = substream.subscription
     pending = tuple(sorted(substream.unsettled())[:MAX_LISTED])
     return TypeState(wanted.wildcard, len(wanted.names), pending, waiting, substream.holdings() if has else {})

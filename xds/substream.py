@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from xds.aliases import ALIASED
 from xds.held import Held, Remembered, Unsure, perhaps, rather
+from xds.outstanding import Outstanding, OutstandingResponses
 from xds.refusals import Suspects, unknown
 from xds.resource import Reference, Resource
 from xds.snapshot import NONE, Resources
@@ -34,25 +35,6 @@ class Refused(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outstanding:
-    """A response that the client has neither accepted nor rejected.
-
-    Attributes:
-        nonce: Of the newest response; an earlier one that was never answered is merged into this.
-        upserts: The new or changed resources sent.
-        before: What the client held under each name that the response touched.
-        sent: When, on the session's clock.
-        changed: When the oldest change in it was made, on the same clock; None if it holds none.
-    """
-
-    nonce: str
-    upserts: dict[str, Resource]
-    before: dict[str, Held]
-    sent: float
-    changed: float | None
-
-
-@dataclass(slots=True)
 class Substream:
     """The state of one type on one stream.
 
@@ -66,7 +48,7 @@ class Substream:
         owed: Whether an answer is owed even if it is empty.
         nonce: Of the newest response; empty before there was one.
         number: The greatest of the bodies sent (`xds.bodies`).
-        outstanding: The response it has not answered, if any.
+        outstanding: The responses it has not answered.
         refused: What it rejected, by name; not sent again until it changes.
         suspects: What the client rejected before, on any stream.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
@@ -85,7 +67,7 @@ class Substream:
     owed: bool = False
     nonce: str = ""
     number: int = 0
-    outstanding: Outstanding | None = None
+    outstanding: OutstandingResponses = field(default_factory=OutstandingResponses)
     refused: dict[str, Refused] = field(default_factory=dict)
     suspects: Suspects = field(default_factory=unknown)
     batches: list[frozenset[str]] = field(default_factory=list)
@@ -271,11 +253,13 @@ class Substream:
     def unsettled(self) -> set[str]:
         """Return the names whose newest resource the client has not accepted or rejected."""
         names = {name for name in self.dirty if self.target is None or name in self.target}
-        return names | self.outstanding.upserts.keys() if self.outstanding else names
+        return names.union(*(each.upserts for each in self.outstanding))
 
     def holdings(self) -> dict[str, str]:
         """Return the version of each resource that the client has accepted, as far as is known."""
-        before = self.outstanding.before if self.outstanding else {}
+        before: dict[str, Held] = {}
+        for each in self.outstanding:
+            before = {**each.before, **before}
         covered = self._base if self.subscription.wildcard else self.subscription.names & self._base.keys()
         held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
         good = {name: each.good if isinstance(each, Unsure) else each for name, each in held.items()}
@@ -287,8 +271,8 @@ class Substream:
             yield self.held(name)
         for name in self.refused:
             yield self.held(name)
-        if self.outstanding:
-            yield from self.outstanding.before.values()
+        for each in self.outstanding:
+            yield from each.before.values()
 
     def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
         """Note that a response was sent."""
@@ -296,13 +280,8 @@ class Substream:
         before = {name: self.held(name) for name in sent}
         if self.type_url == LISTENER:
             self._drain(before, sent, now)
-        earlier, changed = self.outstanding, self.changed
-        if earlier:
-            # Never answered within the deadline: what was held before both is what may still be in use.
-            before |= earlier.before
-            upserts = {**earlier.upserts, **upserts}
-            changed = changed if earlier.changed is None else earlier.changed
-        self.outstanding = Outstanding(nonce, dict(upserts), before, now, changed)
+        batch = self.batches[0] if self.batches else None
+        self.outstanding.add(nonce, Outstanding(dict(upserts), before, now, self.changed, batch))
         self._own.update(sent)
         self.dirty.difference_update(sent)
         self.forced.difference_update(sent)
@@ -323,41 +302,53 @@ class Substream:
                 if lost:
                     self.draining = (*self.draining[1 - MAX_DRAINING :], (lost, now))
 
-    def accept(self) -> None:
-        """Note that the client accepted the outstanding response."""
-        if self.suspects and self.outstanding:
-            for each in self.outstanding.upserts.values():
-                self.suspects.discard(each)
-        self.outstanding = None
-        if self.batches:
-            self.batches.pop(0)
+    def accept(self, response: Outstanding) -> None:
+        """Note that the client accepted a response, which is not outstanding any more."""
+        for name, sent in response.upserts.items() if self.suspects else ():
+            if self.held(name) == sent:
+                self.suspects.discard(sent)
+        self._end_batch(response)
 
-    def reject(self, message: str) -> None:
-        """Note that the client rejected the outstanding response.
+    def reject(self, response: Outstanding, message: str) -> None:
+        """Note that the client rejected a response, which is not outstanding any more.
 
         Of several resources, those that the error names and the others are tried apart, or else halves, until one is
         left, which is to blame. It is not sent again until it changes; the others are.
         """
-        assert self.outstanding is not None
-        response, self.outstanding = self.outstanding, None
+        self._end_batch(response)
+        alone = len(response.upserts) == 1
         for name, sent in response.upserts.items():
-            if self.subscription.covers(name):
-                self._own[name] = perhaps(response.before.get(name), sent)
+            before = response.before.get(name)
+            self._correct(name, self._without(before, sent) if alone else perhaps(before, sent))
+            if alone:
+                self.suspects.add(sent)
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
-        if self.batches:
-            self.batches.pop(0)
         self.dirty.update(names)
         if len(names) < len(response.upserts):
             return  # What has changed since may have been to blame: the others are tried again with what replaced it.
-        if len(names) == 1:
+        if alone:
             [(name, sent)] = response.upserts.items()
             self.refused[name] = Refused(sent, message)
-            self.suspects.add(sent)
-            good = rather(response.before.get(name), sent)
-            self._own[name] = Remembered("") if good is None and self._blind else good
             self.dirty.discard(name)
         elif names:
             self.batches[:0] = split(names, message)
+
+    def _without(self, before: Held, sent: Resource) -> Held:
+        good = rather(before, sent)
+        return Remembered("") if good is None and self._blind else good
+
+    def _end_batch(self, response: Outstanding) -> None:
+        if self.batches and response.batch is self.batches[0]:
+            self.batches.pop(0)
+
+    def _correct(self, name: str, held: Held) -> None:
+        """Correct what the client held after a response that it rejected; what it was sent later, it may hold since."""
+        for later in self.outstanding:
+            if name in later.before:
+                later.before[name] = held
+                return
+        if self.subscription.covers(name):
+            self._own[name] = held
 
     def _current(self, name: str, sent: Resource) -> bool:
         wanted = (self.target or NONE).get(name)

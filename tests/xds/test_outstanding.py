@@ -1,0 +1,102 @@
+"""Several responses of a type are outstanding, as of a client that is late: each is judged by its own answer."""
+
+import pytest
+
+from tests.xds.resources import cluster, endpoints
+from tests.xds.talk import Talk
+from xds.outstanding import MAX_OUTSTANDING
+from xds.types import CLUSTER, ENDPOINT
+
+both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+
+
+def late(*, delta: bool) -> tuple[Talk, str]:
+    """A client that has not answered two responses: one adds the cluster b, the other the cluster c."""
+    talk = Talk(cluster("a", eds=False), delta=delta)
+    talk.settle(CLUSTER)
+    talk.publish(cluster("a", eds=False), cluster("b", eds=False))
+    assert talk.hear(CLUSTER) == (["b"], [])
+    first = talk.nonces[CLUSTER]
+    talk.now += 5
+    talk.publish(*(cluster(each, eds=False) for each in "abc"))
+    assert talk.hear(CLUSTER) == (["c"], [])
+    return talk, first
+
+
+@both
+def test_a_late_nack_is_not_covered_by_the_next_ack(delta: bool) -> None:
+    """The first of two responses is rejected late, the second is accepted: what the first held counts as refused."""
+    talk, first = late(delta=delta)
+    answer = talk.ask(CLUSTER, nonce=first, error="b is bad")
+    assert answer is not None
+    assert answer.error == "b is bad"
+    assert talk.accept(CLUSTER) is not None
+    assert talk.hear() is None
+    assert [each.names for each in talk.session.rejections()] == [("b",)]
+    assert not talk.session.synced()
+    assert talk.session.substreams[CLUSTER].holdings().keys() == {"a", "c"}
+
+
+@both
+def test_the_second_may_be_the_bad_one(delta: bool) -> None:
+    """The first of two responses is accepted late, the second is rejected: only what the second held is refused."""
+    talk, first = late(delta=delta)
+    assert talk.ask(CLUSTER, nonce=first) is not None
+    talk.reject(CLUSTER)
+    assert talk.hear() is None
+    assert [each.names for each in talk.session.rejections()] == [("c",)]
+
+
+@both
+def test_one_nack_for_two_responses_blames_either(delta: bool) -> None:
+    """Envoy may give one answer to two responses: then the culprit is looked for in both."""
+    talk, _ = late(delta=delta)
+    talk.reject(CLUSTER)
+    while (heard := talk.hear(CLUSTER)) is not None:
+        talk.reject(CLUSTER) if "b" in heard[0] else talk.accept(CLUSTER)
+    assert [each.names for each in talk.session.rejections()] == [("b",)]
+
+
+@both
+def test_one_ack_for_two_responses_accepts_both(delta: bool) -> None:
+    """An ACK stands for what came before it, too: a client answers in order, a NACK would have come first."""
+    talk, _ = late(delta=delta)
+    talk.accept(CLUSTER)
+    assert not talk.session.substreams[CLUSTER].unsettled()
+    assert talk.hear() is None
+
+
+@both
+def test_a_late_nack_of_what_has_changed_since(delta: bool) -> None:
+    """The newer version that was sent meanwhile is judged by its own answer, and what was held before both is kept."""
+    talk = Talk(cluster("a", eds=False), delta=delta)
+    talk.settle(CLUSTER)
+    nonces = []
+    for timeout in (2, 3):
+        talk.publish(cluster("a", eds=False, timeout=timeout))
+        assert talk.hear(CLUSTER) == (["a"], [])
+        nonces.append(talk.nonces[CLUSTER])
+        talk.now += 5
+    talk.ask(CLUSTER, nonce=nonces[0], error="2 is too much")
+    assert talk.session.substreams[CLUSTER].holdings() == {"a": cluster("a", eds=False).version}
+    talk.ask(CLUSTER, nonce=nonces[1], error="3 too")
+    assert talk.hear() is None
+    [refusal] = talk.session.refusals()
+    assert (refusal.message, refusal.kept) == ("3 too", cluster("a", eds=False))
+
+
+@both
+def test_how_many_are_kept_is_bounded(delta: bool) -> None:
+    """Of a client that never answers, a few responses are kept; a late NACK of a forgotten one is still a NACK."""
+    talk = Talk(endpoints("a", 1), delta=delta)
+    talk.ask(ENDPOINT, "a")
+    talk.hear()
+    first = talk.nonces[ENDPOINT]
+    for port in range(2, 3 * MAX_OUTSTANDING):
+        talk.now += 5
+        talk.publish(endpoints("a", port))
+        assert talk.hear() == (["a"], [])
+    outstanding = talk.session.substreams[ENDPOINT].outstanding
+    assert len(list(outstanding)) == MAX_OUTSTANDING
+    assert talk.ask(ENDPOINT, *(() if delta else ("a",)), nonce=first, error="no") is not None
+    assert len(list(outstanding)) == MAX_OUTSTANDING - 1
