@@ -97,10 +97,10 @@ def run(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     access = await Access.load(settings.target)
     async with Client(access) as client:
-        await _Controller(settings, client).serve()
+        await Controller(settings, client).serve()
 
 
-class _Controller:
+class Controller:
     """The parts of one controller, and how they hear of each other."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
@@ -171,7 +171,7 @@ class _Controller:
     async def serve(self) -> None:
         """Serves until it is cancelled."""
         await self.authority.load()
-        self.server = Server(
+        server = Server(
             select=lambda node: self.plane.select(node),
             address=str(self.settings.xds),
             credentials=self.authority.credentials(),
@@ -179,6 +179,22 @@ class _Controller:
             observer=Observers(self.metrics, Traces()),
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
         )
+        self.attach(server)
+        log.info(
+            "Headgate is starting",
+            cluster=self.client.url,
+            namespace=self.namespace,
+            xds=str(self.settings.xds),
+            admin=f"http://{self.settings.admin.for_clients}",
+        )
+        async with server, serving(self.sight()), asyncio.TaskGroup() as group:
+            group.create_task(self.authority.run(), name="authority")
+            group.create_task(self.peers.run(), name="peers")
+            await self.follow(group)
+
+    def attach(self, server: Server) -> None:
+        """Has everything published to this server."""
+        self.server = server
         self.plane = ControlPlane(
             self.translator,
             self.server,
@@ -194,26 +210,19 @@ class _Controller:
         self.metrics.registry.register(
             Observed(self.server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics))
         )
-        log.info(
-            "Headgate is starting",
-            cluster=self.client.url,
-            namespace=self.namespace,
-            xds=str(self.settings.xds),
-            admin=f"http://{self.settings.admin.for_clients}",
-        )
-        async with self.server, serving(self.sight()), asyncio.TaskGroup() as group:
-            feed = Feed(self.cluster.sources)
-            group.create_task(self.authority.run(), name="authority")
-            group.create_task(self.peers.run(), name="peers")
-            group.create_task(feed.run(), name="feed")
-            group.create_task(self.plane.take(feed), name="edits")
-            group.create_task(self.plane.evaluate(), name="evaluation")
-            await self.follow_inventory(group)
-            await self.plane.ready.wait()
-            settle_memory()
-            log.info("Headgate is ready", gateways=len(self.translator.snapshots))
-            asyncio.get_running_loop().call_later(RETURN_SECONDS, self.await_no_more)
-            group.create_task(self.election.run(self.lead), name="election")
+
+    async def follow(self, group: asyncio.TaskGroup) -> None:
+        """Begins to follow the cluster and to evaluate; once all is known, stands for election."""
+        feed = Feed(self.cluster.sources)
+        group.create_task(feed.run(), name="feed")
+        group.create_task(self.plane.take(feed), name="edits")
+        group.create_task(self.plane.evaluate(), name="evaluation")
+        await self.follow_inventory(group)
+        await self.plane.ready.wait()
+        settle_memory()
+        log.info("Headgate is ready", gateways=len(self.translator.snapshots))
+        asyncio.get_running_loop().call_later(RETURN_SECONDS, self.await_no_more)
+        group.create_task(self.election.run(self.lead), name="election")
 
     async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
         """Begins to follow what is deployed, and waits until all of it is known."""

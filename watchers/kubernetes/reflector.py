@@ -122,7 +122,7 @@ class Reflector:
         while True:
             async with aclosing(self._turn()) as turn:
                 async for changes in turn:
-                    now = (self.mirror.synced, self._unread)
+                    now = (self.mirror.synced, self.unread)
                     if changes or now != told:
                         told = now
                         yield Reflected(changes, self.mirror.synced)
@@ -130,19 +130,25 @@ class Reflector:
 
     def news(self) -> tuple[Edit, ...]:
         """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""
-        if self._told == self._unread:
+        if self._told == self.unread:
             return ()
-        self._told = self._unread
-        return (unread(self.model.kind, self.scope.namespace, self._unread),)
+        self._told = self.unread
+        return (unread(self.model.kind, self.scope.namespace, self.unread),)
 
     @property
-    def _unread(self) -> str:
+    def unread(self) -> str:
+        """Why it is not known what objects there are; "" if it is, or if that may be only a matter of time."""
         return "" if self.mirror.read else self._denial
 
     async def _turn(self) -> AsyncGenerator[list[Change], None]:
         """Ask the API server for one thing, and take what comes of it."""
         if self._selection:
-            await self._selection.known.wait()
+            await self._selection.told()
+            if not self._selection.known.is_set():
+                self._denial = self._selection.unread
+                self.mirror.denied()
+                yield []
+                await self._selection.known.wait()
             if self._selected is not self._selection.names:
                 self._selected = self._selection.names
                 yield self.mirror.select(self._selected)

@@ -1,0 +1,99 @@
+"""A controller as it is wired in a cluster, on an API server in memory, and a server that notes what is published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Self, cast
+
+from headgate.address import Address
+from headgate.controller import Controller, Settings
+from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw
+from translator.group import CONTROLLER_NAME
+from watchers.kubernetes.access import Target
+from xds.server import Server
+from xds.snapshot import Snapshot
+
+SECONDS = 600.0
+"""Virtual seconds after which something that is waited for counts as not happening."""
+
+
+class Published:
+    """Stands where the xDS server does.
+
+    Attributes:
+        snapshots: by key, what is served.
+        history: all that was published, None where a key was withdrawn.
+    """
+
+    def __init__(self) -> None:
+        self.snapshots: dict[str, Snapshot] = {}
+        self.history: list[tuple[str, Snapshot | None]] = []
+
+    def publish(self, key: str, snapshot: Snapshot, edited: float | None = None) -> None:
+        """Note a snapshot."""
+        self.snapshots[key] = snapshot
+        self.history.append((key, snapshot))
+
+    def withdraw(self, key: str) -> None:
+        """Note that there is nothing any more."""
+        self.snapshots.pop(key, None)
+        self.history.append((key, None))
+
+    def clients(self, node: str | None = None) -> list[Any]:
+        """Nobody is connected."""
+        return []
+
+    def delivery(self, key: str) -> None:
+        """Nobody is connected."""
+
+
+class Installation:
+    """A running controller. An asynchronous context manager.
+
+    Args:
+        api: its cluster.
+        namespace_labels: the namespaces that it watches, by a label selector; "" for all.
+    """
+
+    def __init__(self, api: ClusterApi, namespace_labels: str = "") -> None:
+        here = Address("127.0.0.1", 0)
+        settings = Settings(
+            Target(), "headgate-system", CONTROLLER_NAME, (), namespace_labels, here, "", here, "", external_names=False
+        )
+        self.api = api
+        self.controller = Controller(settings, api)
+        self.published = Published()
+        self.controller.attach(cast(Server, self.published))
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.ensure_future(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        ended = self._task.done()
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if ended:
+            self._task.result()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            await self.controller.follow(group)
+
+    def ready(self) -> bool:
+        """Whether it says that it is."""
+        return self.controller.plane.ready.is_set()
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(SECONDS):
+            while not true():
+                assert not self._task.done(), self._task.result()
+                await asyncio.sleep(0.5)
+
+
+def world(api: ClusterApi, manifests: list[Raw]) -> None:
+    """Put objects into a cluster."""
+    for each in manifests:
+        api.put(each)

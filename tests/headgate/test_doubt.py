@@ -1,0 +1,64 @@
+"""Nothing is deleted on doubt: what a controller that cannot read everything leaves as it is."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Callable
+
+from tests import virtual_time
+from tests.certificates import self_signed
+from tests.headgate.installation import Installation, world
+from tests.headgate.shop import shop
+from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw, Request
+from watchers.kubernetes.errors import ApiError
+
+PEM = tuple(base64.b64encode(each.encode()).decode() for each in self_signed("shop", "shop.example.com"))
+PROXY = ("shop", "headgate-web")
+
+
+def forbidden(request: Request) -> ApiError:
+    """What an API server says to who lacks a right."""
+    said = f'{request.plural} is forbidden: User "headgate" cannot {request.verb} resource "{request.plural}"'
+    return ApiError("GET", 403, "Forbidden", said)
+
+
+def deny(*verbs: str, plural: str) -> Callable[[Request], object]:
+    """Make a fault that denies verbs on a kind."""
+
+    async def fault(request: Request) -> None:
+        if request.plural == plural and request.verb in verbs:
+            raise forbidden(request)
+
+    return fault
+
+
+async def running(api: ClusterApi) -> dict[tuple[str, str, str], Raw]:
+    """Have a cluster served, by a controller that then ends; return what there is."""
+    world(api, shop(*PEM))
+    async with Installation(api) as good:
+        await good.until(lambda: PROXY in api.of("Deployment") and "status" in api.of("Gateway")["shop", "web"])
+        await good.until(lambda: all("status" in each for each in api.of("HTTPRoute").values()))
+        assert len(good.published.snapshots["shop/web"]) > 5
+    return dict(api.objects)
+
+
+def test_without_the_right_to_list_namespaces_all_stays() -> None:
+    """Where the namespaces to watch cannot be read, no object counts as absent, and it is not ready."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        before = await running(api)
+        api.fault = deny("list", "watch", plural="namespaces")
+        async with Installation(api, "team") as limited:
+            await limited.until(lambda: limited.controller.plane.translator.blind)
+            with contextlib.suppress(TimeoutError):
+                await limited.until(limited.ready)
+            assert api.objects.keys() >= before.keys()
+            assert not limited.ready()
+            api.fault = None
+            await limited.until(lambda: limited.published.snapshots)
+            assert limited.ready()
+        assert api.objects.keys() >= before.keys()
+
+    virtual_time.run(scenario())
