@@ -106,6 +106,7 @@ REASONS: Final = {
     "ConfigMap": "Certificates of authorities. Only their names are watched, and those that are named are read.",
     "Deployment": "How far the proxies have come.",
     "DaemonSet": "How far the proxies have come.",
+    "CustomResourceDefinition": "Which release of the Gateway API there is. Only metadata is read.",
     "Pod": "What keeps proxies from running.",
 }
 """Why a kind is read, where it is not simply what is to be served."""

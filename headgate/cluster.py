@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -26,6 +26,9 @@ PAGE = 500
 #: What a cluster is called among files, in messages.
 CLUSTER = "<cluster>"
 
+#: What the translation looks at. Who translates is not to need the right to read what only statuses tell of.
+WHOLE_KINDS: Final = tuple(each for each in KINDS.values() if not each.metadata_only)
+
 Plain = dict[str, Any]
 
 
@@ -38,7 +41,7 @@ def read_statuses(target: Target, controller: str) -> Plain:
     return status_of(_run(target, [KINDS[kind] for kind in STATUS]), controller)
 
 
-def load(target: Target, kinds: Iterable[type[KubernetesObject]] = KINDS.values()) -> Folder:
+def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> Folder:
     """Reads objects as if they were one file.
 
     Args:

@@ -33,6 +33,7 @@ from translator.refusals import refusals
 from translator.resources import Output, Outputs, gateway_outputs
 from translator.resources import backends as used_backends
 from translator.status import STATUS, Status, attached
+from translator.supported_version import definitions
 from translator.unreadable import unreadable_status
 from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot
@@ -54,6 +55,7 @@ AHEAD: tuple[Ahead, ...] = (
     used_backends,
     refusals,
     attached,
+    definitions,
     workload.pods,
     parameters.users,
 )

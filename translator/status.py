@@ -28,6 +28,7 @@ from translator.query import index, query
 from translator.refs import Ref
 from translator.refusals import Refusal, refusals
 from translator.resources import port_listener, route_entries
+from translator.supported_version import supported_version
 from xds.types import ROUTE
 
 Status = dict[str, Any]
@@ -66,7 +67,8 @@ def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
     supported = sorted({*own, *(name for each in db.features for name in each.conformance)})
     return {
         "conditions": [
-            verdict("Accepted", problems, "Accepted", "Headgate runs Gateways of this class.").json(generation)
+            verdict("Accepted", problems, "Accepted", "Headgate runs Gateways of this class.").json(generation),
+            supported_version(db).json(generation),
         ],
         "supportedFeatures": [{"name": each} for each in supported],
     }

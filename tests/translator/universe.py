@@ -66,6 +66,7 @@ def _object(api_version: str, kind: str, names: tuple[str, ...], *, cluster: boo
         namespace=None if cluster else namespace,
         creationTimestamp=_maybe(_one(*CREATED)),
         labels=rest.pop("labels", None),
+        annotations=rest.pop("annotations", None),
     )
     return _fields(apiVersion=api_version, kind=kind, metadata=metadata, **rest).map(parsed)
 
@@ -211,6 +212,13 @@ def direct_responses() -> Objects:
     return _object("gateway.headgate.dev/v1alpha1", "DirectResponse", ("d1", "d2"), spec=_fields(status=_one(200, 404)))
 
 
+def definitions() -> Objects:
+    """Definitions of the Gateway API, of releases that are supported or not, and of others."""
+    names = ("gateways.gateway.networking.k8s.io", "certificates.cert-manager.io")
+    release = _maybe(_fields(**{"gateway.networking.k8s.io/bundle-version": _one("v1.7.0", "v1.8.0")}))
+    return _object("apiextensions.k8s.io/v1", "CustomResourceDefinition", names, cluster=True, annotations=release)
+
+
 KINDS = {
     http_routes: 3,
     gateways: 2,
@@ -221,6 +229,7 @@ KINDS = {
     namespaces: 1,
     direct_responses: 2,
     gateway_classes: 2,
+    definitions: 1,
 }
 """All kinds, and how many objects of each there are at most to begin with."""
 

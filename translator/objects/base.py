@@ -184,6 +184,8 @@ class KubernetesObject(Fields):
     plural: ClassVar[str]
     """Its name in the URLs and RBAC rules of an API server."""
     namespaced: ClassVar[bool]
+    metadata_only: ClassVar[bool] = False
+    """Whether nothing but its metadata is asked for."""
     selector: ClassVar[str] = ""
     """The labels of those that matter, as a selector for an API server; "" for all."""
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from translator.objects.base import KubernetesObject
 from translator.objects.core import ConfigMap, Namespace, Secret
+from translator.objects.customresourcedefinition import CustomResourceDefinition
 from translator.objects.deployment import DaemonSet, Deployment, Pod
 from translator.objects.directresponse import DirectResponse
 from translator.objects.endpointslice import EndpointSlice
@@ -40,6 +41,7 @@ _MODELS: Final[tuple[type[KubernetesObject], ...]] = (
     Deployment,
     DaemonSet,
     Pod,
+    CustomResourceDefinition,
 )
 
 KINDS: Final[Mapping[str, type[KubernetesObject]]] = {model.kind: model for model in _MODELS}

@@ -144,7 +144,9 @@ class Cluster:
 
     def _follow(self, model: type[KubernetesObject], namespace: str) -> None:
         on_demand = model in ON_DEMAND
-        scope = Scope(namespace, self._watched.labels.get(model.kind, model.selector), metadata=on_demand)
+        scope = Scope(
+            namespace, self._watched.labels.get(model.kind, model.selector), metadata=on_demand or model.metadata_only
+        )
         selection = self._selection if model.namespaced else None
         reflector = Reflector(self._client, model, scope, selection, self._observer, self._troubles)
         if on_demand:

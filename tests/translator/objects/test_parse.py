@@ -45,6 +45,7 @@ def test_registry() -> None:
         ("apps", "v1", "deployments"): True,
         ("apps", "v1", "daemonsets"): True,
         ("", "v1", "pods"): True,
+        ("apiextensions.k8s.io", "v1", "customresourcedefinitions"): False,
     }
     assert all(kind == model.kind for kind, model in KINDS.items())
 
