@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator.feature import Feature, Read, Site
 from translator.features.paths import PathModifier
@@ -21,6 +22,8 @@ STATUS = {
     308: route_components_pb2.RedirectAction.PERMANENT_REDIRECT,
 }
 DEFAULT_PORTS = {"http": 80, "https": 443}
+WITHOUT_PORT = "%CEL(re.extract(response.headers['location'], '^({scheme}://[^/?#]*):{port}(\\\\C*)$', '\\\\1\\\\2'))%"
+"""The Location that Envoy made, without its port; where the expression fails, Envoy leaves the header as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +43,25 @@ class Redirect(RouteFeature):
         action.response_code = STATUS[self.status]
         action.scheme_redirect = self.scheme
         action.host_redirect = self.hostname
-        action.port_redirect = self._port(origin)
+        self._write_port(route, origin)
         if self.path is not None:
             self.path.apply(action, match, "path_redirect")
 
-    def _port(self, origin: Origin) -> int:
-        """The port to name: the one given, else that of the scheme given, else the listener's; 0 to name none.
+    def _write_port(self, route: Any, origin: Origin) -> None:
+        """Write the port given, else that of the scheme given, else the listener's; a default port is not named.
 
-        The default port of a scheme goes unnamed, unless the request's Host is bound to name another, which must go.
+        Without a hostname Envoy keeps the Host of the request, with the port that the client wrote there, unless it is
+        given another port, which it then names: a default one is taken out of the Location again.
         """
         scheme = self.scheme or origin.scheme
-        port = self.port or (DEFAULT_PORTS[scheme] if self.scheme else origin.port)
-        host_names_other = not self.hostname and origin.port != DEFAULT_PORTS[origin.scheme]
-        return 0 if port == DEFAULT_PORTS[scheme] and not host_names_other else port
+        port = self.port or (DEFAULT_PORTS[self.scheme] if self.scheme else origin.port)
+        if port != DEFAULT_PORTS[scheme]:
+            route.redirect.port_redirect = port
+        elif not self.hostname:
+            route.redirect.port_redirect = port
+            option = route.response_headers_to_add.add()
+            option.header.key, option.header.value = "location", WITHOUT_PORT.format(scheme=scheme, port=port)
+            option.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 def path_modifier(found: HTTPPathModifier | None) -> PathModifier | None:
