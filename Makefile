@@ -54,8 +54,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 
 # Where there is no cluster, the tests are skipped and say why.
 e2e: setup $(GO) $(TOOLS)/helm ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
-	@tests/e2e/cluster which | grep ^none: || tests/e2e/cluster ready
-	@tests/e2e/cluster exec $(BIN)/python -m pytest -m e2e $(E2E_ARGS)
+	@tests/e2e/run $(E2E_ARGS)
 
 conformance: setup $(SUITE) ## Run the official Gateway API suite on such a cluster (PROFILES=GATEWAY-HTTP,GATEWAY-GRPC CHANNEL=experimental)
 	@tests/e2e/cluster ready $(CHANNEL)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.skips import StrictSkips
+
 if TYPE_CHECKING:
     from watchers.kubernetes.access import Access
     from watchers.kubernetes.client import Client
@@ -21,8 +23,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the flag of `make golden`."""
+    """Add the flag of `make golden`, and the one of CI."""
     parser.addoption("--rewrite-golden", action="store_true", help="rewrite the expected output of the golden cases")
+    parser.addoption("--strict-skips", action="store_true", help="fail if a test is skipped that need not be")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at what is skipped, in the process that reports."""
+    if config.getoption("--strict-skips") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(StrictSkips())
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.installation import NAME, NAMESPACE, Installation
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, controllers_work
 from tests.e2e.objects import GATEWAY, echo, gateway, route
 from tests.e2e.testcluster import TestCluster
 from tests.e2e.traffic import answers
@@ -51,6 +51,15 @@ def testcluster() -> TestCluster:
     if not tool:
         pytest.skip("HEADGATE_TESTCLUSTER names no test cluster, and parts of another one are not for tests to kill")
     return TestCluster(Path(tool), Path(os.environ["KUBECONFIG"]).parent)
+
+
+@pytest.fixture
+async def restored(cluster: Kube, headgate: Installation) -> AsyncIterator[None]:
+    """Once the test is over, all parts of the cluster work again, and Headgate has two replicas and a leader."""
+    yield
+    await controllers_work(cluster)
+    await headgate.scale(2)
+    await headgate.leader()
 
 
 @pytest.fixture

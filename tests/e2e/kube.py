@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import orjson
 
@@ -21,7 +22,9 @@ SECONDS: Final = 120.0
 GATEWAY_API: Final = "gateway.networking.k8s.io/v1"
 HEADGATE_API: Final = "gateway.headgate.dev/v1alpha1"
 KINDS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("Namespace", "Service", "ConfigMap", "Secret", "Pod", "ResourceQuota", "Event"), "v1"),
+    **dict.fromkeys(
+        ("Namespace", "Service", "ServiceAccount", "ConfigMap", "Secret", "Pod", "ResourceQuota", "Event"), "v1"
+    ),
     "Deployment": "apps/v1",
     "Lease": "coordination.k8s.io/v1",
     **dict.fromkeys(("GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant"), GATEWAY_API),
@@ -39,7 +42,7 @@ IRREGULAR: Final[Mapping[str, str]] = {
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
 }
 CLUSTER_SCOPED: Final = frozenset(KINDS) - {
-    *("Service", "ConfigMap", "Secret", "Pod", "ResourceQuota", "Event", "Deployment", "Lease"),
+    *("Service", "ServiceAccount", "ConfigMap", "Secret", "Pod", "ResourceQuota", "Event", "Deployment", "Lease"),
     *("Gateway", "HTTPRoute", "ReferenceGrant", "GatewayParameters", "DirectResponse"),
 }
 
@@ -147,6 +150,19 @@ class Kube:
             async for lines in stream.lines():
                 for line in lines:
                     yield orjson.loads(line)
+
+
+async def controllers_work(kube: Kube) -> None:
+    """Wait until the API server takes objects, and its controllers see them: a namespace gets its ServiceAccount."""
+    found = kube.of(f"e2e-{uuid4().hex[:8]}")
+
+    async def created() -> bool:
+        await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}})
+        return True
+
+    await until("API server that takes objects", created)
+    await until("ServiceAccount of a new namespace", lambda: found.find("ServiceAccount", "default"))
+    await found.delete("Namespace", found.namespace)
 
 
 def conditions(found: Object) -> list[Object]:

@@ -8,7 +8,10 @@ from tests.e2e.conftest import Site
 from tests.e2e.installation import Installation
 from tests.e2e.kube import until
 from tests.e2e.objects import GATEWAY, PROXIES, route
+from tests.e2e.testcluster import DISRUPTIVE
 from tests.e2e.traffic import answers, traffic
+
+pytestmark = DISRUPTIVE
 
 RESOURCES = ["gatewayclasses", "gateways", "httproutes", "services", "endpointslices"]
 """What a Gateway with routes cannot be served without; some of what is deployed is among it."""

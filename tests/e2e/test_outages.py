@@ -11,9 +11,11 @@ from tests.e2e.conftest import Site
 from tests.e2e.installation import NAME, Installation
 from tests.e2e.kube import until
 from tests.e2e.objects import GATEWAY, PROXIES, denied, gateway, parameters, route
-from tests.e2e.testcluster import TestCluster
+from tests.e2e.testcluster import DISRUPTIVE, TestCluster
 from tests.e2e.traffic import answers, traffic
 from tests.watchers.kubernetes.deeds import forget
+
+pytestmark = DISRUPTIVE
 
 EXPIRED: Final = "headgate_watch_expired_total"
 

@@ -9,8 +9,10 @@ from tests.e2e.installation import NAMESPACE, Installation
 from tests.e2e.kube import Kube, Object, until
 from tests.e2e.objects import GATEWAY, PROXIES, gateway, parameters, route
 from tests.e2e.test_outages import some
-from tests.e2e.testcluster import TestCluster
+from tests.e2e.testcluster import DISRUPTIVE, TestCluster
 from tests.e2e.traffic import answers, traffic
+
+pytestmark = DISRUPTIVE
 
 LEADING, NO_LONGER = '"Leading"', "No longer leading"
 

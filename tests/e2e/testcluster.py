@@ -11,8 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.e2e.kube import Kube, until
 
+DISRUPTIVE: Final = [pytest.mark.disruptive, pytest.mark.usefixtures("restored")]
+"""The marks of modules whose tests kill or stop parts of the cluster, or of Headgate in it."""
 BRIDGE: Final = "lcbr"
 """The network that the pods are in."""
 
