@@ -76,7 +76,7 @@ def manifests(plan: Plan) -> Iterator[Manifest]:
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
     if isinstance(files, str):
         raise Unfit(f"bootstrap of the GatewayParameters: {files}.")
-    yield _manifest(plan, "ServiceAccount", {"automountServiceAccountToken": False}, plan.annotations)
+    yield _manifest(plan, "ServiceAccount", {"automountServiceAccountToken": False})
     yield _manifest(plan, "ConfigMap", {"data": dict(files)})
     yield _service(plan)
     yield _workload(plan, drain_path, files)
@@ -99,8 +99,8 @@ def _manifest(
         "namespace": meta.namespace,
         "labels": {**plan.labels, **(labels or {}), **identity(plan.gateway.ref, plan.controller)},
     }
-    if annotations:
-        metadata["annotations"] = dict(annotations)
+    if plan.annotations or annotations:
+        metadata["annotations"] = {**plan.annotations, **(annotations or {})}
     if meta.uid:
         metadata["ownerReferences"] = [
             {
@@ -150,8 +150,7 @@ def _service(plan: Plan) -> Manifest:
         spec["loadBalancerIP"] = plan.addresses[0]
     elif plan.addresses:
         spec["externalIPs"] = list(plan.addresses)
-    annotations = {**plan.annotations, **wanted.annotations}
-    return _manifest(plan, "Service", {"spec": spec}, annotations, wanted.labels)
+    return _manifest(plan, "Service", {"spec": spec}, wanted.annotations, wanted.labels)
 
 
 def _workload(plan: Plan, drain_path: str, files: Mapping[str, str]) -> Manifest:

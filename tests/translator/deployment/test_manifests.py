@@ -81,11 +81,10 @@ def test_everything_belongs_to_the_gateway() -> None:
         assert metadata["ownerReferences"] == [{**owner, "controller": True}]
         assert metadata["labels"]["gateway.networking.k8s.io/gateway-name"] == "shop"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "headgate"
-        assert metadata["labels"]["team"] == "web"
+        assert (metadata["labels"]["team"], metadata["annotations"]["note"]) == ("web", "here")
+    assert len(cluster.proxies.manifests) == 6
     pod = cluster.body("Deployment")["spec"]["template"]["metadata"]
-    for metadata in (pod, cluster.body("Service")["metadata"], cluster.body("ServiceAccount")["metadata"]):
-        assert metadata["annotations"]["note"] == "here"
-        assert metadata["labels"]["team"] == "web"
+    assert (pod["labels"]["team"], pod["annotations"]["note"]) == ("web", "here")
 
 
 @pytest.mark.parametrize("name", ["a" * 253, "9.to.5", "a.b", "x" * 63])
