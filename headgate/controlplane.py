@@ -65,6 +65,8 @@ class ControlPlane:
             default the translator is told so.
         complete: asked after each evaluation whether all is known that it depends on; while it is not, nothing is
             published, but for no longer than `INCOMPLETE_FOR`.
+        gone: called with the key of a Gateway that has nothing to serve any more; by default its snapshot is withdrawn:
+            connected proxies keep what they have.
         ready: set once everything that was there at the start is published, as far as it could be read: not while of
             no Gateway is known what to serve.
     """
@@ -79,6 +81,7 @@ class ControlPlane:
     changed: Callable[[Changes], None] = lambda _: None
     delivered: Callable[[Ref, translated.Delivery], None] | None = None
     complete: Callable[[], bool] = lambda: True
+    gone: Callable[[str], None] | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -169,11 +172,25 @@ class ControlPlane:
         Raises:
             Refusal: there is no such Gateway. While it is not known what it serves, its proxies keep what they have.
         """
-        key = node.cluster
+        self.check(node.cluster)
+        return node.cluster
+
+    def check(self, key: str) -> None:
+        """Do nothing if there is a Gateway of this key; while it is not known what it serves, its proxies may wait.
+
+        Raises:
+            Refusal: there is none.
+        """
         if self.ready.is_set() and self.translator.is_absent(gateway_of(key)):
             text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
             raise Refusal(text)
-        return key
+
+    def withdraw(self, key: str) -> None:
+        """Serve nothing under a key any more, unless its Gateway is back."""
+        gateway = gateway_of(key)
+        if gateway not in self.translator.snapshots:
+            self.server.withdraw(key)
+            self._tell_delivery(gateway, translated.Delivery())
 
     def deliver(self, key: str, delivery: Delivery) -> None:
         """Takes how far a snapshot has come, as the server tells it."""
@@ -208,8 +225,7 @@ class ControlPlane:
                 with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
                     self.server.publish(key, snapshot, edited)
             else:
-                self.server.withdraw(key)
-                self._tell_delivery(gateway, translated.Delivery())
+                (self.gone or self.withdraw)(key)
         gateways = frozenset(map(key_of, self.translator.snapshots))
         if gateways != self._gateways:
             self._gateways = gateways

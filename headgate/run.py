@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,34 +16,41 @@ import structlog
 from headgate.address import Address
 from headgate.admin import Sight, serving
 from headgate.announce import tell_edits, tell_news, tell_problems
-from headgate.controlplane import ControlPlane, key_of
+from headgate.controlplane import ControlPlane, gateway_of, key_of
 from headgate.envoy.bootstrap import bootstrap
-from headgate.envoy.process import Launch
+from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
-from headgate.envoy.supervisor import Fleet, Supervisor, stop_leftovers
+from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
 from headgate.security.files import server_credentials
-from headgate.security.folder import proxy_files, server_files
+from headgate.security.folder import server_files
 from headgate.security.identity import certified
+from headgate.security.proxytokens import ProxyTokens
 from headgate.statuses import Statuses
 from headgate.takenports import offer_again
 from headgate.tracing import Traces
+from translator.outcome import Problem
+from translator.outputs import Deployed, Translator
 from translator.outputs import Settings as TranslatorSettings
-from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.feed import Feed
 from watchers.files import FileSource
 from watchers.folder import Change
 from xds.observer import Observers
-from xds.server import Server
+from xds.server import Peer, Refusal, Server
+from xds.snapshot import Snapshot
 
 #: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
 INSTANCE = "local"
 
 #: What made the files valid again has been evaluated so many seconds later.
 SETTLE = 1.0
+
+#: An Envoy that asks for a Gateway that does not exist is told of again after so many seconds; of so many Gateways at a
+#: time, with so many names of those that are there.
+TOLD_AGAIN, MOST_TOLD, MOST_NAMED = 300.0, 100, 10
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -56,7 +65,7 @@ class Settings:
         admin: where Headgate answers about itself.
         state: the directory for what must outlive Headgate.
         envoy: the Envoy to run for every Gateway; None to run none.
-        tls: the folder with the certificates for xDS, of `headgate certs`; None for plain text.
+        tls: the folder with the certificates of the xDS address, of `headgate certs`; None for plain text.
     """
 
     paths: tuple[Path, ...]
@@ -88,11 +97,13 @@ class _Run:
         self.source = FileSource(settings.paths, self.tell_change)
         self.metrics = Metrics()
         self.translator = Translator(TranslatorSettings(standalone=True))
+        self.tokens = ProxyTokens.load(self.state.root)
         self.server = Server(
-            select=lambda node: self.plane.select(node),
+            select=lambda node: node.cluster,
             address=str(settings.xds),
+            socket=self.state.xds_socket if settings.envoy else None,
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
-            authorise=certified if settings.tls else None,
+            authorise=self.authorise,
             observer=Observers(self.metrics, Traces()),
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
         )
@@ -103,9 +114,12 @@ class _Run:
             gateways_changed=self.run_envoys,
             news=lambda news: tell_news(news, self.place),
             metrics=self.metrics,
+            gone=self.drain if settings.envoy else None,
         )
+        self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
         self.fleet: Fleet | None = None
         self.files_changed = asyncio.Event()
+        self.unknown: dict[str, float] = {}
 
     def until_stopped(self) -> None:
         """Serves until a signal says to stop; a second one kills the Envoys."""
@@ -116,6 +130,40 @@ class _Run:
         if self.fleet:
             self.fleet.kill()
 
+    def authorise(self, gateway: str, peer: Peer) -> None:
+        """Let an Envoy have a Gateway's resources.
+
+        Over TLS its certificate says whose it is; over plain text, and by the Unix socket, the Gateway's token does:
+        whoever merely reaches the port, as by a route of a tenant, gets nothing.
+
+        Raises:
+            Refusal: it may not have them, or there is no such Gateway.
+        """
+        if self.settings.tls and not peer.local:
+            certified(gateway, peer)
+        else:
+            self.tokens.check(gateway, peer)
+        if self.server.delivery(gateway) is None:
+            try:
+                self.plane.check(gateway)
+            except Refusal:
+                self.tell_unknown(gateway)
+                raise
+
+    def tell_unknown(self, gateway: str) -> None:
+        """Tell that an Envoy asks for a Gateway that does not exist; of each once in a while, as it asks on."""
+        now = time.monotonic()
+        self.unknown = {name: told for name, told in self.unknown.items() if now - told < TOLD_AGAIN}
+        if gateway in self.unknown or len(self.unknown) >= MOST_TOLD:
+            return
+        self.unknown[gateway] = now
+        there = sorted(map(key_of, self.translator.snapshots))
+        log.warning(
+            "An Envoy asks for a Gateway that Headgate does not serve; start it with a bootstrap of one that is there",
+            gateway=gateway,
+            there=" ".join(there[:MOST_NAMED]) or "none",
+        )
+
     def sight(self) -> Sight:
         """What the admin address shows."""
         return Sight(self.plane, self.supervisors, lambda: self.source.diagnostics, self.place, self.settings.admin)
@@ -124,7 +172,7 @@ class _Run:
         """Serves until it is cancelled."""
         async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
-                self.fleet = Fleet(group)
+                self.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.withdraw)
             self.metrics.registry.register(
                 Observed(
                     self.server.clients,
@@ -160,20 +208,34 @@ class _Run:
         if self.fleet:
             await self.clean_up(self.fleet)
         elif gateways:
-            log.info(f"Start an Envoy with the output of: headgate bootstrap --gateway {gateways[0]}")
+            log.info(f"Start an Envoy with the output of: {self.bootstrap_command(gateways[0])}")
+
+    def bootstrap_command(self, gateway: str) -> str:
+        """The command that prints a bootstrap for an Envoy of the user's own, which is on this machine."""
+        words = ["headgate", "bootstrap", "--gateway", gateway, "--xds-address", str(self.settings.xds.for_clients)]
+        proof = ["--xds-tls", str(self.settings.tls)] if self.settings.tls else ["--state-dir", str(self.state.root)]
+        return shlex.join([*words, *proof])
 
     async def clean_up(self, fleet: Fleet) -> None:
-        """Stops the Envoys of Gateways that are gone since an earlier run, once no mistake can be why they are gone."""
+        """Stop the Envoys of Gateways that are gone since an earlier run, once no mistake can be why they are gone."""
         if self.has_errors():
             log.warning("Envoys that an earlier run left behind go on until the files are without errors")
         while self.has_errors():
             self.files_changed.clear()
             await self.files_changed.wait()
             await asyncio.sleep(SETTLE)
-        left = self.state.leftovers(set(fleet.supervisors))
-        await stop_leftovers(left)
+        left = [each for each in self.state.kept(self.running) if each.gateway not in fleet.supervisors]
+        running = [each for each in left if each.path in self.running]
+        for each in running:
+            log.info("Draining an Envoy that was left running", gateway=each.gateway)
+            self.server.publish(each.gateway, Snapshot())
+        if running:
+            await asyncio.sleep(DRAIN_SECONDS)
         for each in left:
-            shutil.rmtree(each.path, ignore_errors=True)
+            if each.gateway not in fleet.supervisors:
+                await stop_all({each.path: fleet.take(each.path)})
+                self.plane.withdraw(each.gateway)
+                shutil.rmtree(each.path, ignore_errors=True)
 
     def has_errors(self) -> bool:
         """Whether something in the files is not served as it is written."""
@@ -181,12 +243,12 @@ class _Run:
 
     @contextlib.asynccontextmanager
     async def leftovers(self) -> AsyncIterator[None]:
-        """In the end, stops the Envoys of an earlier run too that were still left."""
+        """In the end, stop the Envoys of an earlier run too that were still left."""
         try:
             yield
         finally:
             if self.fleet:
-                await stop_leftovers(self.state.leftovers(set()))
+                await stop_all(self.fleet.untaken)
 
     def keys(self) -> list[str]:
         """The keys of the snapshots that are served."""
@@ -202,11 +264,21 @@ class _Run:
             self.fleet.want({each: self.launch(each, self.settings.envoy) for each in gateways})
 
     def launch(self, gateway: str, envoy: Path) -> Launch:
-        """How the Envoy of a Gateway is started."""
+        """How the Envoy of a Gateway is started. It finds Headgate by a Unix socket, which no route can name."""
         state = self.state.gateway(gateway)
-        tls = proxy_files(self.settings.tls, gateway) if self.settings.tls else None
-        xds = self.settings.xds.for_clients
-        return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, tls))
+        xds, token = self.state.xds_socket, self.tokens.token(gateway)
+        return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token))
+
+    def drain(self, gateway: str) -> None:
+        """Have the Envoy of a Gateway that is gone close its listeners; the fleet stops it later."""
+        self.server.publish(gateway, Snapshot())
+
+    def tell_envoy(self, gateway: str, failure: str | None) -> None:
+        """Take why a Gateway has no Envoy; None if it has one again."""
+        text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
+        problems = (Problem("Programmed", "NoResources", text),) if failure else ()
+        self.translator.deployed(gateway_of(gateway), Deployed(problems) if problems else None)
+        self.plane.wake()
 
     def place(self, ref: Ref) -> str:
         """Where an object is written: "file:line", or "" if it is not."""

@@ -66,7 +66,8 @@ def programming(db: Db, gateway: Ref) -> Programming:
     if not delivery.clients:
         if delivery.returning and serving(db, gateway):
             raise Unknown("whether proxies come back")
-        return Programming(NO_PROXY, NO_PROXY)
+        missing = _no_proxy(db, gateway)
+        return Programming(missing, missing)
     others = DONE if delivery.current or delivery.rejections else WAITING
     if not delivery.rejections:
         return Programming(others, others)
@@ -83,6 +84,12 @@ def programming(db: Db, gateway: Ref) -> Programming:
         {port: _refusal(found) for port, found in ports.items()},
         {name: _refusal(found) for name, found in certificates.items()},
     )
+
+
+def _no_proxy(db: Db, gateway: Ref) -> Condition:
+    """Why no proxy is connected; in a cluster the status of the deployment says more."""
+    known = db.deployed(gateway).problems if db.settings.standalone else ()
+    return Condition("Programmed", "False", known[0].reason, known[0].message) if known else NO_PROXY
 
 
 def _refusal(rejections: Iterable[Rejection]) -> Condition:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -77,6 +78,11 @@ class Peer:
     auth: Mapping[str, Any]
     metadata: Mapping[str, str | bytes]
 
+    @property
+    def local(self) -> bool:
+        """Whether it came by a Unix socket."""
+        return self.address.startswith("unix:")
+
 
 Select = Callable[[base_pb2.Node], str]
 """Returns the key of the snapshot for a node, or raises `Refusal`."""
@@ -97,6 +103,7 @@ class Server:
         select: Select,
         *,
         address: str = "127.0.0.1:0",
+        socket: Path | None = None,
         credentials: grpc.ServerCredentials | None = None,
         authorise: Authorise | None = None,
         on_delivery: Callable[[str, Delivery], None] | None = None,
@@ -108,8 +115,10 @@ class Server:
 
         Args:
             select: Which snapshot a node gets, from the first request of its stream.
-            address: Host and port to listen on; port 0 for a free one. ``unix:PATH`` for a socket.
-            credentials: TLS, if any; without, the port speaks plain text.
+            address: Host and port to listen on; port 0 for a free one.
+            socket: A Unix socket to listen on besides, always in plain text; `Peer.local` tells its clients. One that
+                is there already is replaced.
+            credentials: TLS of the port, if any; without, it speaks plain text.
             authorise: Called with the selected key and the peer; raises `Refusal` if it may not have that snapshot.
                 What it returns is awaited, for `Limits.first_request` at most; meanwhile nothing more is read.
             on_delivery: Called on the event loop when what the clients of a key have accepted changes.
@@ -119,6 +128,7 @@ class Server:
         """
         self.port = 0
         self._address = address
+        self._socket = socket
         self._credentials = credentials
         self._select = select
         self._authorise = authorise
@@ -147,6 +157,8 @@ class Server:
                 self.port = server.add_insecure_port(self._address)
             else:
                 self.port = server.add_secure_port(self._address, self._credentials)
+            if self._socket is not None:
+                server.add_insecure_port(f"unix:{self._socket}")
         except RuntimeError as error:
             raise OSError(f"cannot listen for xDS on {self._address}: {error}") from error
         await server.start()

@@ -15,6 +15,7 @@ from headgate.commands.options import (
     Kubeconfig,
     Output,
     OutputFormat,
+    StateDir,
     XdsAddress,
     XdsTls,
     parse_gateway,
@@ -32,6 +33,7 @@ def command(
         str, typer.Option(metavar="NAME", help="What tells this Envoy from others of the Gateway.")
     ] = platform.node(),
     xds_tls: XdsTls = None,
+    state_dir: StateDir = None,
     cluster: Annotated[
         bool, typer.Option("--cluster", help="For a cluster, as manifests; --kubeconfig and --context imply it.")
     ] = False,
@@ -52,6 +54,9 @@ def command(
 
     The Envoy's admin interface is on 127.0.0.1:19000.
 
+    The bootstrap holds the token by which Headgate knows whose Envoy it is: keep it to yourself, and run this where
+    `headgate run` has its state, as the same user. With --xds-tls a certificate takes the token's place.
+
     **In a cluster**, where the Gateway's GatewayParameters say `selfManaged: true`, all that is around it comes too: a
     ServiceAccount, whose token tells Headgate whose proxy it is, a ConfigMap, and a Deployment to make your own.
 
@@ -64,10 +69,18 @@ def command(
         output.write(manifests(Target(kubeconfig, context), gateway, namespace, controller_name))
         return
     from headgate.envoy.bootstrap import bootstrap
+    from headgate.envoy.state import default_root, make_private
     from headgate.plain import to_plain
     from headgate.security.folder import proxy_files
+    from headgate.security.proxytokens import ProxyTokens
     from translator.proxy import ADMIN_PORT
 
-    tls = proxy_files(xds_tls, gateway) if xds_tls else None
-    message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls)
+    tls, token = None, ""
+    if xds_tls:
+        tls = proxy_files(xds_tls, gateway)
+    else:
+        root = state_dir or default_root()
+        make_private(root)
+        token = ProxyTokens.load(root).token(gateway)
+    message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls, token)
     output.write(to_plain(message))

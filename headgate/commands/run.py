@@ -13,6 +13,7 @@ from headgate.commands.options import (
     AdminAddress,
     EnvoyPath,
     HowToLog,
+    StateDir,
     WhatToLog,
     XdsAddress,
     XdsTls,
@@ -43,14 +44,7 @@ def command(
             "--no-envoy", envvar="HEADGATE_NO_ENVOY", help="Run no Envoy; connect your own with `headgate bootstrap`."
         ),
     ] = False,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where bootstraps, logs and process ids of Envoys are kept. [env var: HEADGATE_STATE_DIR]",
-            show_default=False,
-        ),
-    ] = None,
+    state_dir: StateDir = None,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:

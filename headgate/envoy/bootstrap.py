@@ -7,32 +7,51 @@ from pathlib import Path
 from headgate.address import Address
 from headgate.security.files import ProxyTls
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
+from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.core.v3 import address_pb2, base_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy import bootstrap as common
 
 
 def bootstrap(
-    gateway: str, instance: str, xds: Address, admin: Address | Path, tls: ProxyTls | None = None
+    gateway: str,
+    instance: str,
+    xds: Address | Path,
+    admin: Address | Path,
+    tls: ProxyTls | None = None,
+    token: str = "",
 ) -> bootstrap_pb2.Bootstrap:
-    """Makes the bootstrap of one Envoy of a Gateway.
+    """Make the bootstrap of one Envoy of a Gateway.
 
     Listeners and clusters come by delta ADS from Headgate, which picks them by the node's cluster.
 
     Args:
         gateway: "namespace/name" of the Gateway; becomes the node's cluster.
         instance: what tells this Envoy from the Gateway's others; the node's id is "namespace/name/instance".
-        xds: where Headgate's xDS server is; a name is resolved by Envoy.
+        xds: where Headgate's xDS server is: an address, whose name Envoy resolves, or the path of a Unix socket.
         admin: where Envoy's admin interface listens: an address, or the path of a Unix socket (mode 0600).
         tls: with what it finds Headgate over TLS; None for plain text.
+        token: by which it proves itself (`ProxyTokens`); "" if its certificate does.
     """
-    cluster = common.xds_cluster(xds.host, xds.port)
-    if tls is not None:
+    cluster = _xds_cluster(xds)
+    if tls is not None and isinstance(xds, Address):
         cluster.transport_socket.name = "envoy.transport_sockets.tls"
         cluster.transport_socket.typed_config.Pack(_tls_context(xds, tls))
     made = common.bootstrap(_admin_address(admin), cluster)
     made.node.CopyFrom(base_pb2.Node(id=f"{gateway}/{instance}", cluster=gateway))
+    if token:
+        service = made.dynamic_resources.ads_config.grpc_services[0]
+        service.initial_metadata.add(key="authorization", value=f"Bearer {token}")
     return made
+
+
+def _xds_cluster(xds: Address | Path) -> cluster_pb2.Cluster:
+    if isinstance(xds, Address):
+        return common.xds_cluster(xds.host, xds.port)
+    cluster = common.xds_cluster("127.0.0.1", 0)
+    endpoint = cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint
+    endpoint.address.CopyFrom(address_pb2.Address(pipe=address_pb2.Pipe(path=str(xds))))
+    return cluster
 
 
 def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:

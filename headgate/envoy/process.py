@@ -10,15 +10,18 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
-from headgate.envoy.state import GatewayState
+from headgate.envoy.state import GatewayState, write_private
 from headgate.plain import to_json
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 
 #: How long an Envoy may take to end after SIGTERM, in seconds.
 STOP_DEADLINE = 5.0
+#: How long the connections of a listener that is removed or changed live on, in seconds.
+DRAIN_SECONDS = 10
 #: How often a process is looked at where the kernel cannot tell of its end (no pidfd), in seconds.
 POLL_INTERVAL = 0.2
 
@@ -39,12 +42,13 @@ class Launch:
     binary: Path
     bootstrap: bootstrap_pb2.Bootstrap
     concurrency: int = min(2, os.cpu_count() or 1)
-    drain_seconds: int = 10
+    drain_seconds: int = DRAIN_SECONDS
 
     @property
     def arguments(self) -> list[str]:
         """The arguments after the program's name."""
         return [
+            # By these three an Envoy is known to be ours.
             *("--config-path", str(self.state.bootstrap)),
             # Hot restart wants shared memory under an id that is unique on the machine; xDS makes it needless.
             "--disable-hot-restart",
@@ -58,6 +62,7 @@ class Launch:
         """The files that describe the launch. An Envoy found running is right exactly when they are unchanged."""
         binary = self.binary.stat()
         launch = {
+            "gateway": self.state.gateway,
             "command": [str(self.binary), *self.arguments],
             # Another Envoy under the same name, as after an upgrade, is another launch.
             "binary": {"size": binary.st_size, "modified_ns": binary.st_mtime_ns},
@@ -83,19 +88,20 @@ class EnvoyProcess:
 
     @classmethod
     def start(cls, launch: Launch) -> EnvoyProcess:
-        """Starts an Envoy; returns at once.
+        """Start an Envoy; return at once. Whatever fails, no process is left that nobody knows of.
 
         Raises:
             OSError: the binary cannot be executed, or the state directory not be written.
+            UserError: the directory cannot be made, or belongs to someone else.
         """
         state = launch.state
+        state.make()
         for path, content in launch.files.items():
-            path.write_text(content, encoding="utf-8")
+            write_private(path, content)
         state.admin_socket.unlink(missing_ok=True)
-        if state.log.exists():
-            state.log.replace(state.log.with_suffix(".log.1"))
-        # Opened to append, so that it can be cut down while Envoy writes on.
-        with open(state.log, "ab") as log:
+        with contextlib.suppress(OSError):
+            state.pid.unlink(missing_ok=True)
+        with _new_log(state.log) as log:
             child = subprocess.Popen(
                 [str(launch.binary), *launch.arguments],
                 stdin=subprocess.DEVNULL,
@@ -104,26 +110,44 @@ class EnvoyProcess:
                 cwd=state.path,
                 start_new_session=True,
             )
-        state.pid.write_text(f"{child.pid}\n", encoding="ascii")
-        return cls(psutil.Process(child.pid), child)
+        try:
+            started = cls(psutil.Process(child.pid), child)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+        # For people: a later run finds its Envoys by what they were started with, also where the disk was full.
+        with contextlib.suppress(OSError):
+            write_private(state.pid, f"{child.pid}\n")
+        return started
+
+    @classmethod
+    def find_all(cls, directory: Path) -> dict[Path, list[EnvoyProcess]]:
+        """Find the Envoys that an earlier Headgate left running, by their Gateways' directories, which are in this one.
+
+        They are known by their arguments, which no other program has: not by files, which can be missing or old.
+        """
+        found: dict[Path, list[EnvoyProcess]] = {}
+        for pid in psutil.pids():
+            with contextlib.suppress(psutil.Error, OSError):
+                process = psutil.Process(pid)
+                path = _bootstrap_of(process.cmdline())
+                if path is None or path.parent.parent != directory or process.uids().real != os.getuid():
+                    continue
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    found.setdefault(path.parent, []).append(cls(process))
+        return found
 
     @classmethod
     def find(cls, state: GatewayState) -> EnvoyProcess | None:
-        """Finds the Envoy that an earlier Headgate left running in this state directory."""
-        try:
-            process = psutil.Process(int(state.pid.read_text(encoding="ascii")))
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            # Process ids come round again; no other program is run with our bootstrap.
-            ours = str(state.bootstrap) in process.cmdline()
-            return cls(process) if alive and ours else None
-        except (OSError, ValueError, psutil.Error):
-            return None
+        """Find the Envoy that an earlier Headgate left running in this state directory."""
+        return next(iter(cls.find_all(state.path.parent).get(state.path, ())), None)
 
     def is_as(self, launch: Launch) -> bool:
         """Whether this process was started as `launch` would start it."""
         try:
             return all(path.read_text(encoding="utf-8") == content for path, content in launch.files.items())
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it is not even text
             return False
 
     async def wait(self) -> str:
@@ -183,3 +207,22 @@ class EnvoyProcess:
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
         return f"ended with exit status {status}"
+
+
+def _bootstrap_of(command: list[str]) -> Path | None:
+    """The bootstrap with which a command line runs an Envoy of ours; None if it does not."""
+    for option, value, following in zip(command, command[1:], command[2:], strict=False):
+        if option == "--config-path" and following == "--disable-hot-restart":
+            return Path(value)
+    return None
+
+
+def _new_log(path: Path) -> BinaryIO:
+    """Begin a log, beside the one before; one that is written nowhere where that cannot be: Envoy is worth more."""
+    try:
+        if path.exists():
+            path.replace(path.with_suffix(".log.1"))
+        # Opened to append, so that it can be cut down while Envoy writes on.
+        return open(path, "ab")
+    except OSError:
+        return open(os.devnull, "ab")

@@ -1,6 +1,8 @@
 """Where what must outlive Headgate is kept: one directory per xDS address, in it one per Gateway.
 
+STATE/token.key                                  makes the tokens by which Envoys prove whose they are
 STATE/127.0.0.1-18000/lock                       held by the `headgate run` that serves the address
+STATE/127.0.0.1-18000/xds.sock                   where its Envoys find it
 STATE/127.0.0.1-18000/default.web/bootstrap.json what its Envoy was started with
                                  /launch.json    how it was started
                                  /envoy.pid      its process id
@@ -13,10 +15,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,9 @@ from headgate.errors import UserError
 
 #: The longest path that a Unix socket can be bound to, in bytes (`sun_path` of unix(7): 107 on Linux, 103 on macOS).
 MAX_SOCKET_PATH = 103
+
+#: The length of the name of a Gateway's directory whose own name would make the path too long.
+HASH_DIGITS = 12
 
 
 def default_root() -> Path:
@@ -44,11 +50,19 @@ class GatewayState:
 
     Attributes:
         gateway: "namespace/name".
-        path: the directory; made by `create`.
+        path: the directory; made by `make`.
     """
 
     gateway: str
     path: Path
+
+    def make(self) -> None:
+        """Make the directory when it is missing.
+
+        Raises:
+            UserError: it cannot be made, or belongs to someone else.
+        """
+        make_private(self.path)
 
     @property
     def bootstrap(self) -> Path:
@@ -83,15 +97,29 @@ class StateDirectory:
         root: as of `default_root`; made when missing, with mode 0700.
         xds: the address that tells this directory from those of other `headgate run` on the machine.
 
+    Attributes:
+        root: the directory that all addresses share.
+        path: the directory of this address.
+
     Raises:
-        UserError: it cannot be made, or belongs to someone else.
+        UserError: it cannot be made, belongs to someone else, or its path is too long for Unix sockets.
     """
 
     def __init__(self, root: Path, xds: Address) -> None:
-        self.path = root.absolute() / str(xds).replace("[", "").replace("]", "").replace(":", "-")
+        self.root = root.absolute()
+        self.path = self.root / str(xds).replace("[", "").replace("]", "").replace(":", "-")
         self._xds = xds
-        _make_private(root.absolute())
-        _make_private(self.path)
+        if not _fits(self.path / ("x" * HASH_DIGITS)):
+            raise UserError(
+                f"the path {self.path} is too long for a Unix socket; give a shorter one in HEADGATE_STATE_DIR"
+            )
+        make_private(self.root)
+        make_private(self.path)
+
+    @property
+    def xds_socket(self) -> Path:
+        """The Unix socket where the Envoys of this directory find Headgate."""
+        return self.path / "xds.sock"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -116,25 +144,60 @@ class StateDirectory:
             yield
 
     def gateway(self, gateway: str) -> GatewayState:
-        """The state of the Gateway "namespace/name"; its directory is made when missing."""
+        """Return the state of the Gateway "namespace/name"; nothing is made."""
         namespace, _, name = gateway.partition("/")
         # A namespace has no dot, so the first one divides.
         path = self.path / f"{namespace}.{name}"
-        if len(os.fsencode(path / "admin.sock")) > MAX_SOCKET_PATH:
-            path = self.path / hashlib.sha256(gateway.encode()).hexdigest()[:12]
-        if len(os.fsencode(path / "admin.sock")) > MAX_SOCKET_PATH:
-            raise UserError(f"the path {path} is too long for a Unix socket; give a shorter one in HEADGATE_STATE_DIR")
-        _make_private(path)
+        if not _fits(path):
+            path = self.path / hashlib.sha256(gateway.encode()).hexdigest()[:HASH_DIGITS]
         return GatewayState(gateway, path)
 
-    def leftovers(self, gateways: set[str]) -> list[GatewayState]:
-        """The states of Gateways, kept from an earlier run, that are not among `gateways`."""
-        wanted = {self.gateway(gateway).path for gateway in gateways}
-        found = sorted(entry for entry in self.path.iterdir() if entry.is_dir() and entry not in wanted)
-        return [GatewayState(path.name.replace(".", "/", 1), path) for path in found]
+    def kept(self, others: Iterable[Path] = ()) -> list[GatewayState]:
+        """Return the states of all Gateways that an earlier run kept.
+
+        Args:
+            others: directories of Gateways that are known though they may be gone from the disk.
+        """
+        found = {entry for entry in self.path.iterdir() if entry.is_dir()}
+        return [_state(path) for path in sorted(found | {each for each in others if each.parent == self.path})]
 
 
-def _make_private(path: Path) -> None:
+def _state(path: Path) -> GatewayState:
+    """The state of the Gateway whose directory this is."""
+    state = GatewayState(path.name.replace(".", "/", 1), path)
+    try:
+        return GatewayState(str(json.loads(state.launch.read_bytes())["gateway"]), path)
+    except (OSError, ValueError, LookupError, TypeError):  # gone, or not as we write it
+        return state
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that only its owner can read, as a whole or not at all; one that is as it should be is left alone.
+
+    Raises:
+        OSError: it cannot be written; what was there before still is.
+    """
+    data = content.encode()
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == data:
+            return
+    partial = path.with_name(f".{path.name}.new")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _fits(directory: Path) -> bool:
+    """Whether a Gateway's directory may hold its Unix socket."""
+    return len(os.fsencode(directory / "admin.sock")) <= MAX_SOCKET_PATH
+
+
+def make_private(path: Path) -> None:
     """Makes a directory that only we can read, and refuses one that another user could have put there."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from headgate.envoy.process import EnvoyProcess, Launch
-from headgate.envoy.state import GatewayState
+from headgate.errors import UserError
 
 #: The first pause before an Envoy that ended is started again, and the longest, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -37,66 +38,79 @@ def pauses() -> Iterator[float]:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps the Envoy of one Gateway running until it is cancelled; then stops it.
+    """Keep the Envoy of one Gateway running until it is cancelled; then stop it.
+
+    Nothing that goes wrong ends it, or reaches another Gateway: it is told, and tried again.
 
     Attributes:
         launch: how it is started.
+        found: those that an earlier run left running.
+        told: called with why there is no Envoy, in words, whenever one ended or could not be started; with None once
+            one has recovered.
         process: the one that runs now.
         restarts: how often it was started again.
         failure: why it ended last, in words; None as long as it never did.
     """
 
     launch: Launch
+    found: Sequence[EnvoyProcess] = ()
+    told: Callable[[str | None], None] = lambda _: None
     process: EnvoyProcess | None = None
     restarts: int = 0
     failure: str | None = None
     _pauses: Iterator[float] = field(default_factory=pauses)
 
     async def run(self) -> None:
-        """Adopts the Gateway's running Envoy or starts one, and starts it again whenever it ends."""
+        """Adopt the Gateway's running Envoy or start one, and start it again whenever it ends."""
         try:
-            await self._adopt()
             while True:
-                await self._once()
+                await self._pause(await self._once())
                 self.restarts += 1
         finally:
-            if self.process:
-                await self.process.stop()
-                self.launch.state.pid.unlink(missing_ok=True)
+            await self._stop()
 
-    async def _adopt(self) -> None:
-        found = EnvoyProcess.find(self.launch.state)
-        if found and found.is_as(self.launch):
-            self.process = found
-            log.info("Adopted the Envoy that was running", gateway=self.gateway, pid=found.pid)
-        elif found:
-            log.info("Replacing an Envoy that was started in another way", gateway=self.gateway, pid=found.pid)
-            await found.stop()
-
-    async def _once(self) -> None:
-        """Runs the Envoy once, then pauses before the next time."""
-        if not self.process:
-            try:
-                self.process = EnvoyProcess.start(self.launch)
-            except OSError as error:
-                await self._pause(
-                    f"cannot be started: {error.strerror or error}: {error.filename or self.launch.binary}"
-                )
-                return
-            log.info("Started Envoy", gateway=self.gateway, pid=self.process.pid)
+    async def _once(self) -> str:
+        """Run the Envoy once; return why it ended, or could not be started."""
         begun = time.monotonic()
-        ending = await self._watch(self.process)
-        self.process = None
-        if time.monotonic() - begun >= HEALTHY_AFTER:
-            self._pauses = pauses()
-        await self._pause(ending)
-
-    async def _watch(self, process: EnvoyProcess) -> str:
-        """Waits for the end of the process, and keeps its log bounded meanwhile."""
-        waiting = asyncio.ensure_future(process.wait())
         try:
-            while not (await asyncio.wait({waiting}, timeout=LOG_CHECK_INTERVAL))[0]:
+            await self._begin()
+            return await self._watch()
+        except (OSError, UserError) as error:
+            return f"cannot be started: {_words(error)}"
+        except Exception as error:  # a bug, which is nobody else's
+            log.exception("A bug in Headgate, please report it", gateway=self.gateway)
+            return f"cannot be started: {type(error).__name__}: {error}"
+        finally:
+            if time.monotonic() - begun >= HEALTHY_AFTER:
+                self._pauses = pauses()
+
+    async def _begin(self) -> None:
+        """Have an Envoy: one that was found running and is as it should be, or a new one."""
+        while self.found:
+            each = self.found[0]
+            if self.process is None and each.is_as(self.launch):
+                self.process = each
+                log.info("Adopted the Envoy that was running", gateway=self.gateway, pid=each.pid)
+            else:
+                log.info("Replacing an Envoy that was started in another way", gateway=self.gateway, pid=each.pid)
+                await each.stop()
+            self.found = self.found[1:]
+        if self.process is None:
+            self.process = EnvoyProcess.start(self.launch)
+            log.info("Started Envoy", gateway=self.gateway, pid=self.process.pid)
+
+    async def _watch(self) -> str:
+        """Wait for the end of the process, and keep its log bounded meanwhile."""
+        assert self.process is not None
+        waiting = asyncio.ensure_future(self.process.wait())
+        patience = HEALTHY_AFTER
+        try:
+            while not (await asyncio.wait({waiting}, timeout=patience))[0]:
                 bound_log(self.launch.state.log)
+                if patience == HEALTHY_AFTER:
+                    self.told(None)
+                patience = LOG_CHECK_INTERVAL
+            self.process = None
             return waiting.result()
         finally:
             waiting.cancel()
@@ -110,7 +124,17 @@ class Supervisor:
             log=str(self.launch.state.log),
             last_lines=last_lines(self.launch.state.log),
         )
+        self.told(ending)
         await asyncio.sleep(pause)
+
+    async def _stop(self) -> None:
+        """Stop the Envoy; when this is cancelled too, at once."""
+        for each in (*self.found, *([self.process] if self.process else [])):
+            log.info("Stopping Envoy", gateway=self.gateway, pid=each.pid)
+            with contextlib.suppress(OSError):
+                await each.stop()
+        with contextlib.suppress(OSError):
+            self.launch.state.pid.unlink(missing_ok=True)
 
     @property
     def gateway(self) -> str:
@@ -118,49 +142,114 @@ class Supervisor:
         return self.launch.state.gateway
 
 
+def _words(error: OSError | UserError) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+
+
 class Fleet:
     """The Envoys of all Gateways: exactly those that are wanted, each supervised.
 
     Args:
         group: holds the supervisors; when it is cancelled all Envoys are stopped.
+        found: the Envoys that an earlier run left running, by the directories of their Gateways.
+        told: called with a Gateway and why its Envoy does not run; with None once it does.
+        drained: called with a Gateway whose Envoy was stopped after its Gateway went.
     """
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        found: Mapping[Path, Sequence[EnvoyProcess]] | None = None,
+        told: Callable[[str, str | None], None] = lambda *_: None,
+        drained: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._group = group
+        self._found = dict(found or {})
+        self._told = told
+        self._drained = drained
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._draining: dict[str, asyncio.TimerHandle] = {}
         self.supervisors: dict[str, Supervisor] = {}
 
+    @property
+    def untaken(self) -> Mapping[Path, Sequence[EnvoyProcess]]:
+        """The Envoys of an earlier run that nobody supervises, by the directories of their Gateways."""
+        return dict(self._found)
+
+    def take(self, directory: Path) -> Sequence[EnvoyProcess]:
+        """Return the Envoys of an earlier run in a Gateway's directory, for the caller to look after."""
+        return self._found.pop(directory, ())
+
     def want(self, launches: Mapping[str, Launch]) -> None:
-        """Has exactly these Envoys, by Gateway ("namespace/name"): starts what lacks, stops the others."""
+        """Have exactly these Envoys, by Gateway ("namespace/name"): start what lacks, stop the others.
+
+        One whose Gateway went is told to serve nothing by whoever calls this, which closes its listeners. It goes on
+        for `Launch.drain_seconds`, in which connections end as their clients are ready; a Gateway that comes back
+        meanwhile finds it running.
+        """
         for gateway, supervisor in list(self.supervisors.items()):
-            if launches.get(gateway) != supervisor.launch:
-                del self.supervisors[gateway]
-                self._tasks[gateway].cancel()
-        for gateway in launches.keys() - self.supervisors.keys():
-            supervisor = self.supervisors[gateway] = Supervisor(launches[gateway])
-            task = self._group.create_task(_after(self._tasks.get(gateway), supervisor), name=f"envoy {gateway}")
-            self._tasks[gateway] = task
+            if gateway not in launches:
+                self._drain(gateway, supervisor.launch.drain_seconds)
+            elif launches[gateway] != supervisor.launch:
+                self._end(gateway)
+        for gateway, launch in launches.items():
+            if timer := self._draining.pop(gateway, None):
+                timer.cancel()
+            if gateway not in self.supervisors:
+                self._begin(gateway, launch)
+
+    def _begin(self, gateway: str, launch: Launch) -> None:
+        supervisor = Supervisor(launch, self.take(launch.state.path), partial(self._told, gateway))
+        self.supervisors[gateway] = supervisor
+        task = self._group.create_task(_after(self._tasks.get(gateway), supervisor), name=f"envoy {gateway}")
+        self._tasks[gateway] = task
+        task.add_done_callback(partial(self._forget, gateway))
+
+    def _forget(self, gateway: str, ended: asyncio.Task[None]) -> None:
+        if self._tasks.get(gateway) is ended:
+            del self._tasks[gateway]
+
+    def _end(self, gateway: str) -> None:
+        del self.supervisors[gateway]
+        if task := self._tasks.get(gateway):
+            task.cancel()
+
+    def _drain(self, gateway: str, seconds: float) -> None:
+        if gateway not in self._draining:
+            log.info("Draining the Envoy of a Gateway that is gone", gateway=gateway, seconds=seconds)
+            loop = asyncio.get_running_loop()
+            self._draining[gateway] = loop.call_later(seconds, self._end_drained, gateway)
+
+    def _end_drained(self, gateway: str) -> None:
+        del self._draining[gateway]
+        self._end(gateway)
+        self._drained(gateway)
 
     def kill(self) -> None:
-        """Ends all Envoys at once, for one who cannot wait."""
+        """End all Envoys at once, for one who cannot wait."""
         for supervisor in self.supervisors.values():
             if supervisor.process:
                 supervisor.process.kill()
 
 
 async def _after(predecessor: asyncio.Task[None] | None, supervisor: Supervisor) -> None:
-    """Runs a supervisor once the one before it has left their common directory."""
+    """Run a supervisor once the one before it has left their common directory."""
     if predecessor:
         await asyncio.wait({predecessor})
-    await supervisor.run()
+    try:
+        await supervisor.run()
+    except Exception:  # else it would end the Envoys of all others
+        log.exception("A bug in Headgate, please report it; the Gateway has no Envoy", gateway=supervisor.gateway)
 
 
-async def stop_leftovers(leftovers: Iterable[GatewayState]) -> None:
-    """Stops the Envoys that an earlier Headgate left running, and that no supervisor has adopted."""
-    for state in leftovers:
-        if process := EnvoyProcess.find(state):
-            log.info("Stopping an Envoy that was left running", gateway=state.gateway, pid=process.pid)
-            await process.stop()
+async def stop_all(processes: Mapping[Path, Sequence[EnvoyProcess]]) -> None:
+    """Stop the Envoys that an earlier Headgate left running, by the directories of their Gateways."""
+    for path, found in processes.items():
+        for each in found:
+            log.info("Stopping an Envoy that was left running", directory=str(path), pid=each.pid)
+            await each.stop()
 
 
 def last_lines(path: Path) -> list[str]:

@@ -45,7 +45,9 @@ def test_state_is_private(state_root: Path) -> None:
     shared = state_root / "shared"
     shared.mkdir(mode=0o755)
     state = StateDirectory(shared, XDS)
-    for path in (shared, state.path, state.gateway("default/web").path):
+    own = state.gateway("default/web")
+    own.make()
+    for path in (shared, state.path, own.path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
@@ -74,7 +76,7 @@ def test_long_names_fit_a_socket(state_root: Path) -> None:
 def test_a_place_too_deep_for_sockets_is_told(state_root: Path) -> None:
     """Where no Unix socket can be bound the message says so."""
     with pytest.raises(UserError, match="too long for a Unix socket"):
-        StateDirectory(state_root / ("d" * 100), XDS).gateway("default/web")
+        StateDirectory(state_root / ("d" * 100), XDS)
 
 
 def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

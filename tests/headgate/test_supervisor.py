@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from headgate.envoy.supervisor import (
     bound_log,
     last_lines,
     pauses,
-    stop_leftovers,
+    stop_all,
 )
 from tests.headgate.waiting import eventually
 
@@ -63,9 +65,9 @@ class Supervised:
     def __init__(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []
 
-    def __call__(self, launch: Launch) -> Supervisor:
+    def __call__(self, launch: Launch, found: Sequence[EnvoyProcess] = ()) -> Supervisor:
         """Starts a supervisor."""
-        supervisor = Supervisor(launch)
+        supervisor = Supervisor(launch, found)
         self.tasks.append(asyncio.create_task(supervisor.run()))
         return supervisor
 
@@ -199,7 +201,7 @@ async def test_an_abandoned_envoy_is_adopted(launch: Launch, state_root: Path, s
     """An Envoy goes on when its Headgate is killed; the next one adopts it, and sees it end."""
     pid = abandoned(state_root, "default/web", launch.binary)
     await admin(launch, "/ready")
-    supervisor = supervise(launch)
+    supervisor = supervise(launch, EnvoyProcess.find_all(launch.state.path.parent)[launch.state.path])
     adopted = await eventually(lambda: supervisor.process)
     assert (adopted.pid, adopted.adopted) == (pid, True)
     adopted.kill()
@@ -213,7 +215,8 @@ async def test_an_envoy_with_another_bootstrap_is_replaced(
     """An abandoned Envoy whose bootstrap is not today's is stopped, and one with today's started."""
     pid = abandoned(state_root, "default/web", launch.binary)
     other = bootstrap("default/web", "another", NOBODY, launch.state.admin_socket)
-    supervisor = supervise(Launch(launch.state, launch.binary, other, concurrency=1))
+    found = EnvoyProcess.find_all(state.path)[launch.state.path]
+    supervisor = supervise(Launch(launch.state, launch.binary, other, concurrency=1), found)
     await eventually(lambda: supervisor.process)
     assert supervisor.process
     assert supervisor.process.pid != pid
@@ -241,34 +244,72 @@ async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
 ) -> None:
     """What an earlier run left for a Gateway that exists no more is ended; the others are not touched."""
     gone, kept = (abandoned(state_root, gateway, envoy_path) for gateway in ("default/gone", "default/kept"))
-    await stop_leftovers(state.leftovers({"default/kept"}))
+    found = EnvoyProcess.find_all(state.path)
+    await stop_all({state.gateway("default/gone").path: found[state.gateway("default/gone").path]})
     assert not is_alive(gone)
     assert is_alive(kept)
     survivor = await eventually(lambda: EnvoyProcess.find(state.gateway("default/kept")))
     await survivor.stop()
 
 
-async def test_a_recycled_process_id_is_not_adopted(state: StateDirectory) -> None:
-    """A process id that belongs to another program now is no Envoy of ours."""
+async def test_an_envoy_is_found_without_its_files(state: StateDirectory, state_root: Path, envoy_path: Path) -> None:
+    """An Envoy whose process id was never written, or whose directory is gone, is found by what it was started with."""
+    pid = abandoned(state_root, "default/web", envoy_path)
     own = state.gateway("default/web")
-    own.pid.write_text(f"{os.getpid()}\n")
+    shutil.rmtree(own.path)
+    found = await eventually(lambda: EnvoyProcess.find_all(state.path).get(own.path))
+    assert [each.pid for each in found] == [pid]
+    assert [each.path for each in state.kept([own.path])] == [own.path]
+    await stop_all({own.path: found})
+    assert not is_alive(pid)
+
+
+async def test_another_program_is_not_adopted(state: StateDirectory, state_root: Path) -> None:
+    """A program that only names the bootstrap, as one that shows it does, is no Envoy of ours."""
+    own = state.gateway("default/web")
+    sleeper = script(state_root / "sleeper", "sleep 30; true")
+    other = await asyncio.create_subprocess_exec(str(sleeper), "--config-path", str(own.bootstrap))
+    await eventually(lambda: str(own.bootstrap) in psutil.Process(other.pid).cmdline())
     assert EnvoyProcess.find(own) is None
+    other.kill()
+    await other.wait()
 
 
 async def test_a_fleet_runs_exactly_what_is_wanted(state: StateDirectory, state_root: Path) -> None:
     """Envoys start and stop as Gateways come and go; one that goes and comes back has one Envoy."""
     sleeper = script(state_root / "sleeper", "exec sleep 30")
-    one, two = (launch_of(state, name, sleeper) for name in ("default/one", "default/two"))
+    one, two = (replace(launch_of(state, name, sleeper), drain_seconds=0) for name in ("default/one", "default/two"))
+    drained: list[str] = []
     async with asyncio.TaskGroup() as group:
-        fleet = Fleet(group)
+        fleet = Fleet(group, drained=drained.append)
         fleet.want({"default/one": one, "default/two": two})
         first = await eventually(lambda: fleet.supervisors["default/one"].process)
         fleet.want({"default/two": two})
+        await eventually(lambda: not is_alive(first.pid))
+        assert drained == ["default/one"]
         fleet.want({"default/one": one, "default/two": two})
         again = await eventually(lambda: fleet.supervisors["default/one"].process)
-        assert not is_alive(first.pid)
         fleet.want({})
     assert not is_alive(again.pid)
+
+
+async def test_a_gateway_that_comes_back_while_it_drains_finds_its_envoy(
+    state: StateDirectory, state_root: Path
+) -> None:
+    """An Envoy goes on for a while after its Gateway went; if that comes back, the same Envoy serves it."""
+    launch = launch_of(state, "default/one", script(state_root / "sleeper", "exec sleep 30"))
+    async with asyncio.TaskGroup() as group:
+        fleet = Fleet(group)
+        fleet.want({"default/one": launch})
+        first = await eventually(lambda: fleet.supervisors["default/one"].process)
+        fleet.want({})
+        fleet.want({"default/one": launch})
+        assert fleet.supervisors["default/one"].process is first
+        assert is_alive(first.pid)
+        fleet.want({"default/one": replace(launch, concurrency=2, drain_seconds=0)})
+        await eventually(lambda: not is_alive(first.pid))
+        await eventually(lambda: fleet.supervisors["default/one"].process)
+        fleet.want({})
 
 
 def is_alive(pid: int) -> bool:

@@ -1,0 +1,78 @@
+"""Tokens by which Envoys on this machine prove which Gateway's they are."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import grpc
+
+from headgate.errors import UserError
+from headgate.security.identity import bearer
+from xds.server import Peer, Refusal
+
+#: The file that holds the key, and the key's length in bytes.
+FILE, KEY_BYTES = "token.key", 32
+
+
+class ProxyTokens:
+    """Make and check tokens: an HMAC-SHA256 of the Gateway's "namespace/name", so that none need be stored.
+
+    A token is good for one Gateway and for as long as the key is kept: it is the same after a restart.
+
+    Args:
+        key: whoever has it can make every token.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def load(cls, directory: Path) -> ProxyTokens:
+        """Read the key of a private directory, which must exist; make one if there is none.
+
+        Of several processes that do so at once, all take the same key.
+
+        Raises:
+            UserError: the key cannot be read or written, or is none.
+        """
+        path = directory / FILE
+        try:
+            if not path.exists():
+                _make(path)
+            key = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"the key of the tokens for xDS, {path}: {error.strerror or error}") from None
+        if len(key) != KEY_BYTES:
+            raise UserError(f"{path} is not a key of {KEY_BYTES} bytes; remove it, and start your own Envoys anew")
+        return cls(key)
+
+    def token(self, gateway: str) -> str:
+        """Return the token of the proxies of the Gateway "namespace/name"."""
+        return hmac.new(self._key, gateway.encode(), hashlib.sha256).hexdigest()
+
+    def check(self, gateway: str, peer: Peer) -> None:
+        """Let a peer have a Gateway's resources if it sent the Gateway's token (``authorization: Bearer TOKEN``).
+
+        Raises:
+            Refusal: it did not.
+        """
+        if not hmac.compare_digest(bearer(peer).encode(), self.token(gateway).encode()):
+            text = f"the token is not that of Gateway {gateway}; `headgate bootstrap --gateway {gateway}` prints it"
+            raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+
+
+def _make(path: Path) -> None:
+    """Write a new key, as a whole or not at all, unless another process was first."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""An Envoy whose Gateway went ends what it has begun, before it is stopped."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+
+from tests.headgate.running import SERVICE, Headgate, free_port
+from tests.headgate.test_supervisor import is_alive
+from tests.headgate.waiting import eventually
+
+
+@contextlib.asynccontextmanager
+async def slow_upstream(arrived: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[int]:
+    """A server that answers once it is told to; gives its port."""
+
+    async def answer(request: web.Request) -> web.Response:
+        arrived.set()
+        await go_on.wait()
+        return web.Response(text="late")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield port
+    await runner.cleanup()
+
+
+async def test_requests_under_way_are_answered_after_their_gateway_went(headgate: Headgate) -> None:
+    """A request that the Envoy has taken is answered though the Gateway's file is deleted; its port is free at once."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    assert pid
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+    async with slow_upstream(arrived, go_on) as port, aiohttp.ClientSession() as client:
+        headgate.write("service", SERVICE.format(port=port))
+        # The Service moves from one upstream to the other: asked until the slow one is reached.
+        while True:
+            asking = asyncio.ensure_future(client.get(f"http://127.0.0.1:{headgate.port}/a"))
+            await asyncio.wait({asking}, timeout=0.2)
+            if arrived.is_set():
+                break
+        (headgate.folder / "gateway.yaml").rename(headgate.folder / "gateway.kept")
+        await eventually(lambda: can_bind(headgate.port))
+        assert is_alive(pid)
+        go_on.set()
+        response = await asking
+        assert (response.status, await response.text()) == (200, "late")
+
+
+async def test_a_gateway_that_comes_back_is_served_by_the_same_envoy(headgate: Headgate) -> None:
+    """A Gateway whose file is away for a moment is served again at once, without a new process."""
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    pid = headgate.envoy_pid()
+    (headgate.folder / "gateway.yaml").rename(headgate.folder / "gateway.kept")
+    await eventually(lambda: can_bind(headgate.port))
+    (headgate.folder / "gateway.kept").rename(headgate.folder / "gateway.yaml")
+    await headgate.answers("/a", 200, within=5)
+    assert headgate.envoy_pid() == pid
+
+
+def can_bind(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,149 @@
+"""Whatever fails of launching one Gateway's Envoy is told at that Gateway, and stops nothing else."""
+
+import asyncio
+import errno
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from headgate.envoy import process as launching
+from headgate.envoy.process import EnvoyProcess
+from headgate.envoy.state import StateDirectory
+from headgate.envoy.supervisor import Fleet
+from tests.headgate.running import GATEWAY, Headgate, free_port
+from tests.headgate.test_supervisor import NOBODY, is_alive, launch_of, script
+from tests.headgate.waiting import eventually
+
+STEPS = ["", "bootstrap.json", "launch.json", "admin.sock"]
+"""What is written before an Envoy starts, in the order of writing; "" is the directory itself."""
+
+
+def block(path: Path) -> None:
+    """Puts what cannot be replaced in the way of a file, or a file in the way of a directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".json", ".sock"):
+        (path / "in the way").mkdir(parents=True)
+    else:
+        path.touch()
+
+
+def unblock(path: Path) -> None:
+    """Takes away what `block` put there."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+async def test_a_gateway_whose_envoy_cannot_be_launched_says_why(headgate: Headgate) -> None:
+    """Whichever file cannot be written, its Gateway alone is not programmed, and is once the obstacle is gone."""
+    state = StateDirectory(headgate.state, replace(NOBODY, port=headgate.xds))
+    names = {f"broken-{place}": step for place, step in enumerate(STEPS)}
+    paths = {name: state.gateway(f"default/{name}").path / step for name, step in names.items()}
+    for name, path in paths.items():
+        headgate.write(name, GATEWAY.format(name=name, port=free_port()))
+        block(path)
+    await headgate.start()
+    await headgate.answers("/a", 200)
+    for name, path in paths.items():
+        found = await headgate.condition(name, "Programmed", "False")
+        while found["reason"] == "Pending":
+            found = await headgate.condition(name, "Programmed", "False")
+        assert found["reason"] == "NoResources"
+        assert "cannot be started" in found["message"]
+        assert str(path) in found["message"]
+    await headgate.condition("web", "Programmed", "True")
+    for path in paths.values():
+        unblock(path)
+    for name in paths:
+        await headgate.condition(name, "Programmed", "True", within=40)
+
+
+FAULTS = [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("a bug")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["disk full", "bug"])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (launching, "write_private"),
+        (launching, "to_json"),
+        (launching, "_new_log"),
+        (subprocess, "Popen"),
+        (psutil, "Process"),
+    ],
+    ids=lambda each: str(getattr(each, "__name__", each)),
+)
+async def test_no_step_of_a_launch_that_fails_reaches_another_gateway(
+    state_root: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, fault: Exception
+) -> None:
+    """A fault in any step is told of its Gateway, leaves no process behind, and is tried again; others run on."""
+    state = StateDirectory(state_root, NOBODY)
+    sleeper = script(state_root / "sleeper", "exec sleep 30")
+    one, two = (replace(launch_of(state, key, sleeper), drain_seconds=0) for key in ("default/one", "default/two"))
+    told: list[tuple[str, str | None]] = []
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise fault
+
+    async with asyncio.TaskGroup() as group:
+        fleet = Fleet(group, told=lambda gateway, failure: told.append((gateway, failure)))
+        fleet.want({"default/one": one})
+        first = await eventually(lambda: fleet.supervisors["default/one"].process)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            fleet.want({"default/one": one, "default/two": two})
+            await eventually(lambda: told)
+            assert fleet.supervisors["default/two"].process is None
+        assert {gateway for gateway, _ in told} == {"default/two"}
+        assert str(fault.args[-1]) in str(told[0][1])
+        second = await eventually(lambda: fleet.supervisors["default/two"].process)
+        assert is_alive(first.pid)
+        await eventually(lambda: two.state.path in EnvoyProcess.find_all(state.path) or sleeping(second.pid))
+        assert children() == {first.pid, second.pid}
+        fleet.want({})
+
+
+def sleeping(pid: int) -> bool:
+    """Whether the script of a launch has become the program that it runs."""
+    return psutil.Process(pid).name() == "sleep"
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that run."""
+    return {each.pid for each in psutil.Process().children() if each.name() in ("sleep", "sleeper")}
+
+
+async def test_an_envoy_runs_though_its_log_and_process_id_cannot_be_written(state_root: Path) -> None:
+    """Where only what is for people cannot be written, Envoy runs all the same, and the next run finds it."""
+    state = StateDirectory(state_root, NOBODY)
+    launch = launch_of(state, "default/web", script(state_root / "sleeper", "sleep 30"))
+    block(launch.state.path / "envoy.pid" / "x.json")
+    launch.state.log.symlink_to(state_root / "missing" / "log")
+    process = EnvoyProcess.start(launch)
+    found = await eventually(lambda: EnvoyProcess.find(launch.state))
+    assert found.pid == process.pid
+    process.kill()
+    await process.wait()
+
+
+async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written as a whole is not written at all, so that a running Envoy is still known as right."""
+    state = StateDirectory(state_root, NOBODY)
+    launch = launch_of(state, "default/web", script(state_root / "sleeper", "sleep 30"))
+    process = EnvoyProcess.start(launch)
+    other = replace(launch, concurrency=7)
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        EnvoyProcess.start(other)
+    assert process.is_as(launch)
+    assert not list(launch.state.path.glob(".*"))
+    for each in (process, EnvoyProcess.start(launch)):  # nothing is to be written: it starts on a full disk
+        each.kill()
+        await each.wait()
+
+
+def full(self: Path, target: Path) -> Path:
+    """A disk that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device", str(target))

@@ -1,0 +1,113 @@
+"""Who may have what over xDS of a `headgate run`, and how Envoys of the user's own get in."""
+
+import asyncio
+import contextlib
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from typer.testing import CliRunner
+
+from headgate.cli import app
+from headgate.security.proxytokens import ProxyTokens
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from tests.headgate.running import GATEWAY, Headgate, free_port
+from tests.headgate.waiting import eventually
+from xds.types import CLUSTER
+
+
+async def test_without_envoy_the_way_to_connect_one_is_told(headgate: Headgate) -> None:
+    """With --no-envoy none is started, and the log names the command that makes a bootstrap."""
+    headgate.arguments = ("--no-envoy",)
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "False")
+    await eventually(lambda: "headgate bootstrap --gateway default/web" in headgate.log)
+    assert headgate.envoy_pid() is None
+
+
+async def test_own_envoys_need_no_certificates(headgate: Headgate, tmp_path: Path) -> None:
+    """With --xds-tls, an authority whose key is kept elsewhere and a name of 250 characters keep no Gateway out."""
+    assert CliRunner().invoke(app, ["certs", str(tmp_path / "tls")]).exit_code == 0
+    (tmp_path / "tls" / "ca.key").unlink()
+    long = "x" * 250
+    headgate.write("long", GATEWAY.format(name=long, port=free_port()))
+    headgate.arguments = ("--xds-tls", str(tmp_path / "tls"))
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    await headgate.condition(long, "Programmed", "True")
+
+
+def test_plain_text_off_loopback_is_refused(tmp_path: Path) -> None:
+    """Private keys are not served in plain text to other machines unless the user says so."""
+    refused = CliRunner().invoke(app, ["run", str(tmp_path), "--xds-address", "0.0.0.0:0"])
+    assert refused.exit_code == 1
+    assert "--xds-tls" in refused.output
+    assert "--xds-plain-text" in refused.output
+
+
+async def asked(headgate: Headgate, gateway: str, token: str = "") -> tuple[grpc.StatusCode, str]:
+    """How Headgate ends a stream on its port that asks for a Gateway's clusters; OK if it is served."""
+    request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER, node=base_pb2.Node(id="x", cluster=gateway))
+    method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{headgate.xds}") as channel:
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)(metadata=metadata)
+        await call.write(request.SerializeToString())
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            if await call.read() is not grpc.aio.EOF:
+                return grpc.StatusCode.OK, ""
+        return await call.code(), await call.details() or ""
+
+
+async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
+    """An Envoy whose node names a Gateway that is not there gets a clear status, and the log names both."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    token = ProxyTokens.load(headgate.state).token("default/wbe")
+    code, details = await asked(headgate, "default/wbe", token)
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert "no Gateway 'default/wbe'" in details
+    await asked(headgate, "default/wbe", token)
+    told = [line for line in headgate.log.splitlines() if "asks for a Gateway" in line]
+    assert len(told) == 1
+    assert '"gateway":"default/wbe"' in told[0]
+    assert '"there":"default/web"' in told[0]
+
+
+async def test_whoever_reaches_the_port_must_prove_to_be_the_gateway_s_envoy(headgate: Headgate) -> None:
+    """Without the Gateway's own token nothing is served in plain text, not even to this machine."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    tokens = ProxyTokens.load(headgate.state)
+    assert (await asked(headgate, "default/web"))[0] is grpc.StatusCode.UNAUTHENTICATED
+    assert (await asked(headgate, "default/web", tokens.token("default/other")))[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert (await asked(headgate, "default/web", tokens.token("default/web")))[0] is grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_an_envoy_of_the_user_s_own_connects_with_its_bootstrap(
+    headgate: Headgate, envoy_path: Path, state_root: Path, tls: bool
+) -> None:
+    """The command that `headgate run --no-envoy` tells prints a bootstrap with which an Envoy serves the Gateway."""
+    headgate.arguments = ("--no-envoy",)
+    if tls:
+        assert CliRunner().invoke(app, ["certs", str(state_root / "tls")]).exit_code == 0
+        headgate.arguments += ("--xds-tls", str(state_root / "tls"))
+    await headgate.start()
+    line = await eventually(lambda: next((each for each in headgate.log.splitlines() if "Start an Envoy" in each), ""))
+    command = shlex.split(json.loads(line)["message"].partition(": ")[2])
+    assert command[0] == "headgate"
+    made = await asyncio.to_thread(subprocess.run, [sys.executable, "-m", *command], capture_output=True, check=True)
+    config = state_root / "envoy.yaml"
+    config.write_text(made.stdout.decode().replace("port_value: 19000", f"port_value: {free_port()}"))
+    arguments = ("--config-path", str(config), "--disable-hot-restart", "--concurrency", "1", "--log-level", "error")
+    envoy = await asyncio.create_subprocess_exec(str(envoy_path), *arguments)
+    await headgate.answers("/a", 200)
+    envoy.terminate()
+    await envoy.wait()
