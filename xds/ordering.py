@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from xds.held import possibly
+from xds.collection import includes
+from xds.dependencies import DEPTHS, in_use, waiting
 from xds.resource import Reference, Resource
+from xds.snapshot import Snapshot
 from xds.substream import Substream
 from xds.types import (
     CLUSTER,
     ENDPOINT,
     EXTENSION_CONFIG,
     LISTENER,
+    LOCALITY_ENDPOINT,
     ROUTE,
     RUNTIME,
     SCOPED_ROUTE,
@@ -32,28 +35,38 @@ from xds.types import (
 
 Substreams = Mapping[str, Substream]
 
-ORDER = (CLUSTER, ENDPOINT, SECRET, LISTENER, EXTENSION_CONFIG, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST, RUNTIME)
+ORDER = (
+    CLUSTER,
+    ENDPOINT,
+    LOCALITY_ENDPOINT,
+    SECRET,
+    LISTENER,
+    EXTENSION_CONFIG,
+    SCOPED_ROUTE,
+    ROUTE,
+    VIRTUAL_HOST,
+    RUNTIME,
+)
 """In which order types are looked at; other types come after them."""
 
 WAITING = frozenset({LISTENER, EXTENSION_CONFIG, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST})
-"""Types whose resources wait for the clusters they refer to."""
+"""Types whose resources wait for what they need, at any depth. Envoy itself waits for what a cluster needs."""
 
-RENEWED = {CLUSTER: frozenset({ENDPOINT, SECRET})}
+RENEWED = {CLUSTER: frozenset({ENDPOINT, SECRET}), LISTENER: frozenset({SCOPED_ROUTE})}
 """Types whose resources are sent again, though unchanged, when a resource which refers to them changes.
 
 "Warming of Cluster is completed only when a new ClusterLoadAssignment response is supplied by management server even
-though there is no change in endpoints" ("Resource warming").
+though there is no change in endpoints" ("Resource warming"). Envoy subscribes to scopes but once, and drops those that
+come when no listener uses them: a listener that is added later would wait for them in vain.
 """
 
-REFERRING = {
-    CLUSTER: WAITING,
-    ENDPOINT: frozenset({CLUSTER}),
-    SECRET: frozenset({CLUSTER, LISTENER}),
-    ROUTE: frozenset({LISTENER, SCOPED_ROUTE}),
-    VIRTUAL_HOST: frozenset({ROUTE}),
-    EXTENSION_CONFIG: frozenset({LISTENER}),
-}
-"""Which types may refer to a type: what is asked of a client's resources whose content is not known."""
+PRELOADED = {ROUTE: frozenset({VIRTUAL_HOST})}
+"""Types whose resources are sent again, though unchanged, when a resource comes to refer to them that did not before.
+
+Envoy subscribes to all virtual hosts, but drops those of route configurations that it does not have yet.
+"""
+
+NO_TYPES: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,9 @@ def may_send(substream: Substream, now: float, pace: Pace) -> bool:
     return waits_for is None or now >= waits_for.sent + pace.ack_deadline
 
 
-def ready(substream: Substream, substreams: Substreams, now: float, pace: Pace) -> dict[str, Resource]:
+def ready(
+    substream: Substream, substreams: Substreams, snapshot: Snapshot, now: float, pace: Pace
+) -> dict[str, Resource]:
     """Return the new and changed resources of a type that may be sent now.
 
     Everything may be sent once something was held back for `Pace.ack_deadline`.
@@ -96,36 +111,42 @@ def ready(substream: Substream, substreams: Substreams, now: float, pace: Pace) 
     upserts = substream.upserts()
     free = upserts
     if upserts and substream.type_url in WAITING:
-        free = _unblocked(upserts, substreams)
+        waits = _waiting(substream, upserts, substreams, snapshot)
+        free = {name: each for name, each in upserts.items() if each.reference not in waits}
     if len(free) == len(upserts):
         substream.blocked_since = None
         return upserts
     if substream.blocked_since is None:
         substream.blocked_since = now
     if now < substream.blocked_since + pace.ack_deadline:
-        return free
+        return {} if substream.whole else free
     substream.blocked_since = None
     return upserts
 
 
-def _unblocked(upserts: dict[str, Resource], substreams: Substreams) -> dict[str, Resource]:
-    """Return those resources whose clusters, and whose clusters' endpoints, the client has accepted."""
-    clusters, endpoints = substreams.get(CLUSTER), substreams.get(ENDPOINT)
-    if clusters is None or not (awaited := _unsettled(clusters) | (_unsettled(endpoints) if endpoints else set())):
-        return upserts
-    known = clusters.target or {}
-
-    def waits(needs: frozenset[Reference]) -> bool:
-        if not needs.isdisjoint(awaited):
-            return True
-        used = (known.get(need.name) for need in needs if need.type_url == CLUSTER) if endpoints else ()
-        return any(cluster is not None and not cluster.references.isdisjoint(awaited) for cluster in used)
-
-    return {name: each for name, each in upserts.items() if not waits(each.references)}
+def _waiting(
+    substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
+) -> set[Reference]:
+    """Return which resources need one, of another type, that the client subscribes to and has not accepted."""
+    others = [each for each in substreams.values() if each is not substream and each.type_url in DEPTHS]
+    if not (unsettled := {each.type_url: names for each in others if (names := each.unsettled())}):
+        return set()
+    if hosts := unsettled.get(VIRTUAL_HOST):  # Which may be asked for by alias.
+        named = snapshot.resources(VIRTUAL_HOST)
+        hosts.update([named[name].name for name in hosts if name in named])
+    return waiting(upserts.values(), snapshot, lambda need: need.name in unsettled.get(need.type_url, ()))
 
 
-def _unsettled(substream: Substream) -> set[Reference]:
-    return {Reference(substream.type_url, name) for name in substream.unsettled()}
+def renewed(substream: Substream, changed: Mapping[str, Resource]) -> Iterator[Reference]:
+    """Yield what is to be sent again because of changed resources of a type, which are about to be sent."""
+    always = RENEWED.get(substream.type_url, NO_TYPES)
+    at_first = PRELOADED.get(substream.type_url, NO_TYPES)
+    for name, each in changed.items() if always or at_first else ():
+        held = substream.held(name)
+        known = held.references if isinstance(held, Resource) else ()
+        for need in each.references:
+            if need.type_url in always or (need.type_url in at_first and need not in known):
+                yield need
 
 
 def removable(substream: Substream, substreams: Substreams, now: float, pace: Pace) -> list[str]:
@@ -141,34 +162,14 @@ def removable(substream: Substream, substreams: Substreams, now: float, pace: Pa
         return [] if substream.batches else unknown
     if substream.type_url == LISTENER:
         return unknown if substream.blocked_since is not None else gone
-    used = _in_use(substream.type_url, substreams)
+    used = in_use(substream.type_url, ((url, each.stale()) for url, each in substreams.items()))
     if used is not None and LISTENER in substreams:
-        used.update(_drained(substream.type_url, substreams[LISTENER], now, pace))
+        substreams[LISTENER].draining.expire(now - pace.drain)
+        used |= substreams[LISTENER].draining.names(substream.type_url)
     since = substream.unused_since
-    free = set() if used is None else {name for name in gone if name not in used}.difference(unknown)
+    free = set() if used is None else {name for name in gone if not includes(used, name)}.difference(unknown)
     substream.unused_since = {name: since.get(name, now) for name in free}
     return unknown + [name for name, idle in substream.unused_since.items() if now >= idle + pace.removal_delay]
-
-
-def _in_use(type_url: str, substreams: Substreams) -> set[str] | None:
-    """Return the names of a type that a client's outdated resources refer to; None if that cannot be known."""
-    used: set[str] = set()
-    for substream in substreams.values():
-        may_refer = substream.type_url in REFERRING.get(type_url, ())
-        for held in substream.stale():
-            for each in possibly(held):
-                if isinstance(each, Resource):
-                    used.update(need.name for need in each.references if need.type_url == type_url)
-                elif may_refer:
-                    return None
-    return used
-
-
-def _drained(type_url: str, listeners: Substream, now: float, pace: Pace) -> Iterator[str]:
-    """Yield the names of a type that listeners use which are being drained; forget those that are done."""
-    listeners.draining = tuple(each for each in listeners.draining if now < each[1] + pace.drain)
-    for needs, _ in listeners.draining:
-        yield from (need.name for need in needs if need.type_url == type_url)
 
 
 def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:
@@ -183,7 +184,7 @@ def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:
             times.append(max(answered, each.blocked_since + pace.ack_deadline))
         if each.unused_since:
             times.append(max(answered, min(each.unused_since.values()) + pace.removal_delay))
-    draining = substreams[LISTENER].draining if LISTENER in substreams else ()
+    draining = substreams[LISTENER].draining.times() if LISTENER in substreams else ()
     if draining and any(each.gone() for each in substreams.values()):
-        times += [end for _, since in draining if (end := since + pace.drain) > now]
+        times += [end for since in draining if (end := since + pace.drain) > now]
     return min(times, default=None)

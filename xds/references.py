@@ -13,7 +13,17 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from xds.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, ROUTE, SECRET
+from xds.collection import EVERYTHING
+from xds.types import (
+    CLUSTER,
+    ENDPOINT,
+    EXTENSION_CONFIG,
+    LOCALITY_ENDPOINT,
+    ROUTE,
+    SCOPED_ROUTE,
+    SECRET,
+    VIRTUAL_HOST,
+)
 
 Found = tuple[str, str]
 """A type URL and a name."""
@@ -114,9 +124,19 @@ def _cluster(message: Any) -> Iterator[Found]:
         yield ENDPOINT, eds.service_name or message.name
 
 
-def _http_filter(message: Any) -> Iterator[Found]:
+def _discovered(message: Any) -> Iterator[Found]:
     if message.HasField("config_discovery") and _from_here(message.config_discovery.config_source):
         yield EXTENSION_CONFIG, message.name
+
+
+def _virtual_hosts(message: Any) -> Iterator[Found]:
+    if message.HasField("vhds") and _from_here(message.vhds.config_source):
+        yield VIRTUAL_HOST, f"{message.name}/*"
+
+
+def _scopes(message: Any) -> Iterator[Found]:
+    if _from_here(message.scoped_rds_config_source):
+        yield SCOPED_ROUTE, message.srds_resources_locator or EVERYTHING
 
 
 _NETWORK = "envoy.extensions.filters.network."
@@ -125,17 +145,26 @@ RULES: dict[str, Callable[[Any], Iterator[Found]]] = {
     "envoy.config.cluster.v3.Cluster": _cluster,
     "envoy.config.core.v3.GrpcService.EnvoyGrpc": _named(CLUSTER, "cluster_name"),
     "envoy.config.core.v3.HttpUri": _named(CLUSTER, "cluster"),
-    "envoy.config.listener.v3.Filter": _http_filter,
+    "envoy.config.endpoint.v3.LedsClusterLocalityConfig": _named(
+        LOCALITY_ENDPOINT, "leds_collection_name", "leds_config"
+    ),
+    "envoy.config.cluster.v3.Filter": _discovered,
+    "envoy.config.listener.v3.Filter": _discovered,
+    "envoy.config.listener.v3.ListenerFilter": _discovered,
     "envoy.config.route.v3.RouteAction": _named(CLUSTER, "cluster"),
     "envoy.config.route.v3.RouteAction.RequestMirrorPolicy": _named(CLUSTER, "cluster"),
+    "envoy.config.route.v3.RouteConfiguration": _virtual_hosts,
     "envoy.config.route.v3.ScopedRouteConfiguration": _named(ROUTE, "route_configuration_name"),
     "envoy.config.route.v3.WeightedCluster.ClusterWeight": _named(CLUSTER),
     "envoy.extensions.clusters.aggregate.v3.ClusterConfig": _named(CLUSTER, "clusters"),
-    _NETWORK + "http_connection_manager.v3.HttpFilter": _http_filter,
+    _NETWORK + "http_connection_manager.v3.HttpFilter": _discovered,
     _NETWORK + "http_connection_manager.v3.Rds": _named(ROUTE, "route_config_name", "config_source"),
+    _NETWORK + "http_connection_manager.v3.ScopedRds": _scopes,
     _NETWORK + "tcp_proxy.v3.TcpProxy": _named(CLUSTER, "cluster"),
     _NETWORK + "tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight": _named(CLUSTER),
     "envoy.extensions.filters.udp.udp_proxy.v3.Route": _named(CLUSTER, "cluster"),
+    "envoy.extensions.filters.http.composite.v3.DynamicConfig": _discovered,
+    "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.SessionFilter": _discovered,
     "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig": _named(CLUSTER, "cluster"),
     "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig": _named(SECRET, "name", "sds_config"),
 }

@@ -66,7 +66,7 @@ class Resource:
         type_url = PREFIX + message.DESCRIPTOR.full_name
         if name is None:
             kind = TYPES.get(type_url)
-            name = getattr(message, kind.name_field) if kind else ""
+            name = getattr(message, kind.name_field) if kind and kind.name_field else ""
         if not name:
             raise ValueError(f"{type_url}: the message has no name; set its name field or pass name=")
         needs = (Reference(*each) for each in references.of(message))

@@ -6,7 +6,7 @@ but how a request names resources and how a response holds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
 from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body
+from xds.dependencies import Members
 from xds.held import Unsure
 from xds.ordering import Pace
 from xds.refusals import Refusal, Rejection, Suspects, grouped, unknown
@@ -234,7 +235,7 @@ class Session:
         now = self._clock()
         for substream in ordering.in_order(self.substreams):
             if (substream.dirty or substream.owed) and ordering.may_send(substream, now, self._pace):
-                response = self._respond(substream, now)
+                response = self._respond(substream, self._snapshot, now)
                 if response is not None:
                     return response
         return None
@@ -243,17 +244,17 @@ class Session:
         """Return the time at which `next` should be asked again though nothing happens; None if it need not be."""
         return ordering.deadline(self.substreams, self._clock(), self._pace)
 
-    def _respond(self, substream: Substream, now: float) -> Response | None:
-        upserts = ordering.ready(substream, self.substreams, now, self._pace)
+    def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
+        upserts = ordering.ready(substream, self.substreams, snapshot, now, self._pace)
         removed = ordering.removable(substream, self.substreams, now, self._pace)
         if not self.delta and not substream.full_state:
             # "For other resource types, the API provides no mechanism for the server to tell the client that resources
             # have been deleted."
             substream.drop(removed)
             removed = []
-        if not (upserts or removed or substream.owed):
+        if not (upserts or removed or (substream.owed and substream.blocked_since is None)):
             return None
-        self._renew(substream.type_url, upserts.values())
+        self._renew(substream, upserts, snapshot)
         resources = self._full(substream, upserts, removed) if substream.full_state else upserts
         return self._send(substream, resources, upserts, removed, now)
 
@@ -314,12 +315,13 @@ class Session:
             state.pop(name, None)
         return state
 
-    def _renew(self, type_url: str, changed: Iterable[Resource]) -> None:
+    def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
         """Have sent again what changed resources wait for before they can be used ("Resource warming")."""
-        renewed = ordering.RENEWED.get(type_url, frozenset()) & self.substreams.keys()
-        if renewed:
-            for need in (need for each in changed for need in each.references if need.type_url in renewed):
-                self.substreams[need.type_url].force(need.name)
+        members = Members(snapshot)
+        for need in ordering.renewed(substream, changed):
+            if need.type_url in self.substreams:
+                for each in members.of(need):
+                    self.substreams[need.type_url].force(each.name)
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
         """Have resources that the client refused sent once more."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from xds.aliases import frozen
 from xds.resource import Reference, Resource
+from xds.types import COLLECTED
 
 Resources = Mapping[str, Resource]
 """The resources of one type, by name."""
@@ -89,8 +90,12 @@ class Snapshot:
         return Snapshot({url: named for url, named in types.items() if named})
 
     def dangling(self) -> list[tuple[Resource, Reference]]:
-        """Return each reference to a resource that is not in the snapshot, with the resource that makes it."""
-        return [(each, need) for each in self for need in each.references if self.get(need) is None]
+        """Return each reference to a resource that is not in the snapshot, with the resource that makes it.
+
+        Collections are left out, as one may be empty.
+        """
+        single = ((each, need) for each in self for need in each.references if need.type_url not in COLLECTED)
+        return [(each, need) for each, need in single if self.get(need) is None]
 
 
 def diff(old: Snapshot, new: Snapshot) -> dict[str, frozenset[str]]:

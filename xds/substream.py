@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from xds.aliases import ALIASED
+from xds.draining import Draining
 from xds.held import Held, Remembered, Unsure, perhaps, rather
 from xds.outstanding import Outstanding, OutstandingResponses
 from xds.refusals import Suspects, unknown
@@ -20,9 +21,6 @@ from xds.resource import Reference, Resource
 from xds.snapshot import NONE, Resources
 from xds.subscription import WILDCARD, Subscription
 from xds.types import FULL_STATE, LISTENER
-
-MAX_DRAINING = 100
-"""Most listeners remembered to be draining."""
 
 NOTHING: frozenset[Reference] = frozenset()
 
@@ -55,7 +53,7 @@ class Substream:
         blocked_since: Since when something waits for another type, on the session's clock.
         unused_since: Since when nothing that the client uses refers to each name that is gone.
         changed: When the oldest change that was not sent yet was made; None if there is none.
-        draining: What the listeners that were removed or replaced used, and when that was; the newest few.
+        draining: What only listeners used that were removed or replaced.
     """
 
     type_url: str
@@ -74,7 +72,7 @@ class Substream:
     blocked_since: float | None = None
     unused_since: dict[str, float] = field(default_factory=dict)
     changed: float | None = None
-    draining: tuple[tuple[frozenset[Reference], float], ...] = ()
+    draining: Draining = field(default_factory=Draining)
     _base: Resources = field(default_factory=lambda: NONE)
     _own: dict[str, Held] = field(default_factory=dict)
     _blind: bool = False
@@ -83,6 +81,14 @@ class Substream:
     def full_state(self) -> bool:
         """Whether each response holds all resources: LDS and CDS in the state-of-the-world variant."""
         return not self.delta and self.type_url in FULL_STATE
+
+    @property
+    def whole(self) -> bool:
+        """Whether the next response must hold all: the first full one to a client that holds something already.
+
+        What it left out would be deleted, if it is not known, or be sent twice.
+        """
+        return self.full_state and not self.nonce and (self._blind or any(self._own.values()))
 
     def held(self, name: str) -> Held:
         """Return what the client holds under a name that it subscribes to."""
@@ -227,7 +233,10 @@ class Substream:
             self.batches = [frozenset(upserts) - suspects, suspects]
 
     def _share(self) -> None:
-        if self.dirty or self.target is None or self._base is self.target:
+        if self.dirty:
+            return
+        self.blocked_since = None
+        if self.target is None or self._base is self.target:
             return
         self.batches.clear()
         self._own = {name: self.held(name) for name in self.refused}
@@ -299,8 +308,7 @@ class Substream:
             if isinstance(held, Resource):
                 after = sent[name]
                 lost = held.references - (after.references if isinstance(after, Resource) else NOTHING)
-                if lost:
-                    self.draining = (*self.draining[1 - MAX_DRAINING :], (lost, now))
+                self.draining.add(lost, now)
 
     def accept(self, response: Outstanding) -> None:
         """Note that the client accepted a response, which is not outstanding any more."""

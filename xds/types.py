@@ -13,6 +13,7 @@ SCOPED_ROUTE = PREFIX + "envoy.config.route.v3.ScopedRouteConfiguration"
 VIRTUAL_HOST = PREFIX + "envoy.config.route.v3.VirtualHost"
 CLUSTER = PREFIX + "envoy.config.cluster.v3.Cluster"
 ENDPOINT = PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+LOCALITY_ENDPOINT = PREFIX + "envoy.config.endpoint.v3.LbEndpoint"
 SECRET = PREFIX + "envoy.extensions.transport_sockets.tls.v3.Secret"
 RUNTIME = PREFIX + "envoy.service.runtime.v3.Runtime"
 EXTENSION_CONFIG = PREFIX + "envoy.config.core.v3.TypedExtensionConfig"
@@ -24,9 +25,9 @@ class ResourceType:
 
     Attributes:
         url: The type URL, as in ``DiscoveryRequest.type_url``.
-        name_field: The field of the message that holds the resource's name.
+        name_field: The field of the message that holds the resource's name; empty where none does (LEDS).
         service: Full name of the type's own gRPC service.
-        stream: The service's state-of-the-world method; empty where there is none (VHDS).
+        stream: The service's state-of-the-world method; empty where there is none (VHDS, LEDS).
         delta: The service's incremental method.
     """
 
@@ -50,6 +51,7 @@ TYPES: dict[str, ResourceType] = {
         _type(VIRTUAL_HOST, "name", "route.v3.VirtualHostDiscoveryService", "VirtualHosts", sotw=False),
         _type(CLUSTER, "name", "cluster.v3.ClusterDiscoveryService", "Clusters"),
         _type(ENDPOINT, "cluster_name", "endpoint.v3.EndpointDiscoveryService", "Endpoints"),
+        _type(LOCALITY_ENDPOINT, "", "endpoint.v3.LocalityEndpointDiscoveryService", "LocalityEndpoints", sotw=False),
         _type(SECRET, "name", "secret.v3.SecretDiscoveryService", "Secrets"),
         _type(RUNTIME, "name", "runtime.v3.RuntimeDiscoveryService", "Runtime"),
         _type(EXTENSION_CONFIG, "name", "extension.v3.ExtensionConfigDiscoveryService", "ExtensionConfigs"),
@@ -61,3 +63,6 @@ FULL_STATE = frozenset({LISTENER, CLUSTER, SCOPED_ROUTE})
 
 The document names LDS and CDS; Envoy treats a state-of-the-world SRDS response so, too.
 """
+
+COLLECTED = frozenset({SCOPED_ROUTE, VIRTUAL_HOST, LOCALITY_ENDPOINT})
+"""Types that are referred to by collection (`xds.collection`)."""

@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -77,19 +77,33 @@ class Envoy:
         self._admin = admin
         self._http = http
 
-    async def get(self, port: int, path: str = "/") -> tuple[int, str]:
+    async def get(self, port: int, path: str = "/", headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a request through a listener; status 0 if nothing listens."""
         try:
-            async with self._http.get(f"http://127.0.0.1:{port}{path}") as response:
+            async with self._http.get(f"http://127.0.0.1:{port}{path}", headers=headers) as response:
                 return response.status, await response.text()
         except aiohttp.ClientError:
             return 0, ""
 
-    async def answers(self, port: int, path: str, expected: tuple[int, str], within: float = 15) -> None:
+    async def answers(
+        self,
+        port: int,
+        path: str,
+        expected: tuple[int, str],
+        within: float = 15,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Waits until a request is answered as expected; fails after so many seconds."""
         end = asyncio.get_running_loop().time() + within
-        while (got := await self.get(port, path)) != expected:
+        while (got := await self.get(port, path, headers)) != expected:
             assert asyncio.get_running_loop().time() < end, f"{path} on {port}: {got}, not {expected}"
+            await asyncio.sleep(0.02)
+
+    async def lacks(self, what: str, path: str, within: float = 15) -> None:
+        """Waits until what the admin interface says does not hold a text any more; fails after so many seconds."""
+        end = asyncio.get_running_loop().time() + within
+        while what in await self.admin(path):
+            assert asyncio.get_running_loop().time() < end, f"{path} holds {what}"
             await asyncio.sleep(0.02)
 
     async def admin(self, path: str) -> str:
@@ -134,13 +148,15 @@ async def running_envoy(
 
 
 @contextlib.asynccontextmanager
-async def upstream(name: str) -> AsyncIterator[int]:
-    """An HTTP server on a free port of loopback that answers every request with its name."""
+async def upstream(name: str, *, delay: float = 0.0) -> AsyncIterator[int]:
+    """An HTTP server on a free port of loopback that answers every request with its name; health checks late."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                await reader.readuntil(b"\r\n\r\n")
+                request = await reader.readuntil(b"\r\n\r\n")
+                if request.startswith(b"GET /health "):
+                    await asyncio.sleep(delay)
                 writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(name)}\r\n\r\n{name}".encode())
         writer.close()
 

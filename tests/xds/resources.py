@@ -9,7 +9,7 @@ from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.core.v3 import config_source_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
-from headgate_proto.envoy.config.route.v3 import route_pb2
+from headgate_proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
@@ -100,6 +100,39 @@ def inline_listener(name: str, port: int, to: str) -> Resource:
     message.address.socket_address.address = "127.0.0.1"
     message.address.socket_address.port_value = port
     _add_filter(message, manager)
+    return Resource.pack(message)
+
+
+def scoped_listener(name: str, port: int) -> Resource:
+    """An HTTP listener on loopback whose scopes come by SRDS: the header `x-scope` chooses one."""
+    manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
+    manager.scoped_routes.name = "scopes"
+    manager.scoped_routes.rds_config_source.CopyFrom(ADS)
+    manager.scoped_routes.scoped_rds.scoped_rds_config_source.CopyFrom(ADS)
+    header = manager.scoped_routes.scope_key_builder.fragments.add().header_value_extractor
+    header.name, header.index = "x-scope", 0
+    manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
+    message = listener_pb2.Listener(name=name)
+    message.address.socket_address.address = "127.0.0.1"
+    message.address.socket_address.port_value = port
+    _add_filter(message, manager)
+    return Resource.pack(message)
+
+
+def scope(name: str, key: str, route: str) -> Resource:
+    """A scope: requests whose key is of that one fragment are led by a route configuration."""
+    message = scoped_route_pb2.ScopedRouteConfiguration(name=name, route_configuration_name=route)
+    message.key.fragments.add(string_key=key)
+    return Resource.pack(message)
+
+
+def checked_cluster(name: str) -> Resource:
+    """A cluster by EDS that is warm once its endpoints have answered a first health check."""
+    message = cluster_pb2.Cluster.FromString(cluster(name).body)
+    check = message.health_checks.add()
+    check.timeout.seconds, check.interval.seconds = 10, 60
+    check.healthy_threshold.value = check.unhealthy_threshold.value = 1
+    check.http_health_check.path = "/health"
     return Resource.pack(message)
 
 

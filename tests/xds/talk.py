@@ -8,6 +8,7 @@ from xds.ordering import Pace
 from xds.resource import Resource
 from xds.session import Answer, Session
 from xds.snapshot import Snapshot
+from xds.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
 
 PACE = Pace(ack_deadline=5.0, removal_delay=1.0)
 
@@ -95,3 +96,20 @@ class Talk:
         while (response := self.session.next()) is not None:
             self.nonces[response.type_url] = response.nonce
             self.accept(response.type_url)
+
+
+def settled(*resources: Resource, delta: bool) -> Talk:
+    """A client that has accepted a snapshot as Envoy would: it asks for roots as a whole, for all else by name."""
+    talk = Talk(*resources, delta=delta)
+    there = {each.type_url for each in resources}
+    whole = (CLUSTER, LISTENER, *(url for url in (SCOPED_ROUTE, VIRTUAL_HOST) if url in there))
+    named = [url for url in (ENDPOINT, ROUTE, SECRET, EXTENSION_CONFIG) if url in there]
+    names = {url: [each.name for each in resources if each.type_url == url] for url in named}
+    for url in whole:
+        talk.ask(url)
+    for url, wanted in names.items():
+        talk.ask(url, *wanted)
+    while talk.hear() is not None:
+        for url in talk.nonces:
+            talk.accept(url, *(() if delta else names.get(url, ())))
+    return talk

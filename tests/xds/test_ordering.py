@@ -3,7 +3,7 @@
 import pytest
 
 from tests.xds.resources import ca, cluster, endpoints, inline_listener, listener, routes
-from tests.xds.talk import Talk
+from tests.xds.talk import Talk, settled
 from xds.resource import Resource
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
@@ -14,21 +14,6 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 def path(to: str, timeout: int = 1) -> list[Resource]:
     """A listener and its route to a cluster."""
     return [cluster(to, timeout=timeout), endpoints(to), routes("r", {"/": to}), listener("l", 80, "r")]
-
-
-def settled(*resources: Resource, delta: bool) -> Talk:
-    """A client that has accepted a snapshot as Envoy would."""
-    talk = Talk(*resources, delta=delta)
-    names = {url: [each.name for each in resources if each.type_url == url] for url in (ENDPOINT, ROUTE, SECRET)}
-    for url in (CLUSTER, LISTENER):
-        talk.ask(url)
-    for url, wanted in names.items():
-        if wanted:
-            talk.ask(url, *wanted)
-    while talk.hear() is not None:
-        for url in talk.nonces:
-            talk.accept(url, *(() if delta else names.get(url, ())))
-    return talk
 
 
 @both

@@ -3,6 +3,7 @@
 from google.protobuf.any_pb2 import Any
 
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
+from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from headgate_proto.envoy.extensions.clusters.aggregate.v3 import cluster_pb2 as aggregate_pb2
@@ -13,7 +14,16 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from tests.xds.resources import cluster, endpoints, listener
 from xds import references
 from xds.resource import Reference
-from xds.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, ROUTE, SECRET
+from xds.types import (
+    CLUSTER,
+    ENDPOINT,
+    EXTENSION_CONFIG,
+    LOCALITY_ENDPOINT,
+    ROUTE,
+    SCOPED_ROUTE,
+    SECRET,
+    VIRTUAL_HOST,
+)
 
 
 def test_a_route_configuration_needs_its_clusters() -> None:
@@ -89,6 +99,35 @@ def test_scoped_routes_need_their_route_configuration() -> None:
     """A scope names the route configuration that it leads to."""
     scope = scoped_route_pb2.ScopedRouteConfiguration(name="s", route_configuration_name="r")
     assert references.of(scope) == {(ROUTE, "r")}
+
+
+def test_collections_are_referred_to_as_such() -> None:
+    """A listener needs all scopes or a locator's, a route configuration its virtual hosts, a locality its members."""
+    manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix="x")
+    manager.scoped_routes.scoped_rds.scoped_rds_config_source.ads.SetInParent()
+    assert references.of(manager) == {(SCOPED_ROUTE, "*")}
+    manager.scoped_routes.scoped_rds.srds_resources_locator = "xdstp://here/scopes/*"
+    assert references.of(manager) == {(SCOPED_ROUTE, "xdstp://here/scopes/*")}
+    table = route_pb2.RouteConfiguration(name="r")
+    table.vhds.config_source.ads.SetInParent()
+    assert references.of(table) == {(VIRTUAL_HOST, "r/*")}
+    assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name="c")
+    members = assignment.endpoints.add().leds_cluster_locality_config
+    members.leds_config.ads.SetInParent()
+    members.leds_collection_name = "xdstp://here/members/*"
+    assert references.of(assignment) == {(LOCALITY_ENDPOINT, "xdstp://here/members/*")}
+
+
+def test_filters_of_every_kind_may_come_by_ecds() -> None:
+    """HTTP, network, listener and upstream filters are found where their configuration is discovered."""
+    made = listener_pb2.Listener(name="l")
+    made.listener_filters.add(name="of-listener").config_discovery.config_source.ads.SetInParent()
+    chain = made.filter_chains.add()
+    chain.filters.add(name="of-network").config_discovery.config_source.ads.SetInParent()
+    assert references.of(made) == {(EXTENSION_CONFIG, "of-listener"), (EXTENSION_CONFIG, "of-network")}
+    upstream = cluster_pb2.Cluster(name="c")
+    upstream.filters.add(name="of-cluster").config_discovery.config_source.ads.SetInParent()
+    assert references.of(upstream) == {(EXTENSION_CONFIG, "of-cluster")}
 
 
 def test_an_any_that_is_unknown_or_broken_is_left_out() -> None:
