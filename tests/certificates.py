@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 DAY = timedelta(days=1)
 
 
@@ -24,13 +24,29 @@ def self_signed(name: str, *hostnames: str, key: PrivateKey | None = None, stapl
         stapled: whether it must come with an OCSP response (RFC 7633).
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
-    subject, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
+    feature = x509.TLSFeature([x509.TLSFeatureType.status_request]) if stapled else None
+    certificate, private = certified(key, name, *hostnames, extension=feature)
+    return certificate.decode(), private.decode()
+
+
+def certified(
+    key: PrivateKey, name: str | None, *hostnames: str, extension: x509.ExtensionType | None = None
+) -> tuple[bytes, bytes]:
+    """A certificate of a key, valid today, and that key in PKCS#8, both PEM; with one extension more, if given."""
+    common = [] if name is None else [x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=bool(name))]
+    subject, now = x509.Name(common), datetime.now(UTC)
     serial = x509.random_serial_number()
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), serial, now - DAY, now + DAY)
     if hostnames:
         names = x509.SubjectAlternativeName([x509.DNSName(each) for each in hostnames])
         builder = builder.add_extension(names, critical=False)
-    if stapled:
-        builder = builder.add_extension(x509.TLSFeature([x509.TLSFeatureType.status_request]), critical=False)
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    return certificate.decode(), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=False)
+    itself = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    certificate = builder.sign(key, None if itself else hashes.SHA256())
+    return certificate.public_bytes(Encoding.PEM), encoded(key, PrivateFormat.PKCS8).encode()
+
+
+def encoded(key: PrivateKey, form: PrivateFormat) -> str:
+    """A private key in PEM, not encrypted."""
+    return key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()

@@ -197,6 +197,26 @@ async def test_a_broken_certificate_costs_its_listener_only(proxy: Proxy) -> Non
     assert await ask(proxy, "b.org", "b.org") == "alpha"
 
 
+async def test_of_many_listeners_one_has_a_certificate_that_envoy_refuses(proxy: Proxy) -> None:
+    """Exactly that listener is not programmed, and says why; all others of the port serve."""
+    names = [f"l{number}" for number in range(43)]
+    secrets = {name: tls_secret(name, f"{name}.org") for name in names}
+    data = secrets["l7"]["stringData"]
+    data["tls.crt"] = data["tls.crt"].rstrip() + data["tls.crt"]  # a chain without a line break in between
+    listeners = [https(proxy, name, f"{name}.org") for name in names]
+    await proxy.apply(list(secrets.values()), gateway(*listeners), route(rule("alpha")))
+    found = {each["name"]: each["conditions"] for each in proxy.status("Gateway", "live")["listeners"]}
+    programmed = {name: [each["status"] for each in found[name] if each["type"] == "Programmed"] for name in names}
+    assert [name for name in names if programmed[name] != ["True"]] == ["l7"]
+    [resolved] = [each for each in found["l7"] if each["type"] == "ResolvedRefs"]
+    assert (resolved["status"], resolved["reason"]) == ("False", "InvalidCertificateRef")
+    assert "Secret default/l7: tls.crt is not a certificate in PEM form" in resolved["message"]
+    for name in ("l0", "l6", "l8", "l42"):
+        assert await ask(proxy, f"{name}.org", f"{name}.org") == "alpha"
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await handshake(proxy, "l7.org")
+
+
 async def test_backends_are_told_of_https(proxy: Proxy) -> None:
     """The backend learns the scheme that the client used."""
     await proxy.apply(tls_secret("own", "a.org"), gateway(https(proxy, "own")), route(rule("alpha")))

@@ -1,17 +1,10 @@
-"""The certificates of HTTPS listeners: references, permission, and whether chain and key belong together."""
+"""The certificates of HTTPS listeners: references, permission, and whether Envoy can use what is referred to."""
 
 from __future__ import annotations
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.x509 import Certificate as X509
-from cryptography.x509 import TLSFeature, load_pem_x509_certificates
-
 from translator.db import Db
 from translator.gateway.grants import Grantee, Target, granted, not_permitted
+from translator.gateway.key_pairs import key_pair
 from translator.ir import Certificate
 from translator.objects.core import Secret
 from translator.objects.gateway import Gateway
@@ -19,9 +12,6 @@ from translator.objects.listener import Listener
 from translator.outcome import Outcome, Problem, gather
 from translator.query import query
 from translator.refs import Ref
-
-CURVES = ("secp256r1", "secp384r1", "secp521r1")
-RSA_BITS = 2048
 
 
 @query
@@ -34,43 +24,8 @@ def certificate(db: Db, secret: Ref) -> Certificate | str:
     if not chain or not key:
         missing = " and ".join(name for name, value in (("tls.crt", chain), ("tls.key", key)) if not value)
         return f"{secret} has no {missing} in its data."
-    wrong = _mismatch(chain, key)
-    return f"{secret}: {wrong}" if wrong else Certificate(chain, key)
-
-
-def _mismatch(chain: bytes, key: bytes) -> str:
-    try:
-        leaf = load_pem_x509_certificates(chain)[0]
-        certified = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        wrong = _unusable(leaf)
-    except (ValueError, UnsupportedAlgorithm):
-        return "tls.crt is not a certificate in PEM form."
-    if wrong:
-        return wrong
-    try:
-        # Nothing that the library says about a key is repeated: it is a secret.
-        public = (
-            load_pem_private_key(key, None).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        )
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return "tls.key is not an unencrypted private key in PEM form."
-    return "" if certified == public else "the private key in tls.key does not belong to the certificate in tls.crt."
-
-
-def _unusable(leaf: X509) -> str:
-    """What Envoy would refuse of a certificate, "" if nothing."""
-    key = leaf.public_key()
-    if isinstance(key, RSAPublicKey):
-        usable = key.key_size >= RSA_BITS
-    else:
-        usable = isinstance(key, Ed25519PublicKey) or (
-            isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVES
-        )
-    if not usable:
-        return f"Envoy takes no key of this kind; use RSA of {RSA_BITS} bits or more, P-256, P-384, P-521 or Ed25519."
-    if any(isinstance(each.value, TLSFeature) for each in leaf.extensions):
-        return "the certificate must be stapled (OCSP), which is not supported; use one without."
-    return ""
+    pair = key_pair(chain, key)
+    return pair if isinstance(pair, Certificate) else f"{secret}: {pair}"
 
 
 @query
