@@ -63,23 +63,29 @@ class Bodies:
         self._kept: OrderedDict[tuple[object, ...], Body] = OrderedDict()
         self._by_version: dict[tuple[str, str], Body] = {}
 
-    def sotw(self, type_url: str, resources: Sequence[Resource]) -> Body:
-        """Return the DiscoveryResponse that holds these resources."""
+    def sotw(self, type_url: str, resources: Sequence[Resource], shared: bool = True) -> Body:
+        """Return the DiscoveryResponse that holds these resources.
+
+        Args:
+            type_url: Their type.
+            resources: What it holds.
+            shared: Whether others may be given it, as its bytes follow from the names and versions.
+        """
 
         def make(version: str) -> bytes:
             entries = (wire.sotw_resource(type_url, each.body) for each in resources)
             return b"".join((wire.sotw_header(type_url, version), *entries))
 
-        return self._get(True, type_url, resources, (), make)
+        return self._get(True, type_url, resources, (), make, shared)
 
-    def delta(self, type_url: str, resources: Sequence[Resource], removed: Sequence[str]) -> Body:
-        """Return the DeltaDiscoveryResponse that holds these resources and says that others are gone."""
+    def delta(self, type_url: str, resources: Sequence[Resource], removed: Sequence[str], shared: bool = True) -> Body:
+        """Return the DeltaDiscoveryResponse that holds these resources and says that others are gone; see `sotw`."""
 
         def make(version: str) -> bytes:
             entries = (wire.delta_resource(type_url, each.name, each.version, each.body) for each in resources)
             return b"".join((wire.delta_header(type_url, version), *entries, *map(wire.delta_removed, removed)))
 
-        return self._get(False, type_url, resources, removed, make)
+        return self._get(False, type_url, resources, removed, make, shared)
 
     def aliased(self, type_url: str, entries: Sequence[Entry], removed: Sequence[str]) -> Body:
         """Return the DeltaDiscoveryResponse that also says under which names each resource was asked for.
@@ -105,10 +111,11 @@ class Bodies:
         resources: Sequence[Resource],
         removed: Sequence[str],
         make: Callable[[str], bytes],
+        shared: bool,
     ) -> Body:
         content = tuple(each.name for each in resources), tuple(each.version for each in resources), tuple(removed)
         key = (sotw, type_url, *content)
-        body = self._kept.get(key)
+        body = self._kept.get(key) if shared else None
         if body is not None:
             self._kept.move_to_end(key)
             return body
@@ -116,6 +123,8 @@ class Bodies:
         version = version_of(resources, removed)
         data = make(version) + wire.nonce(_nonce(self.made))
         body = Body(version, data, tuple(resources), self.made)
+        if not shared:
+            return body
         self._kept[key] = body
         if sotw:
             self._by_version[type_url, version] = body

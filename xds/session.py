@@ -6,19 +6,21 @@ but how a request names resources and how a response holds them.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds import ordering, wire
-from xds.aliases import ALIASED, entries
-from xds.bodies import Bodies, Body
+from xds.assembly import assemble
+from xds.bodies import Bodies
 from xds.dependencies import Members
 from xds.held import Unsure
 from xds.ordering import Pace
 from xds.refusals import Refusal, Rejection, Suspects, grouped, unknown
 from xds.resource import Resource
+from xds.restated import STORED_FIRST, together
 from xds.snapshot import Snapshot, diff
 from xds.substream import Substream
 from xds.types import LISTENER, ROUTE, SCOPED_ROUTE
@@ -88,8 +90,10 @@ class Session:
         "_bodies",
         "_clock",
         "_count",
+        "_mark",
         "_max_names",
         "_pace",
+        "_returning",
         "_snapshot",
         "delta",
         "only",
@@ -127,6 +131,9 @@ class Session:
         self._max_names = max_names
         self._snapshot: Snapshot | None = None
         self._count = 0
+        self._mark = secrets.token_hex(8)  # no other stream's, of this server or another
+        # A client of a stream by type may have had others before, of which it says nothing.
+        self._returning = only is not None
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -163,6 +170,7 @@ class Session:
         return self._receive_sotw(request)
 
     def _receive_sotw(self, request: discovery_pb2.DiscoveryRequest) -> Answer | None:
+        self._returning |= bool(request.version_info) and not request.response_nonce
         substream = self._substream(request.type_url)
         if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
             # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
@@ -180,6 +188,7 @@ class Session:
 
     def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Answer | None:
         # "The server must honor changes to the subscription state even if the nonce is stale."
+        self._returning |= bool(request.initial_resource_versions)
         substream = self._substream(request.type_url)
         answer = self._answer(substream, request)
         self._check_names(request.resource_names_subscribe)
@@ -204,7 +213,8 @@ class Session:
         if url not in self.substreams:
             if len(self.substreams) >= MAX_TYPES:
                 raise ProtocolError(f"more than {MAX_TYPES} resource types on one stream")
-            substream = self.substreams[url] = Substream(url, self.delta, suspects=self.suspects)
+            substream = Substream(url, self.delta, suspects=self.suspects, returning=self._returning)
+            self.substreams[url] = substream
             if self._snapshot is not None:
                 substream.retarget(self._snapshot.resources(url), frozenset())
         return self.substreams[url]
@@ -234,7 +244,9 @@ class Session:
             return None
         now = self._clock()
         for substream in ordering.in_order(self.substreams):
-            if (substream.dirty or substream.owed) and ordering.may_send(substream, now, self._pace):
+            if (substream.dirty or substream.owed or substream.restores) and ordering.may_send(
+                substream, now, self._pace
+            ):
                 response = self._respond(substream, self._snapshot, now)
                 if response is not None:
                     return response
@@ -246,6 +258,8 @@ class Session:
 
     def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
         upserts = ordering.ready(substream, self.substreams, snapshot, now, self._pace)
+        if substream.type_url in STORED_FIRST:
+            upserts = together(upserts)
         removed = ordering.removable(substream, self.substreams, now, self._pace)
         if not self.delta and not substream.full_state:
             # "For other resource types, the API provides no mechanism for the server to tell the client that resources
@@ -266,35 +280,16 @@ class Session:
         removed: list[str],
         now: float,
     ) -> Response:
-        body = self._body(substream, resources, removed)
+        self._count += 1
+        body = assemble(self._bodies, substream, resources, removed, f"{self._mark}.{self._count:x}")
         nonce, data = body.nonce, body.data
         if body.number <= substream.number:
-            self._count += 1
             nonce = f"{nonce}.{self._count:x}"
             data += wire.nonce(nonce)
         substream.number = max(substream.number, body.number)
         substream.record(upserts, removed, nonce, now)
         changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
         return Response(substream.type_url, nonce, len(resources), changed, gone, data)
-
-    def _body(self, substream: Substream, resources: dict[str, Resource], removed: list[str]) -> Body:
-        if self.delta and substream.type_url in ALIASED:
-            return self._aliased(substream, resources, removed)
-        listed = [resources[name] for name in sorted(resources)]
-        if self.delta:
-            return self._bodies.delta(substream.type_url, listed, sorted(removed))
-        return self._bodies.sotw(substream.type_url, listed)
-
-    def _aliased(self, substream: Substream, resources: dict[str, Resource], removed: list[str]) -> Body:
-        """Return a response about resources that were asked for by other names than their own."""
-        held = {
-            name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)
-        }
-        found = {each.name for each in resources.values()}
-        gone = {held.get(name, name) for name in removed if substream.held(name) is not None}
-        left = {was for name, was in held.items() if name in resources and was not in found}
-        unknown = [name for name in removed if substream.held(name) is None]
-        return self._bodies.aliased(substream.type_url, entries(resources, unknown), sorted(gone | left))
 
     def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
         """Return the complete state: what is not changed or removed now stays as the client has it.

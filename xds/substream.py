@@ -7,22 +7,26 @@ the exceptions to it: a client that is up to date costs no memory by resource.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from xds.aliases import ALIASED
+from xds.culprits import split
 from xds.draining import Draining
 from xds.held import Held, Remembered, Unsure, perhaps, rather
 from xds.outstanding import Outstanding, OutstandingResponses
 from xds.refusals import Suspects, unknown
 from xds.resource import Reference, Resource
+from xds.restated import STORED_FIRST, is_restatable
 from xds.snapshot import NONE, Resources
 from xds.subscription import WILDCARD, Subscription
 from xds.types import FULL_STATE, LISTENER
 
 NOTHING: frozenset[Reference] = frozenset()
+
+REFUSED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
+"""The text of a refusal that the client did not repeat (`xds.restated`)."""
 
 
 class Refused(NamedTuple):
@@ -48,7 +52,9 @@ class Substream:
         number: The greatest of the bodies sent (`xds.bodies`).
         outstanding: The responses it has not answered.
         refused: What it rejected, by name; not sent again until it changes.
+        restores: What the client used before it rejected and yet stored something else; to be sent once more.
         suspects: What the client rejected before, on any stream.
+        returning: Whether the client had an earlier stream, on which it may have rejected what is not known.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
         blocked_since: Since when something waits for another type, on the session's clock.
         unused_since: Since when nothing that the client uses refers to each name that is gone.
@@ -67,7 +73,9 @@ class Substream:
     number: int = 0
     outstanding: OutstandingResponses = field(default_factory=OutstandingResponses)
     refused: dict[str, Refused] = field(default_factory=dict)
+    restores: dict[str, Resource] = field(default_factory=dict)
     suspects: Suspects = field(default_factory=unknown)
+    returning: bool = False
     batches: list[frozenset[str]] = field(default_factory=list)
     blocked_since: float | None = None
     unused_since: dict[str, float] = field(default_factory=dict)
@@ -115,7 +123,7 @@ class Substream:
         if covered and self.changed is None:
             self.changed = now
         by_name: dict[str, Any]
-        for by_name in (self.refused, self.unused_since):
+        for by_name in (self.refused, self.restores, self.unused_since):
             for name in by_name.keys() & covered:
                 del by_name[name]
 
@@ -184,7 +192,7 @@ class Substream:
         self.dirty &= wanted
         self.forced &= wanted
         by_name: dict[str, Any]
-        for by_name in (self.refused, self.unused_since, self._own):
+        for by_name in (self.refused, self.restores, self.unused_since, self._own):
             for name in by_name.keys() - wanted:
                 del by_name[name]
 
@@ -213,7 +221,7 @@ class Substream:
             return False
         if not self.dirty:
             self._share()
-            return self.owed
+            return self.owed or bool(self.restores)
         self.dirty = {name for name in self.dirty if name in self.forced or self._differs(name)}
         self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
         while self.batches and not self.outstanding and not self.upserts():
@@ -221,7 +229,7 @@ class Substream:
         if self.suspects and not self.batches:
             self._set_apart()
         self._share()
-        return bool(self.dirty) or self.owed
+        return bool(self.dirty) or self.owed or bool(self.restores)
 
     def _set_apart(self) -> None:
         """Have what the client rejected before sent after all else, so that a rejection tells of nothing else."""
@@ -253,7 +261,7 @@ class Substream:
         if self.target is None:
             return {}
         batch = self.dirty & self.batches[0] if self.batches else self.dirty
-        return {name: self.target[name] for name in batch if name in self.target}
+        return {name: self.target[name] for name in batch if name in self.target} or dict(self.restores)
 
     def gone(self) -> list[str]:
         """Return the names that the client holds or asks for, and that do not exist."""
@@ -296,6 +304,7 @@ class Substream:
         self.forced.difference_update(sent)
         for name in sent:
             self.unused_since.pop(name, None)
+            self.restores.pop(name, None)
         self.owed = False
         self.nonce = nonce
         self.settle()
@@ -310,10 +319,25 @@ class Substream:
                 lost = held.references - (after.references if isinstance(after, Resource) else NOTHING)
                 self.draining.add(lost, now)
 
+    def is_doubtful(self, resource: Resource) -> bool:
+        """Tell whether the client may have stored this without using it, so that its ACK would be no proof."""
+        if self.type_url not in STORED_FIRST:
+            return False
+        held = self.held(resource.name)
+        if resource in self.suspects or (self.returning and held is None):
+            return True
+        if isinstance(held, Unsure) and resource in held.maybe:
+            return True
+        return any(resource == each.upserts.get(resource.name) for each in self.outstanding)
+
     def accept(self, response: Outstanding) -> None:
         """Note that the client accepted a response, which is not outstanding any more."""
         for name, sent in response.upserts.items() if self.suspects else ():
-            if self.held(name) == sent:
+            if name in self.refused or self.held(name) != sent:
+                continue  # It was rejected after this was sent.
+            if sent in self.suspects and self.returning and self.type_url in STORED_FIRST and not is_restatable(sent):
+                self.refused[name] = Refused(sent, REFUSED_BEFORE)
+            else:
                 self.suspects.discard(sent)
         self._end_batch(response)
 
@@ -324,6 +348,7 @@ class Substream:
         left, which is to blame. It is not sent again until it changes; the others are.
         """
         self._end_batch(response)
+        self.returning = True  # What it rejected, it may have stored: as a client does that comes back.
         alone = len(response.upserts) == 1
         for name, sent in response.upserts.items():
             before = response.before.get(name)
@@ -338,6 +363,9 @@ class Substream:
             [(name, sent)] = response.upserts.items()
             self.refused[name] = Refused(sent, message)
             self.dirty.discard(name)
+            good = self.held(name)
+            if self.type_url in STORED_FIRST and isinstance(good, Resource):
+                self.restores[name] = good
         elif names:
             self.batches[:0] = split(names, message)
 
@@ -361,18 +389,3 @@ class Substream:
     def _current(self, name: str, sent: Resource) -> bool:
         wanted = (self.target or NONE).get(name)
         return wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
-
-
-def split(names: list[str], message: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Part the names of a rejected response in two, neither empty: those the error does not name, and those it does.
-
-    The error's text is only a hint, as a name may be a word of it by chance. Without it, the names are halved.
-    """
-    named = frozenset(name for name in names if _mentions(message, name))
-    if not named or len(named) == len(names):
-        named = frozenset(names[: len(names) // 2])
-    return frozenset(names) - named, named
-
-
-def _mentions(message: str, name: str) -> bool:
-    return name in message and re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", message) is not None

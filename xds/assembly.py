@@ -1,0 +1,44 @@
+"""The body of a response: shared with other clients, but where what it holds is written for one client alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from xds.aliases import ALIASED, entries
+from xds.bodies import Bodies, Body
+from xds.resource import Resource
+from xds.restated import restated
+from xds.substream import Substream
+
+
+def assemble(
+    bodies: Bodies, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str], mark: str
+) -> Body:
+    """Return the body of a response.
+
+    Args:
+        bodies: Keeps bodies that are shared.
+        substream: Whose response it is, as it is before that is sent.
+        resources: What it holds, by the names that it is known by to the client.
+        removed: The names of what it says to be gone.
+        mark: Makes bytes others than all that were sent before (`xds.restated`).
+    """
+    if substream.delta and substream.type_url in ALIASED:
+        return _aliased(bodies, substream, resources, removed)
+    listed = [resources[name] for name in sorted(resources)]
+    shared = not any(map(substream.is_doubtful, listed))
+    if not shared:
+        listed = [(restated(each, mark) or each) if substream.is_doubtful(each) else each for each in listed]
+    if substream.delta:
+        return bodies.delta(substream.type_url, listed, sorted(removed), shared)
+    return bodies.sotw(substream.type_url, listed, shared)
+
+
+def _aliased(bodies: Bodies, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str]) -> Body:
+    """Return a response about resources that were asked for by other names than their own."""
+    held = {name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)}
+    found = {each.name for each in resources.values()}
+    gone = {held.get(name, name) for name in removed if substream.held(name) is not None}
+    left = {was for name, was in held.items() if name in resources and was not in found}
+    unknown = [name for name in removed if substream.held(name) is None]
+    return bodies.aliased(substream.type_url, entries(dict(resources), unknown), sorted(gone | left))
