@@ -8,6 +8,12 @@ from translator.refs import Ref
 Severity = Literal["error", "warning"]
 
 
+def printable(path: str) -> str:
+    """Return a path as it can be shown anywhere: what is not UTF-8 or not to be printed in it is escaped."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 class Place(NamedTuple):
     """A line of a file; line 0 stands for the file (or folder) as a whole."""
 

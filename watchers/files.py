@@ -1,25 +1,29 @@
 """Folders of YAML as a source of objects: read once, then followed.
 
-What is written is told at once. Only what a file takes away, or gets wrong, is believed after a moment: an editor that
-renames the old file before it writes the new one, or a shell that empties a file before it fills it, must not take down
-what is served, nor cause alarm.
+What is written is told at once; what a file takes away, or gets wrong, once that is certain (`confirmation`).
 """
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from translator.edit import Edit
-from watchers.diagnostic import Diagnostic, Place
+from watchers.background import in_thread
+from watchers.concurrent_reader import ConcurrentReader
+from watchers.confirmation import Confirmation, Pauses
+from watchers.diagnostic import Diagnostic, Place, printable
 from watchers.feed import Batch
-from watchers.folder import Change, Folder
+from watchers.folder import Change, Folder, Plan
 from watchers.reader import Reader
 from watchers.reading import ABSENT, Reading
 from watchers.watch import Watch
+
+_TICK = 0.5
+"""How often, in seconds, it is looked whether what is being read takes too long."""
 
 
 class SourceError(Exception):
@@ -31,24 +35,18 @@ class Timing:
     """When to look again, in seconds.
 
     Attributes:
-        settle: how long a file must be still before it is believed when it takes something away or has a new error.
-        longest: how long at most that is waited for, if the file does not come to rest.
+        pauses: how long what takes something away, or is wrong, must stay so to be believed.
+        together: how long files that changed at once are waited for, to be told at once.
+        slow: after how long a file that is still being read is told.
         resync: how often everything is looked at for changes that nobody told of, as on some network file systems.
         unwatched: how often that is done where changes cannot be told at all.
     """
 
-    settle: float = 0.1
-    longest: float = 1.0
+    pauses: Pauses = field(default_factory=Pauses)
+    together: float = 0.05
+    slow: float = 5.0
     resync: float = 60.0
     unwatched: float = 1.0
-
-
-class _Doubt(NamedTuple):
-    """A reading that is not believed yet, since when the file is in doubt, and when it is to be believed."""
-
-    reading: Reading
-    since: float
-    due: float
 
 
 def read_files(paths: Iterable[str | Path]) -> Folder:
@@ -59,7 +57,10 @@ def read_files(paths: Iterable[str | Path]) -> Folder:
     """
     reader = Reader(map(str, paths))
     folder = Folder()
-    folder.apply(_first(reader))
+    _check_there(reader)
+    readings = reader.look_everywhere()
+    _check_open(reader)
+    folder.apply(readings)
     return folder
 
 
@@ -75,11 +76,12 @@ class FileSource:
     def __init__(
         self, paths: Iterable[str | Path], report: Callable[[Change], None] | None = None, timing: Timing | None = None
     ) -> None:
+        self._timing = timing or Timing()
         self._reader = Reader(map(str, paths))
+        self._files = ConcurrentReader(self._reader, self._timing.together, self._timing.slow)
         self._watch = Watch()
         self._report = report
-        self._timing = timing or Timing()
-        self._doubts: dict[str, _Doubt] = {}
+        self._confirmation = Confirmation(self._timing.pauses)
         self._resync_at = 0.0
         self.folder = Folder()
         """What the files make together; to be read, not changed."""
@@ -97,86 +99,91 @@ class FileSource:
                 becomes of the files.
         """
         try:
-            readings = await asyncio.to_thread(_first, self._reader)
+            await in_thread(partial(_check_there, self._reader))
+            readings = await self._files.look_everywhere(patiently=True)
+            _check_open(self._reader)
             readings |= await self._follow()
-            yield Batch(self._apply(readings), synced=True)
+            yield Batch(self._commit(await in_thread(partial(self.folder.plan, readings))), synced=True)
             while True:
                 readings = await self._next()
-                if edits := self._apply(self._believed(readings)):
+                # In a thread: a file may have thousands of objects, and others want the event loop meanwhile.
+                plan = await in_thread(partial(self._plan, readings, self._now()))
+                if edits := self._commit(plan):
                     yield Batch(edits)
         finally:
+            self._files.stop()
             await self._watch.stop()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _next(self) -> dict[str, Reading]:
         """Wait until something may have changed or is due, and read what has."""
-        now = asyncio.get_running_loop().time()
-        due = min([self._resync_at, *(doubt.due for doubt in self._doubts.values())])
-        entries = await self._watch.changes(max(0.0, due - now))
+        entries = await self._changes(max(0.0, min(self._resync_at, self._confirmation.due) - self._now()))
+        readings = self._files.collect()
         if entries is None:
-            return await self._resync()
-        tree = self._reader.tree
-        paths = {path for entry in entries for path in tree.affected(entry)}
-        readings = await asyncio.to_thread(self._reader.look, paths) if paths else {}
+            return readings | await self._resync()
+        paths = {path for entry in entries for path in self._files.tree.affected(entry)}
+        readings |= await self._files.look(paths) if paths else {}
         return readings | await self._follow()
 
+    async def _changes(self, seconds: float) -> frozenset[str] | None:
+        """Wait for directory entries to change, or for a file to be read that took long."""
+        if self._files.is_idle:
+            return await self._watch.changes(seconds)
+        changes = asyncio.ensure_future(self._watch.changes(min(seconds, _TICK)))
+        progress = asyncio.ensure_future(self._files.progress(min(seconds, _TICK)))
+        try:
+            await asyncio.wait({changes, progress}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changes.cancel()
+            progress.cancel()
+            await asyncio.wait({changes, progress})
+        return None if changes.cancelled() else changes.result()
+
     async def _resync(self) -> dict[str, Reading]:
-        now = asyncio.get_running_loop().time()
-        if now < self._resync_at:
+        if self._now() < self._resync_at:
             return {}
         if self._watch.failure is not None:
             return await self._follow(anew=True)
-        self._resync_at = now + self._timing.resync
-        return await asyncio.to_thread(self._reader.look_everywhere) | await self._follow()
+        self._resync_at = self._now() + self._timing.resync
+        return await self._files.look_everywhere() | await self._follow()
 
     async def _follow(self, anew: bool = False) -> dict[str, Reading]:
         """Watch all directories that matter now, and read what changed before that was so."""
         readings: dict[str, Reading] = {}
-        while anew or not self._watch.asked.issuperset(self._reader.tree.directories):
+        while anew or not self._watch.asked.issuperset(self._files.tree.directories):
             anew = False
-            await self._watch.follow(self._reader.tree.directories)
-            readings |= await asyncio.to_thread(self._reader.look_everywhere)
+            await self._watch.follow(self._files.tree.directories)
+            readings |= await self._files.look_everywhere()
             failure, timing = self._watch.failure, self._timing
-            readings[""] = _unwatched(self._reader.tree.roots[0], failure) if failure else ABSENT
-            pause = timing.unwatched if failure else timing.resync
-            self._resync_at = asyncio.get_running_loop().time() + pause
+            readings[""] = _unwatched(self._files.tree.roots[0], failure) if failure else ABSENT
+            self._resync_at = self._now() + (timing.unwatched if failure else timing.resync)
         return readings
 
-    def _believed(self, readings: dict[str, Reading]) -> dict[str, Reading]:
-        """What is to be believed now, of what has just been read and of what was in doubt before."""
-        now = asyncio.get_running_loop().time()
-        candidates = {file: doubt.reading for file, doubt in self._doubts.items()} | readings
-        doubtful = self.folder.doubtful(candidates)
-        doubts = {}
-        for file in doubtful:
-            doubt = self._doubts.get(file)
-            if doubt is None or file in readings:
-                since = doubt.since if doubt else now
-                due = min(now + self._timing.settle, since + self._timing.longest)
-                doubt = _Doubt(candidates[file], since, due)
-            if doubt.due > now:
-                doubts[file] = doubt
-        self._doubts = doubts
-        return {file: reading for file, reading in candidates.items() if file not in doubts}
+    def _plan(self, readings: dict[str, Reading], now: float) -> Plan:
+        return self.folder.plan(self._confirmation.believed(self.folder, readings, now, not self._files.is_idle))
 
-    def _apply(self, readings: dict[str, Reading]) -> tuple[Edit, ...]:
-        change = self.folder.apply(readings)
+    def _commit(self, plan: Plan) -> tuple[Edit, ...]:
+        change = self.folder.commit(plan)
         if self._report is not None and change != Change(()):
             self._report(change)
         return change.edits
 
 
-def _first(reader: Reader) -> dict[str, Reading]:
-    """Everything as it is at the start, when what is not there is a mistake."""
+def _check_there(reader: Reader) -> None:
+    """At the start, what is not there is a mistake."""
     for path in reader.paths:
         if not os.path.exists(path):
             raise SourceError(f"{path!r} does not exist{_similar(path)}")
         if not os.path.isdir(path) and not os.path.isfile(path):
             raise SourceError(f"{path!r} is neither a folder nor a file")
-    readings = reader.look_everywhere()
+
+
+def _check_open(reader: Reader) -> None:
     for path in reader.tree.roots:
         if (why := reader.closed.get(path)) is not None:
             raise SourceError(f"{path!r} cannot be read: {why}")
-    return readings
 
 
 def _similar(path: str) -> str:
@@ -194,4 +201,4 @@ def _unwatched(root: str, failure: str) -> Reading:
         f"changes are noticed late, because the system cannot tell of them: {failure}; "
         "if a limit is reached, raise fs.inotify.max_user_watches and fs.inotify.max_user_instances"
     )
-    return Reading({}, complete=False, diagnostics=(Diagnostic(Place(root), message, "warning"),))
+    return Reading({}, complete=False, diagnostics=(Diagnostic(Place(printable(root)), message, "warning"),))

@@ -5,16 +5,16 @@ no longer names is gone; a file of which not everything can be known loses nothi
 have, the one known first is served, and the next one takes over when that goes away.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from translator.edit import Edit
 from translator.objects.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
-from watchers.reading import ABSENT, Claim, Reading, duplicate
+from watchers.last_good import NOTHING, File
+from watchers.reading import Claim, Reading, duplicate
 
 
 class Change(NamedTuple):
@@ -31,50 +31,23 @@ class Change(NamedTuple):
     settled: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What a file gives, which is more than it says while something in it is not valid."""
+class Plan(NamedTuple):
+    """What new readings will change, worked out before anything is changed."""
 
-    claims: Mapping[Ref, Claim] = field(default_factory=dict)
-    strangers: frozenset[Ref] = frozenset()
-    """Objects that are not valid and stand for none of the claims."""
-    reading: Reading = ABSENT
-
-    def after(self, reading: Reading) -> "_File":
-        """What it gives once it says something else."""
-        broken: dict[str, list[Ref]] = {}
-        for each in reading.broken:
-            broken.setdefault(each.name, []).append(each)
-        kept, standing = dict[Ref, Claim](), set[Ref]()
-        for ref in self.claims.keys() - reading.claims.keys():
-            stand_for_it = [each for each in broken.get(ref.name, ()) if self._is_now(ref, each)]
-            standing.update(stand_for_it)
-            if stand_for_it or not reading.complete:
-                kept[ref] = self.claims[ref]
-        return _File({**kept, **reading.claims}, reading.broken - standing, reading)
-
-    def _is_now(self, ref: Ref, broken: Ref) -> bool:
-        """Whether a broken object of the same name is what has become of a good one.
-
-        A mistake in the kind must not take the object away: a new object whose kind is spelt much the same counts. One
-        that has been there before, such as a route of a kind that is not read, has nothing to do with it.
-        """
-        if ref.namespace and ref.namespace != (broken.namespace or "default"):
-            return False
-        mistaken = broken not in self.strangers and get_close_matches(broken.kind, [ref.kind], n=1)
-        return ref.kind == broken.kind or bool(mistaken)
-
-
-_NOTHING = _File()
+    change: Change
+    files: Mapping[str, File]
+    claims: Mapping[Ref, Mapping[str, Claim]]
+    diagnostics: tuple[Diagnostic, ...]
 
 
 class Folder:
     """All files of a source, by path, and the objects they make together."""
 
     def __init__(self) -> None:
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, File] = {}
         # Who has an object, in the order in which it became known; the first one's is served.
-        self._claims: dict[Ref, dict[str, Claim]] = {}
+        self._claims: dict[Ref, Mapping[str, Claim]] = {}
+        self._diagnostics: tuple[Diagnostic, ...] = ()
 
     def apply(self, readings: Mapping[str, Reading]) -> Change:
         """Take in what files say now; those that are absent say so with `ABSENT`.
@@ -85,44 +58,90 @@ class Folder:
         Returns:
             What came of it. Objects that are equal to what they were are not edited.
         """
-        news = {file: self._file(file).after(readings[file]) for file in sorted(readings)}
-        touched = {ref for file, new in news.items() for ref in (self._file(file).claims.keys() | new.claims)}
-        objects = {ref: self.get(ref) for ref in touched}
-        before = self._diagnose(news, touched)
-        for file, new in news.items():
-            self._put(file, new)
-        after = self._diagnose(news, touched)
-        edits = ((ref, self.get(ref), old) for ref, old in objects.items())
-        return Change(
-            tuple(Edit(ref, now) for ref, now, old in sorted(edits, key=lambda each: each[0]) if now != old),
-            _ordered(after - before),
-            _ordered(before - after),
-        )
+        return self.commit(self.plan(readings))
 
-    def doubtful(self, readings: Mapping[str, Reading]) -> frozenset[str]:
+    def plan(self, readings: Mapping[str, Reading]) -> Plan:
+        """Work out what `apply` would do, and change nothing: nearly all of the work, for any thread."""
+        files = {path: self.file(path).after(readings[path]) for path in sorted(readings)}
+        touched = {ref for path, new in files.items() for ref in (*self.file(path).claims, *new.claims)}
+        claims = self._claims_after(files, touched)
+        before = _wrong(map(self.file, files), ((ref, self._claims.get(ref, {})) for ref in touched))
+        after = _wrong(files.values(), claims.items())
+        raised, settled = after - before, before - after
+        diagnostics = self._diagnostics
+        if raised or settled:
+            diagnostics = _ordered([*(each for each in diagnostics if each not in settled), *raised])
+        edits = ((ref, _first(claims[ref]), self.get(ref)) for ref in sorted(touched))
+        change = Change(
+            tuple(Edit(ref, now) for ref, now, old in edits if now != old), _ordered(raised), _ordered(settled)
+        )
+        return Plan(change, files, claims, diagnostics)
+
+    def commit(self, plan: Plan) -> Change:
+        """Do what was planned, provided that nothing else was done since."""
+        for path, new in plan.files.items():
+            if new == NOTHING:
+                self._files.pop(path, None)
+            else:
+                self._files[path] = new
+        for ref, claims in plan.claims.items():
+            if claims:
+                self._claims[ref] = claims
+            else:
+                self._claims.pop(ref, None)
+        self._diagnostics = plan.diagnostics
+        return plan.change
+
+    def _claims_after(self, files: Mapping[str, File], touched: Iterable[Ref]) -> dict[Ref, Mapping[str, Claim]]:
+        claims: dict[Ref, dict[str, Claim]] = {}
+        for ref in touched:
+            before = self._claims.get(ref, {})
+            claims[ref] = {
+                path: claim for path, claim in before.items() if path not in files or ref in files[path].claims
+            }
+        for path, new in files.items():
+            for ref, claim in new.claims.items():
+                claims[ref][path] = claim
+        return dict(claims)
+
+    def unconfirmed(self, readings: Mapping[str, Reading]) -> frozenset[str]:
         """Tell which files would take an object away that no other of these readings brings, or have new errors.
 
-        Such a reading may be of a file that is just being written, and is worth a second look.
+        Such a reading may be of a file that is just being written, and is worth a second look. So is one that breaks
+        off within a line, which it did not before.
         """
-        lost = {file: self._lost(file, reading) for file, reading in readings.items()}
-        doubtful = {file for file, reading in readings.items() if reading.errors - self._file(file).reading.errors}
-        while True:
-            brought = {ref for file, reading in readings.items() if file not in doubtful for ref in reading.claims}
-            more = {file for file, refs in lost.items() if not brought.issuperset(refs)} - doubtful
-            if not more:
-                return frozenset(doubtful)
-            doubtful |= more
+        lost = {path: self.file(path).lost(reading) for path, reading in readings.items()}
+        losers: dict[Ref, list[str]] = {}
+        for path, refs in lost.items():
+            for ref in refs:
+                losers.setdefault(ref, []).append(path)
+        brought = Counter(ref for reading in readings.values() for ref in reading.claims if ref in losers)
+        found = {path for path, reading in readings.items() if self._is_suspicious(path, reading)}
+        found |= {path for path, refs in lost.items() if any(not brought[ref] for ref in refs)}
+        pending = list(found)
+        while pending:
+            for ref in readings[pending.pop()].claims:
+                if ref not in losers:
+                    continue
+                brought[ref] -= 1
+                if not brought[ref]:
+                    more = [path for path in losers[ref] if path not in found]
+                    found.update(more)
+                    pending += more
+        return frozenset(found)
 
-    def _lost(self, file: str, reading: Reading) -> frozenset[Ref]:
-        before = self._file(file)
-        return frozenset(before.claims.keys() - before.after(reading).claims.keys())
+    def _is_suspicious(self, path: str, reading: Reading) -> bool:
+        before = self.file(path)
+        breaks_off = reading.breaks_off and bool(before.claims) and not before.reading.breaks_off
+        return breaks_off or not reading.errors <= before.reading.errors
 
-    def _file(self, path: str) -> _File:
-        return self._files.get(path, _NOTHING)
+    def file(self, path: str) -> File:
+        """What a file gives."""
+        return self._files.get(path, NOTHING)
 
     def get(self, ref: Ref) -> KubernetesObject | None:
         """The object of that name that is served, if there is one."""
-        return next((claim.object for claim in self._claims.get(ref, {}).values()), None)
+        return _first(self._claims.get(ref, {}))
 
     def place(self, ref: Ref) -> Place | None:
         """Where the served object of that name is written."""
@@ -136,27 +155,22 @@ class Folder:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All that is wrong now, in the order of files and lines."""
-        return _ordered(self._diagnose(self._files, self._claims.keys()))
+        return self._diagnostics
 
-    def _put(self, file: str, new: _File) -> None:
-        old = self._files.pop(file, _NOTHING)
-        for ref in old.claims.keys() - new.claims.keys():
-            del self._claims[ref][file]
-            if not self._claims[ref]:
-                del self._claims[ref]
-        for ref, claim in new.claims.items():
-            self._claims.setdefault(ref, {})[file] = claim
-        if new != _NOTHING:
-            self._files[file] = new
 
-    def _diagnose(self, files: Iterable[str], refs: Iterable[Ref]) -> set[Diagnostic]:
-        """What is wrong in these files, and with these objects where several files have them."""
-        found = {each for file in files for each in self._file(file).reading.diagnostics}
-        for ref in refs:
-            places = [claim.place for claim in self._claims.get(ref, {}).values()]
+def _first(claims: Mapping[str, Claim]) -> KubernetesObject | None:
+    return next((claim.object for claim in claims.values()), None)
+
+
+def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Claim]]]) -> set[Diagnostic]:
+    """What is wrong in these files, and with these objects where several files have them."""
+    found = {each for file in files for each in file.reading.diagnostics}
+    for ref, claimed in claims:
+        if len(claimed) > 1:
+            places = [claim.place for claim in claimed.values()]
             found.update(duplicate(ref, place, places[0]) for place in places[1:])
-        return found
+    return found
 
 
-def _ordered(diagnostics: set[Diagnostic]) -> tuple[Diagnostic, ...]:
+def _ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(diagnostics, key=lambda each: (each.place, each.severity, each.message)))

@@ -1,17 +1,53 @@
-"""Reads the files of a tree that may have changed; what has not changed is not parsed again. Synchronous I/O."""
+"""Finds the files of a tree that may have changed, and reads them; what has not changed is not parsed again.
+
+Synchronous I/O. To find files and to read one are two steps, so that many can be read at once, each by itself.
+"""
 
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from hashlib import blake2b
+from typing import NamedTuple
 
+from watchers.diagnostic import printable
 from watchers.manifests import MAX_BYTES
+from watchers.read_pool import InterruptedRead, TooExpensive, processor_limit
 from watchers.reading import ABSENT, Part, Reading, read, unreadable
 from watchers.tree import MAX_PATHS, Signature, TooManyFiles, Tree
+from watchers.yaml_values import Budget
 
 _CLOCK_GRAIN_NS = 50_000_000
 """How coarse a file system's clock may be: a file changed so recently may change again under the same signature."""
+
+Interrupt = Callable[[], None]
+
+
+class Found(NamedTuple):
+    """What a look at the tree gives.
+
+    Attributes:
+        readings: what is known without reading: files that are gone, folders that cannot be read or can be again.
+        files: those to read, with what tells this version of each from others.
+    """
+
+    readings: dict[str, Reading]
+    files: dict[str, Signature]
+
+
+class Content(NamedTuple):
+    """What reading a file gave.
+
+    Attributes:
+        reading: what it says; None if that is what it said before.
+        digest: of its bytes; None if it could not be read.
+        trusted: its signature, if it cannot change any more without another one.
+    """
+
+    reading: Reading | None
+    digest: bytes | None = None
+    trusted: Signature | None = None
 
 
 class Reader:
@@ -32,30 +68,49 @@ class Reader:
         self._overflowing: dict[str, str] = {}
 
     def look(self, paths: Iterable[str]) -> dict[str, Reading]:
-        """Look again at these paths and all below them.
+        """Look again at these paths and all below them, and read what is there.
 
         Returns:
             What those files and folders say now that do not say the same as before.
         """
-        return self._look(paths, always=True)
+        return self._read_all(self.find(paths))
 
     def look_everywhere(self) -> dict[str, Reading]:
         """Look again at everything, opening only files whose signature is not what it was."""
-        return self._look(self.tree.roots, always=False)
+        return self._read_all(self.find_everywhere())
 
-    def _look(self, paths: Iterable[str], always: bool) -> dict[str, Reading]:
-        files = set[str]()
+    def _read_all(self, found: Found) -> dict[str, Reading]:
+        said = {file: self.learn(file, self.work(file)(_never)) for file in found.files}
+        return found.readings | {file: reading for file, reading in said.items() if reading is not None}
+
+    def find(self, paths: Iterable[str]) -> Found:
+        """Find all files at and below these paths."""
+        return self._find(paths, always=True)
+
+    def find_everywhere(self) -> Found:
+        """Find all files whose signature is not what it was."""
+        return self._find(self.tree.roots, always=False)
+
+    def _find(self, paths: Iterable[str], always: bool) -> Found:
+        candidates = set[str]()
         for path in paths:
             self._overflowing.pop(path, None)
             try:
-                files |= self.tree.look(path)
+                candidates |= self.tree.look(path)
             except TooManyFiles:
                 why = f"there are more than {MAX_PATHS} files and folders here; name a smaller folder"
                 self._overflowing[path] = why
-        closures = self._closures(self.tree.unreadable | self._overflowing)
+        readings = self._closures(self.tree.unreadable | self._overflowing)
+        files = dict[str, Signature]()
         # In order, so that the messages about what is there twice do not depend on chance.
-        said = {file: self._read(file, always) for file in sorted(files)}
-        return closures | {file: reading for file, reading in said.items() if reading is not None}
+        for file in sorted(candidates):
+            signature = self.tree.signature(file)
+            if signature is None:
+                self.forget(file)
+                readings[file] = ABSENT
+            elif always or self._trusted.get(file) != signature:
+                files[file] = signature
+        return Found({path: each for path, each in readings.items() if path not in files}, files)
 
     def _closures(self, closed: dict[str, str]) -> dict[str, Reading]:
         """What has come to be unreadable, and what no longer is."""
@@ -63,44 +118,71 @@ class Reader:
         self.closed = closed
         readings = {}
         for path in changed:
-            self._forget(path)
+            self.forget(path)
             readings[path] = _unreadable(path, closed[path]) if path in closed else ABSENT
         return readings
 
-    def _forget(self, file: str) -> None:
+    def forget(self, file: str) -> None:
+        """Have a file read as if for the first time, the next time."""
         self._digests.pop(file, None)
         self._parts.pop(file, None)
         self._trusted.pop(file, None)
 
-    def _read(self, file: str, always: bool) -> Reading | None:
-        """What a file says, unless it is the same as before."""
-        signature = self.tree.signature(file)
-        if signature is None:
-            self._forget(file)
-            return ABSENT
-        if not always and self._trusted.get(file) == signature:
-            return None
-        try:
-            data, opened = _content(self.tree.real(file))
-        except FileNotFoundError:
-            self._forget(file)
-            return ABSENT
-        except OSError as error:
-            self._forget(file)
-            return _unreadable(file, error.strerror or str(error))
-        if opened.modified + _CLOCK_GRAIN_NS < time.time_ns():
-            self._trusted[file] = opened
-        digest = blake2b(data, digest_size=16).digest()
-        if self._digests.get(file) == digest:
-            return None
-        self._digests[file] = digest
-        reading = read(data, file, self._parts.get(file, {}))
-        self._parts[file] = reading.parts
-        return reading
+    def work(self, file: str) -> Callable[[Interrupt], Content]:
+        """Return what reads a file of the tree: in any thread, and raising nothing but what it is interrupted with."""
+        known = self._parts.get(file, {})
+        return partial(_read, file, self.tree.real(file), self._digests.get(file), known)
+
+    def learn(self, file: str, content: Content) -> Reading | None:
+        """Take in what reading a file gave, and return what it says, unless that is what it said before."""
+        if content.digest is None:
+            self.forget(file)
+            return content.reading
+        self._digests[file] = content.digest
+        if content.trusted:
+            self._trusted[file] = content.trusted
+        if content.reading:
+            self._parts[file] = content.reading.parts
+        return content.reading
+
+
+def _never() -> None:
+    """Do not interrupt."""
+
+
+def _read(file: str, real: str, digest: bytes | None, known: Mapping[str, Part], interrupt: Interrupt) -> Content:
+    try:
+        data, opened = _content(real)
+    except FileNotFoundError:
+        return Content(ABSENT)
+    except OSError as error:
+        return Content(_unreadable(file, error.strerror or str(error)))
+    trusted = opened if opened.modified + _CLOCK_GRAIN_NS < time.time_ns() else None
+    now = blake2b(data, digest_size=16).digest()
+    if now == digest:
+        return Content(None, now, trusted)
+    return Content(_parsed(data, file, known, interrupt), now, trusted)
+
+
+def _parsed(data: bytes, file: str, known: Mapping[str, Part], interrupt: Interrupt) -> Reading:
+    limit = processor_limit()
+
+    def check() -> None:
+        interrupt()
+        limit()
+
+    try:
+        return read(data, printable(file), known, Budget(interrupt=check))
+    except TooExpensive as error:
+        return _unreadable(file, str(error))
+    except InterruptedRead:
+        raise
+    except Exception as error:  # the other files have nothing to do with it
+        return _unreadable(file, f"a bug in Headgate, please report it: {type(error).__name__}: {error}")
 
 
 def _unreadable(path: str, why: str) -> Reading:
-    return unreadable(path, f"cannot be read: {why}; anything it gave before stays")
+    return unreadable(printable(path), f"cannot be read: {why}; anything it gave before stays")
 
 
 def _content(path: str) -> tuple[bytes, Signature]:

@@ -69,6 +69,7 @@ class Reading:
         diagnostics: what is wrong.
         parts: what its parts say, by their text, so that they need not be read again; if a file cannot be read, what
             they said before.
+        breaks_off: whether the text ends within a line, as where it is still being written.
     """
 
     claims: Mapping[Ref, Claim]
@@ -76,6 +77,7 @@ class Reading:
     complete: bool = True
     diagnostics: tuple[Diagnostic, ...] = ()
     parts: Mapping[str, Part] = field(default_factory=dict, compare=False, repr=False)
+    breaks_off: bool = field(default=False, compare=False)
 
     @property
     def errors(self) -> frozenset[tuple[Ref | None, str]]:
@@ -117,7 +119,14 @@ def read(
             if (first := claims.setdefault(ref, claim)) is not claim:
                 diagnostics.append(duplicate(ref, claim.place, first.place))
     broken = frozenset(ref for part in found for ref in part.broken if ref is not None)
-    return Reading(claims, broken, all(part.complete for part in found), _bounded(diagnostics, file), parts)
+    return Reading(
+        claims, broken, all(part.complete for part in found), _bounded(diagnostics, file), parts, _breaks_off(data)
+    )
+
+
+def _breaks_off(data: bytes) -> bool:
+    # JSON that breaks off does not parse.
+    return bool(data) and data[-1:] not in b"\r\n" and data.lstrip()[:1] not in (b"{", b"[")
 
 
 def _bounded(diagnostics: list[Diagnostic], file: str) -> tuple[Diagnostic, ...]:

@@ -9,7 +9,7 @@ files lead through a link `..data` that is swapped as a whole.
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from watchers.lookup import Lookup, look_up
@@ -46,6 +46,8 @@ class _Node(NamedTuple):
     signature: Signature | None = None
     chain: frozenset[str] = frozenset()
     """The real paths of a folder and of those around it, against links that lead in circles."""
+    identity: tuple[int, int] | None = None
+    """The device and inode of a folder; None of one that is not there now, but may come back."""
 
 
 class Tree:
@@ -95,7 +97,9 @@ class Tree:
     def look(self, path: str) -> set[str]:
         """Look again at a path: one of the roots or anything below one.
 
-        What cannot be read goes into `unreadable`, and what was known of it or below it stays as it was.
+        What cannot be read goes into `unreadable`, and what was known of it or below it stays as it was. So does what
+        is not there, though nobody deleted it: a root that is gone, and a folder in whose place there is another one
+        with nothing in it, as where something is not mounted any more.
 
         Returns:
             The files at and below it that are there or were: all whose content may be another now.
@@ -109,6 +113,7 @@ class Tree:
             found[each] = node
             if len(self._nodes) - len(before) + len(found) > MAX_PATHS:
                 raise TooManyFiles
+        held = self._hold(before, found, unreadable)
         kept = {
             each: node
             for each, node in before.items()
@@ -119,7 +124,28 @@ class Tree:
             self._remove(each)
         for each, node in (found | kept).items():
             self._add(each, node)
-        return {each for each, node in (*before.items(), *found.items()) if node.signature} - kept.keys()
+        return {each for each, node in (*before.items(), *found.items()) if node.signature} - kept.keys() - held
+
+    def _hold(self, before: Mapping[str, _Node], found: dict[str, _Node], unreadable: dict[str, str]) -> set[str]:
+        """Keep what is not there though nobody deleted it, and return its paths."""
+        held = set()
+        for path, node in before.items():
+            now = found.get(path)
+            if now is not None and (why := self._absence(path, node, now, found)):
+                unreadable[path] = why
+                # Looked up anew, so that it is seen when it comes back.
+                found[path] = node._replace(lookup=now.lookup, identity=None)
+                held.add(path)
+        return held
+
+    def _absence(self, path: str, node: _Node, now: _Node, found: Mapping[str, _Node]) -> str | None:
+        """Why what was at a path may come back, though it is not there now."""
+        if path in self._reals and (node.signature or node.chain) and not os.path.lexists(now.lookup.real):
+            return "it is gone"
+        is_another = node.chain and now.chain and now.identity != node.identity
+        if is_another and _has_files(self._nodes, path) and not _has_files(found, path):
+            return "it is another folder than before, and no file is in it; see whether something is not mounted"
+        return None
 
     def _below(self, path: str) -> dict[str, _Node]:
         """What is known of a path and all below it; only for a folder that takes a search."""
@@ -159,7 +185,7 @@ class Tree:
         if linked and (lookup.real in chain or self._is_read_elsewhere(lookup.real)):
             return other
         if stat.S_ISDIR(status.st_mode):
-            return _Node(lookup, chain=chain | {lookup.real})
+            return _Node(lookup, None, chain | {lookup.real}, (status.st_dev, status.st_ino))
         if stat.S_ISREG(status.st_mode) and (folder is None or path.endswith(SUFFIXES)):
             return _Node(lookup, Signature.of(status))
         return other
@@ -198,6 +224,10 @@ class Tree:
 def _is_at(path: str, root: str) -> bool:
     """Whether a path is the root or below it."""
     return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _has_files(nodes: Mapping[str, _Node], folder: str) -> bool:
+    return any(node.signature and path != folder and _is_at(path, folder) for path, node in nodes.items())
 
 
 def _names(node: _Node) -> list[str]:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from tests.watchers.written import value
 from translator.edit import Edit
+from watchers.confirmation import Pauses
 from watchers.feed import Batch
 from watchers.files import FileSource, Timing
 from watchers.folder import Change
+
+QUICK = Timing(pauses=Pauses(wrong=0.05, deleted=0.1, shrunk=0.1, emptied=0.1))
+"""What is taken away is believed soon."""
 
 PATIENCE = 10.0
 """Seconds after which something that is waited for counts as not happening."""
@@ -26,7 +30,7 @@ class Following:
     def __init__(self, paths: Iterable[str | Path], timing: Timing | None) -> None:
         self.batches: list[Batch] = []
         self.changes: list[Change] = []
-        self.source = FileSource(paths, self._reported, timing)
+        self.source = FileSource(paths, self._reported, timing or QUICK)
         self._news = asyncio.Event()
 
     def _reported(self, change: Change) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from tests.watchers.following import following
 from tests.watchers.written import config_map, documents, write
+from watchers.confirmation import Pauses
 from watchers.files import FileSource, SourceError, Timing, read_files
 
-PATIENT = Timing(settle=60.0, longest=60.0)
+PATIENT = Timing(pauses=Pauses(60.0, 60.0, 60.0, 60.0, untold=60.0))
 """For tests in which nothing that is taken away may be believed."""
 
 
@@ -175,14 +176,17 @@ async def test_folders_that_move_are_followed(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_comes_back_is_followed(tmp_path: Path) -> None:
-    """A folder that is deleted altogether takes its objects away; when it is made again it is read and followed."""
+    """A folder that goes altogether takes nothing away, and is told; made again it is read and followed."""
     root = tmp_path / "above" / "root"
     write(root / "a.yaml", config_map("a"))
     async with following(root) as followed:
         shutil.rmtree(tmp_path / "above")
-        await followed.serves()
+        await followed.until(lambda: bool(followed.wrong))
+        assert followed.wrong == ["root: error: cannot be read: it is gone; anything it gave before stays"]
         write(root / "a.yaml", config_map("a", "2"))
         await followed.serves(a="2")
+        await followed.until(lambda: not followed.wrong)
+        assert followed.gone == set()
         write(root / "a.yaml", config_map("a", "3"))
         await followed.serves(a="3")
 

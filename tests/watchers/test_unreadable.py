@@ -8,13 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.watchers.following import following
+from tests.watchers.following import QUICK, following
 from tests.watchers.written import config_map, write
-from watchers.files import SourceError, Timing, read_files
+from watchers.files import SourceError, read_files
 
 NOBODY = 65534
 
@@ -110,7 +111,7 @@ async def test_without_notifications_changes_are_seen_late(tmp_path: Path) -> No
     resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
     os.close(free)
     try:
-        async with following(tmp_path, timing=Timing(unwatched=0.01)) as followed:
+        async with following(tmp_path, timing=replace(QUICK, unwatched=0.01)) as followed:
             assert followed.served == {"a": "1"}
             (warning,) = followed.source.diagnostics
             assert warning.severity == "warning"

@@ -1,0 +1,115 @@
+"""Files that are read side by side: one that does not come to an end holds up none."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from watchers.background import in_thread
+from watchers.read_pool import MAX_THREADS, ReadPool, TooExpensive, processor_limit
+
+Interrupt = Callable[[], None]
+LONG = 30.0
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    """What hung reads wait for."""
+    return threading.Event()
+
+
+def hung(gate: threading.Event) -> Callable[[Interrupt], str]:
+    """Work that does not end, and cannot be interrupted, until a test lets it."""
+
+    def work(_: Interrupt) -> str:
+        gate.wait()
+        return "late"
+
+    return work
+
+
+def quick(_: Interrupt) -> str:
+    """Work that ends at once."""
+    return "read"
+
+
+async def test_hung_files_hold_up_no_other(gate: threading.Event) -> None:
+    """Behind several files that never come to an end all others are read."""
+    pool: ReadPool[str] = ReadPool()
+    for number in range(5):
+        pool.submit(f"hung{number}", hung(gate), number)
+    files = [f"f{number}" for number in range(50)]
+    for file in files:
+        pool.submit(file, quick, file)
+    await pool.settle(files, LONG)
+    assert pool.take() == dict.fromkeys(files, "read")
+    assert sorted(pool.slow(0.0)) == sorted(pool.paths) == [f"hung{number}" for number in range(5)]
+    gate.set()
+    await pool.settle(list(pool.paths), LONG)
+    assert pool.take() == {f"hung{number}": "late" for number in range(5)}
+    assert pool.is_idle
+
+
+async def test_a_newer_version_replaces_the_one_being_read(gate: threading.Event) -> None:
+    """Of a file that changes while it is read only the newer version counts, though the older ends later."""
+    pool: ReadPool[str] = ReadPool()
+    pool.submit("f", hung(gate), 1)
+    pool.submit("f", quick, 2)
+    assert pool.pending("f") == 2
+    await pool.settle(["f"], LONG)
+    assert pool.take() == {"f": "read"}
+    pool.submit("g", quick, 1)
+    gate.set()
+    await pool.settle(["g"], LONG)
+    assert pool.take() == {"g": "read"}
+
+
+async def test_reading_can_be_stopped() -> None:
+    """What is being read ends when the pool is stopped, without a result."""
+    pool: ReadPool[str] = ReadPool()
+    ended, begun = threading.Event(), threading.Event()
+
+    def endless(interrupt: Interrupt) -> str:
+        try:
+            while True:
+                begun.set()
+                interrupt()
+        finally:
+            ended.set()
+
+    pool.submit("f", endless, 1)
+    assert await in_thread(lambda: begun.wait(LONG))
+    pool.stop()
+    assert await in_thread(lambda: ended.wait(LONG))
+    assert (pool.is_idle, pool.take()) == (True, {})
+
+
+async def test_threads_are_bounded(gate: threading.Event) -> None:
+    """However many files hang, there is a bound on the threads; what waits behind them is told as slow."""
+    time = 0.0
+    pool: ReadPool[str] = ReadPool(lambda: time)
+    before = threading.active_count()
+    for number in range(MAX_THREADS + 5):
+        time += 1.0
+        pool.submit(f"hung{number}", hung(gate), number)
+    assert threading.active_count() - before <= MAX_THREADS
+    pool.submit("f", quick, 1)
+    time += 100.0
+    assert "f" in pool.slow(5.0)
+    gate.set()
+    await in_thread(gate.wait)
+
+
+def test_the_processor_is_shared() -> None:
+    """A file that takes more than its share of the processor is given up, and says so."""
+    times = iter([5.0, 14.0, 15.1])
+    check = processor_limit(lambda: next(times))
+    check()
+    with pytest.raises(TooExpensive, match="10 s of processor time; split it"):
+        check()
+
+
+async def test_a_thread_hands_over_what_it_raises() -> None:
+    """An error in a thread is the caller's."""
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(lambda: 1 // 0)

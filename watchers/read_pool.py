@@ -1,0 +1,197 @@
+"""Reads files in threads, so that one that takes long, or never comes to an end, holds up no other.
+
+One thread reads one file after the other. When it has not come on for a moment, another one takes over the rest, and
+the first is left with its file.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+MAX_THREADS = 16
+"""The most files that are read at once; with so many that do not come to an end, the others wait."""
+
+TAKEOVER = 0.02
+"""After so many seconds without a file that is done, another thread helps."""
+
+_MAX_PROCESSOR_SECONDS = 10.0
+
+
+class InterruptedRead(Exception):
+    """What is being read is not wanted any more."""
+
+
+class TooExpensive(Exception):
+    """A file takes more than its share of the processor to read."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it takes more than {_MAX_PROCESSOR_SECONDS:.0f} s of processor time; split it")
+
+
+def processor_limit(clock: Callable[[], float] = time.thread_time) -> Callable[[], None]:
+    """Return a check that raises once this thread has used too much of the processor since now.
+
+    Args:
+        clock: the processor time of the current thread, in seconds.
+    """
+    begun = clock()
+
+    def check() -> None:
+        if clock() - begun > _MAX_PROCESSOR_SECONDS:
+            raise TooExpensive
+
+    return check
+
+
+@dataclass(slots=True, eq=False)
+class Read(Generic[Result]):
+    """One file to read.
+
+    Attributes:
+        path: the file.
+        work: reads it; calls its argument often, which may raise `InterruptedRead`.
+        key: what tells this version of the file from others.
+        started: when a thread began with it, by the pool's clock.
+        interrupted: whether the result is not wanted any more.
+    """
+
+    path: str
+    work: Callable[[Callable[[], None]], Result]
+    key: object
+    started: float | None = None
+    interrupted: bool = False
+
+    def check(self) -> None:
+        """Raise `InterruptedRead` if the result is not wanted any more."""
+        if self.interrupted:
+            raise InterruptedRead
+
+
+class ReadPool(Generic[Result]):
+    """Files that are being read; used from one event loop.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pending: dict[str, Read[Result]] = {}
+        self._queue: deque[Read[Result]] = deque()
+        self._results: dict[str, Result] = {}
+        self._threads = 0
+        self._progress = clock()
+        self._changed = asyncio.Event()
+
+    def submit(self, path: str, work: Callable[[Callable[[], None]], Result], key: object) -> None:
+        """Have a file read; what is being read of another version of it is interrupted.
+
+        Args:
+            path: the file.
+            work: reads it; calls its argument often, which may raise, and raises nothing else.
+            key: what tells this version of the file from others.
+        """
+        self.interrupt(path)
+        read = Read(path, work, key)
+        self._pending[path] = read
+        self._queue.append(read)
+        self._help()
+
+    def interrupt(self, path: str) -> None:
+        """Give up reading a file, and forget its result."""
+        self._results.pop(path, None)
+        if earlier := self._pending.pop(path, None):
+            earlier.interrupted = True
+
+    def stop(self) -> None:
+        """Give up reading all files; returns at once."""
+        for path in list(self._pending):
+            self.interrupt(path)
+
+    def pending(self, path: str) -> object:
+        """Return the key of what is being read of a file; None if nothing is."""
+        read = self._pending.get(path)
+        return read and read.key
+
+    @property
+    def paths(self) -> Collection[str]:
+        """The files that are being read."""
+        return self._pending.keys()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being read."""
+        return not self._pending
+
+    def slow(self, seconds: float) -> list[str]:
+        """Return the files that take longer than this, those that wait because others do included."""
+        latest = self._clock() - seconds
+        starved = self._progress < latest
+        return [
+            path for path, read in self._pending.items() if (starved if read.started is None else read.started < latest)
+        ]
+
+    async def settle(self, paths: Iterable[str], seconds: float) -> None:
+        """Wait until none of these files is being read any more, but no longer than this."""
+        deadline = self._clock() + seconds
+        for read in [self._pending[path] for path in paths if path in self._pending]:
+            while self._pending.get(read.path) is read:
+                if (left := deadline - self._clock()) <= 0:
+                    return
+                await self.progress(left)
+
+    async def progress(self, seconds: float) -> None:
+        """Wait until another file is done, but no longer than this."""
+        self._changed.clear()
+        ends = self._clock() + seconds
+        while not self._changed.is_set() and (left := ends - self._clock()) > 0:
+            self._help()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, TAKEOVER) if self._queue else left):
+                    await self._changed.wait()
+
+    def take(self) -> dict[str, Result]:
+        """Return the results that came since the last call."""
+        taken, self._results = self._results, {}
+        return taken
+
+    def _help(self) -> None:
+        """Start a thread if files wait, and nobody comes on with them."""
+        stuck = self._clock() - self._progress >= TAKEOVER
+        if self._queue and self._threads < MAX_THREADS and (not self._threads or stuck):
+            self._threads += 1
+            self._progress = self._clock()
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._run, args=(loop,), name="reader", daemon=True).start()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Read one file after the other, in a thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            while True:
+                try:
+                    read = self._queue.popleft()
+                except IndexError:
+                    break
+                read.started = self._clock()
+                with contextlib.suppress(InterruptedRead):
+                    read.check()
+                    loop.call_soon_threadsafe(self._complete, read, read.work(read.check))
+            loop.call_soon_threadsafe(self._ended)
+
+    def _ended(self) -> None:
+        self._threads -= 1
+        self._help()  # for what was submitted meanwhile
+
+    def _complete(self, read: Read[Result], result: Result) -> None:
+        self._progress = self._clock()
+        if self._pending.get(read.path) is read:
+            del self._pending[read.path]
+            self._results[read.path] = result
+            self._changed.set()
