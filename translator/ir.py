@@ -28,12 +28,15 @@ class Backend:
         port: its port, which also is the port to connect to where `hostname` is given.
         protocol: the value of `Protocol` that its endpoints speak.
         hostname: a DNS name or IP address that Envoy resolves by itself; "" where endpoints are discovered.
+        max_stream_duration: how long one request to it may take, from its first byte until the last of the response, in
+            milliseconds; 0 for as long as it likes.
     """
 
     owner: str
     port: int
     protocol: str = Protocol.HTTP1.value
     hostname: str = ""
+    max_stream_duration: int = 0
 
 
 class Endpoint(NamedTuple):
@@ -96,16 +99,29 @@ class RouteFeature:
 
     Attributes:
         terminal: it answers by itself: requests are not forwarded.
+        forwarding: it concerns requests on their way to a backend: where a rule answers by itself it is left out.
         backends: what it sends requests to, so that their clusters exist.
     """
 
     __slots__ = ()
     terminal: ClassVar[bool] = False
+    forwarding: ClassVar[bool] = False
 
     @property
     def backends(self) -> tuple[Backend, ...]:
         """The backends that this feature itself sends requests to."""
         return ()
+
+    def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+        """Divide `match` where Envoy needs several routes for it, in their order; the last takes all that is left.
+
+        Each part has the place of `match` among the matches of its domain.
+        """
+        return (match,)
+
+    def shape(self, backend: Backend) -> Backend:
+        """Give a backend of the rule the settings that this feature asks of its cluster."""
+        return backend
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
         """Write this feature into an ``envoy.config.route.v3.Route`` that serves `match` on `origin`."""

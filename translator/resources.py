@@ -215,7 +215,7 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
     for place, rule in enumerate(rules(db, route)):
-        for number, (match, message) in enumerate(route_messages.entries(name, rule.value, origin)):
+        for number, match, rank, message in route_messages.match_routes(name, rule.value, origin):
             needs, violations = route_messages.references(rule.value), check(message)
             if violations:
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
@@ -225,7 +225,6 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
                 problems.append(Problem("Accepted", "UnsupportedValue", text))
                 if not matched:
                     continue
-            rank = route_messages.precedence(match)
             catches_all, dropped = match.catches_all, bool(violations)
             made.append(
                 route_messages.Entry(

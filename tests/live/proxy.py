@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import random
 import socket
@@ -32,6 +33,8 @@ from xds.server import Delivery, Pace, Server
 
 KEY = f"default/{GATEWAY}"
 OWN = Ref("Gateway", "default", GATEWAY)
+LONG = 500_000
+"""Bodies of so many bytes are sent in pieces."""
 WITHIN = 15.0
 """Seconds within which a proxy is to take a configuration, however busy the machine is."""
 
@@ -183,9 +186,13 @@ class Proxy:
         url = URL(f"{scheme}://{address}:{port or self.port}{path}", encoded=True)
         fields = CIMultiDict([("Host", host), *(headers.items() if isinstance(headers, Mapping) else headers)])
         async with (http or self._http).request(
-            method, url, headers=fields, data=body, allow_redirects=False, **options
+            method, url, headers=fields, data=_stream(body), allow_redirects=False, **options
         ) as response:
             return Response(response.status, CIMultiDict(response.headers), await response.read())
+
+
+def _stream(body: bytes | None) -> bytes | io.BytesIO | None:
+    return body if body is None or len(body) < LONG else io.BytesIO(body)
 
 
 def _edit(manifest: Manifest) -> Edit:

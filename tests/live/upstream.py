@@ -56,7 +56,7 @@ class Upstream:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers a request."""
         headers = tuple((key.decode().lower(), value.decode("latin-1")) for key, value in request.raw_headers)
-        seen = Seen(request.method, request.raw_path, headers, b"" if self.raw else await request.read())
+        seen = Seen(request.method, request.raw_path, headers, b"" if self.raw else await request.content.read())
         async with self._news:
             self.seen.append(seen)
             self._news.notify_all()

@@ -36,11 +36,22 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     else:
         made.type = cluster_pb2.Cluster.EDS
         made.eds_cluster_config.eds_config.CopyFrom(ADS)
-    if backend.protocol == Protocol.H2C.value:
-        options = http_protocol_options_pb2.HttpProtocolOptions()
-        options.explicit_http_config.http2_protocol_options.SetInParent()
+    if options := _http_options(backend):
         made.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)
     return made
+
+
+def _http_options(backend: Backend) -> http_protocol_options_pb2.HttpProtocolOptions | None:
+    """Make what is not Envoy's default of HTTP/1.1 without a limit; None if nothing is."""
+    http2 = backend.protocol == Protocol.H2C.value
+    if not http2 and not backend.max_stream_duration:
+        return None
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    config = options.explicit_http_config
+    (config.http2_protocol_options if http2 else config.http_protocol_options).SetInParent()
+    if backend.max_stream_duration:
+        options.common_http_protocol_options.max_stream_duration.FromMilliseconds(backend.max_stream_duration)
+    return options
 
 
 def load_assignment(backend: Backend, endpoints: Iterable[Endpoint]) -> endpoint_pb2.ClusterLoadAssignment:

@@ -12,6 +12,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
     http_connection_manager_pb2 as hcm_pb2,
 )
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from translator.envoy.local_reply import local_replies
 from translator.envoy.names import listener_name, table_name
 from translator.envoy.source import ADS, sds
 from translator.ir import FilterChain, PortListener
@@ -82,6 +83,7 @@ def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
         router_pb2.Router(suppress_envoy_headers=True)  # how long a backend took is not for clients to know
     )
     made.strip_trailing_host_dot = True  # "example.com." is the same name
+    made.local_reply_config.CopyFrom(local_replies())
     made.upgrade_configs.add(upgrade_type="websocket")
     made.use_remote_address.value = True
     # The header is the backend's; Envoy's own name would stand there whatever a filter sets or removes.

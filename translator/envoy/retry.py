@@ -9,6 +9,14 @@ SELECTIONS = 20
 """How often Envoy picks again, by chance, until it has an endpoint that was not tried; three fail once in 16 times."""
 
 
+UNPROCESSED = "connect-failure,refused-stream,reset-before-request"
+"""What cannot have been processed, so that trying again is safe for every method (`HTTPRouteRetry`)."""
+
+BUFFER_BYTES = 256 * 1024
+"""How much of a request's body is kept for another try. Envoy gives up, with 507, a request that gets longer while no
+try is on its way: so this is more than clients can send until there is a connection."""
+
+
 def avoid_tried_hosts(policy: route_components_pb2.RetryPolicy) -> None:
     """Make a policy try another endpoint each time, if there is one."""
     predicate = policy.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts")
@@ -16,10 +24,17 @@ def avoid_tried_hosts(policy: route_components_pb2.RetryPolicy) -> None:
     policy.host_selection_retry_max_attempts = SELECTIONS
 
 
+def try_at_once(policy: route_components_pb2.RetryPolicy) -> None:
+    """Make a policy try again without a pause, in which the client would go on sending."""
+    policy.retry_back_off.base_interval.FromMilliseconds(1)
+    policy.retry_back_off.max_interval.FromMilliseconds(1)
+
+
 def _safe() -> route_components_pb2.RetryPolicy:
-    policy = route_components_pb2.RetryPolicy(retry_on="connect-failure,refused-stream,reset-before-request")
+    policy = route_components_pb2.RetryPolicy(retry_on=UNPROCESSED)
     policy.num_retries.value = 2
     avoid_tried_hosts(policy)
+    try_at_once(policy)
     return policy
 
 

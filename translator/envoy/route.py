@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.names import cluster_name
-from translator.ir import Origin, PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.ir import Origin, PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
 from translator.refs import Ref
 from xds.resource import Reference
 from xds.types import CLUSTER
@@ -68,15 +68,38 @@ class Entry:
     dropped: bool = False
 
 
-def entries(name: str, rule: Rule, origin: Origin) -> Iterator[tuple[RouteMatch, route_components_pb2.Route]]:
-    """Give one ``Route`` per match of a rule; `name` begins their names, for logs and statistics."""
+class MatchRoute(NamedTuple):
+    """The ``Route`` of a match of a rule, or of a part of it.
+
+    Attributes:
+        place: the number of the match in its rule.
+        match: the match, or the part.
+        precedence: that of the whole match.
+    """
+
+    place: int
+    match: RouteMatch
+    precedence: Precedence
+    route: route_components_pb2.Route
+
+
+def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
+    """Give the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
+    features = () if rule.broken else rule.features
     for place, match in enumerate(rule.matches):
-        route = route_components_pb2.Route(name=f"{name}/rule/{rule.name}/match/{place}", match=route_match(match))
-        _act(route, rule)
-        if not rule.broken:
-            for feature in rule.features:
-                feature.apply(route, origin, match)
-        yield match, route
+        for part in _parts(match, features):
+            route = route_components_pb2.Route(name=f"{name}/rule/{rule.name}/match/{place}", match=route_match(part))
+            _act(route, rule)
+            for feature in features:
+                feature.apply(route, origin, part)
+            yield MatchRoute(place, part, precedence(match), route)
+
+
+def _parts(match: RouteMatch, features: Iterable[RouteFeature]) -> tuple[RouteMatch, ...]:
+    parts: tuple[RouteMatch, ...] = (match,)
+    for feature in features:
+        parts = tuple(part for each in parts for part in feature.parts(each))
+    return parts
 
 
 def references(rule: Rule) -> frozenset[Reference]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from translator.envoy.names import table_name
-from translator.envoy.retry import SAFE
+from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route import Entry
 from translator.ir import RouteTable
 from xds import wire
@@ -48,6 +48,7 @@ def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
     head = route_components_pb2.VirtualHost(name=domain or "*", domains=[domain or "*"])
     if found:
         head.retry_policy.CopyFrom(SAFE)
+        head.request_body_buffer_limit.value = BUFFER_BYTES
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
     body = wire.field(_VIRTUAL_HOSTS, b"".join(parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from headgate_proto.envoy.type.v3 import percent_pb2
 from translator.envoy.names import cluster_name
@@ -22,6 +22,7 @@ MILLION = 1_000_000
 class Mirror(RouteFeature):
     """Copies of `millionths` of the requests go to `target`, whose answers are dropped."""
 
+    forwarding: ClassVar[bool] = True
     target: Backend
     millionths: int = MILLION
 
@@ -32,8 +33,6 @@ class Mirror(RouteFeature):
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
         """Add a ``RequestMirrorPolicy``."""
-        if not route.HasField("route"):
-            return
         policy = route.route.request_mirror_policies.add(cluster=cluster_name(self.target))
         # The copy shall look like the request: no "-shadow" behind its Host.
         policy.disable_shadow_host_suffix_append = True

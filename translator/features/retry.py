@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from translator.envoy.retry import SAFE, avoid_tried_hosts
+from translator.envoy.retry import UNPROCESSED, avoid_tried_hosts, try_at_once
 from translator.feature import Feature, Read, Site
-from translator.ir import Origin, RouteFeature, RouteMatch
+from translator.features.timeouts import BACKOFF_FACTOR, attempts
+from translator.ir import Backend, Origin, RouteFeature, RouteMatch, ValueMatch
 from translator.outcome import Outcome
 
-UNPROCESSED = "connect-failure,refused-stream,reset-before-request"
-"""What cannot have been processed, so that trying again is safe for every method (`HTTPRouteRetry`)."""
+UNAVAILABLE = "unavailable"
+"""gRPC's UNAVAILABLE, by which a backend says that it did not process a request (`HTTPRouteRetry`)."""
 
-TIMED_OUT = "reset"
+CUT_OFF = "reset"
 """A try that took too long; for Envoy that is the same as a connection that breaks after the request was sent."""
+
+IDEMPOTENT_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE")
+"""What can be done twice with the effect of once (RFC 9110, section 9.2.2)."""
+IDEMPOTENT = ValueMatch(":method", "|".join(IDEMPOTENT_METHODS), regex=True)
+
+BUFFER_BYTES = 1024 * 1024
+"""How much of a request's body is kept where answers of the backend are tried again; longer requests are tried once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +31,52 @@ class Retry(RouteFeature):
     """How often to try again and when; times in milliseconds, 0 for none.
 
     Attributes:
-        asked: whether the rule has a `retry` of its own; else only what cannot have reached the backend is tried again.
         codes: the statuses that are tried again.
         attempts: how often at most.
         backoff: the least time between tries.
         per_try: how long one try may take.
     """
 
-    asked: bool
+    forwarding: ClassVar[bool] = True
     codes: tuple[int, ...] = ()
     attempts: int = 1
     backoff: int = 0
     per_try: int = 0
 
+    def shape(self, backend: Backend) -> Backend:
+        """Limit each request to the backend: the ``RetryPolicy``'s timeout ends with the headers of a response."""
+        return replace(backend, max_stream_duration=self.per_try) if self.attempts else backend
+
+    def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+        """Divide a match for any method: what was cut off is tried again only if its method is idempotent."""
+        if match.method or not (self.per_try and self.attempts):
+            return (match,)
+        return replace(match, headers=(*match.headers, IDEMPOTENT)), match
+
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
         """Write the ``RetryPolicy``, in place of the virtual host's."""
-        if not route.HasField("route"):
-            return
         policy = route.route.retry_policy
-        if self.asked:
-            policy.retry_on = ",".join(self._reasons())
-            policy.retriable_status_codes.extend(self.codes)
-            policy.num_retries.value = self.attempts
-        else:
-            policy.CopyFrom(SAFE)
-        if self.asked and self.attempts:
-            avoid_tried_hosts(policy)
+        policy.retry_on = ",".join(self._reasons(match))
+        policy.retriable_status_codes.extend(self.codes)
+        policy.num_retries.value = self.attempts
+        if not self.attempts:
+            return
+        avoid_tried_hosts(policy)
+        if self.codes:
+            route.request_body_buffer_limit.value = BUFFER_BYTES
         if self.backoff:
             policy.retry_back_off.base_interval.FromMilliseconds(self.backoff)
-            policy.retry_back_off.max_interval.FromMilliseconds(10 * self.backoff)
+            policy.retry_back_off.max_interval.FromMilliseconds(BACKOFF_FACTOR * self.backoff)
+        elif not self.codes:
+            try_at_once(policy)
         if self.per_try:
             policy.per_try_timeout.FromMilliseconds(self.per_try)
 
-    def _reasons(self) -> Iterator[str]:
+    def _reasons(self, match: RouteMatch) -> Iterator[str]:
         yield UNPROCESSED
-        if self.per_try:
-            yield TIMED_OUT
+        yield UNAVAILABLE
+        if self.per_try and (match.method in IDEMPOTENT_METHODS or IDEMPOTENT in match.headers):
+            yield CUT_OFF
         if self.codes:
             yield "retriable-status-codes"
 
@@ -66,12 +84,10 @@ class Retry(RouteFeature):
 def read(site: Site) -> Read:
     """Read the retries of a rule."""
     rule = site.rule
-    if rule is None:
+    if rule is None or rule.retry is None:
         return Outcome(())
     per_try = (rule.timeouts.backend_request or 0) if rule.timeouts else 0
-    if rule.retry is None:
-        return Outcome((Retry(asked=False, per_try=per_try),) if per_try else ())
-    return Outcome((Retry(True, rule.retry.codes, rule.retry.attempts, rule.retry.backoff or 0, per_try),))
+    return Outcome((Retry(rule.retry.codes, attempts(rule), rule.retry.backoff or 0, per_try),))
 
 
 FEATURE = Feature(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from translator.feature import Feature, Read, Site
 from translator.features.host import set_host
@@ -19,13 +19,12 @@ TYPE = "URLRewrite"
 class Rewrite(RouteFeature):
     """Another Host ("" keeps it) and path for the backend."""
 
+    forwarding: ClassVar[bool] = True
     hostname: str = ""
     path: PathModifier | None = None
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
-        """Write into the ``RouteAction``; does nothing to a route that does not forward."""
-        if not route.HasField("route"):
-            return
+        """Write into the ``RouteAction``."""
         if self.hostname:
             set_host(route.route, self.hostname)
         if self.path is not None:

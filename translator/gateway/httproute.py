@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import re2
 
@@ -59,7 +60,17 @@ def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
     terminal = any(each.terminal for each in features.value)
     reachable = any(each.backend is not None and each.weight for each in backends.value)
     broken = "" if terminal or reachable else NO_BACKENDS
-    return Outcome(Rule(name, usable, features.value, backends.value, broken), problems)
+    shaped = tuple(_shaped(each, features.value) for each in backends.value)
+    return Outcome(Rule(name, usable, features.value, shaped, broken), problems)
+
+
+def _shaped(weighted: WeightedBackend, features: tuple[RouteFeature, ...]) -> WeightedBackend:
+    """Give a backend the settings of its cluster that the rule asks for."""
+    found = weighted.backend
+    if found is not None:
+        for each in features:
+            found = each.shape(found)
+    return weighted if found == weighted.backend else replace(weighted, backend=found)
 
 
 def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
@@ -86,6 +97,11 @@ def _features(site: Site) -> Outcome[tuple[RouteFeature, ...] | None]:
     if sum(each.terminal for each in found) > 1:
         text = f"{site.field}.filters: there are several that answer by themselves; leave one."
         return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
+    if any(each.terminal for each in found):
+        if any(each.backends for each in found):
+            text = f"{site.field}.filters: only what is forwarded can be mirrored; remove the mirror or the answer."
+            return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
+        found = [each for each in found if not each.forwarding]
     return Outcome(None if broken else tuple(found), tuple(problems))
 
 

@@ -1,0 +1,100 @@
+"""What timeouts cover, and what is tried again because of them (`HTTPRouteTimeouts`, `HTTPRouteRetry`)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.live.objects import route, rule
+from tests.live.proxy import Proxy
+from tests.live.upstream import Upstream
+
+Fields = dict[str, Any]
+
+
+async def drip(request: web.BaseRequest) -> web.StreamResponse:
+    """Answers at once with headers, and with a body that takes two seconds."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for _ in range(20):
+        await response.write(b"x")
+        await asyncio.sleep(0.1)
+    return response
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"timeouts": {"request": "300ms"}},
+        {"timeouts": {"backendRequest": "300ms"}},
+        {"timeouts": {"backendRequest": "300ms", "request": "30s"}},
+        {"timeouts": {"backendRequest": "300ms"}, "retry": {"attempts": 2}},
+        {"timeouts": {"backendRequest": "300ms"}, "retry": {"attempts": 0}},
+    ],
+    ids=str,
+)
+async def test_a_timeout_covers_the_whole_response(proxy: Proxy, alpha: Upstream, fields: Fields) -> None:
+    """A response that has begun is cut off when its time is over: the client cannot take it for a whole one."""
+    await proxy.apply(route(rule("alpha", **fields)))
+    alpha.raw = drip
+    start = time.monotonic()
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await proxy.request()
+    assert 0.25 < time.monotonic() - start < 1.5
+    assert len(alpha.seen) == 1
+
+
+async def break_off(request: web.BaseRequest) -> web.StreamResponse:
+    """Ends the connection once the request was read."""
+    await request.read()
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def be_slow(request: web.BaseRequest) -> web.StreamResponse:
+    """Answers later than anybody waits."""
+    await asyncio.sleep(5)
+    return web.Response()
+
+
+@pytest.mark.parametrize(("failure", "status"), [(break_off, 503), (be_slow, 504)])
+@pytest.mark.parametrize(("method", "tries"), [("POST", 1), ("PATCH", 1), ("GET", 3), ("PUT", 3), ("DELETE", 3)])
+async def test_only_what_can_be_done_twice_is_sent_twice(
+    proxy: Proxy, alpha: Upstream, failure: Any, status: int, method: str, tries: int
+) -> None:
+    """With a timeout for each try what was cut off is tried again, but for methods that are not idempotent."""
+    alpha.raw = failure
+    await proxy.apply(route(rule("alpha", retry={"attempts": 2}, timeouts={"backendRequest": "200ms"})))
+    assert (await proxy.request(method=method, body=b"order")).status == status
+    assert len(alpha.seen) == tries
+
+
+async def test_a_method_that_a_rule_matches_is_known(proxy: Proxy, alpha: Upstream) -> None:
+    """A rule for one method tries again as that method allows."""
+    alpha.raw = break_off
+    fields: Fields = {"retry": {"attempts": 2}, "timeouts": {"backendRequest": "5s"}}
+    await proxy.apply(route(rule("alpha", matches=[{"method": "POST"}, {"method": "GET"}], **fields)))
+    for method, tries in (("POST", 1), ("GET", 3)):
+        alpha.seen.clear()
+        assert (await proxy.request(method=method)).status == 503
+        assert len(alpha.seen) == tries
+
+
+async def test_unavailable_of_grpc_is_tried_again(proxy: Proxy, alpha: Upstream) -> None:
+    """A backend that answers UNAVAILABLE did not process the request: with a retry it is tried again."""
+
+    async def answer(_: object) -> web.Response | None:
+        if len(alpha.seen) > 1:
+            return None
+        return web.Response(headers={"content-type": "application/grpc", "grpc-status": "14"})
+
+    alpha.answer = answer
+    await proxy.apply(route(rule("alpha", retry={"attempts": 1})))
+    assert (await proxy.request(method="POST", headers={"content-type": "application/grpc"})).backend == "alpha"
+    assert len(alpha.seen) == 2

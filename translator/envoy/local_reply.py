@@ -1,0 +1,32 @@
+"""What Envoy answers by itself where its own status would mislead (`LocalReplyConfig`)."""
+
+from __future__ import annotations
+
+from headgate_proto.envoy.config.accesslog.v3 import accesslog_pb2
+from headgate_proto.envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm_pb2,
+)
+
+INSUFFICIENT_STORAGE = 507
+UNAVAILABLE = 503
+TOO_LONG_FOR_RETRY = "request_payload_exceeded_retry_buffer_limit"
+"""Envoy's words for a request that got longer than its buffer for retries while no try was on its way."""
+
+
+def local_replies() -> hcm_pb2.LocalReplyConfig:
+    """Answer 503 where a request reached no backend, also if its body got too long before the next try."""
+    made = hcm_pb2.LocalReplyConfig()
+    mapper = made.mappers.add()
+    mapper.status_code.value = UNAVAILABLE
+    conditions = mapper.filter.and_filter.filters
+    status = conditions.add().status_code_filter.comparison
+    status.op = accesslog_pb2.ComparisonFilter.EQ
+    status.value.default_value = INSUFFICIENT_STORAGE
+    status.value.runtime_key = "headgate.insufficient_storage"
+    # A DirectResponse with this status is meant so.
+    reason = conditions.add().extension_filter
+    reason.name = "envoy.access_loggers.extension_filters.cel"
+    expression = cel_pb2.ExpressionFilter(expression=f"response.code_details == '{TOO_LONG_FOR_RETRY}'")
+    reason.typed_config.Pack(expression, deterministic=True)
+    return made
