@@ -55,6 +55,7 @@ class Graph(Evaluation):
         super().__init__(ahead)
         self._inputs: dict[str, dict[Any, object]] = {}
         self._wanted: dict[str, set[Any]] = {}
+        self._evaluated = False  # whether all that was there at the start has been
         self._failing: dict[Cell, QueryError] = {}
         self._listings = {each: Listing() for each in self._stale if isinstance(each, Index)}
         assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
@@ -230,6 +231,7 @@ class Graph(Evaluation):
             if self._due.pop(cell):
                 self._outputs[cell](cell)
             yield
+        self._evaluated = True
         self._collect()
 
     @property
@@ -313,15 +315,23 @@ class Graph(Evaluation):
                     self._tell(cell, cell.dependents)
 
     def _entries(self, index: Index[Any, Any], source: Any) -> Entries:
-        cell = self._cells[index.entries].get((source,)) or self._add(index.entries, (source,), ())
+        cell = self._cells[index.entries].get((source,)) or self._add(index.entries, (source,), UNSET)
         if not any(source in self._inputs.get(domain, ()) for domain in index.domains):
             self._uproot(cell)
             return ()
         cell.root = True
         self._refresh_root(cell)
-        if cell.failure is not None and cell.failure.unknown and not cell.value:
-            return UNSURELY
+        if cell.failure is not None and (cell.value is UNSET or not cell.value):
+            return UNSURELY if cell.failure.unknown or self._may_have_been_there(index, source, cell) else ()
         return cast(Entries, cell.value)
+
+    def _may_have_been_there(self, index: Index[Any, Any], source: Any, cell: Cell) -> bool:
+        """Whether an input for which an index fails may have been listed by an earlier process.
+
+        What comes later and fails from the beginning has never been of use to anybody: it is left out.
+        """
+        at_start = not self._evaluated or any(each in self._inputs.get(UNKNOWN, ()) for each in index.domains)
+        return cell.value is UNSET and (at_start or self._listings[index].filed.get(source) == UNSURELY)
 
     def _collect(self) -> None:
         while self._orphans:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from translator.assembly import without_dangling
 from translator.cell import Cell, Why
 from translator.db import (
     DELIVERY,
@@ -36,7 +37,7 @@ from translator.status import STATUS, Status, attached
 from translator.supported_version import definitions
 from translator.unreadable import unreadable_status
 from xds.resource import Reference, Resource
-from xds.snapshot import Snapshot
+from xds.snapshot import Snapshot, diff
 
 __all__ = ["Changes", "Delivery", "Deployed", "Edit", "ProxyDefaults", "Refused", "Settings", "Translator"]
 
@@ -260,6 +261,7 @@ class Translator:
         for query, changed in roots:
             if present:
                 self._db.pin(query, (ref,), changed)
+                self._untold.update((ref,) if ref.kind in STATUS else ())
             else:
                 self._db.unpin(query, (ref,))
         if not present and ref.kind in STATUS:
@@ -289,7 +291,7 @@ class Translator:
         if cell.failure is None:
             outcome: Any = cell.value
             self._set_deployment(gateway, None if outcome is None else outcome.value)
-        elif cell.failure.unknown and gateway not in self._deployments:
+        elif gateway not in self._deployments:
             self._set_deployment(gateway, HELD)
 
     def _set_deployment(self, gateway: Ref, wanted: Proxies | None) -> None:
@@ -306,7 +308,7 @@ class Translator:
         gateway: Any = cell.args[0]
         if cell.failure is None:
             self._set_outputs(gateway, cell.value)  # type: ignore[arg-type]
-        elif cell.failure.unknown:
+        else:
             self._unsure.add(gateway)
 
     def _set_outputs(self, gateway: Ref, wanted: Outputs | None) -> None:
@@ -332,8 +334,7 @@ class Translator:
     def _resource_changed(self, cell: Cell) -> None:
         output: Output = (cell.query, cell.args)  # type: ignore[assignment]
         if cell.failure is not None:
-            if cell.failure.unknown and output not in self._resources:
-                self._unknown.add(output)
+            self._unknown.add(output)
             return
         # Without a value there is nothing to send: either it never was, or the Gateway is about to want it no more.
         if isinstance(cell.value, Resource):
@@ -345,9 +346,13 @@ class Translator:
             self._dirty.setdefault(gateway, set()).add(output)
 
     def _assemble(self, gateway: Ref) -> bool:
-        """Bring a Gateway's snapshot up to date with the outputs that changed; not while one of them is unknown."""
+        """Bring a Gateway's snapshot up to date with the outputs that changed; tell whether all of them could be made.
+
+        What was never published is published as a whole. Of what was, that goes on which needs nothing that is missing.
+        """
         before, wanted = self._snapshots.get(gateway), self._outputs.get(gateway)
-        if gateway in self._unsure or (wanted and self._unknown and not self._unknown.isdisjoint(wanted)):
+        whole = gateway not in self._unsure and not (wanted and self._unknown and not self._unknown.isdisjoint(wanted))
+        if not whole and (before is None or wanted is None):
             return False
         if wanted is None:
             if self._snapshots.pop(gateway, None) is not None:
@@ -357,6 +362,9 @@ class Translator:
         upserts = [resource for output, resource in found.items() if output in wanted]
         removals = [resource.reference for output, resource in found.items() if output not in wanted]
         after = (Snapshot() if before is None else before).replace(upserts, removals)
+        if not whole and before is not None:
+            after = without_dangling(before, after)
+            after = after if diff(before, after) else before
         if after is not before:
             self._snapshots[gateway] = self._changes.snapshots[gateway] = after
-        return True
+        return whole

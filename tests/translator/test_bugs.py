@@ -1,0 +1,115 @@
+"""A query that raises, whichever it is: nothing is taken away because something could not be computed."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import translator as package
+from tests.translator.test_incremental import evaluated, versions
+from tests.translator.test_unread import SETTINGS, Population, edits
+from tests.translator.universe import objects, populations
+from translator.assembly import without_dangling
+from translator.outputs import Translator
+from translator.query import Index, Query
+from xds.resource import Reference, Resource
+from xds.snapshot import Snapshot, diff
+from xds.types import CLUSTER, ROUTE
+
+
+def queries() -> Iterator[tuple[str, Query[..., Any]]]:
+    """Return all queries of the translator by their names, and the entries of its indexes."""
+    for info in pkgutil.walk_packages(package.__path__, "translator."):
+        for name, each in vars(import_module(info.name)).items():
+            if isinstance(each, Index):
+                yield name, each.entries
+            elif isinstance(each, Query):
+                yield name, each
+
+
+QUERIES = dict(queries())
+
+
+class Bug(Exception):
+    """What nobody foresaw."""
+
+
+@contextmanager
+def broken(name: str, one_in: int) -> Iterator[None]:
+    """Have a query raise, for one in so many of its calls."""
+    query = QUERIES[name]
+    function = query.function
+
+    def raising(db: Any, *args: Any) -> Any:
+        if sum(map(ord, str(args))) % one_in == 0:
+            raise Bug(name)
+        return function(db, *args)
+
+    with patch.object(query, "function", raising):
+        yield
+
+
+NAMES = st.sampled_from(sorted(QUERIES))
+SHARE = st.integers(1, 3)
+
+
+@given(SETTINGS, NAMES, SHARE, populations())
+def test_at_the_start_nothing_follows_from_a_bug(settings: Any, name: str, share: int, found: Population) -> None:
+    """What is published, told or deployed all the same is what it would be without the bug; nothing counts as gone."""
+    whole, translator = evaluated(settings, edits(found), {}), Translator(settings)
+    translator.edit(edits(found))
+    with broken(name, share):
+        translator.evaluate()
+        assert versions(translator.snapshots.items()).items() <= versions(whole.snapshots.items()).items()
+        assert all(whole.statuses.get(ref) == status for ref, status in translator.statuses.items())
+        assert all(each.held or each == whole.deployments.get(ref) for ref, each in translator.deployments.items())
+        assert translator.deployments.keys() == whole.deployments.keys()
+        assert not any(map(translator.is_absent, whole.snapshots))
+        assert not any(map(translator.is_silent, whole.statuses))
+
+
+@given(SETTINGS, NAMES, SHARE, populations(), st.lists(objects(), max_size=3))
+def test_later_nothing_goes_because_of_a_bug(
+    settings: Any, name: str, share: int, found: Population, later: Population
+) -> None:
+    """What a bug hits stays as it was: nothing goes that would not go without it."""
+    translator = evaluated(settings, edits(found), {})
+    snapshots, statuses = dict(translator.snapshots), dict(translator.statuses)
+    deployments = dict(translator.deployments)
+    whole = evaluated(settings, edits([*found, *later]), {})
+    with broken(name, share):
+        translator.edit(edits(later))
+        translator.evaluate()
+    for gateway, before in snapshots.items():
+        if gateway in whole.snapshots:
+            now = translator.snapshots[gateway]
+            assert now.dangling() == []
+            left = {each.reference for each in whole.snapshots[gateway]} & {each.reference for each in before}
+            assert left <= {each.reference for each in now}
+    assert (statuses.keys() & whole.statuses.keys()) <= translator.statuses.keys()
+    for gateway, proxies in deployments.items():
+        if proxies.manifests and (wanted := whole.deployments.get(gateway)) and wanted.manifests:
+            assert translator.deployments[gateway].manifests
+
+
+def resource(kind: str, name: str, body: bytes, *needs: str) -> Resource:
+    """Make a resource that refers to clusters."""
+    return Resource.of(kind, name, body, [Reference(CLUSTER, each) for each in needs])
+
+
+@pytest.mark.parametrize("new", ["b", "a"])
+def test_what_refers_to_what_is_missing_stays_as_it_was(new: str) -> None:
+    """A table that needs a missing cluster goes back, with its clusters; the rest of the change holds."""
+    before = Snapshot.of([resource(ROUTE, "r", b"1", "a"), resource(CLUSTER, "a", b"1"), resource(CLUSTER, "c", b"1")])
+    made = [resource(ROUTE, "r", b"2", new), resource(ROUTE, "new", b"1", "b"), resource(CLUSTER, "c", b"2")]
+    after = without_dangling(before, before.replace(made, [Reference(CLUSTER, "a")]))
+    assert after.dangling() == []
+    assert diff(before, after) == {CLUSTER: frozenset({"c"})}
