@@ -175,6 +175,7 @@ class Controller:
             select=lambda node: self.plane.select(node),
             address=str(self.settings.xds),
             credentials=self.authority.credentials(),
+            authenticate=self.authenticate,
             authorise=self.authorise,
             observer=Observers(self.metrics, Traces()),
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
@@ -250,6 +251,10 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.deployer.lead(), name="deployer")
             group.create_task(self.writer.lead(), name="statuses")
+
+    async def authenticate(self, peer: Peer) -> None:
+        """Read nothing from a client before the API server has told who it is."""
+        await self.tokens.identify(bearer(peer))
 
     async def authorise(self, key: str, peer: Peer) -> None:
         """Lets a proxy have the resources of its own Gateway, by the token of its service account."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from xds.refusals import Refusal, Rejection, grouped
 from xds.session import Session
@@ -36,6 +37,18 @@ class Delivery:
         return grouped(self.refusals)
 
 
+class Member(NamedTuple):
+    """How the stream of a session is reached.
+
+    Attributes:
+        wake: Is called when there may be something to send to its client.
+        fail: Ends the stream because of an error that nothing expects.
+    """
+
+    wake: Callable[[], None]
+    fail: Callable[[Exception], None]
+
+
 class Group:
     """The sessions that are served the snapshot of one key."""
 
@@ -44,17 +57,17 @@ class Group:
     def __init__(self, changed: Callable[[], None]) -> None:
         """Begin without sessions or snapshot; `changed` is called when the delivery may have changed."""
         self.snapshot: Snapshot | None = None
-        self.sessions: dict[Session, Callable[[], None]] = {}
+        self.sessions: dict[Session, Member] = {}
         self._synced: set[Session] = set()
         self._refused: dict[Session, tuple[Refusal, ...]] = {}
         self._reported: Delivery | None = None
         self._changed = changed
 
-    def add(self, session: Session, wake: Callable[[], None]) -> None:
-        """Take in a session; `wake` is called when there may be something to send to its client."""
-        self.sessions[session] = wake
+    def add(self, session: Session, member: Member) -> None:
+        """Take in a session."""
         if self.snapshot is not None:
             session.update(self.snapshot)
+        self.sessions[session] = member
         self._changed()
 
     def discard(self, session: Session) -> None:
@@ -70,18 +83,22 @@ class Group:
         if before is snapshot:
             return
         changes = diff(before or Snapshot(), snapshot)
-        for session, wake in self.sessions.items():
-            session.update(snapshot, changes if session.snapshot is before else None, changed)
-            self.note(session)
-            wake()
+        self._each(lambda session: session.update(snapshot, changes if session.snapshot is before else None, changed))
         self._changed()
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
         """Have resources that clients refused sent to them once more."""
-        for session, wake in self.sessions.items():
-            session.retry(type_url, names)
-            self.note(session)
-            wake()
+        self._each(lambda session: session.retry(type_url, names))
+
+    def _each(self, act: Callable[[Session], None]) -> None:
+        """Do something with all sessions; one that cannot take it ends, and the others are served."""
+        for session, member in self.sessions.items():
+            try:
+                act(session)
+                self.note(session)
+            except Exception as error:
+                member.fail(error)
+            member.wake()
 
     def note(self, session: Session) -> None:
         """Look anew at how far a session has come."""

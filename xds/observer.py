@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from xds.fault_log import FaultLog
 from xds.refusals import Rejection
 from xds.session import Answer, Response
 
@@ -56,7 +57,7 @@ class Client:
 
 
 class Observer:
-    """Is told what happens, on the event loop; subclass it and override what you need. Must be quick and not raise."""
+    """Is told what happens, on the event loop; subclass it and override what you need. Must be quick."""
 
     def opened(self, client: Client) -> None:
         """A client's first request arrived, and it is served."""
@@ -78,38 +79,40 @@ class Observer:
 
 
 class Observers(Observer):
-    """Tells several observers, one after the other."""
+    """Tells several observers, one after the other; what one of them raises is logged, and stops nothing else."""
 
     def __init__(self, *observers: Observer) -> None:
         """Take those to tell."""
         self._observers = observers
+        self._faults = FaultLog()
 
     def opened(self, client: Client) -> None:
         """Tell all."""
-        for each in self._observers:
-            each.opened(client)
+        self._tell(lambda each: each.opened(client))
 
     def closed(self, client: Client) -> None:
         """Tell all."""
-        for each in self._observers:
-            each.closed(client)
+        self._tell(lambda each: each.closed(client))
 
     def requested(self, client: Client, type_url: str) -> None:
         """Tell all."""
-        for each in self._observers:
-            each.requested(client, type_url)
+        self._tell(lambda each: each.requested(client, type_url))
 
     def slowed(self, client: Client, seconds: float) -> None:
         """Tell all."""
-        for each in self._observers:
-            each.slowed(client, seconds)
+        self._tell(lambda each: each.slowed(client, seconds))
 
     def responded(self, client: Client, response: Response) -> None:
         """Tell all."""
-        for each in self._observers:
-            each.responded(client, response)
+        self._tell(lambda each: each.responded(client, response))
 
     def answered(self, client: Client, answer: Answer) -> None:
         """Tell all."""
+        self._tell(lambda each: each.answered(client, answer))
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
         for each in self._observers:
-            each.answered(client, answer)
+            try:
+                tell(each)
+            except Exception as error:
+                self._faults.tell(f"The observer {type(each).__name__}", error)

@@ -21,11 +21,13 @@ import grpc
 import grpc.aio
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
+from xds.admission import Admission
 from xds.bodies import Bodies
-from xds.delivery import Delivery, Group
-from xds.observer import Client, Observer
+from xds.delivery import Delivery, Group, Member
+from xds.fault_log import FaultLog
+from xds.limits import Limits, options
+from xds.observer import Client, Observer, Observers
 from xds.ordering import Pace
-from xds.rate import Bucket
 from xds.refusals import Refusals
 from xds.snapshot import Snapshot
 from xds.stream import Refusal, Stream
@@ -33,35 +35,9 @@ from xds.types import TYPES
 
 __all__ = ["Client", "Delivery", "Limits", "Observer", "Pace", "Peer", "Refusal", "Server"]
 
+TOO_MANY = "too many streams"
+
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What clients may ask for.
-
-    Attributes:
-        streams: Most streams at a time; further ones get RESOURCE_EXHAUSTED.
-        request_bytes: Longest request: a reconnecting client that names 90,000 resources sends 4.6 MB.
-        names: Most resource names that one stream may subscribe to, by type.
-        cache_bytes: Most bytes of response bodies, and of the resources in them, kept to be shared between clients.
-        requests_per_second: How many requests are read from a stream per second in the long run; a client that sends
-            more is slowed by flow control.
-        requests_at_once: How many requests a stream may send at once before that.
-        first_request: Seconds within which a stream must send its first request, and `authorise` must decide on it.
-        ping_interval: Shortest time between a client's keepalive pings, in seconds.
-        silence: Seconds without a sign of life after which a connection is pinged, and twice that until it is closed.
-    """
-
-    streams: int = 10_000
-    request_bytes: int = 64 << 20
-    names: int = 200_000
-    cache_bytes: int = 16 << 20
-    requests_per_second: float = 100.0
-    requests_at_once: int = 1_000
-    first_request: float = 15.0
-    ping_interval: float = 5.0
-    silence: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +63,9 @@ class Peer:
 Select = Callable[[base_pb2.Node], str]
 """Returns the key of the snapshot for a node, or raises `Refusal`."""
 
+Authenticate = Callable[[Peer], Awaitable[None] | None]
+"""Takes the peer before anything is read from it; raises `Refusal` if it is nobody. May be asynchronous."""
+
 Authorise = Callable[[str, Peer], Awaitable[None] | None]
 """Takes the selected key and the peer; raises `Refusal` if it may not have that snapshot. May be asynchronous."""
 
@@ -105,6 +84,7 @@ class Server:
         address: str = "127.0.0.1:0",
         socket: Path | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
         on_delivery: Callable[[str, Delivery], None] | None = None,
         observer: Observer | None = None,
@@ -119,6 +99,8 @@ class Server:
             socket: A Unix socket to listen on besides, always in plain text; `Peer.local` tells its clients. One that
                 is there already is replaced.
             credentials: TLS of the port, if any; without, it speaks plain text.
+            authenticate: Called with the peer before its requests are read, so that what an unknown client sends costs
+                no memory; raises `Refusal` for nobody. What it returns is awaited, as that of `authorise` is.
             authorise: Called with the selected key and the peer; raises `Refusal` if it may not have that snapshot.
                 What it returns is awaited, for `Limits.first_request` at most; meanwhile nothing more is read.
             on_delivery: Called on the event loop when what the clients of a key have accepted changes.
@@ -131,15 +113,19 @@ class Server:
         self._socket = socket
         self._credentials = credentials
         self._select = select
+        self._authenticate = authenticate
         self._authorise = authorise
         self._on_delivery = on_delivery
-        self._observer = observer or Observer()
+        self._observer = Observers(*([observer] if observer else []))
         self._pace = pace or Pace()
         self._limits = limits or Limits()
         self._bodies = Bodies(self._limits.cache_bytes)
+        self._waiting: Admission[Stream] = Admission(self._limits.unauthorised, _make_room)
         self._refusals = Refusals()
         self._groups: dict[str, Group] = {}
         self._streams: set[Stream] = set()
+        self._served = 0
+        self._faults = FaultLog()
         self._changed: set[str] = set()
         self._server: grpc.aio.Server | None = None
         self._stopping = False
@@ -150,7 +136,7 @@ class Server:
         Raises:
             OSError: The address cannot be bound.
         """
-        server = grpc.aio.server(options=_options(self._limits))
+        server = grpc.aio.server(options=options(self._limits))
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         try:
             if self._credentials is None:
@@ -225,8 +211,16 @@ class Server:
         Args:
             node: Only of streams with this node id, and then with all that each has.
         """
-        served = [each for each in self._streams if each.client and node in (None, each.client.node)]
-        return sorted((each.state(has=node is not None) for each in served), key=lambda each: each.since)
+        served = [(each, each.client) for each in self._streams if each.client and node in (None, each.client.node)]
+        found = (self._state(stream, client, node is not None) for stream, client in served)
+        return sorted(found, key=lambda each: each.since)
+
+    def _state(self, stream: Stream, client: Client, has: bool) -> Client:
+        try:
+            return stream.state(has)
+        except Exception as error:
+            self._faults.tell(f"The state of the xDS stream of {client.node}", error)
+            return client
 
     def delivery(self, key: str) -> Delivery | None:
         """Return how far the newest snapshot of a key has come; None if there is none."""
@@ -274,67 +268,65 @@ class Server:
         self, method: str, only: str | None, delta: bool, requests: Any, context: grpc.aio.ServicerContext[bytes, bytes]
     ) -> None:
         """Serve one stream until the client or the server ends it."""
-        if self._stopping or len(self._streams) >= self._limits.streams:
+        if self._stopping or self._served >= self._limits.streams:
             code = grpc.StatusCode.UNAVAILABLE if self._stopping else grpc.StatusCode.RESOURCE_EXHAUSTED
-            await context.abort(code, "the server is stopping" if self._stopping else "too many streams")
+            await context.abort(code, "the server is stopping" if self._stopping else TOO_MANY)
+        # What is known of the peer before it says anything.
+        peer = Peer(context.peer(), context.auth_context(), dict(context.invocation_metadata() or ()))
         stream = Stream(
             delta=delta,
             only=only,
             bodies=self._bodies,
             pace=self._pace,
-            max_names=self._limits.names,
-            bucket=self._bucket(),
+            limits=self._limits,
             observer=self._observer,
-            admit=partial(self._admit, method, context),
+            authenticate=lambda: self._authenticate(peer) if self._authenticate else None,
+            admit=partial(self._admit, method, peer),
         )
         self._streams.add(stream)
+        self._waiting.enter(stream, peer.address)
         try:
-            await stream.run(requests, context.write, self._limits.first_request)
+            await stream.run(requests, context.write)
         except Refusal as refusal:
             await context.abort(refusal.code, str(refusal))
+        except Exception as error:
+            if context.done():  # the client has left in the middle of a call of gRPC's
+                return
+            self._faults.tell(f"The xDS stream of {stream.client.node if stream.client else peer.address}", error)
+            await context.abort(grpc.StatusCode.INTERNAL, "an error of the server's; see its log")
         finally:
             self._streams.discard(stream)
+            self._waiting.leave(stream, peer.address)
             if stream.client is not None:
-                key = stream.client.key
-                self._groups[key].discard(stream.session)
-                self._forget_if_idle(key)
-                self._observer.closed(stream.client)
+                self._leave(stream, stream.client)
 
-    def _bucket(self) -> Bucket:
-        now = asyncio.get_running_loop().time()
-        return Bucket(self._limits.requests_per_second, self._limits.requests_at_once, now)
+    def _leave(self, stream: Stream, client: Client) -> None:
+        self._served -= 1
+        self._groups[client.key].discard(stream.session)
+        self._forget_if_idle(client.key)
+        self._observer.closed(client)
 
-    async def _admit(
-        self, method: str, context: grpc.aio.ServicerContext[bytes, bytes], stream: Stream, node: base_pb2.Node
-    ) -> tuple[Client, Group]:
+    async def _admit(self, method: str, peer: Peer, stream: Stream, node: base_pb2.Node) -> tuple[Client, Group]:
         """Find out who a stream's client is and let it join the group of its snapshot's key."""
+        if max(len(node.id), len(node.cluster)) > self._limits.name_bytes:
+            text = f"the node's id or cluster is longer than {self._limits.name_bytes} characters"
+            raise Refusal(text, grpc.StatusCode.INVALID_ARGUMENT)
         key = self._select(node)
-        peer = context.peer()
         if self._authorise is not None:
-            metadata = dict(context.invocation_metadata() or ())
-            decision = self._authorise(key, Peer(peer, context.auth_context(), metadata))
+            decision = self._authorise(key, peer)
             if decision is not None:
                 await decision
-        client = Client(node.id, node.cluster, key, peer, method, time.time())
+        if self._served >= self._limits.streams:
+            raise Refusal(TOO_MANY, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        client = Client(node.id, node.cluster, key, peer.address, method, time.time())
         stream.session.suspects = self._refusals.of(key, node.id)
         group = self._group(key)
-        group.add(stream.session, stream.wake)
+        group.add(stream.session, Member(stream.wake, stream.fail))
+        self._waiting.leave(stream, peer.address)
+        self._served += 1
         return client, group
 
 
-def _options(limits: Limits) -> list[tuple[str, int]]:
-    return [
-        # Without these two, Envoy's keepalive pings get it disconnected ("too many pings").
-        ("grpc.http2.min_ping_interval_without_data_ms", round(limits.ping_interval * 1000)),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # Finds clients whose machine or network is gone, of which TCP says nothing for hours.
-        ("grpc.keepalive_time_ms", round(limits.silence * 1000)),
-        ("grpc.keepalive_timeout_ms", round(limits.silence * 1000)),
-        ("grpc.http2.ping_timeout_ms", round(limits.silence * 1000)),
-        ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.max_receive_message_length", limits.request_bytes),
-        # State-of-the-world responses cannot be split: the client's own limit is the one that counts.
-        ("grpc.max_send_message_length", -1),
-        # Two servers on one port would each get some of the clients.
-        ("grpc.so_reuseport", 0),
-    ]
+def _make_room(stream: Stream) -> None:
+    text = "too many streams wait to be authorised, most of them from this host"
+    stream.fail(Refusal(text, grpc.StatusCode.RESOURCE_EXHAUSTED))

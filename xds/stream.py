@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 import grpc
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.bodies import Bodies
 from xds.delivery import Group
+from xds.field_count import TooManyFields, count_fields
+from xds.limits import Limits
 from xds.observer import Client, Observer, TypeState
 from xds.ordering import Pace
 from xds.rate import Bucket
@@ -43,6 +47,7 @@ class Refusal(Exception):
 
 
 Admit = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, Group]]]
+Authenticate = Callable[[], Awaitable[None] | None]
 
 
 class Stream:
@@ -60,9 +65,9 @@ class Stream:
         only: str | None,
         bodies: Bodies,
         pace: Pace,
-        max_names: int,
-        bucket: Bucket,
+        limits: Limits,
         observer: Observer,
+        authenticate: Authenticate,
         admit: Admit,
     ) -> None:
         """Begin; see `xds.session.Session` for the arguments.
@@ -72,21 +77,24 @@ class Stream:
             only: The one type of a stream that is not aggregated.
             bodies: The cache of response bodies.
             pace: How long the client is waited for.
-            max_names: Most resource names to remember by type.
-            bucket: How fast requests are read.
+            limits: What the client may ask for.
             observer: Is told what happens.
+            authenticate: Called before anything is read; what it returns is awaited.
             admit: Awaited with the first request's node; nothing further is read meanwhile.
         """
         self._loop = asyncio.get_running_loop()
         self.session = Session(
-            delta=delta, only=only, bodies=bodies, pace=pace, max_names=max_names, clock=self._loop.time
+            delta=delta, only=only, bodies=bodies, pace=pace, max_names=limits.names, clock=self._loop.time
         )
         self.client: Client | None = None
-        self._bucket = bucket
+        self._limits = limits
+        self._bucket = Bucket(limits.requests_per_second, limits.requests_at_once, self._loop.time())
         self._asked = False
         self._group: Group | None = None
         self._observer = observer
+        self._authenticate = authenticate
         self._admit = admit
+        self._failure: Exception | None = None
         self._event = asyncio.Event()
         self._closing = False
 
@@ -99,34 +107,44 @@ class Stream:
         self._closing = True
         self._event.set()
 
-    async def run(
-        self, requests: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]], patience: float
-    ) -> None:
-        """Serve until the client ends the stream or `close` is called.
+    def fail(self, error: Exception) -> None:
+        """Have the stream end with an error."""
+        self._failure = error
+        self._event.set()
+
+    async def run(self, requests: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Serve until the client ends the stream, or `close` or `fail` is called.
 
         Args:
             requests: The client's messages.
             write: Sends one message; returns when flow control allows the next.
-            patience: Seconds to wait for the first request, and until it is known who sent it.
 
         Raises:
             Refusal: The client is not to be served, or broke the protocol.
         """
         reader = asyncio.create_task(self._read(requests))
         reader.add_done_callback(lambda _: self._event.set())
-        timeout = self._loop.call_later(patience, self._event.set)
+        timeout = self._loop.call_later(self._limits.first_request, self._event.set)
         try:
-            await self._write(reader, write, self._loop.time() + patience)
+            await self._write(reader, write, self._loop.time() + self._limits.first_request)
         finally:
             timeout.cancel()
             reader.cancel()
-            with suppress(asyncio.CancelledError, Refusal):
+            # What the reader met with has been raised already, or is not what the stream ends with.
+            with suppress(asyncio.CancelledError, Exception):
                 await reader
 
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        self._asked = True
+        if (decision := self._authenticate()) is not None:
+            # Nothing is read meanwhile: gRPC holds what flow control lets in, 64 KB, and the client the rest.
+            await decision
+        self._asked = False
         async for raw in requests:
             try:
                 await self._receive(raw)
+            except TooManyFields as error:
+                raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
             except DecodeError as error:
                 raise Refusal(f"the request cannot be parsed: {error}", grpc.StatusCode.INVALID_ARGUMENT) from error
             except ProtocolError as error:
@@ -143,12 +161,13 @@ class Stream:
             await asyncio.sleep(seconds)
 
     async def _receive(self, raw: bytes) -> None:
-        request: Request
-        if self.session.delta:
-            request = discovery_pb2.DeltaDiscoveryRequest.FromString(raw)
-        else:
-            request = discovery_pb2.DiscoveryRequest.FromString(raw)
         self._asked = True
+        kind = discovery_pb2.DeltaDiscoveryRequest if self.session.delta else discovery_pb2.DiscoveryRequest
+        for _ in count_fields(raw, cast("Descriptor", kind.DESCRIPTOR), self._limits):
+            await asyncio.sleep(0)
+        request: Request = kind.FromString(raw)
+        if len(request.type_url) > self._limits.name_bytes:
+            raise Refusal("type_url: longer than any type's", grpc.StatusCode.INVALID_ARGUMENT)
         if self.client is None:
             # "Only the first request on a stream is guaranteed to carry the node identifier."
             self.client, self._group = await self._admit(self, request.node)
@@ -165,6 +184,8 @@ class Stream:
         while not reader.done():
             # Cleared before looking: whatever comes while a write is under way is seen in the next round.
             self._event.clear()
+            if self._failure is not None:
+                raise self._failure
             if not await self._drain(write) and self._group is not None:
                 # What was sent has to be answered first, and publishing noted that there was something to send.
                 self._group.note(self.session)

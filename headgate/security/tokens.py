@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -63,6 +64,14 @@ class _Memory:
             self._known.popitem(last=False)
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A question under way, and how many streams wait for the answer."""
+
+    task: asyncio.Task[_Verdict]
+    waiting: int = 0
+
+
 class TokenReviews:
     """Asks the API server whose tokens are: about each once, however many wait for it, and not again for a while.
 
@@ -79,7 +88,7 @@ class TokenReviews:
         # By digest: what is remembered is of no use to whoever reads our memory.
         self._good = _Memory(REMEMBERED_SECONDS, REMEMBERED)
         self._bad = _Memory(BAD_SECONDS, BAD)
-        self._asked: dict[bytes, asyncio.Task[_Verdict]] = {}
+        self._asked: dict[bytes, _Asked] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._trouble = ""
 
@@ -89,12 +98,21 @@ class TokenReviews:
         Raises:
             Refusal: it is not, the token is not good, or the API server cannot be asked.
         """
+        user = await self.identify(token)
+        if user != proxy_account(key):
+            text = f"{user} may not have the resources of Gateway {key}: that is for {proxy_account(key)}"
+            raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+
+    async def identify(self, token: str) -> str:
+        """Return whose a token is, as a user name of Kubernetes.
+
+        Raises:
+            Refusal: the token is not good, or the API server cannot be asked.
+        """
         verdict = await self._verdict(token)
         if verdict.why:
             raise Refusal(verdict.why, verdict.code)
-        if verdict.user != proxy_account(key):
-            text = f"{verdict.user} may not have the resources of Gateway {key}: that is for {proxy_account(key)}"
-            raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+        return verdict.user
 
     async def _verdict(self, token: str) -> _Verdict:
         digest, now = sha256(token.encode()).digest(), self._clock()
@@ -102,8 +120,16 @@ class TokenReviews:
             return known
         asked = self._asked.get(digest)
         if asked is None:
-            asked = self._asked[digest] = asyncio.create_task(self._ask(token, digest))
-        return await asyncio.shield(asked)  # who gives up does not take the answer from the others
+            asked = self._asked[digest] = _Asked(asyncio.create_task(self._ask(token, digest)))
+        asked.waiting += 1
+        try:
+            return await asyncio.shield(asked.task)  # who gives up does not take the answer from the others
+        finally:
+            asked.waiting -= 1
+            if not asked.waiting:
+                # Nobody is left who would hear the answer: what is still in the queue is not asked at all.
+                asked.task.cancel()
+                del self._asked[digest]
 
     async def _ask(self, token: str, digest: bytes) -> _Verdict:
         try:
@@ -112,8 +138,6 @@ class TokenReviews:
         except ClusterError as error:
             self._tell(error)
             return _Verdict("", f"the token cannot be checked: {error}", grpc.StatusCode.UNAVAILABLE)
-        finally:
-            del self._asked[digest]
         self._tell(None)
         (self._bad if verdict.why else self._good).put(digest, verdict, self._clock())
         return verdict

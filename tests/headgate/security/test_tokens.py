@@ -181,3 +181,19 @@ async def test_a_missing_permission_is_named() -> None:
     with structlog.testing.capture_logs() as logs:
         assert await refused(TokenReviews(api), "web") is grpc.StatusCode.UNAVAILABLE
     assert "may not create tokenreviews.authentication.k8s.io" in logs[0]["event"]
+
+
+async def test_a_question_that_nobody_waits_for_is_not_asked() -> None:
+    """Tokens of streams that have ended leave the queue: the API server is not asked about them."""
+    api = Reviewer()
+    reviews = TokenReviews(api)
+    api.gate.clear()
+    gone = [asyncio.create_task(refused(reviews, f"web {number}")) for number in range(500)]
+    await asyncio.sleep(0)
+    for each in gone:
+        each.cancel()
+    await asyncio.wait(gone)
+    api.gate.set()
+    assert await refused(reviews, "web") is None
+    assert len(api.asked) <= tokens.AT_ONCE + 1
+    assert not reviews._asked

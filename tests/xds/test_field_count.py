@@ -1,0 +1,98 @@
+"""What is counted in a request's bytes is what decoding makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf import any_pb2, struct_pb2
+from google.protobuf.message import DecodeError, Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.field_count import NAMES, STEP, TooManyFields, count_fields
+from xds.limits import Limits
+
+Delta, Sotw = discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DiscoveryRequest
+
+
+def fields(message: Message) -> int:
+    """Counts the fields of a message, nested ones too, that are not resource names; as on the wire."""
+    total = 0
+    for field, value in message.ListFields():
+        if field.name not in NAMES:
+            values = list(value) if field.is_repeated else [value]
+            total += len(values) + sum(fields(each) for each in values if isinstance(each, Message))
+    return total
+
+
+def verdict(raw: bytes, kind: Any, **limits: int) -> str:
+    """What counting says of a request: "" for nothing."""
+    try:
+        for _ in count_fields(raw, kind.DESCRIPTOR, Limits(name_bytes=limits.pop("name_bytes", 30), **limits)):
+            pass
+    except TooManyFields as error:
+        return str(error)
+    return ""
+
+
+@given(
+    names=st.lists(st.text(max_size=3), max_size=20),
+    held=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=10),
+    extensions=st.lists(st.lists(st.text(min_size=1, max_size=3), max_size=3), max_size=5),
+)
+def test_names_and_fields_are_counted(names: list[str], held: dict[str, str], extensions: list[list[str]]) -> None:
+    """A request passes exactly if it holds no more names and no more other fields than it may."""
+    request = Delta(type_url="type", resource_names_subscribe=names, initial_resource_versions=held)
+    request.node.id = "a node whose id is longer than any name"
+    for urls in extensions:
+        request.node.extensions.add(name="x", type_urls=urls)
+    raw, counted, others = request.SerializeToString(), len(names) + len(held), fields(request)
+    assert verdict(raw, Delta, names=counted, request_fields=others) == ""
+    assert "fields in one request" in verdict(raw, Delta, names=counted, request_fields=others - 1)
+    if counted:
+        assert "resource names" in verdict(raw, Delta, names=counted - 1, request_fields=others)
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda request: request.node.extensions.extend([base_pb2.Extension()] * 11_000),
+        lambda request: request.node.metadata.fields["x"].list_value.values.extend([struct_pb2.Value()] * 11_000),
+        lambda request: request.error_detail.details.extend([any_pb2.Any()] * 11_000),
+        lambda request: request.resource_locators.extend([discovery_pb2.ResourceLocator()] * 11_000),
+        lambda request: request.node.dynamic_parameters["x"].params.update({str(n): "" for n in range(11_000)}),
+    ],
+)
+def test_nested_fields_are_counted(fill: Callable[[Any], None]) -> None:
+    """No part of a request can hold very many messages, however deep they are."""
+    request = Sotw()
+    fill(request)
+    assert verdict(request.SerializeToString(), Sotw) == "more than 10000 fields in one request"
+
+
+def test_a_long_name_is_refused() -> None:
+    """A name that is longer than any is refused; one in a short request is as long as the request at most."""
+    request = Sotw(resource_names=["x" * 31])
+    assert verdict(request.SerializeToString(), Sotw) == "a resource name of 31 bytes; at most 30 are allowed"
+    assert verdict(Sotw(resource_names=["x" * 30]).SerializeToString(), Sotw) == ""
+
+
+def test_the_walk_pauses() -> None:
+    """A request of many names is walked in steps, so that others are served meanwhile."""
+    raw = Sotw(resource_names=[f"name {number}" for number in range(4 * STEP)]).SerializeToString()
+    assert len(list(count_fields(raw, Sotw.DESCRIPTOR, Limits()))) == 4  # type: ignore[arg-type]
+
+
+@given(st.binary(min_size=31, max_size=200))
+def test_bytes_that_are_no_request_do_no_harm(raw: bytes) -> None:
+    """Whatever bytes come, counting ends; what it calls malformed cannot be decoded, groups aside."""
+    try:
+        verdict(raw, Delta)
+    except DecodeError as error:
+        if "wire type" not in str(error):
+            with pytest.raises(DecodeError):
+                Delta.FromString(raw)

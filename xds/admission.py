@@ -1,0 +1,63 @@
+"""Streams whose client is not authorised yet: as many as may wait, and nobody takes all the places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+StreamT = TypeVar("StreamT", bound=Hashable)
+
+
+class Admission(Generic[StreamT]):
+    """Keeps the streams that wait, by host. Beyond the limit the greediest host loses its oldest one.
+
+    So whoever opens many streams that prove nothing stands in their own way, and in nobody else's.
+    """
+
+    def __init__(self, limit: int, evict: Callable[[StreamT], None]) -> None:
+        """Begin with none.
+
+        Args:
+            limit: Most streams that may wait.
+            evict: Called with a stream that has to make room.
+        """
+        self._limit = limit
+        self._evict = evict
+        self._hosts: dict[str, dict[StreamT, None]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return self._count
+
+    def enter(self, stream: StreamT, peer: str) -> None:
+        """Take in a stream.
+
+        Args:
+            stream: The stream.
+            peer: Its address as gRPC writes it: ``ipv4:127.0.0.1:4711``.
+        """
+        self._hosts.setdefault(host_of(peer), {})[stream] = None
+        self._count += 1
+        if self._count > self._limit:
+            greediest = max(self._hosts, key=lambda host: len(self._hosts[host]))
+            oldest = next(iter(self._hosts[greediest]))
+            self._remove(oldest, greediest)
+            self._evict(oldest)
+
+    def leave(self, stream: StreamT, peer: str) -> None:
+        """Let go of a stream, if it still waits: it was authorised, or it has ended."""
+        host = host_of(peer)
+        if stream in self._hosts.get(host, {}):
+            self._remove(stream, host)
+
+    def _remove(self, stream: StreamT, host: str) -> None:
+        del self._hosts[host][stream]
+        if not self._hosts[host]:
+            del self._hosts[host]
+        self._count -= 1
+
+
+def host_of(peer: str) -> str:
+    """Return a peer's address without its port; all that come by a Unix socket are one host."""
+    return peer.rpartition(":")[0] if peer.startswith("ip") else "unix"

@@ -1,0 +1,79 @@
+"""What clients may ask of a server, and gRPC's options that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may ask for.
+
+    Attributes:
+        connections: Most connections at a time; further ones are closed at once.
+        streams: Most streams that are served at a time; further ones get RESOURCE_EXHAUSTED.
+        connection_streams: Most streams of one connection at a time; the client holds back further ones (HTTP/2).
+        unauthorised: Most streams at a time whose client is not authorised yet, apart from `streams`. Beyond it, the
+            oldest of the host that has the most of them gets RESOURCE_EXHAUSTED.
+        request_bytes: Longest request: a reconnecting client that names 90,000 resources sends 4.6 MB.
+        request_fields: Most fields of a request besides resource names, nested ones too: an Envoy's node has about
+            2,000.
+        names: Most resource names that one stream may subscribe to, by type, and most in a request.
+        name_bytes: Longest resource name, node id, node cluster or type URL.
+        cache_bytes: Most bytes of response bodies, and of the resources in them, kept to be shared between clients.
+        requests_per_second: How many requests are read from a stream per second in the long run; a client that sends
+            more is slowed by flow control.
+        requests_at_once: How many requests a stream may send at once before that.
+        first_request: Seconds within which a stream must send its first request, and `authenticate` and `authorise`
+            must decide on it.
+        handshake: Seconds within which a connection must have done its TLS handshake and begun HTTP/2.
+        idle: Seconds after which a connection without a stream is closed.
+        ping_interval: Shortest time between a client's keepalive pings, in seconds.
+        silence: Seconds without a sign of life after which a connection is pinged, and twice that until it is closed.
+    """
+
+    connections: int = 12_000
+    streams: int = 10_000
+    connection_streams: int = 100
+    unauthorised: int = 1_000
+    request_bytes: int = 16 << 20
+    request_fields: int = 10_000
+    names: int = 200_000
+    name_bytes: int = 2_048
+    cache_bytes: int = 16 << 20
+    requests_per_second: float = 100.0
+    requests_at_once: int = 1_000
+    first_request: float = 15.0
+    handshake: float = 10.0
+    idle: float = 60.0
+    ping_interval: float = 5.0
+    silence: float = 30.0
+
+
+def options(limits: Limits) -> list[tuple[str, int]]:
+    """Return the options of a gRPC server that holds these limits."""
+    return [
+        # Without these two, Envoy's keepalive pings get it disconnected ("too many pings").
+        ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(limits.ping_interval)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Finds clients whose machine or network is gone, of which TCP says nothing for hours.
+        ("grpc.keepalive_time_ms", _milliseconds(limits.silence)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(limits.silence)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(limits.silence)),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.max_allowed_incoming_connections", limits.connections),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake)),
+        ("grpc.max_connection_idle_ms", _milliseconds(limits.idle)),
+        ("grpc.max_concurrent_streams", limits.connection_streams),
+        ("grpc.max_receive_message_length", limits.request_bytes),
+        # Else the window of a connection grows with its speed, and with it what is buffered of a stream unread.
+        ("grpc.http2.bdp_probe", 0),
+        # State-of-the-world responses cannot be split: the client's own limit is the one that counts.
+        ("grpc.max_send_message_length", -1),
+        # Two servers on one port would each get some of the clients.
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
