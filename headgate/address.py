@@ -60,3 +60,7 @@ class Address:
     def __str__(self) -> str:
         """As `parse` reads it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+#: Where Headgate listens unless its user says otherwise: for Envoys, and to answer about itself.
+DEFAULT_XDS, DEFAULT_ADMIN = Address("127.0.0.1", 18000), Address("127.0.0.1", 19080)

@@ -42,7 +42,7 @@ def read_statuses(target: Target, controller: str) -> Plain:
 
 
 def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> Folder:
-    """Reads objects as if they were one file.
+    """Read objects as if each were a file, so that however many there are, none is too large.
 
     Args:
         target: the cluster.
@@ -51,10 +51,20 @@ def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) 
     Raises:
         UserError: the cluster cannot be asked, or does not let us read.
     """
-    items = _run(target, kinds)
+    return as_folder(_run(target, kinds))
+
+
+def as_folder(items: Iterable[Plain]) -> Folder:
+    """Take in objects as an API server gives them, each under a name of its own among files."""
+    files = {_name(each): orjson.dumps(each) for each in items}
     folder = Folder()
-    folder.apply({CLUSTER: read(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}), CLUSTER)})
+    folder.apply({name: read(data, name) for name, data in files.items()})
     return folder
+
+
+def _name(item: Plain) -> str:
+    metadata = item.get("metadata") or {}
+    return f"{CLUSTER}/{item['kind']}/{metadata.get('namespace') or ''}/{metadata.get('name')}"
 
 
 def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Plain]:

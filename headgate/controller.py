@@ -25,11 +25,11 @@ from headgate.security.identity import bearer
 from headgate.security.tokens import TokenReviews
 from headgate.statuses import Statuses
 from headgate.tracing import Traces
+from translator.db import in_cluster
 from translator.deployment.manifest import KINDS as DEPLOYED_KINDS
 from translator.deployment.names import owned_by
 from translator.objects.deployment import DaemonSet, Deployment, Pod
 from translator.outputs import Changes, Delivery, Deployed, ProxyDefaults, Translator
-from translator.outputs import Settings as TranslatorSettings
 from translator.refs import Ref
 from translator.status import STATUS
 from watchers.deployer import Deployer
@@ -109,14 +109,7 @@ class Controller:
         self.namespace = settings.namespace or client.namespace
         self.host = settings.xds_host or f"headgate.{self.namespace}.svc"
         self.metrics = Metrics()
-        self.translator = Translator(
-            TranslatorSettings(
-                settings.controller_name,
-                standalone=False,
-                addresses=("0.0.0.0",),
-                external_names=settings.external_names,
-            )
-        )
+        self.translator = Translator(in_cluster(settings.controller_name, external_names=settings.external_names))
         observed = ClusterMetrics(self.metrics.registry)
         self.cluster = Cluster(client, self.watched(), self.tell_troubles, observed)
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"

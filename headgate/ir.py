@@ -25,10 +25,10 @@ from translator.resources import port_listener
 class Ir:
     """The IR of some objects, evaluated as it is asked for."""
 
-    def __init__(self, objects: Mapping[Ref, KubernetesObject], standalone: bool = True) -> None:
-        """Takes the objects; `standalone` if they are not those of a cluster."""
+    def __init__(self, objects: Mapping[Ref, KubernetesObject], settings: Settings) -> None:
+        """Take the objects, and what the translation depends on besides."""
         self._db = Db(FEATURES, AHEAD)
-        self._db.set(SETTINGS, None, Settings(standalone=standalone, offline=True))
+        self._db.set(SETTINGS, None, settings)
         for ref, found in objects.items():
             self._db.set(ref.kind, ref, found)
 

@@ -23,6 +23,7 @@ from headgate.envoy.state import StateDirectory
 from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
+from headgate.ownaddresses import own_addresses
 from headgate.ports import check_free
 from headgate.security.files import server_credentials
 from headgate.security.folder import server_files
@@ -96,7 +97,7 @@ class _Run:
         self.state = StateDirectory(settings.state, settings.xds)
         self.source = FileSource(settings.paths, self.tell_change)
         self.metrics = Metrics()
-        self.translator = Translator(TranslatorSettings(standalone=True))
+        self.translator = Translator(TranslatorSettings(own=own_addresses(settings.xds, settings.admin)))
         self.tokens = ProxyTokens.load(self.state.root)
         self.server = Server(
             select=lambda node: node.cluster,

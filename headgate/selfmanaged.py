@@ -15,7 +15,7 @@ from headgate.cluster import load
 from headgate.controlplane import gateway_of
 from headgate.errors import UserError
 from headgate.security.cluster import SECRET
-from translator.db import ProxyDefaults
+from translator.db import ProxyDefaults, in_cluster
 from translator.deployment.manifest import WORKLOADS, Manifest
 from translator.deployment.names import CONTROLLER, MANAGED_BY
 from translator.edit import Edit
@@ -25,7 +25,7 @@ from translator.objects.deployment import ServiceAccount
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
 from translator.objects.gatewayparameters import GatewayParameters
-from translator.outputs import Settings, Translator
+from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.kubernetes.access import Access, Target
 from watchers.kubernetes.client import Client
@@ -69,7 +69,7 @@ def made(
     Raises:
         UserError: nothing can be told of them.
     """
-    translator = Translator(Settings(controller, standalone=False, addresses=("0.0.0.0",), offline=True))
+    translator = Translator(in_cluster(controller, offline=True))
     translator.tell_proxies(proxies)
     translator.edit(Edit(ref, _deployable(each)) for ref, each in objects.items())
     failures = translator.evaluate().failures

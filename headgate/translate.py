@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from headgate.address import DEFAULT_ADMIN, DEFAULT_XDS
 from headgate.controlplane import key_of
 from headgate.errors import UserError
+from headgate.ownaddresses import own_addresses
 from headgate.plain import resources
 from headgate.statuses import as_object
 from translator.edit import Edit
@@ -36,17 +38,21 @@ def load(paths: Sequence[str]) -> Folder:
     return folder
 
 
-def translate(folder: Folder, standalone: bool = True) -> Translator:
-    """Translates all objects of a folder, as if every proxy took what it is sent.
+#: As `headgate run` serves files, where no proxies can be asked; `translator.db.in_cluster` is for a cluster's objects.
+FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
+
+
+def translate(folder: Folder, settings: Settings = FILES) -> Translator:
+    """Translate all objects of a folder, as if every proxy took what it is sent.
 
     Args:
         folder: the objects.
-        standalone: they are not those of a cluster: what is never written into files is there by itself.
+        settings: what the translation depends on besides.
 
     Raises:
         ExceptionGroup: a bug in the translation of some of them.
     """
-    translator = Translator(Settings(standalone=standalone, offline=True))
+    translator = Translator(settings)
     translator.edit(Edit(ref, found) for ref, found in folder.objects.items())
     changes = translator.evaluate()
     if changes.failures:

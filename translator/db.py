@@ -12,7 +12,8 @@ from translator.graph import Graph
 from translator.group import CONTROLLER_NAME
 from translator.objects.base import KubernetesObject
 from translator.outcome import Problem
-from translator.proxy import ENVOY_VERSION
+from translator.ownaddresses import OwnAddress
+from translator.proxy import ADMIN_PORT, ENVOY_VERSION, OWN_PORTS
 from translator.query import Ahead
 from translator.refs import Ref
 
@@ -39,6 +40,7 @@ class Settings:
         external_names: Services of type ExternalName may be backends. In a cluster this lets whoever may write a
             Service have the proxies connect to anything that they can reach (CVE-2021-25740).
         offline: there are no proxies that could acknowledge anything: what is valid counts as programmed.
+        own: where Headgate and its proxies listen themselves: routes that lead there are refused.
     """
 
     controller_name: str = CONTROLLER_NAME
@@ -46,6 +48,15 @@ class Settings:
     addresses: tuple[str, ...] = ("127.0.0.1",)
     external_names: bool = True
     offline: bool = False
+    own: tuple[OwnAddress, ...] = ()
+
+
+def in_cluster(
+    controller_name: str = CONTROLLER_NAME, *, external_names: bool = False, offline: bool = False
+) -> Settings:
+    """Make the settings for the objects of a cluster; `Settings` says what its arguments are."""
+    own = OwnAddress(ADMIN_PORT, f"the proxy's own {OWN_PORTS[ADMIN_PORT]}")
+    return Settings(controller_name, False, ("0.0.0.0",), external_names, offline, (own,))
 
 
 class Served(StrEnum):

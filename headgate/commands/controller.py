@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from headgate.address import Address
-from headgate.commands.options import AdminAddress, Context, ControllerName, HowToLog, Kubeconfig, WhatToLog, XdsAddress
+from headgate.commands.options import (
+    AdminAddress,
+    Context,
+    ControllerName,
+    ExternalNames,
+    HowToLog,
+    Kubeconfig,
+    WhatToLog,
+    XdsAddress,
+)
 from headgate.logging import LogFormat, LogLevel, configure
 from translator.group import CONTROLLER_NAME
 
@@ -61,14 +70,7 @@ def command(
             show_default=False,
         ),
     ] = "",
-    external_names: Annotated[
-        bool,
-        typer.Option(
-            "--external-names",
-            envvar="HEADGATE_EXTERNAL_NAMES",
-            help="Serve Services of type ExternalName: whoever may write one can have proxies connect to anything.",
-        ),
-    ] = False,
+    external_names: ExternalNames = False,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:

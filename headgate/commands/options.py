@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from headgate.address import Address
+from headgate.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
 from headgate.logging import LogFormat, LogLevel
+
+__all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
 
 def parse_address(value: str | Address) -> Address:
@@ -111,12 +113,19 @@ ControllerName = Annotated[
         help="GatewayClasses with this spec.controllerName are Headgate's.",
     ),
 ]
+ExternalNames = Annotated[
+    bool,
+    typer.Option(
+        "--external-names",
+        envvar="HEADGATE_EXTERNAL_NAMES",
+        help="In a cluster, serve Services of type ExternalName: whoever may write one can have proxies connect to "
+        "anything.",
+    ),
+]
 HowToLog = Annotated[
     LogFormat, typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json.")
 ]
 WhatToLog = Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")]
-DEFAULT_XDS = Address("127.0.0.1", 18000)
-DEFAULT_ADMIN = Address("127.0.0.1", 19080)
 _FILES = typer.Option(
     "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
 )

@@ -7,8 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate.commands.options import Context, Kubeconfig, OptionalFiles, Output, OutputFormat, parse_gateway
+from headgate.commands.options import (
+    Context,
+    ControllerName,
+    ExternalNames,
+    Kubeconfig,
+    OptionalFiles,
+    Output,
+    OutputFormat,
+    parse_gateway,
+)
 from headgate.errors import UserError
+from translator.group import CONTROLLER_NAME
 
 
 class Section(StrEnum):
@@ -43,6 +53,8 @@ def command(
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    controller_name: ControllerName = CONTROLLER_NAME,
+    external_names: ExternalNames = False,
     output: OutputFormat = Output.YAML,
 ) -> None:
     """Shows what becomes of objects, without running anything. Private keys are not shown.
@@ -56,7 +68,8 @@ def command(
             headgate translate -f - --to status
     """
     from headgate.ir import Ir
-    from headgate.translate import load, select, statuses, translate, xds
+    from headgate.translate import FILES, load, select, statuses, translate, xds
+    from translator.db import in_cluster
 
     of_cluster = bool(cluster or kubeconfig or context)
     if of_cluster == bool(files):
@@ -68,14 +81,15 @@ def command(
         folder = load_cluster(Target(kubeconfig, context))
     else:
         folder = load(files or ())
+    settings = in_cluster(controller_name, external_names=external_names, offline=True) if of_cluster else FILES
     for problem in folder.diagnostics:
         typer.echo(str(problem), err=True)
     shown: Any
     if to is To.IR:
-        ir = Ir(folder.objects, standalone=not of_cluster)
+        ir = Ir(folder.objects, settings)
         shown = {each: ir.of(each) for each in select(ir.gateways, gateway)}
     else:
-        translator = translate(folder, standalone=not of_cluster)
+        translator = translate(folder, settings)
         shown = statuses(translator) if to is To.STATUS else xds(translator, gateway, type_ and type_.value)
     output.write(shown)
     if any(problem.severity == "error" for problem in folder.diagnostics):

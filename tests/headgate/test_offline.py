@@ -1,5 +1,6 @@
 """`headgate translate` and `headgate validate` tell what becomes of files, and where in them something is wrong."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ import yaml
 from typer.testing import CliRunner
 
 from headgate.cli import app
+from headgate.cluster import as_folder
+from headgate.commands.controller import command as controller
 from headgate.commands.translate import Section
+from headgate.commands.translate import command as translate
 from headgate.envoy.validate import refusal
 from headgate.plain import SECTIONS
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE
 from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
+from translator.db import in_cluster
 from xds.resource import Resource
 from xds.snapshot import Snapshot
 
@@ -136,3 +141,26 @@ def test_envoy_s_refusal_is_told_in_its_words(envoy_path: Path, secret: Resource
     assert refusal(envoy_path, good) is None
     words = refusal(envoy_path, good.replace([route("(?<no")]))
     assert words == "invalid named capture group: (?<no"
+
+
+def test_a_cluster_of_any_size_is_read() -> None:
+    """Objects of a cluster that are larger together than any file may be are read all the same."""
+    text = "x" * 1_000_000
+    items = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"n{number}", "annotations": {"text": text}}}
+        for number in range(20)
+    ]
+    folder = as_folder(items)
+    assert folder.diagnostics == ()
+    assert len(folder.objects) == 20
+
+
+def test_a_cluster_s_objects_are_read_as_the_controller_reads_them() -> None:
+    """An ExternalName is served by `translate` where it is by the controller: only if that is asked for."""
+    names = {each.name for each in inspect.signature(controller).parameters.values()}
+    shared = {"controller_name", "external_names"}
+    assert shared <= names & set(inspect.signature(translate).parameters)
+    for option in shared:
+        defaults = {inspect.signature(each).parameters[option].default for each in (controller, translate)}
+        assert len(defaults) == 1
+    assert in_cluster().external_names is inspect.signature(controller).parameters["external_names"].default

@@ -17,7 +17,7 @@ from headgate.cli import app
 from headgate.security.proxytokens import ProxyTokens
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from tests.headgate.running import GATEWAY, Headgate, free_port
+from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
 from xds.types import CLUSTER
 
@@ -111,3 +111,18 @@ async def test_an_envoy_of_the_user_s_own_connects_with_its_bootstrap(
     await headgate.answers("/a", 200)
     envoy.terminate()
     await envoy.wait()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "127.0.0.2"])
+async def test_no_route_leads_to_headgate(headgate: Headgate, address: str) -> None:
+    """A tenant's endpoints at Headgate's own ports, xDS and administration, are not sent to: such requests fail."""
+    for name, port in (("xds", headgate.xds), ("admin", headgate.admin)):
+        steal = SERVICE.replace("shop", name).format(port=port).replace("[127.0.0.1]", f"[{address}]")
+        headgate.write(f"service-{name}", steal)
+        route = ROUTE.format(parent="web", path=f"/{name}").replace("name: shop", f"name: {name}")
+        headgate.write(f"route-{name}", route)
+    await headgate.start()
+    await headgate.answers("/xds", 500)
+    await headgate.answers("/admin", 500)
+    await headgate.answers("/a", 200)
+    assert "Headgate's own administration is or may be there" in headgate.log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from translator.db import Db
 from translator.gateway.grants import Grantee, Target, granted, not_permitted
@@ -11,6 +12,7 @@ from translator.objects.endpointslice import EndpointSlice
 from translator.objects.references import BackendObjectReference
 from translator.objects.service import Service, ServicePort
 from translator.outcome import Outcome, Problem
+from translator.ownaddresses import OwnAddress, reached
 from translator.query import index, query
 from translator.refs import Ref
 
@@ -53,15 +55,48 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
         return _broken("UnsupportedValue", text)
     if spec.type == "ExternalName":
-        return _speaking(Backend(owner, port, hostname=spec.external_name.rstrip(".")), declared, service)
+        return _named(db, Backend(owner, port, hostname=spec.external_name.rstrip(".")), declared, service)
     if declared is None:
         has = ", ".join(str(each.port) for each in spec.ports if each.protocol == "TCP") or "none"
         return _broken("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
     if address and not db.count(slices, service):
-        return _speaking(Backend(owner, port, hostname=address), declared, service)
+        return _named(db, Backend(owner, port, hostname=address), declared, service)
+    if db.settings.own and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
+        for ref in db.select(slices, service):
+            if own := own_endpoint(db, ref, declared.name):
+                return _own(f"{ref} has an endpoint at {own.host}", own.address)
     return _speaking(Backend(owner, port), declared, service)
+
+
+def _named(db: Db, found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
+    """A backend that Envoy finds by itself, unless it could be Headgate."""
+    own = reached(db.settings.own, found.hostname, found.port)
+    if own is None:
+        return _speaking(found, port, service)
+    return _own(f"{service} leads to {found.hostname}", own)
+
+
+def _own(leads: str, own: OwnAddress) -> Outcome[Backend | None]:
+    text = f"{leads}, port {own.port}: {own.use} is or may be there, where no route may lead; use another port."
+    return _broken("UnsupportedValue", text)
+
+
+class OwnEndpoint(NamedTuple):
+    """An endpoint that is Headgate itself: the host as it is written, and what is there."""
+
+    host: str
+    address: OwnAddress
+
+
+@query
+def own_endpoint(db: Db, ref: Ref, port_name: str) -> OwnEndpoint | None:
+    """The first endpoint of an EndpointSlice, at the Service's port of that name, that is Headgate itself."""
+    for each in slice_endpoints(db, ref, port_name):
+        if own := reached(db.settings.own, each.address, each.port):
+            return OwnEndpoint(each.address, own)
+    return None
 
 
 def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from translator.db import Db
-from translator.gateway.gateways import addresses, managed
+from translator.gateway.gateways import addresses, managed, rejection
 from translator.gateway.hostnames import intersect
 from translator.ir import RouteTable
 from translator.objects.gateway import Gateway
 from translator.objects.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
+from translator.ownaddresses import overlap, taken
 from translator.proxy import OWN_PORTS
 from translator.query import index, query
 from translator.refs import Ref
@@ -70,19 +72,43 @@ class Claim(NamedTuple):
 
 
 @index(Gateway.kind)
-def claims(db: Db, gateway: Ref) -> Iterator[tuple[tuple[str, int], Claim]]:
-    """File each of our Gateways under every address and port that it would bind; used where they share a machine."""
+def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
+    """File each of our Gateways under every port that a valid listener of it wants; used where they share a machine."""
     found = db.get(Gateway, gateway)
-    if found is not None and db.settings.standalone and managed(db, gateway):
-        ports = dict.fromkeys(each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS)
-        for address in addresses(db, gateway).value:
-            for port in ports:
-                yield (address, port), Claim(found.created, gateway)
+    if found is not None and db.settings.standalone and rejection(db, gateway) is None:
+        for port in dict.fromkeys(each.port for each in valid_listeners(db, gateway) if each.accepted):
+            yield port, Claim(found.created, gateway)
 
 
 @query
-def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
-    """The listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
+def holders(db: Db, port: int) -> Mapping[Ref, str]:
+    """The Gateways that do not get a port because an older one has it, each with who has it where.
+
+    A Gateway binds a port on all of its addresses or not at all: what it does not get it keeps from nobody.
+    """
+    held: dict[str, Ref] = {}
+    late: dict[Ref, str] = {}
+    for claim in db.select(claims, port):
+        wanted = addresses(db, claim.gateway).value
+        taken_by = next((known for each in wanted for known in _overlapping(each, held)), None)
+        if taken_by is not None:
+            late[claim.gateway] = f"{held[taken_by]} already serves {taken_by}:{port}"
+        else:
+            held |= dict.fromkeys(wanted, claim.gateway)
+    return late
+
+
+def _overlapping(address: str, held: Mapping[str, Ref]) -> Iterator[str]:
+    if address in held:
+        yield address
+    for known in held if ip_address(address).is_unspecified else ("0.0.0.0", "::"):
+        if known in held and overlap(address, known):
+            yield known
+
+
+@query
+def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
+    """The listeners of `gateway` by themselves, whoever else wants their ports; none if it is not there or not ours."""
     found = db.get(Gateway, gateway)
     if found is None or not managed(db, gateway):
         return ()
@@ -90,7 +116,7 @@ def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     states = []
     for each in found.spec.listeners:
         kinds, invalid = _kinds(each)
-        problems = (*_unsupported(found, each), *_unavailable(db, gateway, each), *_conflict(each, supported), *invalid)
+        problems = (*_unsupported(found, each), *_reserved(db, gateway, each), *_conflict(each, supported), *invalid)
         states.append(
             ListenerState(
                 name=each.name,
@@ -104,6 +130,24 @@ def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
             )
         )
     return tuple(states)
+
+
+@query
+def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
+    """The listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
+    states = valid_listeners(db, gateway)
+    if not db.settings.standalone:
+        return states
+    return tuple(_with_port(db, gateway, each) if each.accepted else each for each in states)
+
+
+def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
+    """A listener, with the problem that another Gateway has its port, if one has."""
+    late = holders(db, state.port).get(gateway)
+    if late is None:
+        return state
+    problem = Problem("Accepted", "PortUnavailable", f"{late}; choose another port or set spec.addresses.")
+    return replace(state, problems=(*state.problems, problem))
 
 
 def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
@@ -144,17 +188,17 @@ def _checks_clients(gateway: Gateway, port: int) -> bool:
     return tls.validation is not None
 
 
-def _unavailable(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
+def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
+    """Why a listener cannot have its port, whatever other Gateways there are."""
     use = OWN_PORTS.get(listener.port)
     if use is not None:
         text = f"Port {listener.port} is reserved for the proxy's own {use}; choose another port."
         yield Problem("Accepted", "PortUnavailable", text)
     elif db.settings.standalone and listener.protocol in ROUTE_KINDS:
         for address in addresses(db, gateway).value:
-            first = next(iter(db.select(claims, (address, listener.port))), None)
-            if first is not None and first.gateway != gateway:
-                taken = f"{first.gateway} already serves {address}:{listener.port}"
-                text = f"{taken}; choose another port or set spec.addresses."
+            own = taken(db.settings.own, address, listener.port)
+            if own is not None:
+                text = f"{own.use} is at {address}:{listener.port}; choose another port or set spec.addresses."
                 yield Problem("Accepted", "PortUnavailable", text)
                 return
 
