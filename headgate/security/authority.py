@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -51,6 +51,23 @@ class KeyPair:
             raise ValueError("the key is not an unencrypted private key in PEM form") from None
         if known != x509.load_pem_x509_certificate(self.certificate).public_key():
             raise ValueError("the key does not belong to the certificate")
+
+    def check_authority(self) -> None:
+        """Do nothing if this can sign certificates that others trust.
+
+        Raises:
+            ValueError: it cannot. The message has nothing of the key.
+        """
+        self.check()
+        _signing_key(self.key)
+        try:
+            constraints = x509.load_pem_x509_certificate(self.certificate).extensions.get_extension_for_class(
+                x509.BasicConstraints
+            )
+        except x509.ExtensionNotFound:
+            raise ValueError("the certificate is not that of an authority") from None
+        if not constraints.value.ca:
+            raise ValueError("the certificate is not that of an authority")
 
     def due(self, now: datetime) -> bool:
         """Whether it is time for another."""
@@ -110,8 +127,7 @@ def _issue(
     authority: KeyPair, common_name: str, names: list[x509.GeneralName], use: x509.ObjectIdentifier, now: datetime
 ) -> KeyPair:
     issuer = x509.load_pem_x509_certificate(authority.certificate)
-    issuer_key = load_pem_private_key(authority.key, None)
-    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    issuer_key = _signing_key(authority.key)
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
         x509.CertificateBuilder()
@@ -127,7 +143,30 @@ def _issue(
         .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
-    return _pair(builder.sign(issuer_key, hashes.SHA256()), key)
+    digest = None if isinstance(issuer_key, _NEED_NO_DIGEST) else hashes.SHA256()
+    return _pair(builder.sign(issuer_key, digest), key)
+
+
+#: Keys of an authority that may be somebody else's make; those that Headgate makes are of elliptic curves.
+_SIGNING = (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
+_NEED_NO_DIGEST = (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
+
+
+def _signing_key(
+    pem: bytes,
+) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey:
+    """Read a key that can sign certificates.
+
+    Raises:
+        ValueError: it is none. The message has nothing of the key.
+    """
+    try:
+        key = load_pem_private_key(pem, None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise ValueError("the key is not an unencrypted private key in PEM form") from None
+    if not isinstance(key, _SIGNING):
+        raise ValueError("the key cannot sign certificates: make one of an elliptic curve, RSA or Ed25519")
+    return key
 
 
 def _usage(signs_certificates: bool) -> x509.KeyUsage:

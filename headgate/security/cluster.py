@@ -60,9 +60,10 @@ class ClusterAuthority:
         return self._authorities.trusted
 
     async def load(self) -> None:
-        """Reads the Secret, makes it if it is not there, renews what is due.
+        """Read the Secret, make it if it is not there, renew what is due.
 
-        Of several replicas that do so at once one wins, and the others take what it made.
+        One that was deleted is written again as it was: proxies trust that authority, and no other. Of several replicas
+        that do so at once one wins, and the others take what it made.
 
         Raises:
             UserError: the Secret does not hold an authority, or may not be read or written.
@@ -70,7 +71,7 @@ class ClusterAuthority:
         """
         found, version = await self._read()
         now = self._clock()
-        wanted = Authorities.new(now) if found is None else found.at(now)
+        wanted = (found or self._authorities or Authorities.new(now)).at(now)
         if wanted != found:
             try:
                 await self._write(wanted, version)
@@ -89,6 +90,8 @@ class ClusterAuthority:
                 await self.load()
             except (ClusterError, UserError) as error:
                 log.warning("The authority cannot be looked at; going on with what is known", error=str(error))
+            except Exception:  # the certificates that there are serve on, whatever the Secret may hold
+                log.exception("A bug in Headgate, please report it; going on with the authority that is known")
 
     def credentials(self) -> grpc.ServerCredentials:
         """Gives credentials for the xDS port, whose certificate is always the newest."""
@@ -121,8 +124,8 @@ class ClusterAuthority:
             if error.status == 403:
                 raise UserError(f"{error}; grant it, as the Role in deploy/ does") from None
             raise
-        data = {name: base64.b64decode(value) for name, value in (secret.get("data") or {}).items()}
         try:
+            data = {name: base64.b64decode(value) for name, value in (secret.get("data") or {}).items()}
             return Authorities.read(data), secret["metadata"]["resourceVersion"]
         except ValueError as error:
             raise UserError(

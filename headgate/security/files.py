@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import structlog
 from headgate.errors import UserError
 
 log = structlog.stdlib.get_logger("headgate.security")
+
+#: Files that could not be used are tried again, even unchanged, after so many seconds: what was wrong may be elsewhere.
+RETRY_SECONDS = 1.0
 
 Stamp = tuple[tuple[int, int, int], ...]
 
@@ -95,18 +99,25 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
 
 
 def _follow(files: TlsFiles, seen: Stamp) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
+    trouble = ""
+    tried = -RETRY_SECONDS
+
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        """Gives the new configuration, None to go on with the one in use; never raises, as gRPC calls it."""
-        nonlocal seen
+        """Give the new configuration, None to go on with the one in use; never raise, as gRPC calls it."""
+        nonlocal seen, trouble, tried
+        now = time.monotonic()
         try:
             stamp = files.stamp()
-            if stamp == seen:
+            if stamp == seen or (trouble and now - tried < RETRY_SECONDS):
                 return None
-            seen = stamp
+            tried = now
             loaded = files.load()
         except (OSError, ValueError) as error:
-            log.warning("The new TLS files cannot be used; going on with those before", error=str(error))
+            if trouble != str(error):  # each handshake would tell it again
+                log.warning("The new TLS files cannot be used; going on with those before", error=str(error))
+            trouble = str(error)
             return None
+        seen, trouble = stamp, ""
         log.info("Took new TLS files", certificate=str(files.certificate))
         return loaded
 

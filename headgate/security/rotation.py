@@ -38,7 +38,8 @@ class Authorities:
     def trusted(self) -> str:
         """The certificates of all of them, PEM: what proxies are to trust."""
         certificates = (self.current.certificate, self.next.certificate if self.next else b"", self.previous)
-        return b"".join(certificates).decode()
+        # Somebody else's certificate may lack the end of its last line.
+        return b"".join(each.rstrip() + b"\n" for each in certificates if each).decode()
 
     def at(self, now: datetime) -> Authorities:
         """Gives the authorities as they are to be at a time; the same if nothing is due.
@@ -67,10 +68,10 @@ class Authorities:
 
     @classmethod
     def read(cls, data: Mapping[str, bytes]) -> Self:
-        """Reads the data of a Secret.
+        """Read the data of a Secret; a previous certificate that is none is nobody's, and passed over.
 
         Raises:
-            ValueError: it holds no certificate and key.
+            ValueError: it holds no authority's certificate and key.
         """
         try:
             current = KeyPair(data["tls.crt"], data["tls.key"])
@@ -79,13 +80,22 @@ class Authorities:
             raise ValueError(f"{error.args[0]} is missing") from None
         for each in (current, coming):
             if each is not None:
-                each.check()
-        return cls(current, coming, data.get("previous.crt", b""))
+                each.check_authority()
+        return cls(current, coming, _certificate(data.get("previous.crt", b"")))
 
     @classmethod
     def new(cls, now: datetime) -> Self:
         """Makes the first authority."""
         return cls(make_authority(now))
+
+
+def _certificate(pem: bytes) -> bytes:
+    """The PEM of a certificate; empty if it is not one."""
+    try:
+        x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return b""
+    return pem
 
 
 def _ends(pair: KeyPair) -> datetime:

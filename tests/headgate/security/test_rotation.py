@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from headgate.security.authority import AUTHORITY_LIFETIME, make_authority
+from headgate.security.authority import AUTHORITY_LIFETIME, KeyPair, issue_server, make_authority
 from headgate.security.rotation import HANDED_OUT, Authorities
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,3 +89,54 @@ def test_a_key_of_another_certificate_is_refused() -> None:
     with pytest.raises(ValueError, match="does not belong") as caught:
         Authorities.read(data)
     assert "PRIVATE" not in str(caught.value)
+
+
+def of_somebody(key: Any, *, ca: bool = True) -> KeyPair:
+    """A key pair that Headgate has not made; its certificate does not end with a line break."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Somebody")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + AUTHORITY_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    pem = builder.sign(key, digest).public_bytes(Encoding.PEM).rstrip()
+    return KeyPair(pem, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate],
+    ids=["RSA", "Ed25519"],
+)
+def test_an_authority_of_another_key_signs(make: Callable[[], Any]) -> None:
+    """An authority that somebody brought along, of whatever key, signs; and is renewed by one of ours."""
+    pair = of_somebody(make())
+    read = Authorities.read({"tls.crt": pair.certificate, "tls.key": pair.key})
+    issued = x509.load_pem_x509_certificate(issue_server(read.current, ["headgate"], NOW).certificate)
+    issued.verify_directly_issued_by(x509.load_pem_x509_certificate(pair.certificate))
+    both = read.at(DUE)
+    assert len(x509.load_pem_x509_certificates(both.trusted.encode())) == 2
+
+
+def test_a_certificate_of_no_authority_is_refused() -> None:
+    """What cannot sign anything that proxies trust is refused as a whole, in words."""
+    pair = of_somebody(ed25519.Ed25519PrivateKey.generate(), ca=False)
+    with pytest.raises(ValueError, match="not that of an authority"):
+        Authorities.read({"tls.crt": pair.certificate, "tls.key": pair.key})
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"garbage", b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_garbage_previous_certificate_is_passed_over(garbage: bytes) -> None:
+    """The certificate of an authority that signs no more cannot keep the one that does from being used."""
+    made = Authorities.new(NOW)
+    read = Authorities.read({**made.data(), "previous.crt": garbage})
+    assert read == made
+    assert read.at(NOW) is read

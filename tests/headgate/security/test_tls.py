@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from headgate.cli import app
 from headgate.errors import UserError
+from headgate.security import files as tls_files
 from headgate.security.files import TlsFiles, server_credentials
 from headgate.security.folder import proxy_files
 from headgate.security.identity import bearer, certified
@@ -108,6 +110,25 @@ async def test_bad_new_files_change_nothing(server: Server, tmp_path: Path) -> N
     assert await ask(server.port, authority, proxy) == "served"
     (tmp_path / "server.key").unlink()
     assert await ask(server.port, authority, proxy) == "served"
+
+
+async def test_files_that_could_not_be_read_once_are_read_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever keeps new files from being read for a moment, they are taken as soon as it has passed, unchanged."""
+    monkeypatch.setattr(tls_files, "RETRY_SECONDS", 0.0)
+    clear(tmp_path)
+    make(tmp_path, "default/web")
+    authority, proxy = (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")
+    with monkeypatch.context() as patch:
+        patch.setattr(TlsFiles, "load", too_many_files)
+        assert await ask(server.port, authority, proxy) == "UNAVAILABLE"
+    assert await ask(server.port, authority, proxy) == "served"
+
+
+def too_many_files(self: TlsFiles) -> None:
+    """What reading a file raises where the process has too many open."""
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:

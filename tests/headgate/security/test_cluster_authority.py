@@ -1,0 +1,101 @@
+"""The authority in a cluster goes on, whatever becomes of its Secret."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from headgate.security import cluster
+from headgate.security.cluster import SECRET, ClusterAuthority
+from tests.headgate.waiting import eventually
+from watchers.kubernetes.client import JSON, SECONDS, Query
+from watchers.kubernetes.errors import ApiError
+
+PATH = f"/api/v1/namespaces/headgate/secrets/{SECRET}"
+
+
+class Secrets:
+    """An API server that keeps one Secret."""
+
+    def __init__(self) -> None:
+        self.secret: dict[str, Any] | None = None
+        self.reads = 0
+
+    def take(self) -> dict[str, Any]:
+        """Deletes the Secret, and gives what it was."""
+        taken, self.secret = self.secret, None
+        assert taken is not None
+        return taken
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        seconds: float = SECONDS,
+    ) -> Any:
+        """Reads or writes the Secret."""
+        if method == "GET":
+            self.reads += 1
+            assert path == PATH
+        else:
+            self.secret = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
+        if self.secret is None:
+            raise ApiError("there is no such Secret", 404, "NotFound")
+        return self.secret
+
+
+def made(api: Secrets, told: list[str]) -> ClusterAuthority:
+    """An authority that knows nothing yet."""
+    return ClusterAuthority(api, "headgate", ("headgate.headgate.svc",), told.append)
+
+
+async def test_a_secret_that_is_deleted_is_written_again() -> None:
+    """While Headgate runs, its proxies trust one authority: a Secret that is deleted holds the same one again."""
+    api, told = Secrets(), list[str]()
+    authority = made(api, told)
+    await authority.load()
+    before = api.take()
+    await authority.load()
+    assert api.take()["data"] == before["data"]
+    assert told == [authority.trusted]
+
+
+@pytest.mark.parametrize(
+    "data", [{"tls.crt": "%%%"}, {"tls.crt": "AAAA", "tls.key": "AAAA"}, {"previous.crt": "AAAA"}, None]
+)
+async def test_a_secret_that_turns_to_garbage_ends_nothing(
+    data: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever somebody writes into the Secret, Headgate goes on with the authority that it knows."""
+    monkeypatch.setattr(cluster, "INTERVAL", 0.01)
+    api, told = Secrets(), list[str]()
+    authority = made(api, told)
+    await authority.load()
+    assert api.secret is not None
+    api.secret["data"] = data if data is None else {**api.secret["data"], **data}
+    api.reads = 0
+    running = asyncio.create_task(authority.run())
+    await eventually(lambda: api.reads > 2)
+    assert not running.done()
+    running.cancel()
+    assert told == [authority.trusted]
+
+
+async def test_a_bug_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that nobody thought of does not end Headgate either."""
+    monkeypatch.setattr(cluster, "INTERVAL", 0.01)
+    api, told = Secrets(), list[str]()
+    authority = made(api, told)
+    await authority.load()
+    api.secret = {"data": ["no", "object"]}
+    api.reads = 0
+    running = asyncio.create_task(authority.run())
+    await eventually(lambda: api.reads > 2)
+    assert not running.done()
+    running.cancel()
