@@ -104,6 +104,7 @@ class _Run:
             address=str(settings.xds),
             socket=self.state.xds_socket if settings.envoy else None,
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
+            authenticate=self.authenticate,
             authorise=self.authorise,
             observer=Observers(self.metrics, Traces()),
             on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
@@ -130,6 +131,15 @@ class _Run:
         """Ends the Envoys at once."""
         if self.fleet:
             self.fleet.kill()
+
+    def authenticate(self, peer: Peer) -> None:
+        """Read nothing from whoever has no token; over TLS, the handshake has asked for a certificate.
+
+        Raises:
+            Refusal: the peer has none.
+        """
+        if peer.local or not self.settings.tls:
+            self.tokens.authenticate(peer)
 
     def authorise(self, gateway: str, peer: Peer) -> None:
         """Let an Envoy have a Gateway's resources.

@@ -20,7 +20,7 @@ FILE, KEY_BYTES = "token.key", 32
 
 
 class ProxyTokens:
-    """Make and check tokens: an HMAC-SHA256 of the Gateway's "namespace/name", so that none need be stored.
+    """Make and check tokens: the Gateway's "namespace/name" and its HMAC-SHA256, so that none need be stored.
 
     A token is good for one Gateway and for as long as the key is kept: it is the same after a restart.
 
@@ -52,8 +52,21 @@ class ProxyTokens:
         return cls(key)
 
     def token(self, gateway: str) -> str:
-        """Return the token of the proxies of the Gateway "namespace/name"."""
-        return hmac.new(self._key, gateway.encode(), hashlib.sha256).hexdigest()
+        """Return the token of the proxies of the Gateway "namespace/name", which it names."""
+        return f"{gateway}:{hmac.new(self._key, gateway.encode(), hashlib.sha256).hexdigest()}"
+
+    def authenticate(self, peer: Peer) -> None:
+        """Let a peer send requests if its token is one of ours, whichever Gateway's; asked before any is read.
+
+        Raises:
+            Refusal: it is not.
+        """
+        if not self._is_good(bearer(peer)):
+            text = "the token is not one of this Headgate's; `headgate bootstrap` prints one"
+            raise Refusal(text, grpc.StatusCode.UNAUTHENTICATED)
+
+    def _is_good(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self.token(token.rpartition(":")[0]).encode())
 
     def check(self, gateway: str, peer: Peer) -> None:
         """Let a peer have a Gateway's resources if it sent the Gateway's token (``authorization: Bearer TOKEN``).
