@@ -112,12 +112,27 @@ class RouteFeature:
         """The backends that this feature itself sends requests to."""
         return ()
 
-    def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
         """Divide `match` where Envoy needs several routes for it, in their order; the last takes all that is left.
 
         Each part has the place of `match` among the matches of its domain.
+
+        Args:
+            match: a match of the rule, or a part of one.
+            answered: whether the rule answers by itself.
         """
         return (match,)
+
+    def preflights(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+        """Give the CORS preflights of requests that match, which this feature answers before all of the same path.
+
+        They are tried in the order of the matches that they are for, by their own number of headers.
+        """
+        return ()
+
+    def answer(self, route: Any, match: RouteMatch) -> None:
+        """Write the answer to one of `preflights` into a ``Route``."""
+        raise NotImplementedError
 
     def shape(self, backend: Backend) -> Backend:
         """Give a backend of the rule the settings that this feature asks of its cluster."""

@@ -144,16 +144,112 @@ async def test_an_options_request_that_is_no_preflight_reaches_the_backend(proxy
     assert (response.backend, response.echo["method"]) == ("alpha", "OPTIONS")
 
 
-async def test_cors_on_what_the_gateway_answers_itself_is_refused(proxy: Proxy) -> None:
-    """A rule with CORS and a redirect cannot be served as asked: it says so and answers 500, and its siblings go on."""
-    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "b.com"}}
-    cors = {"type": "CORS", "cors": {"allowOrigins": ["https://a.com"]}}
+RESPONSE = {
+    "apiVersion": "gateway.headgate.dev/v1alpha1",
+    "kind": "DirectResponse",
+    "metadata": {"name": "hello"},
+    "spec": {"status": 200, "body": "hello"},
+}
+ANSWERS: list[Manifest] = [
+    {"type": "RequestRedirect", "requestRedirect": {"hostname": "b.com"}},
+    {
+        "type": "ExtensionRef",
+        "extensionRef": {"group": "gateway.headgate.dev", "kind": "DirectResponse", "name": "hello"},
+    },
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda each: each["type"])
+async def test_what_the_gateway_answers_itself(proxy: Proxy, answer: Manifest) -> None:
+    """A redirect or a fixed answer is shared as the policy says, and so are its preflights."""
+    await proxy.apply(RESPONSE, route(rule(filters=[{"type": "CORS", "cors": FULL}, answer])))
+    response = await preflight(proxy, "https://www.foo.com")
+    assert (response.status, told(response)) == (200, {"allow-origin": "https://www.foo.com", **FULL_ANSWER})
+    assert told(await preflight(proxy, "https://evil.com")) == {}
+    actual = await proxy.request("/", headers={"Origin": "https://a.bar.com"})
+    assert actual.status == (302 if "requestRedirect" in answer else 200)
+    assert told(actual) == {
+        "allow-origin": "https://a.bar.com",
+        "expose-headers": "x-header-3, x-header-4",
+        "allow-credentials": "true",
+    }
+    for origin in ({"Origin": "https://evil.com"}, {}):
+        other = await proxy.request("/", headers=origin)
+        assert (other.status, told(other), other.headers.getall("vary")) == (actual.status, {}, ["Origin"])
+
+
+def restricted(origin: str, *matches: Manifest, backend: str = "alpha") -> Manifest:
+    """A rule for some matches, with the pages of one origin allowed."""
+    return rule(backend, matches=list(matches), filters=[{"type": "CORS", "cors": {"allowOrigins": [origin]}}])
+
+
+async def test_a_preflight_belongs_to_the_rule_of_the_request_to_come(proxy: Proxy) -> None:
+    """Rules for methods answer the preflights for them; those that are for no such rule go where OPTIONS goes."""
     await proxy.apply(
-        route(rule(filters=[cors, redirect], matches=[prefix("/bad")]), rule("alpha", matches=[prefix("/good")]))
+        route(
+            rule("beta", matches=[prefix("/", method="OPTIONS")]),
+            restricted("https://any.com", prefix("/any")),
+            restricted("https://get.com", prefix("/", method="GET"), prefix("/any", method="GET")),
+            restricted("https://post.com", prefix("/", method="POST")),
+            rule("gamma"),
+        )
     )
-    assert (await proxy.request("/bad", headers={"Origin": "https://a.com"})).status == 500
-    assert (await proxy.request("/good")).backend == "alpha"
-    [parent] = proxy.status("HTTPRoute", "route")["parents"]
-    assert [each["message"] for each in parent["conditions"] if each["type"] == "PartiallyInvalid"] == [
-        "Dropped Rule: spec.rules[0].filters[0]: CORS does not act on what RequestRedirect answers; remove one of them."
-    ]
+    for path, method, origin in (
+        ("/", "GET", "https://get.com"),
+        ("/", "POST", "https://post.com"),
+        ("/any", "GET", "https://get.com"),
+        ("/any", "PUT", "https://any.com"),
+    ):
+        asked = {"Origin": origin, "Access-Control-Request-Method": method}
+        response = await proxy.request(path, method="OPTIONS", headers=asked)
+        assert (response.status, response.body, told(response)["allow-origin"]) == (200, b"", origin)
+        for foreign in {"https://any.com", "https://get.com", "https://post.com"} - {origin}:
+            assert "allow-origin" not in told(
+                await proxy.request(path, method="OPTIONS", headers={**asked, "Origin": foreign})
+            )
+    assert (await preflight(proxy, "https://get.com", "DELETE")).backend == "beta"
+    assert (await proxy.request("/", method="OPTIONS", headers={"Origin": "https://get.com"})).backend == "beta"
+
+
+async def test_the_preflight_of_a_request_with_a_header_announces_it(proxy: Proxy) -> None:
+    """A rule that matches a header answers the preflights that name it; what browsers send unannounced need not be."""
+    tenant = {"headers": [{"name": "X-Tenant", "value": "a"}]}
+    cookie = {"headers": [{"name": "Cookie", "value": "a=b"}]}
+    await proxy.apply(
+        route(
+            restricted("https://tenant.com", prefix("/", **tenant)),
+            restricted("https://cookie.com", prefix("/cookie", **cookie)),
+            rule("gamma"),
+        )
+    )
+    for headers in ("x-tenant", "x-other,x-tenant", "x-tenant, x-other"):
+        assert told(await preflight(proxy, "https://tenant.com", headers=headers))["allow-origin"]
+    for headers in ("", "x-tenants", "not-x-tenant"):
+        assert (await preflight(proxy, "https://tenant.com", headers=headers)).backend == "gamma"
+    asked = {"Origin": "https://cookie.com", "Access-Control-Request-Method": "GET"}
+    assert told(await proxy.request("/cookie", method="OPTIONS", headers=asked))["allow-origin"]
+
+
+async def test_what_is_not_allowed_is_not_told(proxy: Proxy) -> None:
+    """A foreign origin learns nothing of the policy; a header that would be empty is not there."""
+    wild = {"allowOrigins": ["https://a.com"], "allowMethods": ["*"], "allowHeaders": ["*"], "allowCredentials": True}
+    await proxy.apply(route(policy(**wild)))
+    foreign = await preflight(proxy, "https://b.com")
+    assert not [each for each in foreign.headers if each.lower().startswith("access-control-")]
+    response = await preflight(proxy, "https://a.com", headers="")
+    assert "access-control-allow-headers" not in response.headers
+
+
+async def test_caches_keep_answers_apart_by_origin(proxy: Proxy) -> None:
+    """Every answer depends on the origin, and says so, beside what the backend says."""
+    await proxy.apply(route(policy(**FULL)))
+    for origin in ({"Origin": "https://www.foo.com"}, {"Origin": "https://b.com"}, {}):
+        assert (await proxy.request("/", headers=origin)).headers.getall("vary") == ["Origin"]
+    assert (await preflight(proxy, "https://www.foo.com")).headers.getall("vary") == ["Origin"]
+
+
+async def test_no_origin_is_allowed_by_default(proxy: Proxy) -> None:
+    """A policy that names no origins allows none."""
+    await proxy.apply(route(policy(allowMethods=["GET"])))
+    assert told(await preflight(proxy, "https://a.com")) == {}
+    assert told(await proxy.request("/", headers={"Origin": "https://a.com"})) == {}

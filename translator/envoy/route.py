@@ -25,12 +25,14 @@ _PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: 1, PathKind.PREFIX: 2}
 class Precedence(NamedTuple):
     """Sorts matches of the routes of one domain, the first to be tried first (Gateway API, `HTTPRouteRule.matches`).
 
+    Preflights (`request` is False) come before the requests for the same path, in the order of those that they are for.
     The specification leaves the place of regular expressions open; they come before prefixes, or a route for ``/``
     would always hide them.
     """
 
     path_rank: int
     path_length: int
+    request: bool
     method: bool
     headers: int
     query: int
@@ -40,7 +42,8 @@ def precedence(match: RouteMatch) -> Precedence:
     """Rank a match: exact paths, then the longest, then a method, then most headers, then most query parameters."""
     # A slash at the end of a prefix means nothing, so it does not count.
     path = match.path.rstrip("/") if match.path_kind is PathKind.PREFIX else match.path
-    return Precedence(_PATH_RANK[match.path_kind], -len(path), not match.method, -len(match.headers), -len(match.query))
+    kind = _PATH_RANK[match.path_kind]
+    return Precedence(kind, -len(path), True, not match.method, -len(match.headers), -len(match.query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,15 @@ def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
     """Give the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
     features = () if rule.broken else rule.features
     for place, match in enumerate(rule.matches):
+        own = f"{name}/rule/{rule.name}/match/{place}"
+        for feature in features:
+            for preflight in feature.preflights(match):
+                route = route_components_pb2.Route(name=f"{own}/preflight", match=route_match(preflight))
+                feature.answer(route, preflight)
+                rank = precedence(match)._replace(request=False, headers=-len(preflight.headers))
+                yield MatchRoute(place, preflight, rank, route)
         for part in _parts(match, features):
-            route = route_components_pb2.Route(name=f"{name}/rule/{rule.name}/match/{place}", match=route_match(part))
+            route = route_components_pb2.Route(name=own, match=route_match(part))
             _act(route, rule)
             for feature in features:
                 feature.apply(route, origin, part)
@@ -97,8 +107,9 @@ def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
 
 def _parts(match: RouteMatch, features: Iterable[RouteFeature]) -> tuple[RouteMatch, ...]:
     parts: tuple[RouteMatch, ...] = (match,)
+    answered = any(each.terminal for each in features)
     for feature in features:
-        parts = tuple(part for each in parts for part in feature.parts(each))
+        parts = tuple(part for each in parts for part in feature.parts(each, answered))
     return parts
 
 

@@ -1,21 +1,45 @@
-"""CORS (Gateway API, `HTTPCORSFilter`; GEP-1767), answered by Envoy's CORS filter."""
+"""CORS (Gateway API, `HTTPCORSFilter`; GEP-1767).
+
+Preflights have routes of their own, since they belong to the rule of the request that they announce. Answers
+to requests are marked by Envoy's CORS filter, which does not act on those that a rule gives by itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from translator.feature import Feature, Read, Site
-from translator.ir import Origin, RouteFeature, RouteMatch
-from translator.outcome import Outcome, Problem
+from translator.ir import Origin, RouteFeature, RouteMatch, ValueMatch
+from translator.outcome import Outcome
 
 TYPE = "CORS"
 FILTER = "envoy.filters.http.cors"
-ANSWERING = ("RequestRedirect", "ExtensionRef")
-"""Types of filters that answer by themselves; Envoy's CORS filter only looks at requests that are forwarded."""
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+PRESENT: Final = ".+"
+ANY_ORIGIN: Final = ValueMatch("origin", PRESENT, regex=True)
+NOBODY: Final = "$."
+"""Matches nothing."""
+UNANNOUNCED: Final = frozenset(
+    {
+        *(
+            "accept",
+            "accept-charset",
+            "accept-encoding",
+            "accept-language",
+            "content-language",
+            "content-type",
+            "range",
+        ),
+        *("connection", "content-length", "cookie", "date", "dnt", "expect", "host", "keep-alive", "origin", "referer"),
+        *("te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via"),
+    }
+)
+"""Headers that a preflight need not announce, though the request has them (Fetch, sections 2.2.2 and 2.2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +53,94 @@ class Cors(RouteFeature):
     credentials: bool
     max_age: int
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
-        """Write the route's ``CorsPolicy``."""
-        # With credentials, browsers take an asterisk for a name. For methods and headers Envoy then answers with those
-        # that were asked for; which headers there are to be exposed nobody knows before.
-        exposed = tuple(each for each in self.exposed if not (each == "*" and self.credentials))
-        policy = cors_pb2.CorsPolicy(
-            allow_methods=", ".join(self.methods),
-            allow_headers=", ".join(self.headers),
-            expose_headers=", ".join(exposed),
-            max_age=str(self.max_age),
+    def preflights(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+        """Give the preflights for requests that match: those of allowed origins, then all others."""
+        method = match.method if match.method not in ("", "OPTIONS") else ""
+        asked = (
+            ValueMatch("access-control-request-method", method or PRESENT, regex=not method),
+            *(_announced(each.name) for each in match.headers if each.name.lower() not in UNANNOUNCED),
         )
+        return tuple(
+            replace(match, method="OPTIONS", headers=(origin, *asked))
+            for origin in dict.fromkeys((self._allowed, ANY_ORIGIN))
+        )
+
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
+        """Divide a match that the rule answers by itself: Envoy's filter does not act on that."""
+        return (replace(match, headers=(*match.headers, self._allowed)), match) if answered else (match,)
+
+    def answer(self, route: Any, match: RouteMatch) -> None:
+        """Write the answer to a preflight."""
+        route.direct_response.status = 200
+        _set(route, "vary", "Origin")
+        if self._allowed not in match.headers:
+            return
+        self._write_common(route)
+        _set(route, "access-control-allow-methods", _list(self.methods, "access-control-request-method"))
+        _set(route, "access-control-allow-headers", _list(self.headers, "access-control-request-headers"))
+        _set(route, "access-control-max-age", str(self.max_age))
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write the route's ``CorsPolicy``, or the headers of what the rule answers by itself."""
+        _set(route, "vary", "Origin", base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
+        if not route.HasField("route"):
+            if self._allowed in match.headers:
+                self._write_common(route)
+            return
+        policy = cors_pb2.CorsPolicy(expose_headers=self._exposed)
         policy.allow_credentials.value = self.credentials
         # Who is allowed is the gateway's to say: a preflight from elsewhere does not reach the backend.
         policy.forward_not_matching_preflights.value = False
-        for each in dict.fromkeys(_as_browsers_write(origin) for origin in self.origins):
+        for each in self._origins:
             matcher = policy.allow_origin_string_match.add()
             if "*" in each:
                 matcher.safe_regex.regex = _pattern(each)
             else:
                 matcher.exact = each
         route.typed_per_filter_config[FILTER].Pack(policy, deterministic=True)
+
+    def _write_common(self, route: Any) -> None:
+        _set(route, "access-control-allow-origin", "%REQ(origin)%")
+        _set(route, "access-control-expose-headers", _literal(self._exposed))
+        if self.credentials:
+            _set(route, "access-control-allow-credentials", "true")
+
+    @property
+    def _origins(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(_as_browsers_write, self.origins)))
+
+    @property
+    def _allowed(self) -> ValueMatch:
+        return ValueMatch("origin", "|".join(map(_pattern, self._origins)) or NOBODY, regex=True)
+
+    @property
+    def _exposed(self) -> str:
+        # With credentials, browsers take an asterisk for a name; which headers a response will have nobody knows.
+        return ", ".join(each for each in self.exposed if not (each == "*" and self.credentials))
+
+
+def _announced(header: str) -> ValueMatch:
+    """A preflight for a request with a header: it names it, and does not tell the value."""
+    name = "".join(each if each.isalnum() or each in "-_" else f"\\{each}" for each in header)
+    return ValueMatch("access-control-request-headers", rf"(?i)(.*[,\s])?{name}([,\s].*)?", regex=True)
+
+
+def _list(names: tuple[str, ...], asked: str) -> str:
+    """Names as they are answered; for a wildcard, which browsers may take for a name, those that were asked for."""
+    return f"%REQ({asked})%" if names == ("*",) else _literal(", ".join(names))
+
+
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _set(
+    route: Any, name: str, value: str, action: Any = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+) -> None:
+    """Write a header of the response; Envoy leaves it out where its value is empty."""
+    if value:
+        option = route.response_headers_to_add.add(append_action=action)
+        option.header.key, option.header.value = name, value
 
 
 def _as_browsers_write(origin: str) -> str:
@@ -61,19 +152,16 @@ def _as_browsers_write(origin: str) -> str:
 def _pattern(origin: str) -> str:
     """A regular expression for an origin with an asterisk, which stands for one or more labels, or for any origin."""
     if origin == "*":
-        return ".*"
+        return PRESENT
     literal = "".join(each if each.isalnum() or each in "*:/" else f"\\{each}" for each in origin)
     return literal.replace("*", r"[^/:]+")
 
 
 def read(site: Site) -> Read:
     """Read the CORS policy of a site."""
-    for field, each in site.filters_of(TYPE):
+    for _, each in site.filters_of(TYPE):
         found = each.cors
         assert found is not None
-        if rival := next((other.type for other in site.filters if other.type in ANSWERING), None):
-            text = f"{field}: CORS does not act on what {rival} answers; remove one of them."
-            return Outcome(None, (Problem("Accepted", "IncompatibleFilters", text),))
         cors = Cors(
             origins=tuple(found.allow_origins),
             methods=tuple(found.allow_methods),

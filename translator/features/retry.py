@@ -47,7 +47,7 @@ class Retry(RouteFeature):
         """Limit each request to the backend: the ``RetryPolicy``'s timeout ends with the headers of a response."""
         return replace(backend, max_stream_duration=self.per_try) if self.attempts else backend
 
-    def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
         """Divide a match for any method: what was cut off is tried again only if its method is idempotent."""
         if match.method or not (self.per_try and self.attempts):
             return (match,)
