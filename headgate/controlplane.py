@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,6 +22,7 @@ from translator.outputs import Changes, Translator
 from translator.refs import Ref
 from xds.delivery import Delivery
 from xds.server import Refusal, Server
+from xds.snapshot import Snapshot
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -46,6 +47,15 @@ def gateway_of(key: str) -> Ref:
     """The Gateway whose snapshot has this key."""
     namespace, _, name = key.partition("/")
     return Ref(Gateway.kind, namespace, name)
+
+
+@contextlib.contextmanager
+def contained(doing: str) -> Iterator[None]:
+    """Keep a bug in what concerns some from ending the evaluation, and so everything for all."""
+    try:
+        yield
+    except Exception:
+        log.exception(f"A bug in Headgate, please report it, while {doing}. Everything else goes on.")
 
 
 @dataclass(slots=True)
@@ -126,8 +136,10 @@ class ControlPlane:
                 self._publish(changes)
                 self.metrics.evaluated(time.perf_counter() - begun)
                 self._tell_failures(changes)
-                self.news(self.statuses.update(changes.statuses))
-                self.changed(changes)
+                with contained("telling statuses"):
+                    self.news(self.statuses.update(changes.statuses))
+                with contained("handing on changes"):
+                    self.changed(changes)
                 if not self.translator.blind:
                     self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
@@ -220,16 +232,20 @@ class ControlPlane:
     def _publish(self, changes: Changes) -> None:
         edited, self._edited = self._edited, None
         for gateway, snapshot in changes.snapshots.items():
-            key = key_of(gateway)
-            if snapshot is not None:
-                with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
-                    self.server.publish(key, snapshot, edited)
-            else:
-                (self.gone or self.withdraw)(key)
+            with contained(f"publishing Gateway {key_of(gateway)}"):
+                self._publish_one(key_of(gateway), snapshot, edited)
         gateways = frozenset(map(key_of, self.translator.snapshots))
         if gateways != self._gateways:
             self._gateways = gateways
-            self.gateways_changed(gateways)
+            with contained("running proxies"):
+                self.gateways_changed(gateways)
+
+    def _publish_one(self, key: str, snapshot: Snapshot | None, edited: float | None) -> None:
+        if snapshot is None:
+            (self.gone or self.withdraw)(key)
+            return
+        with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
+            self.server.publish(key, snapshot, edited)
 
     def _tell_failures(self, changes: Changes) -> None:
         """A bug is told once, when it begins to show."""

@@ -239,6 +239,12 @@ class Graph(Evaluation):
         """What is failing now because of bugs: outputs and index entries whose last good value stands in."""
         return [each for each in self._failing.values() if not each.unknown]
 
+    @property
+    def failing(self) -> list[tuple[Query[..., Any], tuple[Any, ...], QueryError]]:
+        """The outputs that are failing now because of bugs, each with the bug; entries of indexes too."""
+        found = ((each, failure) for each, failure in self._failing.items() if not failure.unknown)
+        return [(each.query, each.args, failure) for each, failure in found]  # type: ignore[misc]  # none is an input
+
     def why(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Why | None:
         """Tell what a remembered call read, and what that read, down to the inputs; None if it is not remembered."""
         cell = self._cells[query].get(args)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from translator.assembly import without_dangling
+from translator.bugs import with_bug, words
 from translator.cell import Cell, Why
 from translator.db import (
     DELIVERY,
@@ -96,6 +97,7 @@ class Translator:
         """Make a translator that knows no objects."""
         self._db = Db(FEATURES, AHEAD)
         self._db.set(SETTINGS, None, settings)
+        self._standalone = settings.standalone
         self._snapshots: dict[Ref, Snapshot] = {}
         self._statuses: dict[Ref, Status] = {}
         self._deployments: dict[Ref, Proxies] = {}
@@ -107,6 +109,8 @@ class Translator:
         self._unknown: set[Output] = set()
         self._unsure: set[Ref] = set()
         self._untold: set[Ref] = set()
+        self._bugs: dict[Ref, str] = {}
+        self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
         self._changes = Changes()
 
     @property
@@ -237,6 +241,7 @@ class Translator:
             if output not in self._users and output not in waiting:
                 self._resources.pop(output, None)
                 self._unknown.discard(output)
+        self._tell_bugs()
         changes, self._changes = self._changes, Changes()
         changes.failures = self._db.failures
         return changes
@@ -279,7 +284,25 @@ class Translator:
         else:
             self._untold.add(ref)
 
+    def _tell_bugs(self) -> None:
+        """Have the status of a Gateway say so while something of it cannot be computed."""
+        bugs: dict[Ref, str] = {}
+        for query, args, failure in self._db.failing:
+            of_gateway = query in (gateway_outputs, deployment) or (query is STATUS[Gateway.kind])
+            for gateway in (args[0],) if of_gateway else self._users.get((query, args), ()):
+                bugs.setdefault(gateway, words(failure))
+        before, self._bugs = self._bugs, bugs
+        for gateway in before.keys() | bugs.keys():
+            if before.get(gateway) != bugs.get(gateway):
+                status = self._computed.pop(gateway, self._statuses.get(gateway))
+                if status is not None or self._standalone:  # in a cluster what was told last is unknown
+                    self._set_status(gateway, status)
+
     def _set_status(self, ref: Ref, status: Status | None) -> None:
+        if bug := self._bugs.get(ref):
+            self._computed[ref] = status
+            found = self.object(ref)
+            status = None if found is None else with_bug(status or {}, bug, found.metadata.generation or 1)
         self._untold.discard(ref)
         if self._statuses.get(ref) != status:
             self._changes.statuses[ref] = status

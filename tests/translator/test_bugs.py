@@ -57,6 +57,15 @@ def broken(name: str, one_in: int) -> Iterator[None]:
         yield
 
 
+def same(whole: Any, status: Any) -> bool:
+    """Whether a status is what it would be without the bug, but for the condition that tells of it."""
+    if not any("A bug in Headgate" in each["message"] for each in status.get("conditions", ())):
+        return bool(whole == status)
+    computed = {**status, "conditions": [each for each in status["conditions"] if each["type"] != "Programmed"]}
+    expected = {**whole, "conditions": [each for each in whole["conditions"] if each["type"] != "Programmed"]}
+    return computed in (expected, {"conditions": []})
+
+
 NAMES = st.sampled_from(sorted(QUERIES))
 SHARE = st.integers(1, 3)
 
@@ -69,9 +78,9 @@ def test_at_the_start_nothing_follows_from_a_bug(settings: Any, name: str, share
     with broken(name, share):
         translator.evaluate()
         assert versions(translator.snapshots.items()).items() <= versions(whole.snapshots.items()).items()
-        assert all(whole.statuses.get(ref) == status for ref, status in translator.statuses.items())
+        assert all(same(whole.statuses.get(ref), status) for ref, status in translator.statuses.items())
         assert all(each.held or each == whole.deployments.get(ref) for ref, each in translator.deployments.items())
-        assert translator.deployments.keys() == whole.deployments.keys()
+        assert translator.deployments.keys() >= whole.deployments.keys()  # beyond these all are held
         assert not any(map(translator.is_absent, whole.snapshots))
         assert not any(map(translator.is_silent, whole.statuses))
 

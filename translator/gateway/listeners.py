@@ -16,7 +16,7 @@ from translator.objects.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
 from translator.ownaddresses import overlap, taken
 from translator.proxy import OWN_PORTS
-from translator.query import index, query
+from translator.query import QueryError, index, query
 from translator.refs import Ref
 
 ROUTE_GROUP = "gateway.networking.k8s.io"
@@ -76,7 +76,13 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
     """File each of our Gateways under every port that a valid listener of it wants; used where they share a machine."""
     found = db.get(Gateway, gateway)
     if found is not None and db.settings.standalone and rejection(db, gateway) is None:
-        for port in dict.fromkeys(each.port for each in valid_listeners(db, gateway) if each.accepted):
+        try:
+            ports = [each.port for each in valid_listeners(db, gateway) if each.accepted]
+        except QueryError as bug:  # of one Gateway, which keeps what it may be serving, and nobody else's ports
+            if bug.unknown:
+                raise
+            ports = [each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS]
+        for port in dict.fromkeys(ports):
             yield port, Claim(found.created, gateway)
 
 

@@ -1,0 +1,127 @@
+"""A bug that shows in one Gateway alone: it is told there, and all others are served as ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from bench.world import edit, manifest
+from headgate.controlplane import ControlPlane
+from headgate.metrics import Metrics
+from headgate.statuses import Statuses
+from tests.headgate.waiting import eventually
+from translator import resources, status
+from translator.deployment import manifests
+from translator.edit import Edit
+from translator.gateway import listeners
+from translator.outputs import Settings, Translator
+from translator.query import Query
+from xds.server import Server
+
+QUERIES: list[Query[..., Any]] = [
+    listeners.valid_listeners,
+    listeners.listeners,
+    resources.gateway_outputs,
+    resources.port_listener,
+    resources.listener_resource,
+    resources.table_resource,
+    manifests.deployment,
+    status.gateway_status,
+]
+"""What is evaluated of a Gateway, from its objects to its resources and its status."""
+
+
+@contextmanager
+def bug(query: Query[..., Any], about: str) -> Iterator[None]:
+    """Have a query raise where it is about a name."""
+    function = query.function
+
+    def raising(db: Any, *args: Any) -> Any:
+        found = function(db, *args)
+        if about in str(args):
+            raise LookupError("a secret that no status may tell")
+        return found
+
+    with patch.object(query, "function", raising):
+        yield
+
+
+def gateway(name: str, port: int) -> Edit:
+    """A Gateway of one HTTP listener."""
+    spec = {"gatewayClassName": "headgate", "listeners": [{"name": "http", "port": port, "protocol": "HTTP"}]}
+    return edit(manifest("gateway.networking.k8s.io/v1", "Gateway", name, spec=spec))
+
+
+def programmed(translator: Translator, name: str) -> str:
+    """The status and message of a Gateway's condition Programmed."""
+    for ref, found in translator.statuses.items():
+        if (ref.kind, ref.name) == ("Gateway", name):
+            return next(
+                f"{each['status']} {each['message']}" for each in found["conditions"] if each["type"] == "Programmed"
+            )
+    return ""
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda each: each.name)
+async def test_a_bug_in_one_gateway_is_told_there_alone(query: Query[..., Any]) -> None:
+    """Whatever raises in the evaluation of one Gateway, from the start or later, others are published meanwhile."""
+    queue: asyncio.Queue[tuple[Edit, ...]] = asyncio.Queue()
+
+    async def batches() -> Any:
+        while True:
+            yield await queue.get()
+
+    async with Server(lambda node: node.cluster) as server, asyncio.TaskGroup() as group:
+        translator = Translator(Settings(offline=True))
+        made = ControlPlane(translator, server, Statuses(translator.object), lambda _: None, lambda _: None, Metrics())
+        tasks = [group.create_task(made.take(batches())), group.create_task(made.evaluate())]
+        with bug(query, "broken"):
+            queue.put_nowait((gateway("broken", 9001), gateway("good", 9002)))
+            await eventually(lambda: programmed(translator, "broken").startswith("False A bug in Headgate"))
+            assert "secret" not in programmed(translator, "broken")
+            await eventually(lambda: programmed(translator, "good").startswith("True"))
+            queue.put_nowait((gateway("good", 9003),))
+            await eventually(lambda: ports(translator, "good") == ["port-9003"])
+        queue.put_nowait((gateway("broken", 9004),))
+        await eventually(lambda: programmed(translator, "broken").startswith("True"))
+        assert ports(translator, "broken") == ["port-9004"]
+        with bug(query, "broken"):
+            queue.put_nowait((gateway("broken", 9005), gateway("good", 9006)))
+            await eventually(lambda: programmed(translator, "broken").startswith("False A bug in Headgate"))
+            await eventually(lambda: ports(translator, "good") == ["port-9006"])
+        for each in tasks:
+            each.cancel()
+
+
+def ports(translator: Translator, name: str) -> list[str]:
+    """The names of the listeners that are published for a Gateway."""
+    found = [snapshot for ref, snapshot in translator.snapshots.items() if ref.name == name]
+    return [each.name for snapshot in found for each in snapshot if each.reference.type_url.endswith(".Listener")]
+
+
+async def test_what_hands_on_and_raises_stops_nothing() -> None:
+    """A bug in what is done with an evaluation's outcome does not end the evaluation."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    async with Server(lambda node: node.cluster) as server:
+        translator = Translator(Settings(offline=True))
+        made = ControlPlane(translator, server, Statuses(translator.object), fail, fail, Metrics(), changed=fail)
+        evaluating = asyncio.create_task(made.evaluate())
+
+        async def batch(*edits: Edit) -> Any:
+            yield edits
+
+        await made.take(batch(gateway("one", 9001)))
+        await made.ready.wait()
+        with patch.object(Server, "publish", fail):
+            await made.take(batch(gateway("two", 9002)))
+            await eventually(lambda: len(translator.snapshots) == 2)
+        assert not evaluating.done()
+        evaluating.cancel()
