@@ -13,7 +13,7 @@ CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test fire soak check e2e conformance tools kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fuzz fire soak check e2e conformance tools kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -38,6 +38,13 @@ quickstart: setup ## Run Headgate and a real Envoy on examples/quickstart, and s
 
 test: setup ## Run the tests (PYTEST_ARGS="-k name" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The seed makes a run repeatable; what it finds is kept in .hypothesis and tried first the next time.
+fuzz: setup ## Search on with the tests' properties, from a new seed (SEED=n for that of an earlier run, PYTEST_ARGS="-k name")
+	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; args='$(PYTEST_ARGS)'; \
+	echo "Seed $$seed; to repeat this run: make fuzz SEED=$$seed PYTEST_ARGS='$$args'"; \
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m "hypothesis and not e2e" --hypothesis-seed=$$seed $(PYTEST_ARGS) || \
+	{ echo "Found with seed $$seed; to repeat it: make fuzz SEED=$$seed PYTEST_ARGS='-k NAME'"; exit 1; }
 
 fire: setup ## Send 200,000 requests through real Envoys while everything changes at random (7 minutes)
 	@HEADGATE_FIRE_REQUESTS=$${HEADGATE_FIRE_REQUESTS:-200000} $(BIN)/python -m pytest -s tests/fire

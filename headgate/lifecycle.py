@@ -25,8 +25,8 @@ MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
 GC_THRESHOLD = 50_000
 
 
-#: How long a thread may keep the interpreter from others, in seconds. A change passes through a dozen threads on its way
-#: from a file to Envoy; with Python's 0.005, a large file that is read meanwhile made that 0.1 s.
+#: How long a thread may keep the interpreter from others, in seconds. A change passes through a dozen threads between
+#: its file and Envoy; with Python's 0.005, a large file that is read meanwhile made that 0.1 s.
 SWITCH_INTERVAL = 0.001
 
 

@@ -72,9 +72,14 @@ def entries(filing: Filing, key: int, reader: Reader) -> Iterator[tuple[int, int
         yield 0, total
 
 
-def number(bucket: tuple[int, ...]) -> int:
-    """Make a number of a listing that tells its elements and their order."""
-    return sum(place * (element + 1) for place, element in enumerate(bucket, 1))
+Bucket = tuple[int, ...]
+
+
+def number(read: int | Bucket) -> int:
+    """Make a number of what was read; not every two listings have different ones, which would be too large."""
+    if isinstance(read, int):
+        return read
+    return sum(place * (element + 1) for place, element in enumerate(read, 1))
 
 
 class Naive:
@@ -94,7 +99,7 @@ class Naive:
                 self.known[place] = compute(node, self)
         return self.known[place]
 
-    def bucket(self, place: int, key: int) -> tuple[int, ...]:
+    def bucket(self, place: int, key: int) -> Bucket:
         """List a bucket."""
         filing = self.program[place]
         assert isinstance(filing, Filing)
@@ -104,7 +109,11 @@ class Naive:
         return tuple(sorted(filed))
 
     def __call__(self, read: Read) -> int:
-        """Answer a read."""
+        """Answer a read as a number."""
+        return number(self.exactly(read))
+
+    def exactly(self, read: Read) -> int | Bucket:
+        """Answer a read as it is, which is what decides whether two answers differ."""
         if read.what == "input":
             return self.inputs.get(read.key, ABSENT)
         if read.what == "node":
@@ -113,10 +122,10 @@ class Naive:
                 raise QueryError(str(read.place), ZeroDivisionError())
             return value
         bucket = self.bucket(read.place, read.key)
-        return number(bucket) if read.what == "select" else len(bucket)
+        return bucket if read.what == "select" else len(bucket)
 
 
-Seen = list[tuple[Read, int | str]]
+Seen = list[tuple[Read, int | str | Bucket]]
 
 
 class Compiled:
@@ -164,18 +173,18 @@ class Compiled:
             seen.append((what, FAILED))
             value = self._answer(db, what)
             seen[-1] = (what, value)
-            return value
+            return number(value)
 
         return read
 
-    def _answer(self, db: Graph, read: Read) -> int:
+    def _answer(self, db: Graph, read: Read) -> int | Bucket:
         if read.what == "input":
             found: int | None = db.input(NUMBER, read.key)
             return ABSENT if found is None else found
         if read.what == "node":
             return self.queries[read.place](db)
         if read.what == "select":
-            return number(db.select(self.indexes[read.place], read.key))
+            return tuple(db.select(self.indexes[read.place], read.key))
         return db.count(self.indexes[read.place], read.key)
 
     def node(self, place: int) -> int | str:
