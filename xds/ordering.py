@@ -12,13 +12,15 @@ and then what only they refer to goes, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from xds.collection import includes
 from xds.dependencies import DEPTHS, in_use, waiting
+from xds.exclusive import groups
 from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot
+from xds.staging import SUFFIX, unasked
 from xds.substream import Substream
 from xds.types import (
     CLUSTER,
@@ -111,17 +113,29 @@ def ready(
     upserts = substream.upserts()
     free = upserts
     if upserts and substream.type_url in WAITING:
-        waits = _waiting(substream, upserts, substreams, snapshot)
-        free = {name: each for name, each in upserts.items() if each.reference not in waits}
+        blocked = _blocked(substream, upserts, substreams, snapshot)
+        free = {name: each for name, each in upserts.items() if name not in blocked}
     if len(free) == len(upserts):
         substream.blocked_since = None
         return upserts
     if substream.blocked_since is None:
         substream.blocked_since = now
     if now < substream.blocked_since + pace.ack_deadline:
-        return {} if substream.whole else free
+        return free
     substream.blocked_since = None
     return upserts
+
+
+def _blocked(
+    substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
+) -> set[str]:
+    """Return the names of what has to wait, and of what changes only together with it."""
+    waits = _waiting(substream, upserts, substreams, snapshot)
+    blocked = {name for name, each in upserts.items() if each.reference in waits}
+    if substream.type_url == SCOPED_ROUTE:
+        blocked |= unasked(substream, substreams.get(ROUTE))
+    bound = groups(substream) if blocked else {}
+    return blocked.union(*(bound[name] for name in blocked if name in bound))
 
 
 def _waiting(
@@ -149,27 +163,44 @@ def renewed(substream: Substream, changed: Mapping[str, Resource]) -> Iterator[R
                 yield need
 
 
-def removable(substream: Substream, substreams: Substreams, now: float, pace: Pace) -> list[str]:
-    """Return the names that may be removed from the client now.
+def removable(
+    substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, now: float, pace: Pace
+) -> list[str]:
+    """Return the names that may be removed from the client in a response with some upserts.
 
-    A listener goes together with those that take its place, as Envoy lets a new one take over the address of a
-    removed one within a response. Anything else goes when nothing that the client may still use refers to it.
+    What takes over what only one may have (`xds.exclusive`) goes together with what had it. Other listeners go at once;
+    anything else goes when nothing that the client may still use refers to it.
     """
     gone = substream.gone()
     unknown = [name for name in gone if substream.held(name) is None]
     if substream.batches or not gone:
         substream.unused_since.clear()
         return [] if substream.batches else unknown
+    replaced = _replaced(substream, gone)
+    now_replaced = [name for name, successors in replaced.items() if upserts.keys() >= successors]
+    others = [name for name in gone if name not in replaced]
     if substream.type_url == LISTENER:
-        return unknown if substream.blocked_since is not None else gone
+        return now_replaced + others
+    return now_replaced + unknown + _unused(substream, set(others).difference(unknown), substreams, now, pace)
+
+
+def _replaced(substream: Substream, gone: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return which names that are gone have successors, and those."""
+    bound, pending = groups(substream), substream.upserts().keys()
+    successors = {name: bound[name] & pending for name in gone if name in bound}
+    return {name: found for name, found in successors.items() if found}
+
+
+def _unused(substream: Substream, gone: set[str], substreams: Substreams, now: float, pace: Pace) -> list[str]:
+    """Return which names that are gone nothing has referred to for long enough."""
     used = in_use(substream.type_url, ((url, each.stale()) for url, each in substreams.items()))
     if used is not None and LISTENER in substreams:
         substreams[LISTENER].draining.expire(now - pace.drain)
         used |= substreams[LISTENER].draining.names(substream.type_url)
     since = substream.unused_since
-    free = set() if used is None else {name for name in gone if not includes(used, name)}.difference(unknown)
+    free = () if used is None else [name for name in gone if name.endswith(SUFFIX) or not includes(used, name)]
     substream.unused_since = {name: since.get(name, now) for name in free}
-    return unknown + [name for name, idle in substream.unused_since.items() if now >= idle + pace.removal_delay]
+    return [name for name, idle in substream.unused_since.items() if now >= idle + pace.removal_delay]
 
 
 def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:

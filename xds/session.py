@@ -22,6 +22,7 @@ from xds.refusals import Refusal, Rejection, Suspects, grouped, unknown
 from xds.resource import Resource
 from xds.restated import STORED_FIRST, together
 from xds.snapshot import Snapshot, diff
+from xds.staging import carried, stage
 from xds.substream import Substream
 from xds.types import LISTENER, ROUTE, SCOPED_ROUTE
 
@@ -157,7 +158,8 @@ class Session:
             changes = diff(self._snapshot or Snapshot(), snapshot)
         self._snapshot = snapshot
         for url, substream in self.substreams.items():
-            substream.retarget(snapshot.resources(url), changes.get(url, frozenset()), changed)
+            target = carried(substream.target, snapshot.resources(url))
+            substream.retarget(target, changes.get(url, frozenset()), changed)
 
     def receive(self, request: Request) -> Answer | None:
         """Take a request of the stream's variant; return what it says to a response, if it does.
@@ -239,6 +241,7 @@ class Session:
         """Return the next response to send, and take it as sent; None if there is none to send now."""
         if self._snapshot is None:
             return None
+        stage(self.substreams)
         # Not `any`: all are to be settled.
         if not sum([each.settle() for each in self.substreams.values()]):
             return None
@@ -258,9 +261,11 @@ class Session:
 
     def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
         upserts = ordering.ready(substream, self.substreams, snapshot, now, self._pace)
+        if substream.blocked_since is not None and substream.whole:
+            return None
         if substream.type_url in STORED_FIRST:
             upserts = together(upserts)
-        removed = ordering.removable(substream, self.substreams, now, self._pace)
+        removed = ordering.removable(substream, upserts, self.substreams, now, self._pace)
         if not self.delta and not substream.full_state:
             # "For other resource types, the API provides no mechanism for the server to tell the client that resources
             # have been deleted."

@@ -1,8 +1,11 @@
-"""A real Envoy whose routes are chosen by scope (SRDS), while scopes and their listeners change."""
+"""A real Envoy under constant requests whose routes are chosen by scope (SRDS), while scopes and listeners change."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -10,7 +13,7 @@ import pytest
 
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy, upstream
-from tests.xds.resources import cluster, endpoints, routes, scope, scoped_listener
+from tests.xds.resources import checked_cluster, cluster, endpoints, routes, scope, scoped_listener
 from xds.resource import Resource
 from xds.server import Pace, Server
 from xds.snapshot import Snapshot
@@ -20,9 +23,52 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 KEY = {"x-scope": "k"}
 
 
-def leads(route: str, to: str, port: int) -> list[Resource]:
+@contextlib.asynccontextmanager
+async def constantly(get: Callable[[], Awaitable[tuple[int, str]]]) -> AsyncIterator[Counter[tuple[int, str]]]:
+    """Sends one request after another, and counts the answers, while the block runs."""
+    seen: Counter[tuple[int, str]] = Counter()
+
+    async def send() -> None:
+        while True:
+            seen[await get()] += 1
+            await asyncio.sleep(0)
+
+    sending = asyncio.create_task(send())
+    try:
+        yield seen
+    finally:
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
+
+
+def leads(route: str, to: str, port: int, *, checked: bool = False) -> list[Resource]:
     """A route configuration to a cluster with an endpoint."""
-    return [cluster(to), endpoints(to, port), routes(route, {"/": to})]
+    return [checked_cluster(to) if checked else cluster(to), endpoints(to, port), routes(route, {"/": to})]
+
+
+@both
+@pytest.mark.parametrize("renamed", [False, True], ids=["same-name", "renamed"])
+@pytest.mark.parametrize("delay", [0.0, 3.0], ids=["fast", "slow"])
+async def test_a_scope_that_leads_elsewhere_fails_no_request(
+    envoy_path: Path, delta: bool, renamed: bool, delay: float
+) -> None:
+    """A scope is switched to another route configuration once that and its cluster, which warms, are in place."""
+    port, news = free_port(), Deliveries()
+    server = Server(lambda node: node.cluster, on_delivery=news, pace=Pace(removal_delay=0.2))
+    async with upstream("old") as old, upstream("new", delay=delay) as new, server:
+        base = [scoped_listener("l", port)]
+        server.publish("gateway", Snapshot.of([*base, *leads("r1", "c1", old), scope("s", "k", "r1")]))
+        async with running_envoy(envoy_path, server.port, delta=delta) as envoy:
+            await envoy.answers(port, "/", (200, "old"), headers=KEY)
+            async with constantly(lambda: envoy.get(port, headers=KEY)) as seen:
+                after = [*leads("r2", "c2", new, checked=True), scope("t" if renamed else "s", "k", "r2")]
+                server.publish("gateway", last := Snapshot.of([*base, *after]))
+                await news.until(lambda each: each.snapshot is last and each.synced == 1)
+                await envoy.answers(port, "/", (200, "new"), headers=KEY)
+                await envoy.lacks("c1::", "/clusters")
+            assert set(seen) == {(200, "old"), (200, "new")}, seen
+            assert "r1" not in (await envoy.admin("/config_dump?resource=dynamic_scoped_route_configs"))
 
 
 @both

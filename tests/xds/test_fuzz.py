@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.calls import DELTA, NODE, STREAM, Call, serving
-from tests.xds.resources import cluster, endpoints, listener, routes
+from tests.xds.resources import cluster, endpoints, listener, routes, scope, scoped_listener
 from xds.ordering import Pace
 from xds.server import Limits
 from xds.session import ProtocolError, Request, Session
@@ -26,7 +26,9 @@ MAX_NAMES = 50
 ENDS = (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL)
 """How a stream may end; gRPC's client says INTERNAL if the stream is ended while it is still writing."""
 
-names = st.lists(st.sampled_from(["a", "b", "r", "l", "*", "", "none", "x" * 300]) | st.text(max_size=5), max_size=4)
+names = st.lists(
+    st.sampled_from(["a", "b", "r", "q", "l", "*", "", "none", "x" * 300]) | st.text(max_size=5), max_size=4
+)
 nonces = st.sampled_from(["", "last", "1", "stale"]) | st.text(max_size=3)
 errors = st.none() | st.text(max_size=20) | st.sampled_from(["a is bad", "\0" * 5000])
 
@@ -34,7 +36,9 @@ errors = st.none() | st.text(max_size=20) | st.sampled_from(["a is bad", "\0" * 
 def snapshot(timeout: int) -> Snapshot:
     """A snapshot of all that is asked for; each timeout makes another."""
     leads = [cluster("a", timeout=timeout, secret="s"), cluster("b"), endpoints("a", timeout), endpoints("b")]
-    return Snapshot.of([*leads, routes("r", {"/": "a"}), listener("l", 80, "r"), listener("m", 81 + timeout, "r")])
+    leads += [routes("r", {"/": "a"}), routes("q", {"/": "b"}), scope("s", "k", "rq"[timeout % 2])]
+    listeners = [listener("l", 80, "r"), listener("m", 81 + timeout, "r"), scoped_listener("n", 90)]
+    return Snapshot.of([*leads, *listeners])
 
 
 @st.composite

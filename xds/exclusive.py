@@ -1,0 +1,78 @@
+"""What only one resource of a type may have at a time: a listener's addresses, a scope's key.
+
+Envoy rejects a listener or scope that has what another one has already. Those that give up such a thing and those that
+take it over are therefore sent in one response, in which Envoy removes before it adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
+from xds.held import possibly
+from xds.resource import Resource
+from xds.substream import Substream
+from xds.types import LISTENER, SCOPED_ROUTE
+
+MAX_KNOWN = 10_000
+"""Most resources of which it is remembered what only they may have."""
+
+Groups = Mapping[str, frozenset[str]]
+"""By name, all names that change in one response with it; a name that is not there changes alone."""
+
+_known: dict[tuple[str, str], frozenset[bytes]] = {}
+
+
+def groups(substream: Substream) -> Groups:
+    """Return which names of a type that are to change are bound to each other."""
+    if substream.type_url not in CLAIMS:
+        return {}
+    had = {name: claims(each for each in possibly(substream.held(name))) for name in substream.dirty}
+    if not any(had.values()):
+        return {}
+    upserts = substream.upserts()
+    by_claim: dict[bytes, set[str]] = {}
+    for name, before in had.items():
+        for claim in before.union(claims([upserts[name]] if name in upserts else ())):
+            by_claim.setdefault(claim, set()).add(name)
+    return _joined(names for names in by_claim.values() if len(names) > 1)
+
+
+def _joined(sets: Iterable[set[str]]) -> Groups:
+    """Return the unions of those sets that have a name in common."""
+    found: dict[str, frozenset[str]] = {}
+    for names in sets:
+        union = frozenset(names).union(*(found[name] for name in names if name in found))
+        found.update(dict.fromkeys(union, union))
+    return found
+
+
+def claims(resources: Iterable[object]) -> frozenset[bytes]:
+    """Return what some resources have, as far as their content is known, that no other may have."""
+    found: frozenset[bytes] = frozenset()
+    for each in resources:
+        if isinstance(each, Resource) and each.type_url in CLAIMS:
+            key = (each.type_url, each.version)
+            if key not in _known:
+                if len(_known) >= MAX_KNOWN:
+                    _known.clear()
+                _known[key] = frozenset(CLAIMS[each.type_url](each.body))
+            found |= _known[key]
+    return found
+
+
+def _addresses(body: bytes) -> Iterable[bytes]:
+    listener = listener_pb2.Listener.FromString(body)
+    if listener.HasField("address"):
+        yield listener.address.SerializeToString(deterministic=True)
+    for each in listener.additional_addresses:
+        yield each.address.SerializeToString(deterministic=True)
+
+
+def _key(body: bytes) -> Iterable[bytes]:
+    yield scoped_route_pb2.ScopedRouteConfiguration.FromString(body).key.SerializeToString(deterministic=True)
+
+
+CLAIMS: Mapping[str, Callable[[bytes], Iterable[bytes]]] = {LISTENER: _addresses, SCOPED_ROUTE: _key}
+"""What only one resource may have, by type."""

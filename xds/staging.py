@@ -1,0 +1,88 @@
+"""Route configurations that a scope (SRDS) is to lead to, and that the client does not ask for before it does.
+
+Envoy asks for a route configuration once a scope leads to it, and until it has it, answers the scope's requests with
+404. So a client which uses a scope is first sent a copy of the new one, under a name of its own and with a key which no
+request has: it asks for the route configuration, and the scope follows when it has accepted it. The copy then goes.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping
+
+from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
+from xds.exclusive import groups
+from xds.resource import Resource
+from xds.snapshot import NONE, Resources
+from xds.substream import Substream
+from xds.types import ROUTE, SCOPED_ROUTE
+
+SUFFIX = "~staged"
+"""Ends the names of copies, and is the last fragment of their keys."""
+
+
+class Staged(ChainMap[str, Resource]):
+    """Copies, and behind them the scopes of a snapshot; nobody may change it."""
+
+    @classmethod
+    def of(cls, copies: dict[str, Resource], scopes: Resources) -> Resources:
+        """Put copies before scopes, if there are any."""
+        return cls(copies, scopes) if copies else scopes  # type: ignore[arg-type]
+
+
+def stage(substreams: Mapping[str, Substream]) -> None:
+    """Add to the scopes that a client is to have the copies that it needs now, and take away those it does not."""
+    scopes = substreams.get(SCOPED_ROUTE)
+    if scopes is None or scopes.target is None or not (scopes.dirty or isinstance(scopes.target, Staged)):
+        return
+    scopes.settle()
+    before, plain = _parts(scopes.target)
+    new = (_copy(plain[name]) for name in unasked(scopes, substreams.get(ROUTE)))
+    unsettled = scopes.unsettled()
+    after = {name: each for name, each in before.items() if name.removesuffix(SUFFIX) in unsettled}
+    after.update((each.name, each) for each in new)
+    changed = frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
+    if changed:
+        scopes.retarget(Staged.of(after, plain), changed)
+
+
+def carried(before: Resources | None, scopes: Resources) -> Resources:
+    """Return the scopes of a new snapshot with the copies that were among those before."""
+    return Staged.of(_parts(before or NONE)[0], scopes)
+
+
+def _parts(scopes: Resources) -> tuple[dict[str, Resource], Resources]:
+    if isinstance(scopes, Staged):
+        copies, plain = scopes.maps
+        return dict(copies), plain
+    return {}, scopes
+
+
+def unasked(scopes: Substream, routes: Substream | None) -> set[str]:
+    """Return the names of scopes in use which are to lead to a route configuration that the client does not ask for.
+
+    One that is loaded on demand is left out: its requests wait until there is a route configuration.
+    """
+    if routes is None:
+        return set()
+    new = {
+        name: each
+        for name, each in scopes.upserts().items()
+        if not name.endswith(SUFFIX)
+        and scopes.subscription.covers(name + SUFFIX)
+        and any(need.type_url == ROUTE and not routes.subscription.covers(need.name) for need in each.references)
+    }
+    bound = groups(scopes) if new else {}
+    used = (name for name in new if name in bound or scopes.held(name) is not None)
+    return {name for name in used if not _message(new[name]).on_demand}
+
+
+def _copy(scope: Resource) -> Resource:
+    message = _message(scope)
+    message.name += SUFFIX
+    message.key.fragments.add(string_key=SUFFIX)
+    return Resource.pack(message)
+
+
+def _message(scope: Resource) -> scoped_route_pb2.ScopedRouteConfiguration:
+    return scoped_route_pb2.ScopedRouteConfiguration.FromString(scope.body)
