@@ -44,7 +44,7 @@ PREFIXES = [
     ("/foo/bar/", "/foo", "/", "/bar/"),
     ("/a.b/c/d", "/a.b", "", "/c/d"),
     ("/a+b/(c)", "/a+b", "/", "/(c)"),
-    ("/foo/bar", "/foo", r"/x\1%41", r"/x\1%41/bar"),
+    ("/foo/bar", "/foo", r"/x\1%41", "/x%5C1%41/bar"),
     ("/foo/a%20b", "/foo", "/x", "/x/a%20b"),
     ("/caf%C3%A9/x", "/caf%C3%A9", "/", "/x"),
 ]
@@ -65,7 +65,7 @@ FULL = [
     ("/", "/new/", "/new/"),
     ("/one", "/", "/"),
     ("/one", "", "/"),
-    ("/one", r"/\1\\", r"/\1\\"),
+    ("/one", r"/\1\\", "/%5C1%5C%5C"),
     ("/one", "/a%20b", "/a%20b"),
 ]
 
@@ -108,3 +108,30 @@ async def test_headers_and_path_change_together(proxy: Proxy) -> None:
     await proxy.apply(route(rule("alpha", matches=[prefix("/strip")], filters=filters)))
     response = await proxy.request("/strip/a", headers={"x-set": "old", "x-gone": "1"})
     assert (response.path, response.sent("x-set"), response.sent("x-gone")) == ("/a", ["new"], [])
+
+
+TEXTS = {
+    "/a HTTP/1.1": "/a%20HTTP/1.1",
+    "/café": "/caf%C3%A9",
+    "/a?b=c#d": "/a%3Fb=c%23d",
+    "/100%/%zz/%2f": "/100%25/%25zz/%2f",
+    "/a\r\nx-evil: 1": "/a%0D%0Ax-evil:%201",
+    "/-._~!$&'()*+,;=:@": "/-._~!$&'()*+,;=:@",
+    r"/{x}\0": "/%7Bx%7D%5C0",
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), TEXTS.items())
+async def test_what_no_path_can_hold_is_escaped(proxy: Proxy, text: str, expected: str) -> None:
+    """Blanks, line breaks and what is not ASCII reach neither backends nor clients as they are, but escaped."""
+    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "a.org", "path": full(text)}}
+    await proxy.apply(
+        route(
+            rule("alpha", matches=[prefix("/full")], filters=[rewrite(path=full(text))]),
+            rule("alpha", matches=[prefix("/prefix")], filters=[rewrite(path=instead(text))]),
+            rule(matches=[prefix("/redirect")], filters=[redirect]),
+        ),
+    )
+    assert (await proxy.request("/full?q=1")).path == f"{expected}?q=1"
+    assert (await proxy.request("/prefix/rest")).path == f"{expected}/rest"
+    assert (await proxy.request("/redirect?q=1")).headers["location"] == f"http://a.org:{proxy.port}{expected}?q=1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,25 @@ APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 Headers = tuple[tuple[str, str], ...]
+
+OF_THE_CONNECTION = frozenset(
+    {
+        "connection",
+        "content-length",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""What frames a message, and what concerns one connection only (RFC 9110, 7.6.1; RFC 9112, 6): to change it is to have
+one message read as two."""
+
+_NAME = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +108,10 @@ def _options(
 ) -> Iterable[base_pb2.HeaderValueOption]:
     for name, value in headers:
         # Envoy substitutes %COMMANDS% in values; what users write is meant literally.
-        header = base_pb2.HeaderValue(key=name, value=value.replace("%", "%%"))
-        yield base_pb2.HeaderValueOption(header=header, append_action=action)
+        # Blanks at the ends are no part of a value (RFC 9110, 5.5), and HTTP/2 does not allow them.
+        text = value.strip(" \t").replace("%", "%%")
+        header = base_pb2.HeaderValue(key=name, value=text)
+        yield base_pb2.HeaderValueOption(header=header, append_action=action, keep_empty_value=not text)
 
 
 def _modifier(request: bool, found: HTTPHeaderFilter) -> HeaderModifier:
@@ -112,15 +134,21 @@ def _first_of_each(headers: Iterable[HTTPHeader]) -> Headers:
     return tuple(found.values())
 
 
-def _untouchable(request: bool, found: HTTPHeaderFilter) -> str:
-    """The name of a header that Envoy lets nobody change so, "" if there is none.
-
-    The Host header of requests can be set: there is a field of its own for it.
-    """
-    names = [*(each.name for each in found.add), *found.remove]
+def _flaw(request: bool, found: HTTPHeaderFilter) -> str:
+    """Why a modifier cannot be had, "" if it can; the Host of requests can be set, as Envoy has a field for it."""
+    added, names = [*found.set, *found.add], [*(each.name for each in found.add), *found.remove]
     if not request:
         names += [each.name for each in found.set]
-    return next((each for each in names if each.lower() == "host" or each.startswith(":")), "")
+    for name in names:
+        if name.lower() == "host" or not _NAME.fullmatch(name):
+            return f"Envoy lets nobody change {name!r} so; take it out. The Host of a request can be set."
+    for name in (*(each.name for each in added), *found.remove):
+        if name.lower() in OF_THE_CONNECTION:
+            return f"{name} frames messages or belongs to one connection, so no filter may change it; take it out."
+    for each in added:
+        if _FORBIDDEN.search(each.value):
+            return f"the value of {each.name} holds a control character, which no header can have; take it out."
+    return ""
 
 
 def read(site: Site) -> Read:
@@ -130,9 +158,8 @@ def read(site: Site) -> Read:
         request = each.type == REQUEST
         found = each.request_header_modifier if request else each.response_header_modifier
         assert found is not None
-        if name := _untouchable(request, found):
-            text = f"{field}: Envoy lets nobody change {name} so; take it out. The Host of a request can be set."
-            return Outcome(None, (Problem("Accepted", "UnsupportedValue", text),))
+        if flaw := _flaw(request, found):
+            return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{field}: {flaw}"),))
         features.append(_modifier(request, found))
     return Outcome(tuple(features))
 

@@ -6,10 +6,14 @@ eat a slash; a regular expression does what the specification's table says there
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from translator.ir import RouteMatch
+
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9/._~!$&'()*+,;=:@-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,8 @@ class PathModifier:
 
         A ``RouteAction`` has no such field: give "" for a regular expression that matches everything.
         """
-        # The specification takes any text; a path begins with one slash.
-        path = "/" + self.replacement.lstrip("/")
+        # The specification takes any text; a path begins with one slash, and has only some characters as they are.
+        path = "/" + _escaped(self.replacement.lstrip("/"))
         if self.full and full_field:
             setattr(action, full_field, path)
         elif self.full:
@@ -37,10 +41,15 @@ class PathModifier:
             action.prefix_rewrite = path.rstrip("/") + slash
 
 
+def _escaped(text: str) -> str:
+    """Escape what cannot stand in a path (RFC 3986, section 3.3): what is escaped already stays as it is."""
+    return _ESCAPE.sub(lambda found: found[0] if len(found[0]) == 3 else quote(found[0], safe=""), text)
+
+
 def _rewrite(action: Any, pattern: str, substitution: str) -> None:
     action.regex_rewrite.pattern.regex = pattern
-    # A backslash begins a reference to a group.
-    action.regex_rewrite.substitution = substitution.replace("\\", "\\\\")
+    # A backslash would begin a reference to a group; a path has none.
+    action.regex_rewrite.substitution = substitution
 
 
 def _quoted(text: str) -> str:

@@ -26,7 +26,6 @@ KIND: Final = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
 CONTROLLER: Final = rf"^{_DOMAIN}\/{_PATH_TAIL}$"
 ADDRESS_TYPE: Final = rf"^Hostname|IPAddress|NamedAddress|{_DOMAIN}\/{_PATH_TAIL}$"
 PROTOCOL: Final = rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|{_DOMAIN}\/[A-Za-z0-9]+$"
-HEADER_VALUE: Final = r"^[!-~]+([\t ]?[!-~]+)*$"
 PATH_CHARACTERS: Final = r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
 ORIGIN: Final = r"(^\*$)|(^(http(s)?):\/\/(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*)(:([0-9]{1,5}))?)$)"
 QUALIFIED_NAME: Final = rf"^({_DOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]$"
@@ -46,7 +45,6 @@ PATTERNS: Final[Mapping[str, str]] = {
     ADDRESS_TYPE: "must be IPAddress, Hostname, NamedAddress, or a domain and a path",
     PROTOCOL: "must be HTTP, HTTPS, TLS, TCP, UDP, or a domain and a name, like example.com/protocol",
     _TOKEN: "must be a header name: letters, digits and any of !#$%&'*+-.^_`|~",
-    HEADER_VALUE: "must be visible ASCII characters, with no more than one space in a row and none at the ends",
     PATH_CHARACTERS: "may hold only the characters of a URL path: write others in the form %20",
     ORIGIN: "must be * or an origin without a path, like https://shop.example.com or https://*.example.com:8443",
     QUALIFIED_NAME: "must be a name of up to 63 letters, digits, '-', '_' and '.', or a domain, '/' and such a name",
@@ -78,7 +76,9 @@ Group = Annotated[str, StringConstraints(max_length=253, pattern=GROUP)]
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=KIND)]
 ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_TOKEN)]
-HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=HEADER_VALUE)]
+HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+"""As the standard channel has it, which takes any characters; the experimental one would have visible ASCII only."""
+
 
 QualifiedName = Annotated[str, StringConstraints(max_length=317, pattern=QUALIFIED_NAME)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=LABEL_VALUE)]
