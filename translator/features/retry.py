@@ -25,6 +25,9 @@ IDEMPOTENT = ValueMatch(":method", "|".join(IDEMPOTENT_METHODS), regex=True)
 BUFFER_BYTES = 1024 * 1024
 """How much of a request's body is kept where answers of the backend are tried again; longer requests are tried once."""
 
+LONGEST_BACKOFF = 3_600_000
+"""Milliseconds up to which the time between tries grows; Envoy would refuse all routes for one of some centuries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry(RouteFeature):
@@ -66,7 +69,8 @@ class Retry(RouteFeature):
             route.request_body_buffer_limit.value = BUFFER_BYTES
         if self.backoff:
             policy.retry_back_off.base_interval.FromMilliseconds(self.backoff)
-            policy.retry_back_off.max_interval.FromMilliseconds(BACKOFF_FACTOR * self.backoff)
+            longest = max(self.backoff, min(BACKOFF_FACTOR * self.backoff, LONGEST_BACKOFF))
+            policy.retry_back_off.max_interval.FromMilliseconds(longest)
         elif not self.codes:
             try_at_once(policy)
         if self.per_try:

@@ -179,6 +179,8 @@ def _plain(path: str) -> str:
 
 _RE2 = re2.Options()
 _RE2.log_errors = False
+# Envoy compares bytes: to it a letter that is not ASCII is two or more, and \x{100} does not exist.
+_RE2.encoding = re2.Options.Encoding.LATIN1
 
 
 def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
@@ -188,7 +190,7 @@ def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
     if not value:
         return (Problem("Accepted", "UnsupportedValue", f"{field} is empty: nothing matches it; write an expression."),)
     try:
-        size = re2.compile(value, _RE2).programsize
+        size = re2.compile(value.encode(), _RE2).programsize
     except re2.error as error:
         reason = error.args[0] if error.args else "invalid"
         words = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
