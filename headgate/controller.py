@@ -109,7 +109,10 @@ class Controller:
         self.namespace = settings.namespace or client.namespace
         self.host = settings.xds_host or f"headgate.{self.namespace}.svc"
         self.metrics = Metrics()
-        self.translator = Translator(in_cluster(settings.controller_name, external_names=settings.external_names))
+        self.translator = Translator(
+            in_cluster(settings.controller_name, external_names=settings.external_names),
+            on_demand=[model.kind for model in ON_DEMAND],
+        )
         observed = ClusterMetrics(self.metrics.registry)
         self.cluster = Cluster(client, self.watched(), self.tell_troubles, observed)
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
@@ -294,14 +297,12 @@ class Controller:
             self.plane.wake()
 
     def is_complete(self) -> bool:
-        """Asks for the objects that are read on demand; whether all that can be had are there."""
-        missing = [
-            ref
+        """Asks for the objects that are read on demand; whether the translator knew already which are not there."""
+        news = [
+            self.translator.set_absent(model.kind, self.cluster.want(model, self.translator.wanted(model.kind)))
             for model in ON_DEMAND
-            for ref in self.cluster.want(model, self.translator.wanted(model.kind))
-            if self.translator.object(ref) is None
         ]
-        return not missing
+        return not any(news)
 
     def changed(self, changes: Changes) -> None:
         """Passes on what an evaluation brought."""

@@ -31,9 +31,6 @@ log = structlog.stdlib.get_logger("headgate")
 PENDING_AFTER = 1.0
 
 
-#: What depends on objects that are still being fetched is held back for so many seconds at most.
-INCOMPLETE_FOR = 5.0
-
 #: So many seconds are evaluated before leases, probes and streams are looked after.
 TURN_SECONDS = 0.05
 
@@ -73,8 +70,8 @@ class ControlPlane:
         changed: called with what an evaluation brought, once it is published.
         delivered: called with how far the configuration of a Gateway has come with the proxies connected here; by
             default the translator is told so.
-        complete: asked after each evaluation whether all is known that it depends on; while it is not, nothing is
-            published, but for no longer than `INCOMPLETE_FOR`.
+        complete: asked after each evaluation whether the translator knows of all that this depends on whether it is
+            known; if it has been told more, all is evaluated again before anything is published.
         gone: called with the key of a Gateway that has nothing to serve any more; by default its snapshot is withdrawn:
             connected proxies keep what they have.
         ready: set once everything that was there at the start is published, as far as it could be read: not while of
@@ -99,8 +96,6 @@ class ControlPlane:
     _pending: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _failing: frozenset[str] = frozenset()
     _gateways: frozenset[str] | None = None
-    _held: Changes = field(default_factory=Changes)
-    _held_since: float | None = None
     _edited: float | None = None  # when the oldest edit was taken that nothing has been published of
     _moved: float = 0.0  # when the evaluation last came on
 
@@ -127,21 +122,22 @@ class ControlPlane:
         """
         await self._begun.wait()
         while True:
-            await self._woken()
-            begun = time.perf_counter()
+            await self._wake.wait()
+            self._wake.clear()
+            begun, changes = time.perf_counter(), Changes()
             with span("evaluate"):
-                self._held.add(await self._evaluated())
-            if self._is_complete():
-                changes, self._held = self._held, Changes()
-                self._publish(changes)
-                self.metrics.evaluated(time.perf_counter() - begun)
-                self._tell_failures(changes)
-                with contained("telling statuses"):
-                    self.news(self.statuses.update(changes.statuses))
-                with contained("handing on changes"):
-                    self.changed(changes)
-                if not self.translator.blind:
-                    self.ready.set()
+                changes.add(await self._evaluated())
+                while not self.complete():
+                    changes.add(await self._evaluated())
+            self._publish(changes)
+            self.metrics.evaluated(time.perf_counter() - begun)
+            self._tell_failures(changes)
+            with contained("telling statuses"):
+                self.news(self.statuses.update(changes.statuses))
+            with contained("handing on changes"):
+                self.changed(changes)
+            if not self.translator.blind:
+                self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
 
     @property
@@ -161,22 +157,6 @@ class ControlPlane:
                     await asyncio.sleep(0)
                     since = time.perf_counter()
             return self.translator.changes()
-
-    async def _woken(self) -> None:
-        """Waits for a change; or until what is held back is to be published nevertheless."""
-        left = None if self._held_since is None else self._held_since + INCOMPLETE_FOR - time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left):
-                await self._wake.wait()
-        self._wake.clear()
-
-    def _is_complete(self) -> bool:
-        now = time.monotonic()
-        if self.complete() or (self._held_since is not None and now - self._held_since >= INCOMPLETE_FOR):
-            self._held_since = None
-            return True
-        self._held_since = self._held_since or now
-        return False
 
     def select(self, node: base_pb2.Node) -> str:
         """Gives the key of a node's snapshot, which is its cluster.

@@ -146,9 +146,9 @@ class Deployed:
 class Db(Graph):
     """The graph with the objects in it; `features` are the extensions that routes may use, in the order of filters."""
 
-    def __init__(self, features: tuple[Feature, ...], ahead: Iterable[Ahead]) -> None:
-        """Make an empty database."""
-        super().__init__(ahead)
+    def __init__(self, features: tuple[Feature, ...], ahead: Iterable[Ahead], on_demand: Iterable[str] = ()) -> None:
+        """Make an empty database; of the kinds `on_demand` only what is read is fetched."""
+        super().__init__(ahead, on_demand)
         self.features = features
 
     def get(self, kind: type[T], ref: Ref) -> T | None:

@@ -35,6 +35,8 @@ V = TypeVar("V")
 
 UNKNOWN: Final = "unknown"
 """The domain of the names of those domains whose inputs are not known yet."""
+ABSENT: Final = "absent"
+"""The domain of those inputs of domains on demand, by domain and key, that are known not to be there."""
 UNSURE: Final[Any] = ("unsure",)
 """The key under which an index has something while it does not know all that it is to hold."""
 UNSURELY: Final = ((UNSURE, ""),)
@@ -50,9 +52,16 @@ Entries = tuple[tuple[Any, Any], ...]
 class Graph(Evaluation):
     """Inputs, queries, indexes and outputs. Not thread-safe: one task owns it."""
 
-    def __init__(self, ahead: Iterable[Ahead] = ()) -> None:
-        """Make an empty graph with these indexes and hubs; one that reads another of them is best listed after it."""
+    def __init__(self, ahead: Iterable[Ahead] = (), on_demand: Iterable[str] = ()) -> None:
+        """Make an empty graph.
+
+        Args:
+            ahead: its indexes and hubs; one that reads another of them is best listed after it.
+            on_demand: domains of which inputs are fetched once something has read them: one that is not there yet is
+                unknown until `set_absent` says that there is none. No index is over them.
+        """
         super().__init__(ahead)
+        self._on_demand = frozenset(on_demand)
         self._inputs: dict[str, dict[Any, object]] = {}
         self._wanted: dict[str, set[Any]] = {}
         self._evaluated = False  # whether all that was there at the start has been
@@ -100,9 +109,12 @@ class Graph(Evaluation):
             cell = self._add("input", (domain, key), self._inputs.get(domain, {}).get(key))
             self._wanted.setdefault(domain, set()).add(key)
         self._record(cell)
-        if cell.value is None and domain in self._inputs.get(UNKNOWN, ()):
-            self.input(UNKNOWN, domain)
-            raise Unknown(domain)
+        if cell.value is None:
+            if domain in self._inputs.get(UNKNOWN, ()):
+                self.input(UNKNOWN, domain)
+                raise Unknown(domain)
+            if domain in self._on_demand and not self.input(ABSENT, (domain, key)):
+                raise Unknown(domain)
         return cell.value
 
     def inputs(self, domain: str) -> Mapping[Any, object]:
@@ -125,6 +137,18 @@ class Graph(Evaluation):
             inputs = self._cells["input"]
             for cell in [inputs[domain, key] for key in self._wanted.get(domain, ())]:
                 self._tell(cell, cell.dependents if cell.value is None else ())
+
+    def set_absent(self, domain: str, keys: frozenset[Any]) -> bool:
+        """Take which inputs of a domain on demand are known not to be there, of all that are wanted; tell what is new.
+
+        Returns:
+            Whether those are others than before.
+        """
+        assert domain in self._on_demand
+        before = {key for each, key in self._inputs.get(ABSENT, ()) if each == domain}
+        for key in before ^ keys:
+            self.set(ABSENT, (domain, key), True if key in keys else None)
+        return before != keys
 
     def wanted(self, domain: str) -> frozenset[Any]:
         """Give the keys of a domain that something has read and still depends on, whether they are there or not."""

@@ -93,9 +93,15 @@ class Changes:
 class Translator:
     """Turns objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Make a translator that knows no objects."""
-        self._db = Db(FEATURES, AHEAD)
+    def __init__(self, settings: Settings, on_demand: Iterable[str] = ()) -> None:
+        """Make a translator that knows no objects.
+
+        Args:
+            settings: what the translation depends on besides the objects.
+            on_demand: kinds of which only those objects are fed in that are `wanted`. Nothing follows from the absence
+                of one before `set_absent` says that it is not there.
+        """
+        self._db = Db(FEATURES, AHEAD, on_demand)
         self._db.set(SETTINGS, None, settings)
         self._standalone = settings.standalone
         self._snapshots: dict[Ref, Snapshot] = {}
@@ -157,6 +163,14 @@ class Translator:
         Of kinds whose objects are many and seldom used, such as Secrets, only these need to be fed in.
         """
         return self._db.wanted(kind)
+
+    def set_absent(self, kind: str, absent: frozenset[Ref]) -> bool:
+        """Take which of the wanted objects of a kind on demand are not there, for sure.
+
+        Returns:
+            Whether those are others than before, so that there is something to evaluate.
+        """
+        return self._db.set_absent(kind, absent)
 
     def edit(self, edits: Iterable[Edit]) -> None:
         """Take objects that came, changed or went; nothing is evaluated yet."""

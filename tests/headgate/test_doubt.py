@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 from collections.abc import Callable
 
+import pytest
+
 from tests import virtual_time
 from tests.certificates import self_signed
 from tests.headgate.installation import Installation, world
-from tests.headgate.shop import shop
+from tests.headgate.shop import gateway, secret, shop
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw, Request
+from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
+from xds.types import LISTENER
 
-PEM = tuple(base64.b64encode(each.encode()).decode() for each in self_signed("shop", "shop.example.com"))
+PEM = [base64.b64encode(each.encode()).decode() for each in self_signed("shop", "shop.example.com")]
 PROXY = ("shop", "headgate-web")
 
 
@@ -35,12 +40,44 @@ def deny(*verbs: str, plural: str) -> Callable[[Request], object]:
 
 async def running(api: ClusterApi) -> dict[tuple[str, str, str], Raw]:
     """Have a cluster served, by a controller that then ends; return what there is."""
-    world(api, shop(*PEM))
+    world(api, shop(PEM[0], PEM[1]))
     async with Installation(api) as good:
         await good.until(lambda: PROXY in api.of("Deployment") and "status" in api.of("Gateway")["shop", "web"])
         await good.until(lambda: all("status" in each for each in api.of("HTTPRoute").values()))
         assert len(good.published.snapshots["shop/web"]) > 5
     return dict(api.objects)
+
+
+@pytest.mark.parametrize("fault", ["busy", "denied", "slow"])
+def test_a_secret_that_cannot_be_read_is_not_absent(fault: str) -> None:
+    """At a restart a Gateway waits for its Secret, however long that takes; no other one does."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        world(api, [gateway("inner", "stock"), secret(PEM[0], PEM[1], "stock")])
+        await running(api)
+        read = asyncio.Event()
+
+        async def meet(request: Request) -> None:
+            if (request.verb, request.plural, request.namespace) == ("get", "secrets", "shop") and not read.is_set():
+                if fault == "slow":
+                    await read.wait()
+                raise forbidden(request) if fault == "denied" else ApiError("GET", 429, "TooManyRequests")
+
+        api.fault = meet
+        async with Installation(api) as again:
+            await again.until(again.ready)
+            await asyncio.sleep(300)
+            assert {key for key, _ in again.published.history} == {"stock/inner"}
+            assert not again.controller.translator.is_absent(Ref("Gateway", "shop", "web"))
+            assert api.of("Gateway")["shop", "web"]["status"]["listeners"][1]["conditions"]
+            read.set()
+            await again.until(lambda: "shop/web" in again.published.snapshots)
+            first = next(each for key, each in again.published.history if key == "shop/web")
+            assert first is not None
+            assert {"port-80", "port-443"} <= set(first.resources(LISTENER))
+
+    virtual_time.run(scenario())
 
 
 def test_without_the_right_to_list_namespaces_all_stays() -> None:

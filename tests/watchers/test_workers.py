@@ -57,3 +57,23 @@ async def test_who_does_not_lead_settles_nothing() -> None:
         await leading
     found.touch(["after"])
     assert (found.waiting, settled) == (0, ["first"])
+
+
+async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many keys wait for an answer that does not come, the others are settled."""
+    monkeypatch.setattr(workers, "SLOW_SECONDS", 0.01)
+    never, done = asyncio.Event(), asyncio.Event()
+
+    async def settle(key: int) -> float | None:
+        if key < 10:
+            await never.wait()
+        done.set()
+        return None
+
+    found = Workers(2, settle, lambda _: None)
+    leading = asyncio.create_task(found.lead(range(11)))
+    async with asyncio.timeout(10):
+        await done.wait()
+    leading.cancel()
+    with suppress(asyncio.CancelledError):
+        await leading

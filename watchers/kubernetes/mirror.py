@@ -86,6 +86,10 @@ class Mirror:
                 return Watch(self._position)
         return self._page
 
+    def is_absent(self, ref: Ref) -> bool:
+        """Tell whether an object is not there, for sure: what there is has been listed, and it was not in it."""
+        return self.read and ref not in self.known and ref.namespace not in self._unlisted
+
     def select(self, namespaces: frozenset[str]) -> list[Change]:
         """Take which namespaces count from now on; objects of others are gone, those of new ones are to be listed."""
         assert self._selected is not None

@@ -5,22 +5,27 @@ them have been evaluated, so whoever evaluates says so with `want`, each time.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Final
 
-from translator.edit import Edit, Refused, unread
+import structlog
+
+from translator.edit import Edit
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
 from watchers.feed import Batch
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Client
-from watchers.kubernetes.errors import ApiError, ClusterError, denied
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, denied
 from watchers.kubernetes.objects import parsed
 from watchers.kubernetes.observer import Observer
 from watchers.kubernetes.reflector import Reflector
 from watchers.kubernetes.troubles import Troubles
+from watchers.workers import Workers
+
+log = structlog.stdlib.get_logger("headgate.cluster")
 
 AT_ONCE: Final = 16
 """So many objects are asked for at the same time."""
@@ -40,30 +45,20 @@ class OnDemand:
         self.wanted: frozenset[Ref] = frozenset()
         self.held: dict[Ref, str] = {}
         """The resource version of each object that has been handed on."""
-        self.due: set[Ref] = set()
-        """What is to be looked after: to be read, or not wanted any more."""
-        self.unavailable: set[Ref] = set()
-        """What is wanted and there, and cannot be handed on."""
-        self.changed = asyncio.Event()
+        self.look_after: Callable[[Iterable[Ref]], None] = lambda _: None
+        """Has objects read, or dropped, if need be."""
 
     def want(self, refs: frozenset[Ref]) -> frozenset[Ref]:
         """Take which objects are wanted from now on.
 
         Returns:
-            Those of them that are there and can be read: they are or soon will be handed on.
+            Those of them that are not there, for sure. The others have been handed on, or are going to be.
         """
         if refs != self.wanted:
             changed = refs ^ self.wanted
             self.wanted = refs
             self.look_after(changed)
-        known = self.reflector.mirror.known
-        return frozenset(ref for ref in refs if ref in known and ref not in self.unavailable)
-
-    def look_after(self, refs: Iterable[Ref]) -> None:
-        """Have these objects read, or dropped, if need be."""
-        self.due.update(refs)
-        if self.due:
-            self.changed.set()
+        return frozenset(filter(self.reflector.is_absent, refs))
 
     def outdated(self, ref: Ref) -> bool:
         """Whether an object is to be read: it is wanted, is there, and is not what was handed on."""
@@ -80,7 +75,7 @@ class OnDemand:
 
 
 class Fetching:
-    """Reads what is wanted of a kind, when it is there, and again when it has changed."""
+    """Reads what is wanted of a kind, when it is there, and again when it has changed; each object by itself."""
 
     def __init__(self, kind: OnDemand, client: Client, observer: Observer, troubles: Troubles) -> None:
         self._kind = kind
@@ -88,80 +83,73 @@ class Fetching:
         self._observer = observer
         self._troubles = troubles
         self._pauses: dict[Ref, Backoff] = {}
-        self._denials: dict[Ref, str] = {}
-        self._told_denials: dict[Ref, str] = {}
+        self._workers = Workers(AT_ONCE, self._settle, _tell_bug)
+        self._edits: list[Edit] = []
+        self._news = asyncio.Event()
+        kind.look_after = self._workers.touch
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield what is wanted as it is read, and that there is nothing of it any more when it is not wanted."""
-        kind = self._kind
         yield Batch((), synced=True)  # What is wanted is not known before all the rest is.
-        while True:
-            await kind.changed.wait()
-            due = [kind.due.pop() for _ in range(min(AT_ONCE, len(kind.due)))]
-            if not kind.due:
-                kind.changed.clear()
-            for ref in due:
-                if ref not in kind.wanted or ref not in kind.reflector.mirror.known:
-                    self._end(ref)
-            edits = [Edit(ref, None) for ref in due if ref not in kind.wanted and kind.held.pop(ref, "")]
-            async with asyncio.TaskGroup() as group:
-                reads = [group.create_task(self._read(ref)) for ref in due if kind.outdated(ref)]
-            # Meanwhile an object may have gone, or not be wanted any more: only what is so now is told.
-            edits += [edit for read in reads if (edit := self._told(*read.result()))]
-            edits += [edit for ref in due if (edit := self._news(ref))]
-            if edits:
+        working = asyncio.ensure_future(self._work())
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                edits, self._edits = self._edits, []
                 yield Batch(tuple(edits))
+        finally:
+            working.cancel()
+            await asyncio.wait({working})
 
-    def _news(self, ref: Ref) -> Edit | None:
-        """Tell that an object may not be read, so that it is not taken for absent; or that this is over."""
-        denial = self._denials.get(ref, "")
-        if denial == self._told_denials.get(ref, ""):
+    async def _work(self) -> None:
+        await self._workers.lead(self._kind.wanted)
+
+    async def _settle(self, ref: Ref) -> float | None:
+        """Do what there is to do for an object; give in how many seconds to try again, None if all is well."""
+        kind, reflector = self._kind, self._kind.reflector
+        if ref not in kind.wanted or ref not in reflector.mirror.known:
+            self._end(ref)
+        if ref not in kind.wanted and kind.held.pop(ref, ""):
+            self._tell(Edit(ref, None))
+        if not kind.outdated(ref) or reflector.version is None:
             return None
-        self._told_denials[ref] = denial
-        if not denial:
-            del self._told_denials[ref]
-        return unread(ref.kind, f"{ref.namespace}/{ref.name}", denial)
-
-    async def _read(self, ref: Ref) -> tuple[Ref, dict[str, object] | None]:
-        reflector = self._kind.reflector
-        assert reflector.version
         try:
             raw = await self._client.get(paths.item(reflector.model, reflector.version, ref))
         except ClusterError as error:
-            self._fail(ref, error)
-            return ref, None
+            return self._fail(ref, error)
         self._observer.fetched(ref.kind)
-        return ref, raw
-
-    def _told(self, ref: Ref, raw: dict[str, object] | None) -> Edit | None:
-        kind, version = self._kind, self._kind.reflector.version
-        if raw is None or version is None or not kind.outdated(ref):
+        # Meanwhile it may have gone, or not be wanted any more: only what is so now is told.
+        if not kind.outdated(ref):
             return None
         match raw:
-            case {"metadata": {"resourceVersion": str(resource_version)}}:
-                kind.held[ref] = resource_version
-        self._end(ref)
-        edit = parsed(ref, raw, kind.reflector.model, version, self._troubles)
-        if isinstance(edit.object, Refused):
-            kind.unavailable.add(ref)
-        return edit
+            case {"metadata": {"resourceVersion": str(version)}}:
+                kind.held[ref] = version
+                self._end(ref)
+                self._tell(parsed(ref, raw, reflector.model, reflector.version, self._troubles))
+                return None
+        return self._fail(ref, Malformed("What came as an object has no resourceVersion"))
 
-    def _fail(self, ref: Ref, error: ClusterError) -> None:
-        """It is tried again after a while; until then it is as if it were not there."""
+    def _tell(self, edit: Edit) -> None:
+        self._edits.append(edit)
+        self._news.set()
+
+    def _fail(self, ref: Ref, error: ClusterError) -> float:
+        """It is tried again after a while; until then it is not known, unless it was read before."""
         self._observer.failed(ref.kind, str(error.status if isinstance(error, ApiError) else type(error).__name__))
-        self._kind.unavailable.add(ref)
-        pause = self._pauses.setdefault(ref, Backoff(most=10.0)).next()
-        asyncio.get_running_loop().call_later(pause, self._kind.look_after, (ref,))
         resource = paths.resource(self._kind.reflector.model)
         message = f"cannot be read, and is tried again: {error}"
         if isinstance(error, ApiError) and error.status == 403:
-            message = self._denials[ref] = denied("get", f"{resource} in the namespace {ref.namespace}", error)
+            message = denied("get", f"{resource} in the namespace {ref.namespace}", error)
         if not (isinstance(error, ApiError) and error.status == 404):
             self._troubles.put(("read", ref), Diagnostic(Place(resource), message, ref=ref))
+        return self._pauses.setdefault(ref, Backoff(most=10.0)).next()
 
     def _end(self, ref: Ref) -> None:
         """Forget what was wrong with reading it."""
-        self._kind.unavailable.discard(ref)
-        self._denials.pop(ref, None)
         if self._pauses.pop(ref, None):
             self._troubles.put(("read", ref), None)
+
+
+def _tell_bug(ref: Ref) -> None:
+    log.exception("A bug in Headgate, please report it: an object is not read", ref=str(ref))

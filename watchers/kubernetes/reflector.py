@@ -11,6 +11,7 @@ import orjson
 
 from translator.edit import Edit, unread
 from translator.objects.base import KubernetesObject
+from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
@@ -139,6 +140,11 @@ class Reflector:
     def unread(self) -> str:
         """Why it is not known what objects there are; "" if it is, or if that may be only a matter of time."""
         return "" if self.mirror.read else self._denial
+
+    def is_absent(self, ref: Ref) -> bool:
+        """Tell whether an object is not there, or none that counts, for sure."""
+        selected = self._selection is None or self._selection.names is self._selected
+        return selected and self.mirror.is_absent(ref)
 
     async def _turn(self) -> AsyncGenerator[list[Change], None]:
         """Ask the API server for one thing, and take what comes of it."""

@@ -122,8 +122,7 @@ class Cluster:
         """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.
 
         Returns:
-            Those of them that are there and can be read. Until the translator has them too, what it makes is not
-            complete, and better not published.
+            Those of them that are not there, for sure. The others have been handed on, or are going to be.
         """
         refs = frozenset(refs)
         parts = {namespace: each for (name, namespace), each in self._on_demand.items() if name == kind.kind}
@@ -131,7 +130,8 @@ class Cluster:
             part.want(frozenset(ref for ref in refs if namespace in ("", ref.namespace)))
             for namespace, part in parts.items()
         )
-        return frozenset[Ref]().union(*found)
+        unwatched = frozenset(ref for ref in refs if not {"", ref.namespace} & parts.keys())
+        return unwatched.union(*found)
 
     def _selected(self) -> Selection | None:
         labels = self._watched.namespace_labels
