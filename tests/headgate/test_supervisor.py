@@ -30,6 +30,7 @@ from headgate.envoy.supervisor import (
     stop_all,
 )
 from tests.headgate.waiting import eventually
+from translator.proxy import ENVOY_VERSION
 
 NOBODY = Address("127.0.0.1", 1)
 
@@ -53,8 +54,9 @@ def launch_of(state: StateDirectory, gateway: str, binary: Path) -> Launch:
 
 
 def script(path: Path, body: str) -> Path:
-    """A program that stands where Envoy should."""
-    path.write_text(f"#!/bin/sh\n{body}\n")
+    """A program that stands where Envoy should, and says that it is one."""
+    version = f'[ "$1" != --version ] || {{ echo "envoy  version: 0/{ENVOY_VERSION}/Clean/RELEASE/BoringSSL"; exit; }}'
+    path.write_text(f"#!/bin/sh\n{version}\n{body}\n")
     path.chmod(0o755)
     return path
 
