@@ -26,7 +26,7 @@ from headgate.metrics import Metrics, Observed
 from headgate.ownaddresses import own_addresses
 from headgate.ports import check_free
 from headgate.security.files import server_credentials
-from headgate.security.folder import server_files
+from headgate.security.folder import keep_fresh, server_files
 from headgate.security.identity import certified
 from headgate.security.proxytokens import ProxyTokens
 from headgate.statuses import Statuses
@@ -201,6 +201,8 @@ class _Run:
             group.create_task(feed.run(), name="feed")
             group.create_task(self.plane.take(feed), name="edits")
             group.create_task(self.plane.evaluate(), name="evaluation")
+            if self.settings.tls:
+                group.create_task(keep_fresh(self.settings.tls), name="certificates")
             group.create_task(offer_again(self.server, self.keys), name="taken ports")
             await self.plane.ready.wait()
             settle_memory()

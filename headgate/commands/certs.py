@@ -32,8 +32,8 @@ def command(
         headgate certs tls/ --name headgate.example.com --gateway default/web
 
     Writes ca.crt and ca.key (kept and used again if they are there), server.crt and server.key, and for each --gateway
-    NAMESPACE.NAME.crt and .key; `headgate run` makes those of its own Envoys by itself. Run it again to renew: a
-    running Headgate takes the new files without a restart.
+    NAMESPACE.NAME.crt and .key. Envoys that `headgate run` starts need none. Where ca.key is at hand, `headgate run`
+    renews what is due; elsewhere run this again. Headgate and Envoys take new files without a restart.
     """
     from headgate.security.issue import issue
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from headgate.address import Address
-from headgate.security.files import ProxyTls
+from headgate.security.files import IDENTITY, TRUST, ProxyTls
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
-from headgate_proto.envoy.config.core.v3 import address_pb2, base_pb2
-from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from headgate_proto.envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from translator.envoy import bootstrap as common
 
 
@@ -62,15 +62,22 @@ def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:
     # As a client, Envoy goes no higher than 1.2 unless it is told to.
     common_context.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_3
     common_context.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
-    pair = common_context.tls_certificates.add()
-    pair.certificate_chain.filename = str(tls.certificate.absolute())
-    pair.private_key.filename = str(tls.key.absolute())
-    validation = common_context.validation_context
-    validation.trusted_ca.filename = str(tls.authority.absolute())
+    common_context.tls_certificate_sds_secret_configs.append(_from_file(IDENTITY, tls.identity))
+    combined = common_context.combined_validation_context
+    combined.validation_context_sds_secret_config.CopyFrom(_from_file(TRUST, tls.trust))
+    validation = combined.default_validation_context
     kind = common_pb2.SubjectAltNameMatcher.IP_ADDRESS if xds.ip else common_pb2.SubjectAltNameMatcher.DNS
     name = validation.match_typed_subject_alt_names.add(san_type=kind)
     name.matcher.exact = xds.host
     return context
+
+
+def _from_file(name: str, path: Path) -> secret_pb2.SdsSecretConfig:
+    """A secret that Envoy takes from a file, and takes again when that or what it names is replaced."""
+    source = config_source_pb2.PathConfigSource(path=str(path), watched_directory={"path": str(path.parent)})
+    version = config_source_pb2.ApiVersion.V3
+    config = config_source_pb2.ConfigSource(path_config_source=source, resource_api_version=version)
+    return secret_pb2.SdsSecretConfig(name=name, sds_config=config)
 
 
 def _admin_address(admin: Address | Path) -> address_pb2.Address:

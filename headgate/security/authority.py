@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -121,6 +121,23 @@ def issue_proxy(authority: KeyPair, gateway: str, now: datetime) -> KeyPair:
     """Makes a certificate with which proxies of the Gateway "namespace/name" prove themselves."""
     uri = x509.UniformResourceIdentifier(gateway_uri(gateway))
     return _issue(authority, "headgate-proxy", [uri], ExtendedKeyUsageOID.CLIENT_AUTH, now)
+
+
+def reissue(authority: KeyPair, pair: KeyPair, now: datetime) -> KeyPair | None:
+    """Make a certificate, with a new key, in the place of one by the same authority; None if that is another's.
+
+    Raises:
+        ValueError: one of the two is no key pair.
+    """
+    old, issuer = (x509.load_pem_x509_certificate(each.certificate) for each in (pair, authority))
+    try:
+        old.verify_directly_issued_by(issuer)
+        names = list(old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        (use,) = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        (common_name,) = old.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (InvalidSignature, TypeError, ValueError, x509.ExtensionNotFound):
+        return None
+    return _issue(authority, str(common_name.value), names, use, now)
 
 
 def _issue(

@@ -19,6 +19,9 @@ log = structlog.stdlib.get_logger("headgate.security")
 #: Files that could not be used are tried again, even unchanged, after so many seconds: what was wrong may be elsewhere.
 RETRY_SECONDS = 1.0
 
+#: The names of the secrets that a proxy discovers from files.
+IDENTITY, TRUST = "proxy", "authority"
+
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -82,6 +85,31 @@ class ProxyTls:
     authority: Path
     certificate: Path
     key: Path
+
+    @property
+    def identity(self) -> Path:
+        """The file by which Envoy discovers its certificate, and again whenever that is replaced."""
+        return self.certificate.with_suffix(".sds.json")
+
+    @property
+    def trust(self) -> Path:
+        """The file by which Envoy discovers the authority, and again whenever that is replaced."""
+        return self.authority.with_suffix(".sds.json")
+
+    @property
+    def discovery(self) -> dict[Path, dict[str, Any]]:
+        """The content of these two files, as data (``service.discovery.v3.DiscoveryResponse``)."""
+        watched = {"watched_directory": {"path": str(self.certificate.parent)}}
+        pair = {"certificate_chain": {"filename": str(self.certificate)}, "private_key": {"filename": str(self.key)}}
+        certificate = {"name": IDENTITY, "tls_certificate": {**pair, **watched}}
+        trusted = {"trusted_ca": {"filename": str(self.authority)}, **watched}
+        authority = {"name": TRUST, "validation_context": trusted}
+        return {self.identity: _response(certificate), self.trust: _response(authority)}
+
+
+def _response(secret: dict[str, Any]) -> dict[str, Any]:
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    return {"resources": [{"@type": kind, **secret}]}
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
+import structlog
+
 from headgate.errors import UserError
-from headgate.security.authority import KeyPair, issue_proxy
+from headgate.security.authority import KeyPair, issue_proxy, reissue
 from headgate.security.files import ProxyTls, TlsFiles
 
 AUTHORITY, SERVER = "ca", "server"
+
+#: Longer names of Gateways are cut in names of files, which may have 255 characters.
+MOST_CHARACTERS = 200
+
+#: Certificates are looked at every so many seconds; they are due weeks before they end.
+INTERVAL = 3600.0
+
+log = structlog.stdlib.get_logger("headgate.security")
 
 
 def read_pair(folder: Path, name: str) -> KeyPair | None:
@@ -32,17 +45,23 @@ def write_pair(folder: Path, name: str, pair: KeyPair) -> None:
         OSError: they cannot be written.
     """
     for suffix, content, mode in (("key", pair.key, 0o600), ("crt", pair.certificate, 0o644)):
-        path = folder / f"{name}.{suffix}"
-        partial = folder / f".{name}.{suffix}.new"
-        partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(content)
-        partial.replace(path)
+        _write(folder / f"{name}.{suffix}", content, mode)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    partial = path.with_name(f".{path.name}.new")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+    partial.replace(path)
 
 
 def proxy_name(gateway: str) -> str:
-    """What the files of the proxies of the Gateway "namespace/name" are called."""
-    return gateway.replace("/", ".")
+    """Return what the files of the proxies of the Gateway "namespace/name" are called: no longer than names may be."""
+    name = gateway.replace("/", ".")
+    return (
+        name if len(name) <= MOST_CHARACTERS else f"{name[:MOST_CHARACTERS]}.{sha256(name.encode()).hexdigest()[:12]}"
+    )
 
 
 def server_files(folder: Path) -> TlsFiles:
@@ -68,4 +87,42 @@ def proxy_files(folder: Path, gateway: str) -> ProxyTls:
             )
     except (OSError, ValueError) as error:
         raise UserError(f"certificates for {gateway} in {folder}: {error}") from None
-    return ProxyTls(folder / f"{AUTHORITY}.crt", folder / f"{name}.crt", folder / f"{name}.key")
+    made = ProxyTls(
+        folder.absolute() / f"{AUTHORITY}.crt", folder.absolute() / f"{name}.crt", folder.absolute() / f"{name}.key"
+    )
+    try:
+        for path, secrets in made.discovery.items():
+            _write(path, json.dumps(secrets, indent=2).encode(), 0o644)
+    except OSError as error:
+        raise UserError(f"certificates for {gateway} in {folder}: {error}") from None
+    return made
+
+
+def renew(folder: Path, now: datetime) -> None:
+    """Renew what is due of the certificates in a folder, where the authority's key is at hand; each fault is told.
+
+    Headgate's server takes new files at the next connection, Envoys whose bootstrap Headgate made at once.
+    """
+    try:
+        authority = read_pair(folder, AUTHORITY)
+    except OSError as error:
+        log.warning("The authority of xDS cannot be read; its certificates are not renewed", error=str(error))
+        return
+    names = sorted(each.stem for each in folder.glob("*.key") if each.stem != AUTHORITY)
+    for name in names if authority is not None else ():
+        try:
+            found = read_pair(folder, name)
+            if authority is None or found is None or not found.due(now):
+                continue
+            if renewed := reissue(authority, found, now):
+                write_pair(folder, name, renewed)
+                log.info("Renewed a certificate", certificate=str(folder / f"{name}.crt"))
+        except (OSError, ValueError) as error:
+            log.warning("A certificate cannot be renewed", certificate=str(folder / f"{name}.crt"), error=str(error))
+
+
+async def keep_fresh(folder: Path) -> None:
+    """Renew what is due of the certificates in a folder, until this is cancelled."""
+    while True:
+        renew(folder, datetime.now(UTC))
+        await asyncio.sleep(INTERVAL)
