@@ -133,6 +133,7 @@ class Controller:
             self.take_deployed,
             watch=observed,
             may_write=lambda: self.election.leading,
+            is_unmanaged=self.translator.is_unmanaged,
         )
         self.writer = StatusWriter(
             client,

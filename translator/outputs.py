@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from translator.assembly import without_dangling
 from translator.bugs import with_bug, words
 from translator.cell import Cell, Why
+from translator.changes import Changes
 from translator.db import (
     DELIVERY,
     DEPLOYED,
@@ -29,7 +29,7 @@ from translator.edit import UNREAD, Edit, Refused
 from translator.features import FEATURES
 from translator.gateway import attachment, backends, gateways, grants, listeners
 from translator.objects.gateway import Gateway
-from translator.query import Ahead, Query, QueryError
+from translator.query import Ahead, Query
 from translator.refs import Ref
 from translator.refusals import refusals
 from translator.resources import Output, Outputs, gateway_outputs
@@ -66,30 +66,6 @@ AHEAD: tuple[Ahead, ...] = (
 """The indexes, and as hubs what many routes read of a Gateway, a Namespace, a Service or a grant."""
 
 
-@dataclass(slots=True)
-class Changes:
-    """What an evaluation brought.
-
-    Attributes:
-        snapshots: for each Gateway whose resources changed the new snapshot, None where it is gone.
-        statuses: for each object whose status changed the new one, None where it has none any more.
-        deployments: for each Gateway for which something else is to be deployed all of that, None where it is gone.
-        failures: bugs that were contained: what they hit keeps its last good value.
-    """
-
-    snapshots: dict[Ref, Snapshot | None] = field(default_factory=dict)
-    statuses: dict[Ref, Status | None] = field(default_factory=dict)
-    deployments: dict[Ref, Proxies | None] = field(default_factory=dict)
-    failures: list[QueryError] = field(default_factory=list)
-
-    def add(self, later: Changes) -> None:
-        """Take what a later evaluation brought, so that both count as one."""
-        self.snapshots |= later.snapshots
-        self.statuses |= later.statuses
-        self.deployments |= later.deployments
-        self.failures = later.failures
-
-
 class Translator:
     """Turns objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
 
@@ -112,6 +88,7 @@ class Translator:
         self._resources: dict[Output, Resource] = {}
         self._dirty: dict[Ref, set[Output]] = {}
         self._unread: dict[str, set[str]] = {}
+        self._unmanaged: set[Ref] = set()
         self._unknown: set[Output] = set()
         self._unsure: set[Ref] = set()
         self._untold: set[Ref] = set()
@@ -132,6 +109,10 @@ class Translator:
     def is_silent(self, ref: Ref) -> bool:
         """Tell whether there is, for sure, nothing to be told of an object: it is none of ours, or not there."""
         return ref not in self._statuses and ref not in self._untold
+
+    def is_unmanaged(self, gateway: Ref) -> bool:
+        """Tell whether a Gateway is there and, for sure, none of ours: its class is another controller's."""
+        return gateway in self._unmanaged
 
     @property
     def deployments(self) -> Mapping[Ref, Proxies]:
@@ -288,6 +269,7 @@ class Translator:
         if not present and ref.kind in STATUS:
             self._set_status(ref, None)
         if not present and ref.kind == Gateway.kind:
+            self._unmanaged.discard(ref)
             self._set_outputs(ref, None)
             self._set_deployment(ref, None)
 
@@ -329,6 +311,7 @@ class Translator:
         gateway: Any = cell.args[0]
         if cell.failure is None:
             outcome: Any = cell.value
+            (self._unmanaged.add if outcome is None else self._unmanaged.discard)(gateway)
             self._set_deployment(gateway, None if outcome is None else outcome.value)
         elif gateway not in self._deployments:
             self._set_deployment(gateway, HELD)

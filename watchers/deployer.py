@@ -16,12 +16,14 @@ import structlog
 
 from translator.db import Deployed
 from translator.deployment.manifest import WORKLOADS, Manifest, Proxies
+from translator.objects.gateway import Gateway
 from translator.refs import Ref
 from watchers.api import Api
 from watchers.applier import Applied, Applier, Refused, SteppedDown, Watch
 from watchers.inventory import Inventory
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed
+from watchers.kubernetes.paths import collection
 from watchers.kubernetes.versions import older
 from watchers.projection import answers
 from watchers.refusals import foreign, gone, refusal
@@ -76,13 +78,14 @@ class Deployer:
 
     Args:
         api: the way to the API server.
-        wanted: for each Gateway what is to be deployed; looked at anew each time. A Gateway that is not in it has
-            nothing deployed, so it must be complete before `lead` runs.
+        wanted: for each Gateway what is to be deployed; looked at anew each time.
         inventory: what is deployed; it must be complete before `lead` runs, and tell `touch` what changes.
         controller: the name of the controller, by whose label objects are known as its own.
         report: called with what the API server refuses of a Gateway, None once nothing.
         watch: is told what becomes of writes.
         may_write: asked right before each write, so that no late one slips through once the lease is lost.
+        is_unmanaged: whether a Gateway is there, and for sure none of ours. What was deployed for one that is not
+            `wanted` is deleted only if it is that, or the API server says that there is no such Gateway.
     """
 
     def __init__(
@@ -95,14 +98,18 @@ class Deployer:
         *,
         watch: Watch | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        is_unmanaged: Callable[[Ref], bool] = lambda _: False,
     ) -> None:
+        self._api = api
         self._applier = Applier(api, controller, may_write, watch)
+        self._is_unmanaged = is_unmanaged
         self._wanted = wanted
         self._inventory = inventory
         self._report = report
         self._workers = Workers(CONCURRENCY, self._settle, self._tell_bug)
         self._memory: dict[Ref, _Memory] = {}
         self._told: dict[Ref, Deployed] = {}
+        self._left_alone: set[Ref] = set()
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def touch(self, gateways: Iterable[Ref]) -> None:
@@ -144,7 +151,11 @@ class Deployer:
         return again
 
     async def _deploy(self, gateway: Ref, memory: _Memory) -> float | None:
-        wanted = self._wanted.get(gateway, Proxies())
+        wanted = self._wanted.get(gateway)
+        if wanted is None:
+            if self._inventory.has(gateway) and not await self._is_left(gateway):
+                return LONGEST_RETRY
+            wanted = Proxies()
         if wanted.held:
             return None
         now = time.monotonic()
@@ -163,6 +174,30 @@ class Deployer:
         wait = min(filter(None, rests.values()), default=0.0)
         untold = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
         return wait or (TELLING_SECONDS if untold else None)
+
+    async def _is_left(self, gateway: Ref) -> bool:
+        """Whether what is deployed for a Gateway that is not wanted is nobody's any more.
+
+        That this Headgate does not know a Gateway proves nothing: it may not watch its namespace, and another
+        installation does. Only an answer is believed, so it is a list that is asked for: an error may mean anything.
+        """
+        if self._is_unmanaged(gateway):
+            return True
+        path, query = (
+            collection(Gateway, Gateway.versions[0], gateway.namespace),
+            {"fieldSelector": f"metadata.name={gateway.name}"},
+        )
+        found = await self._api.request("GET", path, query=query)
+        if not isinstance(found, Mapping) or not isinstance(items := found.get("items", ()), list | None):
+            raise Malformed(f"The answer to GET {path} is no list of Gateways")
+        if items and gateway not in self._left_alone:
+            self._left_alone.add(gateway)
+            log.warning(
+                "Proxies of a Gateway that this Headgate does not watch are left alone: another installation may look "
+                "after them. If none does, delete them; give each installation a --controller-name of its own",
+                gateway=str(gateway),
+            )
+        return not items
 
     def _is_news(self, manifest: Manifest, memory: _Memory) -> bool:
         known = memory.applied.get(manifest.ref)

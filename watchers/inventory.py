@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from translator.deployment.manifest import KINDS, WORKLOADS
-from translator.deployment.names import GATEWAY_NAME, owned_by, resource_name
+from translator.deployment.names import GATEWAY_NAME, MANAGER, owned_by, resource_name
 from translator.objects.base import KubernetesObject
 from translator.objects.gateway import Gateway
 from translator.refs import Ref
@@ -23,7 +23,8 @@ class Live(NamedTuple):
     """An object that is there.
 
     Attributes:
-        gateway: the Gateway that it is for, be that there or not; None where that cannot be told.
+        gateway: the Gateway that it is for, be that there or not; None where that cannot be told, or it is not Headgate
+            that made the object.
         body: all of it that can matter, as JSON: some kilobytes for each object.
     """
 
@@ -50,20 +51,27 @@ class Scale(NamedTuple):
 def live(ref: Ref, raw: Mapping[str, Any]) -> Live:
     """Keep of an object what can matter."""
     metadata = dict(raw["metadata"])
-    metadata.pop("managedFields", None)
+    managers = metadata.pop("managedFields", None)
     body = orjson.dumps({**raw, "metadata": metadata})
-    return Live(_gateway(ref, metadata), str(metadata.get("uid")), metadata["resourceVersion"], body)
+    gateway = _gateway(ref, metadata) if not managers or any(map(_is_ours, managers)) else None
+    return Live(gateway, str(metadata.get("uid")), metadata["resourceVersion"], body)
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of `metadata.managedFields` says that Headgate applied the object: no copy of one has that."""
+    return (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply")
 
 
 def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
     """The Gateway that an object is for: its owner; if somebody took the owner away, by the label.
 
-    A label may be shortened: then it is the name of no Gateway, or of one whose objects are called otherwise.
+    A label may be shortened: then it is the name of no Gateway. What is not called as Headgate calls it is somebody's
+    copy, labels and owner included.
     """
     owners = metadata.get("ownerReferences") or ()
     owner = next((each["name"] for each in owners if each.get("kind") == Gateway.kind), None)
     found = Ref(Gateway.kind, ref.namespace, owner or (metadata.get("labels") or {}).get(GATEWAY_NAME, ""))
-    return found if owner or resource_name(found) == ref.name else None
+    return found if resource_name(found) == ref.name else None
 
 
 class Inventory:
@@ -86,6 +94,10 @@ class Inventory:
         """Give the objects of a Gateway, in the order of their names."""
         for ref in sorted(self._of.get(gateway, ())):
             yield ref, self._live[ref]
+
+    def has(self, gateway: Ref) -> bool:
+        """Tell whether something is there for a Gateway."""
+        return gateway in self._of
 
     @property
     def gateways(self) -> frozenset[Ref]:

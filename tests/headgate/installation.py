@@ -54,12 +54,13 @@ class Installation:
     Args:
         api: its cluster.
         namespace_labels: the namespaces that it watches, by a label selector; "" for all.
+        namespace: where it is itself.
     """
 
-    def __init__(self, api: ClusterApi, namespace_labels: str = "") -> None:
+    def __init__(self, api: ClusterApi, namespace_labels: str = "", namespace: str = "headgate-system") -> None:
         here = Address("127.0.0.1", 0)
         settings = Settings(
-            Target(), "headgate-system", CONTROLLER_NAME, (), namespace_labels, here, "", here, "", external_names=False
+            Target(), namespace, CONTROLLER_NAME, (), namespace_labels, here, "", here, "", external_names=False
         )
         self.api = api
         self.controller = Controller(settings, api)

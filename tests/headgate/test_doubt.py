@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests import virtual_time
 from tests.certificates import self_signed
 from tests.headgate.installation import Installation, world
-from tests.headgate.shop import gateway, secret, shop
+from tests.headgate.shop import gateway, namespace, secret, shop
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw, Request
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
@@ -97,5 +98,50 @@ def test_without_the_right_to_list_namespaces_all_stays() -> None:
             await limited.until(lambda: limited.published.snapshots)
             assert limited.ready()
         assert api.objects.keys() >= before.keys()
+
+    virtual_time.run(scenario())
+
+
+def test_installations_with_one_name_leave_each_other_alone() -> None:
+    """Who watches other namespaces deletes nothing of a Gateway that is there, nor a copy; of one that is gone all."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        before = await running(api)
+        copy = json.loads(json.dumps(before["services", "shop", "headgate-web"]))
+        copy["metadata"] = {"name": "copy", "namespace": "shop", "labels": copy["metadata"]["labels"]}
+        api.put(copy)
+        async with Installation(api, "team=stock", "other") as other, Installation(api, "team=shop") as own:
+            await other.until(other.ready)
+            await own.until(own.ready)
+            await asyncio.sleep(300)
+            assert api.objects.keys() >= before.keys()
+            api.put(namespace("shop", team="none"))  # nobody's now: which is no reason to delete what runs
+            await own.until(lambda: not own.published.snapshots)
+            await asyncio.sleep(300)
+            assert api.objects.keys() >= before.keys()
+            api.remove("Gateway", "shop", "web")
+            api.put(namespace("shop", team="shop"))
+            await own.until(lambda: PROXY not in api.of("Deployment"))
+            assert ("shop", "copy") in api.of("Service")
+
+    virtual_time.run(scenario())
+
+
+def test_a_gateway_of_another_class_loses_its_proxies() -> None:
+    """What was deployed for a Gateway that is another controller's now is deleted, by who knows both."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        await running(api)
+        other = json.loads(json.dumps(api.of("GatewayClass")["", "headgate"]))
+        other["metadata"]["name"], other["spec"] = "other", {"controllerName": "example.com/other"}
+        api.put(other)
+        async with Installation(api) as own:
+            await own.until(own.ready)
+            moved = gateway("web")
+            moved["spec"]["gatewayClassName"] = "other"
+            api.put(moved)
+            await own.until(lambda: PROXY not in api.of("Deployment"))
 
     virtual_time.run(scenario())

@@ -272,16 +272,22 @@ async def test_creating_repairing_and_deleting_are_told_apart() -> None:
 
 
 def test_the_inventory_knows_whose_an_object_is() -> None:
-    """Its owner tells, and where there is none its label; what changes owner touches both Gateways."""
+    """Its owner tells, and where there is none its label, if it is called as what is made for that Gateway."""
     touched: list[set[Ref]] = []
     inventory = Inventory(lambda gateways: touched.append(set(gateways)))
     metadata = {"labels": LABELS, "resourceVersion": "1", "uid": "u"}
     inventory.observe([Change(CONFIG, {"metadata": metadata})])
-    owner = {"kind": "Gateway", "name": "other"}
-    inventory.observe([Change(CONFIG, {"metadata": {**metadata, "ownerReferences": [owner]}})])
-    other = GATEWAY._replace(name="other")
-    assert touched == [{GATEWAY}, {GATEWAY, other}]
-    assert inventory.gateways == {other}
+    copy = CONFIG._replace(name="headgate-copy")
+    owner = {"kind": "Gateway", "name": "shop"}
+    inventory.observe([Change(copy, {"metadata": {**metadata, "ownerReferences": [owner]}})])
+    assert touched == [{GATEWAY}]
+    assert [ref for ref, _ in inventory.of(GATEWAY)] == [CONFIG]
+    by_others = [{"manager": "kubectl-create", "operation": "Update"}]
+    inventory.observe([Change(CONFIG, {"metadata": {**metadata, "managedFields": by_others}})])
+    assert inventory.gateways == frozenset()
+    ours = [*by_others, {"manager": "headgate", "operation": "Apply"}]
+    inventory.observe([Change(CONFIG, {"metadata": {**metadata, "managedFields": ours}})])
+    assert inventory.gateways == {GATEWAY}
     inventory.observe([Change(CONFIG, None)])
     assert (inventory.gateways, inventory.get(CONFIG)) == (frozenset(), None)
 

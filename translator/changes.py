@@ -1,0 +1,35 @@
+"""What an evaluation of the translator brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from translator.deployment.manifest import Proxies
+from translator.query import QueryError
+from translator.refs import Ref
+from translator.status import Status
+from xds.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class Changes:
+    """What an evaluation brought.
+
+    Attributes:
+        snapshots: for each Gateway whose resources changed the new snapshot, None where it is gone.
+        statuses: for each object whose status changed the new one, None where it has none any more.
+        deployments: for each Gateway for which something else is to be deployed all of that, None where it is gone.
+        failures: bugs that were contained: what they hit keeps its last good value.
+    """
+
+    snapshots: dict[Ref, Snapshot | None] = field(default_factory=dict)
+    statuses: dict[Ref, Status | None] = field(default_factory=dict)
+    deployments: dict[Ref, Proxies | None] = field(default_factory=dict)
+    failures: list[QueryError] = field(default_factory=list)
+
+    def add(self, later: Changes) -> None:
+        """Take what a later evaluation brought, so that both count as one."""
+        self.snapshots |= later.snapshots
+        self.statuses |= later.statuses
+        self.deployments |= later.deployments
+        self.failures = later.failures
