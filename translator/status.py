@@ -15,7 +15,7 @@ from translator.envoy.names import secret_name, table_name
 from translator.envoy.route import Entry
 from translator.gateway.attachment import ROUTES, Parent, attachment
 from translator.gateway.certificates import listener_certificates
-from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection
+from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection, unsupported_tls
 from translator.gateway.httproute import implemented, rules
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
 from translator.objects.gateway import Gateway
@@ -88,12 +88,22 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     accepted = _accepted(states, problems)
     generation = found.metadata.generation or 1
     status: Status = {
-        "conditions": [each.json(generation) for each in (accepted, _programmed(accepted, problems, db, ref, known))],
+        "conditions": [
+            each.json(generation)
+            for each in (accepted, _programmed(accepted, problems, db, ref, known), *_resolved(db, ref))
+        ],
         "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
     }
     if db.settings.standalone:
         return {"addresses": [{"type": "IPAddress", "value": each} for each in addresses(db, ref).value], **status}
     return {"addresses": addresses_json(db, ref), **status}
+
+
+def _resolved(db: Db, ref: Ref) -> Iterator[Condition]:
+    """A condition that is there only where it is False."""
+    problem = unsupported_tls(db, ref)
+    if problem is not None:
+        yield verdict(problem.condition, (problem,), "", "")
 
 
 def _unclaimed(db: Db, gateway: Gateway) -> Status | None:

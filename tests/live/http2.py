@@ -8,7 +8,7 @@ import ssl
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADERS, SETTINGS = 1, 4
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
-GET, ROOT, HTTPS = b"\x82", b"\x84", b"\x87"
+GET, ROOT, HTTP, HTTPS = b"\x82", b"\x84", b"\x86", b"\x87"
 """Entries of HPACK's static table."""
 STATUSES = {8: 200, 13: 404}
 HUFFMAN = {f"{code:05b}": str(code) for code in range(3)} | {
@@ -17,14 +17,19 @@ HUFFMAN = {f"{code:05b}": str(code) for code in range(3)} | {
 """Huffman codes of digits, of five bits and of six."""
 
 
-async def statuses(port: int, context: ssl.SSLContext, name: str, *hosts: str) -> list[int]:
-    """The statuses of one GET for each host, one after the other, on one connection for the server name `name`."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
+async def statuses(port: int, context: ssl.SSLContext | None, name: str, *hosts: str) -> list[int]:
+    """The statuses of one GET for each host, one after the other, on one connection for the server name `name`.
+
+    Without a context there is no TLS, and no server name.
+    """
+    server_name = name if context is not None else None
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=server_name)
+    scheme = HTTPS if context is not None else HTTP
     writer.write(PREFACE + _frame(SETTINGS, 0, 0))
     found = []
     for number, host in enumerate(hosts):
         authority = b"\x01" + bytes([len(host)]) + host.encode()
-        writer.write(_frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, GET + HTTPS + ROOT + authority))
+        writer.write(_frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, GET + scheme + ROOT + authority))
         found.append(await _status(reader, writer))
     writer.close()
     return found

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.live.http2 import statuses
 from tests.live.objects import Manifest, exact, gateway, prefix, route, rule
 from tests.live.proxy import Proxy
 
@@ -172,3 +173,19 @@ async def test_changing_a_hostname_changes_what_is_served(proxy: Proxy, change: 
         await proxy.apply(gateway(listener(proxy, "http", name[0])), route(rule("alpha"), hostnames=name[1]))
         expected: Expected = [(hostname, "alpha"), (other, 404)]
         assert await served(proxy, expected) == expected
+
+
+@pytest.mark.parametrize("host", ["a.example.com.", "a.example.com", "A.Example.com:8080", "b.example.com.:80"])
+async def test_the_host_is_forwarded_as_it_came(proxy: Proxy, host: str) -> None:
+    """A dot at the end, a port and capitals mean nothing for routes; the backend gets the Host as it was written."""
+    await proxy.apply(
+        route(rule("alpha"), hostnames=["a.example.com", "*.example.com"]), route(rule("beta"), name="any")
+    )
+    response = await proxy.request(host=host)
+    assert (response.backend, response.sent("host")) == ("alpha", [host])
+
+
+async def test_http2_without_tls(proxy: Proxy) -> None:
+    """An HTTP listener takes HTTP/2 from clients that begin with it, beside HTTP/1.1."""
+    await proxy.apply(route(rule("alpha"), hostnames=["a.example.com"]))
+    assert await statuses(proxy.port, None, "", "a.example.com", "other.example.com") == [200, 404]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.live.objects import Manifest, exact, prefix, route, rule
 from tests.live.proxy import Proxy
+from tests.live.upstream import Upstream
 
 
 async def served(proxy: Proxy, paths: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -247,3 +248,12 @@ async def test_a_path_with_escapes_is_matched_as_it_is_written(proxy: Proxy, pat
     await proxy.apply(route(rule("alpha", matches=[exact(path)]), rule("beta", matches=[prefix(f"{path}/p")])))
     assert (await proxy.request(path)).backend == "alpha"
     assert (await proxy.request(f"{path}/p/x")).backend == "beta"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
+async def test_each_method_is_served(proxy: Proxy, alpha: Upstream, method: str) -> None:
+    """Whatever method a match names reaches the backend, and no other; CONNECT is told of instead."""
+    await proxy.apply(route(rule("alpha", matches=[{"method": method}])))
+    assert (await proxy.request(method=method)).status == 200
+    assert (await proxy.request(method="GET" if method != "GET" else "POST")).status == 404
+    assert [each.method for each in alpha.seen] == [method]

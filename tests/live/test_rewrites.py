@@ -135,3 +135,15 @@ async def test_what_no_path_can_hold_is_escaped(proxy: Proxy, text: str, expecte
     assert (await proxy.request("/full?q=1")).path == f"{expected}?q=1"
     assert (await proxy.request("/prefix/rest")).path == f"{expected}/rest"
     assert (await proxy.request("/redirect?q=1")).headers["location"] == f"http://a.org:{proxy.port}{expected}?q=1"
+
+
+@pytest.mark.parametrize("rewrite_first", [True, False])
+async def test_the_later_of_two_filters_that_set_the_host_counts(proxy: Proxy, rewrite_first: bool) -> None:
+    """Filters act in the order given: of a rewrite's hostname and a modified Host header the later one is sent."""
+    filters: list[Manifest] = [
+        {"type": "URLRewrite", "urlRewrite": {"hostname": "rewrite.example"}},
+        {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "set.example"}]}},
+    ]
+    await proxy.apply(route(rule("alpha", filters=filters if rewrite_first else filters[::-1])))
+    expected = "set.example" if rewrite_first else "rewrite.example"
+    assert (await proxy.request()).sent("host") == [expected]

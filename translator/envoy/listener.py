@@ -82,7 +82,6 @@ def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
     made.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(
         router_pb2.Router(suppress_envoy_headers=True)  # how long a backend took is not for clients to know
     )
-    made.strip_trailing_host_dot = True  # "example.com." is the same name
     made.local_reply_config.CopyFrom(local_replies())
     made.upgrade_configs.add(upgrade_type="websocket")
     made.use_remote_address.value = True

@@ -39,13 +39,18 @@ def encoded(route: route_components_pb2.Route) -> bytes:
     return wire.field(_ROUTES, route.SerializeToString(deterministic=True))
 
 
+def _domains(domain: str) -> list[str]:
+    """The names of a virtual host: with a dot at the end a name is the same, and Envoy forwards it as it came."""
+    return [domain, f"{domain}."] if domain else ["*"]
+
+
 def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
     """Make the virtual host of a domain ("" for any) from its routes, the first to be tried first.
 
     Without routes it answers 404, and keeps requests for the domain from those of wider domains.
     """
     found = tuple(entries)
-    head = route_components_pb2.VirtualHost(name=domain or "*", domains=[domain or "*"])
+    head = route_components_pb2.VirtualHost(name=domain or "*", domains=_domains(domain))
     if found:
         head.retry_policy.CopyFrom(SAFE)
         head.request_body_buffer_limit.value = BUFFER_BYTES
@@ -57,7 +62,7 @@ def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
 
 def misdirected_host(domain: str) -> EncodedHost:
     """Make a virtual host that tells clients to use another connection."""
-    made = route_components_pb2.VirtualHost(name=f"misdirected/{domain or '*'}", domains=[domain or "*"])
+    made = route_components_pb2.VirtualHost(name=f"misdirected/{domain or '*'}", domains=_domains(domain))
     route = made.routes.add(name="misdirected")
     route.match.prefix = "/"
     route.direct_response.status = MISDIRECTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from translator.feature import Feature, Read, Site
 from translator.features.host import set_host
 from translator.ir import Origin, RouteFeature, RouteMatch
-from translator.objects.filters import HTTPHeader, HTTPHeaderFilter
+from translator.objects.filters import HTTPHeader, HTTPHeaderFilter, HTTPRouteFilter
 from translator.outcome import Outcome, Problem
 
 REQUEST, RESPONSE = "RequestHeaderModifier", "ResponseHeaderModifier"
@@ -148,7 +149,22 @@ def _flaw(request: bool, found: HTTPHeaderFilter) -> str:
     for each in added:
         if _FORBIDDEN.search(each.value):
             return f"the value of {each.name} holds a control character, which no header can have; take it out."
+    if name := _contradicted(found):
+        return f"{name} is in more than one of set, add and remove; leave it in one of them."
     return ""
+
+
+def sets_host(found: HTTPRouteFilter) -> bool:
+    """Whether a filter sets the Host of requests."""
+    modifier = found.request_header_modifier
+    return modifier is not None and any(each.name.lower() == "host" for each in modifier.set)
+
+
+def _contradicted(found: HTTPHeaderFilter) -> str:
+    """The name of a header that is changed in more than one way, "" if there is none (`HTTPHeaderFilter`)."""
+    ways = (each.name for each in found.set), (each.name for each in found.add), found.remove
+    names = Counter(name for way in ways for name in {each.lower() for each in way})
+    return next((name for name, count in names.items() if count > 1), "")
 
 
 def read(site: Site) -> Read:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from translator.feature import Feature, Read, Site
+from translator.features.header_modifier import sets_host
 from translator.features.host import set_host
 from translator.features.paths import PathModifier
 from translator.features.redirect import path_modifier
@@ -32,10 +33,12 @@ class Rewrite(RouteFeature):
 
 
 def read(site: Site) -> Read:
-    """Read the rewrite of a site."""
-    for _, each in site.filters_of(TYPE):
-        assert each.url_rewrite is not None
-        return Outcome((Rewrite(each.url_rewrite.hostname or "", path_modifier(each.url_rewrite.path)),))
+    """Read the rewrite of a site; of its hostname and the Host of a header modifier, the later in the list counts."""
+    for place, each in enumerate(site.filters):
+        if each.url_rewrite is not None:
+            found = each.url_rewrite
+            hostname = "" if any(map(sets_host, site.filters[place:])) else found.hostname or ""
+            return Outcome((Rewrite(hostname, path_modifier(found.path)),))
     return Outcome(())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,15 +51,31 @@ class Parent:
 
 @query
 def attachment(db: Db, route: Ref) -> tuple[Parent, ...]:
-    """What came of each of a route's parentRefs that names a Gateway of ours, in their order."""
+    """What came of each of a route's parentRefs that names a Gateway of ours, in their order, then of the defaults."""
     found = db.get(ROUTES[route.kind], route)
     if found is None:
         return ()
+    named = [each for each in found.spec.parent_refs if is_ours(db, route, each)]
     return tuple(
         _attach(db, route, reference, found.spec.hostnames)
-        for reference in found.spec.parent_refs
-        if is_ours(db, route, reference)
+        for reference in (*named, *_defaults(db, route, found, {_gateway(route, each) for each in named}))
     )
+
+
+@index(Gateway.kind)
+def default_gateways(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
+    """File our default Gateways under their scope (`GatewaySpec.defaultScope`; GEP-3793)."""
+    found = db.get(Gateway, gateway)
+    if found is not None and found.spec.default_scope == "All" and managed(db, gateway):
+        yield found.spec.default_scope, gateway
+
+
+def _defaults(db: Db, route: Ref, found: HTTPRoute, named: Set[Ref]) -> Iterator[ParentReference]:
+    """The default Gateways that a route asks for, as references to those that it does not name."""
+    if found.spec.use_default_gateways == "All":
+        for each in db.select(default_gateways, "All"):
+            if each not in named:
+                yield ParentReference(namespace=each.namespace, name=each.name)
 
 
 def _gateway(route: Ref, reference: ParentReference) -> Ref:

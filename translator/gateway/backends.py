@@ -28,6 +28,25 @@ def slices(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
         yield Ref(Service.kind, ref.namespace, found.service_name), ref
 
 
+@index(EndpointSlice.kind)
+def domain_names(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
+    """File the EndpointSlices that hold domain names in place of addresses under the Service that their label names."""
+    found = db.get(EndpointSlice, ref)
+    if found is not None and found.service_name and found.address_type == "FQDN":
+        yield Ref(Service.kind, ref.namespace, found.service_name), ref
+
+
+@query
+def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
+    """The EndpointSlices of a Service whose endpoints get no requests, because nobody resolves their names."""
+    text = (
+        "has addressType FQDN, which is not supported: its endpoints get no requests; use IPv4, IPv6 or ExternalName."
+    )
+    return tuple(
+        Problem("ResolvedRefs", "UnsupportedValue", f"{each} {text}") for each in db.select(domain_names, service)
+    )
+
+
 def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
     """Resolve a reference of `route`, whose kind is of `group`; `field` is where it stands, for messages."""
     if (reference.group, reference.kind) != (Service.group, Service.kind):
@@ -39,7 +58,8 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     resolved = service_port(db, service, reference.port or 0)
-    return resolved if resolved.value else Outcome(None, tuple(_at(field, each) for each in resolved.problems))
+    problems = (*resolved.problems, *unresolved(db, service))
+    return Outcome(resolved.value, tuple(_at(field, each) for each in problems)) if problems else resolved
 
 
 @query

@@ -64,6 +64,16 @@ def rejection(db: Db, gateway: Ref) -> Problem | None:
     return useless_parameters("spec.infrastructure.parametersRef")
 
 
+@query
+def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
+    """What is not done with the certificate that a Gateway should show to backends (`GatewayBackendTLS`)."""
+    found = db.get(Gateway, gateway)
+    if found is None or found.spec.tls is None or found.spec.tls.backend is None:
+        return None
+    text = "spec.tls.backend: requests go to backends without TLS yet, so no certificate is shown to them; remove it."
+    return Problem("ResolvedRefs", "UnsupportedValue", text)
+
+
 def useless_parameters(field: str) -> Problem:
     """The problem of a reference to parameters where there is no cluster."""
     text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; remove it."

@@ -111,6 +111,10 @@ def _takes(feature: Feature, found: HTTPRouteFilter, site: Site) -> bool:
 
 def _untaken(found: HTTPRouteFilter, site: Site) -> Problem:
     field = f"{site.field}.filters[{site.filters.index(found)}]"
+    if found.extension_ref is not None and any(each.takes(found) for each in site.db.features):
+        kind = found.extension_ref.kind
+        text = f"{field}.extensionRef: a {kind} is a filter of rules only; move it from the backend to its rule."
+        return Problem("Accepted", "UnsupportedValue", text)
     if found.extension_ref is not None:
         kinds = ", ".join(f"{kind.kind}.{kind.group}" for feature in site.db.features for kind in feature.kinds)
         ref = found.extension_ref
@@ -132,8 +136,9 @@ def _weighted(db: Db, route: Ref, reference: HTTPBackendRef, field: str) -> Outc
 
 
 def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
-    """Read a match; None if it holds a regular expression that Envoy cannot evaluate: then nothing can match it."""
+    """Read a match; None if it holds what Envoy cannot match."""
     problems = [
+        *_tunnel(match, f"{field}.method"),
         *_expression(match.path.value, f"{field}.path.value", match.path.type),
         *(
             problem
@@ -159,6 +164,13 @@ def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:
             method=match.method or "",
         )
     )
+
+
+def _tunnel(match: HTTPRouteMatch, field: str) -> tuple[Problem, ...]:
+    if match.method != "CONNECT":
+        return ()
+    text = f"{field}: CONNECT asks for a tunnel, which no route can give; nothing matches it; take the match out."
+    return (Problem("Accepted", "UnsupportedValue", text),)
 
 
 def _headers(match: HTTPRouteMatch) -> tuple[ValueMatch, ...]:

@@ -122,7 +122,13 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     states = []
     for each in found.spec.listeners:
         kinds, invalid = _kinds(each)
-        problems = (*_unsupported(found, each), *_reserved(db, gateway, each), *_conflict(each, supported), *invalid)
+        problems = (
+            *_unsupported(found, each),
+            *_unselectable(each),
+            *_reserved(db, gateway, each),
+            *_conflict(each, supported),
+            *invalid,
+        )
         states.append(
             ListenerState(
                 name=each.name,
@@ -184,6 +190,16 @@ def _unsupported(gateway: Gateway, listener: Listener) -> Iterator[Problem]:
     elif listener.protocol == "HTTPS" and _checks_clients(gateway, listener.port):
         text = "spec.tls.frontend: the certificates of clients cannot be checked yet; remove the validation."
         yield Problem("Accepted", "UnsupportedValue", text)
+
+
+def _unselectable(listener: Listener) -> Iterator[Problem]:
+    """A selector that selects no namespace, whatever there is: no route could attach."""
+    namespaces = listener.allowed_routes.namespaces
+    if namespaces.from_ == "Selector":
+        flaw = namespaces.selector.flaw() if namespaces.selector is not None else "is required when from is Selector"
+        if flaw:
+            text = f"allowedRoutes.namespaces.selector: {flaw}; until that is mended no route can attach."
+            yield Problem("Accepted", "UnsupportedValue", text)
 
 
 def _checks_clients(gateway: Gateway, port: int) -> bool:
