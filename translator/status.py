@@ -127,9 +127,11 @@ def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:
 
 def _accepted(states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) -> Condition:
     """Accepted as long as one listener is; what is wrong with the others is the reason all the same."""
-    if any(each.condition == "Accepted" for each in problems):
-        return verdict("Accepted", problems, "", "")
     invalid = next((each for each in problems if each.condition == "Listeners"), None)
+    if any(each.condition == "Accepted" for each in problems):
+        beside = [] if invalid is None else [f"{invalid.reason}: {invalid.message}"]
+        refused = verdict("Accepted", problems, "", "")
+        return refused._replace(message=bounded([refused.message, *beside]))
     if invalid is None:
         return Condition("Accepted", "True", "Accepted", "The Gateway is valid.")
     status = "True" if any(each.accepted for each in states) else "False"
@@ -185,7 +187,7 @@ def _conflicted(conflict: Problem | None) -> Condition:
 
 
 def _overlap(state: ListenerState) -> Iterator[Condition]:
-    if state.overlaps and state.accepted:
+    if state.overlaps:
         text = (
             f"Its hostnames overlap with those of {', '.join(state.overlaps)}: clients that reuse a connection get 421."
         )
@@ -214,7 +216,12 @@ def route_status(db: Db, ref: Ref) -> Status | None:
 
 @index(*ROUTES)
 def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
-    """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`."""
+    """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`.
+
+    A route whose newest generation cannot be read is not accepted, though the one before is served.
+    """
+    if db.refused(route) is not None:
+        return
     status = route_status(db, route)
     for parent, told in zip(attachment(db, route), status["parents"] if status is not None else (), strict=True):
         if told["conditions"][0]["status"] == "True":

@@ -63,11 +63,12 @@ def translator() -> Translator:
 
 
 def test_a_route_says_so_and_stays_as_it_was(translator: Translator) -> None:
-    """The condition names the field and holds for the newest generation; nothing of what is served changes."""
+    """The condition names the field and holds for the newest generation; it is served on, and not counted."""
     before = translator.snapshots[GATEWAY]
     translator.edit([read(novel_route())])
     changes = translator.evaluate()
-    assert (changes.snapshots, list(changes.statuses)) == ({}, [ROUTE])
+    assert (changes.snapshots, list(changes.statuses)) == ({}, [ROUTE, GATEWAY])
+    assert translator.statuses[GATEWAY]["listeners"][0]["attachedRoutes"] == 9
     status = translator.statuses[ROUTE]
     assert conditions(status) == {
         "Accepted": ("False", "UnsupportedValue", 7),
@@ -79,6 +80,7 @@ def test_a_route_says_so_and_stays_as_it_was(translator: Translator) -> None:
     translator.edit([edit(route(5, 2, 5, path="/mended"))])
     translator.evaluate()
     assert conditions(translator.statuses[ROUTE])["Accepted"][0] == "True"
+    assert translator.statuses[GATEWAY]["listeners"][0]["attachedRoutes"] == 10
     assert diff(before, translator.snapshots[GATEWAY])
 
 
@@ -99,7 +101,8 @@ def test_a_route_that_never_could_be_read(translator: Translator) -> None:
 def test_a_route_that_moves_away_unread(translator: Translator) -> None:
     """A route whose new parents are others' says nothing to the old one; one whose parents cannot be read does."""
     translator.edit([read(novel_route(parentRefs=[{"name": "theirs"}]))])
-    assert translator.evaluate().statuses == {ROUTE: None}
+    assert list(translator.evaluate().statuses) == [ROUTE, GATEWAY]
+    assert ROUTE not in translator.statuses
     translator.edit([read(novel_route(parentRefs="web"))])
     translator.evaluate()
     assert conditions(translator.statuses[ROUTE])["Accepted"] == ("False", "UnsupportedValue", 7)

@@ -189,13 +189,13 @@ def domains(db: Db, route: Ref) -> Iterator[tuple[RouteTable, str]]:
 class Served(NamedTuple):
     """A route that serves a domain; of routes whose matches are equal the one that sorts first is tried first.
 
-    That is the one with the more specific own hostname, then the older, then the first by name (`HTTPRouteRule`).
+    That is the one with the more specific own hostname, then the older, then the first by "namespace/name", which is
+    compared as one text (`HTTPRouteRule`): "team-a/zz" is before "team/aa".
     """
 
     wildcard: bool
     shortness: int
     created: str
-    namespace: str
     name: str
     route: Ref
 
@@ -208,7 +208,7 @@ def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteTable, str], Served]
         created = found.created if found is not None else ""
         for domain in binding.domains:
             exact, length = specificity(domain.own)
-            served = Served(not exact, -length, created, route.namespace, route.name, route)
+            served = Served(not exact, -length, created, f"{route.namespace}/{route.name}", route)
             yield (binding.table, domain.name), served
 
 

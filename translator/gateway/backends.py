@@ -16,6 +16,7 @@ from translator.ownaddresses import OwnAddress, reached
 from translator.query import index, query
 from translator.refs import Ref
 
+HTTP1_PROTOCOLS = ("", "http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web")
 HTTP2_PROTOCOLS = ("kubernetes.io/h2c", "h2c", "http2", "grpc")
 TLS_PROTOCOLS = ("https", "kubernetes.io/wss", "wss", "tls")
 
@@ -123,6 +124,10 @@ def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome
     name = (port.app_protocol or "") if port else ""
     if name.lower() in TLS_PROTOCOLS:
         text = f"{service} port {found.port}: appProtocol {name} asks for TLS, which is not supported yet; remove it."
+        return _broken("UnsupportedProtocol", text)
+    if name.lower() not in (*HTTP1_PROTOCOLS, *HTTP2_PROTOCOLS):
+        known = "http, kubernetes.io/h2c, kubernetes.io/ws and grpc"
+        text = f"{service} port {found.port}: a route of HTTP cannot speak appProtocol {name}, but {known}."
         return _broken("UnsupportedProtocol", text)
     speaks = Protocol.H2C if name.lower() in HTTP2_PROTOCOLS else Protocol.HTTP1
     return Outcome(Backend(found.owner, found.port, speaks.value, found.hostname))

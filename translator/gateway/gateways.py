@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 from translator.db import Db
@@ -39,10 +40,12 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     belong to its Service.
     """
     settings, found = db.settings, db.get(Gateway, gateway)
-    if found is None or not found.spec.addresses or not settings.standalone:
+    if found is None or not found.spec.addresses:
         return Outcome(settings.addresses)
+    problems = list(_routability(found))
+    if not settings.standalone:
+        return Outcome(settings.addresses, tuple(problems))
     wanted: list[str] = []
-    problems: list[Problem] = []
     for place, address in enumerate(found.spec.addresses):
         field = f"spec.addresses[{place}]"
         if address.type != "IPAddress":
@@ -53,6 +56,14 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
         else:
             wanted.append(str(ip_address(address.value)))
     return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
+
+
+def _routability(gateway: Gateway) -> Iterator[Problem]:
+    for place, address in enumerate(gateway.spec.addresses):
+        if address.routability:
+            field = f"spec.addresses[{place}].routability"
+            text = f"{field}: {address.routability} is not supported; remove it."
+            yield Problem("Accepted", "UnsupportedAddress", text)
 
 
 @query

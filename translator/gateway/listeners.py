@@ -166,7 +166,7 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """What may attach: of the kinds that the protocol serves those that the Gateway allows, all if it names none."""
     served = ROUTE_KINDS.get(listener.protocol, ())
     asked = listener.allowed_routes.kinds or ()
-    if not asked or not served:
+    if not asked:
         return served, ()
     names = [each.kind for each in asked if each.group == ROUTE_GROUP and each.kind in served]
     wrong = [f"{each.kind}.{each.group}" for each in asked if each.group != ROUTE_GROUP or each.kind not in served]
@@ -174,7 +174,7 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         return tuple(dict.fromkeys(names)), ()
     text = (
         f"allowedRoutes.kinds: {', '.join(wrong)} cannot attach to protocol {listener.protocol}, "
-        f"which serves {', '.join(served)}."
+        f"which serves {', '.join(served) or 'no kind of route here'}."
     )
     return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
 
