@@ -58,6 +58,12 @@ def cluster_rules() -> tuple[Rule, ...]:
             ("tokenreviews",),
             ("create",),
         ),
+        Rule(
+            "Who asks the admin port for configuration must be allowed to get its path (nonResourceURLs).",
+            ("authorization.k8s.io",),
+            ("subjectaccessreviews",),
+            ("create",),
+        ),
     )
 
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
 
-import orjson
 import prometheus_client
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from headgate.address import Address
-from headgate.controlplane import ControlPlane, gateway_of
+from headgate.admin_access import Handler, May, known_hosts, proven
+from headgate.admin_connections import listening
+from headgate.admin_token import Token
+from headgate.controlplane import ControlPlane, gateway_of, key_of
+from headgate.encoding import to_text
 from headgate.envoy.supervisor import Supervisor
 from headgate.plain import SECTIONS
-from headgate.refused import refused
+from headgate.refused import Refused, refused_of
+from headgate.streaming import Document, Part, Section, send
 from translator.cell import Why
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic
+from xds.fault_log import FaultLog
 from xds.resource import Reference
+from xds.server import Client
+from xds.snapshot import Snapshot
 
 #: How many lines of an explanation are shown.
 MAX_WHY_LINES = 2000
@@ -42,9 +50,6 @@ ENDPOINTS = {
     "?gateway=default/web&type=clusters&name=NAME: the same of a resource",
 }
 
-FOR_ALL = frozenset({"/", "/healthz", "/readyz", "/metrics"})
-"""What is told to whoever reaches the address, where that is not of this machine alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -56,6 +61,9 @@ class Sight:
         diagnostics: gives the problems in the files.
         place: gives "file:line" of an object, "" if it has none.
         address: where the endpoints are.
+        hosts: further names under which they are found.
+        may: decides who else may see configuration, where the address is not of this machine alone.
+        faults: is told of bugs in pages.
     """
 
     plane: ControlPlane
@@ -63,6 +71,9 @@ class Sight:
     diagnostics: Callable[[], tuple[Diagnostic, ...]]
     place: Callable[[Ref], str]
     address: Address
+    hosts: tuple[str, ...] = ()
+    may: May | None = None
+    faults: FaultLog = field(default_factory=FaultLog)
 
 
 @contextlib.asynccontextmanager
@@ -72,21 +83,20 @@ async def serving(sight: Sight) -> AsyncIterator[None]:
     Raises:
         OSError: the address cannot be bound.
     """
-    runner = web.AppRunner(application(sight), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, sight.address.host, sight.address.port).start()
+    token = Token(sight.address)
+    if not sight.address.is_loopback:
+        token.write()
+    async with listening(application(sight, token), sight.address):
         yield
-    finally:
-        await runner.cleanup()
 
 
-def application(sight: Sight) -> web.Application:
-    """Makes the application that answers on the admin address."""
-    guards = [_only_reading, _known_paths]
-    guards.insert(0, _only_this_machine if sight.address.is_loopback else _only_health)
+def application(sight: Sight, token: Token | None = None) -> web.Application:
+    """Makes the application that answers on the admin address; `token` proves whoever has it."""
+    guards = [_telling_faults(sight.faults), known_hosts(sight.address, sight.hosts), _only_reading, _known_paths]
+    if not sight.address.is_loopback:
+        guards.insert(2, proven(token or Token(sight.address), sight.may))
     app = web.Application(middlewares=guards)
-    handlers: dict[str, Callable[[Sight, web.Request], web.Response]] = {
+    handlers: dict[str, Callable[[Sight, web.Request], Awaitable[web.StreamResponse]]] = {
         "/healthz": _healthz,
         "/readyz": _readyz,
         "/metrics": _metrics,
@@ -95,36 +105,24 @@ def application(sight: Sight) -> web.Application:
         "/why": _why,
     }
     for path, handler in handlers.items():
-        app.router.add_get(path, _asynchronous(partial(handler, sight)))
+        app.router.add_get(path, partial(handler, sight))
     return app
 
 
-def _asynchronous(answer: Callable[[web.Request], web.Response]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handler(request: web.Request) -> web.Response:
-        return answer(request)
+def _telling_faults(faults: FaultLog) -> Middleware:
+    """Make a bug in a page an answer that says so, and a line in the log; the other pages are not concerned."""
 
-    return handler
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            faults.tell(f"The page {request.path}", error)
+            return _text("an error of Headgate's: its log says more", 500)
 
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@web.middleware
-async def _only_this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses foreign host names, which a web page can have lead to loopback (DNS rebinding) to read what is here."""
-    host = request.url.host or ""
-    if not Address(host, 0).is_loopback:
-        return _text(f"this address answers for localhost only, not for the host {host!r}", 403)
-    return await handler(request)
-
-
-@web.middleware
-async def _only_health(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tells others of a cluster no more than whether it is well: what there is of other tenants is not for them."""
-    host = (request.remote or "").partition("%")[0]
-    if request.path in FOR_ALL or (host and Address(host, 0).is_loopback):
-        return await handler(request)
-    return _text("only this machine is told that: `kubectl port-forward` leads here by way of it", 403)
+    return check
 
 
 @web.middleware
@@ -145,46 +143,51 @@ async def _known_paths(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 def _text(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=f"{text}\n", status=status)
+    return web.Response(body=to_text(f"{text}\n"), status=status, content_type="text/plain", charset="utf-8")
 
 
-def _json(data: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(data, default=str), content_type="application/json")
-
-
-def _healthz(sight: Sight, _request: web.Request) -> web.Response:
+async def _healthz(sight: Sight, _request: web.Request) -> web.Response:
     stuck = sight.plane.stuck_for
     if stuck < STUCK_SECONDS:
         return _text("ok")
     return _text(f"nothing has been evaluated for {stuck:.0f} s, though something has changed", 503)
 
 
-def _readyz(sight: Sight, _request: web.Request) -> web.Response:
+async def _readyz(sight: Sight, _request: web.Request) -> web.Response:
     if sight.plane.ready.is_set():
         return _text("ok")
     problems = [str(each) for each in sight.diagnostics()]
     return _text("\n".join(["the objects that are there at the start are still being read", *problems]), 503)
 
 
-def _metrics(sight: Sight, _request: web.Request) -> web.Response:
+async def _metrics(sight: Sight, _request: web.Request) -> web.Response:
     headers = {"Content-Type": prometheus_client.CONTENT_TYPE_LATEST}
     return web.Response(body=sight.plane.metrics.text(), headers=headers)
 
 
-def _status(sight: Sight, _request: web.Request) -> web.Response:
-    objects = sight.plane.statuses.objects()
-    for each in objects:
-        metadata = each["metadata"]
-        each["place"] = sight.place(Ref(each["kind"], metadata.get("namespace", ""), metadata["name"]))
-    envoys = [_envoy(gateway, supervisor) for gateway, supervisor in sorted(sight.supervisors().items())]
-    problems = [str(each) for each in sight.diagnostics()]
-    refusals = list(map(dataclasses.asdict, refused(sight.plane.translator, sight.plane.server)))
-    return _json({"objects": objects, "envoys": envoys, "problems": problems, "refused": refusals})
+async def _status(sight: Sight, request: web.Request) -> web.StreamResponse:
+    plane = sight.plane
+
+    def placed(ref: Ref) -> Iterator[dict[str, Any]]:
+        if (found := plane.statuses.object(ref)) is not None:
+            yield {**found, "place": sight.place(ref)}
+
+    supervisors, gateways = sorted(sight.supervisors().items()), sorted(plane.translator.snapshots)
+    sections = [
+        Section("objects", (Part(str(ref), partial(placed, ref)) for ref in plane.statuses.refs())),
+        Section("envoys", (Part(f"the Envoy of {key}", partial(_envoy, key, each)) for key, each in supervisors)),
+        Section("refused", (Part(f"what is refused of {each}", partial(_refused, plane, each)) for each in gateways)),
+    ]
+    return await send(request, Document(sections, lambda: map(str, sight.diagnostics()), sight.faults))
 
 
-def _envoy(gateway: str, supervisor: Supervisor) -> dict[str, Any]:
+def _refused(plane: ControlPlane, gateway: Ref) -> Iterator[Refused]:
+    return refused_of(plane.translator, plane.server, gateway)
+
+
+def _envoy(gateway: str, supervisor: Supervisor) -> Iterator[dict[str, Any]]:
     process = supervisor.process
-    return {
+    yield {
         "gateway": gateway,
         "pid": process.pid if process else None,
         "started": process.started if process else None,
@@ -196,20 +199,29 @@ def _envoy(gateway: str, supervisor: Supervisor) -> dict[str, Any]:
     }
 
 
-def _config(sight: Sight, request: web.Request) -> web.Response:
-    clients = [dataclasses.asdict(each) for each in sight.plane.server.clients(request.query.get("node"))]
-    snapshots = {
-        f"{gateway.namespace}/{gateway.name}": {
-            section: {name: each.version for name, each in sorted(snapshot.resources(type_url).items())}
-            for section, type_url in SECTIONS.items()
-            if snapshot.resources(type_url)
-        }
-        for gateway, snapshot in sorted(sight.plane.translator.snapshots.items())
+async def _config(sight: Sight, request: web.Request) -> web.StreamResponse:
+    clients = sight.plane.server.iter_clients(request.query.get("node"))
+    snapshots = sorted(sight.plane.translator.snapshots.items())
+    sections = [
+        Section("clients", (Part(f"the xDS client {each.node}", partial(_client, each)) for each in clients)),
+        Section("snapshots", (Part(key_of(ref), partial(_versions, each)) for ref, each in snapshots), mapping=True),
+    ]
+    return await send(request, Document(sections, tuple, sight.faults))
+
+
+def _client(client: Client) -> Iterator[dict[str, Any]]:
+    yield dataclasses.asdict(client)
+
+
+def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
+    yield {
+        section: {name: each.version for name, each in sorted(snapshot.resources(type_url).items())}
+        for section, type_url in SECTIONS.items()
+        if snapshot.resources(type_url)
     }
-    return _json({"clients": clients, "snapshots": snapshots})
 
 
-def _why(sight: Sight, request: web.Request) -> web.Response:
+async def _why(sight: Sight, request: web.Request) -> web.Response:
     """Explains an object's status or a resource; names what was read, not its content, so no secret is shown."""
     query = request.query
     try:

@@ -20,6 +20,7 @@ from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ports import check_free
 from headgate.returns import RETURN_SECONDS, Returns
+from headgate.security.access import AccessReviews
 from headgate.security.cluster import ClusterAuthority
 from headgate.security.identity import bearer
 from headgate.security.tokens import TokenReviews
@@ -69,6 +70,7 @@ class Settings:
         admin: where Headgate answers about itself.
         proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
         external_names: whether Services of type ExternalName may be backends.
+        admin_hosts: further names of hosts under which it does so.
     """
 
     target: Target
@@ -81,6 +83,7 @@ class Settings:
     admin: Address
     proxy_image: str
     external_names: bool
+    admin_hosts: tuple[str, ...] = ()
 
 
 def run(settings: Settings) -> None:
@@ -144,7 +147,7 @@ class Controller:
             may_write=lambda: self.election.leading,
             silent=self.translator.is_silent,
         )
-        self.metrics.registry.register(
+        self.metrics.collect(
             Standing(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
         )
         self.server: Server
@@ -163,7 +166,9 @@ class Controller:
 
     def sight(self) -> Sight:
         """What the admin address shows."""
-        return Sight(self.plane, dict, lambda: self.cluster.diagnostics, lambda _: "", self.settings.admin)
+        diagnostics, settings = lambda: self.cluster.diagnostics, self.settings
+        may = AccessReviews(self.client).may
+        return Sight(self.plane, dict, diagnostics, lambda _: "", settings.admin, settings.admin_hosts, may)
 
     async def serve(self) -> None:
         """Serves until it is cancelled."""
@@ -205,7 +210,7 @@ class Controller:
             delivered=self.take_delivery,
             complete=self.is_complete,
         )
-        self.metrics.registry.register(
+        self.metrics.collect(
             Observed(self.server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics))
         )
 

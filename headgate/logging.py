@@ -6,9 +6,10 @@ import logging
 import sys
 from enum import StrEnum
 
-import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from headgate.encoding import to_json
 
 
 class LogFormat(StrEnum):
@@ -81,5 +82,5 @@ def _for_machines() -> list[Processor]:
         structlog.processors.EventRenamer("message"),
         # Tracebacks as text: the structured ones hold local variables, and so secrets.
         structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(serializer=lambda data, **_: orjson.dumps(data, default=str).decode()),
+        structlog.processors.JSONRenderer(serializer=lambda data, **_: to_json(data).decode()),
     ]

@@ -12,9 +12,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from headgate import __version__
+from headgate.encoding import to_text
 from headgate.envoy.supervisor import Supervisor
+from xds.fault_log import FaultLog
 from xds.observer import Client, Observer
 from xds.session import Answer, Response
+from xds.types import TYPES
 
 # The time of creation of each series doubles what is scraped, and Prometheus makes little use of it.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -27,24 +30,30 @@ MOST_GATEWAYS = 1000
 OTHERS = "(others)"
 
 
-def by_gateway(name: str, text: str, counts: Iterable[tuple[str, int]]) -> GaugeMetricFamily:
-    """Makes a gauge of counts by Gateway, so that no number of Gateways is too many for a Prometheus.
+def by_gateway(
+    name: str,
+    text: str,
+    counts: Iterable[tuple[str, float]],
+    family: type[GaugeMetricFamily] | type[CounterMetricFamily] = GaugeMetricFamily,
+) -> Metric:
+    """Makes a metric of counts by Gateway, so that no number of Gateways is too many for a Prometheus.
 
     Args:
         name: the metric's.
         text: what it says.
         counts: Gateways as "namespace/name" with what is counted; those of the same Gateway are added up.
+        family: what it is.
     """
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = {}
     for gateway, count in counts:
-        sums[gateway] += count
-    family = GaugeMetricFamily(name, text, labels=["gateway"])
+        sums[gateway] = sums.get(gateway, 0) + count
+    made = family(name, text, labels=["gateway"])
     gateways = sorted(sums)
     for gateway in gateways[:MOST_GATEWAYS]:
-        family.add_metric([gateway], sums[gateway])
+        made.add_metric([to_text(gateway).decode()], sums[gateway])
     if len(gateways) > MOST_GATEWAYS:
-        family.add_metric([OTHERS], sum(sums[each] for each in gateways[MOST_GATEWAYS:]))
-    return family
+        made.add_metric([OTHERS], sum(sums[each] for each in gateways[MOST_GATEWAYS:]))
+    return made
 
 
 def short(type_url: str) -> str:
@@ -52,17 +61,51 @@ def short(type_url: str) -> str:
     return type_url.rpartition(".")[2]
 
 
+def type_label(type_url: str) -> str:
+    """Return the label of a resource type: clients may ask for types that do not exist, and these share one."""
+    return short(type_url) if type_url in TYPES else OTHERS
+
+
+class Guarded(Collector):
+    """Yields the metrics of another collector; if it fails, those of all others are shown nevertheless."""
+
+    def __init__(self, collector: Collector, failed: prometheus.Counter) -> None:
+        self._collector = collector
+        self._failures = failed.labels(type(collector).__name__)
+        self._faults = FaultLog()
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: what there is is known at the time of a scrape."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of this moment."""
+        try:
+            yield from list(self._collector.collect())
+        except Exception as error:
+            self._failures.inc()
+            self._faults.tell(f"The metrics of {type(self._collector).__name__}", error)
+
+
 class Metrics(Observer):
     """Counts what the xDS server and the control plane do. Has a registry of its own, so that two never clash."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
+        # Memory, CPU, file descriptors and the time of the start, as every Prometheus client tells them.
+        prometheus.ProcessCollector(registry=self.registry)
         self._requests = self._counter("requests", "Requests of xDS clients.")
         self._responses = self._counter("responses", "Responses to xDS clients.")
         self._bytes = self._counter("response_bytes", "Bytes of responses to xDS clients.")
         self._acks = self._counter("acks", "Responses that xDS clients accepted.")
         self._nacks = self._counter("nacks", "Responses that xDS clients rejected.")
         self._slowed = self._counter("slowed", "Requests of xDS clients after which nothing was read for a while.", [])
+        self._failed = prometheus.Counter(
+            "headgate_collector_failures",
+            "Scrapes without some metrics because of a bug.",
+            ["collector"],
+            registry=self.registry,
+        )
         self._streams = self._counter("streams", "Streams of xDS clients.", [])
         self._changes = self._histogram(
             "xds_change_seconds", "From an edit to its ACK or NACK, by one client.", ["type"]
@@ -79,6 +122,10 @@ class Metrics(Observer):
     def _histogram(self, name: str, text: str, labels: list[str]) -> prometheus.Histogram:
         return prometheus.Histogram(f"headgate_{name}", text, labels, registry=self.registry, buckets=BUCKETS)
 
+    def collect(self, collector: Collector) -> None:
+        """Show the metrics of a collector too."""
+        self.registry.register(Guarded(collector, self._failed))
+
     def evaluated(self, seconds: float) -> None:
         """An evaluation is done."""
         self._evaluations.observe(seconds)
@@ -93,20 +140,20 @@ class Metrics(Observer):
 
     def requested(self, client: Client, type_url: str) -> None:
         """A request arrived."""
-        self._requests.labels(short(type_url)).inc()
+        self._requests.labels(type_label(type_url)).inc()
 
     def responded(self, client: Client, response: Response) -> None:
         """A response was written."""
-        self._responses.labels(short(response.type_url)).inc()
-        self._bytes.labels(short(response.type_url)).inc(len(response.data))
+        self._responses.labels(type_label(response.type_url)).inc()
+        self._bytes.labels(type_label(response.type_url)).inc(len(response.data))
 
     def answered(self, client: Client, answer: Answer) -> None:
         """A client accepted (ACK) or rejected (NACK) a response."""
         counter = self._acks if answer.error is None else self._nacks
-        counter.labels(short(answer.type_url)).inc()
-        self._answers.labels(short(answer.type_url)).observe(answer.seconds)
+        counter.labels(type_label(answer.type_url)).inc()
+        self._answers.labels(type_label(answer.type_url)).observe(answer.seconds)
         if answer.age is not None:
-            self._changes.labels(short(answer.type_url)).observe(answer.age)
+            self._changes.labels(type_label(answer.type_url)).observe(answer.age)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -145,15 +192,14 @@ class Observed(Collector):
         yield problems
 
     def _envoys(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("headgate_envoy_up", "Whether the Envoy of a Gateway runs.", labels=["gateway"])
+        supervisors = sorted(self._supervisors().items())
+        up = ((gateway, each.process is not None) for gateway, each in supervisors)
+        restarts = ((gateway, each.restarts) for gateway, each in supervisors)
+        yield by_gateway("headgate_envoy_up", "Whether the Envoy of a Gateway runs.", up)
+        yield by_gateway("headgate_envoy_restarts", "How often Envoy ended by itself.", restarts, CounterMetricFamily)
         uptime = GaugeMetricFamily("headgate_envoy_uptime_seconds", "How long an Envoy has run.", labels=["gateway"])
-        restarts = CounterMetricFamily(
-            "headgate_envoy_restarts", "How often Envoy ended by itself.", labels=["gateway"]
-        )
-        for gateway, supervisor in self._supervisors().items():
-            process = supervisor.process
-            up.add_metric([gateway], process is not None)
-            restarts.add_metric([gateway], supervisor.restarts)
-            if process is not None:
-                uptime.add_metric([gateway], time.time() - process.started)
-        yield from (up, uptime, restarts)
+        # Times of several Envoys do not add up.
+        for gateway, supervisor in supervisors[:MOST_GATEWAYS]:
+            if supervisor.process is not None:
+                uptime.add_metric([to_text(gateway).decode()], time.time() - supervisor.process.started)
+        yield uptime

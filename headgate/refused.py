@@ -44,10 +44,11 @@ class Refused:
 
 def refused(translator: Translator, server: Server) -> list[Refused]:
     """Tells what the proxies of all Gateways refuse at this moment."""
-    return [each for gateway in sorted(translator.snapshots) for each in _refused(translator, server, gateway)]
+    return [each for gateway in sorted(translator.snapshots) for each in refused_of(translator, server, gateway)]
 
 
-def _refused(translator: Translator, server: Server, gateway: Ref) -> Iterator[Refused]:
+def refused_of(translator: Translator, server: Server, gateway: Ref) -> Iterator[Refused]:
+    """Yield what the proxies of a Gateway refuse at this moment."""
     key = key_of(gateway)
     delivery = server.delivery(key)
     for each in rejections(delivery.snapshot, delivery.refusals) if delivery else ():

@@ -67,6 +67,7 @@ class Settings:
         state: the directory for what must outlive Headgate.
         envoy: the Envoy to run for every Gateway; None to run none.
         tls: the folder with the certificates of the xDS address, of `headgate certs`; None for plain text.
+        admin_hosts: further names of hosts under which it does so.
     """
 
     paths: tuple[Path, ...]
@@ -75,6 +76,7 @@ class Settings:
     state: Path
     envoy: Path | None
     tls: Path | None = None
+    admin_hosts: tuple[str, ...] = ()
 
 
 def run(settings: Settings) -> None:
@@ -177,14 +179,15 @@ class _Run:
 
     def sight(self) -> Sight:
         """What the admin address shows."""
-        return Sight(self.plane, self.supervisors, lambda: self.source.diagnostics, self.place, self.settings.admin)
+        diagnostics, settings = lambda: self.source.diagnostics, self.settings
+        return Sight(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
 
     async def serve(self) -> None:
         """Serves until it is cancelled."""
         async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
                 self.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.withdraw)
-            self.metrics.registry.register(
+            self.metrics.collect(
                 Observed(
                     self.server.clients,
                     self.supervisors,

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.address import Address
+from headgate.admin_token import Token
 from headgate.conditions import bad, is_good, parent_label, places
 from headgate.errors import UserError
 from headgate.troubles import Trouble, name_of, troubles
@@ -30,6 +31,9 @@ NARROW = 80
 #: How long the running Headgate may take to answer, in seconds.
 DEADLINE = 10
 
+#: So many bytes of an answer are told that is no status.
+MAX_SAID = 500
+
 
 def fetch(admin: Address) -> dict[str, Any]:
     """Asks the running Headgate for its `/status`.
@@ -40,12 +44,17 @@ def fetch(admin: Address) -> dict[str, Any]:
     url = f"http://{admin.for_clients}/status"
     # A proxy set in the environment has no business here.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    token = Token(admin).read()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with opener.open(url, timeout=DEADLINE) as response:
+        with opener.open(request, timeout=DEADLINE) as response:
             status: dict[str, Any] = json.load(response)
             return status
     except urllib.error.HTTPError as error:
+        said = error.read(MAX_SAID).decode(errors="replace").strip()
         error.close()
+        if error.code in (401, 403, 500):
+            raise UserError(f"{url} answers {error.code}: {said}") from error
         raise UserError(f"{url} answers {error.code}: that is not Headgate; name it with --admin-address") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

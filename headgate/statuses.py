@@ -71,10 +71,20 @@ class Statuses:
                 news += _news(ref, before.status, after)
         return news
 
+    def refs(self) -> list[Ref]:
+        """Return which objects have a status, in order."""
+        return sorted(self._told)
+
+    def object(self, ref: Ref) -> dict[str, Any] | None:
+        """Return an object's apiVersion, kind, metadata, some of its spec, and status; None if it has no status."""
+        found, told = self._find(ref), self._told.get(ref)
+        if found is None or told is None:
+            return None
+        return as_object(found, _timed(told)) | {"spec": _shown(found)}
+
     def objects(self) -> list[dict[str, Any]]:
         """All objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
-        found = ((self._find(ref), self._told[ref]) for ref in sorted(self._told))
-        return [as_object(found, _timed(told)) | {"spec": _shown(found)} for found, told in found if found is not None]
+        return [each for ref in self.refs() if (each := self.object(ref)) is not None]
 
 
 def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -211,9 +211,13 @@ class Server:
         Args:
             node: Only of streams with this node id, and then with all that each has.
         """
+        return list(self.iter_clients(node))
+
+    def iter_clients(self, node: str | None = None) -> Iterator[Client]:
+        """Yield what `clients` returns, the state of each stream as it is when its turn comes."""
         served = [(each, each.client) for each in self._streams if each.client and node in (None, each.client.node)]
-        found = (self._state(stream, client, node is not None) for stream, client in served)
-        return sorted(found, key=lambda each: each.since)
+        for stream, client in sorted(served, key=lambda each: each[1].since):
+            yield self._state(stream, client, node is not None)
 
     def _state(self, stream: Stream, client: Client, has: bool) -> Client:
         try:

@@ -9,6 +9,7 @@ import typer
 from headgate.address import Address
 from headgate.commands.options import (
     AdminAddress,
+    AdminHosts,
     Context,
     ControllerName,
     ExternalNames,
@@ -61,6 +62,7 @@ def command(
         ),
     ] = "",
     admin_address: AdminAddress = EVERYWHERE_ADMIN,
+    admin_host: AdminHosts = None,
     proxy_image: Annotated[
         str,
         typer.Option(
@@ -102,5 +104,6 @@ def command(
             admin=admin_address,
             proxy_image=proxy_image,
             external_names=external_names,
+            admin_hosts=tuple(admin_host or ()),
         )
     )

@@ -74,6 +74,17 @@ AdminAddress = Annotated[
         help="Where Headgate answers /healthz, /readyz, /metrics, /status, /config and /why.",
     ),
 ]
+AdminHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--admin-host",
+        envvar="HEADGATE_ADMIN_HOSTS",
+        metavar="NAME",
+        help="A further DNS name under which the admin address answers; repeatable. It does for IP addresses, "
+        "localhost and Services of a cluster.",
+        show_default=False,
+    ),
+]
 EnvoyPath = Annotated[
     Path | None,
     typer.Option(

@@ -11,6 +11,7 @@ from headgate.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_XDS,
     AdminAddress,
+    AdminHosts,
     EnvoyPath,
     HowToLog,
     StateDir,
@@ -37,6 +38,7 @@ def command(
         ),
     ] = False,
     admin_address: AdminAddress = DEFAULT_ADMIN,
+    admin_host: AdminHosts = None,
     envoy_path: EnvoyPath = None,
     no_envoy: Annotated[
         bool,
@@ -72,4 +74,5 @@ def command(
             "keys: use TLS (headgate certs DIR, then --xds-tls DIR), or say --xds-plain-text"
         )
     envoy = None if no_envoy else find_envoy(envoy_path)
-    run(Settings(tuple(paths), xds_address, admin_address, state_dir or default_root(), envoy, xds_tls))
+    state, hosts = state_dir or default_root(), tuple(admin_host or ())
+    run(Settings(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts))

@@ -158,3 +158,16 @@ def test_classes_and_parameters_say_so(translator: Translator, kind: str, group:
 def test_nothing_can_be_seen_of_some(raw: Raw) -> None:
     """Whatever an object holds, looking at it is no error."""
     assert sketch(raw) == Sketch()
+
+
+@pytest.mark.parametrize("generation", [2**63, 2**70, -1, 10**5000], ids=["2^63", "2^70", "-1", "10^5000"])
+def test_a_generation_is_an_int64(generation: int, translator: Translator) -> None:
+    """A generation that is none makes its object unreadable, and appears in nobody's status."""
+    made = route(5, 2, 5)
+    made["metadata"]["generation"] = generation
+    found = read(made)
+    assert isinstance(found.object, Refused)
+    assert "metadata.generation" in found.object.why
+    translator.edit([found])
+    translator.evaluate()
+    assert all(0 <= each[2] < 2**31 for each in conditions(translator.statuses[ROUTE]).values())

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, mo
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from translator.objects.scalars import Annotations, DnsLabel, DnsSubdomain, Labels, Text
+from translator.objects.scalars import MAX_GENERATION, Annotations, DnsLabel, DnsSubdomain, Labels, Text
 from translator.refs import Ref
 
 Path = tuple[str | int, ...]
@@ -154,7 +154,7 @@ class ObjectMeta(Fields):
     name: DnsSubdomain
     labels: Labels = Field(default_factory=dict)
     annotations: Annotations = Field(default_factory=dict)
-    generation: Annotated[StrictInt, Field(ge=0)] = 0
+    generation: Annotated[StrictInt, Field(ge=0, le=MAX_GENERATION)] = 0
     creation_timestamp: Timestamp | None = None
     uid: Text | None = None
 

@@ -58,6 +58,9 @@ Text = Annotated[str, StringConstraints(min_length=0)]
 """Any text. Only where a constraint is to be checked does pydantic refuse half a surrogate pair, which is no text."""
 
 Boolean = StrictBool
+MAX_GENERATION = 2**63 - 1
+"""`metadata.generation` is an int64, as `observedGeneration` is."""
+
 Int32 = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1)]
 Count = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
 PositiveCount = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from translator.objects.references import ParentReference
+from translator.objects.scalars import MAX_GENERATION
 
 
 class Sketch(NamedTuple):
@@ -31,7 +32,7 @@ def sketch(raw: Mapping[str, Any]) -> Sketch:
     metadata, spec = _fields(raw, "metadata"), _fields(raw, "spec")
     generation = metadata.get("generation")
     return Sketch(
-        generation if isinstance(generation, int) else 0,
+        generation if isinstance(generation, int) and 0 <= generation <= MAX_GENERATION else 0,
         _text(spec.get("controllerName")),
         _text(spec.get("gatewayClassName")),
         tuple(dict.fromkeys(_parents(spec.get("parentRefs")))),

@@ -1,0 +1,322 @@
+"""The admin address: no object, client or bug breaks a page, and configuration is for who proves to be allowed it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import headgate.admin_connections as connections
+from bench.world import world
+from headgate.address import Address
+from headgate.admin import Sight, serving
+from headgate.admin_token import Token
+from headgate.controlplane import ControlPlane
+from headgate.metrics import OTHERS, Metrics, Observed
+from headgate.security.access import REMEMBERED_SECONDS, AccessReviews
+from headgate.statuses import Statuses
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from tests.headgate.running import free_port
+from tests.headgate.test_controlplane import batches
+from tests.headgate.waiting import eventually
+from tests.xds.calls import Dial
+from tests.xds.conftest import dial
+from translator.outputs import Settings, Translator
+from translator.refs import Ref
+from watchers.kubernetes.errors import Unreachable
+from xds.server import Server
+from xds.types import CLUSTER
+
+__all__ = ["dial"]
+
+GATEWAY = "shop/web"
+
+
+class Fault(Exception):
+    """A bug."""
+
+
+class Admin:
+    """An admin address with what stands behind it."""
+
+    def __init__(self, plane: ControlPlane, port: int) -> None:
+        self.plane = plane
+        self.port = port
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """The status and the body of an answer."""
+        async with (
+            asyncio.timeout(10),
+            aiohttp.request("GET", f"http://127.0.0.1:{self.port}{path}", headers=headers) as response,
+        ):
+            return response.status, await response.text()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    host: str = "127.0.0.1", place: Callable[[Ref], str] = lambda _: "", **kwargs: Any
+) -> AsyncIterator[Admin]:
+    """An admin address that shows 20 routes."""
+    translator, metrics = Translator(Settings(offline=True)), Metrics()
+    async with Server(lambda node: node.cluster, observer=metrics) as server:
+        plane = ControlPlane(
+            translator,
+            server,
+            Statuses(translator.object),
+            gateways_changed=lambda _: None,
+            news=lambda _: None,
+            metrics=metrics,
+        )
+        metrics.collect(Observed(server.clients, dict, tuple))
+        evaluating = asyncio.create_task(plane.evaluate())
+        await plane.take(batches(*world(20, hosts=5, services=3)))
+        await plane.ready.wait()
+        address = Address(host, free_port())
+        async with serving(Sight(plane, dict, kwargs.pop("diagnostics", tuple), place, address, **kwargs)):
+            yield Admin(plane, address.port)
+        evaluating.cancel()
+
+
+PAGES = {
+    "/healthz": "ok",
+    "/readyz": "ok",
+    "/metrics": "headgate_build_info",
+    "/status": '"objects"',
+    "/config": '"snapshots"',
+    "/why?kind=HTTPRoute&namespace=shop&name=route-0": "input(HTTPRoute",
+}
+
+
+def broken(*_: object, **__: object) -> Any:
+    """Fails."""
+    raise Fault
+
+
+FAULTS = {
+    "/healthz": "headgate.controlplane.ControlPlane.stuck_for",
+    "/metrics": "headgate.metrics.Metrics.text",
+    "/status": "headgate.statuses.Statuses.refs",
+    "/config": "xds.server.Server.iter_clients",
+    "/why": "translator.outputs.Translator.why_status",
+}
+
+
+@pytest.mark.parametrize("page", FAULTS)
+async def test_a_bug_in_a_page_is_that_pages(
+    page: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page with a bug answers 500 and the log says why; every other page answers as ever, in time."""
+    async with running() as admin:
+        monkeypatch.setattr(FAULTS[page], property(broken) if page == "/healthz" else broken)
+        for path, expected in PAGES.items():
+            status, text = await admin.get(path)
+            if path.startswith(page):
+                assert (status, text) == (500, "an error of Headgate's: its log says more\n")
+            else:
+                assert status == 200
+                assert expected in text
+    assert f"The page {page}" in caplog.text
+
+
+async def test_an_object_with_a_bug_is_left_out_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """An object that cannot be shown is told among the problems; all others are shown."""
+
+    def place(ref: Ref) -> str:
+        if ref.name == "route-3":
+            raise Fault
+        return ""
+
+    async with running(place=place) as admin:
+        status, text = await admin.get("/status")
+        assert status == 200
+        found = json.loads(text)
+        names = {each["metadata"]["name"] for each in found["objects"] if each["kind"] == "HTTPRoute"}
+        assert names == {f"route-{number}" for number in range(20)} - {"route-3"}
+        assert ["route-3" in each for each in found["problems"]] == [True]
+    assert "route-3 cannot be shown" in caplog.text
+
+
+async def test_no_value_breaks_a_page() -> None:
+    """What has no form in UTF-8 or JSON (a file's name, a number of any size) is shown in another one."""
+    odd = "\udcff.yaml:1: no such \ud800 thing"
+    problems: Any = lambda: (odd, 2**70, {1: {2**64 - 1}}, [[]])  # noqa: E731
+    async with running(place=lambda _: "/tmp/\udcff.yaml:3", diagnostics=problems) as admin:
+        status, text = await admin.get("/status")
+        assert status == 200
+        found = json.loads(text)
+        assert {each["place"] for each in found["objects"]} == {r"/tmp/\udcff.yaml:3"}
+        assert found["problems"][0] == r"\udcff.yaml:1: no such \ud800 thing"
+        admin.plane.ready.clear()
+        status, text = await admin.get("/readyz")
+        assert status == 503
+        assert r"\udcff.yaml:1" in text
+
+
+async def test_one_collector_does_not_take_all_metrics_along(caplog: pytest.LogCaptureFixture) -> None:
+    """Metrics that cannot be collected are missing, counted and told; all others are there."""
+
+    class Broken(Observed):
+        """Fails."""
+
+        def collect(self) -> Any:
+            """Fails."""
+            raise Fault
+
+    async with running() as admin:
+        admin.plane.metrics.collect(Broken(tuple, dict, tuple))
+        assert (await admin.get("/metrics"))[0] == 200
+        status, text = await admin.get("/metrics")
+        assert status == 200
+        assert "headgate_xds_clients_synced" in text
+        assert 'headgate_collector_failures_total{collector="Broken"} 1.0' in text
+        assert "process_resident_memory_bytes" in text
+    assert "The metrics of Broken" in caplog.text
+
+
+async def test_types_that_do_not_exist_share_a_series(dial: Dial) -> None:
+    """However many types clients ask for, the metrics have a label for each real one and one for the others."""
+    async with running() as admin:
+        for number in range(3):
+            call = dial(admin.plane.server)
+            for other in range(20):
+                await call.ask(f"type.googleapis.com/{number}.{other}", node=base_pb2.Node(id="a", cluster=GATEWAY))
+            await call.ask(CLUSTER)
+            await call.hear()
+        expected = f'headgate_xds_requests_total{{type="{OTHERS}"}} 60.0'
+        await eventually(lambda: expected in admin.plane.metrics.text().decode())
+        text = admin.plane.metrics.text().decode()
+        assert text.count("headgate_xds_requests_total{") == 2
+        found = json.loads((await admin.get("/config"))[1])
+        assert len(found["clients"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:1", 200),
+        ("10.1.2.3:19080", 200),
+        ("[::1]", 200),
+        ("headgate.example.com", 200),
+        ("headgate.headgate-system.svc:19080", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example:19080", 403),
+        ("svc.evil.example", 403),
+        ("[", 403),
+    ],
+)
+@pytest.mark.usefixtures("state")
+async def test_foreign_names_lead_nowhere(host: str, expected: int) -> None:
+    """A web page whose name was led to this address, be it by a port-forward, is told nothing, not even metrics."""
+    async with running("0.0.0.0", hosts=("headgate.example.com",)) as admin:
+        for path in ("/healthz", "/metrics"):
+            status, _ = await admin.get(path, Host=host)
+            assert status in ((expected,) if host != "[" else (400, 403))
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory for state."""
+    monkeypatch.setenv("HEADGATE_STATE_DIR", str(tmp_path))
+    return tmp_path
+
+
+async def test_configuration_is_for_who_proves_to_be_allowed_it(state: Path) -> None:
+    """Off loopback, coming from loopback is no proof: the process' own token is, or one that the cluster lets in."""
+    asked: list[tuple[str, str]] = []
+
+    async def may(token: str, path: str) -> str:
+        asked.append((token, path))
+        return "" if token == "reader" else "no"
+
+    async with running("0.0.0.0", may=may) as admin:
+        own = Token(Address("0.0.0.0", admin.port)).read()
+        assert (state / f"admin-{admin.port}.token").stat().st_mode & 0o777 == 0o600
+        for path in ("/status", "/config", "/why?kind=HTTPRoute&namespace=shop&name=route-0"):
+            assert (await admin.get(path))[0] == 401
+            assert (await admin.get(path, Authorization="Basic eDp5"))[0] == 401
+            assert (await admin.get(path, Authorization="Bearer \u00e9"))[0] == 403
+            assert (await admin.get(path, Authorization="Bearer reader"))[0] == 200
+            assert (await admin.get(path, Authorization=f"Bearer {own}"))[0] == 200
+        assert ("reader", "/why") in asked
+        assert not any(own in each for each in asked)
+        for path in ("/", "/healthz", "/readyz", "/metrics"):
+            assert (await admin.get(path))[0] == 200
+
+
+class Reviewer:
+    """Answers as an API server at which `reader` may get /config."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.error: Exception | None = None
+
+    async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
+        """As `watchers.kubernetes.client.Client` does."""
+        assert (method, seconds) == ("POST", 5.0)
+        self.asked.append(path)
+        if self.error:
+            raise self.error
+        spec = body["spec"]
+        if body["kind"] == "TokenReview":
+            user = {"username": spec["token"], "groups": ["people"]}
+            return {"status": {"authenticated": True, "user": user} if spec["token"] != "bad" else {}}
+        assert spec["groups"] == ["people"]
+        allowed = (spec["user"], spec["nonResourceAttributes"]) == ("reader", {"path": "/config", "verb": "get"})
+        return {"status": {"allowed": allowed}}
+
+
+async def test_the_cluster_decides_who_may_see_what() -> None:
+    """Whose a token is, and whether its holder may get a path, is asked, remembered for a moment, and never guessed."""
+    now = 0.0
+    api = Reviewer()
+    access = AccessReviews(api, lambda: now)
+    assert await access.may("reader", "/config") == ""
+    assert await access.may("reader", "/config") == ""
+    assert len(api.asked) == 2
+    assert "may not get the nonResourceURL /status" in await access.may("reader", "/status")
+    assert "may not get" in await access.may("other", "/config")
+    assert "does not know it" in await access.may("bad", "/config")
+    now = REMEMBERED_SECONDS
+    api.error = Unreachable("https://api", "refused")
+    assert "cannot be checked" in await access.may("reader", "/config")
+    api.error = None
+    assert await access.may("reader", "/config") == ""
+
+
+async def test_connections_that_say_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit the oldest connection makes room, so that a probe gets through however many are open."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    async with running() as admin:
+        silent = [await asyncio.open_connection("127.0.0.1", admin.port) for _ in range(10)]
+        assert (await admin.get("/healthz"))[0] == 200
+        for reader, _ in silent[:7]:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_connection_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that begins a request and never ends it is disconnected."""
+    monkeypatch.setattr(connections, "CONNECTION_SECONDS", 0.2)
+    async with running() as admin, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nX: ")
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_head_has_no_body() -> None:
+    """What is asked with HEAD is answered without content, JSON as well."""
+    async with running() as admin, aiohttp.request("HEAD", f"http://127.0.0.1:{admin.port}/status") as response:
+        assert (response.status, response.content_type) == (200, "application/json")
+        assert await response.read() == b""
