@@ -295,7 +295,12 @@ class Controller:
 
     def trust(self, certificates: str) -> None:
         """Takes which certificates proxies are to trust."""
-        defaults = ProxyDefaults(xds_host=self.host, xds_port=self.settings.xds.port, ca=certificates)
+        defaults = ProxyDefaults(
+            xds_host=self.host,
+            xds_port=self.settings.xds.port,
+            ca=certificates,
+            drain_key=self.authority.drain_key,
+        )
         if self.settings.proxy_image:
             defaults = replace(defaults, image=self.settings.proxy_image)
         self.translator.tell_proxies(defaults)

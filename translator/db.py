@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -127,6 +127,7 @@ class ProxyDefaults:
         xds_port: its port.
         ca: the certificates of the authorities that may have signed that certificate, in PEM.
         addresses: where proxies bind what is not a listener of the Gateway: readiness and metrics.
+        drain_key: what the path is made with that begins the drain of a proxy; a secret, at most 64 bytes.
     """
 
     image: str = f"docker.io/envoyproxy/envoy:distroless-v{ENVOY_VERSION}"
@@ -134,6 +135,7 @@ class ProxyDefaults:
     xds_port: int = 18000
     ca: str = ""
     addresses: tuple[str, ...] = ("0.0.0.0",)
+    drain_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

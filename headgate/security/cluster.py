@@ -59,6 +59,12 @@ class ClusterAuthority:
         assert self._authorities is not None
         return self._authorities.trusted
 
+    @property
+    def drain_key(self) -> bytes:
+        """The secret with which the drain paths of proxies are made."""
+        assert self._authorities is not None
+        return self._authorities.drain_key
+
     async def load(self) -> None:
         """Read the Secret, make it if it is not there, renew what is due.
 
@@ -112,7 +118,7 @@ class ClusterAuthority:
         before, self._authorities = self._authorities, authorities
         if self._server is None or self._server.due(now) or before is None or before.current != authorities.current:
             self._server = issue_server(authorities.current, self._names, now)
-        if before is None or before.trusted != authorities.trusted:
+        if before is None or (before.trusted, before.drain_key) != (authorities.trusted, authorities.drain_key):
             self._changed(authorities.trusted)
 
     async def _read(self) -> tuple[Authorities | None, str]:

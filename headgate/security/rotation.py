@@ -7,8 +7,9 @@ trusted until it ends.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -18,6 +19,7 @@ from headgate.security.authority import BACKDATED, KeyPair, make_authority
 
 #: How long a new authority is handed out before it signs: ConfigMaps reach pods within minutes.
 HANDED_OUT = timedelta(days=1)
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,14 @@ class Authorities:
         current: signs.
         next: will sign; None most of the time.
         previous: the certificate of the one that signed before, PEM; empty if there was none.
+        drain_key: the secret with which the drain paths of proxies are made. It never changes, since they are part of
+            the pods' template; empty if there is none yet.
     """
 
     current: KeyPair
     next: KeyPair | None = None
     previous: bytes = b""
+    drain_key: bytes = field(default=b"", repr=False)
 
     @property
     def trusted(self) -> str:
@@ -46,11 +51,13 @@ class Authorities:
 
         One that ended while nobody ran is trusted by no one: the next takes its place at once.
         """
+        if not self.drain_key:
+            return replace(self, drain_key=secrets.token_bytes(_KEY_BYTES)).at(now)
         if now >= _ends(self.current):
             coming = self.next if self.next is not None and now < _ends(self.next) else make_authority(now)
-            return Authorities(coming)
+            return Authorities(coming, drain_key=self.drain_key)
         if self.next is not None and now >= _made(self.next) + HANDED_OUT:
-            return Authorities(self.next, None, self.current.certificate)
+            return Authorities(self.next, None, self.current.certificate, self.drain_key)
         if self.next is None and self.current.due(now):
             return replace(self, next=make_authority(now))
         if self.previous and now >= x509.load_pem_x509_certificate(self.previous).not_valid_after_utc:
@@ -64,6 +71,8 @@ class Authorities:
             data |= {"next.crt": self.next.certificate, "next.key": self.next.key}
         if self.previous:
             data["previous.crt"] = self.previous
+        if self.drain_key:
+            data["drain.key"] = self.drain_key
         return data
 
     @classmethod
@@ -81,12 +90,12 @@ class Authorities:
         for each in (current, coming):
             if each is not None:
                 each.check_authority()
-        return cls(current, coming, _certificate(data.get("previous.crt", b"")))
+        return cls(current, coming, _certificate(data.get("previous.crt", b"")), data.get("drain.key", b"")[:64])
 
     @classmethod
     def new(cls, now: datetime) -> Self:
         """Makes the first authority."""
-        return cls(make_authority(now))
+        return cls(make_authority(now), drain_key=secrets.token_bytes(_KEY_BYTES))
 
 
 def _certificate(pem: bytes) -> bytes:

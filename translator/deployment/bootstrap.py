@@ -5,8 +5,9 @@ and the token are read again when they change: Kubernetes puts new files in plac
 Envoy notices only for secrets that come from a file of their own.
 
 Static listeners serve readiness, metrics and the drain: before a pod is stopped, the kubelet sends GET to a path that
-nobody guesses; Envoy then tells its own administration interface to fail health checks, which makes it close
-connections as they become idle, and answers once the time to drain is over.
+nobody can compute without Headgate's key; Envoy then tells its own administration interface to fail health checks,
+which makes it close connections as they become idle, and answers once the time to drain is over. If it has not ended a
+while after that, nobody meant to stop it, and it passes health checks again.
 """
 
 from __future__ import annotations
@@ -44,9 +45,24 @@ _TYPE: Final = "type.googleapis.com/"
 _EXTENSIONS: Final = f"{_TYPE}envoy.extensions"
 _SECRET: Final = f"{_EXTENSIONS}.transport_sockets.tls.v3.Secret"
 
+MARGIN_SECONDS: Final = 20
+"""What a pod gets to stop beyond the time to drain."""
+_MOST_SECONDS: Final = 2 * 3600
+"""How long a request for the drain may last; parameters allow an hour for the drain."""
+_RETURN_SECONDS: Final = 2 * MARGIN_SECONDS
+"""A proxy that still runs so long after the time to drain is not going to stop."""
+
 _DRAIN: Final = """\
 function envoy_on_request(handle)
-  handle:httpCall("admin", {[":method"] = "POST", [":path"] = "/healthcheck/fail", [":authority"] = "admin"}, "", 5000)
+  local fail = {{[":method"] = "POST", [":path"] = "/healthcheck/fail", [":authority"] = "admin"}}
+  handle:httpCall("admin", fail, "", 5000)
+  local later = {{[":method"] = "GET", [":path"] = "{end_path}", [":authority"] = "self"}}
+  handle:httpCall("self", later, "", {most}, true)
+end
+"""
+_END: Final = """\
+function envoy_on_response(handle)
+  handle:httpCall("admin", {[":method"] = "POST", [":path"] = "/healthcheck/ok", [":authority"] = "admin"}, "", 5000)
 end
 """
 
@@ -90,9 +106,14 @@ def files(
     }
 
 
-def drain_path(uid: str) -> str:
-    """The path that begins the drain of a Gateway's proxies: only who may read the Gateway's uid can know it."""
-    return f"/drain/{blake2b(uid.encode(), digest_size=16, person=b'headgate-drain').hexdigest()}"
+def drain_path(uid: str, key: bytes) -> str:
+    """Return the path that begins the drain of a Gateway's proxies.
+
+    Args:
+        uid: the Gateway's, which many may read.
+        key: a secret of Headgate's, the same for all replicas and for ever: another path is another pod template.
+    """
+    return f"/drain/{blake2b(uid.encode(), digest_size=16, key=key, person=b'headgate-drain').hexdigest()}"
 
 
 def _flaw(plain: dict[str, Any]) -> str:
@@ -127,7 +148,15 @@ def _plain(
     own = {
         "static_resources": {
             "listeners": listeners,
-            "clusters": [_xds_security(proxies, folders), _admin_cluster()],
+            "clusters": [
+                _xds_security(proxies, folders),
+                _local_cluster("admin", "127.0.0.1", ADMIN_PORT),
+                *(
+                    [_local_cluster("self", _own(proxies.addresses), READINESS_PORT)]
+                    if parameters.drain_seconds
+                    else []
+                ),
+            ],
         }
     }
     plain: dict[str, Any] = merge(merge(made, own), _stats(parameters.stats))
@@ -200,14 +229,19 @@ def _token_secret(folders: Folders) -> dict[str, Any]:
     return {"resources": [{"@type": _SECRET, "name": "token", "generic_secret": {"secret": token}}]}
 
 
-def _admin_cluster() -> dict[str, Any]:
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": ADMIN_PORT}}
+def _own(addresses: tuple[str, ...]) -> str:
+    """The address at which a proxy finds its own readiness listener."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(addresses[0], addresses[0])
+
+
+def _local_cluster(name: str, host: str, port: int) -> dict[str, Any]:
+    address = {"socket_address": {"address": host, "port_value": port}}
     return {
-        "name": "admin",
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": {
-            "cluster_name": "admin",
+            "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
     }
@@ -217,15 +251,21 @@ def _probe_routes(parameters: GatewayParametersSpec, drain_path: str) -> list[di
     ready = {"match": {"path": READY_PATH}, "route": {"cluster": "admin"}}
     if not parameters.drain_seconds:
         return [ready]
-    script = {"@type": f"{_EXTENSIONS}.filters.http.lua.v3.LuaPerRoute", "source_code": {"inline_string": _DRAIN}}
-    delay = {"fixed_delay": f"{parameters.drain_seconds}s", "percentage": {"numerator": 100}}
+    seconds, end_path = parameters.drain_seconds, f"{drain_path}/end"
+    drain = _DRAIN.format(end_path=end_path, most=1000 * (seconds + 2 * _RETURN_SECONDS))
+    return [ready, _delayed(drain_path, drain, seconds), _delayed(end_path, _END, seconds + _RETURN_SECONDS)]
+
+
+def _delayed(path: str, script: str, seconds: int) -> dict[str, Any]:
+    """A route that runs a script, and answers after so many seconds."""
+    lua = {"@type": f"{_EXTENSIONS}.filters.http.lua.v3.LuaPerRoute", "source_code": {"inline_string": script}}
+    delay = {"fixed_delay": f"{seconds}s", "percentage": {"numerator": 100}}
     wait = {"@type": f"{_EXTENSIONS}.filters.http.fault.v3.HTTPFault", "delay": delay}
-    drain = {
-        "match": {"path": drain_path},
+    return {
+        "match": {"path": path},
         "direct_response": {"status": 200},
-        "typed_per_filter_config": {"envoy.filters.http.lua": script, "envoy.filters.http.fault": wait},
+        "typed_per_filter_config": {"envoy.filters.http.lua": lua, "envoy.filters.http.fault": wait},
     }
-    return [ready, drain]
 
 
 def _listener(name: str, addresses: tuple[str, ...], port: int, routes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -240,6 +280,7 @@ def _listener(name: str, addresses: tuple[str, ...], port: int, routes: list[dic
     manager = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
+        "stream_idle_timeout": f"{_MOST_SECONDS}s",
         "http_filters": filters,
         "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}]},
     }

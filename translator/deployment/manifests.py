@@ -72,7 +72,7 @@ def manifests(plan: Plan) -> Iterator[Manifest]:
     Raises:
         Unfit: no proxy could run with what the parameters say.
     """
-    drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key)
+    drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key, plan.proxies.drain_key)
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
     if isinstance(files, str):
         raise Unfit(f"bootstrap of the GatewayParameters: {files}.")

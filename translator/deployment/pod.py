@@ -9,6 +9,7 @@ from translator.db import ProxyDefaults
 from translator.deployment.bootstrap import (
     BOOTSTRAP_FILE,
     CONFIG_FOLDER,
+    MARGIN_SECONDS,
     METRICS_PATH,
     READY_PATH,
     TOKEN_FILE,
@@ -26,9 +27,6 @@ AUDIENCE: Final = "headgate"
 """Whom a proxy's token is for: nobody else takes it, and Headgate takes no token for anybody else."""
 TOKEN_SECONDS: Final = 3600
 """How long a token is valid; the kubelet renews it well before."""
-
-MARGIN_SECONDS: Final = 20
-"""What a pod gets to stop beyond the time to drain."""
 
 BOOTSTRAP_HASH: Final = f"{GROUP}/bootstrap-hash"
 

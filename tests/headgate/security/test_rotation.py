@@ -140,3 +140,19 @@ def test_a_garbage_previous_certificate_is_passed_over(garbage: bytes) -> None:
     read = Authorities.read({**made.data(), "previous.crt": garbage})
     assert read == made
     assert read.at(NOW) is read
+
+
+def test_the_drain_key_never_changes() -> None:
+    """It is part of the pods' template: renewals keep it, and a Secret from before there was one gets it at once."""
+    authorities = first = Authorities.new(NOW)
+    assert len(first.drain_key) == 32
+    for day in range(0, 3650, 20):
+        authorities = authorities.at(NOW + timedelta(days=day))
+    assert authorities.current != first.current
+    assert authorities.drain_key == first.drain_key
+    data = first.data()
+    del data["drain.key"]
+    older = Authorities.read(data).at(NOW)
+    assert older.drain_key not in (b"", first.drain_key)
+    assert older.current == first.current
+    assert older.drain_key.hex() not in repr(older)

@@ -74,7 +74,9 @@ class Proxy:
         text = made[BOOTSTRAP_FILE]
         for usual, port in ((ADMIN_PORT, self.admin), (READINESS_PORT, self.ready), (METRICS_PORT, self.metrics)):
             text = text.replace(f'"port_value": {usual}', f'"port_value": {port}')
-        return {**made, BOOTSTRAP_FILE: text}
+        # A proxy that was not stopped returns soon after its second of draining, and not only after its margins.
+        assert '"fixed_delay": "41s"' in text
+        return {**made, BOOTSTRAP_FILE: text.replace('"fixed_delay": "41s"', '"fixed_delay": "3s"')}
 
     @contextlib.asynccontextmanager
     async def server(self, authority: Authority) -> AsyncIterator[Server]:
@@ -197,3 +199,14 @@ async def test_it_drains_when_it_is_to_stop(proxy: Proxy) -> None:
                 await asyncio.sleep(0.02)
         assert (await drain)[0] == 200
         assert time.monotonic() - begun >= 0.9
+
+
+async def test_a_proxy_that_is_not_stopped_serves_again(proxy: Proxy) -> None:
+    """Who drains a proxy and goes away has not taken it out of service: it becomes ready when it should have ended."""
+    async with proxy.server(proxy.authority):
+        await proxy.until_ready()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await proxy.get(proxy.ready, "/drain/secret")
+        assert (await proxy.get(proxy.ready, "/ready"))[0] == 503
+        await proxy.until_ready()

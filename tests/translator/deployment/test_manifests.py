@@ -23,6 +23,7 @@ from tests.translator.deployment.gateways import (
     with_parameters,
 )
 from translator.db import ProxyDefaults
+from translator.deployment.bootstrap import drain_path
 from translator.deployment.manifest import HELD
 from translator.deployment.names import resource_name
 from translator.refs import Ref
@@ -282,12 +283,13 @@ def test_statistics() -> None:
 
 
 def test_the_drain() -> None:
-    """Before it stops, a pod drains at a path that the ConfigMap knows; it gets the time for that, and some more."""
+    """Before it stops, a pod drains at a path that takes Headgate's key to know, and has time for it."""
     cluster = configured("{drainSeconds: 30}")
     spec = cluster.body("Deployment")["spec"]["template"]["spec"]
     path = container(cluster)["lifecycle"]["preStop"]["httpGet"]["path"]
     assert path in cluster.body("ConfigMap")["data"]["bootstrap.json"]
     assert spec["terminationGracePeriodSeconds"] > 30
+    assert drain_path("uid", b"one") != drain_path("uid", b"two") != drain_path("other", b"two")
     none = configured("{drainSeconds: 0}")
     assert "lifecycle" not in container(none)
     assert "/drain/" not in none.body("ConfigMap")["data"]["bootstrap.json"]
