@@ -94,7 +94,7 @@ def in_order(substreams: Substreams) -> Iterator[Substream]:
 
 
 def may_send(substream: Substream, now: float, pace: Pace) -> bool:
-    """Tell whether a response may be sent: one is outstanding by type, unless the client is overdue.
+    """Tell whether changes may be sent: one response is outstanding by type, unless the client is overdue.
 
     Envoy withholds the answer to a CDS response while a cluster warms, and still takes the next one: without the
     deadline a cluster that never warms would stop all later ones.
@@ -123,6 +123,18 @@ def ready(
     if now < substream.blocked_since + pace.ack_deadline:
         return free
     substream.blocked_since = None
+    return upserts
+
+
+def asked(substream: Substream, substreams: Substreams, snapshot: Snapshot) -> dict[str, Resource]:
+    """Return what the client asks for and may have although it has not answered the last response of the type.
+
+    What is tried apart, while a culprit is looked for, still waits for its turn. A full response is not sent for it.
+    """
+    upserts = {} if substream.full_state else substream.asked()
+    if upserts and substream.type_url in WAITING:
+        blocked = _blocked(substream, upserts, substreams, snapshot)
+        return {name: each for name, each in upserts.items() if name not in blocked}
     return upserts
 
 
@@ -172,7 +184,7 @@ def removable(
     anything else goes when nothing that the client may still use refers to it.
     """
     gone = substream.gone()
-    unknown = [name for name in gone if substream.held(name) is None]
+    unknown = substream.unknown()
     if substream.batches or not gone:
         substream.unused_since.clear()
         return [] if substream.batches else unknown

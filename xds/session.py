@@ -16,11 +16,11 @@ from xds import ordering, wire
 from xds.assembly import assemble
 from xds.bodies import Bodies
 from xds.dependencies import Members
+from xds.fitting import fitting, fitting_names
 from xds.held import Unsure
 from xds.ordering import Pace
 from xds.refusals import Refusal, Rejection, Suspects, grouped, unknown
 from xds.resource import Resource
-from xds.restated import STORED_FIRST, together
 from xds.snapshot import Snapshot, diff
 from xds.staging import carried, stage
 from xds.substream import Substream
@@ -247,10 +247,9 @@ class Session:
             return None
         now = self._clock()
         for substream in ordering.in_order(self.substreams):
-            if (substream.dirty or substream.owed or substream.restores) and ordering.may_send(
-                substream, now, self._pace
-            ):
-                response = self._respond(substream, self._snapshot, now)
+            if substream.dirty or substream.owed or substream.restores:
+                may_send = ordering.may_send(substream, now, self._pace)
+                response = (self._respond if may_send else self._answer_at_once)(substream, self._snapshot, now)
                 if response is not None:
                     return response
         return None
@@ -263,28 +262,36 @@ class Session:
         upserts = ordering.ready(substream, self.substreams, snapshot, now, self._pace)
         if substream.blocked_since is not None and substream.whole:
             return None
-        if substream.type_url in STORED_FIRST:
-            upserts = together(upserts)
+        upserts = fitting(substream, upserts)
         removed = ordering.removable(substream, upserts, self.substreams, now, self._pace)
+        removed = fitting_names(upserts, removed)
+        if not (upserts or removed or (substream.owed and substream.blocked_since is None)):
+            return None
+        return self._send(substream, snapshot, upserts, removed, now)
+
+    def _answer_at_once(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
+        """Return a response about what the client asks for, though it has not answered the one before."""
+        upserts = fitting(substream, ordering.asked(substream, self.substreams, snapshot))
+        removed = fitting_names(upserts, substream.unknown()) if self.delta else []
+        return self._send(substream, snapshot, upserts, removed, now) if upserts or removed else None
+
+    def _send(
+        self,
+        substream: Substream,
+        snapshot: Snapshot,
+        upserts: dict[str, Resource],
+        removed: list[str],
+        now: float,
+    ) -> Response | None:
         if not self.delta and not substream.full_state:
             # "For other resource types, the API provides no mechanism for the server to tell the client that resources
             # have been deleted."
             substream.drop(removed)
             removed = []
-        if not (upserts or removed or (substream.owed and substream.blocked_since is None)):
-            return None
+            if not (upserts or substream.owed):
+                return None
         self._renew(substream, upserts, snapshot)
         resources = self._full(substream, upserts, removed) if substream.full_state else upserts
-        return self._send(substream, resources, upserts, removed, now)
-
-    def _send(
-        self,
-        substream: Substream,
-        resources: dict[str, Resource],
-        upserts: dict[str, Resource],
-        removed: list[str],
-        now: float,
-    ) -> Response:
         self._count += 1
         body = assemble(self._bodies, substream, resources, removed, f"{self._mark}.{self._count:x}")
         nonce, data = body.nonce, body.data

@@ -263,6 +263,15 @@ class Substream:
         batch = self.dirty & self.batches[0] if self.batches else self.dirty
         return {name: self.target[name] for name in batch if name in self.target} or dict(self.restores)
 
+    def asked(self) -> dict[str, Resource]:
+        """Return what is to be sent although nothing changed, by name, save for what is tried apart."""
+        target, names = self.target or NONE, self.forced.difference(*self.batches)
+        return {name: target[name] for name in names if name in target}
+
+    def unknown(self) -> list[str]:
+        """Return the names that the client asks for, and that do not exist."""
+        return [name for name in self.gone() if self.held(name) is None]
+
     def gone(self) -> list[str]:
         """Return the names that the client holds or asks for, and that do not exist."""
         return [name for name in self.dirty if name not in self.target] if self.target is not None else []
@@ -297,7 +306,7 @@ class Substream:
         before = {name: self.held(name) for name in sent}
         if self.type_url == LISTENER:
             self._drain(before, sent, now)
-        batch = self.batches[0] if self.batches else None
+        batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
         self.outstanding.add(nonce, Outstanding(dict(upserts), before, now, self.changed, batch))
         self._own.update(sent)
         self.dirty.difference_update(sent)
