@@ -134,8 +134,8 @@ class RouteFeature:
         """Write the answer to one of `preflights` into a ``Route``."""
         raise NotImplementedError
 
-    def shape(self, backend: Backend) -> Backend:
-        """Give a backend of the rule the settings that this feature asks of its cluster."""
+    def shape(self, backend: Backend, match: RouteMatch) -> Backend:
+        """Give a backend of the rule the settings that this feature asks of its cluster, for requests that match."""
         return backend
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
@@ -177,7 +177,24 @@ class Rule:
         if self.broken or not self.matches or any(each.terminal for each in self.features):
             return ()
         weighted = tuple(each.backend for each in self.backends if each.backend is not None and each.weight)
-        return weighted + tuple(backend for feature in self.features for backend in feature.backends)
+        parts = [part for match in self.matches for part in self.parts(match)] if self.features else self.matches[:1]
+        shaped = dict.fromkeys(self.shaped(each, part) for part in parts for each in weighted)
+        return (*shaped, *(backend for feature in self.features for backend in feature.backends))
+
+    def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
+        """The parts of a match of this rule that have a route each, in their order."""
+        parts: tuple[RouteMatch, ...] = (match,)
+        if not self.broken:
+            answered = any(each.terminal for each in self.features)
+            for feature in self.features:
+                parts = tuple(part for each in parts for part in feature.parts(each, answered))
+        return parts
+
+    def shaped(self, backend: Backend, part: RouteMatch) -> Backend:
+        """The backend that requests of a part go to: one of the rule's, with the settings that its features ask for."""
+        for feature in self.features:
+            backend = feature.shape(backend, part)
+        return backend
 
 
 @dataclass(frozen=True, slots=True)

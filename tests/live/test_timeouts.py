@@ -98,3 +98,25 @@ async def test_unavailable_of_grpc_is_tried_again(proxy: Proxy, alpha: Upstream)
     await proxy.apply(route(rule("alpha", retry={"attempts": 1})))
     assert (await proxy.request(method="POST", headers={"content-type": "application/grpc"})).backend == "alpha"
     assert len(alpha.seen) == 2
+
+
+@pytest.mark.parametrize("fields", [{}, {"retry": {"attempts": 1}}], ids=str)
+async def test_websockets_outlast_timeouts(proxy: Proxy, alpha: Upstream, fields: Fields) -> None:
+    """The response that opens a WebSocket ends with its headers: what is said after takes as long as it likes."""
+
+    async def talk(request: web.BaseRequest) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for number in range(8):
+            await socket.send_str(str(number))
+            await asyncio.sleep(0.1)
+        await socket.close()
+        return socket
+
+    alpha.raw = talk
+    await proxy.apply(route(rule("alpha", timeouts={"request": "300ms", "backendRequest": "300ms"}, **fields)))
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"http://127.0.0.1:{proxy.port}/", headers={"Host": "example.com"}) as socket,
+    ):
+        assert [each.data async for each in socket] == [str(number) for number in range(8)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.names import cluster_name
-from translator.ir import Origin, PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.ir import Backend, Origin, PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
 from translator.refs import Ref
 from xds.resource import Reference
 from xds.types import CLUSTER
@@ -97,20 +98,12 @@ def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
                 feature.answer(route, preflight)
                 rank = precedence(match)._replace(request=False, headers=-len(preflight.headers))
                 yield MatchRoute(place, preflight, rank, route)
-        for part in _parts(match, features):
+        for part in rule.parts(match):
             route = route_components_pb2.Route(name=own, match=route_match(part))
-            _act(route, rule)
+            _act(route, rule, part)
             for feature in features:
                 feature.apply(route, origin, part)
             yield MatchRoute(place, part, precedence(match), route)
-
-
-def _parts(match: RouteMatch, features: Iterable[RouteFeature]) -> tuple[RouteMatch, ...]:
-    parts: tuple[RouteMatch, ...] = (match,)
-    answered = any(each.terminal for each in features)
-    for feature in features:
-        parts = tuple(part for each in parts for part in feature.parts(each, answered))
-    return parts
 
 
 def references(rule: Rule) -> frozenset[Reference]:
@@ -125,24 +118,25 @@ def broken_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
     return route
 
 
-def _act(route: route_components_pb2.Route, rule: Rule) -> None:
+def _act(route: route_components_pb2.Route, rule: Rule, part: RouteMatch) -> None:
     if rule.broken:
         route.direct_response.status = 500
     elif not any(each.terminal for each in rule.features):
-        _forward(route.route, rule.backends)
+        _forward(route.route, [each for each in rule.backends if each.weight], partial(rule.shaped, part=part))
 
 
-def _forward(action: route_components_pb2.RouteAction, backends: tuple[WeightedBackend, ...]) -> None:
+def _forward(
+    action: route_components_pb2.RouteAction, shares: list[WeightedBackend], shaped: Callable[[Backend], Backend]
+) -> None:
     # Envoy's default of 15 seconds would cut off what the specification sets no limit to.
     action.timeout.FromMilliseconds(0)
-    shares = [each for each in backends if each.weight]
     if len(shares) == 1 and not shares[0].features and shares[0].backend is not None:
-        action.cluster = cluster_name(shares[0].backend)
+        action.cluster = cluster_name(shaped(shares[0].backend))
         return
     if any(each.backend is None for each in shares):
         action.cluster_not_found_response_code = MISSING
     for each in shares:
-        name = cluster_name(each.backend) if each.backend is not None else BROKEN
+        name = cluster_name(shaped(each.backend)) if each.backend is not None else BROKEN
         cluster = action.weighted_clusters.clusters.add(name=name)
         cluster.weight.value = each.weight
         for feature in each.features:

@@ -22,6 +22,9 @@ IDEMPOTENT_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE")
 """What can be done twice with the effect of once (RFC 9110, section 9.2.2)."""
 IDEMPOTENT = ValueMatch(":method", "|".join(IDEMPOTENT_METHODS), regex=True)
 
+UPGRADE = ValueMatch("upgrade", "(?i)websocket", regex=True)
+"""What opens a WebSocket: a GET."""
+
 BUFFER_BYTES = 1024 * 1024
 """How much of a request's body is kept where answers of the backend are tried again; longer requests are tried once."""
 
@@ -46,15 +49,25 @@ class Retry(RouteFeature):
     backoff: int = 0
     per_try: int = 0
 
-    def shape(self, backend: Backend) -> Backend:
-        """Limit each request to the backend: the ``RetryPolicy``'s timeout ends with the headers of a response."""
-        return replace(backend, max_stream_duration=self.per_try) if self.attempts else backend
+    def shape(self, backend: Backend, match: RouteMatch) -> Backend:
+        """Limit each request to the backend: the ``RetryPolicy``'s timeout ends with the headers of a response.
+
+        That is the end of the response that opens a WebSocket.
+        """
+        if UPGRADE in match.headers or not self.attempts:
+            return backend
+        return replace(backend, max_stream_duration=self.per_try)
 
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
-        """Divide a match for any method: what was cut off is tried again only if its method is idempotent."""
-        if match.method or not (self.per_try and self.attempts):
+        """Divide a match by what may take how long, and by what can be tried again after it was cut off."""
+        if not (self.per_try and self.attempts):
             return (match,)
-        return replace(match, headers=(*match.headers, IDEMPOTENT)), match
+        apart = []
+        if match.method in ("", "GET"):
+            apart.append(replace(match, method="GET", headers=(*match.headers, UPGRADE)))
+        if not match.method:
+            apart.append(replace(match, headers=(*match.headers, IDEMPOTENT)))
+        return (*apart, match)
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
         """Write the ``RetryPolicy``, in place of the virtual host's."""

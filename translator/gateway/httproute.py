@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import re2
 
@@ -60,17 +59,7 @@ def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
     terminal = any(each.terminal for each in features.value)
     reachable = any(each.backend is not None and each.weight for each in backends.value)
     broken = "" if terminal or reachable else NO_BACKENDS
-    shaped = tuple(_shaped(each, features.value) for each in backends.value)
-    return Outcome(Rule(name, usable, features.value, shaped, broken), problems)
-
-
-def _shaped(weighted: WeightedBackend, features: tuple[RouteFeature, ...]) -> WeightedBackend:
-    """Give a backend the settings of its cluster that the rule asks for."""
-    found = weighted.backend
-    if found is not None:
-        for each in features:
-            found = each.shape(found)
-    return weighted if found == weighted.backend else replace(weighted, backend=found)
+    return Outcome(Rule(name, usable, features.value, backends.value, broken), problems)
 
 
 def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
