@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from headgate.address import Address
+from headgate.controlplane import contained
 from headgate.errors import UserError
 from headgate.ports import check_free
 from xds.refusals import Rejection
@@ -34,11 +35,16 @@ async def offer_again(server: Server, keys: Callable[[], Iterable[str]]) -> None
     while True:
         await asyncio.sleep(INTERVAL)
         for key in list(keys()):
-            delivery = server.delivery(key)
-            for each in delivery.rejections if delivery else ():
-                if each.type_url == LISTENER and is_free_again(each):
-                    log.info("A port that was taken is free: offering its listener again", gateway=key)
-                    server.retry(key, LISTENER, each.names)
+            with contained(f"offering listeners of Gateway {key} again"):
+                _offer(server, key)
+
+
+def _offer(server: Server, key: str) -> None:
+    delivery = server.delivery(key)
+    for each in delivery.rejections if delivery else ():
+        if each.type_url == LISTENER and is_free_again(each):
+            log.info("A port that was taken is free: offering its listener again", gateway=key)
+            server.retry(key, LISTENER, each.names)
 
 
 def is_free_again(rejection: Rejection) -> bool:

@@ -98,9 +98,7 @@ class EnvoyProcess:
         state.make()
         for path, content in launch.files.items():
             write_private(path, content)
-        state.admin_socket.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            state.pid.unlink(missing_ok=True)
+        # Envoy itself replaces the socket of the one before: what is freed any earlier may be gone on a full disk.
         with _new_log(state.log) as log:
             child = subprocess.Popen(
                 [str(launch.binary), *launch.arguments],
@@ -118,7 +116,10 @@ class EnvoyProcess:
             raise
         # For people: a later run finds its Envoys by what they were started with, also where the disk was full.
         with contextlib.suppress(OSError):
-            write_private(state.pid, f"{child.pid}\n")
+            try:
+                write_private(state.pid, f"{child.pid}\n")
+            except OSError:
+                state.pid.unlink()  # it is that of the one before
         return started
 
     @classmethod
@@ -220,8 +221,11 @@ def _bootstrap_of(command: list[str]) -> Path | None:
 def _new_log(path: Path) -> BinaryIO:
     """Begin a log, beside the one before; one that is written nowhere where that cannot be: Envoy is worth more."""
     try:
-        if path.exists():
+        if path.stat().st_size:
             path.replace(path.with_suffix(".log.1"))
+    except OSError:  # there is none, most often
+        pass
+    try:
         # Opened to append, so that it can be cut down while Envoy writes on.
         return open(path, "ab")
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 HEALTHY_AFTER = 10.0
 #: Of an Envoy that ended, so many lines of its log are told.
 LAST_LINES, MAX_TOLD_BYTES = 3, 2048
+#: So much of the last line is told in the Gateway's condition, without what Envoy writes before it.
+MAX_TOLD_CHARACTERS = 500
+_PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[\w+\]\[\w+\] (?:\[[^]]*\] )?")
 #: A log that outgrows this many bytes loses its older half; looked at every so many seconds.
 MAX_LOG_BYTES, LOG_CHECK_INTERVAL = 8 * 1024 * 1024, 60.0
+
+NO_START = "cannot be started"
 
 log = structlog.stdlib.get_logger("headgate.envoy")
 
@@ -76,10 +82,10 @@ class Supervisor:
             await self._begin()
             return await self._watch()
         except (OSError, UserError) as error:
-            return f"cannot be started: {_words(error)}"
+            return f"{NO_START}: {_words(error)}"
         except Exception as error:  # a bug, which is nobody else's
             log.exception("A bug in Headgate, please report it", gateway=self.gateway)
-            return f"cannot be started: {type(error).__name__}: {error}"
+            return f"{NO_START}: {type(error).__name__}: {error}"
         finally:
             if time.monotonic() - begun >= HEALTHY_AFTER:
                 self._pauses = pauses()
@@ -124,7 +130,8 @@ class Supervisor:
             log=str(self.launch.state.log),
             last_lines=last_lines(self.launch.state.log),
         )
-        self.told(ending)
+        said = [] if ending.startswith(NO_START) else last_lines(self.launch.state.log)[-1:]
+        self.told(": ".join([ending, *map(plain_line, said)]))
         await asyncio.sleep(pause)
 
     async def _stop(self) -> None:
@@ -261,6 +268,11 @@ def last_lines(path: Path) -> list[str]:
     except OSError:
         return []
     return [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
+
+
+def plain_line(line: str) -> str:
+    """A line of Envoy's log without what differs each time: when, by which thread and where it was written."""
+    return _PREFIX.sub("", line)[:MAX_TOLD_CHARACTERS]
 
 
 def bound_log(path: Path) -> None:

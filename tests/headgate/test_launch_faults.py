@@ -51,7 +51,7 @@ async def test_a_gateway_whose_envoy_cannot_be_launched_says_why(headgate: Headg
         while found["reason"] == "Pending":
             found = await headgate.condition(name, "Programmed", "False")
         assert found["reason"] == "NoResources"
-        assert "cannot be started" in found["message"]
+        assert ("cannot be started" if path.suffix != ".sock" else "ended with exit status 1") in found["message"]
         assert str(path) in found["message"]
     await headgate.condition("web", "Programmed", "True")
     for path in paths.values():
@@ -147,3 +147,17 @@ async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypat
 def full(self: Path, target: Path) -> Path:
     """A disk that is full."""
     raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+
+async def test_a_second_start_needs_no_more_files_than_the_first(state_root: Path) -> None:
+    """What one Envoy needed the next makes do with, so that it is back on a disk where no file can be made."""
+    state = StateDirectory(state_root, NOBODY)
+    launch = launch_of(state, "default/web", script(state_root / "silent", "sleep 30"))
+    first = EnvoyProcess.start(launch)
+    launch.state.admin_socket.touch()
+    before = {each.name: each.stat().st_ino for each in launch.state.path.iterdir() if each.name != "envoy.pid"}
+    second = EnvoyProcess.start(launch)
+    assert {each.name: each.stat().st_ino for each in launch.state.path.iterdir() if each.name != "envoy.pid"} == before
+    for each in (first, second):
+        each.kill()
+        await each.wait()

@@ -155,7 +155,10 @@ async def test_a_crashing_envoy_is_retried_ever_more_slowly(
     """An Envoy that crashes at once is started again and again, and its last words are told."""
     crashing = script(state_root / "crashing", "echo starting; echo 'no such thing' >&2; exit 3")
     supervisor = supervise(launch_of(state, "default/web", crashing))
+    told: list[str | None] = []
+    supervisor.told = told.append
     await eventually(lambda: supervisor.restarts >= 2)
+    assert set(told) == {"ended with exit status 3: no such thing"}
     assert supervisor.failure == "ended with exit status 3"
     await eventually(lambda: last_lines(supervisor.launch.state.log) == ["starting", "no such thing"])
 
