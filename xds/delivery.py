@@ -24,12 +24,14 @@ class Delivery:
         clients: How many streams are open. A client that uses a stream by type counts once for each.
         synced: How many of them have accepted all of the snapshot that they subscribe to.
         refusals: What clients refuse, each once, however many refuse it.
+        answered: How many of them have accepted or refused all of it.
     """
 
     snapshot: Snapshot
     clients: int
     synced: int
     refusals: tuple[Refusal, ...] = ()
+    answered: int = 0
 
     @property
     def rejections(self) -> tuple[Rejection, ...]:
@@ -52,14 +54,16 @@ class Member(NamedTuple):
 class Group:
     """The sessions that are served the snapshot of one key."""
 
-    __slots__ = ("_changed", "_refused", "_reported", "_synced", "sessions", "snapshot")
+    __slots__ = ("_answered", "_changed", "_counts", "_listed", "_refused", "_reported", "sessions", "snapshot")
 
     def __init__(self, changed: Callable[[], None]) -> None:
         """Begin without sessions or snapshot; `changed` is called when the delivery may have changed."""
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Member] = {}
-        self._synced: set[Session] = set()
+        self._answered: set[Session] = set()
         self._refused: dict[Session, tuple[Refusal, ...]] = {}
+        self._counts: Counter[Refusal] = Counter()
+        self._listed: tuple[Refusal, ...] | None = ()
         self._reported: Delivery | None = None
         self._changed = changed
 
@@ -73,8 +77,8 @@ class Group:
     def discard(self, session: Session) -> None:
         """Let a session go."""
         self.sessions.pop(session, None)
-        self._synced.discard(session)
-        self._refused.pop(session, None)
+        self._answered.discard(session)
+        self._count(session, ())
         self._changed()
 
     def publish(self, snapshot: Snapshot, changed: float | None = None) -> None:
@@ -104,21 +108,34 @@ class Group:
         """Look anew at how far a session has come."""
         if session not in self.sessions:
             return
-        synced, refused = session.synced(), session.refusals()
-        if synced != (session in self._synced) or refused != self._refused.get(session, ()):
-            (self._synced.add if synced else self._synced.discard)(session)
-            self._refused[session] = refused
-            if not refused:
-                del self._refused[session]
+        answered, refused = session.answered(), session.refusals()
+        if answered != (session in self._answered) or refused != self._refused.get(session, ()):
+            (self._answered.add if answered else self._answered.discard)(session)
+            self._count(session, refused)
             self._changed()
+
+    def _count(self, session: Session, refused: tuple[Refusal, ...]) -> None:
+        """Take what a session's client refuses in place of what it did: one answer costs what that client refuses."""
+        before = self._refused.pop(session, ())
+        if refused == before == ():
+            return
+        if refused:
+            self._refused[session] = refused
+        self._counts.update(refused)
+        self._counts.subtract(before)
+        for each in before:
+            if not self._counts[each]:
+                del self._counts[each]
+        self._listed = None
 
     def delivery(self) -> Delivery | None:
         """Return how far the newest snapshot has come; None if there is none."""
         if self.snapshot is None:
             return None
-        counted = Counter(each for refused in self._refused.values() for each in refused)
-        refusals = tuple(each for each, _ in counted.most_common(MAX_REFUSALS))
-        return Delivery(self.snapshot, len(self.sessions), len(self._synced), refusals)
+        if self._listed is None:
+            self._listed = tuple(each for each, _ in self._counts.most_common(MAX_REFUSALS))
+        answered, refusing = len(self._answered), len(self._answered & self._refused.keys())
+        return Delivery(self.snapshot, len(self.sessions), answered - refusing, self._listed, answered)
 
     def news(self) -> Delivery | None:
         """Return the delivery if it is another than when this was last asked."""

@@ -24,12 +24,16 @@ from xds.resource import Resource
 from xds.snapshot import Snapshot, diff
 from xds.staging import carried, stage
 from xds.substream import Substream
-from xds.types import LISTENER, ROUTE, SCOPED_ROUTE
+from xds.types import EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
 MAX_TYPES = 64
 """Most resource types on one stream."""
 MAX_MESSAGE = 2048
 """Most characters kept of a client's error text."""
+
+
+NEEDED = frozenset({ROUTE, SCOPED_ROUTE, SECRET, EXTENSION_CONFIG})
+"""Types that Envoy asks for by name because of a listener, about when it accepts that."""
 
 
 class ProtocolError(ValueError):
@@ -359,22 +363,26 @@ class Session:
         return max((each for each in waiting if each > now), default=None)
 
     def synced(self) -> bool:
-        """Tell whether the client accepted all of the newest snapshot that it subscribes to.
+        """Tell whether the client accepted all of the newest snapshot that it subscribes to."""
+        return self.answered() and not any(each.refused for each in self.substreams.values())
 
-        Removals that are still to come do not count. On an aggregated stream the listeners and the routes that they
-        name must be among it: a client that did not ask for them yet is on its way.
+    def answered(self) -> bool:
+        """Tell whether the client accepted or rejected, for good, all of the newest snapshot that it subscribes to.
+
+        Removals that are still to come do not count. On an aggregated stream the listeners, and what Envoy asks for
+        once it has accepted them, must be among it: a client that did not ask for it yet is on its way.
         """
-        if self._snapshot is None or any(each.refused or each.unsettled() for each in self.substreams.values()):
+        if self._snapshot is None or any(each.unsettled() for each in self.substreams.values()):
             return False
         return self.only is not None or all(self._has(need) for need in self._roots(self._snapshot))
 
     def _roots(self, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+        substream = self.substreams.get(LISTENER)
         for listener in snapshot.resources(LISTENER).values():
-            substream = self.substreams.get(LISTENER)
             if substream is None:
                 yield listener.reference
-            elif substream.subscription.covers(listener.name):
-                yield from (need for need in listener.references if need.type_url in (ROUTE, SCOPED_ROUTE))
+            elif substream.subscription.covers(listener.name) and listener.name not in substream.refused:
+                yield from (need for need in listener.references if need.type_url in NEEDED)
 
     def _has(self, need: tuple[str, str]) -> bool:
         url, name = need

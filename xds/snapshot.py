@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 from types import MappingProxyType
 
 from xds.aliases import frozen
@@ -15,15 +16,19 @@ Resources = Mapping[str, Resource]
 
 NONE: Resources = MappingProxyType({})
 
+MODULUS = 1 << 128
+"""Of sums of hashes."""
+
 
 class Snapshot:
     """All resources for the clients of one key; never changes, shares unchanged types with those derived from it."""
 
-    __slots__ = ("_types",)
+    __slots__ = ("_sum", "_types")
 
     def __init__(self, types: Mapping[str, Resources] | None = None) -> None:
         """Make a snapshot of mappings that nobody changes any more; see `of` for the usual way."""
         self._types: Mapping[str, Resources] = types or {}
+        self._sum: int | None = None
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> Snapshot:
@@ -41,6 +46,13 @@ class Snapshot:
     def resources(self, type_url: str) -> Resources:
         """Return the resources of a type by name; empty where there are none."""
         return self._types.get(type_url, NONE)
+
+    @property
+    def version(self) -> str:
+        """Hash of what it holds: the same for the same resources, across restarts and replicas."""
+        if self._sum is None:
+            self._sum = sum(map(_number, self))
+        return format(self._sum % MODULUS, "032x")
 
     def types(self) -> Iterable[str]:
         """Return the type URLs of which there are resources."""
@@ -78,16 +90,21 @@ class Snapshot:
             return changed[type_url]
 
         replaced = {each.reference: each for each in upserts}
+        difference = 0
         for reference in removals:
-            if reference not in replaced and self.get(reference) is not None:
+            if reference not in replaced and (was := self.get(reference)) is not None:
                 del open_type(reference.type_url)[reference.name]
+                difference -= _number(was)
         for reference, each in replaced.items():
-            if self.get(reference) != each:
+            if (was := self.get(reference)) != each:
                 open_type(each.type_url)[each.name] = each
+                difference += _number(each) - (_number(was) if was is not None else 0)
         if not changed:
             return self
         types = {**self._types, **{url: frozen(url, named) for url, named in changed.items()}}
-        return Snapshot({url: named for url, named in types.items() if named})
+        after = Snapshot({url: named for url, named in types.items() if named})
+        after._sum = None if self._sum is None else self._sum + difference
+        return after
 
     def dangling(self) -> list[tuple[Resource, Reference]]:
         """Return each reference to a resource that is not in the snapshot, with the resource that makes it.
@@ -96,6 +113,12 @@ class Snapshot:
         """
         single = ((each, need) for each in self for need in each.references if need.type_url not in COLLECTED)
         return [(each, need) for each, need in single if self.get(need) is None]
+
+
+def _number(resource: Resource) -> int:
+    """Return a hash of a resource; the sum of all is that of a snapshot, so that a change costs what it changes."""
+    text = f"{resource.type_url}\0{resource.name}\0{resource.version}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=16).digest())
 
 
 def diff(old: Snapshot, new: Snapshot) -> dict[str, frozenset[str]]:

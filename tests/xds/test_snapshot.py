@@ -57,6 +57,18 @@ def test_what_does_not_change_is_shared() -> None:
 
 
 @given(some, some)
+def test_the_version_follows_from_the_resources(
+    before: dict[tuple[str, str], bytes], after: dict[tuple[str, str], bytes]
+) -> None:
+    """However a snapshot came to be, its version is that of one made of the same resources, and of no others."""
+    old, new = snapshot(before), snapshot(after)
+    assert old.version
+    changed = old.replace(new, [each.reference for each in old if new.get(each.reference) is None])
+    assert changed.version == new.version
+    assert (old.version == new.version) == (set(old) == set(new))
+
+
+@given(some, some)
 def test_replacing_the_difference_gives_the_other(
     old: dict[tuple[str, str], bytes], new: dict[tuple[str, str], bytes]
 ) -> None:

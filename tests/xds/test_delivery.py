@@ -1,0 +1,107 @@
+"""How far a snapshot has come among many clients, at the cost of who answered."""
+
+from unittest.mock import patch
+
+import pytest
+
+from headgate.security.authority import KeyPair
+from tests.xds.resources import certificate, cluster, https_listener, listener, routes
+from tests.xds.talk import Talk
+from xds.delivery import MAX_REFUSALS, Group, Member
+from xds.refusals import Refusal
+from xds.snapshot import Snapshot
+from xds.types import CLUSTER, LISTENER, ROUTE, SECRET
+
+both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+
+
+def refusing(group: Group, bad: int) -> Talk:
+    """A client that has refused so many clusters of the group's snapshot."""
+    talk = Talk(delta=True)
+    talk.session.update(group.snapshot or Snapshot())
+    group.add(talk.session, Member(lambda: None, lambda _: None))
+    talk.ask(CLUSTER)
+    talk.hear(CLUSTER)
+    talk.reject(CLUSTER)
+    while talk.hear(CLUSTER) is not None:
+        talk.reject(CLUSTER)
+    group.note(talk.session)
+    assert len(talk.session.refusals()) == bad
+    return talk
+
+
+def test_an_answer_costs_what_its_client_refuses() -> None:
+    """However many clients refuse how much, what is looked at for one answer is what that one client refuses."""
+    bad, clients = 20, 30
+    group = Group(lambda: None)
+    group.publish(Snapshot.of(cluster(f"c{number}", eds=False) for number in range(bad)))
+    talks = [refusing(group, bad) for _ in range(clients)]
+    delivery = group.delivery()
+    assert delivery is not None
+    assert (delivery.clients, delivery.answered, delivery.synced) == (clients, clients, 0)
+    assert len(delivery.refusals) == bad
+    looked = 0
+    plain = Refusal.__hash__
+
+    def counted(refusal: Refusal) -> int:
+        nonlocal looked
+        looked += 1
+        return plain(refusal)
+
+    with patch.object(Refusal, "__hash__", counted):
+        talks[0].session.retry(CLUSTER, ["c0"])
+        group.note(talks[0].session)
+        assert group.delivery() is not None
+    assert 0 < looked <= 6 * bad
+    for talk in talks:
+        group.discard(talk.session)
+    after = group.delivery()
+    assert after is not None
+    assert (after.refusals, after.answered) == ((), 0)
+
+
+def test_what_most_refuse_is_listed() -> None:
+    """Of many refusals those of the most clients are listed."""
+    group = Group(lambda: None)
+    names = [f"c{number:03}" for number in range(MAX_REFUSALS + 1)]
+    group.publish(Snapshot.of(cluster(name, eds=False) for name in names))
+    talks = [refusing(group, len(names)) for _ in range(2)]
+    talks[0].session.retry(CLUSTER, ["c000"])
+    group.note(talks[0].session)
+    delivery = group.delivery()
+    assert delivery is not None
+    assert len(delivery.refusals) == MAX_REFUSALS
+    assert "c000" not in {each.name for each in delivery.refusals}
+
+
+@both
+def test_a_listener_counts_with_what_it_asks_for(delta: bool) -> None:
+    """A client that has accepted a listener and did not yet ask for its certificate has not answered all."""
+    pair = KeyPair(b"certificate", b"key")
+    resources = [https_listener("l", 443, "r", "own"), routes("r", {}), certificate("own", pair)]
+    talk = Talk(*resources, delta=delta)
+    for url, names in ((CLUSTER, []), (LISTENER, []), (ROUTE, ["r"])):
+        talk.ask(url, *names)
+        talk.hear(url)
+        talk.accept(url, *(() if delta else names))
+    assert not talk.session.answered()
+    talk.ask(SECRET, "own")
+    assert not talk.session.answered()
+    talk.hear(SECRET)
+    talk.accept(SECRET, *(() if delta else ["own"]))
+    assert talk.session.answered()
+    assert talk.session.synced()
+
+
+@both
+def test_a_refused_listener_asks_for_nothing(delta: bool) -> None:
+    """What is refused for good is an answer, too, though nothing that it names is then asked for."""
+    talk = Talk(listener("l", 80, "r"), routes("r", {}), delta=delta)
+    talk.ask(CLUSTER)
+    while talk.hear() is not None:
+        talk.accept(CLUSTER)
+    talk.ask(LISTENER)
+    talk.hear(LISTENER)
+    talk.reject(LISTENER)
+    assert talk.session.answered()
+    assert not talk.session.synced()
