@@ -208,6 +208,7 @@ class Controller:
             taken=self.writer.touch,
             changed=self.changed,
             delivered=self.take_delivery,
+            overdue=self.overdue,
             complete=self.is_complete,
         )
         self.metrics.collect(
@@ -268,8 +269,13 @@ class Controller:
             self.deliveries[gateway] = delivery
         else:
             self.deliveries.pop(gateway, None)
-        self.peers.say(key_of(gateway), say(delivery))
+        if delivery.current or not delivery.clients:
+            self.peers.say(key_of(gateway), say(delivery))
         self.add_up(gateway)
+
+    def overdue(self, gateway: Ref) -> None:
+        """Tells the other replicas of proxies that do not answer; nothing is told of those that are about to."""
+        self.peers.say(key_of(gateway), say(self.deliveries.get(gateway, Delivery())))
 
     def hear_peers(self, keys: Iterable[str]) -> None:
         """Takes of which Gateways' proxies the other replicas say something else than before."""

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
@@ -20,6 +21,7 @@ from translator.edit import Edit
 from translator.objects.gateway import Gateway
 from translator.outputs import Changes, Translator
 from translator.refs import Ref
+from xds import refusals
 from xds.delivery import Delivery
 from xds.server import Refusal, Server
 from xds.snapshot import Snapshot
@@ -55,6 +57,14 @@ def contained(doing: str) -> Iterator[None]:
         log.exception(f"A bug in Headgate, please report it, while {doing}. Everything else goes on.")
 
 
+class _Refused(NamedTuple):
+    """What clients refuse of a snapshot, and what it comes of."""
+
+    snapshot: Snapshot
+    refusals: tuple[refusals.Refusal, ...]
+    rejections: tuple[translated.Rejection, ...]
+
+
 @dataclass(slots=True)
 class ControlPlane:
     """The one task that evaluates, and publishes what comes of it.
@@ -70,6 +80,7 @@ class ControlPlane:
         changed: called with what an evaluation brought, once it is published.
         delivered: called with how far the configuration of a Gateway has come with the proxies connected here; by
             default the translator is told so.
+        overdue: called with a Gateway whose proxies are told to be pending, as they did not answer soon.
         complete: asked after each evaluation whether the translator knows of all that this depends on whether it is
             known; if it has been told more, all is evaluated again before anything is published.
         gone: called with the key of a Gateway that has nothing to serve any more; by default its snapshot is withdrawn:
@@ -87,13 +98,15 @@ class ControlPlane:
     taken: Callable[[Iterable[Ref]], None] = lambda _: None
     changed: Callable[[Changes], None] = lambda _: None
     delivered: Callable[[Ref, translated.Delivery], None] | None = None
+    overdue: Callable[[Ref], None] = lambda _: None
     complete: Callable[[], bool] = lambda: True
     gone: Callable[[str], None] | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _pending: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _pending: dict[Ref, asyncio.TimerHandle] = field(default_factory=dict)
+    _refused: dict[str, _Refused] = field(default_factory=dict)
     _failing: frozenset[str] = frozenset()
     _gateways: frozenset[str] | None = None
     _edited: float | None = None  # when the oldest edit was taken that nothing has been published of
@@ -130,6 +143,7 @@ class ControlPlane:
                 while not self.complete():
                     changes.add(await self._evaluated())
             self._publish(changes)
+            self._await_answers()
             self.metrics.evaluated(time.perf_counter() - begun)
             self._tell_failures(changes)
             with contained("telling statuses"):
@@ -185,25 +199,36 @@ class ControlPlane:
             self._tell_delivery(gateway, translated.Delivery())
 
     def deliver(self, key: str, delivery: Delivery) -> None:
-        """Takes how far a snapshot has come, as the server tells it."""
-        if delivery.clients > delivery.synced and not delivery.rejections:
-            if key not in self._pending:
-                loop = asyncio.get_running_loop()
-                self._pending[key] = loop.call_later(PENDING_AFTER, self._deliver_pending, key)
-            return
-        if timer := self._pending.pop(key, None):
-            timer.cancel()
-        self._deliver(key, delivery)
+        """Takes how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
+        current = delivery.clients == delivery.answered
+        refused = self._rejections(key, delivery)
+        told = translated.Delivery(delivery.clients, current, refused, snapshot=delivery.snapshot.version)
+        self._tell_delivery(gateway_of(key), told if delivery.clients else translated.Delivery())
+        self._wake.set()
 
-    def _deliver_pending(self, key: str) -> None:
-        del self._pending[key]
-        if delivery := self.server.delivery(key):
-            self._deliver(key, delivery)
+    def _rejections(self, key: str, delivery: Delivery) -> tuple[translated.Rejection, ...]:
+        """Gives what is refused, by whom it concerns; worked out anew only when it is something else."""
+        known = self._refused.pop(key, None)
+        if not delivery.refusals:
+            return ()
+        if known is None or known.snapshot is not delivery.snapshot or known.refusals != delivery.refusals:
+            found = rejections(delivery.snapshot, delivery.refusals)
+            known = _Refused(delivery.snapshot, delivery.refusals, found)
+        self._refused[key] = known
+        return known.rejections
 
-    def _deliver(self, key: str, delivery: Delivery) -> None:
-        refused = rejections(delivery.snapshot, delivery.refusals)
-        current = delivery.clients == delivery.synced
-        self._tell_delivery(gateway_of(key), translated.Delivery(delivery.clients, current, refused))
+    def _await_answers(self) -> None:
+        """Has Gateways told to be pending whose proxies do not answer soon."""
+        awaited = self.translator.acknowledged.awaiting
+        for gateway in self._pending.keys() - awaited:
+            self._pending.pop(gateway).cancel()
+        for gateway in awaited - self._pending.keys():
+            self._pending[gateway] = asyncio.get_running_loop().call_later(PENDING_AFTER, self._give_up, gateway)
+
+    def _give_up(self, gateway: Ref) -> None:
+        del self._pending[gateway]
+        self.translator.acknowledged.overdue(gateway)
+        self.overdue(gateway)
         self._wake.set()
 
     def _tell_delivery(self, gateway: Ref, delivery: translated.Delivery) -> None:

@@ -22,14 +22,19 @@ def say(delivery: Delivery) -> Word | None:
     if not delivery.clients:
         return None
     refused = islice(delivery.rejections, MOST_REJECTIONS)
-    return [delivery.clients, delivery.current, [_say(each) for each in refused]]
+    return [delivery.snapshot or "", delivery.clients, delivery.current, [_say(each) for each in refused]]
 
 
 def hear(word: object) -> Delivery:
-    """Reads what another replica says of a Gateway; what is not understood is as if it were not said."""
+    """Reads what another replica says of a Gateway; what is not understood is as if it were not said.
+
+    A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
+    """
     match word:
-        case [int(clients), bool(current), list(rejections)]:
-            return Delivery(clients, current, tuple(filter(None, map(_hear, rejections))))
+        case [str(snapshot), int(clients), bool(current), list(rejections)]:
+            return Delivery(clients, current, tuple(filter(None, map(_hear, rejections))), snapshot=snapshot)
+        case [int(clients), bool(), list()]:
+            return Delivery(clients, snapshot="")
     return Delivery()
 
 
@@ -59,9 +64,16 @@ _SERVED = frozenset(Served)
 
 
 def together(parts: Iterable[Delivery]) -> Delivery:
-    """Adds up what several replicas know of one Gateway: it is current if it is with everyone who has proxies."""
+    """Adds up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
+
+    Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
+    """
     known = [each for each in parts if each.clients]
+    if not known:
+        return Delivery()
     cut = (replace(found, message=found.message[:MOST_CHARACTERS]) for each in known for found in each.rejections)
     rejections = dict.fromkeys(cut)  # what is refused here and elsewhere is the same
-    current = bool(known) and all(each.current for each in known)
-    return Delivery(sum(each.clients for each in known), current, tuple(rejections))
+    snapshots = {each.snapshot for each in known}
+    current = len(snapshots) == 1 and all(each.current for each in known)
+    snapshot = snapshots.pop() if len(snapshots) == 1 else ""
+    return Delivery(sum(each.clients for each in known), current, tuple(rejections), snapshot=snapshot)

@@ -106,15 +106,21 @@ class Delivery:
 
     Attributes:
         clients: how many proxies are connected.
-        current: whether all of them have acknowledged all that is published for them.
+        current: whether all of them have answered all of the snapshot: accepted it, or refused what is refused.
         rejections: what they refused.
         returning: whether proxies that are not connected now may be about to connect again.
+        snapshot: the version of the snapshot that this is about, "" if it is of several; None for what is published.
+        generation: of the Gateway, the one that the snapshot was made of; None for its newest.
+        listeners: the names of the listeners which that had; None for those of the newest.
     """
 
     clients: int = 0
     current: bool = False
     rejections: tuple[Rejection, ...] = ()
     returning: bool = False
+    snapshot: str | None = None
+    generation: int | None = None
+    listeners: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from translator.acknowledged import Acknowledged
 from translator.assembly import without_dangling
 from translator.bugs import with_bug, words
 from translator.cell import Cell, Why
@@ -97,6 +99,7 @@ class Translator:
         self._bugs: dict[Ref, str] = {}
         self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
         self._changes = Changes()
+        self.acknowledged = Acknowledged(partial(self._db.set, DELIVERY))  # which ACKs count, and which are awaited
 
     @property
     def snapshots(self) -> Mapping[Ref, Snapshot]:
@@ -166,6 +169,8 @@ class Translator:
                 continue
             new = not self._was_read(ref)
             self._db.set(ref.kind, ref, found)
+            if ref.kind == Gateway.kind:
+                self.acknowledged.touch(ref)
             if found is None or new:
                 self._root(ref, found is not None)
 
@@ -192,8 +197,8 @@ class Translator:
         return False
 
     def deliver(self, gateway: Ref, delivery: Delivery) -> None:
-        """Take how far the configuration of a Gateway has come."""
-        self._db.set(DELIVERY, gateway, None if delivery == Delivery() else delivery)
+        """Take how far the configuration of a Gateway has come; it counts from the next evaluation."""
+        self.acknowledged.hear(gateway, delivery)
 
     def await_proxies(self, awaited: bool) -> None:
         """Take whether proxies of which nothing has been heard may be about to connect again, as at the start."""
@@ -238,6 +243,8 @@ class Translator:
             if output not in self._users and output not in waiting:
                 self._resources.pop(output, None)
                 self._unknown.discard(output)
+        if self.acknowledged.judge(self._db.inputs(Gateway.kind), self._snapshots, set(self._held)):
+            self._db.evaluate()
         self._tell_bugs()
         changes, self._changes = self._changes, Changes()
         changes.failures = self._db.failures
@@ -374,6 +381,7 @@ class Translator:
 
         What was never published is published as a whole. Of what was, that goes on which needs nothing that is missing.
         """
+        self.acknowledged.touch(gateway)
         before, wanted = self._snapshots.get(gateway), self._outputs.get(gateway)
         whole = gateway not in self._unsure and not (wanted and self._unknown and not self._unknown.isdisjoint(wanted))
         if not whole and (before is None or wanted is None):

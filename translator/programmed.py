@@ -41,17 +41,23 @@ class Programming:
         others: that of listeners of which nothing was refused.
         ports: that of listeners on ports of which something was refused.
         certificates: that of listeners whose certificate, by the name of its resource, was refused.
+        generation: of the Gateway, the one that all this was told of by the proxies; None for its newest.
+        listeners: the names of the listeners which that had; None for those of the newest.
     """
 
     gateway: Condition
     others: Condition
     ports: Mapping[int, Condition] = field(default_factory=dict)
     certificates: Mapping[str, Condition] = field(default_factory=dict)
+    generation: int | None = None
+    listeners: frozenset[str] | None = None
 
-    def of(self, port: int, certificates: Iterable[str]) -> Condition:
-        """Give the condition of a listener."""
+    def of(self, name: str, port: int, certificates: Iterable[str]) -> tuple[Condition, int | None]:
+        """Give the condition of a listener, and the generation that it is of."""
+        if self.listeners is not None and name not in self.listeners:
+            return WAITING, None
         refused = (self.certificates[each] for each in certificates if each in self.certificates)
-        return self.ports.get(port) or next(refused, self.others)
+        return self.ports.get(port) or next(refused, self.others), self.generation
 
 
 @query
@@ -68,9 +74,10 @@ def programming(db: Db, gateway: Ref) -> Programming:
             raise Unknown("whether proxies come back")
         missing = _no_proxy(db, gateway)
         return Programming(missing, missing)
-    others = DONE if delivery.current or delivery.rejections else WAITING
+    others = DONE if delivery.current else WAITING
+    about = (delivery.generation, delivery.listeners)
     if not delivery.rejections:
-        return Programming(others, others)
+        return Programming(others, others, {}, {}, *about)
     ports: defaultdict[int, list[Rejection]] = defaultdict(list)
     certificates: defaultdict[str, list[Rejection]] = defaultdict(list)
     for each in delivery.rejections:
@@ -83,6 +90,7 @@ def programming(db: Db, gateway: Ref) -> Programming:
         others,
         {port: _refusal(found) for port, found in ports.items()},
         {name: _refusal(found) for name, found in certificates.items()},
+        *about,
     )
 
 
@@ -100,7 +108,8 @@ def _refusal(rejections: Iterable[Rejection]) -> Condition:
 
 
 def _words(rejection: Rejection) -> str:
-    text = f"A proxy refused {rejection.name or rejection.type_url}: {rejection.message}"
+    kind = rejection.type_url.rpartition(".")[2]
+    text = f"A proxy refused {kind} {rejection.name}: {rejection.message}"
     if not rejection.concerns:
         return text
     routes = [str(each.route) for each in rejection.concerns[:MOST_ROUTES]]

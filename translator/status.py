@@ -87,11 +87,12 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     problems += deployment_problems(db, ref)
     accepted = _accepted(states, problems)
     generation = found.metadata.generation or 1
+    invalid = _unprogrammable(accepted, problems, db, ref)
+    programmed = (invalid or _programmed(db, ref, known)).json(
+        generation if invalid else known.generation or generation
+    )
     status: Status = {
-        "conditions": [
-            each.json(generation)
-            for each in (accepted, _programmed(accepted, problems, db, ref, known), *_resolved(db, ref))
-        ],
+        "conditions": [accepted.json(generation), programmed, *(each.json(generation) for each in _resolved(db, ref))],
         "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
     }
     if db.settings.standalone:
@@ -138,13 +139,18 @@ def _accepted(states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) 
     return Condition("Accepted", status, invalid.reason, bounded([invalid.message]))
 
 
-def _programmed(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref: Ref, known: Programming) -> Condition:
+def _unprogrammable(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref: Ref) -> Condition | None:
+    """The condition Programmed of a Gateway which cannot be, whatever the proxies say."""
     if accepted.status != "True":
         return Condition("Programmed", "False", "Invalid", accepted.message)
     if any(each.condition == "Programmed" for each in problems):
         return verdict("Programmed", problems, "", "")
     if all(port_listener(db, ref, each.port) is None for each in listeners(db, ref)):
         return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
+    return None
+
+
+def _programmed(db: Db, ref: Ref, known: Programming) -> Condition:
     condition = warned(db, ref, known.gateway)
     unserved = [each.name for each in listeners(db, ref) if each.accepted and not _has_certificates(db, ref, each)]
     if unserved:
@@ -165,18 +171,18 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
     resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
-    programmed = known.of(state.port, map(secret_name, certificates.value))
+    programmed, observed = known.of(state.name, state.port, map(secret_name, certificates.value))
     if port_listener(db, ref, state.port) is None:
-        programmed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port.")
+        programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None
     if not state.accepted or not _has_certificates(db, ref, state):
         bad = accepted if accepted.status == "False" else resolved
-        programmed = Condition("Programmed", "False", "Invalid", bad.message)
+        programmed, observed = Condition("Programmed", "False", "Invalid", bad.message), None
     conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
     return {
         "name": state.name,
         "supportedKinds": [{"group": ROUTE_GROUP, "kind": each} for each in state.kinds],
         "attachedRoutes": db.count(attached, (ref, state.name)),
-        "conditions": [each.json(generation) for each in conditions],
+        "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
     }
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from xds.aliases import frozen
 from xds.resource import Reference, Resource
-from xds.types import COLLECTED
+from xds.types import COLLECTED, ENDPOINT, LOCALITY_ENDPOINT
 
 Resources = Mapping[str, Resource]
 """The resources of one type, by name."""
@@ -18,6 +18,9 @@ NONE: Resources = MappingProxyType({})
 
 MODULUS = 1 << 128
 """Of sums of hashes."""
+
+UNCOUNTED = frozenset({ENDPOINT, LOCALITY_ENDPOINT})
+"""Types that are not part of a snapshot's version."""
 
 
 class Snapshot:
@@ -49,7 +52,10 @@ class Snapshot:
 
     @property
     def version(self) -> str:
-        """Hash of what it holds: the same for the same resources, across restarts and replicas."""
+        """Hash of what it holds, endpoints aside: the same for the same resources, across restarts and replicas.
+
+        Endpoints come and go all the time: who compares versions, as replicas do, would have to tell of each.
+        """
         if self._sum is None:
             self._sum = sum(map(_number, self))
         return format(self._sum % MODULUS, "032x")
@@ -117,6 +123,8 @@ class Snapshot:
 
 def _number(resource: Resource) -> int:
     """Return a hash of a resource; the sum of all is that of a snapshot, so that a change costs what it changes."""
+    if resource.type_url in UNCOUNTED:
+        return 0
     text = f"{resource.type_url}\0{resource.name}\0{resource.version}"
     return int.from_bytes(blake2b(text.encode(), digest_size=16).digest())
 

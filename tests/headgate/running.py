@@ -85,6 +85,7 @@ class Headgate:
     xds: int = field(default_factory=free_port)
     admin: int = field(default_factory=free_port)
     arguments: tuple[str, ...] = ()
+    module: str = "headgate"
     process: asyncio.subprocess.Process | None = None
 
     def write(self, name: str, text: str) -> None:
@@ -96,7 +97,7 @@ class Headgate:
     async def start(self) -> "Headgate":
         """Starts it."""
         addresses = ("--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}")
-        command = [sys.executable, "-m", "headgate", "run", str(self.folder), *addresses, *self.arguments]
+        command = [sys.executable, "-m", self.module, "run", str(self.folder), *addresses, *self.arguments]
         environment = {**os.environ, "HEADGATE_STATE_DIR": str(self.state), "HEADGATE_ENVOY": str(self.envoy)}
         log = os.open(self.state / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=log, stdout=log)

@@ -33,7 +33,11 @@ rejections = st.builds(
     Rejection, texts, texts, st.text(max_size=99), st.lists(concerns, max_size=MOST_CONCERNS).map(tuple)
 )
 deliveries = st.builds(
-    Delivery, st.integers(1, 9), st.booleans(), st.lists(rejections, max_size=MOST_REJECTIONS).map(tuple)
+    Delivery,
+    st.integers(1, 9),
+    st.booleans(),
+    st.lists(rejections, max_size=MOST_REJECTIONS).map(tuple),
+    snapshot=texts,
 )
 
 
@@ -63,10 +67,20 @@ def test_long_refusals_are_cut() -> None:
 STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
 
 
-@pytest.mark.parametrize("word", [None, 1, [1], ["1", True, []], {}, [1, True, [1, ["a"]]], [1, True, [STRANGE]]])
+@pytest.mark.parametrize(
+    "word", [None, 1, [1], ["1", True, []], {}, ["v", 1, True, [1, ["a"]]], ["v", 1, True, [STRANGE]]]
+)
 def test_what_is_not_understood_is_passed_over(word: object) -> None:
     """Words of another version of Headgate do no harm."""
-    assert hear(word) in (Delivery(), Delivery(1, True), Delivery(1, True, (Rejection("a", "b", "c"),)))
+    known = [Delivery(1, True, found, snapshot="v") for found in ((), (Rejection("a", "b", "c"),))]
+    assert hear(word) in (Delivery(), *known)
+
+
+def test_words_that_name_no_snapshot_prove_nothing() -> None:
+    """Proxies of a replica which does not say what they have are there, and have not acknowledged the newest."""
+    heard = hear([3, True, []])
+    assert heard == Delivery(3, snapshot="")
+    assert not together([Delivery(1, True, snapshot="v"), heard]).current
 
 
 def test_a_configuration_is_current_if_it_is_everywhere() -> None:
@@ -74,6 +88,14 @@ def test_a_configuration_is_current_if_it_is_everywhere() -> None:
     assert together([Delivery(2, True), Delivery(1, True), Delivery()]) == Delivery(3, True)
     assert together([Delivery(2, True), Delivery(1, False)]) == Delivery(3, False)
     assert together([]) == Delivery()
+
+
+def test_only_equal_snapshots_add_up() -> None:
+    """A replica whose proxies have acknowledged another snapshot says nothing of this one, whichever is the newer."""
+    one, other = Delivery(1, True, snapshot="one"), Delivery(2, True, snapshot="other")
+    assert together([one, one]) == Delivery(2, True, snapshot="one")
+    assert together([one, other]) == together([other, one]) == Delivery(3, False, snapshot="")
+    assert together([one, Delivery()]) == one
 
 
 def test_what_several_refuse_is_told_once() -> None:

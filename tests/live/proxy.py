@@ -124,7 +124,7 @@ class Proxy:
     def hear(self, _key: str, delivery: Delivery) -> None:
         """Takes what the proxy said to its configuration."""
         refused = rejections(delivery.snapshot, delivery.refusals)
-        current = delivery.clients > 0 and delivery.clients == delivery.synced
+        current = delivery.clients > 0 and delivery.clients == delivery.answered
         self._translator.deliver(OWN, Heard(delivery.clients, current, refused))
         self._news.set()
 

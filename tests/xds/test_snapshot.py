@@ -56,6 +56,14 @@ def test_what_does_not_change_is_shared() -> None:
     assert set(after.replace(removals=[Reference(ROUTE, "r")]).types()) == {CLUSTER, ENDPOINT}
 
 
+def test_the_version_is_of_what_is_configured() -> None:
+    """Endpoints, which come and go all the time, are not part of it; the same is the same in every process."""
+    before = Snapshot.of([cluster("a"), endpoints("a", 1)])
+    assert before.version == before.replace([endpoints("a", 2)]).version == Snapshot.of([cluster("a")]).version
+    assert before.version != before.replace([cluster("a", timeout=2)]).version
+    assert Snapshot.of([cluster("a")]).version == "e7ff813acf618aef4cd7a769f068f18d"
+
+
 @given(some, some)
 def test_the_version_follows_from_the_resources(
     before: dict[tuple[str, str], bytes], after: dict[tuple[str, str], bytes]
