@@ -20,6 +20,11 @@ WARNINGS = frozenset({"OverlappingTLSConfig"})
 def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
     """What is wrong in files, then what is wrong between objects; each where it is written."""
     yield from folder.diagnostics
+    yield from conditions(folder, translator)
+
+
+def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+    """What is wrong between objects, as their conditions say it."""
     for ref, status in sorted(translator.statuses.items()):
         for label, condition in bad(status):
             about = f" ({label})" if label else ""
