@@ -11,6 +11,7 @@ from headgate.envoy.validate import refusal
 from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place, Severity
+from watchers.files import related
 from watchers.folder import Folder
 
 #: Conditions that only warn: everything is served as it is written.
@@ -20,6 +21,7 @@ WARNINGS = frozenset({"OverlappingTLSConfig"})
 def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
     """What is wrong in files, then what is wrong between objects; each where it is written."""
     yield from folder.diagnostics
+    yield from related(folder)
     yield from conditions(folder, translator)
 
 

@@ -77,6 +77,7 @@ def command(
     from headgate.translate import FILES, load, select, statuses, translate, xds
     from headgate.validate import conditions
     from translator.db import in_cluster
+    from watchers.files import related
 
     of_cluster = bool(cluster or kubeconfig or context)
     if of_cluster == bool(files):
@@ -90,6 +91,8 @@ def command(
         folder = load(files or ())
     settings = in_cluster(controller_name, external_names=external_names, offline=True) if of_cluster else FILES
     wrong = _tell(folder.diagnostics)
+    if not of_cluster:
+        _tell(related(folder))
     shown: Any
     if to is To.IR:
         ir = Ir(folder.objects, settings)

@@ -164,3 +164,42 @@ def test_a_cluster_s_objects_are_read_as_the_controller_reads_them() -> None:
         defaults = {inspect.signature(each).parameters[option].default for each in (controller, translate)}
         assert len(defaults) == 1
     assert in_cluster().external_names is inspect.signature(controller).parameters["external_names"].default
+
+
+def test_yaml_is_written_out(folder: Path) -> None:
+    """What is there twice is written twice: no anchors, which nobody expects of a Kubernetes object."""
+    parents = "parentRefs: [{name: web}, {name: other}]"
+    (folder / "route.yaml").write_text(
+        ROUTE.format(parent="web", path="/a").replace("parentRefs: [{name: web}]", parents)
+    )
+    for to in ("status", "xds", "ir"):
+        shown = headgate("translate", "-f", str(folder), "--to", to).stdout
+        assert yaml.safe_load(shown)
+        assert not [line for line in shown.splitlines() if "&id" in line or "*id" in line]
+
+
+def test_a_route_that_is_not_served_fails_the_translation(folder: Path) -> None:
+    """A route of which nothing becomes is told with its line on standard error, and the exit status is 1."""
+    (folder / "route.yaml").write_text(ROUTE.format(parent="wbe", path="/a"))
+    result = headgate("translate", "-f", str(folder))
+    assert result.exit_code == 1
+    assert f"{folder}/route.yaml:2: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stderr
+    assert list(yaml.safe_load(result.stdout)) == ["default/other", "default/web"]
+
+
+def test_a_folder_without_objects_is_not_valid(tmp_path: Path) -> None:
+    """Nothing is not valid: a wrong folder must not pass a check."""
+    result = headgate("validate", "-f", str(tmp_path))
+    assert result.exit_code == 1
+    assert f"there is no object in {tmp_path}" in result.stderr
+
+
+def test_what_no_condition_tells_is_told(folder: Path) -> None:
+    """A misspelt label of an EndpointSlice is a warning with file and line, and not valid."""
+    service = (folder / "service.yaml").read_text().replace("service-name: shop", "service-name: shpo")
+    (folder / "service.yaml").write_text(service)
+    result = headgate("validate", "-f", str(folder))
+    assert result.exit_code == 1
+    assert f"{folder}/service.yaml:8: warning: EndpointSlice default/shop-1: its label" in result.stdout
+    assert "did you mean shop?" in result.stdout
+    assert "did you mean shop?" in headgate("translate", "-f", str(folder)).stderr
