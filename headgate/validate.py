@@ -8,6 +8,7 @@ from pathlib import Path
 from headgate.conditions import bad, phrase
 from headgate.controlplane import key_of
 from headgate.envoy.validate import refusal
+from headgate.fields import Fields, explained
 from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place, Severity
@@ -27,12 +28,14 @@ def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
 
 def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
     """What is wrong between objects, as their conditions say it."""
+    fields = Fields(folder)
     for ref, status in sorted(translator.statuses.items()):
         for label, condition in bad(status):
             about = f" ({label})" if label else ""
-            text = f"{phrase(condition)}{about}: {condition['message']}"
+            message = condition["message"]
+            text = f"{phrase(condition)}{about}: {explained(folder, message)}"
             severity: Severity = "warning" if condition["type"] in WARNINGS else "error"
-            yield Diagnostic(_place(folder, ref), text, severity, ref)
+            yield Diagnostic(fields.place(ref, label, message), text, severity, ref)
 
 
 def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
