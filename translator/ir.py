@@ -228,10 +228,14 @@ class RouteTable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FilterChain:
-    """The connections of one listener, told apart by SNI if HTTPS: their route table and their certificates' names."""
+    """The connections of one listener, told apart by SNI if HTTPS: their route table and their certificates' names.
+
+    `underscores` says whether requests may have header names with underscores.
+    """
 
     table: RouteTable
     secrets: tuple[str, ...] = ()
+    underscores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

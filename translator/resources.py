@@ -20,7 +20,7 @@ from translator.gateway import listeners as gateway_listeners
 from translator.gateway.attachment import ROUTES
 from translator.gateway.backends import endpoints
 from translator.gateway.certificates import certificate, listener_certificates
-from translator.gateway.gateways import managed, rejection
+from translator.gateway.gateways import allows_underscores, managed, rejection
 from translator.gateway.hostnames import covers, specificity, wider
 from translator.gateway.httproute import rules
 from translator.ir import Backend, Certificate, FilterChain, Origin, PortListener, RouteTable
@@ -109,7 +109,7 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
             if state.tls:
                 secrets = tuple(secret_name(each) for each in listener_certificates(db, gateway, state.name).value)
             if secrets or not state.tls:
-                chains[FilterChain(state.table(gateway), secrets)] = None
+                chains[FilterChain(state.table(gateway), secrets, allows_underscores(db, gateway))] = None
     if not chains:
         return None
     name = f"{gateway.namespace}/{gateway.name}"

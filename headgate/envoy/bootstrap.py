@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import psutil
+
 from headgate.address import Address
+from headgate.errors import UserError
 from headgate.security.files import IDENTITY, TRUST, ProxyTls
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from translator.envoy import bootstrap as common
+from translator.envoy.overload import DEFAULT_HEAP_BYTES, heap_of
 
 
 def bootstrap(
@@ -37,12 +42,26 @@ def bootstrap(
     if tls is not None and isinstance(xds, Address):
         cluster.transport_socket.name = "envoy.transport_sockets.tls"
         cluster.transport_socket.typed_config.Pack(_tls_context(xds, tls))
-    made = common.bootstrap(_admin_address(admin), cluster)
+    made = common.bootstrap(_admin_address(admin), cluster, max_heap_bytes=heap_bytes())
     made.node.CopyFrom(base_pb2.Node(id=f"{gateway}/{instance}", cluster=gateway))
     if token:
         service = made.dynamic_resources.ads_config.grpc_services[0]
         service.initial_metadata.add(key="authorization", value=f"Bearer {token}")
     return made
+
+
+def heap_bytes() -> int:
+    """Return what the heap of an Envoy on this machine may grow to, in bytes: the default, if there is as much memory.
+
+    `HEADGATE_ENVOY_MAX_HEAP_BYTES` says otherwise.
+
+    Raises:
+        UserError: what it says is no whole number above 0.
+    """
+    said = os.environ.get("HEADGATE_ENVOY_MAX_HEAP_BYTES", "")
+    if said and (not said.isdecimal() or not int(said)):
+        raise UserError(f"HEADGATE_ENVOY_MAX_HEAP_BYTES must be a number of bytes above 0, not {said!r}")
+    return int(said) if said else min(DEFAULT_HEAP_BYTES, heap_of(psutil.virtual_memory().total))
 
 
 def _xds_cluster(xds: Address | Path) -> cluster_pb2.Cluster:

@@ -24,8 +24,11 @@ from google.protobuf import json_format
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 from translator.db import ProxyDefaults
 from translator.deployment.merge import TooDeep, merge, without_nulls
+from translator.deployment.names import CONTAINER
+from translator.deployment.quantity import whole
 from translator.envoy.bootstrap import XDS_CLUSTER, bootstrap, socket_address, xds_cluster
 from translator.envoy.extensions import unknown_types
+from translator.envoy.overload import heap_of
 from translator.objects.gatewayparameters import GatewayParametersSpec, StatsParameters
 from translator.proxy import ADMIN_PORT, ENVOY_VERSION, METRICS_PORT, READINESS_PORT
 from xds.rules import check
@@ -138,6 +141,7 @@ def _plain(
         xds_cluster(proxies.xds_host, proxies.xds_port),
         # A proxy without its listeners is not ready, however long Headgate may take.
         initial_fetch_timeout=timedelta(0),
+        max_heap_bytes=heap_of(memory_limit(parameters)),
     )
     listeners = [_listener("readiness", proxies.addresses, READINESS_PORT, _probe_routes(parameters, drain_path))]
     if parameters.stats.prometheus:
@@ -161,6 +165,22 @@ def _plain(
     }
     plain: dict[str, Any] = merge(merge(made, own), _stats(parameters.stats))
     return plain
+
+
+def memory_limit(parameters: GatewayParametersSpec) -> int | None:
+    """The memory that a proxy's container may have, in bytes; None if it is not limited."""
+    resources = [parameters.resources]
+    spec: Any = (parameters.pod_template or {}).get("spec")
+    containers: Any = spec.get("containers") if isinstance(spec, Mapping) else None
+    for each in containers if isinstance(containers, list) else ():
+        if isinstance(each, Mapping) and each.get("name") == CONTAINER:
+            resources.insert(0, each.get("resources"))
+    for found in resources:
+        limits: Any = found.get("limits") if isinstance(found, Mapping) else None
+        limit = whole(limits.get("memory")) if isinstance(limits, Mapping) else None
+        if limit is not None:
+            return limit
+    return None
 
 
 def _stats(stats: StatsParameters) -> dict[str, Any]:
@@ -289,8 +309,10 @@ def _listener(name: str, addresses: tuple[str, ...], port: int, routes: list[dic
         "name": name,
         **first,
         **({"additional_addresses": others} if others else {}),
-        # A proxy with all the connections that it takes is ready all the same.
+        # A proxy with all the connections that it takes, or without memory for more, is ready all the same: its clients
+        # are not to be sent to the others, which have no more.
         "ignore_global_conn_limit": True,
+        "bypass_overload_manager": True,
         "filter_chains": [chain],
     }
 

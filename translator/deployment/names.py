@@ -12,6 +12,9 @@ from translator.refs import Ref
 LONGEST: Final = 63
 """The most characters of a label, and of a name of what becomes part of a DNS name."""
 
+CONTAINER: Final = "envoy"
+"""The container of a proxy's pod in which Envoy runs."""
+
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_CLASS_NAME: Final = "gateway.networking.k8s.io/gateway-class-name"

@@ -15,11 +15,11 @@ from translator.deployment.bootstrap import (
     TOKEN_FILE,
     TOKEN_FOLDER,
 )
+from translator.deployment.names import CONTAINER
 from translator.group import GROUP
 from translator.objects.gatewayparameters import GatewayParametersSpec
 from translator.proxy import METRICS_PORT, READINESS_PORT
 
-CONTAINER: Final = "envoy"
 USER: Final = 65532
 """The user and group "nonroot" of distroless images."""
 

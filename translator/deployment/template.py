@@ -8,11 +8,10 @@ from typing import Any
 
 from translator.deployment.bootstrap import CA_FILE
 from translator.deployment.merge import TooDeep, merge, without_nulls
-from translator.deployment.names import identity
+from translator.deployment.names import CONTAINER, identity
 from translator.deployment.plan import Plan, Unfit
 from translator.deployment.pod import (
     BOOTSTRAP_HASH,
-    CONTAINER,
     metrics_annotations,
     on_host_network,
     own_parts,

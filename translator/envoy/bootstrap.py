@@ -18,24 +18,23 @@ from headgate_proto.envoy.config.core.v3 import (
     protocol_pb2,
 )
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from headgate_proto.envoy.config.overload.v3 import overload_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
-from headgate_proto.envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
+from translator.envoy.overload import DEFAULT_HEAP_BYTES, overload_manager
 from translator.limits import MAX_REGEX_PROGRAM_SIZE
 
 XDS_CLUSTER = "xds"
 """The name, in an Envoy, of the cluster that Headgate is."""
 
-MAX_DOWNSTREAM_CONNECTIONS = 50_000
-"""Above this many connections a proxy accepts no more; without a limit Envoy warns that it may run out of memory."""
-
 
 def bootstrap(
-    admin: address_pb2.Address, xds: cluster_pb2.Cluster, initial_fetch_timeout: timedelta | None = None
+    admin: address_pb2.Address,
+    xds: cluster_pb2.Cluster,
+    initial_fetch_timeout: timedelta | None = None,
+    max_heap_bytes: int = DEFAULT_HEAP_BYTES,
 ) -> bootstrap_pb2.Bootstrap:
     """Make the bootstrap of an Envoy whose listeners and clusters come by delta ADS from Headgate.
 
@@ -44,6 +43,7 @@ def bootstrap(
         xds: the cluster that Headgate is, of `xds_cluster`.
         initial_fetch_timeout: how long it waits for its first listeners and clusters before it counts as started;
             zero waits for ever, None is Envoy's own 15 s.
+        max_heap_bytes: what its heap may grow to, before it turns requests away.
     """
     own_config = config_source_pb2.ConfigSource(
         ads=config_source_pb2.AggregatedConfigSource(),
@@ -57,7 +57,7 @@ def bootstrap(
         ),
         static_resources=bootstrap_pb2.Bootstrap.StaticResources(clusters=[xds]),
         layered_runtime=_runtime(),
-        overload_manager=_overload_manager(),
+        overload_manager=overload_manager(max_heap_bytes),
     )
 
 
@@ -132,16 +132,3 @@ def _runtime() -> bootstrap_pb2.LayeredRuntime:
             bootstrap_pb2.RuntimeLayer(name="admin", admin_layer=bootstrap_pb2.RuntimeLayer.AdminLayer()),
         ]
     )
-
-
-def _overload_manager() -> overload_pb2.OverloadManager:
-    limit = any_pb2.Any()
-    limit.Pack(
-        downstream_connections_pb2.DownstreamConnectionsConfig(
-            max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS
-        )
-    )
-    monitor = overload_pb2.ResourceMonitor(
-        name="envoy.resource_monitors.global_downstream_max_connections", typed_config=limit
-    )
-    return overload_pb2.OverloadManager(resource_monitors=[monitor])

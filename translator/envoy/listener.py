@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headgate_proto.envoy.config.core.v3 import address_pb2
+from headgate_proto.envoy.config.core.v3 import address_pb2, protocol_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
+from headgate_proto.envoy.extensions.filters.network.connection_limit.v3 import connection_limit_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
@@ -24,7 +25,14 @@ PER_CONNECTION_BUFFER_BYTES = 32768
 MAX_CONCURRENT_STREAMS = 100
 STREAM_WINDOW_BYTES = 64 * 1024
 CONNECTION_WINDOW_BYTES = 1024 * 1024
-"""Envoy's own advice for what faces the internet ("Configuring Envoy as an edge proxy")."""
+HEADERS_SECONDS = 10
+HANDSHAKE_SECONDS = 10
+IDLE_CONNECTION_SECONDS = 3600
+IDLE_STREAM_SECONDS = 300
+MAX_CHAIN_CONNECTIONS = 40_000
+"""Envoy's own advice for what faces the internet ("Configuring Envoy as an edge proxy"): how long a client may take to
+send a request's headers or to finish a TLS handshake, how long it may be silent, and how many connections one filter
+chain may have of those that the proxy has (`translator.envoy.overload`), so that no listener can have all."""
 
 
 def listener(spec: PortListener, http_filters: HttpFilters) -> listener_pb2.Listener:
@@ -41,6 +49,7 @@ def listener(spec: PortListener, http_filters: HttpFilters) -> listener_pb2.List
     if spec.chains[0].table.tls:
         inspector = made.listener_filters.add(name="envoy.filters.listener.tls_inspector")
         inspector.typed_config.Pack(tls_inspector_pb2.TlsInspector())
+        made.listener_filters_timeout.seconds = HANDSHAKE_SECONDS  # for the ClientHello, before the handshake's own
     for chain in spec.chains:
         made.filter_chains.append(_filter_chain(chain, filters))
     return made
@@ -59,10 +68,24 @@ def _filter_chain(chain: FilterChain, http_filters: HttpFilters) -> listener_com
             made.filter_chain_match.server_names.append(chain.table.hostname)
         made.transport_socket.name = "envoy.transport_sockets.tls"
         made.transport_socket.typed_config.Pack(_tls(chain), deterministic=True)
+        made.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
+    made.filters.add(name="envoy.filters.network.connection_limit").typed_config.Pack(
+        _connection_limit(chain), deterministic=True
+    )
     made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
         _manager(chain, http_filters), deterministic=True
     )
     return made
+
+
+def _connection_limit(chain: FilterChain) -> connection_limit_pb2.ConnectionLimit:
+    made = connection_limit_pb2.ConnectionLimit(stat_prefix=_stat_prefix(chain))
+    made.max_connections.value = MAX_CHAIN_CONNECTIONS
+    return made
+
+
+def _stat_prefix(chain: FilterChain) -> str:
+    return f"{'https' if chain.table.tls else 'http'}-{chain.table.port}"
 
 
 def _tls(chain: FilterChain) -> tls_pb2.DownstreamTlsContext:
@@ -75,7 +98,7 @@ def _tls(chain: FilterChain) -> tls_pb2.DownstreamTlsContext:
 
 
 def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
-    made = Manager(stat_prefix=f"{'https' if chain.table.tls else 'http'}-{chain.table.port}")
+    made = Manager(stat_prefix=_stat_prefix(chain))
     made.rds.route_config_name = table_name(chain.table)
     made.rds.config_source.CopyFrom(ADS)
     made.http_filters.extend(http_filters)
@@ -91,6 +114,13 @@ def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
     made.normalize_path.value = True
     made.merge_slashes = True
     made.path_with_escaped_slashes_action = Manager.UNESCAPE_AND_REDIRECT
+    made.request_headers_timeout.seconds = HEADERS_SECONDS
+    made.stream_idle_timeout.seconds = IDLE_STREAM_SECONDS
+    http = made.common_http_protocol_options
+    http.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
+    if not chain.underscores:
+        # Many a backend takes X_Real_Ip for X-Real-Ip, which the proxy has cleaned.
+        http.headers_with_underscores_action = protocol_pb2.HttpProtocolOptions.REJECT_REQUEST
     http2 = made.http2_protocol_options
     http2.max_concurrent_streams.value = MAX_CONCURRENT_STREAMS
     http2.initial_stream_window_size.value = STREAM_WINDOW_BYTES

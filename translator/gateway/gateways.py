@@ -14,6 +14,9 @@ from translator.refs import Ref
 
 STANDALONE_CLASS = "headgate"
 
+UNDERSCORES = "gateway.headgate.dev/headers-with-underscores"
+"""The annotation of a Gateway whose value "Allow" lets header names with underscores in; else they get 400."""
+
 
 @query
 def managed_class(db: Db, name: str) -> bool:
@@ -29,6 +32,13 @@ def managed(db: Db, gateway: Ref) -> bool:
     """Whether `gateway` exists and is of a class of ours."""
     found = db.get(Gateway, gateway)
     return found is not None and managed_class(db, found.spec.gateway_class_name)
+
+
+@query
+def allows_underscores(db: Db, gateway: Ref) -> bool:
+    """Whether requests to a Gateway may have header names with underscores, which its annotation can say."""
+    found = db.get(Gateway, gateway)
+    return found is not None and found.metadata.annotations.get(UNDERSCORES) == "Allow"
 
 
 @query
