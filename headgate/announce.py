@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from headgate.logging import about
 from headgate.statuses import News
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic
@@ -26,15 +27,27 @@ def tell_edits(change: Change) -> None:
 
 
 def tell_problems(change: Change) -> None:
-    """Tells what is wrong in files now, and in which of them nothing is wrong any more."""
-    for each in change.raised[:MAX_LINES]:
-        _at(each)(str(each))
-    _tell_rest(change.raised)
-    wrong = {each.place.file for each in change.raised}
-    mended = dict.fromkeys(each.place.file for each in change.settled if each.severity == "error")
-    for file in list(mended)[:MAX_LINES]:
-        if file not in wrong:
-            log.info(f"{file}: mended")
+    """Tells what is wrong in files now, and what of it is not any more; not what only moved to another line."""
+    raised, settled = _by_words(change.raised), _by_words(change.settled)
+    wrong = [each for key, each in raised.items() if key not in settled]
+    for each in wrong[:MAX_LINES]:
+        say: Callable[..., None] = log.error if each.severity == "error" else log.warning
+        say(str(each), **_fields(each))
+    _tell_rest(wrong)
+    mended = [each for key, each in settled.items() if key not in raised]
+    for each in mended[:MAX_LINES]:
+        subject = f"{each.ref}: " if each.ref else ""
+        log.info(f"{each.place.file}: mended: {subject}{each.message}", **_fields(each))
+    if len(mended) > MAX_LINES:
+        log.info(f"And {len(mended) - MAX_LINES} more things are mended")
+
+
+def _by_words(diagnostics: Iterable[Diagnostic]) -> dict[tuple[object, ...], Diagnostic]:
+    return {(each.place.file, each.severity, each.ref, each.message): each for each in diagnostics}
+
+
+def _fields(problem: Diagnostic) -> dict[str, str | int]:
+    return {**about(problem.ref), "file": problem.place.file, "line": problem.place.line}
 
 
 def tell_news(news: list[News], place: Callable[[Ref], str]) -> None:
@@ -47,13 +60,9 @@ def tell_news(news: list[News], place: Callable[[Ref], str]) -> None:
     for each in news[:MAX_LINES]:
         say = log.info if each.good or each.reason == "Pending" else log.warning
         at = place(each.ref)
-        say(each.text, **({"at": at} if at else {}))
+        reason = {"reason": each.reason} if each.reason else {}
+        say(each.text, **about(each.ref), **reason, **({"at": at} if at else {}))
     _tell_rest(news)
-
-
-def _at(problem: Diagnostic) -> Callable[[str], None]:
-    say: Callable[[str], None] = log.error if problem.severity == "error" else log.warning
-    return say
 
 
 def _tell_rest(things: Sequence[object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -42,6 +42,23 @@ app = typer.Typer(
     `headgate COMMAND --help` shows examples.
     """,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        version.command()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("run")(run.command)
 app.command("controller")(controller.command)
 app.command("translate")(translate.command)

@@ -10,6 +10,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from headgate.encoding import to_json
+from translator.refs import Ref
 
 
 class LogFormat(StrEnum):
@@ -64,13 +65,24 @@ def configure(form: LogFormat, level: LogLevel) -> None:
     )
 
 
+def about(ref: Ref | None) -> dict[str, str]:
+    """Return what a log line for machines says of the object that it is about; people have it in the text."""
+    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name} if ref else {}
+
+
+#: What only machines need apart.
+FOR_MACHINES = frozenset({"kind", "namespace", "name", "file", "line", "reason"})
+
+
 def _for_people(colors: bool) -> list[Processor]:
     render = structlog.dev.ConsoleRenderer(
         colors=colors, pad_event_to=0, pad_level=False, exception_formatter=structlog.dev.plain_traceback
     )
 
     def lists_below(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        """Puts values that are lists on lines of their own."""
+        """Puts values that are lists on lines of their own, and leaves out what the text says already."""
+        for key in FOR_MACHINES & event.keys():
+            del event[key]
         lists = [event.pop(key) for key in [key for key, value in event.items() if isinstance(value, list)]]
         return "\n         ".join([str(render(logger, method, event)), *(line for lines in lists for line in lines)])
 

@@ -15,12 +15,13 @@ import structlog
 
 from headgate.address import Address
 from headgate.admin import Sight, serving
-from headgate.announce import tell_edits, tell_news, tell_problems
+from headgate.announce import MAX_LINES, tell_edits, tell_news, tell_problems
 from headgate.controlplane import ControlPlane, gateway_of, key_of
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
+from headgate.fields import explained
 from headgate.lifecycle import run_until_stopped, settle_memory
 from headgate.metrics import Metrics, Observed
 from headgate.ownaddresses import own_addresses
@@ -29,7 +30,7 @@ from headgate.security.files import server_credentials
 from headgate.security.folder import keep_fresh, server_files
 from headgate.security.identity import certified
 from headgate.security.proxytokens import ProxyTokens
-from headgate.statuses import Statuses
+from headgate.statuses import News, Statuses
 from headgate.takenports import offer_again
 from headgate.tracing import Traces
 from translator.outcome import Problem
@@ -116,7 +117,7 @@ class _Run:
             self.server,
             Statuses(self.translator.object),
             gateways_changed=self.run_envoys,
-            news=lambda news: tell_news(news, self.place),
+            news=self.tell_news,
             metrics=self.metrics,
             gone=self.drain if settings.envoy else None,
         )
@@ -299,6 +300,12 @@ class _Run:
     def place(self, ref: Ref) -> str:
         """Where an object is written: "file:line", or "" if it is not."""
         return str(self.source.folder.place(ref) or "")
+
+    def tell_news(self, news: list[News]) -> None:
+        """Tells which conditions have changed, and what is behind objects that are missing."""
+        told = news[:MAX_LINES]
+        explained_texts = [each._replace(text=explained(self.source.folder, each.text)) for each in told]
+        tell_news([*explained_texts, *news[MAX_LINES:]], self.place)
 
     def tell_change(self, change: Change) -> None:
         """Tells what was read from the files; of what was there at the start, only what is wrong."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from headgate.conditions import bad, phrase
 from headgate.controlplane import key_of
 from headgate.envoy.validate import refusal
+from headgate.fields import Fields, explained
 from translator.outputs import Translator
 from translator.refs import Ref
 from watchers.diagnostic import Diagnostic, Place, Severity
+from watchers.files import related
 from watchers.folder import Folder
 
 #: Conditions that only warn: everything is served as it is written.
@@ -20,12 +22,20 @@ WARNINGS = frozenset({"OverlappingTLSConfig"})
 def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
     """What is wrong in files, then what is wrong between objects; each where it is written."""
     yield from folder.diagnostics
+    yield from related(folder)
+    yield from conditions(folder, translator)
+
+
+def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+    """What is wrong between objects, as their conditions say it."""
+    fields = Fields(folder)
     for ref, status in sorted(translator.statuses.items()):
         for label, condition in bad(status):
             about = f" ({label})" if label else ""
-            text = f"{phrase(condition)}{about}: {condition['message']}"
+            message = condition["message"]
+            text = f"{phrase(condition)}{about}: {explained(folder, message)}"
             severity: Severity = "warning" if condition["type"] in WARNINGS else "error"
-            yield Diagnostic(_place(folder, ref), text, severity, ref)
+            yield Diagnostic(fields.place(ref, label, message), text, severity, ref)
 
 
 def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:

@@ -20,6 +20,7 @@ from watchers.feed import Batch
 from watchers.folder import Change, Folder, Plan
 from watchers.reader import Reader
 from watchers.reading import ABSENT, Reading
+from watchers.relations import Finding, Findings, Relations
 from watchers.watch import Watch
 
 _TICK = 0.5
@@ -47,6 +48,20 @@ class Timing:
     slow: float = 5.0
     resync: float = 60.0
     unwatched: float = 1.0
+
+
+def related(folder: Folder) -> tuple[Diagnostic, ...]:
+    """What is wrong between the objects of a folder, which somebody else may complete."""
+    relations = Relations(standalone=False)
+    relations.update(Edit(ref, found) for ref, found in folder.objects.items())
+    return _placed(folder, relations, relations.findings)
+
+
+def _placed(folder: Folder, relations: Relations, findings: Iterable[Finding]) -> tuple[Diagnostic, ...]:
+    nowhere = Place("<nowhere>")
+    return tuple(
+        Diagnostic(folder.place(each.ref) or nowhere, relations.explain(each), "warning", each.ref) for each in findings
+    )
 
 
 def read_files(paths: Iterable[str | Path]) -> Folder:
@@ -83,13 +98,14 @@ class FileSource:
         self._report = report
         self._confirmation = Confirmation(self._timing.pauses)
         self._resync_at = 0.0
+        self._relations = Relations()
         self.folder = Folder()
         """What the files make together; to be read, not changed."""
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All that is wrong now, in the order of files and lines."""
-        return self.folder.diagnostics
+        """All that is wrong now: in files by line, then between objects."""
+        return (*self.folder.diagnostics, *_placed(self.folder, self._relations, self._relations.findings))
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield all objects as the first batch, which is the synced one, and then what changes.
@@ -103,12 +119,12 @@ class FileSource:
             readings = await self._files.look_everywhere(patiently=True)
             _check_open(self._reader)
             readings |= await self._follow()
-            yield Batch(self._commit(await in_thread(partial(self.folder.plan, readings))), synced=True)
+            yield Batch(self._commit(*await in_thread(partial(self._relate, readings))), synced=True)
             while True:
                 readings = await self._next()
                 # In a thread: a file may have thousands of objects, and others want the event loop meanwhile.
                 plan = await in_thread(partial(self._plan, readings, self._now()))
-                if edits := self._commit(plan):
+                if edits := self._commit(*plan):
                     yield Batch(edits)
         finally:
             self._files.stop()
@@ -161,11 +177,18 @@ class FileSource:
             self._resync_at = self._now() + (timing.unwatched if failure else timing.resync)
         return readings
 
-    def _plan(self, readings: dict[str, Reading], now: float) -> Plan:
-        return self.folder.plan(self._confirmation.believed(self.folder, readings, now, not self._files.is_idle))
+    def _plan(self, readings: dict[str, Reading], now: float) -> tuple[Plan, Findings]:
+        return self._relate(self._confirmation.believed(self.folder, readings, now, not self._files.is_idle))
 
-    def _commit(self, plan: Plan) -> tuple[Edit, ...]:
+    def _relate(self, readings: dict[str, Reading]) -> tuple[Plan, Findings]:
+        plan = self.folder.plan(readings)
+        return plan, self._relations.update(plan.change.edits)
+
+    def _commit(self, plan: Plan, findings: Findings) -> tuple[Edit, ...]:
+        old = _placed(self.folder, self._relations, findings.settled)
         change = self.folder.commit(plan)
+        raised = (*change.raised, *_placed(self.folder, self._relations, findings.raised))
+        change = Change(change.edits, raised, (*change.settled, *old))
         if self._report is not None and change != Change(()):
             self._report(change)
         return change.edits

@@ -147,6 +147,10 @@ class Folder:
         """Where the served object of that name is written."""
         return next((claim.place for claim in self._claims.get(ref, {}).values()), None)
 
+    def is_broken(self, ref: Ref) -> bool:
+        """Whether an object of that name is written somewhere, but is not valid."""
+        return any(ref in each.reading.broken for each in self._files.values())
+
     @property
     def objects(self) -> Mapping[Ref, KubernetesObject]:
         """All objects that are served."""

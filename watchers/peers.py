@@ -7,6 +7,7 @@ replicas together. The leader, who writes statuses, needs to hear of all of them
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
@@ -38,6 +39,7 @@ PART: Final = "gateway.headgate.dev/part"
 PACE_SECONDS: Final = 0.1
 """The least time between two writes: what is said meanwhile is said together."""
 RETRY_SECONDS: Final = 1.0
+_PART: Final = re.compile("([0-9]{1,4})/([1-9][0-9]{0,3})")
 FAREWELL_SECONDS: Final = 3.0
 """How long it may take to take back what was said."""
 
@@ -84,6 +86,7 @@ class Peers:
         self._hearing = Hearing(identity)
         self._words = words or Words(MOST_BYTES, MOST_PARTS)
         self._news = asyncio.Event()
+        self._said_at = clock()
         self._trouble = ""
 
     def about(self, key: str) -> Iterator[Any]:
@@ -113,7 +116,11 @@ class Peers:
         while True:
             self._news.clear()
             self._words.unsaid.add(0)
+            if self._clock() - self._said_at >= SILENCE_SECONDS / 2:
+                # The others may have taken this one for gone, and deleted all that it said.
+                self._words.unsaid.update(range(self._words.parts))
             done = await self._write_all()
+            self._said_at = self._clock() if done else self._said_at
             await asyncio.sleep(PACE_SECONDS if done else RETRY_SECONDS)
             if done:
                 with suppress(TimeoutError):
@@ -168,7 +175,12 @@ class Peers:
 
     def hear(self, changes: Iterable[Change]) -> set[str]:
         """Takes what Leases say; gives the keys of which the others say something else than before."""
-        now = self._clock()
+        now, changes = self._clock(), list(changes)
+        deleted = {ref.name for ref, raw in changes if raw is None}
+        lost = {number for number in range(self._words.parts) if self._lease(number) in deleted} if deleted else set()
+        if lost:
+            self._words.unsaid |= lost
+            self._news.set()
         return set[str]().union(*(self._hearing.take(ref.name, _part(ref, raw), now) for ref, raw in changes))
 
     async def _bury(self) -> None:
@@ -208,6 +220,6 @@ def _part(ref: Ref, raw: Mapping[str, Any] | None) -> Part | None:
     metadata = raw["metadata"]
     annotations = metadata.get("annotations") or {}
     speaker = (raw.get("spec") or {}).get("holderIdentity") or ref.name
-    number, _, parts = str(annotations.get(PART)).partition("/")
-    known = (int(number), int(parts)) if number.isdecimal() and parts.isdecimal() and int(parts) else (0, 1)
+    found = _PART.fullmatch(str(annotations.get(PART)))
+    known = (int(found[1]), int(found[2])) if found else (0, 1)
     return Part(speaker, *known, read(annotations.get(SAYING, "")), metadata["resourceVersion"])

@@ -32,6 +32,14 @@ def parse_gateway(text: str) -> str:
     return text
 
 
+class _WrittenOut(yaml.SafeDumper):
+    """Writes what is there twice twice, instead of an anchor and an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Whether to write a value out."""
+        return True
+
+
 class Output(StrEnum):
     """How data is written."""
 
@@ -43,7 +51,7 @@ class Output(StrEnum):
         if self is Output.JSON:
             typer.echo(json.dumps(data, indent=2))
         else:
-            typer.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+            typer.echo(yaml.dump(data, Dumper=_WrittenOut, sort_keys=False, allow_unicode=True), nl=False)
 
 
 XdsAddress = Annotated[

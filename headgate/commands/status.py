@@ -38,10 +38,12 @@ def command(
 
     **Examples**
 
-        headgate status
-        headgate status default/web
-        headgate status -o json
-        headgate status --context kind-dev
+    ```
+    headgate status
+    headgate status default/web
+    headgate status -o json
+    headgate status --context kind-dev
+    ```
     """
     from rich.console import Console
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,9 @@ from headgate.commands.options import (
 )
 from headgate.errors import UserError
 from translator.group import CONTROLLER_NAME
+
+if TYPE_CHECKING:
+    from watchers.diagnostic import Diagnostic
 
 
 class Section(StrEnum):
@@ -61,15 +65,19 @@ def command(
 
     **Examples**
 
-        headgate translate -f config/
-        headgate translate -f config/ --type routes --gateway default/web
-        headgate translate --context kind-dev --gateway default/web
-        kubectl get gateways,httproutes,services,endpointslices -A -o yaml |
-            headgate translate -f - --to status
+    ```
+    headgate translate -f config/
+    headgate translate -f config/ --type routes --gateway default/web
+    headgate translate --context kind-dev --gateway default/web
+    kubectl get gateways,httproutes,services,endpointslices -A -o yaml |
+        headgate translate -f - --to status
+    ```
     """
     from headgate.ir import Ir
     from headgate.translate import FILES, load, select, statuses, translate, xds
+    from headgate.validate import conditions
     from translator.db import in_cluster
+    from watchers.files import related
 
     of_cluster = bool(cluster or kubeconfig or context)
     if of_cluster == bool(files):
@@ -82,15 +90,27 @@ def command(
     else:
         folder = load(files or ())
     settings = in_cluster(controller_name, external_names=external_names, offline=True) if of_cluster else FILES
-    for problem in folder.diagnostics:
-        typer.echo(str(problem), err=True)
+    wrong = _tell(folder.diagnostics)
+    if not of_cluster:
+        _tell(related(folder))
     shown: Any
     if to is To.IR:
         ir = Ir(folder.objects, settings)
         shown = {each: ir.of(each) for each in select(ir.gateways, gateway)}
     else:
         translator = translate(folder, settings)
+        if to is To.XDS:
+            wrong = _tell(conditions(folder, translator)) or wrong
         shown = statuses(translator) if to is To.STATUS else xds(translator, gateway, type_ and type_.value)
     output.write(shown)
-    if any(problem.severity == "error" for problem in folder.diagnostics):
-        raise UserError("what has an error above is not translated")
+    if wrong:
+        raise UserError("what has an error above is not translated as it is written")
+
+
+def _tell(problems: Iterable[Diagnostic]) -> bool:
+    """Prints problems to standard error, and gives whether there are errors among them."""
+    wrong = False
+    for each in problems:
+        typer.echo(str(each), err=True)
+        wrong = wrong or each.severity == "error"
+    return wrong

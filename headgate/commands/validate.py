@@ -10,6 +10,7 @@ import typer
 
 from headgate.commands.options import EnvoyPath, Files
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
+from headgate.errors import UserError
 
 if TYPE_CHECKING:
     from watchers.diagnostic import Diagnostic
@@ -28,13 +29,17 @@ def command(
 
     **Examples**
 
-        headgate validate -f config/
-        headgate validate -f routes.yaml -f gateway.yaml
+    ```
+    headgate validate -f config/
+    headgate validate -f routes.yaml -f gateway.yaml
+    ```
     """
     from headgate.translate import load, translate
     from headgate.validate import problems, refusals
 
     folder = load(files)
+    if not folder.objects and not folder.diagnostics:
+        raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
     translator = translate(folder)
     found = _tell(problems(folder, translator))
     envoy = _envoy(envoy_path)

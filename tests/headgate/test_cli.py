@@ -60,3 +60,18 @@ def test_versions_are_told() -> None:
     shown = runner.invoke(app, ["version"])
     assert shown.exit_code == 0
     assert f"envoy    {ENVOY_VERSION}" in shown.output
+
+
+def test_the_version_is_an_option_too() -> None:
+    """`headgate --version` tells what `headgate version` does."""
+    assert runner.invoke(app, ["--version"]).output == runner.invoke(app, ["version"]).output
+
+
+@pytest.mark.parametrize("command", ["run", "controller", "translate", "validate", "status", "bootstrap", "certs"])
+def test_each_example_is_a_line_of_its_own(command: str) -> None:
+    """The examples in a command's help can be copied: none runs into the next one."""
+    shown = runner.invoke(app, [command, "--help"], env={"COLUMNS": "120"}).output
+    examples = [line.strip() for line in shown.partition("Example")[2].partition("╭")[0].splitlines() if line.strip()]
+    lines = [line for line in examples if line.startswith(("headgate ", "kubectl "))]
+    assert lines
+    assert all(line.count("headgate ") <= 1 for line in lines)

@@ -114,7 +114,7 @@ def test_mistakes_are_told_with_file_and_line(folder: Path) -> None:
     result = headgate("validate", "-f", str(folder))
     assert result.exit_code == 1
     assert f"{folder}/two.yaml:7: error: Gateway default/other: spec.listeners[0].port" in result.stdout
-    assert f"{folder}/route.yaml:2: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stdout
+    assert f"{folder}/route.yaml:6: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stdout
 
 
 def test_a_warning_fails_unless_it_is_allowed(folder: Path) -> None:
@@ -164,3 +164,73 @@ def test_a_cluster_s_objects_are_read_as_the_controller_reads_them() -> None:
         defaults = {inspect.signature(each).parameters[option].default for each in (controller, translate)}
         assert len(defaults) == 1
     assert in_cluster().external_names is inspect.signature(controller).parameters["external_names"].default
+
+
+def test_yaml_is_written_out(folder: Path) -> None:
+    """What is there twice is written twice: no anchors, which nobody expects of a Kubernetes object."""
+    parents = "parentRefs: [{name: web}, {name: other}]"
+    (folder / "route.yaml").write_text(
+        ROUTE.format(parent="web", path="/a").replace("parentRefs: [{name: web}]", parents)
+    )
+    for to in ("status", "xds", "ir"):
+        shown = headgate("translate", "-f", str(folder), "--to", to).stdout
+        assert yaml.safe_load(shown)
+        assert not [line for line in shown.splitlines() if "&id" in line or "*id" in line]
+
+
+def test_a_route_that_is_not_served_fails_the_translation(folder: Path) -> None:
+    """A route of which nothing becomes is told with its line on standard error, and the exit status is 1."""
+    (folder / "route.yaml").write_text(ROUTE.format(parent="wbe", path="/a"))
+    result = headgate("translate", "-f", str(folder))
+    assert result.exit_code == 1
+    assert f"{folder}/route.yaml:6: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in result.stderr
+    assert list(yaml.safe_load(result.stdout)) == ["default/other", "default/web"]
+
+
+def test_a_folder_without_objects_is_not_valid(tmp_path: Path) -> None:
+    """Nothing is not valid: a wrong folder must not pass a check."""
+    result = headgate("validate", "-f", str(tmp_path))
+    assert result.exit_code == 1
+    assert f"there is no object in {tmp_path}" in result.stderr
+
+
+def test_what_no_condition_tells_is_told(folder: Path) -> None:
+    """A misspelt label of an EndpointSlice is a warning with file and line, and not valid."""
+    service = (folder / "service.yaml").read_text().replace("service-name: shop", "service-name: shpo")
+    (folder / "service.yaml").write_text(service)
+    result = headgate("validate", "-f", str(folder))
+    assert result.exit_code == 1
+    assert f"{folder}/service.yaml:8: warning: EndpointSlice default/shop-1: its label" in result.stdout
+    assert "did you mean shop?" in result.stdout
+    assert "did you mean shop?" in headgate("translate", "-f", str(folder)).stderr
+
+
+def test_conditions_are_told_at_the_line_of_their_field(folder: Path) -> None:
+    """A reference to what is not there is told where it is written, and what may have been meant."""
+    tls = "{name: tls, port: 1, protocol: HTTPS, tls: {\n    certificateRefs: [{name: x}]}}"
+    tls = f"listeners:\n  - {tls}\n  - {{name: http,"
+    gateway = GATEWAY.format(name="web", port=8080).replace("listeners: [{name: http,", tls).replace("HTTP}]", "HTTP}")
+    (folder / "one.yaml").write_text(gateway)
+    route = ROUTE.format(parent="web}, {name: wbe", path="/a").replace("{name: shop,", "{name: shpo,\n")
+    (folder / "route.yaml").write_text("# a comment\n" + route)
+    told = headgate("validate", "-f", str(folder)).stdout
+    assert f"{folder}/one.yaml:9: error: Gateway default/web: is not programmed (listener tls)" in told
+    assert f"{folder}/route.yaml:7: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in told
+    assert "Gateway default/wbe does not exist; did you mean web?" in told
+    assert f"{folder}/route.yaml:10: error: HTTPRoute default/shop: has references that cannot be resolved" in told
+    assert "Service default/shpo does not exist; did you mean shop?" in told
+
+
+def test_an_object_that_is_not_valid_is_not_said_to_be_missing(folder: Path) -> None:
+    """Who refers to an object that is there, and not valid, is led to it."""
+    service = (folder / "service.yaml").read_text().replace("port: 80}]", "port: eighty}]")
+    (folder / "service.yaml").write_text(service)
+    told = headgate("validate", "-f", str(folder)).stdout
+    assert "Service default/shop is in the files, but is not valid: mend what is said of it." in told
+    assert "does not exist" not in told
+
+
+def test_conditions_of_standard_input_are_told_where_the_object_begins() -> None:
+    """What cannot be read again is told by the object's first line."""
+    told = headgate("validate", "-f", "-", stdin=ROUTE.format(parent="web", path="/a")).stdout
+    assert "<stdin>:2: error: HTTPRoute default/shop: is not accepted (Gateway web)" in told

@@ -56,6 +56,9 @@ _LATER: Final = frozenset(
 )
 """Kinds of the Gateway API, by group, that are no mistake and not supported yet."""
 
+_LIKENESS: Final = 0.85
+"""How much alike a kind must be to one that is read to be a slip of the pen: not ServiceAccount, nor Endpoints."""
+
 MOST_PROBLEMS: Final = 50
 """The most errors, and the most warnings, that are told about one object."""
 
@@ -146,7 +149,7 @@ def _model(api_version: object, kind: object) -> type[KubernetesObject] | Proble
 def _unknown_kind(group: str, kind: str) -> Problem:
     if (group, kind) in _LATER:
         return Problem(("kind",), f"{kind} is not supported by this version of Headgate: it is left out", "warning")
-    close = closest(kind, KINDS)
+    close = closest(kind, KINDS, _LIKENESS)
     if close is None and group not in _GROUPS:
         return Problem(("kind",), f"{kind[:63]!r} is not a kind that Headgate reads: it is left out", "warning")
     meant = f"did you mean {close}?" if close else f"the kinds are {', '.join(KINDS)}"

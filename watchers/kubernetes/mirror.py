@@ -5,7 +5,8 @@ only its version. So a list, whenever one is needed again, tells what differs: a
 change, and one that is not in the list any more is gone.
 
 Within a list and a watch the API server's order is that of time, and a watch from a list's resource version misses
-nothing (Kubernetes API concepts, "Efficient detection of changes"); versions are compared for equality alone.
+nothing (Kubernetes API concepts, "Efficient detection of changes"). A namespace that is listed by itself is newer than
+the watch, which is to go on from where it was: what that tells again is passed over, by its version.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError, Malformed
+from watchers.kubernetes.versions import older
 
 LIMIT: Final = 500
 """Objects of a page, at first."""
@@ -70,6 +72,7 @@ class Mirror:
         self.read = False
         self._selected: frozenset[str] | None = frozenset() if selective else None
         self._unlisted: set[str] = set()
+        self._listed: dict[str, str] = {}  # by namespace the version of its list, while the watch is behind
         self._position = ""  # "": all is to be listed
         self._page = ListPage("", limit, "")
         self._found: set[Ref] | None = None  # what the list that is being read has had so far
@@ -94,6 +97,7 @@ class Mirror:
         """Take which namespaces count from now on; objects of others are gone, those of new ones are to be listed."""
         assert self._selected is not None
         self._unlisted = (self._unlisted | (namespaces - self._selected)) & namespaces
+        self._listed = {name: at for name, at in self._listed.items() if name in namespaces}
         self._selected = namespaces
         if self._page.namespace not in namespaces and self._page.namespace:
             self._restart()
@@ -119,8 +123,10 @@ class Mirror:
         vanished = [ref for ref in self.known if ref not in self._found and self._page.namespace in ("", ref.namespace)]
         if self._page.namespace:
             self._unlisted.discard(self._page.namespace)
+            self._listed[self._page.namespace] = position
         else:
             self._position = position
+            self._listed.clear()
             self.synced = self.read = True
         self._restart()
         self._failures = 0
@@ -134,6 +140,8 @@ class Mirror:
             Malformed: it is no event.
         """
         match body:
+            case {"type": "ADDED" | "MODIFIED" | "DELETED", "object": dict(raw)} if self._is_behind(raw):
+                change = None
             case {"type": "ADDED" | "MODIFIED", "object": dict(raw)}:
                 change = self._there(*self._identity(raw), raw)
             case {"type": "DELETED", "object": dict(raw)}:
@@ -146,7 +154,15 @@ class Mirror:
                 raise Malformed(f"What a watch of {self.kind} sent is no event of an API server")
         self._position = _metadata(raw)["resourceVersion"]  # of objects that do not count, too
         self._failures = 0
+        if self._listed:
+            self._listed = {name: at for name, at in self._listed.items() if older(self._position, at)}
         return change
+
+    def _is_behind(self, raw: object) -> bool:
+        """Whether a watch tells what the list of a namespace, which came later, knew already."""
+        metadata = _metadata(raw)
+        listed, version = self._listed.get(str(metadata.get("namespace") or "")), metadata["resourceVersion"]
+        return listed is not None and (version == listed or older(version, listed))
 
     def expired(self) -> None:
         """Take that the server no longer has the versions that it was asked for (410 Gone)."""
@@ -164,8 +180,7 @@ class Mirror:
 
     def failed(self) -> None:
         """Take that the server, which answers, did not do what it was asked for."""
-        if self._found is None:
-            self._failed()
+        self._failed()
 
     def denied(self) -> None:
         """Take that it may not be listed: what is known stays, and is all that can be told."""
@@ -181,9 +196,13 @@ class Mirror:
 
     def _failed(self) -> None:
         self._failures += 1
-        if self._failures >= MOST_FAILURES:
-            self._failures = 0
+        if self._failures < MOST_FAILURES:
+            return
+        self._failures = 0
+        if self._found is None:
             self._position = ""
+        else:
+            self.expired()  # it may be the token to continue with that it does not take
 
     def _restart(self) -> None:
         self._found = None

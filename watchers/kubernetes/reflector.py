@@ -16,6 +16,7 @@ from watchers.diagnostic import Diagnostic, Place
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import JSON, SECONDS, Client, Stream
+from watchers.kubernetes.discovery import is_served
 from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, TooLarge, Unreachable, denied
 from watchers.kubernetes.mirror import Change, ListPage, Mirror, Watch
 from watchers.kubernetes.observer import Observer
@@ -95,7 +96,7 @@ class Reflector:
         self.scope = scope or Scope()
         self.mirror = Mirror(model.kind, selective=selection is not None)
         self.version: str | None = None
-        """The version of the API in which the kind is served, None while that is not known."""
+        """The version of the API in which the kind was served last, None if it never was."""
         self.missing = False
         """Whether the API server has no such kind."""
         self._denial = ""
@@ -109,6 +110,7 @@ class Reflector:
         self._failures = 0
         self._denials = 0
         self._stage = _Stage.LIST
+        self._verb = "list"
         self._failing = _Stage.LIST
         self._stream: Stream | None = None
         if selection:
@@ -160,7 +162,9 @@ class Reflector:
                 yield self.mirror.select(self._selected)
         try:
             asked = self.mirror.next()
-            self._stage = _Stage.LIST if isinstance(asked, ListPage) else _Stage.OPEN_WATCH
+            # That a list begins does not prove that it can be continued.
+            self._stage = _Stage.LIST if isinstance(asked, ListPage) and not asked.token else _Stage.OPEN_WATCH
+            self._verb = "list" if isinstance(asked, ListPage) else "watch"
             if isinstance(asked, ListPage):
                 yield await self._list(asked)
             else:
@@ -180,6 +184,8 @@ class Reflector:
         try:
             body = await self._get(namespace, query)
         except ApiError as error:
+            if error.status == 404 and await self._is_served():
+                raise Malformed(f"{error}, though the API server says that it serves {self._name}") from None
             believed = error.status not in (403, 404) or self._denials >= MOST_DENIALS
             if believed or not await self._client.ready():
                 raise
@@ -188,14 +194,23 @@ class Reflector:
             body = await self._get(namespace, query)
         changes = self.mirror.page(body)
         self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
-        self._well(_Stage.LIST)
+        self._well(self._stage)
         return changes
 
+    async def _is_served(self) -> bool:
+        """Whether the kind is there by the API server's own account; who may not ask for that goes by the 404."""
+        try:
+            return await is_served(self._client, self.model)
+        except ApiError as error:
+            if error.status == 403:
+                return False
+            raise
+
     async def _get(self, namespace: str, query: dict[str, str | int]) -> Any:
-        """Get a list in the version in which the kind is served; the first one that is, if none is known."""
+        """Get a list in the version in which the kind was served last; if it is no more, in the first one that is."""
         accept = METADATA_LIST if self.scope.metadata else JSON
         unserved: ApiError | None = None
-        for version in (self.version,) if self.version else self.model.versions:
+        for version in dict.fromkeys(filter(None, (self.version, *self.model.versions))):
             path = paths.collection(self.model, version, namespace)
             try:
                 body = await self._client.get(path, query=query, accept=accept, seconds=LIST_SECONDS)
@@ -206,8 +221,7 @@ class Reflector:
             else:
                 self.version = version
                 return body
-        self.version = None
-        assert unserved is not None
+        assert unserved is not None, "a kind has a version"
         raise unserved
 
     async def _watch(self, watch: Watch) -> AsyncGenerator[list[Change], None]:
@@ -257,9 +271,10 @@ class Reflector:
         if status == 410:
             self._observer.expired(self.model.kind)
             self.mirror.expired()
-            return []
         self._failing = self._stage
         self._failures += 1
+        if status == 410:
+            return self._tell_failure(error)
         self._observer.failed(self.model.kind, str(status or type(error).__name__))
         if status in (403, 404) and self._stage is _Stage.LIST:
             self._denials += 1
@@ -271,9 +286,12 @@ class Reflector:
             self.mirror.too_large()
         elif not isinstance(error, Unreachable):
             self.mirror.failed()
-        # Once is no trouble: servers restart, connections are cut.
+        return self._tell_failure(error)
+
+    def _tell_failure(self, error: ClusterError) -> list[Change]:
+        # Once is no trouble: servers restart, connections are cut, versions are compacted.
         if self._failures > 1 and not 0 < self._denials < TOLD_DENIALS:
-            self._tell(_diagnostic("list" if self._stage is _Stage.LIST else "watch", self._name, error))
+            self._tell(_diagnostic(self._verb, self._name, error))
         return []
 
     def _unavailable(self, error: ClusterError) -> list[Change]:

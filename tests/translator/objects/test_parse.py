@@ -315,3 +315,21 @@ def test_half_a_character(kind: str, field: str) -> None:
     document = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}, field: {"key": "\ud800"}}
     assert errors(document) == [f"{field}.key: must be valid Unicode"]
     assert parse({"apiVersion": "v1", "kind": "\ud800", "\ud800": "\ud800"}).object is None
+
+
+@pytest.mark.parametrize("kind", ["ServiceAccount", "Endpoints", "ServiceMonitor", "HTTPRouteFilter", "PodTemplate"])
+def test_a_kind_of_others_is_no_slip_of_the_pen(kind: str) -> None:
+    """A kind that others read is left out with a warning, though its name begins like one that is read."""
+    parsed = parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}})
+    (problem,) = parsed.problems
+    assert (parsed.object, problem.severity) == (None, "warning")
+
+
+@pytest.mark.parametrize(
+    ("kind", "meant"), [("Gatway", "Gateway"), ("httproute", "HTTPRoute"), ("Services", "Service")]
+)
+def test_a_misspelt_kind_is_an_error(kind: str, meant: str) -> None:
+    """A kind that is spelt much like one that is read is an error that says which one."""
+    (problem,) = parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}}).problems
+    assert problem.severity == "error"
+    assert f"did you mean {meant}?" in problem.message

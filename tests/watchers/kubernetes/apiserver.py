@@ -84,6 +84,7 @@ class Applied:
         self.mirror = mirror
         self.versions: dict[Ref, str] = {}
         self.count = 0
+        self._newest: dict[Ref, int] = {}
 
     def take(self, *changes: Change | None) -> None:
         """Apply changes, and compare with what the mirror says to know."""
@@ -94,6 +95,8 @@ class Applied:
             else:
                 version = change.raw["metadata"]["resourceVersion"]
                 assert self.versions.get(change.ref) != version
+                assert int(version) >= self._newest.get(change.ref, 0), "time does not run backwards"
+                self._newest[change.ref] = int(version)
                 self.versions[change.ref] = version
         assert self.versions == {ref: each.resource_version for ref, each in self.mirror.known.items()}
 

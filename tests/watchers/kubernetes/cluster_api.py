@@ -117,6 +117,10 @@ class ClusterApi(Client):
         plural = next(each.plural for each in MODELS.values() if each.kind == kind)
         self._drop((plural, namespace, name))
 
+    def remove_key(self, plural: str, namespace: str, name: str) -> None:
+        """Remove an object of any kind."""
+        self._drop((plural, namespace, name))
+
     def of(self, kind: str) -> dict[tuple[str, str], Raw]:
         """Return the objects of a kind by namespace and name."""
         return {key[1:]: raw for key, raw in self.objects.items() if key[0] in MODELS and MODELS[key[0]].kind == kind}

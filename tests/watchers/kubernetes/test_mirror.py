@@ -12,6 +12,7 @@ from tests.watchers.kubernetes.apiserver import KIND, ApiServer, Applied, expect
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError, Malformed
 from watchers.kubernetes.mirror import LIMIT, MOST_FAILURES, ListPage, Mirror, Watch
+from watchers.kubernetes.versions import older
 
 NAMESPACES = ("a", "b", "c")
 
@@ -252,3 +253,48 @@ def test_what_is_nothing_of_an_api_server_is_refused(body: object) -> None:
     with pytest.raises(Malformed):
         mirror.event(body)
     assert (mirror.known, mirror.synced) == ({}, False)
+
+
+def test_what_a_list_knew_already_is_no_news() -> None:
+    """The watch goes on from before a namespace was listed: neither an old version nor a false end comes of that."""
+    world = World(selective=True)
+    world.select(frozenset("a"))
+    settle(world.mirror, world.server, world.applied)
+    for _ in range(3):
+        world.server.put("b", "x")
+    ref = Ref(KIND, "b", "x")
+    raw = world.server.objects["b", "x"]
+    gone = {"metadata": {**raw["metadata"], "resourceVersion": str(world.server.revision)}}
+    world.server.put("b", "x")
+    world.select(frozenset("ab"))
+    world.step()
+    before = world.mirror.known[ref]
+    assert (
+        world.mirror.event({"type": "DELETED", "object": gone}) is None
+    )  # as when labels cease to match, and do again
+    count = world.applied.count
+    settle(world.mirror, world.server, world.applied)
+    assert (world.mirror.known[ref], world.applied.count) == (before, count)
+    world.server.delete("b", "x")
+    settle(world.mirror, world.server, world.applied)
+    assert ref not in world.mirror.known
+
+
+def test_a_list_that_cannot_be_continued_is_begun_anew() -> None:
+    """Where the server does not take a token, whatever it says, the list is asked for again in larger pages."""
+    mirror = Mirror(KIND)
+    mirror.page({"metadata": {"resourceVersion": "1", "continue": "token"}, "items": []})
+    for _ in range(MOST_FAILURES):
+        assert mirror.next() == ListPage("", LIMIT, "token")
+        mirror.failed()
+    assert mirror.next() == ListPage("", 2 * LIMIT, "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_older"),
+    [("9", "10", True), ("10", "9", False), ("9", "9", False), ("0009", "10", True), ("a", "b", False)],
+)
+def test_versions_are_compared_as_numbers(one: str, other: str, is_older: bool) -> None:
+    """Whatever their length, versions that are numbers are ordered, and others are not."""
+    assert older(one, other) is is_older
+    assert older("1" + "0" * 5000, "2" + "0" * 5000)

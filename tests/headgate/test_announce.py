@@ -1,0 +1,102 @@
+"""What the log says of files and objects: each thing once, for people in the text, for machines in fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from headgate.announce import MAX_LINES, tell_news, tell_problems
+from headgate.logging import LogFormat, LogLevel, configure
+from headgate.statuses import News
+from tests.watchers.written import HTTP_ROUTE, config_map, documents
+from translator.refs import Ref
+from watchers.folder import Change, Folder
+from watchers.reading import read
+
+SHOP = Ref("HTTPRoute", "default", "shop")
+UNKNOWN = HTTP_ROUTE.replace("hostnames:", "hostname:")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Leaves logging as it was."""
+    import logging
+
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def changes(*texts: str) -> Iterator[Change]:
+    """What a folder of one file says of its first version, and of those that follow."""
+    folder = Folder()
+    for text in texts:
+        yield folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines of the log since the last call."""
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_lines_for_machines_carry_the_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line about an object names kind, namespace and name in fields of their own, and the place."""
+    configure(LogFormat.JSON, LogLevel.INFO)
+    tell_problems(next(changes(UNKNOWN)))
+    (line,) = lines(capsys)
+    about = {"kind": "HTTPRoute", "namespace": "default", "name": "shop", "file": "a.yaml", "line": 8}
+    assert line.items() >= about.items()
+    tell_news([News(SHOP, "HTTPRoute default/shop is not accepted", False, "NoMatchingParent")], lambda _: "a.yaml:1")
+    (line,) = lines(capsys)
+    assert line.items() >= {"kind": "HTTPRoute", "name": "shop", "reason": "NoMatchingParent"}.items()
+
+
+def test_lines_for_people_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal the text has all of it."""
+    configure(LogFormat.CONSOLE, LogLevel.INFO)
+    tell_problems(next(changes(UNKNOWN)))
+    text = capsys.readouterr().err
+    assert "a.yaml:8: warning: HTTPRoute default/shop: spec.hostname" in text
+    assert "kind=" not in text
+
+
+def test_what_is_mended_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A field that was wrong and is not any more has its line, though another one is still wrong."""
+    configure(LogFormat.JSON, LogLevel.INFO)
+    two = UNKNOWN.replace("rules:", "nothing: 1\n  rules:")
+    first, second, third = changes(two, UNKNOWN, HTTP_ROUTE)
+    tell_problems(first)
+    assert [each["level"] for each in lines(capsys)] == ["warning", "warning"]
+    tell_problems(second)
+    (line,) = lines(capsys)
+    assert line["message"].startswith("a.yaml: mended: HTTPRoute default/shop: spec.nothing")
+    tell_problems(third)
+    (line,) = lines(capsys)
+    assert line["message"].startswith("a.yaml: mended: HTTPRoute default/shop: spec.hostname")
+
+
+def test_what_moves_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line more above what is wrong says nothing new."""
+    configure(LogFormat.JSON, LogLevel.INFO)
+    _, second = changes(UNKNOWN, "# a comment\n" + UNKNOWN)
+    assert second.raised
+    tell_problems(second)
+    assert lines(capsys) == []
+
+
+def test_many_things_do_not_flood_the_log(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of many things, wrong or mended, some are told and the rest is counted."""
+    configure(LogFormat.JSON, LogLevel.INFO)
+    good = documents(*(config_map(f"x{number}") for number in range(MAX_LINES + 5)))
+    for change in changes(good.replace("v1", "v2"), good):
+        tell_problems(change)
+        told = lines(capsys)
+        assert len(told) == MAX_LINES + 1
+        assert told[-1]["message"].startswith("And 5 more")
