@@ -128,20 +128,28 @@ class StateDirectory:
         Raises:
             UserError: another process holds it; the message names it.
         """
-        with open(self.path / "lock", "a+", encoding="ascii") as file:
+        path = self.path / "lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise UserError(
+                f"cannot make {path}: {error.strerror}; make room, or name another directory in HEADGATE_STATE_DIR"
+            ) from error
+        try:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
+                holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
                 raise UserError(
                     f"another `headgate run` (process {holder}) serves {self._xds} already; "
                     "stop it, or give this one an --xds-address and an --admin-address of its own"
                 ) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            with contextlib.suppress(OSError):  # on a full disk it is held all the same
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             yield
+        finally:
+            os.close(lock)
 
     def gateway(self, gateway: str) -> GatewayState:
         """Return the state of the Gateway "namespace/name"; nothing is made."""

@@ -40,6 +40,14 @@ def test_one_process_holds_an_address(state_root: Path) -> None:
         pass
 
 
+def test_a_lock_that_cannot_be_made_is_told(state_root: Path) -> None:
+    """Where there is no room even for the lock, the message names it and the way out."""
+    state = StateDirectory(state_root, XDS)
+    (state.path / "lock").mkdir()
+    with pytest.raises(UserError, match=r"cannot make .*/lock: Is a directory; .*HEADGATE_STATE_DIR"):
+        state.lock().__enter__()
+
+
 def test_state_is_private(state_root: Path) -> None:
     """No other user can read the state, not even where the directory was there before with other rights."""
     shared = state_root / "shared"
