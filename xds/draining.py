@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from xds.resource import Reference
+from xds.held import Held
+from xds.resource import Reference, Resource
 
 MAX_DRAINING = 10_000
 """Most references remembered; those that were lost longest ago are forgotten first."""
@@ -30,6 +31,13 @@ class Draining:
             self._since[each] = now
         while len(self._since) > MAX_DRAINING:
             del self._since[next(iter(self._since))]
+
+    def leave(self, before: Mapping[str, Held], after: Mapping[str, Held], now: float) -> None:
+        """Note what listeners used that are replaced or removed by a response: their connections go on as they were."""
+        for name, held in before.items():
+            if isinstance(held, Resource):
+                new = after[name]
+                self.add(held.references.difference(new.references if isinstance(new, Resource) else ()), now)
 
     def __len__(self) -> int:
         """Return how many references are remembered."""

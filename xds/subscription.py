@@ -5,6 +5,8 @@ Source: "How the client specifies what resources to return" and "Unsubscribing F
 
 from collections.abc import Iterable
 
+from xds.collection import collection, is_glob
+
 WILDCARD = "*"
 
 
@@ -15,21 +17,40 @@ class Subscription:
     explicit wildcard). Once a name was given, `*` among them, an empty set means nothing.
 
     Attributes:
-        names: The names subscribed to one by one.
+        names: The names subscribed to one by one, globs among them.
+        globs: Those that stand for a collection (`xds.collection`).
         wildcard: Whether the client wants whatever the server thinks it needs.
     """
 
-    __slots__ = ("_legacy", "names", "wildcard")
+    __slots__ = ("_legacy", "globs", "names", "wildcard")
 
     def __init__(self) -> None:
         """Begin with no request seen."""
         self.names: frozenset[str] = frozenset()
+        self.globs: frozenset[str] = frozenset()
         self.wildcard = False
         self._legacy = True
 
     def covers(self, name: str) -> bool:
         """Tell whether the client wants the resource of that name."""
-        return self.wildcard or name in self.names
+        return self.wildcard or name in self.names or (bool(self.globs) and collection(name) in self.globs)
+
+    def among(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of some names that the client wants."""
+        if self.wildcard:
+            return frozenset(names)
+        return self.names.intersection(names) if not self.globs else frozenset(filter(self.covers, names))
+
+    def expand(self, asked: frozenset[str], names: Iterable[str]) -> frozenset[str]:
+        """Return names that were asked for, and in the place of globs their members among some names, if there are any.
+
+        A glob without members stays: the client is told that it does not exist.
+        """
+        globs = asked & self.globs
+        if not globs:
+            return asked
+        members = {name: within for name in names if (within := collection(name)) in globs and name != within}
+        return asked.difference(members.values()).union(members)
 
     def replace(self, names: Iterable[str]) -> None:
         """Take the full list of a state-of-the-world request.
@@ -49,4 +70,5 @@ class Subscription:
         if added or gone:
             self._legacy = False
             self.names = (self.names - gone | added) - {WILDCARD}
+            self.globs = frozenset(filter(is_glob, self.names))
         self.wildcard = self._legacy or WILDCARD in added or (self.wildcard and WILDCARD not in gone)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from xds.aliases import ALIASED
@@ -17,13 +18,11 @@ from xds.draining import Draining
 from xds.held import Held, Remembered, Unsure, perhaps, rather
 from xds.outstanding import Outstanding, OutstandingResponses
 from xds.refusals import Suspects, unknown
-from xds.resource import Reference, Resource
+from xds.resource import Resource
 from xds.restated import STORED_FIRST, is_restatable
 from xds.snapshot import NONE, Resources
 from xds.subscription import WILDCARD, Subscription
 from xds.types import FULL_STATE, LISTENER
-
-NOTHING: frozenset[Reference] = frozenset()
 
 REFUSED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
 """The text of a refusal that the client did not repeat (`xds.restated`)."""
@@ -105,9 +104,7 @@ class Substream:
     def wanted(self) -> Iterable[str]:
         """Return the names that exist and that the client subscribes to."""
         target = self.target or NONE
-        if self.subscription.wildcard:
-            return target.keys()
-        return [name for name in self.subscription.names if name in target]
+        return target.keys() if self.subscription.wildcard else self.subscription.among(target)
 
     def retarget(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
         """Take the resources of a new snapshot, the names in which they differ from those before, and since when."""
@@ -118,7 +115,9 @@ class Substream:
         first, self.target = self.target is None, target
         if first:
             changed = changed.union(self._own)
-        covered = changed if self.subscription.wildcard else changed & self.subscription.names
+            self.dirty = set(self.subscription.expand(frozenset(self.dirty), target))
+            self.forced = set(self.subscription.expand(frozenset(self.forced), target))
+        covered = self.subscription.among(changed)
         self.dirty |= covered
         if covered and self.changed is None:
             self.changed = now
@@ -171,7 +170,7 @@ class Substream:
             asked |= before - now.names
         elif wild or before - now.names:
             self._forget()
-        for name in asked:
+        for name in now.expand(asked, chain(self.target or NONE, remembered)):
             self._ask(name, wild or name in before, remembered.get(name))
 
     def _ask(self, name: str, covered: bool, version: str | None) -> None:
@@ -188,12 +187,11 @@ class Substream:
 
     def _forget(self) -> None:
         """Drop the state of all names that the client does not want any more."""
-        wanted = self.subscription.names
-        self.dirty &= wanted
-        self.forced &= wanted
+        self.dirty = set(self.subscription.among(self.dirty))
+        self.forced &= self.dirty
         by_name: dict[str, Any]
         for by_name in (self.refused, self.restores, self.unused_since, self._own):
-            for name in by_name.keys() - wanted:
+            for name in by_name.keys() - self.subscription.among(by_name):
                 del by_name[name]
 
     def drop(self, names: Iterable[str]) -> None:
@@ -286,7 +284,7 @@ class Substream:
         before: dict[str, Held] = {}
         for each in self.outstanding:
             before = {**each.before, **before}
-        covered = self._base if self.subscription.wildcard else self.subscription.names & self._base.keys()
+        covered = self.subscription.among(self._base)
         held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
         good = {name: each.good if isinstance(each, Unsure) else each for name, each in held.items()}
         return {name: each.version for name, each in sorted(good.items()) if each is not None}
@@ -305,7 +303,7 @@ class Substream:
         sent: dict[str, Held] = {**upserts, **dict.fromkeys(removed)}
         before = {name: self.held(name) for name in sent}
         if self.type_url == LISTENER:
-            self._drain(before, sent, now)
+            self.draining.leave(before, sent, now)
         batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
         self.outstanding.add(nonce, Outstanding(dict(upserts), before, now, self.changed, batch))
         self._own.update(sent)
@@ -319,14 +317,6 @@ class Substream:
         self.settle()
         if not self.dirty:
             self.changed = None
-
-    def _drain(self, before: Mapping[str, Held], sent: Mapping[str, Held], now: float) -> None:
-        """Note what listeners used which now drain: their connections go on for a while as they were."""
-        for name, held in before.items():
-            if isinstance(held, Resource):
-                after = sent[name]
-                lost = held.references - (after.references if isinstance(after, Resource) else NOTHING)
-                self.draining.add(lost, now)
 
     def is_doubtful(self, resource: Resource) -> bool:
         """Tell whether the client may have stored this without using it, so that its ACK would be no proof."""

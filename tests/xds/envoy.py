@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 def bootstrap(
-    xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True, cluster: str = "gateway"
+    xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True, cluster: str = "gateway", clusters: str = ""
 ) -> dict[str, object]:
     """A static bootstrap: listeners and clusters come from the xDS server on a port of loopback."""
     service = {
@@ -49,6 +49,7 @@ def bootstrap(
         "dynamic_resources": {
             "lds_config": source,
             "cds_config": source,
+            **({"cds_resources_locator": clusters} if clusters else {}),
             **({"ads_config": service} if aggregated else {}),
         },
         "static_resources": {
@@ -99,6 +100,15 @@ class Envoy:
             assert asyncio.get_running_loop().time() < end, f"{path} on {port}: {got}, not {expected}"
             await asyncio.sleep(0.02)
 
+    async def holds(self, what: str, path: str, within: float = 15) -> None:
+        """Waits until what the admin interface says, once it is there, holds a text; fails after so many seconds."""
+        end, said = asyncio.get_running_loop().time() + within, ""
+        while what not in said:
+            assert asyncio.get_running_loop().time() < end, f"{path} does not hold {what}"
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(aiohttp.ClientConnectorError):
+                said = await self.admin(path)
+
     async def lacks(self, what: str, path: str, within: float = 15) -> None:
         """Waits until what the admin interface says does not hold a text any more; fails after so many seconds."""
         end = asyncio.get_running_loop().time() + within
@@ -121,6 +131,7 @@ async def running_envoy(
     delta: bool,
     aggregated: bool = True,
     cluster: str = "gateway",
+    clusters: str = "",
     arguments: Sequence[str] = (),
 ) -> AsyncIterator[Envoy]:
     """Runs an Envoy of a node cluster that is served by the xDS server on a port; shows its log if the test fails."""
@@ -128,7 +139,8 @@ async def running_envoy(
     with tempfile.TemporaryDirectory(prefix="xds") as folder:
         where = Path(folder)
         config, log = where / "bootstrap.json", where / "log"
-        text = json.dumps(bootstrap(xds_port, where / "admin", delta=delta, aggregated=aggregated, cluster=cluster))
+        how = {"delta": delta, "aggregated": aggregated}
+        text = json.dumps(bootstrap(xds_port, where / "admin", **how, cluster=cluster, clusters=clusters))
         config.write_text(text)
         workers = () if "--concurrency" in arguments else ("--concurrency", "1")
         usual = ("-c", config, "--disable-hot-restart", *workers, "-l", "warning", "--log-path", log)
