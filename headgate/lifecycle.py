@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,9 @@ from headgate.errors import UserError
 from watchers.files import SourceError
 
 log = structlog.stdlib.get_logger("headgate")
+
+#: Signals that would end the process and leave its Envoys alone. A service manager's reload sends SIGHUP.
+IGNORED = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 
 #: What of all that can end a process is the user's to mend.
 MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
@@ -43,7 +47,7 @@ def run_until_stopped(
     hurry: Callable[[], None] = lambda: None,
     mistakes: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Runs `serve` until it ends, or SIGINT or SIGTERM comes; a second signal calls `hurry`.
+    """Run `serve` until it ends, a signal says to stop, or its terminal ends; a second signal calls `hurry`.
 
     Args:
         serve: is cancelled by the first signal.
@@ -80,11 +84,34 @@ async def _until_stopped(serve: Callable[[], Awaitable[None]], hurry: Callable[[
             hurry()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _stopping():
         loop.add_signal_handler(number, stop)
+    for number in IGNORED - _stopping():
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            loop.add_signal_handler(number, _ignore, number)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     log.info("Stopped")
+
+
+def _stopping() -> frozenset[signal.Signals]:
+    """Return the signals that stop the process, its Envoys included: SIGHUP is the end of a terminal, if it has one."""
+    stopping = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT})
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not _has_terminal():
+        return stopping
+    return stopping | {signal.SIGHUP}
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _ignore(number: signal.Signals) -> None:
+    log.info(f"{number.name} changes nothing: files are followed as they change, and SIGTERM stops")
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -24,6 +25,8 @@ STOP_DEADLINE = 5.0
 DRAIN_SECONDS = 10
 #: How often a process is looked at where the kernel cannot tell of its end (no pidfd), in seconds.
 POLL_INTERVAL = 0.2
+#: The variable of an Envoy's environment that says how it was started: files can be spoilt, this cannot.
+LAUNCH_VARIABLE = "HEADGATE_LAUNCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Launch:
 
     @property
     def files(self) -> dict[Path, str]:
-        """The files that describe the launch. An Envoy found running is right exactly when they are unchanged."""
+        """The files that describe the launch. They are for people, and for Envoy at its start."""
         binary = self.binary.stat()
         launch = {
             "gateway": self.state.gateway,
@@ -68,6 +71,22 @@ class Launch:
             "binary": {"size": binary.st_size, "modified_ns": binary.st_mtime_ns},
         }
         return {self.state.bootstrap: to_json(self.bootstrap), self.state.launch: json.dumps(launch, indent=2) + "\n"}
+
+    @property
+    def digest(self) -> str:
+        """What tells this launch from others: a hash of what describes it."""
+        described = json.dumps([[str(path), content] for path, content in self.files.items()])
+        return hashlib.sha256(described.encode()).hexdigest()
+
+    def write(self) -> None:
+        """Write the files that describe the launch, unless they are as they should be.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        for path, content in self.files.items():
+            if not _holds(path, content):
+                write_private(path, content)
 
 
 class EnvoyProcess:
@@ -96,8 +115,7 @@ class EnvoyProcess:
         """
         state = launch.state
         state.make()
-        for path, content in launch.files.items():
-            write_private(path, content)
+        launch.write()
         # Envoy itself replaces the socket of the one before: what is freed any earlier may be gone on a full disk.
         with _new_log(state.log) as log:
             child = subprocess.Popen(
@@ -106,6 +124,7 @@ class EnvoyProcess:
                 stdout=log,
                 stderr=log,
                 cwd=state.path,
+                env={**os.environ, LAUNCH_VARIABLE: launch.digest},
                 start_new_session=True,
             )
         try:
@@ -147,8 +166,8 @@ class EnvoyProcess:
     def is_as(self, launch: Launch) -> bool:
         """Whether this process was started as `launch` would start it."""
         try:
-            return all(path.read_text(encoding="utf-8") == content for path, content in launch.files.items())
-        except (OSError, ValueError):  # ValueError: it is not even text
+            return self._process.environ().get(LAUNCH_VARIABLE) == launch.digest
+        except (OSError, psutil.Error):
             return False
 
     async def wait(self) -> str:
@@ -216,6 +235,13 @@ def _bootstrap_of(command: list[str]) -> Path | None:
         if option == "--config-path" and following == "--disable-hot-restart":
             return Path(value)
     return None
+
+
+def _holds(path: Path, content: str) -> bool:
+    try:
+        return path.read_bytes() == content.encode()
+    except OSError:
+        return False
 
 
 def _new_log(path: Path) -> BinaryIO:

@@ -94,13 +94,23 @@ class Headgate:
         new.write_text(text)
         new.rename(self.folder / f"{name}.yaml")
 
-    async def start(self) -> "Headgate":
-        """Starts it."""
+    @property
+    def command(self) -> list[str]:
+        """What is run."""
         addresses = ("--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}")
-        command = [sys.executable, "-m", self.module, "run", str(self.folder), *addresses, *self.arguments]
-        environment = {**os.environ, "HEADGATE_STATE_DIR": str(self.state), "HEADGATE_ENVOY": str(self.envoy)}
+        return [sys.executable, "-m", self.module, "run", str(self.folder), *addresses, *self.arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment it is run in."""
+        return {**os.environ, "HEADGATE_STATE_DIR": str(self.state), "HEADGATE_ENVOY": str(self.envoy)}
+
+    async def start(self, detached: bool = False) -> "Headgate":
+        """Starts it; detached, it has no terminal."""
         log = os.open(self.state / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self.process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=log, stdout=log)
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command, env=self.environment, stderr=log, stdout=log, start_new_session=detached
+        )
         os.close(log)
         return self
 

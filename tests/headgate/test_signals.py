@@ -1,0 +1,83 @@
+"""Whatever signal comes, no Envoy is left that nobody looks after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+
+import psutil
+import pytest
+
+from tests.headgate.running import Headgate
+from tests.headgate.waiting import eventually
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+async def test_a_reload_changes_nothing(headgate: Headgate, number: signal.Signals) -> None:
+    """Files are followed anyway, so the signals that daemons reload by are told in the log, and all goes on."""
+    await headgate.start(detached=True)
+    await headgate.condition("web", "Programmed", "True")
+    assert headgate.process
+    headgate.process.send_signal(number)
+    await eventually(lambda: f"{number.name} changes nothing" in headgate.log)
+    await headgate.answers("/a", 200)
+    assert headgate.process.returncode is None
+
+
+async def test_a_quit_stops_the_envoys_too(headgate: Headgate) -> None:
+    """SIGQUIT is a stop like any other."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    pid = headgate.envoy_pid()
+    assert pid
+    assert await headgate.end(signal.SIGQUIT) == 0
+    assert not psutil.pid_exists(pid)
+
+
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes its standard input the terminal of its session, and then is another program."""
+
+
+async def test_the_end_of_its_terminal_stops_all(headgate: Headgate) -> None:
+    """Who closes the terminal in which Headgate runs leaves no Envoy behind."""
+    terminal, inner = pty.openpty()
+    command = [sys.executable, "-c", IN_A_TERMINAL, *headgate.command]
+    headgate.process = await asyncio.create_subprocess_exec(
+        *command, env=headgate.environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+    )
+    os.close(inner)
+    loop = asyncio.get_running_loop()
+    loop.add_reader(terminal, lambda: os.read(terminal, 1 << 16))
+    try:
+        await headgate.condition("web", "Programmed", "True")
+        envoy = headgate.envoy_pid()
+        assert envoy
+    finally:
+        loop.remove_reader(terminal)
+        os.close(terminal)
+    assert await asyncio.wait_for(headgate.process.wait(), 20) == 0
+    assert not psutil.pid_exists(envoy)
+
+
+async def test_spoilt_files_stop_no_envoy(headgate: Headgate) -> None:
+    """Whatever became of the files in the state directory, the next start adopts the Envoy, and mends them."""
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    envoy = headgate.envoy_pid()
+    await headgate.end(signal.SIGKILL)
+    directory = headgate.state / f"127.0.0.1-{headgate.xds}"
+    spoilt = [directory / "default.web" / name for name in ("bootstrap.json", "launch.json", "envoy.pid")]
+    good = [each.read_bytes() for each in spoilt]
+    for each in (*spoilt, directory / "lock"):
+        each.write_bytes(b"\xff\xfe\x00\x80")
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    assert [process["pid"] for process in (await headgate.ask("/status"))["envoys"]] == [envoy]
+    assert [each.read_bytes() for each in spoilt[:2]] == good[:2]
