@@ -64,6 +64,7 @@ class Oracle:
     ) -> Iterator[discovery_pb2.DiscoveryResponse]:
         self._pool.submit(self._read, requests)
         yield from iter(self._responses.get, None)
+        self._responses.put(None)  # for a stream that Envoy gave up before this one, whose thread waits still
 
     def _read(self, requests: Iterator[discovery_pb2.DiscoveryRequest]) -> None:
         with contextlib.suppress(grpc.RpcError):
