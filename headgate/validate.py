@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from headgate.certificates import certificate_problems
 from headgate.conditions import bad, phrase
 from headgate.controlplane import key_of
 from headgate.envoy.validate import refusal
@@ -24,6 +26,7 @@ def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
     yield from folder.diagnostics
     yield from related(folder)
     yield from conditions(folder, translator)
+    yield from certificate_problems(folder, datetime.now(UTC))
 
 
 def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
