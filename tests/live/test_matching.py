@@ -111,6 +111,18 @@ async def test_headers(proxy: Proxy) -> None:
     assert await backend(color="red", size="big") == "gamma"
 
 
+async def test_header_values_of_any_characters(proxy: Proxy) -> None:
+    """A value may have several blanks in a row and letters that are not ASCII, which are compared byte by byte."""
+    values = {"two  blanks": "alpha", "café": "beta"}
+    for_each = [
+        rule(backend, matches=[{"headers": [{"name": "X-Value", "value": value}]}]) for value, backend in values.items()
+    ]
+    expression = {"type": "RegularExpression", "name": "X-Value", "value": "na[ïi]+ve?"}
+    await proxy.apply(route(*for_each, rule("gamma", matches=[{"headers": [expression]}])))
+    for value, backend in {**values, "naïve": "gamma"}.items():
+        assert (await proxy.request(headers={"X-Value": value})).backend == backend
+
+
 async def test_the_host_header_can_be_matched(proxy: Proxy) -> None:
     """A match on the header `Host` sees what the client wrote."""
     await proxy.apply(route(rule("alpha", matches=[{"headers": [{"name": "Host", "value": "a.example.com"}]}])))

@@ -25,8 +25,8 @@ HEAP_SHARE: Final = 0.8
 
 REFRESH_MILLISECONDS: Final = 250
 
-TRACKED_BYTES_POWER: Final = 20
-"""Streams that buffer 2 to this power of bytes or more are known one by one, so that they can be ended first."""
+TRACKED_BYTES_POWER: Final = 14
+"""Streams that buffer 16 KiB (2 to this power) or more are known one by one, so that they can be ended first."""
 
 _HEAP: Final = "envoy.resource_monitors.fixed_heap"
 
