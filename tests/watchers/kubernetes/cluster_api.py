@@ -52,6 +52,7 @@ class _Stream:
         self._revision = revision
         self._metadata = metadata
         self._ended = False
+        self._cuts = api.cuts
 
     def cut(self) -> None:
         """End it."""
@@ -71,7 +72,7 @@ class _Stream:
             self._revision = self._api.revision
             if lines:
                 yield lines
-            if self._ended or self._api.cut_watches(self._request):
+            if self._ended or self._cuts < self._api.cuts:
                 return
             await self._api.wait()
 
@@ -91,6 +92,8 @@ class ClusterApi(Client):
         self.events: list[_Event] = []
         self.requests: list[Request] = []
         self.revision = 1
+        self.compacted = 0
+        self.cuts = 0
         self.fault = fault
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -124,6 +127,12 @@ class ClusterApi(Client):
     def of(self, kind: str) -> dict[tuple[str, str], Raw]:
         """Return the objects of a kind by namespace and name."""
         return {key[1:]: raw for key, raw in self.objects.items() if key[0] in MODELS and MODELS[key[0]].kind == kind}
+
+    def cut(self, *, compact: bool = False) -> None:
+        """End all watches; with `compact`, none can go on from before."""
+        self.cuts += 1
+        self.compacted = self.revision if compact else self.compacted
+        self.moved()
 
     def moved(self) -> None:
         """Wake all watches."""
@@ -178,6 +187,8 @@ class ClusterApi(Client):
         request = Request("watch", plural, namespace, "")
         await self._meet(request)
         labels, revision = str(query.get("labelSelector", "")), int(query["resourceVersion"])
+        if revision < self.compacted:
+            raise ApiError(f"watch {plural}", 410, "Expired")
         yield _Stream(self, request, labels, revision, "PartialObjectMetadata" in accept)  # type: ignore[misc]
 
     async def wait(self) -> None:
@@ -189,10 +200,6 @@ class ClusterApi(Client):
     def covers(self, request: Request, key: Key) -> bool:
         """Whether an object is one of those that are asked for."""
         return key[0] == request.plural and request.namespace in ("", key[1])
-
-    def cut_watches(self, request: Request) -> bool:
-        """Whether a watch ends now."""
-        return False
 
     async def _meet(self, request: Request) -> None:
         self.requests.append(request)

@@ -1,0 +1,193 @@
+"""Nothing is deleted on doubt, as a property over all that can fail (docs/adr/0012).
+
+A controller that is started, or goes on, while requests fail, hang or are denied takes away no proxy, no status entry
+and no resource of a connected Envoy; and once all can be read again, everything is as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import virtual_time
+from tests.headgate.installation import Installation
+from tests.headgate.shop import route
+from tests.headgate.test_doubt import forbidden, running
+from tests.watchers.kubernetes.cluster_api import MODELS, ClusterApi, Raw, Request
+from translator.deployment.manifest import KINDS
+from translator.status import STATUS
+from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
+from xds.snapshot import Snapshot
+
+HEALING_SECONDS: Final = 120.0
+DEPLOYED: Final = {each.plural for each in KINDS.values()}
+WITH_STATUS: Final = {plural for plural, model in MODELS.items() if model.kind in STATUS}
+
+
+class Fault(NamedTuple):
+    """What requests meet with: those of some verbs for some kinds, in one of so many cases."""
+
+    verbs: frozenset[str]
+    plurals: frozenset[str]
+    outcome: str
+    one_in: int
+
+    async def meet(self, request: Request, number: int) -> None:
+        """Let a request meet with it."""
+        if request.verb not in self.verbs or request.plural not in self.plurals or number % self.one_in:
+            return
+        match self.outcome:
+            case "forbidden":
+                raise forbidden(request)
+            case "slow":
+                await asyncio.sleep(20)
+            case "never":
+                await asyncio.sleep(35)
+                raise Unreachable("https://cluster.test", "it took too long")
+            case "unreachable":
+                raise Unreachable("https://cluster.test", "refused")
+            case "garbage":
+                raise Malformed("The answer is not JSON")
+            case "large":
+                raise TooLarge("The answer is too long")
+            case status:
+                raise ApiError(request.verb, int(status), "", "no reason")
+
+
+READS: Final = ("list", "watch", "get")
+FAULTS = st.builds(
+    Fault,
+    st.frozensets(st.sampled_from(READS), min_size=1),
+    st.frozensets(st.sampled_from(sorted(MODELS)), min_size=1, max_size=3)
+    | st.just(frozenset(MODELS))
+    | st.sampled_from(sorted(MODELS)).map(lambda each: frozenset({each})),
+    st.sampled_from(
+        ("forbidden", "slow", "never", "unreachable", "garbage", "large", "400", "404", "410", "429", "500", "503")
+    ),
+    st.integers(1, 2),
+)
+
+
+class Served(NamedTuple):
+    """A cluster that a controller has served, and what it published."""
+
+    objects: dict[tuple[str, str, str], Raw]
+    snapshots: dict[str, Snapshot]
+
+
+@cache
+def served() -> Served:
+    """Have a cluster served once."""
+
+    async def scenario() -> Served:
+        api = ClusterApi()
+        before = await running(api)
+        async with Installation(api) as again:
+            await again.until(lambda: again.published.snapshots)
+            return Served(before, dict(again.published.snapshots))
+
+    return virtual_time.run(scenario())
+
+
+def restored() -> ClusterApi:
+    """Make a cluster as it was then."""
+    api = ClusterApi()
+    for key, raw in served().objects.items():
+        api.objects[key] = copy.deepcopy(raw)
+    api.revision = 10_000
+    return api
+
+
+def entries(raw: Raw) -> set[str]:
+    """What a status says, by entry: conditions of the object, of its listeners, and of its parents."""
+    status: Any = raw.get("status") or {}
+    places = [("", status), *((each["name"], each) for each in status.get("listeners", ()))]
+    places += [(str(each["parentRef"]), each) for each in status.get("parents", ())]
+    return {f"{place}: {each['type']}" for place, found in places for each in found.get("conditions", ())}
+
+
+def assert_nothing_went(api: ClusterApi, installation: Installation) -> None:
+    """Assert that no object, no status entry and no resource was taken away, not even for a moment."""
+    for event in api.events:
+        if event.key[0] in DEPLOYED:
+            assert event.type != "DELETED", event.key
+        if event.key[0] in WITH_STATUS and event.key in served().objects:
+            assert entries(served().objects[event.key]) <= entries(event.raw), event.key
+    for key, snapshot in installation.published.history:
+        assert snapshot is not None
+        assert {each.reference for each in served().snapshots[key]} <= {each.reference for each in snapshot}
+
+
+def assert_as_ever(installation: Installation) -> None:
+    """Assert that all is served as before."""
+    assert installation.ready()
+    published = installation.published.snapshots["shop/web"]
+    assert {*served().snapshots["shop/web"]} <= {*published}
+
+
+def faulty(faults: list[Fault]) -> Any:
+    """Make what a cluster has its requests meet with."""
+    numbers: dict[Request, int] = {}
+
+    async def meet(request: Request) -> None:
+        numbers[request] = number = numbers.get(request, -1) + 1
+        for each in faults:
+            await each.meet(request, number)
+
+    return meet
+
+
+SELECTORS = st.sampled_from(["", "team"])
+LISTS = st.lists(FAULTS, min_size=1, max_size=3)
+DURATIONS = st.sampled_from([3.0, 60.0, 400.0])
+
+
+@settings(max_examples=40)
+@given(LISTS, SELECTORS, DURATIONS)
+def test_at_the_start(faults: list[Fault], selector: str, seconds: float) -> None:
+    """Whatever cannot be read when a controller starts, nothing that an earlier one made is taken away."""
+    served()  # in an event loop of its own
+
+    async def scenario() -> None:
+        api = restored()
+        api.fault = faulty(faults)
+        async with Installation(api, selector) as installation:
+            await asyncio.sleep(seconds)
+            assert_nothing_went(api, installation)
+            api.fault = None
+            await asyncio.sleep(HEALING_SECONDS)
+            assert_nothing_went(api, installation)
+            assert_as_ever(installation)
+
+    virtual_time.run(scenario())
+
+
+@settings(max_examples=40)
+@given(LISTS, SELECTORS, DURATIONS, st.booleans())
+def test_later(faults: list[Fault], selector: str, seconds: float, compact: bool) -> None:
+    """Whatever cannot be read any more, once watches are cut, all goes on as it was; what changes is added."""
+    served()  # in an event loop of its own
+
+    async def scenario() -> None:
+        api = restored()
+        async with Installation(api, selector) as installation:
+            await installation.until(installation.ready)
+            await asyncio.sleep(5)
+            api.fault = faulty(faults)
+            api.cut(compact=compact)
+            await asyncio.sleep(seconds / 2)
+            api.put(route("more", "web", "cart"))
+            await asyncio.sleep(seconds / 2)
+            assert_nothing_went(api, installation)
+            api.fault = None
+            await asyncio.sleep(HEALING_SECONDS)
+            assert_nothing_went(api, installation)
+            assert installation.ready()
+            assert "status" in api.of("HTTPRoute")["shop", "more"]
+
+    virtual_time.run(scenario())
