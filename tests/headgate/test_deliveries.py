@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.world import edit, gateway
 from headgate.deliveries import (
     MOST_CHARACTERS,
     MOST_CONCERNS,
@@ -17,9 +18,11 @@ from headgate.deliveries import (
     together,
 )
 from translator.db import Concern, Rejection, Served
-from translator.outputs import Delivery
+from translator.outputs import Delivery, Settings, Translator
 from translator.refs import Ref
 from watchers.words import MOST_BYTES
+
+GATEWAY = Ref("Gateway", "shop", "web")
 
 texts = st.text(max_size=9)
 concerns = st.builds(
@@ -103,3 +106,39 @@ def test_what_several_refuse_is_told_once() -> None:
     here = Delivery(1, True, (Rejection("type", "name", "no" * MOST_CHARACTERS),))
     there = hear(say(here))
     assert together([here, there]).rejections == there.rejections
+
+
+def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
+    """Proxies of a replica that did not come to the newest snapshot keep the leader from telling that it is there."""
+    leader, other = Translator(Settings()), Translator(Settings())
+    for each in (leader, other):
+        each.edit([edit(gateway())])
+        each.evaluate()
+    both = [leader, other]
+    leader.deliver(GATEWAY, _added_up(both))
+    leader.evaluate()
+    assert _programmed(leader) == "True"
+    leader.edit([edit(gateway(port=8081))])  # the other replica does not evaluate any more
+    leader.evaluate()
+    leader.deliver(GATEWAY, _added_up(both))
+    leader.evaluate()
+    assert leader.acknowledged.awaiting == {GATEWAY}
+    leader.acknowledged.overdue(GATEWAY)
+    leader.evaluate()
+    assert _programmed(leader) == "False"
+    other.edit([edit(gateway(port=8081))])
+    other.evaluate()
+    leader.deliver(GATEWAY, _added_up(both))
+    leader.evaluate()
+    assert _programmed(leader) == "True"
+
+
+def _added_up(replicas: list[Translator]) -> Delivery:
+    """What is known of the proxies of replicas, each of which has acknowledged what its own replica published."""
+    own, *others = (Delivery(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
+    return together([own, *(hear(orjson.loads(orjson.dumps(say(each)))) for each in others)])
+
+
+def _programmed(translator: Translator) -> str:
+    conditions = translator.statuses[GATEWAY]["conditions"]
+    return next(str(each["status"]) for each in conditions if each["type"] == "Programmed")
