@@ -256,11 +256,9 @@ class Translator:
 
     def why_resource(self, gateway: Ref, reference: Reference) -> Why | None:
         """Tell what a resource of a Gateway was derived from."""
-        for output in self._outputs.get(gateway, ()):
-            found = self._resources.get(output)
-            if found is not None and found.reference == reference:
-                return self._db.why(*output)
-        return None
+        made = [(each, self._resources[each]) for each in self._outputs.get(gateway, ()) if each in self._resources]
+        output = next((output for output, resource in made if resource.reference == reference), None)
+        return self._db.why(*output) if output is not None else None
 
     def _root(self, ref: Ref, present: bool) -> None:
         """Begin or end to keep up to date what follows from an object."""
