@@ -11,6 +11,8 @@ import yaml
 
 from headgate import __version__
 from tests.deploy.tools import BASE, CHART, documents, helm, key, kustomize, render
+from translator.deployment.names import identity
+from translator.refs import Ref
 
 
 def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -156,3 +158,16 @@ def test_the_probes_ask_what_headgate_answers() -> None:
     paths = {made[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
     annotations = one(found, "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert paths | {annotations["prometheus.io/path"]} <= set(ENDPOINTS)
+
+
+def test_only_proxies_may_connect_to_xds() -> None:
+    """The NetworkPolicy is about Headgate's pods, and lets in to xDS the pods that Headgate's templates make."""
+    found = render()
+    policy, pods = one(found, "NetworkPolicy")["spec"], one(found, "Deployment")["spec"]["template"]["metadata"]
+    assert policy["podSelector"]["matchLabels"].items() <= pods["labels"].items()
+    assert policy["policyTypes"] == ["Ingress"]
+    (xds,) = (each for each in policy["ingress"] if each["ports"] == [{"port": "xds"}])
+    (peer,) = xds["from"]
+    assert peer["namespaceSelector"] == {}
+    assert peer["podSelector"]["matchLabels"].items() <= identity(Ref("Gateway", "default", "web"), "x").items()
+    assert "memory" in container(found)["resources"]["limits"]

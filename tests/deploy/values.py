@@ -24,7 +24,16 @@ class Value(NamedTuple):
 
 
 _BINDINGS: Final = ("ClusterRoleBinding", "RoleBinding")
-_NAMED: Final = ("Deployment", "Service", "ServiceAccount", "PodDisruptionBudget", "ClusterRole", "Role", *_BINDINGS)
+_NAMED: Final = (
+    "Deployment",
+    "Service",
+    "ServiceAccount",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "ClusterRole",
+    "Role",
+    *_BINDINGS,
+)
 
 
 def _value(path: str, other: Any, *changes: str, wrong: Any, besides: str = "") -> Value:
@@ -58,6 +67,9 @@ VALUES: Final = (
     _value("service.annotations", {"a": "b"}, "Service", wrong={"a": 1}),
     _value("podDisruptionBudget.enabled", False, "PodDisruptionBudget", wrong="no"),
     _value("podDisruptionBudget.minAvailable", "50%", "PodDisruptionBudget", wrong="half"),
+    _value("networkPolicy.enabled", False, "NetworkPolicy", wrong="no"),
+    _value("networkPolicy.xdsFrom", [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "NetworkPolicy", wrong=["10.0.0.0/8"]),
+    _value("networkPolicy.adminFrom", [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "NetworkPolicy", wrong="all"),
     _value("resources", {"limits": {"memory": "1Gi"}}, wrong="1Gi"),
     _value("podAnnotations", {"a": "b"}, wrong={"a": 1}),
     _value("podLabels", {"a": "b"}, wrong={"a": 1}),
