@@ -251,7 +251,8 @@ async def test_nothing_is_taken_back_while_it_is_not_sure(world: World) -> None:
     world.keeper.put(shop, parents(accepted()))
     world.silent = False
     async with world.leading():
-        await world.keeper.until(lambda: world.writer.waiting == 1 or world.keeper.requests)
+        await world.turns()
+        assert world.writer.waiting == 1
     assert world.keeper.requests == []
     world.silent = True
     async with world.leading():
