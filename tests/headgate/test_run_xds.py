@@ -58,8 +58,8 @@ async def asked(headgate: Headgate, gateway: str, token: str = "") -> tuple[grpc
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{headgate.xds}") as channel:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)(metadata=metadata)
-        await call.write(request.SerializeToString())
-        with contextlib.suppress(grpc.aio.AioRpcError):
+        with contextlib.suppress(grpc.aio.AioRpcError):  # from the write too, where the call has been refused by then
+            await call.write(request.SerializeToString())
             if await call.read() is not grpc.aio.EOF:
                 return grpc.StatusCode.OK, ""
         return await call.code(), await call.details() or ""

@@ -25,7 +25,9 @@ class Fault(Exception):
     """A bug."""
 
 
-@pytest.mark.parametrize("method", ["update", "receive", "next", "synced", "refusals", "deadline", "rejections"])
+@pytest.mark.parametrize(
+    "method", ["update", "receive", "next", "answered", "refusals", "deadline", "rejections", "synced"]
+)
 async def test_a_stream_with_a_bug_ends_alone(
     method: str, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,10 +53,11 @@ async def test_a_stream_with_a_bug_ends_alone(
         assert [each.name for each in (await calls["good"].hear()).resources] == ["b"]
         if method == "receive":
             await calls["bad"].ask(CLUSTER)
-        if method == "rejections":  # which is only looked at, and what is looked at is no reason to end a stream
+        # What is only looked at is no reason to end a stream.
+        if method in ("rejections", "synced"):
             assert {each.node for each in server.clients()} == {"good", "bad"}
         else:
-            if method in ("update", "synced", "refusals"):
+            if method in ("update", "answered", "refusals"):
                 assert (await calls["bad"].status())[0] is grpc.StatusCode.INTERNAL
             await eventually(lambda: [each.node for each in server.clients()] == ["good"])
         assert "Fault" in caplog.text
