@@ -257,9 +257,10 @@ async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
     await survivor.stop()
 
 
-async def test_an_envoy_is_found_without_its_files(state: StateDirectory, state_root: Path, envoy_path: Path) -> None:
+async def test_an_envoy_is_found_without_its_files(launch: Launch, state: StateDirectory, state_root: Path) -> None:
     """An Envoy whose process id was never written, or whose directory is gone, is found by what it was started with."""
-    pid = abandoned(state_root, "default/web", envoy_path)
+    pid = abandoned(state_root, "default/web", launch.binary)
+    await admin(launch, "/ready")  # it has read its files
     own = state.gateway("default/web")
     shutil.rmtree(own.path)
     found = await eventually(lambda: EnvoyProcess.find_all(state.path).get(own.path))
