@@ -70,7 +70,8 @@ async def test_an_authority_is_renewed_in_two_steps(client: Client, namespace: s
     await replica.load()
     await other.load()
     assert other.trusted == replica.trusted
-    assert set((await secret(client, namespace))["data"]) == {"tls.crt", "tls.key", "ca.crt", "previous.crt"}
+    held = {"tls.crt", "tls.key", "ca.crt", "previous.crt", "drain.key"}
+    assert set((await secret(client, namespace))["data"]) == held
 
 
 async def test_a_secret_that_is_none_of_ours_is_told(client: Client, namespace: str) -> None:
