@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -18,6 +19,14 @@ IDLE_SECONDS = 60.0
 """A connection on which nothing is asked is closed after so many seconds."""
 STOP_SECONDS = 1.0
 """A stop waits so long for answers that are under way."""
+BACKLOG = 1024
+"""So many connections may wait to be taken, if the kernel allows it. Beyond them it drops the next, and who connects
+tries again only after a second: a probe among many connections would come too late."""
+
+# What clients send wrong, or do not wait for, is no error of Headgate's. aiohttp logs a traceback for each, with which
+# whoever reaches the address could fill the disk. Bugs in pages are told before they come here.
+_quiet = logging.getLogger("headgate.admin.connections")
+_quiet.setLevel(logging.CRITICAL)
 
 
 @contextlib.asynccontextmanager
@@ -27,12 +36,18 @@ async def listening(application: web.Application, address: Address) -> AsyncIter
     Raises:
         OSError: the address cannot be bound.
     """
-    runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=STOP_SECONDS)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        logger=_quiet,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=STOP_SECONDS,
+    )
     await runner.setup()
     assert runner.server is not None
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(Connections(runner.server), address.host, address.port)
+        server = await loop.create_server(Connections(runner.server), address.host, address.port, backlog=BACKLOG)
         try:
             yield
         finally:

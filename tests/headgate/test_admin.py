@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,36 @@ async def test_connections_that_say_nothing_keep_nobody_out(monkeypatch: pytest.
                 assert await reader.read() == b""
         for _, writer in silent:
             writer.close()
+
+
+async def test_a_burst_of_connections_is_not_dropped() -> None:
+    """The kernel keeps some hundred connections until there is time for them, so that a probe waits for no retry."""
+    async with running() as admin:
+        with contextlib.ExitStack() as burst:
+            for _ in range(300):  # nothing is accepted meanwhile: this has the event loop for itself
+                burst.enter_context(socket.create_connection(("127.0.0.1", admin.port), timeout=0.5))
+            assert (await admin.get("/healthz"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET http:///config HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n",
+        b"\x16\x03\x01\x00\xff\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    ],
+)
+async def test_no_request_fills_the_log(request_bytes: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """A request that is none gets a 400, and not a line in the log: anybody could send them without end."""
+    async with running() as admin:
+        caplog.clear()
+        reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
+        writer.write(request_bytes)
+        async with asyncio.timeout(10):
+            assert b" 400 " in await reader.readline()
+        writer.close()
+    assert caplog.records == []
 
 
 async def test_a_connection_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
