@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import grpc
 import pytest
 
@@ -146,7 +147,7 @@ class Controller:
         command = [sys.executable, "-m", "headgate", "controller", "--kubeconfig", str(self.folder / "kubeconfig")]
         command += ["--namespace", self.release.kube.namespace, "--watch-namespace", self.watched.namespace]
         command += ["--controller-name", self.release.values["controllerName"]]
-        command += ["--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}"]
+        command += ["--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"0.0.0.0:{self.admin}"]
         before = len(self.log)
         log = os.open(self.folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
@@ -176,6 +177,13 @@ class Controller:
             await call.ask(CLUSTER, node=node)
             _, said = await call.status()
             return said
+
+    async def look(self) -> int:
+        """Looks at the configuration with its own account's token, which may not; gives the status of the answer."""
+        headers = {"Authorization": f"Bearer {await token(self.release.kube, self.release.deployment)}"}
+        url = f"http://127.0.0.1:{self.admin}/config"
+        async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as response:
+            return response.status
 
 
 async def deploy(controller: Controller, watched: Kube) -> None:
@@ -213,6 +221,7 @@ async def test_every_right_is_used(kube: Kube, watched: Kube, limited: Release, 
         async with controller.running():
             await deploy(controller, watched)
             assert "may not have the resources of" in await controller.come()
+            assert await controller.look() == 403
         due = Authorities.new(datetime.now(UTC) - AUTHORITY_LIFETIME * 0.99)
         data = {name: base64.b64encode(each).decode() for name, each in due.data().items()}
         await kube.patch("Secret", SECRET, {"data": data})

@@ -96,7 +96,7 @@ class Reflector:
         self.scope = scope or Scope()
         self.mirror = Mirror(model.kind, selective=selection is not None)
         self.version: str | None = None
-        """The version of the API in which the kind was served last, None if it never was."""
+        """The version of the API in which the kind was served last, None if it never was or the kind is missing."""
         self.missing = False
         """Whether the API server has no such kind."""
         self._denial = ""
@@ -298,6 +298,7 @@ class Reflector:
         assert isinstance(error, ApiError)
         self.missing = error.status == 404
         if self.missing:
+            self.version = None  # once it is defined again, the first version that is served then counts
             self._observer.missing(self.model.kind)
             self._tell(None)
             return self.mirror.missing()
