@@ -13,7 +13,7 @@ CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test fuzz fire soak check e2e conformance tools kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fuzz fire soak check full e2e conformance tools kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -58,6 +58,8 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
+
+full: check fuzz fire soak e2e conformance ## Everything that tests anything, before a release (an hour and a half)
 
 # Where there is no cluster, the tests are skipped and say why.
 e2e: setup $(GO) $(TOOLS)/helm ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
