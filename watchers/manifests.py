@@ -23,8 +23,11 @@ _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-
 
 _BREAKS = ("\n", "\r", "\x85", "\u2028", "\u2029")
 """What ends a line in YAML 1.1, besides the first two together."""
-_MARKER = re.compile(r"\n(?=---(?:[ \t\r\n]|\Z))")
-"""What comes before the start of a document: nothing in YAML can hold such a line, be it a quoted or a block scalar."""
+_MARKER, _MARKER_ENDS = "\n---", ("", " ", "\t", "\r", "\n")
+"""What the start of a document is known by: nothing in YAML can hold such a line, be it a quoted or a block scalar."""
+
+_PIECE = 256 * 1024
+"""A text is searched by so many characters at once: while Python searches, nothing else in the process runs."""
 
 _WAYS_OUT = (
     (r"found a tab character|'\\t'", "a tab is used for indentation here; YAML wants spaces"),
@@ -120,9 +123,9 @@ def split(data: bytes, file: str) -> list[str]:
         raise _error(file, fault.line + 1, fault.message) from None
     if file.endswith(".json"):
         text = _SURROGATES.sub(_join_surrogates, text)
-    if text.startswith("%") or any(f"{end}%" in text for end in _BREAKS):
+    if text.startswith("%") or any(True for end in _BREAKS for _ in _find(text, f"{end}%")):
         return [text]  # a directive comes before the `---` of the document that it is for
-    markers = [match.end() for match in islice(_MARKER.finditer(text), MAX_DOCUMENTS)]
+    markers = list(islice(_markers(text), MAX_DOCUMENTS))
     if len(markers) == MAX_DOCUMENTS:
         raise _error(file, 0, f"the file holds more than {MAX_DOCUMENTS:,} documents; split it")
     return [text[start:end] for start, end in pairwise([0, *markers, len(text)])]
@@ -130,7 +133,34 @@ def split(data: bytes, file: str) -> list[str]:
 
 def count_lines(text: str) -> int:
     """Count what ends a line in YAML; what follows a text starts that many lines below it."""
-    return sum(map(text.count, _BREAKS)) - text.count("\r\n")
+    return sum(_count(text, end) for end in _BREAKS) - _count(text, "\r\n")
+
+
+def _markers(text: str) -> Iterator[int]:
+    """Yield where documents start, but for the first."""
+    for at in _find(text, _MARKER):
+        end = at + len(_MARKER)
+        if text[end : end + 1] in _MARKER_ENDS:
+            yield at + 1
+
+
+def _find(text: str, wanted: str) -> Iterator[int]:
+    """Yield where the text holds what is wanted, which does not overlap with itself."""
+    for start, end in _pieces(text, wanted):
+        at = text.find(wanted, start, end)
+        while at >= 0:
+            yield at
+            at = text.find(wanted, at + len(wanted), end)
+
+
+def _count(text: str, wanted: str) -> int:
+    """Count how often the text holds what is wanted, which does not overlap with itself."""
+    return sum(text.count(wanted, start, end) for start, end in _pieces(text, wanted))
+
+
+def _pieces(text: str, wanted: str) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of the text start and end, such that each place of what is wanted is within one of them."""
+    return ((start, start + _PIECE + len(wanted) - 1) for start in range(0, len(text), _PIECE))
 
 
 def read_part(text: str, file: str, line: int, budget: Budget) -> Manifest:

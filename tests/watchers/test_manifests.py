@@ -1,11 +1,14 @@
 """Text to documents with positions: what is taken, what is refused and what is said about it."""
 
 import json
+import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchers import manifests
 from watchers.manifests import MAX_BYTES, Manifest, ManifestError, count_lines, read_part, split
 from watchers.yaml_values import MAX_DEPTH, MAX_NODES, Budget, Path
 
@@ -227,6 +230,47 @@ def test_documents_without_end_are_refused(text: str) -> None:
     """A file of nothing but document markers is refused, with a directive or without one."""
     (fault,) = load(text).faults
     assert "split it" in fault.message
+
+
+@given(st.text(alphabet="\n\r-# a", max_size=60), st.integers(1, 7))
+def test_a_text_is_taken_apart_alike_in_pieces_of_any_size(text: str, size: int) -> None:
+    """Documents start where their markers are, and lines are counted, wherever the pieces of the search end."""
+    starts = [match.end() for match in re.finditer(r"\n(?=---(?:[ \t\r\n]|\Z))", text)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifests, "_PIECE", size)
+        assert split(text.encode(), "f.yaml") == [text[a:b] for a, b in pairwise([0, *starts, len(text)])]
+        assert count_lines(text) == len(re.findall("\r\n|\r|\n", text))
+
+
+class _Searched(str):
+    """A text that notes the spans in which it is searched."""
+
+    def __new__(cls, text: str, spans: list[tuple[int, int]]) -> "_Searched":
+        made = super().__new__(cls, text)
+        made.spans = spans
+        return made
+
+    spans: list[tuple[int, int]]
+
+    def find(self, wanted: str, *span: int) -> int:  # type: ignore[override]
+        self.spans.append((span[0], min(span[1], len(self))))
+        return super().find(wanted, *span)
+
+    def count(self, wanted: str, *span: int) -> int:  # type: ignore[override]
+        self.spans.append((span[0], min(span[1], len(self))))
+        return super().count(wanted, *span)
+
+
+def test_no_search_holds_up_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of line ends alone is searched in pieces, as nothing else in the process runs during each."""
+    monkeypatch.setattr(manifests, "_PIECE", 100)
+    spans: list[tuple[int, int]] = []
+    text = _Searched("\n" * 1_000, spans)
+    monkeypatch.setattr(manifests, "_decode", lambda _: text)
+    assert split(b"", "f.yaml") == [text]
+    assert count_lines(text) == 1_000
+    assert max(end - start for start, end in spans) < 110
+    assert len(spans) >= 11 * 10
 
 
 def test_a_merge_costs_what_it_merges() -> None:
