@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body
+from xds.held import Unsure
 from xds.resource import Resource
-from xds.restated import restated
+from xds.restated import STORED_FIRST, restated
 from xds.substream import Substream
 
 
@@ -26,12 +27,27 @@ def assemble(
     if substream.delta and substream.type_url in ALIASED:
         return _aliased(bodies, substream, resources, removed)
     listed = [resources[name] for name in sorted(resources)]
-    shared = not any(map(substream.is_doubtful, listed))
-    if not shared:
-        listed = [(restated(each, mark) or each) if substream.is_doubtful(each) else each for each in listed]
+    doubtful = {each.name for each in listed if _is_doubtful(substream, each)}
+    if doubtful:
+        listed = [(restated(each, mark) or each) if each.name in doubtful else each for each in listed]
     if substream.delta:
-        return bodies.delta(substream.type_url, listed, sorted(removed), shared)
-    return bodies.sotw(substream.type_url, listed, shared)
+        return bodies.delta(substream.type_url, listed, sorted(removed), not doubtful)
+    return bodies.sotw(substream.type_url, listed, not doubtful)
+
+
+def _is_doubtful(substream: Substream, resource: Resource) -> bool:
+    """Tell whether the client may have stored this without using it, so that its ACK would be no proof.
+
+    A client that comes back may have stored what it refused, be it of a name under which it holds something else.
+    """
+    if substream.type_url not in STORED_FIRST:
+        return False
+    held = substream.held(resource.name)
+    if resource in substream.suspects or (substream.returning and not (substream.nonce and isinstance(held, Resource))):
+        return True
+    if isinstance(held, Unsure) and resource in held.maybe:
+        return True
+    return any(resource == each.upserts.get(resource.name) for each in substream.outstanding)
 
 
 def _aliased(bodies: Bodies, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str]) -> Body:

@@ -180,7 +180,9 @@ class Session:
         substream = self._substream(request.type_url)
         if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
             # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
-            # nonce": the answer to the newer response will name all resources again.
+            # nonce": the answer to the newer response will name all resources again. What this one does not name the
+            # client has dropped, and is to be sent it if it is named again.
+            substream.narrow(request.resource_names)
             return self._answer(substream, request)
         answer = self._answer(substream, request)
         self._check_names(request.resource_names)

@@ -132,6 +132,13 @@ class Substream:
         self.subscription.replace(names)
         self._follow(wild, before, self.subscription.names - before, False, {})
 
+    def narrow(self, names: Iterable[str]) -> None:
+        """Take that the client has dropped all but these names, of those that it had subscribed to one by one."""
+        before = self.subscription.names
+        if gone := before.difference(names):
+            self.subscription.change((), gone)
+            self._follow(self.subscription.wildcard, before, frozenset(), False, {})
+
     def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], remembered: Mapping[str, str]) -> None:
         """Take the names of an incremental request, and the versions that the client has from an earlier stream.
 
@@ -305,7 +312,11 @@ class Substream:
         if self.type_url == LISTENER:
             self.draining.leave(before, sent, now)
         batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
-        self.outstanding.add(nonce, Outstanding(dict(upserts), before, now, self.changed, batch))
+        told = dict(upserts)
+        for name, resource, held in self.outstanding.unanswered() if self.full_state else ():
+            if name not in sent and name not in self.dirty and self.held(name) == resource:
+                told[name], before[name] = resource, held
+        self.outstanding.add(nonce, Outstanding(told, before, now, self.changed, batch, told.keys() - upserts.keys()))
         self._own.update(sent)
         self.dirty.difference_update(sent)
         self.forced.difference_update(sent)
@@ -318,20 +329,12 @@ class Substream:
         if not self.dirty:
             self.changed = None
 
-    def is_doubtful(self, resource: Resource) -> bool:
-        """Tell whether the client may have stored this without using it, so that its ACK would be no proof."""
-        if self.type_url not in STORED_FIRST:
-            return False
-        held = self.held(resource.name)
-        if resource in self.suspects or (self.returning and held is None):
-            return True
-        if isinstance(held, Unsure) and resource in held.maybe:
-            return True
-        return any(resource == each.upserts.get(resource.name) for each in self.outstanding)
-
     def accept(self, response: Outstanding) -> None:
         """Note that the client accepted a response, which is not outstanding any more."""
-        for name, sent in response.upserts.items() if self.suspects else ():
+        self.outstanding.accept(response)
+        for name, sent in response.upserts.items() if self.refused or self.suspects else ():
+            if self._is_refused(name, sent):
+                self._correct(name, response.before.get(name))
             if name in self.refused or self.held(name) != sent:
                 continue  # It was rejected after this was sent.
             if sent in self.suspects and self.returning and self.type_url in STORED_FIRST and not is_restatable(sent):
@@ -351,21 +354,23 @@ class Substream:
         alone = len(response.upserts) == 1
         for name, sent in response.upserts.items():
             before = response.before.get(name)
-            self._correct(name, self._without(before, sent) if alone else perhaps(before, sent))
+            known = alone or self._is_refused(name, sent)
+            self._correct(name, self._without(before, sent) if known else perhaps(before, sent))
             if alone:
                 self.suspects.add(sent)
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
         self.dirty.update(names)
         if len(names) < len(response.upserts):
-            return  # What has changed since may have been to blame: the others are tried again with what replaced it.
-        if alone:
+            # What has changed since, or is refused already, may have been to blame: the others are tried without it.
+            self.batches[:0] = filter(None, [frozenset(names)])
+        elif alone:
             [(name, sent)] = response.upserts.items()
             self.refused[name] = Refused(sent, message)
             self.dirty.discard(name)
             good = self.held(name)
             if self.type_url in STORED_FIRST and isinstance(good, Resource):
                 self.restores[name] = good
-        elif names:
+        else:
             self.batches[:0] = split(names, message)
 
     def _without(self, before: Held, sent: Resource) -> Held:
@@ -385,6 +390,11 @@ class Substream:
         if self.subscription.covers(name):
             self._own[name] = held
 
+    def _is_refused(self, name: str, sent: Resource) -> bool:
+        return name in self.refused and self.refused[name].resource == sent
+
     def _current(self, name: str, sent: Resource) -> bool:
+        """Tell whether what was sent is still to be had, and not known to be refused."""
         wanted = (self.target or NONE).get(name)
-        return wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
+        is_wanted = wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
+        return is_wanted and not self._is_refused(name, sent)

@@ -100,3 +100,52 @@ def test_how_many_are_kept_is_bounded(delta: bool) -> None:
     assert len(list(outstanding)) == MAX_OUTSTANDING
     assert talk.ask(ENDPOINT, *(() if delta else ("a",)), nonce=first, error="no") is not None
     assert len(list(outstanding)) == MAX_OUTSTANDING - 1
+
+
+@both
+def test_a_repeated_answer_is_about_nothing_else(delta: bool) -> None:
+    """A client that rejects one response twice does not reject the next one with it."""
+    talk = Talk(cluster("a", eds=False), cluster("b", eds=False), delta=delta)
+    talk.settle(CLUSTER)
+    talk.publish(cluster("a", timeout=2), cluster("b", eds=False))
+    assert talk.hear(CLUSTER) == (["a"], [])
+    first = talk.nonces[CLUSTER]
+    talk.reject(CLUSTER)
+    talk.publish(cluster("a", timeout=2), cluster("b", timeout=2))
+    assert talk.hear(CLUSTER) == (["b"], [])
+    assert talk.ask(CLUSTER, nonce=first, error="no") is None
+    talk.accept(CLUSTER)
+    assert [each.name for each in talk.session.refusals()] == ["a"]
+
+
+def test_a_full_response_holds_what_is_not_answered() -> None:
+    """A full response is rejected for what the one before it held, too: what it brought itself is not to blame."""
+    talk, first = late(delta=False)
+    talk.ask(CLUSTER, nonce=first, error="b is bad")
+    talk.reject(CLUSTER, error="b is bad")
+    assert talk.hear(CLUSTER) == (["c"], [])
+    talk.accept(CLUSTER)
+    assert talk.hear() is None
+    assert [each.name for each in talk.session.refusals()] == ["b"]
+    assert talk.session.substreams[CLUSTER].holdings().keys() == {"a", "c"}
+
+
+@both
+def test_what_changes_all_the_time_does_not_hide_the_culprit(delta: bool) -> None:
+    """Of a response that is rejected, some may have changed since: the culprit is looked for among the others."""
+    names = ("bad", "b", "c", "d", "e")
+    talk = Talk(*(endpoints(each, 1) for each in names), delta=delta)
+    talk.ask(ENDPOINT, *names)
+    talk.hear(ENDPOINT)
+    again = () if delta else names
+    talk.accept(ENDPOINT, *again)
+    ports = dict.fromkeys(names, 2)
+    for port in range(3, 13):
+        talk.publish(*(endpoints(each, ports[each]) for each in names))
+        if (heard := talk.hear(ENDPOINT)) is None:
+            break
+        if changing := [each for each in heard[0] if each != "bad"]:
+            ports[changing[0]] = port
+            talk.publish(*(endpoints(each, ports[each]) for each in names))
+        talk.reject(ENDPOINT, *again) if "bad" in heard[0] else talk.accept(ENDPOINT, *again)
+    assert [each.name for each in talk.session.refusals()] == ["bad"]

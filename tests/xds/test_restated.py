@@ -6,6 +6,7 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import ca, cluster
 from tests.xds.talk import Talk
+from xds.bodies import Bodies
 from xds.refusals import Refusals
 from xds.resource import Resource
 from xds.restated import restated
@@ -177,3 +178,17 @@ def test_what_was_used_before_is_sent_again(delta: bool) -> None:
     assert not sent(talk)
     assert [each.names for each in talk.session.rejections()] == [("a",)]
     assert talk.session.refusals()[0].kept == ca("a", PEM)
+
+
+@both
+def test_a_client_that_comes_back_may_have_refused_the_next_of_what_it_holds(delta: bool) -> None:
+    """What a client says to use, or what its last ACK was about, is not what it has stored last."""
+    bodies = Bodies()
+    talk = Talk(ca("a", PEM), delta=delta, bodies=bodies)
+    talk.ask(SECRET, "a")
+    assert sent(talk)
+    answer(talk, "a")
+    accepted = bodies.sotw(SECRET, [ca("a", PEM)]).version
+    again = Talk(ca("a", "none"), delta=delta, bodies=bodies)
+    again.ask(SECRET, "a", had={"a": ca("a", PEM).version} if delta else {}, version="" if delta else accepted)
+    assert sent(again)["a"] != ca("a", "none").body

@@ -124,6 +124,23 @@ def test_a_stale_nonce_is_ignored_in_sotw() -> None:
     assert talk.hear() == (["b"], [])
 
 
+def test_what_is_dropped_and_asked_for_with_a_stale_nonce_is_resent_in_sotw() -> None:
+    """A client that drops a name and asks for it again, while a response is under way, is sent the resource again."""
+    talk = Talk(endpoints("a"), endpoints("b"), delta=False)
+    talk.ask(ENDPOINT, "a", "b")
+    talk.hear()
+    old = talk.nonces[ENDPOINT]
+    talk.accept(ENDPOINT, "a", "b")
+    talk.publish(endpoints("a"), endpoints("b", 1))
+    assert talk.hear() == (["b"], [])
+    for names in ("b", "ab"):
+        assert talk.ask(ENDPOINT, *names, nonce=old) is None
+    assert talk.hear() is None
+    assert not talk.session.synced()
+    assert talk.accept(ENDPOINT, "a", "b") is not None
+    assert talk.hear() == (["a"], [])
+
+
 def test_a_stale_nonce_still_subscribes_in_delta() -> None:
     """The server must honor changes to the subscription state even if the nonce is stale, and take it for no ACK."""
     talk = Talk(endpoints("a"), endpoints("b"), delta=True)
