@@ -12,7 +12,7 @@ and then what only they refer to goes, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from xds.collection import includes
@@ -163,10 +163,16 @@ def _waiting(
     return waiting(upserts.values(), snapshot, lambda need: need.name in unsettled.get(need.type_url, ()))
 
 
-def renewed(substream: Substream, changed: Mapping[str, Resource]) -> Iterator[Reference]:
-    """Yield what is to be sent again because of changed resources of a type, which are about to be sent."""
-    always = RENEWED.get(substream.type_url, NO_TYPES)
-    at_first = PRELOADED.get(substream.type_url, NO_TYPES)
+def renewed(substream: Substream, changed: Mapping[str, Resource], asked: Collection[str]) -> Iterator[Reference]:
+    """Yield what is to be sent again because of changed resources of a type, which are about to be sent.
+
+    Args:
+        substream: The type's.
+        changed: What is about to be sent.
+        asked: The types that the client asks for; only of these is anything sent again.
+    """
+    always = RENEWED.get(substream.type_url, NO_TYPES).intersection(asked)
+    at_first = PRELOADED.get(substream.type_url, NO_TYPES).intersection(asked)
     for name, each in changed.items() if always or at_first else ():
         held = substream.held(name)
         known = held.references if isinstance(held, Resource) else ()

@@ -331,10 +331,9 @@ class Session:
     def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
         """Have sent again what changed resources wait for before they can be used ("Resource warming")."""
         members = Members(snapshot)
-        for need in ordering.renewed(substream, changed):
-            if need.type_url in self.substreams:
-                for each in members.of(need):
-                    self.substreams[need.type_url].force(each.name)
+        for need in ordering.renewed(substream, changed, self.substreams.keys()):
+            for each in members.of(need):
+                self.substreams[need.type_url].force(each.name)
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
         """Have resources that the client refused sent once more."""

@@ -1,10 +1,13 @@
 """Make before break, and what happens to it when a client refuses, is slow, or says nothing."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from tests.xds.resources import ca, cluster, endpoints, inline_listener, listener, routes
 from tests.xds.talk import Talk, settled
-from xds.resource import Resource
+from xds.resource import Reference, Resource
 from xds.snapshot import Snapshot
 from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
@@ -384,3 +387,21 @@ def test_the_age_counts_from_the_first_change_that_was_not_answered(delta: bool)
     answer = talk.accept(CLUSTER)
     assert answer is not None
     assert (answer.age, answer.seconds) == (7.0, 1.0)
+
+
+class Unwalked(frozenset[Reference]):
+    """References that must not be gone through."""
+
+    def __iter__(self) -> Iterator[Reference]:
+        """Fails."""
+        raise AssertionError("references were gone through")
+
+
+@both
+def test_a_change_costs_no_walk_through_its_references(delta: bool) -> None:
+    """A route configuration of many clusters is sent to a client that has them, without a look at each of them."""
+    base = [cluster("a"), endpoints("a", 1), listener("l", 80, "r")]
+    talk = settled(*base, routes("r", {"/": "a"}), delta=delta)
+    changed = routes("r", {"/a": "a"})
+    talk.publish(*base, replace(changed, references=Unwalked(changed.references)))
+    assert talk.hear(ROUTE) == (["r"], [])
