@@ -154,7 +154,8 @@ def _read(file: str, real: str, digest: bytes | None, known: Mapping[str, Part],
     try:
         data, opened = _content(real)
     except FileNotFoundError:
-        return Content(ABSENT)
+        # Gone since it was found: whether it was deleted or went with its folder, the next look at the tree tells.
+        return Content(None)
     except OSError as error:
         return Content(_unreadable(file, error.strerror or str(error)))
     trusted = opened if opened.modified + _CLOCK_GRAIN_NS < time.time_ns() else None

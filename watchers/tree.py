@@ -102,11 +102,13 @@ class Tree:
         with nothing in it, as where something is not mounted any more.
 
         Returns:
-            The files at and below it that are there or were: all whose content may be another now.
+            The files at and below it that are there or were: all whose content may be another now. Where the folder
+            around it is not the one that is known, those of that folder.
 
         Raises:
             TooManyFiles: and nothing has changed.
         """
+        path = self._moved(path)
         before = self._below(path)
         found, unreadable = dict[str, _Node](), dict[str, str]()
         for each, node in self._walk(path, unreadable):
@@ -125,6 +127,22 @@ class Tree:
         for each, node in (found | kept).items():
             self._add(each, node)
         return {each for each, node in (*before.items(), *found.items()) if node.signature} - kept.keys() - held
+
+    def _moved(self, path: str) -> str:
+        """The path, or the outermost folder around it that is not the one known: what was in it may not be deleted."""
+        while path not in self._reals and not self._is_as_known(os.path.dirname(path)):
+            path = os.path.dirname(path)
+        return path
+
+    def _is_as_known(self, folder: str) -> bool:
+        node = self._nodes.get(folder)
+        if node is None or not node.chain:
+            return True
+        try:
+            status = os.lstat(node.lookup.real)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == node.identity
 
     def _hold(self, before: Mapping[str, _Node], found: dict[str, _Node], unreadable: dict[str, str]) -> set[str]:
         """Keep what is not there though nobody deleted it, and return its paths."""

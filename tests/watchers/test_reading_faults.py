@@ -153,6 +153,19 @@ async def test_a_folder_that_is_moved_away_and_back_loses_nothing(tmp_path: Path
         assert followed.gone == set()
 
 
+async def test_a_folder_that_is_moved_away_right_after_an_edit_loses_nothing(tmp_path: Path) -> None:
+    """A file that was edited just before its folder went is not taken for deleted."""
+    root = tmp_path / "root"
+    file = write(root / "a.yaml", config_map("a"))
+    async with following(root) as followed:
+        write(file, config_map("a", "2"))
+        root.rename(tmp_path / "elsewhere")
+        await followed.until(lambda: bool(followed.wrong))
+        (tmp_path / "elsewhere").rename(root)
+        await followed.serves(a="2")
+        assert followed.gone == set()
+
+
 @pytest.mark.parametrize("sub", ["", "sub"])
 async def test_a_folder_that_is_not_mounted_loses_nothing(tmp_path: Path, sub: str) -> None:
     """An empty folder in the place of one with files, as where a mount is gone, is told and takes nothing away."""

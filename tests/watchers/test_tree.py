@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from watchers.files import read_files
 from watchers.folder import Folder
 from watchers.lookup import look_up
 from watchers.reader import Reader
+from watchers.reading import ABSENT
 
 FOLDERS = ("root", "root/d", "root/d/e", "root/..data", "out", "out/d")
 PLACES = (*FOLDERS[1:], *(f"{folder}/{name}" for folder in FOLDERS for name in ("a.yaml", "b.yaml")))
@@ -103,6 +105,33 @@ def test_a_lookup_names_every_entry_it_reads(tmp_path: Path) -> None:
         "/data",
         "/data/file",
     }
+
+
+@pytest.mark.parametrize("sub", ["", "sub"])
+def test_a_file_that_went_with_its_folder_is_not_deleted(tmp_path: Path, sub: str) -> None:
+    """Whichever change is heard of first, a file is kept where the root around it is gone, until that is back."""
+    root = tmp_path / "root"
+    file = write(root / sub / "a.yaml", config_map("a"))
+    reader = Reader([str(root)])
+    reader.look_everywhere()
+    root.rename(tmp_path / "elsewhere")
+    assert list(reader.look([str(file)])) == [str(root)]
+    assert reader.look([str(root), str(file)]) == {}
+    (tmp_path / "elsewhere").rename(root)
+    write(file, config_map("a", "2"))
+    assert reader.look([str(file)])[str(file)].claims
+    file.unlink()
+    assert reader.look([str(file)]) == {str(file): ABSENT}
+
+
+def test_a_file_that_goes_before_it_is_read_says_nothing(tmp_path: Path) -> None:
+    """Whether a file that was found and is not there any more was deleted, only the next look at its folder tells."""
+    file = write(tmp_path / "root" / "a.yaml", config_map("a"))
+    reader = Reader([str(tmp_path / "root")])
+    reader.look_everywhere()
+    work = reader.work(str(file))
+    (tmp_path / "root").rename(tmp_path / "elsewhere")
+    assert reader.learn(str(file), work(lambda: None)) is None
 
 
 def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
