@@ -248,15 +248,19 @@ class Graph(Evaluation):
         """Do the same in steps, as small as queries are; between any two inputs may be set, but nothing be read."""
         while True:
             yield from self._settling()
-            if not self._due:
+            if self._due:
+                self._refresh_output(next(iter(self._due)))
+                yield
+            elif self._orphans:
+                yield from self._collecting()
+            else:
                 break
-            cell = next(iter(self._due))
-            self._refresh_root(cell)
-            if self._due.pop(cell):
-                self._outputs[cell](cell)
-            yield
         self._evaluated = True
-        self._collect()
+
+    def _refresh_output(self, cell: Cell) -> None:
+        self._refresh_root(cell)
+        if self._due.pop(cell):
+            self._outputs[cell](cell)
 
     @property
     def failures(self) -> list[QueryError]:
@@ -363,8 +367,9 @@ class Graph(Evaluation):
         at_start = not self._evaluated or any(each in self._inputs.get(UNKNOWN, ()) for each in index.domains)
         return cell.value is UNSET and (at_start or self._listings[index].filed.get(source) == UNSURELY)
 
-    def _collect(self) -> None:
+    def _collecting(self) -> Iterator[None]:
         while self._orphans:
+            yield
             cell = self._orphans.pop()
             if cell.dependents or cell.root:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -262,3 +263,23 @@ def test_outputs_are_evaluated_in_steps() -> None:
     assert steps >= 10
     assert [db.why(parity_name, (f"number{each}",)).value for each in (0, 9)] == ["odd", "even"]  # type: ignore[union-attr]
     assert db.runs["parity_name"] == 11
+
+
+def test_what_is_not_read_any_more_is_collected_in_steps() -> None:
+    """However much becomes needless at once, a step drops one result; inputs that are set meanwhile count."""
+    names = [f"number{each}" for each in range(100)]
+    db = graph(**{name: each for each, name in enumerate(names)})
+    for name in names:
+        db.pin(parity_name, (name,), Reports().append)
+    db.evaluate()
+    for name in names[1:]:
+        db.unpin(parity_name, (name,))
+    sizes = [len(db)]
+    for steps, _ in enumerate(db.steps()):
+        sizes.append(len(db))
+        if steps == 50:
+            db.set(NUMBER, names[0], 7)
+            db.set(NUMBER, names[1], 8)
+    assert max(before - after for before, after in pairwise(sizes)) <= 1
+    assert len(db) <= sizes[0] - 2 * len(names[1:])
+    assert db.why(parity_name, (names[0],)).value == "odd"  # type: ignore[union-attr]
