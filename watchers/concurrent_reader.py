@@ -35,11 +35,13 @@ class ConcurrentReader:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no file is being read."""
+        """Whether no file is being read, and all that was read is collected."""
         return self._pool.is_idle
 
     async def progress(self, seconds: float) -> None:
-        """Wait until another file has been read, but no longer than this."""
+        """Wait until there is something to collect, or another file has been read, but no longer than this."""
+        if self._pool.has_results:
+            return
         await self._pool.progress(seconds)
 
     def stop(self) -> None:

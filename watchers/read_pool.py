@@ -127,8 +127,13 @@ class ReadPool(Generic[Result]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being read."""
-        return not self._pending
+        """Whether nothing is being read, and all results are taken."""
+        return not self._pending and not self._results
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._results)
 
     def slow(self, seconds: float) -> list[str]:
         """Return the files that take longer than this, those that wait because others do included."""

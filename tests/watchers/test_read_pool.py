@@ -113,3 +113,13 @@ async def test_a_thread_hands_over_what_it_raises() -> None:
     """An error in a thread is the caller's."""
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)
+
+
+async def test_what_nobody_has_taken_is_not_done() -> None:
+    """A result that came while nobody waited keeps the pool from being idle, so that it is looked for."""
+    pool: ReadPool[str] = ReadPool()
+    pool.submit("f", quick, 1)
+    await pool.settle(["f"], LONG)
+    assert (pool.is_idle, pool.has_results) == (False, True)
+    pool.take()
+    assert (pool.is_idle, pool.has_results) == (True, False)
