@@ -124,6 +124,22 @@ class Relations:
             yield f"has no label {SERVICE_LABEL}, so that its endpoints belong to no Service; name one there"
         elif (service := _service(found)) not in self._objects:
             yield f"its label {SERVICE_LABEL} names {service}, which is not there", service
+        else:
+            yield from self._of_ports(found, service)
+
+    def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Said]:
+        """A port gets the requests for the port of the Service that has the same name, or has none as well."""
+        named = self._objects[service]
+        names = {each.name for each in named.spec.ports} if isinstance(named, Service) else set()
+        if not names:
+            return  # a route to the Service says so
+        if not found.ports:
+            yield f"has no ports, so that nothing is sent to its endpoints; write those at which they serve {service}"
+        way_out = f"write one of: {', '.join(sorted(names))}" if any(names) else "leave it out, as the Service does"
+        for place, port in enumerate(found.ports):
+            if port.name not in names:
+                name = f"is named {port.name}" if port.name else "has no name"
+                yield f"ports[{place}] {name}, and {service} has no such port, so that nothing is sent there; {way_out}"
 
     def _of_service(self, found: Service) -> Iterator[Said]:
         sources = self._sources.get(found.ref, {})

@@ -33,6 +33,7 @@ kind: EndpointSlice
 metadata: {name: shop-1, labels: {kubernetes.io/service-name: shop}}
 addressType: IPv4
 endpoints: [{addresses: [127.0.0.1]}]
+ports: [{port: 3000}]
 """
 OURS = GATEWAY.replace("NAME", "headgate")
 WELL = (OURS, HTTP_ROUTE, SERVICE, SLICE)
@@ -78,6 +79,21 @@ def test_a_misspelt_service_of_an_endpoint_slice_is_told() -> None:
 def test_a_service_with_an_address_of_its_own_needs_no_endpoint_slice(service: str) -> None:
     """Where a Service itself says where it is, nothing is missing."""
     assert found(OURS, HTTP_ROUTE, service) == []
+
+
+def test_ports_that_do_not_go_together_are_told() -> None:
+    """A port of an EndpointSlice that its Service does not have by this name gets no requests, and says so."""
+    named = SERVICE.replace("{port: 8080}", "{name: http, port: 8080}, {name: admin, port: 8081}")
+    other = SLICE.replace("{port: 3000}", "{name: web, port: 3000}")
+    begin = "EndpointSlice default/shop-1: ports[0]"
+    lost = "and Service default/shop has no such port, so that nothing is sent there"
+    assert found(SERVICE, other) == [f"{begin} is named web, {lost}; leave it out, as the Service does"]
+    assert found(named, other) == [f"{begin} is named web, {lost}; write one of: admin, http"]
+    assert found(named, SLICE) == [f"{begin} has no name, {lost}; write one of: admin, http"]
+    assert found(named, SLICE.replace("{port: 3000}", "{name: admin, port: 3000}")) == []
+    (message,) = found(SERVICE, SLICE.replace("[{port: 3000}]", "[]"))
+    assert "shop-1: has no ports, so that nothing is sent to its endpoints" in message
+    assert found(SERVICE.replace("{ports: [{port: 8080}]}", "{clusterIP: None}"), SLICE) == []
 
 
 def test_files_for_a_cluster_need_no_endpoint_slices() -> None:
