@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -47,6 +48,31 @@ async def test_a_timeout_covers_the_whole_response(proxy: Proxy, alpha: Upstream
         await proxy.request()
     assert 0.25 < time.monotonic() - start < 1.5
     assert len(alpha.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"timeouts": {"request": "300ms"}}, 200),
+        ({"timeouts": {"backendRequest": "300ms"}}, 200),
+        ({"timeouts": {"backendRequest": "300ms"}, "retry": {"attempts": 1}}, 408),
+    ],
+    ids=str,
+)
+async def test_the_time_of_an_upload(proxy: Proxy, fields: Fields, status: int) -> None:
+    """A slow upload does not count, but for that of each of several tries."""
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield b"x"
+            await asyncio.sleep(0.1)
+
+    await proxy.apply(route(rule("alpha", **fields)))
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"http://127.0.0.1:{proxy.port}/", headers={"Host": "example.com"}, data=slow_body()) as response,
+    ):
+        assert response.status == status
 
 
 async def break_off(request: web.BaseRequest) -> web.StreamResponse:
