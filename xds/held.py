@@ -44,6 +44,11 @@ def possibly(held: Held) -> Iterator[Resource | Remembered]:
         yield held
 
 
+def surely(held: Held) -> Resource | Remembered | None:
+    """Return what a client held for sure, whatever it may have taken since."""
+    return held.good if isinstance(held, Unsure) else held
+
+
 def perhaps(before: Held, sent: Resource) -> Unsure:
     """Return what is held by a client that may have taken what was sent."""
     if isinstance(before, Unsure):

@@ -17,7 +17,7 @@ from xds.assembly import assemble
 from xds.bodies import Bodies
 from xds.dependencies import Members
 from xds.fitting import fitting, fitting_names
-from xds.held import Unsure
+from xds.held import surely
 from xds.ordering import Pace
 from xds.refusals import Refusal, Rejection, Suspects, grouped, unknown
 from xds.resource import Resource
@@ -318,8 +318,7 @@ class Session:
         target = substream.target or {}
         state = {name: target[name] for name in substream.wanted()}
         for name in {*substream.dirty, *substream.refused}.difference(upserts):
-            held = substream.held(name)
-            good = held.good if isinstance(held, Unsure) else held
+            good = surely(substream.held(name))
             if isinstance(good, Resource):
                 state[name] = good
             else:

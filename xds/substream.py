@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from xds.aliases import ALIASED
 from xds.culprits import split
 from xds.draining import Draining
-from xds.held import Held, Remembered, Unsure, perhaps, rather
+from xds.held import Held, Remembered, perhaps, rather, surely
 from xds.outstanding import Outstanding, OutstandingResponses
 from xds.refusals import Suspects, unknown
 from xds.resource import Resource
@@ -293,8 +293,7 @@ class Substream:
             before = {**each.before, **before}
         covered = self.subscription.among(self._base)
         held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
-        good = {name: each.good if isinstance(each, Unsure) else each for name, each in held.items()}
-        return {name: each.version for name, each in sorted(good.items()) if each is not None}
+        return {name: good.version for name, each in sorted(held.items()) if (good := surely(each)) is not None}
 
     def stale(self) -> Iterator[Held]:
         """Yield what the client may go on using although it is not what it should have."""
