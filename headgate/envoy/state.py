@@ -111,7 +111,8 @@ class StateDirectory:
         self._xds = xds
         if not _fits(self.path / ("x" * HASH_DIGITS)):
             raise UserError(
-                f"the path {self.path} is too long for a Unix socket; give a shorter one in HEADGATE_STATE_DIR"
+                f"the path {self.path} is too long for a Unix socket; "
+                "give a shorter one with --state-dir (HEADGATE_STATE_DIR)"
             )
         make_private(self.root)
         make_private(self.path)
@@ -133,7 +134,8 @@ class StateDirectory:
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise UserError(
-                f"cannot make {path}: {error.strerror}; make room, or name another directory in HEADGATE_STATE_DIR"
+                f"cannot make {path}: {error.strerror}; make room, "
+                "or name another directory with --state-dir (HEADGATE_STATE_DIR)"
             ) from error
         try:
             try:
@@ -212,11 +214,13 @@ def make_private(path: Path) -> None:
         found = path.lstat()
     except OSError as error:
         raise UserError(
-            f"cannot make the state directory {path}: {error.strerror}; name another one in HEADGATE_STATE_DIR"
+            f"cannot make the state directory {path}: {error.strerror}; "
+            "name another one with --state-dir (HEADGATE_STATE_DIR)"
         ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise UserError(
-            f"the state directory {path} is no directory of yours; remove it, or name another one in HEADGATE_STATE_DIR"
+            f"the state directory {path} is no directory of yours; remove it, "
+            "or name another one with --state-dir (HEADGATE_STATE_DIR)"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         path.chmod(0o700)

@@ -120,6 +120,9 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """
     try:
         stamp, first = files.stamp(), files.load()
+    except FileNotFoundError as error:
+        folder = files.certificate.parent
+        raise UserError(f"TLS for xDS: there is no {error.filename}; `headgate certs {folder}` makes it") from None
     except (OSError, ValueError) as error:
         raise UserError(f"TLS for xDS: {files.certificate}, {files.key}: {error}") from None
     follow: Any = _follow(files, stamp)  # the stubs do not know that None stands for no change

@@ -133,7 +133,7 @@ def too_many_files(self: TlsFiles) -> None:
 
 def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     """A missing or mismatched file at the start is one message that names it."""
-    with pytest.raises(UserError, match=r"server\.crt"):
+    with pytest.raises(UserError, match=r"there is no .*/server\.crt; `headgate certs .*` makes it"):
         server_credentials(files(tmp_path))
     make(tmp_path)
     (tmp_path / "server.key").write_bytes((tmp_path / "ca.key").read_bytes())
