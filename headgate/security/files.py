@@ -62,10 +62,14 @@ class TlsFiles:
         """
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
+        except ssl.SSLError as error:
+            raise ValueError(f"the files are not a certificate and its key: {error.reason or error}") from None
+        try:
             if self.client_ca is not None:
                 ssl.create_default_context(cafile=str(self.client_ca))
         except ssl.SSLError as error:
-            raise ValueError(f"the files are not a certificate and its key: {error.reason or error}") from None
+            text = f"{self.client_ca}, which checks clients, holds no certificate: {error.reason or error}"
+            raise ValueError(text) from None
         authorities = self.client_ca.read_bytes() if self.client_ca is not None else None
         return grpc.ssl_server_certificate_configuration(
             [(self.key.read_bytes(), self.certificate.read_bytes())], root_certificates=authorities

@@ -141,6 +141,14 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
         server_credentials(files(tmp_path))
 
 
+def test_the_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
+    """When the certificate that checks clients is spoilt, that file is named, and not the server's own."""
+    make(tmp_path)
+    (tmp_path / "ca.crt").write_bytes(b"\xff spoilt")
+    with pytest.raises(ValueError, match=r"ca\.crt, which checks clients, holds no certificate"):
+        files(tmp_path).load()
+
+
 def test_certificates_of_own_envoys_are_made_when_needed(tmp_path: Path) -> None:
     """Where the authority's key is at hand a Gateway's certificate is made once; elsewhere one is told how."""
     make(tmp_path)
