@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -30,7 +30,7 @@ def unknown_types(plain: Any) -> Iterator[str]:
             pending.extend(value)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def known(name: str) -> bool:
     """Tell whether a message of this full name, such as envoy.config.cluster.v3.Cluster, exists; load it if so."""
     package = name.rpartition(".")[0]
