@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from translator.outcome import Problem
+
+MOST_CHARACTERS: Final = 32768
+"""The longest message of a condition that the API server takes."""
 
 
 class Condition(NamedTuple):
@@ -38,7 +41,7 @@ def verdict(type_: str, problems: Iterable[Problem], good: str, message: str) ->
     return Condition(type_, "False", found[0].reason, bounded([each.message for each in found]))
 
 
-def bounded(messages: list[str], most: int = 32768) -> str:
+def bounded(messages: list[str], most: int = MOST_CHARACTERS) -> str:
     """Join messages, within the size that the API server takes for a condition."""
     text = " ".join(dict.fromkeys(messages))
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -30,6 +30,8 @@ ADVICE = {
 
 MOST_ROUTES = 3
 """So many routes are named of which came what a proxy refused."""
+MOST_CHARACTERS = 4096
+"""The longest text about all that proxies refuse of one Gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _no_proxy(db: Db, gateway: Ref) -> Condition:
 
 
 def _refusal(rejections: Iterable[Rejection]) -> Condition:
-    text = bounded([_words(each) for each in rejections], 4096)
+    text = bounded([_words(each) for each in rejections], MOST_CHARACTERS)
     advice = next((way for words, way in ADVICE.items() if words in text), "")
     reason = "AddressNotUsable" if advice else "Invalid"
     return Condition("Programmed", "False", reason, f"{advice} {text}".strip())

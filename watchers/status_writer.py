@@ -39,6 +39,10 @@ BLOCKED: Final = 30.0
 """How long a kind rests whose status cannot be written, in seconds."""
 PATIENCE: Final = 2.0
 """How long a status waits that was made from an older generation of its object, in seconds."""
+LONGEST_RETRY: Final = 300.0
+"""The longest pause of an object whose status is refused, in seconds; a new status comes before that."""
+LONGEST_OUTAGE: Final = 15.0
+"""The longest pause while the API server is away, in seconds."""
 
 
 class Observed(Protocol):
@@ -79,7 +83,7 @@ class _Memory:
     """
 
     tried: float = -math.inf
-    refusals: Backoff = field(default_factory=lambda: Backoff(1.0, 300.0))
+    refusals: Backoff = field(default_factory=lambda: Backoff(1.0, LONGEST_RETRY))
     refused: bool = False
     written: Held | None = None
     wanted: Status | None = None
@@ -144,7 +148,7 @@ class StatusWriter:
         self._memory: dict[Ref, _Memory] = {}
         self._blocked: dict[str, float] = {}
         self._pause = 0.0
-        self._outages = Backoff(0.25, 15.0)
+        self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def touch(self, refs: Iterable[Ref]) -> None:
         """Takes that what is wanted, or what the API server holds, has changed for these objects."""

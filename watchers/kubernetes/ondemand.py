@@ -29,6 +29,8 @@ log = structlog.stdlib.get_logger("headgate.cluster")
 
 AT_ONCE: Final = 16
 """So many objects are asked for at the same time."""
+LONGEST_PAUSE: Final = 10.0
+"""The longest pause until an object that cannot be read is asked for again, in seconds."""
 
 
 class OnDemand:
@@ -143,7 +145,7 @@ class Fetching:
             message = denied("get", f"{resource} in the namespace {ref.namespace}", error)
         if not (isinstance(error, ApiError) and error.status == 404):
             self._troubles.put(("read", ref), Diagnostic(Place(resource), message, ref=ref))
-        return self._pauses.setdefault(ref, Backoff(most=10.0)).next()
+        return self._pauses.setdefault(ref, Backoff(most=LONGEST_PAUSE)).next()
 
     def _end(self, ref: Ref) -> None:
         """Forget what was wrong with reading it."""
