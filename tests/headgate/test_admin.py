@@ -292,6 +292,29 @@ async def test_the_cluster_decides_who_may_see_what() -> None:
     assert await access.may("reader", "/config") == ""
 
 
+async def test_what_is_known_of_access_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more tokens and paths than are remembered the oldest is asked about again."""
+    monkeypatch.setattr("headgate.security.access.MAX_REMEMBERED", 2)
+    api = Reviewer()
+    access = AccessReviews(api, lambda: 0.0)
+    for path in ("/a", "/b", "/config"):
+        await access.may("reader", path)
+    asked = len(api.asked)
+    assert await access.may("reader", "/config") == ""
+    assert len(api.asked) == asked
+    await access.may("reader", "/a")
+    assert len(api.asked) == asked + 2
+
+
+async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long explanation the first lines are shown, and that there are more."""
+    async with running() as admin:
+        _, whole = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
+        monkeypatch.setattr("headgate.admin.MAX_WHY_LINES", 3)
+        _, cut = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
+        assert cut.splitlines() == [*whole.splitlines()[:3], "…"]
+
+
 async def test_connections_that_say_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the oldest connection makes room, so that a probe gets through however many are open."""
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)

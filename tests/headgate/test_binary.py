@@ -70,6 +70,16 @@ def test_a_program_that_is_no_envoy_is_told(tmp_path: Path) -> None:
         find_envoy(broken)
 
 
+def test_a_program_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that never says which version it is does not hold up the start for ever."""
+    monkeypatch.setattr("headgate.envoy.binary._DEADLINE", 0.1)
+    program = tmp_path / "envoy"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    with pytest.raises(EnvoyNotFound, match="timed out"):
+        find_envoy(program)
+
+
 def test_another_version_is_warned_of(tmp_path: Path) -> None:
     """An Envoy of another minor version is taken, and the log says that its API may be another."""
     old = tmp_path / "old"

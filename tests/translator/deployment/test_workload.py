@@ -114,6 +114,13 @@ def test_what_a_proxy_said_before_it_ended(status: str, words: str) -> None:
     assert "back-off" not in cluster.condition("Programmed")[2]
 
 
+def test_many_different_troubles_are_not_all_told() -> None:
+    """Of pods that each have something else, the first three are told."""
+    pods = [pod(waiting("CreateContainerError", f"no {number}"), f"p{number}") for number in range(5)]
+    told = Cluster(gateway(), ADDRESS, *pods).condition("Programmed")[2]
+    assert told.count("Pod p") == 3
+
+
 def test_a_proxy_that_runs_again_is_no_trouble() -> None:
     """How it ended before does not matter once it is ready, nor how one ends that is to go."""
     going = pod(ended("no")).replace("namespace: web,", "namespace: web, deletionTimestamp: '2026-01-01T00:00:00Z',")

@@ -93,6 +93,37 @@ async def test_what_is_taken_in_is_bounded(tmp_path: Path, monkeypatch: pytest.M
                 await anext(stream.lines())
 
 
+async def test_the_words_of_an_error_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error whose text is too long is told by its status."""
+    monkeypatch.setattr(module, "MOST_ERROR_BYTES", 1000)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=418, text="x" * 2000)
+
+    async with serving(tmp_path, answer) as client:
+        with pytest.raises(ApiError) as error:
+            await client.get("/")
+        assert (error.value.status, error.value.message) == (418, "I'm a Teapot")
+
+
+async def test_a_silent_watch_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch on which nothing comes for too long is taken for cut."""
+    monkeypatch.setattr(module, "SILENCE_SECONDS", 0.05)
+    done = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await done.wait()
+        return response
+
+    async with serving(tmp_path, answer) as client:
+        async with client.watch("/silent", {}) as stream:
+            with pytest.raises(Unreachable, match="no word for"):
+                await anext(stream.lines())
+        done.set()
+
+
 async def test_a_request_takes_no_longer_than_it_may(tmp_path: Path) -> None:
     """A server that never answers is as good as none."""
     done = asyncio.Event()

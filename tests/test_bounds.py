@@ -1,0 +1,219 @@
+"""What is beyond a limit is cut, left out or forgotten, and the rest goes on."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from headgate.address import Address
+from headgate.envoy import supervisor
+from headgate.errors import UserError
+from headgate.status import fetch
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
+from tests.headgate.test_status import status
+from tests.xds.calls import Dial, serving
+from tests.xds.conftest import dial
+from tests.xds.resources import cluster, endpoints, https_listener
+from tests.xds.talk import Talk
+from translator import programmed
+from translator.bugs import MOST_CHARACTERS, words
+from translator.conditions import MOST_CHARACTERS as MOST_TOLD
+from translator.conditions import verdict
+from translator.db import Rejection
+from translator.features.retry import Retry
+from translator.ir import Origin, RouteMatch
+from translator.outcome import Problem
+from translator.query import QueryError
+from translator.refs import Ref
+from watchers import lookup
+from watchers.kubernetes.errors import ApiError
+from watchers.refusals import MOST, refusal
+from watchers.relations import Relations
+from watchers.status_api import LONGEST_MANAGER, field_manager
+from watchers.yaml_values import YamlValues
+from xds import constraints, exclusive
+from xds.draining import MAX_DRAINING, Draining
+from xds.held import MAX_MAYBE, perhaps, possibly
+from xds.references import DEPTH, of
+from xds.resource import Reference
+from xds.session import MAX_MESSAGE
+from xds.snapshot import Snapshot
+from xds.stream import MAX_LISTED
+from xds.types import CLUSTER, SECRET
+
+__all__ = ["dial"]
+
+
+def test_candidates_of_a_client_are_bounded() -> None:
+    """Of many versions that a client may have taken, the good one and the newest are remembered."""
+    sent = [endpoints("a", port) for port in range(1, MAX_MAYBE + 3)]
+    held = perhaps(sent[0], sent[1])
+    for each in sent[2:]:
+        held = perhaps(held, each)
+    assert list(possibly(held)) == [*sent[2:], sent[0]]
+
+
+def test_references_of_draining_listeners_are_bounded() -> None:
+    """Of more references than are remembered, those that were lost first are forgotten."""
+    draining = Draining()
+    names = [Reference(CLUSTER, str(number)) for number in range(MAX_DRAINING + 2)]
+    draining.add(names, 0.0)
+    assert list(draining._since) == names[2:]
+
+
+def test_the_text_of_a_nack_is_cut() -> None:
+    """A client's words are kept up to a length."""
+    talk = Talk(cluster("a", eds=False), delta=True)
+    talk.ask(CLUSTER)
+    talk.hear()
+    answer = talk.ask(CLUSTER, nonce=talk.nonces[CLUSTER], error="x" * (MAX_MESSAGE + 1))
+    assert answer is not None
+    assert answer.error == "x" * MAX_MESSAGE
+
+
+async def test_pending_names_that_are_shown_are_bounded(dial: Dial) -> None:
+    """Of a client that has acknowledged nothing yet, so many names are shown as pending."""
+    async with serving() as server:
+        server.publish(
+            "gateway", Snapshot.of([cluster(f"c{number:03}", eds=False) for number in range(MAX_LISTED + 1)])
+        )
+        call = dial(server)
+        await call.ask(CLUSTER)
+        await call.hear()
+        [client] = server.clients()
+        assert len(client.types[CLUSTER].pending) == MAX_LISTED
+
+
+@pytest.mark.parametrize(("depth", "found"), [(2, True), (2 * DEPTH, False)])
+def test_references_are_looked_for_to_a_depth(depth: int, found: bool) -> None:
+    """A message inside of very many others is not looked into, and that is no error."""
+    message: Message = listener_pb2.Listener.FromString(https_listener("l", 80, "r", "s").body)
+    for _ in range(depth):
+        outer = Any()
+        outer.Pack(message)
+        message = outer
+    assert ((SECRET, "s") in of(message)) is found
+
+
+def test_what_is_known_of_claims_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound all that is remembered of resources is read again, and comes out the same."""
+    monkeypatch.setattr(exclusive, "MAX_KNOWN", 2)
+    monkeypatch.setattr(exclusive, "_known", {})
+    listeners = [https_listener(f"l{port}", port, "r", "s") for port in range(1, 10)]
+    assert [exclusive.claims([each]) for each in listeners] == [exclusive.claims([each]) for each in listeners]
+    assert len(exclusive._known) <= 2
+
+
+def test_the_answer_of_another_program_is_cut() -> None:
+    """An answer that is no status is told up to a length."""
+    result = status(body=b"x" * 10_000, code=500)
+    assert 500 <= result.stderr.count("x") < 510
+
+
+def test_the_last_words_of_an_envoy_are_bounded(tmp_path: Path) -> None:
+    """Of a log the last lines are told, of its last bytes alone, and of a line so much."""
+    log = tmp_path / "log"
+    log.write_text("a\nb\nc\nd\n")
+    assert supervisor.last_lines(log) == ["b", "c", "d"]
+    log.write_text("a\n" + "x" * (2 * supervisor.MAX_TOLD_BYTES))
+    assert supervisor.last_lines(log) == ["x" * supervisor.MAX_TOLD_BYTES]
+    assert supervisor.plain_line("x" * 10_000) == "x" * supervisor.MAX_TOLD_CHARACTERS
+
+
+def test_a_long_integer_is_a_float() -> None:
+    """Digits without end cost no arithmetic of as many digits."""
+    assert [_value(f"1{'0' * zeros}") for zeros in (23, 24)] == [10**23, 1e24]
+    assert isinstance(_value("1" + "0" * 24), float)
+
+
+def _value(text: str) -> object:
+    """The value of a scalar of YAML."""
+    [document] = YamlValues(text).documents()
+    return document[0]
+
+
+def test_suggestions_look_at_so_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt name is compared with so many others, so that thousands of them cost little."""
+    monkeypatch.setattr("watchers.relations.MOST_NAMES", 2)
+    relations = Relations(standalone=False)
+    relations._names["Service", "shop"] = dict.fromkeys(["xxxx", "yyyy", "cart"])
+    assert relations._meant(Ref("Service", "shop", "carts")) == "write it, or correct the name"
+
+
+def test_symbolic_links_in_a_row_are_bounded(tmp_path: Path) -> None:
+    """A longer row of links than the kernel follows is an error as the kernel's."""
+    (tmp_path / "0").write_text("")
+    for number in range(1, lookup._MAX_LINKS + 2):
+        (tmp_path / str(number)).symlink_to(str(number - 1))
+    assert lookup.look_up(str(tmp_path / str(lookup._MAX_LINKS))).real == str((tmp_path / "0").resolve())
+    with pytest.raises(OSError, match="symbolic links") as error:
+        lookup.look_up(str(tmp_path / str(lookup._MAX_LINKS + 1)))
+    assert error.value.errno == errno.ELOOP
+
+
+def test_a_message_of_many_problems_is_cut() -> None:
+    """A condition's message stays within what the API server takes, and shows that it was cut."""
+    problems = [Problem("Accepted", "Invalid", f"{number} is wrong.") for number in range(10_000)]
+    told = verdict("Accepted", problems, "Accepted", "")
+    assert len(told.message) == MOST_TOLD
+    assert told.message.endswith("…")
+
+
+def test_a_condition_of_many_refusals_is_cut() -> None:
+    """What proxies refuse of a Gateway is told up to a length."""
+    told = programmed._refusal(Rejection(CLUSTER, f"c{number}", "no") for number in range(1000))
+    assert len(told.message) == programmed.MOST_CHARACTERS
+
+
+def test_the_words_for_a_bug_are_cut() -> None:
+    """The name of a query, which has the names of objects in it, is told up to a length."""
+    bug = QueryError("x" * 1000, ValueError())
+    bug.__cause__ = ValueError("secret")
+    assert words(bug) == "x" * MOST_CHARACTERS + ": ValueError"
+
+
+def test_the_api_servers_words_are_cut() -> None:
+    """What the API server says of an object that it refuses is told up to a length."""
+    told = refusal(Ref("Deployment", "web", "shop"), ApiError("PATCH", 400, message="x" * 100_000))
+    assert MOST <= told.message.count("x") < MOST + 10
+
+
+def test_a_long_field_manager_is_cut() -> None:
+    """The API server takes names of so many characters; the end tells controllers of one domain apart."""
+    assert field_manager("x" * 200 + "/mine").endswith("/mine")
+    assert len(field_manager("x" * 200 + "/mine")) == LONGEST_MANAGER
+
+
+@pytest.mark.parametrize(("backoff", "longest"), [(100, 1_000), (1_000_000, 3_600_000), (4_000_000, 4_000_000)])
+def test_the_time_between_tries_is_bounded(backoff: int, longest: int) -> None:
+    """It grows to ten times the first and to an hour, and is never shorter than the first."""
+    found = route_components_pb2.Route()
+    Retry((503,), 2, backoff).apply(found, Origin(80, tls=False), RouteMatch())
+    assert found.route.retry_policy.retry_back_off.max_interval.ToMilliseconds() == longest
+
+
+@pytest.mark.parametrize(
+    ("duration", "out"),
+    [
+        ((constraints.MAX_DURATION_SECONDS, constraints.MAX_NANOS), False),
+        ((constraints.MAX_DURATION_SECONDS + 1, 0), True),
+        ((-constraints.MAX_DURATION_SECONDS - 1, 0), True),
+        ((0, constraints.MAX_NANOS + 1), True),
+    ],
+)
+def test_durations_have_a_range(duration: tuple[int, int], out: bool) -> None:
+    """A duration of more than protobuf allows is out of range, whichever part of it is, and whatever its sign."""
+    assert constraints.is_out_of_range(duration) is out
+
+
+def test_a_headgate_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that takes connections and never answers is given up."""
+    monkeypatch.setattr("headgate.status.DEADLINE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="timed out"):
+        fetch(Address("127.0.0.1", server.getsockname()[1]))
