@@ -40,12 +40,13 @@ from watchers.yaml_values import YamlValues
 from xds import constraints, exclusive
 from xds.draining import MAX_DRAINING, Draining
 from xds.held import MAX_MAYBE, perhaps, possibly
+from xds.outstanding import MAX_ANSWERED
 from xds.references import DEPTH, of
 from xds.resource import Reference
 from xds.session import MAX_MESSAGE
 from xds.snapshot import Snapshot
 from xds.stream import MAX_LISTED
-from xds.types import CLUSTER, SECRET
+from xds.types import CLUSTER, ENDPOINT, SECRET
 
 __all__ = ["dial"]
 
@@ -75,6 +76,20 @@ def test_the_text_of_a_nack_is_cut() -> None:
     answer = talk.ask(CLUSTER, nonce=talk.nonces[CLUSTER], error="x" * (MAX_MESSAGE + 1))
     assert answer is not None
     assert answer.error == "x" * MAX_MESSAGE
+
+
+def test_answers_that_are_remembered_are_bounded() -> None:
+    """Of many responses that were answered, the newest are known as answered."""
+    talk = Talk(endpoints("a", 1), delta=True)
+    talk.ask(ENDPOINT, "a")
+    for port in range(2, MAX_ANSWERED + 4):
+        talk.hear()
+        newest = talk.nonces[ENDPOINT]
+        talk.accept(ENDPOINT)
+        talk.publish(endpoints("a", port))
+    answered = talk.session.substreams[ENDPOINT].outstanding._answered
+    assert len(answered) == MAX_ANSWERED
+    assert answered[-1] == newest
 
 
 async def test_pending_names_that_are_shown_are_bounded(dial: Dial) -> None:

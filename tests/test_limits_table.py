@@ -1,48 +1,238 @@
-"""docs/limits.md says of each limit what the code does."""
+"""docs/limits.md and docs/limits-inputs.md list each limit, its default as the code has it, and a test beyond it."""
 
 from __future__ import annotations
 
+import ast
 import pkgutil
 import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "limits.md"
-UNITS = {"": 1, "s": 1, "min": 60, "h": 3600, "KiB": 1 << 10, "MiB": 1 << 20}
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "docs" / "limits.md", ROOT / "docs" / "limits-inputs.md"]
+PACKAGES = ("headgate", "watchers", "translator", "xds")
+UNITS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+VALUE_CLASSES = ("Limits", "Timing", "Pace", "Pauses", "Backoff")
+"""Classes whose fields are limits; of other classes a field's default is not one."""
+
+NO_LIMIT: Mapping[str, tuple[str, ...]] = {
+    "a port number": ("translator.proxy.*_PORT", "translator.features.redirect.DEFAULT_PORTS"),
+    "an HTTP status code": ("translator.envoy.table.MISDIRECTED", "translator.envoy.local_reply.*"),
+    "a tag or bit of DER, of protobuf's wire format or of a message": (
+        "translator.gateway.x509.*",
+        "translator.gateway.server_certificate._*",
+        "xds.field_count._*",
+    ),
+    "a unit, a rank or a modulus": (
+        "translator.envoy.route._PATH_RANK",
+        "translator.objects.scalars._UNIT",
+        "translator.features.mirror.MILLION",
+        "xds.snapshot.MODULUS",
+    ),
+    "how often something is looked at: a later look finds the same": (
+        "headgate.envoy.process.POLL_INTERVAL",
+        "headgate.envoy.supervisor.LOG_CHECK_INTERVAL",
+        "headgate.security.cluster.INTERVAL",
+        "headgate.security.folder.INTERVAL",
+        "headgate.security.files.RETRY_SECONDS",
+        "headgate.takenports.INTERVAL",
+        "translator.envoy.overload.REFRESH_MILLISECONDS",
+        "watchers.election.Timing.retry",
+        "watchers.files._TICK",
+        "watchers.files.Timing.resync",
+        "watchers.files.Timing.unwatched",
+        "watchers.hearing.RENEWAL_SECONDS",
+        "watchers.kubernetes.access.REREAD_SECONDS",
+        "watchers.peers.PACE_SECONDS",
+        "watchers.peers.RETRY_SECONDS",
+        "watchers.watch.STEP_MS",
+    ),
+    "how much is done in one go before others have their turn; the rest is done after that": (
+        "headgate.controlplane.TURN_SECONDS",
+        "headgate.run.SETTLE",
+        "headgate.streaming.TURN_SECONDS",
+        "watchers.files.Timing.together",
+        "watchers.kubernetes.objects.AT_ONCE",
+        "watchers.manifests._PIECE",
+        "xds.field_count.STEP",
+    ),
+    "a setting of the interpreter, or how a value is held in memory": (
+        "headgate.lifecycle.GC_THRESHOLD",
+        "headgate.lifecycle.SWITCH_INTERVAL",
+        "translator.cell.FEW",
+        "xds.fitting.ENTRY_BYTES",
+    ),
+    "the length of a key or of a hash": (
+        "headgate.envoy.state.HASH_DIGITS",
+        "headgate.security.proxytokens.KEY_BYTES",
+        "headgate.security.rotation._KEY_BYTES",
+    ),
+    "an allowance for clocks that differ or are coarse": (
+        "headgate.security.authority.BACKDATED",
+        "watchers.reader._CLOCK_GRAIN_NS",
+    ),
+    "a width of the terminal": ("headgate.status.NARROW", "headgate.commands.status.MAX_WIDTH"),
+    "the bounds of a histogram": ("headgate.metrics.BUCKETS",),
+    "how alike two words are": ("translator.objects.parse._LIKENESS",),
+    "a user id, a target, or Envoy's way to say that there is no limit": (
+        "translator.deployment.pod.USER",
+        "translator.deployment.manifests.CPU_PERCENT",
+        "translator.envoy.cluster.UNLIMITED",
+    ),
+}
+"""Numbers in the code that bound nothing, by the reason."""
 
 
 class Row(NamedTuple):
     """A row of the table.
 
     Attributes:
-        code: the constant, with its module.
         default: what is documented.
+        change: how to change it.
+        beyond: what happens beyond it.
+        code: the constant, with its module.
+        test: a test beyond it, or "—".
     """
 
-    code: str
     default: str
+    change: str
+    beyond: str
+    code: str
+    test: str
 
 
 def rows() -> list[Row]:
-    """The rows of all tables that name a constant."""
-    lines = DOCUMENT.read_text().splitlines()
+    """Return the rows of all tables that name a constant."""
+    lines = [line for each in DOCUMENTS for line in each.read_text().splitlines()]
     cells = [[each.strip() for each in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    return [Row(each[-1].strip("`"), each[1]) for each in cells if each[-1].startswith("`")]
+    return [Row(each[1], each[2], each[3], each[4].strip("`"), each[5].strip("`")) for each in cells if "`" in each[4]]
 
 
 def value(path: str) -> Any:
-    """The value of a constant, or the default of a dataclass's field."""
+    """Return the value of a constant, or the default of a field."""
     holder, _, name = path.rpartition(".")
     found: Any = pkgutil.resolve_name(holder)
     fields = getattr(found, "__dataclass_fields__", {})
-    return fields[name].default if name in fields else getattr(found, name)
+    defaults = getattr(found, "_field_defaults", {})
+    return fields[name].default if name in fields else defaults.get(name) or getattr(found, name)
+
+
+def number(text: str) -> float:
+    """Return the number that a cell of the table says, in bytes or seconds where it has such a unit."""
+    found = re.fullmatch(r"([0-9.,/]+) ?([a-zA-Z]*)", text)
+    assert found is not None, f"write a number and a unit of {sorted(UNITS)}"
+    return float(Fraction(found[1].replace(",", ""))) * UNITS[found[2]]
+
+
+def numbers(path: str) -> list[float]:
+    """Return the values of a constant, which is a number, a time, or several of them."""
+    found = value(path)
+    several = found.values() if isinstance(found, Mapping) else found if isinstance(found, tuple) else (found,)
+    scale = 1000 if path.endswith("_MILLISECONDS") else 1
+    return [(each.total_seconds() if isinstance(each, timedelta) else each) / scale for each in several]
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.code)
 def test_the_default_is_the_codes(row: Row) -> None:
-    """A limit's documented default is the value in the code."""
-    found = re.fullmatch(r"([0-9.,]+) ?([a-zA-Z]*)", row.default)
-    assert found is not None, f"write a number and a unit of {sorted(UNITS)}"
-    assert float(found[1].replace(",", "")) * UNITS[found[2]] == value(row.code)
+    """A limit's documented default is the value in the code, and all of its row is written."""
+    assert all(row)
+    assert [number(each) for each in row.default.split(", ")] == pytest.approx(numbers(row.code), rel=1e-9)
+
+
+@cache
+def names_in(file: Path) -> frozenset[str]:
+    """Return the names of the tests in a file."""
+    found = ast.walk(ast.parse(file.read_text()))
+    return frozenset(each.name for each in found if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.mark.parametrize("row", [each for each in rows() if each.test != "—"], ids=lambda row: row.code)
+def test_the_test_is_there(row: Row) -> None:
+    """A test that the table names exists."""
+    file, _, name = row.test.partition("::")
+    path = ROOT / "tests" / file
+    assert path.is_file()
+    assert not name or name in names_in(path)
+
+
+def is_number(node: ast.expr) -> bool:
+    """Whether an expression is written as a number, a time, or several, with arithmetic and names at most."""
+    match node:
+        case ast.Constant(value=held):
+            return isinstance(held, int | float) and not isinstance(held, bool)
+        case ast.BinOp(left=left, right=right):
+            return is_number(left) or is_number(right)
+        case ast.UnaryOp(operand=operand):
+            return is_number(operand)
+        case ast.Tuple(elts=items) | ast.Dict(values=items):
+            return bool(items) and all(map(is_number, items))
+        case ast.Call(func=ast.Name(id="timedelta")):
+            return True
+    return False
+
+
+def assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a statement gives a value, each with its own expression."""
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as expression):
+            yield name, expression
+        case ast.Assign(targets=[ast.Name(id=name)], value=expression):
+            yield name, expression
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=items)):
+            for target, item in zip(targets, items, strict=True):
+                if isinstance(target, ast.Name):
+                    yield target.id, item
+
+
+def in_code() -> Iterator[str]:
+    """Yield the constants of the packages that are numbers, and the fields of classes that hold limits."""
+    for path in sorted(found for each in PACKAGES for found in (ROOT / each).rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text()).body:
+            yield from (f"{module}.{name}" for name, held in assigned(node) if name.isupper() and is_number(held))
+            if isinstance(node, ast.ClassDef) and node.name in VALUE_CLASSES:
+                fields = (each for inner in node.body for each in assigned(inner))
+                public = (name for name, held in fields if is_number(held) and not name.startswith("_"))
+                yield from (f"{module}.{node.name}.{name}" for name in public)
+
+
+def test_each_number_is_listed_or_no_limit() -> None:
+    """A constant that is a number is in the table, once, or among those that bound nothing, and not in both."""
+    listed = [each.code for each in rows()]
+    assert len(listed) == len(set(listed))
+    patterns = [each for some in NO_LIMIT.values() for each in some]
+    there = set(in_code())
+    free = {each for each in there if any(fnmatchcase(each, pattern) for pattern in patterns)}
+    assert there - free - set(listed) == set(), "add a row to docs/limits.md, or a reason to NO_LIMIT"
+    assert set(listed) - there == set(), "the code has no such number"
+    assert free & set(listed) == set()
+    assert [each for each in patterns if not any(fnmatchcase(name, each) for name in there)] == []
+
+
+def caches() -> Iterator[tuple[str, ast.expr, list[str]]]:
+    """Yield the decorators that remember what functions return, with the function and the types of its parameters."""
+    for path in (found for each in PACKAGES for found in (ROOT / each).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                types = [ast.unparse(each.annotation) for each in node.args.args if each.annotation]
+                yield from ((f"{path.name}: {node.name}", each, types) for each in node.decorator_list)
+
+
+def test_each_cache_is_bounded() -> None:
+    """What functions returned is remembered so many times, or once for each message type, model or nothing at all."""
+    kinds = ("Descriptor", "Descriptor | None", "type[Fields]")
+    unbounded = {
+        name
+        for name, decorator, types in caches()
+        if ast.unparse(decorator).removeprefix("functools.") in ("cache", "lru_cache(maxsize=None)", "lru_cache(None)")
+        and not set(types) <= set(kinds)
+    }
+    # A name of which there is no message type raises, which is not remembered.
+    assert unbounded == {"rules.py: _type_named"}
