@@ -82,6 +82,7 @@ def test_answers_that_are_remembered_are_bounded() -> None:
     """Of many responses that were answered, the newest are known as answered."""
     talk = Talk(endpoints("a", 1), delta=True)
     talk.ask(ENDPOINT, "a")
+    newest = ""
     for port in range(2, MAX_ANSWERED + 4):
         talk.hear()
         newest = talk.nonces[ENDPOINT]
