@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+
+from tests.ports import free_port as free_port
 
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -48,13 +49,6 @@ addressType: IPv4
 endpoints: [{{addresses: [127.0.0.1]}}]
 ports: [{{name: http, port: {port}}}]
 """
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

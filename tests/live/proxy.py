@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import io
 import json
-import random
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from yarl import URL
 from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
 from tests.live.objects import GATEWAY, Manifest, manifests
+from tests.ports import free_port as free_port
 from translator.concerns import rejections
 from translator.db import Delivery as Heard
 from translator.db import Settings
@@ -37,15 +36,6 @@ LONG = 500_000
 """Bodies of so many bytes are sent in pieces."""
 WITHIN = 15.0
 """Seconds within which a proxy is to take a configuration, however busy the machine is."""
-
-
-def free_port() -> int:
-    """A free port of loopback, outside of the range from which outgoing connections get theirs."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass(frozen=True)
