@@ -55,8 +55,8 @@ async def test_a_scope_that_leads_elsewhere_fails_no_request(
 ) -> None:
     """A scope is switched to another route configuration once that and its cluster, which warms, are in place.
 
-    A scope that takes over another's key may cost one request, which Envoy has been seen to answer with 404 at the moment
-    of that response. Two scopes cannot have one key, so none of them can be there before the other goes.
+    A scope that takes over another's key may cost one request, which Envoy has been seen to answer with 404 at the
+    moment of that response. Two scopes cannot have one key, so none of them can be there before the other goes.
     """
     port, news = free_port(), Deliveries()
     server = Server(lambda node: node.cluster, on_delivery=news, pace=Pace(removal_delay=0.2))
