@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,14 @@ ports: [{{name: http, port: {port}}}]
 """
 
 
+async def tell_path(request: web.Request) -> web.Response:
+    """Answer with the path that was asked for."""
+    return web.Response(text=request.path)
+
+
 @contextlib.asynccontextmanager
-async def upstream() -> AsyncIterator[int]:
-    """A server that tells the path it was asked for; gives its port."""
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=request.path)
-
+async def upstream(answer: Callable[[web.Request], Awaitable[web.Response]] = tell_path) -> AsyncIterator[int]:
+    """A server that answers any request so, by default with the path it was asked for; gives its port."""
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

@@ -1,35 +1,14 @@
 """An Envoy whose Gateway went ends what it has begun, before it is stopped."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator
 
 import aiohttp
 from aiohttp import web
 
-from tests.headgate.running import SERVICE, Headgate, free_port
+from tests.headgate.running import SERVICE, Headgate, upstream
 from tests.headgate.test_supervisor import is_alive
 from tests.headgate.waiting import eventually
-
-
-@contextlib.asynccontextmanager
-async def slow_upstream(arrived: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[int]:
-    """A server that answers once it is told to; gives its port."""
-
-    async def answer(request: web.Request) -> web.Response:
-        arrived.set()
-        await go_on.wait()
-        return web.Response(text="late")
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield port
-    await runner.cleanup()
 
 
 async def test_requests_under_way_are_answered_after_their_gateway_went(headgate: Headgate) -> None:
@@ -39,7 +18,13 @@ async def test_requests_under_way_are_answered_after_their_gateway_went(headgate
     pid = headgate.envoy_pid()
     assert pid
     arrived, go_on = asyncio.Event(), asyncio.Event()
-    async with slow_upstream(arrived, go_on) as port, aiohttp.ClientSession() as client:
+
+    async def answer(_: web.Request) -> web.Response:
+        arrived.set()
+        await go_on.wait()
+        return web.Response(text="late")
+
+    async with upstream(answer) as port, aiohttp.ClientSession() as client:
         headgate.write("service", SERVICE.format(port=port))
         # The Service moves from one upstream to the other: asked until the slow one is reached.
         while True:

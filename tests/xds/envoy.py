@@ -171,3 +171,11 @@ async def upstream(name: str, *, delay: float = 0.0) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+
+
+async def is_kept_served(http: aiohttp.ClientSession, url: str, text: str) -> None:
+    """Hold that for half a second each request over a connection that is open already is answered with this text."""
+    for _ in range(10):
+        await asyncio.sleep(0.05)
+        async with http.get(url) as response:
+            assert (response.status, await response.text()) == (200, text)

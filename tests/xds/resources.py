@@ -80,13 +80,7 @@ def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigS
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     manager.rds.route_config_name = route
     manager.rds.config_source.CopyFrom(source)
-    router = manager.http_filters.add(name="envoy.filters.http.router")
-    router.typed_config.Pack(router_pb2.Router())
-    message = listener_pb2.Listener(name=name)
-    message.address.socket_address.address = "127.0.0.1"
-    message.address.socket_address.port_value = port
-    _add_filter(message, manager)
-    return Resource.pack(message)
+    return _http_listener(name, port, manager)
 
 
 def inline_listener(name: str, port: int, to: str) -> Resource:
@@ -95,12 +89,7 @@ def inline_listener(name: str, port: int, to: str) -> Resource:
     host = manager.route_config.virtual_hosts.add(name="all", domains=["*"])
     route = host.routes.add()
     route.match.prefix, route.route.cluster = "/", to
-    manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
-    message = listener_pb2.Listener(name=name)
-    message.address.socket_address.address = "127.0.0.1"
-    message.address.socket_address.port_value = port
-    _add_filter(message, manager)
-    return Resource.pack(message)
+    return _http_listener(name, port, manager)
 
 
 def scoped_listener(name: str, port: int) -> Resource:
@@ -111,12 +100,22 @@ def scoped_listener(name: str, port: int) -> Resource:
     manager.scoped_routes.scoped_rds.scoped_rds_config_source.CopyFrom(ADS)
     header = manager.scoped_routes.scope_key_builder.fragments.add().header_value_extractor
     header.name, header.index = "x-scope", 0
+    return _http_listener(name, port, manager)
+
+
+def _http_listener(name: str, port: int, manager: http_connection_manager_pb2.HttpConnectionManager) -> Resource:
+    """A listener on loopback with the router and nothing else behind it."""
     manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
     message = listener_pb2.Listener(name=name)
     message.address.socket_address.address = "127.0.0.1"
     message.address.socket_address.port_value = port
     _add_filter(message, manager)
     return Resource.pack(message)
+
+
+def path(to: str, timeout: int = 1) -> list[Resource]:
+    """A listener and its route to a cluster."""
+    return [cluster(to, timeout=timeout), endpoints(to), routes("r", {"/": to}), listener("l", 80, "r")]
 
 
 def scope(name: str, key: str, route: str) -> Resource:

@@ -1,13 +1,12 @@
 """A real Envoy whose listeners go while connections to them are open."""
 
-import asyncio
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.xds.deliveries import Deliveries
-from tests.xds.envoy import free_port, running_envoy, upstream
+from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import cluster, endpoints, listener, routes
 from xds.server import Pace, Server
 from xds.snapshot import Snapshot
@@ -37,7 +36,4 @@ async def test_connections_of_a_listener_that_goes_are_served(envoy_path: Path, 
             server.publish("gateway", last := Snapshot.of(after))
             await news.until(lambda each: each.snapshot is last and each.synced == 1)
             await envoy.answers(port, "/", (200, "new") if replaced else (0, ""))
-            for _ in range(10):
-                await asyncio.sleep(0.05)
-                async with http.get(url) as response:
-                    assert (response.status, await response.text()) == (200, "old")
+            await is_kept_served(http, url, "old")

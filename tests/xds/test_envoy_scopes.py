@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.xds.deliveries import Deliveries
-from tests.xds.envoy import free_port, running_envoy, upstream
+from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import checked_cluster, cluster, endpoints, routes, scope, scoped_listener
 from xds.resource import Resource
 from xds.server import Pace, Server
@@ -95,10 +95,7 @@ async def test_connections_of_a_removed_listener_keep_their_scopes(envoy_path: P
             server.publish("gateway", last := Snapshot())
             await news.until(lambda each: each.snapshot is last and each.synced == 1)
             await envoy.answers(port, "/", (0, ""))
-            for _ in range(10):
-                await asyncio.sleep(0.05)
-                async with http.get(url) as response:
-                    assert (response.status, await response.text()) == (200, "old")
+            await is_kept_served(http, url, "old")
 
 
 @both

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -10,7 +9,7 @@ import pytest
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from tests.xds.deliveries import Deliveries
-from tests.xds.envoy import free_port, running_envoy, upstream
+from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import ADS, cluster, endpoints, listener
 from xds.resource import Resource
 from xds.server import Pace, Server
@@ -55,7 +54,4 @@ async def test_connections_of_a_listener_that_goes_keep_their_virtual_hosts(envo
             server.publish("gateway", last := Snapshot.of(after))
             await news.until(lambda each: each.snapshot is last and each.synced == 1)
             await envoy.answers(port, "/", (200, "new") if replaced else (0, ""))
-            for _ in range(10):
-                await asyncio.sleep(0.05)
-                async with http.get(url) as response:
-                    assert (response.status, await response.text()) == (200, "old")
+            await is_kept_served(http, url, "old")
