@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests import virtual_time
 from watchers import workers
-from watchers.workers import Workers
+from watchers.workers import MOST_SLOW, Workers
 
 
 async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +78,27 @@ async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch
     leading.cancel()
     with suppress(asyncio.CancelledError):
         await leading
+
+
+def test_what_takes_long_is_bounded() -> None:
+    """Beyond so many keys that take long at once the next wait, and all are settled in the end."""
+
+    async def scenario() -> None:
+        running, settled = set[int](), set[int]()
+
+        async def settle(key: int) -> float | None:
+            running.add(key)
+            await asyncio.sleep(600)
+            running.discard(key)
+            settled.add(key)
+            return None
+
+        leading = asyncio.create_task(Workers(2, settle, lambda _: None).lead(range(2 * MOST_SLOW + 4)))
+        await asyncio.sleep(599)
+        assert running == set(range(MOST_SLOW + 2))
+        await asyncio.sleep(1200)
+        leading.cancel()
+        await asyncio.wait({leading})
+        assert settled == set(range(2 * MOST_SLOW + 4))
+
+    virtual_time.run(scenario())
