@@ -21,6 +21,10 @@ MAX_PATHS = 100_000
 """The most files and folders of one source: more of them are hardly meant."""
 
 
+_ATTEMPTS = 3
+"""How often a path is looked at again where a folder around a missing file changed during the look."""
+
+
 class TooManyFiles(Exception):
     """A source holds more than `MAX_PATHS` files and folders."""
 
@@ -99,28 +103,67 @@ class Tree:
 
         What cannot be read goes into `unreadable`, and what was known of it or below it stays as it was. So does what
         is not there, though nobody deleted it: a root that is gone, and a folder in whose place there is another one
-        with nothing in it, as where something is not mounted any more.
+        with nothing in it, as where something is not mounted any more. Where a folder goes during the look, it looks
+        again.
 
         Returns:
             The files at and below it that are there or were: all whose content may be another now. Where the folder
-            around it is not the one that is known, those of that folder.
+            around it is not the one that is known, those of that folder. None, and nothing has changed, if folders
+            come and go all the time; their next change, or the next look at everything, tells.
 
         Raises:
             TooManyFiles: and nothing has changed.
         """
-        path = self._moved(path)
-        before = self._below(path)
-        found, unreadable = dict[str, _Node](), dict[str, str]()
-        for each, node in self._walk(path, unreadable):
-            found[each] = node
-            if len(self._nodes) - len(before) + len(found) > MAX_PATHS:
-                raise TooManyFiles
+        for _ in range(_ATTEMPTS):
+            path = self._moved(path)
+            before = self._below(path)
+            found, unreadable = dict[str, _Node](), dict[str, str]()
+            for each, node in self._walk(path, unreadable):
+                found[each] = node
+                if len(self._nodes) - len(before) + len(found) > MAX_PATHS:
+                    raise TooManyFiles
+            lost = {
+                each
+                for each, node in before.items()
+                if node.signature and not _is_file(found.get(each)) and not _is_at_any(each, unreadable)
+            }
+            if self._is_consistent(lost, before, found):
+                return self._replace(path, before, found, unreadable)
+        return set()
+
+    def _is_consistent(self, lost: Iterable[str], before: Mapping[str, _Node], found: Mapping[str, _Node]) -> bool:
+        """Return whether the lost files were deleted, rather than gone with a folder that went during the look.
+
+        That is so if they, and all folders around them, are still what was found.
+        """
+
+        def known(path: str) -> _Node | None:
+            return found.get(path) if path in before else self._nodes.get(path)
+
+        # From the outside in: a folder that is there by now was away, or else the file is really missing.
+        for path in sorted(set(lost).union(*map(self._folders_around, lost))):
+            folder = None if path in self._reals else known(os.path.dirname(path))
+            if path not in self._reals and not (folder and folder.chain):
+                continue  # gone with its folder, which is looked at too
+            try:
+                if self._node(path, folder) != known(path):
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def _folders_around(self, path: str) -> Iterator[str]:
+        """Yield the folders of this source around a path, from the innermost to the root."""
+        while path not in self._reals and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+            yield path
+
+    def _replace(
+        self, path: str, before: Mapping[str, _Node], found: dict[str, _Node], unreadable: dict[str, str]
+    ) -> set[str]:
+        """Replace what is known at and below a path by what a look found, and return the files to read anew."""
         held = self._hold(before, found, unreadable)
-        kept = {
-            each: node
-            for each, node in before.items()
-            if each not in found and any(_is_at(each, closed) for closed in unreadable)
-        }
+        kept = {each: node for each, node in before.items() if each not in found and _is_at_any(each, unreadable)}
         self.unreadable = {each: why for each, why in self.unreadable.items() if not _is_at(each, path)} | unreadable
         for each in before:
             self._remove(each)
@@ -130,9 +173,8 @@ class Tree:
 
     def _moved(self, path: str) -> str:
         """The path, or the outermost folder around it that is not the one known: what was in it may not be deleted."""
-        while path not in self._reals and not self._is_as_known(os.path.dirname(path)):
-            path = os.path.dirname(path)
-        return path
+        moved = [folder for folder in self._folders_around(path) if not self._is_as_known(folder)]
+        return moved[-1] if moved else path
 
     def _is_as_known(self, folder: str) -> bool:
         node = self._nodes.get(folder)
@@ -158,7 +200,7 @@ class Tree:
 
     def _absence(self, path: str, node: _Node, now: _Node, found: Mapping[str, _Node]) -> str | None:
         """Why what was at a path may come back, though it is not there now."""
-        if path in self._reals and (node.signature or node.chain) and not os.path.lexists(now.lookup.real):
+        if path in self._reals and (node.signature or node.chain) and not (now.signature or now.chain):
             return "it is gone"
         is_another = node.chain and now.chain and now.identity != node.identity
         if is_another and _has_files(self._nodes, path) and not _has_files(found, path):
@@ -242,6 +284,15 @@ class Tree:
 def _is_at(path: str, root: str) -> bool:
     """Whether a path is the root or below it."""
     return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _is_at_any(path: str, roots: Iterable[str]) -> bool:
+    """Return whether a path is one of the roots or below one."""
+    return any(_is_at(path, root) for root in roots)
+
+
+def _is_file(node: _Node | None) -> bool:
+    return node is not None and node.signature is not None
 
 
 def _has_files(nodes: Mapping[str, _Node], folder: str) -> bool:
