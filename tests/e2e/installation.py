@@ -69,14 +69,26 @@ class Installation:
         await self.kube.patch("Deployment", NAME, {"spec": {"replicas": replicas}})
         return await self.ready(replicas)
 
-    async def leader(self, other_than: str = "") -> str:
+    async def leader(self) -> str:
         """Waits for a leader whose pod is there; gives the pod's name."""
+        return (await self._lead())[0]
 
-        async def read() -> str:
+    async def kill_leader(self) -> None:
+        """Kills the leader, and waits until another process leads: one of another pod, or its successor in the pod."""
+        pod, identity = await self._lead()
+        await self.kill(pod)
+        await self._lead(other_than=identity)
+
+    async def _lead(self, other_than: str = "") -> tuple[str, str]:
+        """Waits for a leader whose pod is there; gives the pod and the identity, which is of one process."""
+
+        async def read() -> tuple[str, str] | None:
             lease = await self.kube.find("Lease", NAME)
-            holder = (lease or {}).get("spec", {}).get("holderIdentity") or ""
+            identity = (lease or {}).get("spec", {}).get("holderIdentity") or ""
             names = [each["metadata"]["name"] for each in await self.pods()]
-            return next((each for each in names if holder.startswith(each) and each != other_than), "")
+            return next(
+                ((each, identity) for each in names if identity.startswith(each) and identity != other_than), None
+            )
 
         return await until("leader", read)
 

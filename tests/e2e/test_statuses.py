@@ -140,9 +140,7 @@ async def test_what_a_proxy_refuses_reaches_the_route(kube: Kube, headgate: Inst
     assert accepted["observedGeneration"] == 1
     await answers(site.address, "example.com")
     await answers(site.address, "new.example.com", 404)
-    leader = await headgate.leader()
-    await headgate.kill(leader)
-    await headgate.leader(other_than=leader)
+    await headgate.kill_leader()
     await headgate.ready()
     await refused(kube, "PartiallyInvalid", "True", *words)
     await kube.apply(route(hostnames=["example.com", "new.example.com"]))
