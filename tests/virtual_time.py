@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import selectors
 import time
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class _Selector(selectors.SelectSelector):
@@ -44,3 +46,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         now = runner.get_loop().time
         with patch.object(time, "monotonic", now), patch.object(time, "clock_gettime", lambda _: now()):
             return runner.run(main)
+
+
+def passes(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Make a test of a coroutine, which runs in virtual time."""
+
+    @functools.wraps(test)
+    def timed(*args: P.args, **options: P.kwargs) -> T:
+        return run(test(*args, **options))
+
+    return timed

@@ -1,14 +1,15 @@
-"""Who leads, and that nobody does for longer than may be. Against a real API server: tests/e2e."""
+"""Who leads, and that nobody does for longer than may be; in virtual time. Against a real API server: tests/e2e."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from tests import virtual_time
 from tests.watchers.keeper import Keeper
 from tests.watchers.replica import Replica
 from translator.refs import Ref
-from watchers.election import Election, Timing, running
+from watchers.election import RELEASE_SECONDS, Election, Timing, running
 from watchers.kubernetes.errors import ApiError, Unreachable
 
 LEASE = Ref("Lease", "headgate-system", "headgate")
@@ -33,11 +34,12 @@ async def soon(event: asyncio.Event) -> None:
 
 
 @pytest.fixture
-async def keeper() -> Keeper:
+def keeper() -> Keeper:
     """An API server without a lease."""
     return Keeper()
 
 
+@virtual_time.passes
 async def test_one_leads_and_gives_the_lease_back(keeper: Keeper) -> None:
     """The first makes the Lease and leads, the second waits; when the first stops, the second leads at once."""
     async with replica(keeper, "one").standing() as one:
@@ -54,6 +56,7 @@ async def test_one_leads_and_gives_the_lease_back(keeper: Keeper) -> None:
             assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("two", 2)
 
 
+@virtual_time.passes
 async def test_the_lease_of_the_dead_runs_out(keeper: Keeper) -> None:
     """A holder that is silent for the duration of its lease is followed by another, whatever its times say."""
     far = "2099-01-01T00:00:00.000000Z"
@@ -76,6 +79,7 @@ async def test_the_lease_of_the_dead_runs_out(keeper: Keeper) -> None:
     assert found["spec"]["leaseTransitions"] == 5
 
 
+@virtual_time.passes
 async def test_a_leader_without_an_api_server_steps_down_in_time_and_comes_back(keeper: Keeper) -> None:
     """With no answer until the deadline nobody leads any more; as soon as there are answers again, one does."""
     loop = asyncio.get_running_loop()
@@ -91,6 +95,7 @@ async def test_a_leader_without_an_api_server_steps_down_in_time_and_comes_back(
         assert one.terms == 2
 
 
+@virtual_time.passes
 async def test_short_troubles_do_not_end_a_term(keeper: Keeper) -> None:
     """Errors and lost answers within the deadline change nothing."""
     async with replica(keeper, "one").standing() as one:
@@ -101,6 +106,7 @@ async def test_short_troubles_do_not_end_a_term(keeper: Keeper) -> None:
         assert (one.terms, one.election.leading) == (1, True)
 
 
+@virtual_time.passes
 async def test_a_change_of_the_lease_that_leaves_its_holder_is_no_loss(keeper: Keeper) -> None:
     """Somebody who puts a label on the Lease causes a conflict, and the term goes on."""
     async with replica(keeper, "one").standing() as one:
@@ -112,6 +118,7 @@ async def test_a_change_of_the_lease_that_leaves_its_holder_is_no_loss(keeper: K
         assert (one.terms, one.election.leading) == (1, True)
 
 
+@virtual_time.passes
 async def test_who_finds_another_in_the_lease_steps_down_at_once(keeper: Keeper) -> None:
     """A lease that was taken away is lost, without waiting for the deadline."""
     async with replica(keeper, "one").standing() as one:
@@ -126,6 +133,7 @@ async def test_who_finds_another_in_the_lease_steps_down_at_once(keeper: Keeper)
     assert holder(keeper) == "thief"
 
 
+@virtual_time.passes
 async def test_a_lease_that_was_deleted_is_made_again(keeper: Keeper) -> None:
     """Whoever deletes the Lease causes an election, and nothing worse."""
     async with replica(keeper, "one").standing() as one:
@@ -136,6 +144,7 @@ async def test_a_lease_that_was_deleted_is_made_again(keeper: Keeper) -> None:
         assert holder(keeper) == "one"
 
 
+@virtual_time.passes
 async def test_time_that_passed_unnoticed_ends_a_term(keeper: Keeper) -> None:
     """After the machine slept, or the process stood still, this one does not lead, before it has noticed anything."""
     now = 0.0
@@ -148,6 +157,7 @@ async def test_time_that_passed_unnoticed_ends_a_term(keeper: Keeper) -> None:
         assert one.election.leading
 
 
+@virtual_time.passes
 async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
     """What the leader raises is raised, and the lease is free; a leader that ends by itself ends the run."""
     one = Election(keeper, LEASE.namespace, LEASE.name, "one", timing=TIMING)
@@ -165,6 +175,7 @@ async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
     assert (holder(keeper), one.leading) == (None, False)
 
 
+@virtual_time.passes
 async def test_a_term_counts_from_when_it_was_asked_for(keeper: Keeper) -> None:
     """A lease whose answer took long lasts so much shorter: others count from when the API server wrote it."""
     now = 0.0
@@ -183,6 +194,7 @@ async def test_a_term_counts_from_when_it_was_asked_for(keeper: Keeper) -> None:
         assert not one.election.leading
 
 
+@virtual_time.passes
 async def test_never_two_at_once(keeper: Keeper) -> None:
     """Of three replicas whose requests fail at random moments, no two ever lead at the same time."""
     leading: set[str] = set()
@@ -209,3 +221,16 @@ async def test_never_two_at_once(keeper: Keeper) -> None:
             seen = len(keeper.requests)
             await keeper.until(lambda seen=seen: len(keeper.requests) > seen + 3)
     assert most == 1
+
+
+@virtual_time.passes
+async def test_a_lease_that_cannot_be_given_back_runs_out(keeper: Keeper) -> None:
+    """Who stops waits so long for the API server to take the lease, and stops all the same."""
+    async with Replica(keeper, LEASE, "one", Timing()).standing() as one:
+        await soon(one.leads)
+        keeper.gate.clear()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await one.stop()
+        assert loop.time() - begun == pytest.approx(RELEASE_SECONDS)
+        assert (holder(keeper), one.election.leading) == ("one", False)

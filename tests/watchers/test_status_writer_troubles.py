@@ -1,15 +1,20 @@
 """The status writer where something is in its way: what concerns one object, one kind, or all of them."""
 
+import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import structlog
 
+from tests import virtual_time
 from tests.watchers.keeper import Keeper
+from tests.watchers.punctual import Punctual
 from tests.watchers.writing import GATEWAY, OURS, World, accepted, parents, route
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError, Unreachable
-from watchers.status_writer import StatusWriter
+from watchers.status_api import SECONDS
+from watchers.status_writer import CONFLICTS, LONGEST_RETRY, StatusWriter
 
 
 @pytest.fixture
@@ -128,3 +133,72 @@ async def test_a_bug_concerns_its_object_only(world: World) -> None:
             await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
     assert [each["log_level"] for each in logs] == ["error"]
     assert world.keeper.status(route("b"))["parents"]
+
+
+class Meeting(Keeper):
+    """Meets each patch with the same error.
+
+    Attributes:
+        times: when patches came.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.times: list[float] = []
+        self._status = status
+
+    def _answer(self, method: str, path: str, ref: Ref, body: Any) -> Any:
+        if method != "PATCH":
+            return super()._answer(method, path, ref, body)
+        self.times.append(asyncio.get_running_loop().time())
+        raise ApiError(method, self._status)
+
+
+async def troubled(keeper: Keeper, seconds: float) -> None:
+    """Let a status be written for so long."""
+    keeper.put(route("a"), {})
+    wanted = {route("a"): parents(accepted())}
+    term = asyncio.create_task(StatusWriter(Punctual(keeper), wanted, keeper, OURS).lead())
+    await asyncio.sleep(seconds)
+    term.cancel()
+    await asyncio.wait({term})
+
+
+def test_an_object_that_changes_without_end_is_written_later() -> None:
+    """After so many conflicts in a row there is a pause, so that who changes an object all the time costs little."""
+
+    async def scenario() -> None:
+        keeper = Meeting(409)
+        await troubled(keeper, 0.4)
+        assert len(keeper.times) == CONFLICTS
+        keeper = Meeting(409)
+        await troubled(keeper, 600)
+        assert CONFLICTS < len(keeper.times) < 20 * CONFLICTS
+
+    virtual_time.run(scenario())
+
+
+def test_a_status_that_is_refused_for_hours_is_tried_now_and_then() -> None:
+    """The pauses grow to a bound."""
+
+    async def scenario() -> None:
+        keeper = Meeting(422)
+        await troubled(keeper, 36_000)
+        late = [after - before for before, after in pairwise(keeper.times)][-50:]
+        assert len(late) == 50
+        assert LONGEST_RETRY / 2 <= min(late) <= max(late) <= LONGEST_RETRY
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(SECONDS - 0.1, 1), (SECONDS + 1, 2)])
+def test_a_request_for_a_status_that_hangs_is_made_again(seconds: float, requests: int) -> None:
+    """A webhook that does not answer ends the request after its time, and the next one follows."""
+
+    async def scenario() -> None:
+        keeper = Keeper()
+        keeper.gate.clear()
+        await troubled(keeper, seconds)
+        assert keeper.wrote(route("a")) == requests
+
+    virtual_time.run(scenario())

@@ -14,7 +14,7 @@ from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.mirror import Change
 from watchers.kubernetes.source import Cluster, Watched
-from watchers.peers import Lease, Peers
+from watchers.peers import FAREWELL_SECONDS, Lease, Peers
 from watchers.words import Words
 
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "one", "namespace": "shop"}, "data": {}}
@@ -101,6 +101,28 @@ def test_what_the_others_deleted_is_said_again() -> None:
         assert {key for key in api.objects if key[0] == Lease.plural} == said
         running.cancel()
         await asyncio.wait({running})
+
+    virtual_time.run(scenario())
+
+
+def test_a_replica_that_cannot_take_back_what_it_said_stops() -> None:
+    """Of an API server that does not answer any more, it waits so long for the end of its Leases."""
+
+    async def hangs(request: Request) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        clock = asyncio.get_running_loop().time
+        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock)
+        running = asyncio.ensure_future(peers.run())
+        await asyncio.sleep(20)
+        api.fault = hangs
+        begun = clock()
+        running.cancel()
+        await asyncio.wait({running})
+        assert round(clock() - begun, 3) == FAREWELL_SECONDS
+        assert [key for key in api.objects if key[0] == Lease.plural] != []
 
     virtual_time.run(scenario())
 
