@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
+from multidict import CIMultiDict
 
 from tests.live.objects import Manifest, prefix, route, rule
 from tests.live.proxy import Proxy, Response
+from tests.live.upstream import Seen, Upstream
 
 CORS_HEADERS = ("allow-origin", "allow-methods", "allow-headers", "expose-headers", "max-age", "allow-credentials")
 
@@ -246,6 +249,47 @@ async def test_caches_keep_answers_apart_by_origin(proxy: Proxy) -> None:
     for origin in ({"Origin": "https://www.foo.com"}, {"Origin": "https://b.com"}, {}):
         assert (await proxy.request("/", headers=origin)).headers.getall("vary") == ["Origin"]
     assert (await preflight(proxy, "https://www.foo.com")).headers.getall("vary") == ["Origin"]
+
+
+async def test_what_a_backend_says_of_origins_does_not_count(proxy: Proxy, alpha: Upstream) -> None:
+    """CORS headers of the backend reach nobody: only the policy says who may read an answer."""
+    own = {"Allow-Origin": "*", "Allow-Credentials": "true", "Allow-Methods": "PUT", "Allow-Headers": "x"}
+    own |= {"Expose-Headers": "x-secret", "Max-Age": "9"}
+
+    async def answer(_: Seen) -> web.StreamResponse:
+        return web.Response(headers={f"Access-Control-{name}": value for name, value in own.items()})
+
+    alpha.answer = answer
+    await proxy.apply(route(policy(allowOrigins=["https://a.com"], exposeHeaders=["x-a"])))
+    for foreign in ({"Origin": "https://b.com"}, {}):
+        assert told(await proxy.request("/", headers=foreign)) == {}
+    allowed = await proxy.request("/", headers={"Origin": "https://a.com"})
+    assert told(allowed) == {"allow-origin": "https://a.com", "expose-headers": "x-a"}
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (["Origin"], "Origin"),
+        (["Accept-Encoding, origin"], "Accept-Encoding,origin"),
+        (["Accept-Encoding", "Origin"], "Accept-Encoding,Origin"),
+        (["*"], "*"),
+        (["Accept-Encoding"], "Accept-Encoding,Origin"),
+        (["X-Origin, Origin-X"], "X-Origin,Origin-X,Origin"),
+        ([], "Origin"),
+    ],
+)
+async def test_vary_names_the_origin_once(proxy: Proxy, alpha: Upstream, own: list[str], expected: str) -> None:
+    """An answer varies by Origin, which is added where the backend does not say so already."""
+
+    async def answer(_: Seen) -> web.StreamResponse:
+        return web.Response(headers=CIMultiDict([("Vary", each) for each in own]))
+
+    alpha.answer = answer
+    await proxy.apply(route(policy(**FULL)))
+    for origin in ("https://www.foo.com", "https://b.com"):
+        response = await proxy.request("/", headers={"Origin": origin})
+        assert ",".join(response.headers.getall("vary")).replace(" ", "") == expected
 
 
 async def test_no_origin_is_allowed_by_default(proxy: Proxy) -> None:

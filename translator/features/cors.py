@@ -15,31 +15,23 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch, ValueMatch
 from translator.outcome import Outcome
+from translator.preflight import ANY_ORIGIN, HEADERS, METHOD, PRESENT, preflight
 
 TYPE = "CORS"
 FILTER = "envoy.filters.http.cors"
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
-PRESENT: Final = ".+"
-ANY_ORIGIN: Final = ValueMatch("origin", PRESENT, regex=True)
 NOBODY: Final = "$."
 """Matches nothing."""
-UNANNOUNCED: Final = frozenset(
-    {
-        *(
-            "accept",
-            "accept-charset",
-            "accept-encoding",
-            "accept-language",
-            "content-language",
-            "content-type",
-            "range",
-        ),
-        *("connection", "content-length", "cookie", "date", "dnt", "expect", "host", "keep-alive", "origin", "referer"),
-        *("te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via"),
-    }
+RESPONSE_HEADERS: Final = tuple(
+    f"access-control-{each}"
+    for each in ("allow-origin", "allow-credentials", "allow-methods", "allow-headers", "expose-headers", "max-age")
 )
-"""Headers that a preflight need not announce, though the request has them (Fetch, sections 2.2.2 and 2.2.3)."""
+VARY: Final = (
+    r"%CEL('vary' in response.headers && response.headers['vary'].matches('(?i)^(.*,)?\\s*(origin|[*])\\s*(,.*)?$')"
+    " ? '' : 'Origin')%"
+)
+"""What is added to ``Vary``: nothing, where the backend says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +47,8 @@ class Cors(RouteFeature):
 
     def preflights(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
         """Give the preflights for requests that match: those of allowed origins, then all others."""
-        method = match.method if match.method not in ("", "OPTIONS") else ""
-        asked = (
-            ValueMatch("access-control-request-method", method or PRESENT, regex=not method),
-            *(_announced(each.name) for each in match.headers if each.name.lower() not in UNANNOUNCED),
-        )
-        return tuple(
-            replace(match, method="OPTIONS", headers=(origin, *asked))
-            for origin in dict.fromkeys((self._allowed, ANY_ORIGIN))
-        )
+        method = match.method if match.method != "OPTIONS" else ""
+        return tuple(preflight(match, each, method) for each in dict.fromkeys((self._allowed, ANY_ORIGIN)))
 
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
         """Divide a match that the rule answers by itself: Envoy's filter does not act on that."""
@@ -76,13 +61,15 @@ class Cors(RouteFeature):
         if self._allowed not in match.headers:
             return
         self._write_common(route)
-        _set(route, "access-control-allow-methods", _list(self.methods, "access-control-request-method"))
-        _set(route, "access-control-allow-headers", _list(self.headers, "access-control-request-headers"))
+        _set(route, "access-control-allow-methods", _list(self.methods, METHOD))
+        _set(route, "access-control-allow-headers", _list(self.headers, HEADERS))
         _set(route, "access-control-max-age", str(self.max_age))
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
         """Write the route's ``CorsPolicy``, or the headers of what the rule answers by itself."""
-        _set(route, "vary", "Origin", base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
+        # Who may read an answer is the gateway's to say; Envoy's filter adds what it allows after these are removed.
+        route.response_headers_to_remove.extend(RESPONSE_HEADERS)
+        _set(route, "vary", VARY, base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
         if not route.HasField("route"):
             if self._allowed in match.headers:
                 self._write_common(route)
@@ -117,12 +104,6 @@ class Cors(RouteFeature):
     def _exposed(self) -> str:
         # With credentials, browsers take an asterisk for a name; which headers a response will have nobody knows.
         return ", ".join(each for each in self.exposed if not (each == "*" and self.credentials))
-
-
-def _announced(header: str) -> ValueMatch:
-    """A preflight for a request with a header: it names it, and does not tell the value."""
-    name = "".join(each if each.isalnum() or each in "-_" else f"\\{each}" for each in header)
-    return ValueMatch("access-control-request-headers", rf"(?i)(.*[,\s])?{name}([,\s].*)?", regex=True)
 
 
 def _list(names: tuple[str, ...], asked: str) -> str:
