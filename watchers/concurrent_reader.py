@@ -1,7 +1,7 @@
 """Reads the files of a tree each by itself, so that one that takes long, or never ends, holds up no other."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from watchers.background import in_thread
@@ -39,16 +39,16 @@ class ConcurrentReader:
         return self._pool.is_idle
 
     async def progress(self, seconds: float) -> None:
-        """Wait until there is something to collect, or another file has been read, but no longer than this."""
-        if self._pool.has_results:
-            return
-        await self._pool.progress(seconds)
+        """Wait until there is something to collect, but no longer than this; of many files, until there are some."""
+        if not self._pool.has_results:
+            await self._pool.progress(seconds)
+        await self._pool.settle(list(self._pool.paths), min(seconds, self._together))
 
     def stop(self) -> None:
         """Give up what is being read; returns at once."""
         self._pool.stop()
 
-    async def look(self, paths: Iterable[str]) -> dict[str, Reading]:
+    async def look(self, paths: Collection[str]) -> dict[str, Reading]:
         """Look again at these paths and all below them.
 
         Returns:
@@ -71,7 +71,7 @@ class ConcurrentReader:
             self._slow.discard(path)
         for file, signature in found.files.items():
             if self._pool.pending(file) != signature:
-                self._pool.submit(file, self._reader.work(file), signature)
+                self._pool.submit(file, self._reader.work(file), signature, self._reader.is_known(file))
         await self._pool.settle(found.files, min(seconds, self._slow_after))
         readings = found.readings | self.collect()
         while seconds > self._slow_after and not self._slow.issuperset(self._pool.paths):

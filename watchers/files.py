@@ -135,13 +135,15 @@ class FileSource:
 
     async def _next(self) -> dict[str, Reading]:
         """Wait until something may have changed or is due, and read what has."""
+        # Only now: what was read before is handed out already.
+        if readings := await self._follow():
+            return readings | self._files.collect()
         entries = await self._changes(max(0.0, min(self._resync_at, self._confirmation.due) - self._now()))
         readings = self._files.collect()
         if entries is None:
             return readings | await self._resync()
         paths = {path for entry in entries for path in self._files.tree.affected(entry)}
-        readings |= await self._files.look(paths) if paths else {}
-        return readings | await self._follow()
+        return readings | (await self._files.look(paths) if paths else {})
 
     async def _changes(self, seconds: float) -> frozenset[str] | None:
         """Wait for directory entries to change, or for a file to be read that took long."""

@@ -1,7 +1,8 @@
 """Reads files in threads, so that one that takes long, or never comes to an end, holds up no other.
 
 One thread reads one file after the other. When it has not come on for a moment, another one takes over the rest, and
-the first is left with its file.
+the first is left with its file. Files that have been read before and new ones take turns: a change of one file does
+not wait for a folder of others that is copied in at the same time.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -84,24 +86,26 @@ class ReadPool(Generic[Result]):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pending: dict[str, Read[Result]] = {}
-        self._queue: deque[Read[Result]] = deque()
+        self._queues: tuple[deque[Read[Result]], deque[Read[Result]]] = (deque(), deque())
+        self._turns = count()
         self._results: dict[str, Result] = {}
         self._threads = 0
         self._progress = clock()
         self._changed = asyncio.Event()
 
-    def submit(self, path: str, work: Callable[[Callable[[], None]], Result], key: object) -> None:
+    def submit(self, path: str, work: Callable[[Callable[[], None]], Result], key: object, known: bool = False) -> None:
         """Have a file read; what is being read of another version of it is interrupted.
 
         Args:
             path: the file.
             work: reads it; calls its argument often, which may raise, and raises nothing else.
             key: what tells this version of the file from others.
+            known: whether an earlier version of it has been read.
         """
         self.interrupt(path)
         read = Read(path, work, key)
         self._pending[path] = read
-        self._queue.append(read)
+        self._queues[known].append(read)
         self._help()
 
     def interrupt(self, path: str) -> None:
@@ -159,7 +163,7 @@ class ReadPool(Generic[Result]):
         while not self._changed.is_set() and (left := ends - self._clock()) > 0:
             self._help()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, TAKEOVER) if self._queue else left):
+                async with asyncio.timeout(min(left, TAKEOVER) if any(self._queues) else left):
                     await self._changed.wait()
 
     def take(self) -> dict[str, Result]:
@@ -170,7 +174,7 @@ class ReadPool(Generic[Result]):
     def _help(self) -> None:
         """Start a thread if files wait, and nobody comes on with them."""
         stuck = self._clock() - self._progress >= TAKEOVER
-        if self._queue and self._threads < MAX_THREADS and (not self._threads or stuck):
+        if any(self._queues) and self._threads < MAX_THREADS and (not self._threads or stuck):
             self._threads += 1
             self._progress = self._clock()
             loop = asyncio.get_running_loop()
@@ -179,16 +183,20 @@ class ReadPool(Generic[Result]):
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read one file after the other, in a thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            while True:
-                try:
-                    read = self._queue.popleft()
-                except IndexError:
-                    break
+            while (read := self._next()) is not None:
                 read.started = self._clock()
                 with contextlib.suppress(InterruptedRead):
                     read.check()
                     loop.call_soon_threadsafe(self._complete, read, read.work(read.check))
             loop.call_soon_threadsafe(self._ended)
+
+    def _next(self) -> Read[Result] | None:
+        """Return the file to read next, in a thread: from the two queues in turn; None if both are empty."""
+        turn = next(self._turns) % 2
+        for queue in (self._queues[turn], self._queues[1 - turn]):
+            with contextlib.suppress(IndexError):
+                return queue.popleft()
+        return None
 
     def _ended(self) -> None:
         self._threads -= 1

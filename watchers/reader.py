@@ -6,7 +6,7 @@ Synchronous I/O. To find files and to read one are two steps, so that many can b
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
@@ -67,8 +67,8 @@ class Reader:
         """The files and folders of which nothing can be known now, and why."""
         self._overflowing: dict[str, str] = {}
 
-    def look(self, paths: Iterable[str]) -> dict[str, Reading]:
-        """Look again at these paths and all below them, and read what is there.
+    def look(self, paths: Collection[str]) -> dict[str, Reading]:
+        """Look again at these paths and all below them, and read what may be another now.
 
         Returns:
             What those files and folders say now that do not say the same as before.
@@ -83,15 +83,15 @@ class Reader:
         said = {file: self.learn(file, self.work(file)(_never)) for file in found.files}
         return found.readings | {file: reading for file, reading in said.items() if reading is not None}
 
-    def find(self, paths: Iterable[str]) -> Found:
-        """Find all files at and below these paths."""
-        return self._find(paths, always=True)
+    def find(self, paths: Collection[str]) -> Found:
+        """Find these files, and those below these paths whose signature is not what it was."""
+        return self._find(paths, frozenset(paths))
 
     def find_everywhere(self) -> Found:
         """Find all files whose signature is not what it was."""
-        return self._find(self.tree.roots, always=False)
+        return self._find(self.tree.roots, frozenset())
 
-    def _find(self, paths: Iterable[str], always: bool) -> Found:
+    def _find(self, paths: Iterable[str], changed: frozenset[str]) -> Found:
         candidates = set[str]()
         for path in paths:
             self._overflowing.pop(path, None)
@@ -108,7 +108,7 @@ class Reader:
             if signature is None:
                 self.forget(file)
                 readings[file] = ABSENT
-            elif always or self._trusted.get(file) != signature:
+            elif file in changed or self._trusted.get(file) != signature:
                 files[file] = signature
         return Found({path: each for path, each in readings.items() if path not in files}, files)
 
@@ -127,6 +127,10 @@ class Reader:
         self._digests.pop(file, None)
         self._parts.pop(file, None)
         self._trusted.pop(file, None)
+
+    def is_known(self, file: str) -> bool:
+        """Return whether an earlier version of a file has been read, and could be."""
+        return file in self._digests
 
     def work(self, file: str) -> Callable[[Interrupt], Content]:
         """Return what reads a file of the tree: in any thread, and raising nothing but what it is interrupted with."""

@@ -123,3 +123,27 @@ async def test_what_nobody_has_taken_is_not_done() -> None:
     assert (pool.is_idle, pool.has_results) == (False, True)
     pool.take()
     assert (pool.is_idle, pool.has_results) == (True, False)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_known_and_new_files_take_turns(gate: threading.Event, known: bool) -> None:
+    """One changed file does not wait for a folder of new ones, nor one new file for many changed ones."""
+    pool: ReadPool[str] = ReadPool()
+    order = list[str]()
+
+    def read(name: str) -> Callable[[Interrupt], str]:
+        def work(_: Interrupt) -> str:
+            gate.wait()
+            order.append(name)
+            return name
+
+        return work
+
+    many = [f"f{number}" for number in range(100)]
+    for name in many:
+        pool.submit(name, read(name), 1, known=not known)
+    pool.submit("one", read("one"), 1, known=known)
+    gate.set()
+    await pool.settle([*many, "one"], LONG)
+    assert order.index("one") <= MAX_THREADS
+    assert len(order) == len(many) + 1

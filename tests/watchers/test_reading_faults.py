@@ -1,5 +1,6 @@
 """Reading goes wrong, file by file: the other files are served in time, and what is wrong is told."""
 
+import asyncio
 import errno
 import os
 import threading
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.watchers.following import QUICK, following
+from tests.watchers.following import PATIENCE, QUICK, following
 from tests.watchers.written import config_map, documents, write
 from watchers import reader as reader_module
 from watchers.background import in_thread
 from watchers.reading import Reading, read
 from watchers.tree import Signature
+from watchers.watch import Watch
 
 NAMES = "abc"
 Opened = tuple[bytes, Signature]
@@ -136,6 +138,26 @@ async def test_a_large_merge_holds_up_nothing(tmp_path: Path) -> None:
         write(tmp_path / "a.yaml", config_map("a", "2"))
         await followed.serves(a="2")
         await followed.until(lambda: any(each.startswith("b.yaml") for each in followed.wrong))
+
+
+async def test_a_change_does_not_wait_for_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a known file says is served before a new folder, which may be large, is watched."""
+    file = write(tmp_path / "a.yaml", config_map("a"))
+    async with following(tmp_path, timing=replace(QUICK, together=PATIENCE)) as followed:
+        served = asyncio.Event()
+        follow = Watch.follow
+
+        async def late(watch: Watch, directories: frozenset[str]) -> None:
+            await served.wait()
+            await follow(watch, directories)
+
+        monkeypatch.setattr(Watch, "follow", late)
+        write(file, config_map("a", "2"))
+        (tmp_path / "d").mkdir()
+        await followed.serves(a="2")
+        served.set()
+        write(tmp_path / "d" / "b.yaml", config_map("b"))
+        await followed.serves(a="2", b="1")
 
 
 async def test_a_folder_that_is_moved_away_and_back_loses_nothing(tmp_path: Path) -> None:

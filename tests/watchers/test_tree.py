@@ -144,3 +144,15 @@ def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
     assert reader.look([str(tmp_path)]) == {}
     write(files[2], config_map("c", "2"))
     assert reader.look([str(tmp_path)]).keys() == {str(files[2])}
+
+
+def test_of_a_folder_only_files_that_may_be_others_are_read(tmp_path: Path) -> None:
+    """A change of a folder has its unchanged files not read again; a change of a file has it read in any case."""
+    files = [write(tmp_path / "d" / f"{name}.yaml", config_map(name)) for name in "abc"]
+    for file in files:
+        os.utime(file, (0, 0))
+    reader = Reader([str(tmp_path)])
+    reader.look_everywhere()
+    write(files[2], config_map("c", "2"))
+    assert reader.find([str(tmp_path / "d")]).files.keys() == {str(files[2])}
+    assert reader.find([str(files[0])]).files.keys() == {str(files[0])}
