@@ -22,14 +22,13 @@ from tests.xds.conftest import dial
 from tests.xds.resources import cluster, endpoints, https_listener
 from tests.xds.talk import Talk
 from translator import programmed
-from translator.bugs import MOST_CHARACTERS, words
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict
 from translator.db import Rejection
 from translator.features.retry import Retry
 from translator.ir import Origin, RouteMatch
 from translator.outcome import Problem
-from translator.query import QueryError
+from translator.query import MOST_CHARACTERS, QueryError
 from translator.refs import Ref
 from watchers import lookup
 from watchers.kubernetes.errors import ApiError
@@ -189,9 +188,8 @@ def test_a_condition_of_many_refusals_is_cut() -> None:
 
 def test_the_words_for_a_bug_are_cut() -> None:
     """The name of a query, which has the names of objects in it, is told up to a length."""
-    bug = QueryError("x" * 1000, ValueError())
-    bug.__cause__ = ValueError("secret")
-    assert words(bug) == "x" * MOST_CHARACTERS + ": ValueError"
+    bug = QueryError("x" * 1000, ValueError("secret"))
+    assert bug.bug == "x" * MOST_CHARACTERS + ": ValueError"
 
 
 def test_the_api_servers_words_are_cut() -> None:

@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from translator.conditions import Condition
-from translator.query import QueryError
 
 Status = dict[str, Any]
-
-MOST_CHARACTERS = 256
-
-
-def words(bug: QueryError) -> str:
-    """Say which bug it is; not in its own words, which may hold anything."""
-    cause = type(bug.__cause__).__name__
-    return f"{bug.cell[:MOST_CHARACTERS]}: {cause}"
 
 
 def with_bug(status: Status, bug: str, generation: int) -> Status:
@@ -23,7 +14,7 @@ def with_bug(status: Status, bug: str, generation: int) -> Status:
 
     Args:
         status: as it is without; what could not be computed is as it was last.
-        bug: `words` of it.
+        bug: which, as `QueryError.bug` says.
         generation: the Gateway's.
     """
     text = f"A bug in Headgate, please report it: {bug}. What it concerns is served as it was before."

@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar, cast
 
 from translator.cell import BUSY, CLEAN, UNSET, Cell, Why, explain, reads_itself
 from translator.evaluation import Evaluation
-from translator.listing import VIEWS, Listing
+from translator.listing import ALL, UNSURE, UNSURELY, VIEWS, Entries, Incomplete, Listing
 from translator.query import Ahead, CycleError, Index, Query, QueryError, Unknown
 
 K = TypeVar("K", bound=Hashable)
@@ -37,16 +37,8 @@ UNKNOWN: Final = "unknown"
 """The domain of the names of those domains whose inputs are not known yet."""
 ABSENT: Final = "absent"
 """The domain of those inputs of domains on demand, by domain and key, that are known not to be there."""
-UNSURE: Final[Any] = ("unsure",)
-"""The key under which an index has something while it does not know all that it is to hold."""
-UNSURELY: Final = ((UNSURE, ""),)
-"""What is filed then."""
-
 ROUNDS: Final = 100
 """How often indexes and hubs may turn each other stale before that is taken for a cycle."""
-
-Entries = tuple[tuple[Any, Any], ...]
-"""What an input files in an index: keys and elements."""
 
 
 class Graph(Evaluation):
@@ -68,7 +60,7 @@ class Graph(Evaluation):
         self._failing: dict[Cell, QueryError] = {}
         self._listings = {each: Listing() for each in self._stale if isinstance(each, Index)}
         assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
-        self._by_entries = {each.entries: each for each in self._listings}
+        self._by_entries = {query: each for each in self._listings for query in (each.entries, each.partitions)}
         self._by_domain: dict[str, list[Index[Any, Any]]] = {}
         for each in self._listings:
             for domain in each.domains:
@@ -126,7 +118,7 @@ class Graph(Evaluation):
         """Take whether it is unknown what inputs a domain has, as at the start none is.
 
         While it is, a query that reads an absent input of it, or an index over it, raises `Unknown`. So does one that
-        reads an index of whose entries one raised that before it ever had a value.
+        reads a partition of an index to which entries may belong that raised before they ever had a value.
         """
         assert not self._stack, "inputs do not change while queries run"
         self.set(UNKNOWN, domain, unknown or None)
@@ -212,9 +204,17 @@ class Graph(Evaluation):
         if not self._stack:
             self._settle()
             return view(self._listings[index].items(key))
-        if self._listings[index].items(UNSURE) and key is not UNSURE:
-            self.select(index, UNSURE)
-            raise Unknown(index.name)
+        if self._listings[index].incomplete:
+            self._check_complete(index, key)
+        return self._read_bucket(view, index, key)
+
+    def _check_complete(self, index: Index[Any, Any], key: Any) -> None:
+        for marker in (UNSURE, Incomplete(index.partition_of(key))):
+            if marker in self._listings[index].incomplete:
+                bugs = self._read_bucket(tuple, index, marker)
+                raise Unknown(index.name, next(filter(None, bugs), ""))
+
+    def _read_bucket(self, view: Callable[[list[E]], V], index: Index[Any, E], key: Any) -> V:
         name, args = f"{VIEWS[view]} {index.name}", (key,)
         cell = self._cells[name].get(args) or self._add(name, args, view(self._listings[index].items(key)))
         self._record(cell)
@@ -269,8 +269,8 @@ class Graph(Evaluation):
 
     @property
     def failing(self) -> list[tuple[Query[..., Any], tuple[Any, ...], QueryError]]:
-        """The outputs that are failing now because of bugs, each with the bug; entries of indexes too."""
-        found = ((each, failure) for each, failure in self._failing.items() if not failure.unknown)
+        """The outputs and index entries that are failing now because of bugs, be it one in another's entry."""
+        found = ((each, failure) for each, failure in self._failing.items() if failure.bug)
         return [(each.query, each.args, failure) for each, failure in found]  # type: ignore[misc]  # none is an input
 
     def why(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Why | None:
@@ -344,20 +344,33 @@ class Graph(Evaluation):
             for key in touched:
                 if (cell := buckets.get((key,))) is not None:
                     self._assign(cell, view(listing.items(key)))
-            if UNSURE in touched and listing.items(UNSURE):
+            for marker in listing.incomplete.intersection(touched):
                 for cell in buckets.values():
-                    self._tell(cell, cell.dependents)
+                    (key,) = cell.args
+                    if marker is UNSURE or marker == Incomplete(index.partition_of(key)):
+                        self._tell(cell, cell.dependents)
 
     def _entries(self, index: Index[Any, Any], source: Any) -> Entries:
         cell = self._cells[index.entries].get((source,)) or self._add(index.entries, (source,), UNSET)
+        if (partitions := self._cells[index.partitions].get((source,))) is not None:
+            self._uproot(partitions)
         if not any(source in self._inputs.get(domain, ()) for domain in index.domains):
             self._uproot(cell)
             return ()
         cell.root = True
         self._refresh_root(cell)
         if cell.failure is not None and (cell.value is UNSET or not cell.value):
-            return UNSURELY if cell.failure.unknown or self._may_have_been_there(index, source, cell) else ()
+            missing = cell.failure.unknown or self._may_have_been_there(index, source, cell)
+            return self._missing(index, source, cell.failure.bug) if missing else ()
         return cast(Entries, cell.value)
+
+    def _missing(self, index: Index[Any, Any], source: Any, bug: str) -> Entries:
+        """Give what to file of an input of which it is not known under which keys it belongs: where it may belong."""
+        cell = self._cells[index.partitions].get((source,)) or self._add(index.partitions, (source,), UNSET)
+        cell.root = True
+        self._refresh_root(cell)
+        partitions = (ALL,) if cell.failure is not None else cast(tuple[Hashable, ...], cell.value)
+        return tuple((Incomplete(each), bug) for each in partitions)
 
     def _may_have_been_there(self, index: Index[Any, Any], source: Any, cell: Cell) -> bool:
         """Whether an input for which an index fails may have been listed by an earlier process.
@@ -365,7 +378,7 @@ class Graph(Evaluation):
         What comes later and fails from the beginning has never been of use to anybody: it is left out.
         """
         at_start = not self._evaluated or any(each in self._inputs.get(UNKNOWN, ()) for each in index.domains)
-        return cell.value is UNSET and (at_start or self._listings[index].filed.get(source) == UNSURELY)
+        return cell.value is UNSET and (at_start or self._listings[index].is_incomplete(source))
 
     def _collecting(self) -> Iterator[None]:
         while self._orphans:

@@ -4,7 +4,37 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
+
+Entries = tuple[tuple[Any, Any], ...]
+"""What an input files in an index: keys and elements."""
+
+
+class _All:
+    """Stands for all partitions of an index."""
+
+    def __repr__(self) -> str:
+        return "all"
+
+
+ALL: Final = _All()
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """The key under which an index has something while it does not know all that a partition is to hold.
+
+    The elements there are the bugs in the way, "" for inputs that are not known yet.
+    """
+
+    partition: Hashable = ALL
+
+
+UNSURE: Final[Any] = Incomplete()
+"""The key for all partitions at once."""
+UNSURELY: Final = ((UNSURE, ""),)
+"""What is filed then, where no bug is in the way."""
 
 VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
 """How a bucket can be read, and what that is called."""
@@ -44,32 +74,49 @@ class Bucket:
 
 
 class Listing:
-    """An index's buckets, and what each input contributed to them."""
+    """An index's buckets, and what each input contributed to them.
 
-    __slots__ = ("buckets", "filed")
+    Attributes:
+        buckets: by key, those that hold something.
+        filed: by input what it contributed.
+        incomplete: the keys of `buckets` that say of a partition that it is incomplete.
+    """
+
+    __slots__ = ("buckets", "filed", "incomplete")
 
     def __init__(self) -> None:
         self.buckets: dict[Hashable, Bucket] = {}
-        self.filed: dict[Any, tuple[tuple[Any, Any], ...]] = {}
+        self.filed: dict[Any, Entries] = {}
+        self.incomplete: set[Hashable] = set()
 
     def items(self, key: Hashable) -> list[Any]:
         """Give what is filed under a key, in order; not to be changed."""
         bucket = self.buckets.get(key)
         return bucket.items if bucket else []
 
-    def refile(self, source: Any, entries: tuple[tuple[Any, Any], ...]) -> Iterator[Hashable]:
+    def is_incomplete(self, source: Any) -> bool:
+        """Tell whether something is missing of what `source` contributes."""
+        return any(isinstance(key, Incomplete) for key, _ in self.filed.get(source, ()))
+
+    def refile(self, source: Any, entries: Entries) -> Iterator[Hashable]:
         """Replace what `source` filed; give the keys whose buckets this touched."""
         before = self.filed.get(source, ())
         if before == entries:
             return
         for key, element in entries:
-            self.buckets.setdefault(key, Bucket()).add(element)
+            bucket = self.buckets.get(key)
+            if bucket is None:
+                bucket = self.buckets[key] = Bucket()
+                if isinstance(key, Incomplete):
+                    self.incomplete.add(key)
+            bucket.add(element)
             yield key
         for key, element in before:
             bucket = self.buckets[key]
             bucket.discard(element)
             if not bucket.items:
                 del self.buckets[key]
+                self.incomplete.discard(key)
             yield key
         if entries:
             self.filed[source] = entries

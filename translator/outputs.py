@@ -9,7 +9,7 @@ from typing import Any
 
 from translator.acknowledged import Acknowledged
 from translator.assembly import without_dangling
-from translator.bugs import with_bug, words
+from translator.bugs import with_bug
 from translator.cell import Cell, Why
 from translator.changes import Changes
 from translator.db import (
@@ -293,7 +293,7 @@ class Translator:
         for query, args, failure in self._db.failing:
             of_gateway = query in (gateway_outputs, deployment) or (query is STATUS[Gateway.kind])
             for gateway in (args[0],) if of_gateway else self._users.get((query, args), ()):
-                bugs.setdefault(gateway, words(failure))
+                bugs.setdefault(gateway, failure.bug)
         before, self._bugs = self._bugs, bugs
         for gateway in before.keys() | bugs.keys():
             if before.get(gateway) != bugs.get(gateway):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+
+from translator.listing import ALL
 
 if TYPE_CHECKING:
     from translator.graph import Graph
@@ -53,16 +55,41 @@ K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
 
 
+Partitions = Callable[[Any, Any], Iterable[Hashable]]
+"""A function from (database, input key) to the partitions of an index that the input may contribute to."""
+
+
+def _all(_db: Graph, _key: Any) -> Iterable[Hashable]:
+    return (ALL,)
+
+
 class Index(Generic[K, E]):
-    """A derived listing: for every input of `domains`, under which keys which elements are filed. See `index`."""
+    """A derived listing: for every input of `domains`, under which keys which elements are filed. See `index`.
 
-    __slots__ = ("domains", "entries")
+    Attributes:
+        domains: the domains that it is over.
+        entries: by input, its keys and elements.
+        partitions: by input, the partitions that it may contribute to; evaluated only where `entries` has no value.
+        partition_of: gives the partition that a key belongs to.
+    """
 
-    def __init__(self, domains: tuple[str, ...], function: Callable[[Any, Any], Iterable[tuple[K, E]]]) -> None:
-        """Take the domains that the index is over, and the function from (database, input key) to its entries."""
+    __slots__ = ("domains", "entries", "partition_of", "partitions")
+
+    def __init__(
+        self,
+        domains: tuple[str, ...],
+        function: Callable[[Any, Any], Iterable[tuple[K, E]]],
+        partitions: Partitions = _all,
+        partition_of: Callable[[K], Hashable] = lambda key: key,
+    ) -> None:
+        """Take the domains that the index is over, the function to its entries, and those to its partitions."""
         self.domains = domains
         self.entries: Query[[Any], tuple[tuple[K, E], ...]] = Query(lambda db, key: tuple(function(db, key)))
         self.entries.name = function.__name__
+        self.partitions: Query[[Any], tuple[Hashable, ...]]
+        self.partitions = Query(lambda db, key: tuple(dict.fromkeys(partitions(db, key))))
+        self.partitions.name = f"partitions of {function.__name__}"
+        self.partition_of = partition_of
 
     @property
     def name(self) -> str:
@@ -73,13 +100,24 @@ class Index(Generic[K, E]):
         return f"<index {self.name}>"
 
 
-def index(*domains: str) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
+def index(
+    *domains: str, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
+) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
     """Make a generator of (key, element) pairs, called for each input key of `domains`, an index over them.
 
     The function is a query like any other and may read whatever it likes, other indexes included; elements of one
     bucket must be hashable and comparable with each other. An index is brought up to date before any query runs.
+
+    An input whose entries cannot be computed, and never could, makes the partitions incomplete that it may belong to:
+    whoever reads one of their keys raises `Unknown`.
+
+    Args:
+        domains: the domains that it is over.
+        partitions: gives, for an input, a superset of the partitions of its keys. It reads as little as it can, so that
+            it has a value where the entries have none; where it raises too, all partitions are incomplete.
+        partition_of: gives the partition of a key, without reading anything; by default each key is its own.
     """
-    return lambda function: Index(domains, function)
+    return lambda function: Index(domains, function, partitions, partition_of)
 
 
 Ahead = Index[Any, Any] | Query[..., Any]
@@ -87,7 +125,20 @@ Ahead = Index[Any, Any] | Query[..., Any]
 
 
 class Unknown(Exception):
-    """A query depends on inputs of which it is not known yet what they are, or whether there are any."""
+    """A query depends on inputs of which it is not known yet what they are, or whether there are any.
+
+    Attributes:
+        bug: the bug for which that is so, "" if it is none: an index lacks entries that could not be computed.
+    """
+
+    def __init__(self, what: str, bug: str = "") -> None:
+        """Say what is not known."""
+        super().__init__(f"{what}, for a bug in {bug}" if bug else what)
+        self.bug = bug
+
+
+MOST_CHARACTERS: Final = 256
+"""Of what a query is called with, so much is told of a bug in it."""
 
 
 class QueryError(Exception):
@@ -95,7 +146,8 @@ class QueryError(Exception):
 
     Attributes:
         cell: the innermost query that raised.
-        unknown: whether it raised only because not all inputs are known yet, which is no bug.
+        unknown: whether it raised only because it depends on what is not known, which is no bug in it.
+        bug: which bug it comes of, not in that one's own words, which may hold anything; "" if it comes of none.
     """
 
     def __init__(self, cell: str, cause: BaseException) -> None:
@@ -103,6 +155,7 @@ class QueryError(Exception):
         super().__init__(f"{cell}: {type(cause).__name__}: {cause}")
         self.cell = cell
         self.unknown = isinstance(cause, Unknown)
+        self.bug = cause.bug if isinstance(cause, Unknown) else f"{cell[:MOST_CHARACTERS]}: {type(cause).__name__}"
         self.__cause__ = cause
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from translator.db import DELIVERY, Db, Served
@@ -22,9 +23,9 @@ class Refusal(NamedTuple):
     generation: int
 
 
-@index(DELIVERY)
-def refusals(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Refusal]]:
-    """File what the proxies of a Gateway refuse under the routes that it came of."""
+@index(DELIVERY, partitions=lambda _, gateway: (gateway,), partition_of=itemgetter(1))
+def refusals(db: Db, gateway: Ref) -> Iterator[tuple[tuple[Ref, Ref], Refusal]]:
+    """Index what the proxies of a Gateway refuse by the route that it came of, and the Gateway."""
     for each in db.delivery(gateway).rejections:
         for route, rules, served, generation in each.concerns:
-            yield route, Refusal(gateway, each.type_url, each.name, each.message, rules, served, generation)
+            yield (route, gateway), Refusal(gateway, each.type_url, each.name, each.message, rules, served, generation)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Final
 
 from translator.db import Db
 from translator.deployment.addresses import bound
@@ -17,16 +16,15 @@ from translator.envoy.secret import secret
 from translator.envoy.table import EncodedHost, encoded, misdirected_host, route_configuration, virtual_host
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
-from translator.gateway.attachment import ROUTES
+from translator.gateway.attachment import ROUTES, gateway_of
 from translator.gateway.backends import endpoints
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.gateways import allows_underscores, managed, rejection
 from translator.gateway.hostnames import covers, specificity, wider
 from translator.gateway.httproute import rules
 from translator.ir import Backend, Certificate, FilterChain, Origin, PortListener, RouteTable
-from translator.objects.gateway import Gateway
 from translator.outcome import Outcome, Problem
-from translator.query import Query, QueryError, Unknown, index, query
+from translator.query import Query, index, query
 from translator.refs import Ref
 from xds.resource import Resource
 from xds.rules import check
@@ -37,28 +35,16 @@ Output = tuple[Query[..., Resource | None], tuple[object, ...]]
 
 Outputs = frozenset[Output]
 
-UNDECIDED: Final = Backend("", 0)
-"""Stands, before all others, for backends of a route of which it is not known yet what they are."""
 
-
-@index(*ROUTES)
+@index(*ROUTES, partitions=attachment.candidates)
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to."""
     gateways = dict.fromkeys(each.gateway for each in attachment.attachment(db, route) if each.bindings)
     if gateways:
-        used = _used(db, route)
+        used = dict.fromkeys(backend for each in rules(db, route) for backend in each.value.all_backends)
         for gateway in gateways:
             for backend in used:
                 yield gateway, backend
-
-
-def _used(db: Db, route: Ref) -> Iterable[Backend]:
-    try:
-        return dict.fromkeys(backend for each in rules(db, route) for backend in each.value.all_backends)
-    except QueryError as error:
-        if error.unknown:  # it concerns this route's Gateways, not all that the index is read for
-            return (UNDECIDED,)
-        raise
 
 
 @query
@@ -77,17 +63,11 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     for secret_ref in _certificates(db, gateway):
         outputs[secret_resource, (secret_ref,)] = None
     if outputs:
-        for backend in _decided(db.select(backends, gateway)):
+        for backend in db.select(backends, gateway):
             outputs[cluster_resource, (backend,)] = None
             if not backend.hostname:
                 outputs[endpoints_resource, (backend,)] = None
     return frozenset(outputs)
-
-
-def _decided(used: tuple[Backend, ...]) -> tuple[Backend, ...]:
-    if used[:1] == (UNDECIDED,):
-        raise Unknown("the backends of a route")
-    return used
 
 
 def _certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
@@ -165,7 +145,7 @@ def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[s
     """The hostnames of a table's own listeners, and those that connections to them must not ask for."""
     states = [
         each
-        for each in gateway_listeners.listeners(db, gateway_ref(table))
+        for each in gateway_listeners.listeners(db, gateway_of(table))
         if each.port == table.port and each.accepted and each.tls == table.tls
     ]
     hostnames = tuple(dict.fromkeys(each.hostname for each in states))
@@ -232,9 +212,3 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
                 )
             )
     return Outcome(tuple(made), tuple(problems))
-
-
-def gateway_ref(table: RouteTable) -> Ref:
-    """The Gateway that a table belongs to."""
-    namespace, _, name = table.gateway.partition("/")
-    return Ref(Gateway.kind, namespace, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from translator.conditions import Condition, bounded, verdict
@@ -13,7 +14,7 @@ from translator.deployment.parameters import class_parameters
 from translator.deployment.status import addresses_json, deployment_problems, parameters_status, warned
 from translator.envoy.names import secret_name, table_name
 from translator.envoy.route import Entry
-from translator.gateway.attachment import ROUTES, Parent, attachment
+from translator.gateway.attachment import ROUTES, Parent, attachment, candidates
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection, unsupported_tls
 from translator.gateway.httproute import implemented, rules
@@ -220,7 +221,7 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     }
 
 
-@index(*ROUTES)
+@index(*ROUTES, partitions=candidates, partition_of=itemgetter(0))
 def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
     """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`.
 
@@ -271,11 +272,8 @@ def _serves(db: Db, ref: Ref, parent: Parent) -> bool:
 def _refused(db: Db, ref: Ref, parent: Parent) -> tuple[Refusal, ...]:
     """What the proxies of a parent refuse of a route."""
     tables = {table_name(each.table) for each in parent.bindings}
-    return tuple(
-        each
-        for each in db.select(refusals, ref)
-        if each.gateway == parent.gateway and (each.type_url != ROUTE or each.name in tables)
-    )
+    found = db.select(refusals, (ref, parent.gateway))
+    return tuple(each for each in found if each.type_url != ROUTE or each.name in tables)
 
 
 def _nothing(parent: Parent, refused: tuple[Refusal, ...]) -> bool:

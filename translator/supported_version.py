@@ -19,12 +19,16 @@ NEWEST_MINOR: Final = 7
 _RELEASE: Final = re.compile(r"v1\.([0-9]{1,3})\.[0-9]+(-[0-9A-Za-z.-]+)?")
 
 
-@index(CustomResourceDefinition.kind)
+def _group(ref: Ref) -> str:
+    return ref.name.partition(".")[2]
+
+
+@index(CustomResourceDefinition.kind, partitions=lambda _, ref: (_group(ref),))
 def definitions(db: Db, ref: Ref) -> Iterator[tuple[str, tuple[str, str]]]:
     """Index definitions by the API group that their name ends in: name and release, "" where it names none."""
     found = db.get(CustomResourceDefinition, ref)
     if found is not None:
-        yield ref.name.partition(".")[2], (ref.name, found.metadata.annotations.get(BUNDLE_VERSION, ""))
+        yield _group(ref), (ref.name, found.metadata.annotations.get(BUNDLE_VERSION, ""))
 
 
 @query

@@ -36,12 +36,17 @@ class Source(NamedTuple):
         return Ref(self.kind, self.namespace, self.name)
 
 
-@index(Gateway.kind)
+def _used(db: Db, gateway: Ref) -> Iterator[Ref]:
+    found = db.get(Gateway, gateway)
+    if found is not None:
+        yield from dict.fromkeys(each.ref for each in _sources(db, found))
+
+
+@index(Gateway.kind, partitions=_used)
 def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File each of our Gateways under the parameters that count for it."""
-    found = db.get(Gateway, gateway)
-    if found is not None and managed(db, gateway):
-        for source in dict.fromkeys(each.ref for each in _sources(db, found)):
+    if managed(db, gateway):
+        for source in _used(db, gateway):
             yield source, gateway
 
 

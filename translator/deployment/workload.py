@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 from translator.db import Db
@@ -24,7 +25,7 @@ SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
 """Words by which a lack of resources is known."""
 
 
-@index(Pod.kind)
+@index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
 def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
     """File the proxies' pods under namespace and label of their Gateway."""
     found = db.get(Pod, pod)

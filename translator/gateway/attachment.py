@@ -16,7 +16,7 @@ from translator.objects.gateway import Gateway
 from translator.objects.httproute import HTTPRoute
 from translator.objects.references import ParentReference
 from translator.outcome import Problem
-from translator.query import index, query
+from translator.query import QueryError, index, query
 from translator.refs import Ref
 
 ROUTES = {HTTPRoute.kind: HTTPRoute}
@@ -62,12 +62,17 @@ def attachment(db: Db, route: Ref) -> tuple[Parent, ...]:
     )
 
 
-@index(Gateway.kind)
+def _default_scopes(db: Db, gateway: Ref) -> tuple[str, ...]:
+    found = db.get(Gateway, gateway)
+    return (found.spec.default_scope,) if found is not None and found.spec.default_scope == "All" else ()
+
+
+@index(Gateway.kind, partitions=_default_scopes)
 def default_gateways(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
     """File our default Gateways under their scope (`GatewaySpec.defaultScope`; GEP-3793)."""
-    found = db.get(Gateway, gateway)
-    if found is not None and found.spec.default_scope == "All" and managed(db, gateway):
-        yield found.spec.default_scope, gateway
+    for scope in _default_scopes(db, gateway):
+        if managed(db, gateway):
+            yield scope, gateway
 
 
 def _defaults(db: Db, route: Ref, found: HTTPRoute, named: Set[Ref]) -> Iterator[ParentReference]:
@@ -178,7 +183,29 @@ def _isolated(states: tuple[ListenerState, ...], listener: ListenerState, domain
     )
 
 
-@index(*ROUTES)
+def candidates(db: Db, route: Ref) -> Iterator[Ref]:
+    """Give the Gateways that a route may be attached to: the partitions of the indexes of routes.
+
+    While its attachment cannot be computed, those are all that it names, and the default Gateways if it asks for them.
+    """
+    try:
+        yield from [each.gateway for each in attachment(db, route) if each.bindings]
+    except QueryError:
+        found = db.get(ROUTES[route.kind], route)
+        if found is not None:
+            named = {_gateway(route, each): None for each in found.spec.parent_refs}
+            yield from named
+            for default in _defaults(db, route, found, named.keys()):
+                yield _gateway(route, default)
+
+
+def gateway_of(table: RouteTable) -> Ref:
+    """Return the Gateway that a table belongs to."""
+    namespace, _, name = table.gateway.partition("/")
+    return Ref(Gateway.kind, namespace, name)
+
+
+@index(*ROUTES, partitions=candidates, partition_of=gateway_of)
 def domains(db: Db, route: Ref) -> Iterator[tuple[RouteTable, str]]:
     """File the domains that a route table has routes for."""
     for _, binding in _bindings(db, route):
@@ -200,7 +227,7 @@ class Served(NamedTuple):
     route: Ref
 
 
-@index(*ROUTES)
+@index(*ROUTES, partitions=candidates, partition_of=lambda key: gateway_of(key[0]))
 def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteTable, str], Served]]:
     """File routes under route table and domain."""
     for _, binding in _bindings(db, route):

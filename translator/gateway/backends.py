@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from translator.db import Db
@@ -21,7 +22,7 @@ HTTP2_PROTOCOLS = ("kubernetes.io/h2c", "h2c", "http2", "grpc")
 TLS_PROTOCOLS = ("https", "kubernetes.io/wss", "wss", "tls")
 
 
-@index(EndpointSlice.kind)
+@index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("namespace"))
 def slices(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File EndpointSlices under the Service that their label names."""
     found = db.get(EndpointSlice, ref)
@@ -29,7 +30,7 @@ def slices(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
         yield Ref(Service.kind, ref.namespace, found.service_name), ref
 
 
-@index(EndpointSlice.kind)
+@index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("namespace"))
 def domain_names(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File the EndpointSlices that hold domain names in place of addresses under the Service that their label names."""
     found = db.get(EndpointSlice, ref)

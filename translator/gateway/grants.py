@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from translator.db import Db
@@ -29,7 +30,7 @@ class Target(NamedTuple):
     name: str
 
 
-@index(ReferenceGrant.kind)
+@index(ReferenceGrant.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("to_namespace"))
 def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, Target]]:
     """File what each ReferenceGrant permits under whom it permits it to."""
     grant = db.get(ReferenceGrant, ref)

@@ -71,7 +71,14 @@ class Claim(NamedTuple):
     gateway: Ref
 
 
-@index(Gateway.kind)
+def _ports(db: Db, gateway: Ref) -> Iterator[int]:
+    """The ports that a Gateway may serve, whether its listeners are valid or not."""
+    found = db.get(Gateway, gateway)
+    if found is not None and db.settings.standalone:
+        yield from (each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS)
+
+
+@index(Gateway.kind, partitions=_ports)
 def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
     """File each of our Gateways under every port that a valid listener of it wants; used where they share a machine."""
     found = db.get(Gateway, gateway)
@@ -81,7 +88,7 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
         except QueryError as bug:  # of one Gateway, which keeps what it may be serving, and nobody else's ports
             if bug.unknown:
                 raise
-            ports = [each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS]
+            ports = list(_ports(db, gateway))
         for port in dict.fromkeys(ports):
             yield port, Claim(found.created, gateway)
 
