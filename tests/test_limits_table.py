@@ -24,7 +24,11 @@ VALUE_CLASSES = ("Limits", "Timing", "Pace", "Pauses", "Backoff")
 
 NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     "a port number": ("translator.proxy.*_PORT", "translator.features.redirect.DEFAULT_PORTS"),
-    "an HTTP status code": ("translator.envoy.table.MISDIRECTED", "translator.envoy.local_reply.*"),
+    "an HTTP status code": (
+        "translator.envoy.table.MISDIRECTED",
+        "translator.envoy.preflights.NOT_FOUND",
+        "translator.envoy.local_reply.*",
+    ),
     "a tag or bit of DER, of protobuf's wire format or of a message": (
         "translator.gateway.x509.*",
         "translator.gateway.server_certificate._*",

@@ -7,6 +7,7 @@ from typing import Final
 
 from translator.ir import RouteMatch, ValueMatch
 
+FILTER: Final = "envoy.filters.http.cors"
 PRESENT: Final = ".+"
 ANY_ORIGIN: Final = ValueMatch("origin", PRESENT, regex=True)
 METHOD: Final = "access-control-request-method"

@@ -10,6 +10,7 @@ from translator.db import Db
 from translator.deployment.addresses import bound
 from translator.envoy import cluster as clusters
 from translator.envoy import listener as listeners
+from translator.envoy import preflights
 from translator.envoy import route as route_messages
 from translator.envoy.names import secret_name
 from translator.envoy.secret import secret
@@ -177,10 +178,12 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
         if any(entry.catches_all for _, entries in made for entry in entries):
             break
     found.sort(key=itemgetter(0))  # in order already, where all are of one bucket
-    ordered: list[route_messages.Entry] = []
+    answers = any(preflights.is_answered(entry) for _, entries in found for entry in entries)
+    ordered: list[route_messages.Entry | preflights.Unanswered] = []
     for _, alike in groupby(found, key=lambda each: each[0][:2]):
-        ordered += sorted((entry for _, entries in alike for entry in entries), key=attrgetter("precedence"))
-    return virtual_host(domain, ordered)
+        entries = (entry for _, entries in alike for entry in entries)
+        ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
+    return virtual_host(domain, preflights.routed(ordered))
 
 
 @query
@@ -195,7 +198,7 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
     for place, rule in enumerate(rules(db, route)):
-        for number, match, rank, message in route_messages.match_routes(name, rule.value, origin):
+        for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule.value, origin):
             needs, violations = route_messages.references(rule.value), check(message)
             if violations:
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
@@ -205,10 +208,6 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
                 problems.append(Problem("Accepted", "UnsupportedValue", text))
                 if not matched:
                     continue
-            catches_all, dropped = match.catches_all, bool(violations)
-            made.append(
-                route_messages.Entry(
-                    rank, encoded(message), needs, catches_all, route, rule.value.name, generation, dropped
-                )
-            )
+            body, own, dropped = encoded(message), rule.value.name, bool(violations)
+            made.append(route_messages.Entry(rank, body, needs, match, whole, shared, route, own, generation, dropped))
     return Outcome(tuple(made), tuple(problems))

@@ -6,32 +6,15 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from tests.live.objects import Manifest, prefix, route, rule
-from tests.live.proxy import Proxy, Response
+from tests.live.cors import preflight, told
+from tests.live.objects import Manifest, route, rule
+from tests.live.proxy import Proxy
 from tests.live.upstream import Seen, Upstream
-
-CORS_HEADERS = ("allow-origin", "allow-methods", "allow-headers", "expose-headers", "max-age", "allow-credentials")
 
 
 def policy(**cors: object) -> Manifest:
     """A rule with a CORS filter."""
     return rule("alpha", filters=[{"type": "CORS", "cors": cors}])
-
-
-def told(response: Response) -> dict[str, str]:
-    """The CORS headers of a response; names in lists are sorted, as their order means nothing."""
-    found = {each: response.headers.get(f"access-control-{each}") for each in CORS_HEADERS}
-    return {name: ", ".join(sorted(value.replace(" ", "").split(","))) for name, value in found.items() if value}
-
-
-async def preflight(
-    proxy: Proxy, origin: str, method: str = "GET", headers: str = "x-header-1, x-header-2"
-) -> Response:
-    """Sends a preflight."""
-    asked = {"Origin": origin, "Access-Control-Request-Method": method}
-    if headers:
-        asked["Access-Control-Request-Headers"] = headers
-    return await proxy.request("/", method="OPTIONS", headers=asked)
 
 
 FULL = {
@@ -179,58 +162,6 @@ async def test_what_the_gateway_answers_itself(proxy: Proxy, answer: Manifest) -
     for origin in ({"Origin": "https://evil.com"}, {}):
         other = await proxy.request("/", headers=origin)
         assert (other.status, told(other), other.headers.getall("vary")) == (actual.status, {}, ["Origin"])
-
-
-def restricted(origin: str, *matches: Manifest, backend: str = "alpha") -> Manifest:
-    """A rule for some matches, with the pages of one origin allowed."""
-    return rule(backend, matches=list(matches), filters=[{"type": "CORS", "cors": {"allowOrigins": [origin]}}])
-
-
-async def test_a_preflight_belongs_to_the_rule_of_the_request_to_come(proxy: Proxy) -> None:
-    """Rules for methods answer the preflights for them; those that are for no such rule go where OPTIONS goes."""
-    await proxy.apply(
-        route(
-            rule("beta", matches=[prefix("/", method="OPTIONS")]),
-            restricted("https://any.com", prefix("/any")),
-            restricted("https://get.com", prefix("/", method="GET"), prefix("/any", method="GET")),
-            restricted("https://post.com", prefix("/", method="POST")),
-            rule("gamma"),
-        )
-    )
-    for path, method, origin in (
-        ("/", "GET", "https://get.com"),
-        ("/", "POST", "https://post.com"),
-        ("/any", "GET", "https://get.com"),
-        ("/any", "PUT", "https://any.com"),
-    ):
-        asked = {"Origin": origin, "Access-Control-Request-Method": method}
-        response = await proxy.request(path, method="OPTIONS", headers=asked)
-        assert (response.status, response.body, told(response)["allow-origin"]) == (200, b"", origin)
-        for foreign in {"https://any.com", "https://get.com", "https://post.com"} - {origin}:
-            assert "allow-origin" not in told(
-                await proxy.request(path, method="OPTIONS", headers={**asked, "Origin": foreign})
-            )
-    assert (await preflight(proxy, "https://get.com", "DELETE")).backend == "beta"
-    assert (await proxy.request("/", method="OPTIONS", headers={"Origin": "https://get.com"})).backend == "beta"
-
-
-async def test_the_preflight_of_a_request_with_a_header_announces_it(proxy: Proxy) -> None:
-    """A rule that matches a header answers the preflights that name it; what browsers send unannounced need not be."""
-    tenant = {"headers": [{"name": "X-Tenant", "value": "a"}]}
-    cookie = {"headers": [{"name": "Cookie", "value": "a=b"}]}
-    await proxy.apply(
-        route(
-            restricted("https://tenant.com", prefix("/", **tenant)),
-            restricted("https://cookie.com", prefix("/cookie", **cookie)),
-            rule("gamma"),
-        )
-    )
-    for headers in ("x-tenant", "x-other,x-tenant", "x-tenant, x-other"):
-        assert told(await preflight(proxy, "https://tenant.com", headers=headers))["allow-origin"]
-    for headers in ("", "x-tenants", "not-x-tenant"):
-        assert (await preflight(proxy, "https://tenant.com", headers=headers)).backend == "gamma"
-    asked = {"Origin": "https://cookie.com", "Access-Control-Request-Method": "GET"}
-    assert told(await proxy.request("/cookie", method="OPTIONS", headers=asked))["allow-origin"]
 
 
 async def test_what_is_not_allowed_is_not_told(proxy: Proxy) -> None:

@@ -55,7 +55,9 @@ class Entry:
         precedence: its rank among the matches.
         body: the field.
         references: what it needs.
-        catches_all: whether every request matches.
+        match: what it matches.
+        whole: whether `match` is that of the rule, not a part of it nor its preflights.
+        shared: whether its rule has a CORS policy.
         route: the object that it is of.
         rule: the name of the rule that it is of.
         generation: that of the object which it was made from first.
@@ -65,11 +67,18 @@ class Entry:
     precedence: Precedence
     body: bytes
     references: frozenset[Reference]
-    catches_all: bool
+    match: RouteMatch
+    whole: bool
+    shared: bool
     route: Ref
     rule: str
     generation: int = field(compare=False)
     dropped: bool = False
+
+    @property
+    def catches_all(self) -> bool:
+        """Whether every request matches."""
+        return self.match.catches_all
 
 
 class MatchRoute(NamedTuple):
@@ -79,12 +88,16 @@ class MatchRoute(NamedTuple):
         place: the number of the match in its rule.
         match: the match, or the part.
         precedence: that of the whole match.
+        whole: whether `match` is the whole match.
+        shared: whether the rule has a CORS policy.
     """
 
     place: int
     match: RouteMatch
     precedence: Precedence
     route: route_components_pb2.Route
+    whole: bool
+    shared: bool
 
 
 def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
@@ -92,18 +105,20 @@ def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
     features = () if rule.broken else rule.features
     for place, match in enumerate(rule.matches):
         own = f"{name}/rule/{rule.name}/match/{place}"
+        shared = False
         for feature in features:
             for preflight in feature.preflights(match):
                 route = route_components_pb2.Route(name=f"{own}/preflight", match=route_match(preflight))
                 feature.answer(route, preflight)
                 rank = precedence(match)._replace(request=False, headers=-len(preflight.headers))
-                yield MatchRoute(place, preflight, rank, route)
+                shared = True
+                yield MatchRoute(place, preflight, rank, route, False, shared)
         for part in rule.parts(match):
             route = route_components_pb2.Route(name=own, match=route_match(part))
             _act(route, rule, part)
             for feature in features:
                 feature.apply(route, origin, part)
-            yield MatchRoute(place, part, precedence(match), route)
+            yield MatchRoute(place, part, precedence(match), route, part == match, shared)
 
 
 def references(rule: Rule) -> frozenset[Reference]:

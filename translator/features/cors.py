@@ -15,10 +15,9 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 from translator.feature import Feature, Read, Site
 from translator.ir import Origin, RouteFeature, RouteMatch, ValueMatch
 from translator.outcome import Outcome
-from translator.preflight import ANY_ORIGIN, HEADERS, METHOD, PRESENT, preflight
+from translator.preflight import ANY_ORIGIN, FILTER, HEADERS, METHOD, PRESENT, preflight
 
 TYPE = "CORS"
-FILTER = "envoy.filters.http.cors"
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 NOBODY: Final = "$."

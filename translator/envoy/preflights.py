@@ -1,0 +1,176 @@
+"""CORS preflights of requests to rules without a policy.
+
+A preflight belongs to the rule of the request that it announces. Where that rule has no CORS filter, the preflight is
+routed like any OPTIONS request, past the answers that other rules give to preflights of the same paths. Envoy takes the
+first route that matches: so copies of the routes that OPTIONS requests take stand before those answers.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from heapq import merge
+from typing import Final, NamedTuple
+
+from headgate_proto.envoy.config.route.v3 import route_components_pb2
+from translator.envoy.route import Entry, Precedence, precedence, route_match
+from translator.envoy.table import encoded
+from translator.ir import PathKind, RouteMatch, ValueMatch
+from translator.preflight import FILTER, METHOD, is_unannounced, preflight
+
+NOT_FOUND: Final = 404
+ANYWHERE: Final = ""
+
+
+class Unanswered(NamedTuple):
+    """Preflights of the requests that an entry serves without a policy.
+
+    Attributes:
+        precedence: their rank, among those that are answered.
+        match: what they look like.
+        entry: the entry.
+    """
+
+    precedence: Precedence
+    match: RouteMatch
+    entry: Entry
+
+
+def is_answered(entry: Entry) -> bool:
+    """Whether an entry answers preflights."""
+    return not entry.precedence.request
+
+
+def with_unanswered(entries: Iterable[Entry]) -> Iterator[Entry | Unanswered]:
+    """Return entries, in their order, each after the preflights of its requests if its rule has no policy for them.
+
+    What a preflight says nothing about, such as a cookie, decides after the preflight: a rule that asks for it takes
+    no preflight from others.
+    """
+    for entry in entries:
+        match = entry.match
+        if entry.whole and not entry.shared and not any(map(is_unannounced, match.headers)):
+            asked = preflight(match, method=match.method)
+            rank = precedence(match)._replace(request=False, headers=-len(asked.headers))
+            yield Unanswered(rank, asked, entry)
+        yield entry
+
+
+def routed(ordered: Sequence[Entry | Unanswered]) -> list[Entry]:
+    """Return entries in the order in which Envoy tries them, with routes in place of preflights that have no answer.
+
+    Where a preflight would meet no answer on its way, no route is needed.
+    """
+    found = [each for each in ordered if isinstance(each, Entry)]
+    if len(found) == len(ordered):
+        return found
+    found, places = [], _places(ordered)
+    for place, each in enumerate(ordered):
+        if isinstance(each, Entry):
+            found.append(each)
+        else:
+            found += _routes(each, _later(ordered, places, place, each.match))
+    return found
+
+
+def _routes(unanswered: Unanswered, later: Iterable[Entry]) -> list[Entry]:
+    """The copies of routes that a preflight needs, the first to be tried first."""
+    asked, made, answered = unanswered.match, list[Entry](), False
+    for entry in later:
+        both = _both(asked, entry.match)
+        if both is None:
+            continue
+        if is_answered(entry):
+            answered = True
+            continue
+        made.append(_copy(entry, both))
+        if _covers(entry.match, asked) and not entry.match.headers and set(entry.match.query) <= set(asked.query):
+            break
+    else:
+        made.append(_not_found(unanswered))
+    return made if answered else []
+
+
+def _copy(entry: Entry, match: RouteMatch) -> Entry:
+    """The entry for preflights only, which Envoy's filter must not answer."""
+    route = _decoded(entry)
+    route.typed_per_filter_config.pop(FILTER, None)
+    return _entry(entry, match, route)
+
+
+def _not_found(unanswered: Unanswered) -> Entry:
+    route = route_components_pb2.Route(name=_decoded(unanswered.entry).name)
+    route.direct_response.status = NOT_FOUND
+    return replace(_entry(unanswered.entry, unanswered.match, route), references=frozenset())
+
+
+def _entry(entry: Entry, match: RouteMatch, route: route_components_pb2.Route) -> Entry:
+    route.name = f"{route.name}/preflight"
+    route.match.CopyFrom(route_match(match))
+    return replace(entry, match=match, body=encoded(route), whole=False)
+
+
+def _decoded(entry: Entry) -> route_components_pb2.Route:
+    return route_components_pb2.VirtualHost.FromString(entry.body).routes[0]
+
+
+def _places(ordered: Sequence[Entry | Unanswered]) -> dict[str, list[int]]:
+    """Where answers and the routes of OPTIONS requests are, by the first element of their paths."""
+    places: dict[str, list[int]] = {}
+    for place, each in enumerate(ordered):
+        if isinstance(each, Entry) and (is_answered(each) or (each.whole and each.match.method in ("", "OPTIONS"))):
+            places.setdefault(_start(each.match), []).append(place)
+    return places
+
+
+def _later(
+    ordered: Sequence[Entry | Unanswered], places: dict[str, list[int]], after: int, match: RouteMatch
+) -> Iterator[Entry]:
+    """The entries after a place that may have to do with a path."""
+    start = _start(match)
+    near = places.values() if start == ANYWHERE else [places.get(each, []) for each in (start, ANYWHERE)]
+    for place in merge(*(each[bisect_right(each, after) :] for each in near)):
+        found = ordered[place]
+        assert isinstance(found, Entry)
+        yield found
+
+
+def _start(match: RouteMatch) -> str:
+    return ANYWHERE if match.path_kind is PathKind.REGEX else match.path.split("/", 2)[1]
+
+
+def _both(asked: RouteMatch, other: RouteMatch) -> RouteMatch | None:
+    """What a preflight looks like that matches both; None where none can."""
+    narrow, extra = asked, tuple[ValueMatch, ...]()
+    if _covers(other, asked):
+        pass
+    elif _covers(asked, other):
+        narrow = other
+    elif asked.path_kind is PathKind.REGEX:
+        narrow, extra = other, (_as_header(asked),)
+    elif other.path_kind is PathKind.REGEX:
+        extra = (_as_header(other),)
+    else:
+        return None
+    headers = dict.fromkeys((*asked.headers, *other.headers, *extra))
+    methods = {each.value for each in headers if each.name == METHOD and not each.regex}
+    if len(methods) > 1:
+        return None
+    query = dict.fromkeys((*asked.query, *other.query))
+    return RouteMatch(narrow.path_kind, narrow.path, tuple(headers), tuple(query), "OPTIONS")
+
+
+def _as_header(match: RouteMatch) -> ValueMatch:
+    """The path of a match as a regular expression for the whole target of a request, which has its query too."""
+    return ValueMatch(":path", rf"(?:{match.path})(\?.*)?", regex=True)
+
+
+def _covers(wide: RouteMatch, narrow: RouteMatch) -> bool:
+    """Whether every path of `narrow` is one of `wide`, as far as that can be told."""
+    if wide.path_kind is not PathKind.PREFIX:
+        return (wide.path_kind, wide.path) == (narrow.path_kind, narrow.path)
+    prefix = wide.path.rstrip("/")
+    if not prefix:
+        return True
+    return narrow.path_kind is not PathKind.REGEX and f"{narrow.path}/".startswith(f"{prefix}/")
