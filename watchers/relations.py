@@ -16,7 +16,7 @@ from translator.objects.endpointslice import SERVICE_LABEL, EndpointSlice
 from translator.objects.gateway import Gateway
 from translator.objects.gatewayclass import GatewayClass
 from translator.objects.httproute import HTTPRoute
-from translator.objects.references import ParentReference
+from translator.objects.references import ParentReference, backend_references
 from translator.objects.service import Service
 from translator.refs import Ref
 
@@ -151,7 +151,7 @@ class Relations:
         others = self._names.get((EndpointSlice.kind, found.ref.namespace))
         if used and not served and (self._standalone or others):
             label = f"{SERVICE_LABEL}: {found.ref.name}"
-            yield f"has no EndpointSlice, so that requests get 503; write one with the label {label}"
+            yield f"has no EndpointSlice, so that requests to it get 503; write one with the label {label}"
 
     def _of_route(self, found: HTTPRoute) -> Iterator[Said]:
         if not found.spec.parent_refs:
@@ -210,10 +210,9 @@ def _targets(found: KubernetesObject) -> Iterator[Ref]:
         yield _class(found)
     elif isinstance(found, HTTPRoute):
         yield from (_parent(found, each) for each in found.spec.parent_refs)
-        for rule in found.spec.rules:
-            for backend in rule.backend_refs:
-                if (backend.group, backend.kind) == (Service.group, Service.kind):
-                    yield Ref(Service.kind, backend.namespace or found.ref.namespace, backend.name)
+        for backend in backend_references(found.spec):
+            if (backend.group, backend.kind) == (Service.group, Service.kind):
+                yield Ref(Service.kind, backend.namespace or found.ref.namespace, backend.name)
 
 
 def _service(found: EndpointSlice) -> Ref:

@@ -64,7 +64,7 @@ def test_a_misspelt_service_of_an_endpoint_slice_is_told() -> None:
     assert found(OURS, HTTP_ROUTE, SERVICE, SLICE.replace("name: shop}", "name: shpo}")) == [
         "EndpointSlice default/shop-1: its label kubernetes.io/service-name names Service default/shpo, which is not "
         "there; did you mean shop?",
-        "Service default/shop: has no EndpointSlice, so that requests get 503; write one with the label "
+        "Service default/shop: has no EndpointSlice, so that requests to it get 503; write one with the label "
         "kubernetes.io/service-name: shop",
     ]
 
@@ -79,6 +79,20 @@ def test_a_misspelt_service_of_an_endpoint_slice_is_told() -> None:
 def test_a_service_with_an_address_of_its_own_needs_no_endpoint_slice(service: str) -> None:
     """Where a Service itself says where it is, nothing is missing."""
     assert found(OURS, HTTP_ROUTE, service) == []
+
+
+MIRROR = "{type: RequestMirror, requestMirror: {backendRef: {name: copies, port: 8080}}}"
+
+
+@pytest.mark.parametrize(
+    "rule", [f"{{filters: [{MIRROR}]}}", f"{{backendRefs: [{{name: shop, port: 8080, filters: [{MIRROR}]}}]}}"]
+)
+def test_what_only_a_filter_names_needs_endpoint_slices(rule: str) -> None:
+    """A Service that a route names anywhere, if only to mirror requests to it, says that it has no EndpointSlice."""
+    copies = SERVICE.replace("name: shop", "name: copies")
+    mirrored = HTTP_ROUTE[: HTTP_ROUTE.index("  rules:")] + f"  rules: [{rule}]\n"
+    (message,) = found(OURS, mirrored, SERVICE, SLICE, copies)
+    assert message.startswith("Service default/copies: has no EndpointSlice")
 
 
 def test_ports_that_do_not_go_together_are_told() -> None:

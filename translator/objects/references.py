@@ -68,3 +68,15 @@ class BackendObjectReference(CheckedFields):
                 yield Flaw(("port",), "is required for a Service: add one of its ports")
         elif self.kind == "XBackend" and self.group == "gateway.networking.x-k8s.io":
             yield Flaw(("port",), "must not be set for an XBackend, which has its own: remove it")
+
+
+def backend_references(found: object) -> Iterator[BackendObjectReference]:
+    """Return all that a part of an object names as backends, in its filters too, in no order."""
+    if isinstance(found, BackendObjectReference):
+        yield found
+    if isinstance(found, Fields):
+        for name in found.model_fields_set:
+            yield from backend_references(getattr(found, name))
+    elif isinstance(found, tuple):
+        for each in found:
+            yield from backend_references(each)
