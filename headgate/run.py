@@ -20,6 +20,7 @@ from headgate.controlplane import ControlPlane, gateway_of, key_of
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
+from headgate.envoy.state_repair import StateRepair
 from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
 from headgate.fields import explained
 from headgate.lifecycle import run_until_stopped, settle_memory
@@ -207,6 +208,7 @@ class _Run:
             group.create_task(self.plane.evaluate(), name="evaluation")
             if self.settings.tls:
                 group.create_task(keep_fresh(self.settings.tls), name="certificates")
+            group.create_task(self.state_repair().run(), name="state directory")
             group.create_task(offer_again(self.server, self.keys), name="taken ports")
             await self.plane.ready.wait()
             settle_memory()
@@ -274,6 +276,15 @@ class _Run:
     def supervisors(self) -> dict[str, Supervisor]:
         """The supervisors of Envoys, by Gateway; none with `--no-envoy`."""
         return self.fleet.supervisors if self.fleet else {}
+
+    def state_repair(self) -> StateRepair:
+        """What restores the state directory when it is removed meanwhile."""
+
+        def launches() -> list[Launch]:
+            return [each.launch for each in self.supervisors().values() if each.process]
+
+        open_socket = self.server.open_socket if self.settings.envoy else None
+        return StateRepair(self.state, self.tokens, launches, open_socket)
 
     def run_envoys(self, gateways: frozenset[str]) -> None:
         """Has an Envoy running for each of these Gateways."""

@@ -42,6 +42,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "how often something is looked at: a later look finds the same": (
         "headgate.envoy.process.POLL_INTERVAL",
+        "headgate.envoy.state_repair.INTERVAL",
         "headgate.envoy.supervisor.LOG_CHECK_INTERVAL",
         "headgate.security.cluster.INTERVAL",
         "headgate.security.folder.INTERVAL",

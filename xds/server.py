@@ -128,6 +128,7 @@ class Server:
         self._faults = FaultLog()
         self._changed: set[str] = set()
         self._server: grpc.aio.Server | None = None
+        self._socket_server: grpc.aio.Server | None = None
         self._stopping = False
 
     async def start(self) -> None:
@@ -136,8 +137,7 @@ class Server:
         Raises:
             OSError: The address cannot be bound.
         """
-        server = grpc.aio.server(options=options(self._limits))
-        server.add_generic_rpc_handlers(tuple(self._handlers()))
+        server = self._new_server()
         try:
             if self._credentials is None:
                 self.port = server.add_insecure_port(self._address)
@@ -150,6 +150,31 @@ class Server:
         await server.start()
         self._server, self._stopping = server, False
 
+    def _new_server(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=options(self._limits))
+        server.add_generic_rpc_handlers(tuple(self._handlers()))
+        return server
+
+    async def open_socket(self) -> None:
+        """Listen on the Unix socket again, after its file was removed. Clients that are connected stay so.
+
+        Only those that came by a socket which was opened so before must connect anew.
+
+        Raises:
+            OSError: It cannot be bound.
+        """
+        # gRPC binds no further address once a server has started, and a server that stops removes the socket's file.
+        if self._socket_server is not None:
+            await self._socket_server.stop(None)
+            self._socket_server = None
+        server = self._new_server()
+        try:
+            server.add_insecure_port(f"unix:{self._socket}")
+        except RuntimeError as error:
+            raise OSError(f"cannot listen for xDS on {self._socket}: {error}") from error
+        await server.start()
+        self._socket_server = server
+
     async def stop(self, grace: float = 5.0) -> None:
         """Stop, without leaving clients halfway.
 
@@ -159,10 +184,11 @@ class Server:
         Args:
             grace: Seconds after which streams are cut off, whatever their clients have accepted.
         """
-        if self._server is not None:
+        servers = [each for each in (self._server, self._socket_server) if each is not None]
+        self._server = self._socket_server = None
+        if servers:
             self._stopping = True
-            server, self._server = self._server, None
-            stopped = asyncio.ensure_future(server.stop(grace))
+            stopped = asyncio.gather(*(each.stop(grace) for each in servers))
             for stream in self._streams:
                 stream.close()
             await stopped

@@ -62,6 +62,10 @@ class GatewayState:
         Raises:
             UserError: it cannot be made, or belongs to someone else.
         """
+        # Not with `parents`, whose directories others could read.
+        for each in (self.path.parent.parent, self.path.parent):
+            if not each.exists():
+                make_private(each)
         make_private(self.path)
 
     @property
@@ -114,8 +118,26 @@ class StateDirectory:
                 f"the path {self.path} is too long for a Unix socket; "
                 "give a shorter one with --state-dir (HEADGATE_STATE_DIR)"
             )
+        self.make()
+
+    def make(self) -> None:
+        """Make the directories when they are missing.
+
+        Raises:
+            UserError: they cannot be made, or belong to someone else.
+        """
         make_private(self.root)
         make_private(self.path)
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that the process which serves the address has locked."""
+        return self.path / "lock"
+
+    @property
+    def token_key(self) -> Path:
+        """The key of the tokens, which all addresses share."""
+        return self.root / "token.key"
 
     @property
     def xds_socket(self) -> Path:
@@ -129,7 +151,7 @@ class StateDirectory:
         Raises:
             UserError: another process holds it; the message names it.
         """
-        path = self.path / "lock"
+        path = self.lock_file
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:

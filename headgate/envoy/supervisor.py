@@ -96,7 +96,8 @@ class Supervisor:
             each = self.found[0]
             if self.process is None and each.is_as(self.launch):
                 self.process = each
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, UserError):
+                    self.launch.state.make()
                     self.launch.write()  # whoever reads them sees what runs
                 log.info("Adopted the Envoy that was running", gateway=self.gateway, pid=each.pid)
             else:

@@ -43,13 +43,21 @@ class ProxyTokens:
         path = directory / FILE
         try:
             if not path.exists():
-                _make(path)
+                _write(path, secrets.token_bytes(KEY_BYTES))
             key = path.read_bytes()
         except OSError as error:
             raise UserError(f"the key of the tokens for xDS, {path}: {error.strerror or error}") from None
         if len(key) != KEY_BYTES:
             raise UserError(f"{path} is not a key of {KEY_BYTES} bytes; remove it, and start your own Envoys anew")
         return cls(key)
+
+    def save(self, directory: Path) -> None:
+        """Write the key into a private directory, unless there is one.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        _write(directory / FILE, self._key)
 
     def token(self, gateway: str) -> str:
         """Return the token of the proxies of the Gateway "namespace/name", which it names."""
@@ -79,12 +87,12 @@ class ProxyTokens:
             raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
 
 
-def _make(path: Path) -> None:
-    """Write a new key, as a whole or not at all, unless another process was first."""
+def _write(path: Path, key: bytes) -> None:
+    """Write a key, as a whole or not at all, unless another process was first."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+            file.write(key)
         with contextlib.suppress(FileExistsError):
             os.link(partial, path)
     finally:

@@ -1,15 +1,23 @@
 """The state directory is private, held by one process at a time, and its paths fit Unix sockets."""
 
+import shutil
+import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from headgate.address import Address
 from headgate.envoy.state import MAX_SOCKET_PATH, StateDirectory, default_root
+from headgate.envoy.state_repair import StateRepair
 from headgate.errors import UserError
+from headgate.security.proxytokens import ProxyTokens
+from tests.headgate.running import Headgate
+from tests.headgate.waiting import eventually
 
 XDS = Address("127.0.0.1", 18000)
 
@@ -59,6 +67,16 @@ def test_state_is_private(state_root: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
+def test_state_that_is_made_anew_is_private(state_root: Path) -> None:
+    """A Gateway's directory whose parents were removed is made with parents that no other user can read."""
+    state = StateDirectory(state_root / "own", XDS)
+    shutil.rmtree(state.root)
+    own = state.gateway("default/web")
+    own.make()
+    for path in (state.root, state.path, own.path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
 def test_a_link_is_not_followed(state_root: Path) -> None:
     """A link in the place of the directory, as another user could put into /tmp, is refused."""
     (state_root / "link").symlink_to(state_root)
@@ -98,3 +116,65 @@ def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPat
     assert default_root() == tmp_path / "headgate"
     monkeypatch.setenv("HEADGATE_STATE_DIR", str(tmp_path / "mine"))
     assert default_root() == tmp_path / "mine"
+
+
+async def test_what_is_removed_is_restored(state_root: Path) -> None:
+    """The key of the tokens and the lock come back as they were; what is whole is left alone."""
+    state = StateDirectory(state_root / "own", XDS)
+    with state.lock():
+        tokens = ProxyTokens.load(state.root)
+        key = state.token_key.read_bytes()
+        repair = StateRepair(state, tokens, lambda: (), None)
+        with capture_logs() as logs:
+            await repair.look()
+        assert logs == []
+        for path in (state.root, state.token_key, state.lock_file):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with capture_logs() as logs:
+                await repair.look()
+                await repair.look()
+            assert len(logs) == 1
+            assert state.token_key.read_bytes() == key
+            with pytest.raises(UserError, match=r"serves 127\.0\.0\.1:18000 already"):
+                state.lock().__enter__()
+
+
+async def test_what_cannot_be_restored_is_told_once(state_root: Path) -> None:
+    """A file in the place of the state directory is told once, and when it is gone the directory is restored."""
+    state = StateDirectory(state_root / "own", XDS)
+    repair = StateRepair(state, ProxyTokens.load(state.root), lambda: (), None)
+    shutil.rmtree(state.root)
+    state.root.touch()
+    with capture_logs() as logs:
+        await repair.look()
+        await repair.look()
+    (told,) = logs
+    assert str(state.root) in told["event"]
+    assert not state.token_key.exists()
+    state.root.unlink()
+    await repair.look()
+    assert state.token_key.exists()
+
+
+async def test_a_state_directory_that_is_removed_replaces_no_envoy(headgate: Headgate, state_root: Path) -> None:
+    """Twice removed while Headgate runs: Envoys that start connect, and the next run adopts those that run."""
+    root = state_root / "own"
+    state = StateDirectory(root, Address("127.0.0.1", headgate.xds))
+    headgate.arguments = ("--state-dir", str(root))
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    for _ in range(2):
+        shutil.rmtree(root)
+        await eventually(state.xds_socket.exists)
+        (envoy,) = (await headgate.ask("/status"))["envoys"]
+        psutil.Process(envoy["pid"]).kill()
+        await eventually((state.path / "default.web" / "envoy.pid").exists)
+        await headgate.answers("/a", 200)
+    await headgate.condition("web", "Programmed", "True")
+    (running,) = (await headgate.ask("/status"))["envoys"]
+    assert running["restarts"] == 2
+    await headgate.end(signal.SIGKILL)
+    await headgate.start()
+    await headgate.condition("web", "Programmed", "True")
+    (adopted,) = (await headgate.ask("/status"))["envoys"]
+    assert (adopted["pid"], adopted["adopted"]) == (running["pid"], True)

@@ -1,6 +1,8 @@
 """The server over a real gRPC channel: who is served what, limits, wake-ups, and how it ends."""
 
 import asyncio
+import tempfile
+from pathlib import Path
 
 import grpc
 import pytest
@@ -279,3 +281,26 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
         other = serving(address=f"127.0.0.1:{server.port}")
         with pytest.raises(OSError, match=rf"cannot listen for xDS on 127\.0\.0\.1:{server.port}"):
             await other.start()
+
+
+async def test_a_socket_that_was_removed_is_opened_again() -> None:
+    """Clients of the first socket stay, and new ones connect by the new socket, however often it is removed."""
+    # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
+    path = Path(tempfile.mkdtemp()) / "xds.sock"
+    async with serving(socket=path) as server, grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        server.publish("gateway", CLUSTERS)
+        first = Call(channel, DELTA)
+        await first.ask(CLUSTER)
+        response = await first.hear()
+        for _ in range(3):
+            path.unlink()
+            await server.open_socket()
+            async with grpc.aio.insecure_channel(f"unix:{path}") as another:
+                call = Call(another, DELTA)
+                await call.ask(CLUSTER)
+                assert (await call.hear()).resources
+        assert path.exists()
+        server.publish("gateway", CLUSTERS.replace([cluster("c")]))
+        await first.ask(CLUSTER, nonce=response.nonce)
+        assert (await first.hear()).nonce != response.nonce
+    path.parent.rmdir()
