@@ -45,12 +45,12 @@ from xds.snapshot import Snapshot, diff
 __all__ = ["Changes", "Delivery", "Deployed", "Edit", "ProxyDefaults", "Refused", "Settings", "Translator"]
 
 AHEAD: tuple[Ahead, ...] = (
+    gateways.gateway_spec,
     gateways.managed_class,
     gateways.managed,
     grants.grants,
     grants.granted,
     backends.slices,
-    backends.domain_names,
     backends.service_port,
     listeners.valid_listeners,
     listeners.claims,

@@ -82,10 +82,10 @@ def put_back(translator: Translator, *edits: Edit) -> Iterator[None]:
 
 
 def test_changing_a_route(large: Translator) -> None:
-    """One route in 10,000 re-runs fewer than 50 queries and changes the one RouteConfiguration that it is in."""
+    """One route in 10,000 re-runs eight queries and changes the one RouteConfiguration that it is in."""
     with put_back(large, edit(route(7, HOSTS, SERVICES))):
         found = cost(large, edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
-    assert found.runs < 20
+    assert found.runs <= 8
     assert found.resources == {ROUTE: {"port-10080"}}
     assert found.statuses == []
 
@@ -106,19 +106,19 @@ def test_moving_a_route_to_another_service(large: Translator) -> None:
     moved["spec"]["rules"][0]["backendRefs"][0]["name"] = "service-8"
     with put_back(large, edit(route(7, HOSTS, SERVICES))):
         found = cost(large, edit(moved))
-    assert found.runs < 20
+    assert found.runs <= 8
     assert found.resources == {ROUTE: {"port-10080"}}
 
 
 def test_adding_and_removing_a_route(large: Translator) -> None:
-    """A route that comes, and one that goes, re-run fewer than 50 queries; the listener's count follows."""
+    """A route that comes, and one that goes, re-run a dozen queries at most; the listener's count follows."""
     added = route(ROUTES, HOSTS, SERVICES)
     found = cost(large, edit(added))
-    assert found.runs < 25
+    assert found.runs <= 11
     assert found.resources == {ROUTE: {"port-10080"}}
     assert found.statuses == ["Gateway shop/web", "HTTPRoute shop/route-10000"]
     gone = cost(large, removal(added))
-    assert gone.runs < 25
+    assert gone.runs <= 3
     assert gone.resources == {ROUTE: {"port-10080"}}
     assert gone.changes.statuses[Ref("HTTPRoute", "shop", "route-10000")] is None
 
@@ -127,7 +127,7 @@ def test_changing_an_endpoint_slice(large: Translator) -> None:
     """New endpoints change their ClusterLoadAssignment and nothing else."""
     with put_back(large, edit(endpoint_slice(7))):
         found = cost(large, edit(endpoint_slice(7, address="10.9.9.9")))
-    assert found.runs < 10
+    assert found.runs <= 4
     ((url, names),) = found.resources.items()
     assert url == ENDPOINT
     (name,) = names
@@ -141,7 +141,7 @@ def test_adding_a_second_endpoint_slice(large: Translator) -> None:
     second["metadata"]["name"] = "service-7-2"
     with put_back(large, removal(second)):
         found = cost(large, edit(second))
-    assert found.runs < 10
+    assert found.runs <= 4
     assert found.resources.keys() == {ENDPOINT}
 
 
@@ -149,7 +149,7 @@ def test_changing_a_certificate(large: Translator) -> None:
     """A new certificate changes its Secret, and no listener is touched."""
     with put_back(large, edit(secret("one"))):
         found = cost(large, edit(secret("two")))
-    assert found.runs < 10
+    assert found.runs <= 3
     assert found.resources == {SECRET: {"shop/certificate"}}
     assert found.statuses == []
 
@@ -165,7 +165,7 @@ def test_objects_that_nobody_refers_to(large: Translator) -> None:
     ]
     with put_back(large, *(each._replace(object=None) for each in edits)):
         found = cost(large, *edits)
-    assert found.runs < 5
+    assert found.runs <= 1
     assert (found.resources, found.statuses) == ({}, [])
 
 
@@ -175,7 +175,7 @@ def test_changing_a_service_in_what_is_not_served(large: Translator) -> None:
     more["spec"]["ports"].append({"name": "admin", "port": 81})
     with put_back(large, edit(service(7))):
         found = cost(large, edit(more))
-    assert found.runs < 10
+    assert found.runs <= 2
     assert (found.resources, found.statuses) == ({}, [])
 
 
@@ -185,7 +185,7 @@ def test_changing_what_a_service_speaks(large: Translator) -> None:
     h2c["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
     with put_back(large, edit(service(7))):
         found = cost(large, edit(h2c))
-    assert found.runs < 100
+    assert found.runs <= 48
     assert found.resources.keys() == {CLUSTER, ENDPOINT, ROUTE}
     assert [len(names) for url, names in found.resources.items() if url == CLUSTER] == [2]
 
@@ -195,22 +195,23 @@ def test_an_unrelated_gateway(large: Translator) -> None:
     other = gateway(port=10081)
     other["metadata"]["name"] = "other"
     found = cost(large, edit(other))
-    assert found.runs < 30
+    assert found.runs <= 23
     assert found.resources == {}
     assert found.statuses == ["Gateway shop/other"]
     gone = cost(large, removal(other))
-    assert gone.runs < 15
+    assert gone.runs <= 5
     assert gone.changes.snapshots == {Ref("Gateway", "shop", "other"): None}
 
 
 def test_annotating_the_gateway(large: Translator) -> None:
-    """Bookkeeping in the Gateway does not have its routes looked at."""
+    """Bookkeeping in the Gateway concerns what reads its metadata, and does not have its routes looked at."""
     annotated = https_gateway()
     annotated["metadata"]["annotations"] = {"note": "new"}
     with put_back(large, edit(https_gateway())):
         before = large.looks
         found = cost(large, edit(annotated))
-        assert large.looks - before < 50
+        assert large.looks - before <= 11
+    assert found.runs <= 5
     assert (found.resources, found.statuses) == ({}, [])
 
 
@@ -222,7 +223,7 @@ def test_changing_a_certificate_reference(large: Translator) -> None:
         found = cost(large, edit(changed))
     assert found.resources.keys() == {LISTENER, ROUTE, SECRET}
     assert found.statuses == ["Gateway shop/web"]
-    assert found.runs < 50
+    assert found.runs <= 18
 
 
 def test_cells_come_and_go_with_objects(large: Translator) -> None:
@@ -245,7 +246,7 @@ def test_a_refusal_by_a_proxy(large: Translator) -> None:
         found = cost(large)
         assert found.statuses == ["HTTPRoute shop/route-7"]
         assert found.resources == {}
-        assert found.runs < 10
+        assert found.runs <= 3
         assert large.looks - before < 20
     with put_back(large):
         large.deliver(GATEWAY, Delivery(2, True))

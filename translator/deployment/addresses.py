@@ -11,7 +11,6 @@ from translator.deployment.names import resource_name
 from translator.deployment.parameters import parameters
 from translator.deployment.workload import running
 from translator.gateway import gateways
-from translator.objects.gateway import Gateway
 from translator.objects.service import HEADLESS, Service
 from translator.outcome import Outcome, Problem
 from translator.query import query
@@ -53,10 +52,10 @@ def _families(db: Db, gateway: Ref) -> tuple[str, ...]:
 @query
 def requested(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
     """The addresses that a Gateway asks for; the problems are the Gateway's."""
-    found = db.get(Gateway, gateway)
+    spec = gateways.gateway_spec(db, gateway)
     wanted: list[Address] = []
     problems: list[Problem] = []
-    for place, address in enumerate(found.spec.addresses if found is not None else ()):
+    for place, address in enumerate(spec.addresses if spec is not None else ()):
         field = f"spec.addresses[{place}]"
         if address.type not in (IP, HOSTNAME):
             text = f"{field}: the type {address.type} is not supported; give an address of type {IP} or {HOSTNAME}."

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from translator.db import Db
 from translator.deployment.merge import TooDeep, merge
-from translator.gateway.gateways import managed, useless_parameters
+from translator.gateway.gateways import gateway_spec, managed, useless_parameters
 from translator.group import GROUP
-from translator.objects.gateway import Gateway
+from translator.objects.gateway import Gateway, GatewaySpec
 from translator.objects.gatewayclass import GatewayClass
 from translator.objects.gatewayparameters import GatewayParameters, GatewayParametersSpec
 from translator.objects.messages import problems_of
@@ -39,26 +39,27 @@ class Source(NamedTuple):
 def _used(db: Db, gateway: Ref) -> Iterator[Ref]:
     found = db.get(Gateway, gateway)
     if found is not None:
-        yield from dict.fromkeys(each.ref for each in _sources(db, found))
+        yield from (each.ref for each in _sources(db, gateway, found.spec))
 
 
 @index(Gateway.kind, partitions=_used)
 def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File each of our Gateways under the parameters that count for it."""
-    if managed(db, gateway):
-        for source in _used(db, gateway):
+    spec = gateway_spec(db, gateway)
+    if spec is not None and managed(db, gateway):
+        for source in dict.fromkeys(each.ref for each in _sources(db, gateway, spec)):
             yield source, gateway
 
 
 @query
 def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
     """The parameters of a Gateway, None where they are not valid; the problems are the Gateway's."""
-    found = db.get(Gateway, gateway)
-    if found is None:
+    spec = gateway_spec(db, gateway)
+    if spec is None:
         return Outcome(None)
     merged: Any = {}
     problems: list[Problem] = []
-    for source in _sources(db, found):
+    for source in _sources(db, gateway, spec):
         layer = _layer(db, source)
         problems += layer.problems
         try:
@@ -84,15 +85,15 @@ def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
     return (useless_parameters(source.field),) if db.settings.standalone else _layer(db, source).problems
 
 
-def _sources(db: Db, gateway: Gateway) -> Iterator[Source]:
+def _sources(db: Db, gateway: Ref, spec: GatewaySpec) -> Iterator[Source]:
     """The references that count, the weakest first."""
-    of_class = _class_source(db.get(GatewayClass, Ref(GatewayClass.kind, "", gateway.spec.gateway_class_name)))
+    of_class = _class_source(db.get(GatewayClass, Ref(GatewayClass.kind, "", spec.gateway_class_name)))
     if of_class is not None:
-        yield of_class._replace(field=f"GatewayClass {gateway.spec.gateway_class_name}: {of_class.field}")
-    infrastructure = gateway.spec.infrastructure
+        yield of_class._replace(field=f"GatewayClass {spec.gateway_class_name}: {of_class.field}")
+    infrastructure = spec.infrastructure
     if infrastructure is not None and infrastructure.parameters_ref is not None:
         field = "spec.infrastructure.parametersRef"
-        yield _source(field, infrastructure.parameters_ref, gateway.metadata.namespace)
+        yield _source(field, infrastructure.parameters_ref, gateway.namespace)
 
 
 def _class_source(found: GatewayClass | None) -> Source | None:

@@ -10,7 +10,7 @@ from typing import Final
 from translator.db import Db
 from translator.deployment.ailments import ailments
 from translator.deployment.names import GATEWAY_NAME, label_value, resource_name
-from translator.gateway.backends import slices
+from translator.gateway.backends import Slices, slices
 from translator.objects.deployment import DaemonSet, Deployment, Pod, Workload, WorkloadCondition
 from translator.objects.endpointslice import EndpointSlice
 from translator.objects.service import Service
@@ -59,7 +59,7 @@ def serving(db: Db, gateway: Ref) -> bool:
     A pod that is ready is not enough: until an EndpointSlice has it, nobody gets to it.
     """
     service = Ref(Service.kind, gateway.namespace, resource_name(gateway))
-    return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, service))
+    return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, Slices(service)))
 
 
 def _has_ready(db: Db, ref: Ref) -> bool:

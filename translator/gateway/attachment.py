@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from translator.db import Db
-from translator.gateway.gateways import managed
+from translator.gateway.gateways import gateway_spec, managed
 from translator.gateway.hostnames import covers, intersect, specificity
 from translator.gateway.listeners import ListenerState, listeners
 from translator.ir import RouteTable
@@ -70,9 +70,9 @@ def _default_scopes(db: Db, gateway: Ref) -> tuple[str, ...]:
 @index(Gateway.kind, partitions=_default_scopes)
 def default_gateways(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
     """File our default Gateways under their scope (`GatewaySpec.defaultScope`; GEP-3793)."""
-    for scope in _default_scopes(db, gateway):
-        if managed(db, gateway):
-            yield scope, gateway
+    spec = gateway_spec(db, gateway)
+    if spec is not None and spec.default_scope == "All" and managed(db, gateway):
+        yield spec.default_scope, gateway
 
 
 def _defaults(db: Db, route: Ref, found: HTTPRoute, named: Set[Ref]) -> Iterator[ParentReference]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import NamedTuple
 
 from translator.db import Db
@@ -22,20 +21,19 @@ HTTP2_PROTOCOLS = ("kubernetes.io/h2c", "h2c", "http2", "grpc")
 TLS_PROTOCOLS = ("https", "kubernetes.io/wss", "wss", "tls")
 
 
-@index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("namespace"))
-def slices(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
-    """File EndpointSlices under the Service that their label names."""
+class Slices(NamedTuple):
+    """The EndpointSlices whose label names a Service: those that hold addresses, or those that hold domain names."""
+
+    service: Ref
+    named: bool = False
+
+
+@index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda key: key.service.namespace)
+def slices(db: Db, ref: Ref) -> Iterator[tuple[Slices, Ref]]:
+    """Index EndpointSlices by the Service that their label names."""
     found = db.get(EndpointSlice, ref)
     if found is not None and found.service_name:
-        yield Ref(Service.kind, ref.namespace, found.service_name), ref
-
-
-@index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("namespace"))
-def domain_names(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
-    """File the EndpointSlices that hold domain names in place of addresses under the Service that their label names."""
-    found = db.get(EndpointSlice, ref)
-    if found is not None and found.service_name and found.address_type == "FQDN":
-        yield Ref(Service.kind, ref.namespace, found.service_name), ref
+        yield Slices(Ref(Service.kind, ref.namespace, found.service_name), found.address_type == "FQDN"), ref
 
 
 @query
@@ -44,9 +42,8 @@ def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
     text = (
         "has addressType FQDN, which is not supported: its endpoints get no requests; use IPv4, IPv6 or ExternalName."
     )
-    return tuple(
-        Problem("ResolvedRefs", "UnsupportedValue", f"{each} {text}") for each in db.select(domain_names, service)
-    )
+    named = db.select(slices, Slices(service, named=True))
+    return tuple(Problem("ResolvedRefs", "UnsupportedValue", f"{each} {text}") for each in named)
 
 
 def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
@@ -83,10 +80,10 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
         return _broken("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
-    if address and not db.count(slices, service):
+    if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
         return _named(db, Backend(owner, port, hostname=address), declared, service)
     if db.settings.own and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
-        for ref in db.select(slices, service):
+        for ref in db.select(slices, Slices(service)):
             if own := own_endpoint(db, ref, declared.name):
                 return _own(f"{ref} has an endpoint at {own.host}", own.address)
     return _speaking(Backend(owner, port), declared, service)
@@ -147,7 +144,7 @@ def endpoints(db: Db, found: Backend) -> tuple[Endpoint, ...]:
     port_name = next((each.name for each in ports if each.port == found.port and each.protocol == "TCP"), None)
     if port_name is None:
         return ()
-    every = {each for ref in db.select(slices, service) for each in slice_endpoints(db, ref, port_name)}
+    every = {each for ref in db.select(slices, Slices(service)) for each in slice_endpoints(db, ref, port_name)}
     ready = [each for each in every if not each.draining]
     return tuple(sorted(ready or every))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.db import Db
+from translator.gateway.gateways import gateway_spec
 from translator.gateway.grants import Grantee, Target, granted, not_permitted
 from translator.gateway.key_pairs import key_pair
 from translator.ir import Certificate
@@ -31,8 +32,8 @@ def certificate(db: Db, secret: Ref) -> Certificate | str:
 @query
 def listener_certificates(db: Db, gateway: Ref, listener: str) -> Outcome[tuple[Ref, ...]]:
     """The Secrets with usable certificates of the HTTPS listener of that name; problems for the others."""
-    found = db.get(Gateway, gateway)
-    spec = next((each for each in found.spec.listeners if each.name == listener), None) if found else None
+    found = gateway_spec(db, gateway)
+    spec = next((each for each in found.listeners if each.name == listener), None) if found else None
     if spec is None or spec.tls is None:
         return Outcome((), (_invalid("tls: a listener of protocol HTTPS needs tls.certificateRefs."),) if spec else ())
     if not spec.tls.certificate_refs:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from translator.db import Db
-from translator.objects.gateway import Gateway
+from translator.objects.gateway import Gateway, GatewaySpec
 from translator.objects.gatewayclass import GatewayClass
 from translator.outcome import Outcome, Problem
 from translator.query import query
@@ -28,10 +28,17 @@ def managed_class(db: Db, name: str) -> bool:
 
 
 @query
+def gateway_spec(db: Db, gateway: Ref) -> GatewaySpec | None:
+    """Return the spec of a Gateway, None if there is none: for readers whom its metadata and status do not concern."""
+    found = db.get(Gateway, gateway)
+    return None if found is None else found.spec
+
+
+@query
 def managed(db: Db, gateway: Ref) -> bool:
     """Whether `gateway` exists and is of a class of ours."""
-    found = db.get(Gateway, gateway)
-    return found is not None and managed_class(db, found.spec.gateway_class_name)
+    spec = gateway_spec(db, gateway)
+    return spec is not None and managed_class(db, spec.gateway_class_name)
 
 
 @query
@@ -49,14 +56,14 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     without a value asks for one to be chosen. In a cluster a proxy binds all of its pod's, and the requested ones
     belong to its Service.
     """
-    settings, found = db.settings, db.get(Gateway, gateway)
-    if found is None or not found.spec.addresses:
+    settings, spec = db.settings, gateway_spec(db, gateway)
+    if spec is None or not spec.addresses:
         return Outcome(settings.addresses)
-    problems = list(_routability(found))
+    problems = list(_routability(spec))
     if not settings.standalone:
         return Outcome(settings.addresses, tuple(problems))
     wanted: list[str] = []
-    for place, address in enumerate(found.spec.addresses):
+    for place, address in enumerate(spec.addresses):
         field = f"spec.addresses[{place}]"
         if address.type != "IPAddress":
             text = f"{field}: the type {address.type} is not supported; give an address of type IPAddress."
@@ -68,8 +75,8 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
 
 
-def _routability(gateway: Gateway) -> Iterator[Problem]:
-    for place, address in enumerate(gateway.spec.addresses):
+def _routability(spec: GatewaySpec) -> Iterator[Problem]:
+    for place, address in enumerate(spec.addresses):
         if address.routability:
             field = f"spec.addresses[{place}].routability"
             text = f"{field}: {address.routability} is not supported; remove it."
@@ -79,8 +86,8 @@ def _routability(gateway: Gateway) -> Iterator[Problem]:
 @query
 def rejection(db: Db, gateway: Ref) -> Problem | None:
     """Why nothing of a Gateway is served: it asks for parameters that nobody would apply, as there is no cluster."""
-    found = db.get(Gateway, gateway) if db.settings.standalone else None
-    if found is None or found.spec.infrastructure is None or found.spec.infrastructure.parameters_ref is None:
+    spec = gateway_spec(db, gateway) if db.settings.standalone else None
+    if spec is None or spec.infrastructure is None or spec.infrastructure.parameters_ref is None:
         return None
     return useless_parameters("spec.infrastructure.parametersRef")
 
@@ -88,8 +95,8 @@ def rejection(db: Db, gateway: Ref) -> Problem | None:
 @query
 def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
     """What is not done with the certificate that a Gateway should show to backends (`GatewayBackendTLS`)."""
-    found = db.get(Gateway, gateway)
-    if found is None or found.spec.tls is None or found.spec.tls.backend is None:
+    spec = gateway_spec(db, gateway)
+    if spec is None or spec.tls is None or spec.tls.backend is None:
         return None
     text = "spec.tls.backend: requests go to backends without TLS yet, so no certificate is shown to them; remove it."
     return Problem("ResolvedRefs", "UnsupportedValue", text)

@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from translator.db import Db
-from translator.gateway.gateways import addresses, managed, rejection
+from translator.gateway.gateways import addresses, gateway_spec, managed, rejection
 from translator.gateway.hostnames import intersect
 from translator.ir import RouteTable
-from translator.objects.gateway import Gateway
+from translator.objects.gateway import Gateway, GatewaySpec
 from translator.objects.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
 from translator.ownaddresses import overlap, taken
@@ -122,15 +122,15 @@ def _overlapping(address: str, held: Mapping[str, Ref]) -> Iterator[str]:
 @query
 def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     """The listeners of `gateway` by themselves, whoever else wants their ports; none if it is not there or not ours."""
-    found = db.get(Gateway, gateway)
-    if found is None or not managed(db, gateway):
+    spec = gateway_spec(db, gateway)
+    if spec is None or not managed(db, gateway):
         return ()
-    supported = [each for each in found.spec.listeners if each.protocol in ROUTE_KINDS]
+    supported = [each for each in spec.listeners if each.protocol in ROUTE_KINDS]
     states = []
-    for each in found.spec.listeners:
+    for each in spec.listeners:
         kinds, invalid = _kinds(each)
         problems = (
-            *_unsupported(found, each),
+            *_unsupported(spec, each),
             *_unselectable(each),
             *_reserved(db, gateway, each),
             *_conflict(each, supported),
@@ -186,7 +186,7 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
 
 
-def _unsupported(gateway: Gateway, listener: Listener) -> Iterator[Problem]:
+def _unsupported(spec: GatewaySpec, listener: Listener) -> Iterator[Problem]:
     """What cannot be had; where it would keep requests out, the listener is not served without it."""
     if listener.protocol not in ROUTE_KINDS:
         text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(ROUTE_KINDS)}."
@@ -194,7 +194,7 @@ def _unsupported(gateway: Gateway, listener: Listener) -> Iterator[Problem]:
     elif listener.filters is not None and listener.filters.requests:
         text = "filters: filters of listeners are not supported yet; remove them."
         yield Problem("Accepted", "UnsupportedValue", text)
-    elif listener.protocol == "HTTPS" and _checks_clients(gateway, listener.port):
+    elif listener.protocol == "HTTPS" and _checks_clients(spec, listener.port):
         text = "spec.tls.frontend: the certificates of clients cannot be checked yet; remove the validation."
         yield Problem("Accepted", "UnsupportedValue", text)
 
@@ -209,8 +209,8 @@ def _unselectable(listener: Listener) -> Iterator[Problem]:
             yield Problem("Accepted", "UnsupportedValue", text)
 
 
-def _checks_clients(gateway: Gateway, port: int) -> bool:
-    frontend = gateway.spec.tls.frontend if gateway.spec.tls is not None else None
+def _checks_clients(spec: GatewaySpec, port: int) -> bool:
+    frontend = spec.tls.frontend if spec.tls is not None else None
     if frontend is None:
         return False
     tls = next((each.tls for each in frontend.per_port if each.port == port), frontend.default)
