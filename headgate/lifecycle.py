@@ -59,9 +59,10 @@ def run_until_stopped(
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+    known_alone: tuple[type[Exception], ...] = (SourceError, *mistakes)
     try:
         asyncio.run(_until_stopped(serve, hurry))
-    except mistakes as error:
+    except known_alone as error:
         raise UserError(str(error)) from None
     except BaseExceptionGroup as errors:
         known, bugs = errors.split((*MISTAKES, *mistakes))

@@ -38,6 +38,7 @@ from translator.outcome import Problem
 from translator.outputs import Deployed, Translator
 from translator.outputs import Settings as TranslatorSettings
 from translator.refs import Ref
+from watchers.background import in_thread
 from watchers.feed import Feed
 from watchers.files import FileSource
 from watchers.folder import Change
@@ -186,6 +187,7 @@ class _Run:
 
     async def serve(self) -> None:
         """Serves until it is cancelled."""
+        await in_thread(self.source.check)
         async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
                 self.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.withdraw)

@@ -107,6 +107,14 @@ class FileSource:
         """All that is wrong now: in files by line, then between objects."""
         return (*self.folder.diagnostics, *_placed(self.folder, self._relations, self._relations.findings))
 
+    def check(self) -> None:
+        """Look whether all paths are there, before anything begins.
+
+        Raises:
+            SourceError: one of them is not.
+        """
+        _check_there(self._reader)
+
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield all objects as the first batch, which is the synced one, and then what changes.
 
@@ -200,6 +208,8 @@ def _check_there(reader: Reader) -> None:
     """At the start, what is not there is a mistake."""
     for path in reader.paths:
         if not os.path.exists(path):
+            if os.path.islink(path):
+                raise SourceError(f"{path!r} is a link to {os.readlink(path)!r}, which does not exist")
             raise SourceError(f"{path!r} does not exist{_similar(path)}")
         if not os.path.isdir(path) and not os.path.isfile(path):
             raise SourceError(f"{path!r} is neither a folder nor a file")
@@ -216,6 +226,8 @@ def _similar(path: str) -> str:
     parent, name = os.path.split(os.path.abspath(path))
     try:
         close = get_close_matches(name, os.listdir(parent), n=1)
+    except NotADirectoryError:
+        return f": {os.path.dirname(path)!r} is not a folder"
     except OSError:
         return f": there is no folder {os.path.dirname(path)!r}"
     return f"; did you mean {os.path.join(os.path.dirname(path), close[0])!r}?" if close else ""

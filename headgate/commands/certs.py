@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from headgate.commands.options import parse_gateway
-from headgate.errors import UserError
+from headgate.errors import UserError, reason
 
 DEFAULT_NAMES = ["localhost", "127.0.0.1", "::1"]
 
@@ -38,8 +39,12 @@ def command(
     from headgate.security.issue import issue
 
     gateways = [parse_gateway(each) for each in gateway or ()]
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UserError(f"certificates go into a folder, and {folder} is none: name another one, or remove it")
     try:
         for line in issue(folder, name, gateways):
             typer.echo(line)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"certificates for {folder}: {reason(error)}; mend that, or name another folder") from None
+    except ValueError as error:
         raise UserError(f"certificates for {folder}: {error}") from None

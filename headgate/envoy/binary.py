@@ -63,7 +63,7 @@ def _named(name: str, source: str) -> Path:
     found = shutil.which(Path(name).expanduser())
     if found:
         return _checked(Path(found).absolute(), f"named by {source}")
-    problem = "is not executable" if Path(name).is_file() else "does not exist"
+    problem = "is not executable" if Path(name).exists() else "does not exist"
     raise EnvoyNotFound(f"the Envoy named by {source}, {name}, {problem}")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from headgate.envoy.process import EnvoyProcess, Launch
-from headgate.errors import UserError
+from headgate.errors import UserError, reason
 
 #: The first pause before an Envoy that ended is started again, and the longest, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -82,7 +82,7 @@ class Supervisor:
             await self._begin()
             return await self._watch()
         except (OSError, UserError) as error:
-            return f"{NO_START}: {_words(error)}"
+            return f"{NO_START}: {reason(error)}"
         except Exception as error:  # a bug, which is nobody else's
             log.exception("A bug in Headgate, please report it", gateway=self.gateway)
             return f"{NO_START}: {type(error).__name__}: {error}"
@@ -150,12 +150,6 @@ class Supervisor:
     def gateway(self) -> str:
         """The Gateway's "namespace/name"."""
         return self.launch.state.gateway
-
-
-def _words(error: OSError | UserError) -> str:
-    if isinstance(error, UserError):
-        return str(error)
-    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 class Fleet:

@@ -49,7 +49,11 @@ class KeyPair:
             known = load_pem_private_key(self.key, None).public_key()
         except (TypeError, ValueError, UnsupportedAlgorithm):
             raise ValueError("the key is not an unencrypted private key in PEM form") from None
-        if known != x509.load_pem_x509_certificate(self.certificate).public_key():
+        try:
+            certified = x509.load_pem_x509_certificate(self.certificate).public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            raise ValueError("the certificate is not one in PEM form") from None
+        if known != certified:
             raise ValueError("the key does not belong to the certificate")
 
     def check_authority(self) -> None:

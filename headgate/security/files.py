@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import structlog
 
-from headgate.errors import UserError
+from headgate.errors import UserError, reason
 
 log = structlog.stdlib.get_logger("headgate.security")
 
@@ -124,11 +124,14 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """
     try:
         stamp, first = files.stamp(), files.load()
+    except NotADirectoryError:
+        folder = files.certificate.parent
+        raise UserError(f"TLS for xDS: {folder} is no folder; name one that `headgate certs` made") from None
     except FileNotFoundError as error:
         folder = files.certificate.parent
         raise UserError(f"TLS for xDS: there is no {error.filename}; `headgate certs {folder}` makes it") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"TLS for xDS: {files.certificate}, {files.key}: {error}") from None
+        raise UserError(f"TLS for xDS: {files.certificate}, {files.key}: {reason(error)}") from None
     follow: Any = _follow(files, stamp)  # the stubs do not know that None stands for no change
     return grpc.dynamic_ssl_server_credentials(first, follow, files.client_ca is not None)
 

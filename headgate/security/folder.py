@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from headgate.errors import UserError
+from headgate.errors import UserError, reason
 from headgate.security.authority import KeyPair, issue_proxy, reissue
 from headgate.security.files import ProxyTls, TlsFiles
 
@@ -86,7 +86,7 @@ def proxy_files(folder: Path, gateway: str) -> ProxyTls:
                 f"{folder / name}.crt is missing; make it with: headgate certs {folder} --gateway {gateway}"
             )
     except (OSError, ValueError) as error:
-        raise UserError(f"certificates for {gateway} in {folder}: {error}") from None
+        raise UserError(f"certificates for {gateway} in {folder}: {reason(error)}") from None
     made = ProxyTls(
         folder.absolute() / f"{AUTHORITY}.crt", folder.absolute() / f"{name}.crt", folder.absolute() / f"{name}.key"
     )
@@ -94,7 +94,7 @@ def proxy_files(folder: Path, gateway: str) -> ProxyTls:
         for path, secrets in made.discovery.items():
             _write(path, json.dumps(secrets, indent=2).encode(), 0o644)
     except OSError as error:
-        raise UserError(f"certificates for {gateway} in {folder}: {error}") from None
+        raise UserError(f"certificates for {gateway} in {folder}: {reason(error)}") from None
     return made
 
 
@@ -106,7 +106,7 @@ def renew(folder: Path, now: datetime) -> None:
     try:
         authority = read_pair(folder, AUTHORITY)
     except OSError as error:
-        log.warning("The authority of xDS cannot be read; its certificates are not renewed", error=str(error))
+        log.warning("The authority of xDS cannot be read; its certificates are not renewed", error=reason(error))
         return
     names = sorted(each.stem for each in folder.glob("*.key") if each.stem != AUTHORITY)
     for name in names if authority is not None else ():
@@ -118,7 +118,7 @@ def renew(folder: Path, now: datetime) -> None:
                 write_pair(folder, name, renewed)
                 log.info("Renewed a certificate", certificate=str(folder / f"{name}.crt"))
         except (OSError, ValueError) as error:
-            log.warning("A certificate cannot be renewed", certificate=str(folder / f"{name}.crt"), error=str(error))
+            log.warning("A certificate cannot be renewed", certificate=str(folder / f"{name}.crt"), error=reason(error))
 
 
 async def keep_fresh(folder: Path) -> None:

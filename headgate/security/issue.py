@@ -26,6 +26,13 @@ def issue(folder: Path, names: list[str], gateways: Iterable[str]) -> Iterator[s
     folder.mkdir(parents=True, exist_ok=True)
     authority = read_pair(folder, AUTHORITY)
     if authority is not None:
+        try:
+            authority.check_authority()
+        except ValueError as error:
+            pair = f"{folder / AUTHORITY}.crt and .key"
+            raise ValueError(
+                f"{pair} are no authority: {error}; mend them, or remove both to have others made"
+            ) from None
         yield f"using {folder / AUTHORITY}.crt"
     else:
         authority = make_authority(now)

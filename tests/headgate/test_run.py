@@ -227,6 +227,7 @@ async def test_a_folder_that_is_not_there_is_told(headgate: Headgate, tmp_path: 
     assert await headgate.process.wait() == 1
     assert "missing' does not exist" in headgate.log
     assert "Traceback" not in headgate.log
+    assert "is starting" not in headgate.log
 
 
 async def test_the_admin_address_tells_all(headgate: Headgate) -> None:

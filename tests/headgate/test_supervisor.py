@@ -172,7 +172,7 @@ async def test_a_binary_that_cannot_be_executed_is_told(
     broken.chmod(0o755)
     supervisor = supervise(launch_of(state, "default/web", broken))
     await eventually(lambda: supervisor.restarts >= 1)
-    assert supervisor.failure == f"cannot be started: Exec format error: {broken}"
+    assert supervisor.failure == f"cannot be started: {broken}: Exec format error"
 
 
 def test_pauses_grow_to_a_bound() -> None:

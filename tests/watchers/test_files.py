@@ -54,11 +54,15 @@ async def test_an_empty_folder_is_synced_too(tmp_path: Path) -> None:
         ("examples/rout.yaml", "/examples/rout.yaml' does not exist; did you mean '"),
         ("some/where/else", "/some/where/else' does not exist: there is no folder '"),
         ("xyz", "/xyz' does not exist"),
+        ("dangling", "/dangling' is a link to 'nowhere', which does not exist"),
+        ("file/sub", "/file' is not a folder"),
     ],
 )
 async def test_a_folder_that_is_not_there_is_an_error_at_the_start(tmp_path: Path, typo: str, says: str) -> None:
     """A beginner's typo is told by name, with what may have been meant, even beside a folder that is there."""
     write(tmp_path / "examples" / "route.yaml", config_map("a"))
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "file").touch()
     with pytest.raises(SourceError) as raised:
         await anext(FileSource([tmp_path, tmp_path / typo]).batches())
     assert says in str(raised.value)

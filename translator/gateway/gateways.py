@@ -104,5 +104,5 @@ def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
 
 def useless_parameters(field: str) -> Problem:
     """The problem of a reference to parameters where there is no cluster."""
-    text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; remove it."
+    text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; apply it there, or remove it here."
     return Problem("Accepted", "InvalidParameters", text)

@@ -141,6 +141,54 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
         server_credentials(files(tmp_path))
 
 
+def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
+    """A file in the place of the folder of xDS' certificates is named as what it is."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"/file is no folder; name one that `headgate certs` made"):
+        server_credentials(files(tmp_path / "file"))
+
+
+def make_place(place: str, folder: Path) -> Path:
+    """Make what certificates cannot be written to."""
+    match place:
+        case "file":
+            folder.touch()
+        case "dangling":
+            folder.symlink_to("nowhere")
+        case "below a file":
+            folder.touch()
+            return folder / "sub"
+        case "folder for a file":
+            (folder / "server.crt").mkdir(parents=True)
+        case "spoilt":
+            folder.mkdir()
+            (folder / "ca.crt").touch()
+            (folder / "ca.key").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("file", "go into a folder, and PLACE is none: name another one, or remove it"),
+        ("dangling", "go into a folder, and PLACE is none: name another one, or remove it"),
+        ("below a file", "PLACE: Not a directory; mend that, or name another folder"),
+        ("folder for a file", "PLACE/server.crt: Is a directory; mend that, or name another folder"),
+        (
+            "spoilt",
+            "PLACE/ca.crt and .key are no authority: the key is not an unencrypted private key in PEM form; mend",
+        ),
+    ],
+)
+def test_where_no_certificates_can_go_is_told(tmp_path: Path, place: str, says: str) -> None:
+    """What is in the way of `headgate certs` is one message with the file and the way out, without a number."""
+    folder = make_place(place, tmp_path / "tls")
+    result = CliRunner().invoke(app, ["certs", str(folder)])
+    assert result.exit_code == 1
+    assert says.replace("PLACE", str(folder)) in result.output
+    assert "Errno" not in result.output
+
+
 def test_the_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
     """When the certificate that checks clients is spoilt, that file is named, and not the server's own."""
     make(tmp_path)
