@@ -135,11 +135,6 @@ class StateDirectory:
         return self.path / "lock"
 
     @property
-    def token_key(self) -> Path:
-        """The key of the tokens, which all addresses share."""
-        return self.root / "token.key"
-
-    @property
     def xds_socket(self) -> Path:
         """The Unix socket where the Envoys of this directory find Headgate."""
         return self.path / "xds.sock"

@@ -70,7 +70,7 @@ class StateRepair:
 
     def _files(self) -> Iterable[Path]:
         state = self._state
-        yield from (state.lock_file, state.token_key)
+        yield from (state.lock_file, self._tokens.path(state.root))
         if self._open_socket:
             yield state.xds_socket
         for launch in self._launches():
@@ -86,7 +86,7 @@ class StateRepair:
         if state.lock_file in missing:
             self._locks.close()
             self._locks.enter_context(state.lock())
-        if state.token_key in missing:
+        if self._tokens.path(state.root) in missing:
             self._tokens.save(state.root)
         if self._open_socket and state.xds_socket in missing:
             await self._open_socket()

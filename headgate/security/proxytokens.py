@@ -31,6 +31,11 @@ class ProxyTokens:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
+    @staticmethod
+    def path(directory: Path) -> Path:
+        """Return the file of a directory that holds the key."""
+        return directory / FILE
+
     @classmethod
     def load(cls, directory: Path) -> ProxyTokens:
         """Read the key of a private directory, which must exist; make one if there is none.
@@ -40,7 +45,7 @@ class ProxyTokens:
         Raises:
             UserError: the key cannot be read or written, or is none.
         """
-        path = directory / FILE
+        path = cls.path(directory)
         try:
             if not path.exists():
                 _write(path, secrets.token_bytes(KEY_BYTES))
@@ -57,7 +62,7 @@ class ProxyTokens:
         Raises:
             OSError: it cannot be written.
         """
-        _write(directory / FILE, self._key)
+        _write(self.path(directory), self._key)
 
     def token(self, gateway: str) -> str:
         """Return the token of the proxies of the Gateway "namespace/name", which it names."""

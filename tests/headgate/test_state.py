@@ -123,18 +123,18 @@ async def test_what_is_removed_is_restored(state_root: Path) -> None:
     state = StateDirectory(state_root / "own", XDS)
     with state.lock():
         tokens = ProxyTokens.load(state.root)
-        key = state.token_key.read_bytes()
+        key = ProxyTokens.path(state.root).read_bytes()
         repair = StateRepair(state, tokens, lambda: (), None)
         with capture_logs() as logs:
             await repair.look()
         assert logs == []
-        for path in (state.root, state.token_key, state.lock_file):
+        for path in (state.root, ProxyTokens.path(state.root), state.lock_file):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             with capture_logs() as logs:
                 await repair.look()
                 await repair.look()
             assert len(logs) == 1
-            assert state.token_key.read_bytes() == key
+            assert ProxyTokens.path(state.root).read_bytes() == key
             with pytest.raises(UserError, match=r"serves 127\.0\.0\.1:18000 already"):
                 state.lock().__enter__()
 
@@ -150,10 +150,10 @@ async def test_what_cannot_be_restored_is_told_once(state_root: Path) -> None:
         await repair.look()
     (told,) = logs
     assert str(state.root) in told["event"]
-    assert not state.token_key.exists()
+    assert not ProxyTokens.path(state.root).exists()
     state.root.unlink()
     await repair.look()
-    assert state.token_key.exists()
+    assert ProxyTokens.path(state.root).exists()
 
 
 async def test_a_state_directory_that_is_removed_replaces_no_envoy(headgate: Headgate, state_root: Path) -> None:
