@@ -7,7 +7,10 @@ from typing import Final
 
 import pytest
 
-ALLOWED: Final[tuple[str, ...]] = ()
+NO_MOUNTS: Final = "this machine allows no mounts"
+"""Where neither root nor a user namespace may mount, which containers often forbid."""
+
+ALLOWED: Final[tuple[str, ...]] = (NO_MOUNTS,)
 """Regular expressions of the reasons that are good everywhere."""
 
 

@@ -98,11 +98,13 @@ class Load:
         wrong: what went wrong, the first so many.
         again: how many requests were sent a second time, as a kept connection was closed before any answer.
         slowest: seconds from when a request was due until it was answered, at worst.
+        keep_alive: whether connections are used again; without it each request has a new one.
     """
 
-    def __init__(self, targets: list[Target], rate: float) -> None:
+    def __init__(self, targets: list[Target], rate: float, keep_alive: bool = True) -> None:
         self.targets = targets
         self.rate = rate
+        self.keep_alive = keep_alive
         self.sent = 0
         self.answers: Counter[str] = Counter()
         self.wrong: list[str] = []
@@ -110,6 +112,7 @@ class Load:
         self.slowest = 0.0
         self._idle: dict[int, list[Connection]] = {}
         self._epoch = 0
+        self._stopped = False
 
     async def run(self, requests: int) -> None:
         """Sends so many requests, and waits for all answers."""
@@ -119,10 +122,16 @@ class Load:
                 for number, target in zip(range(requests), itertools.cycle(self.targets), strict=False):
                     due = begun + number / self.rate
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
+                    if self._stopped:
+                        break
                     self.sent += 1
                     group.create_task(self._request(target, due))
         finally:
             self.close()
+
+    def stop(self) -> None:
+        """Has `run` send no more, and end once all is answered."""
+        self._stopped = True
 
     def renew(self) -> None:
         """Uses no connection again that is open now."""
@@ -166,7 +175,7 @@ class Load:
             except BaseException:
                 connection.close()
                 raise
-            if keep and connection.epoch == self._epoch:
+            if self.keep_alive and keep and connection.epoch == self._epoch:
                 self._idle.setdefault(target.port, []).append(connection)
             else:
                 connection.close()
