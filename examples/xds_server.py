@@ -5,8 +5,8 @@
 Point any Envoy at it by ADS, in either variant (see Envoy's "Dynamic from control plane"): all get the same.
 """
 
+import argparse
 import asyncio
-import sys
 
 from google.protobuf import json_format
 
@@ -39,4 +39,6 @@ async def serve(xds_port: int, port: int = 8080) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    parser = argparse.ArgumentParser(description="Serve one listener, on port 8080, to every Envoy that asks for it.")
+    parser.add_argument("xds_port", type=int, help="the port that Envoys connect to for xDS, for example 18000")
+    asyncio.run(serve(parser.parse_args().xds_port))
