@@ -57,7 +57,9 @@ class Target:
         usual = Path.home() / ".kube" / "config"
         if named:
             if not any(Path(each).expanduser().is_file() for each in named.split(os.pathsep) if each):
-                raise ConfigurationError(f"There is no kubeconfig {named}: name one with --kubeconfig or KUBECONFIG")
+                raise ConfigurationError(
+                    f"There is no kubeconfig file {named}: name one with --kubeconfig or KUBECONFIG"
+                )
             return named
         if usual.is_file():
             return str(usual)
@@ -152,6 +154,10 @@ class Access:
             ) from None
         except yaml.YAMLError as error:
             raise ConfigurationError(f"{files} is not YAML: {str(error).splitlines()[0]}") from None
+        except (TypeError, AttributeError):
+            raise ConfigurationError(
+                f"{files} does not have the form of a kubeconfig: name another with --kubeconfig or KUBECONFIG"
+            ) from None
         except _MISTAKES as error:
             where = files or "the service account of this pod"
             raise ConfigurationError(

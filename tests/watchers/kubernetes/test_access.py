@@ -47,7 +47,7 @@ async def test_without_any_cluster_the_way_out_is_told() -> None:
     """Neither a kubeconfig nor a pod: the message says what to give."""
     with pytest.raises(ConfigurationError, match=r"There is no cluster to talk to: .* Name a kubeconfig"):
         await Access.load()
-    with pytest.raises(ConfigurationError, match="There is no kubeconfig /nowhere"):
+    with pytest.raises(ConfigurationError, match="There is no kubeconfig file /nowhere"):
         await Access.load(Target("/nowhere"))
 
 
@@ -56,7 +56,8 @@ async def test_without_any_cluster_the_way_out_is_told() -> None:
     [
         ("{", "is not YAML"),
         ("apiVersion: v1", "cannot be reached as"),
-        ("", "cannot be reached as"),
+        ("", "does not have the form of a kubeconfig"),
+        ("hello", "does not have the form of a kubeconfig"),
         ("current-context: it\ncontexts: []\nclusters: []\nusers: []", "Expected object with name it in"),
     ],
 )
