@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from xds.aliases import ALIASED, entries
 from xds.bodies import Bodies, Body
+from xds.exclusive import in_order
 from xds.held import Unsure
 from xds.resource import Resource
 from xds.restated import STORED_FIRST, restated
@@ -26,7 +27,7 @@ def assemble(
     """
     if substream.delta and substream.type_url in ALIASED:
         return _aliased(bodies, substream, resources, removed)
-    listed = [resources[name] for name in sorted(resources)]
+    listed = [resources[name] for name in in_order(substream, resources)]
     doubtful = {each.name for each in listed if _is_doubtful(substream, each)}
     if doubtful:
         listed = [(restated(each, mark) or each) if each.name in doubtful else each for each in listed]

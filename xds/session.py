@@ -306,6 +306,7 @@ class Session:
             data += wire.nonce(nonce)
         substream.number = max(substream.number, body.number)
         substream.record(upserts, removed, nonce, now)
+        stage(self.substreams)
         changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
         return Response(substream.type_url, nonce, len(resources), changed, gone, data)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import cluster, inline_listener, routes, scope, scoped_listener
 from tests.xds.talk import Talk, settled
 from xds.resource import Resource
@@ -16,6 +17,24 @@ BASE = [cluster("a", eds=False), scoped_listener("l", 80), routes("r1", {"/": "a
 def ask_for(talk: Talk, *names: str) -> None:
     """Asks for route configurations, as Envoy does because of a scope: in SotW by all names."""
     talk.ask(ROUTE, *(names[-1:] if talk.session.delta else names), nonce=talk.nonces[ROUTE])
+
+
+def keys(talk: Talk) -> list[tuple[str, list[str]]]:
+    """The scopes of the next response, in its order, with the fragments of their keys."""
+    response = talk.session.next()
+    assert response is not None
+    talk.nonces[response.type_url] = response.nonce
+    if talk.session.delta:
+        bodies = [each.resource for each in discovery_pb2.DeltaDiscoveryResponse.FromString(response.data).resources]
+    else:
+        bodies = list(discovery_pb2.DiscoveryResponse.FromString(response.data).resources)
+    scopes = [scoped_route_pb2.ScopedRouteConfiguration.FromString(each.value) for each in bodies]
+    return [(each.name, [fragment.string_key for fragment in each.key.fragments]) for each in scopes]
+
+
+def unchanged(delta: bool, name: str, *key: str) -> list[tuple[str, list[str]]]:
+    """What only a full response holds: a scope that the client has already, by default a copy for the key `k`."""
+    return [] if delta else [(name, list(key) or ["k", "~staged"])]
 
 
 @both
@@ -101,7 +120,7 @@ def test_only_scopes_in_use_are_staged(delta: bool) -> None:
 
 @both
 def test_a_scope_that_is_renamed_goes_with_its_successor(delta: bool) -> None:
-    """Two scopes never have one key: the old one stays until the new one's route configuration is there."""
+    """The old scope has its key until the new one's route configuration is there, then another key, and goes."""
     talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
     talk.publish(*BASE, routes("r2", {"/": "a"}), scope("t", "k", "r2"))
     assert talk.hear(SCOPED_ROUTE) == (["t~staged"], [])
@@ -111,7 +130,57 @@ def test_a_scope_that_is_renamed_goes_with_its_successor(delta: bool) -> None:
     ask_for(talk, "r1", "r2")
     talk.hear(ROUTE)
     talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
-    assert talk.hear(SCOPED_ROUTE) == (["t"], ["s"])
+    assert keys(talk) == [*unchanged(delta, "t~staged"), ("s", ["k", "~retired~s"]), ("t", ["k"])]
+    assert not talk.session.synced()
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SCOPED_ROUTE) == ([], ["s", "t~staged"])
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.deadline() is None
+
+
+@both
+def test_a_scope_that_gives_up_a_key_comes_before_the_one_that_takes_it(delta: bool) -> None:
+    """Envoy takes from a scope the key that it had before, even where another one of the response has it by then."""
+    talk = settled(*BASE, scope("a", "i", "r1"), scope("b", "k", "r1"), scope("c", "l", "r1"), delta=delta)
+    talk.publish(*BASE, scope("a", "k", "r1"), scope("b", "l", "r1"), scope("c", "m", "r1"))
+    assert keys(talk) == [("c", ["m"]), ("b", ["l"]), ("a", ["k"])]
+
+
+@both
+def test_scopes_that_exchange_keys_change_one_by_one(delta: bool) -> None:
+    """One of them is retired, so that the other has its key at once; it has its own in the next response."""
+    talk = settled(*BASE, scope("a", "i", "r1"), scope("b", "k", "r1"), delta=delta)
+    talk.publish(*BASE, scope("a", "k", "r1"), scope("b", "i", "r1"))
+    assert keys(talk) == [("a", ["i", "~retired~a"]), ("b", ["i"])]
+    talk.accept(SCOPED_ROUTE)
+    assert not talk.session.synced()
+    assert keys(talk) == [("a", ["k"]), *unchanged(delta, "b", "i")]
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+
+
+@both
+def test_a_scope_that_comes_back_is_not_retired(delta: bool) -> None:
+    """A scope that was retired, or is about to be, has its key again as soon as it is wanted again."""
+    old = scope("s", "k", "r1")
+    talk = settled(*BASE, old, delta=delta)
+    talk.publish(*BASE, scope("t", "k", "r1"))
+    talk.publish(*BASE, old)
+    assert talk.hear() is None
+    talk.publish(*BASE, scope("t", "k", "r1"))
+    assert talk.hear(SCOPED_ROUTE) == (["s", "t"], [])
+    talk.accept(SCOPED_ROUTE)
+    talk.publish(*BASE, old)
+    assert keys(talk) == [("t", ["k", "~retired~t"]), ("s", ["k"])]
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SCOPED_ROUTE) == ([], ["t"])
 
 
 @both
@@ -121,7 +190,7 @@ def test_a_scope_is_replaced_although_a_listener_drains(delta: bool) -> None:
     talk = settled(*base, scope("s", "k", "r1"), scope("o", "o", "r1"), delta=delta)
     talk.publish(*BASE[::2], scope("t", "k", "r1"))
     assert talk.hear(LISTENER) == ([], ["l", "m"])
-    assert talk.hear(SCOPED_ROUTE) == (["t"], ["s"])
+    assert talk.hear(SCOPED_ROUTE) == (["s", "t"], [])
     talk.accept(SCOPED_ROUTE)
     talk.accept(LISTENER)
     talk.now += 100
