@@ -9,10 +9,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
-from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, Cell
+from translator.cell import BUSY, CHECKING, CLEAN, DIRTY, RUNNING, SUSPECT, UNSET, Cell
 from translator.query import Ahead, CycleError, Query, QueryError
+
+PART: Final = 128
+"""Of so many calls that a query reads at once, and that are not up to date, each is a step of its own."""
+
+
+class Postponed(BaseException):
+    """A query waits for calls that are evaluated first, in steps of their own; then it runs again. No query catches it.
+
+    Attributes:
+        cells: those calls.
+    """
+
+    def __init__(self, cells: list[Cell]) -> None:
+        """Take what is waited for."""
+        super().__init__()
+        self.cells = cells
 
 
 class Evaluation(ABC):
@@ -34,6 +50,8 @@ class Evaluation(ABC):
         # By index the inputs to file again, by hub the cells to look at.
         self._stale: dict[Ahead, set[Any]] = {each: set() for each in ahead}
         self._untold: list[tuple[Cell, list[Cell]]] = []  # hubs that changed, and the readers to be told
+        self._in_steps = False  # whether what is evaluated now may be postponed
+        self._waited_for: list[Cell] = []
 
     @abstractmethod
     def _suspect_root(self, cell: Cell) -> None:
@@ -91,10 +109,47 @@ class Evaluation(ABC):
                 self._check(cell)
             if cell.state is DIRTY:
                 self._run(cell)
+        except Postponed:
+            cell.state = SUSPECT if cell.state is CHECKING else DIRTY
+            raise
         finally:
             self._stack.pop()
         cell.state = CLEAN
         cell.suspects = None
+
+    def _refresh_in_steps(self, cell: Cell) -> bool:
+        """Bring an output up to date, unless it has to wait for others; tell whether it is."""
+        self._in_steps = True
+        try:
+            if cell.state is not CLEAN:
+                self._refresh(cell)
+        except Postponed as postponed:
+            self._waited_for += postponed.cells
+        finally:
+            self._in_steps = False
+        return cell.state is CLEAN
+
+    def _refresh_waited_for(self) -> None:
+        """Bring one more cell up to date that is waited for; it waits for none itself, so that cycles are noticed."""
+        cell = self._waited_for.pop()
+        if cell.state is not CLEAN:
+            self._refresh(cell)
+
+    def _wait_for(self, query: Query[..., Any], calls: list[tuple[Any, ...]]) -> None:
+        """Have many calls evaluated before the query that is about to read them, which has read them then.
+
+        Raises:
+            Postponed: that is so.
+        """
+        if not self._in_steps:
+            return
+        cells = self._cells[query]
+        late = [args for args in calls if (cell := cells.get(args)) is None or cell.state not in (CLEAN, *BUSY)]
+        if len(late) > PART:
+            waited_for = [cells.get(args) or self._add(query, args, UNSET) for args in late]
+            for each in waited_for:
+                self._record(each)
+            raise Postponed(waited_for)
 
     def _check(self, cell: Cell) -> None:
         """Bring up to date what `cell` suspects, in the order in which it read it; if one is different, that is enough.
@@ -130,6 +185,9 @@ class Evaluation(ABC):
         self.runs[cell.query.name] += 1
         try:
             value = cell.query.function(self, *cell.args)
+        except Postponed:
+            cell.dependencies = tuple(dict.fromkeys((*before, *reads)))
+            raise
         except QueryError as error:
             failure = error
         except Exception as error:  # a bug in one query stays inside the outputs that read it

@@ -175,6 +175,7 @@ class Graph(Evaluation):
             QueryError: the query raised.
         """
         assert self._stack, "it is queries that read so much"
+        self._wait_for(query, calls := list(calls))
         reader, cells, values = self._stack[-1], self._cells[query], list[Any]()
         reads = cast(dict[Cell, None], reader.dependencies)
         for args in calls:
@@ -248,7 +249,10 @@ class Graph(Evaluation):
         """Do the same in steps, as small as queries are; between any two inputs may be set, but nothing be read."""
         while True:
             yield from self._settling()
-            if self._due:
+            if self._waited_for:
+                self._refresh_waited_for()
+                yield
+            elif self._due:
                 self._refresh_output(next(iter(self._due)))
                 yield
             elif self._orphans:
@@ -258,9 +262,10 @@ class Graph(Evaluation):
         self._evaluated = True
 
     def _refresh_output(self, cell: Cell) -> None:
-        self._refresh_root(cell)
-        if self._due.pop(cell):
-            self._outputs[cell](cell)
+        if self._refresh_in_steps(cell):
+            self._refresh_root(cell)
+            if self._due.pop(cell):
+                self._outputs[cell](cell)
 
     @property
     def failures(self) -> list[QueryError]:

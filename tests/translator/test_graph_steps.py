@@ -1,0 +1,121 @@
+"""Evaluation in steps: a query that reads thousands of calls does not evaluate them in one step."""
+
+from __future__ import annotations
+
+from random import Random
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.translator.numbers import NUMBER, Reports, parity_of_sign, quotient
+from tests.translator.test_incremental import BEGINNINGS, EDITS, SETTINGS, assert_same, final
+from tests.translator.test_incremental import evaluated as from_scratch
+from translator import evaluation
+from translator.edit import Edit
+from translator.graph import Graph
+from translator.outputs import Settings, Translator
+from translator.query import QueryError, query
+
+MANY = 10 * evaluation.PART
+
+
+@query
+def total(db: Graph) -> int:
+    """Adds up what many calls give."""
+    return sum(quotient.each(db, ((str(each), "by") for each in range(MANY))))
+
+
+@query
+def doubled(db: Graph) -> int:
+    """Reads what reads many."""
+    return 2 * total(db)
+
+
+@query
+def circle(db: Graph, name: str) -> int:
+    """Reads many calls of itself."""
+    return sum(circle.each(db, ((str(each),) for each in range(MANY)))) + parity_of_sign(db, name)
+
+
+def numbers(by: int = 1) -> Graph:
+    """A graph with many numbers, and what they are divided by."""
+    made = Graph()
+    for each in range(MANY):
+        made.set(NUMBER, str(each), 1)
+    made.set(NUMBER, "by", by)
+    return made
+
+
+def most_in_a_step(db: Graph) -> int:
+    """Evaluate; the most queries that one step ran."""
+    most, before = 0, sum(db.runs.values())
+    for _ in db.steps():
+        now = sum(db.runs.values())
+        most, before = max(most, now - before), now
+    return most
+
+
+def test_what_is_read_at_once_is_evaluated_in_steps() -> None:
+    """At first and when all of it changes, no step runs more than a few queries, and what comes out is right."""
+    db, reports = numbers(), Reports()
+    db.pin(doubled, (), reports.append)
+    assert most_in_a_step(db) < 10
+    db.set(NUMBER, "by", -1)
+    assert most_in_a_step(db) < 10
+    assert [reports.values, db.runs["quotient"], len(reports)] == [[-2 * MANY] * 2, 2 * MANY, 2]
+    size = len(db)
+    db.unpin(doubled, ())
+    db.evaluate()
+    assert (size > MANY, len(db)) == (True, 0)
+
+
+def test_inputs_may_change_between_steps() -> None:
+    """What is set while calls are waited for counts."""
+    db, reports = numbers(), Reports()
+    db.pin(doubled, (), reports.append)
+    steps = db.steps()
+    for _ in range(MANY // 2):
+        next(steps)
+    db.set(NUMBER, "by", -1)
+    for each in range(MANY // 2):
+        db.set(NUMBER, str(each), 3)
+    for _ in steps:
+        pass
+    assert reports.values == [-2 * (3 * MANY // 2 + MANY // 2)]
+
+
+def test_a_failing_call_is_told_where_it_is_read() -> None:
+    """Calls that raise while they are waited for have their reader fail, as ever; mended, it has its value."""
+    db, reports = numbers(by=0), Reports()
+    db.pin(total, (), reports.append)
+    db.evaluate()
+    assert [each.cell for each in db.failures] == ["quotient(0, by)"]
+    db.set(NUMBER, "by", 1)
+    db.evaluate()
+    assert (db.failures, reports.values[-1]) == ([], MANY)
+
+
+def test_calls_that_read_their_reader_are_a_cycle() -> None:
+    """A query that reads many calls of itself raises, whoever waits for whom."""
+    db = numbers()
+    db.pin(circle, ("0",), Reports().append)
+    db.evaluate()
+    assert "CycleError" in str(db.failures[0])
+    with pytest.raises(QueryError, match="CycleError"):
+        circle(db, "0")
+
+
+STEPS = st.builds(lambda first, then: [first, *then], BEGINNINGS, st.lists(st.lists(EDITS, max_size=3), max_size=3))
+
+
+@given(SETTINGS, STEPS, st.randoms(use_true_random=False))
+def test_steps_do_not_show(settings: Settings, steps: list[list[Edit]], chance: Random) -> None:
+    """However little is evaluated at once, what comes out is the same."""
+    translator = Translator(settings)
+    with patch.object(evaluation, "PART", 0):
+        for edits in steps:
+            translator.edit(edits)
+            assert translator.evaluate().failures == []
+    assert_same(translator, from_scratch(settings, final(steps, chance), {}))
