@@ -145,7 +145,7 @@ class Controller:
             settings.controller_name,
             watch=observed,
             may_write=lambda: self.election.leading,
-            silent=self.translator.is_silent,
+            silent=self.has_no_status,
         )
         self.metrics.collect(
             Standing(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
@@ -217,7 +217,7 @@ class Controller:
 
     async def follow(self, group: asyncio.TaskGroup) -> None:
         """Begins to follow the cluster and to evaluate; once all is known, stands for election."""
-        feed = Feed(self.cluster.sources)
+        feed = Feed(self.cluster.sources, self.cluster.unsynced_namespaces)
         group.create_task(feed.run(), name="feed")
         group.create_task(self.plane.take(feed), name="edits")
         group.create_task(self.plane.evaluate(), name="evaluation")
@@ -320,6 +320,10 @@ class Controller:
             for model in ON_DEMAND
         ]
         return not any(news)
+
+    def has_no_status(self, ref: Ref) -> bool:
+        """Return whether an object that the translator has read has, for sure, no status of ours."""
+        return self.translator.object(ref) is not None and self.translator.is_silent(ref)
 
     def changed(self, changes: Changes) -> None:
         """Passes on what an evaluation brought."""

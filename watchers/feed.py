@@ -1,7 +1,7 @@
 """From several sources to one stream of batches: held back until all are complete, coalesced while nobody asks."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
@@ -36,13 +36,19 @@ class Feed:
 
     Nothing is handed out before every source is synced: the first batch is all that is there, even if that is nothing.
     After that, whatever has come in since the last batch makes up the next one. What waits is bounded by the number of
-    objects, since a later edit of an object replaces an earlier one.
+    objects, since a later edit of an object replaces an earlier one. Edits of `unsynced_namespaces` wait too.
 
     Run `run` in a task group and iterate in another task of it; a source that fails makes `run` raise.
+
+    Args:
+        sources: where the edits come from.
+        unsynced_namespaces: the names of the namespaces of which some sources have yielded all objects and others have
+            not; a live view. The source that is the last for a namespace yields a batch, even if that has no edits.
     """
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    def __init__(self, sources: Iterable[Source], unsynced_namespaces: Collection[str] = ()) -> None:
         self._sources = tuple(sources)
+        self._unsynced_namespaces = unsynced_namespaces
         self._unsynced = len(self._sources)
         self._running = len(self._sources)
         self._pending: dict[Ref, KubernetesObject | Refused | None] = {}
@@ -81,12 +87,18 @@ class Feed:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self.synced and (self._pending or not self._started):
+            if self.synced and ((edits := self._take()) or not self._started):
                 self._started = True
-                taken, self._pending = self._pending, {}
                 if not self._running:
                     self._changed.set()
-                return tuple(Edit(ref, obj) for ref, obj in taken.items())
+                return edits
             if not self._running:
                 self._changed.set()
                 raise StopAsyncIteration
+
+    def _take(self) -> tuple[Edit, ...]:
+        """Take the edits that wait, except those of namespaces that are not synced."""
+        taken, self._pending = self._pending, {}
+        if self._unsynced_namespaces:
+            self._pending = {ref: found for ref, found in taken.items() if ref.namespace in self._unsynced_namespaces}
+        return tuple(Edit(ref, found) for ref, found in taken.items() if ref not in self._pending)

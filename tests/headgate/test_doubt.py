@@ -145,3 +145,80 @@ def test_a_gateway_of_another_class_loses_its_proxies() -> None:
             await own.until(lambda: PROXY not in api.of("Deployment"))
 
     virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("plural", ["httproutes", "services", "endpointslices", "referencegrants"])
+def test_a_namespace_comes_and_goes_as_a_whole(plural: str) -> None:
+    """A namespace that is selected waits for its last kind, others do not; one that is deselected goes at once."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        world(api, [gateway("inner", "stock"), secret(PEM[0], PEM[1], "stock")])
+        await running(api)
+        api.put(namespace("shop"))
+        before = json.dumps([api.of("Gateway")["shop", "web"]["status"], api.of("HTTPRoute")["shop", "cart"]["status"]])
+        listed, deposed = asyncio.Event(), asyncio.Event()
+
+        async def meet(request: Request) -> None:
+            if (request.verb, request.plural, request.namespace) == ("list", plural, "shop"):
+                await listed.wait()
+            if request.plural == "leases" and deposed.is_set():
+                raise ApiError(request.verb, 500, "InternalError")
+
+        api.fault = meet
+        async with Installation(api, "team") as own:
+            await own.until(own.ready)
+            api.put(namespace("shop", team="shop"))
+            await asyncio.sleep(1)
+            deposed.set()  # who leads anew compares all statuses
+            await own.until(lambda: not own.controller.election.leading)
+            deposed.clear()
+            await own.until(lambda: own.controller.election.leading)
+            await asyncio.sleep(60)
+            assert {key for key, _ in own.published.history} == {"stock/inner"}
+            told = [api.of("Gateway")["shop", "web"]["status"], api.of("HTTPRoute")["shop", "cart"]["status"]]
+            assert json.dumps(told) == before
+            changed = gateway("inner", "stock")
+            changed["spec"]["listeners"][0]["port"] = 81
+            api.put(changed)
+            await own.until(lambda: "port-81" in own.published.snapshots["stock/inner"].resources(LISTENER))
+            listed.set()
+            await own.until(lambda: "shop/web" in own.published.snapshots)
+            whole = {each.reference for each in own.published.snapshots["shop/web"]}
+            await asyncio.sleep(10)
+            api.put(namespace("shop"))
+            await own.until(lambda: "shop/web" not in own.published.snapshots)
+            shown = [each for key, each in own.published.history if key == "shop/web"]
+            assert all({each.reference for each in snapshot} == whole for snapshot in shown[:-1] if snapshot)
+            assert shown[-1] is None
+            assert None not in shown[:-1]
+            assert PROXY in api.of("Deployment")
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["denied", "busy"])
+def test_a_namespace_that_waits_is_told(fault: str) -> None:
+    """A namespace waits for a kind that cannot be listed in it; a diagnostic says so, and goes when the list works."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        await running(api)
+        api.put(namespace("shop"))
+
+        async def meet(request: Request) -> None:
+            if (request.verb, request.plural) == ("list", "httproutes"):
+                raise forbidden(request) if fault == "denied" else ApiError("list httproutes", 429, "TooManyRequests")
+
+        async with Installation(api, "team") as own:
+            await own.until(own.ready)
+            api.fault = meet
+            api.put(namespace("shop", team="shop"))
+            await asyncio.sleep(60)
+            assert "shop/web" not in own.published.snapshots
+            assert "the namespace shop" in " ".join(map(str, own.controller.cluster.diagnostics))
+            api.fault = None
+            await own.until(lambda: "shop/web" in own.published.snapshots)
+            assert not own.controller.cluster.diagnostics
+
+    virtual_time.run(scenario())

@@ -7,6 +7,7 @@ import pytest
 
 from tests.watchers.written import config_map, ref, value
 from translator.edit import Edit
+from translator.refs import Ref
 from watchers.feed import Batch, Feed
 from watchers.reading import read
 
@@ -148,3 +149,25 @@ async def test_a_source_that_fails_fails_the_feed() -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="gone")):
         await feed.run()
     assert (one.closed, two.closed) == (True, True)
+
+
+async def test_a_namespace_that_is_not_synced_waits() -> None:
+    """Its edits are handed out together once it is synced; those of others are not held up."""
+    one = Scripted()
+    unsynced = {ref("a").namespace}
+    feed = Feed([one], unsynced)
+    elsewhere = Edit(Ref("ConfigMap", "elsewhere", "b"), None)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(feed.run())
+        one.tell(edit("a", "1"), elsewhere, synced=True)
+        assert await anext(feed) == (elsewhere,)
+        one.tell(edit("c", "1"))
+        await one.taken()
+        waiting = tasks.create_task(anext(feed))
+        one.tell(edit("a", "2"))
+        await one.taken()
+        assert not waiting.done()
+        unsynced.clear()
+        one.tell()
+        assert said(await waiting) == {"a": "2", "c": "1"}
+        one.script.put_nowait(None)

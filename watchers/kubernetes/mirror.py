@@ -63,6 +63,7 @@ class Mirror:
         known: the version of each object that is there.
         synced: whether all that was there at the start is known, or cannot be.
         read: whether what is there has ever been known.
+        unlisted: the namespaces that count and have not been listed since they do.
     """
 
     def __init__(self, kind: str, selective: bool = False, limit: int = LIMIT) -> None:
@@ -71,7 +72,8 @@ class Mirror:
         self.synced = False
         self.read = False
         self._selected: frozenset[str] | None = frozenset() if selective else None
-        self._unlisted: set[str] = set()
+        self.unlisted: set[str] = set()
+        self._covered: set[str] = set()  # of these, those of which the list that is being read misses nothing
         self._listed: dict[str, str] = {}  # by namespace the version of its list, while the watch is behind
         self._position = ""  # "": all is to be listed
         self._page = ListPage("", limit, "")
@@ -83,20 +85,21 @@ class Mirror:
         if self._found is None:
             if not self._position:
                 self._page = self._page._replace(namespace="", token="")
-            elif self._unlisted:
-                self._page = self._page._replace(namespace=min(self._unlisted), token="")
+            elif self.unlisted:
+                self._page = self._page._replace(namespace=min(self.unlisted), token="")
             else:
                 return Watch(self._position)
         return self._page
 
     def is_absent(self, ref: Ref) -> bool:
         """Tell whether an object is not there, for sure: what there is has been listed, and it was not in it."""
-        return self.read and ref not in self.known and ref.namespace not in self._unlisted
+        return self.read and ref not in self.known and ref.namespace not in self.unlisted
 
     def select(self, namespaces: frozenset[str]) -> list[Change]:
         """Take which namespaces count from now on; objects of others are gone, those of new ones are to be listed."""
         assert self._selected is not None
-        self._unlisted = (self._unlisted | (namespaces - self._selected)) & namespaces
+        self.unlisted = (self.unlisted | (namespaces - self._selected)) & namespaces
+        self._covered &= namespaces
         self._listed = {name: at for name, at in self._listed.items() if name in namespaces}
         self._selected = namespaces
         if self._page.namespace not in namespaces and self._page.namespace:
@@ -113,16 +116,15 @@ class Mirror:
         identified = [(*self._identity(raw), raw) for raw in items]
         if self._found is None:
             self._found = set()
-            if not self._page.namespace:
-                self._unlisted.clear()
+            self._covered = {self._page.namespace} if self._page.namespace else set(self.unlisted)
         self._found.update(ref for ref, _, _ in identified)
         changes = [change for each in identified if (change := self._there(*each))]
         if token:
             self._page = self._page._replace(token=token)
             return changes
         vanished = [ref for ref in self.known if ref not in self._found and self._page.namespace in ("", ref.namespace)]
+        self.unlisted -= self._covered
         if self._page.namespace:
-            self._unlisted.discard(self._page.namespace)
             self._listed[self._page.namespace] = position
         else:
             self._position = position

@@ -114,7 +114,7 @@ class Reflector:
         self._failing = _Stage.LIST
         self._stream: Stream | None = None
         if selection:
-            selection.changed.append(self._interrupt)
+            selection.followers.append(self)
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
         """Yield what changes, beginning with what is there; never ends by itself.
@@ -130,6 +130,8 @@ class Reflector:
                         told = now
                         yield Reflected(changes, self.mirror.synced)
                         changes.clear()  # Else a page, decoded, is kept for as long as nothing happens.
+                    if self._mark_synced():
+                        yield Reflected([], self.mirror.synced)
 
     def news(self) -> tuple[Edit, ...]:
         """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""
@@ -291,7 +293,7 @@ class Reflector:
     def _tell_failure(self, error: ClusterError) -> list[Change]:
         # Once is no trouble: servers restart, connections are cut, versions are compacted.
         if self._failures > 1 and not 0 < self._denials < TOLD_DENIALS:
-            self._tell(_diagnostic(self._verb, self._name, error))
+            self._tell(_diagnostic(self._verb, self._name, error, self._waiting))
         return []
 
     def _unavailable(self, error: ClusterError) -> list[Change]:
@@ -303,7 +305,7 @@ class Reflector:
             self._tell(None)
             return self.mirror.missing()
         self._denial = denied("list", self._name, error)
-        self._tell(_diagnostic("list", self._name, error))
+        self._tell(_diagnostic("list", self._name, error, self._waiting))
         self.mirror.denied()
         return []
 
@@ -326,13 +328,28 @@ class Reflector:
         where = f"in the namespace {namespace}" if namespace else "in the whole cluster"
         return f"{paths.resource(self.model)} {where}"
 
+    @property
+    def _waiting(self) -> list[str]:
+        """The namespaces that were selected since the kind was listed."""
+        return sorted(self.mirror.unlisted) if self.mirror.read else []
+
     def _labels(self) -> dict[str, str | int]:
         return {"labelSelector": self.scope.labels} if self.scope.labels else {}
 
-    def _interrupt(self) -> None:
-        """Have the watch end: there is something else to ask for."""
+    def reselect(self) -> None:
+        """Have the watch end: there are other namespaces to ask for."""
         if self._stream:
             self._stream.cut()
+        if self.missing or self.unread:
+            self._mark_synced()  # It may not ask again for a while.
+
+    def _mark_synced(self) -> bool:
+        """Tell the selection which namespaces it has yielded in full; return whether it was the last for some."""
+        if self._selection is None or not self._selection.unsynced:
+            return False
+        if self.missing or self.unread:  # All who read the kind know that of it there is nothing, or nothing known.
+            return self._selection.mark_synced(self)
+        return self._selection.names is self._selected and self._selection.mark_synced(self, self.mirror.unlisted)
 
 
 def _decoded(line: bytes) -> Any:
@@ -342,10 +359,15 @@ def _decoded(line: bytes) -> Any:
         raise Malformed(f"An event is not JSON ({error}), as all that an API server sends is") from None
 
 
-def _diagnostic(verb: str, resource: str, error: ClusterError) -> Diagnostic:
-    """What is wrong: with the API server as a whole, or with one kind."""
+def _diagnostic(verb: str, resource: str, error: ClusterError, waiting: list[str]) -> Diagnostic:
+    """What is wrong: with the API server as a whole, or with one kind, and which new namespaces wait for that kind."""
     if isinstance(error, Unreachable):
         return Diagnostic(Place(error.url), str(error))
     if isinstance(error, ApiError) and error.status == 403:
-        return Diagnostic(Place(resource.split()[0]), denied(verb, resource, error))
-    return Diagnostic(Place(resource.split()[0]), f"cannot {verb} {resource}, and tries again: {error}")
+        text = denied(verb, resource, error)
+    else:
+        text = f"cannot {verb} {resource}, and tries again: {error}"
+    if waiting:
+        text += f"; nothing of the namespace {', '.join(waiting[:3])} is used before that"
+        text += f", nor of {len(waiting) - 3} more" if len(waiting) > 3 else ""
+    return Diagnostic(Place(resource.split()[0]), text)

@@ -1,14 +1,22 @@
 """Which namespaces are watched, where they are chosen by their labels."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from watchers.feed import Batch
 
 if TYPE_CHECKING:
     from watchers.kubernetes.reflector import Reflector
+
+
+class Follower(Protocol):
+    """Follows the objects of the selected namespaces."""
+
+    def reselect(self) -> None:
+        """Take that other namespaces are chosen than before."""
+        ...
 
 
 class Selection:
@@ -20,20 +28,37 @@ class Selection:
     Attributes:
         names: of the namespaces; another object whenever they change.
         known: set once they have been read; that there are none is known only then.
-        changed: what is called when they change, and when it is known that they cannot be read.
+        followers: whom to tell when they change.
+        unsynced: the namespaces that were selected or deselected, by name, and for each the followers that have not yet
+            yielded the changes that follow. No change of such a namespace is to be used before all of them have.
     """
 
     def __init__(self, reflector: "Reflector") -> None:
         self._reflector = reflector
         self.names: frozenset[str] = frozenset()
         self.known = asyncio.Event()
-        self.changed: list[Callable[[], None]] = []
+        self.followers: list[Follower] = []
+        self.unsynced: dict[str, set[Follower]] = {}
         self._moved = asyncio.Event()
 
     @property
     def unread(self) -> str:
         """Why the namespaces are not known; "" if they are, or if that may be only a matter of time."""
         return self._reflector.unread
+
+    def mark_synced(self, follower: Follower, unlisted: Collection[str] = ()) -> bool:
+        """Note that a follower has yielded all that it knows of the namespaces, except of those not listed yet.
+
+        Returns:
+            Whether it was the last follower of a namespace to do so.
+        """
+        done = False
+        for name in [each for each in self.unsynced if each not in unlisted]:
+            self.unsynced[name].discard(follower)
+            if not self.unsynced[name]:
+                del self.unsynced[name]
+                done = True
+        return done
 
     async def told(self) -> None:
         """Wait until the namespaces are known, or it is known that they cannot be read."""
@@ -52,7 +77,8 @@ class Selection:
 
     def _take(self, names: frozenset[str]) -> None:
         if names != self.names:
+            self.unsynced |= {name: set(self.followers) for name in names ^ self.names}
             self.names = names
-            for tell in self.changed:
-                tell()
+            for each in self.followers:
+                each.reselect()
         self.known.set()

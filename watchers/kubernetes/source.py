@@ -1,6 +1,6 @@
 """A cluster as sources for a `Feed`: all kinds of objects that are read, of the namespaces that are watched."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,7 +54,7 @@ class Cluster:
     Objects of no namespace are watched whatever namespaces are. Namespaces chosen by name are asked for one by one, so
     a Role in each is enough; those chosen by labels are picked out of all, for which it takes a ClusterRole.
 
-    Give `sources` to a `Feed`, and after each evaluation tell `want` what it depends on.
+    Give `sources` and `unsynced_namespaces` to a `Feed`, and after each evaluation tell `want` what it depends on.
 
     Args:
         client: for its API server.
@@ -86,6 +86,14 @@ class Cluster:
     def sources(self) -> tuple[Source, ...]:
         """What to give to a `Feed`."""
         return tuple(self._sources)
+
+    @property
+    def unsynced_namespaces(self) -> Collection[str]:
+        """The names of namespaces that were selected or deselected and not yet synced for every kind; a live view.
+
+        Give it to the `Feed`: until they are synced, their objects stay as it handed them out before.
+        """
+        return self._selection.unsynced if self._selection else ()
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

@@ -298,3 +298,17 @@ def test_versions_are_compared_as_numbers(one: str, other: str, is_older: bool) 
     """Whatever their length, versions that are numbers are ordered, and others are not."""
     assert older(one, other) is is_older
     assert older("1" + "0" * 5000, "2" + "0" * 5000)
+
+
+def test_a_namespace_that_comes_while_all_is_listed_is_listed_itself() -> None:
+    """Of one that was selected after the first page, earlier pages were passed over; others are known at the end."""
+    mirror = Mirror(KIND, selective=True)
+    mirror.select(frozenset("a"))
+    mirror.page({"metadata": {"resourceVersion": "1", "continue": "token"}, "items": []})
+    assert mirror.unlisted == {"a"}
+    mirror.select(frozenset("ab"))
+    mirror.page({"metadata": {"resourceVersion": "1"}, "items": []})
+    assert mirror.unlisted == {"b"}
+    assert mirror.next() == ListPage("b", LIMIT, "")
+    mirror.page({"metadata": {"resourceVersion": "2"}, "items": []})
+    assert not mirror.unlisted
