@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from functools import partial
@@ -40,10 +41,16 @@ async def test_merge_keys(headgate: Headgate) -> None:
             await requests.passes(1)
     print(
         f"\n{len(text)} bytes of merge keys: told after {milliseconds(told)}, "
-        f"another file served after {milliseconds(served)}; {requests}"
+        f"another file served after {milliseconds(served)}; "
+        f"{crowding():.1f} processes a processor; {requests}"
     )
-    assert min(told) < 1
-    assert min(served) < 0.1
+    assert min(told) < 1.0 * crowding()
+    assert min(served) < 0.1 * crowding()
+
+
+def crowding() -> float:
+    """Return how many processes shared a processor in the last minute, at least 1: everything takes so much longer."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def is_told(headgate: Headgate, file: str) -> bool:
@@ -73,8 +80,11 @@ async def test_thousands_of_objects_turn_invalid(headgate: Headgate) -> None:
                 await problems(headgate, some=False)
                 await requests.passes(1)
             slowest.append(max(took))
-    print(f"\n{OBJECTS} objects invalid at once: healthz at most {milliseconds(slowest)}; {requests}")
-    assert min(slowest) < 0.1
+    print(
+        f"\n{OBJECTS} objects invalid at once: healthz at most {milliseconds(slowest)}; "
+        f"{crowding():.1f} processes a processor; {requests}"
+    )
+    assert min(slowest) < 0.1 * crowding()
 
 
 async def problems(headgate: Headgate, some: bool, within: float = 30) -> None:
