@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from headgate.envoy.static import static_bootstrap
+from headgate.errors import UserError
 from headgate.plain import resources
 from xds.snapshot import Snapshot
 
@@ -30,7 +31,7 @@ def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
         Why Envoy refuses it, in Envoy's words; None if it does not.
 
     Raises:
-        subprocess.TimeoutExpired: it takes longer than `DEADLINE`.
+        UserError: it takes longer than `DEADLINE`.
     """
     bootstrap = static_bootstrap(resources(snapshot, redacted=False))
     # Holds private keys, so nobody else may read it, and it is gone in a moment.
@@ -38,7 +39,13 @@ def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
         file = Path(directory) / "bootstrap.json"
         file.write_text(json.dumps(bootstrap), encoding="utf-8")
         command = [str(envoy), "--mode", "validate", "--log-level", "error", "--config-path", str(file)]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"Envoy ({envoy}) has validated a Gateway's configuration for {DEADLINE} s without coming to an end: "
+                "validate fewer files at once, or on a machine that is less busy"
+            ) from None
     if told.returncode == 0:
         return None
     words = [_PREFIX.sub("", line) for line in told.stderr.splitlines()]

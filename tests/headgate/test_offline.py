@@ -18,6 +18,7 @@ from headgate.envoy.validate import refusal
 from headgate.plain import SECTIONS
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE
 from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
+from tests.headgate.test_supervisor import script
 from translator.db import in_cluster
 from xds.resource import Resource
 from xds.snapshot import Snapshot
@@ -141,6 +142,17 @@ def test_envoy_s_refusal_is_told_in_its_words(envoy_path: Path, secret: Resource
     assert refusal(envoy_path, good) is None
     words = refusal(envoy_path, good.replace([route("(?<no")]))
     assert words == "invalid named capture group: (?<no"
+
+
+def test_an_envoy_that_does_not_come_to_an_end_is_told(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A validation that takes too long is given up with an error that names the Envoy."""
+    monkeypatch.setattr("headgate.envoy.validate.DEADLINE", 0.1)
+    endless = script(tmp_path_factory.mktemp("bin") / "envoy", "exec sleep 60")
+    result = headgate("validate", "-f", str(folder), "--envoy-path", str(endless))
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "without coming to an end" in result.stderr
 
 
 def test_a_cluster_of_any_size_is_read() -> None:
