@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from headgate.certificates import certificate_problems, covers
@@ -40,11 +42,11 @@ data: {tls.crt: CHAIN, tls.key: ""}
 """
 
 
-def certificate(names: list[str], begins: datetime, days: int) -> bytes:
+def certificate(names: list[str], begins: datetime, days: int, serial: int | None = None) -> bytes:
     """A certificate for these names, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = x509.CertificateBuilder(name, name, key.public_key(), serial or x509.random_serial_number())
     builder = builder.not_valid_before(begins).not_valid_after(begins + timedelta(days=days))
     alternative = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
     return builder.add_extension(alternative, False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
@@ -70,6 +72,19 @@ def told(chain: bytes, host: str = "shop.example.com") -> list[str]:
 def test_a_certificate_that_fits_is_well(names: list[str], host: str) -> None:
     """A certificate of the listener's host, within its time, is nothing to tell."""
     assert told(certificate(names, NOW - timedelta(days=1), 30), host) == []
+
+
+@pytest.mark.parametrize("serial", [b"\x00", b"\x80"], ids=["zero", "negative"])
+def test_a_serial_number_that_no_authority_should_give_is_no_warning(
+    serial: bytes, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A certificate whose serial number is not positive (RFC 5280, 4.1.2.2), which clients take, is told to nobody."""
+    chain = certificate(["shop.example.com"], NOW - timedelta(days=1), 30, serial=0x7F)
+    der = ssl.PEM_cert_to_DER_cert(chain.decode()).replace(b"\x02\x01\x7f", b"\x02\x01" + serial, 1)
+    with pytest.warns(CryptographyDeprecationWarning, match="serial number"):
+        x509.load_der_x509_certificate(der)
+    assert told(ssl.DER_cert_to_PEM_cert(der).encode()) == []
+    assert list(recwarn) == []
 
 
 def test_an_expired_certificate_is_an_error() -> None:
