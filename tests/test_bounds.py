@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from headgate.address import Address
 from headgate.envoy import supervisor
 from headgate.errors import UserError
 from headgate.status import fetch
+from headgate.streaming import PIECE_BYTES, _gathered
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from tests.headgate.test_status import status
@@ -24,13 +26,17 @@ from tests.xds.talk import Talk
 from translator import programmed
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict
-from translator.db import Rejection
+from translator.db import Db, Rejection
+from translator.feature import Site
 from translator.features.retry import Retry
+from translator.features.timeouts import MAX_IDLE_MILLISECONDS, Timeouts, read
+from translator.gateway.der import MOST_LENGTH_BYTES, DerError, element
 from translator.ir import Origin, RouteMatch
+from translator.objects.httproute import HTTPRouteRule
 from translator.outcome import Problem
 from translator.query import MOST_CHARACTERS, QueryError
 from translator.refs import Ref
-from watchers import lookup
+from watchers import lookup, watch
 from watchers.kubernetes.errors import ApiError
 from watchers.refusals import MOST, refusal
 from watchers.relations import Relations
@@ -48,6 +54,9 @@ from xds.stream import MAX_LISTED
 from xds.types import CLUSTER, ENDPOINT, SECRET
 
 __all__ = ["dial"]
+
+LONGEST_DURATION = 99_999 * 3_600_000
+"""The longest time that a duration of the Gateway API can say in hours (GEP-2257), in milliseconds."""
 
 
 def test_candidates_of_a_client_are_bounded() -> None:
@@ -231,3 +240,45 @@ def test_a_headgate_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("headgate.status.DEADLINE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="timed out"):
         fetch(Address("127.0.0.1", server.getsockname()[1]))
+
+
+async def test_a_document_is_sent_in_pieces() -> None:
+    """Of a document of any size no more is gathered than a piece, and the value that made it full."""
+    sizes = [len(each) async for each in _gathered(iter([b"x" * 1000] * 500))]
+    assert all(PIECE_BYTES <= each < PIECE_BYTES + 1000 for each in sizes[:-1])
+    assert (len(sizes), sum(sizes)) == (500_000 // PIECE_BYTES + 1, 500_000)
+
+
+@pytest.mark.parametrize(("changes", "watched"), [(watch._ATTEMPTS - 1, True), (watch._ATTEMPTS, False)])
+async def test_a_watch_that_cannot_be_begun_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, watched: bool
+) -> None:
+    """Where the folders change while they are to be watched, that is tried some times; then it is told why not."""
+    unwatchable = [os.fsdecode(b"\xe9")] * changes  # watchfiles refuses names that are not UTF-8
+
+    def present(directories: frozenset[str]) -> list[str]:
+        return [unwatchable.pop()] if unwatchable else sorted(directories)
+
+    monkeypatch.setattr(watch, "_present", present)
+    found = watch.Watch()
+    await found.follow(frozenset({str(tmp_path)}))
+    assert (found.failure is None) is watched
+    await found.stop()
+
+
+@pytest.mark.parametrize(("attempts", "silence"), [(1, 2 * LONGEST_DURATION), (2, 0)])
+def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: int) -> None:
+    """Where a request may take thousands of days, as after some of the longest tries, its silence has no limit."""
+    timeouts, retry = {"backendRequest": "99999h"}, {"attempts": attempts}
+    rule = HTTPRouteRule.model_validate({"timeouts": timeouts, "retry": retry})
+    found = read(Site(Db((), ()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
+    assert found == (Timeouts(0, silence),)
+    assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
+
+
+@pytest.mark.parametrize(("more", "told"), [(0, "cut off"), (1, "as short as can be")])
+def test_the_length_of_an_element_of_der_is_bounded(more: int, told: str) -> None:
+    """What says to be longer than any certificate is not one."""
+    size = MOST_LENGTH_BYTES + more
+    with pytest.raises(DerError, match=told):
+        element(bytes([0x30, 0x80 + size, 1, *bytes(size - 1)]))

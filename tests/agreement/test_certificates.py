@@ -16,7 +16,7 @@ from tests.agreement.oracle import NAME, Oracle
 from tests.certificates import certified, encoded, self_signed
 from translator.envoy.secret import secret
 from translator.gateway.key_pairs import key_pair
-from translator.gateway.pem import blocks, write
+from translator.gateway.pem import LONGEST_LINE, blocks, write
 from translator.ir import Certificate
 
 Pair = tuple[bytes, bytes]
@@ -107,6 +107,13 @@ def test_envoy_agrees_on_changed_certificates(data: st.DataObject, oracle: Oracl
     agree(oracle, chain, key)
 
 
+def one_line(chain: bytes) -> bytes:
+    """Write a certificate's data into one line."""
+    begin, *data, end = chain.splitlines()
+    assert sum(map(len, data)) > LONGEST_LINE
+    return b"\n".join([begin, b"".join(data), end, b""])
+
+
 FORMS: list[tuple[str, bool, Change, Change]] = [
     ("as it is", True, bytes, bytes),
     ("a chain", True, lambda chain: chain * 3, bytes),
@@ -124,6 +131,7 @@ FORMS: list[tuple[str, bool, Change, Change]] = [
     ("text in between", True, lambda chain: b"subject=a.org\n" + chain + b"issuer=b\n" + chain, bytes),
     ("the key beside the certificate", True, lambda chain: pairs()[0][1] + chain, bytes),
     ("an empty block", False, lambda chain: chain + b"-----BEGIN X-----\n-----END X-----\n", bytes),
+    ("lines longer than are read at once", True, one_line, bytes),
     ("no end", False, lambda chain: chain.partition(b"-----END")[0], bytes),
 ]
 

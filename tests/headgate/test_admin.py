@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 import headgate.admin_connections as connections
 from bench.world import world
@@ -366,6 +367,37 @@ async def test_a_connection_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
         writer.write(b"GET /healthz HTTP/1.1\r\nX: ")
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_connection_on_which_nothing_more_is_asked_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that has its answer and asks for nothing more is disconnected."""
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
+    async with running() as admin, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_an_answer_that_takes_long_holds_up_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a stop, answers under way are waited for a moment and then cut off."""
+    monkeypatch.setattr(connections, "STOP_SECONDS", 0.1)
+    asked = asyncio.Event()
+
+    async def endless(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    application, address = web.Application(), Address("127.0.0.1", free_port())
+    application.router.add_get("/", endless)
+    async with asyncio.timeout(10):
+        async with connections.listening(application, address):
+            reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await asked.wait()
+        assert await reader.read() == b""
         writer.close()
 
 

@@ -12,9 +12,11 @@ import headgate.controlplane as module
 from bench.world import edit, gateway, route, world
 from headgate.address import Address
 from headgate.admin import STUCK_SECONDS, Sight, application
-from headgate.controlplane import ControlPlane
+from headgate.controlplane import PENDING_AFTER, ControlPlane, gateway_of
 from headgate.metrics import Metrics
 from headgate.statuses import Statuses
+from tests import virtual_time
+from translator.db import Delivery
 from translator.edit import Edit
 from translator.outputs import Settings, Translator
 from xds.server import Server
@@ -120,3 +122,23 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
             later = 10 * STUCK_SECONDS
             assert await health() == 200
             evaluating.cancel()
+
+
+@virtual_time.passes
+async def test_proxies_that_do_not_answer_are_told_to_be_pending() -> None:
+    """A change that proxies have not acknowledged after a while is told, once, and not before that."""
+    made, web = plane(Server(lambda node: node.cluster), lambda: True), gateway_of("shop/web")
+    told: list[float] = []
+    now = asyncio.get_running_loop().time
+    made.overdue = lambda ref: told.append(now()) if ref == web else None
+    evaluating = asyncio.create_task(made.evaluate())
+    await made.take(batches(edit(gateway())))
+    await made.ready.wait()
+    made.translator.deliver(web, Delivery(1, True, snapshot=made.translator.snapshots[web].version))
+    made.wake()
+    await asyncio.sleep(10)
+    made.translator.deliver(web, Delivery(1, False, snapshot=""))
+    await made.take(batches(edit(gateway(port=8081))))
+    await asyncio.sleep(10)
+    evaluating.cancel()
+    assert told == [pytest.approx(10 + PENDING_AFTER)]

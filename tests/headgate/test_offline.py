@@ -149,7 +149,7 @@ def test_an_envoy_that_does_not_come_to_an_end_is_told(
 ) -> None:
     """A validation that takes too long is given up with an error that names the Envoy."""
     monkeypatch.setattr("headgate.envoy.validate.DEADLINE", 0.1)
-    endless = script(tmp_path_factory.mktemp("bin") / "envoy", "exec sleep 60")
+    endless = script(tmp_path_factory.mktemp("bin") / "envoy", "exec sleep 5")
     result = headgate("validate", "-f", str(folder), "--envoy-path", str(endless))
     assert (result.exit_code, type(result.exception)) == (1, SystemExit)
     assert "without coming to an end" in result.stderr

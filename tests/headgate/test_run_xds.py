@@ -5,19 +5,25 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
+import structlog
 from typer.testing import CliRunner
 
+from headgate.address import Address
 from headgate.cli import app
+from headgate.controlplane import gateway_of
+from headgate.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, Settings, _Run
 from headgate.security.proxytokens import ProxyTokens
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
+from xds.snapshot import Snapshot
 from xds.types import CLUSTER
 
 
@@ -83,6 +89,23 @@ async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
     assert len(told) == 1
     assert '"gateway":"default/wbe"' in told[0]
     assert '"there":"default/web"' in told[0]
+
+
+def test_what_is_told_of_envoys_of_no_gateway_is_bounded(state_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told once in a while, so many of them, with so many of the Gateways that are there."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    run = _Run(Settings((state_root,), Address("127.0.0.1", 1), Address("127.0.0.1", 2), state_root, None))
+    for number in range(2 * MOST_NAMED):
+        run.translator._snapshots[gateway_of(f"shop/{number:02}")] = Snapshot.of(())
+    with structlog.testing.capture_logs() as logs:
+        for number in range(2 * MOST_TOLD):
+            run.tell_unknown(f"default/{number}")
+        assert [each["gateway"] for each in logs] == [f"default/{number}" for number in range(MOST_TOLD)]
+        assert logs[0]["there"] == " ".join(f"shop/{number:02}" for number in range(MOST_NAMED))
+        for now, times in ((TOLD_AGAIN - 1, 1), (TOLD_AGAIN, 2)):  # noqa: B007 - the clock reads it
+            run.tell_unknown("default/0")
+            assert [each["gateway"] for each in logs].count("default/0") == times
 
 
 async def test_whoever_reaches_the_port_must_prove_to_be_the_gateway_s_envoy(headgate: Headgate) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+import structlog
 
+import headgate.envoy.supervisor as module
 from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import EnvoyProcess, Launch
@@ -161,6 +163,22 @@ async def test_a_crashing_envoy_is_retried_ever_more_slowly(
     assert set(told) == {"ended with exit status 3: no such thing"}
     assert supervisor.failure == "ended with exit status 3"
     await eventually(lambda: last_lines(supervisor.launch.state.log) == ["starting", "no such thing"])
+
+
+async def test_an_envoy_that_ran_for_long_is_back_at_once(
+    state: StateDirectory, state_root: Path, supervise: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each end of an Envoy that had recovered counts as the first: the pauses do not grow."""
+    monkeypatch.setattr(module, "HEALTHY_AFTER", 0.1)
+    with structlog.testing.capture_logs() as logs:
+        supervisor = supervise(launch_of(state, "default/web", script(state_root / "ending", "sleep 0.15; exit 3")))
+        told: list[str | None] = []
+        supervisor.told = told.append
+        await eventually(lambda: supervisor.restarts >= 4)
+    pauses = [each["event"] for each in logs if "starting it again" in each["event"]]
+    assert len(pauses) >= 4
+    assert all(each.endswith(("in 0.1 s", "in 0.2 s")) for each in pauses)
+    assert told[:2] == [None, "ended with exit status 3"]
 
 
 async def test_a_binary_that_cannot_be_executed_is_told(

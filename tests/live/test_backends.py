@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.live.objects import Manifest, endpoints, exact, gateway, prefix, route, rule, service
 from tests.live.proxy import Proxy, free_port
 from tests.live.upstream import Upstream
+from tests.ports import unaccepting
 
 REQUESTS = 300
 
@@ -111,6 +112,16 @@ async def test_a_service_without_endpoints_answers_503(proxy: Proxy) -> None:
     """A Service that exists but has nobody ready answers 503, and is served as soon as somebody is."""
     await proxy.apply(service("idle"), endpoints("idle", [1], ready=False), route(rule("idle")))
     assert (await proxy.request()).status == 503
+
+
+async def test_an_endpoint_that_does_not_accept_is_given_up(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is not accepted in time is an error of the backend, and not a wait without end."""
+    monkeypatch.setattr("translator.envoy.cluster.CONNECT_TIMEOUT_SECONDS", 1)
+    with unaccepting() as port:
+        await proxy.apply(service("full"), endpoints("full", [port]), route(rule("full")))
+        response = await proxy.request()
+    assert response.status == 503
+    assert b"connection timeout" in response.body
 
 
 async def test_endpoints_that_terminate_serve_when_no_other_is_left(

@@ -103,6 +103,25 @@ async def test_no_listener_has_all_connections(proxy: Proxy, monkeypatch: pytest
         writer.close()
 
 
+async def test_a_proxy_takes_so_many_connections(envoy_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit of all listeners together a proxy closes new connections at once; those that are open go on."""
+    monkeypatch.setattr(overload, "MAX_DOWNSTREAM_CONNECTIONS", 2)
+    async with running_proxy(envoy_path) as (full, _):
+        other = free_port()
+        await full.begin(gateway(http(full.port), http(other)))
+        held = [await connect(each) for each in (full.port, other)]
+        for _ in range(2):
+            for reader, writer in held:
+                writer.write(b"GET / HTTP/1.1\r\nHost: a.org\r\n\r\n")
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
+            for each in (full.port, other):
+                refused, writer = await connect(each)
+                assert await ended(refused) == b""
+                writer.close()
+        for _, writer in held:
+            writer.close()
+
+
 async def test_http_2_windows_and_streams_are_limited(proxy: Proxy) -> None:
     """The proxy says so to its clients as soon as they connect: 100 streams, 64 KiB each, 1 MiB for all."""
     await proxy.apply(route(rule("alpha")))

@@ -24,6 +24,6 @@ class Punctual:
         """Pass a request on; after so many seconds there is no answer."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._api.request(method, path, **options)
+                return await self._api.request(method, path, seconds=seconds, **options)
         except TimeoutError:
             raise Unreachable("https://cluster.test", "it took too long") from None

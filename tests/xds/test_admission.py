@@ -16,9 +16,11 @@ import pytest
 from bench.xds_servers import Remote
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
-from tests.xds.calls import CLUSTERS, NODE, STREAM, Dial, serving
+from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, serving
+from tests.xds.resources import cluster
 from xds.admission import Admission
 from xds.server import Limits, Peer, Refusal, Server
+from xds.snapshot import Snapshot
 from xds.types import CLUSTER
 
 MANY_NAMES = b"\x1a\x00"
@@ -181,6 +183,26 @@ async def test_connections_are_so_many() -> None:
         assert await pairs[2][0].read() == b""
         for _, writer in pairs:
             writer.close()
+
+
+async def test_streams_of_a_connection_wait_for_their_turn() -> None:
+    """A client with all the streams that a connection may have is served the next one when another has ended."""
+    async with serving(limits=Limits(connection_streams=1)) as server:
+        server.publish("gateway", CLUSTERS)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            first = Call(channel, DELTA)
+            await first.ask(CLUSTER)
+            heard = await first.hear()
+            second = Call(channel, DELTA)
+            waiting = asyncio.create_task(second.ask(CLUSTER))
+            for seconds in range(2, 7):
+                await first.ask(CLUSTER, node=None, nonce=heard.nonce)
+                server.publish("gateway", Snapshot.of([cluster("a", timeout=seconds)]))
+                heard = await first.hear()
+            assert len(server.clients()) == 1
+            first.call.cancel()
+            await waiting
+            assert (await second.hear()).resources
 
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:

@@ -10,8 +10,11 @@ import grpc
 import pytest
 import structlog.testing
 
-from headgate.security import tokens
+from headgate.security import access, tokens
+from headgate.security.access import AccessReviews
 from headgate.security.tokens import BAD_SECONDS, REMEMBERED_SECONDS, TokenReviews, proxy_account
+from tests import virtual_time
+from tests.watchers.punctual import Punctual
 from translator.deployment.pod import AUDIENCE
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from xds.server import Refusal
@@ -197,3 +200,15 @@ async def test_a_question_that_nobody_waits_for_is_not_asked() -> None:
     assert await refused(reviews, "web") is None
     assert len(api.asked) <= tokens.AT_ONCE + 1
     assert not reviews._asked
+
+
+@virtual_time.passes
+async def test_a_question_that_is_not_answered_lets_nobody_in() -> None:
+    """An API server that hangs is waited for so long, and who asks is told to come again, or why it may not see it."""
+    api = Reviewer()
+    api.gate.clear()
+    now = asyncio.get_running_loop().time
+    assert await refused(TokenReviews(Punctual(api)), "web") is grpc.StatusCode.UNAVAILABLE
+    assert now() == pytest.approx(tokens.SECONDS)
+    assert "cannot be checked" in await AccessReviews(Punctual(api)).may("web", "/config")
+    assert now() == pytest.approx(tokens.SECONDS + access.SECONDS)

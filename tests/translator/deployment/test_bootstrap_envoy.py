@@ -16,6 +16,7 @@ from tests.translator.deployment.authority import Authority, Volume
 from tests.translator.deployment.gateways import GATEWAY as SHOP
 from tests.translator.deployment.gateways import Cluster, gateway, service
 from translator.db import ProxyDefaults
+from translator.deployment import bootstrap
 from translator.deployment.bootstrap import (
     BOOTSTRAP_FILE,
     CA_FILE,
@@ -75,8 +76,9 @@ class Proxy:
         for usual, port in ((ADMIN_PORT, self.admin), (READINESS_PORT, self.ready), (METRICS_PORT, self.metrics)):
             text = text.replace(f'"port_value": {usual}', f'"port_value": {port}')
         # A proxy that was not stopped returns soon after its second of draining, and not only after its margins.
-        assert '"fixed_delay": "41s"' in text
-        return {**made, BOOTSTRAP_FILE: text.replace('"fixed_delay": "41s"', '"fixed_delay": "3s"')}
+        delay = f'"fixed_delay": "{self._parameters.drain_seconds + 40}s"'
+        assert delay in text
+        return {**made, BOOTSTRAP_FILE: text.replace(delay, '"fixed_delay": "3s"')}
 
     @contextlib.asynccontextmanager
     async def server(self, authority: Authority) -> AsyncIterator[Server]:
@@ -118,8 +120,15 @@ class Proxy:
 @pytest.fixture
 async def proxy(envoy_path: Path, tmp_path: Path) -> AsyncIterator[Proxy]:
     """A running Envoy that has not found its server yet."""
+    async with running(envoy_path, tmp_path) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def running(envoy_path: Path, tmp_path: Path, drain_seconds: int = 1) -> AsyncIterator[Proxy]:
+    """Run an Envoy that has not found its server yet."""
     parameters = GatewayParametersSpec.model_validate(
-        {"drainSeconds": 1, "stats": {"excludePrefixes": ["cluster.xds"]}}
+        {"drainSeconds": drain_seconds, "stats": {"excludePrefixes": ["cluster.xds"]}}
     )
     proxy = Proxy(tmp_path, parameters)
     process = await asyncio.create_subprocess_exec(
@@ -210,3 +219,14 @@ async def test_a_proxy_that_is_not_stopped_serves_again(proxy: Proxy) -> None:
                 await proxy.get(proxy.ready, "/drain/secret")
         assert (await proxy.get(proxy.ready, "/ready"))[0] == 503
         await proxy.until_ready()
+
+
+async def test_a_drain_does_not_last_for_ever(
+    envoy_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to drain that is not answered within its time is ended by the proxy."""
+    monkeypatch.setattr(bootstrap, "_MOST_SECONDS", 1)
+    async with running(envoy_path, tmp_path, drain_seconds=60) as proxy, proxy.server(proxy.authority):
+        await proxy.until_ready()
+        async with asyncio.timeout(20):
+            assert (await proxy.get(proxy.ready, "/drain/secret"))[0] == 504

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import time
+from asyncio.subprocess import SubprocessStreamProtocol
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +112,33 @@ async def test_a_plugin_that_fails_is_told(tmp_path: Path) -> None:
     user = f"exec: {{{api}, command: '{sys.executable}', args: ['-c', \"{script}\"]}}"
     with pytest.raises(ConfigurationError, match="log in first"):
         await kubeconfig(tmp_path, "http://it", user)
+
+
+async def test_a_plugin_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin that does not come to an end is given up after its time, with a message that says so."""
+    monkeypatch.setattr(module, "PLUGIN_SECONDS", 0.2)
+    hang = tmp_path / "hang"
+    os.mkfifo(hang)
+    api = "apiVersion: client.authentication.k8s.io/v1"
+    user = f"exec: {{{api}, command: cat, args: ['{hang}'], interactiveMode: Never}}"
+    ended = asyncio.Event()
+    monkeypatch.setattr(SubprocessStreamProtocol, "process_exited", ending(ended))
+    async with asyncio.timeout(10):
+        with pytest.raises(ConfigurationError, match="the credential plugin took longer than"):
+            await kubeconfig(tmp_path, "http://it", user)
+        os.close(os.open(hang, os.O_WRONLY))  # the plugin itself goes on until it ends
+        await ended.wait()
+
+
+def ending(ended: asyncio.Event) -> Callable[[SubprocessStreamProtocol], None]:
+    """Make what notes that a process has ended."""
+    exited = SubprocessStreamProtocol.process_exited
+
+    def noted(protocol: SubprocessStreamProtocol) -> None:
+        exited(protocol)
+        ended.set()
+
+    return noted
 
 
 async def test_a_pod_uses_its_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

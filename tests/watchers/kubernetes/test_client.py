@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from headgate.cluster import PAGE, _list
+from tests.ports import unaccepting
 from tests.watchers.kubernetes.relay import kubeconfig
+from translator.objects.core import Namespace
 from watchers.kubernetes import client as module
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
@@ -122,6 +125,35 @@ async def test_a_silent_watch_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
             with pytest.raises(Unreachable, match="no word for"):
                 await anext(stream.lines())
         done.set()
+
+
+async def test_a_server_that_cannot_be_connected_to_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where connections are not accepted, that is known long before a request would have taken too long."""
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
+    with unaccepting() as port:
+        async with Client(await kubeconfig(tmp_path, f"http://127.0.0.1:{port}", "token: abc")) as client:
+            async with asyncio.timeout(10):
+                with pytest.raises(Unreachable, match="it took too long"):
+                    await client.get("/version")
+                assert not await client.ready()
+
+
+async def test_large_collections_are_read_page_by_page(tmp_path: Path) -> None:
+    """`headgate translate --cluster` asks for so many objects at a time, until there are no more."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.query["limit"])
+        first = int(request.query.get("continue", 0))
+        last = min(first + int(request.query["limit"]), 2 * PAGE + 1)
+        metadata = {"continue": str(last)} if last < 2 * PAGE + 1 else {}
+        items = [{"metadata": {"name": str(number)}} for number in range(first, last)]
+        return web.json_response({"metadata": metadata, "items": items})
+
+    async with serving(tmp_path, answer) as client:
+        found = await _list(client, Namespace)
+    assert [each["metadata"]["name"] for each in found] == [str(number) for number in range(2 * PAGE + 1)]
+    assert asked == [str(PAGE)] * 3
 
 
 async def test_a_request_takes_no_longer_than_it_may(tmp_path: Path) -> None:
