@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +28,17 @@ BACKDATED = timedelta(minutes=10)
 RENEWED_AT = 1 / 3
 
 
+def read_certificate(pem: bytes) -> x509.Certificate:
+    """Read a certificate, which may be one that a user brings.
+
+    Raises:
+        ValueError: it is none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about what authorities should not do, in terms of Python
+        return x509.load_pem_x509_certificate(pem)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyPair:
     """A certificate and its private key, PEM; the key never shows in a repr."""
@@ -37,7 +49,7 @@ class KeyPair:
     @property
     def expires(self) -> datetime:
         """When the certificate ends, UTC."""
-        return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
+        return read_certificate(self.certificate).not_valid_after_utc
 
     def check(self) -> None:
         """Does nothing if the two belong together.
@@ -50,7 +62,7 @@ class KeyPair:
         except (TypeError, ValueError, UnsupportedAlgorithm):
             raise ValueError("the key is not an unencrypted private key in PEM form") from None
         try:
-            certified = x509.load_pem_x509_certificate(self.certificate).public_key()
+            certified = read_certificate(self.certificate).public_key()
         except (ValueError, UnsupportedAlgorithm):
             raise ValueError("the certificate is not one in PEM form") from None
         if known != certified:
@@ -65,9 +77,7 @@ class KeyPair:
         self.check()
         _signing_key(self.key)
         try:
-            constraints = x509.load_pem_x509_certificate(self.certificate).extensions.get_extension_for_class(
-                x509.BasicConstraints
-            )
+            constraints = read_certificate(self.certificate).extensions.get_extension_for_class(x509.BasicConstraints)
         except x509.ExtensionNotFound:
             raise ValueError("the certificate is not that of an authority") from None
         if not constraints.value.ca:
@@ -75,7 +85,7 @@ class KeyPair:
 
     def due(self, now: datetime) -> bool:
         """Whether it is time for another."""
-        found = x509.load_pem_x509_certificate(self.certificate)
+        found = read_certificate(self.certificate)
         begin, end = found.not_valid_before_utc, found.not_valid_after_utc
         return now >= end - (end - begin) * RENEWED_AT
 
@@ -133,7 +143,7 @@ def reissue(authority: KeyPair, pair: KeyPair, now: datetime) -> KeyPair | None:
     Raises:
         ValueError: one of the two is no key pair.
     """
-    old, issuer = (x509.load_pem_x509_certificate(each.certificate) for each in (pair, authority))
+    old, issuer = (read_certificate(each.certificate) for each in (pair, authority))
     try:
         old.verify_directly_issued_by(issuer)
         names = list(old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
@@ -147,7 +157,7 @@ def reissue(authority: KeyPair, pair: KeyPair, now: datetime) -> KeyPair | None:
 def _issue(
     authority: KeyPair, common_name: str, names: list[x509.GeneralName], use: x509.ObjectIdentifier, now: datetime
 ) -> KeyPair:
-    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    issuer = read_certificate(authority.certificate)
     issuer_key = _signing_key(authority.key)
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
-from cryptography import x509
-
-from headgate.security.authority import BACKDATED, KeyPair, make_authority
+from headgate.security.authority import BACKDATED, KeyPair, make_authority, read_certificate
 
 #: How long a new authority is handed out before it signs: ConfigMaps reach pods within minutes.
 HANDED_OUT = timedelta(days=1)
@@ -60,7 +58,7 @@ class Authorities:
             return Authorities(self.next, None, self.current.certificate, self.drain_key)
         if self.next is None and self.current.due(now):
             return replace(self, next=make_authority(now))
-        if self.previous and now >= x509.load_pem_x509_certificate(self.previous).not_valid_after_utc:
+        if self.previous and now >= read_certificate(self.previous).not_valid_after_utc:
             return replace(self, previous=b"")
         return self
 
@@ -101,15 +99,15 @@ class Authorities:
 def _certificate(pem: bytes) -> bytes:
     """The PEM of a certificate; empty if it is not one."""
     try:
-        x509.load_pem_x509_certificate(pem)
+        read_certificate(pem)
     except ValueError:
         return b""
     return pem
 
 
 def _ends(pair: KeyPair) -> datetime:
-    return x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
+    return read_certificate(pair.certificate).not_valid_after_utc
 
 
 def _made(pair: KeyPair) -> datetime:
-    return x509.load_pem_x509_certificate(pair.certificate).not_valid_before_utc + BACKDATED
+    return read_certificate(pair.certificate).not_valid_before_utc + BACKDATED

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from headgate.security.authority import (
@@ -17,6 +22,7 @@ from headgate.security.authority import (
     issue_proxy,
     issue_server,
     make_authority,
+    reissue,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,3 +90,20 @@ def test_a_server_without_names_is_refused(authority: KeyPair) -> None:
     """A certificate that would be valid nowhere is not made."""
     with pytest.raises(ValueError, match="at least one"):
         issue_server(authority, [], NOW)
+
+
+def test_an_authority_whose_serial_number_none_should_have_is_no_warning() -> None:
+    """A user's own authority of the serial number 0, as some tools make them, signs without a warning of Python's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "own")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 0x7F, NOW, NOW + AUTHORITY_LIFETIME)
+    found = builder.add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256())
+    data = found.public_bytes(Encoding.DER).replace(b"\x02\x01\x7f", b"\x02\x01\x00", 1)
+    own = KeyPair(
+        ssl.DER_cert_to_PEM_cert(data).encode(),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    own.check_authority()
+    server = issue_server(own, ["headgate.example.com"], NOW)
+    assert reissue(own, server, NOW) is not None
+    assert not own.due(NOW)
