@@ -32,7 +32,7 @@ class Watch:
         """Tell of changes in these directories from now on, as far as they are there and may be read."""
         previous, self._current = self._current, None
         for _ in range(_ATTEMPTS):
-            # A directory that goes away at this moment makes the whole attempt fail.
+            # A directory that goes away or is closed at this moment makes the whole attempt fail.
             self._current = await _Running.start(_present(directories))
             self.failure = self._current.failure
             if self.failure is None:
@@ -71,7 +71,7 @@ class Watch:
 
 
 def _present(directories: frozenset[str]) -> list[str]:
-    return sorted(each for each in directories if os.path.isdir(each))
+    return sorted(each for each in directories if os.path.isdir(each) and os.access(each, os.R_OK, effective_ids=True))
 
 
 class _Running:
@@ -86,7 +86,8 @@ class _Running:
             step=STEP_MS,
             stop_event=self._stopping,
             recursive=False,
-            ignore_permission_denied=True,
+            # It would keep all other errors to itself as well, such as that the system watches no more directories.
+            ignore_permission_denied=False,
         )
         self._next = asyncio.create_task(self._advance())
         self.failure: str | None = None
