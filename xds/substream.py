@@ -206,6 +206,7 @@ class Substream:
         for name in names:
             self.dirty.discard(name)
             self.forced.discard(name)
+            self.unused_since.pop(name, None)
             self._own[name] = None
 
     def retry(self, names: Iterable[str]) -> None:

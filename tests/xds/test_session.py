@@ -141,6 +141,20 @@ def test_what_is_dropped_and_asked_for_with_a_stale_nonce_is_resent_in_sotw() ->
     assert talk.hear() == (["a"], [])
 
 
+def test_what_is_gone_wakes_nobody_in_sotw() -> None:
+    """Once the removal delay of what cannot be said to be gone is over, there is nothing more to wait for."""
+    talk = Talk(endpoints("a"), endpoints("b"), delta=False)
+    talk.ask(ENDPOINT, "a", "b")
+    talk.hear()
+    talk.accept(ENDPOINT, "a", "b")
+    talk.publish(endpoints("a"))
+    assert talk.hear() is None
+    assert talk.session.deadline() == 1.0
+    talk.now = 1.0
+    assert talk.hear() is None
+    assert talk.session.deadline() is None
+
+
 def test_a_stale_nonce_still_subscribes_in_delta() -> None:
     """The server must honor changes to the subscription state even if the nonce is stale, and take it for no ACK."""
     talk = Talk(endpoints("a"), endpoints("b"), delta=True)
