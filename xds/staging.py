@@ -4,8 +4,8 @@ Envoy asks for a route configuration once a scope leads to it, and until it has 
 404. So a client which uses a scope is first sent a copy of the new one, under a name of its own and with a key which no
 request has: it asks for the route configuration, and the scope follows when it has accepted it. The copy then goes.
 
-A scope whose key another one takes over is not removed in that response: Envoy (1.40) tells its workers what is removed
-and what is added in two steps, and a request between them gets 404. The scope is retired instead: the response that
+A scope whose key another one takes over is not removed in that response: in Envoy (1.40, tried) there is a gap between
+what is removed and what is added, and a request in it gets 404. The scope is retired instead: the response that
 gives its key to the other gives it one that no request has, and it is removed later. Scopes that exchange keys cannot
 do so in one response (`xds.exclusive`): one of them is retired, and has its new key in the next response.
 """
