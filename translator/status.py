@@ -16,7 +16,15 @@ from translator.envoy.names import secret_name, table_name
 from translator.envoy.route import Entry
 from translator.gateway.attachment import ROUTES, Parent, attachment, candidates
 from translator.gateway.certificates import listener_certificates
-from translator.gateway.gateways import STANDALONE_CLASS, addresses, managed, managed_class, rejection, unsupported_tls
+from translator.gateway.gateways import (
+    STANDALONE_CLASS,
+    addresses,
+    managed,
+    managed_class,
+    rejection,
+    unsupported_listener_sets,
+    unsupported_tls,
+)
 from translator.gateway.httproute import implemented, rules
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
 from translator.objects.gateway import Gateway
@@ -87,13 +95,15 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     problems = (*([rejected] if rejected else []), *_gateway_problems(states), *addresses(db, ref).problems)
     problems += deployment_problems(db, ref)
     accepted = _accepted(states, problems)
+    note = unsupported_listener_sets(found.spec)
+    shown = accepted._replace(message=bounded([accepted.message, note])) if note else accepted
     generation = found.metadata.generation or 1
     invalid = _unprogrammable(accepted, problems, db, ref)
     programmed = (invalid or _programmed(db, ref, known)).json(
         generation if invalid else known.generation or generation
     )
     status: Status = {
-        "conditions": [accepted.json(generation), programmed, *(each.json(generation) for each in _resolved(db, ref))],
+        "conditions": [shown.json(generation), programmed, *(each.json(generation) for each in _resolved(db, ref))],
         "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
     }
     if db.settings.standalone:

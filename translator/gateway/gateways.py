@@ -102,6 +102,16 @@ def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
     return Problem("ResolvedRefs", "UnsupportedValue", text)
 
 
+def unsupported_listener_sets(spec: GatewaySpec) -> str:
+    """Return what a Gateway that lets ListenerSets attach is told (`spec.allowedListeners`, GEP-1713), "" for others.
+
+    The Gateway is as valid as without the field; that no ListenerSet may attach is the default.
+    """
+    if spec.allowed_listeners is None or spec.allowed_listeners.namespaces.from_ == "None":
+        return ""
+    return "spec.allowedListeners: ListenerSets are not supported yet, so none of them attaches; remove it."
+
+
 def useless_parameters(field: str) -> Problem:
     """The problem of a reference to parameters where there is no cluster."""
     text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; apply it there, or remove it here."
