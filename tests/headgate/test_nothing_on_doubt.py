@@ -73,6 +73,19 @@ FAULTS = st.builds(
 )
 
 
+WRITES: Final = ("create", "patch", "put", "delete")
+WRITTEN: Final = sorted(DEPLOYED | {"leases", "events"} | {f"{plural}/status" for plural in WITH_STATUS})
+WRITE_FAULTS = st.builds(
+    Fault,
+    st.frozensets(st.sampled_from(WRITES), min_size=1),
+    st.frozensets(st.sampled_from(WRITTEN), min_size=1, max_size=3) | st.just(frozenset(WRITTEN)),
+    st.sampled_from(
+        ("forbidden", "slow", "never", "unreachable", "garbage", "large", "404", "409", "422", "429", "500", "503")
+    ),
+    st.integers(1, 2),
+)
+
+
 class Served(NamedTuple):
     """A cluster that a controller has served, and what it published."""
 
@@ -221,5 +234,41 @@ def test_while_a_namespace_is_selected(faults: list[Fault], seconds: float, paus
             await asyncio.sleep(HEALING_SECONDS)
             assert_nothing_went(api, installation, selected_anew=True)
             assert_as_ever(installation)
+
+    virtual_time.run(scenario())
+
+
+def ports(api: ClusterApi) -> set[int]:
+    """Return the ports of the Service of the proxies."""
+    return {each["port"] for each in api.of("Service")["shop", "headgate-web"]["spec"]["ports"]}
+
+
+@settings(max_examples=40)
+@given(st.lists(WRITE_FAULTS, min_size=1, max_size=3), st.lists(FAULTS, max_size=1), DURATIONS, st.booleans())
+def test_while_writes_fail(writes: list[Fault], reads: list[Fault], seconds: float, at_the_start: bool) -> None:
+    """Whatever cannot be written, nothing is taken away; once it can be, statuses and proxies follow what changed."""
+    served()  # in an event loop of its own
+
+    async def scenario() -> None:
+        api = restored()
+        api.fault = faulty(writes + reads) if at_the_start else None
+        async with Installation(api) as installation:
+            if not at_the_start:
+                await installation.until(lambda: installation.ready() and installation.controller.election.leading)
+                api.fault = faulty(writes + reads)
+            await asyncio.sleep(seconds / 2)
+            api.put(route("more", "web", "cart"))
+            changed = copy.deepcopy(api.of("Gateway")["shop", "web"])
+            changed["spec"]["listeners"].append({"name": "more", "protocol": "HTTP", "port": 8181})
+            api.put(changed)
+            await asyncio.sleep(seconds / 2)
+            assert_nothing_went(api, installation)
+            api.fault = None
+            await installation.until(lambda: 8181 in ports(api))
+            await installation.until(lambda: "status" in api.of("HTTPRoute")["shop", "more"])
+            await installation.until(lambda: len(api.of("Gateway")["shop", "web"]["status"]["listeners"]) == 3)
+            await asyncio.sleep(HEALING_SECONDS)
+            assert_nothing_went(api, installation)
+            assert installation.ready()
 
     virtual_time.run(scenario())
