@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from functools import partial
@@ -17,7 +16,7 @@ MERGED = 27_700
 """How many mappings the file of 349 KB merges."""
 
 ROUNDS = 5
-"""How often each is tried. The best round has to keep the bound: what else the machine does only adds to a time."""
+"""How often each is tried; every round has to keep the bound, on a machine that does nothing else."""
 
 OBJECTS = 8_000
 
@@ -42,15 +41,10 @@ async def test_merge_keys(headgate: Headgate) -> None:
     print(
         f"\n{len(text)} bytes of merge keys: told after {milliseconds(told)}, "
         f"another file served after {milliseconds(served)}; "
-        f"{crowding():.1f} processes a processor; {requests}"
+        f"{requests}"
     )
-    assert min(told) < 1.0 * crowding()
-    assert min(served) < 0.1 * crowding()
-
-
-def crowding() -> float:
-    """Return how many processes shared a processor in the last minute, at least 1: everything takes so much longer."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert max(told) < 1.0
+    assert max(served) < 0.1
 
 
 def is_told(headgate: Headgate, file: str) -> bool:
@@ -80,11 +74,8 @@ async def test_thousands_of_objects_turn_invalid(headgate: Headgate) -> None:
                 await problems(headgate, some=False)
                 await requests.passes(1)
             slowest.append(max(took))
-    print(
-        f"\n{OBJECTS} objects invalid at once: healthz at most {milliseconds(slowest)}; "
-        f"{crowding():.1f} processes a processor; {requests}"
-    )
-    assert min(slowest) < 0.1 * crowding()
+    print(f"\n{OBJECTS} objects invalid at once: healthz at most {milliseconds(slowest)}; {requests}")
+    assert max(slowest) < 0.1
 
 
 async def problems(headgate: Headgate, some: bool, within: float = 30) -> None:

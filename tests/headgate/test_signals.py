@@ -7,12 +7,21 @@ import os
 import pty
 import signal
 import sys
+from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from tests.headgate.running import Headgate
 from tests.headgate.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """Have SIGHUP do what it does by default: a process that is run by nohup ignores it, and so do its children."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
