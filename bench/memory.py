@@ -53,17 +53,17 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
         count: how many there are.
         used: gives how many bytes are in use.
     """
-    from headgate.statuses import Statuses
-    from translator.edit import Edit
-    from translator.objects.httproute import HTTPRoute
-    from translator.outputs import Settings, Translator
-    from watchers.feed import Feed
-    from watchers.kubernetes.access import Access, Target
+    from headgate.controlplane.status_store import Statuses
+    from translator.inputs import Edit
+    from translator.objects.gateway_api.httproute import HTTPRoute
+    from translator.translator import Settings, Translator
+    from watchers.diagnostics import Troubles
+    from watchers.informers.informer import Objects
+    from watchers.informers.observer import Observer
+    from watchers.informers.reflector import Reflector
     from watchers.kubernetes.client import Client
-    from watchers.kubernetes.objects import Objects
-    from watchers.kubernetes.observer import Observer
-    from watchers.kubernetes.reflector import Reflector
-    from watchers.kubernetes.troubles import Troubles
+    from watchers.kubernetes.kubeconfig import Access, Target
+    from watchers.sources import Feed
 
     class Watching(Observer):
         begun = asyncio.Event()
@@ -117,7 +117,7 @@ def measure() -> Memory:
 
 def _measure(url: str) -> Memory:
     import headgate.cli
-    import headgate.controller  # noqa: F401
+    import headgate.cluster.controller  # noqa: F401
 
     gc.collect()
     found = psutil.Process().memory_full_info()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from translator.edit import Edit
-from translator.objects.base import KubernetesObject
+from translator.inputs import Edit
 from translator.objects.parse import parse
+from translator.objects.schema.base import KubernetesObject
 
 NAMESPACE = "shop"
 GATEWAY = "web"

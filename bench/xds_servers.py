@@ -17,9 +17,9 @@ import grpc.aio
 import psutil
 
 from bench.xds_resources import KEY
-from xds.resource import Resource
-from xds.server import Limits, Server
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Limits, Server
 
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 STREAM, DELTA = "StreamAggregatedResources", "DeltaAggregatedResources"

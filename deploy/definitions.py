@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from deploy.schema import structural
-from translator.group import GROUP
-from translator.objects.base import KubernetesObject
+from translator.api_group import GROUP
 from translator.objects.parse import KINDS
-from translator.status import STATUS
+from translator.objects.schema.base import KubernetesObject
+from translator.status.registry import STATUS
 
 CATEGORIES: Final = ("gateway-api", "headgate")
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"DirectResponse": ("dresp",), "GatewayParameters": ("gwparams",)}

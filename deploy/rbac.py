@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from headgate.controller import LEASE
-from headgate.security.cluster import SECRET
-from translator.deployment.manifest import KINDS as DEPLOYED
-from translator.features import FEATURES
-from translator.objects.base import KubernetesObject
+from headgate.cluster.controller import LEASE
+from headgate.security.cluster_authority import SECRET
+from translator.extensions import FEATURES
+from translator.infrastructure.manifest import KINDS as DEPLOYED
 from translator.objects.parse import KINDS
-from translator.status import STATUS
-from watchers.kubernetes.source import ON_DEMAND
+from translator.objects.schema.base import KubernetesObject
+from translator.status.registry import STATUS
+from watchers.informers.cluster import ON_DEMAND
 
 FOLLOW: Final[tuple[str, ...]] = ("list", "watch")
 READ: Final = ("get", *FOLLOW)

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from translator.objects.base import CheckedFields, Fields
+from translator.objects.schema.base import CheckedFields, Fields
 
 Schema = dict[str, Any]
 

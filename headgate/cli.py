@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from headgate.commands import bootstrap, certs, controller, run, status, translate, validate, version
-from headgate.errors import UserError
+from headgate.process.errors import UserError
 
 
 class Commands(TyperGroup):

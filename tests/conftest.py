@@ -13,8 +13,8 @@ from hypothesis import settings
 from tests.skips import StrictSkips
 
 if TYPE_CHECKING:
-    from watchers.kubernetes.access import Access
     from watchers.kubernetes.client import Client
+    from watchers.kubernetes.kubeconfig import Access
 
 # A slow machine is no failure, so there is no deadline. The same tree gives the same result, so examples follow from
 # the tests alone; `make fuzz` searches on, from another seed each time.
@@ -49,7 +49,7 @@ def envoy_path() -> Path:
 @pytest.fixture
 async def access() -> Access:
     """The way to the cluster that KUBECONFIG names."""
-    from watchers.kubernetes.access import Access, Target
+    from watchers.kubernetes.kubeconfig import Access, Target
 
     if not os.environ.get("KUBECONFIG"):
         pytest.skip("KUBECONFIG names no cluster; `make e2e` brings one along where it can")

@@ -10,11 +10,11 @@ import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from headgate.address import Address
+from headgate.admin.client import fetch
+from headgate.admin.streaming import PIECE_BYTES, _gathered
 from headgate.envoy import supervisor
-from headgate.errors import UserError
-from headgate.status import fetch
-from headgate.streaming import PIECE_BYTES, _gathered
+from headgate.process.address import Address
+from headgate.process.errors import UserError
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from tests.headgate.test_status import status
@@ -22,35 +22,38 @@ from tests.xds.calls import Dial, serving
 from tests.xds.conftest import dial
 from tests.xds.resources import cluster, endpoints, https_listener
 from tests.xds.talk import Talk
-from translator import programmed
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict
 from translator.db import Db, Rejection
-from translator.feature import Site
-from translator.features.retry import Retry
-from translator.features.timeouts import MAX_IDLE_MILLISECONDS, Timeouts, read
+from translator.engine.query import MOST_CHARACTERS, QueryError
+from translator.extension import Site
+from translator.extensions.retry import Retry
+from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, Timeouts, read
 from translator.gateway.der import MOST_LENGTH_BYTES, DerError, element
-from translator.ir import Origin, RouteMatch
-from translator.objects.httproute import HTTPRouteRule
+from translator.ir.http import RouteMatch
+from translator.ir.listener import Origin
+from translator.objects.gateway_api.httproute import HTTPRouteRule
 from translator.outcome import Problem
-from translator.query import MOST_CHARACTERS, QueryError
 from translator.refs import Ref
-from watchers import lookup, watch
+from translator.status import programmed
+from watchers.files import inotify as watch
+from watchers.files import symlinks as lookup
+from watchers.files.relations import Relations
+from watchers.files.yaml_decoder import YamlValues
+from watchers.informers.observed_status import LONGEST_MANAGER, field_manager
 from watchers.kubernetes.errors import ApiError
-from watchers.refusals import MOST, refusal
-from watchers.relations import Relations
-from watchers.status_api import LONGEST_MANAGER, field_manager
-from watchers.yaml_values import YamlValues
-from xds import constraints, exclusive
-from xds.draining import MAX_DRAINING, Draining
-from xds.held import MAX_MAYBE, perhaps, possibly
-from xds.outstanding import MAX_ANSWERED
-from xds.references import DEPTH, of
-from xds.resource import Reference
-from xds.session import MAX_MESSAGE
-from xds.snapshot import Snapshot
-from xds.stream import MAX_LISTED
-from xds.types import CLUSTER, ENDPOINT, SECRET
+from watchers.proxies.api_errors import MOST, refusal
+from xds.protocol import exclusive
+from xds.protocol.client_state import MAX_MAYBE, perhaps, possibly
+from xds.protocol.draining import MAX_DRAINING, Draining
+from xds.protocol.outstanding import MAX_ANSWERED
+from xds.protocol.session import MAX_MESSAGE
+from xds.resources.references import DEPTH, of
+from xds.resources.resource import Reference
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, SECRET
+from xds.server.stream import MAX_LISTED
+from xds.validation import constraints
 
 __all__ = ["dial"]
 
@@ -163,7 +166,7 @@ def _value(text: str) -> object:
 
 def test_suggestions_look_at_so_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt name is compared with so many others, so that thousands of them cost little."""
-    monkeypatch.setattr("watchers.relations.MOST_NAMES", 2)
+    monkeypatch.setattr("watchers.files.relations.MOST_NAMES", 2)
     relations = Relations(standalone=False)
     relations._names["Service", "shop"] = dict.fromkeys(["xxxx", "yyyy", "cart"])
     assert relations._meant(Ref("Service", "shop", "carts")) == "write it, or correct the name"
@@ -236,7 +239,7 @@ def test_durations_have_a_range(duration: tuple[int, int], out: bool) -> None:
 
 def test_a_headgate_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that takes connections and never answers is given up."""
-    monkeypatch.setattr("headgate.status.DEADLINE", 0.1)
+    monkeypatch.setattr("headgate.admin.client.DEADLINE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="timed out"):
         fetch(Address("127.0.0.1", server.getsockname()[1]))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from translator.deployment.manifest import Proxies
-from translator.query import QueryError
+from translator.conditions import Status
+from translator.engine.query import QueryError
+from translator.infrastructure.manifest import Proxies
 from translator.refs import Ref
-from translator.status import Status
-from xds.snapshot import Snapshot
+from xds.resources.snapshot import Snapshot
 
 
 @dataclass(slots=True)

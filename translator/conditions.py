@@ -45,3 +45,7 @@ def bounded(messages: list[str], most: int = MOST_CHARACTERS) -> str:
     """Join messages, within the size that the API server takes for a condition."""
     text = " ".join(dict.fromkeys(messages))
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+Status = dict[str, Any]
+"""The `status` of an object in its JSON form."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from translator.edit import Refused
-from translator.graph import Graph
-from translator.group import CONTROLLER_NAME
-from translator.objects.base import KubernetesObject
+from translator.api_group import CONTROLLER_NAME
+from translator.engine.database import Graph
+from translator.engine.query import Ahead
+from translator.inputs import Refused
+from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Problem
-from translator.ownaddresses import OwnAddress
+from translator.own_addresses import OwnAddress
 from translator.proxy import ADMIN_PORT, ENVOY_VERSION, OWN_PORTS
-from translator.query import Ahead
 from translator.refs import Ref
-
-if TYPE_CHECKING:
-    from translator.feature import Feature
 
 T = TypeVar("T", bound=KubernetesObject)
 SETTINGS = "Settings"
@@ -152,9 +149,14 @@ class Deployed:
 
 
 class Db(Graph):
-    """The graph with the objects in it; `features` are the extensions that routes may use, in the order of filters."""
+    """The graph with the objects in it.
 
-    def __init__(self, features: tuple[Feature, ...], ahead: Iterable[Ahead], on_demand: Iterable[str] = ()) -> None:
+    Attributes:
+        features: what extends rules, in the order of filters; `translator.extension.features` gives them their type,
+            which is declared above this module.
+    """
+
+    def __init__(self, features: tuple[object, ...], ahead: Iterable[Ahead], on_demand: Iterable[str] = ()) -> None:
         """Make an empty database; of the kinds `on_demand` only what is read is fetched."""
         super().__init__(ahead, on_demand)
         self.features = features

@@ -17,9 +17,9 @@ from pathlib import Path
 import aiohttp
 from upstreams import PORTS, upstreams
 
-from headgate.address import Address
-from headgate.errors import UserError
-from headgate.ports import check_free
+from headgate.process.address import Address
+from headgate.process.errors import UserError
+from headgate.process.ports import check_free
 
 CONFIG = Path(os.path.relpath(Path(__file__).resolve().parent / "config"))
 GATEWAY = "http://127.0.0.1:8080"

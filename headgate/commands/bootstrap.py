@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from headgate.address import Address
 from headgate.commands.options import (
     DEFAULT_XDS,
     Context,
@@ -20,7 +19,8 @@ from headgate.commands.options import (
     XdsTls,
     parse_gateway,
 )
-from translator.group import CONTROLLER_NAME
+from headgate.process.address import Address
+from translator.api_group import CONTROLLER_NAME
 
 
 def command(
@@ -63,16 +63,17 @@ def command(
         headgate bootstrap --gateway default/web --cluster | kubectl apply -f -
     """
     if cluster or kubeconfig or context:
-        from headgate.selfmanaged import manifests
-        from watchers.kubernetes.access import Target
+        from headgate.cluster.self_managed import manifests
+        from watchers.kubernetes.kubeconfig import Target
 
         output.write(manifests(Target(kubeconfig, context), gateway, namespace, controller_name))
         return
     from headgate.envoy.bootstrap import bootstrap
-    from headgate.envoy.state import default_root, make_private
-    from headgate.plain import to_plain
-    from headgate.security.folder import proxy_files
-    from headgate.security.proxytokens import ProxyTokens
+    from headgate.envoy.state import make_private
+    from headgate.process.state_root import default_root
+    from headgate.reporting.proto_json import to_plain
+    from headgate.security.proxy_tokens import ProxyTokens
+    from headgate.security.tls_folder import proxy_files
     from translator.proxy import ADMIN_PORT
 
     tls, token = None, ""

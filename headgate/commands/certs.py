@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headgate.commands.options import parse_gateway
-from headgate.errors import UserError, reason
+from headgate.process.errors import UserError, reason
 
 DEFAULT_NAMES = ["localhost", "127.0.0.1", "::1"]
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from headgate.address import Address
 from headgate.commands.options import (
     AdminAddress,
     AdminHosts,
@@ -18,8 +17,9 @@ from headgate.commands.options import (
     WhatToLog,
     XdsAddress,
 )
-from headgate.logging import LogFormat, LogLevel, configure
-from translator.group import CONTROLLER_NAME
+from headgate.observability.logging import LogFormat, LogLevel, configure
+from headgate.process.address import Address
+from translator.api_group import CONTROLLER_NAME
 
 EVERYWHERE_XDS = Address("0.0.0.0", 18000)
 EVERYWHERE_ADMIN = Address("0.0.0.0", 19080)
@@ -86,8 +86,8 @@ def command(
 
     This is what the manifests in deploy/ run. Several replicas all watch and serve; one of them deploys and writes.
     """
-    from headgate.controller import Settings, run
-    from watchers.kubernetes.access import Target
+    from headgate.cluster.controller import Settings, run
+    from watchers.kubernetes.kubeconfig import Target
 
     configure(log_format, log_level)
     if watch_namespace and watch_namespace_labels:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from headgate.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
-from headgate.logging import LogFormat, LogLevel
+from headgate.observability.logging import LogFormat, LogLevel
+from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS, Address
 
 __all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 

@@ -19,8 +19,8 @@ from headgate.commands.options import (
     XdsAddress,
     XdsTls,
 )
-from headgate.errors import UserError
-from headgate.logging import LogFormat, LogLevel, configure
+from headgate.observability.logging import LogFormat, LogLevel, configure
+from headgate.process.errors import UserError
 
 
 def command(
@@ -64,8 +64,8 @@ def command(
     `headgate run` with the same --xds-address takes them over.
     """
     from headgate.envoy.binary import find_envoy
-    from headgate.envoy.state import default_root
-    from headgate.run import Settings, run
+    from headgate.process.state_root import default_root
+    from headgate.standalone.run import Settings, run
 
     configure(log_format, log_level)
     if not (xds_tls or xds_plain_text or xds_address.is_loopback):

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from headgate.commands.options import DEFAULT_ADMIN, AdminAddress, Context, ControllerName, Kubeconfig, Output
-from headgate.errors import UserError
-from translator.group import CONTROLLER_NAME
+from headgate.process.errors import UserError
+from translator.api_group import CONTROLLER_NAME
 
 MAX_WIDTH = 10_000
 
@@ -47,12 +47,13 @@ def command(
     """
     from rich.console import Console
 
-    from headgate.status import Screen, details, fetch, overview
-    from headgate.troubles import name_of
+    from headgate.admin.client import fetch
+    from headgate.reporting.findings import name_of
+    from headgate.reporting.tables import Screen, details, overview
 
     if cluster or kubeconfig or context:
-        from headgate.cluster import read_statuses
-        from watchers.kubernetes.access import Target
+        from headgate.cluster.reader import read_statuses
+        from watchers.kubernetes.kubeconfig import Target
 
         status: dict[str, Any] = read_statuses(Target(kubeconfig, context), controller_name)
     else:

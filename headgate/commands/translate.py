@@ -18,15 +18,15 @@ from headgate.commands.options import (
     OutputFormat,
     parse_gateway,
 )
-from headgate.errors import UserError
-from translator.group import CONTROLLER_NAME
+from headgate.process.errors import UserError
+from translator.api_group import CONTROLLER_NAME
 
 if TYPE_CHECKING:
-    from watchers.diagnostic import Diagnostic
+    from watchers.diagnostics import Diagnostic
 
 
 class Section(StrEnum):
-    """The types of resources, as `headgate.plain.SECTIONS` names them."""
+    """The types of resources, as `headgate.reporting.proto_json.SECTIONS` names them."""
 
     LISTENERS = "listeners"
     ROUTES = "routes"
@@ -73,18 +73,18 @@ def command(
         headgate translate -f - --to status
     ```
     """
-    from headgate.ir import Ir
-    from headgate.translate import FILES, load, select, statuses, translate, xds
-    from headgate.validate import conditions
+    from headgate.offline.ir_dump import Ir
+    from headgate.offline.translate import FILES, load, select, statuses, translate, xds
+    from headgate.offline.validate import conditions
     from translator.db import in_cluster
-    from watchers.files import related
+    from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)
     if of_cluster == bool(files):
         raise typer.BadParameter("say what to translate: files with -f, or a cluster with --cluster or --context")
     if of_cluster:
-        from headgate.cluster import load as load_cluster
-        from watchers.kubernetes.access import Target
+        from headgate.cluster.reader import load as load_cluster
+        from watchers.kubernetes.kubeconfig import Target
 
         folder = load_cluster(Target(kubeconfig, context))
     else:

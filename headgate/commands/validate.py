@@ -10,10 +10,10 @@ import typer
 
 from headgate.commands.options import EnvoyPath, Files
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
-from headgate.errors import UserError
+from headgate.process.errors import UserError
 
 if TYPE_CHECKING:
-    from watchers.diagnostic import Diagnostic
+    from watchers.diagnostics import Diagnostic
 
 
 def command(
@@ -34,8 +34,8 @@ def command(
     headgate validate -f routes.yaml -f gateway.yaml
     ```
     """
-    from headgate.translate import load, translate
-    from headgate.validate import problems, refusals
+    from headgate.offline.translate import load, translate
+    from headgate.offline.validate import problems, refusals
 
     folder = load(files)
     if not folder.objects and not folder.diagnostics:

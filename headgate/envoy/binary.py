@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from headgate.errors import UserError
+from headgate.process.errors import UserError
 from translator.proxy import ENVOY_VERSION
 
 INSTALL_HINT = (

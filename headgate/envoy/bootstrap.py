@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from headgate.address import Address
-from headgate.errors import UserError
-from headgate.security.files import IDENTITY, TRUST, ProxyTls
+from headgate.process.address import Address
+from headgate.process.errors import UserError
+from headgate.security.tls_files import IDENTITY, TRUST, ProxyTls
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2

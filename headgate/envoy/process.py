@@ -16,7 +16,7 @@ from typing import BinaryIO
 import psutil
 
 from headgate.envoy.state import GatewayState, write_private
-from headgate.plain import to_json
+from headgate.reporting.proto_json import to_json
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 
 #: How long an Envoy may take to end after SIGTERM, in seconds.

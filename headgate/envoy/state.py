@@ -18,30 +18,18 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headgate.address import Address
-from headgate.errors import UserError
+from headgate.process.address import Address
+from headgate.process.errors import UserError
 
 #: The longest path that a Unix socket can be bound to, in bytes (`sun_path` of unix(7): 107 on Linux, 103 on macOS).
 MAX_SOCKET_PATH = 103
 
 #: The length of the name of a Gateway's directory whose own name would make the path too long.
 HASH_DIGITS = 12
-
-
-def default_root() -> Path:
-    """The directory for state: `HEADGATE_STATE_DIR`, else by the XDG base directories, else a private one in /tmp."""
-    if named := os.environ.get("HEADGATE_STATE_DIR"):
-        return Path(named).expanduser().absolute()
-    for variable in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
-        base = os.environ.get(variable)
-        if base and os.access(base, os.W_OK | os.X_OK):
-            return Path(base).absolute() / "headgate"
-    return Path(tempfile.gettempdir()) / f"headgate-{os.getuid()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import structlog
 
-from headgate.controlplane import contained
 from headgate.envoy.process import Launch
 from headgate.envoy.state import StateDirectory
-from headgate.errors import UserError
-from headgate.security.proxytokens import ProxyTokens
+from headgate.observability.containment import contained
+from headgate.process.errors import UserError
+from headgate.security.proxy_tokens import ProxyTokens
 
 #: How often the state directory is looked at, in seconds.
 INTERVAL = 1.0

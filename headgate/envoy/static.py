@@ -1,6 +1,6 @@
 """What an Envoy gets by xDS, as one static bootstrap: so `envoy --mode validate` checks all of it, in one process.
 
-Works on plain data (`headgate.plain.resources`), which is also what the golden cases hold.
+Works on plain data (`headgate.reporting.proto_json.resources`), which is also what the golden cases hold.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
-from headgate.plain import to_plain
+from headgate.process.address import Address
+from headgate.reporting.proto_json import to_plain
 from translator.proxy import ADMIN_PORT
 
 Plain = dict[str, Any]

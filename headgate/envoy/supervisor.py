@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from headgate.envoy.process import EnvoyProcess, Launch
-from headgate.errors import UserError, reason
+from headgate.process.errors import UserError, reason
 
 #: The first pause before an Envoy that ended is started again, and the longest, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 from headgate.envoy.static import static_bootstrap
-from headgate.errors import UserError
-from headgate.plain import resources
-from xds.snapshot import Snapshot
+from headgate.process.errors import UserError
+from headgate.reporting.proto_json import resources
+from xds.resources.snapshot import Snapshot
 
 #: How long Envoy may take, in seconds.
 DEADLINE = 120

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from watchers.api import Api
+from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ClusterError
 
 REMEMBERED_SECONDS, MAX_REMEMBERED = 10.0, 1_000

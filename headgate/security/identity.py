@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from headgate.security.authority import gateway_uri
-from xds.server import Peer, Refusal
+from xds.server.server import Peer, Refusal
 
 
 def certified(key: str, peer: Peer) -> None:

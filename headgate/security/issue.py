@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from headgate.security.authority import KeyPair, issue_proxy, issue_server, make_authority
-from headgate.security.folder import AUTHORITY, SERVER, proxy_name, read_pair, write_pair
+from headgate.security.tls_folder import AUTHORITY, SERVER, proxy_name, read_pair, write_pair
 
 
 def issue(folder: Path, names: list[str], gateways: Iterable[str]) -> Iterator[str]:

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import grpc
 import structlog
 
-from translator.deployment.names import resource_name
-from translator.deployment.pod import AUDIENCE
-from translator.objects.gateway import Gateway
+from translator.infrastructure.names import resource_name
+from translator.infrastructure.pod import AUDIENCE
+from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from watchers.api import Api
+from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
-from xds.server import Refusal
+from xds.server.server import Refusal
 
 #: A token that was found good is not asked about again for so many seconds, and so many are remembered.
 REMEMBERED_SECONDS, REMEMBERED = 60.0, 10_000

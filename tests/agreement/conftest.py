@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.agreement.oracle import Oracle, running_oracle
-from translator.limits import MAX_REGEX_PROGRAM_SIZE
+from translator.proxy import MAX_REGEX_PROGRAM_SIZE
 
 
 @pytest.fixture(scope="session")

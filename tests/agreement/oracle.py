@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.envoy import bootstrap, free_port
-from xds.types import LISTENER, ROUTE, SECRET
+from xds.resources.types import LISTENER, ROUTE, SECRET
 
 NAME = "asked"
 """The name of the resource, of each type, that is asked about."""

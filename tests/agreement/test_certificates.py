@@ -17,7 +17,7 @@ from tests.certificates import certified, encoded, self_signed
 from translator.envoy.secret import secret
 from translator.gateway.key_pairs import key_pair
 from translator.gateway.pem import LONGEST_LINE, blocks, write
-from translator.ir import Certificate
+from translator.ir.listener import Certificate
 
 Pair = tuple[bytes, bytes]
 Change = Callable[[bytes], bytes]

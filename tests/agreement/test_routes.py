@@ -13,11 +13,11 @@ from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from tests.agreement.oracle import NAME, Oracle
 from tests.live.objects import GATEWAY, Manifest, gateway, manifests, route, rule, service
 from translator.db import Settings
-from translator.edit import Edit
+from translator.inputs import Edit
 from translator.objects.parse import parse
-from translator.outputs import Translator
 from translator.refs import Ref
-from xds.types import ROUTE
+from translator.translator import Translator
+from xds.resources.types import ROUTE
 
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(["\0", "\r", "\n", "\t", "\x7f", " ", "%", "é"])
 TEXTS = st.text(CHARACTERS, min_size=1, max_size=40)

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from deploy.rbac import Rule
 from tests.watchers.kubernetes.relay import Relay
-from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import Client
+from watchers.kubernetes.kubeconfig import Access
 
 VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 

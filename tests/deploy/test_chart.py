@@ -11,7 +11,7 @@ import yaml
 
 from headgate import __version__
 from tests.deploy.tools import BASE, CHART, documents, helm, key, kustomize, render
-from translator.deployment.names import identity
+from translator.infrastructure.names import identity
 from translator.refs import Ref
 
 
@@ -146,7 +146,7 @@ def test_the_probes_ask_what_headgate_answers() -> None:
     """Probes, metrics and environment variables are those of `headgate controller`."""
     from typer.main import get_command
 
-    from headgate.admin import ENDPOINTS
+    from headgate.admin.server import ENDPOINTS
     from headgate.cli import app
 
     found = documents((BASE / "headgate.yaml").read_text())

@@ -15,7 +15,7 @@ from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules, read_k
 from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import ROOT, helm
 from translator.objects.parse import parse
-from translator.status import STATUS
+from translator.status.registry import STATUS
 
 
 def test_what_is_committed_is_what_is_generated() -> None:

@@ -31,10 +31,10 @@ from tests.headgate.running import free_port
 from tests.live.certificates import tls_secret
 from tests.watchers.kubernetes.relay import kubeconfig
 from tests.xds.calls import DELTA, Call
-from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
-from xds.types import CLUSTER
+from watchers.kubernetes.kubeconfig import Access
+from xds.resources.types import CLUSTER
 
 pytestmark = pytest.mark.e2e
 

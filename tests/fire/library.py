@@ -9,8 +9,8 @@ from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.fire.stage import VARIANTS
 from tests.fire.world import Backend, Change, World
 from tests.xds.resources import cluster, endpoints, listener
-from xds.resource import Resource
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
 
 NAMES = [f"b{number}" for number in range(4)]
 PATHS = [f"/p{number}/" for number in range(6)]

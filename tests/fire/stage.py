@@ -13,8 +13,8 @@ from tests.fire.load import Load, Target
 from tests.live.proxy import free_port
 from tests.relay import Relay
 from tests.xds.envoy import running_envoy, upstream
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Pace, Server
 
 VARIANTS = ("delta", "sotw")
 PACE = Pace(ack_deadline=3.0, removal_delay=0.5, drain=10.0)

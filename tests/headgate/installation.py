@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self, cast
 
-from headgate.address import Address
-from headgate.controller import Controller, Settings
+from headgate.cluster.controller import Controller, Settings
+from headgate.process.address import Address
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw
-from translator.group import CONTROLLER_NAME
-from watchers.kubernetes.access import Target
-from xds.server import Server
-from xds.snapshot import Snapshot
+from translator.api_group import CONTROLLER_NAME
+from watchers.kubernetes.kubeconfig import Target
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Server
 
 SECONDS = 600.0
 """Virtual seconds after which something that is waited for counts as not happening."""

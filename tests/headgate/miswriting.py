@@ -12,9 +12,9 @@ from cryptography import x509
 from headgate.cli import main
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from tests.certificates import self_signed
-from translator import resources
 from translator.envoy.secret import secret
-from translator.ir import Certificate
+from translator.ir.listener import Certificate
+from translator.resources import listeners as resources
 
 
 def miswritten(name: str, certificate: Certificate) -> secret_pb2.Secret:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.world import manifest
 from tests.watchers.kubernetes.cluster_api import Raw
-from translator.group import CONTROLLER_NAME
+from translator.api_group import CONTROLLER_NAME
 
 GROUP = "gateway.networking.k8s.io"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.address import Address
+from headgate.process.address import Address
 
 
 @pytest.mark.parametrize(

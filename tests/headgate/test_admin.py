@@ -14,26 +14,26 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-import headgate.admin_connections as connections
+import headgate.admin.connections as connections
 from bench.world import world
-from headgate.address import Address
-from headgate.admin import Sight, serving
-from headgate.admin_token import Token
-from headgate.controlplane import ControlPlane
-from headgate.metrics import OTHERS, Metrics, Observed
+from headgate.admin.server import Sight, serving
+from headgate.admin.token import Token
+from headgate.controlplane.evaluator import ControlPlane
+from headgate.controlplane.status_store import Statuses
+from headgate.observability.metrics import OTHERS, Metrics, Observed
+from headgate.process.address import Address
 from headgate.security.access import REMEMBERED_SECONDS, AccessReviews
-from headgate.statuses import Statuses
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.running import free_port
 from tests.headgate.test_controlplane import batches
 from tests.headgate.waiting import eventually
 from tests.xds.calls import Dial
 from tests.xds.conftest import dial
-from translator.outputs import Settings, Translator
 from translator.refs import Ref
+from translator.translator import Settings, Translator
 from watchers.kubernetes.errors import Unreachable
-from xds.server import Server
-from xds.types import CLUSTER
+from xds.resources.types import CLUSTER
+from xds.server.server import Server
 
 __all__ = ["dial"]
 
@@ -101,11 +101,11 @@ def broken(*_: object, **__: object) -> Any:
 
 
 FAULTS = {
-    "/healthz": "headgate.controlplane.ControlPlane.stuck_for",
-    "/metrics": "headgate.metrics.Metrics.text",
-    "/status": "headgate.statuses.Statuses.refs",
-    "/config": "xds.server.Server.iter_clients",
-    "/why": "translator.outputs.Translator.why_status",
+    "/healthz": "headgate.controlplane.evaluator.ControlPlane.stuck_for",
+    "/metrics": "headgate.observability.metrics.Metrics.text",
+    "/status": "headgate.controlplane.status_store.Statuses.refs",
+    "/config": "xds.server.server.Server.iter_clients",
+    "/why": "translator.translator.Translator.why_status",
 }
 
 
@@ -311,7 +311,7 @@ async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long explanation the first lines are shown, and that there are more."""
     async with running() as admin:
         _, whole = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
-        monkeypatch.setattr("headgate.admin.MAX_WHY_LINES", 3)
+        monkeypatch.setattr("headgate.admin.server.MAX_WHY_LINES", 3)
         _, cut = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
         assert cut.splitlines() == [*whole.splitlines()[:3], "…"]
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import structlog
 
-from headgate.announce import MAX_LINES, tell_news, tell_problems
-from headgate.logging import LogFormat, LogLevel, configure
-from headgate.statuses import News
+from headgate.observability.logging import LogFormat, LogLevel, configure
+from headgate.reporting.condition_log import MAX_LINES, tell_news, tell_problems
+from headgate.reporting.conditions import News
 from tests.watchers.written import HTTP_ROUTE, config_map, documents
 from translator.refs import Ref
-from watchers.folder import Change, Folder
-from watchers.reading import read
+from watchers.files.contents import read
+from watchers.files.store import Change, Folder
 
 SHOP = Ref("HTTPRoute", "default", "shop")
 UNKNOWN = HTTP_ROUTE.replace("hostnames:", "hostname:")

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
-from headgate.certificates import certificate_problems, covers
-from watchers.folder import Folder
-from watchers.reading import read
+from headgate.reporting.certificates import certificate_problems, covers
+from watchers.files.contents import read
+from watchers.files.store import Folder
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 GATEWAY = """\

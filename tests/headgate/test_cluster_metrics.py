@@ -7,11 +7,11 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from headgate.cluster_metrics import ClusterMetrics, Standing
-from headgate.metrics import MOST_GATEWAYS, OTHERS, Metrics, Observed
+from headgate.cluster.metrics import ClusterMetrics, Standing
+from headgate.observability.metrics import MOST_GATEWAYS, OTHERS, Metrics, Observed
 from translator.refs import Ref
-from watchers.inventory import Inventory, Scale
-from watchers.kubernetes.mirror import Change
+from watchers.informers.list_watch import Change
+from watchers.proxies.inventory import Inventory, Scale
 
 LABELS = {"gateway.networking.k8s.io/gateway-name": "shop"}
 SHOP = Ref("Gateway", "web", "shop")

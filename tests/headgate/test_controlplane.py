@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-import headgate.controlplane as module
+import headgate.controlplane.evaluator as module
 from bench.world import edit, gateway, route, world
-from headgate.address import Address
-from headgate.admin import STUCK_SECONDS, Sight, application
-from headgate.controlplane import PENDING_AFTER, ControlPlane, gateway_of
-from headgate.metrics import Metrics
-from headgate.statuses import Statuses
+from headgate.admin.server import STUCK_SECONDS, Sight, application
+from headgate.controlplane.evaluator import PENDING_AFTER, ControlPlane, gateway_of
+from headgate.controlplane.status_store import Statuses
+from headgate.observability.metrics import Metrics
+from headgate.process.address import Address
 from tests import virtual_time
 from translator.db import Delivery
-from translator.edit import Edit
-from translator.outputs import Settings, Translator
-from xds.server import Server
+from translator.inputs import Edit
+from translator.translator import Settings, Translator
+from xds.server.server import Server
 
 
 def plane(server: Server, complete: Callable[[], bool]) -> ControlPlane:

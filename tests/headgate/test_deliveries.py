@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.world import edit, gateway
-from headgate.deliveries import (
+from headgate.controlplane.acks import (
     MOST_CHARACTERS,
     MOST_CONCERNS,
     MOST_REJECTIONS,
@@ -18,9 +18,9 @@ from headgate.deliveries import (
     together,
 )
 from translator.db import Concern, Rejection, Served
-from translator.outputs import Delivery, Settings, Translator
 from translator.refs import Ref
-from watchers.words import MOST_BYTES
+from translator.translator import Delivery, Settings, Translator
+from watchers.peers.shards import MOST_BYTES
 
 GATEWAY = Ref("Gateway", "shop", "web")
 

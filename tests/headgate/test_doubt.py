@@ -17,7 +17,7 @@ from tests.headgate.shop import gateway, namespace, secret, shop
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw, Request
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
-from xds.types import LISTENER
+from xds.resources.types import LISTENER
 
 PEM = [base64.b64encode(each.encode()).decode() for each in self_signed("shop", "shop.example.com")]
 PROXY = ("shop", "headgate-web")

@@ -11,27 +11,30 @@ from unittest.mock import patch
 import pytest
 
 from bench.world import edit, manifest
-from headgate.controlplane import ControlPlane
-from headgate.metrics import Metrics
-from headgate.statuses import Statuses
+from headgate.controlplane.evaluator import ControlPlane
+from headgate.controlplane.status_store import Statuses
+from headgate.observability.metrics import Metrics
 from tests.headgate.waiting import eventually
-from translator import resources, status
-from translator.deployment import manifests
-from translator.edit import Edit
+from translator.engine.query import Query
 from translator.gateway import listeners
-from translator.outputs import Settings, Translator
-from translator.query import Query
-from xds.server import Server
+from translator.infrastructure import manifests
+from translator.inputs import Edit
+from translator.resources.listeners import listener_resource, port_listener
+from translator.resources.outputs import gateway_outputs
+from translator.resources.routes import table_resource
+from translator.status.gateway import gateway_status
+from translator.translator import Settings, Translator
+from xds.server.server import Server
 
 QUERIES: list[Query[..., Any]] = [
     listeners.valid_listeners,
     listeners.listeners,
-    resources.gateway_outputs,
-    resources.port_listener,
-    resources.listener_resource,
-    resources.table_resource,
+    gateway_outputs,
+    port_listener,
+    listener_resource,
+    table_resource,
     manifests.deployment,
-    status.gateway_status,
+    gateway_status,
 ]
 """What is evaluated of a Gateway, from its objects to its resources and its status."""
 

@@ -25,7 +25,7 @@ def test_the_command_line_imports_no_more_than_it_needs() -> None:
 def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
     """Of Envoy's 557 generated files a fifth is used; of kubernetes-asyncio its configuration without 900 models."""
     found = imported(
-        "import headgate.controller, gc, sys, types\n"
+        "import headgate.cluster.controller, gc, sys, types\n"
         "for each in gc.get_objects():\n"
         "    if isinstance(each, types.ModuleType): sys.modules.setdefault(each.__name__, each)"
     )

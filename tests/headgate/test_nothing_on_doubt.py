@@ -19,10 +19,10 @@ from tests.headgate.installation import Installation
 from tests.headgate.shop import namespace, route
 from tests.headgate.test_doubt import forbidden, running
 from tests.watchers.kubernetes.cluster_api import MODELS, ClusterApi, Raw, Request
-from translator.deployment.manifest import KINDS
-from translator.status import STATUS
+from translator.infrastructure.manifest import KINDS
+from translator.status.registry import STATUS
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
-from xds.snapshot import Snapshot
+from xds.resources.snapshot import Snapshot
 
 HEALING_SECONDS: Final = 120.0
 DEPLOYED: Final = {each.plural for each in KINDS.values()}

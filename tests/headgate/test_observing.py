@@ -14,18 +14,18 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from rich.console import Console
 
 from bench.world import GATEWAY, NAMESPACE, world
-from headgate.metrics import Metrics
-from headgate.refused import Refused, origins, refused
-from headgate.status import overview
-from headgate.tracing import Traces, span
+from headgate.controlplane.nacks import Refused, origins, refused
+from headgate.observability.metrics import Metrics
+from headgate.observability.tracing import Traces, span
+from headgate.reporting.tables import overview
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import DELTA, Call, serving
-from translator.outputs import Settings, Translator
 from translator.refs import Ref
-from xds.observer import Observers
-from xds.server import Server
-from xds.types import CLUSTER, ENDPOINT, ROUTE
+from translator.translator import Settings, Translator
+from xds.resources.types import CLUSTER, ENDPOINT, ROUTE
+from xds.server.observer import Observers
+from xds.server.server import Server
 
 OWN = Ref("Gateway", NAMESPACE, GATEWAY)
 KEY = f"{NAMESPACE}/{GATEWAY}"
@@ -136,7 +136,10 @@ async def test_traces_follow_a_stream(translator: Translator, exporter: InMemory
         call.call.cancel()
         await eventually(lambda: any(each.name == "xds.stream" for each in exporter.get_finished_spans()))
     spans = {each.name: each for each in exporter.get_finished_spans()}
-    stream, pushes = spans["xds.stream"], [each for each in exporter.get_finished_spans() if each.name == "xds.push"]
+    stream, pushes = (
+        spans["xds.stream"],
+        [each for each in exporter.get_finished_spans() if each.name == "xds.push"],
+    )
     assert spans["publish"].attributes == {"headgate.gateway": KEY}
     assert stream.attributes is not None
     assert stream.attributes["xds.node.id"] == NODE.id
@@ -147,7 +150,7 @@ async def test_traces_follow_a_stream(translator: Translator, exporter: InMemory
 
 def test_without_an_sdk_there_are_no_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, spans are nothing, and an observer of streams does nothing."""
-    monkeypatch.setattr("headgate.tracing.trace", None)
+    monkeypatch.setattr("headgate.observability.tracing.trace", None)
     with span("evaluate") as found:
         assert found is None
     Traces().closed(None)  # type: ignore[arg-type]

@@ -10,18 +10,18 @@ import yaml
 from typer.testing import CliRunner
 
 from headgate.cli import app
-from headgate.cluster import as_folder
+from headgate.cluster.reader import as_folder
 from headgate.commands.controller import command as controller
 from headgate.commands.translate import Section
 from headgate.commands.translate import command as translate
 from headgate.envoy.validate import refusal
-from headgate.plain import SECTIONS
+from headgate.reporting.proto_json import SECTIONS
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE
 from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
 from tests.headgate.test_supervisor import script
 from translator.db import in_cluster
-from xds.resource import Resource
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "config"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.ours import status_of
-from headgate.troubles import name_of, troubles
+from headgate.cluster.ownership import status_of
+from headgate.reporting.findings import name_of, troubles
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 API = "gateway.networking.k8s.io/v1"

@@ -10,7 +10,7 @@ from google.protobuf import any_pb2, json_format
 from google.protobuf.message import Message
 
 from headgate.envoy.static import static_bootstrap
-from headgate.plain import REDACTED, redact, resources, to_plain
+from headgate.reporting.proto_json import REDACTED, redact, resources, to_plain
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
@@ -19,8 +19,8 @@ from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from tests.certificates import self_signed
-from xds.resource import Resource
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
 
 TYPES = "type.googleapis.com/envoy.extensions."
 ADS = {"ads": {}, "resource_api_version": "V3"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from headgate.returns import Returns
+from headgate.controlplane.reconnect_window import Returns
 from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, service
-from translator.outputs import Delivery
 from translator.refs import Ref
+from translator.translator import Delivery
 
 WEB = Ref("Gateway", "shop", "web")
 CONNECTED, NONE, AWAITED = Delivery(1, current=True), Delivery(), Delivery(returning=True)

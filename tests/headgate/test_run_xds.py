@@ -14,17 +14,17 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from headgate.address import Address
 from headgate.cli import app
-from headgate.controlplane import gateway_of
-from headgate.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, Settings, _Run
-from headgate.security.proxytokens import ProxyTokens
+from headgate.controlplane.evaluator import gateway_of
+from headgate.process.address import Address
+from headgate.security.proxy_tokens import ProxyTokens
+from headgate.standalone.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, Settings, _Run
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
 
 
 async def test_without_envoy_the_way_to_connect_one_is_told(headgate: Headgate) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from headgate.errors import UserError
-from headgate.selfmanaged import made
+from headgate.cluster.self_managed import made
+from headgate.process.errors import UserError
 from tests.translator.deployment.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
+from translator.api_group import CONTROLLER_NAME
 from translator.db import ProxyDefaults
-from translator.group import CONTROLLER_NAME
-from translator.objects.base import KubernetesObject
 from translator.objects.parse import parse
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
 

@@ -11,11 +11,12 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from headgate.address import Address
-from headgate.envoy.state import MAX_SOCKET_PATH, StateDirectory, default_root
+from headgate.envoy.state import MAX_SOCKET_PATH, StateDirectory
 from headgate.envoy.state_repair import StateRepair
-from headgate.errors import UserError
-from headgate.security.proxytokens import ProxyTokens
+from headgate.process.address import Address
+from headgate.process.errors import UserError
+from headgate.process.state_root import default_root
+from headgate.security.proxy_tokens import ProxyTokens
 from tests.headgate.running import Headgate
 from tests.headgate.waiting import eventually
 
@@ -24,7 +25,7 @@ XDS = Address("127.0.0.1", 18000)
 HOLD = """
 import sys
 from pathlib import Path
-from headgate.address import Address
+from headgate.process.address import Address
 from headgate.envoy.state import StateDirectory
 with StateDirectory(Path(sys.argv[1]), Address.parse(sys.argv[2])).lock():
     print("held", flush=True)

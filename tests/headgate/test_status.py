@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from headgate.cli import app
-from headgate.status import Screen, age, overview
+from headgate.reporting.tables import Screen, age, overview
 from tests.headgate.running import free_port
 
 TIME = "2026-01-01T12:00:00Z"

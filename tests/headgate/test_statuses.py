@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from headgate.statuses import Statuses
-from translator.objects.gateway import Gateway
-from translator.objects.httproute import HTTPRoute
+from headgate.controlplane.status_store import Statuses
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.parse import parse
 from translator.refs import Ref
 

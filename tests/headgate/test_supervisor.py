@@ -17,7 +17,6 @@ import pytest
 import structlog
 
 import headgate.envoy.supervisor as module
-from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
@@ -31,6 +30,7 @@ from headgate.envoy.supervisor import (
     pauses,
     stop_all,
 )
+from headgate.process.address import Address
 from tests.headgate.waiting import eventually
 from translator.proxy import ENVOY_VERSION
 

@@ -17,18 +17,18 @@ from google.protobuf.json_format import MessageToJson
 from multidict import CIMultiDict
 from yarl import URL
 
-from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
+from headgate.process.address import Address
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
-from translator.concerns import rejections
 from translator.db import Delivery as Heard
 from translator.db import Settings
-from translator.edit import Edit
+from translator.inputs import Edit
 from translator.objects.parse import parse
-from translator.outputs import Translator
 from translator.refs import Ref
-from xds.server import Delivery, Pace, Server
+from translator.status.nacks import rejections
+from translator.translator import Translator
+from xds.server.server import Delivery, Pace, Server
 
 KEY = f"default/{GATEWAY}"
 OWN = Ref("Gateway", "default", GATEWAY)

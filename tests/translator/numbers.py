@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translator.cell import Cell
-from translator.graph import Graph
-from translator.query import index, query
+from translator.engine.database import Graph
+from translator.engine.memo import Cell
+from translator.engine.query import index, query
 
 NUMBER = "Number"
 

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from translator.graph import Graph
-from translator.query import Ahead, Index, Query, QueryError, index, query
+from translator.engine.database import Graph
+from translator.engine.query import Ahead, Index, Query, QueryError, index, query
 
 NUMBER = "Number"
 KEYS = range(4)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from translator.db import Rejection
-from translator.edit import Edit
-from translator.objects.gateway import Gateway
-from translator.outputs import Delivery, Settings, Translator
+from translator.inputs import Edit
+from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from xds.types import LISTENER
+from translator.translator import Delivery, Settings, Translator
+from xds.resources.types import LISTENER
 
 WEB = Ref("Gateway", "default", "web")
 

@@ -17,12 +17,12 @@ import translator as package
 from tests.translator.test_incremental import evaluated, versions
 from tests.translator.test_unread import SETTINGS, Population, edits
 from tests.translator.universe import objects, populations
-from translator.assembly import without_dangling
-from translator.outputs import Translator
-from translator.query import Index, Query
-from xds.resource import Reference, Resource
-from xds.snapshot import Snapshot, diff
-from xds.types import CLUSTER, ROUTE
+from translator.engine.query import Index, Query
+from translator.snapshots import without_dangling
+from translator.translator import Translator
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot, diff
+from xds.resources.types import CLUSTER, ROUTE
 
 
 def queries() -> Iterator[tuple[str, Query[..., Any]]]:

@@ -8,20 +8,22 @@ import pytest
 
 from bench.world import edit, removal, route, world
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from translator import outputs, resources
-from translator.concerns import MOST_ROUTES, rejections
+from translator import translator as outputs
 from translator.db import Concern, Delivery, Served
-from translator.feature import Feature, Site
-from translator.features import FEATURES
-from translator.ir import Origin, RouteFeature, RouteMatch
+from translator.extension import Feature, Site
+from translator.extensions import FEATURES
+from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.listener import Origin
 from translator.outcome import Outcome
-from translator.outputs import Settings, Translator
 from translator.refs import Ref
-from xds.held import Held, Remembered, Unsure
-from xds.refusals import Refusal
-from xds.resource import Reference, Resource
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from translator.resources import routes as resources
+from translator.status.nacks import MOST_ROUTES, rejections
+from translator.translator import Settings, Translator
+from xds.protocol.client_state import Held, Remembered, Unsure
+from xds.protocol.nacks import Refusal
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 GATEWAY, TABLE = Ref("Gateway", "shop", "web"), Reference(ROUTE, "port-10080")
 HOSTS, SERVICES = 4, 5

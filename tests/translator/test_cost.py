@@ -10,14 +10,14 @@ import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
 from tests.translator.universe import key_pair
-from translator.concerns import rejections
 from translator.db import Concern, Delivery, Rejection, Served
-from translator.edit import Edit
-from translator.outputs import Changes, Settings, Translator
+from translator.inputs import Edit
 from translator.refs import Ref
-from xds.refusals import Refusal
-from xds.snapshot import diff
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from translator.status.nacks import rejections
+from translator.translator import Changes, Settings, Translator
+from xds.protocol.nacks import Refusal
+from xds.resources.snapshot import diff
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
 ROUTES, HOSTS, SERVICES = 10_000, 100, 1_000
 GATEWAY = Ref("Gateway", "shop", "web")

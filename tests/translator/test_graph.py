@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.translator.numbers import NUMBER, Reports, chosen, graph, guarded, number, parity, parity_name, quotient, ran
-from translator.cell import Why
-from translator.graph import Graph
-from translator.query import QueryError, query
+from translator.engine.database import Graph
+from translator.engine.memo import Why
+from translator.engine.query import QueryError, query
 
 
 def test_a_query_runs_once_for_many_reads() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.translator.numbers import NUMBER, Reports, number
-from translator.graph import Graph
-from translator.query import query
+from translator.engine.database import Graph
+from translator.engine.query import query
 
 READERS = 1_000
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.translator.numbers import NUMBER, Reports, positive, ran, signs
-from translator.graph import Graph
-from translator.query import CycleError, index, query
+from translator.engine.database import Graph
+from translator.engine.query import CycleError, index, query
 
 
 @index(NUMBER)

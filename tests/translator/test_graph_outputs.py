@@ -20,9 +20,9 @@ from tests.translator.numbers import (
     quotient,
     ran,
 )
-from translator.cell import Cell
-from translator.graph import Graph
-from translator.query import CycleError, Query, QueryError
+from translator.engine.database import Graph
+from translator.engine.memo import Cell
+from translator.engine.query import CycleError, Query, QueryError
 
 
 def test_a_bug_is_seen_by_whoever_reads() -> None:

@@ -26,7 +26,7 @@ from tests.translator.programs import (
 from tests.translator.programs import (
     number as as_number,
 )
-from translator.cell import Cell
+from translator.engine.memo import Cell
 
 BATCHES = st.lists(edits(), min_size=1, max_size=6)
 

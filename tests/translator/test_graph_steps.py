@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.translator.numbers import NUMBER, Reports, parity_of_sign, quotient
 from tests.translator.test_incremental import BEGINNINGS, EDITS, SETTINGS, assert_same, final
 from tests.translator.test_incremental import evaluated as from_scratch
-from translator import evaluation
-from translator.edit import Edit
-from translator.graph import Graph
-from translator.outputs import Settings, Translator
-from translator.query import QueryError, query
+from translator.engine import memos as evaluation
+from translator.engine.database import Graph
+from translator.engine.query import QueryError, query
+from translator.inputs import Edit
+from translator.translator import Settings, Translator
 
 MANY = 10 * evaluation.PART
 

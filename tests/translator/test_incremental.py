@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.translator.universe import objects, populations
 from translator.db import Rejection
-from translator.edit import Edit, Refused
 from translator.envoy.route import BROKEN
-from translator.objects.base import Fields, KubernetesObject
-from translator.objects.sketch import sketch
-from translator.outputs import Changes, Delivery, Settings, Translator
+from translator.inputs import Edit, Refused
+from translator.objects.partial import sketch
+from translator.objects.schema.base import Fields, KubernetesObject
 from translator.refs import Ref
-from xds import references
-from xds.resource import Reference, Resource
-from xds.snapshot import Snapshot
-from xds.types import LISTENER, ROUTE
+from translator.translator import Changes, Delivery, Settings, Translator
+from xds.resources import references
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import LISTENER, ROUTE
 
 SETTINGS = st.builds(Settings, standalone=st.booleans(), offline=st.booleans())
 REJECTIONS = st.builds(Rejection, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))

@@ -15,12 +15,12 @@ from tests.translator.numbers import NUMBER
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.test_unread import SETTINGS, Population, edits
 from tests.translator.universe import populations
-from translator.edit import Edit
+from translator.engine.database import Graph
+from translator.engine.query import Index, QueryError, index, query
 from translator.gateway.attachment import attachment
-from translator.graph import Graph
-from translator.outputs import AHEAD, Settings, Translator
-from translator.query import Index, QueryError, index, query
+from translator.inputs import Edit
 from translator.refs import Ref
+from translator.translator import AHEAD, Settings, Translator
 
 API = "gateway.networking.k8s.io/v1"
 GATEWAYS = [Ref("Gateway", team, "web") for team in "ab"]

@@ -6,14 +6,14 @@ import pytest
 
 from bench.world import edit, endpoint_slice, gateway, removal, route, service, world
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
-from translator.edit import unread
 from translator.envoy import cluster as clusters
-from translator.ir import Backend
-from translator.outputs import Edit, Refused, Settings, Translator
+from translator.inputs import unread
+from translator.ir.backend import Backend
 from translator.refs import Ref
-from xds.resource import Reference
-from xds.snapshot import diff
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from translator.translator import Edit, Refused, Settings, Translator
+from xds.resources.resource import Reference
+from xds.resources.snapshot import diff
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 GATEWAY = Ref("Gateway", "shop", "web")
 ROUTE_5 = Ref("HTTPRoute", "shop", "route-5")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from bench.world import edit, manifest
 from translator.db import in_cluster
-from translator.outputs import Settings, Translator
-from translator.ownaddresses import OwnAddress, overlap, reached
+from translator.own_addresses import OwnAddress, overlap, reached
 from translator.refs import Ref
-from xds.types import CLUSTER
+from translator.translator import Settings, Translator
+from xds.resources.types import CLUSTER
 
 OWN = (
     OwnAddress(18000, "Headgate's xDS server", ("127.0.0.1",)),

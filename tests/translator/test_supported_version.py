@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bench.world import edit, manifest
-from translator.outputs import Edit, Settings, Translator
+from translator.gateway.supported_version import is_supported
 from translator.refs import Ref
-from translator.supported_version import is_supported
+from translator.translator import Edit, Settings, Translator
 
 CLASS = Ref("GatewayClass", "", "headgate")
 

@@ -10,13 +10,13 @@ from bench.world import edit, gateway, manifest, route, world
 from tests.translator.numbers import NUMBER, signs
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.universe import objects, populations
-from translator.edit import Edit, unread
-from translator.graph import Graph
-from translator.objects.base import KubernetesObject
+from translator.engine.database import Graph
+from translator.engine.query import QueryError, query
+from translator.inputs import Edit, unread
 from translator.objects.parse import KINDS
-from translator.outputs import Settings, Translator
-from translator.query import QueryError, query
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.translator import Settings, Translator
 
 GATEWAY = Ref("Gateway", "shop", "web")
 UNREAD = st.sampled_from(sorted(KINDS))

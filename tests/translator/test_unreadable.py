@@ -8,10 +8,10 @@ import pytest
 
 from bench.world import Raw, edit, gateway, manifest, route, world
 from translator.objects.parse import parse
-from translator.objects.sketch import Sketch, sketch
-from translator.outputs import Edit, Refused, Settings, Translator
+from translator.objects.partial import Sketch, sketch
 from translator.refs import Ref
-from xds.snapshot import diff
+from translator.translator import Edit, Refused, Settings, Translator
+from xds.resources.snapshot import diff
 
 GATEWAY = Ref("Gateway", "shop", "web")
 ROUTE = Ref("HTTPRoute", "shop", "route-5")

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tests.translator.golden.envoy import refusal
 from tests.translator.valid_routes import routes
-from translator.objects.gateway import Gateway
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.kubernetes.service import Service
 from translator.objects.parse import parse
-from translator.objects.service import Service
-from translator.outputs import Edit, Settings, Translator
-from xds.snapshot import Snapshot
+from translator.translator import Edit, Settings, Translator
+from xds.resources.snapshot import Snapshot
 
 GATEWAY = {
     "apiVersion": "gateway.networking.k8s.io/v1",

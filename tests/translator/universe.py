@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.certificates import self_signed
-from translator.objects.base import KubernetesObject
 from translator.objects.parse import parse
+from translator.objects.schema.base import KubernetesObject
 
 Raw = dict[str, Any]
 Objects = st.SearchStrategy[KubernetesObject]

@@ -4,9 +4,9 @@ from typing import Any, TypeGuard
 
 from hypothesis import strategies as st
 
-from translator.objects.base import KubernetesObject
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.parse import parse
+from translator.objects.schema.base import KubernetesObject
 
 Plain = dict[str, Any]
 Strategy = st.SearchStrategy[Any]

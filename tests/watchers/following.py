@@ -6,11 +6,11 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from tests.watchers.written import value
-from translator.edit import Edit
-from watchers.confirmation import Pauses
-from watchers.feed import Batch
-from watchers.files import FileSource, Timing
-from watchers.folder import Change
+from translator.inputs import Edit
+from watchers.files.confirmation import Pauses
+from watchers.files.source import FileSource, Timing
+from watchers.files.store import Change
+from watchers.sources import Batch
 
 QUICK = Timing(pauses=Pauses(wrong=0.05, deleted=0.1, shrunk=0.1, emptied=0.1))
 """What is taken away is believed soon."""

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from translator.refs import Ref
+from watchers.informers.observed_status import Held, wrote
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.status_api import Held
-from watchers.status_release import wrote
 
 MANAGER = "gateway.headgate.dev/controller"
 PLURALS = {"gatewayclasses": "GatewayClass", "gateways": "Gateway", "httproutes": "HTTPRoute", "leases": "Lease"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from watchers.api import Api
-from watchers.kubernetes.client import SECONDS
+from watchers.kubernetes.client import SECONDS, Api
 from watchers.kubernetes.errors import Unreachable
 
 

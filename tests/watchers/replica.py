@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from translator.refs import Ref
-from watchers.api import Api
-from watchers.election import Election, Timing, running
+from watchers.controllers.leader_election import Election, Timing, running
+from watchers.kubernetes.client import Api
 
 
 class Replica:

@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 
 from tests.watchers.written import config_map, write
-from watchers.concurrent_reader import ConcurrentReader
-from watchers.read_pool import MAX_THREADS
-from watchers.reader import Reader
+from watchers.files.concurrent_reader import ConcurrentReader
+from watchers.files.read_pool import MAX_THREADS
+from watchers.files.reader import Reader
 
 
 async def test_what_was_read_while_nobody_waited_is_collected(tmp_path: Path) -> None:

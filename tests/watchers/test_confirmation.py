@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, documents
-from watchers.confirmation import Confirmation, Pauses
-from watchers.folder import Folder
-from watchers.reading import ABSENT, Reading, read
+from watchers.files.confirmation import Confirmation, Pauses
+from watchers.files.contents import ABSENT, Reading, read
+from watchers.files.store import Folder
 
 PAUSES = Pauses()
 BOTH = documents(config_map("x"), config_map("w"))

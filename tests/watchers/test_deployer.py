@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translator.db import Deployed
-from translator.deployment.manifest import Manifest, Proxies
-from translator.deployment.names import label_value, resource_name
+from translator.infrastructure.manifest import Manifest, Proxies
+from translator.infrastructure.names import label_value, resource_name
 from translator.refs import Ref
-from watchers.applier import Applier, Refused, SteppedDown
-from watchers.deployer import Deployer
-from watchers.inventory import Inventory, Live
+from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
-from watchers.kubernetes.mirror import Change
-from watchers.projection import project
-from watchers.refusals import gone, refusal, transient
+from watchers.proxies.api_errors import gone, refusal, transient
+from watchers.proxies.inventory import Inventory, Live
+from watchers.proxies.owned_fields import project
+from watchers.proxies.reconciler import Deployer
+from watchers.proxies.server_side_apply import Applier, Refused, SteppedDown
 
 GATEWAY = Ref("Gateway", "web", "shop")
 CONFIG = Ref("ConfigMap", "web", "headgate-shop")

@@ -13,10 +13,12 @@ import pytest
 from tests import virtual_time
 from tests.watchers.punctual import Punctual
 from tests.watchers.test_deployer import CONFIG, GATEWAY, manifest
-from translator.deployment.manifest import Manifest, Proxies
+from translator.infrastructure.manifest import Manifest, Proxies
 from translator.refs import Ref
-from watchers.applier import SECONDS
-from watchers.deployer import (
+from watchers.informers.list_watch import Change
+from watchers.kubernetes.errors import ApiError
+from watchers.proxies.inventory import Inventory
+from watchers.proxies.reconciler import (
     CONCURRENCY,
     FIRST_RETRY,
     LONGEST_RETRY,
@@ -24,9 +26,7 @@ from watchers.deployer import (
     TELLING_SECONDS,
     Deployer,
 )
-from watchers.inventory import Inventory
-from watchers.kubernetes.errors import ApiError
-from watchers.kubernetes.mirror import Change
+from watchers.proxies.server_side_apply import SECONDS
 
 
 class Cluster:

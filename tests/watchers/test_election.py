@@ -9,7 +9,7 @@ from tests import virtual_time
 from tests.watchers.keeper import Keeper
 from tests.watchers.replica import Replica
 from translator.refs import Ref
-from watchers.election import RELEASE_SECONDS, Election, Timing, running
+from watchers.controllers.leader_election import RELEASE_SECONDS, Election, Timing, running
 from watchers.kubernetes.errors import ApiError, Unreachable
 
 LEASE = Ref("Lease", "headgate-system", "headgate")

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from tests.watchers.written import config_map, ref, value
-from translator.edit import Edit
+from translator.inputs import Edit
 from translator.refs import Ref
-from watchers.feed import Batch, Feed
-from watchers.reading import read
+from watchers.files.contents import read
+from watchers.sources import Batch, Feed
 
 
 def edit(name: str, text: str | None) -> Edit:

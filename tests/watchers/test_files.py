@@ -8,8 +8,8 @@ import pytest
 
 from tests.watchers.following import following
 from tests.watchers.written import config_map, documents, write
-from watchers.confirmation import Pauses
-from watchers.files import FileSource, SourceError, Timing, read_files
+from watchers.files.confirmation import Pauses
+from watchers.files.source import FileSource, SourceError, Timing, read_files
 
 PATIENT = Timing(pauses=Pauses(60.0, 60.0, 60.0, 60.0, untold=60.0))
 """For tests in which nothing that is taken away may be believed."""
@@ -341,7 +341,7 @@ async def test_a_name_that_is_not_text_stops_nothing(tmp_path: Path) -> None:
 
 async def test_too_many_files_take_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound the rest is not read, which is told, and what was known stays."""
-    monkeypatch.setattr("watchers.tree.MAX_PATHS", 3)
+    monkeypatch.setattr("watchers.files.tree.MAX_PATHS", 3)
     write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path) as followed:
         for name in "bcdef":

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watchers.written import HTTP_ROUTE, config_map, documents, ref, value
-from translator.edit import Refused
-from translator.objects.base import KubernetesObject
+from translator.inputs import Refused
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.diagnostic import Diagnostic
-from watchers.folder import Change, Folder
-from watchers.reading import ABSENT, Reading, read, unreadable
+from watchers.diagnostics import Diagnostic
+from watchers.files.contents import ABSENT, Reading, read, unreadable
+from watchers.files.store import Change, Folder
 
 ROUTE = Ref("HTTPRoute", "default", "shop")
 

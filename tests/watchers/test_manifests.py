@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchers import manifests
-from watchers.manifests import MAX_BYTES, Manifest, ManifestError, count_lines, read_part, split
-from watchers.yaml_values import MAX_DEPTH, MAX_NODES, Budget, Path
+from watchers.files import documents as manifests
+from watchers.files.documents import MAX_BYTES, Manifest, ManifestError, count_lines, read_part, split
+from watchers.files.yaml_decoder import MAX_DEPTH, MAX_NODES, Budget, Path
 
 
 def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) -> Manifest:

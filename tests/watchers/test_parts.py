@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, documents
-from watchers import reading
-from watchers.manifests import Manifest, count_lines, read_part, split
-from watchers.reading import MOST_DIAGNOSTICS, Reading, read
-from watchers.yaml_values import MAX_EXPANSION, Budget, ValueFault, YamlValues
+from watchers.files import contents as reading
+from watchers.files.contents import MOST_DIAGNOSTICS, Reading, read
+from watchers.files.documents import Manifest, count_lines, read_part, split
+from watchers.files.yaml_decoder import MAX_EXPANSION, Budget, ValueFault, YamlValues
 
 FILE = "f.yaml"
 

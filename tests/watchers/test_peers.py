@@ -10,8 +10,8 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watchers.hearing import RENEWAL_SECONDS, SILENCE_SECONDS, Hearing, Part
-from watchers.words import MOST_BYTES, MOST_PARTS, Words, read
+from watchers.peers.membership import RENEWAL_SECONDS, SILENCE_SECONDS, Hearing, Part
+from watchers.peers.shards import MOST_BYTES, MOST_PARTS, Words, read
 
 keys = st.text("abc/", min_size=1, max_size=4)
 words = st.one_of(st.none(), st.integers(0, 9), st.text('xyz"é', max_size=9))

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from watchers.background import in_thread
-from watchers.read_pool import MAX_THREADS, ReadPool, TooExpensive, processor_limit
+from watchers.files.background import in_thread
+from watchers.files.read_pool import MAX_THREADS, ReadPool, TooExpensive, processor_limit
 
 Interrupt = Callable[[], None]
 LONG = 30.0

@@ -12,11 +12,11 @@ import pytest
 
 from tests.watchers.following import PATIENCE, QUICK, following
 from tests.watchers.written import config_map, documents, write
-from watchers import reader as reader_module
-from watchers.background import in_thread
-from watchers.reading import Reading, read
-from watchers.tree import Signature
-from watchers.watch import Watch
+from watchers.files import reader as reader_module
+from watchers.files.background import in_thread
+from watchers.files.contents import Reading, read
+from watchers.files.inotify import Watch
+from watchers.files.tree import Signature
 
 NAMES = "abc"
 Opened = tuple[bytes, Signature]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.watchers.following import following
 from tests.watchers.written import HTTP_ROUTE, documents, write
-from translator.edit import Edit
-from watchers.reading import read
-from watchers.relations import Relations
+from translator.inputs import Edit
+from watchers.files.contents import read
+from watchers.files.relations import Relations
 
 GATEWAY = """\
 apiVersion: gateway.networking.k8s.io/v1

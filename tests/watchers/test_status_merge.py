@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchers.status_merge import MOST_BYTES, Writer, generation, has_entries, merge, patch
+from watchers.status.merge import MOST_BYTES, Writer, generation, has_entries, merge, patch
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from watchers.status_release import released, wrote
+from watchers.informers.observed_status import wrote
+from watchers.status.withdraw import released
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"

@@ -8,8 +8,8 @@ import structlog
 
 from tests.watchers.writing import GATEWAY, OTHER, OURS, World, accepted, parents, route
 from translator.refs import Ref
-from watchers.status_api import Held
-from watchers.status_writer import CONCURRENCY, OTHER_PACE, PACE
+from watchers.informers.observed_status import Held
+from watchers.status.writer import CONCURRENCY, OTHER_PACE, PACE
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_a_status_of_another_generation_waits(world: World) -> None:
 
 async def test_a_status_that_stays_behind_is_written_after_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no status comes from the new generation, as for one that cannot be read, what is known is told."""
-    monkeypatch.setattr("watchers.status_writer.PATIENCE", 0.05)
+    monkeypatch.setattr("watchers.status.writer.PATIENCE", 0.05)
     shop, again = route("shop"), route("again")
     world.keeper.put(shop, {}, generation=2)
     world.keeper.put(again, {}, generation=1)
@@ -146,7 +146,7 @@ async def test_a_status_that_stays_behind_is_written_after_all(world: World, mon
 
 async def test_a_status_of_a_newer_generation_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another leader wrote for a newer generation stays until ours is for that one, however long that takes."""
-    monkeypatch.setattr("watchers.status_writer.PATIENCE", 0.0)
+    monkeypatch.setattr("watchers.status.writer.PATIENCE", 0.0)
     shop = route("shop")
     newer = parents({**accepted(generation=2), "lastTransitionTime": "2026-01-01T00:00:00Z"})
     world.keeper.put(shop, newer, generation=2)
@@ -213,7 +213,7 @@ async def test_a_status_is_written_in_the_version_that_is_served(world: World) -
 
 async def test_a_definition_without_a_status_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to write to, the message names the definition; once there is, the status is written."""
-    monkeypatch.setattr("watchers.status_writer.BLOCKED", 0.05)
+    monkeypatch.setattr("watchers.status.writer.BLOCKED", 0.05)
     world.keeper.put(route("a"), {})
     world.keeper.without_status = 3
     with structlog.testing.capture_logs() as logs:

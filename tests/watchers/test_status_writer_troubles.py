@@ -13,8 +13,8 @@ from tests.watchers.punctual import Punctual
 from tests.watchers.writing import GATEWAY, OURS, World, accepted, parents, route
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError, Unreachable
-from watchers.status_api import SECONDS
-from watchers.status_writer import CONFLICTS, LONGEST_RETRY, StatusWriter
+from watchers.status.client import SECONDS
+from watchers.status.writer import CONFLICTS, LONGEST_RETRY, StatusWriter
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, write
-from watchers.files import read_files
-from watchers.folder import Folder
-from watchers.lookup import look_up
-from watchers.reader import Reader
-from watchers.reading import ABSENT
+from watchers.files.contents import ABSENT
+from watchers.files.reader import Reader
+from watchers.files.source import read_files
+from watchers.files.store import Folder
+from watchers.files.symlinks import look_up
 
 FOLDERS = ("root", "root/d", "root/d/e", "root/..data", "out", "out/d")
 PLACES = (*FOLDERS[1:], *(f"{folder}/{name}" for folder in FOLDERS for name in ("a.yaml", "b.yaml")))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.watchers.written import config_map, write
-from watchers.reader import Reader
-from watchers.reading import ABSENT, Reading
-from watchers.tree import _ATTEMPTS
+from watchers.files.contents import ABSENT, Reading
+from watchers.files.reader import Reader
+from watchers.files.tree import _ATTEMPTS
 
 CALLS = ("lstat", "stat", "listdir", "scandir", "readlink", "open")
 FILES = ("a.yaml", "sub/b.yaml")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.watchers.following import QUICK, following
 from tests.watchers.written import config_map, write
-from watchers.files import SourceError, read_files
+from watchers.files.source import SourceError, read_files
 
 NOBODY = 65534
 

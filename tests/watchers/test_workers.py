@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from tests import virtual_time
-from watchers import workers
-from watchers.workers import MOST_SLOW, Workers
+from watchers.controllers import worker_pool as workers
+from watchers.controllers.worker_pool import MOST_SLOW, Workers
 
 
 async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch) -> None:

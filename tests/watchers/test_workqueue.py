@@ -2,7 +2,7 @@
 
 import asyncio
 
-from watchers.workqueue import WorkQueue
+from watchers.controllers.workqueue import WorkQueue
 
 
 async def test_a_key_waits_once_and_in_its_turn() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.watchers.keeper import Keeper
 from translator.refs import Ref
-from watchers.status_writer import StatusWriter
+from watchers.status.writer import StatusWriter
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 GATEWAY = Ref("Gateway", "default", "web")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from translator.edit import Refused
-from translator.objects.base import KubernetesObject
-from translator.objects.core import ConfigMap
+from translator.inputs import Refused
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
 

@@ -11,8 +11,8 @@ import grpc.aio
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import cluster
-from xds.server import Server
-from xds.snapshot import Snapshot
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Server
 
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 STREAM, DELTA = ADS + "StreamAggregatedResources", ADS + "DeltaAggregatedResources"

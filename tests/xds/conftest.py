@@ -6,7 +6,7 @@ import grpc.aio
 import pytest
 
 from tests.xds.calls import DELTA, Call, Dial
-from xds.server import Server
+from xds.server.server import Server
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from xds.server import Delivery
+from xds.server.server import Delivery
 
 
 class Deliveries:

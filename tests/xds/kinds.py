@@ -26,8 +26,8 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2,
 from tests.certificates import self_signed
 from tests.xds.envoy import Envoy, free_port
 from tests.xds.resources import ADS, cluster, endpoints, invalid_cluster
-from xds.resource import Resource
-from xds.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 

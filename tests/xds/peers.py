@@ -10,9 +10,9 @@ from google.protobuf import descriptor_pool, message_factory
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds import references
-from xds.session import Request, Session
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
+from xds.protocol.session import Request, Session
+from xds.resources import references
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
 
 ROOTS = {CLUSTER: ENDPOINT, LISTENER: ROUTE}
 """The types subscribed to as a whole, and the type of what they refer to."""

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from headgate_proto.validate import validate_pb2
-from xds.rules import REQUIRED, RULES
+from xds.validation.validate import REQUIRED, RULES
 
 STRINGS = ["a", "b", "/a", "", "/a/", "a\nb", "a\x01b", ":path", "é" * 20, "x" * 44, "http", "LH", "x" * 256, "x" * 300]
 INTEGERS = [1, 2, 0, 9, 15, 64, 100, 200, 599, 600, 4096, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**40, -1]

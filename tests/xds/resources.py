@@ -13,7 +13,7 @@ from headgate_proto.envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
-from xds.resource import Resource
+from xds.resources.resource import Resource
 
 
 def source(method: config_source_pb2.ApiConfigSource.ApiType | None = None) -> config_source_pb2.ConfigSource:

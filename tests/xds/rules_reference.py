@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from headgate_proto.validate import validate_pb2
-from xds.rules import DISABLED, IGNORED, REQUIRED, RULES
+from xds.validation.validate import DISABLED, IGNORED, REQUIRED, RULES
 
 
 def broken_paths(message: Message, at: str = "") -> Iterator[str]:

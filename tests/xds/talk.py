@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.bodies import Bodies
-from xds.ordering import Pace
-from xds.resource import Resource
-from xds.session import Answer, Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
+from xds.protocol.ordering import Pace
+from xds.protocol.response_cache import Bodies
+from xds.protocol.session import Answer, Session
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
 
 PACE = Pace(ack_deadline=5.0, removal_delay=1.0)
 

@@ -18,10 +18,10 @@ from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, serving
 from tests.xds.resources import cluster
-from xds.admission import Admission
-from xds.server import Limits, Peer, Refusal, Server
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.admission import Admission
+from xds.server.server import Limits, Peer, Refusal, Server
 
 MANY_NAMES = b"\x1a\x00"
 """An empty resource name in a state-of-the-world request."""

@@ -15,11 +15,11 @@ from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy
 from tests.xds.resources import ADS, listener
 from tests.xds.talk import Talk
-from xds.aliases import Aliased
-from xds.resource import Resource
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
-from xds.types import VIRTUAL_HOST
+from xds.resources.aliases import Aliased
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import VIRTUAL_HOST
+from xds.server.server import Pace, Server
 
 
 def host(name: str, *domains: str, answer: str = "hello") -> Resource:

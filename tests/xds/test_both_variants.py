@@ -6,13 +6,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.xds.peers import BAD_TIMEOUT, DeltaPeer, Peer, SotwPeer
 from tests.xds.resources import cluster, endpoints, listener, routes
-from xds.bodies import Bodies
-from xds.ordering import Pace
-from xds.refusals import Refusals
-from xds.resource import Resource
-from xds.session import Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds.protocol.nacks import Refusals
+from xds.protocol.ordering import Pace
+from xds.protocol.response_cache import Bodies
+from xds.protocol.session import Session
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 CLUSTERS = ["a", "b", "ab", "c"]
 ROUTES = ["r", "s"]

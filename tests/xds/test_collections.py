@@ -9,10 +9,10 @@ from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, end
 from tests.xds.envoy import free_port, running_envoy, upstream
 from tests.xds.resources import ADS, cluster, endpoints, listener, routes
 from tests.xds.talk import Talk
-from xds.resource import Resource
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT
+from xds.server.server import Pace, Server
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

@@ -7,10 +7,10 @@ import pytest
 from headgate.security.authority import KeyPair
 from tests.xds.resources import certificate, cluster, https_listener, listener, routes
 from tests.xds.talk import Talk
-from xds.delivery import MAX_REFUSALS, Group, Member
-from xds.refusals import Refusal
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, LISTENER, ROUTE, SECRET
+from xds.protocol.nacks import Refusal
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, LISTENER, ROUTE, SECRET
+from xds.server.groups import MAX_REFUSALS, Group, Member
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

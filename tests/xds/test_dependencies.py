@@ -17,10 +17,10 @@ from tests.xds.resources import (
     scoped_listener,
 )
 from tests.xds.talk import Talk, settled
-from xds.collection import collection, includes, is_glob
-from xds.resource import Reference, Resource
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, LISTENER, ROUTE, SCOPED_ROUTE, VIRTUAL_HOST
+from xds.resources.collection import collection, includes, is_glob
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, LISTENER, ROUTE, SCOPED_ROUTE, VIRTUAL_HOST
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

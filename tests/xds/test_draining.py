@@ -4,7 +4,7 @@ import pytest
 
 from tests.xds.resources import cluster, endpoints, listener, path, routes
 from tests.xds.talk import settled
-from xds.types import CLUSTER, LISTENER, ROUTE
+from xds.resources.types import CLUSTER, LISTENER, ROUTE
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

@@ -8,10 +8,10 @@ import pytest
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import Envoy, running_envoy
 from tests.xds.kinds import KINDS, NAMES, Kind
-from xds.resource import Resource
-from xds.server import Delivery, Pace, Server
-from xds.snapshot import Snapshot
-from xds.types import FULL_STATE
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import FULL_STATE
+from xds.server.server import Delivery, Pace, Server
 
 cases = pytest.mark.parametrize(
     ("kind", "delta"),

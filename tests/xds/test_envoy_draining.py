@@ -8,8 +8,8 @@ import pytest
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import cluster, endpoints, listener, routes
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Pace, Server
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

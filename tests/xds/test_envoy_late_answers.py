@@ -12,12 +12,12 @@ from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import running_envoy
 from tests.xds.resources import cluster, endpoints, invalid_cluster
-from xds.observer import Client, Observer
-from xds.resource import Resource
-from xds.server import Delivery, Pace, Server
-from xds.session import Response
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER
+from xds.protocol.session import Response
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.observer import Client, Observer
+from xds.server.server import Delivery, Pace, Server
 
 
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])

@@ -14,9 +14,9 @@ import pytest
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import checked_cluster, cluster, endpoints, routes, scope, scoped_listener
-from xds.resource import Resource
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Pace, Server
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

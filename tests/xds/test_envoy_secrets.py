@@ -15,10 +15,10 @@ from tests.live.certificates import client
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy, upstream
 from tests.xds.resources import ca, certificate, cluster, endpoints, https_listener, listener, routes
-from xds.resource import Resource
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.server import Pace, Server
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

@@ -11,9 +11,9 @@ from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import ADS, cluster, endpoints, listener
-from xds.resource import Resource
-from xds.server import Pace, Server
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Pace, Server
 
 
 def table(name: str) -> Resource:

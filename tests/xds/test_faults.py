@@ -12,11 +12,11 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, Dial, serving
 from tests.xds.resources import cluster
-from xds.fault_log import AGAIN_SECONDS, MAX_KNOWN, FaultLog
-from xds.server import Client, Observer, Peer
-from xds.session import Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER
+from xds.protocol.session import Session
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.fault_log import AGAIN_SECONDS, MAX_KNOWN, FaultLog
+from xds.server.server import Client, Observer, Peer
 
 GOOD, BAD = base_pb2.Node(id="good", cluster="gateway"), base_pb2.Node(id="bad", cluster="gateway")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.field_count import NAMES, STEP, TooManyFields, count_fields
-from xds.limits import Limits
+from xds.server.field_count import NAMES, STEP, TooManyFields, count_fields
+from xds.server.limits import Limits
 
 Delta, Sotw = discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DiscoveryRequest
 

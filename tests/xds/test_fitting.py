@@ -5,10 +5,10 @@ import pytest
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import cluster, endpoints, inline_listener, listener, routes
 from tests.xds.talk import Talk, settled
-from xds.fitting import RESPONSE_BYTES
-from xds.resource import Resource
-from xds.session import Response
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds.protocol.fitting import RESPONSE_BYTES
+from xds.protocol.session import Response
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 LIMIT = 4 << 20

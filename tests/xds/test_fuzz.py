@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.calls import DELTA, NODE, STREAM, Call, serving
 from tests.xds.resources import cluster, endpoints, listener, routes, scope, scoped_listener
-from xds.ordering import Pace
-from xds.server import Limits
-from xds.session import ProtocolError, Request, Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
+from xds.protocol.ordering import Pace
+from xds.protocol.session import ProtocolError, Request, Session
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
+from xds.server.server import Limits
 
 URLS = (CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, SCOPED_ROUTE, VIRTUAL_HOST, "", "type.googleapis.com/unknown")
 MAX_NAMES = 50

@@ -2,9 +2,9 @@
 
 from tests.xds.resources import cluster, endpoints, listener, routes
 from tests.xds.talk import Talk
-from xds.session import Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, LISTENER
+from xds.protocol.session import Session
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER
 
 
 def test_initial_resource_versions() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, DELTA, NODE, Call, Dial, serving
 from tests.xds.resources import cluster, endpoints
-from xds.rate import Bucket
-from xds.server import Client, Limits, Observer, Peer, Refusal
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT
+from xds.server.server import Client, Limits, Observer, Peer, Refusal
+from xds.server.token_bucket import Bucket
 
 
 class Verifier:

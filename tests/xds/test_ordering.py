@@ -7,9 +7,9 @@ import pytest
 
 from tests.xds.resources import ca, cluster, endpoints, inline_listener, listener, path, routes
 from tests.xds.talk import Talk, settled
-from xds.resource import Reference
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xds.resources.resource import Reference
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

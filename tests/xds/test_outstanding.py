@@ -4,8 +4,8 @@ import pytest
 
 from tests.xds.resources import cluster, endpoints
 from tests.xds.talk import Talk
-from xds.outstanding import MAX_OUTSTANDING
-from xds.types import CLUSTER, ENDPOINT
+from xds.protocol.outstanding import MAX_OUTSTANDING
+from xds.resources.types import CLUSTER, ENDPOINT
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

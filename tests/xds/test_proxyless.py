@@ -16,9 +16,9 @@ from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from tests.xds.deliveries import Deliveries
 from tests.xds.resources import ADS, cluster, endpoints, listener, routes
-from xds.resource import Resource
-from xds.server import Server
-from xds.snapshot import Snapshot
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Server
 
 PROGRAM = Path(__file__).parent / "proxyless.py"
 

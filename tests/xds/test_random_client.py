@@ -17,13 +17,13 @@ from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.bodies import Bodies
-from xds.ordering import Pace
-from xds.refusals import Refusals
-from xds.resource import Resource
-from xds.session import Request, Response, Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, SECRET
+from xds.protocol.nacks import Refusals
+from xds.protocol.ordering import Pace
+from xds.protocol.response_cache import Bodies
+from xds.protocol.session import Request, Response, Session
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, SECRET
 
 NAMES = "abcdef"
 MAX_ROUNDS = 300

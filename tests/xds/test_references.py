@@ -12,9 +12,9 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import tls_pb2
 from tests.xds.resources import cluster, endpoints, listener
-from xds import references
-from xds.resource import Reference
-from xds.types import (
+from xds.resources import references
+from xds.resources.resource import Reference
+from xds.resources.types import (
     CLUSTER,
     ENDPOINT,
     EXTENSION_CONFIG,

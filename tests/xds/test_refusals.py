@@ -4,8 +4,8 @@ import pytest
 
 from tests.xds.resources import cluster, endpoints, listener, routes
 from tests.xds.talk import Talk
-from xds.refusals import Refusals
-from xds.types import CLUSTER, LISTENER, ROUTE
+from xds.protocol.nacks import Refusals
+from xds.resources.types import CLUSTER, LISTENER, ROUTE
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

@@ -6,11 +6,11 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import ca, cluster
 from tests.xds.talk import Talk
-from xds.bodies import Bodies
-from xds.refusals import Refusals
-from xds.resource import Resource
-from xds.restated import restated
-from xds.types import CLUSTER, SECRET
+from xds.protocol.nacks import Refusals
+from xds.protocol.response_cache import Bodies
+from xds.protocol.restated import restated
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, SECRET
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

@@ -49,9 +49,9 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import Ups
 from headgate_proto.validate import validate_pb2
 from tests.xds.random_messages import MessageMaker
 from tests.xds.rules_reference import broken_paths
-from xds import rules
-from xds.constraints import UnknownRuleError, comparable, constraints
-from xds.rules import Violation, check
+from xds.validation import validate as rules
+from xds.validation.constraints import UnknownRuleError, comparable, constraints
+from xds.validation.validate import Violation, check
 
 HttpHealthCheck = HealthCheck.HttpHealthCheck
 RetryBackOff = RetryPolicy.RetryBackOff

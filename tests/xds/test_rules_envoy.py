@@ -19,7 +19,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.
     HttpConnectionManager,
 )
 from tests.xds.random_messages import MessageMaker
-from xds.rules import check
+from xds.validation.validate import check
 
 REFUSED = "Proto constraint validation failed"
 

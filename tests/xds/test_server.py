@@ -12,10 +12,10 @@ from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, Serving, serving
 from tests.xds.resources import cluster, endpoints, routes
-from xds.server import Client, Delivery, Limits, Observer, Peer, Refusal
-from xds.session import Answer, Response
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, ROUTE, TYPES
+from xds.protocol.session import Answer, Response
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, ROUTE, TYPES
+from xds.server.server import Client, Delivery, Limits, Observer, Peer, Refusal
 
 
 @pytest.mark.parametrize("method", [STREAM, DELTA])

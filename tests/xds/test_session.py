@@ -4,10 +4,10 @@ import pytest
 
 from tests.xds.resources import cluster, endpoints, listener, routes
 from tests.xds.talk import Talk
-from xds.bodies import Bodies
-from xds.session import ProtocolError, Session
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, RUNTIME, SECRET
+from xds.protocol.response_cache import Bodies
+from xds.protocol.session import ProtocolError, Session
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, RUNTIME, SECRET
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.xds.resources import ca, cluster, endpoints, listener, routes
-from xds.resource import Reference, Resource
-from xds.snapshot import Snapshot, diff
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot, diff
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
 some = st.dictionaries(st.tuples(st.sampled_from([CLUSTER, ROUTE]), st.sampled_from("abcde")), st.binary(max_size=1))
 

@@ -16,9 +16,9 @@ from bench.xds_servers import Remote, ours
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.xds.calls import DELTA, STREAM, Call
 from tests.xds.resources import cluster, endpoints, listener, routes
-from xds.resource import Resource
-from xds.server import Limits
-from xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds.server.server import Limits
 
 STREAMS = int(os.environ.get("HEADGATE_SOAK_STREAMS", "50"))
 TURNS = 3 if STREAMS < 1000 else 8

@@ -6,8 +6,8 @@ from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import cluster, inline_listener, routes, scope, scoped_listener
 from tests.xds.talk import Talk, settled
-from xds.resource import Resource
-from xds.types import CLUSTER, LISTENER, ROUTE, SCOPED_ROUTE
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, LISTENER, ROUTE, SCOPED_ROUTE
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 

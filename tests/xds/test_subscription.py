@@ -1,6 +1,6 @@
 """How the client specifies what resources to return: the examples of the protocol document, and its exceptions."""
 
-from xds.subscription import Subscription
+from xds.protocol.subscription import Subscription
 
 
 def test_the_example_of_the_document_for_sotw() -> None:

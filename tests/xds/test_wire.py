@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds import wire
-from xds.bodies import Bodies, version_of
-from xds.resource import Resource
-from xds.types import CLUSTER, ENDPOINT
+from xds.protocol import wire
+from xds.protocol.response_cache import Bodies, version_of
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, ENDPOINT
 
 names = st.text(max_size=300)
 resources = st.lists(st.builds(Resource.of, st.just(CLUSTER), names, st.binary(max_size=400)), max_size=5)

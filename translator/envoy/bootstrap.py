@@ -24,7 +24,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.cluster import HTTP_OPTIONS, discovery_type
 from translator.envoy.overload import DEFAULT_HEAP_BYTES, overload_manager
-from translator.limits import MAX_REGEX_PROGRAM_SIZE
+from translator.proxy import MAX_REGEX_PROGRAM_SIZE
 
 XDS_CLUSTER = "xds"
 """The name, in an Envoy, of the cluster that Headgate is."""

@@ -9,9 +9,9 @@ from itertools import groupby
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from translator.envoy.config_source import ADS
 from translator.envoy.names import cluster_name
-from translator.envoy.source import ADS
-from translator.ir import Backend, Endpoint, Protocol
+from translator.ir.backend import Backend, Endpoint, Protocol
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 CONNECT_TIMEOUT_SECONDS = 5

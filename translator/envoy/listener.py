@@ -13,10 +13,10 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
     http_connection_manager_pb2 as hcm_pb2,
 )
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from translator.envoy.config_source import ADS, sds
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import listener_name, table_name
-from translator.envoy.source import ADS, sds
-from translator.ir import FilterChain, PortListener
+from translator.ir.listener import FilterChain, PortListener
 
 HttpFilters = Iterable[hcm_pb2.HttpFilter]
 Manager = hcm_pb2.HttpConnectionManager

@@ -6,7 +6,8 @@ from dataclasses import astuple
 from functools import lru_cache
 from hashlib import blake2b
 
-from translator.ir import Backend, RouteTable
+from translator.ir.backend import Backend
+from translator.ir.listener import RouteTable
 from translator.refs import Ref
 
 

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator.envoy.route import Entry, Precedence, precedence, route_match
-from translator.envoy.table import encoded
-from translator.ir import PathKind, RouteMatch, ValueMatch
-from translator.preflight import FILTER, METHOD, is_unannounced, preflight
+from translator.envoy.route_configuration import encoded
+from translator.ir.http import PathKind, RouteMatch, ValueMatch
+from translator.ir.preflight import FILTER, METHOD, is_unannounced, preflight
 
 NOT_FOUND: Final = 404
 ANYWHERE: Final = ""

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.names import cluster_name
-from translator.ir import Backend, Origin, PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.ir.backend import Backend
+from translator.ir.http import PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.ir.listener import Origin
 from translator.refs import Ref
-from xds.resource import Reference
-from xds.types import CLUSTER
+from xds.resources.resource import Reference
+from xds.resources.types import CLUSTER
 
 BROKEN = "headgate/broken"
 """A cluster that never exists: the share of requests that goes there is answered with 500."""

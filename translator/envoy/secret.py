@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
-from translator.ir import Certificate
+from translator.ir.listener import Certificate
 
 
 def secret(name: str, certificate: Certificate) -> secret_pb2.Secret:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from translator.db import Db
+from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import gateway_spec, managed
 from translator.gateway.hostnames import covers, intersect, specificity
 from translator.gateway.listeners import ListenerState, listeners
-from translator.ir import RouteTable
-from translator.objects.core import NAME_LABEL, Namespace
-from translator.objects.gateway import Gateway
-from translator.objects.httproute import HTTPRoute
-from translator.objects.references import ParentReference
+from translator.ir.listener import RouteTable
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.references import ParentReference
+from translator.objects.kubernetes.core import NAME_LABEL, Namespace
 from translator.outcome import Problem
-from translator.query import QueryError, index, query
 from translator.refs import Ref
 
 ROUTES = {HTTPRoute.kind: HTTPRoute}

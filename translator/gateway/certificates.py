@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from translator.db import Db
+from translator.engine.query import query
 from translator.gateway.gateways import gateway_spec
-from translator.gateway.grants import Grantee, Target, granted, not_permitted
 from translator.gateway.key_pairs import key_pair
-from translator.ir import Certificate
-from translator.objects.core import Secret
-from translator.objects.gateway import Gateway
-from translator.objects.listener import Listener
+from translator.gateway.reference_grants import Grantee, Target, granted, not_permitted
+from translator.ir.listener import Certificate
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.listener import Listener
+from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome, Problem, gather
-from translator.query import query
 from translator.refs import Ref
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from translator.db import Db
-from translator.objects.gateway import Gateway, GatewaySpec
-from translator.objects.gatewayclass import GatewayClass
+from translator.engine.query import query
+from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
+from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.outcome import Outcome, Problem
-from translator.query import query
 from translator.refs import Ref
 
 STANDALONE_CLASS = "headgate"

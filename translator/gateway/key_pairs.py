@@ -21,7 +21,7 @@ from translator.gateway.der import DerError, Tag, element
 from translator.gateway.pem import PemError, blocks, write
 from translator.gateway.server_certificate import public_key, wrong_names
 from translator.gateway.x509 import read
-from translator.ir import Certificate
+from translator.ir.listener import Certificate
 
 _CERTIFICATE: Final = b"CERTIFICATE"
 _CERTIFICATES: Final = (_CERTIFICATE, b"X509 CERTIFICATE")

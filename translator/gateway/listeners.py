@@ -8,15 +8,15 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from translator.db import Db
+from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import addresses, gateway_spec, managed, rejection
 from translator.gateway.hostnames import intersect
-from translator.ir import RouteTable
-from translator.objects.gateway import Gateway, GatewaySpec
-from translator.objects.listener import AllowedRoutes, Listener
+from translator.ir.listener import RouteTable
+from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
+from translator.objects.gateway_api.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
-from translator.ownaddresses import overlap, taken
+from translator.own_addresses import overlap, taken
 from translator.proxy import OWN_PORTS
-from translator.query import QueryError, index, query
 from translator.refs import Ref
 
 ROUTE_GROUP = "gateway.networking.k8s.io"

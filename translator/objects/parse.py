@@ -7,22 +7,22 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from translator.objects.base import KubernetesObject
-from translator.objects.core import ConfigMap, Namespace, Secret
-from translator.objects.customresourcedefinition import CustomResourceDefinition
-from translator.objects.deployment import DaemonSet, Deployment, Pod
-from translator.objects.directresponse import DirectResponse
-from translator.objects.endpointslice import EndpointSlice
-from translator.objects.gateway import Gateway
-from translator.objects.gatewayclass import GatewayClass
-from translator.objects.gatewayparameters import GatewayParameters
-from translator.objects.httproute import HTTPRoute
-from translator.objects.messages import problems_of
-from translator.objects.problem import Problem
-from translator.objects.referencegrant import ReferenceGrant
-from translator.objects.service import Service
-from translator.objects.suggest import closest
-from translator.objects.unknown import plan, unknown_fields, without_nulls
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.referencegrant import ReferenceGrant
+from translator.objects.headgate.directresponse import DirectResponse
+from translator.objects.headgate.gatewayparameters import GatewayParameters
+from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
+from translator.objects.kubernetes.customresourcedefinition import CustomResourceDefinition
+from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.service import Service
+from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
+from translator.objects.schema.base import KubernetesObject
+from translator.objects.schema.messages import problems_of
+from translator.objects.schema.problem import Problem
+from translator.objects.schema.suggest import closest
+from translator.objects.schema.unknown_fields import plan, unknown_fields, without_nulls
 
 __all__ = ["KINDS", "MOST_PROBLEMS", "Parsed", "Problem", "parse"]
 

@@ -5,14 +5,14 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import aiohttp
 import orjson
 
-from watchers.kubernetes.access import Access
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
-from watchers.kubernetes.lines import Lines
+from watchers.kubernetes.json_lines import Lines
+from watchers.kubernetes.kubeconfig import Access
 
 JSON: Final = "application/json"
 SERVER_SIDE_APPLY: Final = "application/apply-patch+yaml"
@@ -72,6 +72,27 @@ class Stream:
             raise Unreachable(self._url, f"no word for {SILENCE_SECONDS:.0f} s") from None
         except (aiohttp.ClientError, OSError):
             return  # Cut in the middle of a chunk: what was whole has been handed on.
+
+
+class Api(Protocol):
+    """The API server; `Client` is one."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        content_type: str = JSON,
+        seconds: float = SECONDS,
+    ) -> Any:
+        """Sends a request and gives the answer decoded.
+
+        Raises:
+            ClusterError: there is none, or (ApiError) it is an error.
+        """
+        ...
 
 
 class Client:

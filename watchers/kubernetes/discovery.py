@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from translator.objects.base import KubernetesObject
+from translator.objects.schema.base import KubernetesObject
 from watchers.kubernetes.client import Client
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from translator.objects.base import KubernetesObject
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headgate.security import cluster
-from headgate.security.cluster import SECRET, ClusterAuthority
+from headgate.security import cluster_authority as cluster
+from headgate.security.cluster_authority import SECRET, ClusterAuthority
 from tests.headgate.waiting import eventually
 from watchers.kubernetes.client import JSON, SECONDS, Query
 from watchers.kubernetes.errors import ApiError

@@ -12,17 +12,17 @@ from uuid import uuid4
 
 import pytest
 
-from headgate.errors import UserError
+from headgate.process.errors import UserError
 from headgate.security.authority import AUTHORITY_LIFETIME
-from headgate.security.cluster import SECRET, ClusterAuthority
+from headgate.security.cluster_authority import SECRET, ClusterAuthority
 from headgate.security.rotation import HANDED_OUT
 from headgate.security.tokens import TokenReviews
-from translator.deployment.names import resource_name
-from translator.deployment.pod import AUDIENCE
+from translator.infrastructure.names import resource_name
+from translator.infrastructure.pod import AUDIENCE
 from translator.refs import Ref
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
-from xds.server import Refusal
+from xds.server.server import Refusal
 
 pytestmark = pytest.mark.e2e
 

@@ -13,10 +13,10 @@ from cryptography import x509
 from google.protobuf import json_format
 from structlog.testing import capture_logs
 
-from headgate.address import Address
 from headgate.envoy.bootstrap import bootstrap
+from headgate.process.address import Address
 from headgate.security.authority import issue_server, make_authority
-from headgate.security.folder import proxy_files, proxy_name, read_pair, renew, write_pair
+from headgate.security.tls_folder import proxy_files, proxy_name, read_pair, renew, write_pair
 from tests.headgate.security.test_tls import make
 
 NOW = datetime.now(UTC)

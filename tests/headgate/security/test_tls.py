@@ -12,15 +12,15 @@ import pytest
 from typer.testing import CliRunner
 
 from headgate.cli import app
-from headgate.errors import UserError
-from headgate.security import files as tls_files
-from headgate.security.files import TlsFiles, server_credentials
-from headgate.security.folder import proxy_files
+from headgate.process.errors import UserError
+from headgate.security import tls_files
 from headgate.security.identity import bearer, certified
+from headgate.security.tls_files import TlsFiles, server_credentials
+from headgate.security.tls_folder import proxy_files
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.server import Peer, Refusal, Server
-from xds.snapshot import Snapshot
-from xds.types import CLUSTER
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.server import Peer, Refusal, Server
 
 STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 

@@ -15,9 +15,9 @@ from headgate.security.access import AccessReviews
 from headgate.security.tokens import BAD_SECONDS, REMEMBERED_SECONDS, TokenReviews, proxy_account
 from tests import virtual_time
 from tests.watchers.punctual import Punctual
-from translator.deployment.pod import AUDIENCE
+from translator.infrastructure.pod import AUDIENCE
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
-from xds.server import Refusal
+from xds.server.server import Refusal
 
 WEB = "default/web"
 

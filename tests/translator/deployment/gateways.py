@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from translator.db import Delivery, Deployed, ProxyDefaults, Settings
-from translator.deployment.manifest import Proxies
-from translator.edit import Edit, Refused
+from translator.infrastructure.manifest import Proxies
+from translator.inputs import Edit, Refused
 from translator.objects.parse import parse
-from translator.outputs import Changes, Translator
 from translator.refs import Ref
+from translator.translator import Changes, Translator
 
 GATEWAY = Ref("Gateway", "web", "shop")
 NAME = "headgate-shop"

@@ -16,18 +16,18 @@ from tests.translator.deployment.authority import Authority, Volume
 from tests.translator.deployment.gateways import GATEWAY as SHOP
 from tests.translator.deployment.gateways import Cluster, gateway, service
 from translator.db import ProxyDefaults
-from translator.deployment import bootstrap
-from translator.deployment.bootstrap import (
+from translator.infrastructure import bootstrap
+from translator.infrastructure.bootstrap import (
     BOOTSTRAP_FILE,
     CA_FILE,
     TOKEN_FILE,
     Folders,
     files,
 )
-from translator.objects.gatewayparameters import GatewayParametersSpec
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 from translator.proxy import ADMIN_PORT, METRICS_PORT, READINESS_PORT
-from xds.server import Peer, Server
-from xds.snapshot import Snapshot
+from xds.resources.snapshot import Snapshot
+from xds.server.server import Peer, Server
 
 GATEWAY = "web/shop"
 

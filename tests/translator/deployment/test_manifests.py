@@ -23,9 +23,9 @@ from tests.translator.deployment.gateways import (
     with_parameters,
 )
 from translator.db import ProxyDefaults
-from translator.deployment.bootstrap import drain_path
-from translator.deployment.manifest import HELD
-from translator.deployment.names import resource_name
+from translator.infrastructure.bootstrap import drain_path
+from translator.infrastructure.manifest import HELD
+from translator.infrastructure.names import resource_name
 from translator.refs import Ref
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from translator.deployment.bootstrap import memory_limit
-from translator.deployment.quantity import whole
 from translator.envoy.overload import DEFAULT_HEAP_BYTES, heap_of
-from translator.objects.gatewayparameters import GatewayParametersSpec
+from translator.infrastructure.bootstrap import memory_limit
+from translator.infrastructure.quantity import whole
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 
 QUANTITIES: dict[Any, int | None] = {
     "128974848": 128974848,

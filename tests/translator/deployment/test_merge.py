@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.deployment.merge import TooDeep, merge, without_nulls
+from translator.strategic_merge import TooDeep, merge, without_nulls
 
 NAMES = st.sampled_from("abc")
 PLAIN = st.recursive(

@@ -15,12 +15,12 @@ from tests.translator.deployment.gateways import (
 )
 from tests.translator.objects.written import errors
 from translator.db import Deployed, Settings
-from translator.deployment.manifest import HELD
-from translator.edit import Edit
+from translator.infrastructure.manifest import HELD
+from translator.inputs import Edit
 from translator.objects.parse import parse
 from translator.outcome import Problem
-from translator.outputs import Translator
 from translator.refs import Ref
+from translator.translator import Translator
 
 MINE = Ref("GatewayParameters", "web", "mine")
 CLASS_REF = Ref("GatewayClass", "", "headgate")

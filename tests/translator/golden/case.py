@@ -10,16 +10,16 @@ from typing import Any
 
 import yaml
 
-from headgate.plain import resources
+from headgate.reporting.proto_json import resources
 from tests.translator.golden.certificates import PLACEHOLDERS
 from tests.translator.golden.writing import write
 from translator.db import Concern, Rejection, Served
-from translator.objects.base import KubernetesObject
-from translator.objects.gateway import Gateway
-from translator.objects.httproute import HTTPRoute
-from translator.outputs import Delivery, Edit, Settings, Translator
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.reading import read
+from translator.translator import Delivery, Edit, Settings, Translator
+from watchers.files.contents import read
 
 HERE = Path(__file__).parent
 CAST = HERE / "cast.yaml"
@@ -37,7 +37,7 @@ class Case:
     Attributes:
         path: where it is.
         keep: which part of the outputs it is about.
-        settings: those of `translator.outputs.Settings` that are not the defaults.
+        settings: those of `translator.translator.Settings` that are not the defaults.
         delivery: how far the configuration of a Gateway has come, by the Gateway's name in the namespace `default`.
         input: its text up to the line `# Output`.
         output: the document after that line.

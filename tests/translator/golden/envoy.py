@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from headgate.envoy.static import static_bootstrap
-from headgate.plain import resources
-from xds.snapshot import Snapshot
+from headgate.reporting.proto_json import resources
+from xds.resources.snapshot import Snapshot
 
 Sections = dict[str, list[dict[str, Any]]]
 NAMED = ("listeners", "routes", "clusters", "secrets")

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.translator.objects.written import errors, raw, valid
-from translator.objects.core import ConfigMap, Namespace
-from translator.objects.selector import LabelSelector
+from translator.objects.kubernetes.core import ConfigMap, Namespace
+from translator.objects.kubernetes.selector import LabelSelector
 from translator.refs import Ref
 
 CONFIG_MAP = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, labels: {a: b}}, data: {a: b}}"

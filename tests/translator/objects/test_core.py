@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from tests.translator.objects.written import errors, raw, valid
-from translator.objects.core import ConfigMap, Secret
-from translator.objects.endpointslice import EndpointSlice
+from translator.objects.kubernetes.core import ConfigMap, Secret
+from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.service import Service
 from translator.objects.parse import parse
-from translator.objects.service import Service
 
 
 def document(kind: str, fields: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.translator.objects.written import errors, raw, valid
-from translator.objects.gateway import Gateway
+from translator.objects.gateway_api.gateway import Gateway
 
 HTTP = "{name: http, port: 80, protocol: HTTP}"
 

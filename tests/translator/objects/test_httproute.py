@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.translator.objects.written import errors, raw, valid
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute
 
 
 def route(spec: str) -> dict[str, Any]:

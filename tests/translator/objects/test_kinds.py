@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.translator.objects.written import errors, raw, valid
-from translator.objects.directresponse import DirectResponse
-from translator.objects.gatewayclass import GatewayClass
-from translator.objects.referencegrant import ReferenceGrant
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.referencegrant import ReferenceGrant
+from translator.objects.headgate.directresponse import DirectResponse
 
 
 def document(kind: str, spec: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.translator.objects.written import errors, raw, valid, warnings
-from translator.objects.core import ConfigMap, Namespace
-from translator.objects.gatewayclass import GatewayClass
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.kubernetes.core import ConfigMap, Namespace
 from translator.objects.parse import KINDS, MOST_PROBLEMS, parse
-from translator.objects.unknown import Plan, plan
+from translator.objects.schema.unknown_fields import Plan, plan
 from translator.refs import Ref
 
 CONFIG_MAP = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: b}}"

@@ -4,8 +4,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from translator.objects.base import KubernetesObject
 from translator.objects.parse import parse
+from translator.objects.schema.base import KubernetesObject
 
 Model = TypeVar("Model", bound=KubernetesObject)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from translator.refs import Ref
-from watchers.kubernetes.mirror import Change, ListPage, Mirror, Watch
+from watchers.informers.list_watch import Change, ListPage, Mirror, Watch
 
 KIND: Final = "ConfigMap"
 PAGE: Final = 2

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 
 import orjson
 
-from translator.deployment.manifest import KINDS as DEPLOYED
-from translator.objects.base import KubernetesObject
+from translator.infrastructure.manifest import KINDS as DEPLOYED
 from translator.objects.parse import KINDS
+from translator.objects.schema.base import KubernetesObject
 from watchers.kubernetes.client import Client, Query, Stream
 from watchers.kubernetes.errors import ApiError
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.watchers.kubernetes.deeds import ready
 from tests.watchers.kubernetes.relay import Relay
-from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
+from watchers.kubernetes.kubeconfig import Access
 
 
 @pytest.fixture

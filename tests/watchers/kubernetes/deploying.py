@@ -11,20 +11,20 @@ from typing import Any, Final, Self
 import yaml
 
 from translator.db import Delivery, ProxyDefaults, Settings
-from translator.deployment.manifest import KINDS
-from translator.edit import Edit
-from translator.objects.deployment import DaemonSet, Deployment, Pod
-from translator.objects.endpointslice import EndpointSlice
+from translator.infrastructure.manifest import KINDS
+from translator.inputs import Edit
+from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.service import Service
+from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import parse
-from translator.objects.service import Service
-from translator.outputs import Translator
 from translator.refs import Ref
-from watchers.deployer import Deployer
-from watchers.inventory import Inventory, follow
+from translator.translator import Translator
+from watchers.diagnostics import Troubles
+from watchers.informers.informer import Objects
+from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import Client
-from watchers.kubernetes.objects import Objects
-from watchers.kubernetes.reflector import Reflector, Scope
-from watchers.kubernetes.troubles import Troubles
+from watchers.proxies.inventory import Inventory, follow
+from watchers.proxies.reconciler import Deployer
 
 READ = (Service, EndpointSlice, Deployment, DaemonSet, Pod)
 SECONDS: Final = 120

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from translator.edit import Edit, Refused
-from translator.objects.base import KubernetesObject
+from translator.inputs import Edit, Refused
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.feed import Feed, Source
-from watchers.kubernetes.mirror import Change
-from watchers.kubernetes.observer import Observer
-from watchers.kubernetes.reflector import Reflector
+from watchers.informers.list_watch import Change
+from watchers.informers.observer import Observer
+from watchers.informers.reflector import Reflector
+from watchers.sources import Feed, Source
 
 SECONDS = 90.0
 """How long something is waited for."""

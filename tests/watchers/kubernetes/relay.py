@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
-from watchers.kubernetes.access import Access, Target
+from watchers.kubernetes.kubeconfig import Access, Target
 
 
 class Relay:

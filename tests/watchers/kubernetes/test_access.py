@@ -15,10 +15,10 @@ import certifi
 import pytest
 
 from tests.watchers.kubernetes.relay import kubeconfig
-from watchers.kubernetes import access as module
-from watchers.kubernetes.access import Access, Target
-from watchers.kubernetes.configuration import incluster_config
+from watchers.kubernetes import kubeconfig as module
 from watchers.kubernetes.errors import ConfigurationError
+from watchers.kubernetes.kubeconfig import Access, Target
+from watchers.kubernetes.kubernetes_asyncio import incluster_config
 
 
 @pytest.fixture(autouse=True)

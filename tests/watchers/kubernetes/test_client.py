@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from headgate.cluster import PAGE, _list
+from headgate.cluster.reader import PAGE, _list
 from tests.ports import unaccepting
 from tests.watchers.kubernetes.relay import kubeconfig
-from translator.objects.core import Namespace
+from translator.objects.kubernetes.core import Namespace
 from watchers.kubernetes import client as module
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable

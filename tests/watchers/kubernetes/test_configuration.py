@@ -18,7 +18,8 @@ def run(code: str, path: str = "") -> str:
 def test_the_library_is_whole_for_others() -> None:
     """Who imports kubernetes-asyncio after Headgate has all of it."""
     code = (
-        "import watchers.kubernetes.access\nfrom kubernetes_asyncio import client, config\nprint(client.V1Pod.__name__)"
+        "import watchers.kubernetes.kubeconfig\nfrom kubernetes_asyncio import client, config\n"
+        "print(client.V1Pod.__name__)"
     )
     assert run(code) == "V1Pod"
 
@@ -26,7 +27,7 @@ def test_the_library_is_whole_for_others() -> None:
 def test_the_library_is_shared_with_who_was_first() -> None:
     """Who has imported kubernetes-asyncio before Headgate has the same classes as Headgate."""
     code = (
-        "from kubernetes_asyncio.client import Configuration\nimport watchers.kubernetes.configuration as ours\n"
+        "from kubernetes_asyncio.client import Configuration\nimport watchers.kubernetes.kubernetes_asyncio as ours\n"
         "print(ours.Configuration is Configuration)"
     )
     assert run(code) == "True"
@@ -49,5 +50,5 @@ def test_a_library_that_asks_for_more_gets_more(tmp_path: Path) -> None:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    code = "import watchers.kubernetes.configuration as ours\nprint(ours.load_kube_config.__name__)"
+    code = "import watchers.kubernetes.kubernetes_asyncio as ours\nprint(ours.load_kube_config.__name__)"
     assert run(code, str(tmp_path)) == "More"

@@ -13,11 +13,11 @@ import pytest
 from tests.watchers.kubernetes.deeds import kill_api_server, ready, service_account
 from tests.watchers.kubernetes.deploying import Deploying
 from tests.watchers.kubernetes.relay import kubeconfig
-from translator.deployment.names import resource_name
+from translator.infrastructure.names import resource_name
 from translator.refs import Ref
-from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client, Stream
 from watchers.kubernetes.errors import ApiError
+from watchers.kubernetes.kubeconfig import Access
 
 pytestmark = pytest.mark.e2e
 

@@ -14,7 +14,7 @@ from tests.watchers.kubernetes.deeds import kill_api_server, ready
 from tests.watchers.kubernetes.relay import Relay
 from tests.watchers.replica import Replica
 from translator.refs import Ref
-from watchers.election import Timing
+from watchers.controllers.leader_election import Timing
 from watchers.kubernetes.client import Client
 
 pytestmark = pytest.mark.e2e
@@ -23,8 +23,8 @@ TIMING = Timing(lease=3.0, deadline=2.0, retry=0.2)
 
 PROCESS = """
 import asyncio, sys
-from watchers.election import Election, Timing
-from watchers.kubernetes.access import Access, Target
+from watchers.controllers.leader_election import Election, Timing
+from watchers.kubernetes.kubeconfig import Access, Target
 from watchers.kubernetes.client import Client
 
 async def lead():

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from tests import virtual_time
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Request
 from tests.watchers.kubernetes.following import Followed
-from translator.objects.core import ConfigMap
-from translator.objects.service import Service
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
+from watchers.informers.cluster import Cluster, Watched
+from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError
-from watchers.kubernetes.mirror import Change
-from watchers.kubernetes.source import Cluster, Watched
-from watchers.peers import FAREWELL_SECONDS, Lease, Peers
-from watchers.words import Words
+from watchers.peers.exchange import FAREWELL_SECONDS, Lease, Peers
+from watchers.peers.shards import Words
 
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "one", "namespace": "shop"}, "data": {}}
 

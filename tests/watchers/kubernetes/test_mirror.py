@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.watchers.kubernetes.apiserver import KIND, ApiServer, Applied, expected, settle, step
 from translator.refs import Ref
+from watchers.informers.list_watch import LIMIT, MOST_FAILURES, ListPage, Mirror, Watch
 from watchers.kubernetes.errors import ApiError, Malformed
-from watchers.kubernetes.mirror import LIMIT, MOST_FAILURES, ListPage, Mirror, Watch
-from watchers.kubernetes.versions import older
+from watchers.kubernetes.resource_version import older
 
 NAMESPACES = ("a", "b", "c")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.refs import Ref
-from watchers.kubernetes.mirror import Mirror
-from watchers.kubernetes.objects import AT_ONCE, Objects
-from watchers.kubernetes.reflector import Reflected, Reflector
-from watchers.kubernetes.troubles import Troubles
+from watchers.diagnostics import Troubles
+from watchers.informers.informer import AT_ONCE, Objects
+from watchers.informers.list_watch import Mirror
+from watchers.informers.reflector import Reflected, Reflector
 
 MANAGER: Final = "gateway.headgate.dev/controller"
 COUNT: Final = 3 * AT_ONCE

@@ -14,13 +14,14 @@ from tests import virtual_time
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Request
 from tests.watchers.kubernetes.following import Followed
 from tests.watchers.punctual import Punctual
-from translator.objects.core import ConfigMap
-from translator.objects.service import Service
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
-from watchers.kubernetes import ondemand, reflector
+from watchers.informers import on_demand as ondemand
+from watchers.informers import reflector
+from watchers.informers.cluster import Cluster, Watched
 from watchers.kubernetes.client import Query, Stream
 from watchers.kubernetes.errors import ApiError
-from watchers.kubernetes.source import Cluster, Watched
 
 
 class TimedApi(ClusterApi):

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.objects.core import Namespace, Secret
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.kubernetes.core import Namespace, Secret
 from translator.refs import Ref
-from watchers.diagnostic import Diagnostic, Place
+from watchers.diagnostics import Diagnostic, Place, Troubles
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, TooLarge, denied
-from watchers.kubernetes.lines import Lines
-from watchers.kubernetes.troubles import Troubles
+from watchers.kubernetes.json_lines import Lines
 
 
 @given(st.lists(st.binary(max_size=5)), st.lists(st.integers(0, 30)), st.binary(max_size=5))

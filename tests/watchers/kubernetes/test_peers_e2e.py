@@ -11,8 +11,8 @@ import pytest
 
 from tests.watchers.kubernetes.deeds import kill_api_server, ready
 from watchers.kubernetes.client import Client
-from watchers.peers import LABEL, Peers
-from watchers.words import Words
+from watchers.peers.exchange import LABEL, Peers
+from watchers.peers.shards import Words
 
 pytestmark = pytest.mark.e2e
 

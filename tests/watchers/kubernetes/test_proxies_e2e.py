@@ -16,7 +16,7 @@ from tests.watchers.kubernetes.deploying import SECONDS, Deploying
 from tests.watchers.kubernetes.test_deployer_e2e import ALL, CLASS, GATEWAY, parameters
 from translator.db import Delivery, ProxyDefaults
 from watchers.kubernetes.client import Client
-from xds.server import Peer, Server
+from xds.server.server import Peer, Server
 
 pytestmark = pytest.mark.e2e
 

@@ -11,13 +11,13 @@ import pytest
 from tests.watchers.kubernetes.deeds import change, config_maps, delete, forget, kill_api_server, put, ready
 from tests.watchers.kubernetes.following import Counts, Reflections
 from tests.watchers.kubernetes.relay import Relay
-from translator.objects.base import NamespacedObject
-from translator.objects.core import ConfigMap
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.schema.base import NamespacedObject
+from watchers.diagnostics import Troubles
+from watchers.informers.list_watch import Mirror
+from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.kubernetes.mirror import Mirror
-from watchers.kubernetes.reflector import Reflector, Scope
-from watchers.kubernetes.troubles import Troubles
 
 pytestmark = pytest.mark.e2e
 

@@ -18,12 +18,12 @@ from tests.watchers.kubernetes.deeds import (
 )
 from tests.watchers.kubernetes.following import Counts, Followed
 from tests.watchers.kubernetes.relay import Relay, kubeconfig
-from translator.objects.core import ConfigMap, Namespace, Secret
-from translator.objects.service import Service
+from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
+from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
-from watchers.kubernetes.access import Access
+from watchers.informers.cluster import Cluster, Watched
 from watchers.kubernetes.client import MERGE_PATCH, Client
-from watchers.kubernetes.source import Cluster, Watched
+from watchers.kubernetes.kubeconfig import Access
 
 pytestmark = pytest.mark.e2e
 

@@ -14,9 +14,9 @@ import structlog
 from tests.watchers.kubernetes.deeds import kill_api_server, ready, service_account
 from tests.watchers.kubernetes.relay import kubeconfig
 from tests.watchers.kubernetes.writing import FOREIGN, ODD, OTHER, OURS, World, accepted, messages, parents, told
-from watchers.kubernetes.access import Access
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
+from watchers.kubernetes.kubeconfig import Access
 
 pytestmark = pytest.mark.e2e
 
@@ -158,7 +158,7 @@ async def test_a_missing_permission_is_named_and_waited_for(
     world: World, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the right to patch, the message names verb and resource; once it is granted, the status is written."""
-    monkeypatch.setattr("watchers.status_writer.BLOCKED", 0.5)
+    monkeypatch.setattr("watchers.status.writer.BLOCKED", 0.5)
     route = await world.create("shop")
     authority = tmp_path / "ca.crt"
     cluster = f", certificate-authority: {authority}"

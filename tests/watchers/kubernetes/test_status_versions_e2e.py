@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from tests.watchers.kubernetes.writing import World, accepted, messages, told
-from translator.objects.base import NamespacedObject
 from translator.objects.parse import KINDS
+from translator.objects.schema.base import NamespacedObject
 from translator.refs import Ref
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
 from watchers.kubernetes.errors import ClusterError
@@ -94,7 +94,7 @@ async def kind(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     """A kind that Headgate knows, and the cluster not yet."""
     made = Kind(client)
     monkeypatch.setitem(KINDS, Local.kind, made.model)
-    monkeypatch.setattr("watchers.status_writer.BLOCKED", 0.5)
+    monkeypatch.setattr("watchers.status.writer.BLOCKED", 0.5)
     yield made
     await made.remove()
 

@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from translator.objects.base import KubernetesObject
-from translator.objects.gateway import Gateway
-from translator.objects.httproute import HTTPRoute
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.feed import Feed
+from watchers.informers.cluster import Cluster, Watched
 from watchers.kubernetes.client import MERGE_PATCH, Client
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import collection, item
-from watchers.kubernetes.source import Cluster, Watched
-from watchers.status_writer import StatusWriter
+from watchers.sources import Feed
+from watchers.status.writer import StatusWriter
 
 OURS, OTHER = "gateway.headgate.dev/test", "example.com/other"
 MODELS = {model.kind: model for model in (HTTPRoute, Gateway)}

@@ -1,0 +1,47 @@
+"""The client of the admin port: what `headgate status` asks the running Headgate."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from headgate.admin.token import Token
+from headgate.process.address import Address
+from headgate.process.errors import UserError
+
+#: How long the running Headgate may take to answer, in seconds.
+DEADLINE = 10
+
+#: So many bytes of an answer are told that is no status.
+MAX_SAID = 500
+
+
+def fetch(admin: Address) -> dict[str, Any]:
+    """Asks the running Headgate for its `/status`.
+
+    Raises:
+        UserError: nobody answers there, or it is not Headgate; the message names the way out.
+    """
+    url = f"http://{admin.for_clients}/status"
+    # A proxy set in the environment has no business here.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    token = Token(admin).read()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with opener.open(request, timeout=DEADLINE) as response:
+            status: dict[str, Any] = json.load(response)
+            return status
+    except urllib.error.HTTPError as error:
+        said = error.read(MAX_SAID).decode(errors="replace").strip()
+        error.close()
+        if error.code in (401, 403, 500):
+            raise UserError(f"{url} answers {error.code}: {said}") from error
+        raise UserError(f"{url} answers {error.code}: that is not Headgate; name it with --admin-address") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(
+            f"no Headgate answers on {url} ({reason}); start it with `headgate run FOLDER`, "
+            "or name the one that runs with --admin-address"
+        ) from error

@@ -1,0 +1,244 @@
+"""Headgate's own HTTP endpoints, for people, Prometheus and orchestrators. Read-only, and without secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import prometheus_client
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from headgate.admin.access import Handler, May, known_hosts, proven
+from headgate.admin.connections import listening
+from headgate.admin.streaming import Document, Part, Section, send
+from headgate.admin.token import Token
+from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
+from headgate.controlplane.nacks import Refused, refused_of
+from headgate.envoy.supervisor import Supervisor
+from headgate.observability.encoding import to_text
+from headgate.process.address import Address
+from headgate.reporting.proto_json import SECTIONS
+from translator.engine.memo import Why
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic
+from xds.resources.resource import Reference
+from xds.resources.snapshot import Snapshot
+from xds.server.fault_log import FaultLog
+from xds.server.server import Client
+
+#: How many lines of an explanation are shown.
+MAX_WHY_LINES = 2000
+
+#: Who has something to evaluate and does not come on for so many seconds never will. A turn takes less than one; what
+#: is still being fetched is waited for for a few.
+STUCK_SECONDS = 60.0
+
+ENDPOINTS = {
+    "/healthz": "whether the process lives, and evaluates what changes: 200 or 503",
+    "/readyz": "whether everything that was there at the start is served: 200 or 503",
+    "/metrics": "for Prometheus",
+    "/status": "the objects with their conditions, the Envoys and the problems in files, as JSON",
+    "/config": "for each xDS client what it wants, what is pending and what it refused, as JSON; "
+    "?node=ID: of one, also what it has",
+    "/why": "?kind=HTTPRoute&namespace=default&name=shop: what the status of an object was derived from; "
+    "?gateway=default/web&type=clusters&name=NAME: the same of a resource",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the endpoints look at.
+
+    Attributes:
+        plane: the control plane.
+        supervisors: gives the supervisors of Envoys, by Gateway.
+        diagnostics: gives the problems in the files.
+        place: gives "file:line" of an object, "" if it has none.
+        address: where the endpoints are.
+        hosts: further names under which they are found.
+        may: decides who else may see configuration, where the address is not of this machine alone.
+        faults: is told of bugs in pages.
+    """
+
+    plane: ControlPlane
+    supervisors: Callable[[], dict[str, Supervisor]]
+    diagnostics: Callable[[], tuple[Diagnostic, ...]]
+    place: Callable[[Ref], str]
+    address: Address
+    hosts: tuple[str, ...] = ()
+    may: May | None = None
+    faults: FaultLog = field(default_factory=FaultLog)
+
+
+@contextlib.asynccontextmanager
+async def serving(sight: Sight) -> AsyncIterator[None]:
+    """Answers on the admin address for as long as the context lasts.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    token = Token(sight.address)
+    if not sight.address.is_loopback:
+        token.write()
+    async with listening(application(sight, token), sight.address):
+        yield
+
+
+def application(sight: Sight, token: Token | None = None) -> web.Application:
+    """Makes the application that answers on the admin address; `token` proves whoever has it."""
+    guards = [_telling_faults(sight.faults), known_hosts(sight.address, sight.hosts), _only_reading, _known_paths]
+    if not sight.address.is_loopback:
+        guards.insert(2, proven(token or Token(sight.address), sight.may))
+    app = web.Application(middlewares=guards)
+    handlers: dict[str, Callable[[Sight, web.Request], Awaitable[web.StreamResponse]]] = {
+        "/healthz": _healthz,
+        "/readyz": _readyz,
+        "/metrics": _metrics,
+        "/status": _status,
+        "/config": _config,
+        "/why": _why,
+    }
+    for path, handler in handlers.items():
+        app.router.add_get(path, partial(handler, sight))
+    return app
+
+
+def _telling_faults(faults: FaultLog) -> Middleware:
+    """Make a bug in a page an answer that says so, and a line in the log; the other pages are not concerned."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            faults.tell(f"The page {request.path}", error)
+            return _text("an error of Headgate's: its log says more", 500)
+
+    return check
+
+
+@web.middleware
+async def _only_reading(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.method not in ("GET", "HEAD"):
+        answer = _text("there is nothing to change here: use GET", 405)
+        answer.headers["Allow"] = "GET, HEAD"
+        return answer
+    return await handler(request)
+
+
+@web.middleware
+async def _known_paths(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path in ENDPOINTS:
+        return await handler(request)
+    lines = [f"{path:10} {text}" for path, text in ENDPOINTS.items()]
+    return _text("\n".join(["Headgate's endpoints:", *lines]), 200 if request.path == "/" else 404)
+
+
+def _text(text: str, status: int = 200) -> web.Response:
+    return web.Response(body=to_text(f"{text}\n"), status=status, content_type="text/plain", charset="utf-8")
+
+
+async def _healthz(sight: Sight, _request: web.Request) -> web.Response:
+    stuck = sight.plane.stuck_for
+    if stuck < STUCK_SECONDS:
+        return _text("ok")
+    return _text(f"nothing has been evaluated for {stuck:.0f} s, though something has changed", 503)
+
+
+async def _readyz(sight: Sight, _request: web.Request) -> web.Response:
+    if sight.plane.ready.is_set():
+        return _text("ok")
+    problems = [str(each) for each in sight.diagnostics()]
+    return _text("\n".join(["the objects that are there at the start are still being read", *problems]), 503)
+
+
+async def _metrics(sight: Sight, _request: web.Request) -> web.Response:
+    headers = {"Content-Type": prometheus_client.CONTENT_TYPE_LATEST}
+    return web.Response(body=sight.plane.metrics.text(), headers=headers)
+
+
+async def _status(sight: Sight, request: web.Request) -> web.StreamResponse:
+    plane = sight.plane
+
+    def placed(ref: Ref) -> Iterator[dict[str, Any]]:
+        if (found := plane.statuses.object(ref)) is not None:
+            yield {**found, "place": sight.place(ref)}
+
+    supervisors, gateways = sorted(sight.supervisors().items()), sorted(plane.translator.snapshots)
+    sections = [
+        Section("objects", (Part(str(ref), partial(placed, ref)) for ref in plane.statuses.refs())),
+        Section("envoys", (Part(f"the Envoy of {key}", partial(_envoy, key, each)) for key, each in supervisors)),
+        Section("refused", (Part(f"what is refused of {each}", partial(_refused, plane, each)) for each in gateways)),
+    ]
+    return await send(request, Document(sections, lambda: map(str, sight.diagnostics()), sight.faults))
+
+
+def _refused(plane: ControlPlane, gateway: Ref) -> Iterator[Refused]:
+    return refused_of(plane.translator, plane.server, gateway)
+
+
+def _envoy(gateway: str, supervisor: Supervisor) -> Iterator[dict[str, Any]]:
+    process = supervisor.process
+    yield {
+        "gateway": gateway,
+        "pid": process.pid if process else None,
+        "started": process.started if process else None,
+        "adopted": process.adopted if process else False,
+        "restarts": supervisor.restarts,
+        "failure": supervisor.failure,
+        "log": str(supervisor.launch.state.log),
+        "admin": str(supervisor.launch.state.admin_socket),
+    }
+
+
+async def _config(sight: Sight, request: web.Request) -> web.StreamResponse:
+    clients = sight.plane.server.iter_clients(request.query.get("node"))
+    snapshots = sorted(sight.plane.translator.snapshots.items())
+    sections = [
+        Section("clients", (Part(f"the xDS client {each.node}", partial(_client, each)) for each in clients)),
+        Section("snapshots", (Part(key_of(ref), partial(_versions, each)) for ref, each in snapshots), mapping=True),
+    ]
+    return await send(request, Document(sections, tuple, sight.faults))
+
+
+def _client(client: Client) -> Iterator[dict[str, Any]]:
+    yield dataclasses.asdict(client)
+
+
+def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
+    yield {
+        section: {name: each.version for name, each in sorted(snapshot.resources(type_url).items())}
+        for section, type_url in SECTIONS.items()
+        if snapshot.resources(type_url)
+    }
+
+
+async def _why(sight: Sight, request: web.Request) -> web.Response:
+    """Explains an object's status or a resource; names what was read, not its content, so no secret is shown."""
+    query = request.query
+    try:
+        found = _explained(sight, query)
+    except KeyError as error:
+        return _text(f"the parameter {error} is missing; as in {ENDPOINTS['/why']}", 400)
+    if found is None:
+        return _text("nothing is derived from that; `headgate status` names what there is", 404)
+    lines = list(islice(found.lines(), MAX_WHY_LINES + 1))
+    if len(lines) > MAX_WHY_LINES:
+        lines[-1] = "…"
+    return _text("\n".join(lines))
+
+
+def _explained(sight: Sight, query: Any) -> Why | None:
+    translator = sight.plane.translator
+    if "gateway" not in query:
+        return translator.why_status(Ref(query["kind"], query.get("namespace", ""), query["name"]))
+    reference = Reference(SECTIONS.get(query["type"], query["type"]), query["name"])
+    return translator.why_resource(gateway_of(query["gateway"]), reference)

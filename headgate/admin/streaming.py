@@ -1,0 +1,113 @@
+"""JSON that is made and sent piece by piece: of however many objects, with little memory, and others have their turn.
+
+A piece that cannot be made is left out and told, in the answer and in the log; what else there is is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from headgate.observability.encoding import to_json
+from xds.server.fault_log import FaultLog
+
+PIECE_BYTES = 64 << 10
+"""So much is sent at once."""
+TURN_SECONDS = 0.01
+"""After so long others have their turn."""
+
+
+class Part(NamedTuple):
+    """A part of a section.
+
+    Attributes:
+        name: what it is about: "HTTPRoute default/shop"; the key, in a section that is a mapping.
+        make: returns its values; of a mapping exactly one.
+    """
+
+    name: str
+    make: Callable[[], Iterable[Any]]
+
+
+class Section(NamedTuple):
+    """A field of the document, which holds a list or a mapping.
+
+    Attributes:
+        name: the field.
+        parts: what is in it.
+        mapping: whether it is a mapping, by the names of the parts.
+    """
+
+    name: str
+    parts: Iterable[Part]
+    mapping: bool = False
+
+
+class Document:
+    """One document. The last field is `problems`, a list of text; parts that failed are told there too."""
+
+    def __init__(self, sections: Iterable[Section], problems: Callable[[], Iterable[str]], faults: FaultLog) -> None:
+        """Begin.
+
+        Args:
+            sections: the fields, in order.
+            problems: gives what else is wrong.
+            faults: is told of parts that cannot be made.
+        """
+        self._sections = sections
+        self._problems = problems
+        self._faults = faults
+        self._failed: list[str] = []
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the document."""
+        start = b"{"
+        for section in self._sections:
+            opening, closing = (b"{", b"}") if section.mapping else (b"[", b"]")
+            yield start + to_json(section.name) + b":" + opening
+            start, between = b",", b""
+            for part in section.parts:
+                key = to_json(part.name) + b":" if section.mapping else b""
+                for value in self._values(part):
+                    yield between + key + value
+                    between = b","
+            yield closing
+        problems = self._values(Part("problems", self._problems))
+        yield b',"problems":[' + b",".join([*problems, *map(to_json, self._failed)]) + b"]}"
+
+    def _values(self, part: Part) -> list[bytes]:
+        try:
+            return [to_json(each) for each in part.make()]
+        except Exception as error:
+            self._faults.tell(f"{part.name} cannot be shown", error)
+            self._failed.append(f"A bug in Headgate: {part.name} cannot be shown; its log says more")
+            return []
+
+
+async def send(request: web.Request, document: Document) -> web.StreamResponse:
+    """Answer a request with a document."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    if request.method != "HEAD":
+        async for each in _gathered(document.pieces()):
+            await response.write(each)
+    await response.write_eof()
+    return response
+
+
+async def _gathered(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Put small pieces together, and let others have their turn in between."""
+    gathered, since = bytearray(), time.perf_counter()
+    for each in pieces:
+        gathered += each
+        if len(gathered) >= PIECE_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+        if time.perf_counter() - since > TURN_SECONDS:
+            await asyncio.sleep(0)
+            since = time.perf_counter()
+    yield bytes(gathered)

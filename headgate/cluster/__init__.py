@@ -1,0 +1,1 @@
+"""`headgate controller`: Headgate as the control plane of a cluster."""

@@ -1,0 +1,342 @@
+"""The wiring of `headgate controller`: a cluster feeds, one task evaluates, the leader deploys and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from headgate.admin.server import Sight, serving
+from headgate.cluster.metrics import ClusterMetrics, Standing
+from headgate.controlplane.acks import hear, say, together
+from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
+from headgate.controlplane.reconnect_window import RETURN_SECONDS, Returns
+from headgate.controlplane.status_store import Statuses
+from headgate.observability.metrics import Metrics, Observed
+from headgate.observability.tracing import Traces
+from headgate.process.address import Address
+from headgate.process.lifecycle import run_until_stopped, settle_memory
+from headgate.process.ports import check_free
+from headgate.reporting.condition_log import tell_news
+from headgate.security.access import AccessReviews
+from headgate.security.cluster_authority import ClusterAuthority
+from headgate.security.identity import bearer
+from headgate.security.tokens import TokenReviews
+from translator.db import in_cluster
+from translator.infrastructure.manifest import KINDS as DEPLOYED_KINDS
+from translator.infrastructure.names import owned_by
+from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
+from translator.refs import Ref
+from translator.status.registry import STATUS
+from translator.translator import Changes, Delivery, Deployed, ProxyDefaults, Translator
+from watchers.controllers.leader_election import Election
+from watchers.diagnostics import Diagnostic, Troubles
+from watchers.informers.cluster import ON_DEMAND, Cluster, Watched
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ClusterError
+from watchers.kubernetes.kubeconfig import Access, Target
+from watchers.peers.exchange import Peers
+from watchers.proxies.inventory import Inventory, follow
+from watchers.proxies.reconciler import Deployer
+from watchers.sources import Feed
+from watchers.status.writer import StatusWriter
+from xds.server.observer import Observers
+from xds.server.server import Peer, Server
+
+LEASE = "headgate"
+#: Kinds of which only what Headgate deployed itself is looked at.
+OWN = (Deployment, DaemonSet, Pod)
+
+log = structlog.stdlib.get_logger("headgate")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `headgate controller` is told by its user.
+
+    Attributes:
+        target: the cluster.
+        namespace: where Headgate itself is; "" for that of the pod or of the kubeconfig's context.
+        controller_name: GatewayClasses with this name are ours.
+        namespaces: the namespaces to watch, by name; empty for all.
+        namespace_labels: the namespaces to watch, by a label selector; "" for all.
+        xds: where proxies connect.
+        xds_host: the DNS name under which they do; its certificate is made for it.
+        admin: where Headgate answers about itself.
+        proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
+        external_names: whether Services of type ExternalName may be backends.
+        admin_hosts: further names of hosts under which it does so.
+    """
+
+    target: Target
+    namespace: str
+    controller_name: str
+    namespaces: tuple[str, ...]
+    namespace_labels: str
+    xds: Address
+    xds_host: str
+    admin: Address
+    proxy_image: str
+    external_names: bool
+    admin_hosts: tuple[str, ...] = ()
+
+
+def run(settings: Settings) -> None:
+    """Runs until SIGINT or SIGTERM.
+
+    Raises:
+        UserError: something that the user can mend stands in the way.
+    """
+    check_free(settings.xds, "--xds-address")
+    check_free(settings.admin, "--admin-address")
+    run_until_stopped(lambda: _serve(settings), mistakes=(ClusterError,))
+
+
+async def _serve(settings: Settings) -> None:
+    access = await Access.load(settings.target)
+    async with Client(access) as client:
+        await Controller(settings, client).serve()
+
+
+class Controller:
+    """The parts of one controller, and how they hear of each other."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self.settings = settings
+        self.client = client
+        self.namespace = settings.namespace or client.namespace
+        self.host = settings.xds_host or f"headgate.{self.namespace}.svc"
+        self.metrics = Metrics()
+        self.translator = Translator(
+            in_cluster(settings.controller_name, external_names=settings.external_names),
+            on_demand=[model.kind for model in ON_DEMAND],
+        )
+        observed = ClusterMetrics(self.metrics.registry)
+        self.cluster = Cluster(client, self.watched(), self.tell_troubles, observed)
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        self.election = Election(client, self.namespace, LEASE, identity, changed=observed.leads)
+        names = (self.host, f"{self.host}.cluster.local", "localhost")
+        self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
+        self.tokens = TokenReviews(client)
+        self.translator.await_proxies(True)
+        self.deliveries: dict[Ref, Delivery] = {}
+        self.returns = Returns(self.deliver)
+        self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.tell_troubles))
+        self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
+        self.deployer = Deployer(
+            client,
+            self.translator.deployments,
+            self.inventory,
+            settings.controller_name,
+            self.take_deployed,
+            watch=observed,
+            may_write=lambda: self.election.leading,
+            is_unmanaged=self.translator.is_unmanaged,
+        )
+        self.writer = StatusWriter(
+            client,
+            self.translator.statuses,
+            self.cluster,
+            settings.controller_name,
+            watch=observed,
+            may_write=lambda: self.election.leading,
+            silent=self.has_no_status,
+        )
+        self.metrics.collect(
+            Standing(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
+        )
+        self.server: Server
+        self.plane: ControlPlane
+
+    def watched(self) -> Watched:
+        """What is watched: all kinds; of those that Headgate deploys, what is its own."""
+        own = owned_by(self.settings.controller_name)
+        return Watched(
+            statuses=frozenset(STATUS),
+            controller=self.settings.controller_name,
+            labels={model.kind: own for model in OWN},
+            namespaces=self.settings.namespaces,
+            namespace_labels=self.settings.namespace_labels,
+        )
+
+    def sight(self) -> Sight:
+        """What the admin address shows."""
+        diagnostics, settings = lambda: self.cluster.diagnostics, self.settings
+        may = AccessReviews(self.client).may
+        return Sight(self.plane, dict, diagnostics, lambda _: "", settings.admin, settings.admin_hosts, may)
+
+    async def serve(self) -> None:
+        """Serves until it is cancelled."""
+        await self.authority.load()
+        server = Server(
+            select=lambda node: self.plane.select(node),
+            address=str(self.settings.xds),
+            credentials=self.authority.credentials(),
+            authenticate=self.authenticate,
+            authorise=self.authorise,
+            observer=Observers(self.metrics, Traces()),
+            on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
+        )
+        self.attach(server)
+        log.info(
+            "Headgate is starting",
+            cluster=self.client.url,
+            namespace=self.namespace,
+            xds=str(self.settings.xds),
+            admin=f"http://{self.settings.admin.for_clients}",
+        )
+        async with server, serving(self.sight()), asyncio.TaskGroup() as group:
+            group.create_task(self.authority.run(), name="authority")
+            group.create_task(self.peers.run(), name="peers")
+            await self.follow(group)
+
+    def attach(self, server: Server) -> None:
+        """Has everything published to this server."""
+        self.server = server
+        self.plane = ControlPlane(
+            self.translator,
+            self.server,
+            Statuses(self.translator.object),
+            gateways_changed=lambda _: None,
+            news=lambda news: tell_news(news, lambda _: ""),
+            metrics=self.metrics,
+            taken=self.writer.touch,
+            changed=self.changed,
+            delivered=self.take_delivery,
+            overdue=self.overdue,
+            complete=self.is_complete,
+        )
+        self.metrics.collect(
+            Observed(self.server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics))
+        )
+
+    async def follow(self, group: asyncio.TaskGroup) -> None:
+        """Begins to follow the cluster and to evaluate; once all is known, stands for election."""
+        feed = Feed(self.cluster.sources, self.cluster.unsynced_namespaces)
+        group.create_task(feed.run(), name="feed")
+        group.create_task(self.plane.take(feed), name="edits")
+        group.create_task(self.plane.evaluate(), name="evaluation")
+        await self.follow_inventory(group)
+        await self.plane.ready.wait()
+        settle_memory()
+        log.info("Headgate is ready", gateways=len(self.translator.snapshots))
+        asyncio.get_running_loop().call_later(RETURN_SECONDS, self.await_no_more)
+        group.create_task(self.election.run(self.lead), name="election")
+
+    async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
+        """Begins to follow what is deployed, and waits until all of it is known."""
+        troubles = Troubles(self.tell_troubles)
+        parts = [(model, each) for model in DEPLOYED_KINDS.values() for each in self.settings.namespaces or ("",)]
+        synced = asyncio.Semaphore(0)
+        for model, namespace in parts:
+            group.create_task(
+                follow(
+                    self.inventory,
+                    self.client,
+                    model,
+                    self.settings.controller_name,
+                    synced.release,
+                    namespace,
+                    troubles,
+                ),
+                name=f"inventory of {model.kind}",
+            )
+        for _ in parts:
+            await synced.acquire()
+
+    async def lead(self) -> None:
+        """What only one replica does."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.deployer.lead(), name="deployer")
+            group.create_task(self.writer.lead(), name="statuses")
+
+    async def authenticate(self, peer: Peer) -> None:
+        """Read nothing from a client before the API server has told who it is."""
+        await self.tokens.identify(bearer(peer))
+
+    async def authorise(self, key: str, peer: Peer) -> None:
+        """Lets a proxy have the resources of its own Gateway, by the token of its service account."""
+        await self.tokens.verify(bearer(peer), key)
+
+    def take_delivery(self, gateway: Ref, delivery: Delivery) -> None:
+        """Takes how far a configuration has come with the proxies of this replica."""
+        if delivery.clients:
+            self.deliveries[gateway] = delivery
+        else:
+            self.deliveries.pop(gateway, None)
+        if delivery.current or not delivery.clients:
+            self.peers.say(key_of(gateway), say(delivery))
+        self.add_up(gateway)
+
+    def overdue(self, gateway: Ref) -> None:
+        """Tells the other replicas of proxies that do not answer; nothing is told of those that are about to."""
+        self.peers.say(key_of(gateway), say(self.deliveries.get(gateway, Delivery())))
+
+    def hear_peers(self, keys: Iterable[str]) -> None:
+        """Takes of which Gateways' proxies the other replicas say something else than before."""
+        for each in keys:
+            self.add_up(gateway_of(each))
+        self.plane.wake()
+
+    def add_up(self, gateway: Ref) -> None:
+        """Tells the translator what all replicas together know of a Gateway."""
+        own = self.deliveries.get(gateway, Delivery())
+        others = map(hear, self.peers.about(key_of(gateway)))
+        self.returns.take(gateway, together([own, *others]))
+
+    def deliver(self, gateway: Ref, delivery: Delivery) -> None:
+        """Tells the translator how far the configuration of a Gateway has come, and whether its proxies are awaited."""
+        self.translator.deliver(gateway, delivery)
+        self.plane.wake()
+
+    def await_no_more(self) -> None:
+        """Takes that all proxies that were there at the start have had the time to connect."""
+        self.translator.await_proxies(False)
+        self.plane.wake()
+
+    def trust(self, certificates: str) -> None:
+        """Takes which certificates proxies are to trust."""
+        defaults = ProxyDefaults(
+            xds_host=self.host,
+            xds_port=self.settings.xds.port,
+            ca=certificates,
+            drain_key=self.authority.drain_key,
+        )
+        if self.settings.proxy_image:
+            defaults = replace(defaults, image=self.settings.proxy_image)
+        self.translator.tell_proxies(defaults)
+        if hasattr(self, "plane"):
+            self.plane.wake()
+
+    def is_complete(self) -> bool:
+        """Asks for the objects that are read on demand; whether the translator knew already which are not there."""
+        news = [
+            self.translator.set_absent(model.kind, self.cluster.want(model, self.translator.wanted(model.kind)))
+            for model in ON_DEMAND
+        ]
+        return not any(news)
+
+    def has_no_status(self, ref: Ref) -> bool:
+        """Return whether an object that the translator has read has, for sure, no status of ours."""
+        return self.translator.object(ref) is not None and self.translator.is_silent(ref)
+
+    def changed(self, changes: Changes) -> None:
+        """Passes on what an evaluation brought."""
+        self.writer.touch(changes.statuses)
+        self.deployer.touch(changes.deployments)
+
+    def take_deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
+        """Takes what the API server refuses of a Gateway's proxies."""
+        self.translator.deployed(gateway, deployed)
+        self.plane.wake()
+
+    def tell_troubles(self, raised: Iterable[Diagnostic], settled: Iterable[Diagnostic]) -> None:
+        """Tells what goes wrong between Headgate and the API server, and what does no more."""
+        for each in raised:
+            (log.error if each.severity == "error" else log.warning)(str(each))
+        for each in settled:
+            log.info(f"Mended: {each}")

@@ -1,0 +1,125 @@
+"""What Prometheus can scrape of a controller's dealings with the API server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import prometheus_client as prometheus
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from headgate.controlplane.evaluator import key_of
+from headgate.observability.metrics import by_gateway
+from watchers.informers.observer import Observer
+from watchers.proxies.inventory import Scale
+
+
+class ClusterMetrics(Observer):
+    """Counts lists, watches, events and failures by kind, and what becomes of statuses and of what is deployed.
+
+    Args:
+        registry: where the metrics go.
+    """
+
+    def __init__(self, registry: prometheus.CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> prometheus.Counter:
+            return prometheus.Counter(f"headgate_{name}", text, ["kind", *labels], registry=registry)
+
+        def seconds(name: str, text: str) -> prometheus.Histogram:
+            return prometheus.Histogram(f"headgate_{name}", text, ["kind"], registry=registry)
+
+        self._listed = counter("watch_listed_objects", "Objects read in lists.")
+        self._watches = counter("watch_watches", "Watches opened.")
+        self._events = counter("watch_events", "Events of watches.")
+        self._expired = counter("watch_expired", "Lists read again because the API server had forgotten a version.")
+        self._failed = counter("watch_failures", "Requests to the API server that failed.", "reason")
+        self._missing = counter("watch_missing", "Times that the API server said not to have a kind.")
+        self._fetched = counter("watch_fetched", "Objects read one by one because they are referenced.")
+        self._written = counter("status_writes", "Writes of statuses by what became of them.", "outcome")
+        self._leading = prometheus.Gauge(
+            "headgate_leading", "Whether this replica deploys and writes.", registry=registry
+        )
+        self._seconds = prometheus.Histogram(
+            "headgate_status_write_seconds", "Duration of writes of statuses.", ["kind"], registry=registry
+        )
+        self._deployed = counter("deploy_writes", "Writes of what proxies consist of, by outcome.", "outcome")
+        self._deploying = prometheus.Histogram(
+            "headgate_deploy_write_seconds",
+            "Duration of writes of what proxies consist of.",
+            ["kind"],
+            registry=registry,
+        )
+
+    def leads(self, leading: bool) -> None:
+        """This replica begins or ceases to lead."""
+        self._leading.set(leading)
+
+    def listed(self, kind: str, objects: int, seconds: float) -> None:
+        """A page of a list was read."""
+        self._listed.labels(kind).inc(objects)
+
+    def watching(self, kind: str) -> None:
+        """A watch was opened."""
+        self._watches.labels(kind).inc()
+
+    def events(self, kind: str, count: int) -> None:
+        """A watch told so many events."""
+        self._events.labels(kind).inc(count)
+
+    def expired(self, kind: str) -> None:
+        """A list is read again."""
+        self._expired.labels(kind).inc()
+
+    def failed(self, kind: str, reason: str) -> None:
+        """A request failed."""
+        self._failed.labels(kind, reason).inc()
+
+    def missing(self, kind: str) -> None:
+        """The API server has no such kind."""
+        self._missing.labels(kind).inc()
+
+    def fetched(self, kind: str) -> None:
+        """One object was read in full."""
+        self._fetched.labels(kind).inc()
+
+    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
+        """A write of a status has ended."""
+        self._written.labels(kind, outcome).inc()
+        self._seconds.labels(kind).observe(seconds)
+
+    def deployed(self, kind: str, outcome: str, seconds: float) -> None:
+        """A write of something that proxies consist of has ended."""
+        self._deployed.labels(kind, outcome).inc()
+        self._deploying.labels(kind).observe(seconds)
+
+
+class Standing(Collector):
+    """What is looked up at the time of a scrape.
+
+    Args:
+        scales: gives how many proxies there are.
+        deployments: gives how many Gateways wait for the deployer.
+        statuses: gives how many objects wait for the writer of statuses.
+    """
+
+    def __init__(
+        self, scales: Callable[[], Iterable[Scale]], deployments: Callable[[], int], statuses: Callable[[], int]
+    ) -> None:
+        self._scales = scales
+        self._deployments = deployments
+        self._statuses = statuses
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics of this moment."""
+        yield GaugeMetricFamily(
+            "headgate_deploy_waiting_gateways", "Gateways that wait for their proxies' deployment.", self._deployments()
+        )
+        yield GaugeMetricFamily(
+            "headgate_status_waiting_objects", "Objects that wait for their status to be written.", self._statuses()
+        )
+        scales = list(self._scales())
+        wanted = ((key_of(each.gateway), each.wanted) for each in scales)
+        ready = ((key_of(each.gateway), each.ready) for each in scales)
+        yield by_gateway("headgate_proxies_wanted", "Proxies that a Gateway is to have.", wanted)
+        yield by_gateway("headgate_proxies_ready", "Proxies of a Gateway that are ready.", ready)

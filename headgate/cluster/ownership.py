@@ -1,0 +1,85 @@
+"""Which of a cluster's objects are ours, and what nobody answers for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from headgate.reporting.findings import name_of
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.headgate.gatewayparameters import GatewayParameters
+
+Plain = Mapping[str, Any]
+
+
+def status_of(objects: Sequence[Plain], controller: str) -> dict[str, Any]:
+    """Gives what `headgate status` shows of a cluster, as the running Headgate would tell it.
+
+    Args:
+        objects: all of the kinds that have a status.
+        controller: which entries and classes are ours.
+    """
+    kinds: dict[str, dict[str, Plain]] = {}
+    for each in objects:
+        metadata = {name: value for name, value in each["metadata"].items() if name != "managedFields"}
+        kinds.setdefault(each["kind"], {})[name_of(each)] = {**each, "metadata": metadata}
+    classes, gateways = kinds.pop(GatewayClass.kind, {}), kinds.pop(Gateway.kind, {})
+    parameters = list(kinds.pop(GatewayParameters.kind, {}).values())
+    our_classes = {name: each for name, each in classes.items() if each["spec"].get("controllerName") == controller}
+    our_gateways = {
+        name: each for name, each in gateways.items() if each["spec"].get("gatewayClassName") in our_classes
+    }
+    routes = [each for found in kinds.values() for each in found.values()]
+    our_routes = [_with_our_entries(each, controller) for each in routes]
+    problems = [] if our_classes else [_no_class(controller)]
+    problems += (text for each in gateways.values() for text in _classless(each, classes))
+    problems += (text for each in routes for text in _parentless(each, gateways))
+    problems += (text for each in our_routes for text in _unanswered(each, our_gateways))
+    shown = [*our_classes.values(), *our_gateways.values(), *(each for each in our_routes if each["status"]["parents"])]
+    return {"objects": [*shown, *parameters], "envoys": [], "problems": problems}
+
+
+def _with_our_entries(route: Plain, controller: str) -> Plain:
+    entries = (route.get("status") or {}).get("parents") or ()
+    return {**route, "status": {"parents": [each for each in entries if each.get("controllerName") == controller]}}
+
+
+def _no_class(controller: str) -> str:
+    return (
+        f"There is no GatewayClass whose spec.controllerName is {controller}: install Headgate, whose chart brings one "
+        f"along, or name the controller with --controller-name"
+    )
+
+
+def _classless(gateway: Plain, classes: Mapping[str, Plain]) -> Iterator[str]:
+    name = gateway["spec"].get("gatewayClassName")
+    if name not in classes:
+        yield f"Gateway {name_of(gateway)}: spec.gatewayClassName: there is no GatewayClass {name}, so nobody serves it"
+
+
+def _parents(route: Plain) -> Iterator[tuple[int, Plain, str]]:
+    """The parents that are Gateways: their places, themselves, and the names of the Gateways."""
+    for place, each in enumerate(route["spec"].get("parentRefs") or ()):
+        if (each.get("group", Gateway.group), each.get("kind", Gateway.kind)) == (Gateway.group, Gateway.kind):
+            yield place, each, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"
+
+
+def _parentless(route: Plain, gateways: Mapping[str, Plain]) -> Iterator[str]:
+    for place, _, gateway in _parents(route):
+        if gateway not in gateways:
+            at = f"{route['kind']} {name_of(route)}: spec.parentRefs[{place}]"
+            yield f"{at}: there is no Gateway {gateway}, so nobody serves the route there"
+
+
+def _unanswered(route: Plain, gateways: Mapping[str, Plain]) -> Iterator[str]:
+    """Parents that are ours and have no entry of ours."""
+    told = [each["parentRef"] for each in route["status"]["parents"]]
+    for _, parent, gateway in _parents(route):
+        if gateway in gateways and not any(_is_same(parent, each) for each in told):
+            said = f"{route['kind']} {name_of(route)}: Headgate has said nothing of it at Gateway {gateway} yet"
+            yield f"{said}: unless it does so in a moment, see that it runs and has a leader that may write statuses"
+
+
+def _is_same(one: Plain, other: Plain) -> bool:
+    return all(one.get(each) == other.get(each) for each in ("namespace", "name", "sectionName", "port"))

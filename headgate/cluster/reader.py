@@ -1,0 +1,107 @@
+"""A cluster's objects, read once: for `headgate status` and `headgate translate` without a running Headgate to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+
+from headgate.cluster.ownership import status_of
+from headgate.process.errors import UserError
+from translator.objects.parse import KINDS
+from translator.objects.schema.base import KubernetesObject
+from translator.status.registry import STATUS
+from watchers.files.contents import read
+from watchers.files.store import Folder
+from watchers.kubernetes import paths
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, ClusterError, denied
+from watchers.kubernetes.kubeconfig import Access, Target
+
+#: So many objects are asked for at a time.
+PAGE = 500
+
+#: What a cluster is called among files, in messages.
+CLUSTER = "<cluster>"
+
+#: What the translation looks at. Who translates is not to need the right to read what only statuses tell of.
+WHOLE_KINDS: Final = tuple(each for each in KINDS.values() if not each.metadata_only)
+
+Plain = dict[str, Any]
+
+
+def read_statuses(target: Target, controller: str) -> Plain:
+    """Reads what a controller has said of the objects, in the form in which the running Headgate tells it.
+
+    Raises:
+        UserError: the cluster cannot be asked, or does not let us read.
+    """
+    return status_of(_run(target, [KINDS[kind] for kind in STATUS]), controller)
+
+
+def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> Folder:
+    """Read objects as if each were a file, so that however many there are, none is too large.
+
+    Args:
+        target: the cluster.
+        kinds: of the objects; by default all that the translation looks at, Secrets included.
+
+    Raises:
+        UserError: the cluster cannot be asked, or does not let us read.
+    """
+    return as_folder(_run(target, kinds))
+
+
+def as_folder(items: Iterable[Plain]) -> Folder:
+    """Take in objects as an API server gives them, each under a name of its own among files."""
+    files = {_name(each): orjson.dumps(each) for each in items}
+    folder = Folder()
+    folder.apply({name: read(data, name) for name, data in files.items()})
+    return folder
+
+
+def _name(item: Plain) -> str:
+    metadata = item.get("metadata") or {}
+    return f"{CLUSTER}/{item['kind']}/{metadata.get('namespace') or ''}/{metadata.get('name')}"
+
+
+def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Plain]:
+    try:
+        return asyncio.run(_read(target, tuple(models)))
+    except ClusterError as error:
+        raise UserError(str(error)) from None
+
+
+async def _read(target: Target, models: tuple[type[KubernetesObject], ...]) -> list[Plain]:
+    access = await Access.load(target)
+    async with Client(access) as client:
+        lists = await asyncio.gather(*(_list(client, model) for model in models))
+    return [each for found in lists for each in found]
+
+
+async def _list(client: Client, model: type[KubernetesObject]) -> list[Plain]:
+    """Reads all objects of a kind in the first version that is served; none if none is."""
+    for version in model.versions:
+        try:
+            return await _pages(client, model, version)
+        except ApiError as error:
+            if error.status == 403:
+                raise UserError(denied("list", paths.resource(model), error)) from None
+            if error.status != 404:
+                raise
+    return []
+
+
+async def _pages(client: Client, model: type[KubernetesObject], version: str) -> list[Plain]:
+    found: list[Plain] = []
+    query: dict[str, str | int] = {"limit": PAGE}
+    while True:
+        page = await client.get(paths.collection(model, version), query=query)
+        named = {"apiVersion": paths.api_version(model, version), "kind": model.kind}
+        found += [{**named, **each} for each in page["items"]]
+        following = page["metadata"].get("continue")
+        if not following:
+            return found
+        query = {"limit": PAGE, "continue": following}

@@ -1,0 +1,127 @@
+"""What Envoys of somebody's own need in a cluster: what Headgate would deploy, for others to make their own.
+
+A Gateway whose GatewayParameters say `selfManaged` is served to whoever proves to be its proxy: by the token of the
+ServiceAccount that the Gateway's proxies would have. What is printed is not Headgate's, and never touched by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from headgate.cluster.reader import load
+from headgate.controlplane.evaluator import gateway_of
+from headgate.process.errors import UserError
+from headgate.security.cluster_authority import SECRET
+from translator.db import ProxyDefaults, in_cluster
+from translator.infrastructure.manifest import WORKLOADS, Manifest
+from translator.infrastructure.names import CONTROLLER, MANAGED_BY
+from translator.inputs import Edit
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.headgate.gatewayparameters import GatewayParameters
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.kubernetes.workloads import ServiceAccount
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from translator.translator import Translator
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.kubeconfig import Access, Target
+
+Plain = dict[str, Any]
+
+PRINTED: Final = (ServiceAccount.kind, ConfigMap.kind, *WORKLOADS)
+"""Whoever runs the proxies also brings the traffic to them, and knows how many there are to be."""
+
+
+def manifests(target: Target, gateway: str, namespace: str, controller: str) -> Plain:
+    """Reads a Gateway in a cluster, and gives the manifests of its proxies as a `List`.
+
+    Args:
+        target: the cluster.
+        gateway: "namespace/name".
+        namespace: where Headgate is.
+        controller: the name of the controller.
+
+    Raises:
+        UserError: the cluster cannot be asked, or nothing can be told of the Gateway's proxies.
+    """
+    found = load(target, (GatewayClass, GatewayParameters, Gateway)).objects
+    host = f"headgate.{namespace}.svc"
+    proxies = ProxyDefaults(xds_host=host, ca=_authority(target, namespace))
+    return {"apiVersion": "v1", "kind": "List", "items": list(made(found, gateway_of(gateway), proxies, controller))}
+
+
+def made(
+    objects: Mapping[Ref, KubernetesObject], gateway: Ref, proxies: ProxyDefaults, controller: str
+) -> Iterator[Plain]:
+    """Gives the manifests of a Gateway's proxies, whoever runs them.
+
+    Args:
+        objects: the Gateway, its class and what these refer to.
+        gateway: the Gateway.
+        proxies: what all proxies are told.
+        controller: the name of the controller.
+
+    Raises:
+        UserError: nothing can be told of them.
+    """
+    translator = Translator(in_cluster(controller, offline=True))
+    translator.tell_proxies(proxies)
+    translator.edit(Edit(ref, _deployable(each)) for ref, each in objects.items())
+    failures = translator.evaluate().failures
+    if failures:
+        raise ExceptionGroup("a bug in Headgate, please report it", failures)
+    wanted = translator.deployments.get(gateway)
+    if wanted is None:
+        raise UserError(f"Headgate has no {gateway}: create it, with a gatewayClassName of Headgate's")
+    if wanted.held:
+        status: Any = translator.statuses.get(gateway, {})
+        why = " ".join(each["message"] for each in status.get("conditions", ()) if each["type"] == "Accepted")
+        raise UserError(f"nothing can be told of the proxies of {gateway}: {why}")
+    for each in wanted.manifests:
+        if each.ref.kind in PRINTED:
+            yield _disowned(each)
+
+
+def _deployable(found: KubernetesObject) -> KubernetesObject:
+    """Parameters as if Headgate were to deploy."""
+    if not isinstance(found, GatewayParameters):
+        return found
+    return found.model_copy(update={"spec": found.spec.model_copy(update={"self_managed": False})})
+
+
+def _disowned(manifest: Manifest) -> Plain:
+    """A manifest without what makes an object Headgate's."""
+    body = {**manifest.body, "metadata": _without_labels(manifest.body["metadata"])}
+    body["metadata"].pop("ownerReferences", None)
+    if manifest.ref.kind in WORKLOADS:
+        template = body["spec"]["template"]
+        template = {**template, "metadata": _without_labels(template["metadata"])}
+        body["spec"] = {**body["spec"], "template": template}
+    return body
+
+
+def _without_labels(metadata: Plain) -> Plain:
+    labels = {name: value for name, value in metadata["labels"].items() if name not in (MANAGED_BY, CONTROLLER)}
+    return {**metadata, "labels": labels}
+
+
+def _authority(target: Target, namespace: str) -> str:
+    """The certificates that proxies are to trust."""
+    try:
+        secret = asyncio.run(_read_secret(target, namespace))
+    except ClusterError as error:
+        if isinstance(error, ApiError) and error.status == 404:
+            text = f"there is no Secret {namespace}/{SECRET}: name the namespace where Headgate is with --namespace"
+            raise UserError(text) from None
+        raise UserError(str(error)) from None
+    return base64.b64decode(secret["data"]["ca.crt"]).decode()
+
+
+async def _read_secret(target: Target, namespace: str) -> Any:
+    async with Client(await Access.load(target)) as client:
+        return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{SECRET}")

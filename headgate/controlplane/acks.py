@@ -1,0 +1,79 @@
+"""How far each Gateway's configuration has come with the proxies of all replicas together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+
+from translator.db import Concern, Rejection, Served
+from translator.refs import Ref
+from translator.translator import Delivery
+
+Word = list[object]
+"""What is said of a Gateway, in a form that JSON can hold."""
+
+#: Of what proxies refuse, so much is told to other replicas: it is for people to read.
+MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
+
+
+def say(delivery: Delivery) -> Word | None:
+    """Puts what is known of a Gateway's proxies into what `hear` reads; None if there are no proxies."""
+    if not delivery.clients:
+        return None
+    refused = islice(delivery.rejections, MOST_REJECTIONS)
+    return [delivery.snapshot or "", delivery.clients, delivery.current, [_say(each) for each in refused]]
+
+
+def hear(word: object) -> Delivery:
+    """Reads what another replica says of a Gateway; what is not understood is as if it were not said.
+
+    A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
+    """
+    match word:
+        case [str(snapshot), int(clients), bool(current), list(rejections)]:
+            return Delivery(clients, current, tuple(filter(None, map(_hear, rejections))), snapshot=snapshot)
+        case [int(clients), bool(), list()]:
+            return Delivery(clients, snapshot="")
+    return Delivery()
+
+
+def _say(rejection: Rejection) -> Word:
+    concerns = [
+        [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
+        for each in rejection.concerns[:MOST_CONCERNS]
+    ]
+    return [rejection.type_url, rejection.name, rejection.message[:MOST_CHARACTERS], concerns]
+
+
+def _hear(word: object) -> Rejection | None:
+    match word:
+        case [str(type_url), str(name), str(message), list(concerns)]:
+            return Rejection(type_url, name, message, tuple(filter(None, map(_concern, concerns))))
+    return None
+
+
+def _concern(word: object) -> Concern | None:
+    match word:
+        case [str(kind), str(namespace), str(name), list(rules), str(served), int(generation)] if served in _SERVED:
+            return Concern(Ref(kind, namespace, name), tuple(map(str, rules)), Served(served), generation)
+    return None
+
+
+_SERVED = frozenset(Served)
+
+
+def together(parts: Iterable[Delivery]) -> Delivery:
+    """Adds up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
+
+    Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
+    """
+    known = [each for each in parts if each.clients]
+    if not known:
+        return Delivery()
+    cut = (replace(found, message=found.message[:MOST_CHARACTERS]) for each in known for found in each.rejections)
+    rejections = dict.fromkeys(cut)  # what is refused here and elsewhere is the same
+    snapshots = {each.snapshot for each in known}
+    current = len(snapshots) == 1 and all(each.current for each in known)
+    snapshot = snapshots.pop() if len(snapshots) == 1 else ""
+    return Delivery(sum(each.clients for each in known), current, tuple(rejections), snapshot=snapshot)

@@ -1,0 +1,255 @@
+"""From objects to proxies: edits go into the translator, changes to the xDS server, and what proxies say comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+import translator.db as translated
+from headgate.controlplane.status_store import Statuses
+from headgate.observability.containment import contained
+from headgate.observability.metrics import Metrics
+from headgate.observability.tracing import span
+from headgate.reporting.conditions import News
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from translator.inputs import Edit
+from translator.objects.gateway_api.gateway import Gateway
+from translator.refs import Ref
+from translator.status.nacks import rejections
+from translator.translator import Changes, Translator
+from xds.protocol import nacks as refusals
+from xds.resources.snapshot import Snapshot
+from xds.server.groups import Delivery
+from xds.server.server import Refusal, Server
+
+log = structlog.stdlib.get_logger("headgate")
+
+#: A configuration that is on its way to the proxies for so many seconds is told to be pending. One that arrives sooner,
+#: as nearly all do, leaves a Gateway's condition Programmed as it is.
+PENDING_AFTER = 1.0
+
+
+#: So many seconds are evaluated before leases, probes and streams are looked after.
+TURN_SECONDS = 0.05
+
+
+def key_of(gateway: Ref) -> str:
+    """The key of a Gateway's snapshot: "namespace/name"."""
+    return f"{gateway.namespace}/{gateway.name}"
+
+
+def gateway_of(key: str) -> Ref:
+    """The Gateway whose snapshot has this key."""
+    namespace, _, name = key.partition("/")
+    return Ref(Gateway.kind, namespace, name)
+
+
+class _Refused(NamedTuple):
+    """What clients refuse of a snapshot, and what it comes of."""
+
+    snapshot: Snapshot
+    refusals: tuple[refusals.Refusal, ...]
+    rejections: tuple[translated.Rejection, ...]
+
+
+@dataclass(slots=True)
+class ControlPlane:
+    """The one task that evaluates, and publishes what comes of it.
+
+    Attributes:
+        translator: owned by this: nobody else edits or evaluates it.
+        server: where snapshots are published.
+        statuses: what is told of each object.
+        gateways_changed: called with the keys of all Gateways that have something to serve, when those change.
+        news: called with the changes of conditions.
+        metrics: is told of evaluations.
+        taken: called with the objects of each batch of edits.
+        changed: called with what an evaluation brought, once it is published.
+        delivered: called with how far the configuration of a Gateway has come with the proxies connected here; by
+            default the translator is told so.
+        overdue: called with a Gateway whose proxies are told to be pending, as they did not answer soon.
+        complete: asked after each evaluation whether the translator knows of all that this depends on whether it is
+            known; if it has been told more, all is evaluated again before anything is published.
+        gone: called with the key of a Gateway that has nothing to serve any more; by default its snapshot is withdrawn:
+            connected proxies keep what they have.
+        ready: set once everything that was there at the start is published, as far as it could be read: not while of
+            no Gateway is known what to serve.
+    """
+
+    translator: Translator
+    server: Server
+    statuses: Statuses
+    gateways_changed: Callable[[frozenset[str]], None]
+    news: Callable[[list[News]], None]
+    metrics: Metrics
+    taken: Callable[[Iterable[Ref]], None] = lambda _: None
+    changed: Callable[[Changes], None] = lambda _: None
+    delivered: Callable[[Ref, translated.Delivery], None] | None = None
+    overdue: Callable[[Ref], None] = lambda _: None
+    complete: Callable[[], bool] = lambda: True
+    gone: Callable[[str], None] | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _begun: asyncio.Event = field(default_factory=asyncio.Event)
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _pending: dict[Ref, asyncio.TimerHandle] = field(default_factory=dict)
+    _refused: dict[str, _Refused] = field(default_factory=dict)
+    _failing: frozenset[str] = frozenset()
+    _gateways: frozenset[str] | None = None
+    _edited: float | None = None  # when the oldest edit was taken that nothing has been published of
+    _moved: float = 0.0  # when the evaluation last came on
+
+    async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
+        """Takes batches of edits for as long as there are any."""
+        async for edits in batches:
+            self._begun.set()
+            async with self._taking:  # else what never ends to come would never be published
+                self.translator.edit(edits)
+            if self._edited is None:
+                self._edited = asyncio.get_running_loop().time()
+            self._wake.set()
+            self.taken(each.ref for each in edits)
+
+    def wake(self) -> None:
+        """Has everything evaluated soon: something other than objects has changed in the translator."""
+        self._wake.set()
+
+    async def evaluate(self) -> None:
+        """Evaluates and publishes whenever something has changed; what comes meanwhile makes up the next round.
+
+        Not before the first batch, which is all that was there at the start: of no objects it would follow that there
+        is nothing to serve, and that all that was deployed and written for them is to go.
+        """
+        await self._begun.wait()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            begun, changes = time.perf_counter(), Changes()
+            with span("evaluate"):
+                changes.add(await self._evaluated())
+                while not self.complete():
+                    changes.add(await self._evaluated())
+            self._publish(changes)
+            self._await_answers()
+            self.metrics.evaluated(time.perf_counter() - begun)
+            self._tell_failures(changes)
+            with contained("telling statuses"):
+                self.news(self.statuses.update(changes.statuses))
+            with contained("handing on changes"):
+                self.changed(changes)
+            if not self.translator.blind:
+                self.ready.set()
+            await asyncio.sleep(0)  # lets the server send before the next round
+
+    @property
+    def stuck_for(self) -> float:
+        """For how many seconds there has been something to evaluate, and the evaluation has not come on."""
+        if self._edited is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - max(self._edited, self._moved)
+
+    async def _evaluated(self) -> Changes:
+        """Evaluates, and lets others have their turn meanwhile: all at once, 10,000 routes take seconds."""
+        async with self._taking:
+            since = time.perf_counter()
+            for _ in self.translator.steps():
+                if time.perf_counter() - since > TURN_SECONDS:
+                    self._moved = asyncio.get_running_loop().time()
+                    await asyncio.sleep(0)
+                    since = time.perf_counter()
+            return self.translator.changes()
+
+    def select(self, node: base_pb2.Node) -> str:
+        """Gives the key of a node's snapshot, which is its cluster.
+
+        Raises:
+            Refusal: there is no such Gateway. While it is not known what it serves, its proxies keep what they have.
+        """
+        self.check(node.cluster)
+        return node.cluster
+
+    def check(self, key: str) -> None:
+        """Do nothing if there is a Gateway of this key; while it is not known what it serves, its proxies may wait.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if self.ready.is_set() and self.translator.is_absent(gateway_of(key)):
+            text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
+            raise Refusal(text)
+
+    def withdraw(self, key: str) -> None:
+        """Serve nothing under a key any more, unless its Gateway is back."""
+        gateway = gateway_of(key)
+        if gateway not in self.translator.snapshots:
+            self.server.withdraw(key)
+            self._tell_delivery(gateway, translated.Delivery())
+
+    def deliver(self, key: str, delivery: Delivery) -> None:
+        """Takes how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
+        current = delivery.clients == delivery.answered
+        refused = self._rejections(key, delivery)
+        told = translated.Delivery(delivery.clients, current, refused, snapshot=delivery.snapshot.version)
+        self._tell_delivery(gateway_of(key), told if delivery.clients else translated.Delivery())
+        self._wake.set()
+
+    def _rejections(self, key: str, delivery: Delivery) -> tuple[translated.Rejection, ...]:
+        """Gives what is refused, by whom it concerns; worked out anew only when it is something else."""
+        known = self._refused.pop(key, None)
+        if not delivery.refusals:
+            return ()
+        if known is None or known.snapshot is not delivery.snapshot or known.refusals != delivery.refusals:
+            found = rejections(delivery.snapshot, delivery.refusals)
+            known = _Refused(delivery.snapshot, delivery.refusals, found)
+        self._refused[key] = known
+        return known.rejections
+
+    def _await_answers(self) -> None:
+        """Has Gateways told to be pending whose proxies do not answer soon."""
+        awaited = self.translator.acknowledged.awaiting
+        for gateway in self._pending.keys() - awaited:
+            self._pending.pop(gateway).cancel()
+        for gateway in awaited - self._pending.keys():
+            self._pending[gateway] = asyncio.get_running_loop().call_later(PENDING_AFTER, self._give_up, gateway)
+
+    def _give_up(self, gateway: Ref) -> None:
+        del self._pending[gateway]
+        self.translator.acknowledged.overdue(gateway)
+        self.overdue(gateway)
+        self._wake.set()
+
+    def _tell_delivery(self, gateway: Ref, delivery: translated.Delivery) -> None:
+        (self.delivered or self.translator.deliver)(gateway, delivery)
+
+    def _publish(self, changes: Changes) -> None:
+        edited, self._edited = self._edited, None
+        for gateway, snapshot in changes.snapshots.items():
+            with contained(f"publishing Gateway {key_of(gateway)}"):
+                self._publish_one(key_of(gateway), snapshot, edited)
+        gateways = frozenset(map(key_of, self.translator.snapshots))
+        if gateways != self._gateways:
+            self._gateways = gateways
+            with contained("running proxies"):
+                self.gateways_changed(gateways)
+
+    def _publish_one(self, key: str, snapshot: Snapshot | None, edited: float | None) -> None:
+        if snapshot is None:
+            (self.gone or self.withdraw)(key)
+            return
+        with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
+            self.server.publish(key, snapshot, edited)
+
+    def _tell_failures(self, changes: Changes) -> None:
+        """A bug is told once, when it begins to show."""
+        failing: Mapping[str, Exception] = {str(each): each for each in changes.failures}
+        for text in failing.keys() - self._failing:
+            log.error(
+                f"A bug in Headgate, please report it: {text}. What it concerns keeps its last good configuration.",
+                exc_info=failing[text].__cause__,
+            )
+        self._failing = frozenset(failing)

@@ -1,0 +1,81 @@
+"""What proxies refuse, and the objects that it came of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from headgate.controlplane.evaluator import key_of
+from headgate.observability.metrics import short
+from translator.engine.memo import Why
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from translator.status.nacks import rejections
+from translator.translator import Translator
+from xds.resources.resource import Reference
+from xds.resources.types import ENDPOINT, ROUTE
+from xds.server.server import Server
+
+MAX_OBJECTS = 10
+"""Most objects named of one resource; a table of routes may come of thousands."""
+
+BESIDE = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlice", "ReferenceGrant"})
+"""Kinds that much is read from and little is to blame on, or that the message names anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A resource that a proxy refuses.
+
+    Attributes:
+        gateway: "namespace/name" of the Gateway.
+        kind: what the resource is, as "Cluster".
+        name: its name.
+        message: why, in the proxy's words.
+        objects: what it was made of, as "HTTPRoute default/shop"; the last may be "and 7 more".
+    """
+
+    gateway: str
+    kind: str
+    name: str
+    message: str
+    objects: tuple[str, ...]
+
+
+def refused(translator: Translator, server: Server) -> list[Refused]:
+    """Tells what the proxies of all Gateways refuse at this moment."""
+    return [each for gateway in sorted(translator.snapshots) for each in refused_of(translator, server, gateway)]
+
+
+def refused_of(translator: Translator, server: Server, gateway: Ref) -> Iterator[Refused]:
+    """Yield what the proxies of a Gateway refuse at this moment."""
+    key = key_of(gateway)
+    delivery = server.delivery(key)
+    for each in rejections(delivery.snapshot, delivery.refusals) if delivery else ():
+        # Of a whole table some routes are to blame, if that can be told.
+        routes = [str(concern.route) for concern in each.concerns] if each.type_url == ROUTE else []
+        origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))
+        yield Refused(key, short(each.type_url), each.name, each.message, origin)
+
+
+def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
+    """The objects that a resource of a Gateway, or the endpoints that it names, was made of, written for people."""
+    resource = translator.snapshots[gateway].get(reference)
+    needs = [each for each in resource.references if each.type_url == ENDPOINT] if resource else []
+    found: dict[str, None] = {}
+    for each in (reference, *needs):
+        if why := translator.why_resource(gateway, each):
+            found |= dict.fromkeys(map(str, _objects(why)))
+    return _first(sorted(found))
+
+
+def _first(listed: Sequence[str]) -> tuple[str, ...]:
+    more = len(listed) - MAX_OBJECTS
+    return tuple(listed) if more <= 0 else (*listed[:MAX_OBJECTS], f"and {more} more")
+
+
+def _objects(why: Why) -> Iterator[Ref]:
+    if isinstance(why.value, KubernetesObject) and why.value.kind not in BESIDE:
+        yield why.value.ref
+    for each in why.reads:
+        yield from _objects(each)

@@ -1,0 +1,149 @@
+"""The statuses of all objects as an API server would hold them, which standalone nobody does, and the news of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from headgate.reporting.conditions import NEGATIVE, News, bad, is_good, phrase, places
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+
+Status = Mapping[str, Any]
+
+#: The fields of `spec` that are shown beside a status.
+SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_refs"}
+
+
+class _Told(NamedTuple):
+    """A status as the translator gives it, which it shares; and since when its conditions are so, in their order."""
+
+    status: Status
+    times: tuple[str, ...]
+
+
+_NOTHING = _Told({}, ())
+
+
+class Statuses:
+    """Keeps the statuses and when their conditions changed.
+
+    Args:
+        find: gives an object by its identity.
+    """
+
+    def __init__(self, find: Callable[[Ref], KubernetesObject | None]) -> None:
+        self._find = find
+        self._told: dict[Ref, _Told] = {}
+
+    def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[News]:
+        """Takes the statuses that changed (None: the object has none any more), and tells what is new in them.
+
+        Args:
+            changed: as the translator gives them, without times.
+            now: becomes the `lastTransitionTime` of conditions whose status changed.
+        """
+        time = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        news: list[News] = []
+        for ref in sorted(changed):
+            before, after = self._told.pop(ref, _NOTHING), changed[ref]
+            if after is not None:
+                self._told[ref] = _Told(after, tuple(_times(before, after, time)))
+                news += _news(ref, before.status, after)
+        return news
+
+    def refs(self) -> list[Ref]:
+        """Return which objects have a status, in order."""
+        return sorted(self._told)
+
+    def object(self, ref: Ref) -> dict[str, Any] | None:
+        """Return an object's apiVersion, kind, metadata, some of its spec, and status; None if it has no status."""
+        found, told = self._find(ref), self._told.get(ref)
+        if found is None or told is None:
+            return None
+        return as_object(found, _timed(told)) | {"spec": _shown(found)}
+
+    def objects(self) -> list[dict[str, Any]]:
+        """All objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
+        return [each for ref in self.refs() if (each := self.object(ref)) is not None]
+
+
+def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
+    """An object with its status, in the form of the API server."""
+    group, version = found.group, found.versions[0]
+    metadata: dict[str, Any] = {"name": found.metadata.name}
+    if found.namespaced:
+        metadata["namespace"] = found.metadata.namespace
+    if found.metadata.generation:
+        metadata["generation"] = found.metadata.generation
+    api_version = f"{group}/{version}" if group else version
+    return {"apiVersion": api_version, "kind": found.kind, "metadata": metadata, "status": dict(status)}
+
+
+def _times(before: _Told, after: Status, now: str) -> Iterator[str]:
+    """The `lastTransitionTime` of each condition: it changes only with the condition's own status."""
+    flat = zip(_flat(before.status), before.times, strict=True)
+    known = {(label, each["type"]): (each["status"], time) for (label, each), time in flat}
+    for label, each in _flat(after):
+        status, time = known.get((label, each["type"]), ("", now))
+        yield time if status == each["status"] else now
+
+
+def _timed(told: _Told) -> Status:
+    """The status with the times in it."""
+    times = iter(told.times)
+
+    def stamped(holder: Status) -> dict[str, Any]:
+        conditions = [{**each, "lastTransitionTime": next(times)} for each in holder["conditions"]]
+        return {**holder, "conditions": conditions}
+
+    result = stamped(told.status) if "conditions" in told.status else dict(told.status)
+    for field in ("listeners", "parents"):  # in the order of `places`
+        if field in result:
+            result[field] = [stamped(each) for each in result[field]]
+    return result
+
+
+def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
+    for label, conditions in places(status):
+        yield from ((label, each) for each in conditions)
+
+
+def _news(ref: Ref, before: Status, after: Status) -> Iterator[News]:
+    """What is not good now and was not so before, what has become good again, and the first time a Gateway works."""
+    old = {(label, each["type"]): each for label, each in _flat(before)}
+    was_bad = {each["type"] for _, each in bad(before)}
+    for label, condition in bad(after):
+        was_bad.discard(condition["type"])
+        was = old.get((label, condition["type"]))
+        if was is None or (was["status"], was["message"]) != (condition["status"], condition["message"]):
+            yield News(ref, f"{_subject(ref, label, condition)}: {condition['message']}", False, condition["reason"])
+    told: set[str] = set()
+    if after.keys() == before.keys() and next(bad(after), None) is None:
+        # Of these, some are not there at all while all is well.
+        there = {each["type"] for _, each in _flat(after)}
+        for kind in sorted((was_bad & NEGATIVE) - there):
+            yield News(ref, f"{ref} {phrase({'type': kind, 'status': 'False'})}", True, "")
+    for label, condition in _flat(after):
+        kind = condition["type"]
+        first = kind == "Programmed" and not label and (label, kind) not in old
+        if is_good(condition) and (kind in was_bad or first) and kind not in told:
+            told.add(kind)
+            yield News(ref, f"{ref} {phrase(condition)}", True, condition["reason"])
+
+
+def _subject(ref: Ref, label: str, condition: Status) -> str:
+    said = phrase(condition)
+    if not label:
+        return f"{ref} {said}"
+    return f"{ref}, {label}, {said}" if label.startswith("listener") else f"{ref} {said} ({label})"
+
+
+def _shown(found: KubernetesObject) -> dict[str, Any]:
+    spec: BaseModel | None = getattr(found, "spec", None)
+    if spec is None:
+        return {}
+    return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=SHOWN)

@@ -1,0 +1,98 @@
+"""What Headgate says while it runs, on standard error: lines for people on a terminal, JSON for machines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import StrEnum
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from headgate.observability.encoding import to_json
+from translator.refs import Ref
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least important lines that are shown."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def configure(form: LogFormat, level: LogLevel) -> None:
+    """Sets up logging for the process, that of the libraries (by way of the standard library) included.
+
+    Args:
+        form: `AUTO` is `CONSOLE` where standard error is a terminal, else `JSON`.
+        level: what is shown of our own lines; of the libraries', only warnings and errors are.
+    """
+    people = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and sys.stderr.isatty())
+    enrich: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper("%H:%M:%S" if people else "iso", utc=not people),
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=enrich,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(_for_people(sys.stderr.isatty()) if people else _for_machines()),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("headgate").setLevel(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *enrich,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def about(ref: Ref | None) -> dict[str, str]:
+    """Return what a log line for machines says of the object that it is about; people have it in the text."""
+    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name} if ref else {}
+
+
+#: What only machines need apart.
+FOR_MACHINES = frozenset({"kind", "namespace", "name", "file", "line", "reason"})
+
+
+def _for_people(colors: bool) -> list[Processor]:
+    render = structlog.dev.ConsoleRenderer(
+        colors=colors, pad_event_to=0, pad_level=False, exception_formatter=structlog.dev.plain_traceback
+    )
+
+    def lists_below(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        """Puts values that are lists on lines of their own, and leaves out what the text says already."""
+        for key in FOR_MACHINES & event.keys():
+            del event[key]
+        lists = [event.pop(key) for key in [key for key, value in event.items() if isinstance(value, list)]]
+        return "\n         ".join([str(render(logger, method, event)), *(line for lines in lists for line in lines)])
+
+    return [lists_below]
+
+
+def _for_machines() -> list[Processor]:
+    return [
+        structlog.processors.EventRenamer("message"),
+        # Tracebacks as text: the structured ones hold local variables, and so secrets.
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=lambda data, **_: to_json(data).decode()),
+    ]

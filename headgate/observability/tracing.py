@@ -1,0 +1,88 @@
+"""OpenTelemetry traces: of evaluations, of publications, and of each proxy's stream with what is pushed on it.
+
+Off unless the extra `tracing` is installed and an SDK is set up, as `opentelemetry-instrument headgate run …` does from
+the environment (OTEL_EXPORTER_OTLP_ENDPOINT and the like). Without, spans cost nothing and go nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from xds.protocol.session import Answer, Response
+from xds.server.observer import Client, Observer
+
+trace: Any
+try:
+    import opentelemetry.trace as trace
+except ImportError:  # the extra is not installed
+    trace = None
+
+SCOPE = "headgate"
+
+
+def span(name: str, attributes: Mapping[str, str | int] | None = None) -> AbstractContextManager[Any]:
+    """Gives a context in which a span is the current one."""
+    if trace is None:
+        return nullcontext()
+    found: AbstractContextManager[Any] = trace.get_tracer(SCOPE).start_as_current_span(name, attributes=attributes)
+    return found
+
+
+class Traces(Observer):
+    """Makes a span of each stream, and within it one of each response until its answer."""
+
+    def __init__(self) -> None:
+        # By identity: the server hands the same object to every call about a stream.
+        self._streams: dict[int, Any] = {}
+        self._pushes: dict[tuple[int, str], Any] = {}
+
+    def opened(self, client: Client) -> None:
+        """A stream begins."""
+        attributes = {
+            "headgate.gateway": client.key,
+            "xds.node.id": client.node,
+            "rpc.method": client.method.rpartition("/")[2],
+            "network.peer.address": client.peer,
+        }
+        self._streams[id(client)] = _start("xds.stream", attributes)
+
+    def closed(self, client: Client) -> None:
+        """A stream ends, and with it what was not answered."""
+        for key in [each for each in self._pushes if each[0] == id(client)]:
+            _end(self._pushes.pop(key))
+        _end(self._streams.pop(id(client), None))
+
+    def responded(self, client: Client, response: Response) -> None:
+        """A response is sent: it takes the place of one of its type that was never answered."""
+        key = id(client), response.type_url
+        _end(self._pushes.pop(key, None))
+        attributes: dict[str, str | int] = {
+            "xds.type": response.type_url,
+            "xds.nonce": response.nonce,
+            "xds.resources": response.resources,
+            "xds.changed": len(response.changed),
+            "xds.removed": len(response.removed),
+            "xds.bytes": len(response.data),
+        }
+        self._pushes[key] = _start("xds.push", attributes, self._streams.get(id(client)))
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """A response is accepted or rejected."""
+        found = self._pushes.pop((id(client), answer.type_url), None)
+        if found is not None and answer.error is not None:
+            found.set_status(trace.StatusCode.ERROR, answer.error)
+        _end(found)
+
+
+def _start(name: str, attributes: Mapping[str, str | int], parent: Any = None) -> Any:
+    if trace is None:
+        return None
+    context = None if parent is None else trace.set_span_in_context(parent)
+    return trace.get_tracer(SCOPE).start_span(name, context, attributes=attributes)
+
+
+def _end(found: Any) -> None:
+    if found is not None:
+        found.end()

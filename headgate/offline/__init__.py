@@ -1,0 +1,1 @@
+"""Translates and validates without any proxy."""

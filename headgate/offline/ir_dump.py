@@ -1,0 +1,85 @@
+"""The IR as plain data, for people who ask how objects become Envoy's configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from headgate.controlplane.evaluator import gateway_of, key_of
+from translator.db import SETTINGS, Db, Settings
+from translator.extensions import FEATURES
+from translator.gateway.attachment import domains
+from translator.gateway.attachment import routes as routes_of
+from translator.gateway.listeners import listeners
+from translator.ir.http import RouteFeature
+from translator.ir.listener import PortListener, RouteTable
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from translator.resources.listeners import port_listener
+from translator.routes.http import rules
+from translator.translator import AHEAD
+
+
+class Ir:
+    """The IR of some objects, evaluated as it is asked for."""
+
+    def __init__(self, objects: Mapping[Ref, KubernetesObject], settings: Settings) -> None:
+        """Take the objects, and what the translation depends on besides."""
+        self._db = Db(FEATURES, AHEAD)
+        self._db.set(SETTINGS, None, settings)
+        for ref, found in objects.items():
+            self._db.set(ref.kind, ref, found)
+
+    @property
+    def gateways(self) -> list[str]:
+        """The "namespace/name" of each Gateway that serves something."""
+        return [key_of(ref) for ref in sorted(self._db.inputs(Gateway.kind)) if self._listeners(ref)]
+
+    def of(self, gateway: str) -> dict[str, Any]:
+        """What a Gateway serves: its listeners, the routes of each table by domain, and the rules of each route."""
+        found = self._listeners(gateway_of(gateway))
+        tables = list(dict.fromkeys(chain.table for listener in found for chain in listener.chains))
+        by_domain = {table: self._domains(table) for table in tables}
+        refs = dict.fromkeys(ref for each in by_domain.values() for routes in each.values() for ref in routes)
+        return {
+            "listeners": [plain(each) for each in found],
+            "tables": [
+                {**plain(table), "domains": {domain or "*": [*map(str, refs)] for domain, refs in each.items()}}
+                for table, each in by_domain.items()
+            ],
+            "routes": {str(ref): [plain(each.value) for each in rules(self._db, ref)] for ref in refs},
+        }
+
+    def _listeners(self, gateway: Ref) -> list[PortListener]:
+        ports = dict.fromkeys(each.port for each in listeners(self._db, gateway))
+        return [found for port in ports if (found := port_listener(self._db, gateway, port)) is not None]
+
+    def _domains(self, table: RouteTable) -> dict[str, list[Ref]]:
+        return {
+            domain: [each.route for each in self._db.select(routes_of, (table, domain))]
+            for domain in self._db.select(domains, table)
+        }
+
+
+def plain(value: Any) -> Any:
+    """Turns a value of the IR into dicts, lists, strings and numbers; what is empty is left out."""
+    if hasattr(value, "__dataclass_fields__"):
+        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, RouteFeature):
+            fields = {"feature": type(value).__name__, **fields}
+        return {name: each for name, each in fields.items() if each not in _EMPTY}
+    if as_dict := getattr(value, "_asdict", None):
+        return {name: plain(each) for name, each in as_dict().items() if each not in _EMPTY}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (str, int, float, type(None))):
+        return value
+    return [plain(each) for each in value] if isinstance(value, Iterable) else str(value)
+
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})

@@ -1,0 +1,94 @@
+"""`headgate translate`: files in, Envoy's configuration, the IR or the statuses out. Nothing runs, nobody is asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from headgate.controlplane.evaluator import key_of
+from headgate.controlplane.status_store import as_object
+from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS
+from headgate.process.errors import UserError
+from headgate.process.own_addresses import own_addresses
+from headgate.reporting.proto_json import resources
+from translator.inputs import Edit
+from translator.translator import Settings, Translator
+from watchers.files.contents import read
+from watchers.files.source import SourceError, read_files
+from watchers.files.store import Folder
+
+#: The name of standard input among the files, and in messages.
+STDIN, STDIN_NAME = "-", "<stdin>"
+
+
+def load(paths: Sequence[str]) -> Folder:
+    """Reads folders, files and, for "-", standard input.
+
+    Raises:
+        UserError: one of them is not there or cannot be read.
+    """
+    named = [path for path in paths if path != STDIN]
+    try:
+        folder = read_files(named) if named else Folder()
+    except SourceError as error:
+        raise UserError(str(error)) from error
+    if STDIN in paths:
+        folder.apply({STDIN_NAME: read(sys.stdin.buffer.read(), STDIN_NAME)})
+    return folder
+
+
+#: As `headgate run` serves files, where no proxies can be asked; `translator.db.in_cluster` is for a cluster's objects.
+FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
+
+
+def translate(folder: Folder, settings: Settings = FILES) -> Translator:
+    """Translate all objects of a folder, as if every proxy took what it is sent.
+
+    Args:
+        folder: the objects.
+        settings: what the translation depends on besides.
+
+    Raises:
+        ExceptionGroup: a bug in the translation of some of them.
+    """
+    translator = Translator(settings)
+    translator.edit(Edit(ref, found) for ref, found in folder.objects.items())
+    changes = translator.evaluate()
+    if changes.failures:
+        raise ExceptionGroup("a bug in Headgate, please report it", changes.failures)
+    return translator
+
+
+def select(gateways: Iterable[str], wanted: str | None) -> list[str]:
+    """The Gateways to show.
+
+    Args:
+        gateways: the "namespace/name" of those that there are.
+        wanted: the one to show; all if None.
+
+    Raises:
+        UserError: it is not among them.
+    """
+    known = sorted(gateways)
+    if wanted is None:
+        return known
+    if wanted not in known:
+        there = f"there are {', '.join(known)}" if known else "there is none"
+        raise UserError(f"no Gateway {wanted} that Headgate serves; {there}")
+    return [wanted]
+
+
+def xds(translator: Translator, gateway: str | None, section: str | None) -> dict[str, Any]:
+    """Envoy's resources by Gateway and, unless one is asked for, by type; private keys are blanked."""
+    snapshots = {key_of(ref): snapshot for ref, snapshot in translator.snapshots.items()}
+    shown = {}
+    for key in select(snapshots, gateway):
+        sections = resources(snapshots[key])
+        shown[key] = {name: each for name, each in sections.items() if section in (None, name)}
+    return shown
+
+
+def statuses(translator: Translator) -> list[dict[str, Any]]:
+    """The objects that have a status, as the API server would hold them."""
+    return [as_object(translator.object(ref), status) for ref, status in sorted(translator.statuses.items())]

@@ -1,0 +1,53 @@
+"""`headgate validate`: what is wrong with files, by our own rules and then by Envoy's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from headgate.controlplane.evaluator import key_of
+from headgate.envoy.validate import refusal
+from headgate.reporting.certificates import certificate_problems
+from headgate.reporting.conditions import bad, phrase
+from headgate.reporting.fields import Fields, explained
+from translator.refs import Ref
+from translator.translator import Translator
+from watchers.diagnostics import Diagnostic, Place, Severity
+from watchers.files.source import related
+from watchers.files.store import Folder
+
+#: Conditions that only warn: everything is served as it is written.
+WARNINGS = frozenset({"OverlappingTLSConfig"})
+
+
+def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+    """What is wrong in files, then what is wrong between objects; each where it is written."""
+    yield from folder.diagnostics
+    yield from related(folder)
+    yield from conditions(folder, translator)
+    yield from certificate_problems(folder, datetime.now(UTC))
+
+
+def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+    """What is wrong between objects, as their conditions say it."""
+    fields = Fields(folder)
+    for ref, status in sorted(translator.statuses.items()):
+        for label, condition in bad(status):
+            about = f" ({label})" if label else ""
+            message = condition["message"]
+            text = f"{phrase(condition)}{about}: {explained(folder, message)}"
+            severity: Severity = "warning" if condition["type"] in WARNINGS else "error"
+            yield Diagnostic(fields.place(ref, label, message), text, severity, ref)
+
+
+def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
+    """What Envoy would refuse, Gateway by Gateway."""
+    for ref, snapshot in sorted(translator.snapshots.items()):
+        words = refusal(envoy, snapshot)
+        if words is not None:
+            yield Diagnostic(_place(folder, ref), f"Envoy refuses what {key_of(ref)} would get: {words}", "error", ref)
+
+
+def _place(folder: Folder, ref: Ref) -> Place:
+    return folder.place(ref) or Place("<nowhere>")

@@ -1,0 +1,1 @@
+"""The process: addresses, ports, signals, errors."""

@@ -1,0 +1,55 @@
+"""Ports that are taken by others: found out before anything is started, and told with who has them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+from headgate.process.address import Address
+from headgate.process.errors import UserError
+
+
+def check_free(address: Address, option: str) -> None:
+    """Makes sure that an address can be listened on.
+
+    Args:
+        address: the address; a host name is resolved.
+        option: the option that changes it, for the message.
+
+    Raises:
+        UserError: it cannot; the message says why, who has the port as far as that is known, and the way out.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, target = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do: connections of an earlier one, which are still closing, are no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+            probe.listen(1)
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {address}: {_reason(error, address.port)}; choose another {option}"
+        ) from error
+
+
+def _reason(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"the port is taken by {holder(port) or 'another program'}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "the address is not one of this machine's"
+    return error.strerror or str(error)
+
+
+def holder(port: int) -> str | None:
+    """The program that listens on a TCP port, as "python3 (process 4711)"; None if it cannot be known."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+            if listens and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except (psutil.Error, OSError):
+        pass
+    return None

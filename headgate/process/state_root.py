@@ -1,0 +1,18 @@
+"""The directory for all that a Headgate without a cluster keeps."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def default_root() -> Path:
+    """The directory for state: `HEADGATE_STATE_DIR`, else by the XDG base directories, else a private one in /tmp."""
+    if named := os.environ.get("HEADGATE_STATE_DIR"):
+        return Path(named).expanduser().absolute()
+    for variable in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        base = os.environ.get(variable)
+        if base and os.access(base, os.W_OK | os.X_OK):
+            return Path(base).absolute() / "headgate"
+    return Path(tempfile.gettempdir()) / f"headgate-{os.getuid()}"

@@ -1,0 +1,1 @@
+"""Conditions, findings and tables, as people read them."""

@@ -1,0 +1,80 @@
+"""Certificates in files that clients will refuse, though Envoy takes them: expired ones, and those of other hosts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from cryptography import x509
+
+from headgate.reporting.fields import Fields
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.listener import Listener
+from translator.objects.kubernetes.core import Secret
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic, Severity
+from watchers.files.store import Folder
+
+
+def certificate_problems(folder: Folder, now: datetime) -> Iterator[Diagnostic]:
+    """Yield what clients will have against the certificates of listeners.
+
+    Args:
+        folder: the objects; what is missing, or of no use to Envoy, is left to conditions.
+        now: the time, with its zone.
+    """
+    fields = Fields(folder)
+    for ref, found in sorted(folder.objects.items()):
+        for listener in found.spec.listeners if isinstance(found, Gateway) else ():
+            for severity, place, message in _of_listener(folder, ref, listener, now):
+                text = f"tls.certificateRefs[{place}]: {message}"
+                where = fields.place(ref, f"listener {listener.name}", text)
+                yield Diagnostic(where, f"listener {listener.name}: {text}", severity, ref)
+
+
+def _of_listener(
+    folder: Folder, gateway: Ref, listener: Listener, now: datetime
+) -> Iterator[tuple[Severity, int, str]]:
+    names: list[str] = []
+    references = listener.tls.certificate_refs if listener.tls else ()
+    for place, reference in enumerate(references):
+        secret = Ref(Secret.kind, reference.namespace or gateway.namespace, reference.name)
+        found = folder.get(secret)
+        certificate = _certificate(found.data.get("tls.crt")) if isinstance(found, Secret) else None
+        if certificate is None:
+            return  # a condition says so
+        names += _names(certificate)
+        if certificate.not_valid_after_utc < now:
+            yield "error", place, f"the certificate in {secret} expired at {certificate.not_valid_after_utc:%F %T} UTC"
+        if certificate.not_valid_before_utc > now:
+            begins = certificate.not_valid_before_utc
+            yield "error", place, f"the certificate in {secret} is not valid before {begins:%F %T} UTC"
+    host = listener.hostname
+    if references and host and not any(covers(name, host) for name in names):
+        known = ", ".join(names) or "none"
+        yield "warning", 0, f"no certificate is for the listener's hostname {host}; their names: {known}"
+
+
+def _certificate(chain: bytes | None) -> x509.Certificate | None:
+    """The server's certificate of a chain, if it can be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about what authorities should not do, in terms of Python
+        try:
+            return x509.load_pem_x509_certificates(chain)[0] if chain else None
+        except ValueError:
+            return None
+
+
+def _names(certificate: x509.Certificate) -> Sequence[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return found.value.get_values_for_type(x509.DNSName)
+
+
+def covers(name: str, host: str) -> bool:
+    """Whether a certificate's DNS name is for a host, or for all hosts of a wildcard (RFC 9525, section 6.3)."""
+    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
+    return name == host or (name.startswith("*.") and name[2:] == host.partition(".")[2])

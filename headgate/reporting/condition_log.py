@@ -1,0 +1,70 @@
+"""What `headgate run` says of files and objects: each thing once, in plain words, and never a flood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from headgate.observability.logging import about
+from headgate.reporting.conditions import News
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic
+from watchers.files.store import Change
+
+#: Of what happens at once, so many things are told one by one.
+MAX_LINES = 20
+
+log = structlog.stdlib.get_logger("headgate")
+
+
+def tell_edits(change: Change) -> None:
+    """Tells which objects were read anew."""
+    if change.edits:
+        edited = [f"{each.ref} is gone" if each.object is None else str(each.ref) for each in change.edits]
+        rest = len(edited) - MAX_LINES
+        log.info("Read changes", objects=edited[:MAX_LINES] + ([f"and {rest} more"] if rest > 0 else []))
+
+
+def tell_problems(change: Change) -> None:
+    """Tells what is wrong in files now, and what of it is not any more; not what only moved to another line."""
+    raised, settled = _by_words(change.raised), _by_words(change.settled)
+    wrong = [each for key, each in raised.items() if key not in settled]
+    for each in wrong[:MAX_LINES]:
+        say: Callable[..., None] = log.error if each.severity == "error" else log.warning
+        say(str(each), **_fields(each))
+    _tell_rest(wrong)
+    mended = [each for key, each in settled.items() if key not in raised]
+    for each in mended[:MAX_LINES]:
+        subject = f"{each.ref}: " if each.ref else ""
+        log.info(f"{each.place.file}: mended: {subject}{each.message}", **_fields(each))
+    if len(mended) > MAX_LINES:
+        log.info(f"And {len(mended) - MAX_LINES} more things are mended")
+
+
+def _by_words(diagnostics: Iterable[Diagnostic]) -> dict[tuple[object, ...], Diagnostic]:
+    return {(each.place.file, each.severity, each.ref, each.message): each for each in diagnostics}
+
+
+def _fields(problem: Diagnostic) -> dict[str, str | int]:
+    return {**about(problem.ref), "file": problem.place.file, "line": problem.place.line}
+
+
+def tell_news(news: list[News], place: Callable[[Ref], str]) -> None:
+    """Tells which conditions have changed.
+
+    Args:
+        news: the changes.
+        place: gives "file:line" of an object, or "".
+    """
+    for each in news[:MAX_LINES]:
+        say = log.info if each.good or each.reason == "Pending" else log.warning
+        at = place(each.ref)
+        reason = {"reason": each.reason} if each.reason else {}
+        say(each.text, **about(each.ref), **reason, **({"at": at} if at else {}))
+    _tell_rest(news)
+
+
+def _tell_rest(things: Sequence[object]) -> None:
+    if len(things) > MAX_LINES:
+        log.warning(f"And {len(things) - MAX_LINES} more; `headgate status` shows them all")

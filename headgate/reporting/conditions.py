@@ -1,0 +1,94 @@
+"""Conditions in plain words: which are good, and what to call those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from translator.refs import Ref
+
+Plain = Mapping[str, Any]
+
+#: Conditions that are good when they are False (Gateway API: "negative polarity").
+NEGATIVE = frozenset({"Conflicted", "OverlappingTLSConfig", "PartiallyInvalid"})
+
+#: What is said of an object: when a condition is good, and when it is not.
+PHRASES = {
+    "Accepted": ("is accepted", "is not accepted"),
+    "Programmed": ("is programmed", "is not programmed"),
+    "ResolvedRefs": ("has all its references resolved", "has references that cannot be resolved"),
+    "Conflicted": ("is in nobody's way", "is in conflict"),
+    "PartiallyInvalid": ("is valid as a whole", "is valid only in part"),
+}
+
+
+class Place(NamedTuple):
+    """Where in a status conditions stand.
+
+    Attributes:
+        label: of what part of the object they tell; "" for the object itself.
+        conditions: in the form of the API server.
+    """
+
+    label: str
+    conditions: Sequence[dict[str, Any]]
+
+
+class News(NamedTuple):
+    """A change of an object's conditions, in words.
+
+    Attributes:
+        ref: the object.
+        text: the sentence: "HTTPRoute default/shop is not accepted: …".
+        good: whether there is nothing to do about it.
+        reason: the condition's reason.
+    """
+
+    ref: Ref
+    text: str
+    good: bool
+    reason: str
+
+
+def places(status: Plain) -> Iterator[Place]:
+    """All conditions of a status: the object's own, those of a Gateway's listeners, and of a route's parents."""
+    if "conditions" in status:
+        yield Place("", status["conditions"])
+    for listener in status.get("listeners", ()):
+        yield Place(f"listener {listener['name']}", listener["conditions"])
+    for parent in status.get("parents", ()):
+        yield Place(parent_label(parent["parentRef"]), parent["conditions"])
+
+
+def parent_label(reference: Plain) -> str:
+    """A route's parent as people name it: "Gateway infra/web, section https, port 443"."""
+    namespace = f"{reference['namespace']}/" if "namespace" in reference else ""
+    details = [f"{field} {reference[key]}" for field, key in _PARTS if key in reference]
+    return ", ".join([f"{reference.get('kind', 'Gateway')} {namespace}{reference['name']}", *details])
+
+
+_PARTS = (("section", "sectionName"), ("port", "port"))
+
+
+def is_good(condition: Plain) -> bool:
+    """Whether there is nothing to do about a condition."""
+    return bool(condition["status"] == ("False" if condition["type"] in NEGATIVE else "True"))
+
+
+def phrase(condition: Plain) -> str:
+    """What a condition says of its object, as "is not accepted"."""
+    good, bad = PHRASES.get(condition["type"], (f"is {condition['type']}", f"is {condition['type']}"))
+    if condition["type"] not in PHRASES and condition["status"] != "True":
+        bad = f"is not {condition['type']}"
+    return good if is_good(condition) else bad
+
+
+def bad(status: Plain) -> Iterator[tuple[str, Plain]]:
+    """The conditions to do something about, each with its label; one whose message another gave already is left out."""
+    told: list[str] = []
+    for label, conditions in places(status):
+        for condition in conditions:
+            message = condition["message"]
+            if not is_good(condition) and not any(message in each for each in told):
+                told.append(message)
+                yield label, condition

@@ -1,0 +1,98 @@
+"""What a condition's message means in files: the line of its field, and what is behind an object that is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headgate.reporting.conditions import parent_label
+from translator.objects.schema.suggest import closest
+from translator.refs import Ref
+from watchers.diagnostics import Place
+from watchers.files.documents import Document, ManifestError, count_lines, read_part, split
+from watchers.files.store import Folder
+from watchers.files.yaml_decoder import Budget
+
+_FIELD = re.compile(r"(?:^|: )((?:[a-z][A-Za-z]*(?:\[\d+\])*)(?:\.[a-z][A-Za-z]*(?:\[\d+\])*)*): ")
+_STEP = re.compile(r"[A-Za-z]+|\d+")
+_MISSING = re.compile(r"([A-Z]\w+) ([a-z0-9.-]+)/([a-z0-9.-]+) does not exist; [^.]*\.")
+
+
+class Fields:
+    """The fields of objects in files, which are read again when somebody asks.
+
+    Args:
+        folder: where each object begins.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._documents: dict[str, list[Document]] = {}
+
+    def place(self, ref: Ref, label: str, message: str) -> Place:
+        """Return where the field is written that a condition's message names.
+
+        Args:
+            ref: the object.
+            label: the part of the object that the condition is of, as `conditions.places` has it.
+            message: begins with the field, if it is of one.
+        """
+        start = self._folder.place(ref) or Place("<nowhere>")
+        for each in self._of(start.file):
+            if each.line == start.line:
+                return Place(start.file, each.line_of(_path(each.raw, label, message)))
+        return start
+
+    def _of(self, file: str) -> list[Document]:
+        if file not in self._documents:
+            self._documents[file] = _documents(file)
+        return self._documents[file]
+
+
+def _documents(file: str) -> list[Document]:
+    """The documents of a file; none if it is not one, such as standard input, or has changed for the worse."""
+    found, line = list[Document](), 1
+    try:
+        for part in split(Path(file).read_bytes(), file):
+            found += read_part(part, file, line, Budget()).documents
+            line += count_lines(part)
+    except (OSError, ManifestError):
+        return []
+    return found
+
+
+def _path(raw: Mapping[str, Any], label: str, message: str) -> tuple[str | int, ...]:
+    field = _FIELD.search(message)
+    steps = _STEP.findall(field[1]) if field else []
+    path = tuple(int(each) if each.isdigit() else each for each in steps)
+    return path if path[:1] == ("spec",) else (*_part(raw, label), *path)
+
+
+def _part(raw: Mapping[str, Any], label: str) -> tuple[str | int, ...]:
+    """The path of a listener or of a reference to a parent."""
+    spec = raw.get("spec")
+    if not isinstance(spec, dict) or not label:
+        return ()
+    for place, each in enumerate(spec.get("listeners") or ()):
+        if label == f"listener {each.get('name')}":
+            return ("spec", "listeners", place)
+    for place, each in enumerate(spec.get("parentRefs") or ()):
+        if label == parent_label(each):
+            return ("spec", "parentRefs", place)
+    return ()
+
+
+def explained(folder: Folder, text: str) -> str:
+    """Return a text in which each object that "does not exist" is explained: it is not valid, or another was meant."""
+    return _MISSING.sub(lambda match: _explained(folder, match), text)
+
+
+def _explained(folder: Folder, match: re.Match[str]) -> str:
+    ref = Ref(match[1], match[2], match[3])
+    if folder.is_broken(ref):
+        return f"{ref} is in the files, but is not valid: mend what is said of it."
+    names = [each.name for each in folder.objects if each[:2] == ref[:2]]
+    meant = closest(ref.name, names)
+    return f"{ref} does not exist; did you mean {meant}?" if meant else match[0]

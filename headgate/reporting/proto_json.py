@@ -1,0 +1,117 @@
+"""Envoy's messages as plain data, in the form in which Envoy's documentation writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+from google.protobuf import any_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf.message import Message
+
+from headgate_proto.udpa.annotations import sensitive_pb2
+from xds.resources import types
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+
+#: What is shown in place of a private key, as Envoy's own /config_dump does.
+REDACTED = "[redacted]"
+
+#: What each type of resource is called in `headgate translate --to xds`.
+SECTIONS = {
+    "listeners": types.LISTENER,
+    "routes": types.ROUTE,
+    "scoped_routes": types.SCOPED_ROUTE,
+    "clusters": types.CLUSTER,
+    "endpoints": types.ENDPOINT,
+    "secrets": types.SECRET,
+}
+
+#: The annotation of sensitive fields (the stubs of extensions say less than they are).
+_SENSITIVE = cast("Any", sensitive_pb2.sensitive)
+
+
+def to_plain(message: Message) -> dict[str, Any]:
+    """Turns a message into dicts, lists, strings and numbers: its JSON form with the field names of the .proto files.
+
+    An Any is unpacked, its type in "@type". Envoy reads this form from a file.
+    """
+    # By way of text, since MessageToDict leaves OrderedDicts, which YAML writers do not know, where an Any is unpacked.
+    plain: dict[str, Any] = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
+    return plain
+
+
+def to_json(message: Message) -> str:
+    """Writes a message as an indented JSON document."""
+    return json.dumps(to_plain(message), indent=2) + "\n"
+
+
+def resources(snapshot: Snapshot, redacted: bool = True) -> dict[str, list[dict[str, Any]]]:
+    """All resources of a snapshot as plain data, in the order of their names.
+
+    Args:
+        snapshot: where they are.
+        redacted: whether fields that Envoy's API marks as sensitive are blanked, as is right for all that is shown.
+
+    Returns:
+        A list for each of `SECTIONS` of which there are resources.
+    """
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for section, type_url in SECTIONS.items():
+        if named := snapshot.resources(type_url):
+            messages = (unpack(named[name]) for name in sorted(named))
+            sections[section] = [to_plain(redact(each) if redacted else each) for each in messages]
+    return sections
+
+
+def unpack(resource: Resource) -> Message:
+    """Parses the message of a resource.
+
+    Raises:
+        KeyError: its type's generated module is not imported.
+    """
+    return _parse(resource.type_url.rpartition("/")[2], resource.body)
+
+
+def redact(message: Message) -> Message:
+    """Blanks, in place, all strings and bytes in fields that Envoy's API marks as sensitive; returns the message.
+
+    An Any is looked into; so nothing is shown that a filter's configuration keeps secret either.
+    """
+    if isinstance(message, any_pb2.Any):
+        inner = redact(_parse(message.TypeName(), message.value))
+        message.value = inner.SerializeToString(deterministic=True)
+    for field, value in message.ListFields():
+        if field.GetOptions().Extensions[_SENSITIVE]:
+            _blank(message, field.name)
+        elif field.message_type is not None:
+            for child in _messages(value):
+                redact(child)
+    return message
+
+
+def _blank(message: Message, name: str) -> None:
+    value = getattr(message, name)
+    if isinstance(value, str):
+        setattr(message, name, REDACTED)
+    elif isinstance(value, bytes):
+        setattr(message, name, REDACTED.encode())
+    elif isinstance(value, Message):
+        for field, _ in value.ListFields():
+            _blank(value, field.name)
+    else:
+        message.ClearField(name)
+
+
+def _messages(value: Any) -> Iterator[Message]:
+    """The messages in a field's value: one, or those of a list or a map."""
+    if isinstance(value, Message):
+        yield value
+    else:
+        members = value.values() if hasattr(value, "values") else value
+        yield from (member for member in members if isinstance(member, Message))
+
+
+def _parse(name: str, body: bytes) -> Message:
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
+    return message_factory.GetMessageClass(descriptor).FromString(body)

@@ -1,0 +1,154 @@
+"""Headgate's authority in a cluster: kept in a Secret that all replicas share, renewed by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import structlog
+
+from headgate.process.errors import UserError
+from headgate.security.authority import KeyPair, issue_server
+from headgate.security.rotation import Authorities
+from watchers.kubernetes.client import Api
+from watchers.kubernetes.errors import ApiError, ClusterError
+
+SECRET = "headgate-authority"
+#: How often the Secret is looked at, in seconds: another replica may have renewed it.
+INTERVAL = 300.0
+
+log = structlog.stdlib.get_logger("headgate.security")
+
+
+class ClusterAuthority:
+    """The authority, and the server's certificate by it. Call `load` before anything else, then let `run` run.
+
+    Args:
+        api: the way to the API server.
+        namespace: where the Secret is.
+        names: the server's DNS names.
+        changed: called with the certificates to trust, when they change.
+        clock: gives the time.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        names: tuple[str, ...],
+        changed: Callable[[str], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._api = api
+        self._collection = f"/api/v1/namespaces/{namespace}/secrets"
+        self._namespace = namespace
+        self._names = names
+        self._changed = changed
+        self._clock = clock
+        self._authorities: Authorities | None = None
+        self._server: KeyPair | None = None
+        self._handed: KeyPair | None = None
+
+    @property
+    def trusted(self) -> str:
+        """The certificates that proxies are to trust, PEM."""
+        assert self._authorities is not None
+        return self._authorities.trusted
+
+    @property
+    def drain_key(self) -> bytes:
+        """The secret with which the drain paths of proxies are made."""
+        assert self._authorities is not None
+        return self._authorities.drain_key
+
+    async def load(self) -> None:
+        """Read the Secret, make it if it is not there, renew what is due.
+
+        One that was deleted is written again as it was: proxies trust that authority, and no other. Of several replicas
+        that do so at once one wins, and the others take what it made.
+
+        Raises:
+            UserError: the Secret does not hold an authority, or may not be read or written.
+            ClusterError: the API server does not answer.
+        """
+        found, version = await self._read()
+        now = self._clock()
+        wanted = (found or self._authorities or Authorities.new(now)).at(now)
+        if wanted != found:
+            try:
+                await self._write(wanted, version)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                taken, _ = await self._read()
+                wanted = taken or wanted
+        self._take(wanted, now)
+
+    async def run(self) -> None:
+        """Keeps everything fresh until it is cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self.load()
+            except (ClusterError, UserError) as error:
+                log.warning("The authority cannot be looked at; going on with what is known", error=str(error))
+            except Exception:  # the certificates that there are serve on, whatever the Secret may hold
+                log.exception("A bug in Headgate, please report it; going on with the authority that is known")
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Gives credentials for the xDS port, whose certificate is always the newest."""
+        fetch: Any = self._fetch  # the stubs do not know that None stands for no change
+        first = self._fetch()
+        assert first is not None, "load comes first"
+        return grpc.dynamic_ssl_server_credentials(first, fetch, False)
+
+    def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
+        """Gives the server's certificate if it is another than the last time. Called by gRPC, by several threads."""
+        server = self._server
+        if server is None or server is self._handed:
+            return None
+        self._handed = server
+        return grpc.ssl_server_certificate_configuration([(server.key, server.certificate)])
+
+    def _take(self, authorities: Authorities, now: datetime) -> None:
+        before, self._authorities = self._authorities, authorities
+        if self._server is None or self._server.due(now) or before is None or before.current != authorities.current:
+            self._server = issue_server(authorities.current, self._names, now)
+        if before is None or (before.trusted, before.drain_key) != (authorities.trusted, authorities.drain_key):
+            self._changed(authorities.trusted)
+
+    async def _read(self) -> tuple[Authorities | None, str]:
+        try:
+            secret = await self._api.request("GET", f"{self._collection}/{SECRET}")
+        except ApiError as error:
+            if error.status == 404:
+                return None, ""
+            if error.status == 403:
+                raise UserError(f"{error}; grant it, as the Role in deploy/ does") from None
+            raise
+        try:
+            data = {name: base64.b64decode(value) for name, value in (secret.get("data") or {}).items()}
+            return Authorities.read(data), secret["metadata"]["resourceVersion"]
+        except ValueError as error:
+            raise UserError(
+                f"Secret {self._namespace}/{SECRET} holds no authority ({error}): delete it, and a new one is made"
+            ) from None
+
+    async def _write(self, authorities: Authorities, version: str) -> None:
+        metadata = {"name": SECRET, "namespace": self._namespace} | ({"resourceVersion": version} if version else {})
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata | {"labels": {"app.kubernetes.io/managed-by": "headgate"}},
+            "type": "Opaque",
+            "data": {name: base64.b64encode(value).decode() for name, value in authorities.data().items()},
+        }
+        if version:
+            await self._api.request("PUT", f"{self._collection}/{SECRET}", body=body)
+        else:
+            await self._api.request("POST", self._collection, body=body)
+        log.info("Wrote the authority for xDS", secret=f"{self._namespace}/{SECRET}")

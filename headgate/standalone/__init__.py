@@ -1,0 +1,1 @@
+"""`headgate run`: Headgate on a folder of YAML, with Envoys of its own."""

@@ -1,0 +1,58 @@
+"""Listeners whose port another program has: offered to Envoy again once the port is free."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from headgate.observability.containment import contained
+from headgate.process.address import Address
+from headgate.process.errors import UserError
+from headgate.process.ports import check_free
+from xds.protocol.nacks import Rejection
+from xds.resources.types import LISTENER
+from xds.server.server import Server
+
+#: How often taken ports are looked at, in seconds.
+INTERVAL = 1.0
+
+#: Envoy's words for a port that it could not have.
+_TAKEN = re.compile(r"cannot bind '([^']+)': Address already in use")
+
+log = structlog.stdlib.get_logger("headgate")
+
+
+async def offer_again(server: Server, keys: Callable[[], Iterable[str]]) -> None:
+    """Looks after taken ports until it is cancelled.
+
+    Args:
+        server: where listeners are offered.
+        keys: gives the keys of the snapshots that it serves.
+    """
+    while True:
+        await asyncio.sleep(INTERVAL)
+        for key in list(keys()):
+            with contained(f"offering listeners of Gateway {key} again"):
+                _offer(server, key)
+
+
+def _offer(server: Server, key: str) -> None:
+    delivery = server.delivery(key)
+    for each in delivery.rejections if delivery else ():
+        if each.type_url == LISTENER and is_free_again(each):
+            log.info("A port that was taken is free: offering its listener again", gateway=key)
+            server.retry(key, LISTENER, each.names)
+
+
+def is_free_again(rejection: Rejection) -> bool:
+    """Whether all addresses that a proxy could not bind can be bound now; False if that was not what it refused for."""
+    addresses = _TAKEN.findall(rejection.message)
+    try:
+        for each in addresses:
+            check_free(Address.parse(each), "port")
+    except (UserError, ValueError):
+        return False
+    return bool(addresses)

@@ -1,0 +1,329 @@
+"""`headgate run`, the wiring: sources feed, one task evaluates and publishes, an Envoy is kept running per Gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from headgate.admin.server import Sight, serving
+from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
+from headgate.controlplane.status_store import Statuses
+from headgate.envoy.bootstrap import bootstrap
+from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
+from headgate.envoy.state import StateDirectory
+from headgate.envoy.state_repair import StateRepair
+from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
+from headgate.observability.metrics import Metrics, Observed
+from headgate.observability.tracing import Traces
+from headgate.process.address import Address
+from headgate.process.lifecycle import run_until_stopped, settle_memory
+from headgate.process.own_addresses import own_addresses
+from headgate.process.ports import check_free
+from headgate.reporting.condition_log import MAX_LINES, tell_edits, tell_news, tell_problems
+from headgate.reporting.conditions import News
+from headgate.reporting.fields import explained
+from headgate.security.identity import certified
+from headgate.security.proxy_tokens import ProxyTokens
+from headgate.security.tls_files import server_credentials
+from headgate.security.tls_folder import keep_fresh, server_files
+from headgate.standalone.port_retry import offer_again
+from translator.outcome import Problem
+from translator.refs import Ref
+from translator.translator import Deployed, Translator
+from translator.translator import Settings as TranslatorSettings
+from watchers.files.background import in_thread
+from watchers.files.source import FileSource
+from watchers.files.store import Change
+from watchers.sources import Feed
+from xds.resources.snapshot import Snapshot
+from xds.server.observer import Observers
+from xds.server.server import Peer, Refusal, Server
+
+#: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
+INSTANCE = "local"
+
+#: What made the files valid again has been evaluated so many seconds later.
+SETTLE = 1.0
+
+#: An Envoy that asks for a Gateway that does not exist is told of again after so many seconds; of so many Gateways at a
+#: time, with so many names of those that are there.
+TOLD_AGAIN, MOST_TOLD, MOST_NAMED = 300.0, 100, 10
+
+log = structlog.stdlib.get_logger("headgate")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `headgate run` is told by its user.
+
+    Attributes:
+        paths: folders and files to follow.
+        xds: where Envoys connect.
+        admin: where Headgate answers about itself.
+        state: the directory for what must outlive Headgate.
+        envoy: the Envoy to run for every Gateway; None to run none.
+        tls: the folder with the certificates of the xDS address, of `headgate certs`; None for plain text.
+        admin_hosts: further names of hosts under which it does so.
+    """
+
+    paths: tuple[Path, ...]
+    xds: Address
+    admin: Address
+    state: Path
+    envoy: Path | None
+    tls: Path | None = None
+    admin_hosts: tuple[str, ...] = ()
+
+
+def run(settings: Settings) -> None:
+    """Runs until SIGINT or SIGTERM, then stops the Envoys; a second signal hurries.
+
+    Raises:
+        UserError: something that the user can mend stands in the way.
+    """
+    with StateDirectory(settings.state, settings.xds).lock():
+        check_free(settings.xds, "--xds-address")
+        check_free(settings.admin, "--admin-address")
+        _Run(settings).until_stopped()
+
+
+class _Run:
+    """The parts of one run, and how they hear of each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state = StateDirectory(settings.state, settings.xds)
+        self.source = FileSource(settings.paths, self.tell_change)
+        self.metrics = Metrics()
+        self.translator = Translator(TranslatorSettings(own=own_addresses(settings.xds, settings.admin)))
+        self.tokens = ProxyTokens.load(self.state.root)
+        self.server = Server(
+            select=lambda node: node.cluster,
+            address=str(settings.xds),
+            socket=self.state.xds_socket if settings.envoy else None,
+            credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
+            authenticate=self.authenticate,
+            authorise=self.authorise,
+            observer=Observers(self.metrics, Traces()),
+            on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
+        )
+        self.plane = ControlPlane(
+            self.translator,
+            self.server,
+            Statuses(self.translator.object),
+            gateways_changed=self.run_envoys,
+            news=self.tell_news,
+            metrics=self.metrics,
+            gone=self.drain if settings.envoy else None,
+        )
+        self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
+        self.fleet: Fleet | None = None
+        self.files_changed = asyncio.Event()
+        self.unknown: dict[str, float] = {}
+
+    def until_stopped(self) -> None:
+        """Serves until a signal says to stop; a second one kills the Envoys."""
+        run_until_stopped(self.serve, self.kill)
+
+    def kill(self) -> None:
+        """Ends the Envoys at once."""
+        if self.fleet:
+            self.fleet.kill()
+
+    def authenticate(self, peer: Peer) -> None:
+        """Read nothing from whoever has no token; over TLS, the handshake has asked for a certificate.
+
+        Raises:
+            Refusal: the peer has none.
+        """
+        if peer.local or not self.settings.tls:
+            self.tokens.authenticate(peer)
+
+    def authorise(self, gateway: str, peer: Peer) -> None:
+        """Let an Envoy have a Gateway's resources.
+
+        Over TLS its certificate says whose it is; over plain text, and by the Unix socket, the Gateway's token does:
+        whoever merely reaches the port, as by a route of a tenant, gets nothing.
+
+        Raises:
+            Refusal: it may not have them, or there is no such Gateway.
+        """
+        if self.settings.tls and not peer.local:
+            certified(gateway, peer)
+        else:
+            self.tokens.check(gateway, peer)
+        if self.server.delivery(gateway) is None:
+            try:
+                self.plane.check(gateway)
+            except Refusal:
+                self.tell_unknown(gateway)
+                raise
+
+    def tell_unknown(self, gateway: str) -> None:
+        """Tell that an Envoy asks for a Gateway that does not exist; of each once in a while, as it asks on."""
+        now = time.monotonic()
+        self.unknown = {name: told for name, told in self.unknown.items() if now - told < TOLD_AGAIN}
+        if gateway in self.unknown or len(self.unknown) >= MOST_TOLD:
+            return
+        self.unknown[gateway] = now
+        there = sorted(map(key_of, self.translator.snapshots))
+        log.warning(
+            "An Envoy asks for a Gateway that Headgate does not serve; start it with a bootstrap of one that is there",
+            gateway=gateway,
+            there=" ".join(there[:MOST_NAMED]) or "none",
+        )
+
+    def sight(self) -> Sight:
+        """What the admin address shows."""
+        diagnostics, settings = lambda: self.source.diagnostics, self.settings
+        return Sight(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
+
+    async def serve(self) -> None:
+        """Serves until it is cancelled."""
+        await in_thread(self.source.check)
+        async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
+            if self.settings.envoy:
+                self.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.withdraw)
+            self.metrics.collect(
+                Observed(
+                    self.server.clients,
+                    self.supervisors,
+                    lambda: (each.severity for each in self.source.diagnostics),
+                )
+            )
+            log.info(
+                "Headgate is starting",
+                folders=" ".join(map(str, self.settings.paths)),
+                xds=str(self.settings.xds),
+                admin=f"http://{self.settings.admin.for_clients}",
+            )
+            feed = Feed([self.source])
+            group.create_task(feed.run(), name="feed")
+            group.create_task(self.plane.take(feed), name="edits")
+            group.create_task(self.plane.evaluate(), name="evaluation")
+            if self.settings.tls:
+                group.create_task(keep_fresh(self.settings.tls), name="certificates")
+            group.create_task(self.state_repair().run(), name="state directory")
+            group.create_task(offer_again(self.server, self.keys), name="taken ports")
+            await self.plane.ready.wait()
+            settle_memory()
+            await self.started()
+
+    async def started(self) -> None:
+        """Tells that all that was there at the start is served; then stops what an earlier run left behind."""
+        gateways = sorted(map(key_of, self.translator.snapshots))
+        if gateways:
+            log.info("Headgate is ready", gateways=" ".join(gateways))
+        else:
+            log.warning(
+                "Headgate is ready, but there is no Gateway to serve: "
+                "write one with `gatewayClassName: headgate` into the folder"
+            )
+        if self.fleet:
+            await self.clean_up(self.fleet)
+        elif gateways:
+            log.info(f"Start an Envoy with the output of: {self.bootstrap_command(gateways[0])}")
+
+    def bootstrap_command(self, gateway: str) -> str:
+        """The command that prints a bootstrap for an Envoy of the user's own, which is on this machine."""
+        words = ["headgate", "bootstrap", "--gateway", gateway, "--xds-address", str(self.settings.xds.for_clients)]
+        proof = ["--xds-tls", str(self.settings.tls)] if self.settings.tls else ["--state-dir", str(self.state.root)]
+        return shlex.join([*words, *proof])
+
+    async def clean_up(self, fleet: Fleet) -> None:
+        """Stop the Envoys of Gateways that are gone since an earlier run, once no mistake can be why they are gone."""
+        if self.has_errors():
+            log.warning("Envoys that an earlier run left behind go on until the files are without errors")
+        while self.has_errors():
+            self.files_changed.clear()
+            await self.files_changed.wait()
+            await asyncio.sleep(SETTLE)
+        left = [each for each in self.state.kept(self.running) if each.gateway not in fleet.supervisors]
+        running = [each for each in left if each.path in self.running]
+        for each in running:
+            log.info("Draining an Envoy that was left running", gateway=each.gateway)
+            self.server.publish(each.gateway, Snapshot())
+        if running:
+            await asyncio.sleep(DRAIN_SECONDS)
+        for each in left:
+            if each.gateway not in fleet.supervisors:
+                await stop_all({each.path: fleet.take(each.path)})
+                self.plane.withdraw(each.gateway)
+                shutil.rmtree(each.path, ignore_errors=True)
+
+    def has_errors(self) -> bool:
+        """Whether something in the files is not served as it is written."""
+        return any(each.severity == "error" for each in self.source.diagnostics)
+
+    @contextlib.asynccontextmanager
+    async def leftovers(self) -> AsyncIterator[None]:
+        """In the end, stop the Envoys of an earlier run too that were still left."""
+        try:
+            yield
+        finally:
+            if self.fleet:
+                await stop_all(self.fleet.untaken)
+
+    def keys(self) -> list[str]:
+        """The keys of the snapshots that are served."""
+        return [key_of(each) for each in self.translator.snapshots]
+
+    def supervisors(self) -> dict[str, Supervisor]:
+        """The supervisors of Envoys, by Gateway; none with `--no-envoy`."""
+        return self.fleet.supervisors if self.fleet else {}
+
+    def state_repair(self) -> StateRepair:
+        """What restores the state directory when it is removed meanwhile."""
+
+        def launches() -> list[Launch]:
+            return [each.launch for each in self.supervisors().values() if each.process]
+
+        open_socket = self.server.open_socket if self.settings.envoy else None
+        return StateRepair(self.state, self.tokens, launches, open_socket)
+
+    def run_envoys(self, gateways: frozenset[str]) -> None:
+        """Has an Envoy running for each of these Gateways."""
+        if self.fleet and self.settings.envoy:
+            self.fleet.want({each: self.launch(each, self.settings.envoy) for each in gateways})
+
+    def launch(self, gateway: str, envoy: Path) -> Launch:
+        """How the Envoy of a Gateway is started. It finds Headgate by a Unix socket, which no route can name."""
+        state = self.state.gateway(gateway)
+        xds, token = self.state.xds_socket, self.tokens.token(gateway)
+        return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token))
+
+    def drain(self, gateway: str) -> None:
+        """Have the Envoy of a Gateway that is gone close its listeners; the fleet stops it later."""
+        self.server.publish(gateway, Snapshot())
+
+    def tell_envoy(self, gateway: str, failure: str | None) -> None:
+        """Take why a Gateway has no Envoy; None if it has one again."""
+        text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
+        problems = (Problem("Programmed", "NoResources", text),) if failure else ()
+        self.translator.deployed(gateway_of(gateway), Deployed(problems) if problems else None)
+        self.plane.wake()
+
+    def place(self, ref: Ref) -> str:
+        """Where an object is written: "file:line", or "" if it is not."""
+        return str(self.source.folder.place(ref) or "")
+
+    def tell_news(self, news: list[News]) -> None:
+        """Tells which conditions have changed, and what is behind objects that are missing."""
+        told = news[:MAX_LINES]
+        explained_texts = [each._replace(text=explained(self.source.folder, each.text)) for each in told]
+        tell_news([*explained_texts, *news[MAX_LINES:]], self.place)
+
+    def tell_change(self, change: Change) -> None:
+        """Tells what was read from the files; of what was there at the start, only what is wrong."""
+        if self.plane.ready.is_set():
+            tell_edits(change)
+        tell_problems(change)
+        self.files_changed.set()

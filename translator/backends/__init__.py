@@ -1,0 +1,1 @@
+"""What a backendRef may name."""

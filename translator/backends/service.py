@@ -1,0 +1,173 @@
+"""What is behind a backendRef: its cluster's settings, and the endpoints that are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from translator.db import Db
+from translator.engine.query import index, query
+from translator.gateway.reference_grants import Grantee, Target, granted, not_permitted
+from translator.ir.backend import Backend, Endpoint, Protocol
+from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.service import Service, ServicePort
+from translator.outcome import Outcome, Problem
+from translator.own_addresses import OwnAddress, reached
+from translator.refs import Ref
+
+HTTP1_PROTOCOLS = ("", "http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web")
+HTTP2_PROTOCOLS = ("kubernetes.io/h2c", "h2c", "http2", "grpc")
+TLS_PROTOCOLS = ("https", "kubernetes.io/wss", "wss", "tls")
+
+
+class Slices(NamedTuple):
+    """The EndpointSlices whose label names a Service: those that hold addresses, or those that hold domain names."""
+
+    service: Ref
+    named: bool = False
+
+
+@index(EndpointSlice.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=lambda key: key.service.namespace)
+def slices(db: Db, ref: Ref) -> Iterator[tuple[Slices, Ref]]:
+    """Index EndpointSlices by the Service that their label names."""
+    found = db.get(EndpointSlice, ref)
+    if found is not None and found.service_name:
+        yield Slices(Ref(Service.kind, ref.namespace, found.service_name), found.address_type == "FQDN"), ref
+
+
+@query
+def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
+    """The EndpointSlices of a Service whose endpoints get no requests, because nobody resolves their names."""
+    text = (
+        "has addressType FQDN, which is not supported: its endpoints get no requests; use IPv4, IPv6 or ExternalName."
+    )
+    named = db.select(slices, Slices(service, named=True))
+    return tuple(Problem("ResolvedRefs", "UnsupportedValue", f"{each} {text}") for each in named)
+
+
+def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
+    """Resolve a reference of `route`, whose kind is of `group`; `field` is where it stands, for messages."""
+    if (reference.group, reference.kind) != (Service.group, Service.kind):
+        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
+        return _broken("InvalidKind", f"{field}: a {kind} is not supported as a backend; refer to a Service.")
+    service = Ref(Service.kind, reference.namespace or route.namespace, reference.name)
+    grantee = Grantee(group, route.kind, route.namespace, service.namespace)
+    target = Target(Service.group, Service.kind, service.name)
+    if not granted(db, grantee, target):
+        return Outcome(None, (not_permitted(grantee, target, field),))
+    resolved = service_port(db, service, reference.port or 0)
+    problems = (*resolved.problems, *unresolved(db, service))
+    return Outcome(resolved.value, tuple(_at(field, each) for each in problems)) if problems else resolved
+
+
+@query
+def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
+    """The backend that a port of a Service is, or why it can be none."""
+    found = db.get(Service, service)
+    if found is None:
+        return _broken("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
+    owner = f"{service.namespace}/{service.name}"
+    spec = found.spec
+    declared = next((each for each in spec.ports if each.port == port and each.protocol == "TCP"), None)
+    if spec.type == "ExternalName" and not db.settings.external_names:
+        text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
+        return _broken("UnsupportedValue", text)
+    if spec.type == "ExternalName":
+        return _named(db, Backend(owner, port, hostname=spec.external_name.rstrip(".")), declared, service)
+    if declared is None:
+        has = ", ".join(str(each.port) for each in spec.ports if each.protocol == "TCP") or "none"
+        return _broken("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
+    # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
+    address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
+    if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
+        return _named(db, Backend(owner, port, hostname=address), declared, service)
+    if db.settings.own and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
+        for ref in db.select(slices, Slices(service)):
+            if own := own_endpoint(db, ref, declared.name):
+                return _own(f"{ref} has an endpoint at {own.host}", own.address)
+    return _speaking(Backend(owner, port), declared, service)
+
+
+def _named(db: Db, found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
+    """A backend that Envoy finds by itself, unless it could be Headgate."""
+    own = reached(db.settings.own, found.hostname, found.port)
+    if own is None:
+        return _speaking(found, port, service)
+    return _own(f"{service} leads to {found.hostname}", own)
+
+
+def _own(leads: str, own: OwnAddress) -> Outcome[Backend | None]:
+    text = f"{leads}, port {own.port}: {own.use} is or may be there, where no route may lead; use another port."
+    return _broken("UnsupportedValue", text)
+
+
+class OwnEndpoint(NamedTuple):
+    """An endpoint that is Headgate itself: the host as it is written, and what is there."""
+
+    host: str
+    address: OwnAddress
+
+
+@query
+def own_endpoint(db: Db, ref: Ref, port_name: str) -> OwnEndpoint | None:
+    """The first endpoint of an EndpointSlice, at the Service's port of that name, that is Headgate itself."""
+    for each in slice_endpoints(db, ref, port_name):
+        if own := reached(db.settings.own, each.address, each.port):
+            return OwnEndpoint(each.address, own)
+    return None
+
+
+def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
+    name = (port.app_protocol or "") if port else ""
+    if name.lower() in TLS_PROTOCOLS:
+        text = f"{service} port {found.port}: appProtocol {name} asks for TLS, which is not supported yet; remove it."
+        return _broken("UnsupportedProtocol", text)
+    if name.lower() not in (*HTTP1_PROTOCOLS, *HTTP2_PROTOCOLS):
+        known = "http, kubernetes.io/h2c, kubernetes.io/ws and grpc"
+        text = f"{service} port {found.port}: a route of HTTP cannot speak appProtocol {name}, but {known}."
+        return _broken("UnsupportedProtocol", text)
+    speaks = Protocol.H2C if name.lower() in HTTP2_PROTOCOLS else Protocol.HTTP1
+    return Outcome(Backend(found.owner, found.port, speaks.value, found.hostname))
+
+
+@query
+def endpoints(db: Db, found: Backend) -> tuple[Endpoint, ...]:
+    """The endpoints that take a backend's requests, in order.
+
+    Those that are ready; if none is, those that still serve while they terminate, as kube-proxy does.
+    """
+    namespace, _, name = found.owner.partition("/")
+    service = Ref(Service.kind, namespace, name)
+    service_object = db.get(Service, service)
+    ports = service_object.spec.ports if service_object else ()
+    port_name = next((each.name for each in ports if each.port == found.port and each.protocol == "TCP"), None)
+    if port_name is None:
+        return ()
+    every = {each for ref in db.select(slices, Slices(service)) for each in slice_endpoints(db, ref, port_name)}
+    ready = [each for each in every if not each.draining]
+    return tuple(sorted(ready or every))
+
+
+@query
+def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[Endpoint, ...]:
+    """What an EndpointSlice has for the Service's port of that name: the ready, and the serving that terminate."""
+    found = db.get(EndpointSlice, ref)
+    if found is None or found.address_type == "FQDN":
+        return ()
+    numbers = [each.port for each in found.ports if each.name == port_name and each.protocol == "TCP" and each.port]
+    return tuple(
+        # The addresses of one endpoint stand for the same process: the first will do.
+        Endpoint(each.addresses[0], number, each.zone or "", draining=not each.ready)
+        for number in numbers
+        for each in found.endpoints
+        if each.ready or (each.conditions.serving and each.conditions.terminating)
+    )
+
+
+def _broken(reason: str, message: str) -> Outcome[Backend | None]:
+    return Outcome(None, (Problem("ResolvedRefs", reason, message),))
+
+
+def _at(field: str, problem: Problem) -> Problem:
+    return problem._replace(message=f"{field}: {problem.message}")

@@ -1,0 +1,1 @@
+"""Incremental computation: memoised queries over inputs. Knows nothing of Kubernetes or Envoy."""

@@ -1,0 +1,141 @@
+"""Cells: the remembered values of a graph, and the tree of reads that explains one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from translator.engine.query import Query, QueryError
+
+
+class State(Enum):
+    """How far a cell's value can be trusted."""
+
+    CLEAN = "clean"
+    SUSPECT = "suspect"
+    DIRTY = "dirty"
+    CHECKING = "checking"
+    RUNNING = "running"
+
+
+CLEAN, SUSPECT, DIRTY, CHECKING, RUNNING = State
+BUSY: Final = (CHECKING, RUNNING)
+"""The states of a cell that waits for what it reads: whoever reads it meanwhile closes a cycle."""
+
+
+class _Unset:
+    """The value of a cell that never ran: equal to nothing."""
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+UNSET: Final = _Unset()
+
+
+FEW: Final = 8
+"""Up to so many cells are held in a tuple, which takes a third of the memory of a set."""
+
+
+class Cell:
+    """One remembered value: an input, a bucket of an index, or a query's call.
+
+    There are some dozen for each object that is read, so they are small: most have few readers, and nothing that they
+    suspect.
+
+    Attributes:
+        query: what was called; for an input or a bucket what it is.
+        args: with which arguments.
+        value: what came of it, the last time that it did not fail.
+        failure: why the last call failed, if it did.
+        state: how far that can be trusted.
+        dependencies: what it has read, in that order; a dict while it runs.
+        dependents: what has read it.
+        suspects: those of its dependencies that may be different by now; None for none.
+        root: whether it is kept up to date, and kept, for itself and not for what reads it.
+    """
+
+    __slots__ = ("args", "dependencies", "dependents", "failure", "query", "root", "state", "suspects", "value")
+
+    def __init__(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> None:
+        self.query = query
+        self.args = args
+        self.value = value
+        self.failure: QueryError | None = None
+        self.state = CLEAN if isinstance(query, str) else DIRTY
+        self.dependencies: tuple[Cell, ...] | dict[Cell, None] = ()
+        self.dependents: tuple[Cell, ...] | set[Cell] = ()
+        self.suspects: dict[Cell, None] | None = None
+        self.root = False
+
+    @property
+    def label(self) -> str:
+        """The cell as a reader would write it: ``attachment(HTTPRoute default/web)``."""
+        name = self.query if isinstance(self.query, str) else self.query.name
+        return f"{name}({', '.join(map(str, self.args))})"
+
+    def add_dependent(self, reader: Cell) -> None:
+        """Note that `reader` has read it, if it did not before."""
+        known = self.dependents
+        if isinstance(known, set):
+            known.add(reader)
+        elif reader not in known:
+            self.dependents = (*known, reader) if len(known) < FEW else {*known, reader}
+
+    def drop_dependent(self, reader: Cell) -> None:
+        """Note that `reader` does not read it any more."""
+        known = self.dependents
+        if isinstance(known, set):
+            known.discard(reader)
+        else:
+            self.dependents = tuple(each for each in known if each is not reader)
+
+    def suspect(self, source: Cell) -> None:
+        """Note that `source`, which it has read, may be different."""
+        if self.suspects is None:
+            self.suspects = {}
+        self.suspects[source] = None
+
+    def suspects_in_order(self) -> Collection[Cell]:
+        """Give what it suspects, in the order in which it read it."""
+        found = self.suspects or {}
+        return tuple(found) if len(found) < 2 else [each for each in self.dependencies if each in found]
+
+
+def reads_itself(cell: Cell) -> bool:
+    """Tell whether a cell is among what it read, or what that read, and so on; costs a step for each read."""
+    seen: set[Cell] = set()
+    pending = list(cell.dependencies)
+    while pending:
+        each = pending.pop()
+        if each is cell:
+            return True
+        if each not in seen:
+            seen.add(each)
+            pending.extend(each.dependencies)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One node of the answer to "why is this so?": what was read, what it was, and what that was read from."""
+
+    label: str
+    value: object
+    reads: tuple[Why, ...]
+
+    def lines(self, indent: int = 0) -> Iterator[str]:
+        """Give the tree as indented lines of text, one per read."""
+        yield f"{'  ' * indent}{self.label}"
+        for read in self.reads:
+            yield from read.lines(indent + 1)
+
+
+def explain(cell: Cell, depth: int, told: set[Cell] | None = None) -> Why:
+    """Tell what a cell read, and what that read, `depth` levels down; what is read in many places is told once."""
+    told = set() if told is None else told
+    reads = () if cell in told or not depth else tuple(cell.dependencies)
+    told.add(cell)
+    return Why(cell.label, cell.failure or cell.value, tuple(explain(each, depth - 1, told) for each in reads))

@@ -1,0 +1,81 @@
+"""Envoy's ``VirtualHost`` and ``RouteConfiguration``, put together from parts that are serialised already.
+
+Encoded fields of a message can be concatenated, so that what does not change is never written again: a virtual host is
+its head and its routes, a route configuration its head and its virtual hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
+from translator.envoy.names import table_name
+from translator.envoy.retry import BUFFER_BYTES, SAFE
+from translator.envoy.route import Entry
+from translator.ir.listener import RouteTable
+from xds.protocol import wire
+from xds.resources.resource import Reference, Resource
+from xds.resources.types import ROUTE
+
+_ROUTES = route_components_pb2.VirtualHost.DESCRIPTOR.fields_by_name["routes"].number
+_VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
+
+MISDIRECTED = 421
+"""The status for a Host of another listener than the one whose certificate the client was shown (RFC 9110, 15.5.20)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedHost:
+    """A ``VirtualHost``, serialised as a field of its route configuration; what it needs, and its routes."""
+
+    body: bytes
+    references: frozenset[Reference]
+    entries: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
+
+
+def encoded(route: route_components_pb2.Route) -> bytes:
+    """Serialise a route as a field of its virtual host."""
+    return wire.field(_ROUTES, route.SerializeToString(deterministic=True))
+
+
+def _domains(domain: str) -> list[str]:
+    """The names of a virtual host: with a dot at the end a name is the same, and Envoy forwards it as it came."""
+    return [domain, f"{domain}."] if domain else ["*"]
+
+
+def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
+    """Make the virtual host of a domain ("" for any) from its routes, the first to be tried first.
+
+    Without routes it answers 404, and keeps requests for the domain from those of wider domains.
+    """
+    found = tuple(entries)
+    head = route_components_pb2.VirtualHost(name=domain or "*", domains=_domains(domain))
+    if found:
+        head.retry_policy.CopyFrom(SAFE)
+        head.request_body_buffer_limit.value = BUFFER_BYTES
+    parts = [head.SerializeToString(deterministic=True)]
+    parts += [each.body for each in found]
+    body = wire.field(_VIRTUAL_HOSTS, b"".join(parts))
+    return EncodedHost(body, frozenset().union(*[each.references for each in found]), found)
+
+
+def misdirected_host(domain: str) -> EncodedHost:
+    """Make a virtual host that tells clients to use another connection."""
+    made = route_components_pb2.VirtualHost(name=f"misdirected/{domain or '*'}", domains=_domains(domain))
+    route = made.routes.add(name="misdirected")
+    route.match.prefix = "/"
+    route.direct_response.status = MISDIRECTED
+    return EncodedHost(wire.field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
+
+
+def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Resource:
+    """Make the resource of a table from its virtual hosts; its origin are the entries of each of them."""
+    found = tuple(hosts)
+    name = table_name(table)
+    # A request's Host may name a port, which says nothing about the listener.
+    head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
+    parts = [head.SerializeToString(deterministic=True)]
+    parts += [each.body for each in found]
+    needs = frozenset().union(*[each.references for each in found])
+    return Resource.of(ROUTE, name, b"".join(parts), needs, origin=tuple(each.entries for each in found))

@@ -1,0 +1,77 @@
+"""What a feature is: one file that reads its part of a rule and writes it into Envoy's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from translator.db import Db
+from translator.ir.http import RouteFeature
+from translator.objects.gateway_api.filters import HTTPRouteFilter
+from translator.objects.gateway_api.httproute import HTTPRouteRule
+from translator.objects.schema.base import KubernetesObject
+from translator.outcome import Outcome
+from translator.refs import Ref
+
+Read = Outcome[tuple[RouteFeature, ...] | None]
+"""What a feature has to say of a rule; None instead of a tuple: the rule cannot be served as asked, answer 500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where features are asked for: a rule of a route, or one backend of a rule.
+
+    Attributes:
+        route: the route, of an API group `group`.
+        field: the path of the rule or backend in the route, such as ``spec.rules[0]``, for messages.
+        filters: its filters.
+        rule: the rule; None for a backend.
+    """
+
+    db: Db
+    group: str
+    route: Ref
+    field: str
+    filters: tuple[HTTPRouteFilter, ...]
+    rule: HTTPRouteRule | None = None
+
+    def filters_of(self, *types: str) -> Iterator[tuple[str, HTTPRouteFilter]]:
+        """Give the filters of these types, each with its field's path."""
+        for place, each in enumerate(self.filters):
+            if each.type in types:
+                yield f"{self.field}.filters[{place}]", each
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """An extension of what rules can do; its place in `translator.extensions.FEATURES` is its filter's place in Envoy.
+
+    Attributes:
+        name: its name, for people and documentation.
+        read: takes a site, gives what it asks of this feature, nothing if it asks nothing.
+        filters: the types of HTTPRoute filters that it takes care of.
+        accepts: for a filter type that several features share, whether this one takes care of it.
+        on_backends: whether it can be asked for by one backend.
+        kinds: the kinds of objects that it reads, beyond those that are always read.
+        http_filter: makes the ``HttpFilter`` that it needs in every connection manager, if it needs one.
+        conformance: the features of the Gateway API's conformance suite that it brings.
+    """
+
+    name: str
+    read: Callable[[Site], Read]
+    filters: tuple[str, ...] = ()
+    accepts: Callable[[HTTPRouteFilter], bool] = lambda _: True
+    on_backends: bool = False
+    kinds: tuple[type[KubernetesObject], ...] = ()
+    http_filter: Callable[[], Any] | None = None
+    conformance: tuple[str, ...] = ()
+
+    def takes(self, found: HTTPRouteFilter) -> bool:
+        """Whether this feature takes care of the filter."""
+        return found.type in self.filters and self.accepts(found)
+
+
+def features(db: Db) -> tuple[Feature, ...]:
+    """Return the features that routes may use, in the order of their filters."""
+    return cast(tuple[Feature, ...], db.features)

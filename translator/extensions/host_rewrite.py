@@ -1,0 +1,26 @@
+"""Another Host for the backend, which header modifiers and rewrites share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from translator.objects.gateway_api.filters import HTTPRouteFilter
+
+
+def set_host(action: Any, host: str) -> None:
+    """Write a rule's Host into a ``RouteAction``, but for backends that have one of their own.
+
+    Envoy would let the route's win over a backend's.
+    """
+    shares = action.weighted_clusters.clusters
+    if any(each.host_rewrite_literal for each in shares):
+        for each in shares:
+            each.host_rewrite_literal = each.host_rewrite_literal or host
+    else:
+        action.host_rewrite_literal = host
+
+
+def sets_host(found: HTTPRouteFilter) -> bool:
+    """Whether a filter sets the Host of requests."""
+    modifier = found.request_header_modifier
+    return modifier is not None and any(each.name.lower() == "host" for each in modifier.set)

@@ -1,0 +1,120 @@
+"""Retries and the timeout of each try (`HTTPRouteRetry`, GEP-1731; `HTTPRouteTimeouts.backendRequest`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from translator.envoy.retry import UNPROCESSED, avoid_tried_hosts, try_at_once
+from translator.extension import Feature, Read, Site
+from translator.extensions.attempts import BACKOFF_FACTOR, attempts
+from translator.ir.backend import Backend
+from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
+from translator.ir.listener import Origin
+from translator.outcome import Outcome
+
+UNAVAILABLE = "unavailable"
+"""gRPC's UNAVAILABLE, by which a backend says that it did not process a request (`HTTPRouteRetry`)."""
+
+CUT_OFF = "reset"
+"""A try that took too long; for Envoy that is the same as a connection that breaks after the request was sent."""
+
+IDEMPOTENT_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE")
+"""What can be done twice with the effect of once (RFC 9110, section 9.2.2)."""
+IDEMPOTENT = ValueMatch(":method", "|".join(IDEMPOTENT_METHODS), regex=True)
+
+UPGRADE = ValueMatch("upgrade", "(?i)websocket", regex=True)
+"""What opens a WebSocket: a GET."""
+
+BUFFER_BYTES = 1024 * 1024
+"""How much of a request's body is kept where answers of the backend are tried again; longer requests are tried once."""
+
+LONGEST_BACKOFF = 3_600_000
+"""Milliseconds up to which the time between tries grows; Envoy would refuse all routes for one of some centuries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(RouteFeature):
+    """How often to try again and when; times in milliseconds, 0 for none.
+
+    Attributes:
+        codes: the statuses that are tried again.
+        attempts: how often at most.
+        backoff: the least time between tries.
+        per_try: how long one try may take.
+    """
+
+    forwarding: ClassVar[bool] = True
+    codes: tuple[int, ...] = ()
+    attempts: int = 1
+    backoff: int = 0
+    per_try: int = 0
+
+    def shape(self, backend: Backend, match: RouteMatch) -> Backend:
+        """Limit each request to the backend: the ``RetryPolicy``'s timeout ends with the headers of a response.
+
+        That is the end of the response that opens a WebSocket.
+        """
+        if UPGRADE in match.headers or not self.attempts:
+            return backend
+        return replace(backend, max_stream_duration=self.per_try)
+
+    def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
+        """Divide a match by what may take how long, and by what can be tried again after it was cut off."""
+        if not (self.per_try and self.attempts):
+            return (match,)
+        apart = []
+        if match.method in ("", "GET"):
+            apart.append(replace(match, method="GET", headers=(*match.headers, UPGRADE)))
+        if not match.method:
+            apart.append(replace(match, headers=(*match.headers, IDEMPOTENT)))
+        return (*apart, match)
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write the ``RetryPolicy``, in place of the virtual host's."""
+        policy = route.route.retry_policy
+        policy.retry_on = ",".join(self._reasons(match))
+        policy.retriable_status_codes.extend(self.codes)
+        policy.num_retries.value = self.attempts
+        if not self.attempts:
+            return
+        avoid_tried_hosts(policy)
+        if self.codes:
+            route.request_body_buffer_limit.value = BUFFER_BYTES
+        if self.backoff:
+            policy.retry_back_off.base_interval.FromMilliseconds(self.backoff)
+            longest = max(self.backoff, min(BACKOFF_FACTOR * self.backoff, LONGEST_BACKOFF))
+            policy.retry_back_off.max_interval.FromMilliseconds(longest)
+        elif not self.codes:
+            try_at_once(policy)
+        if self.per_try:
+            policy.per_try_timeout.FromMilliseconds(self.per_try)
+
+    def _reasons(self, match: RouteMatch) -> Iterator[str]:
+        yield UNPROCESSED
+        yield UNAVAILABLE
+        if self.per_try and (match.method in IDEMPOTENT_METHODS or IDEMPOTENT in match.headers):
+            yield CUT_OFF
+        if self.codes:
+            yield "retriable-status-codes"
+
+
+def read(site: Site) -> Read:
+    """Read the retries of a rule."""
+    rule = site.rule
+    if rule is None or rule.retry is None:
+        return Outcome(())
+    per_try = (rule.timeouts.backend_request or 0) if rule.timeouts else 0
+    return Outcome((Retry(rule.retry.codes, attempts(rule), rule.retry.backoff or 0, per_try),))
+
+
+FEATURE = Feature(
+    "retries",
+    read,
+    conformance=(
+        "HTTPRouteBackendTimeout",
+        "HTTPRouteRetryCodes",
+        "HTTPRouteRetryConnectionError",
+    ),
+)

@@ -1,0 +1,52 @@
+"""URL rewrites (Gateway API, `HTTPURLRewriteFilter`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from translator.extension import Feature, Read, Site
+from translator.extensions.host_rewrite import set_host, sets_host
+from translator.extensions.path_modifier import PathModifier, path_modifier
+from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.listener import Origin
+from translator.outcome import Outcome
+
+TYPE = "URLRewrite"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite(RouteFeature):
+    """Another Host ("" keeps it) and path for the backend."""
+
+    forwarding: ClassVar[bool] = True
+    hostname: str = ""
+    path: PathModifier | None = None
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write into the ``RouteAction``."""
+        if self.hostname:
+            set_host(route.route, self.hostname)
+        if self.path is not None:
+            self.path.apply(route.route, match, "")
+
+
+def read(site: Site) -> Read:
+    """Read the rewrite of a site; of its hostname and the Host of a header modifier, the later in the list counts."""
+    for place, each in enumerate(site.filters):
+        if each.url_rewrite is not None:
+            found = each.url_rewrite
+            hostname = "" if any(map(sets_host, site.filters[place:])) else found.hostname or ""
+            return Outcome((Rewrite(hostname, path_modifier(found.path)),))
+    return Outcome(())
+
+
+FEATURE = Feature(
+    "URL rewrites",
+    read,
+    filters=(TYPE,),
+    conformance=(
+        "HTTPRouteHostRewrite",
+        "HTTPRoutePathRewrite",
+    ),
+)

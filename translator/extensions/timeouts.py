@@ -1,0 +1,66 @@
+"""Timeouts (Gateway API, `HTTPRouteTimeouts`; GEP-1742), but for that of each of several tries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from translator.extension import Feature, Read, Site
+from translator.extensions.attempts import BACKOFF_FACTOR, attempts
+from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.listener import Origin
+from translator.objects.gateway_api.httproute import HTTPRouteRule
+from translator.outcome import Outcome
+
+IDLE_MILLISECONDS = 300_000
+"""Envoy ends what was silent for so long, unless a route says otherwise: a longer timeout must."""
+
+MAX_IDLE_MILLISECONDS = 10_000 * 24 * 3_600_000
+"""What is longer is as good as no limit, and more than Envoy can count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts(RouteFeature):
+    """How long a request may take until the end of its response, in milliseconds; 0 for as long as it likes.
+
+    Attributes:
+        request: all tries together.
+        silence: how long there may be nothing to be heard of it; None where Envoy's default is long enough.
+    """
+
+    forwarding: ClassVar[bool] = True
+    request: int
+    silence: int | None = None
+
+    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+        """Write the ``RouteAction``'s timeouts."""
+        route.route.timeout.FromMilliseconds(self.request)
+        if self.silence is not None:
+            route.route.idle_timeout.FromMilliseconds(self.silence)
+
+
+def read(site: Site) -> Read:
+    """Read the timeouts of a rule.
+
+    With a single try the shorter of `request` and `backendRequest` limits it: what cannot have reached a backend and is
+    tried elsewhere is the same request still.
+    """
+    rule = site.rule
+    if rule is None or rule.timeouts is None or rule.timeouts == type(rule.timeouts)():
+        return Outcome(())
+    longest = _longest(rule)
+    request = (rule.timeouts.request or 0) if attempts(rule) else longest
+    silence = None if 0 < longest <= IDLE_MILLISECONDS else longest
+    return Outcome((Timeouts(request, silence if silence is None or silence <= MAX_IDLE_MILLISECONDS else 0),))
+
+
+def _longest(rule: HTTPRouteRule) -> int:
+    """How long a request can take by the timeouts of its rule; 0 for as long as it likes."""
+    assert rule.timeouts is not None
+    backoff = (rule.retry.backoff or 0) if rule.retry is not None else 0
+    tries = (rule.timeouts.backend_request or 0) * (1 + attempts(rule)) + BACKOFF_FACTOR * backoff * attempts(rule)
+    limits = [each for each in (rule.timeouts.request, rule.timeouts.backend_request and tries) if each]
+    return min(limits, default=0)
+
+
+FEATURE = Feature("timeouts", read, conformance=("HTTPRouteRequestTimeout",))

@@ -1,0 +1,62 @@
+"""ReferenceGrants: may an object of one namespace refer to one in another (GEP-709)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import NamedTuple
+
+from translator.db import Db
+from translator.engine.query import index, query
+from translator.objects.gateway_api.referencegrant import ReferenceGrant
+from translator.outcome import Problem
+from translator.refs import Ref
+
+
+class Grantee(NamedTuple):
+    """Who refers: objects of one kind in one namespace, to a namespace."""
+
+    group: str
+    kind: str
+    namespace: str
+    to_namespace: str
+
+
+class Target(NamedTuple):
+    """What may be referred to: objects of a kind, or the one with `name` where that is not empty."""
+
+    group: str
+    kind: str
+    name: str
+
+
+@index(ReferenceGrant.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("to_namespace"))
+def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, Target]]:
+    """File what each ReferenceGrant permits under whom it permits it to."""
+    grant = db.get(ReferenceGrant, ref)
+    if grant is None:
+        return
+    for giver in grant.spec.from_:
+        for to in grant.spec.to:
+            grantee = Grantee(giver.group, giver.kind, giver.namespace, ref.namespace)
+            yield grantee, Target(to.group, to.kind, to.name or "")
+
+
+@query
+def granted(db: Db, grantee: Grantee, target: Target) -> bool:
+    """Whether some ReferenceGrant lets `grantee` refer to `target`; within a namespace nothing is needed."""
+    if grantee.namespace == grantee.to_namespace:
+        return True
+    permitted = db.select(grants, grantee)
+    return target in permitted or Target(target.group, target.kind, "") in permitted
+
+
+def not_permitted(grantee: Grantee, target: Target, field: str) -> Problem:
+    """Say that a ReferenceGrant is missing, and what it would have to hold."""
+    return Problem(
+        "ResolvedRefs",
+        "RefNotPermitted",
+        f"{field}: {target.kind} {grantee.to_namespace}/{target.name} is in another namespace, and no ReferenceGrant "
+        f"there permits it; create one in {grantee.to_namespace} from {grantee.kind} ({grantee.group or 'core'}) "
+        f"in namespace {grantee.namespace} to {target.kind}.",
+    )

@@ -1,0 +1,150 @@
+"""The addresses of a Gateway in a cluster: what it asks for, what its Service has been given, what its proxies bind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.gateway import gateways
+from translator.infrastructure.names import resource_name
+from translator.infrastructure.parameters import parameters
+from translator.infrastructure.workload import running
+from translator.objects.kubernetes.service import HEADLESS, Service
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+
+ANY_IPV6: Final = "::"
+"""All IPv6 addresses of a pod, and no others."""
+IP, HOSTNAME = "IPAddress", "Hostname"
+MOST: Final = 16
+"""So many addresses a Gateway's status can have."""
+
+
+class Address(NamedTuple):
+    """An address at which a Gateway is reached: its type, IPAddress or Hostname, and its value."""
+
+    type: str
+    value: str
+
+
+@query
+def bound(db: Db, gateway: Ref) -> tuple[str, ...]:
+    """The IP addresses that the proxies of a Gateway bind: in a cluster all of their pod's, of its Service's families.
+
+    The families are those that the Service has been given; until it is there, those that it is to ask for.
+    """
+    addresses = gateways.addresses(db, gateway).value
+    if db.settings.standalone or "IPv6" not in _families(db, gateway):
+        return addresses
+    return tuple(dict.fromkeys((*addresses, ANY_IPV6)))
+
+
+def _families(db: Db, gateway: Ref) -> tuple[str, ...]:
+    service, chosen = _service(db, gateway), parameters(db, gateway).value
+    if service is not None and service.spec.ip_families:
+        return service.spec.ip_families
+    return () if chosen is None else chosen.service.ip_families
+
+
+@query
+def requested(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
+    """The addresses that a Gateway asks for; the problems are the Gateway's."""
+    spec = gateways.gateway_spec(db, gateway)
+    wanted: list[Address] = []
+    problems: list[Problem] = []
+    for place, address in enumerate(spec.addresses if spec is not None else ()):
+        field = f"spec.addresses[{place}]"
+        if address.type not in (IP, HOSTNAME):
+            text = f"{field}: the type {address.type} is not supported; give an address of type {IP} or {HOSTNAME}."
+            problems.append(Problem("Accepted", "UnsupportedAddress", text))
+        elif not address.value:  # then any address will do
+            continue
+        elif address.type == HOSTNAME:
+            wanted.append(Address(HOSTNAME, address.value))
+        elif _reserved(address.value):
+            text = f"{field}: {address.value} cannot be that of a Service; choose one that others can reach."
+            problems.append(Problem("Programmed", "AddressNotUsable", text))
+        else:
+            wanted.append(Address(IP, str(ip_address(address.value))))
+    return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
+
+
+def _reserved(text: str) -> bool:
+    """Whether Kubernetes refuses an address for a Service."""
+    address = ip_address(text)
+    return address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+
+
+@query
+def assigned(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
+    """The addresses at which a Gateway is reached; the problems tell which are missing, and why.
+
+    A load balancer has been given some. Without one, whoever asked for hostnames or external IPs leads the traffic
+    there. Else it is the nodes that have proxies where those can be reached on them, and the Service's own address.
+    """
+    chosen = parameters(db, gateway).value
+    wanted = requested(db, gateway)
+    if chosen is not None and chosen.self_managed:
+        # Whoever runs the proxies also brings the traffic to them.
+        return wanted
+    service = _service(db, gateway)
+    if service is None:
+        problem = Problem("Programmed", "AddressNotAssigned", "The Service of the Gateway is not there yet.")
+        return Outcome((), (*wanted.problems, problem))
+    if service.spec.type == "LoadBalancer":
+        given = _of_balancer(service)
+    else:
+        named = tuple(each for each in wanted.value if each.type == HOSTNAME)
+        given = (*named, *_addresses(service.spec.external_ips)) or _of_nodes(db, gateway, service)
+    return Outcome(given[:MOST], (*wanted.problems, *_missing(wanted.value, service, given)))
+
+
+def _service(db: Db, gateway: Ref) -> Service | None:
+    return db.get(Service, Ref(Service.kind, gateway.namespace, resource_name(gateway)))
+
+
+def _of_balancer(service: Service) -> tuple[Address, ...]:
+    found: dict[Address, None] = {}
+    for each in service.status.load_balancer.ingress:
+        found |= {Address(type_, value): None for type_, value in ((IP, each.ip), (HOSTNAME, each.hostname)) if value}
+    return tuple(found)
+
+
+def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[Address, ...]:
+    """The nodes that have proxies, which need not be all; or the Service's own addresses, within the cluster."""
+    proxies = list(running(db, gateway))
+    if service.spec.type == "NodePort" or any(each.on_host_network for each in proxies):
+        return _addresses(sorted(address for each in proxies for address in each.node_addresses))
+    return _addresses(service.spec.cluster_ips or (service.spec.cluster_ip,))
+
+
+def _addresses(values: Iterable[str]) -> tuple[Address, ...]:
+    return tuple(dict.fromkeys(Address(IP, each) for each in values if each not in ("", HEADLESS)))
+
+
+def _missing(wanted: tuple[Address, ...], service: Service, given: tuple[Address, ...]) -> Iterator[Problem]:
+    of_balancer = service.spec.type == "LoadBalancer"
+    numbers = [each.value for each in wanted if each.type == IP]
+    if of_balancer and len(numbers) > 1:
+        more = ", ".join(numbers[1:])
+        text = (
+            f"spec.addresses: a load balancer takes one address, {numbers[0]}, not also {more}; leave one, or set "
+            f"service.type to ClusterIP in the GatewayParameters, where all become external IPs."
+        )
+        yield Problem("Programmed", "AddressNotUsable", text)
+    elif not given and of_balancer:
+        # Whether the address that was asked for is the reason is known to the load balancer's controller alone.
+        text = f"Service {service.metadata.name} has no address yet; its events tell why (`kubectl describe service`)."
+        yield Problem("Programmed", "AddressNotAssigned", text)
+    elif not given:
+        text = "No node has a proxy yet, whose address would be the Gateway's."
+        yield Problem("Programmed", "AddressNotAssigned", text)
+    else:
+        values = [each.value for each in given]
+        for each in wanted:
+            if each not in given:
+                text = f"spec.addresses: the Service was given {', '.join(sorted(values))}, not {each.value}."
+                yield Problem("Programmed", "AddressNotUsable", text)

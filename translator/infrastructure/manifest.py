@@ -1,0 +1,65 @@
+"""Manifests: what is asked of the API server, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.kubernetes.service import Service
+from translator.objects.kubernetes.workloads import (
+    DaemonSet,
+    Deployment,
+    HorizontalPodAutoscaler,
+    PodDisruptionBudget,
+    ServiceAccount,
+)
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+
+KINDS: Final[Mapping[str, type[KubernetesObject]]] = {
+    each.kind: each
+    for each in (
+        ServiceAccount,
+        ConfigMap,
+        Service,
+        Deployment,
+        DaemonSet,
+        HorizontalPodAutoscaler,
+        PodDisruptionBudget,
+    )
+}
+"""All kinds that are deployed, in the order in which they are applied."""
+
+WORKLOADS: Final = (Deployment.kind, DaemonSet.kind)
+"""Those that run proxies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An object as it is to be: exactly the fields that Headgate answers for."""
+
+    ref: Ref
+    body: Mapping[str, Any]
+
+    @property
+    def model(self) -> type[KubernetesObject]:
+        """What kind of object it is."""
+        return KINDS[self.ref.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """What is to be deployed for a Gateway.
+
+    Attributes:
+        manifests: all of it, in the order in which it is applied; empty where somebody else runs the proxies.
+        held: what is to be deployed cannot be told, so whatever runs is left as it is.
+    """
+
+    manifests: tuple[Manifest, ...] = ()
+    held: bool = False
+
+
+HELD: Final = Proxies(held=True)

@@ -1,0 +1,179 @@
+"""The manifests of a Gateway's proxies, from parameters, listeners and addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.gateway.gateways import managed
+from translator.gateway.listeners import listeners
+from translator.infrastructure import bootstrap
+from translator.infrastructure.addresses import IP, bound, requested
+from translator.infrastructure.manifest import HELD, KINDS, Manifest, Proxies
+from translator.infrastructure.names import identity, selector
+from translator.infrastructure.parameters import parameters
+from translator.infrastructure.pod_disruption_budget import budget
+from translator.infrastructure.pod_template import strategy, template
+from translator.infrastructure.render_input import Plan, Unfit
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.headgate.gatewayparameters import HpaParameters
+from translator.objects.kubernetes.workloads import Deployment
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+
+CPU_PERCENT: Final = 80
+"""At how much of the requested CPU an autoscaler without metrics of its own aims."""
+
+
+@query
+def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
+    """What is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's.
+
+    A Gateway whose class is gone may still have been ours: what runs for it is not taken down for that.
+    """
+    found = db.get(Gateway, gateway)
+    if found is None or db.settings.standalone:
+        return None
+    if not managed(db, gateway):
+        of_class = db.get(GatewayClass, Ref(GatewayClass.kind, "", found.spec.gateway_class_name))
+        return Outcome(HELD) if of_class is None else None
+    chosen = parameters(db, gateway)
+    if chosen.value is None:
+        return Outcome(HELD, chosen.problems)
+    if chosen.value.self_managed:
+        return Outcome(Proxies())
+    wanted = requested(db, gateway)
+    ports = served_ports(db, gateway)
+    if not ports or any(each.condition == "Accepted" for each in wanted.problems):
+        return Outcome(HELD)
+    proxies = replace(db.proxies, addresses=bound(db, gateway))
+    addresses = tuple(each.value for each in wanted.value if each.type == IP)
+    plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
+    try:
+        return Outcome(Proxies(tuple(manifests(plan))))
+    except Unfit as error:
+        return Outcome(HELD, (Problem("Accepted", "InvalidParameters", str(error)),))
+
+
+@query
+def served_ports(db: Db, gateway: Ref) -> tuple[tuple[int, str], ...]:
+    """The ports of a Gateway's valid listeners, in order, with TCP or UDP."""
+    states = (each for each in listeners(db, gateway) if each.accepted)
+    return tuple(sorted({(each.port, "UDP" if each.protocol == "UDP" else "TCP") for each in states}))
+
+
+def manifests(plan: Plan) -> Iterator[Manifest]:
+    """Make the manifests of a Gateway's proxies, in the order in which they are applied.
+
+    Raises:
+        Unfit: no proxy could run with what the parameters say.
+    """
+    drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key, plan.proxies.drain_key)
+    files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
+    if isinstance(files, str):
+        raise Unfit(f"bootstrap of the GatewayParameters: {files}.")
+    yield _manifest(plan, "ServiceAccount", {"automountServiceAccountToken": False})
+    yield _manifest(plan, "ConfigMap", {"data": dict(files)})
+    yield _service(plan)
+    yield _workload(plan, drain_path, files)
+    if plan.parameters.hpa is not None:
+        yield _manifest(plan, "HorizontalPodAutoscaler", {"spec": _hpa(plan.name, plan.parameters.hpa)})
+    if plan.parameters.pdb is not None:
+        yield _manifest(plan, "PodDisruptionBudget", {"spec": budget(plan, plan.parameters.pdb)})
+
+
+def _manifest(
+    plan: Plan,
+    kind: str,
+    content: Mapping[str, Any],
+    annotations: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Manifest:
+    meta = plan.gateway.metadata
+    metadata: dict[str, Any] = {
+        "name": plan.name,
+        "namespace": meta.namespace,
+        "labels": {**plan.labels, **(labels or {}), **identity(plan.gateway.ref, plan.controller)},
+    }
+    if plan.annotations or annotations:
+        metadata["annotations"] = {**plan.annotations, **(annotations or {})}
+    if meta.uid:
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": f"{Gateway.group}/{Gateway.versions[0]}",
+                "kind": Gateway.kind,
+                "name": meta.name,
+                "uid": meta.uid,
+                "controller": True,
+            }
+        ]
+    model = KINDS[kind]
+    version = f"{model.group}/{model.versions[0]}" if model.group else model.versions[0]
+    body = {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+    return Manifest(Ref(kind, meta.namespace, plan.name), body)
+
+
+def _service(plan: Plan) -> Manifest:
+    wanted = plan.parameters.service
+    node_ports = {each.port: each.node_port for each in wanted.ports if each.node_port is not None}
+    spec: dict[str, Any] = {
+        "type": wanted.type,
+        "selector": selector(plan.gateway.ref),
+        "ports": [
+            {
+                "name": f"{protocol.lower()}-{port}",
+                "port": port,
+                "targetPort": port,
+                "protocol": protocol,
+                **({"nodePort": node_ports[port]} if port in node_ports else {}),
+            }
+            for port, protocol in plan.ports
+        ],
+    }
+    if wanted.external_traffic_policy is not None:
+        spec["externalTrafficPolicy"] = wanted.external_traffic_policy
+    if wanted.load_balancer_class is not None:
+        spec["loadBalancerClass"] = wanted.load_balancer_class
+    if wanted.load_balancer_source_ranges:
+        spec["loadBalancerSourceRanges"] = list(wanted.load_balancer_source_ranges)
+    if wanted.allocate_load_balancer_node_ports is not None:
+        spec["allocateLoadBalancerNodePorts"] = wanted.allocate_load_balancer_node_ports
+    if wanted.ip_family_policy is not None:
+        spec["ipFamilyPolicy"] = wanted.ip_family_policy
+    if wanted.ip_families:
+        spec["ipFamilies"] = list(wanted.ip_families)
+    if plan.addresses and wanted.type == "LoadBalancer":
+        spec["loadBalancerIP"] = plan.addresses[0]
+    elif plan.addresses:
+        spec["externalIPs"] = list(plan.addresses)
+    return _manifest(plan, "Service", {"spec": spec}, wanted.annotations, wanted.labels)
+
+
+def _workload(plan: Plan, drain_path: str, files: Mapping[str, str]) -> Manifest:
+    wanted = plan.parameters
+    is_deployment = wanted.kind == Deployment.kind
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": selector(plan.gateway.ref)},
+        "template": template(plan, drain_path, files),
+        "strategy" if is_deployment else "updateStrategy": strategy(wanted),
+    }
+    # Otherwise whoever scales has the say over the number, and a DaemonSet has none.
+    if is_deployment and wanted.hpa is None and wanted.replicas is not None:
+        spec["replicas"] = wanted.replicas
+    return _manifest(plan, wanted.kind, {"spec": spec})
+
+
+def _hpa(name: str, wanted: HpaParameters) -> dict[str, Any]:
+    target = {"type": "Utilization", "averageUtilization": CPU_PERCENT}
+    default = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    return {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "minReplicas": wanted.min_replicas,
+        "maxReplicas": wanted.max_replicas,
+        "metrics": list(wanted.metrics) or [default],
+        **({} if wanted.behavior is None else {"behavior": dict(wanted.behavior)}),
+    }

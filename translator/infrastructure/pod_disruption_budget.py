@@ -1,0 +1,52 @@
+"""How many proxies may be away while nodes are drained: a PodDisruptionBudget, and whether it lets any go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from translator.infrastructure.names import selector
+from translator.infrastructure.render_input import Plan
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, PdbParameters
+from translator.objects.kubernetes.workloads import DaemonSet
+
+NONE: Final = (0, "0%")
+
+
+def budget(plan: Plan, wanted: PdbParameters) -> dict[str, Any]:
+    """Make the `spec` of a PodDisruptionBudget."""
+    return {
+        **wanted.model_dump(by_alias=True, exclude_none=True),
+        "selector": {"matchLabels": selector(plan.gateway.ref)},
+        # By default proxies that never get ready would hold up the drain of a node for ever.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+
+
+def held_up(parameters: GatewayParametersSpec) -> Iterator[str]:
+    """Tell, for the Gateway's condition, that no proxy could ever be moved from a node that is to be drained."""
+    wanted = parameters.pdb
+    if wanted is None or parameters.kind == DaemonSet.kind:  # whose pods a drain leaves where they are
+        return
+    least = _least(parameters)
+    if wanted.max_unavailable in NONE:
+        why = f"pdb.maxUnavailable is {wanted.max_unavailable}"
+    elif 0 < least <= _of(wanted.min_available, least):
+        why = f"pdb.minAvailable is {wanted.min_available}, and there may be no more than {least}"
+    else:
+        return
+    yield f"Nodes with its proxies cannot be drained: {why}; set pdb.maxUnavailable to 1 in the GatewayParameters."
+
+
+def _of(value: int | str | None, whole: int) -> int:
+    """So many, or so many percent, rounded up as Kubernetes does it."""
+    if isinstance(value, str):
+        return -(-int(value.removesuffix("%")) * whole // 100)
+    return value or 0
+
+
+def _least(parameters: GatewayParametersSpec) -> int:
+    """How many proxies there are at least, of those that are asked for."""
+    if parameters.hpa is not None:
+        return parameters.hpa.min_replicas
+    return 1 if parameters.replicas is None else parameters.replicas

@@ -1,0 +1,51 @@
+"""What keeps a pod from running, in the words of the scheduler, the kubelet and the program itself. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from translator.objects.kubernetes.workloads import ContainerEnd, ContainerStatus, Pod
+
+STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons to wait that pass by themselves."""
+PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+MOST_WORDS: Final = 1024
+"""So many characters of what a program said last are told."""
+
+_LOGGED: Final = re.compile(r"(\[[^]]*\])+ (\[[^]]*\] )?")
+"""What stands before Envoy's words in its log: time, thread, level, component and place."""
+
+
+def ailments(pod: Pod) -> Iterator[str]:
+    """Give what ails a pod, the same from one try of the kubelet to the next; nothing while it is merely starting."""
+    for each in pod.status.conditions:
+        if (each.type, each.status) == ("PodScheduled", "False"):
+            yield f"{each.reason}: {each.message}"
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        yield from _of_container(status)
+
+
+def _of_container(status: ContainerStatus) -> Iterator[str]:
+    waiting = status.state.waiting
+    end = status.state.terminated or status.last_state.terminated
+    if waiting is not None and waiting.reason in PULLING:
+        # The kubelet's words change from one try to the next.
+        yield f"the image of container {status.name} cannot be pulled ({_cause(waiting.message) or waiting.reason})"
+    elif end is not None and end.exit_code and not status.ready:
+        yield f"container {status.name} ended {_how(end)}"
+    elif waiting is not None and waiting.reason not in STARTING:
+        yield ": ".join(filter(None, (f"container {status.name}", waiting.reason, waiting.message)))
+
+
+def _how(end: ContainerEnd) -> str:
+    """How a container ended, with what it said last: Envoy says there why."""
+    how = f"with exit code {end.exit_code}" + (f" ({end.reason})" if end.reason not in ("", "Error") else "")
+    lines = [each for each in end.message.splitlines() if each.strip()]
+    return f"{how}: {_LOGGED.sub('', lines[-1].strip(), count=1)[:MOST_WORDS]}" if lines else how
+
+
+def _cause(message: str) -> str:
+    """The cause at the end of a message of the kind 'Back-off pulling image "x": ErrImagePull: not found'."""
+    return message.rpartition("ErrImagePull: ")[2]

@@ -1,0 +1,91 @@
+"""The pods of a Gateway's proxies: what the parameters say, laid over what Headgate would do by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from translator.infrastructure.bootstrap import CA_FILE
+from translator.infrastructure.names import CONTAINER, identity
+from translator.infrastructure.pod import (
+    BOOTSTRAP_HASH,
+    metrics_annotations,
+    on_host_network,
+    own_parts,
+    pod_spec,
+)
+from translator.infrastructure.render_input import Plan, Unfit
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
+from translator.strategic_merge import TooDeep, merge, without_nulls
+
+
+def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """Make the pod template.
+
+    Args:
+        plan: of the Gateway.
+        drain_path: the path that begins the drain.
+        files: of the proxies' configuration.
+
+    Raises:
+        Unfit: no proxy could run, or be known, with what the parameters say.
+    """
+    # Certificates are read again while the proxy runs; the rest takes a new one.
+    lasting = repr(sorted(item for item in files.items() if item[0] != CA_FILE))
+    made = {
+        "metadata": {
+            "labels": plan.labels,
+            "annotations": {**metrics_annotations(plan.parameters), **plan.annotations},
+        },
+        "spec": pod_spec(plan.name, plan.key, plan.proxies, plan.parameters, drain_path),
+    }
+    try:
+        merged = without_nulls(merge(made, plan.parameters.pod_template or {}))
+    except TooDeep as error:
+        raise Unfit(f"podTemplate of the GatewayParameters {error}.") from None
+    fitted: dict[str, Any] = merge(merged, _fixed(plan, blake2b(lasting.encode(), digest_size=8).hexdigest()))
+    _check(fitted)
+    _check_own(made, fitted)
+    return fitted
+
+
+def _fixed(plan: Plan, digest: str) -> dict[str, Any]:
+    """What no template may change, or the pods would not be found, or not be replaced in time."""
+    return {
+        "metadata": {
+            "labels": identity(plan.gateway.ref, plan.controller),
+            "annotations": {BOOTSTRAP_HASH: digest},
+        }
+    }
+
+
+def _check(template: Any) -> None:
+    """Raise what the API server would say of a template in words that nobody understands."""
+    field = "podTemplate of the GatewayParameters"
+    for name in ("metadata", "spec"):
+        if not isinstance(template.get(name), Mapping):
+            raise Unfit(f"{field}: {name} must be an object.")
+    containers = template["spec"].get("containers")
+    if not isinstance(containers, list) or not all(isinstance(each, Mapping) for each in containers):
+        raise Unfit(f"{field}: spec.containers must be a list of containers.")
+    if CONTAINER not in [each.get("name") for each in containers]:
+        raise Unfit(f"{field}: every container of spec.containers must have a name, so that {CONTAINER} can be kept.")
+
+
+def _check_own(made: Any, template: Any) -> None:
+    """Raise if a template changes what a proxy needs to find Headgate and to be known there."""
+    found = own_parts(template["spec"])
+    for field, value in own_parts(made["spec"]).items():
+        if found[field] != value:
+            text = "is how a proxy proves to Headgate which Gateway is its own, and must stay as it is: remove it"
+            raise Unfit(f"podTemplate of the GatewayParameters: {field} {text}.")
+
+
+def strategy(wanted: GatewayParametersSpec) -> Mapping[str, Any]:
+    """Tell how pods are replaced: a proxy that works does not go for one that never gets ready."""
+    if wanted.strategy is not None:
+        return {name: each for name, each in wanted.strategy.items() if each is not None}
+    if on_host_network(wanted):  # where one cannot start before the other one is gone
+        return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}

@@ -1,0 +1,56 @@
+"""What the manifests of a Gateway's proxies follow from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from translator.db import ProxyDefaults
+from translator.infrastructure.names import GATEWAY_CLASS_NAME, identity, label_value, resource_name
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
+
+
+class Unfit(ValueError):
+    """Parameters with which no proxies can be deployed; the text goes into the Gateway's condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the manifests of a Gateway follow from.
+
+    Attributes:
+        controller: the name of the controller, for the labels.
+        ports: the ports that are served, with their transport protocol.
+        addresses: the IP addresses that were asked for.
+    """
+
+    gateway: Gateway
+    parameters: GatewayParametersSpec
+    proxies: ProxyDefaults
+    controller: str
+    ports: tuple[tuple[int, str], ...]
+    addresses: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What everything is called."""
+        return resource_name(self.gateway.ref)
+
+    @property
+    def key(self) -> str:
+        """The Gateway as "namespace/name"."""
+        return f"{self.gateway.metadata.namespace}/{self.gateway.metadata.name}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of everything: the Gateway's own wishes first, then those that nobody may change."""
+        infrastructure = self.gateway.spec.infrastructure
+        asked = dict(infrastructure.labels) if infrastructure is not None else {}
+        class_name = label_value(self.gateway.spec.gateway_class_name)
+        return {**asked, GATEWAY_CLASS_NAME: class_name, **identity(self.gateway.ref, self.controller)}
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The annotations that the Gateway wishes for."""
+        infrastructure = self.gateway.spec.infrastructure
+        return dict(infrastructure.annotations) if infrastructure is not None else {}

@@ -1,0 +1,59 @@
+"""What the deployment of proxies means for the status of Gateways and of their parameters."""
+
+from __future__ import annotations
+
+from translator.conditions import Condition
+from translator.db import Db
+from translator.engine.query import query
+from translator.infrastructure.addresses import assigned
+from translator.infrastructure.manifests import deployment
+from translator.infrastructure.parameters import parameters
+from translator.infrastructure.pod_disruption_budget import held_up
+from translator.infrastructure.workload import serving, trouble
+from translator.outcome import Problem
+from translator.refs import Ref
+
+FIRST = ("AddressNotUsable", "NoResources", "Pending", "AddressNotAssigned")
+"""Reasons for Programmed=False, the more telling before the others; what the API server refuses goes before them."""
+
+NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet behind the Service.")
+
+
+@query
+def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+    """Why a Gateway is not accepted or not programmed, as far as deploying its proxies is concerned."""
+    outcome = deployment(db, gateway)
+    if outcome is None:
+        return ()
+    addresses = assigned(db, gateway).problems
+    if db.settings.offline:
+        return (*outcome.problems, *(each for each in addresses if each.condition == "Accepted"))
+    later = sorted((*addresses, *_idle(db, gateway)), key=_rank)
+    return (*outcome.problems, *db.deployed(gateway).problems, *later)
+
+
+def _idle(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+    """Why no proxy serves. Old ones that go on while new ones do not come up keep the Gateway programmed."""
+    connected = bool(db.delivery(gateway).clients)
+    if connected and serving(db, gateway):
+        return ()
+    return trouble(db, gateway) or ((NOT_READY,) if connected else ())
+
+
+def _rank(problem: Problem) -> int:
+    return FIRST.index(problem.reason) if problem.reason in FIRST else -1
+
+
+def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
+    """A Gateway's condition Programmed with what keeps some of its proxies from running, or will keep nodes."""
+    if db.settings.offline or db.settings.standalone or condition.status != "True":
+        return condition
+    chosen = parameters(db, gateway).value
+    texts = [each.message for each in trouble(db, gateway)]
+    texts += [] if chosen is None else held_up(chosen)
+    return condition._replace(message=" ".join((condition.message, *texts)))
+
+
+def addresses_json(db: Db, gateway: Ref) -> list[dict[str, str]]:
+    """The `status.addresses` of a Gateway in a cluster."""
+    return [{"type": each.type, "value": each.value} for each in assigned(db, gateway).value]

@@ -1,0 +1,107 @@
+"""What keeps proxies from running, as the cluster tells of their workload and its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import Final
+
+from translator.backends.service import Slices, slices
+from translator.db import Db
+from translator.engine.query import index, query
+from translator.infrastructure.names import GATEWAY_NAME, label_value, resource_name
+from translator.infrastructure.pod_failures import ailments
+from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.service import Service
+from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod, Workload, WorkloadCondition
+from translator.outcome import Problem
+from translator.refs import Ref
+
+MOST_AILMENTS: Final = 3
+"""So many different things are told."""
+
+SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
+"""Words by which a lack of resources is known."""
+
+
+@index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
+def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
+    """File the proxies' pods under namespace and label of their Gateway."""
+    found = db.get(Pod, pod)
+    if found is not None and GATEWAY_NAME in found.metadata.labels:
+        yield (pod.namespace, found.metadata.labels[GATEWAY_NAME]), pod
+
+
+def running(db: Db, gateway: Ref) -> Iterator[Pod]:
+    """Give the pods of a Gateway's proxies, but for those that are about to go."""
+    for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
+        found = db.get(Pod, ref)
+        if found is not None and not found.going:
+            yield found
+
+
+@query
+def trouble(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+    """Why proxies of a Gateway do not come up; nothing while they are merely starting."""
+    texts = [*_of_workload(db, gateway), *_of_pods(db, gateway)]
+    if not texts:
+        return ()
+    text = " ".join(texts)
+    short = any(words in text for words in SHORTAGES)
+    return (Problem("Programmed", "NoResources" if short else "Pending", text),)
+
+
+@query
+def serving(db: Db, gateway: Ref) -> bool:
+    """Whether a proxy gets what comes to the Gateway's Service; so it is taken where somebody else runs the proxies.
+
+    A pod that is ready is not enough: until an EndpointSlice has it, nobody gets to it.
+    """
+    service = Ref(Service.kind, gateway.namespace, resource_name(gateway))
+    return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, Slices(service)))
+
+
+def _has_ready(db: Db, ref: Ref) -> bool:
+    found = db.get(EndpointSlice, ref)
+    return found is not None and any(each.ready for each in found.endpoints)
+
+
+def _workloads(db: Db, gateway: Ref) -> list[Workload]:
+    models: tuple[type[Workload], ...] = (Deployment, DaemonSet)
+    found = (db.get(each, Ref(each.kind, gateway.namespace, resource_name(gateway))) for each in models)
+    return [each for each in found if each is not None]
+
+
+def _of_workload(db: Db, gateway: Ref) -> Iterator[str]:
+    for found in _workloads(db, gateway):
+        for each in found.status.conditions:
+            if _bad(each):
+                yield f"{found.kind} {found.metadata.name}: {each.reason}: {each.message.rstrip('.')}."
+
+        yield from _of_daemons(found)
+
+
+def _of_daemons(found: Workload) -> Iterator[str]:
+    """What a DaemonSet says only in Events: that pods are denied. One that is missing may be on its way."""
+    wanted, there = found.status.desired_number_scheduled, found.status.current_number_scheduled
+    if there < wanted and (not there or wanted - there > 1):
+        name = f"{found.kind} {found.metadata.name}"
+        look = f"kubectl describe daemonset {found.metadata.name} --namespace {found.metadata.namespace}"
+        yield f"{name}: {there} of {wanted} pods are there; its events tell why (`{look}`)."
+
+
+def _bad(condition: WorkloadCondition) -> bool:
+    return (condition.type, condition.status) in (("ReplicaFailure", "True"), ("Progressing", "False"))
+
+
+def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
+    """What ails pods, each thing once with the first pod that it ails."""
+    ailing: dict[str, list[str]] = {}
+    for pod in running(db, gateway):
+        reason = next(ailments(pod), "")
+        if reason:
+            ailing.setdefault(reason, []).append(pod.metadata.name)
+    for reason, (first, *others) in islice(ailing.items(), MOST_AILMENTS):
+        more = f" and {len(others)} more" if others else ""
+        yield f"Pod {first}{more}: {reason.rstrip('.')}."

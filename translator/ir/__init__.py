@@ -1,0 +1,1 @@
+"""What proxies shall do, in terms of neither Kubernetes nor Envoy."""

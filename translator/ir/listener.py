@@ -1,0 +1,76 @@
+"""What a Gateway serves on its ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Origin(NamedTuple):
+    """What a listener tells the routes on it: the port and scheme that its clients used."""
+
+    port: int
+    tls: bool
+
+    @property
+    def scheme(self) -> str:
+        """``https`` or ``http``."""
+        return "https" if self.tls else "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain and its private key, PEM; the key never shows in a repr."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
+
+
+class RouteTable(NamedTuple):
+    """One RouteConfiguration: all HTTP listeners of a port share one, each HTTPS listener has its own.
+
+    Attributes:
+        gateway: ``namespace/name`` of the Gateway.
+        port: the port of the listeners.
+        tls: whether they terminate TLS.
+        hostname: the hostname of the HTTPS listener, "" for any; always "" without TLS.
+    """
+
+    gateway: str
+    port: int
+    tls: bool = False
+    hostname: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """The port and scheme of the clients."""
+        return Origin(self.port, self.tls)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChain:
+    """The connections of one listener, told apart by SNI if HTTPS: their route table and their certificates' names.
+
+    `underscores` says whether requests may have header names with underscores.
+    """
+
+    table: RouteTable
+    secrets: tuple[str, ...] = ()
+    underscores: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PortListener:
+    """An Envoy listener: everything that a Gateway serves on one port.
+
+    Attributes:
+        addresses: what to bind, one or more IP addresses.
+        chains: for a port of HTTPS listeners one per listener, for a port of HTTP listeners exactly one.
+        exclusive: no other program may share the port, which Envoy allows by default.
+    """
+
+    gateway: str
+    port: int
+    addresses: tuple[str, ...]
+    chains: tuple[FilterChain, ...]
+    exclusive: bool = False

@@ -1,0 +1,174 @@
+"""Gateway (Gateway API, `apis/v1/gateway_types.go`), without its listeners."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, GetPydanticSchema, StringConstraints
+
+from translator.objects.gateway_api.listener import Listener, listener_flaws
+from translator.objects.gateway_api.references import (
+    GATEWAY_GROUP,
+    LocalParametersReference,
+    ObjectReference,
+    SecretObjectReference,
+)
+from translator.objects.kubernetes.selector import LabelSelector
+from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject, repeated, unique
+from translator.objects.schema.scalars import (
+    ADDRESS_TYPE,
+    HOSTNAME,
+    AnnotationValue,
+    LabelValue,
+    ObjectName,
+    PortNumber,
+    QualifiedName,
+    is_domain_name,
+    is_ip_address,
+)
+
+_HOSTNAME: Final = re.compile(HOSTNAME)
+
+InfrastructureLabels = Annotated[
+    Mapping[str, str],
+    GetPydanticSchema(lambda _, handler: handler(dict[QualifiedName, LabelValue])),
+    Field(max_length=8),
+]
+InfrastructureAnnotations = Annotated[
+    Mapping[str, str],
+    GetPydanticSchema(lambda _, handler: handler(dict[QualifiedName, AnnotationValue])),
+    Field(max_length=16),
+]
+
+
+class GatewayAddress(CheckedFields):
+    """An address asked for; without a value, any of that type."""
+
+    type: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=ADDRESS_TYPE)] = "IPAddress"
+    value: Annotated[str, StringConstraints(max_length=253)] | None = None
+    routability: Annotated[str, StringConstraints(max_length=253)] | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """The value is of the type that is said."""
+        if self.value is not None:
+            if self.type == "IPAddress" and not is_ip_address(self.value):
+                yield Flaw(("value",), "must be an IPv4 or IPv6 address, because type is IPAddress")
+            if self.type == "Hostname" and not _HOSTNAME.fullmatch(self.value):
+                yield Flaw(("value",), "must be a lower-case DNS name, because type is Hostname")
+        if self.routability and not _routability(self.routability):
+            yield Flaw(("routability",), "must be Cluster, or a domain of your own and a path, like example.com/public")
+
+
+def _routability(text: str) -> bool:
+    domain, slash, path = text.partition("/")
+    if not slash:
+        return text == "Cluster"
+    reserved = domain == "k8s.io" or domain.endswith(".k8s.io")
+    return bool(path) and not reserved and is_domain_name(domain)
+
+
+class ListenerNamespaces(Fields):
+    """The namespaces whose ListenerSets may attach; `selector` counts only where `from_` is Selector."""
+
+    from_: Annotated[Literal["All", "Selector", "Same", "None"], Field(alias="from")] = "None"
+    selector: LabelSelector | None = None
+
+
+class AllowedListeners(Fields):
+    """The ListenerSets that may attach."""
+
+    namespaces: ListenerNamespaces = ListenerNamespaces()
+
+
+class GatewayInfrastructure(Fields):
+    """What is to be put on everything that is made for the Gateway."""
+
+    labels: InfrastructureLabels = Field(default_factory=dict)
+    annotations: InfrastructureAnnotations = Field(default_factory=dict)
+    parameters_ref: LocalParametersReference | None = None
+
+
+class GatewayBackendTLS(Fields):
+    """The certificate that the Gateway shows to backends."""
+
+    client_certificate_ref: SecretObjectReference | None = None
+
+
+class FrontendTLSValidation(CheckedFields):
+    """How the certificates that clients show are checked."""
+
+    ca_certificate_refs: Annotated[tuple[ObjectReference, ...], Field(min_length=1, max_length=16)]
+    mode: Literal["AllowValidOnly", "AllowInsecureFallback"] = "AllowValidOnly"
+
+    def flaws(self) -> Iterator[Flaw]:
+        """A ClusterTrustBundle is in no namespace."""
+        for index, ref in enumerate(self.ca_certificate_refs):
+            if ref.kind == "ClusterTrustBundle" and ref.group == "certificates.k8s.io" and ref.namespace:
+                path = ("caCertificateRefs", index, "namespace")
+                yield Flaw(path, "must not be set for a ClusterTrustBundle, which is in no namespace: remove it")
+
+
+class TLSConfig(Fields):
+    """How TLS with clients is done beyond the listener's own certificate."""
+
+    validation: FrontendTLSValidation | None = None
+
+
+class TLSPortConfig(Fields):
+    """The `tls` of one port, in place of the default."""
+
+    port: PortNumber
+    tls: TLSConfig
+
+
+class FrontendTLSConfig(Fields):
+    """How TLS with clients is done."""
+
+    default: TLSConfig
+    per_port: Annotated[
+        tuple[TLSPortConfig, ...],
+        Field(max_length=64),
+        unique("port", "has the port of an earlier entry: remove one of them"),
+    ] = ()
+
+
+class GatewayTLSConfig(Fields):
+    """What holds for all TLS of the Gateway."""
+
+    backend: GatewayBackendTLS | None = None
+    frontend: FrontendTLSConfig | None = None
+
+
+class GatewaySpec(CheckedFields):
+    """The listeners of a Gateway, its addresses and what surrounds them."""
+
+    gateway_class_name: ObjectName
+    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=64)]
+    addresses: Annotated[tuple[GatewayAddress, ...], Field(max_length=16)] = ()
+    infrastructure: GatewayInfrastructure | None = None
+    allowed_listeners: AllowedListeners | None = None
+    tls: GatewayTLSConfig | None = None
+    default_scope: Literal["All", "None"] | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Listeners and addresses can be told apart."""
+        for path, message in listener_flaws(self.listeners):
+            yield Flaw(("listeners", *path), message)
+        valued = [
+            index
+            for index, address in enumerate(self.addresses)
+            if address.value is not None and address.type in ("IPAddress", "Hostname")
+        ]
+        for position in repeated((self.addresses[index].type, self.addresses[index].value) for index in valued):
+            yield Flaw(("addresses", valued[position], "value"), "is in the list already: remove it")
+
+
+class Gateway(NamespacedObject):
+    """A proxy, or a group of equal ones, and what it listens on."""
+
+    kind = "Gateway"
+    group = GATEWAY_GROUP
+    versions = ("v1", "v1beta1")
+    plural = "gateways"
+
+    spec: GatewaySpec

@@ -1,0 +1,174 @@
+"""HTTPRoute (Gateway API, `apis/v1/httproute_types.go`), without its matches and filters."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StrictInt, StringConstraints
+
+from translator.objects.gateway_api.filters import HTTPRouteFilters
+from translator.objects.gateway_api.matches import HTTPRouteMatch
+from translator.objects.gateway_api.references import GATEWAY_GROUP, BackendObjectReference, ParentReference
+from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject, refuse, repeated, unique
+from translator.objects.schema.scalars import Count, HeaderName, Hostname, Milliseconds, SectionName
+
+
+class HTTPBackendRef(BackendObjectReference):
+    """A backend, its share of the requests, and what is done to requests that go there."""
+
+    weight: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 1
+    filters: HTTPRouteFilters = ()
+
+
+class HTTPRouteTimeouts(CheckedFields):
+    """Limits in milliseconds; 0 is none, None is for the implementation to say."""
+
+    request: Milliseconds | None = None
+    backend_request: Milliseconds | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """A single try has no longer than all of them."""
+        if self.request and self.backend_request and self.backend_request > self.request:
+            yield Flaw(("backendRequest",), "must not be longer than request: shorten it, or lengthen request")
+
+
+class HTTPRouteRetry(Fields):
+    """When to try again (GEP-1731, experimental): `backoff` in milliseconds."""
+
+    codes: Annotated[
+        tuple[Annotated[StrictInt, Field(ge=400, le=599)], ...],
+        unique(None, "is in the list already: remove it"),
+    ] = ()
+    attempts: Count = 1
+    backoff: Milliseconds | None = None
+
+
+class CookieConfig(Fields):
+    """The cookie that holds a session."""
+
+    name: HeaderName | None = None
+    path: Annotated[str, StringConstraints(max_length=1024)] = "/"
+    lifetime_type: Literal["Permanent", "Session"] = "Session"
+
+
+class HeaderConfig(Fields):
+    """The header that holds a session."""
+
+    name: HeaderName
+
+
+class SessionPersistence(CheckedFields):
+    """Keeps the requests of a session at one endpoint (GEP-1619, experimental): `absolute_timeout` in milliseconds."""
+
+    absolute_timeout: Milliseconds | None = None
+    type: Literal["Cookie", "Header"] = "Cookie"
+    cookie: CookieConfig | None = None
+    header: HeaderConfig | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """The settings are those of the type, and what is permanent says for how long."""
+        for name, member in (("Cookie", self.cookie), ("Header", self.header)):
+            if member is None and self.type == name:
+                yield Flaw((name.lower(),), f"is required when type is {name}: add it")
+            elif member is not None and self.type != name:
+                yield Flaw((name.lower(),), f"must not be set when type is {self.type}: remove it")
+        if self.cookie and self.cookie.lifetime_type == "Permanent" and self.absolute_timeout is None:
+            yield Flaw(("absoluteTimeout",), "is required when the cookie's lifetimeType is Permanent: add it")
+
+
+class HTTPRouteRule(CheckedFields):
+    """What to do with requests that one of `matches` matches; by default all of them do."""
+
+    name: SectionName | None = None
+    matches: Annotated[tuple[HTTPRouteMatch, ...], Field(max_length=64)] = (HTTPRouteMatch(),)
+    """The list can be empty, where it is written as `[]`; that means the same as the default."""
+    filters: HTTPRouteFilters = ()
+    backend_refs: Annotated[tuple[HTTPBackendRef, ...], Field(max_length=16)] = ()
+    timeouts: HTTPRouteTimeouts | None = None
+    retry: HTTPRouteRetry | None = None
+    session_persistence: SessionPersistence | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Filters fit the backends and the matches."""
+        if self.filters:
+            yield from self._redirect_flaws()
+            yield from self._prefix_flaws(self.filters, ("filters",))
+        for index, backend in enumerate(self.backend_refs):
+            if backend.filters:
+                yield from self._prefix_flaws(backend.filters, ("backendRefs", index, "filters"))
+
+    def _redirect_flaws(self) -> Iterator[Flaw]:
+        for index, filter_ in enumerate(self.filters):
+            if filter_.request_redirect and self.backend_refs:
+                path = ("filters", index, "requestRedirect")
+                yield Flaw(path, "cannot go with backendRefs, as no request gets there: remove one of them")
+
+    def _prefix_flaws(self, filters: HTTPRouteFilters, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+        if len(self.matches) == 1 and self.matches[0].path.type == "PathPrefix":
+            return
+        for index, filter_ in enumerate(filters):
+            if filter_.path and filter_.path.type == "ReplacePrefixMatch":
+                member = "requestRedirect" if filter_.request_redirect else "urlRewrite"
+                message = "ReplacePrefixMatch needs a rule with exactly one match, whose path is a PathPrefix: split it"
+                yield Flaw((*path, index, member, "path", "type"), message)
+
+
+def _parent_flaws(parents: tuple[ParentReference, ...]) -> Iterator[Flaw]:
+    by_parent: defaultdict[tuple[str | None, ...], list[int]] = defaultdict(list)
+    for index, parent in enumerate(parents):
+        by_parent[parent.group, parent.kind, parent.namespace, parent.name].append(index)
+    for indexes in by_parent.values():
+        sections = [(parents[index].section_name, parents[index].port) for index in indexes]
+        shapes = [(section is None, port is None) for section, port in sections]
+        for position, index in enumerate(indexes):
+            if shapes[position] != shapes[0]:
+                message = "names the parent of an earlier entry: give both a sectionName, or both a port"
+                yield Flaw((index,), message)
+        for position in repeated(sections):
+            yield Flaw((indexes[position],), "repeats an earlier entry: remove it, or change its sectionName or port")
+
+
+def _check_parents(parents: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(parents) > 1:
+        refuse(_parent_flaws(parents))
+    return parents
+
+
+def _rules_flaws(rules: tuple[HTTPRouteRule, ...]) -> Iterator[Flaw]:
+    named = [index for index, rule in enumerate(rules) if rule.name]
+    for position in repeated(rules[index].name for index in named):
+        yield Flaw((named[position], "name"), "is the name of an earlier rule: choose another")
+    matches = sum(len(rule.matches) for rule in rules)
+    if matches > MOST_MATCHES:
+        yield Flaw((), f"have {matches} matches in all, and {MOST_MATCHES} are the most: split the route")
+
+
+def _check_rules(rules: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(rules) > 1:
+        refuse(_rules_flaws(rules))
+    return rules
+
+
+HTTPRouteRules = Annotated[tuple[HTTPRouteRule, ...], Field(min_length=1, max_length=16), AfterValidator(_check_rules)]
+MOST_MATCHES = 128
+"""The matches that all rules of a route may have together."""
+
+
+class HTTPRouteSpec(Fields):
+    """What a route attaches to, the names it serves (none stands for all), and its rules."""
+
+    parent_refs: Annotated[tuple[ParentReference, ...], Field(max_length=32), AfterValidator(_check_parents)] = ()
+    hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
+    rules: HTTPRouteRules = (HTTPRouteRule(),)
+    use_default_gateways: Literal["All", "None"] | None = None
+
+
+class HTTPRoute(NamespacedObject):
+    """Routes HTTP requests from Gateways to backends."""
+
+    kind = "HTTPRoute"
+    group = GATEWAY_GROUP
+    versions = ("v1", "v1beta1")
+    plural = "httproutes"
+
+    spec: HTTPRouteSpec

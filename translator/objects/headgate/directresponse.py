@@ -1,0 +1,43 @@
+"""DirectResponse: the answer of a route without a backend, referenced by an HTTPRoute's ExtensionRef filter."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field, StrictInt
+
+from translator.api_group import GROUP
+from translator.objects.schema.base import CheckedFields, Flaw, NamespacedObject, Rule
+from translator.objects.schema.scalars import Text
+
+BODY_BYTES: Final = 4096
+"""The most that Envoy takes unless its route configuration says otherwise (`max_direct_response_body_size_bytes`)."""
+
+
+class DirectResponseSpec(CheckedFields):
+    """What to answer: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.body) || size(bytes(self.body)) <= 4096", "body must be at most 4096 bytes of UTF-8: shorten it"
+        ),
+    )
+
+    status: Annotated[StrictInt, Field(ge=200, le=599)]
+    body: Annotated[Text, Field(json_schema_extra={"maxLength": BODY_BYTES})] = ""
+
+    def flaws(self) -> Iterator[Flaw]:
+        """The limit is on bytes, not characters."""
+        size = len(self.body.encode())
+        if size > BODY_BYTES:
+            yield Flaw(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")
+
+
+class DirectResponse(NamespacedObject):
+    """An answer that the proxy gives by itself."""
+
+    kind = "DirectResponse"
+    group = GROUP
+    versions = ("v1alpha1",)
+    plural = "directresponses"
+
+    spec: DirectResponseSpec

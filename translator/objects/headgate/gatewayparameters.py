@@ -1,0 +1,239 @@
+"""GatewayParameters: how the proxies of a Gateway, or of all Gateways of a class, are deployed.
+
+A GatewayClass names one by `spec.parametersRef`, a Gateway by `spec.infrastructure.parametersRef`. What the Gateway's
+says is merged over what the class' says, and both over what Headgate would do by itself: objects field by field, lists
+whose items all have a `mountPath`, a `name` or a `port` item by item, anything else as a whole. Within `podTemplate`,
+`bootstrap` and `strategy`, a null takes a field away.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from translator.api_group import GROUP
+from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject, Rule, unique
+from translator.objects.schema.scalars import (
+    Annotations,
+    Boolean,
+    Count,
+    Labels,
+    PortNumber,
+    PositiveCount,
+    QualifiedName,
+)
+
+Json = Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler(dict[str, Any]))]
+"""Any object, as Kubernetes or Envoy define it; they judge it, not this model."""
+
+Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+StatPrefix = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+def _number_or_percentage(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value[:-1].isascii() and value[:-1].isdigit() and value.endswith("%"):
+        return value
+    raise PydanticCustomError("number_or_percentage", "must be a number of pods, or a percentage, like 50%")
+
+
+NumberOrPercentage = Annotated[
+    int | str,
+    PlainValidator(_number_or_percentage),
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "x-kubernetes-validations": [
+                {
+                    "rule": "type(self) == int ? self >= 0 : self.matches('^[0-9]+%$')",
+                    "message": "must be a number of pods, or a percentage, like 50%",
+                }
+            ],
+            "maxLength": 16,
+        }
+    ),
+]
+
+
+class ServicePortParameters(Fields):
+    """What one port of the Service has beyond what follows from the Gateway's listeners."""
+
+    port: PortNumber
+    node_port: PortNumber | None = None
+
+
+class ServiceParameters(CheckedFields):
+    """The Service in front of the proxies, as Kubernetes has it; its ports are those of the Gateway's listeners."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.loadBalancerClass) || !has(self.type) || self.type == 'LoadBalancer'",
+            "loadBalancerClass must not be set where type is not LoadBalancer: remove it",
+        ),
+        Rule(
+            "!has(self.loadBalancerSourceRanges) || size(self.loadBalancerSourceRanges) == 0"
+            " || !has(self.type) || self.type == 'LoadBalancer'",
+            "loadBalancerSourceRanges must not be set where type is not LoadBalancer: remove it",
+        ),
+        Rule(
+            "!has(self.allocateLoadBalancerNodePorts) || !has(self.type) || self.type == 'LoadBalancer'",
+            "allocateLoadBalancerNodePorts must not be set where type is not LoadBalancer: remove it",
+        ),
+        Rule(
+            "!has(self.externalTrafficPolicy) || !has(self.type) || self.type != 'ClusterIP'",
+            "externalTrafficPolicy must not be set where type is ClusterIP: remove it",
+        ),
+        Rule(
+            "!has(self.type) || self.type != 'ClusterIP' || !has(self.ports) || self.ports.all(p, !has(p.nodePort))",
+            "ports must not have a nodePort where type is ClusterIP: remove it",
+        ),
+    )
+
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "LoadBalancer"
+    """With a NodePort, the Gateway's addresses are those of the nodes that have proxies, at the ports of the nodes."""
+    annotations: Annotations = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
+    external_traffic_policy: Literal["Cluster", "Local"] | None = None
+    load_balancer_class: QualifiedName | None = None
+    load_balancer_source_ranges: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    allocate_load_balancer_node_ports: Boolean | None = None
+    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None = None
+    ip_families: Annotated[tuple[Literal["IPv4", "IPv6"], ...], Field(max_length=2)] = ()
+    """Proxies listen on whatever families the Service has been given."""
+    ports: Annotated[
+        tuple[ServicePortParameters, ...],
+        Field(max_length=64),
+        unique("port", "has the port of an earlier entry: remove one of them"),
+    ] = ()
+
+    def flaws(self) -> Iterator[Flaw]:
+        """What only some types of Service have."""
+        if self.type != "LoadBalancer":
+            for name, value in (
+                ("loadBalancerClass", self.load_balancer_class),
+                ("loadBalancerSourceRanges", self.load_balancer_source_ranges or None),
+                ("allocateLoadBalancerNodePorts", self.allocate_load_balancer_node_ports),
+            ):
+                if value is not None:
+                    yield Flaw((name,), f"must not be set where type is {self.type}: remove it")
+        if self.type == "ClusterIP" and self.external_traffic_policy is not None:
+            yield Flaw(("externalTrafficPolicy",), "must not be set where type is ClusterIP: remove it")
+        if self.type == "ClusterIP" and any(each.node_port is not None for each in self.ports):
+            yield Flaw(("ports",), "must not have a nodePort where type is ClusterIP: remove it")
+
+
+class HpaParameters(CheckedFields):
+    """A HorizontalPodAutoscaler (autoscaling/v2); without metrics it aims at 80 % of the requested CPU."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
+            "maxReplicas must be at least minReplicas: raise it",
+        ),
+    )
+
+    min_replicas: PositiveCount = 1
+    max_replicas: PositiveCount
+    metrics: Annotated[tuple[Json, ...], Field(max_length=32)] = ()
+    behavior: Json | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """There is room to scale."""
+        if self.max_replicas < self.min_replicas:
+            yield Flaw(("maxReplicas",), "must be at least minReplicas: raise it")
+
+
+class PdbParameters(CheckedFields):
+    """A PodDisruptionBudget: how many proxies may be away, or must be there, while nodes are drained.
+
+    Proxies that are not ready never hold up a drain.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.minAvailable) != has(self.maxUnavailable)", "must have either minAvailable or maxUnavailable"),
+    )
+
+    min_available: NumberOrPercentage | None = None
+    max_unavailable: NumberOrPercentage | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Exactly one of them is set."""
+        if (self.min_available is None) == (self.max_unavailable is None):
+            yield Flaw((), "must have either minAvailable or maxUnavailable")
+
+
+class StatsParameters(CheckedFields):
+    """Envoy's statistics: whether Prometheus can fetch them, and which are kept, by prefix of their names."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.includePrefixes) || !has(self.excludePrefixes)"
+            " || size(self.includePrefixes) == 0 || size(self.excludePrefixes) == 0",
+            "excludePrefixes must not be set together with includePrefixes: keep one of them",
+        ),
+    )
+
+    prometheus: Boolean = True
+    include_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
+    exclude_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Envoy has one list or the other."""
+        if self.include_prefixes and self.exclude_prefixes:
+            yield Flaw(("excludePrefixes",), "must not be set together with includePrefixes: keep one of them")
+
+
+class GatewayParametersSpec(CheckedFields):
+    """How proxies are deployed. What is not set is decided by Headgate; `selfManaged` deploys nothing at all."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.hpa) || !has(self.kind) || self.kind != 'DaemonSet'",
+            "hpa must not be set where kind is DaemonSet, which has one pod a node: remove it",
+        ),
+    )
+
+    self_managed: Boolean = False
+    kind: Literal["Deployment", "DaemonSet"] = "Deployment"
+    replicas: Count | None = None
+    """How many proxies a Deployment has. Without it there is one to begin with, and whoever scales it has the say."""
+    strategy: Json | None = None
+    """How proxies are replaced: a Deployment's `strategy`, or a DaemonSet's `updateStrategy`. Without it none stops
+    before the one in its place is ready, except on the network of the nodes, where there is no room for both."""
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    resources: Json | None = None
+    """The container's resources, as Kubernetes has them: requests, limits."""
+    service: ServiceParameters = ServiceParameters()
+    pod_template: Json | None = None
+    """A PodTemplateSpec that is merged over the generated one: lists of things with names by name."""
+    hpa: HpaParameters | None = None
+    pdb: PdbParameters | None = None
+    log_level: Literal["trace", "debug", "info", "warning", "error", "critical", "off"] = "warning"
+    extra_args: Annotated[tuple[Argument, ...], Field(max_length=64)] = ()
+    concurrency: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
+    stats: StatsParameters = StatsParameters()
+    drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600)] = 10
+    """For how long a proxy that is to stop goes on serving while clients and load balancers turn away from it."""
+    bootstrap: Json | None = None
+    """An Envoy Bootstrap in its JSON form that is merged over the generated one, as `podTemplate` is."""
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Only a Deployment can be scaled."""
+        if self.kind == "DaemonSet" and self.hpa is not None:
+            yield Flaw(("hpa",), "must not be set where kind is DaemonSet, which has one pod a node: remove it")
+
+
+class GatewayParameters(NamespacedObject):
+    """How the proxies of the Gateways that refer to it are deployed."""
+
+    merged: ClassVar[bool] = True
+    """Its custom resource definition sets no defaults: merged over others, they would count as what was asked for."""
+
+    kind = "GatewayParameters"
+    group = GROUP
+    versions = ("v1alpha1",)
+    plural = "gatewayparameters"
+
+    spec: GatewayParametersSpec = GatewayParametersSpec()

@@ -1,0 +1,233 @@
+"""What is read of the proxies that run: how far their Deployment or DaemonSet has come, and what ails their pods."""
+
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field
+
+from translator.objects.schema.base import Fields, NamespacedMeta, NamespacedObject, Timestamp
+from translator.objects.schema.scalars import Boolean, Count, Int32, Text
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by=headgate"
+"""The labels of everything that Headgate deploys, as a selector for the API server."""
+
+
+class WorkloadCondition(Fields):
+    """A condition of a workload or a pod."""
+
+    unread = frozenset({"lastProbeTime", "lastTransitionTime", "lastUpdateTime", "observedGeneration"})
+
+    type: Text
+    status: Text
+    reason: Text = ""
+    message: Text = ""
+
+
+class WorkloadStatus(Fields):
+    """How far a workload has come, as its controller tells."""
+
+    unread = frozenset(
+        {
+            "availableReplicas",
+            "collisionCount",
+            "numberAvailable",
+            "numberMisscheduled",
+            "numberReady",
+            "numberUnavailable",
+            "observedGeneration",
+            "readyReplicas",
+            "replicas",
+            "terminatingReplicas",
+            "unavailableReplicas",
+            "updatedNumberScheduled",
+            "updatedReplicas",
+        }
+    )
+
+    conditions: tuple[WorkloadCondition, ...] = ()
+    desired_number_scheduled: Count = 0
+    current_number_scheduled: Count = 0
+    """Of a DaemonSet: how many nodes are to have a pod, and how many of them have one."""
+
+
+class Workload(NamespacedObject):
+    """What a Deployment and a DaemonSet have in common."""
+
+    unread = frozenset({"apiVersion", "kind", "spec"})
+    group = "apps"
+    versions = ("v1",)
+    selector: ClassVar[str] = MANAGED_BY
+
+    status: WorkloadStatus = WorkloadStatus()
+
+
+class Deployment(Workload):
+    """Proxies of which there are so many."""
+
+    kind = "Deployment"
+    plural = "deployments"
+
+
+class DaemonSet(Workload):
+    """Proxies of which there is one a node."""
+
+    kind = "DaemonSet"
+    plural = "daemonsets"
+
+
+class ContainerWaiting(Fields):
+    """Why a container does not run yet."""
+
+    reason: Text = ""
+    message: Text = ""
+
+
+class ContainerEnd(Fields):
+    """How a container ended; the message is what it said last."""
+
+    unread = frozenset({"containerID", "finishedAt", "signal", "startedAt"})
+
+    exit_code: Int32 = 0
+    reason: Text = ""
+    message: Text = ""
+
+
+class ContainerState(Fields):
+    """What a container is doing, or was; at most one is there."""
+
+    unread = frozenset({"running"})
+
+    waiting: ContainerWaiting | None = None
+    terminated: ContainerEnd | None = None
+
+
+class ContainerStatus(Fields):
+    """How one container of a pod is."""
+
+    unread = frozenset(
+        {
+            "allocatedResources",
+            "allocatedResourcesStatus",
+            "containerID",
+            "image",
+            "imageID",
+            "resources",
+            "restartCount",
+            "started",
+            "stopSignal",
+            "user",
+            "volumeMounts",
+        }
+    )
+
+    name: Text
+    ready: Boolean = False
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    """How it ended before it was started again."""
+
+
+class HostAddress(Fields):
+    """An address of the node that a pod is on."""
+
+    ip: Text
+
+
+class PodStatus(Fields):
+    """How a pod is."""
+
+    unread = frozenset(
+        {
+            "allocatedResources",
+            "ephemeralContainerStatuses",
+            "extendedResourceClaimStatus",
+            "message",
+            "nodeAllocatableResourceClaimStatuses",
+            "nominatedNodeName",
+            "observedGeneration",
+            "phase",
+            "podIPs",
+            "qosClass",
+            "reason",
+            "resize",
+            "resourceClaimStatuses",
+            "resources",
+            "startTime",
+        }
+    )
+
+    conditions: tuple[WorkloadCondition, ...] = ()
+    host_ip: Annotated[Text, Field(alias="hostIP")] = ""
+    host_ips: Annotated[tuple[HostAddress, ...], Field(alias="hostIPs")] = ()
+    pod_ip: Annotated[Text, Field(alias="podIP")] = ""
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class PodMeta(NamespacedMeta):
+    """The metadata of a pod, and whether it is about to go."""
+
+    unread = NamespacedMeta.unread - {"deletionTimestamp"}
+
+    deletion_timestamp: Timestamp | None = None
+
+
+class Pod(NamespacedObject):
+    """A proxy as it runs, or why it does not."""
+
+    unread = frozenset({"apiVersion", "kind", "spec"})
+    kind = "Pod"
+    group = ""
+    versions = ("v1",)
+    plural = "pods"
+    selector: ClassVar[str] = MANAGED_BY
+
+    metadata: PodMeta
+    status: PodStatus = Field(default_factory=PodStatus)
+
+    @property
+    def going(self) -> bool:
+        """Whether it is about to go."""
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def on_host_network(self) -> bool:
+        """Whether it has the network of its node."""
+        return self.status.pod_ip in self.node_addresses
+
+    @property
+    def node_addresses(self) -> frozenset[str]:
+        """The IP addresses of its node, if it has one: of each family one."""
+        return frozenset((self.status.host_ip, *(each.ip for each in self.status.host_ips))) - {""}
+
+
+class Deployed(NamespacedObject):
+    """What is deployed beside the proxies and never read: only where an API server has it counts."""
+
+    unread = frozenset({"apiVersion", "kind", "spec", "status"})
+    versions = ("v1",)
+    selector: ClassVar[str] = MANAGED_BY
+
+
+class ServiceAccount(Deployed):
+    """Who proxies are."""
+
+    kind = "ServiceAccount"
+    group = ""
+    plural = "serviceaccounts"
+
+
+class PodDisruptionBudget(Deployed):
+    """How many proxies may be away on purpose."""
+
+    kind = "PodDisruptionBudget"
+    group = "policy"
+    plural = "poddisruptionbudgets"
+
+
+class HorizontalPodAutoscaler(Deployed):
+    """How many proxies there are, by their load."""
+
+    kind = "HorizontalPodAutoscaler"
+    group = "autoscaling"
+    versions = ("v2",)
+    plural = "horizontalpodautoscalers"

@@ -1,0 +1,56 @@
+"""What can be seen of an object that as a whole cannot be read: enough to tell those concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from translator.objects.gateway_api.references import ParentReference
+from translator.objects.schema.scalars import MAX_GENERATION
+
+
+class Sketch(NamedTuple):
+    """The fields that say whose an object is; each is empty where even that cannot be read.
+
+    Attributes:
+        generation: `metadata.generation`.
+        controller: `spec.controllerName`, of a GatewayClass.
+        gateway_class: `spec.gatewayClassName`, of a Gateway.
+        parents: those of `spec.parentRefs` that can be read, of a route.
+    """
+
+    generation: int = 0
+    controller: str = ""
+    gateway_class: str = ""
+    parents: tuple[ParentReference, ...] = ()
+
+
+def sketch(raw: Mapping[str, Any]) -> Sketch:
+    """Give what can be seen of an object in its JSON form, whatever is in it."""
+    metadata, spec = _fields(raw, "metadata"), _fields(raw, "spec")
+    generation = metadata.get("generation")
+    return Sketch(
+        generation if isinstance(generation, int) and 0 <= generation <= MAX_GENERATION else 0,
+        _text(spec.get("controllerName")),
+        _text(spec.get("gatewayClassName")),
+        tuple(dict.fromkeys(_parents(spec.get("parentRefs")))),
+    )
+
+
+def _fields(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _parents(found: object) -> Iterator[ParentReference]:
+    for each in found if isinstance(found, list) else ():
+        try:
+            yield ParentReference.model_validate(each)
+        except ValidationError:
+            continue

@@ -1,0 +1,1 @@
+"""What all models of objects have in common: fields, scalars, messages."""

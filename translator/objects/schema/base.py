@@ -1,0 +1,216 @@
+"""What all objects have in common: metadata, identity, equality, and the rules that span several fields."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from translator.objects.schema.scalars import MAX_GENERATION, Annotations, DnsLabel, DnsSubdomain, Labels, Text
+from translator.refs import Ref
+
+Path = tuple[str | int, ...]
+"""Where in an object: field names as the user wrote them, and list indexes."""
+
+
+class Flaw(NamedTuple):
+    """A rule that a value breaks: where, below the value that was checked, and what to do about it."""
+
+    path: Path
+    message: str
+
+
+def refuse(flaws: Iterable[Flaw]) -> None:
+    """Does nothing if there are no flaws.
+
+    Raises:
+        PydanticCustomError: There are; it carries all of them in its context, for `parse` to unpack.
+    """
+    found = tuple(flaws)
+    if found:
+        raise PydanticCustomError("flaws", "breaks a rule", {"flaws": found})
+
+
+_SET: Final = object.__setattr__
+_GIVEN: Final[dict[frozenset[str], set[str]]] = {}
+
+
+class Fields(BaseModel):
+    """The fields of one level of an object: a frozen value, equal to another of its type whose fields are equal."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True)
+
+    unread: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the API has at this level and nothing here reads: not declared, but not unknown either."""
+
+    def model_post_init(self, _: object) -> None:
+        """Have all with the same fields given share the set of their names, which is a third of what one takes."""
+        given = self.model_fields_set
+        _SET(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
+
+    def __eq__(self, other: object) -> bool:
+        """What pydantic does, several times as fast: frozen models have neither private nor extra attributes."""
+        return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)
+
+    def __hash__(self) -> int:
+        """Of the fields; those that hold a map cannot be hashed, and nothing needs them to be."""
+        return hash((type(self), *self.__dict__.values()))
+
+
+class Rule(NamedTuple):
+    """A rule in the API server's own words: an expression in CEL over `self`, and what to do where it does not hold."""
+
+    cel: str
+    message: str
+
+
+class CheckedFields(Fields):
+    """Fields with rules that span several of them; a subclass says in `flaws` what is wrong."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """For kinds of our own, what `flaws` says for their custom resource definition."""
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields each rule that is broken. Called once every field by itself is right."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        refuse(self.flaws())
+        return self
+
+
+def _itself(item: object) -> object:
+    return item
+
+
+def unique(key: str | None, message: str) -> AfterValidator:
+    """A validator for lists of which no two items may be equal, or have the same `key` attributes.
+
+    Args:
+        key: Names of attributes with commas between them; None compares the items themselves.
+        message: What to do about it; the path tells which item.
+    """
+    of: Callable[[Any], Hashable] = attrgetter(*key.split(",")) if key else _itself
+
+    def check(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(items) > 1 and len(set(map(of, items))) < len(items):
+            refuse(Flaw((index,), message) for index in repeated(map(of, items)))
+        return items
+
+    check.unique_by = key  # type: ignore[attr-defined]  # for custom resource definitions
+    return AfterValidator(check)
+
+
+def repeated(keys: Iterable[Hashable]) -> Iterator[int]:
+    """The indexes of the keys that came before already."""
+    seen: Counter[Hashable] = Counter()
+    for index, key in enumerate(keys):
+        seen[key] += 1
+        if seen[key] > 1:
+            yield index
+
+
+_UTC_SECONDS: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def _in_utc(timestamp: str) -> str:
+    if _UTC_SECONDS.fullmatch(timestamp):
+        return timestamp
+    try:
+        moment = datetime.fromisoformat(timestamp)
+        if moment.tzinfo is None:
+            raise ValueError(timestamp)
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("timestamp", "must be a time with its zone, like 2026-01-31T12:00:00Z") from None
+
+
+Timestamp = Annotated[Text, AfterValidator(_in_utc)]
+"""A time of RFC 3339, held in UTC and whole seconds, as the API server writes it: its order is that of time."""
+
+
+class ObjectMeta(Fields):
+    """The metadata of every object that is read. In files only the name is sure to be there."""
+
+    unread = frozenset(
+        {
+            "deletionGracePeriodSeconds",
+            "deletionTimestamp",
+            "finalizers",
+            "generateName",
+            "managedFields",
+            "ownerReferences",
+            "resourceVersion",
+            "selfLink",
+        }
+    )
+
+    name: DnsSubdomain
+    labels: Labels = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
+    generation: Annotated[StrictInt, Field(ge=0, le=MAX_GENERATION)] = 0
+    creation_timestamp: Timestamp | None = None
+    uid: Text | None = None
+
+
+class NamespacedMeta(ObjectMeta):
+    """The metadata of an object that lives in a namespace."""
+
+    namespace: DnsLabel = "default"
+
+
+class ClusterMeta(ObjectMeta):
+    """The metadata of an object that lives in no namespace."""
+
+    namespace: Literal[""] = ""
+
+
+class KubernetesObject(Fields):
+    """One object of the API, as a value."""
+
+    unread = frozenset({"apiVersion", "kind", "status"})
+
+    kind: ClassVar[str]
+    group: ClassVar[str]
+    """The API group; "" is the core group."""
+    versions: ClassVar[tuple[str, ...]]
+    """The versions of it that are read; the first is the one to ask an API server for."""
+    plural: ClassVar[str]
+    """Its name in the URLs and RBAC rules of an API server."""
+    namespaced: ClassVar[bool]
+    metadata_only: ClassVar[bool] = False
+    """Whether nothing but its metadata is asked for."""
+    selector: ClassVar[str] = ""
+    """The labels of those that matter, as a selector for an API server; "" for all."""
+
+    metadata: NamespacedMeta | ClusterMeta
+
+    @property
+    def ref(self) -> Ref:
+        """The name of this object among all objects."""
+        return Ref(self.kind, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def created(self) -> str:
+        """When the object was created, as a string that sorts by time; "", before all others, if it does not say."""
+        return self.metadata.creation_timestamp or ""
+
+
+class NamespacedObject(KubernetesObject):
+    """An object that lives in a namespace."""
+
+    namespaced = True
+    metadata: NamespacedMeta
+
+
+class ClusterObject(KubernetesObject):
+    """An object of the cluster as a whole."""
+
+    namespaced = False
+    metadata: ClusterMeta

@@ -1,0 +1,63 @@
+"""The queries that end in listeners, and in the secrets of their certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy import listener as listeners
+from translator.envoy.names import secret_name
+from translator.envoy.secret import secret
+from translator.extension import features
+from translator.gateway import listeners as gateway_listeners
+from translator.gateway.certificates import certificate, listener_certificates
+from translator.gateway.gateways import allows_underscores, rejection
+from translator.infrastructure.addresses import bound
+from translator.ir.listener import Certificate, FilterChain, PortListener
+from translator.refs import Ref
+from xds.resources.resource import Resource
+
+
+def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
+    """Give the Secrets with the certificates of a Gateway's accepted listeners."""
+    for state in gateway_listeners.listeners(db, gateway):
+        if state.accepted and state.tls:
+            yield from listener_certificates(db, gateway, state.name).value
+
+
+@query
+def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
+    """What a Gateway serves on a port; None if none of its listeners there can be served."""
+    addresses = bound(db, gateway)
+    if not addresses or rejection(db, gateway) is not None:
+        return None
+    chains: dict[FilterChain, None] = {}
+    for state in gateway_listeners.listeners(db, gateway):
+        if state.port == port and state.accepted:
+            secrets: tuple[str, ...] = ()
+            if state.tls:
+                secrets = tuple(secret_name(each) for each in listener_certificates(db, gateway, state.name).value)
+            if secrets or not state.tls:
+                chains[FilterChain(state.table(gateway), secrets, allows_underscores(db, gateway))] = None
+    if not chains:
+        return None
+    name = f"{gateway.namespace}/{gateway.name}"
+    return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
+
+
+@query
+def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
+    """The ``Listener`` of a port."""
+    spec = port_listener(db, gateway, port)
+    if spec is None:
+        return None
+    needed = tuple(each.http_filter() for each in features(db) if each.http_filter is not None)
+    return Resource.pack(listeners.listener(spec, needed))
+
+
+@query
+def secret_resource(db: Db, ref: Ref) -> Resource | None:
+    """The ``Secret`` of a certificate."""
+    found = certificate(db, ref)
+    return Resource.pack(secret(secret_name(ref), found)) if isinstance(found, Certificate) else None

@@ -1,0 +1,41 @@
+"""The queries that end in Envoy's resources: where the IR, the features and Envoy's messages meet."""
+
+from __future__ import annotations
+
+from translator.db import Db
+from translator.engine.query import Query, query
+from translator.gateway import listeners as gateway_listeners
+from translator.gateway.gateways import managed
+from translator.refs import Ref
+from translator.resources.clusters import backends, cluster_resource, endpoints_resource
+from translator.resources.listeners import listener_resource, port_listener, secret_resource, served_certificates
+from translator.resources.routes import table_resource
+from xds.resources.resource import Resource
+
+Output = tuple[Query[..., Resource | None], tuple[object, ...]]
+"""A query and its arguments, whose value is one resource."""
+
+Outputs = frozenset[Output]
+
+
+@query
+def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
+    """Everything that the proxies of a Gateway are sent; None if it is none of ours."""
+    if not managed(db, gateway):
+        return None
+    outputs: dict[Output, None] = {}
+    states = gateway_listeners.listeners(db, gateway)
+    for port in dict.fromkeys(each.port for each in states):
+        spec = port_listener(db, gateway, port)
+        if spec is not None:
+            outputs[listener_resource, (gateway, port)] = None
+            for chain in spec.chains:
+                outputs[table_resource, (chain.table,)] = None
+    for secret_ref in served_certificates(db, gateway):
+        outputs[secret_resource, (secret_ref,)] = None
+    if outputs:
+        for backend in db.select(backends, gateway):
+            outputs[cluster_resource, (backend,)] = None
+            if not backend.hostname:
+                outputs[endpoints_resource, (backend,)] = None
+    return frozenset(outputs)

@@ -1,0 +1,114 @@
+"""The queries that end in route configurations."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter, itemgetter
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy import preflights
+from translator.envoy import route as route_messages
+from translator.envoy.route_configuration import (
+    EncodedHost,
+    encoded,
+    misdirected_host,
+    route_configuration,
+    virtual_host,
+)
+from translator.gateway import attachment
+from translator.gateway import listeners as gateway_listeners
+from translator.gateway.attachment import ROUTES, gateway_of
+from translator.gateway.hostnames import covers, specificity, wider
+from translator.ir.listener import Origin, RouteTable
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+from translator.routes.http import rules
+from xds.resources.resource import Resource
+from xds.validation.validate import check
+
+
+@query
+def table_resource(db: Db, table: RouteTable) -> Resource | None:
+    """The ``RouteConfiguration`` of a table.
+
+    Every listener's hostname has a virtual host, so that what its routes do not serve falls to nobody else's; on a
+    connection with the certificate of one listener, the hostnames of the others are misdirected.
+    """
+    fences, elsewhere = table_hostnames(db, table)
+    domains = dict.fromkeys((*db.select(attachment.domains, table), *fences))
+    hosts = encoded_host.each(db, ((table, each) for each in domains))
+    hosts += (misdirected_host(each) for each in elsewhere if each not in domains)
+    return route_configuration(table, hosts)
+
+
+@query
+def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The hostnames of a table's own listeners, and those that connections to them must not ask for."""
+    states = [
+        each
+        for each in gateway_listeners.listeners(db, gateway_of(table))
+        if each.port == table.port and each.accepted and each.tls == table.tls
+    ]
+    hostnames = tuple(dict.fromkeys(each.hostname for each in states))
+    if not table.tls:
+        return hostnames, ()
+    # What no listener serves is not misdirected: no virtual host, hence 404 (Gateway API, `Listener.hostname`).
+    return (table.hostname,), tuple(each for each in hostnames if each != table.hostname)
+
+
+@query
+def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
+    """The virtual host of a domain: its own routes, then those of the wider domains of the same listener.
+
+    The specification gives requests to the route with the most specific hostname that matches, and only what that does
+    not match to the next (`HTTPRouteSpec.hostnames`); Envoy looks at one virtual host only, so it holds both. The
+    search stops at routes that catch everything.
+    """
+    owners = [each for each in table_hostnames(db, table)[0] if covers(each, domain)]
+    owner = max(owners, key=specificity, default="")
+    origin = table.origin
+    found: list[tuple[attachment.Served, tuple[route_messages.Entry, ...]]] = []
+    for wide in wider(domain):
+        if not covers(owner, wide):
+            break
+        made = [
+            (each, route_entries(db, each.route, origin).value) for each in db.select(attachment.routes, (table, wide))
+        ]
+        found += made
+        if any(entry.catches_all for _, entries in made for entry in entries):
+            break
+    found.sort(key=itemgetter(0))  # in order already, where all are of one bucket
+    answers = any(preflights.is_answered(entry) for _, entries in found for entry in entries)
+    ordered: list[route_messages.Entry | preflights.Unanswered] = []
+    for _, alike in groupby(found, key=lambda each: each[0][:2]):
+        entries = (entry for _, entries in alike for entry in entries)
+        ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
+    return virtual_host(domain, preflights.routed(ordered))
+
+
+@query
+def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_messages.Entry, ...]]:
+    """The ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead.
+
+    One whose match Envoy would refuse is left out: nothing can match it.
+    """
+    made: list[route_messages.Entry] = []
+    problems: list[Problem] = []
+    found = db.get(ROUTES[route.kind], route)
+    generation = found.metadata.generation if found is not None else 0
+    name = f"{route.kind}/{route.namespace}/{route.name}"
+    for place, rule in enumerate(rules(db, route)):
+        for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule.value, origin):
+            needs, violations = route_messages.references(rule.value), check(message)
+            if violations:
+                text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
+                message, needs = route_messages.broken_route(message.name, match), frozenset()
+                matched = not check(message)
+                text += "; its requests are answered with 500." if matched else "; nothing matches it."
+                problems.append(Problem("Accepted", "UnsupportedValue", text))
+                if not matched:
+                    continue
+            body, own, dropped = encoded(message), rule.value.name, bool(violations)
+            made.append(route_messages.Entry(rank, body, needs, match, whole, shared, route, own, generation, dropped))
+    return Outcome(tuple(made), tuple(problems))

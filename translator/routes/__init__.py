@@ -1,0 +1,1 @@
+"""Routes' rules, translated to the IR."""

@@ -1,0 +1,1 @@
+"""The queries that end in `.status`."""

@@ -1,0 +1,156 @@
+"""The status of Gateways and their listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.conditions import Condition, Status, bounded, verdict
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.names import secret_name
+from translator.gateway.certificates import listener_certificates
+from translator.gateway.gateways import (
+    STANDALONE_CLASS,
+    addresses,
+    managed,
+    rejection,
+    unsupported_listener_sets,
+    unsupported_tls,
+)
+from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
+from translator.infrastructure.status import addresses_json, deployment_problems, warned
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+from translator.resources.listeners import port_listener
+from translator.status.programmed import Programming, programming
+from translator.status.route import attached
+
+
+@query
+def gateway_status(db: Db, ref: Ref) -> Status | None:
+    """The status of a Gateway of ours, None for others'."""
+    found = db.get(Gateway, ref)
+    if found is None or not managed(db, ref):
+        return None if found is None else _unclaimed(db, found)
+    states = listeners(db, ref)
+    known = programming(db, ref)
+    rejected = rejection(db, ref)
+    problems = (*([rejected] if rejected else []), *_gateway_problems(states), *addresses(db, ref).problems)
+    problems += deployment_problems(db, ref)
+    accepted = _accepted(states, problems)
+    note = unsupported_listener_sets(found.spec)
+    shown = accepted._replace(message=bounded([accepted.message, note])) if note else accepted
+    generation = found.metadata.generation or 1
+    invalid = _unprogrammable(accepted, problems, db, ref)
+    programmed = (invalid or _programmed(db, ref, known)).json(
+        generation if invalid else known.generation or generation
+    )
+    status: Status = {
+        "conditions": [shown.json(generation), programmed, *(each.json(generation) for each in _resolved(db, ref))],
+        "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
+    }
+    if db.settings.standalone:
+        return {"addresses": [{"type": "IPAddress", "value": each} for each in addresses(db, ref).value], **status}
+    return {"addresses": addresses_json(db, ref), **status}
+
+
+def _resolved(db: Db, ref: Ref) -> Iterator[Condition]:
+    """A condition that is there only where it is False."""
+    problem = unsupported_tls(db, ref)
+    if problem is not None:
+        yield verdict(problem.condition, (problem,), "", "")
+
+
+def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
+    """Standalone there is nobody else who would answer for a Gateway whose class does not exist."""
+    name = gateway.spec.gateway_class_name
+    if not db.settings.standalone or db.get(GatewayClass, Ref(GatewayClass.kind, "", name)) is not None:
+        return None
+    text = f"spec.gatewayClassName: there is no GatewayClass {name}; use {STANDALONE_CLASS}, or create it."
+    return {"conditions": [Condition("Accepted", "Unknown", "Pending", text).json(gateway.metadata.generation or 1)]}
+
+
+def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:
+    wrong = [each for each in states if not each.accepted]
+    if not wrong:
+        return ()
+    text = " ".join(f"Listener {each.name}: {each.problems[0].message}" for each in wrong)
+    good = [each.name for each in states if each.accepted]
+    text += f" Accepted: {', '.join(good)}." if good else " No listener is left."
+    return (Problem("Listeners", "ListenersNotValid", text),)
+
+
+def _accepted(states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) -> Condition:
+    """Accepted as long as one listener is; what is wrong with the others is the reason all the same."""
+    invalid = next((each for each in problems if each.condition == "Listeners"), None)
+    if any(each.condition == "Accepted" for each in problems):
+        beside = [] if invalid is None else [f"{invalid.reason}: {invalid.message}"]
+        refused = verdict("Accepted", problems, "", "")
+        return refused._replace(message=bounded([refused.message, *beside]))
+    if invalid is None:
+        return Condition("Accepted", "True", "Accepted", "The Gateway is valid.")
+    status = "True" if any(each.accepted for each in states) else "False"
+    return Condition("Accepted", status, invalid.reason, bounded([invalid.message]))
+
+
+def _unprogrammable(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref: Ref) -> Condition | None:
+    """The condition Programmed of a Gateway which cannot be, whatever the proxies say."""
+    if accepted.status != "True":
+        return Condition("Programmed", "False", "Invalid", accepted.message)
+    if any(each.condition == "Programmed" for each in problems):
+        return verdict("Programmed", problems, "", "")
+    if all(port_listener(db, ref, each.port) is None for each in listeners(db, ref)):
+        return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
+    return None
+
+
+def _programmed(db: Db, ref: Ref, known: Programming) -> Condition:
+    condition = warned(db, ref, known.gateway)
+    unserved = [each.name for each in listeners(db, ref) if each.accepted and not _has_certificates(db, ref, each)]
+    if unserved:
+        text = f"{condition.message} Without a certificate, and not served: listener {', '.join(unserved)}."
+        return condition._replace(message=text)
+    return condition
+
+
+def _has_certificates(db: Db, gateway: Ref, state: ListenerState) -> bool:
+    return not state.tls or bool(listener_certificates(db, gateway, state.name).value)
+
+
+def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming, generation: int | None) -> Status:
+    certificates = listener_certificates(db, ref, state.name) if state.tls else Outcome(())
+    problems = (*state.problems, *certificates.problems)
+    accepted = verdict("Accepted", problems, "Accepted", "The listener is valid.")
+    conflict = next((each for each in problems if each.condition == "Conflicted"), None)
+    if conflict is not None:
+        accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
+    resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+    programmed, observed = known.of(state.name, state.port, map(secret_name, certificates.value))
+    if port_listener(db, ref, state.port) is None:
+        programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None
+    if not state.accepted or not _has_certificates(db, ref, state):
+        bad = accepted if accepted.status == "False" else resolved
+        programmed, observed = Condition("Programmed", "False", "Invalid", bad.message), None
+    conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
+    return {
+        "name": state.name,
+        "supportedKinds": [{"group": ROUTE_GROUP, "kind": each} for each in state.kinds],
+        "attachedRoutes": db.count(attached, (ref, state.name)),
+        "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
+    }
+
+
+def _conflicted(conflict: Problem | None) -> Condition:
+    if conflict is None:
+        return Condition("Conflicted", "False", "NoConflicts", "No other listener is in its way.")
+    return Condition("Conflicted", "True", conflict.reason, conflict.message)
+
+
+def _overlap(state: ListenerState) -> Iterator[Condition]:
+    if state.overlaps:
+        text = (
+            f"Its hostnames overlap with those of {', '.join(state.overlaps)}: clients that reuse a connection get 421."
+        )
+        yield Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", text)

@@ -1,0 +1,131 @@
+"""Whom it concerns that a proxy refuses a resource: the routes that the resource came of. Pure.
+
+A table of routes is refused as a whole, and the one that the proxy had before stays in use. So it concerns the routes
+of which there is something in the new table that was not in the one before: the rest is served as it should be. A
+cluster is one that some rules send requests to, which are answered with 503 as long as there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Final
+
+from translator.db import Concern, Rejection, Served
+from translator.envoy.route import Entry
+from translator.refs import Ref
+from xds.protocol.client_state import Held, Unsure
+from xds.protocol.nacks import Refusal
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, ROUTE
+
+MOST_ROUTES: Final = 100
+"""If more routes than these may be to blame, none is told: what is refused shows at the Gateway."""
+
+_QUOTED: Final = re.compile(r"'([^']{3,})'|\"([^\"]{3,})\"")
+"""What a proxy quotes of the configuration. It is only a hint, as it may be in several routes."""
+
+Hosts = tuple[tuple[Entry, ...], ...]
+Rules = dict[Ref, dict[str, None]]
+
+
+def rejections(snapshot: Snapshot, refusals: Iterable[Refusal]) -> tuple[Rejection, ...]:
+    """Give what clients refuse of a snapshot, with the routes that it concerns.
+
+    Args:
+        snapshot: the newest.
+        refusals: what clients refuse of it.
+    """
+    refused = tuple(refusals)
+    clusters = frozenset(Reference(CLUSTER, name) for url, name, _, _ in refused if url in (CLUSTER, ENDPOINT))
+    users = _users(snapshot, clusters) if clusters else {}
+    tables = {name: snapshot.get(Reference(ROUTE, name)) for url, name, _, _ in refused if url == ROUTE}
+    suspects = {
+        name: _suspects(_hosts(table), [each.kept for each in refused if each[:2] == (ROUTE, name)])
+        for name, table in tables.items()
+    }
+    found: dict[Rejection, None] = {}
+    for url, name, message, kept in refused:
+        concerns: Iterable[Concern] = ()
+        if url == ROUTE:
+            concerns = _of_table(_hosts(tables[name]), suspects[name], kept, message)
+        elif url in (CLUSTER, ENDPOINT):
+            concerns = users.get(name, ())
+            if kept is not None:
+                concerns = (each._replace(served=Served.VERSION_BEFORE) for each in concerns)
+        found[Rejection(url, name, message, _bounded(concerns))] = None
+    return tuple(found)
+
+
+def _bounded(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
+    found = tuple(sorted(concerns))
+    return found if len(found) <= MOST_ROUTES else ()
+
+
+def _hosts(table: Resource | None) -> Hosts:
+    return table.origin if table is not None and isinstance(table.origin, tuple) else ()
+
+
+def _before(kept: Held) -> Hosts | None:
+    """What a client has of a table; None if that is not known, as it is from before our time."""
+    good = kept.good if isinstance(kept, Unsure) else kept
+    if good is None:
+        return ()
+    return (_hosts(good) or None) if isinstance(good, Resource) else None
+
+
+def _suspects(hosts: Hosts, kept: Iterable[Held]) -> list[Entry] | None:
+    """What is new in a table to all clients that refuse it; None if of none it is known what it has."""
+    new = [_new(hosts, before) for before in map(_before, kept) if before is not None]
+    if not new:
+        return None
+    others = [frozenset(each) for each in new[1:]]
+    return [entry for entry in new[0] if all(entry in each for each in others)] or new[0]
+
+
+def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: Held, message: str) -> Iterator[Concern]:
+    quoted = [(first or second).encode() for first, second in _QUOTED.findall(message)]
+    there = list(chain(*hosts)) if suspects is None else suspects
+    named = [entry for entry in there if any(each in entry.body for each in quoted)]
+    if named and len(named) < len(there):
+        suspects = named
+    rules: Rules = defaultdict(dict)
+    for each in suspects or ():
+        rules[each.route][each.rule] = None
+    before = _before(kept)
+    generations: dict[Ref, int] = defaultdict(int)
+    for each in chain(*before or ()):
+        if each.route in rules:
+            generations[each.route] = max(generations[each.route], each.generation)
+    for route, names in rules.items():
+        served = Served.VERSION_BEFORE if route in generations or before is None else Served.NOTHING
+        yield Concern(route, tuple(names), served, generations.get(route, 0))
+
+
+def _new(hosts: Hosts, before: Hosts) -> list[Entry]:
+    """The entries that were not there before; if all were, those of the virtual hosts that are others now."""
+    same = {id(each) for each in before}  # what did not change is not even made anew
+    changed = [each for each in hosts if id(each) not in same]
+    now = {id(each) for each in hosts}
+    known = {entry for each in before if id(each) not in now for entry in each}
+    return [entry for entry in chain(*changed) if entry not in known] or list(chain(*changed))
+
+
+def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, list[Concern]]:
+    """The routes that send requests to some clusters, by the name of the cluster."""
+    users: dict[str, Rules] = defaultdict(lambda: defaultdict(dict))
+    rules: Rules = defaultdict(dict)
+    for entry in (entry for each in snapshot.resources(ROUTE).values() for entry in chain(*_hosts(each))):
+        rules[entry.route][entry.rule] = None
+        for each in entry.references & clusters:
+            users[each.name][entry.route][entry.rule] = None
+    return {
+        name: [
+            Concern(route, tuple(used), Served.OTHER_RULES if rules[route].keys() - used.keys() else Served.NOTHING)
+            for route, used in routes.items()
+        ]
+        for name, routes in users.items()
+    }

@@ -1,0 +1,119 @@
+"""Programmed: only what the proxies have acknowledged counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from translator.conditions import Condition, bounded
+from translator.db import Db, Rejection
+from translator.engine.query import Unknown, query
+from translator.envoy.names import port_of
+from translator.infrastructure.workload import serving
+from translator.refs import Ref
+from xds.resources.types import SECRET
+
+DONE = Condition("Programmed", "True", "Programmed", "All proxies have acknowledged the configuration.")
+UNASKED = Condition("Programmed", "True", "Programmed", "The configuration is valid; no proxies were asked.")
+WAITING = Condition("Programmed", "False", "Pending", "The proxies have not acknowledged the configuration yet.")
+NO_PROXY = Condition("Programmed", "False", "Pending", "No proxy is connected.")
+
+ADVICE = {
+    "Permission denied": "Ports below 1024 need a privilege: choose a port from 1024 up, run as root, or give Envoy "
+    "the capability with `setcap cap_net_bind_service=+ep`.",
+    "Address already in use": "Another program has the port: stop it (`ss -ltnp` shows it), or choose another port.",
+    "Cannot assign requested address": "The address is not one of this machine's: correct spec.addresses.",
+}
+"""What to do about the errors of binding that Envoy reports, by the words of the operating system."""
+
+
+MOST_ROUTES = 3
+"""So many routes are named of which came what a proxy refused."""
+MOST_CHARACTERS = 4096
+"""The longest text about all that proxies refuse of one Gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programming:
+    """The condition Programmed of a Gateway, and of its listeners.
+
+    Attributes:
+        gateway: the Gateway's.
+        others: that of listeners of which nothing was refused.
+        ports: that of listeners on ports of which something was refused.
+        certificates: that of listeners whose certificate, by the name of its resource, was refused.
+        generation: of the Gateway, the one that all this was told of by the proxies; None for its newest.
+        listeners: the names of the listeners which that had; None for those of the newest.
+    """
+
+    gateway: Condition
+    others: Condition
+    ports: Mapping[int, Condition] = field(default_factory=dict)
+    certificates: Mapping[str, Condition] = field(default_factory=dict)
+    generation: int | None = None
+    listeners: frozenset[str] | None = None
+
+    def of(self, name: str, port: int, certificates: Iterable[str]) -> tuple[Condition, int | None]:
+        """Give the condition of a listener, and the generation that it is of."""
+        if self.listeners is not None and name not in self.listeners:
+            return WAITING, None
+        refused = (self.certificates[each] for each in certificates if each in self.certificates)
+        return self.ports.get(port) or next(refused, self.others), self.generation
+
+
+@query
+def programming(db: Db, gateway: Ref) -> Programming:
+    """How far the configuration of a Gateway has come; without proxies to ask, what is valid counts as programmed.
+
+    While proxies that serve may be about to connect again, that is not known, and what was told last stands.
+    """
+    if db.settings.offline:
+        return Programming(UNASKED, UNASKED)
+    delivery = db.delivery(gateway)
+    if not delivery.clients:
+        if delivery.returning and serving(db, gateway):
+            raise Unknown("whether proxies come back")
+        missing = _no_proxy(db, gateway)
+        return Programming(missing, missing)
+    others = DONE if delivery.current else WAITING
+    about = (delivery.generation, delivery.listeners)
+    if not delivery.rejections:
+        return Programming(others, others, {}, {}, *about)
+    ports: defaultdict[int, list[Rejection]] = defaultdict(list)
+    certificates: defaultdict[str, list[Rejection]] = defaultdict(list)
+    for each in delivery.rejections:
+        if each.type_url == SECRET:
+            certificates[each.name].append(each)
+        elif (port := port_of(each.name.partition("/")[0])) is not None:
+            ports[port].append(each)
+    return Programming(
+        _refusal(delivery.rejections),
+        others,
+        {port: _refusal(found) for port, found in ports.items()},
+        {name: _refusal(found) for name, found in certificates.items()},
+        *about,
+    )
+
+
+def _no_proxy(db: Db, gateway: Ref) -> Condition:
+    """Why no proxy is connected; in a cluster the status of the deployment says more."""
+    known = db.deployed(gateway).problems if db.settings.standalone else ()
+    return Condition("Programmed", "False", known[0].reason, known[0].message) if known else NO_PROXY
+
+
+def _refusal(rejections: Iterable[Rejection]) -> Condition:
+    text = bounded([_words(each) for each in rejections], MOST_CHARACTERS)
+    advice = next((way for words, way in ADVICE.items() if words in text), "")
+    reason = "AddressNotUsable" if advice else "Invalid"
+    return Condition("Programmed", "False", reason, f"{advice} {text}".strip())
+
+
+def _words(rejection: Rejection) -> str:
+    kind = rejection.type_url.rpartition(".")[2]
+    text = f"A proxy refused {kind} {rejection.name}: {rejection.message}"
+    if not rejection.concerns:
+        return text
+    routes = [str(each.route) for each in rejection.concerns[:MOST_ROUTES]]
+    more = len(rejection.concerns) - len(routes)
+    return f"{text} (it comes of {', '.join(routes)}{f' and {more} more' if more else ''})."

@@ -1,0 +1,404 @@
+"""The translator as others see it: edits go in, snapshots and statuses come out, at the cost of what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from translator.backends import service as backends
+from translator.changes import Changes
+from translator.conditions import Status
+from translator.db import (
+    DELIVERY,
+    DEPLOYED,
+    PROXIES,
+    REFUSED,
+    SETTINGS,
+    Db,
+    Delivery,
+    Deployed,
+    ProxyDefaults,
+    Settings,
+)
+from translator.engine.memo import Cell, Why
+from translator.engine.query import Ahead, Query
+from translator.extensions import FEATURES
+from translator.gateway import attachment, gateways, listeners
+from translator.gateway import reference_grants as grants
+from translator.gateway.supported_version import definitions
+from translator.infrastructure import parameters, workload
+from translator.infrastructure.manifest import HELD, Proxies
+from translator.infrastructure.manifests import deployment
+from translator.inputs import UNREAD, Edit, Refused
+from translator.objects.gateway_api.gateway import Gateway
+from translator.refs import Ref
+from translator.resources.clusters import backends as used_backends
+from translator.resources.outputs import Output, Outputs, gateway_outputs
+from translator.snapshots import without_dangling
+from translator.status.acknowledged import Acknowledged
+from translator.status.bugs import with_bug
+from translator.status.invalid import unreadable_status
+from translator.status.refusals import refusals
+from translator.status.registry import STATUS
+from translator.status.route import attached
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot, diff
+
+__all__ = ["Changes", "Delivery", "Deployed", "Edit", "ProxyDefaults", "Refused", "Settings", "Translator"]
+
+AHEAD: tuple[Ahead, ...] = (
+    gateways.gateway_spec,
+    gateways.managed_class,
+    gateways.managed,
+    grants.grants,
+    grants.granted,
+    backends.slices,
+    backends.service_port,
+    listeners.valid_listeners,
+    listeners.claims,
+    listeners.holders,
+    listeners.listeners,
+    attachment.namespace_labels,
+    attachment.default_gateways,
+    attachment.domains,
+    attachment.routes,
+    used_backends,
+    refusals,
+    attached,
+    definitions,
+    workload.pods,
+    parameters.users,
+)
+"""The indexes, and as hubs what many routes read of a Gateway, a Namespace, a Service or a grant."""
+
+
+class Translator:
+    """Turns objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
+
+    def __init__(self, settings: Settings, on_demand: Iterable[str] = ()) -> None:
+        """Make a translator that knows no objects.
+
+        Args:
+            settings: what the translation depends on besides the objects.
+            on_demand: kinds of which only those objects are fed in that are `wanted`. Nothing follows from the absence
+                of one before `set_absent` says that it is not there.
+        """
+        self._db = Db(FEATURES, AHEAD, on_demand)
+        self._db.set(SETTINGS, None, settings)
+        self._standalone = settings.standalone
+        self._snapshots: dict[Ref, Snapshot] = {}
+        self._statuses: dict[Ref, Status] = {}
+        self._deployments: dict[Ref, Proxies] = {}
+        self._outputs: dict[Ref, Outputs] = {}
+        self._users: dict[Output, set[Ref]] = {}
+        self._resources: dict[Output, Resource] = {}
+        self._dirty: dict[Ref, set[Output]] = {}
+        self._unread: dict[str, set[str]] = {}
+        self._unmanaged: set[Ref] = set()
+        self._unknown: set[Output] = set()
+        self._unsure: set[Ref] = set()
+        self._untold: set[Ref] = set()
+        self._bugs: dict[Ref, str] = {}
+        self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
+        self._changes = Changes()
+        self.acknowledged = Acknowledged(partial(self._db.set, DELIVERY))  # which ACKs count, and which are awaited
+
+    @property
+    def snapshots(self) -> Mapping[Ref, Snapshot]:
+        """The resources of each Gateway of ours."""
+        return MappingProxyType(self._snapshots)
+
+    @property
+    def statuses(self) -> Mapping[Ref, Status]:
+        """The `status` of each object that has one to be told."""
+        return MappingProxyType(self._statuses)
+
+    def is_silent(self, ref: Ref) -> bool:
+        """Tell whether there is, for sure, nothing to be told of an object: it is none of ours, or not there."""
+        return ref not in self._statuses and ref not in self._untold
+
+    def is_unmanaged(self, gateway: Ref) -> bool:
+        """Tell whether a Gateway is there and, for sure, none of ours: its class is another controller's."""
+        return gateway in self._unmanaged
+
+    @property
+    def deployments(self) -> Mapping[Ref, Proxies]:
+        """What is to be deployed for each Gateway of ours; while that cannot be told, what was to be last."""
+        return MappingProxyType(self._deployments)
+
+    @property
+    def runs(self) -> Mapping[str, int]:
+        """How often each query has run so far."""
+        return self._db.runs
+
+    @property
+    def looks(self) -> int:
+        """How often a remembered result has been looked at, to see whether it still holds."""
+        return self._db.looks
+
+    @property
+    def cells(self) -> int:
+        """How many results and reads are remembered."""
+        return len(self._db)
+
+    def object(self, ref: Ref) -> Any:
+        """Give an object as it was fed in, None if there is none."""
+        return self._db.inputs(ref.kind).get(ref)
+
+    def wanted(self, kind: str) -> frozenset[Ref]:
+        """Tell which objects of a kind the outputs depend on, as of the last evaluation, whether they are there or not.
+
+        Of kinds whose objects are many and seldom used, such as Secrets, only these need to be fed in.
+        """
+        return self._db.wanted(kind)
+
+    def set_absent(self, kind: str, absent: frozenset[Ref]) -> bool:
+        """Take which of the wanted objects of a kind on demand are not there, for sure.
+
+        Returns:
+            Whether those are others than before, so that there is something to evaluate.
+        """
+        return self._db.set_absent(kind, absent)
+
+    def edit(self, edits: Iterable[Edit]) -> None:
+        """Take objects that came, changed or went; nothing is evaluated yet."""
+        for ref, found in edits:
+            if ref.kind == UNREAD:
+                self._expect(ref, unread=found is not None)
+                continue
+            if isinstance(found, Refused):
+                self._refuse(ref, found)
+                continue
+            new = not self._was_read(ref)
+            self._db.set(ref.kind, ref, found)
+            if ref.kind == Gateway.kind:
+                self.acknowledged.touch(ref)
+            if found is None or new:
+                self._root(ref, found is not None)
+
+    def _expect(self, part: Ref, *, unread: bool) -> None:
+        parts = self._unread.setdefault(part.name, set())
+        (parts.add if unread else parts.discard)(part.namespace)
+        self._db.expect(part.name, unknown=bool(parts))
+
+    def _refuse(self, ref: Ref, refused: Refused) -> None:
+        """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
+        self._db.set(REFUSED, ref, refused)
+        if ref.kind in STATUS:
+            self._db.unpin(STATUS[ref.kind], (ref,))
+            self._db.pin(unreadable_status, (ref,), self._status_changed)
+        if ref.kind == Gateway.kind and ref not in self._deployments:
+            self._set_deployment(ref, HELD)
+
+    def _was_read(self, ref: Ref) -> bool:
+        """Tell whether an object that can be read, or is gone, was there before and could be read then."""
+        if ref not in self._db.inputs(REFUSED):
+            return ref in self._db.inputs(ref.kind)
+        self._db.set(REFUSED, ref, None)
+        self._db.unpin(unreadable_status, (ref,))
+        return False
+
+    def deliver(self, gateway: Ref, delivery: Delivery) -> None:
+        """Take how far the configuration of a Gateway has come; it counts from the next evaluation."""
+        self.acknowledged.hear(gateway, delivery)
+
+    def await_proxies(self, awaited: bool) -> None:
+        """Take whether proxies of which nothing has been heard may be about to connect again, as at the start."""
+        self._db.set(DELIVERY, None, Delivery(returning=True) if awaited else None)
+
+    def deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
+        """Take what became of deploying the proxies of a Gateway; None if there is nothing to tell."""
+        self._db.set(DEPLOYED, gateway, deployed)
+
+    def tell_proxies(self, defaults: ProxyDefaults) -> None:
+        """Take what all proxies in the cluster are told, such as a new certificate of the authority."""
+        self._db.set(PROXIES, None, defaults)
+
+    @property
+    def blind(self) -> bool:
+        """Whether there may be Gateways of ours, and of none is known what to serve, since kinds could not be read."""
+        return bool(self._unread.get(Gateway.kind) or (self._held and not self._snapshots))
+
+    def is_absent(self, gateway: Ref) -> bool:
+        """Tell whether there is, for sure, nothing to serve for a Gateway: it is not there, or none of ours."""
+        return not (gateway in self._snapshots or gateway in self._held or self._unread.get(Gateway.kind))
+
+    @property
+    def _held(self) -> Set[Ref]:
+        """The Gateways of which something is not known: what was published of them last stands."""
+        return self._unsure | self._dirty.keys()
+
+    def evaluate(self) -> Changes:
+        """Bring everything up to date with all that was taken, and give what came out different since the last time."""
+        self._db.evaluate()
+        return self.changes()
+
+    def steps(self) -> Iterator[None]:
+        """Bring everything up to date in small steps; what is taken between two counts, edits had better wait."""
+        return self._db.steps()
+
+    def changes(self) -> Changes:
+        """Give what came out different since the last time, once all steps are done."""
+        assembled = [self._dirty.pop(gateway) for gateway in list(self._dirty) if self._assemble(gateway)]
+        waiting = set().union(*self._dirty.values())
+        for output in set().union(*assembled):
+            if output not in self._users and output not in waiting:
+                self._resources.pop(output, None)
+                self._unknown.discard(output)
+        if self.acknowledged.judge(self._db.inputs(Gateway.kind), self._snapshots, set(self._held)):
+            self._db.evaluate()
+        self._tell_bugs()
+        changes, self._changes = self._changes, Changes()
+        changes.failures = self._db.failures
+        return changes
+
+    def why_status(self, ref: Ref) -> Why | None:
+        """Tell what the status of an object was derived from."""
+        return self._db.why(STATUS[ref.kind], (ref,)) if ref.kind in STATUS else None
+
+    def why_resource(self, gateway: Ref, reference: Reference) -> Why | None:
+        """Tell what a resource of a Gateway was derived from."""
+        made = [(each, self._resources[each]) for each in self._outputs.get(gateway, ()) if each in self._resources]
+        output = next((output for output, resource in made if resource.reference == reference), None)
+        return self._db.why(*output) if output is not None else None
+
+    def _root(self, ref: Ref, present: bool) -> None:
+        """Begin or end to keep up to date what follows from an object."""
+        roots: list[tuple[Query[[Ref], Any], Callable[[Cell], None]]] = []
+        if ref.kind in STATUS:
+            roots.append((STATUS[ref.kind], self._status_changed))
+        if ref.kind == Gateway.kind:
+            roots += [(gateway_outputs, self._outputs_changed), (deployment, self._deployment_changed)]
+        for query, changed in roots:
+            if present:
+                self._db.pin(query, (ref,), changed)
+                self._untold.update((ref,) if ref.kind in STATUS else ())
+            else:
+                self._db.unpin(query, (ref,))
+        if not present and ref.kind in STATUS:
+            self._set_status(ref, None)
+        if not present and ref.kind == Gateway.kind:
+            self._unmanaged.discard(ref)
+            self._set_outputs(ref, None)
+            self._set_deployment(ref, None)
+
+    def _status_changed(self, cell: Cell) -> None:
+        ref: Any = cell.args[0]
+        if cell.failure is None:
+            self._set_status(ref, cell.value)  # type: ignore[arg-type]
+        else:
+            self._untold.add(ref)
+
+    def _tell_bugs(self) -> None:
+        """Have the status of a Gateway say so while something of it cannot be computed."""
+        bugs: dict[Ref, str] = {}
+        for query, args, failure in self._db.failing:
+            of_gateway = query in (gateway_outputs, deployment) or (query is STATUS[Gateway.kind])
+            for gateway in (args[0],) if of_gateway else self._users.get((query, args), ()):
+                bugs.setdefault(gateway, failure.bug)
+        before, self._bugs = self._bugs, bugs
+        for gateway in before.keys() | bugs.keys():
+            if before.get(gateway) != bugs.get(gateway):
+                status = self._computed.pop(gateway, self._statuses.get(gateway))
+                if status is not None or self._standalone:  # in a cluster what was told last is unknown
+                    self._set_status(gateway, status)
+
+    def _set_status(self, ref: Ref, status: Status | None) -> None:
+        if bug := self._bugs.get(ref):
+            self._computed[ref] = status
+            found = self.object(ref)
+            status = None if found is None else with_bug(status or {}, bug, found.metadata.generation or 1)
+        self._untold.discard(ref)
+        if self._statuses.get(ref) != status:
+            self._changes.statuses[ref] = status
+            if status is None:
+                del self._statuses[ref]
+            else:
+                self._statuses[ref] = status
+
+    def _deployment_changed(self, cell: Cell) -> None:
+        gateway: Any = cell.args[0]
+        if cell.failure is None:
+            outcome: Any = cell.value
+            (self._unmanaged.add if outcome is None else self._unmanaged.discard)(gateway)
+            self._set_deployment(gateway, None if outcome is None else outcome.value)
+        elif gateway not in self._deployments:
+            self._set_deployment(gateway, HELD)
+
+    def _set_deployment(self, gateway: Ref, wanted: Proxies | None) -> None:
+        known = self._deployments.get(gateway)
+        if wanted == known or (wanted is not None and wanted.held and known is not None):
+            return
+        self._changes.deployments[gateway] = wanted
+        if wanted is None:
+            del self._deployments[gateway]
+        else:
+            self._deployments[gateway] = wanted
+
+    def _outputs_changed(self, cell: Cell) -> None:
+        gateway: Any = cell.args[0]
+        if cell.failure is None:
+            self._set_outputs(gateway, cell.value)  # type: ignore[arg-type]
+        else:
+            self._unsure.add(gateway)
+
+    def _set_outputs(self, gateway: Ref, wanted: Outputs | None) -> None:
+        before = self._outputs.pop(gateway, frozenset())
+        outputs = wanted or frozenset()
+        if wanted is not None:
+            self._outputs[gateway] = wanted
+        self._unsure.discard(gateway)
+        dirty = self._dirty.setdefault(gateway, set())
+        for each in outputs - before:
+            dirty.add(each)
+            users = self._users.setdefault(each, set())
+            if not users:
+                self._db.pin(*each, self._resource_changed)
+            users.add(gateway)
+        for each in before - outputs:
+            dirty.add(each)
+            self._users[each].discard(gateway)
+            if not self._users[each]:
+                del self._users[each]
+                self._db.unpin(*each)
+
+    def _resource_changed(self, cell: Cell) -> None:
+        output: Output = (cell.query, cell.args)  # type: ignore[assignment]
+        if cell.failure is not None:
+            self._unknown.add(output)
+            return
+        # Without a value there is nothing to send: either it never was, or the Gateway is about to want it no more.
+        if isinstance(cell.value, Resource):
+            self._resources[output] = cell.value
+        elif output not in self._unknown:
+            return
+        self._unknown.discard(output)
+        for gateway in self._users[output]:
+            self._dirty.setdefault(gateway, set()).add(output)
+
+    def _assemble(self, gateway: Ref) -> bool:
+        """Bring a Gateway's snapshot up to date with the outputs that changed; tell whether all of them could be made.
+
+        What was never published is published as a whole. Of what was, that goes on which needs nothing that is missing.
+        """
+        self.acknowledged.touch(gateway)
+        before, wanted = self._snapshots.get(gateway), self._outputs.get(gateway)
+        whole = gateway not in self._unsure and not (wanted and self._unknown and not self._unknown.isdisjoint(wanted))
+        if not whole and (before is None or wanted is None):
+            return False
+        if wanted is None:
+            if self._snapshots.pop(gateway, None) is not None:
+                self._changes.snapshots[gateway] = None
+            return True
+        found = {each: self._resources[each] for each in self._dirty[gateway] if each in self._resources}
+        upserts = [resource for output, resource in found.items() if output in wanted]
+        removals = [resource.reference for output, resource in found.items() if output not in wanted]
+        after = (Snapshot() if before is None else before).replace(upserts, removals)
+        if not whole and before is not None:
+            after = without_dangling(before, after)
+            after = after if diff(before, after) else before
+        if after is not before:
+            self._snapshots[gateway] = self._changes.snapshots[gateway] = after
+        return whole

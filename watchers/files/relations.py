@@ -1,0 +1,227 @@
+"""What is wrong between the objects of a folder though each is valid, and no condition can say so. Pure, incremental.
+
+A status tells what Headgate answers for. An EndpointSlice has none, and neither has a route or a Gateway that is not
+Headgate's: a slip of the pen that makes one of these would be told nowhere.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
+from typing import NamedTuple
+
+from translator.api_group import CONTROLLER_NAME
+from translator.inputs import Edit
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.references import ParentReference, backend_references
+from translator.objects.kubernetes.endpointslice import SERVICE_LABEL, EndpointSlice
+from translator.objects.kubernetes.service import Service
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+
+MOST_NAMES = 200
+"""Of so many names of one kind and namespace, those of much the same length, one may be meant."""
+
+
+Said = str | tuple[str, Ref]
+"""A message, and what is missing if something is."""
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong with an object.
+
+    Attributes:
+        ref: the object.
+        message: what is wrong.
+        missing: what it names, or would have to name (without a name then), and is not there.
+    """
+
+    ref: Ref
+    message: str
+    missing: Ref | None = None
+
+
+class Findings(NamedTuple):
+    """What came of a change: what is wrong now and was not before, and the other way round."""
+
+    raised: tuple[Finding, ...] = ()
+    settled: tuple[Finding, ...] = ()
+
+
+class Relations:
+    """The objects of a folder, as far as they name each other.
+
+    Args:
+        standalone: nobody else writes EndpointSlices, so a Service without any is of no use. Otherwise that is told
+            only where there are EndpointSlices in its namespace.
+    """
+
+    def __init__(self, standalone: bool = True) -> None:
+        self._standalone = standalone
+        self._objects: dict[Ref, KubernetesObject] = {}
+        self._names: dict[tuple[str, str], dict[str, None]] = {}
+        self._targets: dict[Ref, frozenset[Ref]] = {}
+        self._sources: dict[Ref, dict[Ref, None]] = {}
+        self._findings: dict[Ref, tuple[Finding, ...]] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All that is wrong now."""
+        return [each for ref in sorted(self._findings) for each in self._findings[ref]]
+
+    def explain(self, finding: Finding) -> str:
+        """Return the message with the way out, which depends on what there is now."""
+        return f"{finding.message}; {self._meant(finding.missing)}" if finding.missing else finding.message
+
+    def update(self, edits: Iterable[Edit]) -> Findings:
+        """Take in what changed; it costs what the changed objects, and those that name them, hold."""
+        affected: dict[Ref, None] = {}
+        for ref, found in edits:
+            if ref.kind not in _CHECKS:
+                continue
+            before = self._targets.get(ref, frozenset())
+            self._put(ref, found if isinstance(found, KubernetesObject) else None)
+            for each in (ref, *before, *self._targets.get(ref, ())):
+                affected[each] = None
+            for source in self._sources.get(ref, ()):
+                affected[source] = None
+                affected.update(self._sources.get(source, {}))
+        raised, settled = list[Finding](), list[Finding]()
+        for ref in sorted(affected):
+            old, new = self._findings.pop(ref, ()), self._check(ref)
+            if new:
+                self._findings[ref] = new
+            raised += (each for each in new if each not in old)
+            settled += (each for each in old if each not in new)
+        return Findings(tuple(raised), tuple(settled))
+
+    def _put(self, ref: Ref, found: KubernetesObject | None) -> None:
+        for target in self._targets.pop(ref, ()):
+            del self._sources[target][ref]
+            if not self._sources[target]:
+                del self._sources[target]
+        names = self._names.setdefault((ref.kind, ref.namespace), {})
+        if found is None:
+            self._objects.pop(ref, None)
+            names.pop(ref.name, None)
+            return
+        self._objects[ref] = found
+        names[ref.name] = None
+        self._targets[ref] = frozenset(_targets(found))
+        for target in self._targets[ref]:
+            self._sources.setdefault(target, {})[ref] = None
+
+    def _check(self, ref: Ref) -> tuple[Finding, ...]:
+        found = self._objects.get(ref)
+        if found is None:
+            return ()
+        said = (each if isinstance(each, tuple) else (each, None) for each in _CHECKS[ref.kind](self, found))
+        return tuple(Finding(ref, message, missing) for message, missing in said)
+
+    def _of_slice(self, found: EndpointSlice) -> Iterator[Said]:
+        if not found.service_name:
+            yield f"has no label {SERVICE_LABEL}, so that its endpoints belong to no Service; name one there"
+        elif (service := _service(found)) not in self._objects:
+            yield f"its label {SERVICE_LABEL} names {service}, which is not there", service
+        else:
+            yield from self._of_ports(found, service)
+
+    def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Said]:
+        """A port gets the requests for the port of the Service that has the same name, or has none as well."""
+        named = self._objects[service]
+        names = {each.name for each in named.spec.ports} if isinstance(named, Service) else set()
+        if not names:
+            return  # a route to the Service says so
+        if not found.ports:
+            yield f"has no ports, so that nothing is sent to its endpoints; write those at which they serve {service}"
+        way_out = f"write one of: {', '.join(sorted(names))}" if any(names) else "leave it out, as the Service does"
+        for place, port in enumerate(found.ports):
+            if port.name not in names:
+                name = f"is named {port.name}" if port.name else "has no name"
+                yield f"ports[{place}] {name}, and {service} has no such port, so that nothing is sent there; {way_out}"
+
+    def _of_service(self, found: Service) -> Iterator[Said]:
+        sources = self._sources.get(found.ref, {})
+        spec = found.spec
+        if spec.type == "ExternalName" or (spec.cluster_ip and not spec.headless):
+            return
+        used = any(each.kind == HTTPRoute.kind for each in sources)
+        served = any(each.kind == EndpointSlice.kind for each in sources)
+        others = self._names.get((EndpointSlice.kind, found.ref.namespace))
+        if used and not served and (self._standalone or others):
+            label = f"{SERVICE_LABEL}: {found.ref.name}"
+            yield f"has no EndpointSlice, so that requests to it get 503; write one with the label {label}"
+
+    def _of_route(self, found: HTTPRoute) -> Iterator[Said]:
+        if not found.spec.parent_refs:
+            yield "spec.parentRefs is empty, so that it is served nowhere", Ref(Gateway.kind, found.ref.namespace, "")
+        for place, reference in enumerate(found.spec.parent_refs):
+            field = f"spec.parentRefs[{place}]"
+            if (reference.group, reference.kind) != (Gateway.group, Gateway.kind):
+                yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway"
+                continue
+            gateway = self._objects.get(target := _parent(found, reference))
+            if gateway is None:
+                continue  # the route's status says so
+            if isinstance(gateway, Gateway) and (other := self._controller(gateway)):
+                yield f"{field}: {target} is not Headgate's, but of {other}, so that the route is not served there"
+
+    def _of_gateway(self, found: Gateway) -> Iterator[Said]:
+        if other := self._controller(found):
+            field = "spec.gatewayClassName"
+            yield f"{field}: GatewayClass {found.spec.gateway_class_name} is of {other}, so that it is not served"
+
+    def _controller(self, gateway: Gateway) -> str | None:
+        """The other controller that a Gateway belongs to."""
+        found = self._objects.get(_class(gateway))
+        if isinstance(found, GatewayClass) and found.spec.controller_name != CONTROLLER_NAME:
+            return f"the controller {found.spec.controller_name}"
+        return None
+
+    def _of_class(self, _: GatewayClass) -> Iterator[Said]:
+        yield from ()
+
+    def _meant(self, missing: Ref) -> str:
+        """What may have been meant."""
+        names = self._names.get((missing.kind, missing.namespace), {})
+        if not missing.name:
+            known = ", ".join(sorted(islice(names, MOST_NAMES))[:5])
+            return f"name a {missing.kind}" + (f"; there are: {known}" if known else "")
+        alike = islice((each for each in names if abs(len(each) - len(missing.name)) <= 2), MOST_NAMES)
+        close = get_close_matches(missing.name, alike, n=1)
+        return f"did you mean {close[0]}?" if close else "write it, or correct the name"
+
+
+_CHECKS: Mapping[str, Callable[..., Iterator[Said]]] = {
+    EndpointSlice.kind: Relations._of_slice,
+    Service.kind: Relations._of_service,
+    HTTPRoute.kind: Relations._of_route,
+    Gateway.kind: Relations._of_gateway,
+    GatewayClass.kind: Relations._of_class,
+}
+
+
+def _targets(found: KubernetesObject) -> Iterator[Ref]:
+    """The objects that an object names, as far as that matters here."""
+    if isinstance(found, EndpointSlice) and found.service_name:
+        yield _service(found)
+    elif isinstance(found, Gateway):
+        yield _class(found)
+    elif isinstance(found, HTTPRoute):
+        yield from (_parent(found, each) for each in found.spec.parent_refs)
+        for backend in backend_references(found.spec):
+            if (backend.group, backend.kind) == (Service.group, Service.kind):
+                yield Ref(Service.kind, backend.namespace or found.ref.namespace, backend.name)
+
+
+def _service(found: EndpointSlice) -> Ref:
+    return Ref(Service.kind, found.ref.namespace, found.service_name or "")
+
+
+def _class(found: Gateway) -> Ref:
+    return Ref(GatewayClass.kind, "", found.spec.gateway_class_name)
+
+
+def _parent(route: HTTPRoute, reference: ParentReference) -> Ref:
+    return Ref(Gateway.kind, reference.namespace or route.ref.namespace, reference.name)

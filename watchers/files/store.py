@@ -1,0 +1,180 @@
+"""The state of a folder of files: what each of them last said, and what that makes together. Pure: no I/O, no clock.
+
+A file's word is taken object by object. An object that is not valid now keeps its last good version; one that the file
+no longer names is gone; a file of which not everything can be known loses nothing. Of an object that several files
+have, the one known first is served, and the next one takes over when that goes away.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from translator.inputs import Edit
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic, Place
+from watchers.files.contents import Claim, Reading, duplicate
+from watchers.files.last_good import NOTHING, File
+
+
+class Change(NamedTuple):
+    """What came of new readings.
+
+    Attributes:
+        edits: the objects that are not what they were before.
+        raised: what is wrong now and was not before.
+        settled: what was wrong before and is not any more.
+    """
+
+    edits: tuple[Edit, ...]
+    raised: tuple[Diagnostic, ...] = ()
+    settled: tuple[Diagnostic, ...] = ()
+
+
+class Plan(NamedTuple):
+    """What new readings will change, worked out before anything is changed."""
+
+    change: Change
+    files: Mapping[str, File]
+    claims: Mapping[Ref, Mapping[str, Claim]]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class Folder:
+    """All files of a source, by path, and the objects they make together."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, File] = {}
+        # Who has an object, in the order in which it became known; the first one's is served.
+        self._claims: dict[Ref, Mapping[str, Claim]] = {}
+        self._diagnostics: tuple[Diagnostic, ...] = ()
+
+    def apply(self, readings: Mapping[str, Reading]) -> Change:
+        """Take in what files say now; those that are absent say so with `ABSENT`.
+
+        Args:
+            readings: by path; they count as one step, so an object that moves from one file to another never goes away.
+
+        Returns:
+            What came of it. Objects that are equal to what they were are not edited.
+        """
+        return self.commit(self.plan(readings))
+
+    def plan(self, readings: Mapping[str, Reading]) -> Plan:
+        """Work out what `apply` would do, and change nothing: nearly all of the work, for any thread."""
+        files = {path: self.file(path).after(readings[path]) for path in sorted(readings)}
+        touched = {ref for path, new in files.items() for ref in (*self.file(path).claims, *new.claims)}
+        claims = self._claims_after(files, touched)
+        before = _wrong(map(self.file, files), ((ref, self._claims.get(ref, {})) for ref in touched))
+        after = _wrong(files.values(), claims.items())
+        raised, settled = after - before, before - after
+        diagnostics = self._diagnostics
+        if raised or settled:
+            diagnostics = _ordered([*(each for each in diagnostics if each not in settled), *raised])
+        edits = ((ref, _first(claims[ref]), self.get(ref)) for ref in sorted(touched))
+        change = Change(
+            tuple(Edit(ref, now) for ref, now, old in edits if now != old), _ordered(raised), _ordered(settled)
+        )
+        return Plan(change, files, claims, diagnostics)
+
+    def commit(self, plan: Plan) -> Change:
+        """Do what was planned, provided that nothing else was done since."""
+        for path, new in plan.files.items():
+            if new == NOTHING:
+                self._files.pop(path, None)
+            else:
+                self._files[path] = new
+        for ref, claims in plan.claims.items():
+            if claims:
+                self._claims[ref] = claims
+            else:
+                self._claims.pop(ref, None)
+        self._diagnostics = plan.diagnostics
+        return plan.change
+
+    def _claims_after(self, files: Mapping[str, File], touched: Iterable[Ref]) -> dict[Ref, Mapping[str, Claim]]:
+        claims: dict[Ref, dict[str, Claim]] = {}
+        for ref in touched:
+            before = self._claims.get(ref, {})
+            claims[ref] = {
+                path: claim for path, claim in before.items() if path not in files or ref in files[path].claims
+            }
+        for path, new in files.items():
+            for ref, claim in new.claims.items():
+                claims[ref][path] = claim
+        return dict(claims)
+
+    def unconfirmed(self, readings: Mapping[str, Reading]) -> frozenset[str]:
+        """Tell which files would take an object away that no other of these readings brings, or have new errors.
+
+        Such a reading may be of a file that is just being written, and is worth a second look. So is one that breaks
+        off within a line, which it did not before.
+        """
+        lost = {path: self.file(path).lost(reading) for path, reading in readings.items()}
+        losers: dict[Ref, list[str]] = {}
+        for path, refs in lost.items():
+            for ref in refs:
+                losers.setdefault(ref, []).append(path)
+        brought = Counter(ref for reading in readings.values() for ref in reading.claims if ref in losers)
+        found = {path for path, reading in readings.items() if self._is_suspicious(path, reading)}
+        found |= {path for path, refs in lost.items() if any(not brought[ref] for ref in refs)}
+        pending = list(found)
+        while pending:
+            for ref in readings[pending.pop()].claims:
+                if ref not in losers:
+                    continue
+                brought[ref] -= 1
+                if not brought[ref]:
+                    more = [path for path in losers[ref] if path not in found]
+                    found.update(more)
+                    pending += more
+        return frozenset(found)
+
+    def _is_suspicious(self, path: str, reading: Reading) -> bool:
+        before = self.file(path)
+        breaks_off = reading.breaks_off and bool(before.claims) and not before.reading.breaks_off
+        return breaks_off or not reading.errors <= before.reading.errors
+
+    def file(self, path: str) -> File:
+        """What a file gives."""
+        return self._files.get(path, NOTHING)
+
+    def get(self, ref: Ref) -> KubernetesObject | None:
+        """The object of that name that is served, if there is one."""
+        return _first(self._claims.get(ref, {}))
+
+    def place(self, ref: Ref) -> Place | None:
+        """Where the served object of that name is written."""
+        return next((claim.place for claim in self._claims.get(ref, {}).values()), None)
+
+    def is_broken(self, ref: Ref) -> bool:
+        """Whether an object of that name is written somewhere, but is not valid."""
+        return any(ref in each.reading.broken for each in self._files.values())
+
+    @property
+    def objects(self) -> Mapping[Ref, KubernetesObject]:
+        """All objects that are served."""
+        return {ref: next(iter(claims.values())).object for ref, claims in self._claims.items()}
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All that is wrong now, in the order of files and lines."""
+        return self._diagnostics
+
+
+def _first(claims: Mapping[str, Claim]) -> KubernetesObject | None:
+    return next((claim.object for claim in claims.values()), None)
+
+
+def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Claim]]]) -> set[Diagnostic]:
+    """What is wrong in these files, and with these objects where several files have them."""
+    found = {each for file in files for each in file.reading.diagnostics}
+    for ref, claimed in claims:
+        if len(claimed) > 1:
+            places = [claim.place for claim in claimed.values()]
+            found.update(duplicate(ref, place, places[0]) for place in places[1:])
+    return found
+
+
+def _ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(diagnostics, key=lambda each: (each.place, each.severity, each.message)))

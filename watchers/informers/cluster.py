@@ -1,0 +1,170 @@
+"""A cluster as sources for a `Feed`: all kinds of objects that are read, of the namespaces that are watched."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
+from translator.objects.parse import KINDS
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic, Report, Troubles
+from watchers.informers.informer import Objects, Observed
+from watchers.informers.namespace_selector import Selection
+from watchers.informers.observed_status import Held, field_manager
+from watchers.informers.observer import Observer
+from watchers.informers.on_demand import Fetching, OnDemand
+from watchers.informers.reflector import Reflector, Scope
+from watchers.kubernetes.client import Client
+from watchers.sources import Source
+
+ON_DEMAND: Final = (Secret, ConfigMap)
+"""Kinds of which only those objects are read that others refer to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is watched.
+
+    Attributes:
+        kinds: the kinds of objects.
+        statuses: the names of those kinds whose objects' status is remembered, for `Cluster.observed`.
+        controller: the name of the controller that writes them.
+        labels: by the name of a kind, a label selector that its objects must match in place of the kind's own.
+        namespaces: the names of the namespaces to watch; empty for all.
+        namespace_labels: a label selector that namespaces to watch must match; "" for all. Not with `namespaces`.
+    """
+
+    kinds: tuple[type[KubernetesObject], ...] = tuple(KINDS.values())
+    statuses: frozenset[str] = frozenset()
+    controller: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    namespaces: tuple[str, ...] = ()
+    namespace_labels: str = ""
+
+    def __post_init__(self) -> None:
+        if self.namespaces and self.namespace_labels:
+            raise ValueError("namespaces to watch are chosen by their names or by their labels, not by both")
+
+
+class Cluster:
+    """The objects of a cluster.
+
+    Objects of no namespace are watched whatever namespaces are. Namespaces chosen by name are asked for one by one, so
+    a Role in each is enough; those chosen by labels are picked out of all, for which it takes a ClusterRole.
+
+    Give `sources` and `unsynced_namespaces` to a `Feed`, and after each evaluation tell `want` what it depends on.
+
+    Args:
+        client: for its API server.
+        watched: what is watched.
+        report: is told what begins and ceases to be wrong.
+        observer: is told what happens.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        watched: Watched | None = None,
+        report: Report | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._client = client
+        self._watched = watched or Watched()
+        self._observer = observer or Observer()
+        self._troubles = Troubles(report)
+        self._sources: list[Source] = []
+        self._objects: dict[tuple[str, str], Objects] = {}
+        self._on_demand: dict[tuple[str, str], OnDemand] = {}
+        self._selection = self._selected()
+        for model in self._watched.kinds:
+            for namespace in self._watched.namespaces if model.namespaced and self._watched.namespaces else ("",):
+                self._follow(model, namespace)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What to give to a `Feed`."""
+        return tuple(self._sources)
+
+    @property
+    def unsynced_namespaces(self) -> Collection[str]:
+        """The names of namespaces that were selected or deselected and not yet synced for every kind; a live view.
+
+        Give it to the `Feed`: until they are synced, their objects stay as it handed them out before.
+        """
+        return self._selection.unsynced if self._selection else ()
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All that is wrong now."""
+        return self._troubles.diagnostics
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the kinds that the API server does not have."""
+        reflectors = [each.reflector for each in self._objects.values()]
+        reflectors += [each.reflector for each in self._on_demand.values()]
+        return tuple(dict.fromkeys(each.model.kind for each in reflectors if each.missing))
+
+    def observed(self, ref: Ref) -> Observed | None:
+        """Give an object's status and version; None if it is not there, or statuses of its kind are not remembered."""
+        objects = _of(self._objects, ref)
+        return objects.observed(ref) if objects else None
+
+    def held(self, ref: Ref) -> Held | None:
+        """Give what a `StatusWriter` must know of an object; None if it is not there, as for `observed`."""
+        objects = _of(self._objects, ref)
+        found = objects.observed(ref) if objects else None
+        if objects is None or found is None:
+            return None
+        version = objects.reflector.version or objects.reflector.model.versions[0]
+        return Held(found.resource_version, found.generation, found.status or {}, version, found.written)
+
+    def held_refs(self) -> Iterator[Ref]:
+        """Give the objects whose status is remembered."""
+        for each in self._objects.values():
+            yield from each.refs
+
+    def want(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
+        """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.
+
+        Returns:
+            Those of them that are not there, for sure. The others have been handed on, or are going to be.
+        """
+        refs = frozenset(refs)
+        parts = {namespace: each for (name, namespace), each in self._on_demand.items() if name == kind.kind}
+        found = (
+            part.want(frozenset(ref for ref in refs if namespace in ("", ref.namespace)))
+            for namespace, part in parts.items()
+        )
+        unwatched = frozenset(ref for ref in refs if not {"", ref.namespace} & parts.keys())
+        return unwatched.union(*found)
+
+    def _selected(self) -> Selection | None:
+        labels = self._watched.namespace_labels
+        if not labels:
+            return None
+        scope = Scope(labels=labels, metadata=True)
+        selection = Selection(Reflector(self._client, Namespace, scope, None, self._observer, self._troubles))
+        self._sources.append(selection)
+        return selection
+
+    def _follow(self, model: type[KubernetesObject], namespace: str) -> None:
+        on_demand = model in ON_DEMAND
+        scope = Scope(
+            namespace, self._watched.labels.get(model.kind, model.selector), metadata=on_demand or model.metadata_only
+        )
+        selection = self._selection if model.namespaced else None
+        reflector = Reflector(self._client, model, scope, selection, self._observer, self._troubles)
+        if on_demand:
+            part = self._on_demand[model.kind, namespace] = OnDemand(reflector)
+            self._sources += [part, Fetching(part, self._client, self._observer, self._troubles)]
+        else:
+            manager = field_manager(self._watched.controller) if model.kind in self._watched.statuses else None
+            objects = Objects(reflector, self._troubles, manager)
+            self._objects[model.kind, namespace] = objects
+            self._sources.append(objects)
+
+
+def _of(parts: Mapping[tuple[str, str], Objects], ref: Ref) -> Objects | None:
+    return parts.get((ref.kind, "")) or parts.get((ref.kind, ref.namespace))

@@ -1,0 +1,156 @@
+"""Kinds of which there are many objects and few are of use, with secrets in them: only those referenced are read.
+
+Of all others nothing but metadata is ever asked for. Which are referenced is known once the objects that may refer to
+them have been evaluated, so whoever evaluates says so with `want`, each time.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+
+from translator.inputs import Edit
+from translator.refs import Ref
+from watchers.controllers.worker_pool import Workers
+from watchers.diagnostics import Diagnostic, Place, Troubles
+from watchers.informers.informer import parsed
+from watchers.informers.observer import Observer
+from watchers.informers.reflector import Reflector
+from watchers.kubernetes import paths
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, denied
+from watchers.sources import Batch
+
+log = structlog.stdlib.get_logger("headgate.cluster")
+
+AT_ONCE: Final = 16
+"""So many objects are asked for at the same time."""
+LONGEST_PAUSE: Final = 10.0
+"""The longest pause until an object that cannot be read is asked for again, in seconds."""
+
+
+class OnDemand:
+    """The objects of one kind, as far as they are wanted.
+
+    Two sources that belong together: this one follows which objects there are, and `Fetching` reads those wanted.
+
+    Args:
+        reflector: of the kind's metadata.
+    """
+
+    def __init__(self, reflector: Reflector) -> None:
+        self.reflector = reflector
+        self.wanted: frozenset[Ref] = frozenset()
+        self.held: dict[Ref, str] = {}
+        """The resource version of each object that has been handed on."""
+        self.look_after: Callable[[Iterable[Ref]], None] = lambda _: None
+        """Has objects read, or dropped, if need be."""
+
+    def want(self, refs: frozenset[Ref]) -> frozenset[Ref]:
+        """Take which objects are wanted from now on.
+
+        Returns:
+            Those of them that are not there, for sure. The others have been handed on, or are going to be.
+        """
+        if refs != self.wanted:
+            changed = refs ^ self.wanted
+            self.wanted = refs
+            self.look_after(changed)
+        return frozenset(filter(self.reflector.is_absent, refs))
+
+    def outdated(self, ref: Ref) -> bool:
+        """Whether an object is to be read: it is wanted, is there, and is not what was handed on."""
+        version = self.reflector.mirror.known.get(ref)
+        return version is not None and ref in self.wanted and self.held.get(ref) != version.resource_version
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Yield which of the objects that were handed on are gone."""
+        async with aclosing(self.reflector.batches()) as reflected:
+            async for changes, synced in reflected:
+                gone = [ref for ref, raw in changes if raw is None and self.held.pop(ref, "")]
+                self.look_after(ref for ref, _ in changes if ref in self.wanted)
+                yield Batch((*(Edit(ref, None) for ref in gone), *self.reflector.news()), synced)
+
+
+class Fetching:
+    """Reads what is wanted of a kind, when it is there, and again when it has changed; each object by itself."""
+
+    def __init__(self, kind: OnDemand, client: Client, observer: Observer, troubles: Troubles) -> None:
+        self._kind = kind
+        self._client = client
+        self._observer = observer
+        self._troubles = troubles
+        self._pauses: dict[Ref, Backoff] = {}
+        self._workers = Workers(AT_ONCE, self._settle, _tell_bug)
+        self._edits: list[Edit] = []
+        self._news = asyncio.Event()
+        kind.look_after = self._workers.touch
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Yield what is wanted as it is read, and that there is nothing of it any more when it is not wanted."""
+        yield Batch((), synced=True)  # What is wanted is not known before all the rest is.
+        working = asyncio.ensure_future(self._work())
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                edits, self._edits = self._edits, []
+                yield Batch(tuple(edits))
+        finally:
+            working.cancel()
+            await asyncio.wait({working})
+
+    async def _work(self) -> None:
+        await self._workers.lead(self._kind.wanted)
+
+    async def _settle(self, ref: Ref) -> float | None:
+        """Do what there is to do for an object; give in how many seconds to try again, None if all is well."""
+        kind, reflector = self._kind, self._kind.reflector
+        if ref not in kind.wanted or ref not in reflector.mirror.known:
+            self._end(ref)
+        if ref not in kind.wanted and kind.held.pop(ref, ""):
+            self._tell(Edit(ref, None))
+        if not kind.outdated(ref) or reflector.version is None:
+            return None
+        try:
+            raw = await self._client.get(paths.item(reflector.model, reflector.version, ref))
+        except ClusterError as error:
+            return self._fail(ref, error)
+        self._observer.fetched(ref.kind)
+        # Meanwhile it may have gone, or not be wanted any more: only what is so now is told.
+        if not kind.outdated(ref):
+            return None
+        match raw:
+            case {"metadata": {"resourceVersion": str(version)}}:
+                kind.held[ref] = version
+                self._end(ref)
+                self._tell(parsed(ref, raw, reflector.model, reflector.version, self._troubles))
+                return None
+        return self._fail(ref, Malformed("What came as an object has no resourceVersion"))
+
+    def _tell(self, edit: Edit) -> None:
+        self._edits.append(edit)
+        self._news.set()
+
+    def _fail(self, ref: Ref, error: ClusterError) -> float:
+        """It is tried again after a while; until then it is not known, unless it was read before."""
+        self._observer.failed(ref.kind, str(error.status if isinstance(error, ApiError) else type(error).__name__))
+        resource = paths.resource(self._kind.reflector.model)
+        message = f"cannot be read, and is tried again: {error}"
+        if isinstance(error, ApiError) and error.status == 403:
+            message = denied("get", f"{resource} in the namespace {ref.namespace}", error)
+        if not (isinstance(error, ApiError) and error.status == 404):
+            self._troubles.put(("read", ref), Diagnostic(Place(resource), message, ref=ref))
+        return self._pauses.setdefault(ref, Backoff(most=LONGEST_PAUSE)).next()
+
+    def _end(self, ref: Ref) -> None:
+        """Forget what was wrong with reading it."""
+        if self._pauses.pop(ref, None):
+            self._troubles.put(("read", ref), None)
+
+
+def _tell_bug(ref: Ref) -> None:
+    log.exception("A bug in Headgate, please report it: an object is not read", ref=str(ref))

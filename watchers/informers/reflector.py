@@ -1,0 +1,372 @@
+"""One kind of objects, listed and then watched, for as long as it takes: the I/O around a `Mirror`."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from translator.inputs import Edit, unread
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic, Place, Troubles
+from watchers.informers.list_watch import Change, ListPage, Mirror, Watch
+from watchers.informers.namespace_set import NamespaceSet
+from watchers.informers.observer import Observer
+from watchers.kubernetes import paths
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import JSON, SECONDS, Client, Stream
+from watchers.kubernetes.discovery import is_served
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, TooLarge, Unreachable, denied
+
+METADATA: Final = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA_LIST: Final = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+WATCH_SECONDS: Final = (240, 480)
+"""How long a watch may last: some time between, so that those of many replicas do not end together."""
+LASTING_SECONDS: Final = 5.0
+"""A watch that lasted so long and brought nothing was a good one; another is begun at once."""
+LIST_SECONDS: Final = 2 * SECONDS
+LONGEST_PAUSE: Final = 10.0
+MOST_DENIALS: Final = 9
+"""So many denials in a row, in half a minute, are believed even if the API server does not say that it is ready."""
+TOLD_DENIALS: Final = 4
+"""So many are told."""
+
+
+class _Stage(IntEnum):
+    """How far it goes, or went: what works proves that all before it does."""
+
+    LIST = 0
+    OPEN_WATCH = 1
+    WATCH = 2
+
+
+class Reflected(NamedTuple):
+    """Changes that came together, and whether all that was there at the start has been told."""
+
+    changes: list[Change]
+    synced: bool
+
+
+class Scope(NamedTuple):
+    """Which objects of a kind.
+
+    Attributes:
+        namespace: those of one namespace; "" for all.
+        labels: a label selector, as the API server takes it; "" for all.
+        metadata: whether only their metadata are asked for.
+    """
+
+    namespace: str = ""
+    labels: str = ""
+    metadata: bool = False
+
+
+class Reflector:
+    """Follows the objects of one kind.
+
+    What cannot be listed now is asked for again and again, with pauses: a kind that the API server does not have
+    counts as having no objects until then. Of one that may not be listed, what is known stays; if it never could be,
+    `news` says so.
+
+    Args:
+        client: for the API server.
+        model: the kind.
+        scope: which of its objects.
+        selection: the namespaces whose objects count, if not all do.
+        observer: is told what happens.
+        troubles: is told what is wrong.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        model: type[KubernetesObject],
+        scope: Scope | None = None,
+        selection: NamespaceSet | None = None,
+        observer: Observer | None = None,
+        troubles: Troubles | None = None,
+    ) -> None:
+        self.model = model
+        self.scope = scope or Scope()
+        self.mirror = Mirror(model.kind, selective=selection is not None)
+        self.version: str | None = None
+        """The version of the API in which the kind was served last, None if it never was or the kind is missing."""
+        self.missing = False
+        """Whether the API server has no such kind."""
+        self._denial = ""
+        self._told = ""
+        self._client = client
+        self._selection = selection
+        self._selected: frozenset[str] | None = None
+        self._observer = observer or Observer()
+        self._troubles = troubles or Troubles()
+        self._backoff = Backoff(most=LONGEST_PAUSE)
+        self._failures = 0
+        self._denials = 0
+        self._stage = _Stage.LIST
+        self._verb = "list"
+        self._failing = _Stage.LIST
+        self._stream: Stream | None = None
+        if selection:
+            selection.followers.append(self)
+
+    async def batches(self) -> AsyncGenerator[Reflected, None]:
+        """Yield what changes, beginning with what is there; never ends by itself.
+
+        The list of changes is empty again once the next one is asked for.
+        """
+        told = (False, "")
+        while True:
+            async with aclosing(self._turn()) as turn:
+                async for changes in turn:
+                    now = (self.mirror.synced, self.unread)
+                    if changes or now != told:
+                        told = now
+                        yield Reflected(changes, self.mirror.synced)
+                        changes.clear()  # Else a page, decoded, is kept for as long as nothing happens.
+                    if self._mark_synced():
+                        yield Reflected([], self.mirror.synced)
+
+    def news(self) -> tuple[Edit, ...]:
+        """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""
+        if self._told == self.unread:
+            return ()
+        self._told = self.unread
+        return (unread(self.model.kind, self.scope.namespace, self.unread),)
+
+    @property
+    def unread(self) -> str:
+        """Why it is not known what objects there are; "" if it is, or if that may be only a matter of time."""
+        return "" if self.mirror.read else self._denial
+
+    def is_absent(self, ref: Ref) -> bool:
+        """Tell whether an object is not there, or none that counts, for sure."""
+        selected = self._selection is None or self._selection.names is self._selected
+        return selected and self.mirror.is_absent(ref)
+
+    async def _turn(self) -> AsyncGenerator[list[Change], None]:
+        """Ask the API server for one thing, and take what comes of it."""
+        if self._selection:
+            await self._selection.told()
+            if not self._selection.known.is_set():
+                self._denial = self._selection.unread
+                self.mirror.denied()
+                yield []
+                await self._selection.known.wait()
+            if self._selected is not self._selection.names:
+                self._selected = self._selection.names
+                yield self.mirror.select(self._selected)
+        try:
+            asked = self.mirror.next()
+            # That a list begins does not prove that it can be continued.
+            self._stage = _Stage.LIST if isinstance(asked, ListPage) and not asked.token else _Stage.OPEN_WATCH
+            self._verb = "list" if isinstance(asked, ListPage) else "watch"
+            if isinstance(asked, ListPage):
+                yield await self._list(asked)
+            else:
+                async with aclosing(self._watch(asked)) as watched:
+                    async for changes in watched:
+                        yield changes
+        except ClusterError as error:
+            yield self._fail(error)
+            await asyncio.sleep(self._backoff.next(error.retry_after if isinstance(error, ApiError) else 0))
+
+    async def _list(self, page: ListPage) -> list[Change]:
+        begun = asyncio.get_running_loop().time()
+        query: dict[str, str | int] = {"limit": page.limit, **self._labels()}
+        if page.token:
+            query["continue"] = page.token
+        namespace = page.namespace or self.scope.namespace
+        try:
+            body = await self._get(namespace, query)
+        except ApiError as error:
+            if error.status == 404 and await self._is_served():
+                raise Malformed(f"{error}, though the API server says that it serves {self._name}") from None
+            believed = error.status not in (403, 404) or self._denials >= MOST_DENIALS
+            if believed or not await self._client.ready():
+                raise
+            # While it starts, an API server denies rights and kinds that it has: what it says from now on is believed.
+            self._denials = MOST_DENIALS
+            body = await self._get(namespace, query)
+        changes = self.mirror.page(body)
+        self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
+        self._well(self._stage)
+        return changes
+
+    async def _is_served(self) -> bool:
+        """Whether the kind is there by the API server's own account; who may not ask for that goes by the 404."""
+        try:
+            return await is_served(self._client, self.model)
+        except ApiError as error:
+            if error.status == 403:
+                return False
+            raise
+
+    async def _get(self, namespace: str, query: dict[str, str | int]) -> Any:
+        """Get a list in the version in which the kind was served last; if it is no more, in the first one that is."""
+        accept = METADATA_LIST if self.scope.metadata else JSON
+        unserved: ApiError | None = None
+        for version in dict.fromkeys(filter(None, (self.version, *self.model.versions))):
+            path = paths.collection(self.model, version, namespace)
+            try:
+                body = await self._client.get(path, query=query, accept=accept, seconds=LIST_SECONDS)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                unserved = error
+            else:
+                self.version = version
+                return body
+        assert unserved is not None, "a kind has a version"
+        raise unserved
+
+    async def _watch(self, watch: Watch) -> AsyncGenerator[list[Change], None]:
+        assert self.version
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        query = {"resourceVersion": watch.resource_version, "allowWatchBookmarks": "true", **self._labels()}
+        path = paths.collection(self.model, self.version, self.scope.namespace)
+        accept = METADATA if self.scope.metadata else JSON
+        async with self._client.watch(path, query, accept, random.uniform(*WATCH_SECONDS)) as stream:
+            self._observer.watching(self.model.kind)
+            self._well(_Stage.OPEN_WATCH)
+            self._stage = _Stage.WATCH
+            self._stream = stream
+            try:
+                # The namespaces may have changed just before there was something to interrupt.
+                if self._selection is None or self._selection.names is self._selected:
+                    async for lines in stream.lines():
+                        changes, error = self._fold(lines)
+                        yield changes
+                        if error is not None:
+                            raise error
+                        self._well(_Stage.WATCH)
+            finally:
+                self._stream = None
+        if loop.time() - begun >= LASTING_SECONDS:
+            self._well(_Stage.WATCH)
+        elif self._selection is None or self._selection.names is self._selected:
+            await asyncio.sleep(self._backoff.next())
+
+    def _fold(self, lines: list[bytes]) -> tuple[list[Change], ClusterError | None]:
+        """Take events that came together: what they change, up to the first that is none."""
+        changes = []
+        try:
+            for line in lines:
+                if change := self.mirror.event(_decoded(line)):
+                    changes.append(change)  # noqa: PERF401 (what came before an error counts)
+        except ClusterError as error:
+            return changes, error
+        finally:
+            self._observer.events(self.model.kind, len(lines))
+        return changes, None
+
+    def _fail(self, error: ClusterError) -> list[Change]:
+        """Take that something failed: what it means for what is known, and whom to tell."""
+        status = error.status if isinstance(error, ApiError) else 0
+        if status == 410:
+            self._observer.expired(self.model.kind)
+            self.mirror.expired()
+        self._failing = self._stage
+        self._failures += 1
+        if status == 410:
+            return self._tell_failure(error)
+        self._observer.failed(self.model.kind, str(status or type(error).__name__))
+        if status in (403, 404) and self._stage is _Stage.LIST:
+            self._denials += 1
+            if self._denials >= MOST_DENIALS:
+                return self._unavailable(error)
+        else:
+            self._denials = 0
+        if isinstance(error, TooLarge):
+            self.mirror.too_large()
+        elif not isinstance(error, Unreachable):
+            self.mirror.failed()
+        return self._tell_failure(error)
+
+    def _tell_failure(self, error: ClusterError) -> list[Change]:
+        # Once is no trouble: servers restart, connections are cut, versions are compacted.
+        if self._failures > 1 and not 0 < self._denials < TOLD_DENIALS:
+            self._tell(_diagnostic(self._verb, self._name, error, self._waiting))
+        return []
+
+    def _unavailable(self, error: ClusterError) -> list[Change]:
+        assert isinstance(error, ApiError)
+        self.missing = error.status == 404
+        if self.missing:
+            self.version = None  # once it is defined again, the first version that is served then counts
+            self._observer.missing(self.model.kind)
+            self._tell(None)
+            return self.mirror.missing()
+        self._denial = denied("list", self._name, error)
+        self._tell(_diagnostic("list", self._name, error, self._waiting))
+        self.mirror.denied()
+        return []
+
+    def _well(self, stage: _Stage) -> None:
+        """Take that something works, which ends what was wrong with it."""
+        self.missing = False
+        self._denials = 0
+        if stage >= self._failing:
+            self._failures = 0
+            self._tell(None)
+            if stage is not _Stage.OPEN_WATCH:  # which is cheap; a watch must last to be a good one
+                self._backoff.reset()
+
+    def _tell(self, diagnostic: Diagnostic | None) -> None:
+        self._troubles.put(self, diagnostic)
+
+    @property
+    def _name(self) -> str:
+        namespace = self.scope.namespace
+        where = f"in the namespace {namespace}" if namespace else "in the whole cluster"
+        return f"{paths.resource(self.model)} {where}"
+
+    @property
+    def _waiting(self) -> list[str]:
+        """The namespaces that were selected since the kind was listed."""
+        return sorted(self.mirror.unlisted) if self.mirror.read else []
+
+    def _labels(self) -> dict[str, str | int]:
+        return {"labelSelector": self.scope.labels} if self.scope.labels else {}
+
+    def reselect(self) -> None:
+        """Have the watch end: there are other namespaces to ask for."""
+        if self._stream:
+            self._stream.cut()
+        if self.missing or self.unread:
+            self._mark_synced()  # It may not ask again for a while.
+
+    def _mark_synced(self) -> bool:
+        """Tell the selection which namespaces it has yielded in full; return whether it was the last for some."""
+        if self._selection is None or not self._selection.unsynced:
+            return False
+        if self.missing or self.unread:  # All who read the kind know that of it there is nothing, or nothing known.
+            return self._selection.mark_synced(self)
+        return self._selection.names is self._selected and self._selection.mark_synced(self, self.mirror.unlisted)
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"An event is not JSON ({error}), as all that an API server sends is") from None
+
+
+def _diagnostic(verb: str, resource: str, error: ClusterError, waiting: list[str]) -> Diagnostic:
+    """What is wrong: with the API server as a whole, or with one kind, and which new namespaces wait for that kind."""
+    if isinstance(error, Unreachable):
+        return Diagnostic(Place(error.url), str(error))
+    if isinstance(error, ApiError) and error.status == 403:
+        text = denied(verb, resource, error)
+    else:
+        text = f"cannot {verb} {resource}, and tries again: {error}"
+    if waiting:
+        text += f"; nothing of the namespace {', '.join(waiting[:3])} is used before that"
+        text += f", nor of {len(waiting) - 3} more" if len(waiting) > 3 else ""
+    return Diagnostic(Place(resource.split()[0]), text)

@@ -1,0 +1,1 @@
+"""Applies the manifests of the Gateways' proxies."""

@@ -1,0 +1,263 @@
+"""Carries the proxies of Gateways to the API server: applies what differs, repairs what drifts, removes what is left.
+
+What has been applied is not applied again until its manifest changes, or the fields of the manifest do in the API
+server. Before something that runs is changed, the API server is asked whether it would take all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from translator.db import Deployed
+from translator.infrastructure.manifest import WORKLOADS, Manifest, Proxies
+from translator.objects.gateway_api.gateway import Gateway
+from translator.refs import Ref
+from watchers.controllers.worker_pool import Workers
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import Api
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed
+from watchers.kubernetes.paths import collection
+from watchers.kubernetes.resource_version import older
+from watchers.proxies.api_errors import foreign, gone, refusal
+from watchers.proxies.inventory import Inventory
+from watchers.proxies.owned_fields import answers
+from watchers.proxies.server_side_apply import Applied, Applier, Refused, SteppedDown, Watch
+
+log = structlog.stdlib.get_logger("headgate.deployer")
+
+CONCURRENCY: Final = 8
+"""How many Gateways are worked on at once."""
+FIRST_RETRY: Final = 1.0
+LONGEST_RETRY: Final = 300.0
+"""How long to wait after something was refused, in seconds; a change of what is wanted comes before that."""
+LONGEST_OUTAGE: Final = 15.0
+REPAIRED_SECONDS: Final = 600.0
+"""What has been left alone for so long drifts anew; until then, who undoes what we do is met ever less often."""
+TELLING_SECONDS: Final = 5.0
+"""Within so many seconds the API server tells of what was created; what it does not tell of is not there."""
+
+
+@dataclass(slots=True)
+class _Repairs:
+    """How often an object was repaired lately.
+
+    Attributes:
+        rest: until when its drift is left alone.
+        pauses: how long it is left alone after a repair.
+    """
+
+    rest: float = 0.0
+    pauses: Backoff = field(default_factory=lambda: Backoff(0.5, LONGEST_RETRY))
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept of a Gateway.
+
+    Attributes:
+        applied: by object, what was applied.
+        told: the objects that the API server has told of since: one that is not there then has been deleted.
+        repairs: by object, how often it was repaired.
+        refusals: how long to wait after a refusal.
+    """
+
+    applied: dict[Ref, Applied] = field(default_factory=dict)
+    told: set[Ref] = field(default_factory=set)
+    repairs: defaultdict[Ref, _Repairs] = field(default_factory=lambda: defaultdict(_Repairs))
+    refusals: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LONGEST_RETRY))
+
+
+class Deployer:
+    """Brings what is deployed to what is wanted, for as long as `lead` runs.
+
+    Args:
+        api: the way to the API server.
+        wanted: for each Gateway what is to be deployed; looked at anew each time.
+        inventory: what is deployed; it must be complete before `lead` runs, and tell `touch` what changes.
+        controller: the name of the controller, by whose label objects are known as its own.
+        report: called with what the API server refuses of a Gateway, None once nothing.
+        watch: is told what becomes of writes.
+        may_write: asked right before each write, so that no late one slips through once the lease is lost.
+        is_unmanaged: whether a Gateway is there, and for sure none of ours. What was deployed for one that is not
+            `wanted` is deleted only if it is that, or the API server says that there is no such Gateway.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        wanted: Mapping[Ref, Proxies],
+        inventory: Inventory,
+        controller: str,
+        report: Callable[[Ref, Deployed | None], None],
+        *,
+        watch: Watch | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+        is_unmanaged: Callable[[Ref], bool] = lambda _: False,
+    ) -> None:
+        self._api = api
+        self._applier = Applier(api, controller, may_write, watch)
+        self._is_unmanaged = is_unmanaged
+        self._wanted = wanted
+        self._inventory = inventory
+        self._report = report
+        self._workers = Workers(CONCURRENCY, self._settle, self._tell_bug)
+        self._memory: dict[Ref, _Memory] = {}
+        self._told: dict[Ref, Deployed] = {}
+        self._left_alone: set[Ref] = set()
+        self._outages = Backoff(0.25, LONGEST_OUTAGE)
+
+    def touch(self, gateways: Iterable[Ref]) -> None:
+        """Takes that what is wanted for these Gateways has changed, or what is there."""
+        self._workers.touch(gateways)
+
+    @property
+    def waiting(self) -> int:
+        """How many Gateways wait to be looked at; 0 for who does not lead."""
+        return self._workers.waiting
+
+    async def lead(self) -> None:
+        """Applies everything, then what is touched, until it is cancelled."""
+        self._memory.clear()
+        self._outages.reset()
+        await self._workers.lead(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
+
+    def _tell_bug(self, gateway: Ref) -> None:
+        log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
+
+    async def _settle(self, gateway: Ref) -> float | None:
+        """Does what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
+        memory = self._memory.setdefault(gateway, _Memory())
+        try:
+            again = await self._deploy(gateway, memory)
+            self._outages.reset()
+        except Refused as refused:
+            return self._tell_refusal(gateway, refused, memory)
+        except ClusterError as error:
+            pause = self._outages.next(error.retry_after if isinstance(error, ApiError) else 0.0)
+            log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(pause, 1))
+            return pause
+        except SteppedDown:
+            return None
+        memory.refusals.reset()
+        self._tell(gateway, None)
+        if gateway not in self._wanted:
+            self._memory.pop(gateway, None)
+        return again
+
+    async def _deploy(self, gateway: Ref, memory: _Memory) -> float | None:
+        wanted = self._wanted.get(gateway)
+        if wanted is None:
+            if self._inventory.has(gateway) and not await self._is_left(gateway):
+                return LONGEST_RETRY
+            wanted = Proxies()
+        if wanted.held:
+            return None
+        now = time.monotonic()
+        fresh = [each for each in wanted.manifests if self._is_news(each, memory)]
+        drifted = [each for each in wanted.manifests if each not in fresh and self._has_drifted(each, memory, now)]
+        rests = {each.ref: max(memory.repairs[each.ref].rest - now, 0.0) for each in drifted}
+        await self._rehearse(fresh)
+        for each in wanted.manifests:
+            if each in fresh or rests.get(each.ref) == 0.0:
+                live = self._inventory.get(each.ref)
+                memory.applied[each.ref] = await self._applier.apply(each, live, repair=each in drifted)
+                memory.told.discard(each.ref)
+            if rests.get(each.ref) == 0.0:
+                self._repaired(gateway, each.ref, memory.repairs[each.ref], now)
+        await self._collect(gateway, wanted, memory)
+        wait = min(filter(None, rests.values()), default=0.0)
+        untold = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
+        return wait or (TELLING_SECONDS if untold else None)
+
+    async def _is_left(self, gateway: Ref) -> bool:
+        """Whether what is deployed for a Gateway that is not wanted is nobody's any more.
+
+        That this Headgate does not know a Gateway proves nothing: it may not watch its namespace, and another
+        installation does. Only an answer is believed, so it is a list that is asked for: an error may mean anything.
+        """
+        if self._is_unmanaged(gateway):
+            return True
+        path, query = (
+            collection(Gateway, Gateway.versions[0], gateway.namespace),
+            {"fieldSelector": f"metadata.name={gateway.name}"},
+        )
+        found = await self._api.request("GET", path, query=query)
+        if not isinstance(found, Mapping) or not isinstance(items := found.get("items", ()), list | None):
+            raise Malformed(f"The answer to GET {path} is no list of Gateways")
+        if items and gateway not in self._left_alone:
+            self._left_alone.add(gateway)
+            log.warning(
+                "Proxies of a Gateway that this Headgate does not watch are left alone: another installation may look "
+                "after them. If none does, delete them; give each installation a --controller-name of its own",
+                gateway=str(gateway),
+            )
+        return not items
+
+    def _is_news(self, manifest: Manifest, memory: _Memory) -> bool:
+        known = memory.applied.get(manifest.ref)
+        return known is None or known.body != manifest.body
+
+    def _has_drifted(self, manifest: Manifest, memory: _Memory, now: float) -> bool:
+        """Whether the API server has something else by now than it made of the manifest."""
+        known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
+        if live is None:
+            return manifest.ref in memory.told or now - known.time >= TELLING_SECONDS
+        if older(live.resource_version, known.version):
+            return False
+        memory.told.add(manifest.ref)
+        return bool(answers(live.raw, manifest.body) != known.fields)
+
+    def _repaired(self, gateway: Ref, ref: Ref, repairs: _Repairs, now: float) -> None:
+        if now - repairs.rest > REPAIRED_SECONDS:
+            repairs.pauses.reset()
+        repairs.rest = now + repairs.pauses.next()
+        log.info("What somebody had changed or deleted is as it was", gateway=str(gateway), object=str(ref))
+
+    async def _rehearse(self, manifests: Iterable[Manifest]) -> None:
+        """Have the API server check all of it, so that it is not changed by half.
+
+        Only what is there can be checked: what is to be created may depend on something that is not there yet.
+        """
+        for each in manifests:
+            if self._inventory.get(each.ref) is not None:
+                await self._applier.rehearse(each)
+
+    async def _collect(self, gateway: Ref, wanted: Proxies, memory: _Memory) -> None:
+        """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
+        keep = {each.ref for each in wanted.manifests}
+        waiting = any(ref.kind in WORKLOADS and not self._available(ref) for ref in keep)
+        for ref, live in list(self._inventory.of(gateway)):
+            if ref in keep or (ref.kind in WORKLOADS and waiting):
+                continue
+            memory.applied.pop(ref, None)
+            if await self._applier.delete(ref, live):
+                log.info("What nothing asks for any more is deleted", gateway=str(gateway), object=str(ref))
+
+    def _available(self, ref: Ref) -> bool:
+        live = self._inventory.get(ref)
+        status = live.raw.get("status") or {} if live is not None else {}
+        return bool(status.get("availableReplicas") or status.get("numberAvailable"))
+
+    def _tell_refusal(self, gateway: Ref, refused: Refused, memory: _Memory) -> float | None:
+        ref, error = refused.ref, refused.error
+        if error is not None and gone(error):
+            return memory.refusals.next()
+        problem = foreign(ref) if error is None else refusal(ref, error)
+        self._tell(gateway, Deployed((problem,)))
+        return memory.refusals.next(0.0 if error is None else error.retry_after)
+
+    def _tell(self, gateway: Ref, deployed: Deployed | None) -> None:
+        if self._told.get(gateway) == deployed:
+            return
+        if deployed is None:
+            del self._told[gateway]
+        else:
+            self._told[gateway] = deployed
+            log.warning(deployed.problems[0].message, gateway=str(gateway))
+        self._report(gateway, deployed)

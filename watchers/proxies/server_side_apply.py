@@ -1,0 +1,202 @@
+"""Writes single objects to the API server: applies manifests and deletes what is left of them.
+
+Everything is applied server-side, by one manager of fields and by force, so that exactly the fields of the manifests
+are Headgate's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol
+
+from translator.infrastructure.manifest import KINDS, Manifest
+from translator.infrastructure.names import CONTROLLER, MANAGED_BY, MANAGER, label_value
+from translator.objects.kubernetes.workloads import Deployment
+from translator.refs import Ref
+from watchers.kubernetes.client import SERVER_SIDE_APPLY, Api, Query
+from watchers.kubernetes.errors import ApiError
+from watchers.kubernetes.paths import item
+from watchers.proxies.api_errors import transient
+from watchers.proxies.inventory import Live
+from watchers.proxies.owned_fields import answers
+
+SECONDS: Final = 35.0
+"""How long a request may take: webhooks are given up to 30 s, and what one does not answer is to be told."""
+SCALER: Final = "headgate-replicas"
+"""The manager of the number of replicas from when Headgate gives it up until somebody scales."""
+OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}
+
+
+class Watch(Protocol):
+    """Is told what becomes of writes, for metrics."""
+
+    def deployed(self, kind: str, outcome: str, seconds: float) -> None:
+        """A write has ended: "created", "changed", "repaired", "deleted", "refused", "gone", "conflict" or "failed"."""
+        ...
+
+
+class Applied(NamedTuple):
+    """What the API server made of a manifest.
+
+    Attributes:
+        body: the manifest.
+        fields: those fields, as the API server wrote them.
+        version: the object's resourceVersion then.
+        time: when it was.
+    """
+
+    body: Mapping[str, Any]
+    fields: Any
+    version: str
+    time: float
+
+
+class Refused(Exception):
+    """An object is not taken.
+
+    Attributes:
+        ref: the object.
+        error: what the API server says; None if an object of that name is there that is somebody else's.
+    """
+
+    def __init__(self, ref: Ref, error: ApiError | None = None) -> None:
+        super().__init__(str(ref))
+        self.ref = ref
+        self.error = error
+
+    @property
+    def status(self) -> int:
+        """The HTTP status code, 0 if there is none."""
+        return 0 if self.error is None else self.error.status
+
+
+class SteppedDown(Exception):
+    """Another one leads by now."""
+
+
+class Applier:
+    """Applies and deletes single objects.
+
+    All that it does may raise `Refused`, `SteppedDown`, and a `ClusterError` that passes by itself.
+
+    Args:
+        api: the way to the API server.
+        controller: the name of the controller, by whose label objects are known as its own.
+        may_write: asked right before each write, so that no late one slips through once the lease is lost.
+        watch: is told what becomes of writes.
+    """
+
+    def __init__(self, api: Api, controller: str, may_write: Callable[[], bool], watch: Watch | None) -> None:
+        self._api = api
+        self._labels = {MANAGED_BY: MANAGER, CONTROLLER: label_value(controller)}
+        self._may_write = may_write
+        self._watch = watch
+
+    async def rehearse(self, manifest: Manifest) -> None:
+        """Has the API server check a manifest of an object that is there."""
+        with self._counted(manifest.ref, ""):
+            await self._patch(manifest.ref, manifest.body, {"dryRun": "All"})
+
+    async def apply(self, manifest: Manifest, live: Live | None, repair: bool = False) -> Applied:
+        """Brings an object to what its manifest says.
+
+        Args:
+            manifest: of the object.
+            live: the object as far as is known, None if it is not there.
+            repair: whether it was as the manifest says before, and somebody changed it.
+        """
+        with self._counted(manifest.ref, "repaired" if repair else "created" if live is None else "changed"):
+            if live is None:
+                await self._make_sure_it_is_ours(manifest.ref)
+            elif manifest.ref.kind == Deployment.kind and "replicas" not in manifest.body["spec"]:
+                await self._let_go_of_replicas(manifest)
+            made = await self._patch(manifest.ref, manifest.body)
+        fields = answers(made, manifest.body)
+        return Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
+
+    async def delete(self, ref: Ref, live: Live) -> bool:
+        """Deletes an object; tells whether it was still there."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": live.uid}}
+        try:
+            with self._counted(ref, "deleted"):
+                await self._request("DELETE", ref, body=options)
+        except (Refused, ApiError) as error:
+            if error.status not in (404, 409):  # gone already, or another one by now, of which an event will tell
+                raise
+            return False
+        return True
+
+    async def _make_sure_it_is_ours(self, ref: Ref) -> None:
+        """Raise if an object of that name is there that is somebody else's: it would be taken over by force."""
+        found = await self._find(ref)
+        if found is None:
+            return
+        labels = found["metadata"].get("labels") or {}
+        if any(labels.get(name) != value for name, value in self._labels.items()):
+            raise Refused(ref)
+
+    async def _let_go_of_replicas(self, manifest: Manifest) -> None:
+        """Have the number of replicas stay as it is if it has been ours.
+
+        What its only manager gives up, the API server sets back to its default: one replica, until an autoscaler acts.
+        So another manager takes it, and whoever scales takes it from that one.
+        """
+        found = await self._find(manifest.ref)
+        if found is None or not any(map(_manages_replicas, found["metadata"].get("managedFields") or ())):
+            return
+        body = {
+            **{name: manifest.body[name] for name in ("apiVersion", "kind")},
+            "metadata": {name: manifest.body["metadata"][name] for name in ("name", "namespace")},
+            "spec": {"replicas": found["spec"]["replicas"]},
+        }
+        await self._patch(manifest.ref, body, {"fieldManager": SCALER})
+
+    async def _find(self, ref: Ref) -> Any:
+        """An object as it is now; None if it is not there."""
+        try:
+            return await self._request("GET", ref)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    async def _patch(self, ref: Ref, body: Mapping[str, Any], more: Query | None = None) -> Any:
+        query = {"fieldManager": MANAGER, "force": "true", **(more or {})}
+        return await self._request("PATCH", ref, query=query, body=body, content_type=SERVER_SIDE_APPLY)
+
+    async def _request(self, method: str, ref: Ref, **options: Any) -> Any:
+        if method != "GET" and not self._may_write():
+            raise SteppedDown
+        model = KINDS[ref.kind]
+        try:
+            return await self._api.request(method, item(model, model.versions[0], ref), seconds=SECONDS, **options)
+        except ApiError as error:
+            raise (error if transient(error) else Refused(ref, error)) from None
+
+    @contextmanager
+    def _counted(self, ref: Ref, done: str) -> Iterator[None]:
+        """Tell what becomes of a write: `done` if it succeeds."""
+        begun, outcome = time.perf_counter(), "failed"
+        try:
+            yield
+            outcome = done
+        except Refused as refused:
+            outcome = OUTCOMES.get(refused.status, "refused")
+            raise
+        except ApiError as error:
+            outcome = OUTCOMES.get(error.status, "failed")
+            raise
+        except SteppedDown:
+            outcome = ""
+            raise
+        finally:
+            if self._watch is not None and outcome:
+                self._watch.deployed(ref.kind, outcome, time.perf_counter() - begun)
+
+
+def _manages_replicas(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of `metadata.managedFields` says that Headgate applies the number of replicas."""
+    applies = (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply")
+    return applies and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})

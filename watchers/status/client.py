@@ -1,0 +1,62 @@
+"""One object's status at the API server: what it is, and the request that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from translator.objects.parse import KINDS
+from translator.refs import Ref
+from watchers.informers.observed_status import Held, Status, field_manager, wrote
+from watchers.kubernetes.client import MERGE_PATCH, Api
+from watchers.kubernetes.paths import item
+from watchers.status.merge import patch
+
+SECONDS: Final = 35.0
+"""How long a request may take: webhooks are given up to 30 s, and one that hangs is the trouble of its object alone."""
+
+
+class StatusApi:
+    """Reads and changes statuses, in the name of a controller.
+
+    Args:
+        api: the way to the API server.
+        controller: the controller's name.
+    """
+
+    def __init__(self, api: Api, controller: str) -> None:
+        self._api = api
+        self.manager = field_manager(controller)
+
+    async def read(self, ref: Ref, held: Held) -> Mapping[str, Any]:
+        """Gives an object as the API server has it now."""
+        found: Mapping[str, Any] = await self._api.request("GET", _path(ref, held), seconds=SECONDS)
+        return found
+
+    async def patch(self, ref: Ref, held: Held, new: Status) -> Held:
+        """Makes a status of the one that is held; gives what the API server made of it.
+
+        It is a JSON merge patch with a resourceVersion: it holds only for the very object that it was made for.
+        """
+        found = await self._api.request(
+            "PATCH",
+            _path(ref, held, "status"),
+            query={"fieldManager": self.manager},
+            body={"metadata": {"resourceVersion": held.version}, "status": patch(held.status, new)},
+            content_type=MERGE_PATCH,
+            seconds=SECONDS,
+        )
+        return self.held(found)
+
+    def held(self, found: Mapping[str, Any]) -> Held:
+        """Gives what counts of an object that the API server sent."""
+        metadata = found["metadata"]
+        version = found["apiVersion"].rpartition("/")[2]
+        status = found.get("status") or {}
+        return Held(
+            metadata["resourceVersion"], metadata.get("generation"), status, version, wrote(metadata, self.manager)
+        )
+
+
+def _path(ref: Ref, held: Held, subresource: str = "") -> str:
+    return item(KINDS[ref.kind], held.api_version, ref, subresource)

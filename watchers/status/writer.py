@@ -1,0 +1,361 @@
+"""Carries statuses to the API server: what differs, and no more than it takes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import structlog
+
+from translator.objects.parse import KINDS
+from translator.refs import Ref
+from watchers.controllers.worker_pool import Workers
+from watchers.informers.observed_status import Held, Status
+from watchers.kubernetes.backoff import Backoff
+from watchers.kubernetes.client import Api
+from watchers.kubernetes.errors import ApiError, ClusterError
+from watchers.kubernetes.paths import resource
+from watchers.kubernetes.resource_version import older
+from watchers.status.client import StatusApi
+from watchers.status.merge import Writer, generation, has_entries, is_shared, merge, observed_generation
+from watchers.status.withdraw import released
+
+log = structlog.stdlib.get_logger("headgate.status")
+
+CONCURRENCY: Final = 16
+"""How many requests are under way at once."""
+PACE: Final[Mapping[str, float]] = {"Gateway": 1 / 3, "GatewayClass": 1 / 3}
+"""The least time between two writes to one object of a kind, in seconds."""
+OTHER_PACE: Final = 0.1
+"""That of all other kinds."""
+MOST_PACE: Final = 60.0
+"""So much it grows to at most, twofold each time, while somebody undoes what we write: that bounds the quarrel."""
+CONFLICTS: Final = 5
+"""How often in a row a write is repeated at once because the object has changed in the meantime."""
+BLOCKED: Final = 30.0
+"""How long a kind rests whose status cannot be written, in seconds."""
+PATIENCE: Final = 2.0
+"""How long a status waits that was made from an older generation of its object, in seconds."""
+LONGEST_RETRY: Final = 300.0
+"""The longest pause of an object whose status is refused, in seconds; a new status comes before that."""
+LONGEST_OUTAGE: Final = 15.0
+"""The longest pause while the API server is away, in seconds."""
+
+
+class Observed(Protocol):
+    """The statuses of all objects whose status may be ours to write, as last seen."""
+
+    def held(self, ref: Ref) -> Held | None:
+        """Gives the status of an object, None if there is no such object."""
+        ...
+
+    def held_refs(self) -> Iterable[Ref]:
+        """Gives the names of all objects of the kinds that have a status."""
+        ...
+
+
+class Watch(Protocol):
+    """Is told what becomes of writes, for metrics."""
+
+    def status_written(self, kind: str, outcome: str, seconds: float) -> None:
+        """A request for a status of a kind has ended: "written", "conflict", "gone", "refused" or "failed"."""
+        ...
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept of an object between writes.
+
+    Attributes:
+        tried: when it was written to last, or that was tried.
+        refusals: how long to wait after a refusal of this object.
+        refused: whether the last write was refused.
+        written: what the last write made of it, until it is observed.
+        wanted: what the last write was to bring.
+        since: when that was written.
+        undone: how often in a row it has been written once more, because somebody had undone it.
+        behind: a generation of the object that no status was made from yet, and until when to wait for one.
+        altered: what the last write asked for and what the API server made of it instead: it would do so again.
+        released: the version of the object from which our claims have been taken back.
+    """
+
+    tried: float = -math.inf
+    refusals: Backoff = field(default_factory=lambda: Backoff(1.0, LONGEST_RETRY))
+    refused: bool = False
+    written: Held | None = None
+    wanted: Status | None = None
+    since: float = -math.inf
+    undone: int = 0
+    behind: tuple[int, float] | None = None
+    altered: tuple[Status, Status] | None = None
+    released: str = ""
+
+    def due(self, kind: str, wanted: Status | None) -> float:
+        """When the object may be written to next: the later the more often the same was undone."""
+        pace = PACE.get(kind, OTHER_PACE)
+        return self.tried + (min(MOST_PACE, pace * 2 ** min(self.undone, 32)) if self.wanted == wanted else pace)
+
+    def wrote(self, wanted: Status | None) -> None:
+        """Take that what was wanted is written; if that is the same as the last time, somebody undid it meanwhile."""
+        now = time.monotonic()
+        again = self.wanted == wanted and now < self.since + 2 * MOST_PACE
+        self.undone = self.undone + 1 if again else 0
+        self.wanted, self.since = wanted, now
+
+
+class StatusWriter:
+    """Brings the statuses that the API server holds to those that are wanted, for as long as `lead` runs.
+
+    Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
+    the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
+    changes while it waits, it is written once, with what is wanted then. A status that was made from an older
+    generation of the object than the API server's waits a while, because one from that generation is about to come.
+    Where there is nothing to say any more, what we said is taken back.
+
+    Args:
+        api: the way to the API server.
+        wanted: for each object what is to be told of it, without times; looked at anew at each write.
+        observed: what the API server holds.
+        controller: the controller name in our entries.
+        watch: is told what becomes of writes.
+        may_write: asked right before each write, so that no late one slips through once the lease is lost.
+        silent: whether there is, for sure, nothing to be told of an object for which nothing is wanted, so that what we
+            said of it is to be taken back.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        wanted: Mapping[Ref, Status],
+        observed: Observed,
+        controller: str,
+        *,
+        watch: Watch | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+        silent: Callable[[Ref], bool] = lambda _: True,
+    ) -> None:
+        self._api = StatusApi(api, controller)
+        self._wanted = wanted
+        self._observed = observed
+        self._controller = controller
+        self._watch = watch
+        self._may_write = may_write
+        self._silent = silent
+        self._workers = Workers(CONCURRENCY, self._settle, _tell_bug)
+        self._memory: dict[Ref, _Memory] = {}
+        self._blocked: dict[str, float] = {}
+        self._pause = 0.0
+        self._outages = Backoff(0.25, LONGEST_OUTAGE)
+
+    def touch(self, refs: Iterable[Ref]) -> None:
+        """Takes that what is wanted, or what the API server holds, has changed for these objects."""
+        self._workers.touch(refs)
+
+    @property
+    def waiting(self) -> int:
+        """How many objects wait to be looked at; 0 for who does not lead."""
+        return self._workers.waiting
+
+    async def lead(self) -> None:
+        """Compares everything, then what is touched, and writes what differs, until it is cancelled."""
+        self._memory.clear()
+        self._blocked.clear()
+        self._pause = 0.0
+        self._outages.reset()
+        await self._workers.lead(dict.fromkeys([*self._wanted, *self._left_behind()]))
+
+    def _left_behind(self) -> Iterator[Ref]:
+        """Objects with words of ours about which there is nothing to tell any more."""
+        for ref in self._observed.held_refs():
+            held = self._observed.held(ref)
+            if ref not in self._wanted and held is not None and self._has_words(held):
+                yield ref
+
+    def _has_words(self, held: Held) -> bool:
+        return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
+
+    async def _settle(self, ref: Ref) -> float | None:
+        """Does what there is to do for an object; gives in how many seconds to try again, None if all is well."""
+        memory = self._memory.setdefault(ref, _Memory())
+        now = time.monotonic()
+        held = self._held(ref, memory)
+        if held is None:
+            self._memory.pop(ref, None)
+            return None
+        held_up = (self._pause, self._blocked.get(ref.kind, 0.0), self._patience(ref, held, memory))
+        wait = max(memory.due(ref.kind, self._wanted.get(ref)), *held_up) - now
+        if self._is_right(ref, held, memory):
+            return None
+        if ref not in self._wanted and not self._silent(ref):
+            return BLOCKED
+        if wait > 0:
+            return wait
+        memory.tried = now
+        try:
+            return await self._attempt(ref, held, memory)
+        except ApiError as error:
+            return self._answered(ref, error, memory)
+        except ClusterError as error:
+            return self._outage(0.0, str(error))
+
+    async def _attempt(self, ref: Ref, held: Held, memory: _Memory) -> float | None:
+        try:
+            return await self._write(ref, held, memory)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            await self._api.read(ref, held)  # if that is not there either, it says so
+            return self._unserved(ref.kind, error)
+
+    async def _write(self, ref: Ref, held: Held, memory: _Memory) -> float | None:
+        for _ in range(CONFLICTS):
+            wanted = self._wanted.get(ref)
+            new = self._difference(ref, held, memory)
+            if new is None:
+                found = await self._api.read(ref, held)
+                held, new = self._api.held(found), released(found, self._api.manager, _now())
+                memory.released = held.version
+            if new == held.status or not self._may_write():
+                return None
+            try:
+                memory.written = await self._patch(ref, held, new)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            else:
+                memory.altered = None if memory.written.status == new else (new, memory.written.status)
+                memory.released = memory.written.version
+                memory.wrote(wanted)
+                self._succeeded(ref.kind, memory)
+                return None
+            held = memory.written = self._api.held(await self._api.read(ref, held))
+            memory.released = ""
+            if self._is_right(ref, held, memory):
+                return None
+            patience = self._patience(ref, held, memory) - time.monotonic()
+            if patience > 0:
+                return patience
+        return memory.refusals.next()
+
+    def _succeeded(self, kind: str, memory: _Memory) -> None:
+        memory.refused = False
+        memory.refusals.reset()
+        self._outages.reset()
+        self._blocked.pop(kind, None)
+
+    async def _patch(self, ref: Ref, held: Held, new: Status) -> Held:
+        begun = time.perf_counter()
+        outcome = "failed"
+        try:
+            written = await self._api.patch(ref, held, new)
+            outcome = "written"
+            return written
+        except ApiError as error:
+            outcome = OUTCOMES.get(error.status, "failed" if error.status >= 500 else "refused")
+            raise
+        finally:
+            if self._watch is not None:
+                self._watch.status_written(ref.kind, outcome, time.perf_counter() - begun)
+
+    def _held(self, ref: Ref, memory: _Memory) -> Held | None:
+        """What the API server holds, as far as is known: what was observed, or our own last write if that is newer."""
+        observed = self._observed.held(ref)
+        if observed is None or memory.written is None or not older(observed.version, memory.written.version):
+            memory.written = None
+            return observed
+        return memory.written
+
+    def _patience(self, ref: Ref, held: Held, memory: _Memory) -> float:
+        """Until when to wait for a status made from the generation that is held."""
+        told = generation(self._wanted.get(ref, {}))
+        if told is None or held.generation is None or told >= held.generation:
+            memory.behind = None
+            return 0.0
+        if memory.behind is None or memory.behind[0] != held.generation:
+            memory.behind = held.generation, time.monotonic() + PATIENCE
+        return memory.behind[1]
+
+    def _is_right(self, ref: Ref, held: Held, memory: _Memory) -> bool:
+        """Whether there is nothing to write now, nor to look for what of ours is left."""
+        leaves = ref not in self._wanted and self._has_words(held) and memory.released != held.version
+        return not leaves and self._difference(ref, held, memory) is None
+
+    def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
+        """The new status, None if there is nothing to write now."""
+        wanted = self._wanted.get(ref)
+        if wanted is not None and held.generation and (made := generation(wanted)):
+            newest = observed_generation(held.status, self._controller)
+            # One is of an object of this name that was there before; the other "MUST NOT perform the update"
+            # (`GatewayClassStatus.conditions`): another leader knew more, and what it knew is about to come.
+            if made > held.generation or made < newest <= held.generation:
+                return None
+        new = merge(held.status, wanted, Writer(self._controller, _now()))
+        if new == held.status or memory.altered == (new, held.status):
+            return None
+        return new
+
+    def _answered(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
+        """Takes an error that ends a write; gives when to try again, None: not before something changes."""
+        if error.status == 404 and f'"{ref.name}" not found' in error.message:
+            self._memory.pop(ref, None)
+            return None
+        if error.status == 404:
+            return self._unserved(ref.kind, error)
+        if error.status in (429, 503):
+            return self._outage(error.retry_after, str(error))
+        if error.status == 403 and " cannot " in error.message:
+            return self._forbidden(ref.kind, error)
+        # An admission policy, a webhook that fails, a field that this version of the API does not take.
+        if not memory.refused:
+            log.warning(f"The status of {ref} is not taken: {error}")
+        memory.refused = True
+        return memory.refusals.next(error.retry_after)
+
+    def _outage(self, at_least: float, message: str) -> float:
+        """All wait while the API server is away or asks for patience."""
+        now = time.monotonic()
+        if self._pause <= now:
+            self._pause = now + self._outages.next(at_least)
+            log.warning(f"Statuses are written later: {message}", seconds=round(self._pause - now, 1))
+        return self._pause - now
+
+    def _forbidden(self, kind: str, error: ApiError) -> float:
+        name, _, group = resource(KINDS[kind]).partition(".")
+        return self._block(
+            kind,
+            f"may not patch {name}/status in the API group {group}: grant the verbs get and patch on it, as the "
+            f"ClusterRole in deploy/ does; until then no {kind} tells what became of it",
+            error,
+        )
+
+    def _unserved(self, kind: str, error: ApiError) -> float:
+        """There is no such path: the version has just changed, or the definition lacks the subresource."""
+        return self._block(
+            kind,
+            f"{resource(KINDS[kind])} has no status to write in the version that it was read in: either that has just "
+            f"ceased to be served, or its definition lacks the subresource status: install the Gateway API's own; "
+            f"until then no {kind} tells what became of it",
+            error,
+        )
+
+    def _block(self, kind: str, message: str, error: ApiError) -> float:
+        """Tells once what is in the way of all objects of a kind, and leaves the kind alone for a while."""
+        if kind not in self._blocked:
+            log.error(message, answer=error.message)
+        self._blocked[kind] = time.monotonic() + BLOCKED
+        return BLOCKED
+
+
+OUTCOMES: Final[Mapping[int, str]] = {409: "conflict", 404: "gone"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _tell_bug(ref: Ref) -> None:
+    log.exception("A bug in Headgate, please report it: the status of an object is not written", ref=str(ref))

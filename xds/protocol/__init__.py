@@ -1,0 +1,1 @@
+"""The xDS transport protocol of one stream, without I/O and without a clock."""

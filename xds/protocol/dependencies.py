@@ -1,0 +1,119 @@
+"""What depends on what, through all types and at any depth: one rule for every kind of resource.
+
+Nothing is switched to before what it needs is accepted (`waiting`), and nothing is taken away that something the client
+may still use needs (`in_use`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+
+from xds.protocol.client_state import Held, possibly
+from xds.resources.collection import by_collection
+from xds.resources.resource import Reference, Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import (
+    CLUSTER,
+    COLLECTED,
+    ENDPOINT,
+    EXTENSION_CONFIG,
+    LISTENER,
+    LOCALITY_ENDPOINT,
+    ROUTE,
+    SCOPED_ROUTE,
+    SECRET,
+    VIRTUAL_HOST,
+)
+
+DEPTHS = (
+    LISTENER,
+    EXTENSION_CONFIG,
+    SCOPED_ROUTE,
+    ROUTE,
+    VIRTUAL_HOST,
+    CLUSTER,
+    ENDPOINT,
+    LOCALITY_ENDPOINT,
+    SECRET,
+)
+"""Types in such an order that each refers only to itself and those after it, a cluster's own filters by ECDS aside."""
+
+
+def may_refer(type_url: str, to: str) -> bool:
+    """Tell whether resources of one type may refer to those of another type."""
+    return type_url in DEPTHS and to in DEPTHS and DEPTHS.index(type_url) < DEPTHS.index(to)
+
+
+def in_use(type_url: str, held: Iterable[tuple[str, Iterable[Held]]]) -> set[str] | None:
+    """Return the names, and collections, of a type that resources refer to which a client may use.
+
+    Args:
+        type_url: The type.
+        held: For each type, what the client may use of it.
+
+    Returns:
+        The names; None if what a client holds is not known and might refer to anything of the type.
+    """
+    used: set[str] = set()
+    for url, resources in held:
+        for each in (each for one in resources for each in possibly(one)):
+            if isinstance(each, Resource):
+                used.update(need.name for need in each.references if need.type_url == type_url)
+            elif may_refer(url, type_url):
+                return None
+    return used
+
+
+def waiting(
+    resources: Iterable[Resource], snapshot: Snapshot, unsettled: Callable[[Reference], bool]
+) -> set[Reference]:
+    """Return which of some resources need one, at any depth, that the client has not accepted.
+
+    Args:
+        resources: What is to be sent.
+        snapshot: Holds what they need.
+        unsettled: Tells whether the client has not accepted a resource yet.
+    """
+    needed_by = _needed_by(resources, snapshot)
+    found: set[Reference] = set()
+    todo = [need for need in needed_by if unsettled(need)]
+    while todo:
+        new = [each for each in needed_by.get(todo.pop(), ()) if each not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
+def _needed_by(resources: Iterable[Resource], snapshot: Snapshot) -> dict[Reference, list[Reference]]:
+    """Return all that resources need, at any depth, each with what needs it."""
+    needed_by: dict[Reference, list[Reference]] = {}
+    members = Members(snapshot)
+    todo = list(resources)
+    while todo:
+        each = todo.pop()
+        for need in chain.from_iterable(map(members.of, each.references)):
+            if need not in needed_by:
+                needed_by[need] = []
+                if (resource := snapshot.get(need)) is not None:
+                    todo.append(resource)
+            needed_by[need].append(each.reference)
+    return needed_by
+
+
+class Members:
+    """Finds the members of collections in a snapshot; a type is gone through once, and only if it is asked for."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Go through nothing yet."""
+        self._snapshot = snapshot
+        self._known: dict[str, dict[str, list[str]]] = {}
+
+    def of(self, need: Reference) -> Iterable[Reference]:
+        """Return what a reference leads to: itself, or the members of the collection that it names."""
+        url, name = need
+        if url not in COLLECTED:
+            return (need,)
+        if url not in self._known:
+            self._known[url] = by_collection(self._snapshot.resources(url))
+        return (Reference(url, each) for each in self._known[url].get(name, ()))

@@ -1,0 +1,123 @@
+"""What only one resource of a type may have at a time: a listener's addresses, a scope's key.
+
+Envoy rejects a listener or scope that has what another one has already. Those that give up such a thing and those that
+take it over are therefore sent in one response, in which Envoy removes before it adds.
+
+Scopes that give up a key come first in it: Envoy (1.40) goes through the scopes of a response one by one, and takes
+from each the key that it had before. If another one has that key by then, it loses it, and answers 404 from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from headgate_proto.envoy.config.listener.v3 import listener_pb2
+from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
+from xds.protocol.client_state import possibly
+from xds.protocol.substream import Substream
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Resources
+from xds.resources.types import LISTENER, SCOPED_ROUTE
+
+MAX_KNOWN = 10_000
+"""Most resources of which it is remembered what only they may have."""
+
+Groups = Mapping[str, frozenset[str]]
+"""By name, all names that change in one response with it; a name that is not there changes alone."""
+
+_known: dict[tuple[str, str], frozenset[bytes]] = {}
+
+
+def groups(substream: Substream) -> Groups:
+    """Return which names of a type that are to change are bound to each other."""
+    if substream.type_url not in CLAIMS:
+        return {}
+    had = {name: claims(each for each in possibly(substream.held(name))) for name in substream.dirty}
+    if not any(had.values()):
+        return {}
+    upserts = substream.upserts()
+    by_claim: dict[bytes, set[str]] = {}
+    for name, before in had.items():
+        for claim in before.union(claims([upserts[name]] if name in upserts else ())):
+            by_claim.setdefault(claim, set()).add(name)
+    return _joined(names for names in by_claim.values() if len(names) > 1)
+
+
+def takeovers(substream: Substream, wanted: Resources) -> dict[str, list[str]]:
+    """Return by name of each changed resource those from which it takes over what only one may have.
+
+    Args:
+        substream: The type's.
+        wanted: All that the client is to have.
+    """
+    had = {name: claims(possibly(substream.held(name))) for name in sorted(substream.dirty)}
+    owners: dict[bytes, list[str]] = {}
+    for name, found in had.items():
+        for claim in found:
+            owners.setdefault(claim, []).append(name)
+    taken = {
+        name: {owner for claim in claims([wanted[name]]) - found for owner in owners.get(claim, ())}
+        for name, found in had.items()
+        if owners and name in wanted
+    }
+    return {name: sorted(found) for name, found in taken.items() if found}
+
+
+def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return names of which each takes over from the next one, and the last from the first; empty if there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found[:-1]
+    return []
+
+
+def in_order(substream: Substream, resources: Iterable[str]) -> list[str]:
+    """Return the names of a response's resources in the order in which they are sent, before that is recorded."""
+    names = sorted(resources)
+    graph = takeovers(substream, substream.upserts()) if substream.type_url == SCOPED_ROUTE else {}
+    if not graph or cycle(graph):
+        return names
+    rank = {name: number for number, name in enumerate(TopologicalSorter(graph).static_order())}
+    return sorted(names, key=lambda name: (rank.get(name, -1), name))
+
+
+def _joined(sets: Iterable[set[str]]) -> Groups:
+    """Return the unions of those sets that have a name in common."""
+    found: dict[str, frozenset[str]] = {}
+    for names in sets:
+        union = frozenset(names).union(*(found[name] for name in names if name in found))
+        found.update(dict.fromkeys(union, union))
+    return found
+
+
+def claims(resources: Iterable[object]) -> frozenset[bytes]:
+    """Return what some resources have, as far as their content is known, that no other may have."""
+    found: frozenset[bytes] = frozenset()
+    for each in resources:
+        if isinstance(each, Resource) and each.type_url in CLAIMS:
+            key = (each.type_url, each.version)
+            if key not in _known:
+                if len(_known) >= MAX_KNOWN:
+                    _known.clear()
+                _known[key] = frozenset(CLAIMS[each.type_url](each.body))
+            found |= _known[key]
+    return found
+
+
+def _addresses(body: bytes) -> Iterable[bytes]:
+    listener = listener_pb2.Listener.FromString(body)
+    if listener.HasField("address"):
+        yield listener.address.SerializeToString(deterministic=True)
+    for each in listener.additional_addresses:
+        yield each.address.SerializeToString(deterministic=True)
+
+
+def _key(body: bytes) -> Iterable[bytes]:
+    yield scoped_route_pb2.ScopedRouteConfiguration.FromString(body).key.SerializeToString(deterministic=True)
+
+
+CLAIMS: Mapping[str, Callable[[bytes], Iterable[bytes]]] = {LISTENER: _addresses, SCOPED_ROUTE: _key}
+"""What only one resource may have, by type."""

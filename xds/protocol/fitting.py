@@ -1,0 +1,48 @@
+"""What fits in one response: clients of gRPC take messages of 4 MiB unless they are told otherwise.
+
+A full response (LDS, CDS and SRDS in the state-of-the-world variant) cannot be parted: what it leaves out is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate
+
+from xds.protocol.exclusive import groups
+from xds.protocol.restated import STORED_FIRST, together
+from xds.protocol.substream import Substream
+from xds.resources.resource import Resource
+
+RESPONSE_BYTES = 3 << 20
+"""Most bytes of a response of several resources; a single one may have more."""
+ENTRY_BYTES = 160
+"""About as many bytes as a resource takes in a response besides its name and content: its type, version and lengths."""
+
+
+def fitting(substream: Substream, upserts: dict[str, Resource]) -> dict[str, Resource]:
+    """Return those of some resources of a type that are to be sent in one response; the others follow."""
+    if substream.type_url in STORED_FIRST:
+        upserts = together(upserts)
+    if substream.full_state or sum(map(_size, upserts, upserts.values())) <= RESPONSE_BYTES:
+        return upserts
+    bound = groups(substream)
+    names = sorted(upserts, key=lambda name: (name not in bound, name))
+    count = _count(_size(name, upserts[name]) for name in names)
+    return {name: upserts[name] for name in names[:count]}
+
+
+def fitting_names(upserts: dict[str, Resource], removed: list[str]) -> list[str]:
+    """Return those names to be removed that fit in a response beside some resources."""
+    room = RESPONSE_BYTES - sum(map(_size, upserts, upserts.values()))
+    if sum(len(name) + ENTRY_BYTES for name in removed) <= room:
+        return removed
+    return removed[: _count((len(name) + ENTRY_BYTES for name in removed), room)]
+
+
+def _size(name: str, resource: Resource) -> int:
+    return len(resource.body) + len(name) + len(resource.name) + ENTRY_BYTES
+
+
+def _count(sizes: Iterable[int], room: int = RESPONSE_BYTES) -> int:
+    """Return how many sizes fit in the room, but at least one."""
+    return max(1, sum(1 for total in accumulate(sizes) if total <= room))

@@ -1,0 +1,147 @@
+"""Response bodies, put together once for all clients that are sent the same resources.
+
+Even the nonce is shared: it is the body's number. Numbers only grow, so that a stream which is sent bodies in the order
+of their numbers never sees one twice; where a body comes again, the session appends a nonce of its own, as of a field
+that stands twice in a message the last one counts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from xds.protocol import wire
+from xds.resources.aliases import Entry
+from xds.resources.resource import Resource
+
+
+class Body(NamedTuple):
+    """A serialised response.
+
+    Attributes:
+        version: ``version_info`` or ``system_version_info``: a hash of what the response holds.
+        data: The encoded fields, its number as the nonce.
+        resources: What it holds.
+        number: Greater than that of all bodies made before.
+    """
+
+    version: str
+    data: bytes
+    resources: tuple[Resource, ...]
+    number: int
+
+    @property
+    def nonce(self) -> str:
+        """Its own nonce."""
+        return _nonce(self.number)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds on to."""
+        return len(self.data) + sum(len(each.body) for each in self.resources)
+
+
+def _nonce(number: int) -> str:
+    return format(number, "x")
+
+
+class Bodies:
+    """A cache of bodies, the least recently used given up first; shared by all sessions of a server."""
+
+    def __init__(self, limit: int = 16 << 20) -> None:
+        """Make an empty cache.
+
+        Args:
+            limit: Most bytes to keep, of bodies and the resources in them: those are soon replaced by others, and then
+                are kept by nothing else. A single body above it is made but not kept.
+        """
+        self.made = 0
+        self._limit = limit
+        self._size = 0
+        self._kept: OrderedDict[tuple[object, ...], Body] = OrderedDict()
+        self._by_version: dict[tuple[str, str], Body] = {}
+
+    def sotw(self, type_url: str, resources: Sequence[Resource], shared: bool = True) -> Body:
+        """Return the DiscoveryResponse that holds these resources.
+
+        Args:
+            type_url: Their type.
+            resources: What it holds.
+            shared: Whether others may be given it, as its bytes follow from the names and versions.
+        """
+
+        def make(version: str) -> bytes:
+            entries = (wire.sotw_resource(type_url, each.body) for each in resources)
+            return b"".join((wire.sotw_header(type_url, version), *entries))
+
+        return self._get(True, type_url, resources, (), make, shared)
+
+    def delta(self, type_url: str, resources: Sequence[Resource], removed: Sequence[str], shared: bool = True) -> Body:
+        """Return the DeltaDiscoveryResponse that holds these resources and says that others are gone; see `sotw`."""
+
+        def make(version: str) -> bytes:
+            entries = (wire.delta_resource(type_url, each.name, each.version, each.body) for each in resources)
+            return b"".join((wire.delta_header(type_url, version), *entries, *map(wire.delta_removed, removed)))
+
+        return self._get(False, type_url, resources, removed, make, shared)
+
+    def aliased(self, type_url: str, entries: Sequence[Entry], removed: Sequence[str]) -> Body:
+        """Return the DeltaDiscoveryResponse that also says under which names each resource was asked for.
+
+        Not shared: hardly two clients ask for the same names in one message.
+        """
+        self.made += 1
+        known = [each.resource for each in entries if each.resource]
+        version = version_of(known, removed)
+        parts = [wire.delta_header(type_url, version)]
+        for name, found, aliases in entries:
+            if found is None:
+                parts.append(wire.delta_unknown(name))
+            else:
+                parts.append(wire.delta_resource(type_url, name, found.version, found.body, aliases))
+        parts += map(wire.delta_removed, removed)
+        return Body(version, b"".join(parts) + wire.nonce(_nonce(self.made)), tuple(known), self.made)
+
+    def _get(
+        self,
+        sotw: bool,
+        type_url: str,
+        resources: Sequence[Resource],
+        removed: Sequence[str],
+        make: Callable[[str], bytes],
+        shared: bool,
+    ) -> Body:
+        content = tuple(each.name for each in resources), tuple(each.version for each in resources), tuple(removed)
+        key = (sotw, type_url, *content)
+        body = self._kept.get(key) if shared else None
+        if body is not None:
+            self._kept.move_to_end(key)
+            return body
+        self.made += 1
+        version = version_of(resources, removed)
+        data = make(version) + wire.nonce(_nonce(self.made))
+        body = Body(version, data, tuple(resources), self.made)
+        if not shared:
+            return body
+        self._kept[key] = body
+        if sotw:
+            self._by_version[type_url, version] = body
+        self._size += body.size
+        while self._size > self._limit:
+            (_, url, *_), oldest = self._kept.popitem(last=False)
+            self._size -= oldest.size
+            self._by_version.pop((str(url), oldest.version), None)
+        return body
+
+    def recall(self, type_url: str, version: str) -> tuple[Resource, ...] | None:
+        """Return what a DiscoveryResponse of a version held; None if that is not known any more."""
+        body = self._by_version.get((type_url, version))
+        return body.resources if body else None
+
+
+def version_of(resources: Sequence[Resource], removed: Sequence[str] = ()) -> str:
+    """Return the version of a set of resources: the same for the same names and contents, whatever the server."""
+    said = "\0".join([f"{each.name}\0{each.version}" for each in resources] + ["", *removed])
+    return blake2b(said.encode(), digest_size=8).hexdigest()

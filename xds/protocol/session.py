@@ -1,0 +1,392 @@
+"""One client stream, without I/O: it is fed requests and snapshots, and says which response to send next.
+
+Source: Envoy's "xDS REST and gRPC protocol"; the quotations name the rule that a branch holds. Both variants share all
+but how a request names resources and how a response holds them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sized
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.protocol import ordering, wire
+from xds.protocol.client_state import surely
+from xds.protocol.dependencies import Members
+from xds.protocol.fitting import fitting, fitting_names
+from xds.protocol.nacks import Refusal, Rejection, Suspects, grouped, unknown
+from xds.protocol.ordering import Pace
+from xds.protocol.response import assemble
+from xds.protocol.response_cache import Bodies
+from xds.protocol.staging import carried, stage
+from xds.protocol.substream import Substream
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot, diff
+from xds.resources.types import EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
+
+MAX_TYPES = 64
+"""Most resource types on one stream."""
+MAX_MESSAGE = 2048
+"""Most characters kept of a client's error text."""
+
+
+NEEDED = frozenset({ROUTE, SCOPED_ROUTE, SECRET, EXTENSION_CONFIG})
+"""Types that Envoy asks for by name because of a listener, about when it accepts that."""
+
+
+class ProtocolError(ValueError):
+    """A request that breaks the protocol or a limit; the stream cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response to send.
+
+    Attributes:
+        type_url: Its type.
+        nonce: Its nonce.
+        resources: How many resources it holds.
+        changed: The names of those that are new to the client, changed, or sent again on request.
+        removed: The names said or meant to be gone.
+        data: The serialised message.
+    """
+
+    type_url: str
+    nonce: str
+    resources: int
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    data: bytes
+
+
+class Answer(NamedTuple):
+    """What a client said to a response.
+
+    Attributes:
+        type_url: The response's type.
+        seconds: Since the response was sent.
+        error: None for an ACK, or the text of the NACK.
+        age: Seconds since the oldest change in the response was made (`Server.publish`); None if it held no change but
+            what the client had asked for.
+    """
+
+    type_url: str
+    seconds: float
+    error: str | None
+    age: float | None = None
+
+
+Request = discovery_pb2.DiscoveryRequest | discovery_pb2.DeltaDiscoveryRequest
+
+
+class Session:
+    """The protocol's state for one stream; sans-I/O, for one task at a time.
+
+    Attributes:
+        delta: Whether the stream speaks the incremental variant.
+        only: The one type of a stream that is not aggregated.
+        substreams: The state by type URL.
+        suspects: What the client has rejected, on this stream or others; to be set before the first request.
+    """
+
+    __slots__ = (
+        "_bodies",
+        "_clock",
+        "_count",
+        "_mark",
+        "_max_names",
+        "_pace",
+        "_returning",
+        "_snapshot",
+        "delta",
+        "only",
+        "substreams",
+        "suspects",
+    )
+
+    def __init__(
+        self,
+        *,
+        delta: bool,
+        clock: Callable[[], float],
+        only: str | None = None,
+        bodies: Bodies | None = None,
+        pace: Pace | None = None,
+        max_names: int = 200_000,
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            delta: Whether it speaks the incremental variant.
+            clock: Returns the time in seconds.
+            only: The type of a stream that is not aggregated.
+            bodies: The cache of response bodies to share with other sessions.
+            pace: How long the client is waited for.
+            max_names: Most resource names to remember by type.
+        """
+        self.delta = delta
+        self.only = only
+        self.substreams: dict[str, Substream] = {}
+        self.suspects: Suspects = unknown()
+        self._clock = clock
+        self._bodies = bodies or Bodies()
+        self._pace = pace or Pace()
+        self._max_names = max_names
+        self._snapshot: Snapshot | None = None
+        self._count = 0
+        self._mark = secrets.token_hex(8)  # no other stream's, of this server or another
+        # A client of a stream by type may have had others before, of which it says nothing.
+        self._returning = only is not None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot that the client should have; None before there is one."""
+        return self._snapshot
+
+    def update(
+        self, snapshot: Snapshot, changes: dict[str, frozenset[str]] | None = None, changed: float | None = None
+    ) -> None:
+        """Take a new snapshot.
+
+        Args:
+            snapshot: What the client should have from now on.
+            changes: The difference to the snapshot before (see `xds.resources.snapshot.diff`), if the caller has it
+                at hand.
+            changed: When what differs was changed, on the session's clock; None for now.
+        """
+        changed = self._clock() if changed is None and self._snapshot is not None else changed
+        if not self.substreams:
+            changes = {}
+        elif changes is None or self._snapshot is None:
+            changes = diff(self._snapshot or Snapshot(), snapshot)
+        self._snapshot = snapshot
+        for url, substream in self.substreams.items():
+            target = carried(substream.target, snapshot.resources(url))
+            substream.retarget(target, changes.get(url, frozenset()), changed)
+
+    def receive(self, request: Request) -> Answer | None:
+        """Take a request of the stream's variant; return what it says to a response, if it does.
+
+        Raises:
+            ProtocolError: The request breaks the protocol or a limit.
+        """
+        if isinstance(request, discovery_pb2.DeltaDiscoveryRequest):
+            return self._receive_delta(request)
+        return self._receive_sotw(request)
+
+    def _receive_sotw(self, request: discovery_pb2.DiscoveryRequest) -> Answer | None:
+        self._returning |= bool(request.version_info) and not request.response_nonce
+        substream = self._substream(request.type_url)
+        if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
+            # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
+            # nonce": the answer to the newer response will name all resources again. What this one does not name the
+            # client has dropped, and is to be sent it if it is named again.
+            substream.narrow(request.resource_names)
+            return self._answer(substream, request)
+        answer = self._answer(substream, request)
+        self._check_names(request.resource_names)
+        substream.replace(request.resource_names)
+        if not substream.nonce and request.version_info:
+            # "The client's initial request on the new stream should indicate the most recent version seen": what that
+            # held must not be removed before its time. It is sent again nevertheless, as after a NACK the client may
+            # hold more than that ("Servers may decide to optimize" is but a permission).
+            substream.recollect(self._bodies.recall(substream.type_url, request.version_info))
+        return answer
+
+    def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Answer | None:
+        # "The server must honor changes to the subscription state even if the nonce is stale."
+        self._returning |= bool(request.initial_resource_versions)
+        substream = self._substream(request.type_url)
+        answer = self._answer(substream, request)
+        self._check_names(request.resource_names_subscribe)
+        self._check_names(request.initial_resource_versions)
+        # Versions are only said in the first request of a stream for a type, before anything was sent.
+        remembered = {} if substream.nonce else dict(request.initial_resource_versions)
+        substream.change(request.resource_names_subscribe, request.resource_names_unsubscribe, remembered)
+        self._check_names(substream.subscription.names)
+        return answer
+
+    def _check_names(self, names: Sized) -> None:
+        count = len(names)
+        if count > self._max_names:
+            raise ProtocolError(f"{count} resource names in one subscription; at most {self._max_names} are allowed")
+
+    def _substream(self, type_url: str) -> Substream:
+        url = type_url or self.only
+        if not url:
+            raise ProtocolError("type_url: a request on an aggregated stream must name its resource type")
+        if self.only and url != self.only:
+            raise ProtocolError(f"type_url: {url} on a stream of {self.only}")
+        if url not in self.substreams:
+            if len(self.substreams) >= MAX_TYPES:
+                raise ProtocolError(f"more than {MAX_TYPES} resource types on one stream")
+            substream = Substream(url, self.delta, suspects=self.suspects, returning=self._returning)
+            self.substreams[url] = substream
+            if self._snapshot is not None:
+                substream.retarget(self._snapshot.resources(url), frozenset())
+        return self.substreams[url]
+
+    def _answer(self, substream: Substream, request: Request) -> Answer | None:
+        """Take the ACK or NACK that a request may be: "the presence of the error_detail field" tells which."""
+        error: str | None = None
+        if request.HasField("error_detail"):
+            error = request.error_detail.message[:MAX_MESSAGE] or "no reason given"
+        waiting = substream.outstanding.pop(request.response_nonce, error is not None)
+        if waiting is None:
+            return None
+        if error is None:
+            substream.accept(waiting)
+        else:
+            substream.reject(waiting, error)
+        now = self._clock()
+        age = None if waiting.changed is None else now - waiting.changed
+        return Answer(substream.type_url, now - waiting.sent, error, age)
+
+    def next(self) -> Response | None:
+        """Return the next response to send, and take it as sent; None if there is none to send now."""
+        if self._snapshot is None:
+            return None
+        stage(self.substreams)
+        # Not `any`: all are to be settled.
+        if not sum([each.settle() for each in self.substreams.values()]):
+            return None
+        now = self._clock()
+        for substream in ordering.in_order(self.substreams):
+            if substream.dirty or substream.owed or substream.restores:
+                may_send = ordering.may_send(substream, now, self._pace)
+                response = (self._respond if may_send else self._answer_at_once)(substream, self._snapshot, now)
+                if response is not None:
+                    return response
+        return None
+
+    def deadline(self) -> float | None:
+        """Return the time at which `next` should be asked again though nothing happens; None if it need not be."""
+        return ordering.deadline(self.substreams, self._clock(), self._pace)
+
+    def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
+        upserts = ordering.ready(substream, self.substreams, snapshot, now, self._pace)
+        if substream.blocked_since is not None and substream.whole:
+            return None
+        upserts = fitting(substream, upserts)
+        removed = ordering.removable(substream, upserts, self.substreams, now, self._pace)
+        removed = fitting_names(upserts, removed)
+        if not (upserts or removed or (substream.owed and substream.blocked_since is None)):
+            return None
+        return self._send(substream, snapshot, upserts, removed, now)
+
+    def _answer_at_once(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
+        """Return a response about what the client asks for, though it has not answered the one before."""
+        upserts = fitting(substream, ordering.asked(substream, self.substreams, snapshot))
+        removed = fitting_names(upserts, substream.unknown()) if self.delta else []
+        return self._send(substream, snapshot, upserts, removed, now) if upserts or removed else None
+
+    def _send(
+        self,
+        substream: Substream,
+        snapshot: Snapshot,
+        upserts: dict[str, Resource],
+        removed: list[str],
+        now: float,
+    ) -> Response | None:
+        if not self.delta and not substream.full_state:
+            # "For other resource types, the API provides no mechanism for the server to tell the client that resources
+            # have been deleted."
+            substream.drop(removed)
+            removed = []
+            if not (upserts or substream.owed):
+                return None
+        self._renew(substream, upserts, snapshot)
+        resources = self._full(substream, upserts, removed) if substream.full_state else upserts
+        self._count += 1
+        body = assemble(self._bodies, substream, resources, removed, f"{self._mark}.{self._count:x}")
+        nonce, data = body.nonce, body.data
+        if body.number <= substream.number:
+            nonce = f"{nonce}.{self._count:x}"
+            data += wire.nonce(nonce)
+        substream.number = max(substream.number, body.number)
+        substream.record(upserts, removed, nonce, now)
+        stage(self.substreams)
+        changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
+        return Response(substream.type_url, nonce, len(resources), changed, gone, data)
+
+    def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
+        """Return the complete state: what is not changed or removed now stays as the client has it.
+
+        "The server must include the complete state of the world, meaning that all resources of the relevant type that
+        are needed by the client must be included" ("Grouping Resources into Responses").
+        """
+        target = substream.target or {}
+        state = {name: target[name] for name in substream.wanted()}
+        for name in {*substream.dirty, *substream.refused}.difference(upserts):
+            good = surely(substream.held(name))
+            if isinstance(good, Resource):
+                state[name] = good
+            else:
+                state.pop(name, None)
+        for name in removed:
+            state.pop(name, None)
+        return state
+
+    def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
+        """Have sent again what changed resources wait for before they can be used ("Resource warming")."""
+        members = Members(snapshot)
+        for need in ordering.renewed(substream, changed, self.substreams.keys()):
+            for each in members.of(need):
+                self.substreams[need.type_url].force(each.name)
+
+    def retry(self, type_url: str, names: Iterable[str]) -> None:
+        """Have resources that the client refused sent once more."""
+        if type_url in self.substreams:
+            self.substreams[type_url].retry(names)
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Return what the client refuses, and what it goes on with."""
+        return tuple(
+            Refusal(url, name, refused.message, substream.held(name))
+            for url, substream in self.substreams.items()
+            for name, refused in substream.refused.items()
+        )
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Return what the client refuses, its names grouped by error text."""
+        return grouped(self.refusals())
+
+    def unfinished(self) -> float | None:
+        """Return until when it is worth waiting for answers to what is under way, removals aside; None if it is not."""
+        if self._snapshot is None:
+            return None
+        now, patience = self._clock(), self._pace.ack_deadline
+        newest = (each.outstanding.newest for each in self.substreams.values())
+        waiting = [each.sent + patience for each in newest if each]
+        if any(each.upserts() for each in self.substreams.values()):
+            waiting.append(max([now, *waiting]) + patience)
+        return max((each for each in waiting if each > now), default=None)
+
+    def synced(self) -> bool:
+        """Tell whether the client accepted all of the newest snapshot that it subscribes to."""
+        return self.answered() and not any(each.refused for each in self.substreams.values())
+
+    def answered(self) -> bool:
+        """Tell whether the client accepted or rejected, for good, all of the newest snapshot that it subscribes to.
+
+        Removals that are still to come do not count. On an aggregated stream the listeners, and what Envoy asks for
+        once it has accepted them, must be among it: a client that did not ask for it yet is on its way.
+        """
+        if self._snapshot is None or any(each.unsettled() for each in self.substreams.values()):
+            return False
+        return self.only is not None or all(self._has(need) for need in self._roots(self._snapshot))
+
+    def _roots(self, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+        substream = self.substreams.get(LISTENER)
+        for listener in snapshot.resources(LISTENER).values():
+            if substream is None:
+                yield listener.reference
+            elif substream.subscription.covers(listener.name) and listener.name not in substream.refused:
+                yield from (need for need in listener.references if need.type_url in NEEDED)
+
+    def _has(self, need: tuple[str, str]) -> bool:
+        url, name = need
+        substream = self.substreams.get(url)
+        return substream is not None and substream.subscription.covers(name)

@@ -1,0 +1,400 @@
+"""One type on one stream: what the client wants, was sent, and has answered.
+
+"Each resource type is treated as a separate logical stream within the aggregated stream" ("Four Variants").
+What a client holds is kept as the set of resources it was last brought level with, shared with the snapshot, and
+the exceptions to it: a client that is up to date costs no memory by resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+from xds.protocol.client_state import Held, Remembered, perhaps, rather, surely
+from xds.protocol.culprits import split
+from xds.protocol.draining import Draining
+from xds.protocol.nacks import Suspects, unknown
+from xds.protocol.outstanding import Outstanding, OutstandingResponses
+from xds.protocol.restated import STORED_FIRST, is_restatable
+from xds.protocol.subscription import WILDCARD, Subscription
+from xds.resources.aliases import ALIASED
+from xds.resources.resource import Resource
+from xds.resources.snapshot import NONE, Resources
+from xds.resources.types import FULL_STATE, LISTENER
+
+REFUSED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
+"""The text of a refusal that the client did not repeat (`xds.protocol.restated`)."""
+
+
+class Refused(NamedTuple):
+    """A resource that the client rejected, and the client's error text."""
+
+    resource: Resource
+    message: str
+
+
+@dataclass(slots=True)
+class Substream:
+    """The state of one type on one stream.
+
+    Attributes:
+        type_url: The type.
+        delta: Whether the stream speaks the incremental variant.
+        subscription: What the client wants.
+        target: What it should have, as of the newest snapshot; None before there is one.
+        dirty: The names under which it may hold something else than that, or which it asked for again.
+        forced: Those to be answered although nothing changed.
+        owed: Whether an answer is owed even if it is empty.
+        nonce: Of the newest response; empty before there was one.
+        number: The greatest of the bodies sent (`xds.protocol.response_cache`).
+        outstanding: The responses it has not answered.
+        refused: What it rejected, by name; not sent again until it changes.
+        restores: What the client used before it rejected and yet stored something else; to be sent once more.
+        suspects: What the client rejected before, on any stream.
+        returning: Whether the client had an earlier stream, on which it may have rejected what is not known.
+        batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
+        blocked_since: Since when something waits for another type, on the session's clock.
+        unused_since: Since when nothing that the client uses refers to each name that is gone.
+        changed: When the oldest change that was not sent yet was made; None if there is none.
+        draining: What only listeners used that were removed or replaced.
+    """
+
+    type_url: str
+    delta: bool
+    subscription: Subscription = field(default_factory=Subscription)
+    target: Resources | None = None
+    dirty: set[str] = field(default_factory=set)
+    forced: set[str] = field(default_factory=set)
+    owed: bool = False
+    nonce: str = ""
+    number: int = 0
+    outstanding: OutstandingResponses = field(default_factory=OutstandingResponses)
+    refused: dict[str, Refused] = field(default_factory=dict)
+    restores: dict[str, Resource] = field(default_factory=dict)
+    suspects: Suspects = field(default_factory=unknown)
+    returning: bool = False
+    batches: list[frozenset[str]] = field(default_factory=list)
+    blocked_since: float | None = None
+    unused_since: dict[str, float] = field(default_factory=dict)
+    changed: float | None = None
+    draining: Draining = field(default_factory=Draining)
+    _base: Resources = field(default_factory=lambda: NONE)
+    _own: dict[str, Held] = field(default_factory=dict)
+    _blind: bool = False
+
+    @property
+    def full_state(self) -> bool:
+        """Whether each response holds all resources: LDS and CDS in the state-of-the-world variant."""
+        return not self.delta and self.type_url in FULL_STATE
+
+    @property
+    def whole(self) -> bool:
+        """Whether the next response must hold all: the first full one to a client that holds something already.
+
+        What it left out would be deleted, if it is not known, or be sent twice.
+        """
+        return self.full_state and not self.nonce and (self._blind or any(self._own.values()))
+
+    def held(self, name: str) -> Held:
+        """Return what the client holds under a name that it subscribes to."""
+        return self._own[name] if name in self._own else self._base.get(name)
+
+    def wanted(self) -> Iterable[str]:
+        """Return the names that exist and that the client subscribes to."""
+        target = self.target or NONE
+        return target.keys() if self.subscription.wildcard else self.subscription.among(target)
+
+    def retarget(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
+        """Take the resources of a new snapshot, the names in which they differ from those before, and since when."""
+        if self.type_url in ALIASED:
+            # By which of its aliases a changed resource is asked for, only the names asked for can tell.
+            before = self.target or NONE
+            changed |= {name for name in self.subscription.names if before.get(name) != target.get(name)}
+        first, self.target = self.target is None, target
+        if first:
+            changed = changed.union(self._own)
+            self.dirty = set(self.subscription.expand(frozenset(self.dirty), target))
+            self.forced = set(self.subscription.expand(frozenset(self.forced), target))
+        covered = self.subscription.among(changed)
+        self.dirty |= covered
+        if covered and self.changed is None:
+            self.changed = now
+        by_name: dict[str, Any]
+        for by_name in (self.refused, self.restores, self.unused_since):
+            for name in by_name.keys() & covered:
+                del by_name[name]
+
+    def replace(self, names: Iterable[str]) -> None:
+        """Take the names of a state-of-the-world request, which are all that the client wants."""
+        wild, before = self.subscription.wildcard, self.subscription.names
+        self.subscription.replace(names)
+        self._follow(wild, before, self.subscription.names - before, False, {})
+
+    def narrow(self, names: Iterable[str]) -> None:
+        """Take that the client has dropped all but these names, of those that it had subscribed to one by one."""
+        before = self.subscription.names
+        if gone := before.difference(names):
+            self.subscription.change((), gone)
+            self._follow(self.subscription.wildcard, before, frozenset(), False, {})
+
+    def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], remembered: Mapping[str, str]) -> None:
+        """Take the names of an incremental request, and the versions that the client has from an earlier stream.
+
+        "A resource_names_subscribe field may contain names that the server believes the client is already subscribed
+        to. However, the server must still provide those resources" ("Subscribing to Resources").
+        """
+        wild, before = self.subscription.wildcard, self.subscription.names
+        asked = frozenset(subscribe)
+        self.subscription.change(asked, unsubscribe)
+        self._follow(wild, before, asked - {WILDCARD}, WILDCARD in asked, remembered)
+
+    def recollect(self, resources: Iterable[Resource] | None) -> None:
+        """Note what the client of a state-of-the-world stream has from an earlier one; None if that is not known."""
+        self._blind = resources is None
+        for each in resources or ():
+            if self.subscription.covers(each.name):
+                self._own[each.name] = each
+                self.dirty.add(each.name)
+
+    def _follow(
+        self, wild: bool, before: frozenset[str], asked: frozenset[str], all_again: bool, remembered: Mapping[str, str]
+    ) -> None:
+        """Note what a request changed: `wild` and `before` were the subscription, `asked` are names asked for."""
+        now = self.subscription
+        opened = now.wildcard and not wild
+        if self.delta:
+            # The first wildcard request is answered, be it empty, or Envoy waits with its start until a timeout.
+            self.owed |= opened and not remembered
+        else:
+            self.owed |= self.full_state and (opened or bool(asked))
+        if opened or all_again:
+            asked = asked | (self.target or NONE).keys() | remembered.keys()
+        if now.wildcard:
+            # Unsubscribed by name but maybe part of the wildcard: "the server must send a response that includes
+            # the specific resource" or says that it is gone ("Unsubscribing from Resources").
+            asked |= before - now.names
+        elif wild or before - now.names:
+            self._forget()
+        for name in now.expand(asked, chain(self.target or NONE, remembered)):
+            self._ask(name, wild or name in before, remembered.get(name))
+
+    def _ask(self, name: str, covered: bool, version: str | None) -> None:
+        """Note that a name was asked for, by a client that `covered` it before or says to hold a version of it."""
+        self.refused.pop(name, None)
+        self.dirty.add(name)
+        if version is not None:
+            self._own[name] = Remembered(version)
+            return
+        # "The server must resend any newly requested resources, even if it previously sent those resources."
+        self.forced.add(name)
+        if not covered:
+            self._own[name] = None
+
+    def _forget(self) -> None:
+        """Drop the state of all names that the client does not want any more."""
+        self.dirty = set(self.subscription.among(self.dirty))
+        self.forced &= self.dirty
+        by_name: dict[str, Any]
+        for by_name in (self.refused, self.restores, self.unused_since, self._own):
+            for name in by_name.keys() - self.subscription.among(by_name):
+                del by_name[name]
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Note that names which are gone cannot be said to be, so that the client holds nothing to be answered."""
+        for name in names:
+            self.dirty.discard(name)
+            self.forced.discard(name)
+            self.unused_since.pop(name, None)
+            self._own[name] = None
+
+    def retry(self, names: Iterable[str]) -> None:
+        """Have what the client refused sent once more although it did not change: what was in its way may be gone."""
+        for name in self.refused.keys() & frozenset(names):
+            del self.refused[name]
+            self.dirty.add(name)
+
+    def force(self, name: str) -> None:
+        """Have a resource sent again although it did not change, if the client has it or wants it."""
+        if self.subscription.covers(name) and name in (self.target or NONE):
+            self.dirty.add(name)
+            self.forced.add(name)
+
+    def settle(self) -> bool:
+        """Give up what is dirty in name only, share the target once nothing is; return whether there is more to say."""
+        if self.target is None:
+            return False
+        if not self.dirty:
+            self._share()
+            return self.owed or bool(self.restores)
+        self.dirty = {name for name in self.dirty if name in self.forced or self._differs(name)}
+        self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
+        while self.batches and not self.outstanding and not self.upserts():
+            self.batches.pop(0)
+        if self.suspects and not self.batches:
+            self._set_apart()
+        self._share()
+        return bool(self.dirty) or self.owed or bool(self.restores)
+
+    def _set_apart(self) -> None:
+        """Have what the client rejected before sent after all else, so that a rejection tells of nothing else."""
+        if self.full_state and self._blind:
+            return  # What a full response leaves out is deleted, and what to hold to instead is not known.
+        upserts = self.upserts()
+        suspects = frozenset(name for name, each in upserts.items() if each in self.suspects)
+        if suspects and len(suspects) < len(upserts):
+            self.batches = [frozenset(upserts) - suspects, suspects]
+
+    def _share(self) -> None:
+        if self.dirty:
+            return
+        self.blocked_since = None
+        if self.target is None or self._base is self.target:
+            return
+        self.batches.clear()
+        self._own = {name: self.held(name) for name in self.refused}
+        self._base = self.target
+
+    def _differs(self, name: str) -> bool:
+        held, wanted = self.held(name), (self.target or NONE).get(name)
+        if held is None or wanted is None:
+            return held is not wanted
+        return held.version != wanted.version
+
+    def upserts(self) -> dict[str, Resource]:
+        """Return what should be sent now, by name: of a batch, if a culprit is looked for."""
+        if self.target is None:
+            return {}
+        batch = self.dirty & self.batches[0] if self.batches else self.dirty
+        return {name: self.target[name] for name in batch if name in self.target} or dict(self.restores)
+
+    def asked(self) -> dict[str, Resource]:
+        """Return what is to be sent although nothing changed, by name, save for what is tried apart."""
+        target, names = self.target or NONE, self.forced.difference(*self.batches)
+        return {name: target[name] for name in names if name in target}
+
+    def unknown(self) -> list[str]:
+        """Return the names that the client asks for, and that do not exist."""
+        return [name for name in self.gone() if self.held(name) is None]
+
+    def gone(self) -> list[str]:
+        """Return the names that the client holds or asks for, and that do not exist."""
+        return [name for name in self.dirty if name not in self.target] if self.target is not None else []
+
+    def unsettled(self) -> set[str]:
+        """Return the names whose newest resource the client has not accepted or rejected."""
+        names = {name for name in self.dirty if self.target is None or name in self.target}
+        return names.union(*(each.upserts for each in self.outstanding))
+
+    def holdings(self) -> dict[str, str]:
+        """Return the version of each resource that the client has accepted, as far as is known."""
+        before: dict[str, Held] = {}
+        for each in self.outstanding:
+            before = {**each.before, **before}
+        covered = self.subscription.among(self._base)
+        held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
+        return {name: good.version for name, each in sorted(held.items()) if (good := surely(each)) is not None}
+
+    def stale(self) -> Iterator[Held]:
+        """Yield what the client may go on using although it is not what it should have."""
+        for name in self.dirty:
+            yield self.held(name)
+        for name in self.refused:
+            yield self.held(name)
+        for each in self.outstanding:
+            yield from each.before.values()
+
+    def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
+        """Note that a response was sent."""
+        sent: dict[str, Held] = {**upserts, **dict.fromkeys(removed)}
+        before = {name: self.held(name) for name in sent}
+        if self.type_url == LISTENER:
+            self.draining.leave(before, sent, now)
+        batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
+        told = dict(upserts)
+        for name, resource, held in self.outstanding.unanswered() if self.full_state else ():
+            if name not in sent and name not in self.dirty and self.held(name) == resource:
+                told[name], before[name] = resource, held
+        self.outstanding.add(nonce, Outstanding(told, before, now, self.changed, batch, told.keys() - upserts.keys()))
+        self._own.update(sent)
+        self.dirty.difference_update(sent)
+        self.forced.difference_update(sent)
+        for name in sent:
+            self.unused_since.pop(name, None)
+            self.restores.pop(name, None)
+        self.owed = False
+        self.nonce = nonce
+        self.settle()
+        if not self.dirty:
+            self.changed = None
+
+    def accept(self, response: Outstanding) -> None:
+        """Note that the client accepted a response, which is not outstanding any more."""
+        self.outstanding.accept(response)
+        for name, sent in response.upserts.items() if self.refused or self.suspects else ():
+            if self._is_refused(name, sent):
+                self._correct(name, response.before.get(name))
+            if name in self.refused or self.held(name) != sent:
+                continue  # It was rejected after this was sent.
+            if sent in self.suspects and self.returning and self.type_url in STORED_FIRST and not is_restatable(sent):
+                self.refused[name] = Refused(sent, REFUSED_BEFORE)
+            else:
+                self.suspects.discard(sent)
+        self._end_batch(response)
+
+    def reject(self, response: Outstanding, message: str) -> None:
+        """Note that the client rejected a response, which is not outstanding any more.
+
+        Of several resources, those that the error names and the others are tried apart, or else halves, until one is
+        left, which is to blame. It is not sent again until it changes; the others are.
+        """
+        self._end_batch(response)
+        self.returning = True  # What it rejected, it may have stored: as a client does that comes back.
+        alone = len(response.upserts) == 1
+        for name, sent in response.upserts.items():
+            before = response.before.get(name)
+            known = alone or self._is_refused(name, sent)
+            self._correct(name, self._without(before, sent) if known else perhaps(before, sent))
+            if alone:
+                self.suspects.add(sent)
+        names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
+        self.dirty.update(names)
+        if len(names) < len(response.upserts):
+            # What has changed since, or is refused already, may have been to blame: the others are tried without it.
+            self.batches[:0] = filter(None, [frozenset(names)])
+        elif alone:
+            [(name, sent)] = response.upserts.items()
+            self.refused[name] = Refused(sent, message)
+            self.dirty.discard(name)
+            good = self.held(name)
+            if self.type_url in STORED_FIRST and isinstance(good, Resource):
+                self.restores[name] = good
+        else:
+            self.batches[:0] = split(names, message)
+
+    def _without(self, before: Held, sent: Resource) -> Held:
+        good = rather(before, sent)
+        return Remembered("") if good is None and self._blind else good
+
+    def _end_batch(self, response: Outstanding) -> None:
+        if self.batches and response.batch is self.batches[0]:
+            self.batches.pop(0)
+
+    def _correct(self, name: str, held: Held) -> None:
+        """Correct what the client held after a response that it rejected; what it was sent later, it may hold since."""
+        for later in self.outstanding:
+            if name in later.before:
+                later.before[name] = held
+                return
+        if self.subscription.covers(name):
+            self._own[name] = held
+
+    def _is_refused(self, name: str, sent: Resource) -> bool:
+        return name in self.refused and self.refused[name].resource == sent
+
+    def _current(self, name: str, sent: Resource) -> bool:
+        """Tell whether what was sent is still to be had, and not known to be refused."""
+        wanted = (self.target or NONE).get(name)
+        is_wanted = wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
+        return is_wanted and not self._is_refused(name, sent)

@@ -1,0 +1,1 @@
+"""What a server serves: resources, their types and references, and snapshots of them."""

@@ -1,0 +1,78 @@
+"""A resource: one named message of an xDS type, serialised once, with what it refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import NamedTuple
+
+from google.protobuf.message import Message
+
+from xds.resources import references
+from xds.resources.types import PREFIX, TYPES
+
+
+class Reference(NamedTuple):
+    """The identity of a resource: its type URL and its name."""
+
+    type_url: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One xDS resource as it is stored and sent; two are equal if type, name and content are.
+
+    Attributes:
+        type_url: One of the constants of `xds.resources.types`.
+        name: The resource's name, unique within its type.
+        version: Hash of the body: the same for the same content, across restarts and replicas.
+        body: The deterministically serialised message (not wrapped in an Any).
+        references: The resources it needs, such as the clusters of a route.
+        aliases: Other names under which it can be asked for (`xds.resources.aliases`); virtual hosts only.
+        origin: What it was made of, for whoever made it: so it can be told whom a refusal concerns.
+    """
+
+    type_url: str
+    name: str
+    version: str
+    body: bytes = field(compare=False, repr=False)
+    references: frozenset[Reference] = field(compare=False, repr=False)
+    aliases: frozenset[str] = field(default=frozenset(), repr=False)
+    origin: object = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        type_url: str,
+        name: str,
+        body: bytes,
+        references: Iterable[Reference] = (),
+        aliases: Iterable[str] = (),
+        origin: object = None,
+    ) -> Resource:
+        """Make a resource from a message that is serialised already (deterministically, or versions will vary)."""
+        version = blake2b(body, digest_size=8).hexdigest()
+        return cls(type_url, name, version, body, frozenset(references), frozenset(aliases), origin)
+
+    @classmethod
+    def pack(cls, message: Message, name: str | None = None, aliases: Iterable[str] = ()) -> Resource:
+        """Make a resource from a message: its type, its name (unless given) and its references are read from it.
+
+        Raises:
+            ValueError: The message has no name, or is of no xDS type and no name was given.
+        """
+        type_url = PREFIX + message.DESCRIPTOR.full_name
+        if name is None:
+            kind = TYPES.get(type_url)
+            name = getattr(message, kind.name_field) if kind and kind.name_field else ""
+        if not name:
+            raise ValueError(f"{type_url}: the message has no name; set its name field or pass name=")
+        needs = (Reference(*each) for each in references.of(message))
+        return cls.of(type_url, name, message.SerializeToString(deterministic=True), needs, aliases)
+
+    @property
+    def reference(self) -> Reference:
+        """The resource's own identity."""
+        return Reference(self.type_url, self.name)

@@ -1,0 +1,147 @@
+"""Snapshots: the immutable set of all resources meant for one group of clients."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from types import MappingProxyType
+
+from xds.resources.aliases import frozen
+from xds.resources.resource import Reference, Resource
+from xds.resources.types import COLLECTED, ENDPOINT, LOCALITY_ENDPOINT
+
+Resources = Mapping[str, Resource]
+"""The resources of one type, by name."""
+
+NONE: Resources = MappingProxyType({})
+
+MODULUS = 1 << 128
+"""Of sums of hashes."""
+
+UNCOUNTED = frozenset({ENDPOINT, LOCALITY_ENDPOINT})
+"""Types that are not part of a snapshot's version."""
+
+
+class Snapshot:
+    """All resources for the clients of one key; never changes, shares unchanged types with those derived from it."""
+
+    __slots__ = ("_sum", "_types")
+
+    def __init__(self, types: Mapping[str, Resources] | None = None) -> None:
+        """Make a snapshot of mappings that nobody changes any more; see `of` for the usual way."""
+        self._types: Mapping[str, Resources] = types or {}
+        self._sum: int | None = None
+
+    @classmethod
+    def of(cls, resources: Iterable[Resource]) -> Snapshot:
+        """Make a snapshot of resources.
+
+        Raises:
+            ValueError: Two resources of one type have the same name ("Duplicate Resource Names").
+        """
+        types: dict[str, dict[str, Resource]] = defaultdict(dict)
+        for each in resources:
+            if types[each.type_url].setdefault(each.name, each) is not each:
+                raise ValueError(f"two resources of type {each.type_url} are named {each.name!r}")
+        return cls({url: frozen(url, named) for url, named in types.items()})
+
+    def resources(self, type_url: str) -> Resources:
+        """Return the resources of a type by name; empty where there are none."""
+        return self._types.get(type_url, NONE)
+
+    @property
+    def version(self) -> str:
+        """Hash of what it holds, endpoints aside: the same for the same resources, across restarts and replicas.
+
+        Endpoints come and go all the time: who compares versions, as replicas do, would have to tell of each.
+        """
+        if self._sum is None:
+            self._sum = sum(map(_number, self))
+        return format(self._sum % MODULUS, "032x")
+
+    def types(self) -> Iterable[str]:
+        """Return the type URLs of which there are resources."""
+        return self._types.keys()
+
+    def get(self, reference: Reference) -> Resource | None:
+        """Return the resource of that type and name, or None."""
+        return self.resources(reference.type_url).get(reference.name)
+
+    def __iter__(self) -> Iterator[Resource]:
+        """Iterate over all resources, type by type."""
+        for named in self._types.values():
+            yield from named.values()
+
+    def __len__(self) -> int:
+        """Return the number of resources."""
+        return sum(map(len, self._types.values()))
+
+    def __repr__(self) -> str:
+        """Return the number of resources by type."""
+        counts = ", ".join(f"{url.rpartition('.')[2]}: {len(named)}" for url, named in sorted(self._types.items()))
+        return f"Snapshot({counts})"
+
+    def replace(self, upserts: Iterable[Resource] = (), removals: Iterable[Reference] = ()) -> Snapshot:
+        """Return a snapshot with resources added or replaced, and others gone.
+
+        Types in which nothing changes are shared with this snapshot, and it is returned itself where nothing does.
+        A name both removed and upserted is there afterwards.
+        """
+        changed: dict[str, dict[str, Resource]] = {}
+
+        def open_type(type_url: str) -> dict[str, Resource]:
+            if type_url not in changed:
+                changed[type_url] = dict(self.resources(type_url))
+            return changed[type_url]
+
+        replaced = {each.reference: each for each in upserts}
+        difference = 0
+        for reference in removals:
+            if reference not in replaced and (was := self.get(reference)) is not None:
+                del open_type(reference.type_url)[reference.name]
+                difference -= _number(was)
+        for reference, each in replaced.items():
+            if (was := self.get(reference)) != each:
+                open_type(each.type_url)[each.name] = each
+                difference += _number(each) - (_number(was) if was is not None else 0)
+        if not changed:
+            return self
+        types = {**self._types, **{url: frozen(url, named) for url, named in changed.items()}}
+        after = Snapshot({url: named for url, named in types.items() if named})
+        after._sum = None if self._sum is None else self._sum + difference
+        return after
+
+    def dangling(self) -> list[tuple[Resource, Reference]]:
+        """Return each reference to a resource that is not in the snapshot, with the resource that makes it.
+
+        Collections are left out, as one may be empty.
+        """
+        single = ((each, need) for each in self for need in each.references if need.type_url not in COLLECTED)
+        return [(each, need) for each, need in single if self.get(need) is None]
+
+
+def _number(resource: Resource) -> int:
+    """Return a hash of a resource; the sum of all is that of a snapshot, so that a change costs what it changes."""
+    if resource.type_url in UNCOUNTED:
+        return 0
+    text = f"{resource.type_url}\0{resource.name}\0{resource.version}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=16).digest())
+
+
+def diff(old: Snapshot, new: Snapshot) -> dict[str, frozenset[str]]:
+    """Return, for each type that differs, the names that were added, changed or removed."""
+    urls = {*old.types(), *new.types()}
+    changes = {url: names(old.resources(url), new.resources(url)) for url in urls}
+    return {url: changed for url, changed in changes.items() if changed}
+
+
+def names(old: Resources, new: Resources) -> frozenset[str]:
+    """Return the names that were added, changed or removed between two sets of resources of one type."""
+    if old is new:
+        return frozenset()
+    changed = {name: was for name, each in new.items() if (was := old.get(name)) is not each and was != each}
+    added = sum(was is None for was in changed.values())
+    if len(old) == len(new) - added:
+        return frozenset(changed)
+    return frozenset(changed).union(old.keys() - new.keys())

@@ -1,0 +1,1 @@
+"""The gRPC server: streams, and which snapshot each of them is served."""

@@ -1,0 +1,131 @@
+"""Counts what a request holds by walking its bytes, before any object is made of it.
+
+A parsed message takes up to a hundred times its bytes: an empty name takes 2 on the wire. Source: protobuf's Encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError
+
+from xds.server.limits import Limits
+
+NAMES: Final = frozenset(
+    {"resource_names", "resource_names_subscribe", "resource_names_unsubscribe", "initial_resource_versions"}
+)
+"""The fields of requests that hold resource names."""
+
+STEP: Final = 5_000
+"""So many fields are walked between two pauses."""
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class TooManyFields(Exception):
+    """A request holds more than it may."""
+
+
+def count_fields(data: bytes, request: Descriptor, limits: Limits) -> Iterator[None]:
+    """Walk a request, and pause now and then: the walk is as long as the request.
+
+    Args:
+        data: The request as it came.
+        request: Its type.
+        limits: How many names and other fields it may hold, and how long a name may be.
+
+    Raises:
+        TooManyFields: It holds more.
+        DecodeError: The bytes are no message.
+    """
+    if len(data) <= limits.name_bytes:
+        return
+    count = _Count(limits)
+    # What is still to be walked: where it begins and ends, and its type.
+    left: list[tuple[int, int, Descriptor | None]] = [(0, len(data), request)]
+    while left:
+        position, end, kind = left.pop()
+        messages, named = _inner(kind), _named(kind)
+        while position < end:
+            tag, position = _varint(data, position, end)
+            begin, position = _value(data, position, end, tag & 7)
+            if tag >> 3 in named:
+                count.name(position - begin)
+            else:
+                count.field()
+                if tag & 7 == _BYTES and tag >> 3 in messages:
+                    left.append((begin, position, messages[tag >> 3]))
+            if count.total % STEP == 0:
+                yield
+
+
+class _Count:
+    """How much of a request was seen."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._names = self.total = 0
+
+    def name(self, length: int) -> None:
+        self._names += 1
+        self.total += 1
+        if length > self._limits.name_bytes:
+            raise TooManyFields(f"a resource name of {length} bytes; at most {self._limits.name_bytes} are allowed")
+        if self._names > self._limits.names:
+            raise TooManyFields(f"more than {self._limits.names} resource names in one request")
+
+    def field(self) -> None:
+        self.total += 1
+        if self.total - self._names > self._limits.request_fields:
+            raise TooManyFields(f"more than {self._limits.request_fields} fields in one request")
+
+
+@cache
+def _named(kind: Descriptor | None) -> frozenset[int]:
+    """Return the numbers of the fields that hold resource names."""
+    if kind is None or not kind.name.endswith("DiscoveryRequest"):
+        return frozenset()
+    return frozenset(each.number for each in kind.fields if each.name in NAMES)
+
+
+@cache
+def _inner(kind: Descriptor | None) -> dict[int, Descriptor | None]:
+    """Return the types of the fields that hold messages, by number."""
+    if kind is None:
+        return {}
+    return {each.number: each.message_type for each in kind.fields if each.type == FieldDescriptor.TYPE_MESSAGE}
+
+
+def _value(data: bytes, position: int, end: int, wire_type: int) -> tuple[int, int]:
+    """Return where a field's value begins and ends."""
+    if wire_type == _BYTES:
+        length, position = _varint(data, position, end)
+    elif wire_type == _VARINT:
+        return position, _varint(data, position, end)[1]
+    elif wire_type == _FIXED64:
+        length = 8
+    elif wire_type == _FIXED32:
+        length = 4
+    else:
+        raise DecodeError(f"wire type {wire_type}, which requests do not have")
+    if length > end - position:
+        raise DecodeError("a field is longer than the message")
+    return position, position + length
+
+
+def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    """Return a variable-length integer and where the next byte is."""
+    if position < end and (byte := data[position]) < 0x80:
+        return byte, position + 1
+    value = shift = 0
+    while position < end and shift < 70:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise DecodeError("the request ends within a field")

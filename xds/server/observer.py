@@ -1,0 +1,118 @@
+"""What can be observed of a server: for metrics, logs and traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from xds.protocol.nacks import Rejection
+from xds.protocol.session import Answer, Response
+from xds.server.fault_log import FaultLog
+
+
+@dataclass(frozen=True, slots=True)
+class TypeState:
+    """What a client has of one type.
+
+    Attributes:
+        wildcard: Whether it subscribes to everything.
+        names: How many names it subscribes to.
+        pending: The names of what it should have and was not sent or has not accepted.
+        waiting: Seconds since the response it has not answered; None if it has answered all.
+        has: The version of each resource it has accepted, by name; only where that was asked for.
+    """
+
+    wildcard: bool
+    names: int
+    pending: tuple[str, ...]
+    waiting: float | None
+    has: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One stream of a client.
+
+    Attributes:
+        node: Its node id.
+        cluster: Its node's cluster.
+        key: The key of the snapshot that it is served.
+        peer: Its address, as gRPC writes it.
+        method: The gRPC method, which tells the variant.
+        since: When the stream began, in seconds since 1970.
+        synced: Whether it has accepted all that it subscribes to.
+        types: Its state by type URL.
+        rejections: What it refuses.
+    """
+
+    node: str
+    cluster: str
+    key: str
+    peer: str
+    method: str
+    since: float
+    synced: bool = False
+    types: Mapping[str, TypeState] = field(default_factory=dict)
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Observer:
+    """Is told what happens, on the event loop; subclass it and override what you need. Must be quick."""
+
+    def opened(self, client: Client) -> None:
+        """A client's first request arrived, and it is served."""
+
+    def closed(self, client: Client) -> None:
+        """A client's stream has ended."""
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """A request arrived."""
+
+    def slowed(self, client: Client, seconds: float) -> None:
+        """A client asks too fast: nothing is read from it for so many seconds."""
+
+    def responded(self, client: Client, response: Response) -> None:
+        """A response was written."""
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """A client accepted (ACK) or rejected (NACK) a response."""
+
+
+class Observers(Observer):
+    """Tells several observers, one after the other; what one of them raises is logged, and stops nothing else."""
+
+    def __init__(self, *observers: Observer) -> None:
+        """Take those to tell."""
+        self._observers = observers
+        self._faults = FaultLog()
+
+    def opened(self, client: Client) -> None:
+        """Tell all."""
+        self._tell(lambda each: each.opened(client))
+
+    def closed(self, client: Client) -> None:
+        """Tell all."""
+        self._tell(lambda each: each.closed(client))
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """Tell all."""
+        self._tell(lambda each: each.requested(client, type_url))
+
+    def slowed(self, client: Client, seconds: float) -> None:
+        """Tell all."""
+        self._tell(lambda each: each.slowed(client, seconds))
+
+    def responded(self, client: Client, response: Response) -> None:
+        """Tell all."""
+        self._tell(lambda each: each.responded(client, response))
+
+    def answered(self, client: Client, answer: Answer) -> None:
+        """Tell all."""
+        self._tell(lambda each: each.answered(client, answer))
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        for each in self._observers:
+            try:
+                tell(each)
+            except Exception as error:
+                self._faults.tell(f"The observer {type(each).__name__}", error)

@@ -1,0 +1,362 @@
+"""The gRPC server: bytes in, bytes out; all that the protocol asks for is in `xds.protocol.session`.
+
+    async with Server(select=lambda node: node.cluster, address="127.0.0.1:18000") as server:
+        server.publish("gateway", Snapshot.of(resources))
+
+Serves the aggregated service and one by type, each in both variants. Use it from one event loop only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from xds.protocol.nacks import Refusals
+from xds.protocol.ordering import Pace
+from xds.protocol.response_cache import Bodies
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import TYPES
+from xds.server.admission import Admission
+from xds.server.fault_log import FaultLog
+from xds.server.groups import Delivery, Group, Member
+from xds.server.limits import Limits, options
+from xds.server.observer import Client, Observer, Observers
+from xds.server.stream import Refusal, Stream
+
+__all__ = ["Client", "Delivery", "Limits", "Observer", "Pace", "Peer", "Refusal", "Server"]
+
+TOO_MANY = "too many streams"
+
+ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a stream, as far as the transport knows.
+
+    Attributes:
+        address: As gRPC writes it, such as ``ipv4:127.0.0.1:4711``.
+        auth: gRPC's authentication context: with mutual TLS, the certificate's subject names.
+        metadata: The stream's request headers, such as ``authorization``.
+    """
+
+    address: str
+    auth: Mapping[str, Any]
+    metadata: Mapping[str, str | bytes]
+
+    @property
+    def local(self) -> bool:
+        """Whether it came by a Unix socket."""
+        return self.address.startswith("unix:")
+
+
+Select = Callable[[base_pb2.Node], str]
+"""Returns the key of the snapshot for a node, or raises `Refusal`."""
+
+Authenticate = Callable[[Peer], Awaitable[None] | None]
+"""Takes the peer before anything is read from it; raises `Refusal` if it is nobody. May be asynchronous."""
+
+Authorise = Callable[[str, Peer], Awaitable[None] | None]
+"""Takes the selected key and the peer; raises `Refusal` if it may not have that snapshot. May be asynchronous."""
+
+
+class Server:
+    """Serves snapshots to xDS clients. A client whose key has no snapshot waits until there is one.
+
+    Attributes:
+        port: The port it listens on, once started.
+    """
+
+    def __init__(
+        self,
+        select: Select,
+        *,
+        address: str = "127.0.0.1:0",
+        socket: Path | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+        authenticate: Authenticate | None = None,
+        authorise: Authorise | None = None,
+        on_delivery: Callable[[str, Delivery], None] | None = None,
+        observer: Observer | None = None,
+        pace: Pace | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Describe a server; nothing happens until `start`.
+
+        Args:
+            select: Which snapshot a node gets, from the first request of its stream.
+            address: Host and port to listen on; port 0 for a free one.
+            socket: A Unix socket to listen on besides, always in plain text; `Peer.local` tells its clients. One that
+                is there already is replaced.
+            credentials: TLS of the port, if any; without, it speaks plain text.
+            authenticate: Called with the peer before its requests are read, so that what an unknown client sends costs
+                no memory; raises `Refusal` for nobody. What it returns is awaited, as that of `authorise` is.
+            authorise: Called with the selected key and the peer; raises `Refusal` if it may not have that snapshot.
+                What it returns is awaited, for `Limits.first_request` at most; meanwhile nothing more is read.
+            on_delivery: Called on the event loop when what the clients of a key have accepted changes.
+            observer: Is told of streams, requests, responses and answers.
+            pace: How long clients are waited for.
+            limits: What clients may ask for.
+        """
+        self.port = 0
+        self._address = address
+        self._socket = socket
+        self._credentials = credentials
+        self._select = select
+        self._authenticate = authenticate
+        self._authorise = authorise
+        self._on_delivery = on_delivery
+        self._observer = Observers(*([observer] if observer else []))
+        self._pace = pace or Pace()
+        self._limits = limits or Limits()
+        self._bodies = Bodies(self._limits.cache_bytes)
+        self._waiting: Admission[Stream] = Admission(self._limits.unauthorised, _make_room)
+        self._refusals = Refusals()
+        self._groups: dict[str, Group] = {}
+        self._streams: set[Stream] = set()
+        self._served = 0
+        self._faults = FaultLog()
+        self._changed: set[str] = set()
+        self._server: grpc.aio.Server | None = None
+        self._socket_server: grpc.aio.Server | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        server = self._new_server()
+        try:
+            if self._credentials is None:
+                self.port = server.add_insecure_port(self._address)
+            else:
+                self.port = server.add_secure_port(self._address, self._credentials)
+            if self._socket is not None:
+                server.add_insecure_port(f"unix:{self._socket}")
+        except RuntimeError as error:
+            raise OSError(f"cannot listen for xDS on {self._address}: {error}") from error
+        await server.start()
+        self._server, self._stopping = server, False
+
+    def _new_server(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=options(self._limits))
+        server.add_generic_rpc_handlers(tuple(self._handlers()))
+        return server
+
+    async def open_socket(self) -> None:
+        """Listen on the Unix socket again, after its file was removed. Clients that are connected stay so.
+
+        Only those that came by a socket which was opened so before must connect anew.
+
+        Raises:
+            OSError: It cannot be bound.
+        """
+        # gRPC binds no further address once a server has started, and a server that stops removes the socket's file.
+        if self._socket_server is not None:
+            await self._socket_server.stop(None)
+            self._socket_server = None
+        server = self._new_server()
+        try:
+            server.add_insecure_port(f"unix:{self._socket}")
+        except RuntimeError as error:
+            raise OSError(f"cannot listen for xDS on {self._socket}: {error}") from error
+        await server.start()
+        self._socket_server = server
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Stop, without leaving clients halfway.
+
+        There are no new streams, and clients are told to connect elsewhere (GOAWAY). A stream that is open ends once
+        its client has accepted what is under way, so that another server finds no cluster gone which routes still need.
+
+        Args:
+            grace: Seconds after which streams are cut off, whatever their clients have accepted.
+        """
+        servers = [each for each in (self._server, self._socket_server) if each is not None]
+        self._server = self._socket_server = None
+        if servers:
+            self._stopping = True
+            stopped = asyncio.gather(*(each.stop(grace) for each in servers))
+            for stream in self._streams:
+                stream.close()
+            await stopped
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+    def publish(self, key: str, snapshot: Snapshot, changed: float | None = None) -> None:
+        """Serve a snapshot to the clients of a key from now on: at once to those that are idle.
+
+        A client that is busy gets the newest when it is ready, and never the ones between.
+
+        Args:
+            key: Whose it is.
+            snapshot: What to serve.
+            changed: When that was changed which the snapshot came of, on the event loop's clock, for `Answer.age`; None
+                for now.
+        """
+        self._group(key).publish(snapshot, changed)
+
+    def retry(self, key: str, type_url: str, names: Iterable[str]) -> None:
+        """Send resources that clients of a key refused to them once more, though they did not change.
+
+        For refusals whose reason is outside the resource and has passed, such as a port that was taken.
+        """
+        if (group := self._groups.get(key)) is not None:
+            group.retry(type_url, tuple(names))
+
+    def withdraw(self, key: str) -> None:
+        """Serve nothing under a key any more: connected clients keep what they have, new ones wait."""
+        if (group := self._groups.get(key)) is not None:
+            group.snapshot = None
+            self._forget_if_idle(key)
+
+    def clients(self, node: str | None = None) -> list[Client]:
+        """Return the state of every stream, the longest connected first.
+
+        Args:
+            node: Only of streams with this node id, and then with all that each has.
+        """
+        return list(self.iter_clients(node))
+
+    def iter_clients(self, node: str | None = None) -> Iterator[Client]:
+        """Yield what `clients` returns, the state of each stream as it is when its turn comes."""
+        served = [(each, each.client) for each in self._streams if each.client and node in (None, each.client.node)]
+        for stream, client in sorted(served, key=lambda each: each[1].since):
+            yield self._state(stream, client, node is not None)
+
+    def _state(self, stream: Stream, client: Client, has: bool) -> Client:
+        try:
+            return stream.state(has)
+        except Exception as error:
+            self._faults.tell(f"The state of the xDS stream of {client.node}", error)
+            return client
+
+    def delivery(self, key: str) -> Delivery | None:
+        """Return how far the newest snapshot of a key has come; None if there is none."""
+        group = self._groups.get(key)
+        return group.delivery() if group else None
+
+    def _group(self, key: str) -> Group:
+        if key not in self._groups:
+            self._groups[key] = Group(partial(self._note, key))
+        return self._groups[key]
+
+    def _forget_if_idle(self, key: str) -> None:
+        group = self._groups.get(key)
+        if group is not None and group.snapshot is None and not group.sessions:
+            del self._groups[key]
+
+    def _note(self, key: str) -> None:
+        """Report a key's delivery soon, once for all that happens in the same turn of the loop."""
+        if self._on_delivery is not None and key not in self._changed:
+            self._changed.add(key)
+            asyncio.get_running_loop().call_soon(self._report, key)
+
+    def _report(self, key: str) -> None:
+        self._changed.discard(key)
+        group = self._groups.get(key)
+        if group is not None and self._on_delivery is not None and (delivery := group.news()) is not None:
+            self._on_delivery(key, delivery)
+
+    def _handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Return the services: the aggregated one, and one by type."""
+        ads = self._service(ADS, None, "StreamAggregatedResources", "DeltaAggregatedResources")
+        return [ads, *(self._service(each.service, each.url, each.stream, each.delta) for each in TYPES.values())]
+
+    def _service(self, name: str, only: str | None, stream: str, delta: str) -> grpc.GenericRpcHandler:
+        methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            method: grpc.stream_stream_rpc_method_handler(
+                partial(self._serve, f"/{name}/{method}", only, method == delta)
+            )
+            for method in (stream, delta)
+            if method
+        }
+        return grpc.method_handlers_generic_handler(name, methods)
+
+    async def _serve(
+        self, method: str, only: str | None, delta: bool, requests: Any, context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> None:
+        """Serve one stream until the client or the server ends it."""
+        if self._stopping or self._served >= self._limits.streams:
+            code = grpc.StatusCode.UNAVAILABLE if self._stopping else grpc.StatusCode.RESOURCE_EXHAUSTED
+            await context.abort(code, "the server is stopping" if self._stopping else TOO_MANY)
+        # What is known of the peer before it says anything.
+        peer = Peer(context.peer(), context.auth_context(), dict(context.invocation_metadata() or ()))
+        stream = Stream(
+            delta=delta,
+            only=only,
+            bodies=self._bodies,
+            pace=self._pace,
+            limits=self._limits,
+            observer=self._observer,
+            authenticate=lambda: self._authenticate(peer) if self._authenticate else None,
+            admit=partial(self._admit, method, peer),
+        )
+        self._streams.add(stream)
+        self._waiting.enter(stream, peer.address)
+        try:
+            await stream.run(requests, context.write)
+        except Refusal as refusal:
+            await context.abort(refusal.code, str(refusal))
+        except Exception as error:
+            if context.done():  # the client has left in the middle of a call of gRPC's
+                return
+            self._faults.tell(f"The xDS stream of {stream.client.node if stream.client else peer.address}", error)
+            await context.abort(grpc.StatusCode.INTERNAL, "an error of the server's; see its log")
+        finally:
+            self._streams.discard(stream)
+            self._waiting.leave(stream, peer.address)
+            if stream.client is not None:
+                self._leave(stream, stream.client)
+
+    def _leave(self, stream: Stream, client: Client) -> None:
+        self._served -= 1
+        self._groups[client.key].discard(stream.session)
+        self._forget_if_idle(client.key)
+        self._observer.closed(client)
+
+    async def _admit(self, method: str, peer: Peer, stream: Stream, node: base_pb2.Node) -> tuple[Client, Group]:
+        """Find out who a stream's client is and let it join the group of its snapshot's key."""
+        if max(len(node.id), len(node.cluster)) > self._limits.name_bytes:
+            text = f"the node's id or cluster is longer than {self._limits.name_bytes} characters"
+            raise Refusal(text, grpc.StatusCode.INVALID_ARGUMENT)
+        key = self._select(node)
+        if self._authorise is not None:
+            decision = self._authorise(key, peer)
+            if decision is not None:
+                await decision
+        if self._served >= self._limits.streams:
+            raise Refusal(TOO_MANY, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        client = Client(node.id, node.cluster, key, peer.address, method, time.time())
+        stream.session.suspects = self._refusals.of(key, node.id)
+        group = self._group(key)
+        group.add(stream.session, Member(stream.wake, stream.fail))
+        self._waiting.leave(stream, peer.address)
+        self._served += 1
+        return client, group
+
+
+def _make_room(stream: Stream) -> None:
+    text = "too many streams wait to be authorised, most of them from this host"
+    stream.fail(Refusal(text, grpc.StatusCode.RESOURCE_EXHAUSTED))

@@ -1,0 +1,233 @@
+"""One gRPC stream: a task reads requests into the session while another writes what the session says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import cast
+
+import grpc
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError
+
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from xds.protocol.ordering import Pace
+from xds.protocol.response_cache import Bodies
+from xds.protocol.session import ProtocolError, Request, Session
+from xds.protocol.substream import Substream
+from xds.server.field_count import TooManyFields, count_fields
+from xds.server.groups import Group
+from xds.server.limits import Limits
+from xds.server.observer import Client, Observer, TypeState
+from xds.server.token_bucket import Bucket
+
+MAX_LISTED = 100
+"""Most pending names listed of a type in a client's state."""
+
+
+class Refusal(Exception):
+    """A client is not served; it is told why by a gRPC status.
+
+    Attributes:
+        code: The status.
+    """
+
+    def __init__(self, message: str, code: grpc.StatusCode = grpc.StatusCode.NOT_FOUND) -> None:
+        """Refuse a client.
+
+        Args:
+            message: What the client's log should say.
+            code: The status: NOT_FOUND for unknown nodes; PERMISSION_DENIED, UNAUTHENTICATED and others.
+        """
+        super().__init__(message)
+        self.code = code
+
+
+Admit = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, Group]]]
+Authenticate = Callable[[], Awaitable[None] | None]
+
+
+class Stream:
+    """One client's stream.
+
+    Attributes:
+        session: The protocol's state.
+        client: Who it is; None before its first request.
+    """
+
+    def __init__(
+        self,
+        *,
+        delta: bool,
+        only: str | None,
+        bodies: Bodies,
+        pace: Pace,
+        limits: Limits,
+        observer: Observer,
+        authenticate: Authenticate,
+        admit: Admit,
+    ) -> None:
+        """Begin; see `xds.protocol.session.Session` for the arguments.
+
+        Args:
+            delta: Whether it speaks the incremental variant.
+            only: The one type of a stream that is not aggregated.
+            bodies: The cache of response bodies.
+            pace: How long the client is waited for.
+            limits: What the client may ask for.
+            observer: Is told what happens.
+            authenticate: Called before anything is read; what it returns is awaited.
+            admit: Awaited with the first request's node; nothing further is read meanwhile.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.session = Session(
+            delta=delta, only=only, bodies=bodies, pace=pace, max_names=limits.names, clock=self._loop.time
+        )
+        self.client: Client | None = None
+        self._limits = limits
+        self._bucket = Bucket(limits.requests_per_second, limits.requests_at_once, self._loop.time())
+        self._asked = False
+        self._group: Group | None = None
+        self._observer = observer
+        self._authenticate = authenticate
+        self._admit = admit
+        self._failure: Exception | None = None
+        self._event = asyncio.Event()
+        self._closing = False
+
+    def wake(self) -> None:
+        """Have the stream look whether there is something to send."""
+        self._event.set()
+
+    def close(self) -> None:
+        """Have the stream end once its client has accepted what is under way."""
+        self._closing = True
+        self._event.set()
+
+    def fail(self, error: Exception) -> None:
+        """Have the stream end with an error."""
+        self._failure = error
+        self._event.set()
+
+    async def run(self, requests: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Serve until the client ends the stream, or `close` or `fail` is called.
+
+        Args:
+            requests: The client's messages.
+            write: Sends one message; returns when flow control allows the next.
+
+        Raises:
+            Refusal: The client is not to be served, or broke the protocol.
+        """
+        reader = asyncio.create_task(self._read(requests))
+        reader.add_done_callback(lambda _: self._event.set())
+        timeout = self._loop.call_later(self._limits.first_request, self._event.set)
+        try:
+            await self._write(reader, write, self._loop.time() + self._limits.first_request)
+        finally:
+            timeout.cancel()
+            reader.cancel()
+            # What the reader met with has been raised already, or is not what the stream ends with.
+            with suppress(asyncio.CancelledError, Exception):
+                await reader
+
+    async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        self._asked = True
+        if (decision := self._authenticate()) is not None:
+            # Nothing is read meanwhile: gRPC holds what flow control lets in, 64 KB, and the client the rest.
+            await decision
+        self._asked = False
+        async for raw in requests:
+            try:
+                await self._receive(raw)
+            except TooManyFields as error:
+                raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
+            except DecodeError as error:
+                raise Refusal(f"the request cannot be parsed: {error}", grpc.StatusCode.INVALID_ARGUMENT) from error
+            except ProtocolError as error:
+                raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
+            self._event.set()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Read nothing for a while if the client asks too fast: flow control then slows it down."""
+        seconds = self._bucket.take(self._loop.time())
+        if seconds:
+            if self.client is not None:
+                self._observer.slowed(self.client, seconds)
+            await asyncio.sleep(seconds)
+
+    async def _receive(self, raw: bytes) -> None:
+        self._asked = True
+        kind = discovery_pb2.DeltaDiscoveryRequest if self.session.delta else discovery_pb2.DiscoveryRequest
+        for _ in count_fields(raw, cast("Descriptor", kind.DESCRIPTOR), self._limits):
+            await asyncio.sleep(0)
+        request: Request = kind.FromString(raw)
+        if len(request.type_url) > self._limits.name_bytes:
+            raise Refusal("type_url: longer than any type's", grpc.StatusCode.INVALID_ARGUMENT)
+        if self.client is None:
+            # "Only the first request on a stream is guaranteed to carry the node identifier."
+            self.client, self._group = await self._admit(self, request.node)
+            self._observer.opened(self.client)
+        self._observer.requested(self.client, request.type_url or self.session.only or "")
+        answer = self.session.receive(request)
+        if answer is not None:
+            self._observer.answered(self.client, answer)
+
+    async def _write(
+        self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], patience: float
+    ) -> None:
+        """Write what there is to write; wait for a wake-up or a deadline; again, until the reader or all is done."""
+        while not reader.done():
+            # Cleared before looking: whatever comes while a write is under way is seen in the next round.
+            self._event.clear()
+            if self._failure is not None:
+                raise self._failure
+            if not await self._drain(write) and self._group is not None:
+                # What was sent has to be answered first, and publishing noted that there was something to send.
+                self._group.note(self.session)
+            if self._closing and self.session.unfinished() is None:
+                return
+            if self.client is None and self._loop.time() >= patience:
+                text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
+                raise Refusal(text, grpc.StatusCode.DEADLINE_EXCEEDED)
+            await self._wait()
+        reader.result()
+
+    async def _drain(self, write: Callable[[bytes], Awaitable[None]]) -> bool:
+        """Write all that can be written now; return whether there was anything."""
+        wrote = False
+        while (response := self.session.next()) is not None:
+            await write(response.data)
+            wrote = True
+            if self.client is not None:
+                self._observer.responded(self.client, response)
+        return wrote
+
+    async def _wait(self) -> None:
+        times = (self.session.deadline(), self.session.unfinished() if self._closing else None)
+        deadline = min((each for each in times if each is not None), default=None)
+        alarm = self._loop.call_at(deadline, self._event.set) if deadline is not None else None
+        try:
+            await self._event.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def state(self, has: bool = False) -> Client:
+        """Return who the client is, and how far it is; what it `has`, resource by resource, if that is asked for."""
+        assert self.client is not None
+        now = self._loop.time()
+        types = {url: _state(each, now, has) for url, each in self.session.substreams.items()}
+        return replace(self.client, synced=self.session.synced(), types=types, rejections=self.session.rejections())
+
+
+def _state(substream: Substream, now: float, has: bool) -> TypeState:
+    oldest = substream.outstanding.oldest
+    waiting = now - oldest.sent if oldest else None
+    wanted = substream.subscription
+    pending = tuple(sorted(substream.unsettled())[:MAX_LISTED])
+    return TypeState(wanted.wildcard, len(wanted.names), pending, waiting, substream.holdings() if has else {})

@@ -1,0 +1,1 @@
+"""The constraints of Envoy's API (protoc-gen-validate), compiled to checks."""
