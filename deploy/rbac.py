@@ -28,7 +28,7 @@ class Rule(NamedTuple):
     names: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """Gives the rule as YAML, its reason above it."""
+        """Give the rule as YAML, its reason above it."""
         yield f"# {self.reason}"
         for field, values in (
             ("apiGroups", self.groups),
@@ -47,7 +47,7 @@ def read_kinds() -> tuple[type[KubernetesObject], ...]:
 
 
 def cluster_rules() -> tuple[Rule, ...]:
-    """The rules for what is in no namespace; never limited to some."""
+    """Return the rules for what is in no namespace; never limited to some."""
     kinds = [each for each in read_kinds() if not each.namespaced]
     return (
         *_reading(kinds),
@@ -68,7 +68,7 @@ def cluster_rules() -> tuple[Rule, ...]:
 
 
 def namespaced_rules() -> tuple[Rule, ...]:
-    """The rules for what is in the namespaces that are watched: all of them, unless the chart is told otherwise."""
+    """Return the rules for what is in the watched namespaces: all of them, unless the chart is told otherwise."""
     kinds = [each for each in read_kinds() if each.namespaced]
     deployed = (
         Rule(
@@ -83,7 +83,7 @@ def namespaced_rules() -> tuple[Rule, ...]:
 
 
 def own_rules() -> tuple[Rule, ...]:
-    """The rules for Headgate's own namespace."""
+    """Return the rules for Headgate's own namespace."""
     leases, secrets = ("coordination.k8s.io",), ("",)
     return (
         # RBAC cannot limit the making of an object by its name.

@@ -40,7 +40,7 @@ KEPT: Final = (
 
 
 def structural(model: type[Fields], defaults: bool) -> Schema:
-    """Makes the schema of a model; what JSON schema can say and a structural one cannot is left to the model itself.
+    """Make the schema of a model; what JSON schema can say and a structural one cannot is left to the model itself.
 
     Args:
         model: of the fields.
@@ -70,7 +70,7 @@ def _converted(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bo
 
 
 def _of_map(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool) -> Schema:
-    """A map: of values of one kind, or of anything at all."""
+    """Return a map: of values of one kind, or of anything at all."""
     values = schema.get("additionalProperties", True)
     if patterns := schema.get("patternProperties"):
         (values,) = patterns.values()
@@ -80,7 +80,7 @@ def _of_map(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool)
 
 
 def _resolved(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What stands behind a reference or an optional field, with what is said where it is used."""
+    """Return what stands behind a reference or an optional field, with what is said where it is used."""
     outer = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf")}
     if "anyOf" in schema:
         (only,) = (each for each in schema["anyOf"] if each.get("type") != "null")
@@ -91,7 +91,7 @@ def _resolved(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[st
 
 
 def _described(schema: Schema, model: type[Fields]) -> Schema:
-    """Adds what pydantic does not put into its schema: rules, unique items, the docstrings of fields."""
+    """Add what pydantic does not put into its schema: rules, unique items, the docstrings of fields."""
     texts = dict(_docstrings(model))
     for name, field in model.model_fields.items():
         of_field = schema["properties"][field.alias or name]
@@ -131,7 +131,7 @@ def _uniqueness(field: FieldInfo) -> Schema:
 
 
 def _docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
-    """The docstrings below fields, by the fields' names."""
+    """Yield the docstrings below fields, by the fields' names."""
     (made,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(made, ast.ClassDef)
     for field, text in zip(made.body, made.body[1:], strict=False):

@@ -31,7 +31,7 @@ HELLO = """{
 
 
 async def serve(xds_port: int, port: int = 8080) -> None:
-    """Serves the listener on a port to every Envoy that asks, until it is stopped."""
+    """Serve the listener on a port to every Envoy that asks, until it is stopped."""
     listener = json_format.Parse(HELLO % port, listener_pb2.Listener())
     async with Server(select=lambda node: "everyone", address=f"127.0.0.1:{xds_port}") as server:
         server.publish("everyone", Snapshot.of([Resource.pack(listener)]))

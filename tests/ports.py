@@ -12,7 +12,7 @@ _random = random.SystemRandom()  # of which no seed makes the same ports in two 
 
 
 def free_port() -> int:
-    """A free port of loopback, none that this process was given before.
+    """Return a free port of loopback, none that this process was given before.
 
     It is outside of the range from which outgoing connections get theirs, so that none of those takes it meanwhile.
     """

@@ -30,7 +30,7 @@ class Relay:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stops."""
+        """Stop."""
         self._server.close()
         for each in self._tasks:
             each.cancel()

@@ -159,7 +159,7 @@ def test_a_long_integer_is_a_float() -> None:
 
 
 def _value(text: str) -> object:
-    """The value of a scalar of YAML."""
+    """Return the value of a scalar of YAML."""
     [document] = YamlValues(text).documents()
     return document[0]
 

@@ -26,7 +26,7 @@ def document(request: pytest.FixtureRequest) -> Path:
 
 
 def codes(document: Path) -> Iterator[str]:
-    """What is set as code: lines that are indented, and words in backticks."""
+    """Yield what is set as code: lines that are indented, and words in backticks."""
     text = document.read_text()
     yield from re.findall(r"^    (.+)$", text, re.MULTILINE)
     yield from re.findall(r"`([^`\n]+)`", text)

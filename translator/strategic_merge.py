@@ -47,7 +47,7 @@ def _lists(base: Sequence[Any], over: Sequence[Any], key: str, depth: int) -> li
 
 
 def keyed(*lists: Sequence[Any]) -> str | None:
-    """What tells the items of these lists apart, the same for all of them; None if nothing does."""
+    """Return what tells the items of these lists apart, the same for all of them; None if nothing does."""
     return next((key for key in KEYS if all(_has(items, key) for items in lists)), None)
 
 

@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 async def ready(headgate: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
-    """Waits until the Gateway answers requests."""
+    """Wait until the Gateway answers requests."""
     for _ in range(600):
         if headgate.returncode is not None:
             raise Stopped
@@ -61,7 +61,7 @@ async def ready(headgate: asyncio.subprocess.Process, session: aiohttp.ClientSes
 
 
 async def show(session: aiohttp.ClientSession) -> None:
-    """Sends some requests, and prints them as one would type them."""
+    """Send some requests, and prints them as one would type them."""
     for path, headers, lesson in REQUESTS:
         options = "".join(f" -H '{name}: {value}'" for name, value in headers.items())
         print(f"\n# {lesson}\n$ curl -i{options} '{GATEWAY}{path}'")
@@ -76,7 +76,7 @@ async def show(session: aiohttp.ClientSession) -> None:
 
 
 async def quickstart() -> None:
-    """Runs everything until Ctrl-C."""
+    """Run everything until Ctrl-C."""
     for name, port in PORTS.items():
         check_free(Address("127.0.0.1", port), f"port for {name} in upstreams.py and services.yaml")
     interrupted = asyncio.Event()
@@ -98,7 +98,7 @@ async def quickstart() -> None:
 async def until(
     interrupted: asyncio.Event, headgate: asyncio.subprocess.Process, session: aiohttp.ClientSession
 ) -> None:
-    """Shows what there is to see, then stays until Ctrl-C, or until Headgate ends."""
+    """Show what there is to see, then stays until Ctrl-C, or until Headgate ends."""
 
     async def demonstrate() -> None:
         await ready(headgate, session)
@@ -122,7 +122,7 @@ async def until(
 
 
 def main() -> int:
-    """Runs the quickstart; returns the exit status."""
+    """Run the quickstart; returns the exit status."""
     try:
         asyncio.run(quickstart())
     except (Stopped, UserError) as error:

@@ -12,7 +12,7 @@ PORTS = {"green": 18081, "blue": 18082}
 
 @asynccontextmanager
 async def upstream(name: str, port: int) -> AsyncIterator[None]:
-    """Runs a server on loopback for as long as the context is open."""
+    """Run a server on loopback for as long as the context is open."""
 
     async def answer(request: web.Request) -> web.Response:
         sent_by = request.headers.get("x-sent-by")
@@ -31,7 +31,7 @@ async def upstream(name: str, port: int) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def upstreams() -> AsyncIterator[None]:
-    """Runs both servers."""
+    """Run both servers."""
     async with AsyncExitStack() as stack:
         for name, port in PORTS.items():
             await stack.enter_async_context(upstream(name, port))
@@ -39,7 +39,7 @@ async def upstreams() -> AsyncIterator[None]:
 
 
 async def main() -> None:
-    """Runs both servers until Ctrl-C."""
+    """Run both servers until Ctrl-C."""
     async with upstreams():
         print(*(f"{name} listens on 127.0.0.1:{port}" for name, port in PORTS.items()), sep="\n", flush=True)
         await asyncio.Event().wait()

@@ -91,7 +91,7 @@ async def serving(sight: Sight) -> AsyncIterator[None]:
 
 
 def application(sight: Sight, token: Token | None = None) -> web.Application:
-    """Makes the application that answers on the admin address; `token` proves whoever has it."""
+    """Make the application that answers on the admin address; `token` proves whoever has it."""
     guards = [_telling_faults(sight.faults), known_hosts(sight.address, sight.hosts), _only_reading, _known_paths]
     if not sight.address.is_loopback:
         guards.insert(2, proven(token or Token(sight.address), sight.may))

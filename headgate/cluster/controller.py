@@ -86,7 +86,7 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Runs until SIGINT or SIGTERM.
+    """Run until SIGINT or SIGTERM.
 
     Raises:
         UserError: something that the user can mend stands in the way.
@@ -153,7 +153,7 @@ class Controller:
         self.plane: ControlPlane
 
     def watched(self) -> Watched:
-        """What is watched: all kinds; of those that Headgate deploys, what is its own."""
+        """Return what is watched: all kinds; of those that Headgate deploys, what is its own."""
         own = owned_by(self.settings.controller_name)
         return Watched(
             statuses=frozenset(STATUS),
@@ -164,13 +164,13 @@ class Controller:
         )
 
     def sight(self) -> Sight:
-        """What the admin address shows."""
+        """Return what the admin address shows."""
         diagnostics, settings = lambda: self.cluster.diagnostics, self.settings
         may = AccessReviews(self.client).may
         return Sight(self.plane, dict, diagnostics, lambda _: "", settings.admin, settings.admin_hosts, may)
 
     async def serve(self) -> None:
-        """Serves until it is cancelled."""
+        """Serve until it is cancelled."""
         await self.authority.load()
         server = Server(
             select=lambda node: self.plane.select(node),
@@ -249,7 +249,7 @@ class Controller:
             await synced.acquire()
 
     async def lead(self) -> None:
-        """What only one replica does."""
+        """Do what only one replica does."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.deployer.lead(), name="deployer")
             group.create_task(self.writer.lead(), name="statuses")
@@ -263,7 +263,7 @@ class Controller:
         await self.tokens.verify(bearer(peer), key)
 
     def take_delivery(self, gateway: Ref, delivery: Delivery) -> None:
-        """Takes how far a configuration has come with the proxies of this replica."""
+        """Take how far a configuration has come with the proxies of this replica."""
         if delivery.clients:
             self.deliveries[gateway] = delivery
         else:
@@ -277,7 +277,7 @@ class Controller:
         self.peers.say(key_of(gateway), say(self.deliveries.get(gateway, Delivery())))
 
     def hear_peers(self, keys: Iterable[str]) -> None:
-        """Takes of which Gateways' proxies the other replicas say something else than before."""
+        """Take of which Gateways' proxies the other replicas say something else than before."""
         for each in keys:
             self.add_up(gateway_of(each))
         self.plane.wake()
@@ -294,12 +294,12 @@ class Controller:
         self.plane.wake()
 
     def await_no_more(self) -> None:
-        """Takes that all proxies that were there at the start have had the time to connect."""
+        """Take that all proxies that were there at the start have had the time to connect."""
         self.translator.await_proxies(False)
         self.plane.wake()
 
     def trust(self, certificates: str) -> None:
-        """Takes which certificates proxies are to trust."""
+        """Take which certificates proxies are to trust."""
         defaults = ProxyDefaults(
             xds_host=self.host,
             xds_port=self.settings.xds.port,
@@ -325,12 +325,12 @@ class Controller:
         return self.translator.object(ref) is not None and self.translator.is_silent(ref)
 
     def changed(self, changes: Changes) -> None:
-        """Passes on what an evaluation brought."""
+        """Pass on what an evaluation brought."""
         self.writer.touch(changes.statuses)
         self.deployer.touch(changes.deployments)
 
     def take_deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
-        """Takes what the API server refuses of a Gateway's proxies."""
+        """Take what the API server refuses of a Gateway's proxies."""
         self.translator.deployed(gateway, deployed)
         self.plane.wake()
 

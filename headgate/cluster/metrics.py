@@ -52,31 +52,31 @@ class ClusterMetrics(Observer):
         )
 
     def leads(self, leading: bool) -> None:
-        """This replica begins or ceases to lead."""
+        """Note that this replica begins or ceases to lead."""
         self._leading.set(leading)
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:
-        """A page of a list was read."""
+        """Note that a page of a list was read."""
         self._listed.labels(kind).inc(objects)
 
     def watching(self, kind: str) -> None:
-        """A watch was opened."""
+        """Note that a watch was opened."""
         self._watches.labels(kind).inc()
 
     def events(self, kind: str, count: int) -> None:
-        """A watch told so many events."""
+        """Note that a watch told so many events."""
         self._events.labels(kind).inc(count)
 
     def expired(self, kind: str) -> None:
-        """A list is read again."""
+        """Note that a list is read again."""
         self._expired.labels(kind).inc()
 
     def failed(self, kind: str, reason: str) -> None:
-        """A request failed."""
+        """Note that a request failed."""
         self._failed.labels(kind, reason).inc()
 
     def missing(self, kind: str) -> None:
-        """The API server has no such kind."""
+        """Note that the API server has no such kind."""
         self._missing.labels(kind).inc()
 
     def fetched(self, kind: str) -> None:
@@ -84,12 +84,12 @@ class ClusterMetrics(Observer):
         self._fetched.labels(kind).inc()
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """A write of a status has ended."""
+        """Note that a write of a status has ended."""
         self._written.labels(kind, outcome).inc()
         self._seconds.labels(kind).observe(seconds)
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
-        """A write of something that proxies consist of has ended."""
+        """Note that a write of something that proxies consist of has ended."""
         self._deployed.labels(kind, outcome).inc()
         self._deploying.labels(kind).observe(seconds)
 
@@ -111,7 +111,7 @@ class Standing(Collector):
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the metrics of this moment."""
+        """Yield the metrics of this moment."""
         yield GaugeMetricFamily(
             "headgate_deploy_waiting_gateways", "Gateways that wait for their proxies' deployment.", self._deployments()
         )

@@ -14,7 +14,7 @@ Plain = Mapping[str, Any]
 
 
 def status_of(objects: Sequence[Plain], controller: str) -> dict[str, Any]:
-    """Gives what `headgate status` shows of a cluster, as the running Headgate would tell it.
+    """Give what `headgate status` shows of a cluster, as the running Headgate would tell it.
 
     Args:
         objects: all of the kinds that have a status.
@@ -59,7 +59,7 @@ def _classless(gateway: Plain, classes: Mapping[str, Plain]) -> Iterator[str]:
 
 
 def _parents(route: Plain) -> Iterator[tuple[int, Plain, str]]:
-    """The parents that are Gateways: their places, themselves, and the names of the Gateways."""
+    """Yield the parents that are Gateways: their places, themselves, and the names of the Gateways."""
     for place, each in enumerate(route["spec"].get("parentRefs") or ()):
         if (each.get("group", Gateway.group), each.get("kind", Gateway.kind)) == (Gateway.group, Gateway.kind):
             yield place, each, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"

@@ -33,7 +33,7 @@ Plain = dict[str, Any]
 
 
 def read_statuses(target: Target, controller: str) -> Plain:
-    """Reads what a controller has said of the objects, in the form in which the running Headgate tells it.
+    """Read what a controller has said of the objects, in the form in which the running Headgate tells it.
 
     Raises:
         UserError: the cluster cannot be asked, or does not let us read.
@@ -82,7 +82,7 @@ async def _read(target: Target, models: tuple[type[KubernetesObject], ...]) -> l
 
 
 async def _list(client: Client, model: type[KubernetesObject]) -> list[Plain]:
-    """Reads all objects of a kind in the first version that is served; none if none is."""
+    """Read all objects of a kind in the first version that is served; none if none is."""
     for version in model.versions:
         try:
             return await _pages(client, model, version)

@@ -38,7 +38,7 @@ PRINTED: Final = (ServiceAccount.kind, ConfigMap.kind, *WORKLOADS)
 
 
 def manifests(target: Target, gateway: str, namespace: str, controller: str) -> Plain:
-    """Reads a Gateway in a cluster, and gives the manifests of its proxies as a `List`.
+    """Read a Gateway in a cluster, and gives the manifests of its proxies as a `List`.
 
     Args:
         target: the cluster.
@@ -58,7 +58,7 @@ def manifests(target: Target, gateway: str, namespace: str, controller: str) -> 
 def made(
     objects: Mapping[Ref, KubernetesObject], gateway: Ref, proxies: ProxyDefaults, controller: str
 ) -> Iterator[Plain]:
-    """Gives the manifests of a Gateway's proxies, whoever runs them.
+    """Give the manifests of a Gateway's proxies, whoever runs them.
 
     Args:
         objects: the Gateway, its class and what these refer to.
@@ -95,7 +95,7 @@ def _deployable(found: KubernetesObject) -> KubernetesObject:
 
 
 def _disowned(manifest: Manifest) -> Plain:
-    """A manifest without what makes an object Headgate's."""
+    """Return a manifest without what makes an object Headgate's."""
     body = {**manifest.body, "metadata": _without_labels(manifest.body["metadata"])}
     body["metadata"].pop("ownerReferences", None)
     if manifest.ref.kind in WORKLOADS:
@@ -111,7 +111,7 @@ def _without_labels(metadata: Plain) -> Plain:
 
 
 def _authority(target: Target, namespace: str) -> str:
-    """The certificates that proxies are to trust."""
+    """Return the certificates that proxies are to trust."""
     try:
         secret = asyncio.run(_read_secret(target, namespace))
     except ClusterError as error:

@@ -45,7 +45,7 @@ def command(
     controller_name: ControllerName = CONTROLLER_NAME,
     output: OutputFormat = Output.YAML,
 ) -> None:
-    """Prints the bootstrap with which an Envoy of your own connects to Headgate.
+    """Print the bootstrap with which an Envoy of your own connects to Headgate.
 
     **Example:** an Envoy of your own beside `headgate run --no-envoy FOLDER`:
 

@@ -24,7 +24,7 @@ def command(
         typer.Option("--gateway", metavar="NS/NAME", help="A Gateway whose proxies get a certificate; repeatable."),
     ] = None,
 ) -> None:
-    """Makes an authority and certificates for TLS between Headgate and your Envoys.
+    """Make an authority and certificates for TLS between Headgate and your Envoys.
 
     **Examples**
 

@@ -76,7 +76,7 @@ def command(
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
-    """Runs as the control plane of a Kubernetes cluster: watches, deploys proxies, writes status.
+    """Run as the control plane of a Kubernetes cluster: watches, deploys proxies, writes status.
 
     **Examples**
 

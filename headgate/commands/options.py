@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
 
 def parse_address(value: str | Address) -> Address:
-    """An option's value, or its default, as an address; a usage error if it is none."""
+    """Return an option's value, or its default, as an address; a usage error if it is none."""
     try:
         return Address.parse(str(value))
     except ValueError as error:
@@ -25,7 +25,7 @@ def parse_address(value: str | Address) -> Address:
 
 
 def parse_gateway(text: str) -> str:
-    """An option's value as a Gateway's "namespace/name"; a usage error if it is none."""
+    """Return an option's value as a Gateway's "namespace/name"; a usage error if it is none."""
     namespace, _, name = text.partition("/")
     if not namespace or not name or "/" in name:
         raise typer.BadParameter(f"{text!r} is not NAMESPACE/NAME, as in default/web")
@@ -47,7 +47,7 @@ class Output(StrEnum):
     JSON = "json"
 
     def write(self, data: Any) -> None:
-        """Writes plain data (dicts, lists, strings, numbers) to standard output."""
+        """Write plain data (dicts, lists, strings, numbers) to standard output."""
         if self is Output.JSON:
             typer.echo(json.dumps(data, indent=2))
         else:

@@ -50,7 +50,7 @@ def command(
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
-    """Serves the Gateways in a folder of YAML, with a real Envoy for each; follows the files.
+    """Serve the Gateways in a folder of YAML, with a real Envoy for each; follows the files.
 
     **Examples**
 

@@ -34,7 +34,7 @@ def command(
         Output | None, typer.Option("--output", "-o", help="All there is, as data instead of tables.")
     ] = None,
 ) -> None:
-    """Shows what became of the objects of the running Headgate, and what its Envoys do; or of those in a cluster.
+    """Show what became of the objects of the running Headgate, and what its Envoys do; or of those in a cluster.
 
     **Examples**
 

@@ -61,7 +61,7 @@ def command(
     external_names: ExternalNames = False,
     output: OutputFormat = Output.YAML,
 ) -> None:
-    """Shows what becomes of objects, without running anything. Private keys are not shown.
+    """Show what becomes of objects, without running anything. Private keys are not shown.
 
     **Examples**
 
@@ -108,7 +108,7 @@ def command(
 
 
 def _tell(problems: Iterable[Diagnostic]) -> bool:
-    """Prints problems to standard error, and gives whether there are errors among them."""
+    """Print problems to standard error, and gives whether there are errors among them."""
     wrong = False
     for each in problems:
         typer.echo(str(each), err=True)

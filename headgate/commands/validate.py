@@ -23,7 +23,7 @@ def command(
         bool, typer.Option("--allow-warnings", help="Exit with 0 if there are warnings only, such as unknown fields.")
     ] = False,
 ) -> None:
-    """Finds what is wrong with files: by file and line, then by Envoy's own validation.
+    """Find what is wrong with files: by file and line, then by Envoy's own validation.
 
     Exit status 1 if there is anything, a field that is not known among it: misspelt, it does nothing.
 
@@ -52,7 +52,7 @@ def command(
 
 
 def _tell(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Prints problems as they are found."""
+    """Print problems as they are found."""
     told = []
     for each in found:
         typer.echo(str(each))

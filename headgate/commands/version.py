@@ -12,7 +12,7 @@ from headgate.envoy.binary import EnvoyNotFound, find_envoy
 
 
 def command() -> None:
-    """Shows the versions of Headgate, Python and the Envoy that `headgate run` would start."""
+    """Show the versions of Headgate, Python and the Envoy that `headgate run` would start."""
     typer.echo(f"headgate {__version__}")
     typer.echo(f"python   {platform.python_version()}")
     typer.echo(f"envoy    {_envoy_version()}")

@@ -18,7 +18,7 @@ MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
 
 
 def say(delivery: Delivery) -> Word | None:
-    """Puts what is known of a Gateway's proxies into what `hear` reads; None if there are no proxies."""
+    """Put what is known of a Gateway's proxies into what `hear` reads; None if there are no proxies."""
     if not delivery.clients:
         return None
     refused = islice(delivery.rejections, MOST_REJECTIONS)
@@ -26,7 +26,7 @@ def say(delivery: Delivery) -> Word | None:
 
 
 def hear(word: object) -> Delivery:
-    """Reads what another replica says of a Gateway; what is not understood is as if it were not said.
+    """Read what another replica says of a Gateway; what is not understood is as if it were not said.
 
     A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
     """
@@ -64,7 +64,7 @@ _SERVED = frozenset(Served)
 
 
 def together(parts: Iterable[Delivery]) -> Delivery:
-    """Adds up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
+    """Add up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
 
     Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
     """

@@ -39,12 +39,12 @@ TURN_SECONDS = 0.05
 
 
 def key_of(gateway: Ref) -> str:
-    """The key of a Gateway's snapshot: "namespace/name"."""
+    """Return the key of a Gateway's snapshot: "namespace/name"."""
     return f"{gateway.namespace}/{gateway.name}"
 
 
 def gateway_of(key: str) -> Ref:
-    """The Gateway whose snapshot has this key."""
+    """Return the Gateway whose snapshot has this key."""
     namespace, _, name = key.partition("/")
     return Ref(Gateway.kind, namespace, name)
 
@@ -105,7 +105,7 @@ class ControlPlane:
     _moved: float = 0.0  # when the evaluation last came on
 
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
-        """Takes batches of edits for as long as there are any."""
+        """Take batches of edits for as long as there are any."""
         async for edits in batches:
             self._begun.set()
             async with self._taking:  # else what never ends to come would never be published
@@ -120,7 +120,7 @@ class ControlPlane:
         self._wake.set()
 
     async def evaluate(self) -> None:
-        """Evaluates and publishes whenever something has changed; what comes meanwhile makes up the next round.
+        """Evaluate and publishes whenever something has changed; what comes meanwhile makes up the next round.
 
         Not before the first batch, which is all that was there at the start: of no objects it would follow that there
         is nothing to serve, and that all that was deployed and written for them is to go.
@@ -154,7 +154,7 @@ class ControlPlane:
         return asyncio.get_running_loop().time() - max(self._edited, self._moved)
 
     async def _evaluated(self) -> Changes:
-        """Evaluates, and lets others have their turn meanwhile: all at once, 10,000 routes take seconds."""
+        """Evaluate, and lets others have their turn meanwhile: all at once, 10,000 routes take seconds."""
         async with self._taking:
             since = time.perf_counter()
             for _ in self.translator.steps():
@@ -165,7 +165,7 @@ class ControlPlane:
             return self.translator.changes()
 
     def select(self, node: base_pb2.Node) -> str:
-        """Gives the key of a node's snapshot, which is its cluster.
+        """Give the key of a node's snapshot, which is its cluster.
 
         Raises:
             Refusal: there is no such Gateway. While it is not known what it serves, its proxies keep what they have.
@@ -191,7 +191,7 @@ class ControlPlane:
             self._tell_delivery(gateway, translated.Delivery())
 
     def deliver(self, key: str, delivery: Delivery) -> None:
-        """Takes how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
+        """Take how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
         current = delivery.clients == delivery.answered
         refused = self._rejections(key, delivery)
         told = translated.Delivery(delivery.clients, current, refused, snapshot=delivery.snapshot.version)
@@ -199,7 +199,7 @@ class ControlPlane:
         self._wake.set()
 
     def _rejections(self, key: str, delivery: Delivery) -> tuple[translated.Rejection, ...]:
-        """Gives what is refused, by whom it concerns; worked out anew only when it is something else."""
+        """Give what is refused, by whom it concerns; worked out anew only when it is something else."""
         known = self._refused.pop(key, None)
         if not delivery.refusals:
             return ()
@@ -245,7 +245,7 @@ class ControlPlane:
             self.server.publish(key, snapshot, edited)
 
     def _tell_failures(self, changes: Changes) -> None:
-        """A bug is told once, when it begins to show."""
+        """Log a bug once, when it begins to show."""
         failing: Mapping[str, Exception] = {str(each): each for each in changes.failures}
         for text in failing.keys() - self._failing:
             log.error(

@@ -59,7 +59,7 @@ def refused_of(translator: Translator, server: Server, gateway: Ref) -> Iterator
 
 
 def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
-    """The objects that a resource of a Gateway, or the endpoints that it names, was made of, written for people."""
+    """Return the objects that a resource of a Gateway, or the endpoints that it names, was made of, for people."""
     resource = translator.snapshots[gateway].get(reference)
     needs = [each for each in resource.references if each.type_url == ENDPOINT] if resource else []
     found: dict[str, None] = {}

@@ -32,7 +32,7 @@ class Returns:
         self._waiting: dict[Ref, TimerHandle] = {}
 
     def take(self, gateway: Ref, delivery: Delivery) -> None:
-        """Takes how far the configuration of a Gateway has come with the proxies that are connected now."""
+        """Take how far the configuration of a Gateway has come with the proxies that are connected now."""
         if delivery.clients:
             self._connected.add(gateway)
             if timer := self._waiting.pop(gateway, None):

@@ -40,7 +40,7 @@ class Statuses:
         self._told: dict[Ref, _Told] = {}
 
     def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[News]:
-        """Takes the statuses that changed (None: the object has none any more), and tells what is new in them.
+        """Take the statuses that changed (None: the object has none any more), and tells what is new in them.
 
         Args:
             changed: as the translator gives them, without times.
@@ -72,7 +72,7 @@ class Statuses:
 
 
 def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
-    """An object with its status, in the form of the API server."""
+    """Return an object with its status, in the form of the API server."""
     group, version = found.group, found.versions[0]
     metadata: dict[str, Any] = {"name": found.metadata.name}
     if found.namespaced:
@@ -84,7 +84,7 @@ def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
 
 
 def _times(before: _Told, after: Status, now: str) -> Iterator[str]:
-    """The `lastTransitionTime` of each condition: it changes only with the condition's own status."""
+    """Yield the `lastTransitionTime` of each condition: it changes only with the condition's own status."""
     flat = zip(_flat(before.status), before.times, strict=True)
     known = {(label, each["type"]): (each["status"], time) for (label, each), time in flat}
     for label, each in _flat(after):
@@ -93,7 +93,7 @@ def _times(before: _Told, after: Status, now: str) -> Iterator[str]:
 
 
 def _timed(told: _Told) -> Status:
-    """The status with the times in it."""
+    """Return the status with the times in it."""
     times = iter(told.times)
 
     def stamped(holder: Status) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _news(ref: Ref, before: Status, after: Status) -> Iterator[News]:
-    """What is not good now and was not so before, what has become good again, and the first time a Gateway works."""
+    """Yield what is not good now and was not so before, what is good again, and the first time a Gateway works."""
     old = {(label, each["type"]): each for label, each in _flat(before)}
     was_bad = {each["type"] for _, each in bad(before)}
     for label, condition in bad(after):

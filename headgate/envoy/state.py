@@ -129,7 +129,7 @@ class StateDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the directory for this process; the kernel lets go of it however the process ends.
+        """Hold the directory for this process; the kernel lets go of it however the process ends.
 
         Raises:
             UserError: another process holds it; the message names it.
@@ -178,7 +178,7 @@ class StateDirectory:
 
 
 def _state(path: Path) -> GatewayState:
-    """The state of the Gateway whose directory this is."""
+    """Return the state of the Gateway whose directory this is."""
     state = GatewayState(path.name.replace(".", "/", 1), path)
     try:
         return GatewayState(str(json.loads(state.launch.read_bytes())["gateway"]), path)
@@ -213,7 +213,7 @@ def _fits(directory: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Makes a directory that only we can read, and refuses one that another user could have put there."""
+    """Make a directory that only we can read, and refuses one that another user could have put there."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()

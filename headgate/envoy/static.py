@@ -17,7 +17,7 @@ Plain = dict[str, Any]
 
 
 def static_bootstrap(resources: Mapping[str, Sequence[Plain]]) -> Plain:
-    """Makes a bootstrap that needs no xDS server.
+    """Make a bootstrap that needs no xDS server.
 
     Args:
         resources: lists of listeners, routes, clusters, endpoints and secrets, private keys included.
@@ -39,7 +39,7 @@ def static_bootstrap(resources: Mapping[str, Sequence[Plain]]) -> Plain:
 
 
 def _inline(value: Any, routes: Mapping[str, Plain]) -> Any:
-    """Puts route configurations in the place of their names, and has secrets looked up among the static ones."""
+    """Put route configurations in the place of their names, and has secrets looked up among the static ones."""
     if isinstance(value, list):
         return [_inline(each, routes) for each in value]
     if not isinstance(value, dict):

@@ -35,7 +35,7 @@ log = structlog.stdlib.get_logger("headgate.envoy")
 
 
 def pauses() -> Iterator[float]:
-    """Yields ever longer pauses, in seconds: doubled each time, with up to a half taken off at random."""
+    """Yield ever longer pauses, in seconds: doubled each time, with up to a half taken off at random."""
     pause = FIRST_PAUSE
     while True:
         yield pause * random.uniform(0.5, 1)
@@ -257,7 +257,7 @@ async def stop_all(processes: Mapping[Path, Sequence[EnvoyProcess]]) -> None:
 
 
 def last_lines(path: Path) -> list[str]:
-    """The last few lines of a log; none when there is no log."""
+    """Return the last few lines of a log; none when there is no log."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - MAX_TOLD_BYTES))
@@ -268,12 +268,12 @@ def last_lines(path: Path) -> list[str]:
 
 
 def plain_line(line: str) -> str:
-    """A line of Envoy's log without what differs each time: when, by which thread and where it was written."""
+    """Return a line of Envoy's log without what differs each time: when, by which thread and where it was written."""
     return _PREFIX.sub("", line)[:MAX_TOLD_CHARACTERS]
 
 
 def bound_log(path: Path) -> None:
-    """Moves the newest part of a log that outgrew its bound to `.1`, and empties it under its writer's hands."""
+    """Move the newest part of a log that outgrew its bound to `.1`, and empties it under its writer's hands."""
     with contextlib.suppress(OSError), open(path, "r+b") as file:
         size = path.stat().st_size
         if size > MAX_LOG_BYTES:

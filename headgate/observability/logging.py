@@ -31,7 +31,7 @@ class LogLevel(StrEnum):
 
 
 def configure(form: LogFormat, level: LogLevel) -> None:
-    """Sets up logging for the process, that of the libraries (by way of the standard library) included.
+    """Set up logging for the process, that of the libraries (by way of the standard library) included.
 
     Args:
         form: `AUTO` is `CONSOLE` where standard error is a terminal, else `JSON`.
@@ -80,7 +80,7 @@ def _for_people(colors: bool) -> list[Processor]:
     )
 
     def lists_below(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        """Puts values that are lists on lines of their own, and leaves out what the text says already."""
+        """Put values that are lists on lines of their own, and leaves out what the text says already."""
         for key in FOR_MACHINES & event.keys():
             del event[key]
         lists = [event.pop(key) for key in [key for key, value in event.items() if isinstance(value, list)]]

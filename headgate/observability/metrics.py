@@ -36,7 +36,7 @@ def by_gateway(
     counts: Iterable[tuple[str, float]],
     family: type[GaugeMetricFamily] | type[CounterMetricFamily] = GaugeMetricFamily,
 ) -> Metric:
-    """Makes a metric of counts by Gateway, so that no number of Gateways is too many for a Prometheus.
+    """Make a metric of counts by Gateway, so that no number of Gateways is too many for a Prometheus.
 
     Args:
         name: the metric's.
@@ -57,7 +57,7 @@ def by_gateway(
 
 
 def short(type_url: str) -> str:
-    """A type URL's last word: "Listener"."""
+    """Return a type URL's last word: "Listener"."""
     return type_url.rpartition(".")[2]
 
 
@@ -127,28 +127,28 @@ class Metrics(Observer):
         self.registry.register(Guarded(collector, self._failed))
 
     def evaluated(self, seconds: float) -> None:
-        """An evaluation is done."""
+        """Note that an evaluation is done."""
         self._evaluations.observe(seconds)
 
     def opened(self, client: Client) -> None:
-        """A client is served."""
+        """Note that a client is served."""
         self._streams.inc()
 
     def slowed(self, client: Client, seconds: float) -> None:
-        """A client asks too fast."""
+        """Note that a client asks too fast."""
         self._slowed.inc()
 
     def requested(self, client: Client, type_url: str) -> None:
-        """A request arrived."""
+        """Note that a request arrived."""
         self._requests.labels(type_label(type_url)).inc()
 
     def responded(self, client: Client, response: Response) -> None:
-        """A response was written."""
+        """Note that a response was written."""
         self._responses.labels(type_label(response.type_url)).inc()
         self._bytes.labels(type_label(response.type_url)).inc(len(response.data))
 
     def answered(self, client: Client, answer: Answer) -> None:
-        """A client accepted (ACK) or rejected (NACK) a response."""
+        """Note that a client accepted (ACK) or rejected (NACK) a response."""
         counter = self._acks if answer.error is None else self._nacks
         counter.labels(type_label(answer.type_url)).inc()
         self._answers.labels(type_label(answer.type_url)).observe(answer.seconds)
@@ -203,7 +203,7 @@ class Observed(Collector):
         self._problems = problems
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the metrics of this moment."""
+        """Yield the metrics of this moment."""
         clients = list(self._clients())
         every, synced = ((each.key, 1) for each in clients), ((each.key, each.synced) for each in clients)
         yield by_gateway("headgate_xds_clients", "Streams of xDS clients, by Gateway.", every)

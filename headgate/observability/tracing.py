@@ -23,7 +23,7 @@ SCOPE = "headgate"
 
 
 def span(name: str, attributes: Mapping[str, str | int] | None = None) -> AbstractContextManager[Any]:
-    """Gives a context in which a span is the current one."""
+    """Give a context in which a span is the current one."""
     if trace is None:
         return nullcontext()
     found: AbstractContextManager[Any] = trace.get_tracer(SCOPE).start_as_current_span(name, attributes=attributes)
@@ -39,7 +39,7 @@ class Traces(Observer):
         self._pushes: dict[tuple[int, str], Any] = {}
 
     def opened(self, client: Client) -> None:
-        """A stream begins."""
+        """Note that a stream begins."""
         attributes = {
             "headgate.gateway": client.key,
             "xds.node.id": client.node,
@@ -49,13 +49,13 @@ class Traces(Observer):
         self._streams[id(client)] = _start("xds.stream", attributes)
 
     def closed(self, client: Client) -> None:
-        """A stream ends, and with it what was not answered."""
+        """Note that a stream ends, and with it what was not answered."""
         for key in [each for each in self._pushes if each[0] == id(client)]:
             _end(self._pushes.pop(key))
         _end(self._streams.pop(id(client), None))
 
     def responded(self, client: Client, response: Response) -> None:
-        """A response is sent: it takes the place of one of its type that was never answered."""
+        """Note that a response is sent: it takes the place of one of its type that was never answered."""
         key = id(client), response.type_url
         _end(self._pushes.pop(key, None))
         attributes: dict[str, str | int] = {
@@ -69,7 +69,7 @@ class Traces(Observer):
         self._pushes[key] = _start("xds.push", attributes, self._streams.get(id(client)))
 
     def answered(self, client: Client, answer: Answer) -> None:
-        """A response is accepted or rejected."""
+        """Note that a response is accepted or rejected."""
         found = self._pushes.pop((id(client), answer.type_url), None)
         if found is not None and answer.error is not None:
             found.set_status(trace.StatusCode.ERROR, answer.error)

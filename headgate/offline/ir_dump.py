@@ -39,7 +39,7 @@ class Ir:
         return [key_of(ref) for ref in sorted(self._db.inputs(Gateway.kind)) if self._listeners(ref)]
 
     def of(self, gateway: str) -> dict[str, Any]:
-        """What a Gateway serves: its listeners, the routes of each table by domain, and the rules of each route."""
+        """Return what a Gateway serves: its listeners, the routes of each table by domain, and the rules of each."""
         found = self._listeners(gateway_of(gateway))
         tables = list(dict.fromkeys(chain.table for listener in found for chain in listener.chains))
         by_domain = {table: self._domains(table) for table in tables}
@@ -65,7 +65,7 @@ class Ir:
 
 
 def plain(value: Any) -> Any:
-    """Turns a value of the IR into dicts, lists, strings and numbers; what is empty is left out."""
+    """Turn a value of the IR into dicts, lists, strings and numbers; what is empty is left out."""
     if hasattr(value, "__dataclass_fields__"):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         if isinstance(value, RouteFeature):

@@ -23,7 +23,7 @@ STDIN, STDIN_NAME = "-", "<stdin>"
 
 
 def load(paths: Sequence[str]) -> Folder:
-    """Reads folders, files and, for "-", standard input.
+    """Read folders, files and, for "-", standard input.
 
     Raises:
         UserError: one of them is not there or cannot be read.
@@ -61,7 +61,7 @@ def translate(folder: Folder, settings: Settings = FILES) -> Translator:
 
 
 def select(gateways: Iterable[str], wanted: str | None) -> list[str]:
-    """The Gateways to show.
+    """Return the Gateways to show.
 
     Args:
         gateways: the "namespace/name" of those that there are.
@@ -90,5 +90,5 @@ def xds(translator: Translator, gateway: str | None, section: str | None) -> dic
 
 
 def statuses(translator: Translator) -> list[dict[str, Any]]:
-    """The objects that have a status, as the API server would hold them."""
+    """Return the objects that have a status, as the API server would hold them."""
     return [as_object(translator.object(ref), status) for ref, status in sorted(translator.statuses.items())]

@@ -22,7 +22,7 @@ WARNINGS = frozenset({"OverlappingTLSConfig"})
 
 
 def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
-    """What is wrong in files, then what is wrong between objects; each where it is written."""
+    """Yield what is wrong in files, then what is wrong between objects; each where it is written."""
     yield from folder.diagnostics
     yield from related(folder)
     yield from conditions(folder, translator)
@@ -30,7 +30,7 @@ def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
 
 
 def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
-    """What is wrong between objects, as their conditions say it."""
+    """Yield what is wrong between objects, as their conditions say it."""
     fields = Fields(folder)
     for ref, status in sorted(translator.statuses.items()):
         for label, condition in bad(status):
@@ -42,7 +42,7 @@ def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
 
 
 def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
-    """What Envoy would refuse, Gateway by Gateway."""
+    """Yield what Envoy would refuse, Gateway by Gateway."""
     for ref, snapshot in sorted(translator.snapshots.items()):
         words = refusal(envoy, snapshot)
         if words is not None:

@@ -20,7 +20,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Reads `127.0.0.1:18000`, `[::1]:18000`, `localhost:18000` or `:18000` (every interface).
+        """Read `127.0.0.1:18000`, `[::1]:18000`, `localhost:18000` or `:18000` (every interface).
 
         Raises:
             ValueError: it is none of these; the message says which part is wrong.

@@ -26,7 +26,7 @@ def own_addresses(xds: Address, admin: Address) -> tuple[OwnAddress, ...]:
 
 
 def _bound(address: Address) -> tuple[str, ...]:
-    """The IP addresses that an address is bound to; those of the machine too, where it is bound to all."""
+    """Return the IP addresses that an address is bound to; those of the machine too, where it is bound to all."""
     if address.ip is None:
         try:
             found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)

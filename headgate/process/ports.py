@@ -12,7 +12,7 @@ from headgate.process.errors import UserError
 
 
 def check_free(address: Address, option: str) -> None:
-    """Makes sure that an address can be listened on.
+    """Make sure that an address can be listened on.
 
     Args:
         address: the address; a host name is resolved.
@@ -44,7 +44,7 @@ def _reason(error: OSError, port: int) -> str:
 
 
 def holder(port: int) -> str | None:
-    """The program that listens on a TCP port, as "python3 (process 4711)"; None if it cannot be known."""
+    """Return the program that listens on a TCP port, as "python3 (process 4711)"; None if it cannot be known."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port

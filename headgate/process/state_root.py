@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def default_root() -> Path:
-    """The directory for state: `HEADGATE_STATE_DIR`, else by the XDG base directories, else a private one in /tmp."""
+    """Return the directory for state: `HEADGATE_STATE_DIR`, else one by the XDG rules, else a private one in /tmp."""
     if named := os.environ.get("HEADGATE_STATE_DIR"):
         return Path(named).expanduser().absolute()
     for variable in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):

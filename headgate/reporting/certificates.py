@@ -57,7 +57,7 @@ def _of_listener(
 
 
 def _certificate(chain: bytes | None) -> x509.Certificate | None:
-    """The server's certificate of a chain, if it can be read."""
+    """Return the server's certificate of a chain, if it can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about what authorities should not do, in terms of Python
         try:

@@ -61,7 +61,7 @@ def places(status: Plain) -> Iterator[Place]:
 
 
 def parent_label(reference: Plain) -> str:
-    """A route's parent as people name it: "Gateway infra/web, section https, port 443"."""
+    """Return a route's parent as people name it: "Gateway infra/web, section https, port 443"."""
     namespace = f"{reference['namespace']}/" if "namespace" in reference else ""
     details = [f"{field} {reference[key]}" for field, key in _PARTS if key in reference]
     return ", ".join([f"{reference.get('kind', 'Gateway')} {namespace}{reference['name']}", *details])
@@ -76,7 +76,7 @@ def is_good(condition: Plain) -> bool:
 
 
 def phrase(condition: Plain) -> str:
-    """What a condition says of its object, as "is not accepted"."""
+    """Return what a condition says of its object, as "is not accepted"."""
     good, bad = PHRASES.get(condition["type"], (f"is {condition['type']}", f"is {condition['type']}"))
     if condition["type"] not in PHRASES and condition["status"] != "True":
         bad = f"is not {condition['type']}"
@@ -84,7 +84,7 @@ def phrase(condition: Plain) -> str:
 
 
 def bad(status: Plain) -> Iterator[tuple[str, Plain]]:
-    """The conditions to do something about, each with its label; one whose message another gave already is left out."""
+    """Yield the conditions to do something about, each with its label; a message is given once."""
     told: list[str] = []
     for label, conditions in places(status):
         for condition in conditions:

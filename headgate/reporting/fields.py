@@ -52,7 +52,7 @@ class Fields:
 
 
 def _documents(file: str) -> list[Document]:
-    """The documents of a file; none if it is not one, such as standard input, or has changed for the worse."""
+    """Return the documents of a file; none if it is not one, such as standard input, or has changed for the worse."""
     found, line = list[Document](), 1
     try:
         for part in split(Path(file).read_bytes(), file):
@@ -71,7 +71,7 @@ def _path(raw: Mapping[str, Any], label: str, message: str) -> tuple[str | int, 
 
 
 def _part(raw: Mapping[str, Any], label: str) -> tuple[str | int, ...]:
-    """The path of a listener or of a reference to a parent."""
+    """Return the path of a listener or of a reference to a parent."""
     spec = raw.get("spec")
     if not isinstance(spec, dict) or not label:
         return ()

@@ -33,13 +33,13 @@ class Trouble(NamedTuple):
 
 
 def name_of(found: Plain) -> str:
-    """An object's "namespace/name", or its name."""
+    """Return an object's "namespace/name", or its name."""
     metadata = found["metadata"]
     return f"{metadata['namespace']}/{metadata['name']}" if "namespace" in metadata else str(metadata["name"])
 
 
 def troubles(status: Plain) -> list[Trouble]:
-    """What is not as it should be, what others depend on first.
+    """Return what is not as it should be, what others depend on first.
 
     Args:
         status: as the running Headgate tells it, or as it is made of a cluster.

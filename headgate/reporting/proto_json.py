@@ -32,7 +32,7 @@ _SENSITIVE = cast("Any", sensitive_pb2.sensitive)
 
 
 def to_plain(message: Message) -> dict[str, Any]:
-    """Turns a message into dicts, lists, strings and numbers: its JSON form with the field names of the .proto files.
+    """Turn a message into dicts, lists, strings and numbers: its JSON form with the field names of the .proto files.
 
     An Any is unpacked, its type in "@type". Envoy reads this form from a file.
     """
@@ -42,7 +42,7 @@ def to_plain(message: Message) -> dict[str, Any]:
 
 
 def to_json(message: Message) -> str:
-    """Writes a message as an indented JSON document."""
+    """Write a message as an indented JSON document."""
     return json.dumps(to_plain(message), indent=2) + "\n"
 
 
@@ -65,7 +65,7 @@ def resources(snapshot: Snapshot, redacted: bool = True) -> dict[str, list[dict[
 
 
 def unpack(resource: Resource) -> Message:
-    """Parses the message of a resource.
+    """Parse the message of a resource.
 
     Raises:
         KeyError: its type's generated module is not imported.
@@ -104,7 +104,7 @@ def _blank(message: Message, name: str) -> None:
 
 
 def _messages(value: Any) -> Iterator[Message]:
-    """The messages in a field's value: one, or those of a list or a map."""
+    """Yield the messages in a field's value: one, or those of a list or a map."""
     if isinstance(value, Message):
         yield value
     else:

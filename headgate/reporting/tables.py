@@ -75,7 +75,7 @@ def details(objects: Iterable[Plain]) -> RenderableType:
 
 
 def _troubles(found: list[Trouble], screen: Screen | None) -> Iterator[RenderableType]:
-    """What is wrong, each thing in a paragraph of its own; in one line where lines have no end."""
+    """Yield what is wrong, each thing in a paragraph of its own; in one line where lines have no end."""
     if not found:
         return
     count = "1 thing is not as it should be" if len(found) == 1 else f"{len(found)} things are not as they should be"
@@ -129,7 +129,7 @@ def _state(found: Plain, condition: str) -> Text:
 
 
 def _own(found: Plain) -> Plain:
-    """An object's status without that of its parts."""
+    """Return an object's status without that of its parts."""
     return {key: value for key, value in (found.get("status") or {}).items() if key != "listeners"}
 
 
@@ -139,7 +139,7 @@ def _since(found: Plain, now: datetime) -> str:
 
 
 def age(seconds: float) -> str:
-    """A duration as `kubectl` writes it: "45s", "12m", "3h", "2d"."""
+    """Return a duration as `kubectl` writes it: "45s", "12m", "3h", "2d"."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:
             return f"{int(seconds / length)}{unit}"

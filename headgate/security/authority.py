@@ -52,7 +52,7 @@ class KeyPair:
         return read_certificate(self.certificate).not_valid_after_utc
 
     def check(self) -> None:
-        """Does nothing if the two belong together.
+        """Do nothing if the two belong together.
 
         Raises:
             ValueError: they do not, or one is not PEM. The message has nothing of the key.
@@ -91,7 +91,7 @@ class KeyPair:
 
 
 def gateway_uri(key: str) -> str:
-    """The URI by which a certificate names the Gateway "namespace/name" whose proxies may use it (a SPIFFE ID).
+    """Return the URI by which a certificate names the Gateway "namespace/name" whose proxies may use it (a SPIFFE ID).
 
     >>> gateway_uri("default/web")
     'spiffe://headgate/ns/default/gateway/web'
@@ -101,7 +101,7 @@ def gateway_uri(key: str) -> str:
 
 
 def make_authority(now: datetime) -> KeyPair:
-    """Makes an authority that can sign certificates, but no further authorities."""
+    """Make an authority that can sign certificates, but no further authorities."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Headgate")])
     builder = (
@@ -120,7 +120,7 @@ def make_authority(now: datetime) -> KeyPair:
 
 
 def issue_server(authority: KeyPair, names: Iterable[str], now: datetime) -> KeyPair:
-    """Makes a certificate for a server with these DNS names and IP addresses.
+    """Make a certificate for a server with these DNS names and IP addresses.
 
     Raises:
         ValueError: there is no name.
@@ -132,7 +132,7 @@ def issue_server(authority: KeyPair, names: Iterable[str], now: datetime) -> Key
 
 
 def issue_proxy(authority: KeyPair, gateway: str, now: datetime) -> KeyPair:
-    """Makes a certificate with which proxies of the Gateway "namespace/name" prove themselves."""
+    """Make a certificate with which proxies of the Gateway "namespace/name" prove themselves."""
     uri = x509.UniformResourceIdentifier(gateway_uri(gateway))
     return _issue(authority, "headgate-proxy", [uri], ExtendedKeyUsageOID.CLIENT_AUTH, now)
 

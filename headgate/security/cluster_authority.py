@@ -89,7 +89,7 @@ class ClusterAuthority:
         self._take(wanted, now)
 
     async def run(self) -> None:
-        """Keeps everything fresh until it is cancelled."""
+        """Keep everything fresh until it is cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
             try:
@@ -100,14 +100,14 @@ class ClusterAuthority:
                 log.exception("A bug in Headgate, please report it; going on with the authority that is known")
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Gives credentials for the xDS port, whose certificate is always the newest."""
+        """Give credentials for the xDS port, whose certificate is always the newest."""
         fetch: Any = self._fetch  # the stubs do not know that None stands for no change
         first = self._fetch()
         assert first is not None, "load comes first"
         return grpc.dynamic_ssl_server_credentials(first, fetch, False)
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """Gives the server's certificate if it is another than the last time. Called by gRPC, by several threads."""
+        """Give the server's certificate if it is another than the last time. Called by gRPC, by several threads."""
         server = self._server
         if server is None or server is self._handed:
             return None

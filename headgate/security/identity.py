@@ -28,7 +28,7 @@ def _names(auth: Mapping[str, Iterable[Any]]) -> set[str]:
 
 
 def bearer(peer: Peer) -> str:
-    """Gives the token that a peer sent in its ``authorization`` header.
+    """Give the token that a peer sent in its ``authorization`` header.
 
     Raises:
         Refusal: it sent none.

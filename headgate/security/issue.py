@@ -11,7 +11,7 @@ from headgate.security.tls_folder import AUTHORITY, SERVER, proxy_name, read_pai
 
 
 def issue(folder: Path, names: list[str], gateways: Iterable[str]) -> Iterator[str]:
-    """Writes key pairs into a folder, by an authority that is there, or a new one; gives what it does, in words.
+    """Write key pairs into a folder, by an authority that is there, or a new one; gives what it does, in words.
 
     Args:
         folder: is made if it does not exist.

@@ -45,7 +45,7 @@ class Authorities:
         return b"".join(each.rstrip() + b"\n" for each in certificates if each).decode()
 
     def at(self, now: datetime) -> Authorities:
-        """Gives the authorities as they are to be at a time; the same if nothing is due.
+        """Give the authorities as they are to be at a time; the same if nothing is due.
 
         One that ended while nobody ran is trusted by no one: the next takes its place at once.
         """
@@ -63,7 +63,7 @@ class Authorities:
         return self
 
     def data(self) -> dict[str, bytes]:
-        """Gives what `read` reads, as the data of a Secret."""
+        """Give what `read` reads, as the data of a Secret."""
         data = {"tls.crt": self.current.certificate, "tls.key": self.current.key, "ca.crt": self.trusted.encode()}
         if self.next is not None:
             data |= {"next.crt": self.next.certificate, "next.key": self.next.key}
@@ -92,12 +92,12 @@ class Authorities:
 
     @classmethod
     def new(cls, now: datetime) -> Self:
-        """Makes the first authority."""
+        """Make the first authority."""
         return cls(make_authority(now), drain_key=secrets.token_bytes(_KEY_BYTES))
 
 
 def _certificate(pem: bytes) -> bytes:
-    """The PEM of a certificate; empty if it is not one."""
+    """Return the PEM of a certificate; empty if it is not one."""
     try:
         read_certificate(pem)
     except ValueError:

@@ -44,7 +44,7 @@ class TlsFiles:
         return tuple(path for path in (self.certificate, self.key, self.client_ca) if path is not None)
 
     def stamp(self) -> Stamp:
-        """What changes when a file is replaced.
+        """Return what changes when a file is replaced.
 
         Raises:
             OSError: one cannot be looked at.
@@ -54,7 +54,7 @@ class TlsFiles:
         )
 
     def load(self) -> grpc.ServerCertificateConfiguration:
-        """Reads the files.
+        """Read the files.
 
         Raises:
             OSError: one cannot be read.
@@ -117,7 +117,7 @@ def _response(secret: dict[str, Any]) -> dict[str, Any]:
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Makes credentials that follow the files: each handshake uses what is there, or the last that was good.
+    """Make credentials that follow the files: each handshake uses what is there, or the last that was good.
 
     Raises:
         UserError: the files cannot be used to begin with.

@@ -27,7 +27,7 @@ log = structlog.stdlib.get_logger("headgate.security")
 
 
 def read_pair(folder: Path, name: str) -> KeyPair | None:
-    """Reads a certificate and its key; None if one of them is not there.
+    """Read a certificate and its key; None if one of them is not there.
 
     Raises:
         OSError: they cannot be read.
@@ -39,7 +39,7 @@ def read_pair(folder: Path, name: str) -> KeyPair | None:
 
 
 def write_pair(folder: Path, name: str, pair: KeyPair) -> None:
-    """Writes a certificate and its key, each file at once as a whole, the key for its owner only.
+    """Write a certificate and its key, each file at once as a whole, the key for its owner only.
 
     Raises:
         OSError: they cannot be written.
@@ -65,12 +65,12 @@ def proxy_name(gateway: str) -> str:
 
 
 def server_files(folder: Path) -> TlsFiles:
-    """The server's files; clients must show a certificate of the same authority."""
+    """Return the server's files; clients must show a certificate of the same authority."""
     return TlsFiles(folder / f"{SERVER}.crt", folder / f"{SERVER}.key", folder / f"{AUTHORITY}.crt")
 
 
 def proxy_files(folder: Path, gateway: str) -> ProxyTls:
-    """The files of a Gateway's proxies; made, where the authority's key is at hand, if they are missing or due.
+    """Return the files of a Gateway's proxies; made, where the authority's key is at hand, if they are missing or due.
 
     Raises:
         UserError: they are missing and cannot be made.

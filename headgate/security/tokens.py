@@ -32,7 +32,7 @@ log = structlog.stdlib.get_logger("headgate.security")
 
 
 def proxy_account(key: str) -> str:
-    """The user name of the service account of the proxies of the Gateway "namespace/name"."""
+    """Return the user name of the service account of the proxies of the Gateway "namespace/name"."""
     namespace, _, name = key.partition("/")
     return f"system:serviceaccount:{namespace}:{resource_name(Ref(Gateway.kind, namespace, name))}"
 

@@ -26,7 +26,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 async def offer_again(server: Server, keys: Callable[[], Iterable[str]]) -> None:
-    """Looks after taken ports until it is cancelled.
+    """Look after taken ports until it is cancelled.
 
     Args:
         server: where listeners are offered.

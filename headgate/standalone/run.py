@@ -84,7 +84,7 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Runs until SIGINT or SIGTERM, then stops the Envoys; a second signal hurries.
+    """Run until SIGINT or SIGTERM, then stops the Envoys; a second signal hurries.
 
     Raises:
         UserError: something that the user can mend stands in the way.
@@ -130,11 +130,11 @@ class _Run:
         self.unknown: dict[str, float] = {}
 
     def until_stopped(self) -> None:
-        """Serves until a signal says to stop; a second one kills the Envoys."""
+        """Serve until a signal says to stop; a second one kills the Envoys."""
         run_until_stopped(self.serve, self.kill)
 
     def kill(self) -> None:
-        """Ends the Envoys at once."""
+        """End the Envoys at once."""
         if self.fleet:
             self.fleet.kill()
 
@@ -182,12 +182,12 @@ class _Run:
         )
 
     def sight(self) -> Sight:
-        """What the admin address shows."""
+        """Return what the admin address shows."""
         diagnostics, settings = lambda: self.source.diagnostics, self.settings
         return Sight(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
 
     async def serve(self) -> None:
-        """Serves until it is cancelled."""
+        """Serve until it is cancelled."""
         await in_thread(self.source.check)
         async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
@@ -233,7 +233,7 @@ class _Run:
             log.info(f"Start an Envoy with the output of: {self.bootstrap_command(gateways[0])}")
 
     def bootstrap_command(self, gateway: str) -> str:
-        """The command that prints a bootstrap for an Envoy of the user's own, which is on this machine."""
+        """Return the command that prints a bootstrap for an Envoy of the user's own, which is on this machine."""
         words = ["headgate", "bootstrap", "--gateway", gateway, "--xds-address", str(self.settings.xds.for_clients)]
         proof = ["--xds-tls", str(self.settings.tls)] if self.settings.tls else ["--state-dir", str(self.state.root)]
         return shlex.join([*words, *proof])
@@ -273,15 +273,15 @@ class _Run:
                 await stop_all(self.fleet.untaken)
 
     def keys(self) -> list[str]:
-        """The keys of the snapshots that are served."""
+        """Return the keys of the snapshots that are served."""
         return [key_of(each) for each in self.translator.snapshots]
 
     def supervisors(self) -> dict[str, Supervisor]:
-        """The supervisors of Envoys, by Gateway; none with `--no-envoy`."""
+        """Return the supervisors of Envoys, by Gateway; none with `--no-envoy`."""
         return self.fleet.supervisors if self.fleet else {}
 
     def state_repair(self) -> StateRepair:
-        """What restores the state directory when it is removed meanwhile."""
+        """Return what restores the state directory when it is removed meanwhile."""
 
         def launches() -> list[Launch]:
             return [each.launch for each in self.supervisors().values() if each.process]

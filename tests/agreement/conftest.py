@@ -13,6 +13,6 @@ from translator.proxy import MAX_REGEX_PROGRAM_SIZE
 
 @pytest.fixture(scope="session")
 def oracle(envoy_path: Path) -> Iterator[Oracle]:
-    """An Envoy with the limits of Headgate's own bootstrap."""
+    """Yield an Envoy with the limits of Headgate's own bootstrap."""
     with running_oracle(envoy_path, {"re2.max_program_size.error_level": MAX_REGEX_PROGRAM_SIZE}) as found:
         yield found

@@ -54,7 +54,7 @@ class Oracle:
         self._known: dict[tuple[str, bytes], str] = {}
 
     def close(self) -> None:
-        """Ends the server."""
+        """End the server."""
         self._responses.put(None)
         self._server.stop(0).wait()
         self._pool.shutdown()
@@ -73,7 +73,7 @@ class Oracle:
                     self._requests[request.type_url].put(request)
 
     def refusal(self, message: Message) -> str:
-        """What Envoy says against a resource, whose name is `NAME`; "" if it takes it."""
+        """Return what Envoy says against a resource, whose name is `NAME`; "" if it takes it."""
         url = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
         body = message.SerializeToString(deterministic=True)
         if (url, body) not in self._known:
@@ -101,12 +101,12 @@ class Oracle:
                 return str(request.error_detail.message)
 
     def wait(self, url: str) -> None:
-        """Waits until Envoy asks for a type for the first time."""
+        """Wait until Envoy asks for a type for the first time."""
         self._requests[url].get(timeout=WITHIN)
 
 
 def _listener() -> dict[str, Any]:
-    """A listener whose certificate and routes are what is asked about."""
+    """Return a listener whose certificate and routes are what is asked about."""
     ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     manager = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -137,7 +137,7 @@ def _listener() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def running_oracle(binary: Path, runtime: dict[str, Any]) -> Iterator[Oracle]:
-    """Runs an Envoy that answers, with a static layer of runtime values; shows its log if the test fails."""
+    """Run an Envoy that answers, with a static layer of runtime values; shows its log if the test fails."""
     oracle = Oracle()
     with tempfile.TemporaryDirectory(prefix="oracle") as folder:
         config, log = Path(folder) / "bootstrap.json", Path(folder) / "log"

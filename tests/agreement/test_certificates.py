@@ -56,7 +56,7 @@ PIECES += [b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAME
 
 @st.composite
 def changed_texts(draw: st.DrawFn, text: bytes) -> bytes:
-    """A PEM file with something put in, cut out, repeated or named otherwise, at times where a line ends."""
+    """Return a PEM file with something put in, cut out, repeated or named otherwise, at times where a line ends."""
     for _ in range(draw(st.integers(1, 3))):
         ends = [at for at, each in enumerate(text) if each == 0x0A]
         at = draw(st.integers(0, len(text)) | (st.sampled_from(ends) if ends else st.just(0)))
@@ -74,7 +74,7 @@ def changed_texts(draw: st.DrawFn, text: bytes) -> bytes:
 
 @st.composite
 def changed_data(draw: st.DrawFn, text: bytes) -> bytes:
-    """A PEM file whose first block holds other bytes."""
+    """Return a PEM file whose first block holds other bytes."""
     block = next(blocks(text))
     data = bytearray(block.data)
     for _ in range(draw(st.integers(1, 2))):
@@ -148,12 +148,12 @@ USAGE += ["key_cert_sign", "crl_sign", "encipher_only", "decipher_only"]
 
 
 def usage(*names: str) -> x509.KeyUsage:
-    """What a key may be used for."""
+    """Return what a key may be used for."""
     return x509.KeyUsage(**{each: each in names for each in USAGE})
 
 
 def raw(identifier: str, value: bytes) -> x509.ExtensionType:
-    """An extension of any content."""
+    """Return an extension of any content."""
     return x509.UnrecognizedExtension(x509.ObjectIdentifier(identifier), value)
 
 

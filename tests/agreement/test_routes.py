@@ -68,7 +68,7 @@ EXPRESSIONS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".
 
 
 def configured(*given_rules: Manifest) -> tuple[route_pb2.RouteConfiguration, list[bool]] | None:
-    """What is sent of an HTTPRoute with these rules, named `NAME`, and which are served; None if it is invalid."""
+    """Return what is sent of an HTTPRoute `NAME` with these rules, and which are served; None if it is invalid."""
     listener = {"name": "http", "protocol": "HTTP", "port": 80}
     objects = [gateway(listener), service("alpha"), route(*given_rules)]
     found = [parse(each).object for each in manifests([objects])]
@@ -86,14 +86,14 @@ def configured(*given_rules: Manifest) -> tuple[route_pb2.RouteConfiguration, li
 
 
 def raw(entry: route_components_pb2.Route) -> route_pb2.RouteConfiguration:
-    """A table of one route, as it is."""
+    """Return a table of one route, as it is."""
     configuration = route_pb2.RouteConfiguration(name=NAME)
     configuration.virtual_hosts.add(name="all", domains=["*"]).routes.append(entry)
     return configuration
 
 
 def answering() -> route_components_pb2.Route:
-    """A route that answers, and takes everything."""
+    """Return a route that answers, and takes everything."""
     made = route_components_pb2.Route()
     made.match.prefix = "/"
     made.direct_response.status = 200

@@ -19,7 +19,7 @@ RESTRICTED: Final = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode
 
 @pytest.fixture
 async def kube(cluster: Kube) -> AsyncIterator[Kube]:
-    """A new namespace that enforces the Pod Security Standard "restricted"."""
+    """Yield a new namespace that enforces the Pod Security Standard "restricted"."""
     found = cluster.of(f"deploy-{uuid4().hex[:8]}")
     metadata = {"name": found.namespace, "labels": RESTRICTED}
     await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
@@ -29,7 +29,7 @@ async def kube(cluster: Kube) -> AsyncIterator[Kube]:
 
 @pytest.fixture
 async def release(kube: Kube) -> AsyncIterator[Release]:
-    """A release of the chart, not yet installed, in that namespace; nothing of it is left after the test."""
+    """Yield a release of the chart, not yet installed, in that namespace; nothing of it is left after the test."""
     found = Release(kube)
     yield found
     await found.clear()

@@ -82,7 +82,7 @@ EXAMPLES: Final = (
 
 
 def document(example: Example, namespace: str = "default") -> dict[str, Any]:
-    """The object as it is written."""
+    """Return the object as it is written."""
     return {
         "apiVersion": "gateway.headgate.dev/v1alpha1",
         "kind": example.kind,
@@ -92,5 +92,5 @@ def document(example: Example, namespace: str = "default") -> dict[str, Any]:
 
 
 def label(example: Example) -> str:
-    """A name for a test."""
+    """Return a name for a test."""
     return f"{example.kind}-{str(example.spec)[:60]}"

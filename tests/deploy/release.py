@@ -22,7 +22,7 @@ class Failed(Exception):
 
 
 async def run(*command: str) -> str:
-    """Runs a command; gives what it says.
+    """Run a command; gives what it says.
 
     Raises:
         Failed: its exit status is not 0.
@@ -64,7 +64,7 @@ class Release:
         return f"{self.name}-headgate"
 
     async def helm(self, verb: str, *arguments: str) -> str:
-        """Runs helm for this release; gives what it says."""
+        """Run helm for this release; gives what it says."""
         return await run(helm(), *verb.split(), self.name, "--namespace", self.kube.namespace, *arguments)
 
     async def install(self, values: Mapping[str, str] | None = None, *arguments: str, chart: Path = CHART) -> str:
@@ -74,11 +74,11 @@ class Release:
         return await self.helm("upgrade --install", str(chart), *words, "--wait", "--timeout", "180s", *arguments)
 
     async def uninstall(self) -> str:
-        """Takes it away, and waits until it is gone."""
+        """Take it away, and waits until it is gone."""
         return await self.helm("uninstall", "--wait", "--timeout", "60s")
 
     async def clear(self) -> None:
-        """Takes it away if it is there; what is in its namespace goes with that."""
+        """Take it away if it is there; what is in its namespace goes with that."""
         if self.name in await run(helm(), "list", "--namespace", self.kube.namespace, "--short"):
             await self.uninstall()
 
@@ -88,21 +88,21 @@ class Release:
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     async def log(self) -> str:
-        """What its pods log."""
+        """Return what its pods log."""
         return await run("kubectl", "logs", "-n", self.kube.namespace, f"deployment/{self.deployment}", "--tail=-1")
 
     def site(self, name: str = GATEWAY) -> list[Object]:
-        """A Gateway of the release's class, and a route by which it answers 200 for example.com by itself."""
+        """Return a Gateway of the release's class, and a route by which it answers 200 for example.com by itself."""
         return [self.gateway(name), *hello("hello", "example.com", name)]
 
     def gateway(self, name: str = GATEWAY, **infrastructure: Any) -> Object:
-        """A Gateway of the release's class that listens at port 80."""
+        """Return a Gateway of the release's class that listens at port 80."""
         spec = {"gatewayClassName": self.name, "listeners": [HTTP], "infrastructure": infrastructure}
         return {"apiVersion": GATEWAY_API, "kind": "Gateway", "metadata": {"name": name}, "spec": spec}
 
 
 def hello(name: str, host: str, *gateways: str) -> list[Object]:
-    """A route of a host by which Gateways answer 200 by themselves: no other pods are needed."""
+    """Return a route of a host by which Gateways answer 200 by themselves: no other pods are needed."""
     group = HEADGATE_API.partition("/")[0]
     reference = {"group": group, "kind": "DirectResponse", "name": name}
     spec = {
@@ -118,7 +118,7 @@ def hello(name: str, host: str, *gateways: str) -> list[Object]:
 
 
 async def address(kube: Kube, gateway: str = GATEWAY, host: str = "example.com") -> str:
-    """Waits until a Gateway is programmed and answers for a host; gives its address."""
+    """Wait until a Gateway is programmed and answers for a host; gives its address."""
     await kube.condition("Gateway", gateway, "Programmed", "True")
     found: str = (await kube.get("Gateway", gateway))["status"]["addresses"][0]["value"]
     await answers(found, host)
@@ -126,7 +126,7 @@ async def address(kube: Kube, gateway: str = GATEWAY, host: str = "example.com")
 
 
 async def gone(kube: Kube, kind: str, name: str) -> None:
-    """Waits until an object is no more."""
+    """Wait until an object is no more."""
 
     async def read() -> bool:
         return await kube.find(kind, name) is None

@@ -33,7 +33,7 @@ class Deed(NamedTuple):
 
 
 def granted(rules: Iterable[Rule]) -> set[Right]:
-    """The rights that rules grant."""
+    """Return the rights that rules grant."""
     return {
         Right(group, resource, verb, name)
         for rule in rules
@@ -45,7 +45,7 @@ def granted(rules: Iterable[Rule]) -> set[Right]:
 
 
 async def held(client: Client, namespace: str) -> set[Right]:
-    """The rights that the API server says its client has in a namespace (SelfSubjectRulesReview)."""
+    """Return the rights that the API server says its client has in a namespace (SelfSubjectRulesReview)."""
     path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     status = (await client.request("POST", path, body={"spec": {"namespace": namespace}}))["status"]
     assert not status["incomplete"]
@@ -61,7 +61,7 @@ def _of(rule: Mapping[str, Any]) -> Iterator[Right]:
 
 
 def deed(method: str, path: str, query: Mapping[str, str]) -> Deed | None:
-    """What a request asks for; None if it is about no resource."""
+    """Return what a request asks for; None if it is about no resource."""
     match [unquote(each) for each in path.strip("/").split("/")]:
         case ["api", _, *rest]:
             group = ""

@@ -16,7 +16,7 @@ from translator.refs import Ref
 
 
 def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    """The only object of a kind."""
+    """Return the only object of a kind."""
     (only,) = (each for each in found if each["kind"] == kind)
     return only
 

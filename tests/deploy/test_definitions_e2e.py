@@ -25,7 +25,7 @@ DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 @pytest.fixture
 async def judges(client: Client) -> Client:
-    """The definitions of this checkout are in force."""
+    """Return the definitions of this checkout are in force."""
     for model in own_kinds():
         found = definition(model)
         query = {"fieldManager": "test", "force": "true"}

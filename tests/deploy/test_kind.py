@@ -41,7 +41,7 @@ class Machine:
             (self.bin / each).chmod(0o755)
 
     def run(self, clusters: str = "", failing: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Runs `deploy/kind/up` where these clusters are, and calls that match this pattern fail."""
+        """Run `deploy/kind/up` where these clusters are, and calls that match this pattern fail."""
         environment = {"PATH": str(self.bin), "LOG": str(self.log), "CLUSTERS": clusters, "FAILING": failing or "-"}
         command = [str(ROOT / "deploy" / "kind" / "up")]
         return subprocess.run(command, env=environment | variables, cwd="/", capture_output=True, text=True)
@@ -54,12 +54,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine on which all tools are."""
+    """Return a machine on which all tools are."""
     return Machine(tmp_path)
 
 
 def only(calls: list[str], start: str) -> list[str]:
-    """The words of the only call that begins so."""
+    """Return the words of the only call that begins so."""
     (found,) = (each for each in calls if each.startswith(start))
     return found.split()
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 
 async def more(seen: Counter[int], requests: int = 50) -> None:
-    """Waits for so many more answers."""
+    """Wait for so many more answers."""
     before = seen.total()
 
     async def read() -> bool:
@@ -35,7 +35,7 @@ async def identity(kube: Kube) -> tuple[str, int]:
 
 
 async def images(release: Release) -> set[str]:
-    """What Headgate's pods run."""
+    """Return what Headgate's pods run."""
     return {each["spec"]["containers"][0]["image"] for each in await release.pods()}
 
 
@@ -132,7 +132,7 @@ async def test_proxies_outlive_a_release(kube: Kube, release: Release) -> None:
 
 
 async def left(kube: Kube, release: Release) -> set[tuple[str, str]]:
-    """What is there of a release, its proxies apart."""
+    """Return what is there of a release, its proxies apart."""
     found = {
         (kind, each["metadata"]["name"])
         for kind in ("Deployment", "Service", "ConfigMap", "Secret", "Lease", "Pod")

@@ -50,7 +50,7 @@ UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": N
 
 
 async def token(kube: Kube, account: str, audience: str = "") -> str:
-    """A token of a service account."""
+    """Return a token of a service account."""
     path = f"/api/v1/namespaces/{kube.namespace}/serviceaccounts/{account}/token"
     spec = {"audiences": [audience]} if audience else {}
     found: str = (await kube.client.request("POST", path, body={"spec": spec}))["status"]["token"]
@@ -59,7 +59,7 @@ async def token(kube: Kube, account: str, audience: str = "") -> str:
 
 @asynccontextmanager
 async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncIterator[Client]:
-    """Requests of a service account."""
+    """Request of a service account."""
     async with Audit(access) as relay:
         way = await kubeconfig(folder, relay.url, f"token: {await token(kube, name)}")
         async with Client(way) as client:
@@ -68,7 +68,7 @@ async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncI
 
 @pytest.fixture
 async def watched(kube: Kube) -> AsyncIterator[Kube]:
-    """A second namespace, for what is to be served."""
+    """Yield a second namespace, for what is to be served."""
     found = kube.of(f"{kube.namespace}-web")
     await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}})
     yield found
@@ -77,7 +77,7 @@ async def watched(kube: Kube) -> AsyncIterator[Kube]:
 
 @pytest.fixture
 async def limited(release: Release, watched: Kube) -> Release:
-    """A release without pods that may only do something in the second namespace."""
+    """Return a release without pods that may only do something in the second namespace."""
     release.values |= {"replicas": "0", "watch.namespaces": f"{{{watched.namespace}}}"}
     await release.install()
     return release
@@ -85,7 +85,7 @@ async def limited(release: Release, watched: Kube) -> Release:
 
 @pytest.fixture
 async def anybody(kube: Kube, access: Access, tmp_path: Path) -> set[Right]:
-    """The rights of an account to which nothing is granted."""
+    """Return the rights of an account to which nothing is granted."""
     nobody = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}}
     await kube.client.request("POST", f"/api/v1/namespaces/{kube.namespace}/serviceaccounts", body=nobody)
     async with account(kube, access, "nobody", tmp_path) as client:
@@ -140,7 +140,7 @@ class Controller:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Starts it, waits until it leads, and ends it as a pod is ended."""
+        """Start it, waits until it leads, and ends it as a pod is ended."""
         await kubeconfig(
             self.folder, self.audit.url, f"token: {await token(self.release.kube, self.release.deployment)}"
         )
@@ -179,7 +179,7 @@ class Controller:
             return said
 
     async def look(self) -> int:
-        """Looks at the configuration with its own account's token, which may not; gives the status of the answer."""
+        """Look at the configuration with its own account's token, which may not; gives the status of the answer."""
         headers = {"Authorization": f"Bearer {await token(self.release.kube, self.release.deployment)}"}
         url = f"http://127.0.0.1:{self.admin}/config"
         async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as response:

@@ -15,7 +15,7 @@ from tests.deploy.values import VALUES, Value
 
 
 def leaves(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The places of all values, those of objects with fields of ours one by one; all of these are in the schema."""
+    """Yield the places of all values, those of objects with fields of ours one by one; all are in the schema."""
     assert set(values) == set(schema["properties"]) - {"global"}
     assert schema["additionalProperties"] is False
     for name, value in values.items():
@@ -27,7 +27,7 @@ def leaves(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "
 
 
 def label(value: Value) -> str:
-    """A name for a test."""
+    """Return a name for a test."""
     return value.path
 
 

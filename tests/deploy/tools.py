@@ -17,7 +17,7 @@ BASE = ROOT / "deploy" / "kustomize" / "base"
 
 
 def helm() -> str:
-    """The path of helm; without one the test is skipped."""
+    """Return the path of helm; without one the test is skipped."""
     return _needed("helm")
 
 
@@ -29,7 +29,7 @@ def _needed(name: str) -> str:
 
 
 def render(*arguments: str, release: str = "headgate") -> list[dict[str, Any]]:
-    """What the chart renders.
+    """Return what the chart renders.
 
     Raises:
         ValueError: helm refuses; the text says why.
@@ -42,16 +42,16 @@ def render(*arguments: str, release: str = "headgate") -> list[dict[str, Any]]:
 
 
 def kustomize(folder: Path) -> list[dict[str, Any]]:
-    """What kustomize builds of a folder."""
+    """Return what kustomize builds of a folder."""
     done = subprocess.run([_needed("kustomize"), "build", str(folder)], check=True, capture_output=True, text=True)
     return documents(done.stdout)
 
 
 def documents(text: str) -> list[dict[str, Any]]:
-    """The objects in a stream of YAML."""
+    """Return the objects in a stream of YAML."""
     return [each for each in yaml.safe_load_all(text) if each]
 
 
 def key(found: dict[str, Any]) -> tuple[str, str, str]:
-    """The identity of an object."""
+    """Return the identity of an object."""
     return found["kind"], found["metadata"].get("namespace", ""), found["metadata"]["name"]

@@ -156,6 +156,6 @@ async def test_a_killed_envoy(headgate: Headgate) -> None:
 
 
 async def envoys(headgate: Headgate) -> dict[str, int]:
-    """The process of each Gateway's Envoy."""
+    """Return the process of each Gateway's Envoy."""
     await asyncio.wait_for(headgate.condition("web", "Programmed", "True"), 20)
     return {each["gateway"]: each["pid"] for each in (await headgate.ask("/status"))["envoys"]}

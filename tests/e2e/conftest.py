@@ -20,7 +20,7 @@ from watchers.kubernetes.client import Client
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks all tests here as those that need a cluster."""
+    """Mark all tests here as those that need a cluster."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def cluster(client: Client) -> Kube:
-    """The cluster."""
+    """Return the cluster."""
     return Kube(client)
 
 
@@ -64,7 +64,7 @@ async def restored(cluster: Kube, headgate: Installation) -> AsyncIterator[None]
 
 @pytest.fixture
 async def kube(cluster: Kube) -> AsyncIterator[Kube]:
-    """A new namespace with an echo backend."""
+    """Yield a new namespace with an echo backend."""
     found = cluster.of(f"e2e-{uuid4().hex[:8]}")
     await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}}, *echo())
     yield found
@@ -86,13 +86,13 @@ class Site:
 
 @pytest.fixture
 async def site(kube: Kube, headgate: Installation) -> Site:
-    """A Gateway with one route, deployed and answering."""
+    """Return a Gateway with one route, deployed and answering."""
     await kube.apply(gateway(), route())
     return await serving(kube)
 
 
 async def serving(kube: Kube, host: str = "example.com") -> Site:
-    """Waits until the Gateway of a namespace is programmed and answers for a host."""
+    """Wait until the Gateway of a namespace is programmed and answers for a host."""
     await kube.condition("Gateway", GATEWAY, "Programmed", "True")
     address = (await kube.get("Gateway", GATEWAY))["status"]["addresses"][0]["value"]
     await answers(address, host)

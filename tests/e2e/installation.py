@@ -37,7 +37,7 @@ class Installation:
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     async def ready(self, replicas: int | None = None) -> list[str]:
-        """Waits until all pods are ready; gives their names."""
+        """Wait until all pods are ready; gives their names."""
 
         async def read() -> list[str]:
             wanted = replicas or (await self.kube.get("Deployment", NAME))["spec"]["replicas"]
@@ -55,7 +55,7 @@ class Installation:
         }
 
     async def metric(self, name: str) -> float:
-        """The sum of a metric over its pods and all labels."""
+        """Return the sum of a metric over its pods and all labels."""
         total = 0.0
         async with aiohttp.ClientSession() as http:
             for pod in await self.pods():
@@ -70,7 +70,7 @@ class Installation:
         return await self.ready(replicas)
 
     async def leader(self) -> str:
-        """Waits for a leader whose pod is there; gives the pod's name."""
+        """Wait for a leader whose pod is there; gives the pod's name."""
         return (await self._lead())[0]
 
     async def kill_leader(self) -> None:
@@ -80,7 +80,7 @@ class Installation:
         await self._lead(other_than=identity)
 
     async def _lead(self, other_than: str = "") -> tuple[str, str]:
-        """Waits for a leader whose pod is there; gives the pod and the identity, which is of one process."""
+        """Wait for a leader whose pod is there; gives the pod and the identity, which is of one process."""
 
         async def read() -> tuple[str, str] | None:
             lease = await self.kube.find("Lease", NAME)
@@ -93,7 +93,7 @@ class Installation:
         return await until("leader", read)
 
     async def restart(self) -> list[str]:
-        """Replaces all pods at once; gives the names of the new ones."""
+        """Replace all pods at once; gives the names of the new ones."""
         old = {each["metadata"]["name"] for each in await self.pods()}
         for each in old:
             await self.kube.delete("Pod", each, gracePeriodSeconds=0)
@@ -105,13 +105,13 @@ class Installation:
         return await until("new pods of Headgate", read)
 
     async def kill(self, pod: str) -> None:
-        """Ends a pod's process with SIGKILL where that is one of this machine; else deletes the pod by force."""
+        """End a pod's process with SIGKILL where that is one of this machine; else deletes the pod by force."""
         if not _kill_sandboxes(pod):
             await self.kube.delete("Pod", pod, gracePeriodSeconds=0)
 
     @contextlib.asynccontextmanager
     async def without(self, resource: str) -> AsyncIterator[None]:
-        """Takes from Headgate, in all namespaces, the rights to a resource, and gives them back."""
+        """Take from Headgate, in all namespaces, the rights to a resource, and gives them back."""
         found = await self.kube.list("ClusterRole", f"app.kubernetes.io/name={NAME}")
         roles = {each["metadata"]["name"]: each["rules"] for each in found}
         try:
@@ -124,7 +124,7 @@ class Installation:
                 await self.kube.patch("ClusterRole", name, {"rules": rules})
 
     async def logged(self, *words: str) -> None:
-        """Waits until its pods have logged a line with all these words, since this test began."""
+        """Wait until its pods have logged a line with all these words, since this test began."""
 
         async def read() -> bool:
             lines = (await self.log(since=int(time.monotonic() - self._began) + 1)).splitlines()
@@ -134,7 +134,7 @@ class Installation:
 
     @contextlib.contextmanager
     def standing_still(self, pod: str) -> Iterator[None]:
-        """Stops a pod of the test cluster: its connections stay open, and it does nothing."""
+        """Stop a pod of the test cluster: its connections stay open, and it does nothing."""
         pids = _processes(pod)
         assert pids, f"{pod} is no process of this machine"
         for each in pids:
@@ -146,7 +146,7 @@ class Installation:
                 os.kill(each, signal.SIGCONT)
 
     async def log(self, since: int | None = None) -> str:
-        """What its pods logged, of the last so many seconds if they are given."""
+        """Return what its pods logged, of the last so many seconds if they are given."""
         texts = []
         for each in await self.pods():
             command = ["kubectl", "logs", "-n", NAMESPACE, each["metadata"]["name"]]
@@ -163,7 +163,7 @@ def _is_ready(pod: Object) -> bool:
 
 
 def _kill_sandboxes(pod: str) -> bool:
-    """Ends a pod's sandboxes in the test cluster, whose processes end with them; tells whether there were any."""
+    """End a pod's sandboxes in the test cluster, whose processes end with them; tells whether there were any."""
     found = _sandboxes(pod)
     for pid in found:
         os.kill(pid, signal.SIGKILL)
@@ -171,7 +171,7 @@ def _kill_sandboxes(pod: str) -> bool:
 
 
 def _sandboxes(pod: str) -> list[int]:
-    """The sandboxes of a pod of the test cluster."""
+    """Return the sandboxes of a pod of the test cluster."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ def _sandboxes(pod: str) -> list[int]:
 
 
 def _processes(pod: str) -> list[int]:
-    """A pod's processes in the test cluster, its sandboxes last."""
+    """Return a pod's processes in the test cluster, its sandboxes last."""
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

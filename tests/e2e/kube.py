@@ -48,7 +48,7 @@ CLUSTER_SCOPED: Final = frozenset(KINDS) - {
 
 
 def path(kind: str, name: str = "", namespace: str = "") -> str:
-    """The path of an object, or of the collection of a kind where there is no name."""
+    """Return the path of an object, or of the collection of a kind where there is no name."""
     version = KINDS[kind]
     root = "/api/v1" if version == "v1" else f"/apis/{version}"
     place = f"/namespaces/{namespace}" if namespace and kind not in CLUSTER_SCOPED else ""
@@ -69,11 +69,11 @@ class Kube:
         self.namespace = namespace
 
     def of(self, namespace: str) -> Kube:
-        """The same cluster, with another namespace."""
+        """Return the same cluster, with another namespace."""
         return Kube(self.client, namespace)
 
     async def apply(self, *objects: Object) -> None:
-        """Applies objects server-side."""
+        """Apply objects server-side."""
         for each in objects:
             metadata = each["metadata"]
             where = path(each["kind"], metadata["name"], metadata.get("namespace", self.namespace))
@@ -81,12 +81,12 @@ class Kube:
             await self.client.request("PATCH", where, query=query, body=each, content_type=SERVER_SIDE_APPLY)
 
     async def patch(self, kind: str, name: str, body: Object, **query: str) -> None:
-        """Merges fields into an object; the name may go on with a subresource."""
+        """Merge fields into an object; the name may go on with a subresource."""
         where = path(kind, name, self.namespace)
         await self.client.request("PATCH", where, query=query, body=body, content_type=MERGE_PATCH)
 
     async def find(self, kind: str, name: str) -> Object | None:
-        """An object; None if there is none."""
+        """Return an object; None if there is none."""
         try:
             found: Object = await self.client.get(path(kind, name, self.namespace))
         except ApiError as error:
@@ -96,19 +96,19 @@ class Kube:
         return found
 
     async def get(self, kind: str, name: str) -> Object:
-        """An object that is there."""
+        """Return an object that is there."""
         found = await self.find(kind, name)
         assert found is not None, f"there is no {kind} {self.namespace}/{name}"
         return found
 
     async def list(self, kind: str, labels: str = "") -> list[Object]:
-        """The objects of a kind in the namespace, all or those with these labels."""
+        """Return the objects of a kind in the namespace, all or those with these labels."""
         query = {"labelSelector": labels} if labels else {}
         items: list[Object] = (await self.client.get(path(kind, "", self.namespace), query=query))["items"]
         return items
 
     async def delete(self, kind: str, name: str, **options: Any) -> None:
-        """Deletes an object, if it is there."""
+        """Delete an object, if it is there."""
         try:
             await self.client.request("DELETE", path(kind, name, self.namespace), body=options or None)
         except ApiError as error:
@@ -116,7 +116,7 @@ class Kube:
                 raise
 
     async def condition(self, kind: str, name: str, type_: str, status: str, reason: str = "") -> Object:
-        """Waits until an object has a condition for its current generation.
+        """Wait until an object has a condition for its current generation.
 
         Args:
             kind: the object's.
@@ -144,7 +144,7 @@ class Kube:
         return await until(f"{kind} {name} with {type_}={status} {reason}", read, told=now)
 
     async def watch(self, kind: str, version: str, seconds: float) -> AsyncIterator[Object]:
-        """Yields the events of a kind in the namespace since a version, until the server ends it."""
+        """Yield the events of a kind in the namespace since a version, until the server ends it."""
         query = {"resourceVersion": version, "allowWatchBookmarks": "true"}
         async with self.client.watch(path(kind, "", self.namespace), query, seconds=seconds) as stream:
             async for lines in stream.lines():
@@ -166,7 +166,7 @@ async def controllers_work(kube: Kube) -> None:
 
 
 def conditions(found: Object) -> list[Object]:
-    """The conditions of an object; of a route, those of its first parent."""
+    """Return the conditions of an object; of a route, those of its first parent."""
     status = found.get("status", {})
     parents = status.get("parents")
     found_conditions: list[Object] = (parents[0] if parents else status).get("conditions", [])
@@ -179,7 +179,7 @@ async def until(
     seconds: float = SECONDS,
     told: Callable[[], Awaitable[object]] | None = None,
 ) -> Found:
-    """Reads until it gives something; that the API server is away meanwhile is no failure.
+    """Read until it gives something; that the API server is away meanwhile is no failure.
 
     Args:
         what: what is waited for, in words.

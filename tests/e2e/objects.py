@@ -19,7 +19,7 @@ HTTP: Final = {"name": "http", "protocol": "HTTP", "port": 80}
 
 
 def echo() -> list[Object]:
-    """A Deployment that answers with what it was asked, and its Service at port 8080."""
+    """Return a Deployment that answers with what it was asked, and its Service at port 8080."""
     labels = {"app": ECHO}
     names = {"POD_NAME": "metadata.name", "NAMESPACE": "metadata.namespace"}
     container = {
@@ -41,7 +41,7 @@ def echo() -> list[Object]:
 
 
 def gateway(*listeners: Object, parameters: str = "") -> Object:
-    """A Gateway with these listeners, else with one for HTTP at port 80; with GatewayParameters of this name."""
+    """Return a Gateway with these listeners, else with one for HTTP at port 80; with GatewayParameters of this name."""
     spec: Object = {"gatewayClassName": CLASS, "listeners": list(listeners) or [HTTP]}
     if parameters:
         reference = {"group": HEADGATE_API.partition("/")[0], "kind": "GatewayParameters", "name": parameters}
@@ -55,7 +55,7 @@ def parameters(name: str, **spec: Any) -> Object:
 
 
 def route(name: str = "r", hostnames: Sequence[str] = ("example.com",), backend: str = ECHO) -> Object:
-    """An HTTPRoute of these hostnames to a backend."""
+    """Return an HTTPRoute of these hostnames to a backend."""
     spec = {
         "parentRefs": [{"name": GATEWAY}],
         "hostnames": list(hostnames),

@@ -22,7 +22,7 @@ HTTPS: Object = {
 
 
 async def listener(kube: Kube, name: str, type_: str, status: str) -> None:
-    """Waits until a listener of the Gateway has a condition."""
+    """Wait until a listener of the Gateway has a condition."""
 
     async def read() -> bool:
         found: list[Any] = (await kube.get("Gateway", GATEWAY))["status"].get("listeners", [])
@@ -33,7 +33,7 @@ async def listener(kube: Kube, name: str, type_: str, status: str) -> None:
 
 
 async def secured(address: str) -> None:
-    """Waits until a request over TLS is answered."""
+    """Wait until a request over TLS is answered."""
 
     async def read() -> bool:
         try:

@@ -19,7 +19,7 @@ AT_ONCE: Final = 16
 
 
 async def create(kube: Kube, count: int) -> None:
-    """Creates routes, many at once."""
+    """Create routes, many at once."""
     numbers = iter(range(count))
 
     async def some() -> None:
@@ -31,7 +31,7 @@ async def create(kube: Kube, count: int) -> None:
 
 
 async def writes(kube: Kube, kind: str, version: str, counted: Counter[str], times: list[float]) -> None:
-    """Counts the changes of each object of a kind since a version, and when each was told of."""
+    """Count the changes of each object of a kind since a version, and when each was told of."""
     clock = asyncio.get_running_loop()
     while True:  # The API server ends the watches of those who are slow.
         async for event in kube.watch(kind, version, seconds=600):

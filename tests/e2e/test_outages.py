@@ -21,7 +21,7 @@ EXPIRED: Final = "headgate_watch_expired_total"
 
 
 async def some(seen: Counter[int], more: int = 20) -> None:
-    """Waits for so many more answers."""
+    """Wait for so many more answers."""
     before = seen.total()
 
     async def read() -> bool:

@@ -12,7 +12,7 @@ from tests.e2e.traffic import answers, traffic
 
 
 async def told(kube: Kube, type_: str, reason: str, *words: str) -> None:
-    """Waits until a condition of the Gateway is False for a reason, with these words in its message."""
+    """Wait until a condition of the Gateway is False for a reason, with these words in its message."""
 
     async def read() -> bool:
         found = await kube.condition("Gateway", GATEWAY, type_, "False", reason)
@@ -22,21 +22,21 @@ async def told(kube: Kube, type_: str, reason: str, *words: str) -> None:
 
 
 async def proxies(kube: Kube) -> tuple[Any, ...]:
-    """What tells whether the proxies were touched: the Deployment and its generation, and the pods."""
+    """Return what tells whether the proxies were touched: the Deployment and its generation, and the pods."""
     deployment = (await kube.get("Deployment", PROXIES))["metadata"]
     pods = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
     return deployment["uid"], deployment["generation"], {each["metadata"]["uid"] for each in pods}
 
 
 def grant(namespace: str) -> Object:
-    """A ReferenceGrant that lets the HTTPRoutes of a namespace refer to Services."""
+    """Return a ReferenceGrant that lets the HTTPRoutes of a namespace refer to Services."""
     source = {"group": GATEWAY_API.partition("/")[0], "kind": "HTTPRoute", "namespace": namespace}
     spec = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
     return {"apiVersion": KINDS["ReferenceGrant"], "kind": "ReferenceGrant", "metadata": {"name": "g"}, "spec": spec}
 
 
 async def allow(kube: Kube, pods: int) -> None:
-    """Sets a quota of pods, of which the backend uses one."""
+    """Set a quota of pods, of which the backend uses one."""
     hard = {"hard": {"pods": str(pods)}}
     await kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": hard})
     # The API server goes by the status, which the test cluster has no controller for.
@@ -170,7 +170,7 @@ async def test_tokens_that_may_not_be_checked(site: Site, headgate: Installation
 
 
 async def running(kube: Kube) -> list[Object]:
-    """The proxies that are ready."""
+    """Return the proxies that are ready."""
     pods = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
     return [
         pod

@@ -24,7 +24,7 @@ EVERYTHING: Final = ("-k", str(INSTALLED))
 
 
 async def kubectl(*words: str) -> None:
-    """Runs kubectl, which must succeed."""
+    """Run kubectl, which must succeed."""
     process = await asyncio.create_subprocess_exec(
         "kubectl", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

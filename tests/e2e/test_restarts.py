@@ -30,7 +30,7 @@ async def test_a_restart_is_no_news(site: Site, headgate: Installation) -> None:
 
 
 async def _programmed(site: Site) -> list[Object]:
-    """The conditions Programmed of the Gateway and its listener."""
+    """Return the conditions Programmed of the Gateway and its listener."""
     status = (await site.kube.get("Gateway", GATEWAY))["status"]
     each = [*status["conditions"], *(one for listener in status["listeners"] for one in listener["conditions"])]
     return [one for one in each if one["type"] == "Programmed"]

@@ -27,7 +27,7 @@ KEPT, NEW = "a connection that is kept", "a new connection"
 
 @asynccontextmanager
 async def posts(address: str, host: str) -> AsyncIterator[Counter[tuple[str, str]]]:
-    """Sends requests all the time, by eight clients that keep their connection and two that never do.
+    """Send requests all the time, by eight clients that keep their connection and two that never do.
 
     They are of a method that no client may send again by itself, so every lost one is seen.
 
@@ -66,7 +66,7 @@ async def _post(session: aiohttp.ClientSession, address: str, host: str) -> str:
 
 
 async def pods(kube: Kube) -> set[str]:
-    """The names of the proxies' pods, those that are about to go among them."""
+    """Return the names of the proxies' pods, those that are about to go among them."""
     found = await kube.list("Pod", f"gateway.networking.k8s.io/gateway-name={GATEWAY}")
     return {each["metadata"]["name"] for each in found}
 
@@ -95,7 +95,7 @@ async def scaled_down(kube: Kube) -> None:
 
 
 async def all_ready(kube: Kube, replicas: int, address: str) -> None:
-    """Waits until all proxies are there and answer, each as soon as its replica of Headgate knows the route."""
+    """Wait until all proxies are there and answer, each as soon as its replica of Headgate knows the route."""
 
     async def read() -> bool:
         deployment = await kube.get("Deployment", PROXIES)

@@ -17,7 +17,7 @@ NAME = {"type": "Hostname", "value": "example.com"}
 
 
 async def headgate_bootstrap(kube: Kube) -> str:
-    """What the command prints for the Gateway."""
+    """Return what the command prints for the Gateway."""
     controller = (await kube.get("GatewayClass", CLASS))["spec"]["controllerName"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "headgate", "bootstrap", "--gateway", f"{kube.namespace}/{GATEWAY}"),

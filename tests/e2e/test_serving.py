@@ -14,7 +14,7 @@ from tests.e2e.traffic import answers, status
 
 
 async def kubectl(kube: Kube, *words: str, manifests: list[Object] | None = None) -> str:
-    """Runs kubectl in the namespace; gives what it says."""
+    """Run kubectl in the namespace; gives what it says."""
     process = await asyncio.create_subprocess_exec(
         *("kubectl", "--namespace", kube.namespace, *words),
         stdin=asyncio.subprocess.PIPE,

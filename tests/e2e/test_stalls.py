@@ -26,7 +26,7 @@ def terms(testcluster: TestCluster, pods: list[str]) -> list[tuple[str, str, boo
 
 
 async def said(testcluster: TestCluster, pod: str, words: str, times: int) -> None:
-    """Waits until a pod has logged words so often."""
+    """Wait until a pod has logged words so often."""
 
     async def read() -> bool:
         return testcluster.log(NAMESPACE, pod).count(words) >= times
@@ -35,7 +35,7 @@ async def said(testcluster: TestCluster, pod: str, words: str, times: int) -> No
 
 
 async def versions(kube: Kube) -> dict[str, str]:
-    """The versions of all that Headgate writes to of the Gateway, but for what others write to all the time."""
+    """Return the versions of all that Headgate writes to of the Gateway, but for what others write to all the time."""
     names = [("Gateway", GATEWAY), ("HTTPRoute", "r"), ("ConfigMap", PROXIES)]
     found = {kind: (await kube.get(kind, name))["metadata"]["resourceVersion"] for kind, name in names}
     deployment = (await kube.get("Deployment", PROXIES))["metadata"]
@@ -43,7 +43,7 @@ async def versions(kube: Kube) -> dict[str, str]:
 
 
 async def works(site: Site, host: str) -> None:
-    """Holds that what is applied now is served, deployed and told of."""
+    """Hold that what is applied now is served, deployed and told of."""
     kube = site.kube
     await kube.apply(route("later", [host]), parameters("two", replicas=2), gateway(parameters="two"))
     await answers(site.address, host, seconds=120)
@@ -119,7 +119,7 @@ async def test_the_leader_stands_still(site: Site, headgate: Installation, testc
 
 
 async def follows(site: Site, headgate: Installation, leader: str) -> None:
-    """Holds that the replica that was away takes part again, and that nothing was undone by it."""
+    """Hold that the replica that was away takes part again, and that nothing was undone by it."""
     kube = site.kube
     before = await versions(kube)
     await headgate.ready(2)

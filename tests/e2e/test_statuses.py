@@ -20,7 +20,7 @@ FILTERS = "openAPIV3Schema/properties/spec/properties/rules/items/properties/fil
 
 
 async def left(kube: Kube, reason: str) -> dict[str, Any]:
-    """Waits until the Gateway claims nothing and no route has an entry; gives the Gateway's status."""
+    """Wait until the Gateway claims nothing and no route has an entry; gives the Gateway's status."""
 
     async def read() -> dict[str, Any] | None:
         status: dict[str, Any] = (await kube.get("Gateway", GATEWAY))["status"]
@@ -108,7 +108,7 @@ async def test_what_a_newer_definition_lets_in(site: Site) -> None:
 
 
 async def refused(kube: Kube, type_: str, status: str, *words: str) -> dict[str, Any]:
-    """Waits until the route has a condition with these words in its message."""
+    """Wait until the route has a condition with these words in its message."""
 
     async def read() -> dict[str, Any] | None:
         parents = (await kube.get("HTTPRoute", "r")).get("status", {}).get("parents", [])
@@ -156,7 +156,7 @@ async def test_what_a_proxy_refuses_reaches_the_route(kube: Kube, headgate: Inst
 
 
 async def headgate_status(*arguments: str) -> str:
-    """What `headgate status` says of the cluster."""
+    """Return what `headgate status` says of the cluster."""
     command = [sys.executable, "-m", "headgate", "status", "--cluster", *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     text = (await process.communicate())[0].decode()

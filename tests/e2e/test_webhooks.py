@@ -17,7 +17,7 @@ STATUSES = "httproutes.gateway.networking.k8s.io/status"
 
 
 async def told(kube: Kube, *words: str) -> None:
-    """Waits until the Gateway is not programmed, with these words in its message."""
+    """Wait until the Gateway is not programmed, with these words in its message."""
 
     async def read() -> bool:
         found = await kube.condition("Gateway", GATEWAY, "Programmed", "False", "Pending")

@@ -36,13 +36,13 @@ class TestCluster:
         self.state = state
 
     async def kill(self, part: str) -> None:
-        """Ends etcd, apiserver, kcm or scheduler with SIGKILL; it is started again after a second."""
+        """End etcd, apiserver, kcm or scheduler with SIGKILL; it is started again after a second."""
         process = await asyncio.create_subprocess_exec(self.tool, "kill", part, stderr=asyncio.subprocess.DEVNULL)
         await process.wait()
 
     @asynccontextmanager
     async def standing_still(self, part: str) -> AsyncIterator[None]:
-        """Stops a part: its connections stay open, and it answers nothing."""
+        """Stop a part: its connections stay open, and it answers nothing."""
         pid = int((self.state / f"{part}.pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -63,12 +63,12 @@ class TestCluster:
             await _ip("ip", "link", "set", port, "up")
 
     def log(self, namespace: str, pod: str) -> str:
-        """What a pod has logged, each line with the time; the API server is not needed for it."""
+        """Return what a pod has logged, each line with the time; the API server is not needed for it."""
         folder = self.state / "pods" / namespace / pod
         return "\n".join(each.read_text() for each in sorted(folder.glob("*.log")))
 
     async def back(self, kube: Kube) -> None:
-        """Waits until the API server has all it needs again, and has the cluster's controllers begin anew.
+        """Wait until the API server has all it needs again, and has the cluster's controllers begin anew.
 
         Those that outlive it find their caches out of date, and rest for minutes before they look again.
         """

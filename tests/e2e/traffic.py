@@ -16,7 +16,7 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
 async def status(address: str, host: str, port: int = 80) -> int:
-    """The status of a request on a connection of its own; 0 if there is no answer."""
+    """Return the status of a request on a connection of its own; 0 if there is no answer."""
     try:
         async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
             return await _status(session, address, host, port)
@@ -31,7 +31,7 @@ async def _status(session: aiohttp.ClientSession, address: str, host: str, port:
 
 
 async def answers(address: str, host: str, expected: int = 200, port: int = 80, seconds: float = 60) -> None:
-    """Waits until requests are answered with a status."""
+    """Wait until requests are answered with a status."""
 
     async def read() -> bool:
         return await status(address, host, port) == expected
@@ -44,7 +44,7 @@ async def answers(address: str, host: str, expected: int = 200, port: int = 80, 
 
 @asynccontextmanager
 async def traffic(address: str, host: str) -> AsyncIterator[Counter[int]]:
-    """Sends requests all the time, about 50 a second on a few connections, and counts the statuses of their answers."""
+    """Send requests all the time, about 50 a second on a few connections, and counts the statuses of their answers."""
     seen: Counter[int] = Counter()
 
     async def send() -> None:

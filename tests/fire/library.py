@@ -49,7 +49,7 @@ class Library(World):
     _recent: list[tuple[list[int], list[dict[str, str]]]] = field(default_factory=list)
 
     async def begin(self) -> None:
-        """Publishes what is there at first, and waits until it works."""
+        """Publish what is there at first, and waits until it works."""
         for name in NAMES:
             self.clusters[name] = Cluster(await self.begin_backend(name))
         self.tables = [{path: self.rng.choice(NAMES) for path in PATHS} for _ in range(2)]
@@ -64,7 +64,7 @@ class Library(World):
         self.stage.publish({each: self._snapshot(self.stage.ports[each]) for each in VARIANTS})
 
     def _meanwhile(self, place: int, path: str) -> set[str]:
-        """Listeners and tables arrive apart: a port may have any of its tables in any of their states for a while."""
+        """Return all tables: as listeners and tables arrive apart, a port may have any table in any state."""
         served = {serves[place] for serves, _ in self._recent}
         return {tables[each][path] for _, tables in self._recent for each in served}
 
@@ -77,7 +77,7 @@ class Library(World):
         return Snapshot.of([*found, *(listener(name, port, f"t{serves}") for name, port, serves in listed)])
 
     def kinds(self) -> Sequence[Change]:
-        """The changes that there are."""
+        """Return the changes that there are."""
         return (self.move, self.reorder, self.rename, self.alter, self.replace, self.swap, self.hand)
 
     async def change(self) -> None:
@@ -86,37 +86,37 @@ class Library(World):
         del self._recent[:-1]
 
     def move(self) -> None:
-        """A path moves to another backend."""
+        """Move a path to another backend."""
         self.rng.choice(self.tables)[self.rng.choice(PATHS)] = self.rng.choice(NAMES)
 
     def reorder(self) -> None:
-        """The routes of a table change places."""
+        """Have the routes of a table change places."""
         number = self.rng.randrange(2)
         items = list(self.tables[number].items())
         self.rng.shuffle(items)
         self.tables[number] = dict(items)
 
     def rename(self) -> None:
-        """A cluster is replaced by another with other settings."""
+        """Replace a cluster by another with other settings."""
         self.clusters[self.rng.choice(NAMES)].revision += 1
 
     def alter(self) -> None:
-        """A cluster changes under its name, and its endpoints do not."""
+        """Change a cluster under its name, without its endpoints."""
         self.clusters[self.rng.choice(NAMES)].timeout = self.rng.randrange(1, 9)
 
     async def replace(self) -> Backend:
-        """A backend is replaced: the new one is there before the old one goes."""
+        """Return a backend is replaced: the new one is there before the old one goes."""
         name = self.rng.choice(NAMES)
         changed = self.clusters[name]
         gone, changed.backend = changed.backend, await self.begin_backend(name)
         return gone
 
     def swap(self) -> None:
-        """The two ports swap their tables."""
+        """Swap the tables of the two ports."""
         self.serves.reverse()
 
     def hand(self) -> None:
-        """A listener hands its port to another one."""
+        """Have a listener hand its port to another one."""
         number = self.rng.randrange(2)
         self.count += 1
         self.listeners[number] = f"l{number}.{self.count}"

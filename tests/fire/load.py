@@ -51,7 +51,7 @@ class Target:
         return judge
 
     def end(self, judge: _Judge, server: str) -> bool:
-        """Ends a request; tells whether who answered was right at any time since it began."""
+        """End a request; tells whether who answered was right at any time since it began."""
         self._pending.discard(judge)
         return server in judge.right
 
@@ -85,7 +85,7 @@ class Connection:
         return int(lines[0].split(" ")[1]), body.decode(), fields.get("connection") != "close"
 
     def close(self) -> None:
-        """Ends it."""
+        """End it."""
         self._writer.close()
 
 
@@ -115,7 +115,7 @@ class Load:
         self._stopped = False
 
     async def run(self, requests: int) -> None:
-        """Sends so many requests, and waits for all answers."""
+        """Send so many requests, and waits for all answers."""
         begun = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
@@ -134,12 +134,12 @@ class Load:
         self._stopped = True
 
     def renew(self) -> None:
-        """Uses no connection again that is open now."""
+        """Use no connection again that is open now."""
         self._epoch += 1
         self.close()
 
     def close(self) -> None:
-        """Closes the connections that are idle."""
+        """Close the connections that are idle."""
         for kept in self._idle.values():
             for each in kept:
                 each.close()

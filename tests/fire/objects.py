@@ -47,7 +47,7 @@ class Objects(World):
     _applied: dict[Ref, Edit] = field(default_factory=dict)
 
     async def begin(self) -> None:
-        """Publishes what is there at first, and waits until it works."""
+        """Publish what is there at first, and waits until it works."""
         for name in NAMES:
             self.endpoints[name] = await self.begin_backend(name)
         self.rules = {each: [Rule(path, [self.rng.choice(NAMES)]) for path in PATHS] for each in SECTIONS}
@@ -83,26 +83,26 @@ class Objects(World):
         return found
 
     def kinds(self) -> Sequence[Change]:
-        """The changes that there are."""
+        """Return the changes that there are."""
         return self.move, self.split, self.reorder, self.adorn, self.crowd, self.replace, self.swap, self.forget
 
     def _rule(self) -> Rule:
         return self.rng.choice(self.rules[self.rng.choice(SECTIONS)])
 
     def move(self) -> None:
-        """A rule moves to another Service."""
+        """Move a rule to another Service."""
         self._rule().backends = [self.rng.choice(NAMES)]
 
     def split(self) -> None:
-        """A rule's requests are split between two Services."""
+        """Split a rule's requests between two Services."""
         self._rule().backends = self.rng.sample(NAMES, 2)
 
     def reorder(self) -> None:
-        """The rules of a route change places."""
+        """Have the rules of a route change places."""
         self.rng.shuffle(self.rules[self.rng.choice(SECTIONS)])
 
     def adorn(self) -> None:
-        """A rule gets a filter and a timeout, or loses them."""
+        """Give a rule a filter and a timeout, or take them away."""
         found = self._rule()
         header = {"name": "x-fire", "value": str(self.count)}
         adds = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
@@ -113,13 +113,13 @@ class Objects(World):
         self.others = self.rng.randrange(4)
 
     async def replace(self) -> Backend:
-        """The endpoint of a Service is replaced: the new one is there before the old one goes."""
+        """Return the endpoint of a Service is replaced: the new one is there before the old one goes."""
         name = self.rng.choice(NAMES)
         gone, self.endpoints[name] = self.endpoints[name], await self.begin_backend(name)
         return gone
 
     def swap(self) -> None:
-        """The listeners swap their ports."""
+        """Swap the ports of the listeners."""
         self.swapped = not self.swapped
 
     def forget(self) -> None:

@@ -51,7 +51,7 @@ class Stage:
     _upstreams: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
 
     async def start(self) -> None:
-        """Starts the server, with the snapshots that there are."""
+        """Start the server, with the snapshots that there are."""
         self.server = Server(
             lambda node: node.cluster.rpartition("/")[2],
             address=f"127.0.0.1:{self.port}",
@@ -63,7 +63,7 @@ class Stage:
             self.server.publish(key, snapshot)
 
     async def restart(self) -> None:
-        """Stops the server, and starts another after a while."""
+        """Stop the server, and starts another after a while."""
         self.log.append("restart")
         await self.server.stop(20)
         await asyncio.sleep(0.1)
@@ -92,7 +92,7 @@ class Stage:
             target.expect([*wanted, *meanwhile(pair.index(target.port), target.path)], self._servers)
 
     def publish(self, snapshots: dict[str, Snapshot]) -> None:
-        """Publishes a snapshot for each variant."""
+        """Publish a snapshot for each variant."""
         self.log.append(f"publish after {self.load.sent} requests")
         for key, snapshot in snapshots.items():
             assert not snapshot.dangling()
@@ -100,7 +100,7 @@ class Stage:
         self.snapshots.update(snapshots)
 
     async def settle(self) -> None:
-        """Waits until both Envoys work by what was published last."""
+        """Wait until both Envoys work by what was published last."""
         async with asyncio.timeout(WITHIN):
             while not all(self._synced(key) for key in VARIANTS):
                 self._news.clear()
@@ -121,22 +121,22 @@ class Stage:
         return delivery.clients == delivery.synced == 1
 
     async def slow(self, rng: random.Random) -> None:
-        """Makes the network to the control plane slow, or as fast as it is."""
+        """Make the network to the control plane slow, or as fast as it is."""
         for each in self.relays:
             each.delay = rng.choice([0.0, 0.0, 0.02, 0.3])
         self.log.append(f"slow {[each.delay for each in self.relays]}")
 
     async def begin_backend(self, name: str) -> int:
-        """Starts a backend that answers with its name; gives its port."""
+        """Start a backend that answers with its name; gives its port."""
         self._upstreams[name] = stack = contextlib.AsyncExitStack()
         return await stack.enter_async_context(upstream(name))
 
     async def end_backend(self, name: str) -> None:
-        """Stops a backend."""
+        """Stop a backend."""
         await self._upstreams.pop(name).aclose()
 
     async def aclose(self) -> None:
-        """Stops what is left."""
+        """Stop what is left."""
         await self.server.stop(0)
         for name in list(self._upstreams):
             await self.end_backend(name)
@@ -144,7 +144,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(envoy: Path, rate: float, paths: list[str]) -> AsyncIterator[Stage]:
-    """Sets a stage. The Envoy of a variant is that of the Gateway of this name in the namespace default."""
+    """Set a stage. The Envoy of a variant is that of the Gateway of this name in the namespace default."""
     ports = {each: (free_port(), free_port()) for each in VARIANTS}
     targets = [Target(port, path) for path in paths for pair in ports.values() for port in pair]
     xds = free_port()

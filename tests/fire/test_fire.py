@@ -45,7 +45,7 @@ async def test_no_request_fails_or_goes_astray(envoy_path: Path, world: type[Wor
 
 
 async def under_load(stage: Stage, world: World, requests: int) -> int:
-    """Makes changes one after the other while so many requests are sent; tells how many."""
+    """Make changes one after the other while so many requests are sent; tells how many."""
     changes = 0
     load = asyncio.ensure_future(stage.load.run(requests))
     try:

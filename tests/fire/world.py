@@ -39,7 +39,7 @@ class World(ABC):
 
     @abstractmethod
     async def begin(self) -> None:
-        """Publishes what is there at first, and waits until it works."""
+        """Publish what is there at first, and waits until it works."""
 
     @abstractmethod
     def publish(self) -> None:
@@ -47,16 +47,16 @@ class World(ABC):
 
     @abstractmethod
     def kinds(self) -> Sequence[Change]:
-        """The changes that there are."""
+        """Return the changes that there are."""
 
     async def begin_backend(self, name: str) -> Backend:
-        """Starts another server for a name."""
+        """Start another server for a name."""
         self.count += 1
         instance = f"{name}.{self.count}"
         return Backend(instance, await self.stage.begin_backend(instance))
 
     async def change(self) -> None:
-        """Makes a change at random, or some at once, and waits until it works."""
+        """Make a change at random, or some at once, and waits until it works."""
         gone: list[Backend] = []
         for _ in range(self.rng.choice([1, 1, 1, 3])):
             change = self.rng.choice(self.kinds())

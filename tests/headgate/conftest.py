@@ -13,7 +13,7 @@ from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, upstream
 
 @pytest.fixture
 def state_root() -> Iterator[Path]:
-    """A directory for state with a path short enough for Unix sockets."""
+    """Yield a directory for state with a path short enough for Unix sockets."""
     path = Path(tempfile.mkdtemp(prefix="headgate-test-"))
     yield path
     shutil.rmtree(path)
@@ -21,7 +21,7 @@ def state_root() -> Iterator[Path]:
 
 @pytest.fixture
 async def headgate(tmp_path: Path, state_root: Path, envoy_path: Path) -> AsyncIterator[Headgate]:
-    """A folder with a Gateway, a route for /a and a Service that runs; Headgate is not started yet."""
+    """Yield a folder with a Gateway, a route for /a and a Service that runs; Headgate is not started yet."""
     running = Headgate(tmp_path, state_root, envoy_path)
     async with upstream() as port:
         running.write("gateway", GATEWAY.format(name="web", port=running.port))

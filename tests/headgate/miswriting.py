@@ -18,7 +18,7 @@ from translator.resources import listeners as resources
 
 
 def miswritten(name: str, certificate: Certificate) -> secret_pb2.Secret:
-    """The secret, of which Envoy refuses those for `refused`."""
+    """Return the secret, of which Envoy refuses those for `refused`."""
     made = secret(name, certificate)
     subject = x509.load_pem_x509_certificate(certificate.chain).subject.rfc4514_string()
     if "refused" in subject:

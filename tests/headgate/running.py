@@ -58,7 +58,7 @@ async def tell_path(request: web.Request) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def upstream(answer: Callable[[web.Request], Awaitable[web.Response]] = tell_path) -> AsyncIterator[int]:
-    """A server that answers any request so, by default with the path it was asked for; gives its port."""
+    """Yield a server that answers any request so, by default with the path it was asked for; gives its port."""
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -84,7 +84,7 @@ class Headgate:
     process: asyncio.subprocess.Process | None = None
 
     def write(self, name: str, text: str) -> None:
-        """Writes a file of the folder in one step."""
+        """Write a file of the folder in one step."""
         new = self.folder / f"{name}.new"
         new.write_text(text)
         new.rename(self.folder / f"{name}.yaml")
@@ -101,7 +101,7 @@ class Headgate:
         return {**os.environ, "HEADGATE_STATE_DIR": str(self.state), "HEADGATE_ENVOY": str(self.envoy)}
 
     async def start(self, detached: bool = False) -> "Headgate":
-        """Starts it; detached, it has no terminal."""
+        """Start it; detached, it has no terminal."""
         log = os.open(self.state / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.process = await asyncio.create_subprocess_exec(
             *self.command, env=self.environment, stderr=log, stdout=log, start_new_session=detached
@@ -110,7 +110,7 @@ class Headgate:
         return self
 
     async def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Sends it a signal, waits for its end, and returns its exit status."""
+        """Send it a signal, waits for its end, and returns its exit status."""
         assert self.process
         if self.process.returncode is None:
             self.process.send_signal(number)
@@ -122,16 +122,16 @@ class Headgate:
         return (self.state / "log").read_text()
 
     def envoy_pid(self, gateway: str = "default.web") -> int | None:
-        """The process id of a Gateway's Envoy."""
+        """Return the process id of a Gateway's Envoy."""
         file = self.state / f"127.0.0.1-{self.xds}" / gateway / "envoy.pid"
         return int(file.read_text()) if file.exists() else None
 
     async def ask(self, path: str) -> Any:
-        """What the admin address answers, parsed if it is JSON; None if nobody answers."""
+        """Return what the admin address answers, parsed if it is JSON; None if nobody answers."""
         return await fetch(f"http://127.0.0.1:{self.admin}{path}")
 
     async def answers(self, path: str, status: int, within: float = 20) -> str:
-        """Waits until the Gateway answers a request with a status; returns the body."""
+        """Wait until the Gateway answers a request with a status; returns the body."""
         async with asyncio.timeout(within):
             while True:
                 with contextlib.suppress(aiohttp.ClientError):
@@ -142,7 +142,7 @@ class Headgate:
                 await asyncio.sleep(0.02)
 
     async def condition(self, name: str, kind: str, status: str, within: float = 20) -> dict[str, Any]:
-        """Waits until an object's own condition of a type has a status; returns the condition."""
+        """Wait until an object's own condition of a type has a status; returns the condition."""
         async with asyncio.timeout(within):
             while True:
                 known = await self.ask("/status") or {"objects": []}
@@ -154,7 +154,7 @@ class Headgate:
 
 
 async def fetch(url: str) -> Any:
-    """The body of an answer, parsed if it is JSON; None if there is no answer."""
+    """Return the body of an answer, parsed if it is JSON; None if there is no answer."""
     try:
         async with aiohttp.request("GET", url) as response:
             return await (response.json() if response.content_type == "application/json" else response.text())

@@ -52,7 +52,7 @@ class Admin:
         self.port = port
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
-        """The status and the body of an answer."""
+        """Return the status and the body of an answer."""
         async with (
             asyncio.timeout(10),
             aiohttp.request("GET", f"http://127.0.0.1:{self.port}{path}", headers=headers) as response,
@@ -64,7 +64,7 @@ class Admin:
 async def running(
     host: str = "127.0.0.1", place: Callable[[Ref], str] = lambda _: "", **kwargs: Any
 ) -> AsyncIterator[Admin]:
-    """An admin address that shows 20 routes."""
+    """Yield an admin address that shows 20 routes."""
     translator, metrics = Translator(Settings(offline=True)), Metrics()
     async with Server(lambda node: node.cluster, observer=metrics) as server:
         plane = ControlPlane(
@@ -225,7 +225,7 @@ async def test_foreign_names_lead_nowhere(host: str, expected: int) -> None:
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory for state."""
+    """Return the directory for state."""
     monkeypatch.setenv("HEADGATE_STATE_DIR", str(tmp_path))
     return tmp_path
 

@@ -35,14 +35,14 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def changes(*texts: str) -> Iterator[Change]:
-    """What a folder of one file says of its first version, and of those that follow."""
+    """Yield what a folder of one file says of its first version, and of those that follow."""
     folder = Folder()
     for text in texts:
         yield folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The lines of the log since the last call."""
+    """Return the lines of the log since the last call."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 

@@ -14,7 +14,7 @@ from translator.proxy import ENVOY_VERSION
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """A program named `envoy`."""
+    """Return a program named `envoy`."""
     path = tmp_path / "bin" / "envoy"
     path.parent.mkdir()
     return script(path, "exit 1")

@@ -43,7 +43,7 @@ data: {tls.crt: CHAIN, tls.key: ""}
 
 
 def certificate(names: list[str], begins: datetime, days: int, serial: int | None = None) -> bytes:
-    """A certificate for these names, in PEM."""
+    """Return a certificate for these names, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), serial or x509.random_serial_number())
@@ -53,7 +53,7 @@ def certificate(names: list[str], begins: datetime, days: int, serial: int | Non
 
 
 def told(chain: bytes, host: str = "shop.example.com") -> list[str]:
-    """What is said of a listener with this certificate."""
+    """Return what is said of a listener with this certificate."""
     text = GATEWAY.replace("CHAIN", base64.b64encode(chain).decode()).replace("HOST", host)
     folder = Folder()
     folder.apply({"a.yaml": read(text.encode(), "a.yaml")})

@@ -18,13 +18,13 @@ SHOP = Ref("Gateway", "web", "shop")
 
 
 def workload(kind: str, **fields: object) -> Change:
-    """A Deployment or DaemonSet of the Gateway."""
+    """Return a Deployment or DaemonSet of the Gateway."""
     metadata = {"name": "headgate-shop", "resourceVersion": "1", "uid": "u", "labels": LABELS}
     return Change(Ref(kind, "web", "headgate-shop"), {"metadata": metadata, **fields})
 
 
 def exposed(*scales: Scale) -> str:
-    """The metrics of a controller that has done one thing of each kind."""
+    """Return the metrics of a controller that has done one thing of each kind."""
     metrics = Metrics()
     cluster = ClusterMetrics(metrics.registry)
     metrics.registry.register(Standing(lambda: scales, lambda: 3, lambda: 4))

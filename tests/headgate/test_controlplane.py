@@ -23,7 +23,7 @@ from xds.server.server import Server
 
 
 def plane(server: Server, complete: Callable[[], bool]) -> ControlPlane:
-    """A control plane that knows nothing yet; `complete` is called after each evaluation."""
+    """Return a control plane that knows nothing yet; `complete` is called after each evaluation."""
     translator = Translator(Settings(offline=True))
     return ControlPlane(
         translator,
@@ -37,7 +37,7 @@ def plane(server: Server, complete: Callable[[], bool]) -> ControlPlane:
 
 
 async def batches(*edits: Edit) -> AsyncIterator[tuple[Edit, ...]]:
-    """A source of one batch."""
+    """Yield a source of one batch."""
     yield edits
 
 

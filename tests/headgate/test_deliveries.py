@@ -134,7 +134,7 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
 
 
 def _added_up(replicas: list[Translator]) -> Delivery:
-    """What is known of the proxies of replicas, each of which has acknowledged what its own replica published."""
+    """Return what is known of the proxies of replicas, each of which acknowledged what its own replica published."""
     own, *others = (Delivery(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
     return together([own, *(hear(orjson.loads(orjson.dumps(say(each)))) for each in others)])
 

@@ -24,7 +24,7 @@ PROXY = ("shop", "headgate-web")
 
 
 def forbidden(request: Request) -> ApiError:
-    """What an API server says to who lacks a right."""
+    """Return what an API server says to who lacks a right."""
     said = f'{request.plural} is forbidden: User "headgate" cannot {request.verb} resource "{request.plural}"'
     return ApiError("GET", 403, "Forbidden", said)
 

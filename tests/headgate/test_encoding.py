@@ -38,7 +38,7 @@ class Box:
 
 
 def repr_of(value: object) -> str:
-    """A name for a test; there are integers that Python does not write in decimal."""
+    """Return a name for a test; there are integers that Python does not write in decimal."""
     return type(value).__name__
 
 

@@ -55,13 +55,13 @@ def bug(query: Query[..., Any], about: str) -> Iterator[None]:
 
 
 def gateway(name: str, port: int) -> Edit:
-    """A Gateway of one HTTP listener."""
+    """Return a Gateway of one HTTP listener."""
     spec = {"gatewayClassName": "headgate", "listeners": [{"name": "http", "port": port, "protocol": "HTTP"}]}
     return edit(manifest("gateway.networking.k8s.io/v1", "Gateway", name, spec=spec))
 
 
 def programmed(translator: Translator, name: str) -> str:
-    """The status and message of a Gateway's condition Programmed."""
+    """Return the status and message of a Gateway's condition Programmed."""
     for ref, found in translator.statuses.items():
         if (ref.kind, ref.name) == ("Gateway", name):
             return next(
@@ -102,7 +102,7 @@ async def test_a_bug_in_one_gateway_is_told_there_alone(query: Query[..., Any]) 
 
 
 def ports(translator: Translator, name: str) -> list[str]:
-    """The names of the listeners that are published for a Gateway."""
+    """Return the names of the listeners that are published for a Gateway."""
     found = [snapshot for ref, snapshot in translator.snapshots.items() if ref.name == name]
     return [each.name for snapshot in found for each in snapshot if each.reference.type_url.endswith(".Listener")]
 

@@ -23,7 +23,7 @@ STEPS = ["", "bootstrap.json", "launch.json", "admin.sock"]
 
 
 def block(path: Path) -> None:
-    """Puts what cannot be replaced in the way of a file, or a file in the way of a directory."""
+    """Put what cannot be replaced in the way of a file, or a file in the way of a directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix in (".json", ".sock"):
         (path / "in the way").mkdir(parents=True)
@@ -32,7 +32,7 @@ def block(path: Path) -> None:
 
 
 def unblock(path: Path) -> None:
-    """Takes away what `block` put there."""
+    """Take away what `block` put there."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -111,7 +111,7 @@ def sleeping(pid: int) -> bool:
 
 
 def children() -> set[int]:
-    """The processes that this one has started and that run."""
+    """Return the processes that this one has started and that run."""
     return {each.pid for each in psutil.Process().children() if each.name() in ("sleep", "sleeper")}
 
 
@@ -145,7 +145,7 @@ async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypat
 
 
 def full(self: Path, target: Path) -> Path:
-    """A disk that is full."""
+    """Return a disk that is full."""
     raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
 

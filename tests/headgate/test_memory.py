@@ -13,7 +13,7 @@ MOST_READ, MOST_DERIVED = 6_000, 11_000
 
 
 def used() -> int:
-    """The bytes in use that were allocated since the test began."""
+    """Return the bytes in use that were allocated since the test began."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 

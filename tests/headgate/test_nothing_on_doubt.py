@@ -117,7 +117,7 @@ def restored() -> ClusterApi:
 
 
 def entries(raw: Raw) -> set[str]:
-    """What a status says, by entry: conditions of the object, of its listeners, and of its parents."""
+    """Return what a status says, by entry: conditions of the object, of its listeners, and of its parents."""
     status: Any = raw.get("status") or {}
     places = [("", status), *((each["name"], each) for each in status.get("listeners", ()))]
     places += [(str(each["parentRef"]), each) for each in status.get("parents", ())]

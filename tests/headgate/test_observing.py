@@ -34,7 +34,7 @@ NODE = base_pb2.Node(id=f"{KEY}/1", cluster=KEY)
 
 @pytest.fixture
 def translator() -> Translator:
-    """A translator that knows 20 routes to 3 Services."""
+    """Return a translator that knows 20 routes to 3 Services."""
     made = Translator(Settings())
     made.edit(list(world(20, 5, 3)))
     made.evaluate()
@@ -42,7 +42,7 @@ def translator() -> Translator:
 
 
 async def answer(server: Server, url: str, error: str = "") -> Call:
-    """A client that subscribes to a type and answers the first response: with a NACK, if there is an error."""
+    """Return a client that subscribes to a type and answers the first response: with a NACK, if there is an error."""
     call = Call(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"), DELTA)
     await call.ask(url, "*", node=NODE)
     response = await call.hear()
@@ -69,7 +69,7 @@ async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translato
 
 
 def vars_of(found: Refused) -> dict[str, Any]:
-    """A refusal as `/status` shows it."""
+    """Return a refusal as `/status` shows it."""
     return {name: getattr(found, name) for name in ("gateway", "kind", "name", "message", "objects")}
 
 
@@ -119,7 +119,7 @@ async def test_the_time_from_an_edit_to_its_ack_is_measured(translator: Translat
 
 @pytest.fixture(scope="module")
 def exporter() -> InMemorySpanExporter:
-    """Keeps the spans that are made from here on; an SDK can only be set up once."""
+    """Keep the spans that are made from here on; an SDK can only be set up once."""
     kept, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(kept))
     trace.set_tracer_provider(provider)

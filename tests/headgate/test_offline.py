@@ -29,13 +29,13 @@ __all__ = ["secret"]
 
 
 def headgate(*arguments: str, stdin: str | None = None) -> Any:
-    """Runs a command."""
+    """Run a command."""
     return CliRunner().invoke(app, arguments, input=stdin)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of two Gateways, a route and a Service."""
+    """Return a folder of two Gateways, a route and a Service."""
     (tmp_path / "one.yaml").write_text(GATEWAY.format(name="web", port=8080))
     (tmp_path / "two.yaml").write_text(GATEWAY.format(name="other", port=8081))
     (tmp_path / "route.yaml").write_text(ROUTE.format(parent="web", path="/a"))

@@ -12,7 +12,7 @@ API = "gateway.networking.k8s.io/v1"
 
 
 def manifest(kind: str, name: str, spec: dict[str, Any], **status: Any) -> dict[str, Any]:
-    """An object as the API server has it."""
+    """Return an object as the API server has it."""
     metadata: dict[str, Any] = {"name": name, "generation": 2, "managedFields": [{"manager": "x"}]}
     if kind != "GatewayClass":
         metadata["namespace"] = "default"
@@ -20,7 +20,7 @@ def manifest(kind: str, name: str, spec: dict[str, Any], **status: Any) -> dict[
 
 
 def accepted(**fields: Any) -> dict[str, Any]:
-    """The condition Accepted, as of the newest generation."""
+    """Return the condition Accepted, as of the newest generation."""
     return {
         "type": "Accepted",
         "status": "True",
@@ -32,12 +32,12 @@ def accepted(**fields: Any) -> dict[str, Any]:
 
 
 def gateway(name: str, of_class: str, *conditions: dict[str, Any]) -> dict[str, Any]:
-    """A Gateway of a class."""
+    """Return a Gateway of a class."""
     return manifest("Gateway", name, {"gatewayClassName": of_class}, conditions=list(conditions))
 
 
 def route(name: str, *parents: dict[str, Any], told: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
-    """A route with entries of these controllers about these Gateways."""
+    """Return a route with entries of these controllers about these Gateways."""
     entries = [
         {"parentRef": {"name": parent}, "controllerName": controller, "conditions": [accepted()]}
         for controller, parent in told
@@ -52,7 +52,7 @@ CLASSES = [
 
 
 def said(*objects: dict[str, Any]) -> list[str]:
-    """What is not as it should be."""
+    """Return what is not as it should be."""
     return [str(each) for each in troubles(status_of(objects, OURS))]
 
 

@@ -27,12 +27,12 @@ ADS = {"ads": {}, "resource_api_version": "V3"}
 
 
 def parse(data: dict[str, Any], message: Message) -> Resource:
-    """A resource from its plain form."""
+    """Return a resource from its plain form."""
     return Resource.pack(json_format.ParseDict(data, message))
 
 
 def listener() -> Resource:
-    """A listener whose routes and certificate come by xDS."""
+    """Return a listener whose routes and certificate come by xDS."""
     manager = {
         "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "web",
@@ -52,7 +52,7 @@ def listener() -> Resource:
 
 
 def cluster() -> Resource:
-    """A cluster whose endpoints come by xDS."""
+    """Return a cluster whose endpoints come by xDS."""
     data = {"name": "shop", "type": "EDS", "eds_cluster_config": {"eds_config": ADS}, "connect_timeout": "1s"}
     return parse(data, cluster_pb2.Cluster())
 
@@ -70,7 +70,7 @@ def route(regex: str) -> Resource:
 
 
 def endpoints(address: str) -> Resource:
-    """The endpoints of the cluster."""
+    """Return the endpoints of the cluster."""
     endpoint = {"endpoint": {"address": {"socket_address": {"address": address, "port_value": 80}}}}
     data = {"cluster_name": "shop", "endpoints": [{"lb_endpoints": [endpoint]}]}
     return parse(data, endpoint_pb2.ClusterLoadAssignment())
@@ -78,7 +78,7 @@ def endpoints(address: str) -> Resource:
 
 @pytest.fixture
 def secret() -> Resource:
-    """A certificate with its key."""
+    """Return a certificate with its key."""
     chain, private = self_signed("test")
     certificate = {
         "certificate_chain": {"inline_string": chain},

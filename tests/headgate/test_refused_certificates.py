@@ -40,7 +40,7 @@ spec:
 
 
 def secret(number: int, *, refused: bool = False) -> str:
-    """The Secret of a listener."""
+    """Return the Secret of a listener."""
     crt, key = self_signed("refused" if refused else f"h{number}", f"h{number}.example")
     return SECRET.format(number=number, crt=_base64(crt), key=_base64(key))
 
@@ -51,7 +51,7 @@ def _base64(text: str) -> str:
 
 @pytest.fixture
 def many(headgate: Headgate) -> Headgate:
-    """A Gateway with many HTTPS listeners on a port, each with a certificate of its own."""
+    """Return a Gateway with many HTTPS listeners on a port, each with a certificate of its own."""
     headgate.module = "tests.headgate.miswriting"
     listeners = "".join(LISTENER.format(number=number, port=headgate.port) for number in range(COUNT))
     headgate.write("gateway", GATEWAY.format(listeners=listeners))
@@ -61,7 +61,7 @@ def many(headgate: Headgate) -> Headgate:
 
 
 async def programmed(headgate: Headgate) -> dict[str, str]:
-    """The condition Programmed of each listener, and of the Gateway under its own name."""
+    """Return the condition Programmed of each listener, and of the Gateway under its own name."""
     status = await headgate.ask("/status") or {"objects": []}
     [found] = [each["status"] for each in status["objects"] if each["kind"] == "Gateway"] or [{}]
     holders = {"web": found} | {each["name"]: each for each in found.get("listeners", ())}
@@ -72,7 +72,7 @@ async def programmed(headgate: Headgate) -> dict[str, str]:
 
 
 async def are_refused(headgate: Headgate, *numbers: int, within: float) -> None:
-    """Waits until exactly these listeners are not programmed."""
+    """Wait until exactly these listeners are not programmed."""
     wanted = {f"l{number}": str(number not in numbers) for number in range(COUNT)} | {"web": str(not numbers)}
     began = time.monotonic()
     while (seen := await programmed(headgate)) != wanted:
@@ -81,7 +81,7 @@ async def are_refused(headgate: Headgate, *numbers: int, within: float) -> None:
 
 
 async def answering(headgate: Headgate) -> set[int]:
-    """The listeners that accept a TLS connection with a certificate of their own."""
+    """Return the listeners that accept a TLS connection with a certificate of their own."""
     return {number for number in range(COUNT) if await _answers(headgate.port, f"h{number}.example")}
 
 
@@ -139,7 +139,7 @@ async def test_what_was_refused_is_known_to_the_next_run(many: Headgate) -> None
 
 
 async def status(headgate: Headgate) -> str:
-    """What `headgate status` shows, without line breaks."""
+    """Return what `headgate status` shows, without line breaks."""
     command = (sys.executable, "-m", "headgate", "status", "--admin-address", f"127.0.0.1:{headgate.admin}")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()

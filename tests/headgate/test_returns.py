@@ -49,7 +49,7 @@ spec: {replicas: 1}
 
 
 def endpoints(ready: str) -> str:
-    """What is behind the Gateway's Service."""
+    """Return what is behind the Gateway's Service."""
     return f"""
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

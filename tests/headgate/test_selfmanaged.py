@@ -20,7 +20,7 @@ from translator.refs import Ref
 
 
 def printed(*documents: str) -> dict[str, Any]:
-    """The manifests for the Gateway, by kind."""
+    """Return the manifests for the Gateway, by kind."""
     objects = [parse(yaml.safe_load(each)).object for each in documents]
     known: Mapping[Ref, KubernetesObject] = {each.ref: each for each in objects if each is not None}
     items = list(made(known, GATEWAY, ProxyDefaults(ca="authority"), CONTROLLER_NAME))

@@ -21,12 +21,12 @@ TIME = "2026-01-01T12:00:00Z"
 
 
 def condition(kind: str, status: str, message: str = "All is well.") -> dict[str, Any]:
-    """A condition with its time."""
+    """Return a condition with its time."""
     return {"type": kind, "status": status, "reason": "Because", "message": message, "lastTransitionTime": TIME}
 
 
 def described(kind: str, name: str, spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-    """An object as `/status` gives it."""
+    """Return an object as `/status` gives it."""
     metadata = {"name": name, "namespace": "default"}
     return {"kind": kind, "metadata": metadata, "spec": spec, "status": status, "place": f"{name}.yaml:1"}
 
@@ -85,7 +85,7 @@ def served(body: bytes, code: int = 200) -> Iterator[str]:
 
 
 def status(*arguments: str, body: bytes | None = None, code: int = 200) -> Any:
-    """Runs `headgate status` against a Headgate that tells `STATUS`."""
+    """Run `headgate status` against a Headgate that tells `STATUS`."""
     with served(json.dumps(STATUS).encode() if body is None else body, code) as address:
         return CliRunner().invoke(app, ["status", "--admin-address", address, *arguments])
 
@@ -155,7 +155,7 @@ def test_durations_are_written_as_kubectl_does(seconds: float, text: str) -> Non
 
 
 def terminal(told: dict[str, Any], width: int, most: int | None = 5, **options: Any) -> str:
-    """What a terminal shows."""
+    """Return what a terminal shows."""
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, **options)
     console.print(overview(told, screen=Screen(width, most)))

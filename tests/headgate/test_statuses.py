@@ -15,12 +15,12 @@ NOON, LATER = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 1, 13, tzi
 
 
 def condition(kind: str, status: str, message: str = "", reason: str = "Because") -> dict[str, Any]:
-    """A condition as the translator gives it."""
+    """Return a condition as the translator gives it."""
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
 def gateway(*conditions: dict[str, Any]) -> dict[str, Any]:
-    """A Gateway's status."""
+    """Return a Gateway's status."""
     return {
         "conditions": list(conditions),
         "listeners": [{"name": "http", "conditions": [condition("Accepted", "True")]}],
@@ -28,7 +28,7 @@ def gateway(*conditions: dict[str, Any]) -> dict[str, Any]:
 
 
 def route(parent: str, *conditions: dict[str, Any]) -> dict[str, Any]:
-    """A route's status at one parent."""
+    """Return a route's status at one parent."""
     return {"parents": [{"parentRef": {"name": parent}, "conditions": list(conditions)}]}
 
 
@@ -44,7 +44,7 @@ def statuses() -> Statuses:
 
 
 def told(found: Statuses, ref: Ref, status: dict[str, Any] | None) -> list[str]:
-    """What is told of a new status."""
+    """Return what is told of a new status."""
     return [each.text for each in found.update({ref: status}, NOON)]
 
 

@@ -39,7 +39,7 @@ NOBODY = Address("127.0.0.1", 1)
 
 @pytest.fixture
 def state(state_root: Path) -> StateDirectory:
-    """A directory for state."""
+    """Return a directory for state."""
     return StateDirectory(state_root, NOBODY)
 
 
@@ -56,7 +56,7 @@ def launch_of(state: StateDirectory, gateway: str, binary: Path) -> Launch:
 
 
 def script(path: Path, body: str) -> Path:
-    """A program that stands where Envoy should, and says that it is one."""
+    """Return a program that stands where Envoy should, and says that it is one."""
     version = f'[ "$1" != --version ] || {{ echo "envoy  version: 0/{ENVOY_VERSION}/Clean/RELEASE/BoringSSL"; exit; }}'
     path.write_text(f"#!/bin/sh\n{version}\n{body}\n")
     path.chmod(0o755)
@@ -70,13 +70,13 @@ class Supervised:
         self.tasks: list[asyncio.Task[None]] = []
 
     def __call__(self, launch: Launch, found: Sequence[EnvoyProcess] = ()) -> Supervisor:
-        """Starts a supervisor."""
+        """Start a supervisor."""
         supervisor = Supervisor(launch, found)
         self.tasks.append(asyncio.create_task(supervisor.run()))
         return supervisor
 
     async def stop(self) -> None:
-        """Stops all supervisors, and so their Envoys."""
+        """Stop all supervisors, and so their Envoys."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -84,14 +84,14 @@ class Supervised:
 
 @pytest.fixture
 async def supervise() -> AsyncIterator[Supervised]:
-    """Starts supervisors that end with the test."""
+    """Start supervisors that end with the test."""
     supervised = Supervised()
     yield supervised
     await supervised.stop()
 
 
 async def admin(launch: Launch, path: str) -> str:
-    """What the Envoy's admin interface answers, once it does."""
+    """Return what the Envoy's admin interface answers, once it does."""
     await eventually(launch.state.admin_socket.exists)
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(launch.state.admin_socket))) as session:
         for attempt in range(100):
@@ -213,7 +213,7 @@ os.kill(os.getpid(), 9)
 
 
 def abandoned(state_root: Path, gateway: str, binary: Path) -> int:
-    """The process id of an Envoy that was started by a process which was then killed."""
+    """Return the process id of an Envoy that was started by a process which was then killed."""
     command = [sys.executable, "-c", ABANDON, str(state_root), gateway, str(binary)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": "."})
     assert ended.returncode == -signal.SIGKILL, ended.stderr

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def eventually(look: Callable[[], T | None], within: float = 10) -> T:
-    """Looks until what is seen is true, and returns it; fails after so many seconds."""
+    """Look until what is seen is true, and returns it; fails after so many seconds."""
     deadline = time.monotonic() + within
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {within} s: {look}"

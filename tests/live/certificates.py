@@ -11,7 +11,7 @@ from tests.live.objects import Manifest
 
 
 def tls_secret(name: str, *hostnames: str) -> Manifest:
-    """A Secret with a new key and a self-signed certificate of these names."""
+    """Return a Secret with a new key and a self-signed certificate of these names."""
     certificate, key = self_signed(name, *hostnames)
     return {
         "apiVersion": "v1",
@@ -23,19 +23,19 @@ def tls_secret(name: str, *hostnames: str) -> Manifest:
 
 
 def serial(secret: Manifest) -> int:
-    """The serial number of the certificate in a Secret."""
+    """Return the serial number of the certificate in a Secret."""
     return x509.load_pem_x509_certificate(secret["stringData"]["tls.crt"].encode()).serial_number
 
 
 def shown(tls: ssl.SSLObject) -> int:
-    """The serial number of the certificate that a connection was shown."""
+    """Return the serial number of the certificate that a connection was shown."""
     presented = tls.getpeercert(binary_form=True)
     assert presented is not None
     return x509.load_der_x509_certificate(presented).serial_number
 
 
 def client(*protocols: str) -> ssl.SSLContext:
-    """A client that takes any certificate: which one it was shown is for the test to look at."""
+    """Return a client that takes any certificate: which one it was shown is for the test to look at."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if protocols:

@@ -17,7 +17,7 @@ NAMES = ("alpha", "beta", "gamma")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs all tests here on one event loop, the one that the shared servers live on."""
+    """Run all tests here on one event loop, the one that the shared servers live on."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
@@ -32,7 +32,7 @@ async def upstreams() -> AsyncIterator[dict[str, Upstream]]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncIterator[tuple[Proxy, Path]]:
-    """The proxy that all tests share, and its log."""
+    """Yield the proxy that all tests share, and its log."""
     async with running_proxy(envoy_path) as (proxy, log):
         services = [service(name) for name in NAMES]
         slices = [each for name in NAMES for each in endpoints(name, [upstreams[name].port])]
@@ -42,7 +42,7 @@ async def shared(envoy_path: Path, upstreams: dict[str, Upstream]) -> AsyncItera
 
 @pytest.fixture
 def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> Iterator[Proxy]:
-    """The proxy, with one HTTP listener for any host and Services `alpha`, `beta` and `gamma`, without routes.
+    """Yield the proxy, with one HTTP listener for any host and Services `alpha`, `beta` and `gamma`, without routes.
 
     What Envoy logged meanwhile is shown if the test fails.
     """
@@ -58,17 +58,17 @@ def proxy(shared: tuple[Proxy, Path], upstreams: dict[str, Upstream]) -> Iterato
 
 @pytest.fixture
 def alpha(upstreams: dict[str, Upstream]) -> Upstream:
-    """The upstream behind the Service `alpha`."""
+    """Return the upstream behind the Service `alpha`."""
     return upstreams["alpha"]
 
 
 @pytest.fixture
 def beta(upstreams: dict[str, Upstream]) -> Upstream:
-    """The upstream behind the Service `beta`."""
+    """Return the upstream behind the Service `beta`."""
     return upstreams["beta"]
 
 
 @pytest.fixture
 def gamma(upstreams: dict[str, Upstream]) -> Upstream:
-    """The upstream behind the Service `gamma`."""
+    """Return the upstream behind the Service `gamma`."""
     return upstreams["gamma"]

@@ -8,7 +8,7 @@ CORS_HEADERS = ("allow-origin", "allow-methods", "allow-headers", "expose-header
 
 
 def told(response: Response) -> dict[str, str]:
-    """The CORS headers of a response; names in lists are sorted, as their order means nothing."""
+    """Return the CORS headers of a response; names in lists are sorted, as their order means nothing."""
     found = {each: response.headers.get(f"access-control-{each}") for each in CORS_HEADERS}
     return {name: ", ".join(sorted(value.replace(" ", "").split(","))) for name, value in found.items() if value}
 
@@ -16,7 +16,7 @@ def told(response: Response) -> dict[str, str]:
 async def preflight(
     proxy: Proxy, origin: str, method: str = "GET", headers: str = "x-header-1, x-header-2"
 ) -> Response:
-    """Sends a preflight."""
+    """Send a preflight."""
     asked = {"Origin": origin, "Access-Control-Request-Method": method}
     if headers:
         asked["Access-Control-Request-Headers"] = headers

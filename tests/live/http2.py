@@ -18,7 +18,7 @@ HUFFMAN = {f"{code:05b}": str(code) for code in range(3)} | {
 
 
 async def statuses(port: int, context: ssl.SSLContext | None, name: str, *hosts: str) -> list[int]:
-    """The statuses of one GET for each host, one after the other, on one connection for the server name `name`.
+    """Return the statuses of one GET for each host, one after the other, on one connection for the server name `name`.
 
     Without a context there is no TLS, and no server name.
     """
@@ -50,7 +50,7 @@ async def _status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 def _decoded(block: bytes) -> int:
-    """The status, which comes first in a header block, maybe behind a new size of the dynamic table."""
+    """Return the status, which comes first in a header block, maybe behind a new size of the dynamic table."""
     place = 0
     if block[0] & 0xE0 == 0x20:
         place = 1

@@ -14,7 +14,7 @@ ROUTES = "gateway.networking.k8s.io/v1"
 
 
 def gateway(*listeners: Manifest, addresses: Sequence[str] = ()) -> Manifest:
-    """The Gateway of the tests, with these listeners."""
+    """Return the Gateway of the tests, with these listeners."""
     spec: Manifest = {"gatewayClassName": "headgate", "listeners": list(listeners)}
     if addresses:
         spec["addresses"] = [{"value": each} for each in addresses]
@@ -22,25 +22,25 @@ def gateway(*listeners: Manifest, addresses: Sequence[str] = ()) -> Manifest:
 
 
 def rule(*backends: str | Manifest, **fields: Any) -> Manifest:
-    """A rule with its backends, Services by name at port 80 or whole backendRefs."""
+    """Return a rule with its backends, Services by name at port 80 or whole backendRefs."""
     references = [{"name": each, "port": 80} if isinstance(each, str) else {"port": 80, **each} for each in backends]
     return {**({"backendRefs": references} if references else {}), **fields}
 
 
 def prefix(path: str, **match: Any) -> Manifest:
-    """A match of a path's prefix, and of what else is given."""
+    """Return a match of a path's prefix, and of what else is given."""
     return {"path": {"type": "PathPrefix", "value": path}, **match}
 
 
 def exact(path: str, **match: Any) -> Manifest:
-    """A match of a whole path, and of what else is given."""
+    """Return a match of a whole path, and of what else is given."""
     return {"path": {"type": "Exact", "value": path}, **match}
 
 
 def route(
     *rules: Manifest, name: str = "route", hostnames: Sequence[str] = (), section: str = "", created: str = ""
 ) -> Manifest:
-    """An HTTPRoute of the Gateway with these rules; `section` is the listener that it wants."""
+    """Return an HTTPRoute of the Gateway with these rules; `section` is the listener that it wants."""
     parent = {"name": GATEWAY, **({"sectionName": section} if section else {})}
     spec = {"parentRefs": [parent], "hostnames": list(hostnames), "rules": list(rules)}
     metadata = {"name": name, **({"creationTimestamp": created} if created else {})}
@@ -48,7 +48,7 @@ def route(
 
 
 def service(name: str, port: int = 80, **spec: Any) -> Manifest:
-    """A Service with one port; `app_protocol` is the port's, what else there is goes into its spec."""
+    """Return a Service with one port; `app_protocol` is the port's, what else there is goes into its spec."""
     declared = {"port": port}
     if protocol := spec.pop("app_protocol", ""):
         declared["appProtocol"] = protocol

@@ -64,7 +64,7 @@ class Response:
         return str(self.echo["path"])
 
     def sent(self, name: str) -> list[str]:
-        """The values of a header that the upstream saw."""
+        """Return the values of a header that the upstream saw."""
         return [value for key, value in self.echo["headers"] if key == name.lower()]
 
 
@@ -86,19 +86,19 @@ class Proxy:
         self._news = asyncio.Event()
 
     async def apply(self, *objects: str | Manifest | list[Manifest], refused: bool = False) -> None:
-        """Applies objects, and waits until the proxy works by them, or `refused` a part of what came of them."""
+        """Apply objects, and waits until the proxy works by them, or `refused` a part of what came of them."""
         edits = [_edit(each) for each in manifests(objects)]
         self._applied |= {each.ref: each for each in edits}
         self._translator.edit(edits)
         await self._settle(refused)
 
     async def delete(self, *refs: Ref) -> None:
-        """Deletes objects, and waits until the proxy works without them."""
+        """Delete objects, and waits until the proxy works without them."""
         self._translator.edit(Edit(each, None) for each in refs)
         await self._settle()
 
     async def begin(self, *objects: str | Manifest | list[Manifest]) -> None:
-        """Applies what every test starts with."""
+        """Apply what every test starts with."""
         await self.apply(*objects)
         self._base, self._applied = self._applied, {}
 
@@ -108,11 +108,11 @@ class Proxy:
         self._applied = {}
 
     def status(self, kind: str, name: str) -> dict[str, Any]:
-        """The status of an object."""
+        """Return the status of an object."""
         return self._translator.statuses[Ref(kind, "default", name)]
 
     def hear(self, _key: str, delivery: Delivery) -> None:
-        """Takes what the proxy said to its configuration."""
+        """Take what the proxy said to its configuration."""
         refused = rejections(delivery.snapshot, delivery.refusals)
         current = delivery.clients > 0 and delivery.clients == delivery.answered
         self._translator.deliver(OWN, Heard(delivery.clients, current, refused))
@@ -140,7 +140,7 @@ class Proxy:
         return bool(delivery.rejections) if refused else delivery.clients == delivery.synced == 1
 
     async def admin(self, path: str, method: str = "GET") -> str:
-        """What Envoy's admin interface says."""
+        """Return what Envoy's admin interface says."""
         connector = aiohttp.UnixConnector(path=str(self._admin))
         async with (
             aiohttp.ClientSession(connector=connector) as http,
@@ -149,7 +149,7 @@ class Proxy:
             return await response.text()
 
     async def quiet(self, cluster: str) -> None:
-        """Waits until nothing is on its way to a cluster, whose name begins so."""
+        """Wait until nothing is on its way to a cluster, whose name begins so."""
         async with asyncio.timeout(WITHIN):
             while any(  # noqa: ASYNC110
                 each["value"]
@@ -171,7 +171,7 @@ class Proxy:
         http: aiohttp.ClientSession | None = None,
         **options: Any,
     ) -> Response:
-        """Sends a request, on a connection of its own unless `http` keeps some; the path goes out as it is written."""
+        """Send a request, on a connection of its own unless `http` keeps some; the path goes out as it is written."""
         scheme = "https" if "ssl" in options else "http"
         url = URL(f"{scheme}://{address}:{port or self.port}{path}", encoded=True)
         fields = CIMultiDict([("Host", host), *(headers.items() if isinstance(headers, Mapping) else headers)])
@@ -193,7 +193,7 @@ def _edit(manifest: Manifest) -> Edit:
 
 @contextlib.asynccontextmanager
 async def running_proxy(binary: Path) -> AsyncIterator[tuple[Proxy, Path]]:
-    """Runs an Envoy with its xDS server; gives the proxy and the file of Envoy's log."""
+    """Run an Envoy with its xDS server; gives the proxy and the file of Envoy's log."""
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="live") as folder:
         where = Path(folder)

@@ -32,7 +32,7 @@ class Traffic:
         return self.answers.total()
 
     async def more(self, requests: int = 100) -> None:
-        """Waits for so many answers more."""
+        """Wait for so many answers more."""
         until = self.count + requests
         async with asyncio.timeout(30):
             while self.count < until:  # noqa: ASYNC110
@@ -41,7 +41,7 @@ class Traffic:
 
 @contextlib.asynccontextmanager
 async def traffic(proxy: Proxy, path: str = "/", **options: Any) -> AsyncIterator[Traffic]:
-    """Sends requests without a pause, over connections that are kept, while the block runs."""
+    """Send requests without a pause, over connections that are kept, while the block runs."""
     found, stop = Traffic(), asyncio.Event()
 
     async def keep_asking(http: aiohttp.ClientSession) -> None:
@@ -150,7 +150,7 @@ async def test_all_endpoints_are_replaced(proxy: Proxy, alpha: Upstream, beta: U
 
 
 def https(proxy: Proxy, name: str, hostname: str) -> Manifest:
-    """An HTTPS listener on the proxy's port."""
+    """Return an HTTPS listener on the proxy's port."""
     tls = {"certificateRefs": [{"name": "own"}]}
     return {"name": name, "protocol": "HTTPS", "port": proxy.port, "hostname": hostname, "tls": tls}
 

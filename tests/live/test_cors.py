@@ -13,7 +13,7 @@ from tests.live.upstream import Seen, Upstream
 
 
 def policy(**cors: object) -> Manifest:
-    """A rule with a CORS filter."""
+    """Return a rule with a CORS filter."""
     return rule("alpha", filters=[{"type": "CORS", "cors": cors}])
 
 

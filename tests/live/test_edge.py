@@ -24,17 +24,17 @@ UNDERSCORES = [("x_real_ip", "1.2.3.4")]
 
 
 def http(port: int) -> Manifest:
-    """An HTTP listener on a port."""
+    """Return an HTTP listener on a port."""
     return {"name": f"http-{port}", "protocol": "HTTP", "port": port}
 
 
 async def connect(port: int) -> Streams:
-    """A plain connection."""
+    """Return a plain connection."""
     return await asyncio.open_connection("127.0.0.1", port)
 
 
 def hello() -> bytes:
-    """The first message of a TLS handshake."""
+    """Return the first message of a TLS handshake."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
         client().wrap_bio(incoming, outgoing, server_hostname="a.org").do_handshake()
@@ -42,7 +42,7 @@ def hello() -> bytes:
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the proxy ends the connection."""
+    """Return what comes until the proxy ends the connection."""
     async with asyncio.timeout(10):
         try:
             return await reader.read()
@@ -142,7 +142,7 @@ async def test_http_2_windows_and_streams_are_limited(proxy: Proxy) -> None:
 
 
 async def configured(proxy: Proxy) -> dict[str, Any]:
-    """The listener of the proxy's port, as Envoy has it."""
+    """Return the listener of the proxy's port, as Envoy has it."""
     found = json.loads(await proxy.admin("/config_dump?resource=dynamic_listeners"))
     listener: dict[str, Any]
     for each in found["configs"]:

@@ -20,12 +20,12 @@ def pairs(**headers: str) -> list[Manifest]:
 
 
 def on_request(**change: Any) -> Manifest:
-    """A filter that changes the request's headers."""
+    """Return a filter that changes the request's headers."""
     return {"type": "RequestHeaderModifier", "requestHeaderModifier": change}
 
 
 def on_response(**change: Any) -> Manifest:
-    """A filter that changes the response's headers."""
+    """Return a filter that changes the response's headers."""
     return {"type": "ResponseHeaderModifier", "responseHeaderModifier": change}
 
 

@@ -24,7 +24,7 @@ async def served(proxy: Proxy, expected: list[tuple[str, Any]], path: str = "/")
 
 
 def listener(proxy: Proxy, name: str, hostname: str = "") -> Manifest:
-    """An HTTP listener on the proxy's port."""
+    """Return an HTTP listener on the proxy's port."""
     return {"name": name, "protocol": "HTTP", "port": proxy.port, **({"hostname": hostname} if hostname else {})}
 
 

@@ -16,14 +16,14 @@ from tests.live.proxy import Proxy
 
 
 def https(proxy: Proxy, name: str, hostname: str = "", *secrets: str) -> Manifest:
-    """An HTTPS listener on the proxy's port; its certificate is in the Secret of its name unless others are given."""
+    """Return an HTTPS listener on the proxy's port; its certificate is in the Secret of its name by default."""
     references = [{"name": each} for each in secrets or (name,)]
     found: Manifest = {"name": name, "protocol": "HTTPS", "port": proxy.port, "tls": {"certificateRefs": references}}
     return {**found, "hostname": hostname} if hostname else found
 
 
 async def handshake(proxy: Proxy, name: str, *protocols: str) -> ssl.SSLObject:
-    """Connects for a server name; gives the finished handshake."""
+    """Connect for a server name; gives the finished handshake."""
     _, writer = await asyncio.open_connection("127.0.0.1", proxy.port, ssl=client(*protocols), server_hostname=name)
     found: ssl.SSLObject = writer.get_extra_info("ssl_object")
     writer.close()

@@ -14,7 +14,7 @@ from tests.live.upstream import Seen, Upstream
 
 
 def mirror(name: str, **share: object) -> Manifest:
-    """A filter that sends copies to a Service."""
+    """Return a filter that sends copies to a Service."""
     return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name, "port": 80}, **share}}
 
 

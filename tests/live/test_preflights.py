@@ -10,12 +10,12 @@ from tests.live.proxy import Proxy
 
 
 def regex(path: str, **match: object) -> Manifest:
-    """A match of a path by a regular expression, and of what else is given."""
+    """Return a match of a path by a regular expression, and of what else is given."""
     return {"path": {"type": "RegularExpression", "value": path}, **match}
 
 
 def restricted(origin: str, *matches: Manifest, backend: str = "alpha") -> Manifest:
-    """A rule for some matches, with the pages of one origin allowed."""
+    """Return a rule for some matches, with the pages of one origin allowed."""
     return rule(backend, matches=list(matches), filters=[{"type": "CORS", "cors": {"allowOrigins": [origin]}}])
 
 
@@ -72,7 +72,7 @@ A = "https://a.com"
 
 
 async def asked(proxy: Proxy, path: str, method: str, headers: str = "", host: str = "") -> str:
-    """The answer to a preflight: `allowed`, or the backend that it was forwarded to, or else the status."""
+    """Return the answer to a preflight: `allowed`, or the backend that it was forwarded to, or else the status."""
     sent = {"Origin": A, "Access-Control-Request-Method": method}
     sent |= {"Access-Control-Request-Headers": headers} if headers else {}
     sent |= {"Host": host} if host else {}

@@ -17,12 +17,12 @@ ADDRESS = "127.0.0.77"
 
 
 def redirect(**change: object) -> Manifest:
-    """A rule that redirects."""
+    """Return a rule that redirects."""
     return rule(filters=[{"type": "RequestRedirect", "requestRedirect": change}])
 
 
 def told(response: Response) -> tuple[int, str]:
-    """The status and the Location of a response."""
+    """Return the status and the Location of a response."""
     return response.status, response.headers.get("location", "")
 
 

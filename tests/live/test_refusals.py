@@ -17,26 +17,26 @@ BAD, NEW = Ref("HTTPRoute", "default", "bad"), Ref("HTTPRoute", "default", "new"
 
 @pytest.fixture
 async def strict(proxy: Proxy) -> AsyncIterator[Proxy]:
-    """The proxy, with a lower limit for regular expressions than Headgate's own proxies have."""
+    """Yield the proxy, with a lower limit for regular expressions than Headgate's own proxies have."""
     await proxy.admin(f"/runtime_modify?{LIMIT}=100", method="POST")
     yield proxy
     await proxy.admin(f"/runtime_modify?{LIMIT}=", method="POST")
 
 
 def expression(value: str) -> Manifest:
-    """A match of the path by a regular expression."""
+    """Return a match of the path by a regular expression."""
     return {"path": {"type": "RegularExpression", "value": value}}
 
 
 def version(generation: int, *rules: Manifest, name: str = "bad", **fields: Any) -> Manifest:
-    """A route in one of its generations."""
+    """Return a route in one of its generations."""
     made = route(*rules, name=name, **fields)
     made["metadata"]["generation"] = generation
     return made
 
 
 def conditions(proxy: Proxy, name: str) -> dict[str, dict[str, Any]]:
-    """The conditions of a route by their type."""
+    """Return the conditions of a route by their type."""
     (parent,) = proxy.status("HTTPRoute", name)["parents"]
     return {each["type"]: each for each in parent["conditions"]}
 

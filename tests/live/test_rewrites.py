@@ -9,17 +9,17 @@ from tests.live.proxy import Proxy
 
 
 def rewrite(**change: object) -> Manifest:
-    """A filter that rewrites."""
+    """Return a filter that rewrites."""
     return {"type": "URLRewrite", "urlRewrite": change}
 
 
 def full(path: str) -> Manifest:
-    """Replaces the whole path."""
+    """Replace the whole path."""
     return {"type": "ReplaceFullPath", "replaceFullPath": path}
 
 
 def instead(path: str) -> Manifest:
-    """Replaces the prefix that matched."""
+    """Replace the prefix that matched."""
     return {"type": "ReplacePrefixMatch", "replacePrefixMatch": path}
 
 

@@ -76,7 +76,7 @@ async def test_the_time_of_an_upload(proxy: Proxy, fields: Fields, status: int) 
 
 
 async def break_off(request: web.BaseRequest) -> web.StreamResponse:
-    """Ends the connection once the request was read."""
+    """End the connection once the request was read."""
     await request.read()
     assert request.transport is not None
     request.transport.abort()

@@ -70,7 +70,7 @@ class Upstream:
         )
 
     async def saw(self, count: int, within: float = 5) -> list[Seen]:
-        """The requests, once there are as many."""
+        """Return the requests, once there are as many."""
         async with asyncio.timeout(within), self._news:
             await self._news.wait_for(lambda: len(self.seen) >= count)
         return self.seen
@@ -78,7 +78,7 @@ class Upstream:
 
 @contextlib.asynccontextmanager
 async def upstream(name: str, port: int = 0) -> AsyncIterator[Upstream]:
-    """Runs an upstream on a port of 127.0.0.1, by default a free one."""
+    """Run an upstream on a port of 127.0.0.1, by default a free one."""
     made = Upstream(name)
     runner = web.ServerRunner(web.Server(made.handle), shutdown_timeout=0.1)
     await runner.setup()

@@ -13,32 +13,32 @@ NUMBER = "Number"
 
 @query
 def number(db: Graph, name: str) -> int:
-    """The input of that name, 0 where there is none."""
+    """Return the input of that name, 0 where there is none."""
     found: int | None = db.input(NUMBER, name)
     return 0 if found is None else found
 
 
 @query
 def parity(db: Graph, name: str) -> int:
-    """A narrow projection of a number."""
+    """Return a narrow projection of a number."""
     return number(db, name) % 2
 
 
 @query
 def parity_name(db: Graph, name: str) -> str:
-    """A query behind the projection."""
+    """Return a query behind the projection."""
     return "odd" if parity(db, name) else "even"
 
 
 @query
 def quotient(db: Graph, one: str, other: str) -> int:
-    """A division, which a 0 makes a bug."""
+    """Return a division, which a 0 makes a bug."""
     return number(db, one) // number(db, other)
 
 
 @query
 def guarded(db: Graph, one: str, other: str) -> int:
-    """A division that looks first."""
+    """Return a division that looks first."""
     return quotient(db, one, other) if parity_of_sign(db, other) else 0
 
 
@@ -56,14 +56,14 @@ def chosen(db: Graph, which: str) -> int:
 
 @query
 def ping(db: Graph, name: str) -> int:
-    """Reads `pong` if the input says so."""
+    """Read `pong` if the input says so."""
     first = number(db, "first")
     return pong(db, name) if number(db, f"{name} goes on") else first
 
 
 @query
 def pong(db: Graph, name: str) -> int:
-    """Reads `ping` if the input says so."""
+    """Read `ping` if the input says so."""
     return ping(db, name) if number(db, f"{name} comes back") else 7
 
 
@@ -77,7 +77,7 @@ class Reports(list[Cell]):
 
 
 def graph(**numbers: int) -> Graph:
-    """A graph with these numbers."""
+    """Return a graph with these numbers."""
     made = Graph()
     for name, value in numbers.items():
         made.set(NUMBER, name, value)
@@ -101,5 +101,5 @@ def signs(db: Graph, name: str) -> Iterator[tuple[str, str]]:
 
 @query
 def positive(db: Graph) -> tuple[str, ...]:
-    """Lists a bucket."""
+    """List a bucket."""
     return db.select(signs, "positive")

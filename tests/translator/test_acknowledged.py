@@ -15,7 +15,7 @@ WEB = Ref("Gateway", "default", "web")
 
 
 def gateway(generation: int, *ports: int) -> Edit:
-    """A Gateway with a listener on each port."""
+    """Return a Gateway with a listener on each port."""
     manifest = {
         "metadata": {"namespace": "default", "name": "web", "generation": generation},
         "spec": {
@@ -34,24 +34,24 @@ class Told:
         self.seen: list[tuple[str, int]] = []
 
     def edit(self, *edits: Edit) -> None:
-        """Takes objects."""
+        """Take objects."""
         self.translator.edit(edits)
         self.evaluate()
 
     def hear(self, clients: int = 1, current: bool = True, snapshot: str | None = None, **more: Any) -> None:
-        """Takes what proxies say, of what is published if nothing else is said."""
+        """Take what proxies say, of what is published if nothing else is said."""
         version = self.translator.snapshots[WEB].version if snapshot is None else snapshot
         self.translator.deliver(WEB, Delivery(clients, current, snapshot=version, **more))
         self.evaluate()
 
     def evaluate(self) -> None:
-        """Evaluates, and notes each change that is told of the Gateway."""
+        """Evaluate, and notes each change that is told of the Gateway."""
         status = self.translator.evaluate().statuses.get(WEB)
         if status is not None:
             self.seen.append(self.programmed())
 
     def programmed(self, listener: str = "") -> tuple[str, int]:
-        """The condition Programmed, and the generation that it is of."""
+        """Return the condition Programmed, and the generation that it is of."""
         status = self.translator.statuses[WEB]
         holders = {each["name"]: each for each in status["listeners"]} | {"": status}
         [found] = [each for each in holders[listener]["conditions"] if each["type"] == "Programmed"]
@@ -59,7 +59,7 @@ class Told:
 
 
 def accepted(told: Told) -> int:
-    """The generation that Accepted is of."""
+    """Return the generation that Accepted is of."""
     return int(told.translator.statuses[WEB]["conditions"][0]["observedGeneration"])
 
 

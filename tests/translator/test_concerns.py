@@ -30,7 +30,7 @@ HOSTS, SERVICES = 4, 5
 
 
 def ref(number: int) -> Ref:
-    """The name of a route."""
+    """Return the name of a route."""
     return Ref("HTTPRoute", "shop", f"route-{number}")
 
 
@@ -44,13 +44,13 @@ def translator() -> Translator:
 
 
 def refused(snapshot: Snapshot, kept: Held, message: str = "no", reference: Reference = TABLE) -> tuple[Concern, ...]:
-    """The routes that it concerns that a resource is refused."""
+    """Return the routes that it concerns that a resource is refused."""
     (found,) = rejections(snapshot, [Refusal(*reference, message, kept)])
     return found.concerns
 
 
 def after(translator: Translator, *numbers: int, path: str = "/elsewhere") -> Snapshot:
-    """The snapshot after these routes were changed, or added."""
+    """Return the snapshot after these routes were changed, or added."""
     raws = [route(each, HOSTS, SERVICES, path=f"{path}/{each}") for each in numbers]
     for each in raws:
         each["metadata"]["generation"] = 2
@@ -163,7 +163,7 @@ class Unfit(RouteFeature):
     """Writes what Envoy's validation rules forbid."""
 
     def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
-        """Breaks a rule of the protocol's."""
+        """Break a rule of the protocol's."""
         if match.path == "/unfit":
             route.direct_response.status = 1
 
@@ -218,7 +218,7 @@ def test_a_match_that_breaks_envoy_s_rules_is_left_out(monkeypatch: pytest.Monke
 
 
 def routes(table: Resource | None) -> dict[str, int]:
-    """The paths of a table and the statuses that they are answered with; 0 for those of backends."""
+    """Return the paths of a table and the statuses that they are answered with; 0 for those of backends."""
     assert table is not None
     found: dict[str, int] = {}
     for each in table.origin:  # type: ignore[attr-defined]

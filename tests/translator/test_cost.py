@@ -26,7 +26,7 @@ Changed = dict[str, frozenset[str]]
 
 @pytest.fixture(scope="module")
 def large() -> Translator:
-    """A Gateway with 10,000 routes over 100 hosts to 1,000 Services; tests leave it as they found it."""
+    """Return a Gateway with 10,000 routes over 100 hosts to 1,000 Services; tests leave it as they found it."""
     made = Translator(Settings(offline=True))
     made.edit([*world(ROUTES, HOSTS, SERVICES), edit(secret("one"))])
     made.edit([edit(https_gateway())])
@@ -35,14 +35,14 @@ def large() -> Translator:
 
 
 def secret(pair: str) -> Raw:
-    """The Secret of the Gateway's HTTPS listener, with a certificate of that name."""
+    """Return the Secret of the Gateway's HTTPS listener, with a certificate of that name."""
     data = dict(zip(("tls.crt", "tls.key"), key_pair(pair), strict=True))
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     return manifest("v1", "Secret", "certificate", type="kubernetes.io/tls", data=encoded)
 
 
 def https_gateway() -> Raw:
-    """The Gateway with an HTTPS listener beside, to which the hosts of no route belong."""
+    """Return the Gateway with an HTTPS listener beside, to which the hosts of no route belong."""
     made = gateway(hostname="*.example.com")
     tls = {"certificateRefs": [{"name": "certificate"}]}
     listener = {"name": "https", "port": 10443, "protocol": "HTTPS", "hostname": "*.test", "tls": tls}

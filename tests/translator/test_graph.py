@@ -162,7 +162,7 @@ def test_why_tells_of_a_failure() -> None:
 
 @query
 def meddling(db: Graph) -> int:
-    """Breaks the rules of purity."""
+    """Break the rules of purity."""
     db.set(NUMBER, "a", 2)
     return len(db.inputs(NUMBER))
 

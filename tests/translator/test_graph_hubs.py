@@ -11,7 +11,7 @@ READERS = 1_000
 
 @query
 def sign(db: Graph, name: str) -> int:
-    """What everyone reads: -1, 0 or 1; it fails for 13."""
+    """Return what everyone reads: -1, 0 or 1; it fails for 13."""
     value = number(db, name)
     if value == 13:
         raise ValueError("unlucky")
@@ -20,7 +20,7 @@ def sign(db: Graph, name: str) -> int:
 
 @query
 def opposite(db: Graph, name: str) -> int:
-    """A hub that reads another."""
+    """Return a hub that reads another."""
     return -sign(db, name)
 
 
@@ -32,12 +32,12 @@ def scaled(db: Graph, by: int) -> int:
 
 @query
 def when_asked(db: Graph) -> int:
-    """Reads a hub only if the input says so."""
+    """Read a hub only if the input says so."""
     return sign(db, "a") if number(db, "ask") else 0
 
 
 def hubs(*order: str) -> tuple[Graph, Reports]:
-    """A graph in which many outputs read a hub, and what they report."""
+    """Return a graph in which many outputs read a hub, and what they report."""
     named = {each.name: each for each in (sign, opposite)}
     db, reports = Graph(named[each] for each in order), Reports()
     db.set(NUMBER, "a", 5)
@@ -109,13 +109,13 @@ def test_a_hub_that_nobody_reads_is_let_be() -> None:
 
 @query
 def through(db: Graph) -> int:
-    """What a hub may come to read, though it reads that hub itself."""
+    """Return what a hub may come to read, though it reads that hub itself."""
     return circular(db)
 
 
 @query
 def circular(db: Graph) -> int:
-    """A hub that reads itself by way of another if the input says so."""
+    """Return a hub that reads itself by way of another if the input says so."""
     return through(db) if number(db, "circle") else 0
 
 

@@ -25,12 +25,12 @@ def initials(db: Graph, name: str) -> Iterator[tuple[str, int]]:
 
 @query
 def how_many(db: Graph) -> int:
-    """Counts a bucket."""
+    """Count a bucket."""
     return db.count(signs, "positive")
 
 
 def indexed(**numbers: int) -> Graph:
-    """A graph with indexes, the one that reads another listed first, which is the hard way round."""
+    """Return a graph with indexes, the one that reads another listed first, which is the hard way round."""
     made = Graph((company, signs, initials))
     for name, value in numbers.items():
         made.set(NUMBER, name, value)

@@ -32,7 +32,7 @@ BATCHES = st.lists(edits(), min_size=1, max_size=6)
 
 
 def nodes(program: Program) -> list[int]:
-    """The places of the queries in a program."""
+    """Return the places of the queries in a program."""
     return [place for place, each in enumerate(program) if isinstance(each, Node)]
 
 
@@ -43,7 +43,7 @@ def apply(compiled: Compiled, batch: Edits) -> None:
 
 
 def expected(program: Program, inputs: Inputs) -> dict[int, int | str]:
-    """What every query of a program comes to, each evaluated from scratch."""
+    """Return what every query of a program comes to, each evaluated from scratch."""
     return {place: Naive(program, inputs).node(place) for place in nodes(program)}
 
 

@@ -23,24 +23,24 @@ MANY = 10 * evaluation.PART
 
 @query
 def total(db: Graph) -> int:
-    """Adds up what many calls give."""
+    """Add up what many calls give."""
     return sum(quotient.each(db, ((str(each), "by") for each in range(MANY))))
 
 
 @query
 def doubled(db: Graph) -> int:
-    """Reads what reads many."""
+    """Read what reads many."""
     return 2 * total(db)
 
 
 @query
 def circle(db: Graph, name: str) -> int:
-    """Reads many calls of itself."""
+    """Read many calls of itself."""
     return sum(circle.each(db, ((str(each),) for each in range(MANY)))) + parity_of_sign(db, name)
 
 
 def numbers(by: int = 1) -> Graph:
-    """A graph with many numbers, and what they are divided by."""
+    """Return a graph with many numbers, and what they are divided by."""
     made = Graph()
     for each in range(MANY):
         made.set(NUMBER, str(each), 1)

@@ -35,7 +35,7 @@ Fed = dict[Ref, Delivery]
 
 
 def edits_of(found: KubernetesObject) -> st.SearchStrategy[Edit]:
-    """An object comes most of the time, goes, or is there and cannot be read."""
+    """Return an object comes most of the time, goes, or is there and cannot be read."""
     raw = {"spec": getattr(found, "spec", Fields()).model_dump(mode="json", by_alias=True)}
     refused = Edit(found.ref, Refused("no", sketch(raw)._replace(generation=2)))
     return st.sampled_from([Edit(found.ref, found)] * 6 + [Edit(found.ref, None)] * 2 + [refused])
@@ -54,7 +54,7 @@ def versions(snapshots: Iterable[tuple[Ref, Snapshot]]) -> Versions:
 
 
 def final(steps: Steps, chance: Random) -> list[Edit]:
-    """The edits that bring what is there after all edits, in any order: of what cannot be read also what it was."""
+    """Return the edits that bring what is there after all edits, in any order: of the unreadable also as it was."""
     read: dict[Ref, Edit] = {}
     latest: dict[Ref, Edit] = {}
     for each in (each for step in steps for each in step):
@@ -69,7 +69,7 @@ def final(steps: Steps, chance: Random) -> list[Edit]:
 
 
 def needs(table: Resource) -> frozenset[Reference]:
-    """What a RouteConfiguration names: it counts as unchanged when it says the same, so it may refer to no more."""
+    """Return what a RouteConfiguration names: it counts as unchanged when it says the same."""
     message = route_pb2.RouteConfiguration.FromString(table.body)
     found = (Reference(*each) for each in references.of(message))
     return frozenset(each for each in found if each.name != BROKEN)
@@ -104,7 +104,7 @@ class Follower:
 
 
 def evaluated(settings: Settings, found: Iterable[Edit], fed: Fed) -> Translator:
-    """A translator that never saw anything but these edits and deliveries."""
+    """Return a translator that never saw anything but these edits and deliveries."""
     made = Translator(settings)
     made.edit(found)
     for gateway, delivery in fed.items():

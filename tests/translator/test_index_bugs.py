@@ -149,7 +149,7 @@ def test_later_all_is_served(settings: Settings, listing: Index[Any, Any], ref: 
 
 
 def contributions(db: Graph, found: Population, part: str) -> dict[tuple[str, Ref], Any]:
-    """What `entries` or `partitions` of each index give for each object."""
+    """Return what `entries` or `partitions` of each index give for each object."""
     over = [(each, ref) for each in INDEXES.values() for ref in dict.fromkeys(one.ref for one in found)]
     over = [(each, ref) for each, ref in over if ref.kind in each.domains]
     return {(each.name, ref): db.read(getattr(each, part), (ref,)) for each, ref in over}

@@ -71,7 +71,7 @@ def test_overlap_is_symmetric(one: object, other: object) -> None:
 
 
 def translated(settings: Settings, *objects: dict[str, Any]) -> Translator:
-    """A Gateway `web` with a route `shop` to port 80 of the Service `shop`, and some objects."""
+    """Return a Gateway `web` with a route `shop` to port 80 of the Service `shop`, and some objects."""
     translator = Translator(settings)
     listener = {"name": "http", "port": 8080, "protocol": "HTTP"}
     group = "gateway.networking.k8s.io/v1"
@@ -94,7 +94,7 @@ def refused(translator: Translator) -> str:
 
 
 def service(**spec: Any) -> dict[str, Any]:
-    """The Service `shop`."""
+    """Return the Service `shop`."""
     return manifest("v1", "Service", "shop", spec=spec)
 
 

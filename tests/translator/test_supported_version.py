@@ -15,13 +15,13 @@ CLASS = Ref("GatewayClass", "", "headgate")
 
 
 def gateway_class() -> Edit:
-    """A GatewayClass of ours."""
+    """Return a GatewayClass of ours."""
     spec = {"controllerName": Settings().controller_name}
     return edit(manifest("gateway.networking.k8s.io/v1", "GatewayClass", CLASS.name, "", spec=spec))
 
 
 def definition(name: str, release: str | None, group: str = "gateway.networking.k8s.io") -> Edit:
-    """A CustomResourceDefinition, with its bundle version if it has one."""
+    """Return a CustomResourceDefinition, with its bundle version if it has one."""
     made = manifest("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{name}.{group}", "")
     bundle = {} if release is None else {"gateway.networking.k8s.io/bundle-version": release}
     made["metadata"]["annotations"] = {"example.com/other": "x", **bundle}
@@ -29,7 +29,7 @@ def definition(name: str, release: str | None, group: str = "gateway.networking.
 
 
 def told(*edits: Edit) -> dict[str, dict[str, Any]]:
-    """The conditions of the GatewayClass beside these definitions, by type."""
+    """Return the conditions of the GatewayClass beside these definitions, by type."""
     translator = Translator(Settings(standalone=False))
     translator.edit([gateway_class(), *edits])
     translator.evaluate()

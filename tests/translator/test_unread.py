@@ -26,7 +26,7 @@ Population = list[KubernetesObject]
 
 @query
 def value(db: Graph, name: str) -> object:
-    """A number, 0 if there is none."""
+    """Return a number, 0 if there is none."""
     return db.input(NUMBER, name) or 0
 
 

@@ -19,7 +19,7 @@ FILTER = "spec.rules[0].filters[0].type"
 
 
 def read(raw: Raw) -> Edit:
-    """The edit that watchers make of an object, whether it can be read or not."""
+    """Return the edit that watchers make of an object, whether it can be read or not."""
     if raw["kind"] == "GatewayClass":
         del raw["metadata"]["namespace"]
     ref = Ref(raw["kind"], raw["metadata"].get("namespace", ""), raw["metadata"]["name"])
@@ -28,7 +28,7 @@ def read(raw: Raw) -> Edit:
 
 
 def novel_route(generation: int = 7, **spec: Any) -> Raw:
-    """A route with a filter that nobody here knows."""
+    """Return a route with a filter that nobody here knows."""
     made = route(5, 2, 5)
     made["metadata"]["generation"] = generation
     made["spec"]["rules"][0]["filters"] = [{"type": "Novelty"}]
@@ -37,7 +37,7 @@ def novel_route(generation: int = 7, **spec: Any) -> Raw:
 
 
 def novel_gateway(**spec: Any) -> Raw:
-    """A Gateway with a listener as nobody here knows them."""
+    """Return a Gateway with a listener as nobody here knows them."""
     made = gateway()
     made["metadata"]["generation"] = 7
     made["spec"]["listeners"][0]["tls"] = {"mode": "Novelty"}

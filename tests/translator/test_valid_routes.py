@@ -25,7 +25,7 @@ SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "sp
 
 
 def translate(route: HTTPRoute) -> Snapshot:
-    """What a Gateway with that one route is sent."""
+    """Return what a Gateway with that one route is sent."""
     translator = Translator(Settings(offline=True))
     gateway, service = parse(GATEWAY).object, parse(SERVICE).object
     assert isinstance(gateway, Gateway)

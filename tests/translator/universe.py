@@ -24,12 +24,12 @@ HOSTNAMES = ("x.test", "y.x.test", "*.x.test", "*.test")
 
 @cache
 def key_pair(name: str) -> tuple[str, str]:
-    """A certificate of that name and its private key, PEM; the same each time."""
+    """Return a certificate of that name and its private key, PEM; the same each time."""
     return self_signed(name)
 
 
 def parsed(raw: Raw) -> KubernetesObject:
-    """The object of a manifest, in which nothing is wrong."""
+    """Return the object of a manifest, in which nothing is wrong."""
     found = parse(raw)
     assert found.object is not None, found.problems
     assert not found.problems, found.problems
@@ -42,7 +42,7 @@ def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def _fields(**fields: st.SearchStrategy[Any] | Any) -> st.SearchStrategy[Raw]:
-    """A map of fields, without those that came out as None."""
+    """Return a map of fields, without those that came out as None."""
     each = {name: value if isinstance(value, st.SearchStrategy) else st.just(value) for name, value in fields.items()}
     return st.fixed_dictionaries(each).map(_present)
 

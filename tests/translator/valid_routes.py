@@ -31,19 +31,19 @@ BACKEND = {"name": "a", "port": 80}
 
 
 def optional(**fields: Strategy) -> Strategy:
-    """A map with some of the fields."""
+    """Return a map with some of the fields."""
     return st.fixed_dictionaries({}, optional=fields)
 
 
 def headers(names: Strategy = NAMES) -> Strategy:
-    """What a header modifier holds."""
+    """Return what a header modifier holds."""
     pair = st.fixed_dictionaries({"name": names, "value": VALUES | st.sampled_from(["%REQ(x)%", "100%", "a b"])})
     removed = names | ANYTHING | st.sampled_from([":path", ":authority"])
     return optional(set=few(pair), add=few(pair), remove=few(removed))
 
 
 def few(elements: Strategy) -> Strategy:
-    """A list of at most one element, which no other can contradict."""
+    """Return a list of at most one element, which no other can contradict."""
     return st.lists(elements, max_size=1)
 
 
@@ -141,5 +141,5 @@ def _is_route(found: KubernetesObject | None) -> TypeGuard[HTTPRoute]:
 
 
 def routes() -> st.SearchStrategy[HTTPRoute]:
-    """A valid HTTPRoute of one rule, in the namespace `default`, that refers to the Service `a`."""
+    """Return a valid HTTPRoute of one rule, in the namespace `default`, that refers to the Service `a`."""
     return rules().map(_object).filter(_is_route)

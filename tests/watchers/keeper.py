@@ -49,7 +49,7 @@ class Keeper:
         self._moved.set()
 
     def status(self, ref: Ref) -> Any:
-        """The status that is kept."""
+        """Return the status that is kept."""
         return self.objects[ref]["status"]
 
     def wrote(self, ref: Ref) -> int:

@@ -196,5 +196,5 @@ def test_in_the_end_the_files_are_believed(
 
 
 def _own(files: dict[str, str | None]) -> dict[str, str | None]:
-    """The same with names that say which file they are of, so that no object is in two."""
+    """Return the same with names that say which file they are of, so that no object is in two."""
     return {name: text and text.replace("name: ", f"name: {name}-") for name, text in files.items()}

@@ -101,7 +101,7 @@ class Failing:
 
 
 def manifest() -> Manifest:
-    """A ConfigMap."""
+    """Return a ConfigMap."""
     metadata = {"name": "headgate-shop", "namespace": "web", "labels": LABELS}
     return Manifest(CONFIG, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}})
 
@@ -172,7 +172,7 @@ class Recording:
 
 
 async def deployed(api: Recording, wanted: Proxies, *there: tuple[Ref, dict[str, Any]]) -> list[Deployed | None]:
-    """What is told of a Gateway, once it is settled where these objects are there."""
+    """Return what is told of a Gateway, once it is settled where these objects are there."""
     told: list[Deployed | None] = []
     inventory = Inventory(lambda _: None)
     inventory.observe([Change(ref, raw) for ref, raw in there])
@@ -182,7 +182,7 @@ async def deployed(api: Recording, wanted: Proxies, *there: tuple[Ref, dict[str,
 
 
 def kept(name: str = "headgate-shop", **more: Any) -> dict[str, Any]:
-    """An object as the API server has it."""
+    """Return an object as the API server has it."""
     return {
         "metadata": {"name": name, "namespace": "web", "labels": LABELS, "uid": "u", "resourceVersion": "4"},
         **more,
@@ -238,7 +238,7 @@ class Watching:
 
 
 def live(version: str = "4") -> Live:
-    """The ConfigMap as the API server has it."""
+    """Return the ConfigMap as the API server has it."""
     return Live(GATEWAY, "u", version, b"{}")
 
 

@@ -92,7 +92,7 @@ class Cluster:
 
 
 def proxies(name: str) -> Proxies:
-    """A ConfigMap for a Gateway."""
+    """Return a ConfigMap for a Gateway."""
     body = manifest().body
     ref = CONFIG._replace(name=f"headgate-{name}")
     labels = {**body["metadata"]["labels"], "gateway.networking.k8s.io/gateway-name": name}

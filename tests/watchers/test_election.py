@@ -35,7 +35,7 @@ async def soon(event: asyncio.Event) -> None:
 
 @pytest.fixture
 def keeper() -> Keeper:
-    """An API server without a lease."""
+    """Return an API server without a lease."""
     return Keeper()
 
 

@@ -13,7 +13,7 @@ from watchers.sources import Batch, Feed
 
 
 def edit(name: str, text: str | None) -> Edit:
-    """An edit of a ConfigMap; None takes it away."""
+    """Return an edit of a ConfigMap; None takes it away."""
     if text is None:
         return Edit(ref(name), None)
     return Edit(ref(name), read(config_map(name, text).encode(), "f.yaml").claims[ref(name)].object)
@@ -53,7 +53,7 @@ class Scripted:
 
 
 def said(batch: tuple[Edit, ...]) -> dict[str, str | None]:
-    """What a batch says, by name."""
+    """Return what a batch says, by name."""
     return {each.ref.name: value(each.object) for each in batch}
 
 

@@ -19,26 +19,26 @@ ROUTE = Ref("HTTPRoute", "default", "shop")
 
 
 def says(**files: str | None) -> dict[str, Reading]:
-    """Readings of files `a` to `a.yaml` and so on; None is a file that is not there."""
+    """Return readings of files `a` to `a.yaml` and so on; None is a file that is not there."""
     return {
         f"{name}.yaml": ABSENT if text is None else read(text.encode(), f"{name}.yaml") for name, text in files.items()
     }
 
 
 def folder_of(**files: str | None) -> Folder:
-    """A folder that has just been read."""
+    """Return a folder that has just been read."""
     folder = Folder()
     folder.apply(says(**files))
     return folder
 
 
 def served(folder: Folder) -> dict[str, str | None]:
-    """What the ConfigMaps of a folder say, by name."""
+    """Return what the ConfigMaps of a folder say, by name."""
     return {ref.name: value(obj) for ref, obj in folder.objects.items()}
 
 
 def edited(change: Change) -> dict[str, str | None]:
-    """What the edits of a change say, by name."""
+    """Return what the edits of a change say, by name."""
     return {edit.ref.name: value(edit.object) for edit in change.edits}
 
 
@@ -204,7 +204,7 @@ steps = st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | contents | 
 
 
 def last(history: list[dict[str, str | None]]) -> dict[str, str | None]:
-    """The files as they are in the end."""
+    """Return the files as they are in the end."""
     files: dict[str, str | None] = {}
     for step in history:
         files |= step
@@ -212,7 +212,7 @@ def last(history: list[dict[str, str | None]]) -> dict[str, str | None]:
 
 
 def own(files: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The same with names that say which file they are of, so that no object is in two."""
+    """Return the same with names that say which file they are of, so that no object is in two."""
     return {
         file: text.replace("name: ", f"name: {file}-") if text is not None else None for file, text in files.items()
     }

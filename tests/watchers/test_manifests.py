@@ -14,7 +14,7 @@ from watchers.files.yaml_decoder import MAX_DEPTH, MAX_NODES, Budget, Path
 
 
 def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) -> Manifest:
-    """What a file of this text says, read part by part."""
+    """Return what a file of this text says, read part by part."""
     found, line, budget = Manifest(), 1, budget or Budget()
     try:
         for part in split(text.encode() if isinstance(text, str) else text, file):
@@ -27,7 +27,7 @@ def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) 
 
 
 def raws(text: str, file: str = "f.yaml") -> list[object]:
-    """The documents of a text that has nothing wrong with it."""
+    """Return the documents of a text that has nothing wrong with it."""
     manifest = load(text, file)
     assert manifest.faults == ()
     return [document.raw for document in manifest.documents]

@@ -63,7 +63,7 @@ def texts(draw: st.DrawFn) -> str:
 
 
 def whole(text: str) -> list[tuple[object, int]] | None:
-    """The documents of a text read in one go, each with its line; None if it is not YAML."""
+    """Return the documents of a text read in one go, each with its line; None if it is not YAML."""
     try:
         return [(value, line) for value, line, _ in YamlValues(text).documents()]
     except (yaml.YAMLError, ValueFault):
@@ -71,7 +71,7 @@ def whole(text: str) -> list[tuple[object, int]] | None:
 
 
 def in_parts(text: str) -> list[tuple[object, int]] | None:
-    """The same, part by part."""
+    """Return the same, part by part."""
     found, line = [], 0
     for part in split(text.encode(), FILE):
         documents = whole(part)

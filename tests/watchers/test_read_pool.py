@@ -14,7 +14,7 @@ LONG = 30.0
 
 @pytest.fixture
 def gate() -> threading.Event:
-    """What hung reads wait for."""
+    """Return what hung reads wait for."""
     return threading.Event()
 
 

@@ -56,12 +56,12 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
 
 
 def io_error() -> None:
-    """What a broken disk says."""
+    """Raise what a broken disk says."""
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def bug() -> None:
-    """What a bug of ours says."""
+    """Raise what a bug of ours says."""
     raise RecursionError("too deep")
 
 

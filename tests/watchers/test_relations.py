@@ -40,14 +40,14 @@ WELL = (OURS, HTTP_ROUTE, SERVICE, SLICE)
 
 
 def edits(*texts: str) -> list[Edit]:
-    """The objects of some documents, as edits of a folder that had none."""
+    """Return the objects of some documents, as edits of a folder that had none."""
     found = read(documents(*texts).encode(), "f.yaml")
     assert found.diagnostics == ()
     return [Edit(ref, claim.object) for ref, claim in found.claims.items()]
 
 
 def found(*texts: str, standalone: bool = True) -> list[str]:
-    """What is wrong between the objects of some documents."""
+    """Return what is wrong between the objects of some documents."""
     relations = Relations(standalone)
     raised, settled = relations.update(edits(*texts))
     assert (list(raised), settled) == (relations.findings, ())

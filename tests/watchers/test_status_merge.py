@@ -16,13 +16,13 @@ WRITER = Writer(OURS, NOW)
 
 
 def condition(type_: str = "Accepted", status: str = "True", time: str | None = None, **fields: Any) -> dict[str, Any]:
-    """A condition; with a time as the API server holds it, without one as we want it."""
+    """Return a condition; with a time as the API server holds it, without one as we want it."""
     made = {"type": type_, "status": status, "reason": "R", "message": "m", "observedGeneration": 1, **fields}
     return made if time is None else {**made, "lastTransitionTime": time}
 
 
 def parent(name: str, *conditions: dict[str, Any], controller: str = OURS) -> dict[str, Any]:
-    """An entry of a route's parents."""
+    """Return an entry of a route's parents."""
     reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}
     return {"parentRef": reference, "controllerName": controller, "conditions": list(conditions)}
 
@@ -175,7 +175,7 @@ CONTROLLERS = st.sampled_from([OURS, OTHER, "example.com/third"])
 
 
 def conditions(*types: str) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Some conditions of these types."""
+    """Return some conditions of these types."""
     status, message = st.sampled_from(["True", "False", "Unknown"]), st.text(max_size=3)
     made = st.builds(condition, st.sampled_from(types), status, st.just(BEFORE), message=message)
     return st.lists(made, unique_by=lambda each: each["type"], max_size=3)
@@ -223,7 +223,7 @@ def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list
 
 
 def foreign_conditions(entry: dict[str, Any]) -> set[str]:
-    """The conditions that are not a controller's, as JSON."""
+    """Return the conditions that are not a controller's, as JSON."""
     return {json.dumps(each) for each in entry["conditions"] if each["type"] == "example.com/X"}
 
 
@@ -236,7 +236,7 @@ OBJECTS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
 
 
 def patched(target: Any, change: Any) -> Any:
-    """What RFC 7386 says, word for word."""
+    """Return what RFC 7386 says, word for word."""
     if not isinstance(change, dict):
         return change
     target = dict(target) if isinstance(target, dict) else {}

@@ -13,7 +13,7 @@ Fields = dict[str, Any]
 
 
 def condition(type_: str, status: str = "True", time: str = BEFORE) -> Fields:
-    """A condition as the API server holds it."""
+    """Return a condition as the API server holds it."""
     return {"type": type_, "status": status, "reason": "R", "message": "m", "lastTransitionTime": time}
 
 
@@ -24,12 +24,12 @@ def fields(*types: str) -> Fields:
 
 
 def managed(by: str, written: Fields, **more: str) -> Fields:
-    """What somebody wrote of a status."""
+    """Return what somebody wrote of a status."""
     return {"manager": by, "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": written}, **more}
 
 
 def gateway(status: Fields, *written: Fields) -> Fields:
-    """A Gateway; others wrote its spec."""
+    """Return a Gateway; others wrote its spec."""
     spec = {"manager": OURS, "operation": "Update", "fieldsV1": {"f:spec": {"f:listeners": {}}}}
     return {"metadata": {"generation": 3, "managedFields": [spec, *written]}, "status": status}
 

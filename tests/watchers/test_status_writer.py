@@ -14,7 +14,7 @@ from watchers.status.writer import CONCURRENCY, OTHER_PACE, PACE
 
 @pytest.fixture
 async def world() -> World:
-    """A writer that does not lead yet."""
+    """Return a writer that does not lead yet."""
     return World()
 
 

@@ -19,7 +19,7 @@ from watchers.status.writer import CONFLICTS, LONGEST_RETRY, StatusWriter
 
 @pytest.fixture
 async def world() -> World:
-    """A writer that does not lead yet."""
+    """Return a writer that does not lead yet."""
     return World()
 
 

@@ -161,7 +161,7 @@ LOOKS = ("parent/root/a.yaml", "parent/root/sub/b.yaml", "parent/root/sub", "par
 
 
 def deleted(readings: dict[str, Reading]) -> set[str]:
-    """The names of the files that are told to be deleted."""
+    """Return the names of the files that are told to be deleted."""
     return {os.path.basename(path) for path, reading in readings.items() if reading is ABSENT and path.endswith("yaml")}
 
 

@@ -22,7 +22,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder of a user to whom permissions apply, even where tests run as root."""
+    """Yield a folder of a user to whom permissions apply, even where tests run as root."""
     root = os.geteuid() == 0
     path = Path(tempfile.mkdtemp())
     # What Python loads when it first needs it may be out of NOBODY's reach: a reading before loads it all.

@@ -14,12 +14,12 @@ GATEWAY = Ref("Gateway", "default", "web")
 
 
 def route(name: str) -> Ref:
-    """The name of a route."""
+    """Return the name of a route."""
     return Ref("HTTPRoute", "default", name)
 
 
 def accepted(status: str = "True", generation: int = 1, message: str = "m") -> dict[str, Any]:
-    """The condition Accepted, as it is wanted."""
+    """Return the condition Accepted, as it is wanted."""
     return {
         "type": "Accepted",
         "status": status,
@@ -30,7 +30,7 @@ def accepted(status: str = "True", generation: int = 1, message: str = "m") -> d
 
 
 def parents(*conditions: dict[str, Any], controller: str = OURS) -> dict[str, Any]:
-    """The status of a route with one parent."""
+    """Return the status of a route with one parent."""
     return {"parents": [{"parentRef": {"name": "web"}, "controllerName": controller, "conditions": list(conditions)}]}
 
 

@@ -9,22 +9,22 @@ from translator.refs import Ref
 
 
 def config_map(name: str, value: str = "1") -> str:
-    """A document of one ConfigMap."""
+    """Return a document of one ConfigMap."""
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value!r}\n"
 
 
 def documents(*texts: str) -> str:
-    """A file of several documents."""
+    """Return a file of several documents."""
     return "---\n".join(texts)
 
 
 def ref(name: str) -> Ref:
-    """The name under which such a ConfigMap is known."""
+    """Return the name under which such a ConfigMap is known."""
     return Ref("ConfigMap", "default", name)
 
 
 def value(obj: KubernetesObject | Refused | None) -> str | None:
-    """What such a ConfigMap says; None if there is none."""
+    """Return what such a ConfigMap says; None if there is none."""
     if obj is None:
         return None
     assert isinstance(obj, ConfigMap)

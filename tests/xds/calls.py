@@ -37,7 +37,7 @@ class Call:
     async def ask(
         self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "", error: str = ""
     ) -> None:
-        """Sends a request."""
+        """Send a request."""
         request: Any = discovery_pb2.DiscoveryRequest(type_url=url, resource_names=names, response_nonce=nonce)
         if self.delta:
             request = discovery_pb2.DeltaDiscoveryRequest(
@@ -52,7 +52,7 @@ class Call:
             await self.call.write(request.SerializeToString())
 
     async def hear(self) -> Any:
-        """The next response; an error, if the stream ended with one."""
+        """Return the next response; an error, if the stream ended with one."""
         async with asyncio.timeout(10):
             return await self.call.read()
 
@@ -70,10 +70,10 @@ class Serving(Server):
     """A server whose streams need not be brought to an end before it stops."""
 
     async def __aexit__(self, *_: object) -> None:
-        """Stops at once."""
+        """Stop at once."""
         await self.stop(0)
 
 
 def serving(**kwargs: Any) -> Server:
-    """A server that gives each node the snapshot of its cluster."""
+    """Return a server that gives each node the snapshot of its cluster."""
     return Serving(lambda node: node.cluster, **kwargs)

@@ -11,7 +11,7 @@ from xds.server.server import Server
 
 @pytest.fixture
 async def dial() -> AsyncIterator[Dial]:
-    """Opens streams to servers, each over a connection of its own, which the test's end closes."""
+    """Open streams to servers, each over a connection of its own, which the test's end closes."""
     channels: list[grpc.aio.Channel] = []
 
     def open_one(server: Server, method: str = DELTA, metadata: tuple[tuple[str, str], ...] = ()) -> Call:

@@ -14,7 +14,7 @@ class Deliveries:
         self._news = asyncio.Condition()
 
     def __call__(self, key: str, delivery: Delivery) -> None:
-        """Takes a report."""
+        """Take a report."""
         self._last = delivery
         self._told = asyncio.ensure_future(self._tell())
 
@@ -23,7 +23,7 @@ class Deliveries:
             self._news.notify_all()
 
     async def until(self, wanted: Callable[[Delivery], bool], within: float = 15) -> Delivery:
-        """The first report that is as wanted."""
+        """Return the first report that is as wanted."""
         async with asyncio.timeout(within), self._news:
             while self._last is None or not wanted(self._last):
                 await self._news.wait()

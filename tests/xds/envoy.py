@@ -15,7 +15,7 @@ from tests.ports import free_port as free_port
 def bootstrap(
     xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True, cluster: str = "gateway", clusters: str = ""
 ) -> dict[str, object]:
-    """A static bootstrap: listeners and clusters come from the xDS server on a port of loopback."""
+    """Return a static bootstrap: listeners and clusters come from the xDS server on a port of loopback."""
     service = {
         "api_type": "DELTA_GRPC" if delta else "GRPC",
         "transport_api_version": "V3",
@@ -88,14 +88,14 @@ class Envoy:
         within: float = 15,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Waits until a request is answered as expected; fails after so many seconds."""
+        """Wait until a request is answered as expected; fails after so many seconds."""
         end = asyncio.get_running_loop().time() + within
         while (got := await self.get(port, path, headers)) != expected:
             assert asyncio.get_running_loop().time() < end, f"{path} on {port}: {got}, not {expected}"
             await asyncio.sleep(0.02)
 
     async def holds(self, what: str, path: str, within: float = 15) -> None:
-        """Waits until what the admin interface says, once it is there, holds a text; fails after so many seconds."""
+        """Wait until what the admin interface says, once it is there, holds a text; fails after so many seconds."""
         end, said = asyncio.get_running_loop().time() + within, ""
         while what not in said:
             assert asyncio.get_running_loop().time() < end, f"{path} does not hold {what}"
@@ -104,14 +104,14 @@ class Envoy:
                 said = await self.admin(path)
 
     async def lacks(self, what: str, path: str, within: float = 15) -> None:
-        """Waits until what the admin interface says does not hold a text any more; fails after so many seconds."""
+        """Wait until what the admin interface says does not hold a text any more; fails after so many seconds."""
         end = asyncio.get_running_loop().time() + within
         while what in await self.admin(path):
             assert asyncio.get_running_loop().time() < end, f"{path} holds {what}"
             await asyncio.sleep(0.02)
 
     async def admin(self, path: str) -> str:
-        """What the admin interface says to GET."""
+        """Return what the admin interface says to GET."""
         connector = aiohttp.UnixConnector(path=str(self._admin))
         async with aiohttp.ClientSession(connector=connector) as http, http.get(f"http://admin{path}") as response:
             return await response.text()
@@ -128,7 +128,7 @@ async def running_envoy(
     clusters: str = "",
     arguments: Sequence[str] = (),
 ) -> AsyncIterator[Envoy]:
-    """Runs an Envoy of a node cluster that is served by the xDS server on a port; shows its log if the test fails."""
+    """Run an Envoy of a node cluster that is served by the xDS server on a port; shows its log if the test fails."""
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="xds") as folder:
         where = Path(folder)
@@ -155,7 +155,7 @@ async def running_envoy(
 
 @contextlib.asynccontextmanager
 async def upstream(name: str, *, delay: float = 0.0) -> AsyncIterator[int]:
-    """An HTTP server on a free port of loopback that answers every request with its name; health checks late."""
+    """Yield an HTTP server on a free port of loopback that answers every request with its name; health checks late."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -44,20 +44,20 @@ class Kind(ABC):
         self.ports = {name: free_port() for name in NAMES}
 
     def base(self) -> Iterable[Resource]:
-        """What else an Envoy needs to have such resources."""
+        """Return what else an Envoy needs to have such resources."""
         return ()
 
     @abstractmethod
     def good(self, name: str, version: int) -> Resource:
-        """A resource that Envoy takes."""
+        """Return a resource that Envoy takes."""
 
     @abstractmethod
     def bad(self, name: str, version: int) -> Resource:
-        """A resource that Envoy refuses."""
+        """Return a resource that Envoy refuses."""
 
     @abstractmethod
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """The version in use of each resource that is."""
+        """Return the version in use of each resource that is."""
 
     async def _each(self, look: Mapping[str, Awaitable[int | None]]) -> dict[str, int]:
         found = {name: await each for name, each in look.items()}
@@ -94,7 +94,7 @@ def _listener(
 
 
 async def _answer(port: int, header: str = "") -> int | None:
-    """The number that a port answers with, in the body or in a header."""
+    """Return the number that a port answers with, in the body or in a header."""
     try:
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as response:
             text = response.headers.get(header, "") if header else await response.text()
@@ -112,7 +112,7 @@ class Listeners(Kind):
         return _listener(name, self.ports[name], Manager(route_config=_table("own", str(version))))
 
     def good(self, name: str, version: int) -> Resource:
-        """It answers with its version."""
+        """Answer with its version."""
         return Resource.pack(self._made(name, version))
 
     def bad(self, name: str, version: int) -> Resource:
@@ -125,7 +125,7 @@ class Listeners(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """What its ports answer."""
+        """Return what its ports answer."""
         return await self._each({name: _answer(port) for name, port in self.ports.items()})
 
 
@@ -135,7 +135,7 @@ class RouteConfigurations(Kind):
     url = ROUTE
 
     def base(self) -> Iterable[Resource]:
-        """A listener for each."""
+        """Yield a listener for each."""
         for name, port in self.ports.items():
             manager = Manager()
             manager.rds.route_config_name = name
@@ -143,15 +143,15 @@ class RouteConfigurations(Kind):
             yield Resource.pack(_listener(f"l{name}", port, manager))
 
     def good(self, name: str, version: int) -> Resource:
-        """It answers with its version."""
+        """Answer with its version."""
         return Resource.pack(_table(name, str(version)))
 
     def bad(self, name: str, version: int) -> Resource:
-        """It would answer so, too."""
+        """Answer so, too."""
         return Resource.pack(_table(name, str(version), bad=True))
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """What its ports answer."""
+        """Return what its ports answer."""
         return await self._each({name: _answer(port) for name, port in self.ports.items()})
 
 
@@ -161,7 +161,7 @@ class ScopedRoutes(Kind):
     url = SCOPED_ROUTE
 
     def base(self) -> Iterable[Resource]:
-        """A listener that finds the scope by a header."""
+        """Yield a listener that finds the scope by a header."""
         manager = Manager()
         scopes = manager.scoped_routes
         scopes.name = "scopes"
@@ -179,11 +179,11 @@ class ScopedRoutes(Kind):
         return Resource.pack(made)
 
     def bad(self, name: str, version: int) -> Resource:
-        """It has another key, too."""
+        """Give it another key, too."""
         return self.good(name, version, bad=True)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """The keys of the scopes that Envoy has."""
+        """Return the keys of the scopes that Envoy has."""
         dump = json.loads(await envoy.admin("/config_dump?resource=dynamic_scoped_route_configs"))
         scopes = [scope for each in dump.get("configs", ()) for scope in each.get("scoped_route_configs", ())]
         return {each["name"]: int(each["key"]["fragments"][0]["string_key"][1:]) for each in scopes}
@@ -196,7 +196,7 @@ class VirtualHosts(Kind):
     delta_only = True
 
     def base(self) -> Iterable[Resource]:
-        """A route configuration whose virtual hosts come one by one, and its listener."""
+        """Return a route configuration whose virtual hosts come one by one, and its listener."""
         table = route_pb2.RouteConfiguration(name="r")
         table.vhds.config_source.CopyFrom(ADS)
         table.virtual_hosts.add(name="own", domains=["own"])
@@ -208,17 +208,17 @@ class VirtualHosts(Kind):
         return Resource.pack(table), Resource.pack(_listener("l", self.ports["a"], manager, [on_demand]))
 
     def good(self, name: str, version: int, bad: bool = False) -> Resource:
-        """It answers with its version."""
+        """Answer with its version."""
         made = route_components_pb2.VirtualHost(name=f"r/{name}", domains=[name])
         _answering(made, str(version), bad)
         return replace(Resource.pack(made), aliases=frozenset({f"r/{name}"}))
 
     def bad(self, name: str, version: int) -> Resource:
-        """It would answer so, too."""
+        """Answer so, too."""
         return self.good(name, version, bad=True)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """What the virtual hosts answer that Envoy has; a request would wait for one that was refused."""
+        """Return what the virtual hosts answer that Envoy has; a request would wait for one that was refused."""
         dump = json.loads(await envoy.admin("/config_dump?resource=dynamic_route_configs"))
         found = [host for each in dump.get("configs", ()) for host in each["route_config"]["virtual_hosts"]]
         answers = {each["name"][2:]: each["routes"][0] for each in found if each.get("routes")}
@@ -245,7 +245,7 @@ class Clusters(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """The timeouts of the clusters that Envoy has."""
+        """Return the timeouts of the clusters that Envoy has."""
         dump = json.loads(await envoy.admin("/config_dump?resource=dynamic_active_clusters"))
         found = [each["cluster"] for each in dump.get("configs", ())]
         return {each["name"]: int(each["connect_timeout"].rstrip("s")) for each in found}
@@ -257,7 +257,7 @@ class Assignments(Kind):
     url = ENDPOINT
 
     def base(self) -> Iterable[Resource]:
-        """A cluster for each."""
+        """Return a cluster for each."""
         return map(cluster, NAMES)
 
     def good(self, name: str, version: int) -> Resource:
@@ -265,11 +265,11 @@ class Assignments(Kind):
         return endpoints(name, version)
 
     def bad(self, name: str, version: int) -> Resource:
-        """It has that port, too."""
+        """Give it that port, too."""
         return endpoints(name, version, host="nowhere")
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """The ports of the endpoints that Envoy has."""
+        """Return the ports of the endpoints that Envoy has."""
         found = json.loads(await envoy.admin("/clusters?format=json"))["cluster_statuses"]
         return {
             each["name"]: each["host_statuses"][0]["address"]["socket_address"]["port_value"]
@@ -289,7 +289,7 @@ class Secrets(Kind):
     url = SECRET
 
     def base(self) -> Iterable[Resource]:
-        """A listener for each."""
+        """Yield a listener for each."""
         for name, port in self.ports.items():
             made = _listener(f"l{name}", port, Manager(route_config=_table("own", name)))
             context = tls_pb2.DownstreamTlsContext()
@@ -317,7 +317,7 @@ class Secrets(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """What the certificates are that its ports show."""
+        """Return what the certificates are that its ports show."""
         return await self._each({name: self._shown(name, port) for name, port in self.ports.items()})
 
     async def _shown(self, name: str, port: int) -> int | None:
@@ -341,7 +341,7 @@ class FilterConfigurations(Kind):
     url = EXTENSION_CONFIG
 
     def base(self) -> Iterable[Resource]:
-        """A listener with a filter for each."""
+        """Yield a listener with a filter for each."""
         for name, port in self.ports.items():
             own = http_connection_manager_pb2.HttpFilter(name=name)
             discovery = own.config_discovery
@@ -352,7 +352,7 @@ class FilterConfigurations(Kind):
             yield Resource.pack(_listener(f"l{name}", port, Manager(route_config=_table("own", name)), [own]))
 
     def good(self, name: str, version: int) -> Resource:
-        """It adds a header with its version."""
+        """Add a header with its version."""
         mutation = header_mutation_pb2.HeaderMutation()
         added = mutation.mutations.response_mutations.add().append.header
         added.key, added.value = "x-version", str(version)
@@ -369,7 +369,7 @@ class FilterConfigurations(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """The header that its ports answer with."""
+        """Return the header that its ports answer with."""
         return await self._each({name: _answer(port, header="x-version") for name, port in self.ports.items()})
 
 

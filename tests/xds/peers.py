@@ -85,20 +85,20 @@ class Peer:
         raise AssertionError("the session never becomes quiet")
 
     def dangling(self) -> list[tuple[str, str]]:
-        """What the client's routes refer to and it does not have."""
+        """Return what the client's routes refer to and it does not have."""
         needs = {need for route in self.held[ROUTE].values() for need in route.needs}
         return sorted(need for need in needs if need[1] not in self.held[need[0]])
 
     def begin(self, url: str, names: set[str]) -> None:
-        """Sends the first request of a stream for a type."""
+        """Send the first request of a stream for a type."""
         raise NotImplementedError
 
     def take(self) -> None:
-        """Applies the oldest response and answers it."""
+        """Apply the oldest response and answers it."""
         raise NotImplementedError
 
     def want(self, url: str, names: set[str]) -> None:
-        """Changes the subscription to a type."""
+        """Change the subscription to a type."""
         raise NotImplementedError
 
     def judge(self, url: str, sent: list[Held]) -> tuple[list[Held], str]:
@@ -113,7 +113,7 @@ class Peer:
         return good, f"cannot take {', '.join(bad)}: bad timeout" if self._says_why else "no"
 
     def follow(self, url: str) -> None:
-        """Subscribes to what the listeners or clusters now refer to, drops what they do not any more."""
+        """Subscribe to what the listeners or clusters now refer to, drops what they do not any more."""
         child = ROOTS.get(url)
         if child is None:
             return
@@ -140,7 +140,7 @@ class DeltaPeer(Peer):
         )
 
     def want(self, url: str, names: set[str]) -> None:
-        """Subscribes and unsubscribes by name."""
+        """Subscribe and unsubscribes by name."""
         before = self.wanted[url]
         self.outbox.append(
             discovery_pb2.DeltaDiscoveryRequest(
@@ -151,7 +151,7 @@ class DeltaPeer(Peer):
         )
 
     def take(self) -> None:
-        """Checks that nothing is sent which it has, and applies the rest."""
+        """Check that nothing is sent which it has, and applies the rest."""
         response = discovery_pb2.DeltaDiscoveryResponse.FromString(self.inbox.popleft())
         self.messages += 1
         url = response.type_url
@@ -190,7 +190,7 @@ class SotwPeer(Peer):
         self._request(url, names)
 
     def want(self, url: str, names: set[str]) -> None:
-        """Sends all names again."""
+        """Send all names again."""
         self._request(url, names)
 
     def _request(self, url: str, names: set[str], error: str = "") -> None:
@@ -205,7 +205,7 @@ class SotwPeer(Peer):
         self.outbox.append(request)
 
     def take(self) -> None:
-        """Checks that something changed, and applies the response: of listeners and clusters, it is all there is."""
+        """Check that something changed, and applies the response: of listeners and clusters, it is all there is."""
         response = discovery_pb2.DiscoveryResponse.FromString(self.inbox.popleft())
         self.messages += 1
         url = response.type_url

@@ -7,7 +7,7 @@ import grpc
 
 
 def main(target: str) -> None:
-    """Calls until it is killed."""
+    """Call until it is killed."""
     before = ""
     with grpc.insecure_channel(f"xds:///{target}") as channel:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/test.Echo/Who")

@@ -42,7 +42,7 @@ class MessageMaker:
         self.breaking = breaking
 
     def make(self, kind: type[M], depth: int = 4) -> M:
-        """Returns a message, at most `depth` levels deep apart from what rules require."""
+        """Return a message, at most `depth` levels deep apart from what rules require."""
         message = kind()
         for field in self._chosen(message, depth):
             self._set(message, field, depth - 1)

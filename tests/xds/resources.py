@@ -35,7 +35,7 @@ ADS = source()
 def cluster(
     name: str, *, secret: str = "", eds: bool = True, timeout: int = 1, source: config_source_pb2.ConfigSource = ADS
 ) -> Resource:
-    """A cluster whose endpoints come by EDS; with TLS whose CA comes by SDS, if a secret is named."""
+    """Return a cluster whose endpoints come by EDS; with TLS whose CA comes by SDS, if a secret is named."""
     message = cluster_pb2.Cluster(name=name)
     message.connect_timeout.seconds = timeout
     if eds:
@@ -54,7 +54,7 @@ def cluster(
 
 
 def endpoints(name: str, *ports: int, host: str = "127.0.0.1") -> Resource:
-    """The assignment of a cluster: one endpoint for each port."""
+    """Return the assignment of a cluster: one endpoint for each port."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     if ports:
         locality = message.endpoints.add()
@@ -65,7 +65,7 @@ def endpoints(name: str, *ports: int, host: str = "127.0.0.1") -> Resource:
 
 
 def routes(name: str, clusters: dict[str, str]) -> Resource:
-    """A route configuration for all hosts: the cluster for each path prefix."""
+    """Return a route configuration for all hosts: the cluster for each path prefix."""
     message = route_pb2.RouteConfiguration(name=name)
     host = message.virtual_hosts.add(name="all", domains=["*"])
     for prefix in sorted(clusters, key=len, reverse=True):
@@ -76,7 +76,7 @@ def routes(name: str, clusters: dict[str, str]) -> Resource:
 
 
 def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigSource = ADS) -> Resource:
-    """An HTTP listener on loopback whose routes come by RDS."""
+    """Return an HTTP listener on loopback whose routes come by RDS."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     manager.rds.route_config_name = route
     manager.rds.config_source.CopyFrom(source)
@@ -84,7 +84,7 @@ def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigS
 
 
 def inline_listener(name: str, port: int, to: str) -> Resource:
-    """An HTTP listener on loopback that holds its one route itself, to a cluster."""
+    """Return an HTTP listener on loopback that holds its one route itself, to a cluster."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     host = manager.route_config.virtual_hosts.add(name="all", domains=["*"])
     route = host.routes.add()
@@ -93,7 +93,7 @@ def inline_listener(name: str, port: int, to: str) -> Resource:
 
 
 def scoped_listener(name: str, port: int) -> Resource:
-    """An HTTP listener on loopback whose scopes come by SRDS: the header `x-scope` chooses one."""
+    """Return an HTTP listener on loopback whose scopes come by SRDS: the header `x-scope` chooses one."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     manager.scoped_routes.name = "scopes"
     manager.scoped_routes.rds_config_source.CopyFrom(ADS)
@@ -104,7 +104,7 @@ def scoped_listener(name: str, port: int) -> Resource:
 
 
 def _http_listener(name: str, port: int, manager: http_connection_manager_pb2.HttpConnectionManager) -> Resource:
-    """A listener on loopback with the router and nothing else behind it."""
+    """Return a listener on loopback with the router and nothing else behind it."""
     manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
     message = listener_pb2.Listener(name=name)
     message.address.socket_address.address = "127.0.0.1"
@@ -114,19 +114,19 @@ def _http_listener(name: str, port: int, manager: http_connection_manager_pb2.Ht
 
 
 def path(to: str, timeout: int = 1) -> list[Resource]:
-    """A listener and its route to a cluster."""
+    """Return a listener and its route to a cluster."""
     return [cluster(to, timeout=timeout), endpoints(to), routes("r", {"/": to}), listener("l", 80, "r")]
 
 
 def scope(name: str, key: str, route: str) -> Resource:
-    """A scope: requests whose key is of that one fragment are led by a route configuration."""
+    """Return a scope: requests whose key is of that one fragment are led by a route configuration."""
     message = scoped_route_pb2.ScopedRouteConfiguration(name=name, route_configuration_name=route)
     message.key.fragments.add(string_key=key)
     return Resource.pack(message)
 
 
 def checked_cluster(name: str) -> Resource:
-    """A cluster by EDS that is warm once its endpoints have answered a first health check."""
+    """Return a cluster by EDS that is warm once its endpoints have answered a first health check."""
     message = cluster_pb2.Cluster.FromString(cluster(name).body)
     check = message.health_checks.add()
     check.timeout.seconds, check.interval.seconds = 10, 60
@@ -141,21 +141,21 @@ def _add_filter(message: listener_pb2.Listener, manager: Message) -> None:
 
 
 def ca(name: str, pem: str) -> Resource:
-    """A Secret that holds a CA certificate."""
+    """Return a Secret that holds a CA certificate."""
     message = secret_pb2.Secret(name=name)
     message.validation_context.trusted_ca.inline_string = pem
     return Resource.pack(message)
 
 
 def invalid_cluster(name: str) -> Resource:
-    """A cluster that keeps the rules of its fields and that Envoy refuses: its type provides no load balancer."""
+    """Return a cluster that keeps the rules of its fields, which Envoy refuses: its type provides no load balancer."""
     message = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
     message.lb_policy = cluster_pb2.Cluster.CLUSTER_PROVIDED
     return Resource.pack(message)
 
 
 def certificate(name: str, pair: KeyPair) -> Resource:
-    """A Secret that holds a certificate and its key."""
+    """Return a Secret that holds a certificate and its key."""
     message = secret_pb2.Secret(name=name)
     message.tls_certificate.certificate_chain.inline_bytes = pair.certificate
     message.tls_certificate.private_key.inline_bytes = pair.key
@@ -163,7 +163,7 @@ def certificate(name: str, pair: KeyPair) -> Resource:
 
 
 def https_listener(name: str, port: int, route: str, secret: str) -> Resource:
-    """An HTTPS listener on loopback whose certificate comes by SDS."""
+    """Return an HTTPS listener on loopback whose certificate comes by SDS."""
     message = listener_pb2.Listener.FromString(listener(name, port, route).body)
     context = tls_pb2.DownstreamTlsContext()
     config = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=secret, sds_config=ADS)

@@ -14,7 +14,7 @@ from xds.validation.validate import DISABLED, IGNORED, REQUIRED, RULES
 
 
 def broken_paths(message: Message, at: str = "") -> Iterator[str]:
-    """Yields the path of every value that breaks a rule."""
+    """Yield the path of every value that breaks a rule."""
     descriptor = message.DESCRIPTOR
     assert isinstance(descriptor, Descriptor)
     options = descriptor.GetOptions()
@@ -29,7 +29,7 @@ def broken_paths(message: Message, at: str = "") -> Iterator[str]:
 
 
 def field_paths(message: Message, field: FieldDescriptor, at: str) -> Iterator[str]:
-    """Yields what is broken in one field of the message."""
+    """Yield what is broken in one field of the message."""
     rules: validate_pb2.FieldRules = field.GetOptions().Extensions[RULES]
     value = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -45,7 +45,7 @@ def field_paths(message: Message, field: FieldDescriptor, at: str) -> Iterator[s
 
 
 def map_paths(pairs: Any, entry: Descriptor, rules: validate_pb2.MapRules, at: str) -> Iterator[str]:
-    """Yields what is broken in a map."""
+    """Yield what is broken in a map."""
     if len(pairs) < rules.min_pairs or (rules.HasField("max_pairs") and len(pairs) > rules.max_pairs):
         yield at
     for key in pairs:
@@ -54,7 +54,7 @@ def map_paths(pairs: Any, entry: Descriptor, rules: validate_pb2.MapRules, at: s
 
 
 def repeated_paths(values: Any, field: FieldDescriptor, rules: validate_pb2.RepeatedRules, at: str) -> Iterator[str]:
-    """Yields what is broken in a repeated field."""
+    """Yield what is broken in a repeated field."""
     if len(values) < rules.min_items or (rules.HasField("max_items") and len(values) > rules.max_items):
         yield at
     if rules.unique and any(value in values[:index] for index, value in enumerate(values)):
@@ -64,7 +64,7 @@ def repeated_paths(values: Any, field: FieldDescriptor, rules: validate_pb2.Repe
 
 
 def value_paths(value: Any, field: FieldDescriptor, rules: validate_pb2.FieldRules, at: str) -> Iterator[str]:
-    """Yields what is broken in one value, and in the messages below it."""
+    """Yield what is broken in one value, and in the messages below it."""
     kind = rules.WhichOneof("type")
     type_name = field.message_type.full_name if field.message_type is not None else ""
     if type_name == "google.protobuf.Any":
@@ -84,7 +84,7 @@ def value_paths(value: Any, field: FieldDescriptor, rules: validate_pb2.FieldRul
 
 
 def any_paths(packed: Any, at: str) -> Iterator[str]:
-    """Yields what is broken in the content of an Any, where its type is known."""
+    """Yield what is broken in the content of an Any, where its type is known."""
     name = packed.type_url.split("/")[-1]
     try:
         kind = GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))

@@ -33,7 +33,7 @@ class Talk:
         self.publish(*resources)
 
     def publish(self, *resources: Resource) -> None:
-        """Publishes a snapshot of these resources."""
+        """Publish a snapshot of these resources."""
         self.session.update(Snapshot.of(resources))
 
     def ask(
@@ -46,7 +46,7 @@ class Talk:
         error: str = "",
         version: str = "",
     ) -> Answer | None:
-        """Sends a request of the session's variant."""
+        """Send a request of the session's variant."""
         request: discovery_pb2.DeltaDiscoveryRequest | discovery_pb2.DiscoveryRequest
         if self.session.delta:
             request = discovery_pb2.DeltaDiscoveryRequest(
@@ -65,7 +65,7 @@ class Talk:
         return self.session.receive(request)
 
     def hear(self, url: str = "") -> tuple[list[str], list[str]] | None:
-        """The names of the next response's resources, and of those removed; None if nothing is sent."""
+        """Return the names of the next response's resources, and of those removed; None if nothing is sent."""
         response = self.session.next()
         if response is None:
             return None
@@ -82,15 +82,15 @@ class Talk:
         return list(response.changed), list(response.removed)
 
     def accept(self, url: str, *names: str) -> Answer | None:
-        """Sends the ACK of the last response of a type; in SotW with all names."""
+        """Send the ACK of the last response of a type; in SotW with all names."""
         return self.ask(url, *names, nonce=self.nonces[url], version=self.versions.get(url, ""))
 
     def reject(self, url: str, *names: str, error: str = "no") -> Answer | None:
-        """Sends a NACK of the last response of a type."""
+        """Send a NACK of the last response of a type."""
         return self.ask(url, *names, nonce=self.nonces[url], error=error)
 
     def settle(self, *urls: str) -> None:
-        """Accepts all there is, as a client of these types with wildcards."""
+        """Accept all there is, as a client of these types with wildcards."""
         for url in urls:
             self.ask(url)
         while (response := self.session.next()) is not None:
@@ -99,7 +99,7 @@ class Talk:
 
 
 def settled(*resources: Resource, delta: bool) -> Talk:
-    """A client that has accepted a snapshot as Envoy would: it asks for roots as a whole, for all else by name."""
+    """Return a client that has accepted a snapshot as Envoy would: it asks for roots as a whole, for others by name."""
     talk = Talk(*resources, delta=delta)
     there = {each.type_url for each in resources}
     whole = (CLUSTER, LISTENER, *(url for url in (SCOPED_ROUTE, VIRTUAL_HOST) if url in there))

@@ -37,7 +37,7 @@ async def nobody(_: Peer) -> None:
 
 
 def strict(link: Connection, authenticated: bool) -> None:
-    """Serves, in a process of its own; says its highest memory in bytes whenever it is asked."""
+    """Serve, in a process of its own; says its highest memory in bytes whenever it is asked."""
 
     async def main() -> None:
         authenticate = nobody if authenticated else None
@@ -57,14 +57,14 @@ def strict(link: Connection, authenticated: bool) -> None:
 
 
 def highest(server: Remote) -> int:
-    """The most memory that the server has had, in bytes."""
+    """Return the most memory that the server has had, in bytes."""
     server.link.send("memory")
     found: int = server.link.recv()
     return found
 
 
 async def send(port: int, request: bytes) -> tuple[grpc.StatusCode, str]:
-    """Sends a request over a connection of its own; returns how the stream ended."""
+    """Send a request over a connection of its own; returns how the stream ended."""
     options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
     def ask() -> tuple[grpc.StatusCode, str]:
@@ -228,6 +228,6 @@ async def test_a_connection_without_a_stream_is_closed(dial: Dial) -> None:
 
 
 def connections(port: int) -> list[object]:
-    """The connections that this process, as the server, has on a port."""
+    """Return the connections that this process, as the server, has on a port."""
     found = psutil.Process().net_connections("tcp")
     return [each for each in found if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port]

@@ -23,7 +23,7 @@ from xds.server.server import Pace, Server
 
 
 def host(name: str, *domains: str, answer: str = "hello") -> Resource:
-    """A virtual host of the route configuration "t" that answers every request by itself."""
+    """Return a virtual host of the route configuration "t" that answers every request by itself."""
     message = route_components_pb2.VirtualHost(name=f"t/{name}", domains=domains)
     route = message.routes.add()
     route.match.prefix = "/"
@@ -33,7 +33,7 @@ def host(name: str, *domains: str, answer: str = "hello") -> Resource:
 
 
 def heard(talk: Talk) -> tuple[dict[str, list[str]], list[str]]:
-    """The aliases of each resource of the next response, with a mark where there is none, and what is gone."""
+    """Return the aliases of each resource of the next response, with a mark where there is none, and what is gone."""
     response = talk.session.next()
     assert response is not None
     talk.nonces[VIRTUAL_HOST] = response.nonce
@@ -90,7 +90,7 @@ def test_wildcard_aliases_stand_for_hosts_as_domains_do(asked: str, found: str) 
 
 
 def on_demand(port: int) -> list[Resource]:
-    """A listener that asks for virtual hosts as requests need them, and its route configuration, which holds none."""
+    """Return a listener that asks for virtual hosts as requests need them, and its empty route configuration."""
     message = listener_pb2.Listener.FromString(listener("l", port, "t").body)
     http = message.filter_chains[0].filters[0]
     manager = http_connection_manager_pb2.HttpConnectionManager()

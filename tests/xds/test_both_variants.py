@@ -21,7 +21,7 @@ choices = st.integers(0, 3)
 
 
 def consistent(made: dict[str, tuple[int, int]], uses: list[int], bad: set[str]) -> Snapshot:
-    """A snapshot without dangling references; bad clusters are used by no route."""
+    """Return a snapshot without dangling references; bad clusters are used by no route."""
     resources: list[Resource] = []
     for name, (timeout, port) in made.items():
         resources += [cluster(name, timeout=BAD_TIMEOUT if name in bad else timeout), endpoints(name, port)]
@@ -39,7 +39,7 @@ class Clients(RuleBasedStateMachine):
 
     @initialize(all_or_nothing=st.booleans(), says_why=st.booleans())
     def begin(self, all_or_nothing: bool, says_why: bool) -> None:
-        """Connects both clients before there is a snapshot."""
+        """Connect both clients before there is a snapshot."""
         self.now = 0.0
         self.bodies = Bodies()
         self.refusals = Refusals()
@@ -67,13 +67,13 @@ class Clients(RuleBasedStateMachine):
 
     @rule(made=clusters, uses=st.lists(choices, min_size=4, max_size=4), bad=st.sets(st.sampled_from(CLUSTERS)))
     def edit(self, made: dict[str, tuple[int, int]], uses: list[int], bad: set[str]) -> None:
-        """Publishes another snapshot, in which some clusters are bad."""
+        """Publish another snapshot, in which some clusters are bad."""
         self.good = (made, uses)
         self._publish(consistent(made, uses, bad & made.keys()))
 
     @rule(made=clusters, uses=st.lists(choices, min_size=4, max_size=4))
     def edit_well(self, made: dict[str, tuple[int, int]], uses: list[int]) -> None:
-        """Publishes another snapshot, in which all is good."""
+        """Publish another snapshot, in which all is good."""
         self.good = (made, uses)
         self._publish(consistent(made, uses, set()))
 
@@ -95,7 +95,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def reconnect(self, which: int) -> None:
-        """Breaks a stream and begins another."""
+        """Break a stream and begins another."""
         self._connect(self.peers[which])
 
     @rule()
@@ -111,13 +111,13 @@ class Clients(RuleBasedStateMachine):
 
     @invariant()
     def nothing_dangles(self) -> None:
-        """A client's routes never lead to a cluster that it does not have."""
+        """Check that a client's routes never lead to a cluster that it does not have."""
         for peer in getattr(self, "peers", []):
             assert not peer.dangling()
 
     @invariant()
     def a_deadline_lies_ahead(self) -> None:
-        """A session that has nothing to send does not ask to be looked at at once."""
+        """Check that a session without anything to send does not ask to be looked at at once."""
         for peer in getattr(self, "peers", []):
             if not peer.fetch():
                 deadline = peer.session.deadline()
@@ -134,7 +134,7 @@ class Clients(RuleBasedStateMachine):
     @precondition(lambda self: self.snapshot is not None)
     @rule()
     def all_good_arrives(self) -> None:
-        """What is good arrives although something is not; what clients refuse is known."""
+        """Check that what is good arrives although something is not; what clients refuse is known."""
         self._settle()
         assert self.snapshot is not None
         for peer in self.peers:

@@ -101,7 +101,7 @@ def test_a_full_response_holds_the_members() -> None:
 
 
 def member(port: int) -> endpoint_components_pb2.LbEndpoint:
-    """An endpoint on loopback."""
+    """Return an endpoint on loopback."""
     message = endpoint_components_pb2.LbEndpoint()
     address = message.endpoint.address.socket_address
     address.address, address.port_value = "127.0.0.1", port

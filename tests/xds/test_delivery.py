@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
 def refusing(group: Group, bad: int) -> Talk:
-    """A client that has refused so many clusters of the group's snapshot."""
+    """Return a client that has refused so many clusters of the group's snapshot."""
     talk = Talk(delta=True)
     talk.session.update(group.snapshot or Snapshot())
     group.add(talk.session, Member(lambda: None, lambda _: None))

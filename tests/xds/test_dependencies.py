@@ -26,14 +26,14 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
 def table(name: str) -> Resource:
-    """A route configuration whose virtual hosts come by VHDS."""
+    """Return a route configuration whose virtual hosts come by VHDS."""
     message = route_pb2.RouteConfiguration(name=name)
     message.vhds.config_source.CopyFrom(ADS)
     return Resource.pack(message)
 
 
 def host(name: str, to: str) -> Resource:
-    """A virtual host that leads to a cluster."""
+    """Return a virtual host that leads to a cluster."""
     message = route_components_pb2.VirtualHost(name=name, domains=["*"])
     route = message.routes.add()
     route.match.prefix, route.route.cluster = "/", to
@@ -41,18 +41,18 @@ def host(name: str, to: str) -> Resource:
 
 
 def scoped(to: str) -> list[Resource]:
-    """A listener, a scope, its route configuration and a cluster with TLS: a chain of every type."""
+    """Return a listener, a scope, its route configuration and a cluster with TLS: a chain of every type."""
     leads = [ca(f"s-{to}", "pem"), cluster(to, secret=f"s-{to}"), endpoints(to), routes(f"r-{to}", {"/": to})]
     return [*leads, scope("s", "k", f"r-{to}"), scoped_listener("l", 80)]
 
 
 def on_demand(to: str) -> list[Resource]:
-    """A listener, a route configuration with VHDS, its virtual host and cluster."""
+    """Return a listener, a route configuration with VHDS, its virtual host and cluster."""
     return [cluster(to), endpoints(to), table("t"), host("t/all", to), listener("l", 80, "t")]
 
 
 def removed(talk: Talk, until: float) -> dict[str, float]:
-    """What is removed until a time, by name, and when; all responses are accepted."""
+    """Return what is removed until a time, by name, and when; all responses are accepted."""
     found: dict[str, float] = {}
     while True:
         while (heard := talk.hear()) is not None:

@@ -36,15 +36,15 @@ class Counting(Observer):
         self.errors: list[str] = []
 
     def opened(self, client: Client) -> None:
-        """Counts a stream."""
+        """Count a stream."""
         self.streams += 1
 
     def responded(self, client: Client, response: Response) -> None:
-        """Counts the resources of a response."""
+        """Count the resources of a response."""
         self.sent[response.type_url] += response.resources
 
     def answered(self, client: Client, answer: Answer) -> None:
-        """Keeps the text of a NACK."""
+        """Keep the text of a NACK."""
         if answer.error is not None:
             self.errors.append(answer.error)
 
@@ -52,7 +52,7 @@ class Counting(Observer):
 def one_path(
     port: int, *ports: int, to: str = "a", timeout: int = 1, method: ApiConfigSource.ApiType | None = None
 ) -> list[Resource]:
-    """A listener whose only route leads to a cluster with endpoints on some ports."""
+    """Return a listener whose only route leads to a cluster with endpoints on some ports."""
     where = source(method)
     leads = [cluster(to, timeout=timeout, source=where), endpoints(to, *ports), routes("r", {"/": to})]
     return [*leads, listener("l", port, "r", source=where)]
@@ -79,7 +79,7 @@ async def test_an_envoy_answers_requests_and_follows_changes(envoy_path: Path, d
 
 
 def serving(observer: Observer | None = None, port: int = 0, **kwargs: Any) -> Server:
-    """A server that gives each node the snapshot of its cluster."""
+    """Return a server that gives each node the snapshot of its cluster."""
     return Server(lambda node: node.cluster, address=f"127.0.0.1:{port}", observer=observer, pace=QUICK, **kwargs)
 
 

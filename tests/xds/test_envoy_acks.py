@@ -25,7 +25,7 @@ cases = pytest.mark.parametrize(
 
 
 def serving(news: Deliveries, address: str = "127.0.0.1:0") -> Server:
-    """A server without a history."""
+    """Return a server without a history."""
     pace = Pace(ack_deadline=1, removal_delay=0.1)
     return Server(lambda node: node.cluster, address=address, on_delivery=news, pace=pace)
 
@@ -43,7 +43,7 @@ class Scene:
         return Snapshot.of([*self.base, *(made | others).values()])
 
     async def comes_to(self, news: Deliveries, envoy: Envoy, snapshot: Snapshot, bad: str, **used: int) -> None:
-        """Waits until all is answered; then exactly the bad ones are refused, and what is used is used."""
+        """Wait until all is answered; then exactly the bad ones are refused, and what is used is used."""
         named = {snapshot_name(self.kind, name) for name in bad}
 
         def is_judged(delivery: Delivery) -> bool:
@@ -59,7 +59,7 @@ class Scene:
 
 
 def snapshot_name(kind: Kind, name: str) -> str:
-    """The name of a resource."""
+    """Return the name of a resource."""
     return kind.good(name, 1).name
 
 

@@ -54,7 +54,7 @@ async def test_a_cluster_refused_while_another_warms(envoy_path: Path, delta: bo
 
 
 def slow(name: str, port: int) -> Resource:
-    """A cluster that is warming until its first health check has failed: that of a port that never says anything."""
+    """Return a cluster that is warming until its first health check has failed: that of a port that says nothing."""
     made = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
     made.load_assignment.CopyFrom(endpoint_pb2.ClusterLoadAssignment.FromString(endpoints(name, port).body))
     check = made.health_checks.add()
@@ -71,12 +71,12 @@ class Sent(Observer):
         self.names: set[str] = set()
 
     def responded(self, client: Client, response: Response) -> None:
-        """Takes a response."""
+        """Take a response."""
         if response.type_url == CLUSTER:
             self.names |= set(response.changed)
 
     async def includes(self, name: str) -> None:
-        """Waits until a cluster was sent."""
+        """Wait until a cluster was sent."""
         async with asyncio.timeout(10):
             while True:
                 if name in self.names:

@@ -25,7 +25,7 @@ KEY = {"x-scope": "k"}
 
 @contextlib.asynccontextmanager
 async def constantly(get: Callable[[], Awaitable[tuple[int, str]]]) -> AsyncIterator[Counter[tuple[int, str]]]:
-    """Sends one request after another, and counts the answers, while the block runs."""
+    """Send one request after another, and counts the answers, while the block runs."""
     seen: Counter[tuple[int, str]] = Counter()
 
     async def send() -> None:
@@ -43,7 +43,7 @@ async def constantly(get: Callable[[], Awaitable[tuple[int, str]]]) -> AsyncIter
 
 
 def leads(route: str, to: str, port: int, *, checked: bool = False) -> list[Resource]:
-    """A route configuration to a cluster with an endpoint."""
+    """Return a route configuration to a cluster with an endpoint."""
     return [checked_cluster(to) if checked else cluster(to), endpoints(to, port), routes(route, {"/": to})]
 
 

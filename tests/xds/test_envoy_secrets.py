@@ -25,24 +25,24 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 @pytest.fixture(scope="module")
 def authority() -> KeyPair:
-    """A certificate authority."""
+    """Return a certificate authority."""
     return make_authority(datetime.now(UTC))
 
 
 def issued(authority: KeyPair) -> KeyPair:
-    """A new certificate for loopback."""
+    """Return a new certificate for loopback."""
     return issue_server(authority, ["127.0.0.1", "localhost"], datetime.now(UTC))
 
 
 def serving(news: Deliveries) -> Server:
-    """A server that does not wait long for answers that a warming cluster holds back."""
+    """Return a server that does not wait long for answers that a warming cluster holds back."""
     pace = Pace(ack_deadline=0.5, removal_delay=0.1)
     return Server(lambda node: node.cluster, on_delivery=news, pace=pace)
 
 
 @contextlib.asynccontextmanager
 async def tls_upstream(pair: KeyPair, folder: Path) -> AsyncIterator[int]:
-    """An HTTPS server on a free port of loopback that answers "secure"."""
+    """Yield an HTTPS server on a free port of loopback that answers "secure"."""
     (folder / "crt").write_bytes(pair.certificate)
     (folder / "key").write_bytes(pair.key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -137,7 +137,7 @@ async def test_a_secret_is_deleted_under_a_listener(envoy_path: Path, delta: boo
 
 
 async def shows(port: int, pair: KeyPair, within: float = 10) -> None:
-    """Waits until a port shows a certificate and answers."""
+    """Wait until a port shows a certificate and answers."""
     wanted = ssl.PEM_cert_to_DER_cert(pair.certificate.decode())
     async with asyncio.timeout(within):
         while await _shown(port) != wanted:  # noqa: ASYNC110

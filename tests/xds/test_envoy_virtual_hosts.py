@@ -17,14 +17,14 @@ from xds.server.server import Pace, Server
 
 
 def table(name: str) -> Resource:
-    """A route configuration that holds no virtual host itself."""
+    """Return a route configuration that holds no virtual host itself."""
     message = route_pb2.RouteConfiguration(name=name)
     message.vhds.config_source.CopyFrom(ADS)
     return Resource.pack(message)
 
 
 def host(table: str, to: str) -> Resource:
-    """The virtual host for all domains of a route configuration: it leads to a cluster."""
+    """Return the virtual host for all domains of a route configuration: it leads to a cluster."""
     message = route_components_pb2.VirtualHost(name=f"{table}/all", domains=["*"])
     route = message.routes.add()
     route.match.prefix, route.route.cluster = "/", to
@@ -32,7 +32,7 @@ def host(table: str, to: str) -> Resource:
 
 
 def leads(name: str, to: str, port: int) -> list[Resource]:
-    """A route configuration with a virtual host that leads to a cluster with an endpoint."""
+    """Return a route configuration with a virtual host that leads to a cluster with an endpoint."""
     return [cluster(to), endpoints(to, port), table(name), host(name, to)]
 
 

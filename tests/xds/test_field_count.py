@@ -20,7 +20,7 @@ Delta, Sotw = discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DiscoveryReques
 
 
 def fields(message: Message) -> int:
-    """Counts the fields of a message, nested ones too, that are not resource names; as on the wire."""
+    """Count the fields of a message, nested ones too, that are not resource names; as on the wire."""
     total = 0
     for field, value in message.ListFields():
         if field.name not in NAMES:
@@ -30,7 +30,7 @@ def fields(message: Message) -> int:
 
 
 def verdict(raw: bytes, kind: Any, **limits: int) -> str:
-    """What counting says of a request: "" for nothing."""
+    """Return what counting says of a request: "" for nothing."""
     try:
         for _ in count_fields(raw, kind.DESCRIPTOR, Limits(name_bytes=limits.pop("name_bytes", 30), **limits)):
             pass

@@ -16,7 +16,7 @@ LIMIT = 4 << 20
 
 
 def wide(name: str, count: int = 20_000) -> Resource:
-    """The assignment of a cluster with many endpoints: about 20 bytes for each."""
+    """Return the assignment of a cluster with many endpoints: about 20 bytes for each."""
     return endpoints(name, *range(1, count + 1))
 
 

@@ -34,7 +34,7 @@ errors = st.none() | st.text(max_size=20) | st.sampled_from(["a is bad", "\0" * 
 
 
 def snapshot(timeout: int) -> Snapshot:
-    """A snapshot of all that is asked for; each timeout makes another."""
+    """Return a snapshot of all that is asked for; each timeout makes another."""
     leads = [cluster("a", timeout=timeout, secret="s"), cluster("b"), endpoints("a", timeout), endpoints("b")]
     leads += [routes("r", {"/": "a"}), routes("q", {"/": "b"}), scope("s", "k", "rq"[timeout % 2])]
     listeners = [listener("l", 80, "r"), listener("m", 81 + timeout, "r"), scoped_listener("n", 90)]
@@ -85,7 +85,7 @@ class Fuzzed:
         self.nonces: dict[str, str] = {}
 
     def step(self, what: int | float | Request) -> None:
-        """Publishes (an integer), waits (seconds), or receives (a request of the session's variant)."""
+        """Publish (an integer), waits (seconds), or receives (a request of the session's variant)."""
         if isinstance(what, int):
             self.session.update(snapshot(what))
         elif isinstance(what, float):
@@ -98,7 +98,7 @@ class Fuzzed:
         self.drain()
 
     def drain(self) -> None:
-        """Sends all there is: a response for each type and some more for culprits, never without end."""
+        """Send all there is: a response for each type and some more for culprits, never without end."""
         for _ in range(40):
             response = self.session.next()
             if response is None:
@@ -147,7 +147,7 @@ def test_bytes_are_requests_or_not(raw: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop that outlives the examples."""
+    """Yield an event loop that outlives the examples."""
     with asyncio.Runner() as runner:
         yield runner.get_loop()
 

@@ -86,11 +86,11 @@ class Slowed(Observer):
         self.pauses: list[float] = []
 
     def requested(self, client: Client, type_url: str) -> None:
-        """Counts a request."""
+        """Count a request."""
         self.requests += 1
 
     def slowed(self, client: Client, seconds: float) -> None:
-        """Keeps a pause."""
+        """Keep a pause."""
         self.pauses.append(seconds)
 
 
@@ -169,11 +169,11 @@ class Connection:
         return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + bytes(4) + payload
 
     def ping(self, flags: int = 0, payload: bytes = b"12345678") -> None:
-        """Sends a ping, or with flag 1 the answer to one."""
+        """Send a ping, or with flag 1 the answer to one."""
         self._writer.write(self._frame(PING, flags, payload))
 
     async def read(self) -> tuple[int, int, bytes] | None:
-        """The next frame's type, flags and payload; None at the end."""
+        """Return the next frame's type, flags and payload; None at the end."""
         try:
             async with asyncio.timeout(10):
                 head = await self._reader.readexactly(FRAME)
@@ -182,7 +182,7 @@ class Connection:
             return None
 
     async def until(self, *kinds: int) -> tuple[int, bytes] | None:
-        """The flags and payload of the next frame of one of these types; None if there is none."""
+        """Return the flags and payload of the next frame of one of these types; None if there is none."""
         while (frame := await self.read()) is not None:
             if frame[0] in kinds:
                 return frame[1:]
@@ -191,7 +191,7 @@ class Connection:
 
 @contextlib.asynccontextmanager
 async def connect(port: int) -> AsyncIterator[Connection]:
-    """A connection to a port of loopback."""
+    """Yield a connection to a port of loopback."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield Connection(reader, writer)

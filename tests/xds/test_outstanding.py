@@ -11,7 +11,7 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
 def late(*, delta: bool) -> tuple[Talk, str]:
-    """A client that has not answered two responses: one adds the cluster b, the other the cluster c."""
+    """Return a client that has not answered two responses: one adds the cluster b, the other the cluster c."""
     talk = Talk(cluster("a", eds=False), delta=delta)
     talk.settle(CLUSTER)
     talk.publish(cluster("a", eds=False), cluster("b", eds=False))

@@ -24,7 +24,7 @@ PROGRAM = Path(__file__).parent / "proxyless.py"
 
 
 def api_listener(name: str, route: str) -> Resource:
-    """A listener as gRPC's clients want it: an HTTP connection manager without an address."""
+    """Return a listener as gRPC's clients want it: an HTTP connection manager without an address."""
     full = listener_pb2.Listener.FromString(listener(name, 1, route).body)
     manager = http_connection_manager_pb2.HttpConnectionManager()
     full.filter_chains[0].filters[0].typed_config.Unpack(manager)
@@ -43,7 +43,7 @@ def weighted(name: str, *ports: int) -> Resource:
 
 @contextlib.asynccontextmanager
 async def backend(name: str) -> AsyncIterator[int]:
-    """A gRPC server on a free port of loopback that answers with its name."""
+    """Yield a gRPC server on a free port of loopback that answers with its name."""
 
     async def who(_request: bytes, _context: object) -> bytes:
         return name.encode()
@@ -61,7 +61,7 @@ async def backend(name: str) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def client(xds_port: int, target: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Runs the client; gives what it prints."""
+    """Run the client; gives what it prints."""
     bootstrap = {
         "xds_servers": [
             {

@@ -43,7 +43,7 @@ class Content:
 
 
 def packed(url: str, name: str, content: Content) -> Resource:
-    """A resource of a type with a content."""
+    """Return a resource of a type with a content."""
     if url == SECRET:
         secret = secret_pb2.Secret(name=name)
         secret.tls_certificate.certificate_chain.inline_string = content.text
@@ -56,7 +56,7 @@ def packed(url: str, name: str, content: Content) -> Resource:
 
 
 def name_of(url: str, body: bytes) -> str:
-    """The name of an encoded resource."""
+    """Return the name of an encoded resource."""
     if url == SECRET:
         return secret_pb2.Secret.FromString(body).name
     if url == ENDPOINT:
@@ -79,7 +79,7 @@ class Client:
     nonce: str = ""
 
     def first(self) -> Request:
-        """The first request of a stream."""
+        """Return the first request of a stream."""
         self.nonce = ""
         if self.delta:
             had = {name: version for name, version in self.versions.items() if name in NAMES}
@@ -260,17 +260,17 @@ class World:
         raise AssertionError("the session never settles")
 
     def check_synced(self) -> None:
-        """A session that counts as synced has a client that uses all of the snapshot."""
+        """Check that a session that counts as synced has a client that uses all of the snapshot."""
         if not self.waiting and self.session.synced():
             assert self.unused() == set()
 
     def unused(self) -> set[str]:
-        """The names of what the client should use and does not."""
+        """Return the names of what the client should use and does not."""
         wanted = self._wanted()
         return {name for name, each in wanted.items() if each.text.encode() not in self.client.used.get(name, b"")}
 
     def bad(self) -> set[str]:
-        """The names of what the client is to refuse."""
+        """Return the names of what the client is to refuse."""
         return {name for name, each in self._wanted().items() if each.bad}
 
 

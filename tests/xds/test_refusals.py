@@ -11,7 +11,7 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
 def comes_back(refusals: Refusals, *, delta: bool, bad: int = 2, node: str = "envoy-1") -> Talk:
-    """A new stream of a client, for a snapshot in which the cluster b is bad."""
+    """Return a new stream of a client, for a snapshot in which the cluster b is bad."""
     talk = Talk(cluster("a"), cluster("b", timeout=bad), cluster("c"), delta=delta)
     talk.session.suspects = refusals.of("gateway", node)
     return talk

@@ -18,21 +18,21 @@ PEM = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----"
 
 
 def secret(name: str, chain: str = PEM) -> Resource:
-    """A Secret with a certificate."""
+    """Return a Secret with a certificate."""
     message = secret_pb2.Secret(name=name)
     message.tls_certificate.certificate_chain.inline_bytes = chain.encode()
     return Resource.pack(message)
 
 
 def token(name: str, value: str) -> Resource:
-    """A Secret that is in no PEM."""
+    """Return a Secret that is in no PEM."""
     message = secret_pb2.Secret(name=name)
     message.generic_secret.secret.inline_string = value
     return Resource.pack(message)
 
 
 def sent(talk: Talk) -> dict[str, bytes]:
-    """The bodies in the next response, by the names of the secrets."""
+    """Return the bodies in the next response, by the names of the secrets."""
     response = talk.session.next()
     if response is None:
         return {}
@@ -45,12 +45,12 @@ def sent(talk: Talk) -> dict[str, bytes]:
 
 
 def chain_of(body: bytes) -> str:
-    """The certificates of a secret."""
+    """Return the certificates of a secret."""
     return secret_pb2.Secret.FromString(body).tls_certificate.certificate_chain.inline_bytes.decode()
 
 
 def answer(talk: Talk, *names: str, error: str = "") -> None:
-    """Accepts or rejects the last response of secrets."""
+    """Accept or rejects the last response of secrets."""
     talk.ask(SECRET, *(() if talk.session.delta else names), nonce=talk.nonces[SECRET], error=error)
 
 

@@ -142,7 +142,7 @@ def test_violation_names_field_and_rule() -> None:
 
 
 def nested(router: dict[str, Any]) -> Listener:
-    """Returns a listener that holds a router filter inside an Any inside an Any."""
+    """Return a listener that holds a router filter inside an Any inside an Any."""
     manager = HttpConnectionManager(stat_prefix="a")
     manager.route_config.name = "a"
     manager.http_filters.add(name="router").typed_config.Pack(ParseDict(router, Router()))
@@ -207,7 +207,7 @@ def test_unknown_rule_is_refused() -> None:
 
 
 def all_descriptors(descriptors: Iterable[Descriptor]) -> Iterator[Descriptor]:
-    """Yields the message types and those nested in them."""
+    """Yield the message types and those nested in them."""
     for descriptor in descriptors:
         yield descriptor
         yield from all_descriptors(descriptor.nested_types)
@@ -215,7 +215,7 @@ def all_descriptors(descriptors: Iterable[Descriptor]) -> Iterator[Descriptor]:
 
 @cache
 def all_messages() -> list[type[Message]]:
-    """Returns every message type of Envoy's API, by name."""
+    """Return every message type of Envoy's API, by name."""
     root = Path(headgate_proto.__file__).parent
     modules = [path.relative_to(root.parent).with_suffix("") for path in sorted(root.rglob("*_pb2.py"))]
     files = [importlib.import_module(".".join(module.parts)).DESCRIPTOR for module in modules]
@@ -234,7 +234,7 @@ MAIN_KINDS = [Route, VirtualHost, RouteConfiguration, Listener, Cluster, Cluster
 
 
 def assert_as_reference(kind: type[Message], seed: int, breaking: float) -> None:
-    """Makes a random message and compares what breaks with the reference."""
+    """Make a random message and compares what breaks with the reference."""
     message = MessageMaker(Random(seed), CONTENTS, breaking).make(kind)
     assert sorted({violation.path for violation in check(message)}) == sorted(set(broken_paths(message)))
 

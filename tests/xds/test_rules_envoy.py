@@ -25,7 +25,7 @@ REFUSED = "Proto constraint validation failed"
 
 
 def validate(envoy: Path, folder: Path, bootstrap: Bootstrap) -> str:
-    """Returns what `envoy --mode validate` says to the bootstrap."""
+    """Return what `envoy --mode validate` says to the bootstrap."""
     config = folder / "bootstrap.pb"
     config.write_bytes(bootstrap.SerializeToString())
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
@@ -34,19 +34,19 @@ def validate(envoy: Path, folder: Path, bootstrap: Bootstrap) -> str:
 
 
 def refused_path(output: str) -> str:
-    """Returns the path in Envoy's message, in lower case and without underscores; it begins at the innermost Any."""
+    """Return the path in Envoy's message, in lower case and without underscores; it begins at the innermost Any."""
     reasons = output[output.index(REFUSED) :].split("caused by ")
     steps = [re.match(r'.*?(?:Error\.|field: ")(\w+(?:\[[^]]*\])?)', reason, re.DOTALL) for reason in reasons]
     return ".".join(step[1] for step in steps if step).replace("_", "").lower()
 
 
 def comparable(path: str) -> str:
-    """Returns our path as `refused_path` writes Envoy's."""
+    """Return our path as `refused_path` writes Envoy's."""
     return path.replace("_", "").replace("'", "").lower()
 
 
 def with_route(route: dict[str, object], router: dict[str, object]) -> Bootstrap:
-    """Returns a bootstrap whose one listener has this route and this router filter."""
+    """Return a bootstrap whose one listener has this route and this router filter."""
     manager = HttpConnectionManager(stat_prefix="a")
     host = manager.route_config.virtual_hosts.add(name="a", domains=["*"])
     host.routes.append(ParseDict(route, Route()))

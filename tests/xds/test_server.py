@@ -143,7 +143,7 @@ class Recorder(Observer):
         self.told: list[str] = []
 
     def opened(self, client: Client) -> None:
-        """A stream."""
+        """Note a stream."""
         self.told.append(f"opened {client.node}")
 
     def closed(self, client: Client) -> None:
@@ -151,15 +151,15 @@ class Recorder(Observer):
         self.told.append(f"closed {client.node}")
 
     def requested(self, client: Client, type_url: str) -> None:
-        """A request."""
+        """Note a request."""
         self.told.append("requested " + type_url.rpartition(".")[2])
 
     def responded(self, client: Client, response: Response) -> None:
-        """A response."""
+        """Note a response."""
         self.told.append(f"responded {response.resources} in {len(response.data) > 50}")
 
     def answered(self, client: Client, answer: Answer) -> None:
-        """An answer."""
+        """Note an answer."""
         self.told.append(f"answered {answer.error}")
 
 

@@ -15,7 +15,7 @@ some = st.dictionaries(st.tuples(st.sampled_from([CLUSTER, ROUTE]), st.sampled_f
 
 
 def snapshot(wanted: dict[tuple[str, str], bytes]) -> Snapshot:
-    """A snapshot of these contents."""
+    """Return a snapshot of these contents."""
     return Snapshot.of(Resource.of(url, name, body) for (url, name), body in wanted.items())
 
 

@@ -36,7 +36,7 @@ def world(number: int) -> list[Resource]:
 
 
 async def client(port: int, rng: random.Random, places: asyncio.Semaphore) -> None:
-    """Subscribes, accepts or refuses what comes or says nothing, and leaves at any time, with or without a word."""
+    """Subscribe, accepts or refuses what comes or says nothing, and leaves at any time, with or without a word."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with places, grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         call = Call(channel, rng.choice([DELTA, STREAM]))

@@ -20,7 +20,7 @@ def ask_for(talk: Talk, *names: str) -> None:
 
 
 def keys(talk: Talk) -> list[tuple[str, list[str]]]:
-    """The scopes of the next response, in its order, with the fragments of their keys."""
+    """Return the scopes of the next response, in its order, with the fragments of their keys."""
     response = talk.session.next()
     assert response is not None
     talk.nonces[response.type_url] = response.nonce
@@ -33,7 +33,7 @@ def keys(talk: Talk) -> list[tuple[str, list[str]]]:
 
 
 def unchanged(delta: bool, name: str, *key: str) -> list[tuple[str, list[str]]]:
-    """What only a full response holds: a scope that the client has already, by default a copy for the key `k`."""
+    """Return what only a full response holds: a scope that the client has, by default a copy for the key `k`."""
     return [] if delta else [(name, list(key) or ["k", "~staged"])]
 
 

@@ -38,7 +38,7 @@ def slices(db: Db, ref: Ref) -> Iterator[tuple[Slices, Ref]]:
 
 @query
 def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
-    """The EndpointSlices of a Service whose endpoints get no requests, because nobody resolves their names."""
+    """Return the EndpointSlices of a Service whose endpoints get no requests, because nobody resolves their names."""
     text = (
         "has addressType FQDN, which is not supported: its endpoints get no requests; use IPv4, IPv6 or ExternalName."
     )
@@ -63,7 +63,7 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
 
 @query
 def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
-    """The backend that a port of a Service is, or why it can be none."""
+    """Return the backend that a port of a Service is, or why it can be none."""
     found = db.get(Service, service)
     if found is None:
         return _broken("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
@@ -90,7 +90,7 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
 
 
 def _named(db: Db, found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
-    """A backend that Envoy finds by itself, unless it could be Headgate."""
+    """Return a backend that Envoy finds by itself, unless it could be Headgate."""
     own = reached(db.settings.own, found.hostname, found.port)
     if own is None:
         return _speaking(found, port, service)
@@ -111,7 +111,7 @@ class OwnEndpoint(NamedTuple):
 
 @query
 def own_endpoint(db: Db, ref: Ref, port_name: str) -> OwnEndpoint | None:
-    """The first endpoint of an EndpointSlice, at the Service's port of that name, that is Headgate itself."""
+    """Return the first endpoint of an EndpointSlice, at the Service's port of that name, that is Headgate itself."""
     for each in slice_endpoints(db, ref, port_name):
         if own := reached(db.settings.own, each.address, each.port):
             return OwnEndpoint(each.address, own)
@@ -133,7 +133,7 @@ def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome
 
 @query
 def endpoints(db: Db, found: Backend) -> tuple[Endpoint, ...]:
-    """The endpoints that take a backend's requests, in order.
+    """Return the endpoints that take a backend's requests, in order.
 
     Those that are ready; if none is, those that still serve while they terminate, as kube-proxy does.
     """
@@ -151,7 +151,7 @@ def endpoints(db: Db, found: Backend) -> tuple[Endpoint, ...]:
 
 @query
 def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[Endpoint, ...]:
-    """What an EndpointSlice has for the Service's port of that name: the ready, and the serving that terminate."""
+    """Return what an EndpointSlice has for the Service's port of that name: the ready, and those that serve on."""
     found = db.get(EndpointSlice, ref)
     if found is None or found.address_type == "FQDN":
         return ()

@@ -44,7 +44,7 @@ def known(name: str) -> bool:
 
 
 def _modules(package: str) -> Iterator[str]:
-    """The generated modules of a package; only what looks like a package of Envoy's is ever imported."""
+    """Yield the generated modules of a package; only what looks like a package of Envoy's is ever imported."""
     parts = package.split(".")
     if not all(part.isidentifier() for part in parts):
         return

@@ -75,7 +75,7 @@ def routed(ordered: Sequence[Entry | Unanswered]) -> list[Entry]:
 
 
 def _routes(unanswered: Unanswered, later: Iterable[Entry]) -> list[Entry]:
-    """The copies of routes that a preflight needs, the first to be tried first."""
+    """Return the copies of routes that a preflight needs, the first to be tried first."""
     asked, made, answered = unanswered.match, list[Entry](), False
     for entry in later:
         both = _both(asked, entry.match)
@@ -93,7 +93,7 @@ def _routes(unanswered: Unanswered, later: Iterable[Entry]) -> list[Entry]:
 
 
 def _copy(entry: Entry, match: RouteMatch) -> Entry:
-    """The entry for preflights only, which Envoy's filter must not answer."""
+    """Return the entry for preflights only, which Envoy's filter must not answer."""
     route = _decoded(entry)
     route.typed_per_filter_config.pop(FILTER, None)
     return _entry(entry, match, route)
@@ -127,7 +127,7 @@ def _places(ordered: Sequence[Entry | Unanswered]) -> dict[str, list[int]]:
 def _later(
     ordered: Sequence[Entry | Unanswered], places: dict[str, list[int]], after: int, match: RouteMatch
 ) -> Iterator[Entry]:
-    """The entries after a place that may have to do with a path."""
+    """Yield the entries after a place that may have to do with a path."""
     start = _start(match)
     near = places.values() if start == ANYWHERE else [places.get(each, []) for each in (start, ANYWHERE)]
     for place in merge(*(each[bisect_right(each, after) :] for each in near)):
@@ -141,7 +141,7 @@ def _start(match: RouteMatch) -> str:
 
 
 def _both(asked: RouteMatch, other: RouteMatch) -> RouteMatch | None:
-    """What a preflight looks like that matches both; None where none can."""
+    """Return what a preflight looks like that matches both; None where none can."""
     narrow, extra = asked, tuple[ValueMatch, ...]()
     if _covers(other, asked):
         pass
@@ -162,7 +162,7 @@ def _both(asked: RouteMatch, other: RouteMatch) -> RouteMatch | None:
 
 
 def _as_header(match: RouteMatch) -> ValueMatch:
-    """The path of a match as a regular expression for the whole target of a request, which has its query too."""
+    """Return the path of a match as a regular expression for the whole target of a request, which has its query too."""
     return ValueMatch(":path", rf"(?:{match.path})(\?.*)?", regex=True)
 
 

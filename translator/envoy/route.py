@@ -124,7 +124,7 @@ def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
 
 
 def references(rule: Rule) -> frozenset[Reference]:
-    """What the routes of a rule need."""
+    """Return what the routes of a rule need."""
     return frozenset(Reference(CLUSTER, cluster_name(each)) for each in rule.all_backends)
 
 

@@ -40,7 +40,7 @@ def encoded(route: route_components_pb2.Route) -> bytes:
 
 
 def _domains(domain: str) -> list[str]:
-    """The names of a virtual host: with a dot at the end a name is the same, and Envoy forwards it as it came."""
+    """Return the names of a virtual host: with a dot at the end a name is the same, and is forwarded as it came."""
     return [domain, f"{domain}."] if domain else ["*"]
 
 

@@ -125,13 +125,13 @@ def _set(
 
 
 def _as_browsers_write(origin: str) -> str:
-    """An origin in lower case and without the default port of its scheme."""
+    """Return an origin in lower case and without the default port of its scheme."""
     lower = origin.lower()
     return lower.removesuffix(DEFAULT_PORTS.get(lower.partition(":")[0], ""))
 
 
 def _pattern(origin: str) -> str:
-    """A regular expression for an origin with an asterisk, which stands for one or more labels, or for any origin."""
+    """Return a regular expression for an origin with an asterisk, which stands for labels, or for any origin."""
     if origin == "*":
         return PRESENT
     literal = "".join(each if each.isalnum() or each in "*:/" else f"\\{each}" for each in origin)

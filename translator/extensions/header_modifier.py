@@ -159,7 +159,7 @@ def _flaw(request: bool, found: HTTPHeaderFilter) -> str:
 
 
 def _contradicted(found: HTTPHeaderFilter) -> str:
-    """The name of a header that is changed in more than one way, "" if there is none (`HTTPHeaderFilter`)."""
+    """Return the name of a header that is changed in more than one way, "" if there is none (`HTTPHeaderFilter`)."""
     ways = (each.name for each in found.set), (each.name for each in found.add), found.remove
     names = Counter(name for way in ways for name in {each.lower() for each in way})
     return next((name for name, count in names.items() if count > 1), "")

@@ -51,7 +51,7 @@ class Parent:
 
 @query
 def attachment(db: Db, route: Ref) -> tuple[Parent, ...]:
-    """What came of each of a route's parentRefs that names a Gateway of ours, in their order, then of the defaults."""
+    """Return what came of a route's parentRefs that name Gateways of ours, in their order, then of the defaults."""
     found = db.get(ROUTES[route.kind], route)
     if found is None:
         return ()
@@ -76,7 +76,7 @@ def default_gateways(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
 
 
 def _defaults(db: Db, route: Ref, found: HTTPRoute, named: Set[Ref]) -> Iterator[ParentReference]:
-    """The default Gateways that a route asks for, as references to those that it does not name."""
+    """Yield the default Gateways that a route asks for, as references to those that it does not name."""
     if found.spec.use_default_gateways == "All":
         for each in db.select(default_gateways, "All"):
             if each not in named:
@@ -153,7 +153,7 @@ def _refusal(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> str:
 
 @query
 def namespace_labels(db: Db, name: str) -> Mapping[str, str]:
-    """The labels of a namespace; where there is no object for it, the one label that every namespace has."""
+    """Return the labels of a namespace; where there is no object for it, the one label that every namespace has."""
     found = db.get(Namespace, Ref(Namespace.kind, "", name))
     return found.metadata.labels if found else {NAME_LABEL: name}
 

@@ -17,7 +17,7 @@ from translator.refs import Ref
 
 @query
 def certificate(db: Db, secret: Ref) -> Certificate | str:
-    """The certificate in a Secret of type ``kubernetes.io/tls``, or what is wrong with it in one sentence."""
+    """Return the certificate in a Secret of type ``kubernetes.io/tls``, or what is wrong with it in one sentence."""
     found = db.get(Secret, secret)
     if found is None:
         return f"{secret} does not exist; create it, for example with kubectl create secret tls."
@@ -31,7 +31,7 @@ def certificate(db: Db, secret: Ref) -> Certificate | str:
 
 @query
 def listener_certificates(db: Db, gateway: Ref, listener: str) -> Outcome[tuple[Ref, ...]]:
-    """The Secrets with usable certificates of the HTTPS listener of that name; problems for the others."""
+    """Return the Secrets with usable certificates of the HTTPS listener of that name; problems for the others."""
     found = gateway_spec(db, gateway)
     spec = next((each for each in found.listeners if each.name == listener), None) if found else None
     if spec is None or spec.tls is None:

@@ -50,7 +50,7 @@ def allows_underscores(db: Db, gateway: Ref) -> bool:
 
 @query
 def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
-    """The IP addresses that the proxies of `gateway` bind.
+    """Return the IP addresses that the proxies of `gateway` bind.
 
     Standalone these are the Gateway's own, if it names any, and none where none of those can be used; an address
     without a value asks for one to be chosen. In a cluster a proxy binds all of its pod's, and the requested ones
@@ -94,7 +94,7 @@ def rejection(db: Db, gateway: Ref) -> Problem | None:
 
 @query
 def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
-    """What is not done with the certificate that a Gateway should show to backends (`GatewayBackendTLS`)."""
+    """Return what is not done with the certificate that a Gateway should show to backends (`GatewayBackendTLS`)."""
     spec = gateway_spec(db, gateway)
     if spec is None or spec.tls is None or spec.tls.backend is None:
         return None
@@ -113,6 +113,6 @@ def unsupported_listener_sets(spec: GatewaySpec) -> str:
 
 
 def useless_parameters(field: str) -> Problem:
-    """The problem of a reference to parameters where there is no cluster."""
+    """Return the problem of a reference to parameters where there is no cluster."""
     text = f"{field}: parameters are for proxies that Headgate deploys in a cluster; apply it there, or remove it here."
     return Problem("Accepted", "InvalidParameters", text)

@@ -62,7 +62,7 @@ def key_pair(chain: bytes, key: bytes) -> Certificate | str:
 
 
 def _certificates(chain: bytes) -> Iterator[bytes]:
-    """The certificates among the blocks, in DER."""
+    """Yield the certificates among the blocks, in DER."""
     first = True
     try:
         for block in blocks(chain):
@@ -87,7 +87,7 @@ def _certificates(chain: bytes) -> Iterator[bytes]:
 
 
 def _certified(chain: list[bytes]) -> PublicKey:
-    """The public key of the first certificate, once all of the chain is found right."""
+    """Return the public key of the first certificate, once all of the chain is found right."""
     found = []
     for place, der in enumerate(chain, 1):
         try:

@@ -57,7 +57,7 @@ class ListenerState:
         return self.protocol == "HTTPS"
 
     def table(self, gateway: Ref) -> RouteTable:
-        """The RouteConfiguration that this listener of `gateway` uses."""
+        """Return the RouteConfiguration that this listener of `gateway` uses."""
         name = f"{gateway.namespace}/{gateway.name}"
         return (
             RouteTable(name, self.port, tls=True, hostname=self.hostname) if self.tls else RouteTable(name, self.port)
@@ -72,7 +72,7 @@ class Claim(NamedTuple):
 
 
 def _ports(db: Db, gateway: Ref) -> Iterator[int]:
-    """The ports that a Gateway may serve, whether its listeners are valid or not."""
+    """Yield the ports that a Gateway may serve, whether its listeners are valid or not."""
     found = db.get(Gateway, gateway)
     if found is not None and db.settings.standalone:
         yield from (each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS)
@@ -95,7 +95,7 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
 
 @query
 def holders(db: Db, port: int) -> Mapping[Ref, str]:
-    """The Gateways that do not get a port because an older one has it, each with who has it where.
+    """Return the Gateways that do not get a port because an older one has it, each with who has it where.
 
     A Gateway binds a port on all of its addresses or not at all: what it does not get it keeps from nobody.
     """
@@ -121,7 +121,7 @@ def _overlapping(address: str, held: Mapping[str, Ref]) -> Iterator[str]:
 
 @query
 def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
-    """The listeners of `gateway` by themselves, whoever else wants their ports; none if it is not there or not ours."""
+    """Return the listeners of `gateway` by themselves, whoever else wants their ports; none if it is not ours."""
     spec = gateway_spec(db, gateway)
     if spec is None or not managed(db, gateway):
         return ()
@@ -153,7 +153,7 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
 
 @query
 def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
-    """The listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
+    """Return the listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
     states = valid_listeners(db, gateway)
     if not db.settings.standalone:
         return states
@@ -161,7 +161,7 @@ def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
 
 
 def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
-    """A listener, with the problem that another Gateway has its port, if one has."""
+    """Return a listener, with the problem that another Gateway has its port, if one has."""
     late = holders(db, state.port).get(gateway)
     if late is None:
         return state
@@ -170,7 +170,7 @@ def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
 
 
 def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """What may attach: of the kinds that the protocol serves those that the Gateway allows, all if it names none."""
+    """Return what may attach: of the kinds that the protocol serves those that the Gateway allows, by default all."""
     served = ROUTE_KINDS.get(listener.protocol, ())
     asked = listener.allowed_routes.kinds or ()
     if not asked:
@@ -187,7 +187,7 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
 
 
 def _unsupported(spec: GatewaySpec, listener: Listener) -> Iterator[Problem]:
-    """What cannot be had; where it would keep requests out, the listener is not served without it."""
+    """Yield what cannot be had; where it would keep requests out, the listener is not served without it."""
     if listener.protocol not in ROUTE_KINDS:
         text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(ROUTE_KINDS)}."
         yield Problem("Accepted", "UnsupportedProtocol", text)
@@ -200,7 +200,7 @@ def _unsupported(spec: GatewaySpec, listener: Listener) -> Iterator[Problem]:
 
 
 def _unselectable(listener: Listener) -> Iterator[Problem]:
-    """A selector that selects no namespace, whatever there is: no route could attach."""
+    """Yield a selector that selects no namespace, whatever there is: no route could attach."""
     namespaces = listener.allowed_routes.namespaces
     if namespaces.from_ == "Selector":
         flaw = namespaces.selector.flaw() if namespaces.selector is not None else "is required when from is Selector"

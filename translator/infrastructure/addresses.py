@@ -32,7 +32,7 @@ class Address(NamedTuple):
 
 @query
 def bound(db: Db, gateway: Ref) -> tuple[str, ...]:
-    """The IP addresses that the proxies of a Gateway bind: in a cluster all of their pod's, of its Service's families.
+    """Return the IP addresses that the proxies of a Gateway bind: in a cluster the pod's, of its Service's families.
 
     The families are those that the Service has been given; until it is there, those that it is to ask for.
     """
@@ -51,7 +51,7 @@ def _families(db: Db, gateway: Ref) -> tuple[str, ...]:
 
 @query
 def requested(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
-    """The addresses that a Gateway asks for; the problems are the Gateway's."""
+    """Return the addresses that a Gateway asks for; the problems are the Gateway's."""
     spec = gateways.gateway_spec(db, gateway)
     wanted: list[Address] = []
     problems: list[Problem] = []
@@ -80,7 +80,7 @@ def _reserved(text: str) -> bool:
 
 @query
 def assigned(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
-    """The addresses at which a Gateway is reached; the problems tell which are missing, and why.
+    """Return the addresses at which a Gateway is reached; the problems tell which are missing, and why.
 
     A load balancer has been given some. Without one, whoever asked for hostnames or external IPs leads the traffic
     there. Else it is the nodes that have proxies where those can be reached on them, and the Service's own address.
@@ -114,7 +114,7 @@ def _of_balancer(service: Service) -> tuple[Address, ...]:
 
 
 def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[Address, ...]:
-    """The nodes that have proxies, which need not be all; or the Service's own addresses, within the cluster."""
+    """Return the nodes that have proxies, which need not be all; or the Service's own addresses, within the cluster."""
     proxies = list(running(db, gateway))
     if service.spec.type == "NodePort" or any(each.on_host_network for each in proxies):
         return _addresses(sorted(address for each in proxies for address in each.node_addresses))

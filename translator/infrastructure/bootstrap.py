@@ -168,7 +168,7 @@ def _plain(
 
 
 def memory_limit(parameters: GatewayParametersSpec) -> int | None:
-    """The memory that a proxy's container may have, in bytes; None if it is not limited."""
+    """Return the memory that a proxy's container may have, in bytes; None if it is not limited."""
     resources = [parameters.resources]
     spec: Any = (parameters.pod_template or {}).get("spec")
     containers: Any = spec.get("containers") if isinstance(spec, Mapping) else None
@@ -192,7 +192,7 @@ def _stats(stats: StatsParameters) -> dict[str, Any]:
 
 
 def _xds_security(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:
-    """What the cluster that Headgate is has besides its address: TLS, and a filter that adds the token."""
+    """Return what the cluster that Headgate is has besides its address: TLS, and a filter that adds the token."""
     credential = {
         "@type": f"{_EXTENSIONS}.http.injected_credentials.generic.v3.Generic",
         "credential": _from_file("token", TOKEN_SECRET_FILE, folders, folders.token),
@@ -250,7 +250,7 @@ def _token_secret(folders: Folders) -> dict[str, Any]:
 
 
 def _own(addresses: tuple[str, ...]) -> str:
-    """The address at which a proxy finds its own readiness listener."""
+    """Return the address at which a proxy finds its own readiness listener."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(addresses[0], addresses[0])
 
 
@@ -277,7 +277,7 @@ def _probe_routes(parameters: GatewayParametersSpec, drain_path: str) -> list[di
 
 
 def _delayed(path: str, script: str, seconds: int) -> dict[str, Any]:
-    """A route that runs a script, and answers after so many seconds."""
+    """Return a route that runs a script, and answers after so many seconds."""
     lua = {"@type": f"{_EXTENSIONS}.filters.http.lua.v3.LuaPerRoute", "source_code": {"inline_string": script}}
     delay = {"fixed_delay": f"{seconds}s", "percentage": {"numerator": 100}}
     wait = {"@type": f"{_EXTENSIONS}.filters.http.fault.v3.HTTPFault", "delay": delay}

@@ -31,7 +31,7 @@ CPU_PERCENT: Final = 80
 
 @query
 def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
-    """What is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's.
+    """Return what is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's.
 
     A Gateway whose class is gone may still have been ours: what runs for it is not taken down for that.
     """
@@ -61,7 +61,7 @@ def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
 
 @query
 def served_ports(db: Db, gateway: Ref) -> tuple[tuple[int, str], ...]:
-    """The ports of a Gateway's valid listeners, in order, with TCP or UDP."""
+    """Return the ports of a Gateway's valid listeners, in order, with TCP or UDP."""
     states = (each for each in listeners(db, gateway) if each.accepted)
     return tuple(sorted({(each.port, "UDP" if each.protocol == "UDP" else "TCP") for each in states}))
 

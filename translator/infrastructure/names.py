@@ -46,7 +46,7 @@ def _hashed(text: str, fit: str) -> str:
 
 
 def identity(gateway: Ref, controller: str) -> dict[str, str]:
-    """The labels that every object of a Gateway has, whatever is configured."""
+    """Return the labels that every object of a Gateway has, whatever is configured."""
     return {
         "app.kubernetes.io/name": "headgate-proxy",
         "app.kubernetes.io/component": "proxy",
@@ -58,10 +58,10 @@ def identity(gateway: Ref, controller: str) -> dict[str, str]:
 
 
 def selector(gateway: Ref) -> dict[str, str]:
-    """The labels by which a Gateway's pods are selected; they can never change."""
+    """Return the labels by which a Gateway's pods are selected; they can never change."""
     return {"app.kubernetes.io/instance": resource_name(gateway), GATEWAY_NAME: label_value(gateway.name)}
 
 
 def owned_by(controller: str) -> str:
-    """The labels of everything that is deployed by this controller, as a selector for the API server."""
+    """Return the labels of everything that is deployed by this controller, as a selector for the API server."""
     return f"{MANAGED_BY}={MANAGER},{CONTROLLER}={label_value(controller)}"

@@ -53,7 +53,7 @@ def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
 
 @query
 def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
-    """The parameters of a Gateway, None where they are not valid; the problems are the Gateway's."""
+    """Return the parameters of a Gateway, None where they are not valid; the problems are the Gateway's."""
     spec = gateway_spec(db, gateway)
     if spec is None:
         return Outcome(None)
@@ -77,7 +77,7 @@ def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
 
 @query
 def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
-    """What is wrong with the parameters of a GatewayClass."""
+    """Return what is wrong with the parameters of a GatewayClass."""
     found = db.get(GatewayClass, Ref(GatewayClass.kind, "", name))
     source = _class_source(found)
     if source is None:
@@ -86,7 +86,7 @@ def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
 
 
 def _sources(db: Db, gateway: Ref, spec: GatewaySpec) -> Iterator[Source]:
-    """The references that count, the weakest first."""
+    """Yield the references that count, the weakest first."""
     of_class = _class_source(db.get(GatewayClass, Ref(GatewayClass.kind, "", spec.gateway_class_name)))
     if of_class is not None:
         yield of_class._replace(field=f"GatewayClass {spec.gateway_class_name}: {of_class.field}")
@@ -106,7 +106,7 @@ def _source(field: str, reference: LocalParametersReference | ParametersReferenc
 
 
 def _layer(db: Db, source: Source) -> Outcome[Mapping[str, Any]]:
-    """What the parameters set, in the form in which they are written."""
+    """Return what the parameters set, in the form in which they are written."""
     if (source.group, source.kind) != (GROUP, GatewayParameters.kind):
         text = f"{source.field}: {source.kind} of group {source.group or 'core'} are no parameters; use"
         return Outcome({}, (_invalid(f"{text} {GatewayParameters.kind} of group {GROUP}."),))

@@ -76,7 +76,7 @@ def on_host_network(parameters: GatewayParametersSpec) -> bool:
 
 
 def metrics_annotations(parameters: GatewayParametersSpec) -> dict[str, str]:
-    """The annotations by which a Prometheus finds the metrics of pods."""
+    """Return the annotations by which a Prometheus finds the metrics of pods."""
     if not parameters.stats.prometheus:
         return {}
     return {
@@ -139,7 +139,7 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
 
 
 def own_parts(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What of a pod's `spec` Headgate cannot do without, by field: the account, the token and the configuration."""
+    """Return what of a pod's `spec` Headgate cannot do without, by field: account, token and configuration."""
     volumes = _by("name", spec.get("volumes"))
     mounts = _by("mountPath", _by("name", spec["containers"])[CONTAINER].get("volumeMounts"))
     return {
@@ -150,6 +150,6 @@ def own_parts(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _by(key: str, items: Any) -> Mapping[Any, Any]:
-    """The items of a list by their key; what is no such list is for the API server to refuse."""
+    """Return the items of a list by their key; what is no such list is for the API server to refuse."""
     found = items if isinstance(items, list) else []
     return {str(each.get(key)): each for each in found if isinstance(each, Mapping)}

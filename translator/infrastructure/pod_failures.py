@@ -47,5 +47,5 @@ def _how(end: ContainerEnd) -> str:
 
 
 def _cause(message: str) -> str:
-    """The cause at the end of a message of the kind 'Back-off pulling image "x": ErrImagePull: not found'."""
+    """Return the cause at the end of a message of the kind 'Back-off pulling image "x": ErrImagePull: not found'."""
     return message.rpartition("ErrImagePull: ")[2]

@@ -51,7 +51,7 @@ def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str,
 
 
 def _fixed(plan: Plan, digest: str) -> dict[str, Any]:
-    """What no template may change, or the pods would not be found, or not be replaced in time."""
+    """Return what no template may change, or the pods would not be found, or not be replaced in time."""
     return {
         "metadata": {
             "labels": identity(plan.gateway.ref, plan.controller),

@@ -45,7 +45,7 @@ def _rank(problem: Problem) -> int:
 
 
 def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
-    """A Gateway's condition Programmed with what keeps some of its proxies from running, or will keep nodes."""
+    """Return a Gateway's condition Programmed with what keeps some of its proxies from running, or will keep nodes."""
     if db.settings.offline or db.settings.standalone or condition.status != "True":
         return condition
     chosen = parameters(db, gateway).value
@@ -55,5 +55,5 @@ def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
 
 
 def addresses_json(db: Db, gateway: Ref) -> list[dict[str, str]]:
-    """The `status.addresses` of a Gateway in a cluster."""
+    """Return the `status.addresses` of a Gateway in a cluster."""
     return [{"type": each.type, "value": each.value} for each in assigned(db, gateway).value]

@@ -83,7 +83,7 @@ def _of_workload(db: Db, gateway: Ref) -> Iterator[str]:
 
 
 def _of_daemons(found: Workload) -> Iterator[str]:
-    """What a DaemonSet says only in Events: that pods are denied. One that is missing may be on its way."""
+    """Yield what a DaemonSet says only in Events: that pods are denied. One that is missing may be on its way."""
     wanted, there = found.status.desired_number_scheduled, found.status.current_number_scheduled
     if there < wanted and (not there or wanted - there > 1):
         name = f"{found.kind} {found.metadata.name}"
@@ -96,7 +96,7 @@ def _bad(condition: WorkloadCondition) -> bool:
 
 
 def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
-    """What ails pods, each thing once with the first pod that it ails."""
+    """Yield what ails pods, each thing once with the first pod that it ails."""
     ailing: dict[str, list[str]] = {}
     for pod in running(db, gateway):
         reason = next(ailments(pod), "")

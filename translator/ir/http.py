@@ -135,7 +135,7 @@ class Rule:
         return (*shaped, *(backend for feature in self.features for backend in feature.backends))
 
     def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
-        """The parts of a match of this rule that have a route each, in their order."""
+        """Return the parts of a match of this rule that have a route each, in their order."""
         parts: tuple[RouteMatch, ...] = (match,)
         if not self.broken:
             answered = any(each.terminal for each in self.features)
@@ -144,7 +144,7 @@ class Rule:
         return parts
 
     def shaped(self, backend: Backend, part: RouteMatch) -> Backend:
-        """The backend that requests of a part go to: one of the rule's, with the settings that its features ask for."""
+        """Return the backend that requests of a part go to: one of the rule's, with its features' settings."""
         for feature in self.features:
             backend = feature.shape(backend, part)
         return backend

@@ -51,6 +51,6 @@ def is_unannounced(header: ValueMatch) -> bool:
 
 
 def _announced(header: str) -> ValueMatch:
-    """A preflight for a request with a header: it names it, and does not tell the value."""
+    """Return a preflight for a request with a header: it names it, and does not tell the value."""
     name = "".join(each if each.isalnum() or each in "-_" else f"\\{each}" for each in header)
     return ValueMatch(HEADERS, rf"(?i)(.*[,\s])?{name}([,\s].*)?", regex=True)

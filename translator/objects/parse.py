@@ -72,7 +72,7 @@ class Parsed:
 
 
 def parse(raw: object) -> Parsed:
-    """Makes an object of a map of fields, as a JSON or YAML document holds it; never raises for what is in it.
+    """Make an object of a map of fields, as a JSON or YAML document holds it; never raises for what is in it.
 
     The model follows from `apiVersion` and `kind`. A namespaced object without a namespace is in "default".
 
@@ -101,7 +101,7 @@ def parse(raw: object) -> Parsed:
 def _again(
     raw: Mapping[str, Any], model: type[KubernetesObject], error: ValidationError, warnings: tuple[Problem, ...]
 ) -> Parsed:
-    """The API server takes a field that is null as absent; few objects have one, so it is not looked for before."""
+    """Leave out fields that are null, as the API server does; few objects have one, so it is not looked for before."""
     without = without_nulls(raw, plan(model))
     if without != raw:
         try:
@@ -122,7 +122,7 @@ def _bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 def _without_namespace(
     raw: Mapping[str, Any], model: type[KubernetesObject]
 ) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
-    """The API server drops the namespace of an object that lives in none."""
+    """Return the API server drops the namespace of an object that lives in none."""
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict) or not metadata.get("namespace"):
         return raw, ()

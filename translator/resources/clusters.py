@@ -30,12 +30,12 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
 
 @query
 def cluster_resource(db: Db, backend: Backend) -> Resource | None:
-    """The ``Cluster`` of a backend."""
+    """Return the ``Cluster`` of a backend."""
     return Resource.pack(clusters.cluster(backend))
 
 
 @query
 def endpoints_resource(db: Db, backend: Backend) -> Resource | None:
-    """The ``ClusterLoadAssignment`` of a backend; there for every backend, if need be empty."""
+    """Return the ``ClusterLoadAssignment`` of a backend; there for every backend, if need be empty."""
     message = clusters.load_assignment(backend, endpoints(db, backend))
     return Resource.of(ENDPOINT, message.cluster_name, message.SerializeToString(deterministic=True))

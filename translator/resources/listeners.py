@@ -28,7 +28,7 @@ def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
 
 @query
 def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
-    """What a Gateway serves on a port; None if none of its listeners there can be served."""
+    """Return what a Gateway serves on a port; None if none of its listeners there can be served."""
     addresses = bound(db, gateway)
     if not addresses or rejection(db, gateway) is not None:
         return None
@@ -48,7 +48,7 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
 
 @query
 def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
-    """The ``Listener`` of a port."""
+    """Return the ``Listener`` of a port."""
     spec = port_listener(db, gateway, port)
     if spec is None:
         return None
@@ -58,6 +58,6 @@ def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
 
 @query
 def secret_resource(db: Db, ref: Ref) -> Resource | None:
-    """The ``Secret`` of a certificate."""
+    """Return the ``Secret`` of a certificate."""
     found = certificate(db, ref)
     return Resource.pack(secret(secret_name(ref), found)) if isinstance(found, Certificate) else None

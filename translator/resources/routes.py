@@ -30,7 +30,7 @@ from xds.validation.validate import check
 
 @query
 def table_resource(db: Db, table: RouteTable) -> Resource | None:
-    """The ``RouteConfiguration`` of a table.
+    """Return the ``RouteConfiguration`` of a table.
 
     Every listener's hostname has a virtual host, so that what its routes do not serve falls to nobody else's; on a
     connection with the certificate of one listener, the hostnames of the others are misdirected.
@@ -44,7 +44,7 @@ def table_resource(db: Db, table: RouteTable) -> Resource | None:
 
 @query
 def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The hostnames of a table's own listeners, and those that connections to them must not ask for."""
+    """Return the hostnames of a table's own listeners, and those that connections to them must not ask for."""
     states = [
         each
         for each in gateway_listeners.listeners(db, gateway_of(table))
@@ -59,7 +59,7 @@ def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[s
 
 @query
 def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
-    """The virtual host of a domain: its own routes, then those of the wider domains of the same listener.
+    """Return the virtual host of a domain: its own routes, then those of the wider domains of the same listener.
 
     The specification gives requests to the route with the most specific hostname that matches, and only what that does
     not match to the next (`HTTPRouteSpec.hostnames`); Envoy looks at one virtual host only, so it holds both. The
@@ -89,7 +89,7 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
 
 @query
 def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_messages.Entry, ...]]:
-    """The ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead.
+    """Return the ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead.
 
     One whose match Envoy would refuse is left out: nothing can match it.
     """

@@ -185,7 +185,7 @@ _RE2.encoding = re2.Options.Encoding.LATIN1
 
 
 def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
-    """What is wrong with a regular expression for RE2, which Envoy uses; nothing if `kind` says that it is none."""
+    """Return what is wrong with a regular expression for RE2, which Envoy uses; nothing if `kind` is another."""
     if kind != "RegularExpression":
         return ()
     if not value:

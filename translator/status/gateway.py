@@ -30,7 +30,7 @@ from translator.status.route import attached
 
 @query
 def gateway_status(db: Db, ref: Ref) -> Status | None:
-    """The status of a Gateway of ours, None for others'."""
+    """Return the status of a Gateway of ours, None for others'."""
     found = db.get(Gateway, ref)
     if found is None or not managed(db, ref):
         return None if found is None else _unclaimed(db, found)
@@ -57,7 +57,7 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
 
 
 def _resolved(db: Db, ref: Ref) -> Iterator[Condition]:
-    """A condition that is there only where it is False."""
+    """Yield a condition that is there only where it is False."""
     problem = unsupported_tls(db, ref)
     if problem is not None:
         yield verdict(problem.condition, (problem,), "", "")
@@ -83,7 +83,7 @@ def _gateway_problems(states: tuple[ListenerState, ...]) -> tuple[Problem, ...]:
 
 
 def _accepted(states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) -> Condition:
-    """Accepted as long as one listener is; what is wrong with the others is the reason all the same."""
+    """Return Accepted: True as long as one listener is; what is wrong with the others is the reason all the same."""
     invalid = next((each for each in problems if each.condition == "Listeners"), None)
     if any(each.condition == "Accepted" for each in problems):
         beside = [] if invalid is None else [f"{invalid.reason}: {invalid.message}"]
@@ -96,7 +96,7 @@ def _accepted(states: tuple[ListenerState, ...], problems: tuple[Problem, ...]) 
 
 
 def _unprogrammable(accepted: Condition, problems: tuple[Problem, ...], db: Db, ref: Ref) -> Condition | None:
-    """The condition Programmed of a Gateway which cannot be, whatever the proxies say."""
+    """Return the condition Programmed of a Gateway which cannot be, whatever the proxies say."""
     if accepted.status != "True":
         return Condition("Programmed", "False", "Invalid", accepted.message)
     if any(each.condition == "Programmed" for each in problems):

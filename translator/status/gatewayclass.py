@@ -35,7 +35,7 @@ DEPLOYED_FEATURES = ("GatewayAddressEmpty", "GatewayInfrastructure", "GatewaySta
 
 @query
 def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
-    """The status of a GatewayClass of ours, None for others'."""
+    """Return the status of a GatewayClass of ours, None for others'."""
     found = db.get(GatewayClass, ref)
     if found is None or not managed_class(db, ref.name):
         return None

@@ -25,7 +25,7 @@ ANY_GATEWAY: Final = Gateway.model_validate(
 
 @query
 def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
-    """The status of GatewayParameters by themselves; how they go with others' shows at the Gateway."""
+    """Return the status of GatewayParameters by themselves; how they go with others' shows at the Gateway."""
     found = db.get(GatewayParameters, ref)
     if found is None or db.settings.standalone:
         return None

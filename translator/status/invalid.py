@@ -25,7 +25,7 @@ from translator.status.route import reference_json
 
 @query
 def unreadable_status(db: Db, ref: Ref) -> Status | None:
-    """The status of an object that cannot be read, None if it is not ours or can be."""
+    """Return the status of an object that cannot be read, None if it is not ours or can be."""
     refused = db.refused(ref)
     if refused is None:
         return None
@@ -70,7 +70,7 @@ def _route(db: Db, ref: Ref, refused: Refused, text: str) -> Status | None:
 
 
 def _before(db: Db, ref: Ref) -> Mapping[str, Any]:
-    """The status of what the object was before it could not be read any more."""
+    """Return the status of what the object was before it could not be read any more."""
     return STATUS[ref.kind](db, ref) or {}
 
 

@@ -70,7 +70,7 @@ def _hosts(table: Resource | None) -> Hosts:
 
 
 def _before(kept: Held) -> Hosts | None:
-    """What a client has of a table; None if that is not known, as it is from before our time."""
+    """Return what a client has of a table; None if that is not known, as it is from before our time."""
     good = kept.good if isinstance(kept, Unsure) else kept
     if good is None:
         return ()
@@ -78,7 +78,7 @@ def _before(kept: Held) -> Hosts | None:
 
 
 def _suspects(hosts: Hosts, kept: Iterable[Held]) -> list[Entry] | None:
-    """What is new in a table to all clients that refuse it; None if of none it is known what it has."""
+    """Return what is new in a table to all clients that refuse it; None if of none it is known what it has."""
     new = [_new(hosts, before) for before in map(_before, kept) if before is not None]
     if not new:
         return None
@@ -106,7 +106,7 @@ def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: Held, message: s
 
 
 def _new(hosts: Hosts, before: Hosts) -> list[Entry]:
-    """The entries that were not there before; if all were, those of the virtual hosts that are others now."""
+    """Return the entries that were not there before; if all were, those of the virtual hosts that are others now."""
     same = {id(each) for each in before}  # what did not change is not even made anew
     changed = [each for each in hosts if id(each) not in same]
     now = {id(each) for each in hosts}
@@ -115,7 +115,7 @@ def _new(hosts: Hosts, before: Hosts) -> list[Entry]:
 
 
 def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, list[Concern]]:
-    """The routes that send requests to some clusters, by the name of the cluster."""
+    """Return the routes that send requests to some clusters, by the name of the cluster."""
     users: dict[str, Rules] = defaultdict(lambda: defaultdict(dict))
     rules: Rules = defaultdict(dict)
     for entry in (entry for each in snapshot.resources(ROUTE).values() for entry in chain(*_hosts(each))):

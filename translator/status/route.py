@@ -25,7 +25,7 @@ from xds.resources.types import ROUTE
 
 @query
 def route_status(db: Db, ref: Ref) -> Status | None:
-    """The status of a route that names a Gateway of ours, None for others."""
+    """Return the status of a route that names a Gateway of ours, None for others."""
     found = db.get(ROUTES[ref.kind], ref)
     parents = attachment(db, ref)
     if found is None or not parents:
@@ -59,7 +59,7 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
 
 
 def _parent_conditions(db: Db, ref: Ref, parent: Parent, generation: int) -> Iterator[dict[str, Any]]:
-    """The conditions of a route at one parent, Accepted first."""
+    """Yield the conditions of a route at one parent, Accepted first."""
     told = (*(each.problems for each in rules(db, ref)), *(each.problems for each in _entries(db, ref, parent)))
     problems = tuple(dict.fromkeys(chain(*told)))
     dropped = [each for each in problems if each.condition == "Accepted"]
@@ -92,7 +92,7 @@ def _serves(db: Db, ref: Ref, parent: Parent) -> bool:
 
 
 def _refused(db: Db, ref: Ref, parent: Parent) -> tuple[Refusal, ...]:
-    """What the proxies of a parent refuse of a route."""
+    """Return what the proxies of a parent refuse of a route."""
     tables = {table_name(each.table) for each in parent.bindings}
     found = db.select(refusals, (ref, parent.gateway))
     return tuple(each for each in found if each.type_url != ROUTE or each.name in tables)

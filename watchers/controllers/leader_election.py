@@ -46,7 +46,7 @@ class _Lost(Exception):
 
 
 def running() -> float:
-    """Gives seconds that go on while the machine sleeps, and that nobody sets."""
+    """Give seconds that go on while the machine sleeps, and that nobody sets."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
@@ -102,7 +102,7 @@ class Election:
         return "" if self._lease is None else self._spec.get("holderIdentity") or ""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Runs `lead` while this one leads, and cancels it once it may not any more; then stands again.
+        """Run `lead` while this one leads, and cancels it once it may not any more; then stands again.
 
         Ends if `lead` does, raises what it raises, and gives the lease back in any case.
         """
@@ -157,7 +157,7 @@ class Election:
         return self._timing.retry * random.uniform(0.8, 1.2)
 
     async def _attempt(self, what: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-        """Tries something; trouble with the API server is told when it begins, and is a try that failed."""
+        """Try something; trouble with the API server is told when it begins, and is a try that failed."""
         try:
             async with asyncio.timeout(seconds):
                 done = await what()
@@ -171,7 +171,7 @@ class Election:
         return done
 
     async def _compete(self) -> bool:
-        """Takes the lease if nobody has it, or its holder has been silent for too long."""
+        """Take the lease if nobody has it, or its holder has been silent for too long."""
         try:
             self._lease = await self._api.request("GET", self._path, seconds=self._timing.deadline)
         except ApiError as error:
@@ -209,7 +209,7 @@ class Election:
         return found
 
     async def _write(self, method: str, path: str, lease: dict[str, Any] | None) -> bool:
-        """Writes the lease with us as its holder; False if it has changed in the meantime."""
+        """Write the lease with us as its holder; False if it has changed in the meantime."""
         begun = self._clock()
         try:
             self._lease = await self._api.request(
@@ -235,7 +235,7 @@ class Election:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease, "spec": spec}
 
     async def _release(self) -> None:
-        """Gives the lease back, so that another need not wait until it runs out."""
+        """Give the lease back, so that another need not wait until it runs out."""
         lease, self._lease, self._until = self._lease, None, float("-inf")
         spec = (lease or {}).get("spec") or {}
         if spec.get("holderIdentity") != self._identity:

@@ -48,7 +48,7 @@ class WorkQueue(Generic[Key]):
             self.add(each)
 
     async def take(self) -> Key:
-        """Gives the next key that is due, once there is one; `done` must be called for it."""
+        """Give the next key that is due, once there is one; `done` must be called for it."""
         while True:
             key, wait = self._next()
             if key is not None:
@@ -59,7 +59,7 @@ class WorkQueue(Generic[Key]):
                     await self._changed.wait()
 
     def done(self, key: Key) -> None:
-        """The work on a key that was taken is over, however it went."""
+        """Note that the work on a key that was taken is over, however it went."""
         self._busy.discard(key)
         if key in self._due:
             self._push(key)
@@ -70,7 +70,7 @@ class WorkQueue(Generic[Key]):
             self._changed.set()
 
     def _next(self) -> tuple[Key, None] | tuple[None, float | None]:
-        """A key that is due; else how long to wait for the first one, None if there is none."""
+        """Return a key that is due; else how long to wait for the first one, None if there is none."""
         while self._heap:
             due, _, key = self._heap[0]
             if self._due.get(key) != due or key in self._busy:

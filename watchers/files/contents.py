@@ -90,7 +90,7 @@ ABSENT = Reading({})
 
 
 def unreadable(file: str, message: str) -> Reading:
-    """A file or a folder of which nothing can be known at the moment, and why."""
+    """Return a file or a folder of which nothing can be known at the moment, and why."""
     return Reading({}, complete=False, diagnostics=(Diagnostic(Place(file), message),))
 
 
@@ -191,7 +191,7 @@ def duplicate(ref: Ref, place: Place, first: Place) -> Diagnostic:
 
 
 def _identity(document: Document) -> Ref | None:
-    """The name of an object that is not valid, as far as it is written."""
+    """Return the name of an object that is not valid, as far as it is written."""
     metadata = document.raw.get("metadata")
     kind, meta = document.raw.get("kind"), metadata if isinstance(metadata, dict) else {}
     namespace, name = meta.get("namespace") or "", meta.get("name")

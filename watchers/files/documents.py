@@ -82,7 +82,7 @@ class Document:
         return Place(self.file, self.line)
 
     def line_of(self, path: Path) -> int:
-        """The line of a field, or of the nearest field around it that is written there; counted from 1."""
+        """Return the line of a field, or of the nearest field around it that is written there; counted from 1."""
         return self._source.line_of((*self._prefix, *path)) if path else self.line
 
 

@@ -113,7 +113,7 @@ class Reader:
         return Found({path: each for path, each in readings.items() if path not in files}, files)
 
     def _closures(self, closed: dict[str, str]) -> dict[str, Reading]:
-        """What has come to be unreadable, and what no longer is."""
+        """Return what has come to be unreadable, and what no longer is."""
         changed = {path for path, _ in closed.items() ^ self.closed.items()}
         self.closed = closed
         readings = {}
@@ -191,7 +191,7 @@ def _unreadable(path: str, why: str) -> Reading:
 
 
 def _content(path: str) -> tuple[bytes, Signature]:
-    """A file's content, and one byte too many of it if it is too large; never waits, as opening a pipe would."""
+    """Return a file's content, and one byte too many of it if it is too large; never waits, as opening a pipe would."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)

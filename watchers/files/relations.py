@@ -128,7 +128,7 @@ class Relations:
             yield from self._of_ports(found, service)
 
     def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Said]:
-        """A port gets the requests for the port of the Service that has the same name, or has none as well."""
+        """Yield a port gets the requests for the port of the Service that has the same name, or has none as well."""
         named = self._objects[service]
         names = {each.name for each in named.spec.ports} if isinstance(named, Service) else set()
         if not names:
@@ -173,7 +173,7 @@ class Relations:
             yield f"{field}: GatewayClass {found.spec.gateway_class_name} is of {other}, so that it is not served"
 
     def _controller(self, gateway: Gateway) -> str | None:
-        """The other controller that a Gateway belongs to."""
+        """Return the other controller that a Gateway belongs to."""
         found = self._objects.get(_class(gateway))
         if isinstance(found, GatewayClass) and found.spec.controller_name != CONTROLLER_NAME:
             return f"the controller {found.spec.controller_name}"
@@ -183,7 +183,7 @@ class Relations:
         yield from ()
 
     def _meant(self, missing: Ref) -> str:
-        """What may have been meant."""
+        """Return what may have been meant."""
         names = self._names.get((missing.kind, missing.namespace), {})
         if not missing.name:
             known = ", ".join(sorted(islice(names, MOST_NAMES))[:5])
@@ -203,7 +203,7 @@ _CHECKS: Mapping[str, Callable[..., Iterator[Said]]] = {
 
 
 def _targets(found: KubernetesObject) -> Iterator[Ref]:
-    """The objects that an object names, as far as that matters here."""
+    """Yield the objects that an object names, as far as that matters here."""
     if isinstance(found, EndpointSlice) and found.service_name:
         yield _service(found)
     elif isinstance(found, Gateway):

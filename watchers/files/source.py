@@ -51,7 +51,7 @@ class Timing:
 
 
 def related(folder: Folder) -> tuple[Diagnostic, ...]:
-    """What is wrong between the objects of a folder, which somebody else may complete."""
+    """Return what is wrong between the objects of a folder, which somebody else may complete."""
     relations = Relations(standalone=False)
     relations.update(Edit(ref, found) for ref, found in folder.objects.items())
     return _placed(folder, relations, relations.findings)
@@ -222,7 +222,7 @@ def _check_open(reader: Reader) -> None:
 
 
 def _similar(path: str) -> str:
-    """What may have been meant, or how far the path leads."""
+    """Return what may have been meant, or how far the path leads."""
     parent, name = os.path.split(os.path.abspath(path))
     try:
         close = get_close_matches(name, os.listdir(parent), n=1)

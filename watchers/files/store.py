@@ -136,11 +136,11 @@ class Folder:
         return breaks_off or not reading.errors <= before.reading.errors
 
     def file(self, path: str) -> File:
-        """What a file gives."""
+        """Return what a file gives."""
         return self._files.get(path, NOTHING)
 
     def get(self, ref: Ref) -> KubernetesObject | None:
-        """The object of that name that is served, if there is one."""
+        """Return the object of that name that is served, if there is one."""
         return _first(self._claims.get(ref, {}))
 
     def place(self, ref: Ref) -> Place | None:
@@ -167,7 +167,7 @@ def _first(claims: Mapping[str, Claim]) -> KubernetesObject | None:
 
 
 def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Claim]]]) -> set[Diagnostic]:
-    """What is wrong in these files, and with these objects where several files have them."""
+    """Return what is wrong in these files, and with these objects where several files have them."""
     found = {each for file in files for each in file.reading.diagnostics}
     for ref, claimed in claims:
         if len(claimed) > 1:

@@ -39,7 +39,7 @@ class Signature(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Signature":
-        """The signature of a file with this status."""
+        """Return the signature of a file with this status."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -84,16 +84,16 @@ class Tree:
         return frozenset(self._directories) | self._folders.keys()
 
     def signature(self, path: str) -> Signature | None:
-        """The signature of a file when it was last looked at; None if it is no file of this source."""
+        """Return the signature of a file when it was last looked at; None if it is no file of this source."""
         node = self._nodes.get(path)
         return node.signature if node else None
 
     def real(self, path: str) -> str:
-        """The path without links of a file of this source."""
+        """Return the path without links of a file of this source."""
         return self._nodes[path].lookup.real
 
     def affected(self, entry: str) -> set[str]:
-        """The paths that may stand for something else once this directory entry has changed."""
+        """Return the paths that may stand for something else once this directory entry has changed."""
         directory, name = os.path.split(entry)
         folders = () if name.startswith(".") else self._folders.get(directory, ())
         return self._dependants.get(entry, set()) | {os.path.join(folder, name) for folder in folders}
@@ -172,7 +172,7 @@ class Tree:
         return {each for each, node in (*before.items(), *found.items()) if node.signature} - kept.keys() - held
 
     def _moved(self, path: str) -> str:
-        """The path, or the outermost folder around it that is not the one known: what was in it may not be deleted."""
+        """Return the path, or the outermost folder around it that is not the one known: what was in it may be there."""
         moved = [folder for folder in self._folders_around(path) if not self._is_as_known(folder)]
         return moved[-1] if moved else path
 
@@ -208,7 +208,7 @@ class Tree:
         return None
 
     def _below(self, path: str) -> dict[str, _Node]:
-        """What is known of a path and all below it; only for a folder that takes a search."""
+        """Return what is known of a path and all below it; only for a folder that takes a search."""
         node = self._nodes.get(path)
         if node is None or not node.chain:
             return {path: node} if node else {}
@@ -228,7 +228,7 @@ class Tree:
                 unreadable[each] = error.strerror or str(error)
 
     def _node(self, path: str, folder: _Node | None) -> _Node | None:
-        """What a path in a folder is, or in none if it is a root; None if it does not matter at all."""
+        """Return what a path in a folder is, or in none if it is a root; None if it does not matter at all."""
         if folder is None:
             lookup = look_up(os.path.join(self._base, path))
             self._reals[path] = lookup.real
@@ -300,7 +300,7 @@ def _has_files(nodes: Mapping[str, _Node], folder: str) -> bool:
 
 
 def _names(node: _Node) -> list[str]:
-    """What is in a folder, without what is hidden; nothing else has anything in it."""
+    """Return what is in a folder, without what is hidden; nothing else has anything in it."""
     try:
         return [name for name in os.listdir(node.lookup.real) if not name.startswith(".")] if node.chain else []
     except (FileNotFoundError, NotADirectoryError):

@@ -259,7 +259,7 @@ class YamlValues:
         return out
 
     def _key(self, event: Event) -> str:
-        """A key as JSON has it; called for scalars and, rarely, for aliases of scalars."""
+        """Return a key as JSON has it; called for scalars and, rarely, for aliases of scalars."""
         value = self._value(event, MAX_DEPTH, None) if isinstance(event, ScalarEvent | AliasEvent) else None
         if isinstance(value, bool):
             return "true" if value else "false"
@@ -283,7 +283,7 @@ def _unknown_tag(event: ScalarEvent | CollectionStartEvent) -> ValueFault:
 
 
 def _merge_sources(value: object, event: Event) -> list[object]:
-    """What `<<` names, the most important last."""
+    """Return what `<<` names, the most important last."""
     sources = value if isinstance(value, list) else [value]
     if not all(isinstance(source, dict) for source in sources):
         raise ValueFault("'<<' merges mappings; give it an alias of one, or a list of such", _line(event))

@@ -112,7 +112,7 @@ def _observe(raw: dict[str, Any], manager: str) -> Observed:
 
 
 def _compact(value: object) -> bytes:
-    """A value as JSON that is to be kept: what orjson gives has 4 KB, however little of it is used."""
+    """Return a value as JSON that is to be kept: what orjson gives has 4 KB, however little of it is used."""
     return bytes(memoryview(orjson.dumps(value)))
 
 

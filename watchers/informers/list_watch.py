@@ -246,7 +246,7 @@ def _metadata(raw: object) -> dict[str, Any]:
 
 
 def _list(body: object) -> tuple[list[dict[str, Any]], str, str]:
-    """The items of a list, the token to continue with, and the version."""
+    """Return the items of a list, the token to continue with, and the version."""
     match body:
         case {"items": list() | None as items, "metadata": {"resourceVersion": str(version), **rest}} if version:
             return items or [], str(rest.get("continue") or ""), version

@@ -30,7 +30,7 @@ class Held(NamedTuple):
 
 
 def field_manager(controller: str) -> str:
-    """The name under which the API server notes what a controller wrote."""
+    """Return the name under which the API server notes what a controller wrote."""
     return controller[-LONGEST_MANAGER:]
 
 

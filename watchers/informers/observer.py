@@ -5,22 +5,22 @@ class Observer:
     """Is told what happens; a subclass counts what it cares for. `kind` is as in "HTTPRoute"."""
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:
-        """A page of a list was read, with so many objects, in so many seconds."""
+        """Note that a page of a list was read, with so many objects, in so many seconds."""
 
     def watching(self, kind: str) -> None:
-        """A watch was opened."""
+        """Note that a watch was opened."""
 
     def events(self, kind: str, count: int) -> None:
-        """A watch told so many events."""
+        """Note that a watch told so many events."""
 
     def expired(self, kind: str) -> None:
-        """The API server no longer had the versions asked for: the list is read again."""
+        """Note that the API server no longer had the versions asked for: the list is read again."""
 
     def failed(self, kind: str, reason: str) -> None:
-        """A request failed; `reason` is an HTTP status code, or a word such as "Unreachable"."""
+        """Note that a request failed; `reason` is an HTTP status code, or a word such as "Unreachable"."""
 
     def missing(self, kind: str) -> None:
-        """The API server has no such kind; it is asked again from time to time."""
+        """Note that the API server has no such kind; it is asked again from time to time."""
 
     def fetched(self, kind: str) -> None:
         """One object was read in full, because it is referenced."""

@@ -136,7 +136,7 @@ class Fetching:
         self._news.set()
 
     def _fail(self, ref: Ref, error: ClusterError) -> float:
-        """It is tried again after a while; until then it is not known, unless it was read before."""
+        """Try it again after a while; until then it is not known, unless it was read before."""
         self._observer.failed(ref.kind, str(error.status if isinstance(error, ApiError) else type(error).__name__))
         resource = paths.resource(self._kind.reflector.model)
         message = f"cannot be read, and is tried again: {error}"

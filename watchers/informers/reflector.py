@@ -359,7 +359,7 @@ def _decoded(line: bytes) -> Any:
 
 
 def _diagnostic(verb: str, resource: str, error: ClusterError, waiting: list[str]) -> Diagnostic:
-    """What is wrong: with the API server as a whole, or with one kind, and which new namespaces wait for that kind."""
+    """Return what is wrong: with the API server as a whole, or with one kind, and which namespaces wait for it."""
     if isinstance(error, Unreachable):
         return Diagnostic(Place(error.url), str(error))
     if isinstance(error, ApiError) and error.status == 403:

@@ -87,7 +87,7 @@ class Api(Protocol):
         content_type: str = JSON,
         seconds: float = SECONDS,
     ) -> Any:
-        """Sends a request and gives the answer decoded.
+        """Send a request and gives the answer decoded.
 
         Raises:
             ClusterError: there is none, or (ApiError) it is an error.
@@ -253,7 +253,7 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 async def _error(response: aiohttp.ClientResponse, what: str) -> ApiError:
-    """The API server's `Status` as an error; what is between may answer too, in words of its own."""
+    """Return the API server's `Status` as an error; what is between may answer too, in words of its own."""
     try:
         body = await _read(response, MOST_ERROR_BYTES)
     except (TooLarge, Unreachable):
@@ -284,7 +284,7 @@ def _decoded(body: bytes, what: str) -> Any:
 
 
 def _why(error: BaseException) -> str:
-    """An error of the network in a few words."""
+    """Return an error of the network in a few words."""
     if isinstance(error, asyncio.TimeoutError):
         return "it took too long"
     cause = getattr(error, "os_error", error)

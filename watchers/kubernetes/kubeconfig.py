@@ -131,7 +131,7 @@ class Access:
                 await self._load()
 
     async def _token(self) -> str | None:
-        """The header's value; that of a pod's own account is read from its file every minute."""
+        """Return the header's value; that of a pod's own account is read from its file every minute."""
         try:
             found: str | None = await self._configuration.get_api_key_with_prefix("BearerToken")
         except _MISTAKES as error:
@@ -204,7 +204,7 @@ def _due(loader: Any) -> float:
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL; aiohttp would look for passwords in ~/.netrc with it."""
+    """Return the proxy that the environment names for a URL; aiohttp would look for passwords in ~/.netrc with it."""
     parts = urlsplit(url)
     if proxy_bypass(parts.netloc):
         return None

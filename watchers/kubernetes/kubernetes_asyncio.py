@@ -26,7 +26,7 @@ PACKAGE: Final = f"{LIBRARY}.config"
 
 
 def _read() -> ModuleType:
-    """The package of that name; as the library has it if somebody else has imported that, or a bare one will not do."""
+    """Return the package of that name; whole if somebody else has imported it, or a bare one will not do."""
     if LIBRARY not in sys.modules:
         try:
             return _read_alone()

@@ -7,23 +7,23 @@ from translator.refs import Ref
 
 
 def collection(model: type[KubernetesObject], version: str, namespace: str = "") -> str:
-    """The path of all objects of a kind, of one namespace or, if that is "", of the whole cluster."""
+    """Return the path of all objects of a kind, of one namespace or, if that is "", of the whole cluster."""
     root = f"/apis/{model.group}/{version}" if model.group else f"/api/{version}"
     within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     return f"{root}{within}/{model.plural}"
 
 
 def item(model: type[KubernetesObject], version: str, ref: Ref, subresource: str = "") -> str:
-    """The path of one object, or of a subresource such as "status" of it."""
+    """Return the path of one object, or of a subresource such as "status" of it."""
     path = f"{collection(model, version, ref.namespace)}/{quote(ref.name, safe='')}"
     return f"{path}/{subresource}" if subresource else path
 
 
 def api_version(model: type[KubernetesObject], version: str) -> str:
-    """The `apiVersion` of objects of a kind: "gateway.networking.k8s.io/v1"."""
+    """Return the `apiVersion` of objects of a kind: "gateway.networking.k8s.io/v1"."""
     return f"{model.group}/{version}" if model.group else version
 
 
 def resource(model: type[KubernetesObject]) -> str:
-    """A kind as kubectl and RBAC name it: "httproutes.gateway.networking.k8s.io"."""
+    """Return a kind as kubectl and RBAC name it: "httproutes.gateway.networking.k8s.io"."""
     return f"{model.plural}.{model.group}" if model.group else model.plural

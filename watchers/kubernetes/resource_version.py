@@ -11,6 +11,6 @@ def _is_number(version: str) -> bool:
 
 
 def _order(version: str) -> tuple[int, str]:
-    """What orders numbers of any length, which Python takes no more than 4,300 digits of for one."""
+    """Return what orders numbers of any length, which Python takes no more than 4,300 digits of for one."""
     digits = version.lstrip("0")
     return len(digits), digits

@@ -90,7 +90,7 @@ class Peers:
         self._trouble = ""
 
     def about(self, key: str) -> Iterator[Any]:
-        """Gives what each of the others says of a key that says something."""
+        """Give what each of the others says of a key that says something."""
         return self._hearing.about(key)
 
     def say(self, key: str, word: object) -> None:
@@ -112,7 +112,7 @@ class Peers:
             await self._fall_silent()
 
     async def _speak(self) -> None:
-        """Writes what is new, and now and then the first part, to show that this one lives."""
+        """Write what is new, and now and then the first part, to show that this one lives."""
         while True:
             self._news.clear()
             self._words.unsaid.add(0)
@@ -128,7 +128,7 @@ class Peers:
                         await self._news.wait()
 
     async def _write_all(self) -> bool:
-        """Writes the parts that have changed; whether that worked."""
+        """Write the parts that have changed; whether that worked."""
         parts = self._words.parts
         for number in self._words.next_parts:
             if parts != self._words.parts:
@@ -140,7 +140,7 @@ class Peers:
         return True
 
     async def _write(self, number: int) -> bool:
-        """Writes the Lease of a part; whether that worked."""
+        """Write the Lease of a part; whether that worked."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         metadata = {
             "name": self._lease(number),
@@ -174,7 +174,7 @@ class Peers:
                 await self._bury()
 
     def hear(self, changes: Iterable[Change]) -> set[str]:
-        """Takes what Leases say; gives the keys of which the others say something else than before."""
+        """Take what Leases say; gives the keys of which the others say something else than before."""
         now, changes = self._clock(), list(changes)
         deleted = {ref.name for ref, raw in changes if raw is None}
         lost = {number for number in range(self._words.parts) if self._lease(number) in deleted} if deleted else set()
@@ -184,7 +184,7 @@ class Peers:
         return set[str]().union(*(self._hearing.take(ref.name, _part(ref, raw), now) for ref, raw in changes))
 
     async def _bury(self) -> None:
-        """Deletes the Leases of those who are gone without a word."""
+        """Delete the Leases of those who are gone without a word."""
         if gone := self._hearing.gone():
             self._changed(set[str]().union(*(part.words for part in gone.values())))
             await asyncio.gather(*(self._delete(name, part.version) for name, part in gone.items()))
@@ -214,7 +214,7 @@ class Peers:
 
 
 def _part(ref: Ref, raw: Mapping[str, Any] | None) -> Part | None:
-    """What a Lease says."""
+    """Return what a Lease says."""
     if raw is None:
         return None
     metadata = raw["metadata"]

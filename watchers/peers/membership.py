@@ -44,12 +44,12 @@ class _Speaker:
     parts: dict[str, Part] = field(default_factory=dict)
 
     def word(self, key: str) -> Any:
-        """What it says of a key: the newest of its parts that the key can be in knows; None for nothing."""
+        """Return what it says of a key: the newest of its parts that the key can be in knows; None for nothing."""
         fitting = [each for each in self.parts.values() if part_of(key, each.parts) == each.number]
         return max(fitting, key=lambda each: each.parts).words.get(key) if fitting else None
 
     def overruled(self, newer: Part) -> Iterator[str]:
-        """The keys of earlier parts on which `newer`, which is one of more parts, says something else, or nothing."""
+        """Yield the keys of earlier parts on which `newer`, one of more parts, says something else, or nothing."""
         for each in self.parts.values():
             if each.parts < newer.parts and newer.number % each.parts == each.number:
                 for key, word in each.words.items():
@@ -72,7 +72,7 @@ class Hearing:
         self._beat: float | None = None
 
     def take(self, name: str, part: Part | None, now: float) -> set[str]:
-        """Takes what is written in an object, None if the object is gone; gives the keys whose words may have changed.
+        """Take what is written in an object, None if the object is gone; gives the keys whose words may have changed.
 
         Args:
             name: the object's.
@@ -94,13 +94,13 @@ class Hearing:
         return {key for key in (before.keys() | after.keys()) if before.get(key) != after.get(key)}.union(overruled)
 
     def about(self, key: str) -> Iterator[Any]:
-        """Gives what the others that live say of a key."""
+        """Give what the others that live say of a key."""
         for each in self._speakers.values():
             if not self._is_silent(each) and (word := each.word(key)) is not None:
                 yield word
 
     def gone(self) -> dict[str, Part]:
-        """The parts of those who are gone without taking back what they said, by the names of the objects."""
+        """Return the parts of those who are gone without taking back what they said, by the names of the objects."""
         silent = filter(self._is_silent, self._speakers.values())
         return {name: part for each in silent for name, part in each.parts.items()}
 

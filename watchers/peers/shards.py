@@ -19,7 +19,7 @@ MOST_PARTS: Final = 256
 
 
 def part_of(key: str, parts: int) -> int:
-    """The number of the part that a key is in, of so many."""
+    """Return the number of the part that a key is in, of so many."""
     return crc32(key.encode()) % parts
 
 
@@ -55,7 +55,7 @@ class Words:
         return sorted(self.unsaid, reverse=True)
 
     def put(self, key: str, word: object) -> None:
-        """Takes what is to be said of a key, in a form that JSON can hold; None for nothing."""
+        """Take what is to be said of a key, in a form that JSON can hold; None for nothing."""
         number = part_of(key, self.parts)
         entry = b"" if word is None else orjson.dumps(key) + b":" + orjson.dumps(word, option=orjson.OPT_SORT_KEYS)
         if len(entry) + len(b"{}") > self._most_bytes:
@@ -69,7 +69,7 @@ class Words:
             self._lay([item for each in self._parts for item in each.items()], 2 * self.parts)
 
     def body(self, number: int) -> str:
-        """Gives a part as JSON: an object with the words by their keys."""
+        """Give a part as JSON: an object with the words by their keys."""
         entries, size = list(self._parts[number].values()), self._sizes[number]
         if size > self._most_bytes:
             entries.sort(key=len)
@@ -97,12 +97,12 @@ class Words:
 
 
 def _size(entry: bytes) -> int:
-    """What an entry takes of a part, with its comma."""
+    """Return what an entry takes of a part, with its comma."""
     return len(entry) + 1
 
 
 def read(text: str) -> Mapping[str, Any]:
-    """The words of a part by their keys; none if it is not understood, as of another version of Headgate."""
+    """Return the words of a part by their keys; none if it is not understood, as of another version of Headgate."""
     try:
         said = orjson.loads(text or "{}")
     except orjson.JSONDecodeError:

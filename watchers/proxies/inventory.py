@@ -63,7 +63,7 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
 
 
 def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
-    """The Gateway that an object is for: its owner; if somebody took the owner away, by the label.
+    """Return the Gateway that an object is for: its owner; if somebody took the owner away, by the label.
 
     A label may be shortened: then it is the name of no Gateway. What is not called as Headgate calls it is somebody's
     copy, labels and owner included.

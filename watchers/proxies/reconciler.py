@@ -113,7 +113,7 @@ class Deployer:
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def touch(self, gateways: Iterable[Ref]) -> None:
-        """Takes that what is wanted for these Gateways has changed, or what is there."""
+        """Take that what is wanted for these Gateways has changed, or what is there."""
         self._workers.touch(gateways)
 
     @property
@@ -122,7 +122,7 @@ class Deployer:
         return self._workers.waiting
 
     async def lead(self) -> None:
-        """Applies everything, then what is touched, until it is cancelled."""
+        """Apply everything, then what is touched, until it is cancelled."""
         self._memory.clear()
         self._outages.reset()
         await self._workers.lead(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
@@ -131,7 +131,7 @@ class Deployer:
         log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
 
     async def _settle(self, gateway: Ref) -> float | None:
-        """Does what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
+        """Do what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(gateway, _Memory())
         try:
             again = await self._deploy(gateway, memory)

@@ -33,7 +33,7 @@ class Watch(Protocol):
     """Is told what becomes of writes, for metrics."""
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
-        """A write has ended: "created", "changed", "repaired", "deleted", "refused", "gone", "conflict" or "failed"."""
+        """Note the end of a write: created, changed, repaired, deleted, refused, gone, conflict or failed."""
         ...
 
 
@@ -117,7 +117,7 @@ class Applier:
         return Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
 
     async def delete(self, ref: Ref, live: Live) -> bool:
-        """Deletes an object; tells whether it was still there."""
+        """Delete an object; tells whether it was still there."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": live.uid}}
         try:
             with self._counted(ref, "deleted"):
@@ -154,7 +154,7 @@ class Applier:
         await self._patch(manifest.ref, body, {"fieldManager": SCALER})
 
     async def _find(self, ref: Ref) -> Any:
-        """An object as it is now; None if it is not there."""
+        """Return an object as it is now; None if it is not there."""
         try:
             return await self._request("GET", ref)
         except Refused as refused:

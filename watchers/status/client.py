@@ -29,12 +29,12 @@ class StatusApi:
         self.manager = field_manager(controller)
 
     async def read(self, ref: Ref, held: Held) -> Mapping[str, Any]:
-        """Gives an object as the API server has it now."""
+        """Give an object as the API server has it now."""
         found: Mapping[str, Any] = await self._api.request("GET", _path(ref, held), seconds=SECONDS)
         return found
 
     async def patch(self, ref: Ref, held: Held, new: Status) -> Held:
-        """Makes a status of the one that is held; gives what the API server made of it.
+        """Make a status of the one that is held; gives what the API server made of it.
 
         It is a JSON merge patch with a resourceVersion: it holds only for the very object that it was made for.
         """
@@ -49,7 +49,7 @@ class StatusApi:
         return self.held(found)
 
     def held(self, found: Mapping[str, Any]) -> Held:
-        """Gives what counts of an object that the API server sent."""
+        """Give what counts of an object that the API server sent."""
         metadata = found["metadata"]
         version = found["apiVersion"].rpartition("/")[2]
         status = found.get("status") or {}

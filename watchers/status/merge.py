@@ -138,7 +138,7 @@ def has_entries(held: Status, controller: str) -> bool:
 def _entries(
     shared: Entries, held: Sequence[Status], wanted: Sequence[Status], writer: Writer
 ) -> Iterator[dict[str, Any]]:
-    """The entries of others as they are, ours in their places, and then those that are new."""
+    """Yield the entries of others as they are, ours in their places, and then those that are new."""
     left = {_identity(each[shared.reference]): each for each in wanted}
     others = sum(each.get("controllerName") != writer.controller for each in held)
     room = shared.most - others
@@ -193,7 +193,7 @@ def _is_ours(wanted: Iterable[Status]) -> Callable[[str], bool]:
 def _conditions(
     held: Sequence[Status], wanted: Sequence[Status], time: str, is_ours: Callable[[str], bool]
 ) -> list[dict[str, Any]]:
-    """The conditions of others as they are, ours in their places, and then those that are new; others' come first."""
+    """Return the conditions of others as they are, ours in their places, then new ones; others' come first."""
     left = {each["type"]: each for each in wanted}
     room = MOST_CONDITIONS - sum(not is_ours(each["type"]) for each in held)
     new: list[dict[str, Any]] = []
@@ -215,7 +215,7 @@ def _all_conditions(status: Status) -> Iterator[Status]:
 
 
 def _bounded(wanted: Status) -> Status:
-    """The same with messages so short that it fits."""
+    """Return the same with messages so short that it fits."""
     longest = MESSAGE_CHARACTERS
     bounded: Status = _shortened(wanted, longest)
     while len(orjson.dumps(bounded)) > MOST_BYTES and longest > 64:

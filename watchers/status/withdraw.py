@@ -68,7 +68,7 @@ def released(found: Mapping[str, Any], manager: str, time: str) -> dict[str, Any
 
 
 def _fields(written: Iterable[Mapping[str, Any]]) -> Fields:
-    """What is written together; keys as in "structured-merge-diff": ``f:name`` of a field, ``k:{…}`` of an item."""
+    """Return what is written together; keys as in "structured-merge-diff": ``f:name`` a field, ``k:{…}`` an item."""
     names: set[str] = set()
     conditions: set[str] = set()
     listeners: dict[str, frozenset[str]] = {}
@@ -92,7 +92,7 @@ def _key(text: str, field: str) -> str | None:
 
 
 def _kept(held: dict[str, Any], ours: Collection[str], metadata: Mapping[str, Any], time: str) -> dict[str, Any] | None:
-    """What is left of a condition; None for nothing."""
+    """Return what is left of a condition; None for nothing."""
     if held["type"] not in ours:
         return held
     if held["type"] not in UNDECIDED:
@@ -104,5 +104,5 @@ def _kept(held: dict[str, Any], ours: Collection[str], metadata: Mapping[str, An
 
 
 def _listener(held: dict[str, Any], others: Collection[str]) -> dict[str, Any]:
-    """A listener that others have written in, without our conditions."""
+    """Return a listener that others have written in, without our conditions."""
     return {**held, "conditions": [each for each in items(held, "conditions") if each["type"] in others]}

@@ -50,11 +50,11 @@ class Observed(Protocol):
     """The statuses of all objects whose status may be ours to write, as last seen."""
 
     def held(self, ref: Ref) -> Held | None:
-        """Gives the status of an object, None if there is no such object."""
+        """Give the status of an object, None if there is no such object."""
         ...
 
     def held_refs(self) -> Iterable[Ref]:
-        """Gives the names of all objects of the kinds that have a status."""
+        """Give the names of all objects of the kinds that have a status."""
         ...
 
 
@@ -62,7 +62,7 @@ class Watch(Protocol):
     """Is told what becomes of writes, for metrics."""
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """A request for a status of a kind has ended: "written", "conflict", "gone", "refused" or "failed"."""
+        """Note the end of a request for a status of a kind: "written", "conflict", "gone", "refused" or "failed"."""
         ...
 
 
@@ -152,7 +152,7 @@ class StatusWriter:
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def touch(self, refs: Iterable[Ref]) -> None:
-        """Takes that what is wanted, or what the API server holds, has changed for these objects."""
+        """Take that what is wanted, or what the API server holds, has changed for these objects."""
         self._workers.touch(refs)
 
     @property
@@ -161,7 +161,7 @@ class StatusWriter:
         return self._workers.waiting
 
     async def lead(self) -> None:
-        """Compares everything, then what is touched, and writes what differs, until it is cancelled."""
+        """Compare everything, then what is touched, and writes what differs, until it is cancelled."""
         self._memory.clear()
         self._blocked.clear()
         self._pause = 0.0
@@ -179,7 +179,7 @@ class StatusWriter:
         return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
 
     async def _settle(self, ref: Ref) -> float | None:
-        """Does what there is to do for an object; gives in how many seconds to try again, None if all is well."""
+        """Do what there is to do for an object; gives in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(ref, _Memory())
         now = time.monotonic()
         held = self._held(ref, memory)
@@ -262,7 +262,7 @@ class StatusWriter:
                 self._watch.status_written(ref.kind, outcome, time.perf_counter() - begun)
 
     def _held(self, ref: Ref, memory: _Memory) -> Held | None:
-        """What the API server holds, as far as is known: what was observed, or our own last write if that is newer."""
+        """Return what the API server holds, as far as is known: as observed, or as we wrote it if that is newer."""
         observed = self._observed.held(ref)
         if observed is None or memory.written is None or not older(observed.version, memory.written.version):
             memory.written = None
@@ -285,7 +285,7 @@ class StatusWriter:
         return not leaves and self._difference(ref, held, memory) is None
 
     def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
-        """The new status, None if there is nothing to write now."""
+        """Return the new status, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
         if wanted is not None and held.generation and (made := generation(wanted)):
             newest = observed_generation(held.status, self._controller)
@@ -299,7 +299,7 @@ class StatusWriter:
         return new
 
     def _answered(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
-        """Takes an error that ends a write; gives when to try again, None: not before something changes."""
+        """Take an error that ends a write; gives when to try again, None: not before something changes."""
         if error.status == 404 and f'"{ref.name}" not found' in error.message:
             self._memory.pop(ref, None)
             return None

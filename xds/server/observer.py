@@ -60,22 +60,22 @@ class Observer:
     """Is told what happens, on the event loop; subclass it and override what you need. Must be quick."""
 
     def opened(self, client: Client) -> None:
-        """A client's first request arrived, and it is served."""
+        """Note that a client's first request arrived, and it is served."""
 
     def closed(self, client: Client) -> None:
-        """A client's stream has ended."""
+        """Note that a client's stream has ended."""
 
     def requested(self, client: Client, type_url: str) -> None:
-        """A request arrived."""
+        """Note that a request arrived."""
 
     def slowed(self, client: Client, seconds: float) -> None:
-        """A client asks too fast: nothing is read from it for so many seconds."""
+        """Note that a client asks too fast: nothing is read from it for so many seconds."""
 
     def responded(self, client: Client, response: Response) -> None:
-        """A response was written."""
+        """Note that a response was written."""
 
     def answered(self, client: Client, answer: Answer) -> None:
-        """A client accepted (ACK) or rejected (NACK) a response."""
+        """Note that a client accepted (ACK) or rejected (NACK) a response."""
 
 
 class Observers(Observer):

@@ -48,7 +48,7 @@ class Constraint(NamedTuple):
 
 
 def constraints(rules: Message, enum: EnumDescriptor | None = None) -> list[Constraint]:
-    """Returns what the rules of one type (`validate.StringRules`, `validate.UInt32Rules` …) ask of a value.
+    """Return what the rules of one type (`validate.StringRules`, `validate.UInt32Rules` …) ask of a value.
 
     Durations and timestamps are to be given as `comparable` returns them. `enum` is the field's type where it has one.
 
@@ -78,7 +78,7 @@ def constraints(rules: Message, enum: EnumDescriptor | None = None) -> list[Cons
 
 
 def comparable(value: Any) -> Any:
-    """Returns a duration or timestamp as (seconds, nanoseconds), which compare as Envoy compares them; others as is."""
+    """Return a duration or timestamp as (seconds, nanoseconds), which compare as Envoy compares them; others as is."""
     return (value.seconds, value.nanos) if isinstance(value, Duration | Timestamp) else value
 
 
@@ -156,7 +156,7 @@ MAKERS: dict[str, Callable[[Any], Constraint]] = {
 
 
 def _within(bounds: dict[str, Any]) -> list[Constraint]:
-    """What `gt` or `gte`, and `lt` or `lte`, ask together; written so that NaN passes, as in C++."""
+    """Return what `gt` or `gte`, and `lt` or `lte`, ask together; written so that NaN passes, as in C++."""
     low = _bound(bounds, "gt", operator.ge, "greater than")
     low = low or _bound(bounds, "gte", operator.gt, "greater than or equal to")
     high = _bound(bounds, "lt", operator.le, "less than")

@@ -41,7 +41,7 @@ class Violation:
         return f"{self.path}: {self.rule}" if self.path else self.rule
 
     def below(self, step: str) -> "Violation":
-        """Returns the same violation as seen from the message that holds this one in `step`."""
+        """Return the same violation as seen from the message that holds this one in `step`."""
         dot = "." if self.path and not self.path.startswith("[") else ""
         return Violation(f"{step}{dot}{self.path}", self.rule)
 
@@ -66,7 +66,7 @@ WRAPPERS = frozenset(message.full_name for message in wrappers_pb2.DESCRIPTOR.me
 
 
 def check(message: Message) -> list[Violation]:
-    """Returns every rule that the message breaks, missing fields last; an empty list when Envoy would take it.
+    """Return every rule that the message breaks, missing fields last; an empty list when Envoy would take it.
 
     Raises:
         UnknownRuleError: Envoy's API uses a rule that this checker does not know; a test holds that there is none.
@@ -136,7 +136,7 @@ def _missing_oneofs(descriptor: Descriptor) -> Iterator[Absence]:
 
 
 def _missing_fields(descriptor: Descriptor, checks: Mapping[FieldDescriptor, Check]) -> Iterator[Absence]:
-    """Required messages, and fields without presence whose default value breaks their own rule.
+    """Return required messages, and fields without presence whose default value breaks their own rule.
 
     The latter because proto3 does not tell such a value from an unset one.
     """
@@ -171,7 +171,7 @@ def _field_check(field: FieldDescriptor) -> Check | None:
 
 
 def _value_check(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Check | None:
-    """Checks one value of the field's type: of the field itself, an item of it, or a map's key or value."""
+    """Check one value of the field's type: of the field itself, an item of it, or a map's key or value."""
     kind = rules.WhichOneof("type")
     asked = getattr(rules, kind) if kind else NO_RULES
     if field.message_type is None:
@@ -235,7 +235,7 @@ def _nested_check(descriptor: Descriptor) -> Check | None:
 
 @cache
 def _type_named(name: str) -> tuple[type[Message], Check]:
-    """Finds the class and check by full name; raises KeyError, which is not remembered, for unknown types."""
+    """Find the class and check by full name; raises KeyError, which is not remembered, for unknown types."""
     descriptor = default_pool().FindMessageTypeByName(name)
     return GetMessageClass(descriptor), _message_check(descriptor)
 

@@ -35,7 +35,7 @@ def authority() -> KeyPair:
 
 
 def parsed(pair: KeyPair) -> x509.Certificate:
-    """The certificate of a pair."""
+    """Return the certificate of a pair."""
     return x509.load_pem_x509_certificate(pair.certificate)
 
 

@@ -24,7 +24,7 @@ class Secrets:
         self.reads = 0
 
     def take(self) -> dict[str, Any]:
-        """Deletes the Secret, and gives what it was."""
+        """Delete the Secret, and gives what it was."""
         taken, self.secret = self.secret, None
         assert taken is not None
         return taken
@@ -39,7 +39,7 @@ class Secrets:
         content_type: str = JSON,
         seconds: float = SECONDS,
     ) -> Any:
-        """Reads or writes the Secret."""
+        """Read or writes the Secret."""
         if method == "GET":
             self.reads += 1
             assert path == PATH
@@ -51,7 +51,7 @@ class Secrets:
 
 
 def made(api: Secrets, told: list[str]) -> ClusterAuthority:
-    """An authority that knows nothing yet."""
+    """Return an authority that knows nothing yet."""
     return ClusterAuthority(api, "headgate", ("headgate.headgate.svc",), told.append)
 
 

@@ -31,7 +31,7 @@ NAMES = ("headgate.test.svc",)
 
 @pytest.fixture
 async def namespace(client: Client) -> AsyncIterator[str]:
-    """A new namespace."""
+    """Yield a new namespace."""
     name = f"security-{uuid4().hex[:8]}"
     await client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
     yield name
@@ -40,7 +40,7 @@ async def namespace(client: Client) -> AsyncIterator[str]:
 
 
 async def secret(client: Client, namespace: str) -> dict[str, Any]:
-    """The authority's Secret."""
+    """Return the authority's Secret."""
     found: dict[str, Any] = await client.get(f"/api/v1/namespaces/{namespace}/secrets/{SECRET}")
     return found
 
@@ -84,7 +84,7 @@ async def test_a_secret_that_is_none_of_ours_is_told(client: Client, namespace: 
 
 
 async def token(client: Client, namespace: str, account: str, audience: str) -> str:
-    """Makes a service account and a token of it."""
+    """Make a service account and a token of it."""
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     with suppress(ApiError):
         await client.request("POST", accounts, body={"metadata": {"name": account}})

@@ -24,12 +24,12 @@ DUE = NOW + timedelta(days=61)
 
 
 def serial(path: Path) -> str:
-    """The serial number of a certificate, as Envoy writes it."""
+    """Return the serial number of a certificate, as Envoy writes it."""
     return f"{x509.load_pem_x509_certificate(path.read_bytes()).serial_number:x}"
 
 
 def names(path: Path) -> list[str]:
-    """The names that a certificate is for."""
+    """Return the names that a certificate is for."""
     found = x509.load_pem_x509_certificate(path.read_bytes())
     return [str(each.value) for each in found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value]
 
@@ -102,7 +102,7 @@ async def test_an_envoy_that_runs_takes_the_new_certificate(tmp_path: Path, envo
 
 
 async def shows(admin: Path, wanted: str) -> None:
-    """Waits until an Envoy uses a certificate."""
+    """Wait until an Envoy uses a certificate."""
     async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(aiohttp.ClientError):

@@ -92,7 +92,7 @@ def test_a_key_of_another_certificate_is_refused() -> None:
 
 
 def of_somebody(key: Any, *, ca: bool = True) -> KeyPair:
-    """A key pair that Headgate has not made; its certificate does not end with a line break."""
+    """Return a key pair that Headgate has not made; its certificate does not end with a line break."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Somebody")])
     builder = (
         x509.CertificateBuilder()

@@ -26,20 +26,20 @@ STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregate
 
 
 def make(folder: Path, *gateways: str) -> None:
-    """Runs `headgate certs` on a folder."""
+    """Run `headgate certs` on a folder."""
     arguments = [text for each in gateways for text in ("--gateway", each)]
     result = CliRunner().invoke(app, ["certs", str(folder), "--name", "localhost", *arguments])
     assert result.exit_code == 0, result.output
 
 
 def clear(folder: Path) -> None:
-    """Removes all files of a folder."""
+    """Remove all files of a folder."""
     for each in folder.glob("*"):
         each.unlink()
 
 
 def files(folder: Path, mutual: bool = True) -> TlsFiles:
-    """The files that `headgate certs` made."""
+    """Return the files that `headgate certs` made."""
     return TlsFiles(folder / "server.crt", folder / "server.key", folder / "ca.crt" if mutual else None)
 
 
@@ -60,13 +60,13 @@ async def ask(port: int, authority: bytes, pair: tuple[bytes, bytes] | None = No
 
 
 def pair(folder: Path, name: str) -> tuple[bytes, bytes]:
-    """A key and its certificate, as gRPC wants them."""
+    """Return a key and its certificate, as gRPC wants them."""
     return (folder / f"{name}.key").read_bytes(), (folder / f"{name}.crt").read_bytes()
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    """A server with mutual TLS, that serves the Gateways default/web and default/other."""
+    """Yield a server with mutual TLS, that serves the Gateways default/web and default/other."""
     make(tmp_path, "default/web", "default/other")
     made = Server(
         lambda node: node.cluster,
@@ -127,7 +127,7 @@ async def test_files_that_could_not_be_read_once_are_read_again(
 
 
 def too_many_files(self: TlsFiles) -> None:
-    """What reading a file raises where the process has too many open."""
+    """Raise what reading a file raises where the process has too many open."""
     raise OSError(errno.EMFILE, "Too many open files")
 
 

@@ -64,12 +64,12 @@ class Clock:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 async def refused(reviews: TokenReviews, token: str, key: str = WEB) -> grpc.StatusCode | None:
-    """The status that the holder of a token is refused with; None if it is let in."""
+    """Return the status that the holder of a token is refused with; None if it is let in."""
     try:
         await reviews.verify(token, key)
     except Refusal as refusal:

@@ -27,7 +27,7 @@ class Authority:
         return _pem(self._certificate.sign(self._key, hashes.SHA256()))
 
     def credentials(self, host: str) -> grpc.ServerCredentials:
-        """What a server of that name speaks TLS with."""
+        """Return what a server of that name speaks TLS with."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         names = x509.SubjectAlternativeName([x509.DNSName(host)])

@@ -33,7 +33,7 @@ spec:
 
 
 def gateway(more: str = "", name: str = "shop", ports: tuple[int, ...] = (80,)) -> str:
-    """A Gateway; `more` are lines of its spec."""
+    """Return a Gateway; `more` are lines of its spec."""
     listeners = ", ".join(f"{{name: l{port}, port: {port}, protocol: HTTP}}" for port in ports)
     return f"""
 apiVersion: gateway.networking.k8s.io/v1
@@ -47,7 +47,7 @@ spec:
 
 
 def with_parameters(more: str = "") -> str:
-    """A Gateway that names the GatewayParameters web/mine."""
+    """Return a Gateway that names the GatewayParameters web/mine."""
     reference = "parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}"
     return gateway(f"infrastructure: {{{more}{reference}}}")
 
@@ -63,7 +63,7 @@ spec: {spec}
 
 
 def service(more: str, type_: str = "LoadBalancer") -> str:
-    """The Service of the Gateway as the API server has it."""
+    """Return the Service of the Gateway as the API server has it."""
     return f"""
 apiVersion: v1
 kind: Service
@@ -120,7 +120,7 @@ class Cluster:
         return self.translator.deployments.get(GATEWAY)
 
     def body(self, kind: str) -> Any:
-        """The manifest of a kind."""
+        """Return the manifest of a kind."""
         assert self.proxies is not None
         return next(each.body for each in self.proxies.manifests if each.ref.kind == kind)
 

@@ -13,7 +13,7 @@ LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 
 def given(*ingress: str) -> str:
-    """The status of a Service whose load balancer has given addresses."""
+    """Return the status of a Service whose load balancer has given addresses."""
     return f"status: {{loadBalancer: {{ingress: [{', '.join(ingress)}]}}}}"
 
 
@@ -23,7 +23,7 @@ def programmed(cluster: Cluster) -> tuple[str, str]:
 
 
 def asking(*addresses: str) -> str:
-    """A Gateway that asks for addresses."""
+    """Return a Gateway that asks for addresses."""
     return gateway(f"addresses: [{', '.join(addresses)}]")
 
 
@@ -80,7 +80,7 @@ def test_external_addresses() -> None:
 
 
 def pod(name: str, ip: str, *nodes: str, going: bool = False) -> str:
-    """A proxy's pod."""
+    """Return a proxy's pod."""
     deletion = "deletionTimestamp: '2026-01-01T00:00:00Z', " if going else ""
     addresses = ", ".join(f"{{ip: '{each}'}}" for each in nodes)
     return f"""

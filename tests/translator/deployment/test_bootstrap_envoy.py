@@ -68,7 +68,7 @@ class Proxy:
         self.http = aiohttp.ClientSession()
 
     def files(self) -> dict[str, str]:
-        """The files, with ports that are free here."""
+        """Return the files, with ports that are free here."""
         defaults = ProxyDefaults(xds_host="localhost", xds_port=self.xds, ca=self.authority.pem, addresses=LOOPBACK)
         made = files(defaults, self._parameters, "/drain/secret", self._folders)
         assert isinstance(made, Mapping)
@@ -119,7 +119,7 @@ class Proxy:
 
 @pytest.fixture
 async def proxy(envoy_path: Path, tmp_path: Path) -> AsyncIterator[Proxy]:
-    """A running Envoy that has not found its server yet."""
+    """Yield a running Envoy that has not found its server yet."""
     async with running(envoy_path, tmp_path) as proxy:
         yield proxy
 

@@ -32,12 +32,12 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"
 
 
 def configured(spec: str) -> Cluster:
-    """A Gateway with parameters."""
+    """Return a Gateway with parameters."""
     return Cluster(parameters(spec), with_parameters())
 
 
 def container(cluster: Cluster, kind: str = "Deployment") -> Any:
-    """The container of Envoy."""
+    """Return the container of Envoy."""
     containers = cluster.body(kind)["spec"]["template"]["spec"]["containers"]
     return next(each for each in containers if each["name"] == "envoy")
 

@@ -38,12 +38,12 @@ def test_quantities(quantity: object, expected: int | None) -> None:
 
 
 def parameters(**fields: Any) -> GatewayParametersSpec:
-    """The spec of a GatewayParameters."""
+    """Return the spec of a GatewayParameters."""
     return GatewayParametersSpec.model_validate(fields)
 
 
 def pods(memory: object, name: str = "envoy") -> dict[str, Any]:
-    """A template of pods whose container of that name has a limit."""
+    """Return a template of pods whose container of that name has a limit."""
     return {"spec": {"containers": [{"name": name, "resources": {"limits": {"memory": memory}}}]}}
 
 

@@ -47,7 +47,7 @@ def test_no_nulls_are_left(value: Any) -> None:
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """What is neither an object nor within a list, by the fields that lead to it."""
+    """Return what is neither an object nor within a list, by the fields that lead to it."""
     if not isinstance(value, dict):
         return {} if isinstance(value, list) else {path: value}
     return {place: leaf for name, each in value.items() for place, leaf in leaves(each, (*path, name)).items()}

@@ -12,7 +12,7 @@ ADDRESS = service("status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}")
 
 
 def deployment(status: str, kind: str = "Deployment") -> str:
-    """The proxies' workload as the API server has it."""
+    """Return the proxies' workload as the API server has it."""
     return f"""
 apiVersion: apps/v1
 kind: {kind}
@@ -22,7 +22,7 @@ status: {status}
 
 
 def pod(status: str, name: str = "p1") -> str:
-    """A proxy's pod."""
+    """Return a proxy's pod."""
     labels = "{gateway.networking.k8s.io/gateway-name: shop}"
     return f"""
 apiVersion: v1
@@ -33,7 +33,7 @@ status: {status}
 
 
 def waiting(reason: str, message: str = "") -> str:
-    """The status of a pod whose container does not run."""
+    """Return the status of a pod whose container does not run."""
     state = f"{{waiting: {{reason: {reason}, message: '{message}'}}}}"
     return f"{{containerStatuses: [{{name: envoy, state: {state}}}]}}"
 
@@ -77,7 +77,7 @@ def test_a_pod_that_starts_is_no_trouble() -> None:
 
 
 def ended(message: str, code: int = 1, reason: str = "Error", ready: bool = False) -> str:
-    """The status of a pod whose container was started again after it had ended."""
+    """Return the status of a pod whose container was started again after it had ended."""
     end = {"exitCode": code, "reason": reason, "message": message}
     container = {"name": "envoy", "ready": ready, "state": {"running": {}}, "lastState": {"terminated": end}}
     return json.dumps({"containerStatuses": [container]})
@@ -148,7 +148,7 @@ def test_no_room() -> None:
 
 
 def endpoints(*ready: bool) -> str:
-    """The EndpointSlice of the Gateway's Service, with endpoints that are ready or not."""
+    """Return the EndpointSlice of the Gateway's Service, with endpoints that are ready or not."""
     found = [
         f"{{addresses: [10.0.0.{place}], conditions: {{ready: {str(each).lower()}}}}}"
         for place, each in enumerate(ready, 1)

@@ -52,7 +52,7 @@ class Case:
 
     @classmethod
     def read(cls, path: Path) -> Case:
-        """Reads a case; one without a sentence or without `Keep` is refused."""
+        """Read a case; one without a sentence or without `Keep` is refused."""
         text, _, output = path.read_text().partition(OUTPUT)
         comment = "\n".join(_leading_comment(text))
         sentence, *controls = _CONTROLS.split(comment, maxsplit=1)
@@ -63,7 +63,7 @@ class Case:
         return cls(path, found["Keep"], settings, delivery, text, yaml.safe_load(output))
 
     def translate(self) -> Translator:
-        """Translates the cast and the case's objects, which replace those of the cast that have their names."""
+        """Translate the cast and the case's objects, which replace those of the cast that have their names."""
         translator = Translator(Settings(**{"offline": not self.delivery, **self.settings}))
         found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
         translator.edit(Edit(ref, each) for ref, each in found.items())
@@ -74,19 +74,19 @@ class Case:
         return translator
 
     def actual(self) -> Any:
-        """What comes out, trimmed to what the case is about."""
+        """Return what comes out, trimmed to what the case is about."""
         translator = self.translate()
         xds = {f"{ref.namespace}/{ref.name}": resources(each) for ref, each in sorted(translator.snapshots.items())}
         status = {str(ref): _by_key(each) for ref, each in sorted(translator.statuses.items())}
         return _without_hashes(trimmed({"xds": xds, "status": status}, self.keep))
 
     def rewrite(self) -> None:
-        """Writes what comes out into the file as what is expected."""
+        """Write what comes out into the file as what is expected."""
         self.path.write_text(f"{self.input.rstrip()}\n{OUTPUT}{write(self.actual())}")
 
 
 def trimmed(value: Any, keep: Any) -> Any:
-    """The part of a tree that is selected: a key with nothing behind it selects all that is there, `*` any other key.
+    """Return the part of a tree that is selected: a key with nothing behind it selects all there, `*` any other key.
 
     Lists are transparent: what is selected is selected in each element.
     """
@@ -111,7 +111,7 @@ def _concern(route: str, rules: Iterable[str], served: str, generation: int = 0)
 
 
 def _by_key(value: Any, key: str = "") -> Any:
-    """Shows lists that the API declares as maps (`listType=map`) as maps."""
+    """Show lists that the API declares as maps (`listType=map`) as maps."""
     if isinstance(value, dict):
         return {name: _by_key(each, _KEYS.get(name, "")) for name, each in value.items() if name != key}
     if isinstance(value, list):
@@ -121,7 +121,7 @@ def _by_key(value: Any, key: str = "") -> Any:
 
 
 def _without_hashes(value: Any) -> Any:
-    """A cluster's name ends in a hash of its settings, which says nothing to a reader."""
+    """Return a cluster's name ends in a hash of its settings, which says nothing to a reader."""
     if isinstance(value, dict):
         return {key: _without_hashes(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -32,7 +32,7 @@ def refusal(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str:
 
 
 def _set_apart(found: Sections, number: int) -> Sections:
-    """Gives a Gateway's resources names and addresses that those of no other number have."""
+    """Give a Gateway's resources names and addresses that those of no other number have."""
     names = {each["name"] for section in NAMED for each in found.get(section, ())}
     renamed: Sections = _renamed(found, {each: f"{number}/{each}" for each in names})
     for listener in renamed.get("listeners", ()):

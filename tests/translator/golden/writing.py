@@ -12,7 +12,7 @@ DEPTH = 3
 
 
 def write(value: Any) -> str:
-    """Writes plain data as a YAML document."""
+    """Write plain data as a YAML document."""
     return "\n".join(_block(value, WIDTH)) + "\n"
 
 

@@ -13,7 +13,7 @@ from translator.objects.parse import parse
 
 
 def document(kind: str, fields: str) -> dict[str, Any]:
-    """A document of a kind with more fields."""
+    """Return a document of a kind with more fields."""
     api_version = "discovery.k8s.io/v1" if kind == "EndpointSlice" else "v1"
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}} | raw(fields)
 

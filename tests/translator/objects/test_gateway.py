@@ -11,7 +11,7 @@ HTTP = "{name: http, port: 80, protocol: HTTP}"
 
 
 def gateway(listeners: str, more: str = "{}") -> dict[str, Any]:
-    """A Gateway with listeners and more in its spec."""
+    """Return a Gateway with listeners and more in its spec."""
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",

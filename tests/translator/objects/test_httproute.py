@@ -9,7 +9,7 @@ from translator.objects.gateway_api.httproute import HTTPRoute
 
 
 def route(spec: str) -> dict[str, Any]:
-    """A route with a spec."""
+    """Return a route with a spec."""
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
@@ -19,7 +19,7 @@ def route(spec: str) -> dict[str, Any]:
 
 
 def rule(text: str) -> dict[str, Any]:
-    """A route with one rule."""
+    """Return a route with one rule."""
     return route(f"{{rules: [{text}]}}")
 
 

@@ -11,7 +11,7 @@ from translator.objects.headgate.directresponse import DirectResponse
 
 
 def document(kind: str, spec: str) -> dict[str, Any]:
-    """A document of a kind with a spec."""
+    """Return a document of a kind with a spec."""
     group = "gateway.headgate.dev/v1alpha1" if kind == "DirectResponse" else "gateway.networking.k8s.io/v1"
     return {"apiVersion": group, "kind": kind, "metadata": {"name": "a"}, "spec": raw(spec)}
 

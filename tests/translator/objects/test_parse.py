@@ -277,7 +277,7 @@ json_values = st.recursive(
 
 
 def field_names(level: Plan) -> set[str]:
-    """The names of the fields at a level and below it."""
+    """Return the names of the fields at a level and below it."""
     return set(level).union(*(field_names(below) for below in level.values() if below))
 
 

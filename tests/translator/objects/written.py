@@ -11,14 +11,14 @@ Model = TypeVar("Model", bound=KubernetesObject)
 
 
 def raw(text: str) -> dict[str, Any]:
-    """The one YAML document of a text."""
+    """Return the one YAML document of a text."""
     document = yaml.safe_load(text)
     assert isinstance(document, dict)
     return document
 
 
 def valid(model: type[Model], document: str | dict[str, Any]) -> Model:
-    """The object that a document holds, about which there is nothing to say."""
+    """Return the object that a document holds, about which there is nothing to say."""
     parsed = parse(raw(document) if isinstance(document, str) else document)
     assert parsed.problems == ()
     assert isinstance(parsed.object, model)
@@ -26,13 +26,13 @@ def valid(model: type[Model], document: str | dict[str, Any]) -> Model:
 
 
 def errors(document: str | dict[str, Any]) -> list[str]:
-    """What keeps a document from being an object."""
+    """Return what keeps a document from being an object."""
     parsed = parse(raw(document) if isinstance(document, str) else document)
     assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
     return [str(problem) for problem in parsed.problems if problem.severity == "error"]
 
 
 def warnings(document: str | dict[str, Any]) -> list[str]:
-    """What a document holds that has no effect."""
+    """Return what a document holds that has no effect."""
     parsed = parse(raw(document) if isinstance(document, str) else document)
     return [str(problem) for problem in parsed.problems if problem.severity == "warning"]

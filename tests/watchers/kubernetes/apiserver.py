@@ -135,7 +135,7 @@ def settle(mirror: Mirror, server: ApiServer, applied: Applied) -> None:
 
 
 def expected(server: ApiServer, namespaces: frozenset[str] | None = None) -> dict[Ref, str]:
-    """The versions of a server's objects."""
+    """Return the versions of a server's objects."""
     return {
         Ref(KIND, namespace, name): raw["metadata"]["resourceVersion"]
         for (namespace, name), raw in server.objects.items()

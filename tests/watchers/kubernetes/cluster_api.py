@@ -279,7 +279,7 @@ class ClusterApi(Client):
 
 
 def _parts(path: str) -> tuple[str, str, str, str]:
-    """The plural, namespace, name and subresource of a path."""
+    """Return the plural, namespace, name and subresource of a path."""
     parts = [unquote(each) for each in path.strip("/").split("/")]
     parts = parts[2:] if parts[0] == "api" else parts[3:]
     namespace = ""

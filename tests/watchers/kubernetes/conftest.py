@@ -25,14 +25,14 @@ async def relay(access: Access) -> AsyncIterator[Relay]:
 
 @pytest.fixture
 async def relayed(relay: Relay, tmp_path: Path) -> AsyncIterator[Client]:
-    """Requests to the cluster that pass the relay."""
+    """Request to the cluster that pass the relay."""
     async with Client(await relay.access(tmp_path)) as client:
         yield client
 
 
 @pytest.fixture
 async def namespace(client: Client) -> AsyncIterator[str]:
-    """A new namespace."""
+    """Yield a new namespace."""
     name = f"watchers-{uuid4().hex[:8]}"
     metadata = {"name": name, "labels": {"watchers": name}}
     await client.request("POST", "/api/v1/namespaces", body={"metadata": metadata})

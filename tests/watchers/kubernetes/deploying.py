@@ -45,7 +45,7 @@ class Counting:
         return await self._client.request(method, path, **options)
 
     def writes(self) -> list[tuple[str, str]]:
-        """What has changed something, or was to."""
+        """Return what has changed something, or was to."""
         return [(method, plural) for method, plural, _, rehearsal in self.requests if method != "GET" and not rehearsal]
 
 
@@ -155,17 +155,17 @@ class Deploying:
         return found
 
     def there(self) -> set[str]:
-        """The kinds of all that is deployed for the Gateway."""
+        """Return the kinds of all that is deployed for the Gateway."""
         return {ref.kind for ref, _ in self.inventory.of(self.gateway)}
 
     def path(self, kind: str, name: str = "") -> str:
-        """The path of an object of the test's namespace."""
+        """Return the path of an object of the test's namespace."""
         model = KINDS[kind]
         root = f"/apis/{model.group}/{model.versions[0]}" if model.group else "/api/v1"
         return f"{root}/namespaces/{self.gateway.namespace}/{model.plural}/{name or self.name}"
 
     async def get(self, kind: str) -> Any:
-        """An object of the Gateway."""
+        """Return an object of the Gateway."""
         return await self.client.get(self.path(kind))
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -178,7 +178,7 @@ class Deploying:
             raise AssertionError(await self._told()) from None
 
     async def _told(self) -> str:
-        """What there is instead of what was waited for."""
+        """Return what there is instead of what was waited for."""
         pods = await self.client.get(f"/api/v1/namespaces/{self.gateway.namespace}/pods")
         statuses = {each["metadata"]["name"]: each["status"] for each in pods["items"]}
         there = sorted(map(str, (ref for ref, _ in self.inventory.of(self.gateway))))

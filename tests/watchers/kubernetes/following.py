@@ -118,7 +118,7 @@ class Followed(Waiting):
                 self.moved()
 
     def names(self, kind: str, namespace: str) -> set[str]:
-        """The names of the objects of a kind in a namespace."""
+        """Return the names of the objects of a kind in a namespace."""
         return {ref.name for ref in self.objects if (ref.kind, ref.namespace) == (kind, namespace)}
 
 

@@ -61,7 +61,7 @@ class Relay:
         return [path for path, _ in self.requests if part in path]
 
     async def access(self, folder: Path) -> Access:
-        """The way through here, with the same right to ask."""
+        """Return the way through here, with the same right to ask."""
         return await kubeconfig(folder, self.url, f"token: {await token(self._access)}")
 
     async def _relay(self, request: web.Request) -> web.StreamResponse:
@@ -105,12 +105,12 @@ class Relay:
 
 
 async def token(access: Access) -> str:
-    """The bearer token that a way to the API server uses."""
+    """Return the bearer token that a way to the API server uses."""
     return (await access.authorization() or "").removeprefix("Bearer ")
 
 
 async def kubeconfig(folder: Path, url: str, user: str, cluster: str = "") -> Access:
-    """The way that a kubeconfig written for it leads."""
+    """Return the way that a kubeconfig written for it leads."""
     path = folder / "kubeconfig"
     path.write_text(
         f"apiVersion: v1\nkind: Config\ncurrent-context: it\n"

@@ -23,7 +23,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(folder: Path, answer: Answer) -> AsyncIterator[Client]:
-    """A client of a server that answers everything like that."""
+    """Yield a client of a server that answers everything like that."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def run(code: str, path: str = "") -> str:
-    """What a new process prints."""
+    """Return what a new process prints."""
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return done.stdout.strip()

@@ -45,7 +45,7 @@ def replica(client: Client, namespace: str, name: str) -> Replica:
 
 
 async def lease(client: Client, namespace: str) -> dict[str, Any]:
-    """What the Lease says."""
+    """Return what the Lease says."""
     found = await client.get(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/it")
     spec: dict[str, Any] = found["spec"]
     return spec

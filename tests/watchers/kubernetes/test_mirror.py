@@ -42,7 +42,7 @@ class World:
                 return
 
     def step(self, events: int | None = None) -> None:
-        """The mirror asks once, and hears so many events if it watches."""
+        """Have the mirror ask once, and hear so many events if it watches."""
         step(self.mirror, self.server, self.applied, events)
 
     def select(self, namespaces: frozenset[str]) -> None:
@@ -52,18 +52,18 @@ class World:
             self.applied.take(*self.mirror.select(namespaces))
 
     def missing(self) -> None:
-        """The kind is gone for a while."""
+        """Take the kind away for a while."""
         self.applied.take(*self.mirror.missing())
 
     def error(self) -> None:
-        """A watch brings an ERROR event."""
+        """Have a watch bring an ERROR event."""
         if isinstance(self.mirror.next(), Watch):
             with pytest.raises(ApiError):
                 self.mirror.event({"type": "ERROR", "object": {"code": 500, "message": "etcdserver: timed out"}})
             self.mirror.failed()
 
     def garbage(self) -> None:
-        """What comes is half a list."""
+        """Give half a list."""
         body = {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "half"}}]}
         with pytest.raises(Malformed):
             self.mirror.page(body) if isinstance(self.mirror.next(), ListPage) else self.mirror.event(body)

@@ -31,7 +31,7 @@ class Lists(Reflector):
 
 
 def routes(version: int) -> dict[str, Any]:
-    """A list of routes whose resource version, generation and status all say which list they are of."""
+    """Return a list of routes whose resource version, generation and status all say which list they are of."""
     metadata = {"namespace": "shop", "resourceVersion": str(version), "generation": version, "managedFields": []}
     items = [
         {

@@ -35,7 +35,7 @@ class Replica:
         self._news.set()
 
     async def hears(self, wanted: Mapping[str, Sequence[object]]) -> None:
-        """Waits until the others say exactly that of some keys."""
+        """Wait until the others say exactly that of some keys."""
         async with asyncio.timeout(60):
             while {key: sorted(self.peers.about(key)) for key in wanted} != wanted:
                 self._news.clear()
@@ -97,7 +97,7 @@ async def test_ten_thousand_gateways(client: Client, namespace: str) -> None:
 
 
 async def versions(client: Client, namespace: str) -> dict[str, str]:
-    """The versions of all Leases."""
+    """Return the versions of all Leases."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
     return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in (await client.get(path))["items"]}
 
@@ -107,7 +107,7 @@ async def test_who_was_killed_is_buried(client: Client, namespace: str) -> None:
     now = 0.0
 
     def fast() -> float:
-        """A time in which ten seconds pass whenever something comes."""
+        """Return a time in which ten seconds pass whenever something comes."""
         nonlocal now
         now += 10.0
         return now

@@ -80,7 +80,7 @@ class Serving:
 
 @pytest.fixture
 async def serving(client: Client, namespace: str) -> AsyncIterator[Serving]:
-    """A server behind a Service of the test's namespace."""
+    """Yield a server behind a Service of the test's namespace."""
     async with Deploying(client, namespace) as deploying:
         serving = Serving(deploying)
         try:
@@ -111,7 +111,7 @@ async def serving(client: Client, namespace: str) -> AsyncIterator[Serving]:
 
 
 async def first_answer(address: str) -> tuple[int, str]:
-    """The first answer that comes; the cluster may hear later than Headgate where it is to send connections."""
+    """Return the first answer that comes; the cluster may hear later than Headgate where it is to send connections."""
     async with aiohttp.ClientSession() as http, asyncio.timeout(SECONDS):
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.e2e
 
 
 def values(found: Reflections) -> dict[str, str]:
-    """What the ConfigMaps say."""
+    """Return what the ConfigMaps say."""
     return {name: raw["data"]["value"] for name, raw in found.raws.items()}
 
 
 def following(client: Client, namespace: str, counts: Counts | None = None) -> Reflections:
-    """The test's ConfigMaps of a namespace, in pages of 3."""
+    """Return the test's ConfigMaps of a namespace, in pages of 3."""
     reflector = Reflector(client, ConfigMap, Scope(namespace, "test=it"), observer=counts)
     reflector.mirror = Mirror("ConfigMap", limit=3)
     return Reflections(reflector)

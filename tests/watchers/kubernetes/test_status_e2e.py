@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 async def world(client: Client, namespace: str) -> World:
-    """A writer for a new namespace."""
+    """Return a writer for a new namespace."""
     return World(client, namespace)
 
 

@@ -24,7 +24,7 @@ SERVED: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture
 async def world(client: Client, namespace: str) -> World:
-    """A writer for a new namespace."""
+    """Return a writer for a new namespace."""
     return World(client, namespace)
 
 
@@ -89,5 +89,5 @@ async def test_a_gateway_that_another_took_over_is_left_alone(world: World) -> N
 
 
 async def client_bytes(world: World, ref: Ref) -> bytes:
-    """An object as the API server has it, its version included."""
+    """Return an object as the API server has it, its version included."""
     return orjson.dumps(await world.client.get(world.path(ref)))

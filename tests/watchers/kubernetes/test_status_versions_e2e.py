@@ -91,7 +91,7 @@ class Kind:
 
 @pytest.fixture
 async def kind(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
-    """A kind that Headgate knows, and the cluster not yet."""
+    """Yield a kind that Headgate knows, and the cluster not yet."""
     made = Kind(client)
     monkeypatch.setitem(KINDS, Local.kind, made.model)
     monkeypatch.setattr("watchers.status.writer.BLOCKED", 0.5)

@@ -47,7 +47,7 @@ FOREIGN = {
 
 
 def accepted(message: str = "m", status: str = "True", generation: int = 1) -> dict[str, Any]:
-    """The condition Accepted, as it is wanted."""
+    """Return the condition Accepted, as it is wanted."""
     return {
         "type": "Accepted",
         "status": status,
@@ -58,7 +58,7 @@ def accepted(message: str = "m", status: str = "True", generation: int = 1) -> d
 
 
 def parents(*conditions: dict[str, Any], gateway: str = "web") -> dict[str, Any]:
-    """The status of a route with one parent of ours."""
+    """Return the status of a route with one parent of ours."""
     reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway}
     return {"parents": [{"parentRef": reference, "controllerName": OURS, "conditions": list(conditions)}]}
 
@@ -114,7 +114,7 @@ class World:
                     await each
 
     def ref(self, name: str, kind: str = "HTTPRoute") -> Ref:
-        """The name of an object of the test's namespace."""
+        """Return the name of an object of the test's namespace."""
         return Ref(kind, self.namespace, name)
 
     def path(self, ref: Ref, subresource: str = "") -> str:
@@ -137,7 +137,7 @@ class World:
         await self.client.request("PATCH", self.path(ref, subresource), body=body, content_type=MERGE_PATCH)
 
     async def status(self, ref: Ref) -> dict[str, Any]:
-        """The status that the API server has."""
+        """Return the status that the API server has."""
         found: dict[str, Any] = (await self.client.get(self.path(ref))).get("status") or {}
         return found
 
@@ -183,6 +183,6 @@ async def told(logs: list[Any]) -> None:
 
 
 def messages(status: dict[str, Any]) -> set[str]:
-    """What our conditions say."""
+    """Return what our conditions say."""
     ours = [each for each in status.get("parents", ()) if each["controllerName"] == OURS]
     return {each["message"] for entry in [status, *ours] for each in entry.get("conditions", ())}

@@ -36,7 +36,7 @@ MEMBERS: Final[Mapping[str, str]] = {
 
 
 def member_flaws(union: Fields, type_: str) -> Iterator[Flaw]:
-    """That of a filter's members the one which `type_` says is set, and no other."""
+    """Yield that of a filter's members the one which `type_` says is set, and no other."""
     if union.model_fields_set == {"type", MEMBERS[type_]}:
         return
     fields = type(union).model_fields
@@ -81,7 +81,7 @@ class HTTPPathModifier(CheckedFields):
     replace_prefix_match: Annotated[str, StringConstraints(max_length=1024)] | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The member that is set is the one that `type` says."""
+        """Yield the member that is set is the one that `type` says."""
         for name, alias, value in (
             ("ReplaceFullPath", "replaceFullPath", self.replace_full_path),
             ("ReplacePrefixMatch", "replacePrefixMatch", self.replace_prefix_match),
@@ -129,7 +129,7 @@ class HTTPRequestMirrorFilter(CheckedFields):
     fraction: Fraction | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The part is said in one way."""
+        """Yield the part is said in one way."""
         if self.percent is not None and self.fraction is not None:
             yield Flaw(("fraction",), "must not be set together with percent: remove one of them")
 
@@ -203,7 +203,7 @@ class ExternalAuthFilter(CheckedFields):
     forward_body: ForwardBodyConfig | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The settings are those of the protocol."""
+        """Yield the settings are those of the protocol."""
         for protocol, name, member in (("GRPC", "grpc", self.grpc), ("HTTP", "http", self.http)):
             if member is None and self.protocol == protocol:
                 yield Flaw((name,), f"is required when protocol is {protocol}: add it")
@@ -234,7 +234,7 @@ class HTTPRouteFilter(CheckedFields):
     extension_ref: LocalObjectReference | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The member that is set is the one that `type` says."""
+        """Return the member that is set is the one that `type` says."""
         return member_flaws(self, self.type)
 
     @property

@@ -49,7 +49,7 @@ class GatewayAddress(CheckedFields):
     routability: Annotated[str, StringConstraints(max_length=253)] | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The value is of the type that is said."""
+        """Yield the value is of the type that is said."""
         if self.value is not None:
             if self.type == "IPAddress" and not is_ip_address(self.value):
                 yield Flaw(("value",), "must be an IPv4 or IPv6 address, because type is IPAddress")
@@ -101,7 +101,7 @@ class FrontendTLSValidation(CheckedFields):
     mode: Literal["AllowValidOnly", "AllowInsecureFallback"] = "AllowValidOnly"
 
     def flaws(self) -> Iterator[Flaw]:
-        """A ClusterTrustBundle is in no namespace."""
+        """Yield a ClusterTrustBundle is in no namespace."""
         for index, ref in enumerate(self.ca_certificate_refs):
             if ref.kind == "ClusterTrustBundle" and ref.group == "certificates.k8s.io" and ref.namespace:
                 path = ("caCertificateRefs", index, "namespace")
@@ -151,7 +151,7 @@ class GatewaySpec(CheckedFields):
     default_scope: Literal["All", "None"] | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """Listeners and addresses can be told apart."""
+        """Yield listeners and addresses can be told apart."""
         for path, message in listener_flaws(self.listeners):
             yield Flaw(("listeners", *path), message)
         valued = [

@@ -27,7 +27,7 @@ class HTTPRouteTimeouts(CheckedFields):
     backend_request: Milliseconds | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """A single try has no longer than all of them."""
+        """Yield a single try has no longer than all of them."""
         if self.request and self.backend_request and self.backend_request > self.request:
             yield Flaw(("backendRequest",), "must not be longer than request: shorten it, or lengthen request")
 
@@ -66,7 +66,7 @@ class SessionPersistence(CheckedFields):
     header: HeaderConfig | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The settings are those of the type, and what is permanent says for how long."""
+        """Yield the settings are those of the type, and what is permanent says for how long."""
         for name, member in (("Cookie", self.cookie), ("Header", self.header)):
             if member is None and self.type == name:
                 yield Flaw((name.lower(),), f"is required when type is {name}: add it")
@@ -89,7 +89,7 @@ class HTTPRouteRule(CheckedFields):
     session_persistence: SessionPersistence | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """Filters fit the backends and the matches."""
+        """Filter fit the backends and the matches."""
         if self.filters:
             yield from self._redirect_flaws()
             yield from self._prefix_flaws(self.filters, ("filters",))

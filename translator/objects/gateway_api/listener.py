@@ -58,7 +58,7 @@ class ListenerRequestFilter(CheckedFields):
     extension_ref: LocalObjectReference | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """The member that is set is the one that `type` says."""
+        """Return the member that is set is the one that `type` says."""
         return member_flaws(self, self.type)
 
 
@@ -80,7 +80,7 @@ class Listener(CheckedFields):
     filters: ListenerFilters | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """What the protocol asks for and what it has no use for."""
+        """Yield what the protocol asks for and what it has no use for."""
         if self.tls:
             yield from self._tls_flaws(self.tls)
         elif self.protocol == "TLS":
@@ -98,7 +98,7 @@ class Listener(CheckedFields):
 
 
 def listener_flaws(listeners: tuple[Listener, ...]) -> Iterator[Flaw]:
-    """What keeps listeners from being told apart, within one list."""
+    """Yield what keeps listeners from being told apart, within one list."""
     for index in repeated(listener.name for listener in listeners):
         yield Flaw((index, "name"), "is the name of an earlier listener: choose another")
     for index in repeated((listener.port, listener.protocol, listener.hostname) for listener in listeners):

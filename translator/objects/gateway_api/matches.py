@@ -23,7 +23,7 @@ class HTTPPathMatch(CheckedFields):
     value: Annotated[str, StringConstraints(max_length=1024)] = "/"
 
     def flaws(self) -> Iterator[Flaw]:
-        """A path that is no regular expression is absolute and in the normal form, as requests arrive."""
+        """Yield a path that is no regular expression is absolute and in the normal form, as requests arrive."""
         if self.type != "RegularExpression":
             for message in _path_flaws(self.value):
                 yield Flaw(("value",), message)

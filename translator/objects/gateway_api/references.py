@@ -62,7 +62,7 @@ class BackendObjectReference(CheckedFields):
     port: PortNumber | None = None
 
     def flaws(self) -> Iterator[Flaw]:
-        """A Service needs a port; an XBackend has its own."""
+        """Yield a Service needs a port; an XBackend has its own."""
         if self.port is None:
             if self.kind == "Service" and not self.group:
                 yield Flaw(("port",), "is required for a Service: add one of its ports")

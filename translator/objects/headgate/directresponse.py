@@ -26,7 +26,7 @@ class DirectResponseSpec(CheckedFields):
     body: Annotated[Text, Field(json_schema_extra={"maxLength": BODY_BYTES})] = ""
 
     def flaws(self) -> Iterator[Flaw]:
-        """The limit is on bytes, not characters."""
+        """Yield the limit is on bytes, not characters."""
         size = len(self.body.encode())
         if size > BODY_BYTES:
             yield Flaw(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")

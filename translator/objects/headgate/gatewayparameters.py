@@ -109,7 +109,7 @@ class ServiceParameters(CheckedFields):
     ] = ()
 
     def flaws(self) -> Iterator[Flaw]:
-        """What only some types of Service have."""
+        """Yield what only some types of Service have."""
         if self.type != "LoadBalancer":
             for name, value in (
                 ("loadBalancerClass", self.load_balancer_class),

@@ -104,7 +104,7 @@ class EndpointSlice(CheckedFields, NamespacedObject):
         return self.metadata.labels.get(SERVICE_LABEL)
 
     def flaws(self) -> Iterator[Flaw]:
-        """The addresses are of the type that the slice says."""
+        """Yield the addresses are of the type that the slice says."""
         is_right = _IS_OF_TYPE[self.address_type]
         for index, endpoint in enumerate(self.endpoints):
             for position, address in enumerate(endpoint.addresses):

@@ -30,7 +30,7 @@ class LabelSelectorRequirement(Fields):
         return False
 
     def flaw(self) -> str | None:
-        """What is wrong with it, if something is: the API server takes any operator here."""
+        """Return what is wrong with it, if something is: the API server takes any operator here."""
         if self.operator in ("In", "NotIn"):
             return None if self.values else f"operator {self.operator} of label {self.key} needs values"
         if self.operator in ("Exists", "DoesNotExist"):
@@ -53,5 +53,5 @@ class LabelSelector(Fields):
         )
 
     def flaw(self) -> str | None:
-        """The first thing wrong with its expressions, if something is."""
+        """Return the first thing wrong with its expressions, if something is."""
         return next(filter(None, (requirement.flaw() for requirement in self.match_expressions)), None)

@@ -71,7 +71,7 @@ class ServiceSpec(CheckedFields):
         return self.cluster_ip == HEADLESS
 
     def flaws(self) -> Iterator[Flaw]:
-        """What a Service of its type must have, and what tells its ports apart."""
+        """Yield what a Service of its type must have, and what tells its ports apart."""
         if self.type == "ExternalName":
             if not self.external_name:
                 yield Flaw(("externalName",), "is required when type is ExternalName: add the DNS name to send to")

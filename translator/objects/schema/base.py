@@ -26,7 +26,7 @@ class Flaw(NamedTuple):
 
 
 def refuse(flaws: Iterable[Flaw]) -> None:
-    """Does nothing if there are no flaws.
+    """Do nothing if there are no flaws.
 
     Raises:
         PydanticCustomError: There are; it carries all of them in its context, for `parse` to unpack.
@@ -54,7 +54,7 @@ class Fields(BaseModel):
         _SET(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
 
     def __eq__(self, other: object) -> bool:
-        """What pydantic does, several times as fast: frozen models have neither private nor extra attributes."""
+        """Return what pydantic does, several times as fast: frozen models have neither private nor extra attributes."""
         return self is other or (type(self) is type(other) and self.__dict__ == other.__dict__)
 
     def __hash__(self) -> int:
@@ -76,7 +76,7 @@ class CheckedFields(Fields):
     """For kinds of our own, what `flaws` says for their custom resource definition."""
 
     def flaws(self) -> Iterator[Flaw]:
-        """Yields each rule that is broken. Called once every field by itself is right."""
+        """Yield each rule that is broken. Called once every field by itself is right."""
         raise NotImplementedError
 
     @model_validator(mode="after")
@@ -90,7 +90,7 @@ def _itself(item: object) -> object:
 
 
 def unique(key: str | None, message: str) -> AfterValidator:
-    """A validator for lists of which no two items may be equal, or have the same `key` attributes.
+    """Return a validator for lists of which no two items may be equal, or have the same `key` attributes.
 
     Args:
         key: Names of attributes with commas between them; None compares the items themselves.
@@ -108,7 +108,7 @@ def unique(key: str | None, message: str) -> AfterValidator:
 
 
 def repeated(keys: Iterable[Hashable]) -> Iterator[int]:
-    """The indexes of the keys that came before already."""
+    """Yield the indexes of the keys that came before already."""
     seen: Counter[Hashable] = Counter()
     for index, key in enumerate(keys):
         seen[key] += 1

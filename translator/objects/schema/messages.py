@@ -39,7 +39,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 
 
 def problems_of(error: ValidationError) -> Iterator[Problem]:
-    """Yields each thing that is wrong, at the place where the user can change it."""
+    """Yield each thing that is wrong, at the place where the user can change it."""
     for details in error.errors(include_url=False):
         path = details["loc"]
         if _follows_from_others(details):

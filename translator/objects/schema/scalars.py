@@ -100,7 +100,7 @@ _UNIT: Final[Mapping[str, int]] = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms"
 
 
 def milliseconds(duration: object) -> int:
-    """A duration of GEP-2257 ("1h30m", "500ms", "0s") in milliseconds.
+    """Return a duration of GEP-2257 ("1h30m", "500ms", "0s") in milliseconds.
 
     Raises:
         PydanticCustomError: It is no such duration; the message says what one looks like.

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def closest(word: object, choices: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The choice that looks most like the word, case aside; None if none comes near.
+    """Return the choice that looks most like the word, case aside; None if none comes near.
 
     Args:
         word: what was written.

@@ -14,7 +14,7 @@ Plan = Mapping[str, Union["Plan", None]]
 
 @cache
 def plan(model: type[Fields]) -> Plan:
-    """The names that a model and those below it know; worked out once."""
+    """Return the names that a model and those below it know; worked out once."""
     levels: dict[str, Plan | None] = dict.fromkeys(model.unread)
     for name, field in model.model_fields.items():
         nested = _nested(field.annotation)
@@ -23,14 +23,14 @@ def plan(model: type[Fields]) -> Plan:
 
 
 def _nested(annotation: Any) -> type[Fields] | None:
-    """The model in an annotation like `tuple[Model, ...] | None`."""
+    """Return the model in an annotation like `tuple[Model, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Fields):
         return annotation
     return next(filter(None, map(_nested, get_args(annotation))), None)
 
 
 def unknown_fields(raw: Mapping[str, Any], known: Plan, path: Path = ()) -> Iterator[Problem]:
-    """Yields a warning for each field that is not known, at any level, with the name that was perhaps meant."""
+    """Yield a warning for each field that is not known, at any level, with the name that was perhaps meant."""
     for name, value in raw.items():
         if name not in known:
             yield Problem((*path, name), f"is not a field that is known here{_meant(name, known)}", "warning")
@@ -49,7 +49,7 @@ def _meant(name: object, known: Plan) -> str:
 
 
 def without_nulls(raw: Mapping[str, Any], known: Plan) -> dict[str, Any]:
-    """A copy without the fields that are null, at the levels that the plan knows."""
+    """Return a copy without the fields that are null, at the levels that the plan knows."""
     return {name: _pruned(value, known.get(name)) for name, value in raw.items() if value is not None}
 
 
