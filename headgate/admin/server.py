@@ -33,7 +33,7 @@ from xds.server.fault_log import FaultLog
 from xds.server.server import Client
 
 #: How many lines of an explanation are shown.
-MAX_WHY_LINES = 2000
+MAX_EXPLANATION_LINES = 2000
 
 #: Who has something to evaluate and does not come on for so many seconds never will. A turn takes less than one; what
 #: is still being fetched is waited for for a few.
@@ -46,9 +46,12 @@ ENDPOINTS = {
     "/status": "the objects with their conditions, the Envoys and the problems in files, as JSON",
     "/config": "for each xDS client what it wants, what is pending and what it refused, as JSON; "
     "?node=ID: of one, also what it has",
-    "/why": "?kind=HTTPRoute&namespace=default&name=shop: what the status of an object was derived from; "
+    "/explain": "?kind=HTTPRoute&namespace=default&name=shop: what the status of an object was derived from; "
     "?gateway=default/web&type=clusters&name=NAME: the same of a resource",
 }
+
+RENAMED = {"/why": "/explain"}
+"""Paths of earlier versions, and what they are called now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def application(sight: Sight, token: Token | None = None) -> web.Application:
         "/metrics": _metrics,
         "/status": _status,
         "/config": _config,
-        "/why": _why,
+        "/explain": _explain,
     }
     for path, handler in handlers.items():
         app.router.add_get(path, partial(handler, sight))
@@ -138,8 +141,10 @@ async def _only_reading(request: web.Request, handler: Handler) -> web.StreamRes
 async def _known_paths(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path in ENDPOINTS:
         return await handler(request)
+    renamed = RENAMED.get(request.path)
+    moved = [f"{request.path} is now called {renamed}.", ""] if renamed else []
     lines = [f"{path:10} {text}" for path, text in ENDPOINTS.items()]
-    return _text("\n".join(["Headgate's endpoints:", *lines]), 200 if request.path == "/" else 404)
+    return _text("\n".join([*moved, "Headgate's endpoints:", *lines]), 200 if request.path == "/" else 404)
 
 
 def _text(text: str, status: int = 200) -> web.Response:
@@ -221,17 +226,17 @@ def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
     }
 
 
-async def _why(sight: Sight, request: web.Request) -> web.Response:
+async def _explain(sight: Sight, request: web.Request) -> web.Response:
     """Explains an object's status or a resource; names what was read, not its content, so no secret is shown."""
     query = request.query
     try:
         found = _explained(sight, query)
     except KeyError as error:
-        return _text(f"the parameter {error} is missing; as in {ENDPOINTS['/why']}", 400)
+        return _text(f"the parameter {error} is missing; as in {ENDPOINTS['/explain']}", 400)
     if found is None:
         return _text("nothing is derived from that; `headgate status` names what there is", 404)
-    lines = list(islice(found.lines(), MAX_WHY_LINES + 1))
-    if len(lines) > MAX_WHY_LINES:
+    lines = list(islice(found.lines(), MAX_EXPLANATION_LINES + 1))
+    if len(lines) > MAX_EXPLANATION_LINES:
         lines[-1] = "…"
     return _text("\n".join(lines))
 

@@ -113,10 +113,10 @@ class Standing(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
         yield GaugeMetricFamily(
-            "headgate_deploy_waiting_gateways", "Gateways that wait for their proxies' deployment.", self._deployments()
+            "headgate_deploy_workqueue_depth", "Gateways in the queue of the proxy reconciler.", self._deployments()
         )
         yield GaugeMetricFamily(
-            "headgate_status_waiting_objects", "Objects that wait for their status to be written.", self._statuses()
+            "headgate_status_workqueue_depth", "Objects in the queue of the status writer.", self._statuses()
         )
         scales = list(self._scales())
         wanted = ((key_of(each.gateway), each.wanted) for each in scales)

@@ -79,7 +79,7 @@ AdminAddress = Annotated[
         parser=parse_address,
         metavar="HOST:PORT",
         envvar="HEADGATE_ADMIN_ADDRESS",
-        help="Where Headgate answers /healthz, /readyz, /metrics, /status, /config and /why.",
+        help="Where Headgate answers /healthz, /readyz, /metrics, /status, /config and /explain.",
     ),
 ]
 AdminHosts = Annotated[

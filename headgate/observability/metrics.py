@@ -209,7 +209,9 @@ class Observed(Collector):
         yield by_gateway("headgate_xds_clients", "Streams of xDS clients, by Gateway.", every)
         yield by_gateway("headgate_xds_clients_synced", "Streams of xDS clients that have accepted all.", synced)
         yield from self._envoys()
-        problems = GaugeMetricFamily("headgate_file_problems", "Problems in the files.", labels=["severity"])
+        problems = GaugeMetricFamily(
+            "headgate_diagnostics", "Problems in the files or the cluster.", labels=["severity"]
+        )
         for severity, count in Counter(self._problems()).items():
             problems.add_metric([severity], count)
         yield problems

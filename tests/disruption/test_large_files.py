@@ -83,7 +83,7 @@ async def problems(headgate: Headgate, some: bool, within: float = 30) -> None:
     async with asyncio.timeout(within):
         while True:
             text = str(await headgate.ask("/metrics"))
-            counts = re.findall(r"^headgate_file_problems{.*} (.+)$", text, re.MULTILINE)
+            counts = re.findall(r"^headgate_diagnostics{.*} (.+)$", text, re.MULTILINE)
             if any(float(each) for each in counts) == some:
                 return
             await asyncio.sleep(0.1)

@@ -9,7 +9,7 @@ from tests.e2e.installation import ADMIN_PORT, Installation
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"), [("/readyz", 200), ("/metrics", 200), ("/config", 403), ("/status", 403), ("/why", 403)]
+    ("path", "expected"), [("/readyz", 200), ("/metrics", 200), ("/config", 403), ("/status", 403), ("/explain", 403)]
 )
 async def test_others_are_told_how_it_is_only(headgate: Installation, path: str, expected: int) -> None:
     """Whoever reaches the pods can see that they are well, and nothing of what other tenants have."""

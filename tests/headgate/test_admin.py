@@ -91,7 +91,7 @@ PAGES = {
     "/metrics": "headgate_build_info",
     "/status": '"objects"',
     "/config": '"snapshots"',
-    "/why?kind=HTTPRoute&namespace=shop&name=route-0": "input(HTTPRoute",
+    "/explain?kind=HTTPRoute&namespace=shop&name=route-0": "input(HTTPRoute",
 }
 
 
@@ -105,7 +105,7 @@ FAULTS = {
     "/metrics": "headgate.observability.metrics.Metrics.text",
     "/status": "headgate.controlplane.status_store.Statuses.refs",
     "/config": "xds.server.server.Server.iter_clients",
-    "/why": "translator.translator.Translator.why_status",
+    "/explain": "translator.translator.Translator.why_status",
 }
 
 
@@ -241,13 +241,13 @@ async def test_configuration_is_for_who_proves_to_be_allowed_it(state: Path) -> 
     async with running("0.0.0.0", may=may) as admin:
         own = Token(Address("0.0.0.0", admin.port)).read()
         assert (state / f"admin-{admin.port}.token").stat().st_mode & 0o777 == 0o600
-        for path in ("/status", "/config", "/why?kind=HTTPRoute&namespace=shop&name=route-0"):
+        for path in ("/status", "/config", "/explain?kind=HTTPRoute&namespace=shop&name=route-0"):
             assert (await admin.get(path))[0] == 401
             assert (await admin.get(path, Authorization="Basic eDp5"))[0] == 401
             assert (await admin.get(path, Authorization="Bearer \u00e9"))[0] == 403
             assert (await admin.get(path, Authorization="Bearer reader"))[0] == 200
             assert (await admin.get(path, Authorization=f"Bearer {own}"))[0] == 200
-        assert ("reader", "/why") in asked
+        assert ("reader", "/explain") in asked
         assert not any(own in each for each in asked)
         for path in ("/", "/healthz", "/readyz", "/metrics"):
             assert (await admin.get(path))[0] == 200
@@ -310,10 +310,18 @@ async def test_what_is_known_of_access_is_bounded(monkeypatch: pytest.MonkeyPatc
 async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long explanation the first lines are shown, and that there are more."""
     async with running() as admin:
-        _, whole = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
-        monkeypatch.setattr("headgate.admin.server.MAX_WHY_LINES", 3)
-        _, cut = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
+        _, whole = await admin.get("/explain?kind=HTTPRoute&namespace=shop&name=route-0")
+        monkeypatch.setattr("headgate.admin.server.MAX_EXPLANATION_LINES", 3)
+        _, cut = await admin.get("/explain?kind=HTTPRoute&namespace=shop&name=route-0")
         assert cut.splitlines() == [*whole.splitlines()[:3], "…"]
+
+
+async def test_a_renamed_path_says_its_new_name() -> None:
+    """A path of an earlier version answers 404 with its new name."""
+    async with running() as admin:
+        status, text = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
+        assert status == 404
+        assert text.startswith("/why is now called /explain.\n")
 
 
 async def test_connections_that_say_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:

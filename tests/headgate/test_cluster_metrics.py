@@ -41,8 +41,8 @@ def test_what_is_deployed_is_counted() -> None:
         'headgate_deploy_writes_total{kind="Service",outcome="repaired"} 1.0',
         'headgate_deploy_write_seconds_count{kind="Service"} 1.0',
         'headgate_status_writes_total{kind="Gateway",outcome="written"} 1.0',
-        "headgate_deploy_waiting_gateways 3.0",
-        "headgate_status_waiting_objects 4.0",
+        "headgate_deploy_workqueue_depth 3.0",
+        "headgate_status_workqueue_depth 4.0",
         'headgate_proxies_wanted{gateway="web/shop"} 3.0',
         'headgate_proxies_ready{gateway="web/shop"} 2.0',
     ):

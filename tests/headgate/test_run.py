@@ -240,12 +240,12 @@ async def test_the_admin_address_tells_all(headgate: Headgate) -> None:
     config = await headgate.ask("/config")
     assert [client["synced"] for client in config["clients"]] == [True]
     assert set(config["snapshots"]["default/web"]) == {"listeners", "routes", "clusters", "endpoints"}
-    why = await headgate.ask("/why?kind=HTTPRoute&namespace=default&name=shop")
+    why = await headgate.ask("/explain?kind=HTTPRoute&namespace=default&name=shop")
     assert "input(HTTPRoute, HTTPRoute default/shop)" in why
-    why = await headgate.ask(f"/why?gateway=default/web&type=listeners&name=port-{headgate.port}")
+    why = await headgate.ask(f"/explain?gateway=default/web&type=listeners&name=port-{headgate.port}")
     assert "input(Gateway, Gateway default/web)" in why
-    assert "'name' is missing" in await headgate.ask("/why?kind=HTTPRoute")
-    assert "nothing is derived" in await headgate.ask("/why?kind=HTTPRoute&name=no")
+    assert "'name' is missing" in await headgate.ask("/explain?kind=HTTPRoute")
+    assert "nothing is derived" in await headgate.ask("/explain?kind=HTTPRoute&name=no")
     assert "/readyz" in await headgate.ask("/no-such-thing")
 
 
