@@ -53,7 +53,7 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
         count: how many there are.
         used: gives how many bytes are in use.
     """
-    from headgate.controlplane.status_store import Statuses
+    from headgate.controlplane.status_store import StatusStore
     from translator.inputs import Edit
     from translator.objects.gateway_api.httproute import HTTPRoute
     from translator.translator import Settings, Translator
@@ -72,7 +72,7 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
             self.begun.set()
 
     translator = Translator(Settings(offline=True))
-    statuses = Statuses(translator.object)
+    statuses = StatusStore(translator.object)
 
     def evaluate() -> None:
         changes = translator.evaluate()

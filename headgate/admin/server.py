@@ -19,7 +19,7 @@ from headgate.admin.connections import listening
 from headgate.admin.streaming import Document, Part, Section, send
 from headgate.admin.token import Token
 from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
-from headgate.controlplane.nacks import Refused, refused_of
+from headgate.controlplane.nacks import NackReport, gateway_nack_reports
 from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address
@@ -37,7 +37,7 @@ MAX_EXPLANATION_LINES = 2000
 
 #: Who has something to evaluate and does not come on for so many seconds never will. A turn takes less than one; what
 #: is still being fetched is waited for for a few.
-STUCK_SECONDS = 60.0
+STALLED_SECONDS = 60.0
 
 ENDPOINTS = {
     "/healthz": "whether the process lives, and evaluates what changes: 200 or 503",
@@ -55,7 +55,7 @@ RENAMED = {"/why": "/explain"}
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class AdminState:
     """What the endpoints look at.
 
     Attributes:
@@ -80,26 +80,26 @@ class Sight:
 
 
 @contextlib.asynccontextmanager
-async def serving(sight: Sight) -> AsyncIterator[None]:
+async def serving(state: AdminState) -> AsyncIterator[None]:
     """Answers on the admin address for as long as the context lasts.
 
     Raises:
         OSError: the address cannot be bound.
     """
-    token = Token(sight.address)
-    if not sight.address.is_loopback:
+    token = Token(state.address)
+    if not state.address.is_loopback:
         token.write()
-    async with listening(application(sight, token), sight.address):
+    async with listening(application(state, token), state.address):
         yield
 
 
-def application(sight: Sight, token: Token | None = None) -> web.Application:
+def application(state: AdminState, token: Token | None = None) -> web.Application:
     """Make the application that answers on the admin address; `token` proves whoever has it."""
-    guards = [_telling_faults(sight.faults), known_hosts(sight.address, sight.hosts), _only_reading, _known_paths]
-    if not sight.address.is_loopback:
-        guards.insert(2, proven(token or Token(sight.address), sight.may))
+    guards = [_telling_faults(state.faults), known_hosts(state.address, state.hosts), _only_reading, _known_paths]
+    if not state.address.is_loopback:
+        guards.insert(2, proven(token or Token(state.address), state.may))
     app = web.Application(middlewares=guards)
-    handlers: dict[str, Callable[[Sight, web.Request], Awaitable[web.StreamResponse]]] = {
+    handlers: dict[str, Callable[[AdminState, web.Request], Awaitable[web.StreamResponse]]] = {
         "/healthz": _healthz,
         "/readyz": _readyz,
         "/metrics": _metrics,
@@ -108,7 +108,7 @@ def application(sight: Sight, token: Token | None = None) -> web.Application:
         "/explain": _explain,
     }
     for path, handler in handlers.items():
-        app.router.add_get(path, partial(handler, sight))
+        app.router.add_get(path, partial(handler, state))
     return app
 
 
@@ -151,43 +151,43 @@ def _text(text: str, status: int = 200) -> web.Response:
     return web.Response(body=to_text(f"{text}\n"), status=status, content_type="text/plain", charset="utf-8")
 
 
-async def _healthz(sight: Sight, _request: web.Request) -> web.Response:
-    stuck = sight.plane.stuck_for
-    if stuck < STUCK_SECONDS:
+async def _healthz(state: AdminState, _request: web.Request) -> web.Response:
+    stalled = state.plane.stalled_seconds
+    if stalled < STALLED_SECONDS:
         return _text("ok")
-    return _text(f"nothing has been evaluated for {stuck:.0f} s, though something has changed", 503)
+    return _text(f"nothing has been evaluated for {stalled:.0f} s, though something has changed", 503)
 
 
-async def _readyz(sight: Sight, _request: web.Request) -> web.Response:
-    if sight.plane.ready.is_set():
+async def _readyz(state: AdminState, _request: web.Request) -> web.Response:
+    if state.plane.ready.is_set():
         return _text("ok")
-    problems = [str(each) for each in sight.diagnostics()]
+    problems = [str(each) for each in state.diagnostics()]
     return _text("\n".join(["the objects that are there at the start are still being read", *problems]), 503)
 
 
-async def _metrics(sight: Sight, _request: web.Request) -> web.Response:
+async def _metrics(state: AdminState, _request: web.Request) -> web.Response:
     headers = {"Content-Type": prometheus_client.CONTENT_TYPE_LATEST}
-    return web.Response(body=sight.plane.metrics.text(), headers=headers)
+    return web.Response(body=state.plane.metrics.text(), headers=headers)
 
 
-async def _status(sight: Sight, request: web.Request) -> web.StreamResponse:
-    plane = sight.plane
+async def _status(state: AdminState, request: web.Request) -> web.StreamResponse:
+    plane = state.plane
 
     def placed(ref: Ref) -> Iterator[dict[str, Any]]:
         if (found := plane.statuses.object(ref)) is not None:
-            yield {**found, "place": sight.place(ref)}
+            yield {**found, "place": state.place(ref)}
 
-    supervisors, gateways = sorted(sight.supervisors().items()), sorted(plane.translator.snapshots)
+    supervisors, gateways = sorted(state.supervisors().items()), sorted(plane.translator.snapshots)
     sections = [
         Section("objects", (Part(str(ref), partial(placed, ref)) for ref in plane.statuses.refs())),
         Section("envoys", (Part(f"the Envoy of {key}", partial(_envoy, key, each)) for key, each in supervisors)),
-        Section("refused", (Part(f"what is refused of {each}", partial(_refused, plane, each)) for each in gateways)),
+        Section("refused", (Part(f"NACKs of {each}", partial(_nack_reports, plane, each)) for each in gateways)),
     ]
-    return await send(request, Document(sections, lambda: map(str, sight.diagnostics()), sight.faults))
+    return await send(request, Document(sections, lambda: map(str, state.diagnostics()), state.faults))
 
 
-def _refused(plane: ControlPlane, gateway: Ref) -> Iterator[Refused]:
-    return refused_of(plane.translator, plane.server, gateway)
+def _nack_reports(plane: ControlPlane, gateway: Ref) -> Iterator[NackReport]:
+    return gateway_nack_reports(plane.translator, plane.server, gateway)
 
 
 def _envoy(gateway: str, supervisor: Supervisor) -> Iterator[dict[str, Any]]:
@@ -204,14 +204,14 @@ def _envoy(gateway: str, supervisor: Supervisor) -> Iterator[dict[str, Any]]:
     }
 
 
-async def _config(sight: Sight, request: web.Request) -> web.StreamResponse:
-    clients = sight.plane.server.iter_clients(request.query.get("node"))
-    snapshots = sorted(sight.plane.translator.snapshots.items())
+async def _config(state: AdminState, request: web.Request) -> web.StreamResponse:
+    clients = state.plane.server.iter_clients(request.query.get("node"))
+    snapshots = sorted(state.plane.translator.snapshots.items())
     sections = [
         Section("clients", (Part(f"the xDS client {each.node}", partial(_client, each)) for each in clients)),
         Section("snapshots", (Part(key_of(ref), partial(_versions, each)) for ref, each in snapshots), mapping=True),
     ]
-    return await send(request, Document(sections, tuple, sight.faults))
+    return await send(request, Document(sections, tuple, state.faults))
 
 
 def _client(client: Client) -> Iterator[dict[str, Any]]:
@@ -226,11 +226,11 @@ def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
     }
 
 
-async def _explain(sight: Sight, request: web.Request) -> web.Response:
+async def _explain(state: AdminState, request: web.Request) -> web.Response:
     """Explains an object's status or a resource; names what was read, not its content, so no secret is shown."""
     query = request.query
     try:
-        found = _explained(sight, query)
+        found = _explained(state, query)
     except KeyError as error:
         return _text(f"the parameter {error} is missing; as in {ENDPOINTS['/explain']}", 400)
     if found is None:
@@ -241,8 +241,8 @@ async def _explain(sight: Sight, request: web.Request) -> web.Response:
     return _text("\n".join(lines))
 
 
-def _explained(sight: Sight, query: Any) -> Why | None:
-    translator = sight.plane.translator
+def _explained(state: AdminState, query: Any) -> Why | None:
+    translator = state.plane.translator
     if "gateway" not in query:
         return translator.why_status(Ref(query["kind"], query.get("namespace", ""), query["name"]))
     reference = Reference(SECTIONS.get(query["type"], query["type"]), query["name"])

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from headgate.admin.server import Sight, serving
-from headgate.cluster.metrics import ClusterMetrics, Standing
-from headgate.controlplane.acks import hear, say, together
+from headgate.admin.server import AdminState, serving
+from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
+from headgate.controlplane.acks import aggregate, decode, encode
 from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
-from headgate.controlplane.reconnect_window import RETURN_SECONDS, Returns
-from headgate.controlplane.status_store import Statuses
-from headgate.observability.metrics import Metrics, Observed
+from headgate.controlplane.reconnect_window import RETURN_SECONDS, ReconnectWindow
+from headgate.controlplane.status_store import StatusStore
+from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped, settle_memory
 from headgate.process.ports import check_free
-from headgate.reporting.condition_log import tell_news
+from headgate.reporting.condition_log import log_changes
 from headgate.security.access import AccessReviews
 from headgate.security.cluster_authority import ClusterAuthority
 from headgate.security.identity import bearer
@@ -115,17 +115,17 @@ class Controller:
             in_cluster(settings.controller_name, external_names=settings.external_names),
             on_demand=[model.kind for model in ON_DEMAND],
         )
-        observed = ClusterMetrics(self.metrics.registry)
-        self.cluster = Cluster(client, self.watched(), self.tell_troubles, observed)
+        cluster_metrics = ClusterMetrics(self.metrics.registry)
+        self.cluster = Cluster(client, self.watched(), self.log_diagnostics, cluster_metrics)
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-        self.election = Election(client, self.namespace, LEASE, identity, changed=observed.leads)
+        self.election = Election(client, self.namespace, LEASE, identity, changed=cluster_metrics.leads)
         names = (self.host, f"{self.host}.cluster.local", "localhost")
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
         self.translator.await_proxies(True)
         self.deliveries: dict[Ref, Delivery] = {}
-        self.returns = Returns(self.deliver)
-        self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.tell_troubles))
+        self.reconnect_window = ReconnectWindow(self.deliver)
+        self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.log_diagnostics))
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
         self.deployer = Deployer(
             client,
@@ -133,7 +133,7 @@ class Controller:
             self.inventory,
             settings.controller_name,
             self.take_deployed,
-            watch=observed,
+            watch=cluster_metrics,
             may_write=lambda: self.election.leading,
             is_unmanaged=self.translator.is_unmanaged,
         )
@@ -142,12 +142,12 @@ class Controller:
             self.translator.statuses,
             self.cluster,
             settings.controller_name,
-            watch=observed,
+            watch=cluster_metrics,
             may_write=lambda: self.election.leading,
             silent=self.has_no_status,
         )
         self.metrics.collect(
-            Standing(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
+            ClusterGauges(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
         )
         self.server: Server
         self.plane: ControlPlane
@@ -163,11 +163,11 @@ class Controller:
             namespace_labels=self.settings.namespace_labels,
         )
 
-    def sight(self) -> Sight:
+    def admin_state(self) -> AdminState:
         """Return what the admin address shows."""
         diagnostics, settings = lambda: self.cluster.diagnostics, self.settings
         may = AccessReviews(self.client).may
-        return Sight(self.plane, dict, diagnostics, lambda _: "", settings.admin, settings.admin_hosts, may)
+        return AdminState(self.plane, dict, diagnostics, lambda _: "", settings.admin, settings.admin_hosts, may)
 
     async def serve(self) -> None:
         """Serve until it is cancelled."""
@@ -189,7 +189,7 @@ class Controller:
             xds=str(self.settings.xds),
             admin=f"http://{self.settings.admin.for_clients}",
         )
-        async with server, serving(self.sight()), asyncio.TaskGroup() as group:
+        async with server, serving(self.admin_state()), asyncio.TaskGroup() as group:
             group.create_task(self.authority.run(), name="authority")
             group.create_task(self.peers.run(), name="peers")
             await self.follow(group)
@@ -200,9 +200,9 @@ class Controller:
         self.plane = ControlPlane(
             self.translator,
             self.server,
-            Statuses(self.translator.object),
+            StatusStore(self.translator.object),
             gateways_changed=lambda _: None,
-            news=lambda news: tell_news(news, lambda _: ""),
+            conditions_changed=lambda changes: log_changes(changes, lambda _: ""),
             metrics=self.metrics,
             taken=self.writer.touch,
             changed=self.changed,
@@ -211,7 +211,7 @@ class Controller:
             complete=self.is_complete,
         )
         self.metrics.collect(
-            Observed(self.server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics))
+            XdsGauges(self.server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics))
         )
 
     async def follow(self, group: asyncio.TaskGroup) -> None:
@@ -229,7 +229,7 @@ class Controller:
 
     async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
         """Begins to follow what is deployed, and waits until all of it is known."""
-        troubles = Troubles(self.tell_troubles)
+        diagnostics = Troubles(self.log_diagnostics)
         parts = [(model, each) for model in DEPLOYED_KINDS.values() for each in self.settings.namespaces or ("",)]
         synced = asyncio.Semaphore(0)
         for model, namespace in parts:
@@ -241,7 +241,7 @@ class Controller:
                     self.settings.controller_name,
                     synced.release,
                     namespace,
-                    troubles,
+                    diagnostics,
                 ),
                 name=f"inventory of {model.kind}",
             )
@@ -269,12 +269,12 @@ class Controller:
         else:
             self.deliveries.pop(gateway, None)
         if delivery.current or not delivery.clients:
-            self.peers.say(key_of(gateway), say(delivery))
+            self.peers.say(key_of(gateway), encode(delivery))
         self.add_up(gateway)
 
     def overdue(self, gateway: Ref) -> None:
         """Tells the other replicas of proxies that do not answer; nothing is told of those that are about to."""
-        self.peers.say(key_of(gateway), say(self.deliveries.get(gateway, Delivery())))
+        self.peers.say(key_of(gateway), encode(self.deliveries.get(gateway, Delivery())))
 
     def hear_peers(self, keys: Iterable[str]) -> None:
         """Take of which Gateways' proxies the other replicas say something else than before."""
@@ -285,8 +285,8 @@ class Controller:
     def add_up(self, gateway: Ref) -> None:
         """Tells the translator what all replicas together know of a Gateway."""
         own = self.deliveries.get(gateway, Delivery())
-        others = map(hear, self.peers.about(key_of(gateway)))
-        self.returns.take(gateway, together([own, *others]))
+        others = map(decode, self.peers.about(key_of(gateway)))
+        self.reconnect_window.take(gateway, aggregate([own, *others]))
 
     def deliver(self, gateway: Ref, delivery: Delivery) -> None:
         """Tells the translator how far the configuration of a Gateway has come, and whether its proxies are awaited."""
@@ -314,11 +314,11 @@ class Controller:
 
     def is_complete(self) -> bool:
         """Asks for the objects that are read on demand; whether the translator knew already which are not there."""
-        news = [
+        learned = [
             self.translator.set_absent(model.kind, self.cluster.want(model, self.translator.wanted(model.kind)))
             for model in ON_DEMAND
         ]
-        return not any(news)
+        return not any(learned)
 
     def has_no_status(self, ref: Ref) -> bool:
         """Return whether an object that the translator has read has, for sure, no status of ours."""
@@ -334,9 +334,9 @@ class Controller:
         self.translator.deployed(gateway, deployed)
         self.plane.wake()
 
-    def tell_troubles(self, raised: Iterable[Diagnostic], settled: Iterable[Diagnostic]) -> None:
+    def log_diagnostics(self, appeared: Iterable[Diagnostic], resolved: Iterable[Diagnostic]) -> None:
         """Tells what goes wrong between Headgate and the API server, and what does no more."""
-        for each in raised:
+        for each in appeared:
             (log.error if each.severity == "error" else log.warning)(str(each))
-        for each in settled:
+        for each in resolved:
             log.info(f"Mended: {each}")

@@ -94,7 +94,7 @@ class ClusterMetrics(Observer):
         self._deploying.labels(kind).observe(seconds)
 
 
-class Standing(Collector):
+class ClusterGauges(Collector):
     """What is looked up at the time of a scrape.
 
     Args:

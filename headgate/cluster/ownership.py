@@ -10,17 +10,17 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 
-Plain = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
-def status_of(objects: Sequence[Plain], controller: str) -> dict[str, Any]:
+def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
     """Give what `headgate status` shows of a cluster, as the running Headgate would tell it.
 
     Args:
         objects: all of the kinds that have a status.
         controller: which entries and classes are ours.
     """
-    kinds: dict[str, dict[str, Plain]] = {}
+    kinds: dict[str, dict[str, Json]] = {}
     for each in objects:
         metadata = {name: value for name, value in each["metadata"].items() if name != "managedFields"}
         kinds.setdefault(each["kind"], {})[name_of(each)] = {**each, "metadata": metadata}
@@ -40,7 +40,7 @@ def status_of(objects: Sequence[Plain], controller: str) -> dict[str, Any]:
     return {"objects": [*shown, *parameters], "envoys": [], "problems": problems}
 
 
-def _with_our_entries(route: Plain, controller: str) -> Plain:
+def _with_our_entries(route: Json, controller: str) -> Json:
     entries = (route.get("status") or {}).get("parents") or ()
     return {**route, "status": {"parents": [each for each in entries if each.get("controllerName") == controller]}}
 
@@ -52,27 +52,27 @@ def _no_class(controller: str) -> str:
     )
 
 
-def _classless(gateway: Plain, classes: Mapping[str, Plain]) -> Iterator[str]:
+def _classless(gateway: Json, classes: Mapping[str, Json]) -> Iterator[str]:
     name = gateway["spec"].get("gatewayClassName")
     if name not in classes:
         yield f"Gateway {name_of(gateway)}: spec.gatewayClassName: there is no GatewayClass {name}, so nobody serves it"
 
 
-def _parents(route: Plain) -> Iterator[tuple[int, Plain, str]]:
+def _parents(route: Json) -> Iterator[tuple[int, Json, str]]:
     """Yield the parents that are Gateways: their places, themselves, and the names of the Gateways."""
     for place, each in enumerate(route["spec"].get("parentRefs") or ()):
         if (each.get("group", Gateway.group), each.get("kind", Gateway.kind)) == (Gateway.group, Gateway.kind):
             yield place, each, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"
 
 
-def _parentless(route: Plain, gateways: Mapping[str, Plain]) -> Iterator[str]:
+def _parentless(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
     for place, _, gateway in _parents(route):
         if gateway not in gateways:
             at = f"{route['kind']} {name_of(route)}: spec.parentRefs[{place}]"
             yield f"{at}: there is no Gateway {gateway}, so nobody serves the route there"
 
 
-def _unanswered(route: Plain, gateways: Mapping[str, Plain]) -> Iterator[str]:
+def _unanswered(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
     """Parents that are ours and have no entry of ours."""
     told = [each["parentRef"] for each in route["status"]["parents"]]
     for _, parent, gateway in _parents(route):
@@ -81,5 +81,5 @@ def _unanswered(route: Plain, gateways: Mapping[str, Plain]) -> Iterator[str]:
             yield f"{said}: unless it does so in a moment, see that it runs and has a leader that may write statuses"
 
 
-def _is_same(one: Plain, other: Plain) -> bool:
+def _is_same(one: Json, other: Json) -> bool:
     return all(one.get(each) == other.get(each) for each in ("namespace", "name", "sectionName", "port"))

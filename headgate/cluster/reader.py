@@ -29,10 +29,10 @@ CLUSTER = "<cluster>"
 #: What the translation looks at. Who translates is not to need the right to read what only statuses tell of.
 WHOLE_KINDS: Final = tuple(each for each in KINDS.values() if not each.metadata_only)
 
-Plain = dict[str, Any]
+Json = dict[str, Any]
 
 
-def read_statuses(target: Target, controller: str) -> Plain:
+def read_statuses(target: Target, controller: str) -> Json:
     """Read what a controller has said of the objects, in the form in which the running Headgate tells it.
 
     Raises:
@@ -54,7 +54,7 @@ def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) 
     return as_folder(_run(target, kinds))
 
 
-def as_folder(items: Iterable[Plain]) -> Folder:
+def as_folder(items: Iterable[Json]) -> Folder:
     """Take in objects as an API server gives them, each under a name of its own among files."""
     files = {_name(each): orjson.dumps(each) for each in items}
     folder = Folder()
@@ -62,26 +62,26 @@ def as_folder(items: Iterable[Plain]) -> Folder:
     return folder
 
 
-def _name(item: Plain) -> str:
+def _name(item: Json) -> str:
     metadata = item.get("metadata") or {}
     return f"{CLUSTER}/{item['kind']}/{metadata.get('namespace') or ''}/{metadata.get('name')}"
 
 
-def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Plain]:
+def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Json]:
     try:
         return asyncio.run(_read(target, tuple(models)))
     except ClusterError as error:
         raise UserError(str(error)) from None
 
 
-async def _read(target: Target, models: tuple[type[KubernetesObject], ...]) -> list[Plain]:
+async def _read(target: Target, models: tuple[type[KubernetesObject], ...]) -> list[Json]:
     access = await Access.load(target)
     async with Client(access) as client:
         lists = await asyncio.gather(*(_list(client, model) for model in models))
     return [each for found in lists for each in found]
 
 
-async def _list(client: Client, model: type[KubernetesObject]) -> list[Plain]:
+async def _list(client: Client, model: type[KubernetesObject]) -> list[Json]:
     """Read all objects of a kind in the first version that is served; none if none is."""
     for version in model.versions:
         try:
@@ -94,8 +94,8 @@ async def _list(client: Client, model: type[KubernetesObject]) -> list[Plain]:
     return []
 
 
-async def _pages(client: Client, model: type[KubernetesObject], version: str) -> list[Plain]:
-    found: list[Plain] = []
+async def _pages(client: Client, model: type[KubernetesObject], version: str) -> list[Json]:
+    found: list[Json] = []
     query: dict[str, str | int] = {"limit": PAGE}
     while True:
         page = await client.get(paths.collection(model, version), query=query)

@@ -31,13 +31,13 @@ from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
 
-Plain = dict[str, Any]
+Json = dict[str, Any]
 
 PRINTED: Final = (ServiceAccount.kind, ConfigMap.kind, *WORKLOADS)
 """Whoever runs the proxies also brings the traffic to them, and knows how many there are to be."""
 
 
-def manifests(target: Target, gateway: str, namespace: str, controller: str) -> Plain:
+def manifests(target: Target, gateway: str, namespace: str, controller: str) -> Json:
     """Read a Gateway in a cluster, and gives the manifests of its proxies as a `List`.
 
     Args:
@@ -57,7 +57,7 @@ def manifests(target: Target, gateway: str, namespace: str, controller: str) -> 
 
 def made(
     objects: Mapping[Ref, KubernetesObject], gateway: Ref, proxies: ProxyDefaults, controller: str
-) -> Iterator[Plain]:
+) -> Iterator[Json]:
     """Give the manifests of a Gateway's proxies, whoever runs them.
 
     Args:
@@ -94,7 +94,7 @@ def _deployable(found: KubernetesObject) -> KubernetesObject:
     return found.model_copy(update={"spec": found.spec.model_copy(update={"self_managed": False})})
 
 
-def _disowned(manifest: Manifest) -> Plain:
+def _disowned(manifest: Manifest) -> Json:
     """Return a manifest without what makes an object Headgate's."""
     body = {**manifest.body, "metadata": _without_labels(manifest.body["metadata"])}
     body["metadata"].pop("ownerReferences", None)
@@ -105,7 +105,7 @@ def _disowned(manifest: Manifest) -> Plain:
     return body
 
 
-def _without_labels(metadata: Plain) -> Plain:
+def _without_labels(metadata: Json) -> Json:
     labels = {name: value for name, value in metadata["labels"].items() if name not in (MANAGED_BY, CONTROLLER)}
     return {**metadata, "labels": labels}
 

@@ -10,35 +10,35 @@ from translator.db import Concern, Rejection, Served
 from translator.refs import Ref
 from translator.translator import Delivery
 
-Word = list[object]
+Record = list[object]
 """What is said of a Gateway, in a form that JSON can hold."""
 
 #: Of what proxies refuse, so much is told to other replicas: it is for people to read.
 MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
 
 
-def say(delivery: Delivery) -> Word | None:
-    """Put what is known of a Gateway's proxies into what `hear` reads; None if there are no proxies."""
+def encode(delivery: Delivery) -> Record | None:
+    """Put what is known of a Gateway's proxies into what `decode` reads; None if there are no proxies."""
     if not delivery.clients:
         return None
     refused = islice(delivery.rejections, MOST_REJECTIONS)
-    return [delivery.snapshot or "", delivery.clients, delivery.current, [_say(each) for each in refused]]
+    return [delivery.snapshot or "", delivery.clients, delivery.current, [_encode_nack(each) for each in refused]]
 
 
-def hear(word: object) -> Delivery:
+def decode(record: object) -> Delivery:
     """Read what another replica says of a Gateway; what is not understood is as if it were not said.
 
     A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
     """
-    match word:
+    match record:
         case [str(snapshot), int(clients), bool(current), list(rejections)]:
-            return Delivery(clients, current, tuple(filter(None, map(_hear, rejections))), snapshot=snapshot)
+            return Delivery(clients, current, tuple(filter(None, map(_decode_nack, rejections))), snapshot=snapshot)
         case [int(clients), bool(), list()]:
             return Delivery(clients, snapshot="")
     return Delivery()
 
 
-def _say(rejection: Rejection) -> Word:
+def _encode_nack(rejection: Rejection) -> Record:
     concerns = [
         [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
         for each in rejection.concerns[:MOST_CONCERNS]
@@ -46,15 +46,15 @@ def _say(rejection: Rejection) -> Word:
     return [rejection.type_url, rejection.name, rejection.message[:MOST_CHARACTERS], concerns]
 
 
-def _hear(word: object) -> Rejection | None:
-    match word:
+def _decode_nack(record: object) -> Rejection | None:
+    match record:
         case [str(type_url), str(name), str(message), list(concerns)]:
-            return Rejection(type_url, name, message, tuple(filter(None, map(_concern, concerns))))
+            return Rejection(type_url, name, message, tuple(filter(None, map(_decode_route, concerns))))
     return None
 
 
-def _concern(word: object) -> Concern | None:
-    match word:
+def _decode_route(record: object) -> Concern | None:
+    match record:
         case [str(kind), str(namespace), str(name), list(rules), str(served), int(generation)] if served in _SERVED:
             return Concern(Ref(kind, namespace, name), tuple(map(str, rules)), Served(served), generation)
     return None
@@ -63,7 +63,7 @@ def _concern(word: object) -> Concern | None:
 _SERVED = frozenset(Served)
 
 
-def together(parts: Iterable[Delivery]) -> Delivery:
+def aggregate(parts: Iterable[Delivery]) -> Delivery:
     """Add up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
 
     Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import structlog
 
 import translator.db as translated
-from headgate.controlplane.status_store import Statuses
+from headgate.controlplane.status_store import StatusStore
 from headgate.observability.containment import contained
 from headgate.observability.metrics import Metrics
 from headgate.observability.tracing import span
-from headgate.reporting.conditions import News
+from headgate.reporting.conditions import ConditionChange
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from translator.inputs import Edit
 from translator.objects.gateway_api.gateway import Gateway
@@ -49,7 +49,7 @@ def gateway_of(key: str) -> Ref:
     return Ref(Gateway.kind, namespace, name)
 
 
-class _Refused(NamedTuple):
+class _Nacks(NamedTuple):
     """What clients refuse of a snapshot, and what it comes of."""
 
     snapshot: Snapshot
@@ -66,7 +66,7 @@ class ControlPlane:
         server: where snapshots are published.
         statuses: what is told of each object.
         gateways_changed: called with the keys of all Gateways that have something to serve, when those change.
-        news: called with the changes of conditions.
+        conditions_changed: called with the changes of conditions.
         metrics: is told of evaluations.
         taken: called with the objects of each batch of edits.
         changed: called with what an evaluation brought, once it is published.
@@ -83,9 +83,9 @@ class ControlPlane:
 
     translator: Translator
     server: Server
-    statuses: Statuses
+    statuses: StatusStore
     gateways_changed: Callable[[frozenset[str]], None]
-    news: Callable[[list[News]], None]
+    conditions_changed: Callable[[list[ConditionChange]], None]
     metrics: Metrics
     taken: Callable[[Iterable[Ref]], None] = lambda _: None
     changed: Callable[[Changes], None] = lambda _: None
@@ -98,7 +98,7 @@ class ControlPlane:
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _pending: dict[Ref, asyncio.TimerHandle] = field(default_factory=dict)
-    _refused: dict[str, _Refused] = field(default_factory=dict)
+    _nacks: dict[str, _Nacks] = field(default_factory=dict)
     _failing: frozenset[str] = frozenset()
     _gateways: frozenset[str] | None = None
     _edited: float | None = None  # when the oldest edit was taken that nothing has been published of
@@ -139,7 +139,7 @@ class ControlPlane:
             self.metrics.evaluated(time.perf_counter() - begun)
             self._tell_failures(changes)
             with contained("telling statuses"):
-                self.news(self.statuses.update(changes.statuses))
+                self.conditions_changed(self.statuses.update(changes.statuses))
             with contained("handing on changes"):
                 self.changed(changes)
             if not self.translator.blind:
@@ -147,7 +147,7 @@ class ControlPlane:
             await asyncio.sleep(0)  # lets the server send before the next round
 
     @property
-    def stuck_for(self) -> float:
+    def stalled_seconds(self) -> float:
         """For how many seconds there has been something to evaluate, and the evaluation has not come on."""
         if self._edited is None:
             return 0.0
@@ -200,13 +200,13 @@ class ControlPlane:
 
     def _rejections(self, key: str, delivery: Delivery) -> tuple[translated.Rejection, ...]:
         """Give what is refused, by whom it concerns; worked out anew only when it is something else."""
-        known = self._refused.pop(key, None)
+        known = self._nacks.pop(key, None)
         if not delivery.refusals:
             return ()
         if known is None or known.snapshot is not delivery.snapshot or known.refusals != delivery.refusals:
             found = rejections(delivery.snapshot, delivery.refusals)
-            known = _Refused(delivery.snapshot, delivery.refusals, found)
-        self._refused[key] = known
+            known = _Nacks(delivery.snapshot, delivery.refusals, found)
+        self._nacks[key] = known
         return known.rejections
 
     def _await_answers(self) -> None:

@@ -19,12 +19,12 @@ from xds.server.server import Server
 MAX_OBJECTS = 10
 """Most objects named of one resource; a table of routes may come of thousands."""
 
-BESIDE = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlice", "ReferenceGrant"})
+CONTEXT_KINDS = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlice", "ReferenceGrant"})
 """Kinds that much is read from and little is to blame on, or that the message names anyway."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NackReport:
     """A resource that a proxy refuses.
 
     Attributes:
@@ -42,12 +42,14 @@ class Refused:
     objects: tuple[str, ...]
 
 
-def refused(translator: Translator, server: Server) -> list[Refused]:
+def nack_reports(translator: Translator, server: Server) -> list[NackReport]:
     """Tells what the proxies of all Gateways refuse at this moment."""
-    return [each for gateway in sorted(translator.snapshots) for each in refused_of(translator, server, gateway)]
+    return [
+        each for gateway in sorted(translator.snapshots) for each in gateway_nack_reports(translator, server, gateway)
+    ]
 
 
-def refused_of(translator: Translator, server: Server, gateway: Ref) -> Iterator[Refused]:
+def gateway_nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[NackReport]:
     """Yield what the proxies of a Gateway refuse at this moment."""
     key = key_of(gateway)
     delivery = server.delivery(key)
@@ -55,7 +57,7 @@ def refused_of(translator: Translator, server: Server, gateway: Ref) -> Iterator
         # Of a whole table some routes are to blame, if that can be told.
         routes = [str(concern.route) for concern in each.concerns] if each.type_url == ROUTE else []
         origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))
-        yield Refused(key, short(each.type_url), each.name, each.message, origin)
+        yield NackReport(key, short(each.type_url), each.name, each.message, origin)
 
 
 def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def _first(listed: Sequence[str]) -> tuple[str, ...]:
 
 
 def _objects(why: Why) -> Iterator[Ref]:
-    if isinstance(why.value, KubernetesObject) and why.value.kind not in BESIDE:
+    if isinstance(why.value, KubernetesObject) and why.value.kind not in CONTEXT_KINDS:
         yield why.value.ref
     for each in why.reads:
         yield from _objects(each)

@@ -17,7 +17,7 @@ RETURN_SECONDS: Final = 30.0
 """The longest that Envoy waits before it connects again (its back-off for a gRPC stream has this limit)."""
 
 
-class Returns:
+class ReconnectWindow:
     """What is known of the proxies of all replicas together, with time for those to return that have been there.
 
     Args:

@@ -1,4 +1,4 @@
-"""The statuses of all objects as an API server would hold them, which standalone nobody does, and the news of them."""
+"""Object statuses as an API server would store them, and the condition changes to log. Standalone, nobody else stores them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from headgate.reporting.conditions import NEGATIVE, News, bad, is_good, phrase, places
+from headgate.reporting.conditions import NEGATIVE, ConditionChange, bad, is_good, phrase, places
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
@@ -28,7 +28,7 @@ class _Told(NamedTuple):
 _NOTHING = _Told({}, ())
 
 
-class Statuses:
+class StatusStore:
     """Keeps the statuses and when their conditions changed.
 
     Args:
@@ -39,7 +39,7 @@ class Statuses:
         self._find = find
         self._told: dict[Ref, _Told] = {}
 
-    def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[News]:
+    def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[ConditionChange]:
         """Take the statuses that changed (None: the object has none any more), and tells what is new in them.
 
         Args:
@@ -47,13 +47,13 @@ class Statuses:
             now: becomes the `lastTransitionTime` of conditions whose status changed.
         """
         time = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        news: list[News] = []
+        changes: list[ConditionChange] = []
         for ref in sorted(changed):
             before, after = self._told.pop(ref, _NOTHING), changed[ref]
             if after is not None:
                 self._told[ref] = _Told(after, tuple(_times(before, after, time)))
-                news += _news(ref, before.status, after)
-        return news
+                changes += _changes(ref, before.status, after)
+        return changes
 
     def refs(self) -> list[Ref]:
         """Return which objects have a status, in order."""
@@ -112,7 +112,7 @@ def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((label, each) for each in conditions)
 
 
-def _news(ref: Ref, before: Status, after: Status) -> Iterator[News]:
+def _changes(ref: Ref, before: Status, after: Status) -> Iterator[ConditionChange]:
     """Yield what is not good now and was not so before, what is good again, and the first time a Gateway works."""
     old = {(label, each["type"]): each for label, each in _flat(before)}
     was_bad = {each["type"] for _, each in bad(before)}
@@ -120,26 +120,28 @@ def _news(ref: Ref, before: Status, after: Status) -> Iterator[News]:
         was_bad.discard(condition["type"])
         was = old.get((label, condition["type"]))
         if was is None or (was["status"], was["message"]) != (condition["status"], condition["message"]):
-            yield News(ref, f"{_subject(ref, label, condition)}: {condition['message']}", False, condition["reason"])
+            yield ConditionChange(
+                ref, f"{_subject(ref, label, condition)}: {condition['message']}", False, condition["reason"]
+            )
     told: set[str] = set()
     if after.keys() == before.keys() and next(bad(after), None) is None:
         # Of these, some are not there at all while all is well.
         there = {each["type"] for _, each in _flat(after)}
         for kind in sorted((was_bad & NEGATIVE) - there):
-            yield News(ref, f"{ref} {phrase({'type': kind, 'status': 'False'})}", True, "")
+            yield ConditionChange(ref, f"{ref} {phrase({'type': kind, 'status': 'False'})}", True, "")
     for label, condition in _flat(after):
         kind = condition["type"]
         first = kind == "Programmed" and not label and (label, kind) not in old
         if is_good(condition) and (kind in was_bad or first) and kind not in told:
             told.add(kind)
-            yield News(ref, f"{ref} {phrase(condition)}", True, condition["reason"])
+            yield ConditionChange(ref, f"{ref} {phrase(condition)}", True, condition["reason"])
 
 
 def _subject(ref: Ref, label: str, condition: Status) -> str:
-    said = phrase(condition)
+    text = phrase(condition)
     if not label:
-        return f"{ref} {said}"
-    return f"{ref}, {label}, {said}" if label.startswith("listener") else f"{ref} {said} ({label})"
+        return f"{ref} {text}"
+    return f"{ref}, {label}, {text}" if label.startswith("listener") else f"{ref} {text} ({label})"
 
 
 def _shown(found: KubernetesObject) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from headgate.process.address import Address
 from headgate.reporting.proto_json import to_plain
 from translator.proxy import ADMIN_PORT
 
-Plain = dict[str, Any]
+Json = dict[str, Any]
 
 
-def static_bootstrap(resources: Mapping[str, Sequence[Plain]]) -> Plain:
+def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
     """Make a bootstrap that needs no xDS server.
 
     Args:
@@ -38,7 +38,7 @@ def static_bootstrap(resources: Mapping[str, Sequence[Plain]]) -> Plain:
     return config
 
 
-def _inline(value: Any, routes: Mapping[str, Plain]) -> Any:
+def _inline(value: Any, routes: Mapping[str, Json]) -> Any:
     """Put route configurations in the place of their names, and has secrets looked up among the static ones."""
     if isinstance(value, list):
         return [_inline(each, routes) for each in value]
@@ -52,8 +52,8 @@ def _inline(value: Any, routes: Mapping[str, Plain]) -> Any:
     return inlined
 
 
-def _cluster(cluster: Plain, endpoints: Mapping[str, Plain]) -> Plain:
-    inlined: Plain = _inline(cluster, {})
+def _cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
+    inlined: Json = _inline(cluster, {})
     if inlined.get("type") == "EDS":
         discovery = inlined.pop("eds_cluster_config", {})
         name = discovery.get("service_name") or cluster["name"]

@@ -183,7 +183,7 @@ class SupervisedProcess(Protocol):
         ...
 
 
-class Observed(Collector):
+class XdsGauges(Collector):
     """What is looked up at the time of a scrape.
 
     Args:

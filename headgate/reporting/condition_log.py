@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from headgate.observability.logging import about
-from headgate.reporting.conditions import News
+from headgate.reporting.conditions import ConditionChange
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from watchers.files.store import Change
@@ -18,7 +18,7 @@ MAX_LINES = 20
 log = structlog.stdlib.get_logger("headgate")
 
 
-def tell_edits(change: Change) -> None:
+def log_edits(change: Change) -> None:
     """Tells which objects were read anew."""
     if change.edits:
         edited = [f"{each.ref} is gone" if each.object is None else str(each.ref) for each in change.edits]
@@ -26,7 +26,7 @@ def tell_edits(change: Change) -> None:
         log.info("Read changes", objects=edited[:MAX_LINES] + ([f"and {rest} more"] if rest > 0 else []))
 
 
-def tell_problems(change: Change) -> None:
+def log_diagnostics(change: Change) -> None:
     """Tells what is wrong in files now, and what of it is not any more; not what only moved to another line."""
     raised, settled = _by_words(change.raised), _by_words(change.settled)
     wrong = [each for key, each in raised.items() if key not in settled]
@@ -50,19 +50,19 @@ def _fields(problem: Diagnostic) -> dict[str, str | int]:
     return {**about(problem.ref), "file": problem.place.file, "line": problem.place.line}
 
 
-def tell_news(news: list[News], place: Callable[[Ref], str]) -> None:
+def log_changes(changes: list[ConditionChange], place: Callable[[Ref], str]) -> None:
     """Tells which conditions have changed.
 
     Args:
-        news: the changes.
+        changes: the changes.
         place: gives "file:line" of an object, or "".
     """
-    for each in news[:MAX_LINES]:
+    for each in changes[:MAX_LINES]:
         say = log.info if each.good or each.reason == "Pending" else log.warning
         at = place(each.ref)
         reason = {"reason": each.reason} if each.reason else {}
         say(each.text, **about(each.ref), **reason, **({"at": at} if at else {}))
-    _tell_rest(news)
+    _tell_rest(changes)
 
 
 def _tell_rest(things: Sequence[object]) -> None:

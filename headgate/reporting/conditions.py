@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from translator.refs import Ref
 
-Plain = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 #: Conditions that are good when they are False (Gateway API: "negative polarity").
 NEGATIVE = frozenset({"Conflicted", "OverlappingTLSConfig", "PartiallyInvalid"})
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     conditions: Sequence[dict[str, Any]]
 
 
-class News(NamedTuple):
+class ConditionChange(NamedTuple):
     """A change of an object's conditions, in words.
 
     Attributes:
@@ -50,7 +50,7 @@ class News(NamedTuple):
     reason: str
 
 
-def places(status: Plain) -> Iterator[Place]:
+def places(status: Json) -> Iterator[Place]:
     """All conditions of a status: the object's own, those of a Gateway's listeners, and of a route's parents."""
     if "conditions" in status:
         yield Place("", status["conditions"])
@@ -60,7 +60,7 @@ def places(status: Plain) -> Iterator[Place]:
         yield Place(parent_label(parent["parentRef"]), parent["conditions"])
 
 
-def parent_label(reference: Plain) -> str:
+def parent_label(reference: Json) -> str:
     """Return a route's parent as people name it: "Gateway infra/web, section https, port 443"."""
     namespace = f"{reference['namespace']}/" if "namespace" in reference else ""
     details = [f"{field} {reference[key]}" for field, key in _PARTS if key in reference]
@@ -70,12 +70,12 @@ def parent_label(reference: Plain) -> str:
 _PARTS = (("section", "sectionName"), ("port", "port"))
 
 
-def is_good(condition: Plain) -> bool:
+def is_good(condition: Json) -> bool:
     """Whether there is nothing to do about a condition."""
     return bool(condition["status"] == ("False" if condition["type"] in NEGATIVE else "True"))
 
 
-def phrase(condition: Plain) -> str:
+def phrase(condition: Json) -> str:
     """Return what a condition says of its object, as "is not accepted"."""
     good, bad = PHRASES.get(condition["type"], (f"is {condition['type']}", f"is {condition['type']}"))
     if condition["type"] not in PHRASES and condition["status"] != "True":
@@ -83,7 +83,7 @@ def phrase(condition: Plain) -> str:
     return good if is_good(condition) else bad
 
 
-def bad(status: Plain) -> Iterator[tuple[str, Plain]]:
+def bad(status: Json) -> Iterator[tuple[str, Json]]:
     """Yield the conditions to do something about, each with its label; a message is given once."""
     told: list[str] = []
     for label, conditions in places(status):

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.reporting.conditions import bad, is_good, parent_label, places
-from headgate.reporting.findings import Trouble, name_of, troubles
+from headgate.reporting.findings import Finding, findings, name_of
 
-Plain = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 #: Columns that may be long.
 LONG = frozenset({"CLASS", "ADDRESS", "CONTROLLER", "HOSTNAMES", "PARENTS", "LAST END", "LOG"})
@@ -35,7 +35,7 @@ class Screen(NamedTuple):
     most: int | None
 
 
-def overview(status: Plain, now: datetime | None = None, screen: Screen | None = None) -> RenderableType:
+def overview(status: Json, now: datetime | None = None, screen: Screen | None = None) -> RenderableType:
     """All that is not as it should be, then tables of the objects by kind, and of the Envoys.
 
     Args:
@@ -44,10 +44,10 @@ def overview(status: Plain, now: datetime | None = None, screen: Screen | None =
         screen: where it is shown; None for no end of lines, as other programs take them.
     """
     objects, now = status["objects"], now or datetime.now(UTC)
-    kinds: dict[str, list[Plain]] = {}
+    kinds: dict[str, list[Json]] = {}
     for each in objects:
         kinds.setdefault(each["kind"], []).append(each)
-    parts: list[RenderableType] = [*_troubles(troubles(status), screen)]
+    parts: list[RenderableType] = [*_findings(findings(status), screen)]
     for kind, found in kinds.items():
         parts += _objects(kind, found, now, screen)
     if status["envoys"]:
@@ -57,7 +57,7 @@ def overview(status: Plain, now: datetime | None = None, screen: Screen | None =
     return Group(*parts[:-1]) if isinstance(parts[-1], Text) and not parts[-1] else Group(*parts)
 
 
-def details(objects: Iterable[Plain]) -> RenderableType:
+def details(objects: Iterable[Json]) -> RenderableType:
     """Every condition of some objects."""
     lines: list[Text] = []
     for found in objects:
@@ -74,7 +74,7 @@ def details(objects: Iterable[Plain]) -> RenderableType:
     return Group(*lines)
 
 
-def _troubles(found: list[Trouble], screen: Screen | None) -> Iterator[RenderableType]:
+def _findings(found: list[Finding], screen: Screen | None) -> Iterator[RenderableType]:
     """Yield what is wrong, each thing in a paragraph of its own; in one line where lines have no end."""
     if not found:
         return
@@ -84,8 +84,8 @@ def _troubles(found: list[Trouble], screen: Screen | None) -> Iterator[Renderabl
         if screen is None:
             yield Text(f"  {each}")
             continue
-        yield Padding(Text(each.said), (0, 0, 0, 2))
-        yield from (Padding(Text(text), (0, 0, 0, 6)) for text in (each.why, each.place) if text)
+        yield Padding(Text(each.text), (0, 0, 0, 2))
+        yield from (Padding(Text(text), (0, 0, 0, 6)) for text in (each.detail, each.place) if text)
     yield from _rest(len(found), screen)
     yield Text()
 
@@ -103,7 +103,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _objects(kind: str, objects: list[Plain], now: datetime, screen: Screen | None) -> Iterator[RenderableType]:
+def _objects(kind: str, objects: list[Json], now: datetime, screen: Screen | None) -> Iterator[RenderableType]:
     columns = _COLUMNS.get(kind, {"ACCEPTED": lambda found: _state(found, "Accepted")})
     if screen is not None and screen.width < NARROW:
         columns = {name: column for name, column in columns.items() if name not in LONG}
@@ -118,7 +118,7 @@ def _objects(kind: str, objects: list[Plain], now: datetime, screen: Screen | No
     yield Text()
 
 
-def _state(found: Plain, condition: str) -> Text:
+def _state(found: Json, condition: str) -> Text:
     """Whether a condition holds, for a route at all of its parents."""
     own = [each for _, conditions in places(_own(found)) for each in conditions]
     states = {each["status"] for each in own if each["type"] == condition}
@@ -128,12 +128,12 @@ def _state(found: Plain, condition: str) -> Text:
     return Text("/".join(sorted(states)) or "-", style="red")
 
 
-def _own(found: Plain) -> Plain:
+def _own(found: Json) -> Json:
     """Return an object's status without that of its parts."""
     return {key: value for key, value in (found.get("status") or {}).items() if key != "listeners"}
 
 
-def _since(found: Plain, now: datetime) -> str:
+def _since(found: Json, now: datetime) -> str:
     times = [each["lastTransitionTime"] for _, conditions in places(_own(found)) for each in conditions]
     return age((now - datetime.fromisoformat(max(times))).total_seconds()) if times else "-"
 
@@ -146,15 +146,15 @@ def age(seconds: float) -> str:
     return f"{max(0, int(seconds))}s"
 
 
-def _addresses(found: Plain) -> str:
+def _addresses(found: Json) -> str:
     return ",".join(each["value"] for each in (found.get("status") or {}).get("addresses", ())) or "-"
 
 
-def _attached(found: Plain) -> str:
+def _attached(found: Json) -> str:
     return str(sum(each["attachedRoutes"] for each in (found.get("status") or {}).get("listeners", ())))
 
 
-def _gateways(found: Plain) -> str:
+def _gateways(found: Json) -> str:
     return "; ".join(dict.fromkeys(parent_label(each) for each in found["spec"].get("parentRefs", ()))) or "-"
 
 
@@ -179,7 +179,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-def _envoys(envoys: list[Plain]) -> Table:
+def _envoys(envoys: list[Json]) -> Table:
     table = _table("ENVOY OF", "PROCESS", "RESTARTS", "LAST END", "LOG")
     for each in envoys:
         pid = Text(str(each["pid"])) if each["pid"] else Text("not running", style="red")

@@ -25,7 +25,7 @@ _TAKEN = re.compile(r"cannot bind '([^']+)': Address already in use")
 log = structlog.stdlib.get_logger("headgate")
 
 
-async def offer_again(server: Server, keys: Callable[[], Iterable[str]]) -> None:
+async def retry_listeners(server: Server, keys: Callable[[], Iterable[str]]) -> None:
     """Look after taken ports until it is cancelled.
 
     Args:

@@ -13,28 +13,28 @@ from pathlib import Path
 
 import structlog
 
-from headgate.admin.server import Sight, serving
+from headgate.admin.server import AdminState, serving
 from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
-from headgate.controlplane.status_store import Statuses
+from headgate.controlplane.status_store import StatusStore
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.state_repair import StateRepair
 from headgate.envoy.supervisor import Fleet, Supervisor, stop_all
-from headgate.observability.metrics import Metrics, Observed
+from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
 from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped, settle_memory
 from headgate.process.own_addresses import own_addresses
 from headgate.process.ports import check_free
-from headgate.reporting.condition_log import MAX_LINES, tell_edits, tell_news, tell_problems
-from headgate.reporting.conditions import News
+from headgate.reporting.condition_log import MAX_LINES, log_changes, log_diagnostics, log_edits
+from headgate.reporting.conditions import ConditionChange
 from headgate.reporting.fields import explained
 from headgate.security.identity import certified
 from headgate.security.proxy_tokens import ProxyTokens
 from headgate.security.tls_files import server_credentials
 from headgate.security.tls_folder import keep_fresh, server_files
-from headgate.standalone.port_retry import offer_again
+from headgate.standalone.port_retry import retry_listeners
 from translator.outcome import Problem
 from translator.refs import Ref
 from translator.translator import Deployed, Translator
@@ -118,9 +118,9 @@ class _Run:
         self.plane = ControlPlane(
             self.translator,
             self.server,
-            Statuses(self.translator.object),
+            StatusStore(self.translator.object),
             gateways_changed=self.run_envoys,
-            news=self.tell_news,
+            conditions_changed=self.log_changes,
             metrics=self.metrics,
             gone=self.drain if settings.envoy else None,
         )
@@ -181,19 +181,19 @@ class _Run:
             there=" ".join(there[:MOST_NAMED]) or "none",
         )
 
-    def sight(self) -> Sight:
+    def admin_state(self) -> AdminState:
         """Return what the admin address shows."""
         diagnostics, settings = lambda: self.source.diagnostics, self.settings
-        return Sight(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
+        return AdminState(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
 
     async def serve(self) -> None:
         """Serve until it is cancelled."""
         await in_thread(self.source.check)
-        async with self.server, serving(self.sight()), self.leftovers(), asyncio.TaskGroup() as group:
+        async with self.server, serving(self.admin_state()), self.orphaned_processes(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
                 self.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.withdraw)
             self.metrics.collect(
-                Observed(
+                XdsGauges(
                     self.server.clients,
                     self.supervisors,
                     lambda: (each.severity for each in self.source.diagnostics),
@@ -212,7 +212,7 @@ class _Run:
             if self.settings.tls:
                 group.create_task(keep_fresh(self.settings.tls), name="certificates")
             group.create_task(self.state_repair().run(), name="state directory")
-            group.create_task(offer_again(self.server, self.keys), name="taken ports")
+            group.create_task(retry_listeners(self.server, self.keys), name="taken ports")
             await self.plane.ready.wait()
             settle_memory()
             await self.started()
@@ -264,7 +264,7 @@ class _Run:
         return any(each.severity == "error" for each in self.source.diagnostics)
 
     @contextlib.asynccontextmanager
-    async def leftovers(self) -> AsyncIterator[None]:
+    async def orphaned_processes(self) -> AsyncIterator[None]:
         """In the end, stop the Envoys of an earlier run too that were still left."""
         try:
             yield
@@ -315,15 +315,15 @@ class _Run:
         """Where an object is written: "file:line", or "" if it is not."""
         return str(self.source.folder.place(ref) or "")
 
-    def tell_news(self, news: list[News]) -> None:
+    def log_changes(self, changes: list[ConditionChange]) -> None:
         """Tells which conditions have changed, and what is behind objects that are missing."""
-        told = news[:MAX_LINES]
+        told = changes[:MAX_LINES]
         explained_texts = [each._replace(text=explained(self.source.folder, each.text)) for each in told]
-        tell_news([*explained_texts, *news[MAX_LINES:]], self.place)
+        log_changes([*explained_texts, *changes[MAX_LINES:]], self.place)
 
     def tell_change(self, change: Change) -> None:
         """Tells what was read from the files; of what was there at the start, only what is wrong."""
         if self.plane.ready.is_set():
-            tell_edits(change)
-        tell_problems(change)
+            log_edits(change)
+        log_diagnostics(change)
         self.files_changed.set()

@@ -16,11 +16,11 @@ from aiohttp import web
 
 import headgate.admin.connections as connections
 from bench.world import world
-from headgate.admin.server import Sight, serving
+from headgate.admin.server import AdminState, serving
 from headgate.admin.token import Token
 from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.status_store import Statuses
-from headgate.observability.metrics import OTHERS, Metrics, Observed
+from headgate.controlplane.status_store import StatusStore
+from headgate.observability.metrics import OTHERS, Metrics, XdsGauges
 from headgate.process.address import Address
 from headgate.security.access import REMEMBERED_SECONDS, AccessReviews
 from headgate_proto.envoy.config.core.v3 import base_pb2
@@ -70,17 +70,17 @@ async def running(
         plane = ControlPlane(
             translator,
             server,
-            Statuses(translator.object),
+            StatusStore(translator.object),
             gateways_changed=lambda _: None,
-            news=lambda _: None,
+            conditions_changed=lambda _: None,
             metrics=metrics,
         )
-        metrics.collect(Observed(server.clients, dict, tuple))
+        metrics.collect(XdsGauges(server.clients, dict, tuple))
         evaluating = asyncio.create_task(plane.evaluate())
         await plane.take(batches(*world(20, hosts=5, services=3)))
         await plane.ready.wait()
         address = Address(host, free_port())
-        async with serving(Sight(plane, dict, kwargs.pop("diagnostics", tuple), place, address, **kwargs)):
+        async with serving(AdminState(plane, dict, kwargs.pop("diagnostics", tuple), place, address, **kwargs)):
             yield Admin(plane, address.port)
         evaluating.cancel()
 
@@ -101,9 +101,9 @@ def broken(*_: object, **__: object) -> Any:
 
 
 FAULTS = {
-    "/healthz": "headgate.controlplane.evaluator.ControlPlane.stuck_for",
+    "/healthz": "headgate.controlplane.evaluator.ControlPlane.stalled_seconds",
     "/metrics": "headgate.observability.metrics.Metrics.text",
-    "/status": "headgate.controlplane.status_store.Statuses.refs",
+    "/status": "headgate.controlplane.status_store.StatusStore.refs",
     "/config": "xds.server.server.Server.iter_clients",
     "/explain": "translator.translator.Translator.why_status",
 }
@@ -163,7 +163,7 @@ async def test_no_value_breaks_a_page() -> None:
 async def test_one_collector_does_not_take_all_metrics_along(caplog: pytest.LogCaptureFixture) -> None:
     """Metrics that cannot be collected are missing, counted and told; all others are there."""
 
-    class Broken(Observed):
+    class Broken(XdsGauges):
         """Fails."""
 
         def collect(self) -> Any:

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from headgate.observability.logging import LogFormat, LogLevel, configure
-from headgate.reporting.condition_log import MAX_LINES, tell_news, tell_problems
-from headgate.reporting.conditions import News
+from headgate.reporting.condition_log import MAX_LINES, log_changes, log_diagnostics
+from headgate.reporting.conditions import ConditionChange
 from tests.watchers.written import HTTP_ROUTE, config_map, documents
 from translator.refs import Ref
 from watchers.files.contents import read
@@ -49,11 +49,14 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_lines_for_machines_carry_the_object(capsys: pytest.CaptureFixture[str]) -> None:
     """A line about an object names kind, namespace and name in fields of their own, and the place."""
     configure(LogFormat.JSON, LogLevel.INFO)
-    tell_problems(next(changes(UNKNOWN)))
+    log_diagnostics(next(changes(UNKNOWN)))
     (line,) = lines(capsys)
     about = {"kind": "HTTPRoute", "namespace": "default", "name": "shop", "file": "a.yaml", "line": 8}
     assert line.items() >= about.items()
-    tell_news([News(SHOP, "HTTPRoute default/shop is not accepted", False, "NoMatchingParent")], lambda _: "a.yaml:1")
+    log_changes(
+        [ConditionChange(SHOP, "HTTPRoute default/shop is not accepted", False, "NoMatchingParent")],
+        lambda _: "a.yaml:1",
+    )
     (line,) = lines(capsys)
     assert line.items() >= {"kind": "HTTPRoute", "name": "shop", "reason": "NoMatchingParent"}.items()
 
@@ -61,7 +64,7 @@ def test_lines_for_machines_carry_the_object(capsys: pytest.CaptureFixture[str])
 def test_lines_for_people_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
     """On a terminal the text has all of it."""
     configure(LogFormat.CONSOLE, LogLevel.INFO)
-    tell_problems(next(changes(UNKNOWN)))
+    log_diagnostics(next(changes(UNKNOWN)))
     text = capsys.readouterr().err
     assert "a.yaml:8: warning: HTTPRoute default/shop: spec.hostname" in text
     assert "kind=" not in text
@@ -72,12 +75,12 @@ def test_what_is_mended_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     configure(LogFormat.JSON, LogLevel.INFO)
     two = UNKNOWN.replace("rules:", "nothing: 1\n  rules:")
     first, second, third = changes(two, UNKNOWN, HTTP_ROUTE)
-    tell_problems(first)
+    log_diagnostics(first)
     assert [each["level"] for each in lines(capsys)] == ["warning", "warning"]
-    tell_problems(second)
+    log_diagnostics(second)
     (line,) = lines(capsys)
     assert line["message"].startswith("a.yaml: mended: HTTPRoute default/shop: spec.nothing")
-    tell_problems(third)
+    log_diagnostics(third)
     (line,) = lines(capsys)
     assert line["message"].startswith("a.yaml: mended: HTTPRoute default/shop: spec.hostname")
 
@@ -87,7 +90,7 @@ def test_what_moves_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> Non
     configure(LogFormat.JSON, LogLevel.INFO)
     _, second = changes(UNKNOWN, "# a comment\n" + UNKNOWN)
     assert second.raised
-    tell_problems(second)
+    log_diagnostics(second)
     assert lines(capsys) == []
 
 
@@ -96,7 +99,7 @@ def test_many_things_do_not_flood_the_log(capsys: pytest.CaptureFixture[str], tm
     configure(LogFormat.JSON, LogLevel.INFO)
     good = documents(*(config_map(f"x{number}") for number in range(MAX_LINES + 5)))
     for change in changes(good.replace("v1", "v2"), good):
-        tell_problems(change)
+        log_diagnostics(change)
         told = lines(capsys)
         assert len(told) == MAX_LINES + 1
         assert told[-1]["message"].startswith("And 5 more")

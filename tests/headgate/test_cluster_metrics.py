@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from headgate.cluster.metrics import ClusterMetrics, Standing
-from headgate.observability.metrics import MOST_GATEWAYS, OTHERS, Metrics, Observed
+from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
+from headgate.observability.metrics import MOST_GATEWAYS, OTHERS, Metrics, XdsGauges
 from translator.refs import Ref
 from watchers.informers.list_watch import Change
 from watchers.proxies.inventory import Inventory, Scale
@@ -27,8 +27,8 @@ def exposed(*scales: Scale) -> str:
     """Return the metrics of a controller that has done one thing of each kind."""
     metrics = Metrics()
     cluster = ClusterMetrics(metrics.registry)
-    metrics.registry.register(Standing(lambda: scales, lambda: 3, lambda: 4))
-    metrics.registry.register(Observed(list, dict, list))
+    metrics.registry.register(ClusterGauges(lambda: scales, lambda: 3, lambda: 4))
+    metrics.registry.register(XdsGauges(list, dict, list))
     cluster.deployed("Service", "repaired", 0.01)
     cluster.status_written("Gateway", "written", 0.01)
     return metrics.text().decode()

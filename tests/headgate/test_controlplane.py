@@ -10,9 +10,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 import headgate.controlplane.evaluator as module
 from bench.world import edit, gateway, route, world
-from headgate.admin.server import STUCK_SECONDS, Sight, application
+from headgate.admin.server import STALLED_SECONDS, AdminState, application
 from headgate.controlplane.evaluator import PENDING_AFTER, ControlPlane, gateway_of
-from headgate.controlplane.status_store import Statuses
+from headgate.controlplane.status_store import StatusStore
 from headgate.observability.metrics import Metrics
 from headgate.process.address import Address
 from tests import virtual_time
@@ -28,9 +28,9 @@ def plane(server: Server, complete: Callable[[], bool]) -> ControlPlane:
     return ControlPlane(
         translator,
         server,
-        Statuses(translator.object),
+        StatusStore(translator.object),
         gateways_changed=lambda _: None,
-        news=lambda _: None,
+        conditions_changed=lambda _: None,
         metrics=Metrics(),
         complete=complete,
     )
@@ -99,8 +99,8 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
     begun, later = loop.time(), 0.0
     async with Server(lambda node: node.cluster) as server:
         made = plane(server, lambda: True)
-        sight = Sight(made, dict, tuple, lambda _: "", Address("127.0.0.1", 0))
-        async with TestClient(TestServer(application(sight))) as client:
+        state = AdminState(made, dict, tuple, lambda _: "", Address("127.0.0.1", 0))
+        async with TestClient(TestServer(application(state))) as client:
             monkeypatch.setattr(loop, "time", lambda: begun + later)
 
             async def health() -> int:
@@ -109,9 +109,9 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
 
             assert await health() == 200
             await made.take(batches(*world(10, hosts=1, services=1)))
-            later = STUCK_SECONDS - 1
+            later = STALLED_SECONDS - 1
             assert await health() == 200
-            later = STUCK_SECONDS + 1  # more than floats round
+            later = STALLED_SECONDS + 1  # more than floats round
             assert await health() == 503
             monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
             evaluating = asyncio.create_task(made.evaluate())
@@ -119,7 +119,7 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
             assert not made.ready.is_set()
             assert await health() == 200
             await made.ready.wait()
-            later = 10 * STUCK_SECONDS
+            later = 10 * STALLED_SECONDS
             assert await health() == 200
             evaluating.cancel()
 

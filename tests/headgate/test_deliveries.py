@@ -13,9 +13,9 @@ from headgate.controlplane.acks import (
     MOST_CONCERNS,
     MOST_REJECTIONS,
     MOST_RULES,
-    hear,
-    say,
-    together,
+    aggregate,
+    decode,
+    encode,
 )
 from translator.db import Concern, Rejection, Served
 from translator.refs import Ref
@@ -47,12 +47,12 @@ deliveries = st.builds(
 @given(deliveries)
 def test_what_is_said_is_heard(delivery: Delivery) -> None:
     """Another replica hears exactly what was said, by way of JSON."""
-    assert hear(orjson.loads(orjson.dumps(say(delivery)))) == delivery
+    assert decode(orjson.loads(orjson.dumps(encode(delivery)))) == delivery
 
 
 def test_gateways_without_proxies_are_not_spoken_of() -> None:
     """What has no proxies here is left to those who have some."""
-    assert say(Delivery()) is None
+    assert encode(Delivery()) is None
 
 
 def test_long_refusals_are_cut() -> None:
@@ -60,52 +60,52 @@ def test_long_refusals_are_cut() -> None:
     route = Ref("HTTPRoute", "n" * 63, "r" * 253)
     concerned = (Concern(route, ("x" * 253,) * 99, Served.NOTHING),) * 99
     many = tuple(Rejection("type", str(number), "x" * 9999, concerned) for number in range(99))
-    heard = hear(word := say(Delivery(1, False, many)))
+    heard = decode(record := encode(Delivery(1, False, many)))
     assert len(heard.rejections) == MOST_REJECTIONS
     assert {len(each.message) for each in heard.rejections} == {MOST_CHARACTERS}
     assert {len(each.concerns) for each in heard.rejections} == {MOST_CONCERNS}
-    assert len(orjson.dumps(word)) < MOST_BYTES
+    assert len(orjson.dumps(record)) < MOST_BYTES
 
 
 STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
 
 
 @pytest.mark.parametrize(
-    "word", [None, 1, [1], ["1", True, []], {}, ["v", 1, True, [1, ["a"]]], ["v", 1, True, [STRANGE]]]
+    "record", [None, 1, [1], ["1", True, []], {}, ["v", 1, True, [1, ["a"]]], ["v", 1, True, [STRANGE]]]
 )
-def test_what_is_not_understood_is_passed_over(word: object) -> None:
+def test_what_is_not_understood_is_passed_over(record: object) -> None:
     """Words of another version of Headgate do no harm."""
     known = [Delivery(1, True, found, snapshot="v") for found in ((), (Rejection("a", "b", "c"),))]
-    assert hear(word) in (Delivery(), *known)
+    assert decode(record) in (Delivery(), *known)
 
 
 def test_words_that_name_no_snapshot_prove_nothing() -> None:
     """Proxies of a replica which does not say what they have are there, and have not acknowledged the newest."""
-    heard = hear([3, True, []])
+    heard = decode([3, True, []])
     assert heard == Delivery(3, snapshot="")
-    assert not together([Delivery(1, True, snapshot="v"), heard]).current
+    assert not aggregate([Delivery(1, True, snapshot="v"), heard]).current
 
 
 def test_a_configuration_is_current_if_it_is_everywhere() -> None:
     """Proxies are added up; one replica whose proxies lag behind makes all of it pending; who has none has no say."""
-    assert together([Delivery(2, True), Delivery(1, True), Delivery()]) == Delivery(3, True)
-    assert together([Delivery(2, True), Delivery(1, False)]) == Delivery(3, False)
-    assert together([]) == Delivery()
+    assert aggregate([Delivery(2, True), Delivery(1, True), Delivery()]) == Delivery(3, True)
+    assert aggregate([Delivery(2, True), Delivery(1, False)]) == Delivery(3, False)
+    assert aggregate([]) == Delivery()
 
 
 def test_only_equal_snapshots_add_up() -> None:
     """A replica whose proxies have acknowledged another snapshot says nothing of this one, whichever is the newer."""
     one, other = Delivery(1, True, snapshot="one"), Delivery(2, True, snapshot="other")
-    assert together([one, one]) == Delivery(2, True, snapshot="one")
-    assert together([one, other]) == together([other, one]) == Delivery(3, False, snapshot="")
-    assert together([one, Delivery()]) == one
+    assert aggregate([one, one]) == Delivery(2, True, snapshot="one")
+    assert aggregate([one, other]) == aggregate([other, one]) == Delivery(3, False, snapshot="")
+    assert aggregate([one, Delivery()]) == one
 
 
 def test_what_several_refuse_is_told_once() -> None:
     """The same refusal by proxies of two replicas is one, though one of them is heard of in fewer words."""
     here = Delivery(1, True, (Rejection("type", "name", "no" * MOST_CHARACTERS),))
-    there = hear(say(here))
-    assert together([here, there]).rejections == there.rejections
+    there = decode(encode(here))
+    assert aggregate([here, there]).rejections == there.rejections
 
 
 def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
@@ -136,7 +136,7 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
 def _added_up(replicas: list[Translator]) -> Delivery:
     """Return what is known of the proxies of replicas, each of which acknowledged what its own replica published."""
     own, *others = (Delivery(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
-    return together([own, *(hear(orjson.loads(orjson.dumps(say(each)))) for each in others)])
+    return aggregate([own, *(decode(orjson.loads(orjson.dumps(encode(each)))) for each in others)])
 
 
 def _programmed(translator: Translator) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from bench.world import edit, manifest
 from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.status_store import Statuses
+from headgate.controlplane.status_store import StatusStore
 from headgate.observability.metrics import Metrics
 from tests.headgate.waiting import eventually
 from translator.engine.query import Query
@@ -81,7 +81,9 @@ async def test_a_bug_in_one_gateway_is_told_there_alone(query: Query[..., Any]) 
 
     async with Server(lambda node: node.cluster) as server, asyncio.TaskGroup() as group:
         translator = Translator(Settings(offline=True))
-        made = ControlPlane(translator, server, Statuses(translator.object), lambda _: None, lambda _: None, Metrics())
+        made = ControlPlane(
+            translator, server, StatusStore(translator.object), lambda _: None, lambda _: None, Metrics()
+        )
         tasks = [group.create_task(made.take(batches())), group.create_task(made.evaluate())]
         with bug(query, "broken"):
             queue.put_nowait((gateway("broken", 9001), gateway("good", 9002)))
@@ -115,7 +117,7 @@ async def test_what_hands_on_and_raises_stops_nothing() -> None:
 
     async with Server(lambda node: node.cluster) as server:
         translator = Translator(Settings(offline=True))
-        made = ControlPlane(translator, server, Statuses(translator.object), fail, fail, Metrics(), changed=fail)
+        made = ControlPlane(translator, server, StatusStore(translator.object), fail, fail, Metrics(), changed=fail)
         evaluating = asyncio.create_task(made.evaluate())
 
         async def batch(*edits: Edit) -> Any:

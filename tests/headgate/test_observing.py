@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from rich.console import Console
 
 from bench.world import GATEWAY, NAMESPACE, world
-from headgate.controlplane.nacks import Refused, origins, refused
+from headgate.controlplane.nacks import NackReport, nack_reports, origins
 from headgate.observability.metrics import Metrics
 from headgate.observability.tracing import Traces, span
 from headgate.reporting.tables import overview
@@ -57,9 +57,9 @@ async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translato
     async with serving() as server:
         server.publish(KEY, snapshot.replace(removals=[each.reference for each in snapshot if each != bad]))
         await answer(server, CLUSTER, "out of memory")
-        await eventually(lambda: refused(translator, server))
-        [found] = refused(translator, server)
-        assert found == Refused(KEY, "Cluster", bad.name, "out of memory", (f"Service {NAMESPACE}/service-1",))
+        await eventually(lambda: nack_reports(translator, server))
+        [found] = nack_reports(translator, server)
+        assert found == NackReport(KEY, "Cluster", bad.name, "out of memory", (f"Service {NAMESPACE}/service-1",))
     text = io.StringIO()
     status: dict[str, Any] = {"objects": [], "envoys": [], "problems": [], "refused": [vars_of(found)]}
     Console(file=text, width=500).print(overview(status))
@@ -68,7 +68,7 @@ async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translato
     )
 
 
-def vars_of(found: Refused) -> dict[str, Any]:
+def vars_of(found: NackReport) -> dict[str, Any]:
     """Return a refusal as `/status` shows it."""
     return {name: getattr(found, name) for name in ("gateway", "kind", "name", "message", "objects")}
 

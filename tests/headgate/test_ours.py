@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headgate.cluster.ownership import status_of
-from headgate.reporting.findings import name_of, troubles
+from headgate.reporting.findings import findings, name_of
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 API = "gateway.networking.k8s.io/v1"
@@ -51,9 +51,9 @@ CLASSES = [
 ]
 
 
-def said(*objects: dict[str, Any]) -> list[str]:
+def text(*objects: dict[str, Any]) -> list[str]:
     """Return what is not as it should be."""
-    return [str(each) for each in troubles(status_of(objects, OURS))]
+    return [str(each) for each in findings(status_of(objects, OURS))]
 
 
 def test_only_what_is_ours_is_shown() -> None:
@@ -77,18 +77,18 @@ def test_only_what_is_ours_is_shown() -> None:
     ]
     assert [each["controllerName"] for each in shown["objects"][2]["status"]["parents"]] == [OURS]
     assert all("managedFields" not in each["metadata"] for each in shown["objects"])
-    assert troubles(shown) == []
+    assert findings(shown) == []
 
 
 def test_what_nobody_answers_for_is_told() -> None:
     """A class, or a parent, that does not exist has no controller who would say so in a status."""
-    assert said(
+    assert text(
         *CLASSES, gateway("lost", "headgte"), route("lost", {"name": "wbe"}, {"name": "web", "kind": "Service"})
     ) == [
         "Gateway default/lost: spec.gatewayClassName: there is no GatewayClass headgte, so nobody serves it",
         "HTTPRoute default/lost: spec.parentRefs[0]: there is no Gateway default/wbe, so nobody serves the route there",
     ]
-    (missing,) = said(CLASSES[1])
+    (missing,) = text(CLASSES[1])
     assert missing.startswith(f"There is no GatewayClass whose spec.controllerName is {OURS}: install Headgate")
 
 
@@ -96,13 +96,13 @@ def test_what_headgate_has_not_looked_at_is_told() -> None:
     """What is newer than its status, or has none of ours, shows that Headgate is behind or does not run."""
     older = accepted(observedGeneration=1)
     web = gateway("web", "headgate", older)
-    told = said(*CLASSES, web, route("new", {"name": "web", "sectionName": "a"}, told=((OURS, "web"), (OTHER, "web"))))
+    told = text(*CLASSES, web, route("new", {"name": "web", "sectionName": "a"}, told=((OURS, "web"), (OTHER, "web"))))
     assert [each.partition(":")[0] for each in told] == [
         "HTTPRoute default/new",
         "Gateway default/web is newer than what Headgate says of it",
     ]
     assert "Headgate has said nothing of it at Gateway default/web yet" in told[0]
     unknown = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
-    assert said(*CLASSES, gateway("web", "headgate", unknown)) == [
+    assert text(*CLASSES, gateway("web", "headgate", unknown)) == [
         "Gateway default/web is not accepted (Pending): Waiting for controller"
     ]

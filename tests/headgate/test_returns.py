@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from headgate.controlplane.reconnect_window import Returns
+from headgate.controlplane.reconnect_window import ReconnectWindow
 from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, service
 from translator.refs import Ref
 from translator.translator import Delivery
@@ -23,9 +23,9 @@ async def test_who_was_connected_is_waited_for() -> None:
         if delivery == NONE:
             done.set()
 
-    returns = Returns(tell, seconds=0.05)
+    window = ReconnectWindow(tell, seconds=0.05)
     for each in (CONNECTED, NONE, NONE, CONNECTED, NONE):
-        returns.take(WEB, each)
+        window.take(WEB, each)
     assert told == [CONNECTED, AWAITED, AWAITED, CONNECTED, AWAITED]
     async with asyncio.timeout(10):
         await done.wait()
@@ -35,7 +35,7 @@ async def test_who_was_connected_is_waited_for() -> None:
 async def test_who_was_never_connected_is_not() -> None:
     """Of a Gateway that had no proxies, that is told at once."""
     told: list[Delivery] = []
-    Returns(lambda _, delivery: told.append(delivery)).take(WEB, NONE)
+    ReconnectWindow(lambda _, delivery: told.append(delivery)).take(WEB, NONE)
     assert told == [NONE]
 
 

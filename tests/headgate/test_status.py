@@ -239,8 +239,8 @@ def test_an_envoy_that_does_not_run_is_told() -> None:
         **STATUS,
         "envoys": [{"gateway": "default/web", "pid": None, "restarts": 1, "failure": "was killed", "log": "/l"}],
     }
-    said = "The Envoy of Gateway default/web is not running: was killed; its log is /l"
-    assert said in status(body=json.dumps(told).encode()).stdout
+    text = "The Envoy of Gateway default/web is not running: was killed; its log is /l"
+    assert text in status(body=json.dumps(told).encode()).stdout
 
 
 def test_nothing_is_wrong() -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from headgate.controlplane.status_store import Statuses
+from headgate.controlplane.status_store import StatusStore
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.parse import parse
@@ -32,7 +32,7 @@ def route(parent: str, *conditions: dict[str, Any]) -> dict[str, Any]:
     return {"parents": [{"parentRef": {"name": parent}, "conditions": list(conditions)}]}
 
 
-def statuses() -> Statuses:
+def statuses() -> StatusStore:
     """Statuses of objects of which only the Gateway is known."""
     raw = {
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -40,10 +40,10 @@ def statuses() -> Statuses:
         "metadata": {"name": "web", "generation": 3},
         "spec": {"gatewayClassName": "headgate", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
     }
-    return Statuses({WEB: parse(raw).object}.get)
+    return StatusStore({WEB: parse(raw).object}.get)
 
 
-def told(found: Statuses, ref: Ref, status: dict[str, Any] | None) -> list[str]:
+def told(found: StatusStore, ref: Ref, status: dict[str, Any] | None) -> list[str]:
     """Return what is told of a new status."""
     return [each.text for each in found.update({ref: status}, NOON)]
 

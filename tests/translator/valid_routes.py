@@ -8,7 +8,7 @@ from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
 
-Plain = dict[str, Any]
+Json = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
 
 TOKENS = st.text("aZ0!#$%&'*+-.^_`|~", min_size=1, max_size=4)
@@ -75,7 +75,7 @@ def filters() -> Strategy:
         allowCredentials=st.booleans(),
         maxAge=st.sampled_from([1, 2**31 - 1]),
     )
-    share: st.SearchStrategy[Plain] = st.sampled_from(
+    share: st.SearchStrategy[Json] = st.sampled_from(
         [{}, {"percent": 0}, {"percent": 100}, {"fraction": {"numerator": 1, "denominator": 2**31 - 1}}]
     )
     members: dict[str, tuple[str, Strategy]] = {
@@ -129,7 +129,7 @@ def rules() -> Strategy:
     )
 
 
-def _object(rule: Plain) -> KubernetesObject | None:
+def _object(rule: Json) -> KubernetesObject | None:
     metadata = {"name": "route"}
     spec = {"parentRefs": [{"name": "web"}], "rules": [rule]}
     raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
