@@ -1,4 +1,4 @@
-"""What proxies refuse, and the objects that it came of."""
+"""NACKs of proxies, with the objects that the rejected resources were made from."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CONTEXT_KINDS = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlic
 
 @dataclass(frozen=True, slots=True)
 class NackReport:
-    """A resource that a proxy refuses.
+    """A resource that a proxy rejects.
 
     Attributes:
         gateway: "namespace/name" of the Gateway.
         kind: what the resource is, as "Cluster".
         name: its name.
-        message: why, in the proxy's words.
-        objects: what it was made of, as "HTTPRoute default/shop"; the last may be "and 7 more".
+        message: the error detail of the NACK.
+        objects: the objects that it was made from, as "HTTPRoute default/shop"; the last may be "and 7 more".
     """
 
     gateway: str
@@ -43,14 +43,14 @@ class NackReport:
 
 
 def nack_reports(translator: Translator, server: Server) -> list[NackReport]:
-    """Tells what the proxies of all Gateways refuse at this moment."""
+    """Return the current NACKs of the proxies of all Gateways."""
     return [
         each for gateway in sorted(translator.snapshots) for each in gateway_nack_reports(translator, server, gateway)
     ]
 
 
 def gateway_nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[NackReport]:
-    """Yield what the proxies of a Gateway refuse at this moment."""
+    """Yield the current NACKs of the proxies of one Gateway."""
     key = key_of(gateway)
     delivery = server.delivery(key)
     for each in rejections(delivery.snapshot, delivery.refusals) if delivery else ():

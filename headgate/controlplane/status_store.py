@@ -1,4 +1,4 @@
-"""Object statuses as an API server would store them, and the condition changes to log. Standalone, nobody else stores them."""
+"""Object statuses in the form of the API server, with transition times, and the condition changes to log."""
 
 from __future__ import annotations
 
