@@ -44,7 +44,7 @@ from watchers.informers.observed_status import LONGEST_MANAGER, field_manager
 from watchers.kubernetes.errors import ApiError
 from watchers.proxies.api_errors import MOST, refusal
 from xds.protocol import exclusive
-from xds.protocol.client_state import MAX_MAYBE, perhaps, possibly
+from xds.protocol.client_state import MAX_CANDIDATES, after_nack, candidates
 from xds.protocol.draining import MAX_DRAINING, Draining
 from xds.protocol.outstanding import MAX_ANSWERED
 from xds.protocol.session import MAX_MESSAGE
@@ -63,11 +63,11 @@ LONGEST_DURATION = 99_999 * 3_600_000
 
 def test_candidates_of_a_client_are_bounded() -> None:
     """Of many versions that a client may have taken, the good one and the newest are remembered."""
-    sent = [endpoints("a", port) for port in range(1, MAX_MAYBE + 3)]
-    held = perhaps(sent[0], sent[1])
+    sent = [endpoints("a", port) for port in range(1, MAX_CANDIDATES + 3)]
+    held = after_nack(sent[0], sent[1])
     for each in sent[2:]:
-        held = perhaps(held, each)
-    assert list(possibly(held)) == [*sent[2:], sent[0]]
+        held = after_nack(held, each)
+    assert list(candidates(held)) == [*sent[2:], sent[0]]
 
 
 def test_references_of_draining_listeners_are_bounded() -> None:

@@ -179,7 +179,7 @@ class Controller:
             authenticate=self.authenticate,
             authorise=self.authorise,
             observer=Observers(self.metrics, Traces()),
-            on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
+            on_sync_status=lambda key, status: self.plane.deliver(key, status),
         )
         self.attach(server)
         log.info(

@@ -22,10 +22,10 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from translator.status.nacks import rejections
 from translator.translator import Changes, Translator
-from xds.protocol import nacks as refusals
+from xds.protocol.nacks import Nack
 from xds.resources.snapshot import Snapshot
-from xds.server.groups import Delivery
-from xds.server.server import Refusal, Server
+from xds.server.groups import SyncStatus
+from xds.server.server import Server, StreamRejected
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -53,7 +53,7 @@ class _Nacks(NamedTuple):
     """What clients refuse of a snapshot, and what it comes of."""
 
     snapshot: Snapshot
-    refusals: tuple[refusals.Refusal, ...]
+    nacks: tuple[Nack, ...]
     rejections: tuple[translated.Rejection, ...]
 
 
@@ -168,7 +168,8 @@ class ControlPlane:
         """Give the key of a node's snapshot, which is its cluster.
 
         Raises:
-            Refusal: there is no such Gateway. While it is not known what it serves, its proxies keep what they have.
+            StreamRejected: there is no such Gateway. While it is not known what it serves, its proxies keep what they
+                have.
         """
         self.check(node.cluster)
         return node.cluster
@@ -177,11 +178,11 @@ class ControlPlane:
         """Do nothing if there is a Gateway of this key; while it is not known what it serves, its proxies may wait.
 
         Raises:
-            Refusal: there is none.
+            StreamRejected: there is none.
         """
         if self.ready.is_set() and self.translator.is_absent(gateway_of(key)):
             text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
-            raise Refusal(text)
+            raise StreamRejected(text)
 
     def withdraw(self, key: str) -> None:
         """Serve nothing under a key any more, unless its Gateway is back."""
@@ -190,22 +191,22 @@ class ControlPlane:
             self.server.withdraw(key)
             self._tell_delivery(gateway, translated.Delivery())
 
-    def deliver(self, key: str, delivery: Delivery) -> None:
+    def deliver(self, key: str, status: SyncStatus) -> None:
         """Take how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
-        current = delivery.clients == delivery.answered
-        refused = self._rejections(key, delivery)
-        told = translated.Delivery(delivery.clients, current, refused, snapshot=delivery.snapshot.version)
-        self._tell_delivery(gateway_of(key), told if delivery.clients else translated.Delivery())
+        current = status.clients == status.acked
+        refused = self._rejections(key, status)
+        told = translated.Delivery(status.clients, current, refused, snapshot=status.snapshot.version)
+        self._tell_delivery(gateway_of(key), told if status.clients else translated.Delivery())
         self._wake.set()
 
-    def _rejections(self, key: str, delivery: Delivery) -> tuple[translated.Rejection, ...]:
+    def _rejections(self, key: str, status: SyncStatus) -> tuple[translated.Rejection, ...]:
         """Give what is refused, by whom it concerns; worked out anew only when it is something else."""
         known = self._nacks.pop(key, None)
-        if not delivery.refusals:
+        if not status.nacks:
             return ()
-        if known is None or known.snapshot is not delivery.snapshot or known.refusals != delivery.refusals:
-            found = rejections(delivery.snapshot, delivery.refusals)
-            known = _Nacks(delivery.snapshot, delivery.refusals, found)
+        if known is None or known.snapshot is not status.snapshot or known.nacks != status.nacks:
+            found = rejections(status.snapshot, status.nacks)
+            known = _Nacks(status.snapshot, status.nacks, found)
         self._nacks[key] = known
         return known.rejections
 

@@ -52,8 +52,8 @@ def nack_reports(translator: Translator, server: Server) -> list[NackReport]:
 def gateway_nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[NackReport]:
     """Yield the current NACKs of the proxies of one Gateway."""
     key = key_of(gateway)
-    delivery = server.delivery(key)
-    for each in rejections(delivery.snapshot, delivery.refusals) if delivery else ():
+    status = server.sync_status(key)
+    for each in rejections(status.snapshot, status.nacks) if status else ():
         # Of a whole table some routes are to blame, if that can be told.
         routes = [str(concern.route) for concern in each.concerns] if each.type_url == ROUTE else []
         origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))

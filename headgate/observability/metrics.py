@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from headgate import __version__
 from headgate.observability.encoding import to_text
-from xds.protocol.session import Answer, Response
+from xds.protocol.session import Ack, Response
 from xds.resources.types import TYPES
 from xds.server.fault_log import FaultLog
 from xds.server.observer import Client, Observer
@@ -99,7 +99,9 @@ class Metrics(Observer):
         self._bytes = self._counter("response_bytes", "Bytes of responses to xDS clients.")
         self._acks = self._counter("acks", "Responses that xDS clients accepted.")
         self._nacks = self._counter("nacks", "Responses that xDS clients rejected.")
-        self._slowed = self._counter("slowed", "Requests of xDS clients after which nothing was read for a while.", [])
+        self._throttled = self._counter(
+            "slowed", "Requests of xDS clients after which nothing was read for a while.", []
+        )
         self._failed = prometheus.Counter(
             "headgate_collector_failures",
             "Scrapes without some metrics because of a bug.",
@@ -134,9 +136,9 @@ class Metrics(Observer):
         """Note that a client is served."""
         self._streams.inc()
 
-    def slowed(self, client: Client, seconds: float) -> None:
+    def throttled(self, client: Client, seconds: float) -> None:
         """Note that a client asks too fast."""
-        self._slowed.inc()
+        self._throttled.inc()
 
     def requested(self, client: Client, type_url: str) -> None:
         """Note that a request arrived."""
@@ -147,13 +149,13 @@ class Metrics(Observer):
         self._responses.labels(type_label(response.type_url)).inc()
         self._bytes.labels(type_label(response.type_url)).inc(len(response.data))
 
-    def answered(self, client: Client, answer: Answer) -> None:
+    def acked(self, client: Client, ack: Ack) -> None:
         """Note that a client accepted (ACK) or rejected (NACK) a response."""
-        counter = self._acks if answer.error is None else self._nacks
-        counter.labels(type_label(answer.type_url)).inc()
-        self._answers.labels(type_label(answer.type_url)).observe(answer.seconds)
-        if answer.age is not None:
-            self._changes.labels(type_label(answer.type_url)).observe(answer.age)
+        counter = self._acks if ack.error is None else self._nacks
+        counter.labels(type_label(ack.type_url)).inc()
+        self._answers.labels(type_label(ack.type_url)).observe(ack.seconds)
+        if ack.age is not None:
+            self._changes.labels(type_label(ack.type_url)).observe(ack.age)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from xds.protocol.session import Answer, Response
+from xds.protocol.session import Ack, Response
 from xds.server.observer import Client, Observer
 
 trace: Any
@@ -68,11 +68,11 @@ class Traces(Observer):
         }
         self._pushes[key] = _start("xds.push", attributes, self._streams.get(id(client)))
 
-    def answered(self, client: Client, answer: Answer) -> None:
+    def acked(self, client: Client, ack: Ack) -> None:
         """Note that a response is accepted or rejected."""
-        found = self._pushes.pop((id(client), answer.type_url), None)
-        if found is not None and answer.error is not None:
-            found.set_status(trace.StatusCode.ERROR, answer.error)
+        found = self._pushes.pop((id(client), ack.type_url), None)
+        if found is not None and ack.error is not None:
+            found.set_status(trace.StatusCode.ERROR, ack.error)
         _end(found)
 
 

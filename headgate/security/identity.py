@@ -8,18 +8,18 @@ from typing import Any
 import grpc
 
 from headgate.security.authority import gateway_uri
-from xds.server.server import Peer, Refusal
+from xds.server.server import Peer, StreamRejected
 
 
 def certified(key: str, peer: Peer) -> None:
     """Lets a peer have a Gateway's resources if its certificate names that Gateway (`gateway_uri`).
 
     Raises:
-        Refusal: it does not.
+        StreamRejected: it does not.
     """
     if gateway_uri(key) not in _names(peer.auth):
         text = f"the client's certificate is not for Gateway {key}: it must have the URI {gateway_uri(key)}"
-        raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+        raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
 
 
 def _names(auth: Mapping[str, Iterable[Any]]) -> set[str]:
@@ -31,11 +31,11 @@ def bearer(peer: Peer) -> str:
     """Give the token that a peer sent in its ``authorization`` header.
 
     Raises:
-        Refusal: it sent none.
+        StreamRejected: it sent none.
     """
     value = peer.metadata.get("authorization", "")
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
     scheme, _, token = text.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Refusal("send a token: authorization: Bearer TOKEN", grpc.StatusCode.UNAUTHENTICATED)
+        raise StreamRejected("send a token: authorization: Bearer TOKEN", grpc.StatusCode.UNAUTHENTICATED)
     return token.strip()

@@ -13,7 +13,7 @@ import grpc
 
 from headgate.process.errors import UserError
 from headgate.security.identity import bearer
-from xds.server.server import Peer, Refusal
+from xds.server.server import Peer, StreamRejected
 
 #: The file that holds the key, and the key's length in bytes.
 FILE, KEY_BYTES = "token.key", 32
@@ -72,11 +72,11 @@ class ProxyTokens:
         """Let a peer send requests if its token is one of ours, whichever Gateway's; asked before any is read.
 
         Raises:
-            Refusal: it is not.
+            StreamRejected: it is not.
         """
         if not self._is_good(bearer(peer)):
             text = "the token is not one of this Headgate's; `headgate bootstrap` prints one"
-            raise Refusal(text, grpc.StatusCode.UNAUTHENTICATED)
+            raise StreamRejected(text, grpc.StatusCode.UNAUTHENTICATED)
 
     def _is_good(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self.token(token.rpartition(":")[0]).encode())
@@ -85,11 +85,11 @@ class ProxyTokens:
         """Let a peer have a Gateway's resources if it sent the Gateway's token (``authorization: Bearer TOKEN``).
 
         Raises:
-            Refusal: it did not.
+            StreamRejected: it did not.
         """
         if not hmac.compare_digest(bearer(peer).encode(), self.token(gateway).encode()):
             text = f"the token is not that of Gateway {gateway}; `headgate bootstrap --gateway {gateway}` prints it"
-            raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+            raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
 
 
 def _write(path: Path, key: bytes) -> None:

@@ -19,7 +19,7 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
-from xds.server.server import Refusal
+from xds.server.server import StreamRejected
 
 #: A token that was found good is not asked about again for so many seconds, and so many are remembered.
 REMEMBERED_SECONDS, REMEMBERED = 60.0, 10_000
@@ -96,22 +96,22 @@ class TokenReviews:
         """Lets the holder of a token have the resources of the Gateway "namespace/name" if it is one of its proxies.
 
         Raises:
-            Refusal: it is not, the token is not good, or the API server cannot be asked.
+            StreamRejected: it is not, the token is not good, or the API server cannot be asked.
         """
         user = await self.identify(token)
         if user != proxy_account(key):
             text = f"{user} may not have the resources of Gateway {key}: that is for {proxy_account(key)}"
-            raise Refusal(text, grpc.StatusCode.PERMISSION_DENIED)
+            raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
 
     async def identify(self, token: str) -> str:
         """Return whose a token is, as a user name of Kubernetes.
 
         Raises:
-            Refusal: the token is not good, or the API server cannot be asked.
+            StreamRejected: the token is not good, or the API server cannot be asked.
         """
         verdict = await self._verdict(token)
         if verdict.why:
-            raise Refusal(verdict.why, verdict.code)
+            raise StreamRejected(verdict.why, verdict.code)
         return verdict.user
 
     async def _verdict(self, token: str) -> _Verdict:

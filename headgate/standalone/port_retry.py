@@ -12,7 +12,7 @@ from headgate.observability.containment import contained
 from headgate.process.address import Address
 from headgate.process.errors import UserError
 from headgate.process.ports import check_free
-from xds.protocol.nacks import Rejection
+from xds.protocol.nacks import NackGroup
 from xds.resources.types import LISTENER
 from xds.server.server import Server
 
@@ -40,16 +40,16 @@ async def retry_listeners(server: Server, keys: Callable[[], Iterable[str]]) -> 
 
 
 def _offer(server: Server, key: str) -> None:
-    delivery = server.delivery(key)
-    for each in delivery.rejections if delivery else ():
+    sync_status = server.sync_status(key)
+    for each in sync_status.nack_groups if sync_status else ():
         if each.type_url == LISTENER and is_free_again(each):
             log.info("A port that was taken is free: offering its listener again", gateway=key)
             server.retry(key, LISTENER, each.names)
 
 
-def is_free_again(rejection: Rejection) -> bool:
+def is_free_again(nacks: NackGroup) -> bool:
     """Whether all addresses that a proxy could not bind can be bound now; False if that was not what it refused for."""
-    addresses = _TAKEN.findall(rejection.message)
+    addresses = _TAKEN.findall(nacks.message)
     try:
         for each in addresses:
             check_free(Address.parse(each), "port")

@@ -45,7 +45,7 @@ from watchers.files.store import Change
 from watchers.sources import Feed
 from xds.resources.snapshot import Snapshot
 from xds.server.observer import Observers
-from xds.server.server import Peer, Refusal, Server
+from xds.server.server import Peer, Server, StreamRejected
 
 #: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
 INSTANCE = "local"
@@ -113,7 +113,7 @@ class _Run:
             authenticate=self.authenticate,
             authorise=self.authorise,
             observer=Observers(self.metrics, Traces()),
-            on_delivery=lambda key, delivery: self.plane.deliver(key, delivery),
+            on_sync_status=lambda key, status: self.plane.deliver(key, status),
         )
         self.plane = ControlPlane(
             self.translator,
@@ -142,7 +142,7 @@ class _Run:
         """Read nothing from whoever has no token; over TLS, the handshake has asked for a certificate.
 
         Raises:
-            Refusal: the peer has none.
+            StreamRejected: the peer has none.
         """
         if peer.local or not self.settings.tls:
             self.tokens.authenticate(peer)
@@ -154,16 +154,16 @@ class _Run:
         whoever merely reaches the port, as by a route of a tenant, gets nothing.
 
         Raises:
-            Refusal: it may not have them, or there is no such Gateway.
+            StreamRejected: it may not have them, or there is no such Gateway.
         """
         if self.settings.tls and not peer.local:
             certified(gateway, peer)
         else:
             self.tokens.check(gateway, peer)
-        if self.server.delivery(gateway) is None:
+        if self.server.sync_status(gateway) is None:
             try:
                 self.plane.check(gateway)
-            except Refusal:
+            except StreamRejected:
                 self.tell_unknown(gateway)
                 raise
 

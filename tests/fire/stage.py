@@ -14,10 +14,10 @@ from tests.live.proxy import free_port
 from tests.relay import Relay
 from tests.xds.envoy import running_envoy, upstream
 from xds.resources.snapshot import Snapshot
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 VARIANTS = ("delta", "sotw")
-PACE = Pace(ack_deadline=3.0, removal_delay=0.5, drain=10.0)
+TIMEOUTS = Timeouts(ack_deadline=3.0, removal_delay=0.5, drain=10.0)
 DRAIN = ("--drain-time-s", "5", "--drain-strategy", "immediate", "--concurrency", "2")
 WITHIN = 30.0
 """Seconds within which a change is to arrive, however slow the network is made."""
@@ -55,8 +55,8 @@ class Stage:
         self.server = Server(
             lambda node: node.cluster.rpartition("/")[2],
             address=f"127.0.0.1:{self.port}",
-            pace=PACE,
-            on_delivery=lambda _key, _delivery: self._news.set(),
+            timeouts=TIMEOUTS,
+            on_sync_status=lambda _key, _status: self._news.set(),
         )
         await self.server.start()
         for key, snapshot in self.snapshots.items():
@@ -114,11 +114,11 @@ class Stage:
             target.settle(services, self._servers)
 
     def _synced(self, key: str) -> bool:
-        delivery = self.server.delivery(key)
-        if delivery is None:
+        status = self.server.sync_status(key)
+        if status is None:
             return False
-        assert not delivery.rejections, (delivery.rejections, self.log)
-        return delivery.clients == delivery.synced == 1
+        assert not status.nacks, (status.nacks, self.log)
+        return status.clients == status.synced == 1
 
     async def slow(self, rng: random.Random) -> None:
         """Make the network to the control plane slow, or as fast as it is."""

@@ -44,7 +44,7 @@ class Published:
         """Nobody is connected."""
         return []
 
-    def delivery(self, key: str) -> None:
+    def sync_status(self, key: str) -> None:
         """Nobody is connected."""
 
 

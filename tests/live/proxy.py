@@ -28,7 +28,7 @@ from translator.objects.parse import parse
 from translator.refs import Ref
 from translator.status.nacks import rejections
 from translator.translator import Translator
-from xds.server.server import Delivery, Pace, Server
+from xds.server.server import Server, SyncStatus, Timeouts
 
 KEY = f"default/{GATEWAY}"
 OWN = Ref("Gateway", "default", GATEWAY)
@@ -111,11 +111,11 @@ class Proxy:
         """Return the status of an object."""
         return self._translator.statuses[Ref(kind, "default", name)]
 
-    def hear(self, _key: str, delivery: Delivery) -> None:
+    def hear(self, _key: str, status: SyncStatus) -> None:
         """Take what the proxy said to its configuration."""
-        refused = rejections(delivery.snapshot, delivery.refusals)
-        current = delivery.clients > 0 and delivery.clients == delivery.answered
-        self._translator.deliver(OWN, Heard(delivery.clients, current, refused))
+        refused = rejections(status.snapshot, status.nacks)
+        current = status.clients > 0 and status.clients == status.acked
+        self._translator.deliver(OWN, Heard(status.clients, current, refused))
         self._news.set()
 
     async def _settle(self, refused: bool = False) -> None:
@@ -134,10 +134,10 @@ class Proxy:
         self._translator.evaluate()
 
     def _current(self, refused: bool) -> bool:
-        delivery = self._server.delivery(KEY)
-        assert delivery is not None
-        assert refused or not delivery.rejections, delivery.rejections
-        return bool(delivery.rejections) if refused else delivery.clients == delivery.synced == 1
+        status = self._server.sync_status(KEY)
+        assert status is not None
+        assert refused or not status.nacks, status.nacks
+        return bool(status.nacks) if refused else status.clients == status.synced == 1
 
     async def admin(self, path: str, method: str = "GET") -> str:
         """Return what Envoy's admin interface says."""
@@ -201,8 +201,8 @@ async def running_proxy(binary: Path) -> AsyncIterator[tuple[Proxy, Path]]:
         heard: list[Proxy] = []
         server = Server(
             lambda node: node.cluster,
-            on_delivery=lambda key, delivery: heard[0].hear(key, delivery),
-            pace=Pace(removal_delay=0.1),
+            on_sync_status=lambda key, status: heard[0].hear(key, status),
+            timeouts=Timeouts(removal_delay=0.1),
         )
         connector = aiohttp.TCPConnector(force_close=True)
         timeout = aiohttp.ClientTimeout(total=WITHIN)

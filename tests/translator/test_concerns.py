@@ -19,8 +19,8 @@ from translator.refs import Ref
 from translator.resources import routes as resources
 from translator.status.nacks import MOST_ROUTES, rejections
 from translator.translator import Settings, Translator
-from xds.protocol.client_state import Held, Remembered, Unsure
-from xds.protocol.nacks import Refusal
+from xds.protocol.client_state import ClientResource, Uncertain, VersionOnly
+from xds.protocol.nacks import Nack
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
@@ -43,9 +43,11 @@ def translator() -> Translator:
     return made
 
 
-def refused(snapshot: Snapshot, kept: Held, message: str = "no", reference: Reference = TABLE) -> tuple[Concern, ...]:
+def refused(
+    snapshot: Snapshot, kept: ClientResource, message: str = "no", reference: Reference = TABLE
+) -> tuple[Concern, ...]:
     """Return the routes that it concerns that a resource is refused."""
-    (found,) = rejections(snapshot, [Refusal(*reference, message, kept)])
+    (found,) = rejections(snapshot, [Nack(*reference, message, kept)])
     return found.concerns
 
 
@@ -67,7 +69,7 @@ def test_what_changed_is_to_blame(translator: Translator) -> None:
         Concern(ref(20), ("0",), Served.NOTHING),
         Concern(ref(7), ("0",), Served.VERSION_BEFORE),
     )
-    assert refused(now, Unsure(before, ())) == refused(now, before)
+    assert refused(now, Uncertain(before, ())) == refused(now, before)
 
 
 def test_the_generation_that_serves_is_told(translator: Translator) -> None:
@@ -104,8 +106,8 @@ def test_of_a_client_that_holds_nothing_all_is_new(translator: Translator) -> No
 def test_of_a_client_from_before_only_a_quote_tells(translator: Translator) -> None:
     """What a proxy holds from an earlier life of the server is not known: then nobody is blamed without a hint."""
     now = translator.snapshots[GATEWAY]
-    assert refused(now, Remembered("v")) == ()
-    assert refused(now, Remembered("v"), "bad '/route-13'") == (Concern(ref(13), ("0",), Served.VERSION_BEFORE),)
+    assert refused(now, VersionOnly("v")) == ()
+    assert refused(now, VersionOnly("v"), "bad '/route-13'") == (Concern(ref(13), ("0",), Served.VERSION_BEFORE),)
 
 
 def test_what_is_new_to_all_who_refuse_it_is_to_blame(translator: Translator) -> None:
@@ -113,8 +115,8 @@ def test_what_is_new_to_all_who_refuse_it_is_to_blame(translator: Translator) ->
     one = translator.snapshots[GATEWAY].get(TABLE)
     two = after(translator, 7).get(TABLE)
     now = after(translator, 8)
-    kept: list[Held] = [None, one, two, Remembered("v")]
-    found = rejections(now, [Refusal(*TABLE, "no", each) for each in kept])
+    kept: list[ClientResource] = [None, one, two, VersionOnly("v")]
+    found = rejections(now, [Nack(*TABLE, "no", each) for each in kept])
     assert [each.concerns for each in found] == [
         (Concern(ref(8), ("0",), Served.NOTHING),),
         (Concern(ref(8), ("0",), Served.VERSION_BEFORE),),
@@ -147,7 +149,7 @@ def test_a_backend_concerns_those_who_use_it(translator: Translator, type_url: s
             ]
         )
     )
-    kept = refused(now, Remembered("v"), reference=Reference(type_url, name))
+    kept = refused(now, VersionOnly("v"), reference=Reference(type_url, name))
     assert {each.served for each in kept} == {Served.VERSION_BEFORE}
 
 
@@ -232,7 +234,7 @@ def test_a_refusal_comes_and_goes(translator: Translator) -> None:
     """A route's status follows what its proxies refuse of it, and is what it was before once they do no more."""
     before = dict(translator.statuses)
     kept = translator.snapshots[GATEWAY].get(TABLE)
-    found = rejections(after(translator, 7), [Refusal(*TABLE, "no", kept)])
+    found = rejections(after(translator, 7), [Nack(*TABLE, "no", kept)])
     translator.deliver(GATEWAY, Delivery(1, False, found))
     changes = translator.evaluate()
     assert list(changes.statuses) == [ref(7)]

@@ -15,7 +15,7 @@ from translator.inputs import Edit
 from translator.refs import Ref
 from translator.status.nacks import rejections
 from translator.translator import Changes, Settings, Translator
-from xds.protocol.nacks import Refusal
+from xds.protocol.nacks import Nack
 from xds.resources.snapshot import diff
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
@@ -259,7 +259,7 @@ def test_whom_a_refusal_concerns(large: Translator) -> None:
     with put_back(large, edit(route(7, HOSTS, SERVICES))):
         cost(large, edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
         now = large.snapshots[GATEWAY]
-        (found,) = rejections(now, [Refusal(ROUTE, "port-10080", "no", before)])
+        (found,) = rejections(now, [Nack(ROUTE, "port-10080", "no", before)])
         hosts = {id(each) for each in before.origin}  # type: ignore[attr-defined]
         assert [each.route.name for each in found.concerns] == ["route-7"]
         new = [each for each in now.resources(ROUTE)["port-10080"].origin if id(each) not in hosts]  # type: ignore[attr-defined]

@@ -3,26 +3,26 @@
 import asyncio
 from collections.abc import Callable
 
-from xds.server.server import Delivery
+from xds.server.server import SyncStatus
 
 
 class Deliveries:
     """Keeps what a server reports of its deliveries, and waits for what is looked for."""
 
     def __init__(self) -> None:
-        self._last: Delivery | None = None
+        self._last: SyncStatus | None = None
         self._news = asyncio.Condition()
 
-    def __call__(self, key: str, delivery: Delivery) -> None:
+    def __call__(self, key: str, sync_status: SyncStatus) -> None:
         """Take a report."""
-        self._last = delivery
+        self._last = sync_status
         self._told = asyncio.ensure_future(self._tell())
 
     async def _tell(self) -> None:
         async with self._news:
             self._news.notify_all()
 
-    async def until(self, wanted: Callable[[Delivery], bool], within: float = 15) -> Delivery:
+    async def until(self, wanted: Callable[[SyncStatus], bool], within: float = 15) -> SyncStatus:
         """Return the first report that is as wanted."""
         async with asyncio.timeout(within), self._news:
             while self._last is None or not wanted(self._last):

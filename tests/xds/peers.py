@@ -210,16 +210,16 @@ class SotwPeer(Peer):
         self.messages += 1
         url = response.type_url
         sent = [Held(url, each.value) for each in response.resources]
-        bodies = {each.name: each.body for each in sent}
+        cache = {each.name: each.body for each in sent}
         again = url not in ROOTS or any(refused[0] == url for refused in self.refused)
-        assert again or self._last.get(url) != bodies, "a response repeats the one before"
-        self._last[url] = bodies
+        assert again or self._last.get(url) != cache, "a response repeats the one before"
+        self._last[url] = cache
         taken, error = self.judge(url, sent)
         self._nonces[url] = response.nonce
         if not error:
             self._versions[url] = response.version_info
         if url in ROOTS:
-            for name in self.held[url].keys() - bodies.keys():
+            for name in self.held[url].keys() - cache.keys():
                 del self.held[url][name]
         here = url in ROOTS or self.wanted[url]
         self.held[url].update({each.name: each for each in taken if here is True or each.name in here})

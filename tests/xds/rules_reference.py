@@ -152,7 +152,7 @@ def is_text_allowed(value: Any, rules: Any, names: set[str]) -> bool:
         whole |= {"len": len(value) == rules.len, "well_known_regex": is_header_text(value, rules)}
     whole |= {"prefix": value.startswith(rules.prefix), "suffix": value.endswith(rules.suffix)}
     whole |= {"pattern": not rules.pattern or re.fullmatch(rules.pattern, value, re.ASCII) is not None}
-    return all(kept for name, kept in whole.items() if name in names)
+    return all(still_used for name, still_used in whole.items() if name in names)
 
 
 def is_header_text(value: str, rules: validate_pb2.StringRules) -> bool:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.protocol.ordering import Pace
-from xds.protocol.response_cache import Bodies
-from xds.protocol.session import Answer, Session
+from xds.protocol.ordering import Timeouts
+from xds.protocol.response_cache import ResponseCache
+from xds.protocol.session import Ack, Session
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
 
-PACE = Pace(ack_deadline=5.0, removal_delay=1.0)
+PACE = Timeouts(ack_deadline=5.0, removal_delay=1.0)
 
 
 class Talk:
@@ -22,11 +22,16 @@ class Talk:
         delta: bool,
         only: str | None = None,
         max_names: int = 100,
-        bodies: Bodies | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
         self.now = 0.0
         self.session = Session(
-            delta=delta, clock=lambda: self.now, only=only, bodies=bodies, pace=PACE, max_names=max_names
+            delta=delta,
+            clock=lambda: self.now,
+            only=only,
+            cache=cache,
+            timeouts=PACE,
+            max_names=max_names,
         )
         self.nonces: dict[str, str] = {}
         self.versions: dict[str, str] = {}
@@ -45,7 +50,7 @@ class Talk:
         nonce: str = "",
         error: str = "",
         version: str = "",
-    ) -> Answer | None:
+    ) -> Ack | None:
         """Send a request of the session's variant."""
         request: discovery_pb2.DeltaDiscoveryRequest | discovery_pb2.DiscoveryRequest
         if self.session.delta:
@@ -81,11 +86,11 @@ class Talk:
         self.versions[response.type_url] = sotw.version_info
         return list(response.changed), list(response.removed)
 
-    def accept(self, url: str, *names: str) -> Answer | None:
+    def accept(self, url: str, *names: str) -> Ack | None:
         """Send the ACK of the last response of a type; in SotW with all names."""
         return self.ask(url, *names, nonce=self.nonces[url], version=self.versions.get(url, ""))
 
-    def reject(self, url: str, *names: str, error: str = "no") -> Answer | None:
+    def reject(self, url: str, *names: str, error: str = "no") -> Ack | None:
         """Send a NACK of the last response of a type."""
         return self.ask(url, *names, nonce=self.nonces[url], error=error)
 

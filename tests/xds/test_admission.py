@@ -21,7 +21,7 @@ from tests.xds.resources import cluster
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER
 from xds.server.admission import Admission
-from xds.server.server import Limits, Peer, Refusal, Server
+from xds.server.server import Limits, Peer, Server, StreamRejected
 
 MANY_NAMES = b"\x1a\x00"
 """An empty resource name in a state-of-the-world request."""
@@ -33,7 +33,7 @@ REFUSED = grpc.StatusCode.UNAUTHENTICATED, "no token"
 async def nobody(_: Peer) -> None:
     """Lets nobody in, after a moment in which a client could send a lot."""
     await asyncio.sleep(0.5)
-    raise Refusal("no token", grpc.StatusCode.UNAUTHENTICATED)
+    raise StreamRejected("no token", grpc.StatusCode.UNAUTHENTICATED)
 
 
 def strict(link: Connection, authenticated: bool) -> None:

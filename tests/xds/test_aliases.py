@@ -19,7 +19,7 @@ from xds.resources.aliases import Aliased
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import VIRTUAL_HOST
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 
 def host(name: str, *domains: str, answer: str = "hello") -> Resource:
@@ -107,7 +107,7 @@ def on_demand(port: int) -> list[Resource]:
 async def test_an_envoy_asks_for_virtual_hosts_on_demand(envoy_path: Path) -> None:
     """A real Envoy gets a host when a request needs it, follows its changes, and answers 404 where there is none."""
     port, news = free_port(), Deliveries()
-    async with Server(lambda node: node.cluster, on_delivery=news, pace=Pace(removal_delay=0.1)) as server:
+    async with Server(lambda node: node.cluster, on_sync_status=news, timeouts=Timeouts(removal_delay=0.1)) as server:
         base = on_demand(port)
         server.publish("gateway", Snapshot.of([*base, host("shop", "a.org"), host("wild", "*.b.org", answer="wild")]))
         async with running_envoy(envoy_path, server.port, delta=True) as envoy, aiohttp.ClientSession() as http:

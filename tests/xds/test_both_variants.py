@@ -6,9 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.xds.peers import BAD_TIMEOUT, DeltaPeer, Peer, SotwPeer
 from tests.xds.resources import cluster, endpoints, listener, routes
-from xds.protocol.nacks import Refusals
-from xds.protocol.ordering import Pace
-from xds.protocol.response_cache import Bodies
+from xds.protocol.nacks import NackHistory
+from xds.protocol.ordering import Timeouts
+from xds.protocol.response_cache import ResponseCache
 from xds.protocol.session import Session
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
@@ -41,8 +41,8 @@ class Clients(RuleBasedStateMachine):
     def begin(self, all_or_nothing: bool, says_why: bool) -> None:
         """Connect both clients before there is a snapshot."""
         self.now = 0.0
-        self.bodies = Bodies()
-        self.refusals = Refusals()
+        self.cache = ResponseCache()
+        self.nack_history = NackHistory()
         self.snapshot: Snapshot | None = None
         self.good: tuple[dict[str, tuple[int, int]], list[int]] = ({}, [0, 0, 0, 0])
         kinds = (DeltaPeer, SotwPeer)
@@ -52,10 +52,10 @@ class Clients(RuleBasedStateMachine):
 
     def _connect(self, peer: Peer) -> None:
         # No deadline comes to pass: within it, nothing may ever dangle.
-        pace = Pace(ack_deadline=1e9, removal_delay=1.0)
+        timeouts = Timeouts(ack_deadline=1e9, removal_delay=1.0)
         delta = isinstance(peer, DeltaPeer)
-        session = Session(delta=delta, clock=lambda: self.now, bodies=self.bodies, pace=pace)
-        session.suspects = self.refusals.of("key", "delta" if delta else "sotw")
+        session = Session(delta=delta, clock=lambda: self.now, cache=self.cache, timeouts=timeouts)
+        session.client_nacks = self.nack_history.of("key", "delta" if delta else "sotw")
         if self.snapshot is not None:
             session.update(self.snapshot)
         peer.connect(session)
@@ -138,7 +138,7 @@ class Clients(RuleBasedStateMachine):
         self._settle()
         assert self.snapshot is not None
         for peer in self.peers:
-            refused = {name for each in peer.session.rejections() for name in each.names}
+            refused = {name for each in peer.session.nack_groups() for name in each.names}
             for url in (CLUSTER, LISTENER, ROUTE):
                 for name, each in self.snapshot.resources(url).items():
                     if name in peer.wanted.get(url, {name}) and name not in refused:
@@ -151,7 +151,7 @@ class Clients(RuleBasedStateMachine):
         self._publish(snapshot := consistent(*self.good, set()))
         self._settle()
         for peer in self.peers:
-            assert not peer.session.rejections()
+            assert not peer.session.nack_groups()
             assert peer.session.synced()
             for url, names in ((CLUSTER, None), (LISTENER, None), (ROUTE, ROUTE), (ENDPOINT, ENDPOINT)):
                 wanted = snapshot.resources(url)

@@ -12,7 +12,7 @@ from tests.xds.talk import Talk
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
@@ -120,7 +120,7 @@ async def test_an_envoy_gets_endpoints_one_by_one(envoy_path: Path) -> None:
     async with (
         upstream("one") as one,
         upstream("two") as two,
-        Server(lambda node: node.cluster, pace=Pace(removal_delay=0.1)) as server,
+        Server(lambda node: node.cluster, timeouts=Timeouts(removal_delay=0.1)) as server,
     ):
         server.publish("gateway", Snapshot.of([*base, Resource.pack(member(one), url + "1")]))
         async with running_envoy(envoy_path, server.port, delta=True) as envoy:
@@ -137,7 +137,7 @@ async def test_an_envoy_gets_the_clusters_of_a_glob(envoy_path: Path, delta: boo
         Resource.pack(cluster_pb2.Cluster(name=url + each, type=cluster_pb2.Cluster.STATIC))
         for each in ("mine/1", "mine/2", "other/1")
     )
-    async with Server(lambda node: node.cluster, pace=Pace(removal_delay=0.1)) as server:
+    async with Server(lambda node: node.cluster, timeouts=Timeouts(removal_delay=0.1)) as server:
         server.publish("gateway", Snapshot.of([mine, other]))
         running = running_envoy(envoy_path, server.port, delta=delta, clusters=url + "mine/*")
         async with running as envoy:

@@ -7,15 +7,15 @@ import pytest
 from headgate.security.authority import KeyPair
 from tests.xds.resources import certificate, cluster, https_listener, listener, routes
 from tests.xds.talk import Talk
-from xds.protocol.nacks import Refusal
+from xds.protocol.nacks import Nack
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, LISTENER, ROUTE, SECRET
-from xds.server.groups import MAX_REFUSALS, Group, Member
+from xds.server.groups import MAX_NACKS, Member, SnapshotGroup
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
-def refusing(group: Group, bad: int) -> Talk:
+def refusing(group: SnapshotGroup, bad: int) -> Talk:
     """Return a client that has refused so many clusters of the group's snapshot."""
     talk = Talk(delta=True)
     talk.session.update(group.snapshot or Snapshot())
@@ -26,52 +26,52 @@ def refusing(group: Group, bad: int) -> Talk:
     while talk.hear(CLUSTER) is not None:
         talk.reject(CLUSTER)
     group.note(talk.session)
-    assert len(talk.session.refusals()) == bad
+    assert len(talk.session.nacks()) == bad
     return talk
 
 
 def test_an_answer_costs_what_its_client_refuses() -> None:
     """However many clients refuse how much, what is looked at for one answer is what that one client refuses."""
     bad, clients = 20, 30
-    group = Group(lambda: None)
+    group = SnapshotGroup(lambda: None)
     group.publish(Snapshot.of(cluster(f"c{number}", eds=False) for number in range(bad)))
     talks = [refusing(group, bad) for _ in range(clients)]
-    delivery = group.delivery()
-    assert delivery is not None
-    assert (delivery.clients, delivery.answered, delivery.synced) == (clients, clients, 0)
-    assert len(delivery.refusals) == bad
+    sync_status = group.sync_status()
+    assert sync_status is not None
+    assert (sync_status.clients, sync_status.acked, sync_status.synced) == (clients, clients, 0)
+    assert len(sync_status.nacks) == bad
     looked = 0
-    plain = Refusal.__hash__
+    plain = Nack.__hash__
 
-    def counted(refusal: Refusal) -> int:
+    def counted(refusal: Nack) -> int:
         nonlocal looked
         looked += 1
         return plain(refusal)
 
-    with patch.object(Refusal, "__hash__", counted):
+    with patch.object(Nack, "__hash__", counted):
         talks[0].session.retry(CLUSTER, ["c0"])
         group.note(talks[0].session)
-        assert group.delivery() is not None
+        assert group.sync_status() is not None
     assert 0 < looked <= 6 * bad
     for talk in talks:
         group.discard(talk.session)
-    after = group.delivery()
+    after = group.sync_status()
     assert after is not None
-    assert (after.refusals, after.answered) == ((), 0)
+    assert (after.nacks, after.acked) == ((), 0)
 
 
 def test_what_most_refuse_is_listed() -> None:
     """Of many refusals those of the most clients are listed."""
-    group = Group(lambda: None)
-    names = [f"c{number:03}" for number in range(MAX_REFUSALS + 1)]
+    group = SnapshotGroup(lambda: None)
+    names = [f"c{number:03}" for number in range(MAX_NACKS + 1)]
     group.publish(Snapshot.of(cluster(name, eds=False) for name in names))
     talks = [refusing(group, len(names)) for _ in range(2)]
     talks[0].session.retry(CLUSTER, ["c000"])
     group.note(talks[0].session)
-    delivery = group.delivery()
-    assert delivery is not None
-    assert len(delivery.refusals) == MAX_REFUSALS
-    assert "c000" not in {each.name for each in delivery.refusals}
+    sync_status = group.sync_status()
+    assert sync_status is not None
+    assert len(sync_status.nacks) == MAX_NACKS
+    assert "c000" not in {each.name for each in sync_status.nacks}
 
 
 @both
@@ -84,12 +84,12 @@ def test_a_listener_counts_with_what_it_asks_for(delta: bool) -> None:
         talk.ask(url, *names)
         talk.hear(url)
         talk.accept(url, *(() if delta else names))
-    assert not talk.session.answered()
+    assert not talk.session.acked()
     talk.ask(SECRET, "own")
-    assert not talk.session.answered()
+    assert not talk.session.acked()
     talk.hear(SECRET)
     talk.accept(SECRET, *(() if delta else ["own"]))
-    assert talk.session.answered()
+    assert talk.session.acked()
     assert talk.session.synced()
 
 
@@ -103,5 +103,5 @@ def test_a_refused_listener_asks_for_nothing(delta: bool) -> None:
     talk.ask(LISTENER)
     talk.hear(LISTENER)
     talk.reject(LISTENER)
-    assert talk.session.answered()
+    assert talk.session.acked()
     assert not talk.session.synced()

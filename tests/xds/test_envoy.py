@@ -15,16 +15,16 @@ from tests.headgate.waiting import eventually
 from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, running_envoy, upstream
 from tests.xds.resources import cluster, endpoints, invalid_cluster, listener, routes, source
-from xds.protocol.session import Answer, Response
+from xds.protocol.session import Ack, Response
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from xds.server.observer import Client, Observer
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
-QUICK = Pace(ack_deadline=1.0, removal_delay=0.2)
+QUICK = Timeouts(ack_deadline=1.0, removal_delay=0.2)
 
 
 class Counting(Observer):
@@ -43,7 +43,7 @@ class Counting(Observer):
         """Count the resources of a response."""
         self.sent[response.type_url] += response.resources
 
-    def answered(self, client: Client, answer: Answer) -> None:
+    def acked(self, client: Client, answer: Ack) -> None:
         """Keep the text of a NACK."""
         if answer.error is not None:
             self.errors.append(answer.error)
@@ -80,7 +80,7 @@ async def test_an_envoy_answers_requests_and_follows_changes(envoy_path: Path, d
 
 def serving(observer: Observer | None = None, port: int = 0, **kwargs: Any) -> Server:
     """Return a server that gives each node the snapshot of its cluster."""
-    return Server(lambda node: node.cluster, address=f"127.0.0.1:{port}", observer=observer, pace=QUICK, **kwargs)
+    return Server(lambda node: node.cluster, address=f"127.0.0.1:{port}", observer=observer, timeouts=QUICK, **kwargs)
 
 
 async def test_no_resource_is_sent_again_after_a_restart(envoy_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_no_resource_is_sent_again_after_a_restart(envoy_path: Path) -> No
                 envoy = await stack.enter_async_context(running_envoy(envoy_path, xds, delta=True))
                 await envoy.answers(port, "/", (200, "one"))
             after, news = Counting(), Deliveries()
-            async with serving(after, port=xds, on_delivery=news) as server:
+            async with serving(after, port=xds, on_sync_status=news) as server:
                 server.publish("gateway", snapshot)
                 await news.until(lambda each: each.synced == 1)
                 assert await envoy.get(port) == (200, "one")
@@ -114,7 +114,7 @@ async def test_a_restart_goes_unnoticed_in_sotw(envoy_path: Path) -> None:
             envoy = await stack.enter_async_context(running_envoy(envoy_path, xds, delta=False))
             await envoy.answers(port, "/", (200, "one"))
         after, news = Counting(), Deliveries()
-        async with serving(after, port=xds, on_delivery=news) as server:
+        async with serving(after, port=xds, on_sync_status=news) as server:
             server.publish("gateway", snapshot)
             await news.until(lambda each: each.synced == 1)
             assert await envoy.get(port) == (200, "one")
@@ -125,7 +125,7 @@ async def test_a_restart_goes_unnoticed_in_sotw(envoy_path: Path) -> None:
 async def test_a_listener_takes_over_the_port_of_one_that_is_gone(envoy_path: Path, delta: bool) -> None:
     """A listener renamed keeps its port, and one that moves to another port leaves the old one."""
     port, other, seen, news = free_port(), free_port(), Counting(), Deliveries()
-    async with upstream("one") as one, serving(seen, on_delivery=news) as server:
+    async with upstream("one") as one, serving(seen, on_sync_status=news) as server:
         shared = [cluster("a"), endpoints("a", one), routes("r", {"/": "a"})]
         server.publish("gateway", Snapshot.of([*shared, listener("x", port, "r")]))
         async with running_envoy(envoy_path, server.port, delta=delta) as envoy:
@@ -143,28 +143,28 @@ async def test_a_listener_takes_over_the_port_of_one_that_is_gone(envoy_path: Pa
 async def test_bad_resources_are_found_and_the_others_take_effect(envoy_path: Path, delta: bool) -> None:
     """Of many new clusters and listeners those Envoy refuses are reported with its words; all others are in use."""
     port, news = free_port(), Deliveries()
-    async with upstream("one") as one, serving(on_delivery=news) as server:
+    async with upstream("one") as one, serving(on_sync_status=news) as server:
         good = [*one_path(port, one), *(cluster(f"c{n}", eds=False) for n in range(20))]
         server.publish("gateway", Snapshot.of([*good, invalid_cluster("bad"), listener("twin", port, "r")]))
         async with running_envoy(envoy_path, server.port, delta=delta) as envoy:
             await envoy.answers(port, "/", (200, "one"))
-            delivery = await news.until(lambda each: len(each.rejections) == 2)
-            first, second = sorted(delivery.rejections)
+            sync_status = await news.until(lambda each: len(each.nack_groups) == 2)
+            first, second = sorted(sync_status.nack_groups)
             assert first[:2] == (CLUSTER, ("bad",))
             assert "cluster provided LB specified" in first.message
             assert second[:2] == (LISTENER, ("twin",))
             assert "duplicate address" in second.message
             assert "c19::" in await envoy.admin("/clusters")
-            assert delivery.synced == 0
+            assert sync_status.synced == 0
             server.publish("gateway", Snapshot.of(good))
-            await news.until(lambda each: each.synced == 1 and not each.rejections)
+            await news.until(lambda each: each.synced == 1 and not each.nack_groups)
 
 
 @both
 async def test_a_cluster_that_changes_gets_its_unchanged_endpoints_again(envoy_path: Path, delta: bool) -> None:
     """A cluster replaced under its name warms at once, as its unchanged assignment is sent again."""
     port, news = free_port(), Deliveries()
-    async with upstream("one") as one, serving(on_delivery=news) as server:
+    async with upstream("one") as one, serving(on_sync_status=news) as server:
         server.publish("gateway", Snapshot.of(one_path(port, one)))
         async with running_envoy(envoy_path, server.port, delta=delta) as envoy:
             await envoy.answers(port, "/", (200, "one"))

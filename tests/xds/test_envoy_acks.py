@@ -11,7 +11,7 @@ from tests.xds.kinds import KINDS, NAMES, Kind
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import FULL_STATE
-from xds.server.server import Delivery, Pace, Server
+from xds.server.server import Server, SyncStatus, Timeouts
 
 cases = pytest.mark.parametrize(
     ("kind", "delta"),
@@ -26,8 +26,8 @@ cases = pytest.mark.parametrize(
 
 def serving(news: Deliveries, address: str = "127.0.0.1:0") -> Server:
     """Return a server without a history."""
-    pace = Pace(ack_deadline=1, removal_delay=0.1)
-    return Server(lambda node: node.cluster, address=address, on_delivery=news, pace=pace)
+    timeouts = Timeouts(ack_deadline=1, removal_delay=0.1)
+    return Server(lambda node: node.cluster, address=address, on_sync_status=news, timeouts=timeouts)
 
 
 class Scene:
@@ -46,9 +46,9 @@ class Scene:
         """Wait until all is answered; then exactly the bad ones are refused, and what is used is used."""
         named = {snapshot_name(self.kind, name) for name in bad}
 
-        def is_judged(delivery: Delivery) -> bool:
-            refused = {each.name for each in delivery.refusals if each.type_url == self.kind.url}
-            return delivery.snapshot is snapshot and refused == named and delivery.synced == (not named)
+        def is_judged(sync_status: SyncStatus) -> bool:
+            refused = {each.name for each in sync_status.nacks if each.type_url == self.kind.url}
+            return sync_status.snapshot is snapshot and refused == named and sync_status.synced == (not named)
 
         await news.until(is_judged)
         expected = {name: version for name, version in used.items() if version}

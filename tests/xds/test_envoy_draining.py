@@ -9,7 +9,7 @@ from tests.xds.deliveries import Deliveries
 from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import cluster, endpoints, listener, routes
 from xds.resources.snapshot import Snapshot
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
@@ -19,8 +19,8 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 async def test_connections_of_a_listener_that_goes_are_served(envoy_path: Path, delta: bool, replaced: bool) -> None:
     """On a connection that is open already, requests are served by the old routes and clusters while it drains."""
     port, news = free_port(), Deliveries()
-    pace = Pace(removal_delay=0.05, drain=20)
-    server = Server(lambda node: node.cluster, on_delivery=news, pace=pace)
+    timeouts = Timeouts(removal_delay=0.05, drain=20)
+    server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)
     async with upstream("old") as old, upstream("new") as new, server:
         before = [cluster("a"), endpoints("a", old), routes("r", {"/": "a"}), listener("l", port, "r")]
         after = [cluster("b"), endpoints("b", new)]

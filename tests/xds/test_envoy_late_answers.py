@@ -17,18 +17,18 @@ from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER
 from xds.server.observer import Client, Observer
-from xds.server.server import Delivery, Pace, Server
+from xds.server.server import Server, SyncStatus, Timeouts
 
 
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 async def test_a_cluster_refused_while_another_warms(envoy_path: Path, delta: bool) -> None:
     """Envoy withholds its answer to a bad cluster while another warms; a good one that is sent next hides nothing."""
     news, sent = Deliveries(), Sent()
-    pace = Pace(ack_deadline=0.3, removal_delay=0.1)
+    timeouts = Timeouts(ack_deadline=0.3, removal_delay=0.1)
     async with contextlib.AsyncExitStack() as stack:
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         server = await stack.enter_async_context(
-            Server(lambda node: node.cluster, on_delivery=news, pace=pace, observer=sent)
+            Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts, observer=sent)
         )
         base = [cluster("a"), endpoints("a", 1)]
         server.publish("gateway", first := Snapshot.of(base))
@@ -43,12 +43,12 @@ async def test_a_cluster_refused_while_another_warms(envoy_path: Path, delta: bo
             server.publish("gateway", last)
             await sent.includes("good")
 
-            def is_judged(delivery: Delivery) -> bool:
-                return delivery.snapshot is last and delivery.answered == 1
+            def is_judged(sync_status: SyncStatus) -> bool:
+                return sync_status.snapshot is last and sync_status.acked == 1
 
-            delivery = await news.until(is_judged)
-            assert [(each.type_url, each.name) for each in delivery.refusals] == [(CLUSTER, "bad")]
-            assert delivery.synced == 0
+            sync_status = await news.until(is_judged)
+            assert [(each.type_url, each.name) for each in sync_status.nacks] == [(CLUSTER, "bad")]
+            assert sync_status.synced == 0
             names = {line.partition("::")[0] for line in (await envoy.admin("/clusters")).splitlines()}
             assert names == {"xds", "a", "warming", "good"}
 

@@ -16,7 +16,7 @@ from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import checked_cluster, cluster, endpoints, routes, scope, scoped_listener
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
@@ -55,7 +55,7 @@ async def test_a_scope_that_leads_elsewhere_fails_no_request(
 ) -> None:
     """A scope is switched to another route configuration once that and its cluster, which warms, are in place."""
     port, news = free_port(), Deliveries()
-    server = Server(lambda node: node.cluster, on_delivery=news, pace=Pace(removal_delay=0.2))
+    server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=Timeouts(removal_delay=0.2))
     async with upstream("old") as old, upstream("new", delay=delay) as new, server:
         base = [scoped_listener("l", port)]
         server.publish("gateway", Snapshot.of([*base, *leads("r1", "c1", old), scope("s", "k", "r1")]))
@@ -86,7 +86,7 @@ async def test_keys_pass_from_scope_to_scope(
 ) -> None:
     """Scopes that take over each other's keys answer their new requests, whatever their names' order."""
     port, news = free_port(), Deliveries()
-    server = Server(lambda node: node.cluster, on_delivery=news)
+    server = Server(lambda node: node.cluster, on_sync_status=news)
     async with upstream("one") as one, upstream("two") as two, server:
         base = [scoped_listener("l", port), *leads("r1", "c1", one), *leads("r2", "c2", two)]
         server.publish("gateway", Snapshot.of([*base, scope("a", "i", "r1"), scope("b", "k", "r2")]))
@@ -103,8 +103,8 @@ async def test_keys_pass_from_scope_to_scope(
 async def test_connections_of_a_removed_listener_keep_their_scopes(envoy_path: Path, delta: bool) -> None:
     """A scope, its route configuration and cluster stay for open connections of a listener that is gone."""
     port, news = free_port(), Deliveries()
-    pace = Pace(removal_delay=0.05, drain=20)
-    server = Server(lambda node: node.cluster, on_delivery=news, pace=pace)
+    timeouts = Timeouts(removal_delay=0.05, drain=20)
+    server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)
     async with upstream("old") as old, server:
         base = [scoped_listener("l", port), *leads("r1", "c1", old), scope("s", "k", "r1")]
         server.publish("gateway", Snapshot.of(base))
@@ -124,8 +124,8 @@ async def test_connections_of_a_removed_listener_keep_their_scopes(envoy_path: P
 async def test_a_listener_that_is_added_later_gets_the_scopes(envoy_path: Path, delta: bool) -> None:
     """A listener uses scopes that were sent before it came, also after the last listener with scopes has gone."""
     one, two = free_port(), free_port()
-    pace = Pace(removal_delay=0.05, drain=0.2)
-    async with upstream("old") as old, Server(lambda node: node.cluster, pace=pace) as server:
+    timeouts = Timeouts(removal_delay=0.05, drain=0.2)
+    async with upstream("old") as old, Server(lambda node: node.cluster, timeouts=timeouts) as server:
         base = [*leads("r1", "c1", old), scope("s", "k", "r1")]
         server.publish("gateway", Snapshot.of([*base, scoped_listener("l", one)]))
         running = running_envoy(envoy_path, server.port, delta=delta, arguments=("--drain-time-s", "1"))

@@ -18,7 +18,7 @@ from tests.xds.resources import ca, certificate, cluster, endpoints, https_liste
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
@@ -36,8 +36,8 @@ def issued(authority: KeyPair) -> KeyPair:
 
 def serving(news: Deliveries) -> Server:
     """Return a server that does not wait long for answers that a warming cluster holds back."""
-    pace = Pace(ack_deadline=0.5, removal_delay=0.1)
-    return Server(lambda node: node.cluster, on_delivery=news, pace=pace)
+    timeouts = Timeouts(ack_deadline=0.5, removal_delay=0.1)
+    return Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)
 
 
 @contextlib.asynccontextmanager

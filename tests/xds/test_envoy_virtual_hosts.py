@@ -13,7 +13,7 @@ from tests.xds.envoy import free_port, is_kept_served, running_envoy, upstream
 from tests.xds.resources import ADS, cluster, endpoints, listener
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
-from xds.server.server import Pace, Server
+from xds.server.server import Server, Timeouts
 
 
 def table(name: str) -> Resource:
@@ -40,8 +40,8 @@ def leads(name: str, to: str, port: int) -> list[Resource]:
 async def test_connections_of_a_listener_that_goes_keep_their_virtual_hosts(envoy_path: Path, replaced: bool) -> None:
     """Virtual hosts of a route configuration that only a draining listener uses stay while it drains."""
     port, news = free_port(), Deliveries()
-    pace = Pace(removal_delay=0.05, drain=20)
-    server = Server(lambda node: node.cluster, on_delivery=news, pace=pace)
+    timeouts = Timeouts(removal_delay=0.05, drain=20)
+    server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)
     async with upstream("old") as old, upstream("new") as new, server:
         server.publish("gateway", Snapshot.of([*leads("t", "a", old), listener("l", port, "t")]))
         running = running_envoy(envoy_path, server.port, delta=True, arguments=("--drain-time-s", "20"))

@@ -29,9 +29,7 @@ class Fault(Exception):
     """A bug."""
 
 
-@pytest.mark.parametrize(
-    "method", ["update", "receive", "next", "answered", "refusals", "deadline", "rejections", "synced"]
-)
+@pytest.mark.parametrize("method", ["update", "receive", "next", "acked", "nacks", "deadline", "nack_groups", "synced"])
 async def test_a_stream_with_a_bug_ends_alone(
     method: str, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -58,15 +56,15 @@ async def test_a_stream_with_a_bug_ends_alone(
         if method == "receive":
             await calls["bad"].ask(CLUSTER)
         # What is only looked at is no reason to end a stream.
-        if method in ("rejections", "synced"):
+        if method in ("nack_groups", "synced"):
             assert {each.node for each in server.clients()} == {"good", "bad"}
         else:
-            if method in ("update", "answered", "refusals"):
+            if method in ("update", "acked", "nacks"):
                 assert (await calls["bad"].status())[0] is grpc.StatusCode.INTERNAL
             await eventually(lambda: [each.node for each in server.clients()] == ["good"])
         assert "Fault" in caplog.text
         assert "bad" in caplog.text
-        assert server.delivery("gateway") is not None
+        assert server.sync_status("gateway") is not None
 
 
 @pytest.mark.parametrize("part", ["select", "authenticate", "authorise"])
@@ -103,7 +101,7 @@ class Broken(Observer):
         """Fails."""
         raise Fault
 
-    requested = responded = answered = closed = opened  # type: ignore[assignment]
+    requested = responded = acked = closed = opened  # type: ignore[assignment]
 
 
 async def test_an_observer_with_a_bug_stops_nothing(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:

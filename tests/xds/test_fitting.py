@@ -56,7 +56,7 @@ def test_a_refusal_is_about_the_response_it_answers() -> None:
     talk.ask(ENDPOINT, nonce=first)
     talk.reject(ENDPOINT, error="bad")
     assert talk.hear() is None
-    assert [each.names for each in talk.session.rejections()] == [("b",)]
+    assert [each.names for each in talk.session.nack_groups()] == [("b",)]
 
 
 @both

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.calls import DELTA, NODE, STREAM, Call, serving
 from tests.xds.resources import cluster, endpoints, listener, routes, scope, scoped_listener
-from xds.protocol.ordering import Pace
+from xds.protocol.ordering import Timeouts
 from xds.protocol.session import ProtocolError, Request, Session
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
@@ -78,8 +78,8 @@ class Fuzzed:
 
     def __init__(self, delta: bool) -> None:
         self.now = 0.0
-        pace = Pace(ack_deadline=5.0, removal_delay=1.0, drain=2.0)
-        self.session = Session(delta=delta, clock=lambda: self.now, pace=pace, max_names=MAX_NAMES)
+        timeouts = Timeouts(ack_deadline=5.0, removal_delay=1.0, drain=2.0)
+        self.session = Session(delta=delta, clock=lambda: self.now, timeouts=timeouts, max_names=MAX_NAMES)
         self.requests = discovery_pb2.DeltaDiscoveryRequest if delta else discovery_pb2.DiscoveryRequest
         self.session.update(snapshot(1))
         self.nonces: dict[str, str] = {}

@@ -13,7 +13,7 @@ from tests.xds.calls import CLUSTERS, DELTA, NODE, Call, Dial, serving
 from tests.xds.resources import cluster, endpoints
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT
-from xds.server.server import Client, Limits, Observer, Peer, Refusal
+from xds.server.server import Client, Limits, Observer, Peer, StreamRejected
 from xds.server.token_bucket import Bucket
 
 
@@ -34,7 +34,7 @@ class Verifier:
             self.cancelled += 1
             raise
         if peer.metadata.get("authorization") != "Bearer good":
-            raise Refusal("the token is not good", grpc.StatusCode.UNAUTHENTICATED)
+            raise StreamRejected("the token is not good", grpc.StatusCode.UNAUTHENTICATED)
 
 
 async def test_who_may_have_a_snapshot_can_be_looked_up(dial: Dial) -> None:
@@ -75,7 +75,7 @@ async def test_a_client_that_leaves_is_not_decided_about(dial: Dial) -> None:
         await eventually(lambda: verifier.asked)
         call.call.cancel()
         await eventually(lambda: verifier.cancelled == 1)
-        assert server.delivery("gateway") is None
+        assert server.sync_status("gateway") is None
 
 
 class Slowed(Observer):
@@ -89,7 +89,7 @@ class Slowed(Observer):
         """Count a request."""
         self.requests += 1
 
-    def slowed(self, client: Client, seconds: float) -> None:
+    def throttled(self, client: Client, seconds: float) -> None:
         """Keep a pause."""
         self.pauses.append(seconds)
 
@@ -268,5 +268,5 @@ async def test_streams_by_the_dozen_leave_nothing_behind(dial: Dial) -> None:
         for call in calls:
             call.call.cancel()
         await eventually(lambda: not server.clients())
-        assert server.delivery("gateway") is None
+        assert server.sync_status("gateway") is None
         assert not server._groups

@@ -183,13 +183,13 @@ def test_a_refused_resource_is_not_sent_in_a_loop(delta: bool) -> None:
     talk.reject(CLUSTER, error="a: bad timeout")
     talk.publish(*path("a", timeout=2), cluster("b"))
     assert talk.hear(CLUSTER) == (["b"], [])
-    [rejection] = talk.session.rejections()
+    [rejection] = talk.session.nack_groups()
     assert rejection == (CLUSTER, ("a",), "a: bad timeout")
     talk.accept(CLUSTER)
     assert not talk.session.synced()
     talk.publish(*path("a", timeout=3), cluster("b"))
     assert talk.hear(CLUSTER) == (["a"], [])
-    assert not talk.session.rejections()
+    assert not talk.session.nack_groups()
 
 
 def test_the_last_good_version_stays_in_sotw_responses() -> None:
@@ -220,7 +220,7 @@ def test_the_culprit_among_many_is_found(delta: bool, says_why: bool) -> None:
             talk.reject(CLUSTER, error=f"cluster {bad}: no" if says_why else "no")
         else:
             talk.accept(CLUSTER)
-    assert [each.names for each in talk.session.rejections()] == [(bad,)]
+    assert [each.names for each in talk.session.nack_groups()] == [(bad,)]
     assert not talk.session.substreams[CLUSTER].unsettled()
     assert responses <= (3 if says_why else 9)
 

@@ -32,7 +32,7 @@ def test_a_late_nack_is_not_covered_by_the_next_ack(delta: bool) -> None:
     assert answer.error == "b is bad"
     assert talk.accept(CLUSTER) is not None
     assert talk.hear() is None
-    assert [each.names for each in talk.session.rejections()] == [("b",)]
+    assert [each.names for each in talk.session.nack_groups()] == [("b",)]
     assert not talk.session.synced()
     assert talk.session.substreams[CLUSTER].holdings().keys() == {"a", "c"}
 
@@ -44,7 +44,7 @@ def test_the_second_may_be_the_bad_one(delta: bool) -> None:
     assert talk.ask(CLUSTER, nonce=first) is not None
     talk.reject(CLUSTER)
     assert talk.hear() is None
-    assert [each.names for each in talk.session.rejections()] == [("c",)]
+    assert [each.names for each in talk.session.nack_groups()] == [("c",)]
 
 
 @both
@@ -54,7 +54,7 @@ def test_one_nack_for_two_responses_blames_either(delta: bool) -> None:
     talk.reject(CLUSTER)
     while (heard := talk.hear(CLUSTER)) is not None:
         talk.reject(CLUSTER) if "b" in heard[0] else talk.accept(CLUSTER)
-    assert [each.names for each in talk.session.rejections()] == [("b",)]
+    assert [each.names for each in talk.session.nack_groups()] == [("b",)]
 
 
 @both
@@ -81,8 +81,8 @@ def test_a_late_nack_of_what_has_changed_since(delta: bool) -> None:
     assert talk.session.substreams[CLUSTER].holdings() == {"a": cluster("a", eds=False).version}
     talk.ask(CLUSTER, nonce=nonces[1], error="3 too")
     assert talk.hear() is None
-    [refusal] = talk.session.refusals()
-    assert (refusal.message, refusal.kept) == ("3 too", cluster("a", eds=False))
+    [refusal] = talk.session.nacks()
+    assert (refusal.message, refusal.still_used) == ("3 too", cluster("a", eds=False))
 
 
 @both
@@ -115,7 +115,7 @@ def test_a_repeated_answer_is_about_nothing_else(delta: bool) -> None:
     assert talk.hear(CLUSTER) == (["b"], [])
     assert talk.ask(CLUSTER, nonce=first, error="no") is None
     talk.accept(CLUSTER)
-    assert [each.name for each in talk.session.refusals()] == ["a"]
+    assert [each.name for each in talk.session.nacks()] == ["a"]
 
 
 def test_a_full_response_holds_what_is_not_answered() -> None:
@@ -126,7 +126,7 @@ def test_a_full_response_holds_what_is_not_answered() -> None:
     assert talk.hear(CLUSTER) == (["c"], [])
     talk.accept(CLUSTER)
     assert talk.hear() is None
-    assert [each.name for each in talk.session.refusals()] == ["b"]
+    assert [each.name for each in talk.session.nacks()] == ["b"]
     assert talk.session.substreams[CLUSTER].holdings().keys() == {"a", "c"}
 
 
@@ -148,4 +148,4 @@ def test_what_changes_all_the_time_does_not_hide_the_culprit(delta: bool) -> Non
             ports[changing[0]] = port
             talk.publish(*(endpoints(each, ports[each]) for each in names))
         talk.reject(ENDPOINT, *again) if "bad" in heard[0] else talk.accept(ENDPOINT, *again)
-    assert [each.name for each in talk.session.refusals()] == ["bad"]
+    assert [each.name for each in talk.session.nacks()] == ["bad"]

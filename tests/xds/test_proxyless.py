@@ -91,16 +91,16 @@ async def test_a_proxyless_grpc_client_is_served() -> None:
     async with (
         backend("one") as one,
         backend("two") as two,
-        Server(lambda node: node.cluster, on_delivery=news) as server,
+        Server(lambda node: node.cluster, on_sync_status=news) as server,
     ):
         server.publish("gateway", Snapshot.of([*base, routes("r", {"": "a"}), weighted("a", one)]))
         async with client(server.port, "echo") as said, asyncio.timeout(20):
             assert await said.readline() == b"one\n"
-            await news.until(lambda each: each.clients == 1 and not each.rejections)
+            await news.until(lambda each: each.clients == 1 and not each.nack_groups)
             server.publish("gateway", Snapshot.of([*base, routes("r", {"": "a"}), weighted("a", two)]))
             assert await said.readline() == b"two\n"
             more = [cluster("b", source=ADS), weighted("b", one), routes("r", {"": "b"})]
             server.publish("gateway", Snapshot.of([*base, weighted("a", two), *more]))
             assert await said.readline() == b"one\n"
-            delivery = await news.until(lambda each: each.clients == each.synced == 1)
-            assert not delivery.rejections
+            sync_status = await news.until(lambda each: each.clients == each.synced == 1)
+            assert not sync_status.nack_groups

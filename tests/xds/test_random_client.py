@@ -17,9 +17,9 @@ from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.protocol.nacks import Refusals
-from xds.protocol.ordering import Pace
-from xds.protocol.response_cache import Bodies
+from xds.protocol.nacks import NackHistory
+from xds.protocol.ordering import Timeouts
+from xds.protocol.response_cache import ResponseCache
 from xds.protocol.session import Request, Response, Session
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
@@ -135,10 +135,10 @@ class Client:
 
     def _take_sotw(self, data: bytes) -> str:
         message = discovery_pb2.DiscoveryResponse.FromString(data)
-        bodies = [each.value for each in message.resources]
-        error = self._apply(bodies)
+        cache = [each.value for each in message.resources]
+        error = self._apply(cache)
         if self.url == CLUSTER:
-            there = {name_of(self.url, body) for body in bodies}
+            there = {name_of(self.url, body) for body in cache}
             self.used = {name: body for name, body in self.used.items() if name in there}
         if not error:
             self.versions[""] = message.version_info
@@ -147,9 +147,9 @@ class Client:
     def _wants(self, name: str) -> bool:
         return self.url == CLUSTER or name in self.names
 
-    def _apply(self, bodies: list[bytes]) -> str:
+    def _apply(self, cache: list[bytes]) -> str:
         errors = []
-        for body in bodies:
+        for body in cache:
             name = name_of(self.url, body)
             if not self._wants(name):
                 continue
@@ -179,7 +179,7 @@ class World:
     def __init__(self, url: str, delta: bool, random: Random) -> None:
         self.url, self.delta, self.random = url, delta, random
         self.now, self.count = 0.0, 0
-        self.bodies, self.refusals = Bodies(), Refusals()
+        self.cache, self.nack_history = ResponseCache(), NackHistory()
         self.contents: dict[str, Content | None] = {name: self._content() for name in NAMES}
         self.history = {name: [content] for name, content in self.contents.items()}
         self.client = Client(url, delta, random, set() if url == CLUSTER else set(random.sample(NAMES, 4)))
@@ -199,8 +199,8 @@ class World:
 
     def _connected(self) -> Session:
         self.waiting.clear()
-        session = Session(delta=self.delta, clock=lambda: self.now, pace=Pace(5, 1, 2), bodies=self.bodies)
-        session.suspects = self.refusals.of("key", "node")
+        session = Session(delta=self.delta, clock=lambda: self.now, timeouts=Timeouts(5, 1, 2), cache=self.cache)
+        session.client_nacks = self.nack_history.of("key", "node")
         session.update(self._snapshot())
         session.receive(self.client.first())
         return session
@@ -216,7 +216,7 @@ class World:
             self.session.receive(self.client.toggle(self.random.choice(NAMES)))
         elif dice < 0.55 and self.client.is_plain:
             if self.random.random() < 0.3:
-                self.bodies, self.refusals = Bodies(), Refusals()
+                self.cache, self.nack_history = ResponseCache(), NackHistory()
             self.session = self._connected()
         if self.random.random() < 0.8:
             self._send()
@@ -283,6 +283,6 @@ def test_a_client_ends_with_all_that_is_good(url: str, delta: bool, seed: int, s
     for _ in range(steps):
         world.step()
     world.settle()
-    assert {each.name for each in world.session.refusals()} == world.bad()
+    assert {each.name for each in world.session.nacks()} == world.bad()
     assert world.unused() == world.bad()
     world.check_synced()

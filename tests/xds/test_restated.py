@@ -6,8 +6,8 @@ from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.xds.resources import ca, cluster
 from tests.xds.talk import Talk
-from xds.protocol.nacks import Refusals
-from xds.protocol.response_cache import Bodies
+from xds.protocol.nacks import NackHistory
+from xds.protocol.response_cache import ResponseCache
 from xds.protocol.restated import restated
 from xds.resources.resource import Resource
 from xds.resources.types import CLUSTER, SECRET
@@ -94,7 +94,7 @@ def test_what_was_in_a_refused_response_is_sent_in_other_bytes(delta: bool) -> N
         seen.add(chain_of(body))
         answer(talk, "a", "b", error=error)
     assert not sent(talk)
-    assert [each.names for each in talk.session.rejections()] == [("a",)]
+    assert [each.names for each in talk.session.nack_groups()] == [("a",)]
     assert talk.session.substreams[SECRET].holdings() == {"b": secret("b").version}
 
 
@@ -118,11 +118,11 @@ def test_a_client_that_comes_back_may_have_refused_what_it_does_not_hold(delta: 
     talk = Talk(cluster("c"), secret("a"), secret("b"), delta=delta)
     talk.ask(CLUSTER, had={"c": cluster("c").version}, version="1")
     talk.ask(SECRET, "a", "b", had={"b": secret("b").version} if delta else {})
-    bodies: dict[str, bytes] = {}
+    cache: dict[str, bytes] = {}
     while found := sent(talk):
-        bodies |= found
-    assert chain_of(bodies["a"]) != PEM
-    assert ("b" in bodies) == (not delta)
+        cache |= found
+    assert chain_of(cache["a"]) != PEM
+    assert ("b" in cache) == (not delta)
 
 
 @both
@@ -134,17 +134,17 @@ def test_what_has_no_other_form_is_sent_alone(delta: bool) -> None:
         assert sent(talk) == {name: token(name, name).body}
         answer(talk, "a", "b", "c", error="no" if name == "b" else "")
     assert not sent(talk)
-    assert [each.names for each in talk.session.rejections()] == [("b",)]
+    assert [each.names for each in talk.session.nack_groups()] == [("b",)]
 
 
 @both
 def test_an_ack_of_what_was_refused_before_is_no_proof(delta: bool) -> None:
     """A client that comes back and accepts a token that it refused still refuses it; a new process, or token, not."""
-    refusals = Refusals()
+    nack_history = NackHistory()
 
     def comes(value: str, before: str = "") -> Talk:
         talk = Talk(cluster("c"), token("a", value), delta=delta)
-        talk.session.suspects = refusals.of("gateway", "envoy-1")
+        talk.session.client_nacks = nack_history.of("gateway", "envoy-1")
         talk.ask(CLUSTER, had={"c": before} if before else {}, version=before)
         talk.hear(CLUSTER)
         talk.ask(SECRET, "a")
@@ -153,13 +153,13 @@ def test_an_ack_of_what_was_refused_before_is_no_proof(delta: bool) -> None:
 
     answer(comes("one"), "a", error="no")
     answer(back := comes("one", "1"), "a")
-    [rejection] = back.session.rejections()
+    [rejection] = back.session.nack_groups()
     assert "refused before" in rejection.message
     answer(other := comes("two", "1"), "a")
-    assert not other.session.rejections()
+    assert not other.session.nack_groups()
     answer(comes("one", "1"), "a", error="no")
     answer(new := comes("one"), "a")
-    assert not new.session.rejections()
+    assert not new.session.nack_groups()
 
 
 @both
@@ -176,19 +176,19 @@ def test_what_was_used_before_is_sent_again(delta: bool) -> None:
     assert sent(talk) == {"a": ca("a", PEM).body}
     answer(talk, "a", "b")
     assert not sent(talk)
-    assert [each.names for each in talk.session.rejections()] == [("a",)]
-    assert talk.session.refusals()[0].kept == ca("a", PEM)
+    assert [each.names for each in talk.session.nack_groups()] == [("a",)]
+    assert talk.session.nacks()[0].still_used == ca("a", PEM)
 
 
 @both
 def test_a_client_that_comes_back_may_have_refused_the_next_of_what_it_holds(delta: bool) -> None:
     """What a client says to use, or what its last ACK was about, is not what it has stored last."""
-    bodies = Bodies()
-    talk = Talk(ca("a", PEM), delta=delta, bodies=bodies)
+    cache = ResponseCache()
+    talk = Talk(ca("a", PEM), delta=delta, cache=cache)
     talk.ask(SECRET, "a")
     assert sent(talk)
     answer(talk, "a")
-    accepted = bodies.sotw(SECRET, [ca("a", PEM)]).version
-    again = Talk(ca("a", "none"), delta=delta, bodies=bodies)
+    accepted = cache.sotw(SECRET, [ca("a", PEM)]).version
+    again = Talk(ca("a", "none"), delta=delta, cache=cache)
     again.ask(SECRET, "a", had={"a": ca("a", PEM).version} if delta else {}, version="" if delta else accepted)
     assert sent(again)["a"] != ca("a", "none").body

@@ -12,10 +12,10 @@ from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, Serving, serving
 from tests.xds.resources import cluster, endpoints, routes
-from xds.protocol.session import Answer, Response
+from xds.protocol.session import Ack, Response
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, ROUTE, TYPES
-from xds.server.server import Client, Delivery, Limits, Observer, Peer, Refusal
+from xds.server.server import Client, Limits, Observer, Peer, StreamRejected, SyncStatus
 
 
 @pytest.mark.parametrize("method", [STREAM, DELTA])
@@ -58,11 +58,11 @@ async def test_a_client_waits_for_its_snapshot(dial: Dial) -> None:
         call = dial(server)
         await call.ask(CLUSTER)
         await eventually(lambda: server.clients())
-        assert server.delivery("gateway") is None
+        assert server.sync_status("gateway") is None
         server.publish("gateway", CLUSTERS)
         assert [each.name for each in (await call.hear()).resources] == ["a"]
         server.withdraw("gateway")
-        assert server.delivery("gateway") is None
+        assert server.sync_status("gateway") is None
         later = dial(server)
         await later.ask(CLUSTER)
         await eventually(lambda: len(server.clients()) == 2)
@@ -75,13 +75,13 @@ async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
 
     def select(node: base_pb2.Node) -> str:
         if node.cluster != "gateway":
-            raise Refusal(f"no Gateway {node.cluster!r}; known is 'gateway'")
+            raise StreamRejected(f"no Gateway {node.cluster!r}; known is 'gateway'")
         return node.cluster
 
     def authorise(key: str, peer: Peer) -> None:
         assert peer.address.startswith("ipv4:127.0.0.1:")
         if NODE.id in seen:
-            raise Refusal("not yours", grpc.StatusCode.PERMISSION_DENIED)
+            raise StreamRejected("not yours", grpc.StatusCode.PERMISSION_DENIED)
         seen.append(NODE.id)
 
     seen: list[str] = []
@@ -158,7 +158,7 @@ class Recorder(Observer):
         """Note a response."""
         self.told.append(f"responded {response.resources} in {len(response.data) > 50}")
 
-    def answered(self, client: Client, answer: Answer) -> None:
+    def acked(self, client: Client, answer: Ack) -> None:
         """Note an answer."""
         self.told.append(f"answered {answer.error}")
 
@@ -167,12 +167,12 @@ async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
     """An observer hears of every step, and the delivery goes from nobody to synced, or says what was refused."""
     deliveries: list[tuple[int, int, int]] = []
 
-    def note(key: str, delivery: Delivery) -> None:
+    def note(key: str, sync_status: SyncStatus) -> None:
         assert key == "gateway"
-        deliveries.append((delivery.clients, delivery.synced, len(delivery.rejections)))
+        deliveries.append((sync_status.clients, sync_status.synced, len(sync_status.nack_groups)))
 
     seen = Recorder()
-    async with serving(observer=seen, on_delivery=note) as server:
+    async with serving(observer=seen, on_sync_status=note) as server:
         server.publish("gateway", CLUSTERS)
         call = dial(server)
         await call.ask(CLUSTER)
@@ -185,10 +185,10 @@ async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
         request.error_detail.message = "b is bad"
         await call.call.write(request.SerializeToString())
         await eventually(lambda: deliveries[-1:] == [(1, 0, 1)])
-        delivery = server.delivery("gateway")
-        assert delivery is not None
-        assert delivery.rejections == ((CLUSTER, ("b",), "b is bad"),)
-        assert server.clients()[0].rejections == delivery.rejections
+        sync_status = server.sync_status("gateway")
+        assert sync_status is not None
+        assert sync_status.nack_groups == ((CLUSTER, ("b",), "b is bad"),)
+        assert server.clients()[0].rejections == sync_status.nack_groups
         call.call.cancel()
         await eventually(lambda: deliveries[-1:] == [(0, 0, 0)])
     step = ["requested Cluster", "responded 1 in True", "requested Cluster"]
@@ -201,8 +201,8 @@ async def test_a_client_that_leaves_counts_no_more(dial: Dial) -> None:
     async with serving() as server:
 
         def counted() -> tuple[int, int]:
-            delivery = server.delivery("gateway")
-            return (delivery.clients, delivery.synced) if delivery else (-1, -1)
+            sync_status = server.sync_status("gateway")
+            return (sync_status.clients, sync_status.synced) if sync_status else (-1, -1)
 
         server.publish("gateway", CLUSTERS)
         call = dial(server)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.xds.resources import cluster, endpoints, listener, routes
 from tests.xds.talk import Talk
-from xds.protocol.response_cache import Bodies
+from xds.protocol.response_cache import ResponseCache
 from xds.protocol.session import ProtocolError, Session
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, RUNTIME, SECRET
@@ -44,8 +44,8 @@ def test_when_to_send_an_update(delta: bool) -> None:
 @both
 def test_each_response_has_its_own_nonce(delta: bool) -> None:
     """Clients that are sent the same share its bytes and nonce; what a stream is sent again has another nonce."""
-    bodies = Bodies()
-    one, two = (Talk(cluster("a"), delta=delta, bodies=bodies) for _ in range(2))
+    cache = ResponseCache()
+    one, two = (Talk(cluster("a"), delta=delta, cache=cache) for _ in range(2))
     nonces: list[str] = []
     for timeout in (1, 2, 1, 2):
         heard = []
@@ -61,7 +61,7 @@ def test_each_response_has_its_own_nonce(delta: bool) -> None:
         assert (heard[0].data is heard[1].data) == (len(nonces) < 2)
         nonces.append(heard[0].nonce)
     assert len(set(nonces)) == 4
-    assert bodies.made == 2
+    assert cache.made == 2
 
 
 @both

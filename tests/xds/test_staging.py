@@ -25,10 +25,10 @@ def keys(talk: Talk) -> list[tuple[str, list[str]]]:
     assert response is not None
     talk.nonces[response.type_url] = response.nonce
     if talk.session.delta:
-        bodies = [each.resource for each in discovery_pb2.DeltaDiscoveryResponse.FromString(response.data).resources]
+        sent = [each.resource for each in discovery_pb2.DeltaDiscoveryResponse.FromString(response.data).resources]
     else:
-        bodies = list(discovery_pb2.DiscoveryResponse.FromString(response.data).resources)
-    scopes = [scoped_route_pb2.ScopedRouteConfiguration.FromString(each.value) for each in bodies]
+        sent = list(discovery_pb2.DiscoveryResponse.FromString(response.data).resources)
+    scopes = [scoped_route_pb2.ScopedRouteConfiguration.FromString(each.value) for each in sent]
     return [(each.name, [fragment.string_key for fragment in each.key.fragments]) for each in scopes]
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.protocol import wire
-from xds.protocol.response_cache import Bodies, version_of
+from xds.protocol.response_cache import ResponseCache, version_of
 from xds.resources.resource import Resource
 from xds.resources.types import CLUSTER, ENDPOINT
 
@@ -24,7 +24,7 @@ def test_varint_is_read_back(value: int) -> None:
 @given(resources, names)
 def test_a_sotw_body_is_a_discovery_response(listed: list[Resource], nonce: str) -> None:
     """A body with a nonce appended parses as the DiscoveryResponse that holds just these resources."""
-    body = Bodies().sotw(CLUSTER, listed)
+    body = ResponseCache().sotw(CLUSTER, listed)
     parsed = discovery_pb2.DiscoveryResponse.FromString(body.data + wire.nonce(nonce))
     expected = discovery_pb2.DiscoveryResponse(version_info=body.version, type_url=CLUSTER, nonce=nonce or body.nonce)
     for each in listed:
@@ -35,7 +35,7 @@ def test_a_sotw_body_is_a_discovery_response(listed: list[Resource], nonce: str)
 @given(resources, st.lists(names, max_size=5), names)
 def test_a_delta_body_is_a_delta_discovery_response(listed: list[Resource], removed: list[str], nonce: str) -> None:
     """A body with a nonce appended parses as the DeltaDiscoveryResponse with these resources and removals."""
-    body = Bodies().delta(CLUSTER, listed, removed)
+    body = ResponseCache().delta(CLUSTER, listed, removed)
     parsed = discovery_pb2.DeltaDiscoveryResponse.FromString(body.data + wire.nonce(nonce))
     expected = discovery_pb2.DeltaDiscoveryResponse(
         system_version_info=body.version, type_url=CLUSTER, nonce=nonce or body.nonce, removed_resources=removed
@@ -48,32 +48,32 @@ def test_a_delta_body_is_a_delta_discovery_response(listed: list[Resource], remo
 
 def test_a_body_is_made_once_for_the_same_resources() -> None:
     """Equal resources, even of other objects, get the very same bytes; others do not."""
-    bodies = Bodies()
+    cache = ResponseCache()
     first, same, other = (Resource.of(CLUSTER, "a", body) for body in (b"1", b"1", b"2"))
-    assert bodies.delta(CLUSTER, [first], []) is bodies.delta(CLUSTER, [same], [])
-    assert bodies.made == 1
+    assert cache.delta(CLUSTER, [first], []) is cache.delta(CLUSTER, [same], [])
+    assert cache.made == 1
     different = [
-        bodies.delta(CLUSTER, [other], []),
-        bodies.delta(CLUSTER, [first], ["b"]),
-        bodies.sotw(CLUSTER, [first]),
+        cache.delta(CLUSTER, [other], []),
+        cache.delta(CLUSTER, [first], ["b"]),
+        cache.sotw(CLUSTER, [first]),
     ]
     assert len({each.data for each in different}) == 3
-    assert bodies.made == 4
+    assert cache.made == 4
 
 
 def test_bodies_are_bounded() -> None:
     """The least recently used bodies are given up, and their versions forgotten, above the limit."""
-    bodies = Bodies(limit=1000)
-    made = [bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, str(n), bytes(200))]) for n in range(10)]
-    recalled = [bodies.recall(ENDPOINT, each.version) for each in made]
+    cache = ResponseCache(limit=1000)
+    made = [cache.sotw(ENDPOINT, [Resource.of(ENDPOINT, str(n), bytes(200))]) for n in range(10)]
+    recalled = [cache.recall(ENDPOINT, each.version) for each in made]
     kept_bytes = sum(each.size for each, known in zip(made, recalled, strict=True) if known)
     assert 500 < kept_bytes <= 1000, "what is in them counts, too"
     assert recalled[0] is None
-    kept = bodies.recall(ENDPOINT, made[-1].version)
-    assert kept is not None
-    assert [each.name for each in kept] == ["9"]
-    assert bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, "9", bytes(200))]) is made[-1]
-    assert len(bodies.sotw(ENDPOINT, [Resource.of(ENDPOINT, "big", bytes(2000))]).data) > 2000
+    still_used = cache.recall(ENDPOINT, made[-1].version)
+    assert still_used is not None
+    assert [each.name for each in still_used] == ["9"]
+    assert cache.sotw(ENDPOINT, [Resource.of(ENDPOINT, "9", bytes(200))]) is made[-1]
+    assert len(cache.sotw(ENDPOINT, [Resource.of(ENDPOINT, "big", bytes(2000))]).data) > 2000
 
 
 def test_versions_tell_names_apart() -> None:

@@ -16,8 +16,8 @@ from typing import Final
 from translator.db import Concern, Rejection, Served
 from translator.envoy.route import Entry
 from translator.refs import Ref
-from xds.protocol.client_state import Held, Unsure
-from xds.protocol.nacks import Refusal
+from xds.protocol.client_state import ClientResource, Uncertain
+from xds.protocol.nacks import Nack
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, ROUTE
@@ -32,19 +32,19 @@ Hosts = tuple[tuple[Entry, ...], ...]
 Rules = dict[Ref, dict[str, None]]
 
 
-def rejections(snapshot: Snapshot, refusals: Iterable[Refusal]) -> tuple[Rejection, ...]:
+def rejections(snapshot: Snapshot, nacks: Iterable[Nack]) -> tuple[Rejection, ...]:
     """Give what clients refuse of a snapshot, with the routes that it concerns.
 
     Args:
         snapshot: the newest.
-        refusals: what clients refuse of it.
+        nacks: what clients refuse of it.
     """
-    refused = tuple(refusals)
+    refused = tuple(nacks)
     clusters = frozenset(Reference(CLUSTER, name) for url, name, _, _ in refused if url in (CLUSTER, ENDPOINT))
     users = _users(snapshot, clusters) if clusters else {}
     tables = {name: snapshot.get(Reference(ROUTE, name)) for url, name, _, _ in refused if url == ROUTE}
     suspects = {
-        name: _suspects(_hosts(table), [each.kept for each in refused if each[:2] == (ROUTE, name)])
+        name: _suspects(_hosts(table), [each.still_used for each in refused if each[:2] == (ROUTE, name)])
         for name, table in tables.items()
     }
     found: dict[Rejection, None] = {}
@@ -69,15 +69,15 @@ def _hosts(table: Resource | None) -> Hosts:
     return table.origin if table is not None and isinstance(table.origin, tuple) else ()
 
 
-def _before(kept: Held) -> Hosts | None:
+def _before(kept: ClientResource) -> Hosts | None:
     """Return what a client has of a table; None if that is not known, as it is from before our time."""
-    good = kept.good if isinstance(kept, Unsure) else kept
+    good = kept.acked if isinstance(kept, Uncertain) else kept
     if good is None:
         return ()
     return (_hosts(good) or None) if isinstance(good, Resource) else None
 
 
-def _suspects(hosts: Hosts, kept: Iterable[Held]) -> list[Entry] | None:
+def _suspects(hosts: Hosts, kept: Iterable[ClientResource]) -> list[Entry] | None:
     """Return what is new in a table to all clients that refuse it; None if of none it is known what it has."""
     new = [_new(hosts, before) for before in map(_before, kept) if before is not None]
     if not new:
@@ -86,7 +86,7 @@ def _suspects(hosts: Hosts, kept: Iterable[Held]) -> list[Entry] | None:
     return [entry for entry in new[0] if all(entry in each for each in others)] or new[0]
 
 
-def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: Held, message: str) -> Iterator[Concern]:
+def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: ClientResource, message: str) -> Iterator[Concern]:
     quoted = [(first or second).encode() for first, second in _QUOTED.findall(message)]
     there = list(chain(*hosts)) if suspects is None else suspects
     named = [entry for entry in there if any(each in entry.body for each in quoted)]

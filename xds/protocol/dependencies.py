@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import chain
 
-from xds.protocol.client_state import Held, possibly
+from xds.protocol.client_state import ClientResource, candidates
 from xds.resources.collection import by_collection
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
@@ -45,7 +45,7 @@ def may_refer(type_url: str, to: str) -> bool:
     return type_url in DEPTHS and to in DEPTHS and DEPTHS.index(type_url) < DEPTHS.index(to)
 
 
-def in_use(type_url: str, held: Iterable[tuple[str, Iterable[Held]]]) -> set[str] | None:
+def in_use(type_url: str, held: Iterable[tuple[str, Iterable[ClientResource]]]) -> set[str] | None:
     """Return the names, and collections, of a type that resources refer to which a client may use.
 
     Args:
@@ -57,7 +57,7 @@ def in_use(type_url: str, held: Iterable[tuple[str, Iterable[Held]]]) -> set[str
     """
     used: set[str] = set()
     for url, resources in held:
-        for each in (each for one in resources for each in possibly(one)):
+        for each in (each for one in resources for each in candidates(one)):
             if isinstance(each, Resource):
                 used.update(need.name for need in each.references if need.type_url == type_url)
             elif may_refer(url, type_url):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from xds.protocol.client_state import Held
+from xds.protocol.client_state import ClientResource
 from xds.resources.resource import Reference, Resource
 
 MAX_DRAINING = 10_000
@@ -32,7 +32,7 @@ class Draining:
         while len(self._since) > MAX_DRAINING:
             del self._since[next(iter(self._since))]
 
-    def leave(self, before: Mapping[str, Held], after: Mapping[str, Held], now: float) -> None:
+    def leave(self, before: Mapping[str, ClientResource], after: Mapping[str, ClientResource], now: float) -> None:
         """Note what listeners used that are replaced or removed by a response: their connections go on as they were."""
         for name, held in before.items():
             if isinstance(held, Resource):

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
-from xds.protocol.client_state import possibly
+from xds.protocol.client_state import candidates
 from xds.protocol.substream import Substream
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Resources
@@ -33,7 +33,7 @@ def groups(substream: Substream) -> Groups:
     """Return which names of a type that are to change are bound to each other."""
     if substream.type_url not in CLAIMS:
         return {}
-    had = {name: claims(each for each in possibly(substream.held(name))) for name in substream.dirty}
+    had = {name: claims(each for each in candidates(substream.held(name))) for name in substream.dirty}
     if not any(had.values()):
         return {}
     upserts = substream.upserts()
@@ -51,7 +51,7 @@ def takeovers(substream: Substream, wanted: Resources) -> dict[str, list[str]]:
         substream: The type's.
         wanted: All that the client is to have.
     """
-    had = {name: claims(possibly(substream.held(name))) for name in sorted(substream.dirty)}
+    had = {name: claims(candidates(substream.held(name))) for name in sorted(substream.dirty)}
     owners: dict[bytes, list[str]] = {}
     for name, found in had.items():
         for claim in found:

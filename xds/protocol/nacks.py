@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from xds.protocol.client_state import Held
+from xds.protocol.client_state import ClientResource
 from xds.resources.resource import Reference, Resource
 
 MAX_CLIENTS = 10_000
@@ -20,7 +20,7 @@ MAX_NAMES = 100
 """Most refused resources remembered of a client."""
 
 
-class Rejection(NamedTuple):
+class NackGroup(NamedTuple):
     """Resources that a client refuses, and goes on without or with an earlier version of.
 
     Attributes:
@@ -34,31 +34,31 @@ class Rejection(NamedTuple):
     message: str
 
 
-class Refusal(NamedTuple):
+class Nack(NamedTuple):
     """One resource that a client refuses.
 
     Attributes:
         type_url: Its type.
         name: Its name.
         message: The client's error text.
-        kept: What the client goes on with under that name.
+        still_used: What the client goes on with under that name.
     """
 
     type_url: str
     name: str
     message: str
-    kept: Held
+    still_used: ClientResource
 
 
-def grouped(refusals: Iterable[Refusal]) -> tuple[Rejection, ...]:
+def group_by_message(nacks: Iterable[Nack]) -> tuple[NackGroup, ...]:
     """Return refusals with the names that have an error text in common together."""
     found: dict[tuple[str, str], dict[str, None]] = {}
-    for each in refusals:
+    for each in nacks:
         found.setdefault((each.type_url, each.message), {})[each.name] = None
-    return tuple(Rejection(url, tuple(sorted(names)), message) for (url, message), names in found.items())
+    return tuple(NackGroup(url, tuple(sorted(names)), message) for (url, message), names in found.items())
 
 
-class Refusals:
+class NackHistory:
     """The versions that clients refused; shared by all streams of a server."""
 
     def __init__(self, max_clients: int = MAX_CLIENTS, max_names: int = MAX_NAMES) -> None:
@@ -67,9 +67,9 @@ class Refusals:
         self._max_names = max_names
         self._clients: OrderedDict[tuple[str, str], OrderedDict[Reference, str]] = OrderedDict()
 
-    def of(self, key: str, node: str) -> Suspects:
+    def of(self, key: str, node: str) -> ClientNacks:
         """Return what the client of that node id, which is served that key, has refused: a live view."""
-        return Suspects(self, (key, node))
+        return ClientNacks(self, (key, node))
 
     def __len__(self) -> int:
         """Return of how many clients refusals are remembered."""
@@ -102,33 +102,33 @@ class Refusals:
             del self._clients[client]
 
 
-class Suspects:
+class ClientNacks:
     """What one client has refused; false while that is nothing."""
 
-    __slots__ = ("_client", "_refusals")
+    __slots__ = ("_client", "_nack_history")
 
-    def __init__(self, refusals: Refusals, client: tuple[str, str]) -> None:
-        """See `Refusals.of`."""
-        self._refusals = refusals
+    def __init__(self, nacks: NackHistory, client: tuple[str, str]) -> None:
+        """See `NackHistory.of`."""
+        self._nack_history = nacks
         self._client = client
 
     def __bool__(self) -> bool:
         """Tell whether the client has refused anything that is remembered."""
-        return self._client in self._refusals
+        return self._client in self._nack_history
 
     def __contains__(self, resource: Resource) -> bool:
         """Tell whether the client refused this very version of a resource."""
-        return self._refusals.version(self._client, resource.reference) == resource.version
+        return self._nack_history.version(self._client, resource.reference) == resource.version
 
     def add(self, resource: Resource) -> None:
         """Note that the client refused a resource."""
-        self._refusals.add(self._client, resource)
+        self._nack_history.add(self._client, resource)
 
     def discard(self, resource: Resource) -> None:
         """Note that the client took a resource."""
-        self._refusals.discard(self._client, resource)
+        self._nack_history.discard(self._client, resource)
 
 
-def unknown() -> Suspects:
+def unknown() -> ClientNacks:
     """Return the view of a client of which nothing is known, and which shares it with no other."""
-    return Refusals().of("", "")
+    return NackHistory().of("", "")

@@ -72,7 +72,7 @@ NO_TYPES: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timeouts:
     """How long a client is waited for.
 
     Attributes:
@@ -93,22 +93,22 @@ def in_order(substreams: Substreams) -> Iterator[Substream]:
     yield from (each for url, each in substreams.items() if url not in ORDER)
 
 
-def may_send(substream: Substream, now: float, pace: Pace) -> bool:
+def may_send(substream: Substream, now: float, timeouts: Timeouts) -> bool:
     """Tell whether changes may be sent: one response is outstanding by type, unless the client is overdue.
 
     Envoy withholds the answer to a CDS response while a cluster warms, and still takes the next one: without the
     deadline a cluster that never warms would stop all later ones.
     """
     waits_for = substream.outstanding.newest
-    return waits_for is None or now >= waits_for.sent + pace.ack_deadline
+    return waits_for is None or now >= waits_for.sent + timeouts.ack_deadline
 
 
 def ready(
-    substream: Substream, substreams: Substreams, snapshot: Snapshot, now: float, pace: Pace
+    substream: Substream, substreams: Substreams, snapshot: Snapshot, now: float, timeouts: Timeouts
 ) -> dict[str, Resource]:
     """Return the new and changed resources of a type that may be sent now.
 
-    Everything may be sent once something was held back for `Pace.ack_deadline`.
+    Everything may be sent once something was held back for `Timeouts.ack_deadline`.
     """
     upserts = substream.upserts()
     free = upserts
@@ -120,7 +120,7 @@ def ready(
         return upserts
     if substream.blocked_since is None:
         substream.blocked_since = now
-    if now < substream.blocked_since + pace.ack_deadline:
+    if now < substream.blocked_since + timeouts.ack_deadline:
         return free
     substream.blocked_since = None
     return upserts
@@ -182,7 +182,7 @@ def renewed(substream: Substream, changed: Mapping[str, Resource], asked: Collec
 
 
 def removable(
-    substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, now: float, pace: Pace
+    substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, now: float, timeouts: Timeouts
 ) -> list[str]:
     """Return the names that may be removed from the client in a response with some upserts.
 
@@ -199,7 +199,7 @@ def removable(
     others = [name for name in gone if name not in replaced]
     if substream.type_url == LISTENER:
         return now_replaced + others
-    return now_replaced + unknown + _unused(substream, set(others).difference(unknown), substreams, now, pace)
+    return now_replaced + unknown + _unused(substream, set(others).difference(unknown), substreams, now, timeouts)
 
 
 def _replaced(substream: Substream, gone: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -209,31 +209,31 @@ def _replaced(substream: Substream, gone: Iterable[str]) -> dict[str, frozenset[
     return {name: found for name, found in successors.items() if found}
 
 
-def _unused(substream: Substream, gone: set[str], substreams: Substreams, now: float, pace: Pace) -> list[str]:
+def _unused(substream: Substream, gone: set[str], substreams: Substreams, now: float, timeouts: Timeouts) -> list[str]:
     """Return which names that are gone nothing has referred to for long enough."""
     used = in_use(substream.type_url, ((url, each.stale()) for url, each in substreams.items()))
     if used is not None and LISTENER in substreams:
-        substreams[LISTENER].draining.expire(now - pace.drain)
+        substreams[LISTENER].draining.expire(now - timeouts.drain)
         used |= substreams[LISTENER].draining.names(substream.type_url)
     since = substream.unused_since
     free = () if used is None else [name for name in gone if name.endswith(SUFFIX) or not includes(used, name)]
     substream.unused_since = {name: since.get(name, now) for name in free}
-    return [name for name, idle in substream.unused_since.items() if now >= idle + pace.removal_delay]
+    return [name for name, idle in substream.unused_since.items() if now >= idle + timeouts.removal_delay]
 
 
-def deadline(substreams: Substreams, now: float, pace: Pace) -> float | None:
+def deadline(substreams: Substreams, now: float, timeouts: Timeouts) -> float | None:
     """Return the time at which something that waits now may be sent though the client says nothing; None if never."""
     times: list[float] = []
     for each in substreams.values():
         waits_for = each.outstanding.newest
-        answered = waits_for.sent + pace.ack_deadline if waits_for else now
+        answered = waits_for.sent + timeouts.ack_deadline if waits_for else now
         if answered > now and (each.owed or each.upserts()):
             times.append(answered)
         if each.blocked_since is not None:
-            times.append(max(answered, each.blocked_since + pace.ack_deadline))
+            times.append(max(answered, each.blocked_since + timeouts.ack_deadline))
         if each.unused_since:
-            times.append(max(answered, min(each.unused_since.values()) + pace.removal_delay))
+            times.append(max(answered, min(each.unused_since.values()) + timeouts.removal_delay))
     draining = substreams[LISTENER].draining.times() if LISTENER in substreams else ()
     if draining and any(each.gone() for each in substreams.values()):
-        times += [end for since in draining if (end := since + pace.drain) > now]
+        times += [end for since in draining if (end := since + timeouts.drain) > now]
     return min(times, default=None)

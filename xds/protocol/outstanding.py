@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from xds.protocol.client_state import Held
+from xds.protocol.client_state import ClientResource
 from xds.resources.resource import Resource
 
 MAX_OUTSTANDING = 8
@@ -33,7 +33,7 @@ class Outstanding:
     """
 
     upserts: dict[str, Resource]
-    before: dict[str, Held]
+    before: dict[str, ClientResource]
     sent: float
     changed: float | None
     batch: frozenset[str] | None = None
@@ -68,7 +68,7 @@ class OutstandingResponses:
         """The one that was sent first; None if there is none."""
         return next(iter(self._by_nonce.values()), None)
 
-    def unanswered(self) -> Iterator[tuple[str, Resource, Held]]:
+    def unanswered(self) -> Iterator[tuple[str, Resource, ClientResource]]:
         """Yield what they hold, by name, with what the client held before: a full response holds it once more."""
         yield from ((name, sent, each.before.get(name)) for each in self for name, sent in each.upserts.items())
 

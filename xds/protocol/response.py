@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xds.protocol.client_state import Unsure
+from xds.protocol.client_state import Uncertain
 from xds.protocol.exclusive import in_order
-from xds.protocol.response_cache import Bodies, Body
+from xds.protocol.response_cache import CachedResponse, ResponseCache
 from xds.protocol.restated import STORED_FIRST, restated
 from xds.protocol.substream import Substream
 from xds.resources.aliases import ALIASED, entries
@@ -14,26 +14,30 @@ from xds.resources.resource import Resource
 
 
 def assemble(
-    bodies: Bodies, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str], mark: str
-) -> Body:
+    cache: ResponseCache,
+    substream: Substream,
+    resources: Mapping[str, Resource],
+    removed: Sequence[str],
+    mark: str,
+) -> CachedResponse:
     """Return the body of a response.
 
     Args:
-        bodies: Keeps bodies that are shared.
+        cache: Keeps bodies that are shared.
         substream: Whose response it is, as it is before that is sent.
         resources: What it holds, by the names that it is known by to the client.
         removed: The names of what it says to be gone.
         mark: Makes bytes others than all that were sent before (`xds.protocol.restated`).
     """
     if substream.delta and substream.type_url in ALIASED:
-        return _aliased(bodies, substream, resources, removed)
+        return _aliased(cache, substream, resources, removed)
     listed = [resources[name] for name in in_order(substream, resources)]
     doubtful = {each.name for each in listed if _is_doubtful(substream, each)}
     if doubtful:
         listed = [(restated(each, mark) or each) if each.name in doubtful else each for each in listed]
     if substream.delta:
-        return bodies.delta(substream.type_url, listed, sorted(removed), not doubtful)
-    return bodies.sotw(substream.type_url, listed, not doubtful)
+        return cache.delta(substream.type_url, listed, sorted(removed), not doubtful)
+    return cache.sotw(substream.type_url, listed, not doubtful)
 
 
 def _is_doubtful(substream: Substream, resource: Resource) -> bool:
@@ -44,18 +48,22 @@ def _is_doubtful(substream: Substream, resource: Resource) -> bool:
     if substream.type_url not in STORED_FIRST:
         return False
     held = substream.held(resource.name)
-    if resource in substream.suspects or (substream.returning and not (substream.nonce and isinstance(held, Resource))):
+    if resource in substream.client_nacks or (
+        substream.returning and not (substream.nonce and isinstance(held, Resource))
+    ):
         return True
-    if isinstance(held, Unsure) and resource in held.maybe:
+    if isinstance(held, Uncertain) and resource in held.candidates:
         return True
     return any(resource == each.upserts.get(resource.name) for each in substream.outstanding)
 
 
-def _aliased(bodies: Bodies, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str]) -> Body:
+def _aliased(
+    cache: ResponseCache, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str]
+) -> CachedResponse:
     """Return a response about resources that were asked for by other names than their own."""
     held = {name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)}
     found = {each.name for each in resources.values()}
     gone = {held.get(name, name) for name in removed if substream.held(name) is not None}
     left = {was for name, was in held.items() if name in resources and was not in found}
     unknown = [name for name in removed if substream.held(name) is None]
-    return bodies.aliased(substream.type_url, entries(dict(resources), unknown), sorted(gone | left))
+    return cache.aliased(substream.type_url, entries(dict(resources), unknown), sorted(gone | left))

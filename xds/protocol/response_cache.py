@@ -17,7 +17,7 @@ from xds.resources.aliases import Entry
 from xds.resources.resource import Resource
 
 
-class Body(NamedTuple):
+class CachedResponse(NamedTuple):
     """A serialised response.
 
     Attributes:
@@ -47,7 +47,7 @@ def _nonce(number: int) -> str:
     return format(number, "x")
 
 
-class Bodies:
+class ResponseCache:
     """A cache of bodies, the least recently used given up first; shared by all sessions of a server."""
 
     def __init__(self, limit: int = 16 << 20) -> None:
@@ -60,10 +60,10 @@ class Bodies:
         self.made = 0
         self._limit = limit
         self._size = 0
-        self._kept: OrderedDict[tuple[object, ...], Body] = OrderedDict()
-        self._by_version: dict[tuple[str, str], Body] = {}
+        self._kept: OrderedDict[tuple[object, ...], CachedResponse] = OrderedDict()
+        self._by_version: dict[tuple[str, str], CachedResponse] = {}
 
-    def sotw(self, type_url: str, resources: Sequence[Resource], shared: bool = True) -> Body:
+    def sotw(self, type_url: str, resources: Sequence[Resource], shared: bool = True) -> CachedResponse:
         """Return the DiscoveryResponse that holds these resources.
 
         Args:
@@ -78,7 +78,9 @@ class Bodies:
 
         return self._get(True, type_url, resources, (), make, shared)
 
-    def delta(self, type_url: str, resources: Sequence[Resource], removed: Sequence[str], shared: bool = True) -> Body:
+    def delta(
+        self, type_url: str, resources: Sequence[Resource], removed: Sequence[str], shared: bool = True
+    ) -> CachedResponse:
         """Return the DeltaDiscoveryResponse that holds these resources and says that others are gone; see `sotw`."""
 
         def make(version: str) -> bytes:
@@ -87,7 +89,7 @@ class Bodies:
 
         return self._get(False, type_url, resources, removed, make, shared)
 
-    def aliased(self, type_url: str, entries: Sequence[Entry], removed: Sequence[str]) -> Body:
+    def aliased(self, type_url: str, entries: Sequence[Entry], removed: Sequence[str]) -> CachedResponse:
         """Return the DeltaDiscoveryResponse that also says under which names each resource was asked for.
 
         Not shared: hardly two clients ask for the same names in one message.
@@ -102,7 +104,7 @@ class Bodies:
             else:
                 parts.append(wire.delta_resource(type_url, name, found.version, found.body, aliases))
         parts += map(wire.delta_removed, removed)
-        return Body(version, b"".join(parts) + wire.nonce(_nonce(self.made)), tuple(known), self.made)
+        return CachedResponse(version, b"".join(parts) + wire.nonce(_nonce(self.made)), tuple(known), self.made)
 
     def _get(
         self,
@@ -112,7 +114,7 @@ class Bodies:
         removed: Sequence[str],
         make: Callable[[str], bytes],
         shared: bool,
-    ) -> Body:
+    ) -> CachedResponse:
         content = tuple(each.name for each in resources), tuple(each.version for each in resources), tuple(removed)
         key = (sotw, type_url, *content)
         body = self._kept.get(key) if shared else None
@@ -122,7 +124,7 @@ class Bodies:
         self.made += 1
         version = version_of(resources, removed)
         data = make(version) + wire.nonce(_nonce(self.made))
-        body = Body(version, data, tuple(resources), self.made)
+        body = CachedResponse(version, data, tuple(resources), self.made)
         if not shared:
             return body
         self._kept[key] = body

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.protocol import ordering, wire
-from xds.protocol.client_state import surely
+from xds.protocol.client_state import last_acked
 from xds.protocol.dependencies import Members
 from xds.protocol.fitting import fitting, fitting_names
-from xds.protocol.nacks import Refusal, Rejection, Suspects, grouped, unknown
-from xds.protocol.ordering import Pace
+from xds.protocol.nacks import ClientNacks, Nack, NackGroup, group_by_message, unknown
+from xds.protocol.ordering import Timeouts
 from xds.protocol.response import assemble
-from xds.protocol.response_cache import Bodies
+from xds.protocol.response_cache import ResponseCache
 from xds.protocol.staging import carried, stage
 from xds.protocol.substream import Substream
 from xds.resources.resource import Resource
@@ -61,7 +61,7 @@ class Response:
     data: bytes
 
 
-class Answer(NamedTuple):
+class Ack(NamedTuple):
     """What a client said to a response.
 
     Attributes:
@@ -88,22 +88,22 @@ class Session:
         delta: Whether the stream speaks the incremental variant.
         only: The one type of a stream that is not aggregated.
         substreams: The state by type URL.
-        suspects: What the client has rejected, on this stream or others; to be set before the first request.
+        client_nacks: What the client has rejected, on this stream or others; to be set before the first request.
     """
 
     __slots__ = (
-        "_bodies",
+        "_cache",
         "_clock",
         "_count",
         "_mark",
         "_max_names",
-        "_pace",
         "_returning",
         "_snapshot",
+        "_timeouts",
+        "client_nacks",
         "delta",
         "only",
         "substreams",
-        "suspects",
     )
 
     def __init__(
@@ -112,8 +112,8 @@ class Session:
         delta: bool,
         clock: Callable[[], float],
         only: str | None = None,
-        bodies: Bodies | None = None,
-        pace: Pace | None = None,
+        cache: ResponseCache | None = None,
+        timeouts: Timeouts | None = None,
         max_names: int = 200_000,
     ) -> None:
         """Begin a stream.
@@ -122,17 +122,17 @@ class Session:
             delta: Whether it speaks the incremental variant.
             clock: Returns the time in seconds.
             only: The type of a stream that is not aggregated.
-            bodies: The cache of response bodies to share with other sessions.
-            pace: How long the client is waited for.
+            cache: The cache of response bodies to share with other sessions.
+            timeouts: How long the client is waited for.
             max_names: Most resource names to remember by type.
         """
         self.delta = delta
         self.only = only
         self.substreams: dict[str, Substream] = {}
-        self.suspects: Suspects = unknown()
+        self.client_nacks: ClientNacks = unknown()
         self._clock = clock
-        self._bodies = bodies or Bodies()
-        self._pace = pace or Pace()
+        self._cache = cache or ResponseCache()
+        self._timeouts = timeouts or Timeouts()
         self._max_names = max_names
         self._snapshot: Snapshot | None = None
         self._count = 0
@@ -166,7 +166,7 @@ class Session:
             target = carried(substream.target, snapshot.resources(url))
             substream.retarget(target, changes.get(url, frozenset()), changed)
 
-    def receive(self, request: Request) -> Answer | None:
+    def receive(self, request: Request) -> Ack | None:
         """Take a request of the stream's variant; return what it says to a response, if it does.
 
         Raises:
@@ -176,7 +176,7 @@ class Session:
             return self._receive_delta(request)
         return self._receive_sotw(request)
 
-    def _receive_sotw(self, request: discovery_pb2.DiscoveryRequest) -> Answer | None:
+    def _receive_sotw(self, request: discovery_pb2.DiscoveryRequest) -> Ack | None:
         self._returning |= bool(request.version_info) and not request.response_nonce
         substream = self._substream(request.type_url)
         if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
@@ -192,10 +192,10 @@ class Session:
             # "The client's initial request on the new stream should indicate the most recent version seen": what that
             # held must not be removed before its time. It is sent again nevertheless, as after a NACK the client may
             # hold more than that ("Servers may decide to optimize" is but a permission).
-            substream.recollect(self._bodies.recall(substream.type_url, request.version_info))
+            substream.recollect(self._cache.recall(substream.type_url, request.version_info))
         return answer
 
-    def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Answer | None:
+    def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Ack | None:
         # "The server must honor changes to the subscription state even if the nonce is stale."
         self._returning |= bool(request.initial_resource_versions)
         substream = self._substream(request.type_url)
@@ -222,13 +222,13 @@ class Session:
         if url not in self.substreams:
             if len(self.substreams) >= MAX_TYPES:
                 raise ProtocolError(f"more than {MAX_TYPES} resource types on one stream")
-            substream = Substream(url, self.delta, suspects=self.suspects, returning=self._returning)
+            substream = Substream(url, self.delta, client_nacks=self.client_nacks, returning=self._returning)
             self.substreams[url] = substream
             if self._snapshot is not None:
                 substream.retarget(self._snapshot.resources(url), frozenset())
         return self.substreams[url]
 
-    def _answer(self, substream: Substream, request: Request) -> Answer | None:
+    def _answer(self, substream: Substream, request: Request) -> Ack | None:
         """Take the ACK or NACK that a request may be: "the presence of the error_detail field" tells which."""
         error: str | None = None
         if request.HasField("error_detail"):
@@ -242,7 +242,7 @@ class Session:
             substream.reject(waiting, error)
         now = self._clock()
         age = None if waiting.changed is None else now - waiting.changed
-        return Answer(substream.type_url, now - waiting.sent, error, age)
+        return Ack(substream.type_url, now - waiting.sent, error, age)
 
     def next(self) -> Response | None:
         """Return the next response to send, and take it as sent; None if there is none to send now."""
@@ -255,7 +255,7 @@ class Session:
         now = self._clock()
         for substream in ordering.in_order(self.substreams):
             if substream.dirty or substream.owed or substream.restores:
-                may_send = ordering.may_send(substream, now, self._pace)
+                may_send = ordering.may_send(substream, now, self._timeouts)
                 response = (self._respond if may_send else self._answer_at_once)(substream, self._snapshot, now)
                 if response is not None:
                     return response
@@ -263,14 +263,14 @@ class Session:
 
     def deadline(self) -> float | None:
         """Return the time at which `next` should be asked again though nothing happens; None if it need not be."""
-        return ordering.deadline(self.substreams, self._clock(), self._pace)
+        return ordering.deadline(self.substreams, self._clock(), self._timeouts)
 
     def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
-        upserts = ordering.ready(substream, self.substreams, snapshot, now, self._pace)
+        upserts = ordering.ready(substream, self.substreams, snapshot, now, self._timeouts)
         if substream.blocked_since is not None and substream.whole:
             return None
         upserts = fitting(substream, upserts)
-        removed = ordering.removable(substream, upserts, self.substreams, now, self._pace)
+        removed = ordering.removable(substream, upserts, self.substreams, now, self._timeouts)
         removed = fitting_names(upserts, removed)
         if not (upserts or removed or (substream.owed and substream.blocked_since is None)):
             return None
@@ -300,7 +300,7 @@ class Session:
         self._renew(substream, upserts, snapshot)
         resources = self._full(substream, upserts, removed) if substream.full_state else upserts
         self._count += 1
-        body = assemble(self._bodies, substream, resources, removed, f"{self._mark}.{self._count:x}")
+        body = assemble(self._cache, substream, resources, removed, f"{self._mark}.{self._count:x}")
         nonce, data = body.nonce, body.data
         if body.number <= substream.number:
             nonce = f"{nonce}.{self._count:x}"
@@ -320,7 +320,7 @@ class Session:
         target = substream.target or {}
         state = {name: target[name] for name in substream.wanted()}
         for name in {*substream.dirty, *substream.refused}.difference(upserts):
-            good = surely(substream.held(name))
+            good = last_acked(substream.held(name))
             if isinstance(good, Resource):
                 state[name] = good
             else:
@@ -341,23 +341,23 @@ class Session:
         if type_url in self.substreams:
             self.substreams[type_url].retry(names)
 
-    def refusals(self) -> tuple[Refusal, ...]:
+    def nacks(self) -> tuple[Nack, ...]:
         """Return what the client refuses, and what it goes on with."""
         return tuple(
-            Refusal(url, name, refused.message, substream.held(name))
+            Nack(url, name, refused.message, substream.held(name))
             for url, substream in self.substreams.items()
             for name, refused in substream.refused.items()
         )
 
-    def rejections(self) -> tuple[Rejection, ...]:
+    def nack_groups(self) -> tuple[NackGroup, ...]:
         """Return what the client refuses, its names grouped by error text."""
-        return grouped(self.refusals())
+        return group_by_message(self.nacks())
 
     def unfinished(self) -> float | None:
         """Return until when it is worth waiting for answers to what is under way, removals aside; None if it is not."""
         if self._snapshot is None:
             return None
-        now, patience = self._clock(), self._pace.ack_deadline
+        now, patience = self._clock(), self._timeouts.ack_deadline
         newest = (each.outstanding.newest for each in self.substreams.values())
         waiting = [each.sent + patience for each in newest if each]
         if any(each.upserts() for each in self.substreams.values()):
@@ -366,9 +366,9 @@ class Session:
 
     def synced(self) -> bool:
         """Tell whether the client accepted all of the newest snapshot that it subscribes to."""
-        return self.answered() and not any(each.refused for each in self.substreams.values())
+        return self.acked() and not any(each.refused for each in self.substreams.values())
 
-    def answered(self) -> bool:
+    def acked(self) -> bool:
         """Tell whether the client accepted or rejected, for good, all of the newest snapshot that it subscribes to.
 
         Removals that are still to come do not count. On an aggregated stream the listeners, and what Envoy asks for

@@ -16,7 +16,7 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping
 
 from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
-from xds.protocol.client_state import surely
+from xds.protocol.client_state import last_acked
 from xds.protocol.exclusive import cycle, groups, takeovers
 from xds.protocol.substream import Substream
 from xds.resources.resource import Resource
@@ -100,7 +100,7 @@ def _retired(scopes: Substream, plain: Resources) -> Iterator[Resource]:
         names.add(found[0])
         taken = {name: owners for name, owners in taken.items() if name != found[0]}
     for name in names:
-        held = surely(scopes.held(name))
+        held = last_acked(scopes.held(name))
         if isinstance(held, Resource):
             message = _message(held)
             message.key.fragments.add(string_key=RETIRED + name)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
-from xds.protocol.client_state import Held, Remembered, perhaps, rather, surely
+from xds.protocol.client_state import ClientResource, VersionOnly, after_nack, last_acked, without
 from xds.protocol.culprits import split
 from xds.protocol.draining import Draining
-from xds.protocol.nacks import Suspects, unknown
+from xds.protocol.nacks import ClientNacks, unknown
 from xds.protocol.outstanding import Outstanding, OutstandingResponses
 from xds.protocol.restated import STORED_FIRST, is_restatable
 from xds.protocol.subscription import WILDCARD, Subscription
@@ -52,7 +52,7 @@ class Substream:
         outstanding: The responses it has not answered.
         refused: What it rejected, by name; not sent again until it changes.
         restores: What the client used before it rejected and yet stored something else; to be sent once more.
-        suspects: What the client rejected before, on any stream.
+        client_nacks: What the client rejected before, on any stream.
         returning: Whether the client had an earlier stream, on which it may have rejected what is not known.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
         blocked_since: Since when something waits for another type, on the session's clock.
@@ -73,7 +73,7 @@ class Substream:
     outstanding: OutstandingResponses = field(default_factory=OutstandingResponses)
     refused: dict[str, Refused] = field(default_factory=dict)
     restores: dict[str, Resource] = field(default_factory=dict)
-    suspects: Suspects = field(default_factory=unknown)
+    client_nacks: ClientNacks = field(default_factory=unknown)
     returning: bool = False
     batches: list[frozenset[str]] = field(default_factory=list)
     blocked_since: float | None = None
@@ -81,7 +81,7 @@ class Substream:
     changed: float | None = None
     draining: Draining = field(default_factory=Draining)
     _base: Resources = field(default_factory=lambda: NONE)
-    _own: dict[str, Held] = field(default_factory=dict)
+    _own: dict[str, ClientResource] = field(default_factory=dict)
     _blind: bool = False
 
     @property
@@ -97,7 +97,7 @@ class Substream:
         """
         return self.full_state and not self.nonce and (self._blind or any(self._own.values()))
 
-    def held(self, name: str) -> Held:
+    def held(self, name: str) -> ClientResource:
         """Return what the client holds under a name that it subscribes to."""
         return self._own[name] if name in self._own else self._base.get(name)
 
@@ -185,7 +185,7 @@ class Substream:
         self.refused.pop(name, None)
         self.dirty.add(name)
         if version is not None:
-            self._own[name] = Remembered(version)
+            self._own[name] = VersionOnly(version)
             return
         # "The server must resend any newly requested resources, even if it previously sent those resources."
         self.forced.add(name)
@@ -232,7 +232,7 @@ class Substream:
         self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
         while self.batches and not self.outstanding and not self.upserts():
             self.batches.pop(0)
-        if self.suspects and not self.batches:
+        if self.client_nacks and not self.batches:
             self._set_apart()
         self._share()
         return bool(self.dirty) or self.owed or bool(self.restores)
@@ -242,9 +242,9 @@ class Substream:
         if self.full_state and self._blind:
             return  # What a full response leaves out is deleted, and what to hold to instead is not known.
         upserts = self.upserts()
-        suspects = frozenset(name for name, each in upserts.items() if each in self.suspects)
-        if suspects and len(suspects) < len(upserts):
-            self.batches = [frozenset(upserts) - suspects, suspects]
+        client_nacks = frozenset(name for name, each in upserts.items() if each in self.client_nacks)
+        if client_nacks and len(client_nacks) < len(upserts):
+            self.batches = [frozenset(upserts) - client_nacks, client_nacks]
 
     def _share(self) -> None:
         if self.dirty:
@@ -289,14 +289,14 @@ class Substream:
 
     def holdings(self) -> dict[str, str]:
         """Return the version of each resource that the client has accepted, as far as is known."""
-        before: dict[str, Held] = {}
+        before: dict[str, ClientResource] = {}
         for each in self.outstanding:
             before = {**each.before, **before}
         covered = self.subscription.among(self._base)
         held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
-        return {name: good.version for name, each in sorted(held.items()) if (good := surely(each)) is not None}
+        return {name: good.version for name, each in sorted(held.items()) if (good := last_acked(each)) is not None}
 
-    def stale(self) -> Iterator[Held]:
+    def stale(self) -> Iterator[ClientResource]:
         """Yield what the client may go on using although it is not what it should have."""
         for name in self.dirty:
             yield self.held(name)
@@ -307,7 +307,7 @@ class Substream:
 
     def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
         """Note that a response was sent."""
-        sent: dict[str, Held] = {**upserts, **dict.fromkeys(removed)}
+        sent: dict[str, ClientResource] = {**upserts, **dict.fromkeys(removed)}
         before = {name: self.held(name) for name in sent}
         if self.type_url == LISTENER:
             self.draining.leave(before, sent, now)
@@ -332,15 +332,20 @@ class Substream:
     def accept(self, response: Outstanding) -> None:
         """Note that the client accepted a response, which is not outstanding any more."""
         self.outstanding.accept(response)
-        for name, sent in response.upserts.items() if self.refused or self.suspects else ():
+        for name, sent in response.upserts.items() if self.refused or self.client_nacks else ():
             if self._is_refused(name, sent):
                 self._correct(name, response.before.get(name))
             if name in self.refused or self.held(name) != sent:
                 continue  # It was rejected after this was sent.
-            if sent in self.suspects and self.returning and self.type_url in STORED_FIRST and not is_restatable(sent):
+            if (
+                sent in self.client_nacks
+                and self.returning
+                and self.type_url in STORED_FIRST
+                and not is_restatable(sent)
+            ):
                 self.refused[name] = Refused(sent, REFUSED_BEFORE)
             else:
-                self.suspects.discard(sent)
+                self.client_nacks.discard(sent)
         self._end_batch(response)
 
     def reject(self, response: Outstanding, message: str) -> None:
@@ -355,9 +360,9 @@ class Substream:
         for name, sent in response.upserts.items():
             before = response.before.get(name)
             known = alone or self._is_refused(name, sent)
-            self._correct(name, self._without(before, sent) if known else perhaps(before, sent))
+            self._correct(name, self._without(before, sent) if known else after_nack(before, sent))
             if alone:
-                self.suspects.add(sent)
+                self.client_nacks.add(sent)
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
         self.dirty.update(names)
         if len(names) < len(response.upserts):
@@ -373,15 +378,15 @@ class Substream:
         else:
             self.batches[:0] = split(names, message)
 
-    def _without(self, before: Held, sent: Resource) -> Held:
-        good = rather(before, sent)
-        return Remembered("") if good is None and self._blind else good
+    def _without(self, before: ClientResource, sent: Resource) -> ClientResource:
+        good = without(before, sent)
+        return VersionOnly("") if good is None and self._blind else good
 
     def _end_batch(self, response: Outstanding) -> None:
         if self.batches and response.batch is self.batches[0]:
             self.batches.pop(0)
 
-    def _correct(self, name: str, held: Held) -> None:
+    def _correct(self, name: str, held: ClientResource) -> None:
         """Correct what the client held after a response that it rejected; what it was sent later, it may hold since."""
         for later in self.outstanding:
             if name in later.before:

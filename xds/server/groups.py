@@ -7,36 +7,36 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xds.protocol.nacks import Refusal, Rejection, grouped
+from xds.protocol.nacks import Nack, NackGroup, group_by_message
 from xds.protocol.session import Session
 from xds.resources.snapshot import Snapshot, diff
 
-MAX_REFUSALS = 100
+MAX_NACKS = 100
 """Most different refusals reported for one key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class SyncStatus:
     """How far a snapshot has come among the clients of its key.
 
     Attributes:
         snapshot: The snapshot it is about: the newest of the key.
         clients: How many streams are open. A client that uses a stream by type counts once for each.
         synced: How many of them have accepted all of the snapshot that they subscribe to.
-        refusals: What clients refuse, each once, however many refuse it.
-        answered: How many of them have accepted or refused all of it.
+        nacks: What clients refuse, each once, however many refuse it.
+        acked: How many of them have accepted or refused all of it.
     """
 
     snapshot: Snapshot
     clients: int
     synced: int
-    refusals: tuple[Refusal, ...] = ()
-    answered: int = 0
+    nacks: tuple[Nack, ...] = ()
+    acked: int = 0
 
     @property
-    def rejections(self) -> tuple[Rejection, ...]:
+    def nack_groups(self) -> tuple[NackGroup, ...]:
         """What clients refuse, grouped by error text."""
-        return grouped(self.refusals)
+        return group_by_message(self.nacks)
 
 
 class Member(NamedTuple):
@@ -51,20 +51,20 @@ class Member(NamedTuple):
     fail: Callable[[Exception], None]
 
 
-class Group:
+class SnapshotGroup:
     """The sessions that are served the snapshot of one key."""
 
-    __slots__ = ("_answered", "_changed", "_counts", "_listed", "_refused", "_reported", "sessions", "snapshot")
+    __slots__ = ("_acked", "_changed", "_counts", "_listed", "_refused", "_reported", "sessions", "snapshot")
 
     def __init__(self, changed: Callable[[], None]) -> None:
         """Begin without sessions or snapshot; `changed` is called when the delivery may have changed."""
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Member] = {}
-        self._answered: set[Session] = set()
-        self._refused: dict[Session, tuple[Refusal, ...]] = {}
-        self._counts: Counter[Refusal] = Counter()
-        self._listed: tuple[Refusal, ...] | None = ()
-        self._reported: Delivery | None = None
+        self._acked: set[Session] = set()
+        self._refused: dict[Session, tuple[Nack, ...]] = {}
+        self._counts: Counter[Nack] = Counter()
+        self._listed: tuple[Nack, ...] | None = ()
+        self._reported: SyncStatus | None = None
         self._changed = changed
 
     def add(self, session: Session, member: Member) -> None:
@@ -77,7 +77,7 @@ class Group:
     def discard(self, session: Session) -> None:
         """Let a session go."""
         self.sessions.pop(session, None)
-        self._answered.discard(session)
+        self._acked.discard(session)
         self._count(session, ())
         self._changed()
 
@@ -108,13 +108,13 @@ class Group:
         """Look anew at how far a session has come."""
         if session not in self.sessions:
             return
-        answered, refused = session.answered(), session.refusals()
-        if answered != (session in self._answered) or refused != self._refused.get(session, ()):
-            (self._answered.add if answered else self._answered.discard)(session)
+        acked, refused = session.acked(), session.nacks()
+        if acked != (session in self._acked) or refused != self._refused.get(session, ()):
+            (self._acked.add if acked else self._acked.discard)(session)
             self._count(session, refused)
             self._changed()
 
-    def _count(self, session: Session, refused: tuple[Refusal, ...]) -> None:
+    def _count(self, session: Session, refused: tuple[Nack, ...]) -> None:
         """Take what a session's client refuses in place of what it did: one answer costs what that client refuses."""
         before = self._refused.pop(session, ())
         if refused == before == ():
@@ -128,16 +128,16 @@ class Group:
                 del self._counts[each]
         self._listed = None
 
-    def delivery(self) -> Delivery | None:
+    def sync_status(self) -> SyncStatus | None:
         """Return how far the newest snapshot has come; None if there is none."""
         if self.snapshot is None:
             return None
         if self._listed is None:
-            self._listed = tuple(each for each, _ in self._counts.most_common(MAX_REFUSALS))
-        answered, refusing = len(self._answered), len(self._answered & self._refused.keys())
-        return Delivery(self.snapshot, len(self.sessions), answered - refusing, self._listed, answered)
+            self._listed = tuple(each for each, _ in self._counts.most_common(MAX_NACKS))
+        acked, refusing = len(self._acked), len(self._acked & self._refused.keys())
+        return SyncStatus(self.snapshot, len(self.sessions), acked - refusing, self._listed, acked)
 
-    def news(self) -> Delivery | None:
+    def news(self) -> SyncStatus | None:
         """Return the delivery if it is another than when this was last asked."""
-        before, self._reported = self._reported, self.delivery()
+        before, self._reported = self._reported, self.sync_status()
         return self._reported if self._reported != before else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from xds.protocol.nacks import Rejection
-from xds.protocol.session import Answer, Response
+from xds.protocol.nacks import NackGroup
+from xds.protocol.session import Ack, Response
 from xds.server.fault_log import FaultLog
 
 
@@ -53,7 +53,7 @@ class Client:
     since: float
     synced: bool = False
     types: Mapping[str, TypeState] = field(default_factory=dict)
-    rejections: tuple[Rejection, ...] = ()
+    rejections: tuple[NackGroup, ...] = ()
 
 
 class Observer:
@@ -68,13 +68,13 @@ class Observer:
     def requested(self, client: Client, type_url: str) -> None:
         """Note that a request arrived."""
 
-    def slowed(self, client: Client, seconds: float) -> None:
+    def throttled(self, client: Client, seconds: float) -> None:
         """Note that a client asks too fast: nothing is read from it for so many seconds."""
 
     def responded(self, client: Client, response: Response) -> None:
         """Note that a response was written."""
 
-    def answered(self, client: Client, answer: Answer) -> None:
+    def acked(self, client: Client, ack: Ack) -> None:
         """Note that a client accepted (ACK) or rejected (NACK) a response."""
 
 
@@ -98,17 +98,17 @@ class Observers(Observer):
         """Tell all."""
         self._tell(lambda each: each.requested(client, type_url))
 
-    def slowed(self, client: Client, seconds: float) -> None:
+    def throttled(self, client: Client, seconds: float) -> None:
         """Tell all."""
-        self._tell(lambda each: each.slowed(client, seconds))
+        self._tell(lambda each: each.throttled(client, seconds))
 
     def responded(self, client: Client, response: Response) -> None:
         """Tell all."""
         self._tell(lambda each: each.responded(client, response))
 
-    def answered(self, client: Client, answer: Answer) -> None:
+    def acked(self, client: Client, ack: Ack) -> None:
         """Tell all."""
-        self._tell(lambda each: each.answered(client, answer))
+        self._tell(lambda each: each.acked(client, ack))
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
         for each in self._observers:

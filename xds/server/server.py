@@ -21,19 +21,19 @@ import grpc
 import grpc.aio
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from xds.protocol.nacks import Refusals
-from xds.protocol.ordering import Pace
-from xds.protocol.response_cache import Bodies
+from xds.protocol.nacks import NackHistory
+from xds.protocol.ordering import Timeouts
+from xds.protocol.response_cache import ResponseCache
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import TYPES
 from xds.server.admission import Admission
 from xds.server.fault_log import FaultLog
-from xds.server.groups import Delivery, Group, Member
+from xds.server.groups import Member, SnapshotGroup, SyncStatus
 from xds.server.limits import Limits, options
 from xds.server.observer import Client, Observer, Observers
-from xds.server.stream import Refusal, Stream
+from xds.server.stream import Stream, StreamRejected
 
-__all__ = ["Client", "Delivery", "Limits", "Observer", "Pace", "Peer", "Refusal", "Server"]
+__all__ = ["Client", "Limits", "Observer", "Peer", "Server", "StreamRejected", "SyncStatus", "Timeouts"]
 
 TOO_MANY = "too many streams"
 
@@ -61,13 +61,13 @@ class Peer:
 
 
 Select = Callable[[base_pb2.Node], str]
-"""Returns the key of the snapshot for a node, or raises `Refusal`."""
+"""Returns the key of the snapshot for a node, or raises `StreamRejected`."""
 
 Authenticate = Callable[[Peer], Awaitable[None] | None]
-"""Takes the peer before anything is read from it; raises `Refusal` if it is nobody. May be asynchronous."""
+"""Takes the peer before anything is read from it; raises `StreamRejected` if it is nobody. May be asynchronous."""
 
 Authorise = Callable[[str, Peer], Awaitable[None] | None]
-"""Takes the selected key and the peer; raises `Refusal` if it may not have that snapshot. May be asynchronous."""
+"""Takes the selected key and the peer; raises `StreamRejected` if it may not have that snapshot; may be async."""
 
 
 class Server:
@@ -86,9 +86,9 @@ class Server:
         credentials: grpc.ServerCredentials | None = None,
         authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
-        on_delivery: Callable[[str, Delivery], None] | None = None,
+        on_sync_status: Callable[[str, SyncStatus], None] | None = None,
         observer: Observer | None = None,
-        pace: Pace | None = None,
+        timeouts: Timeouts | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Describe a server; nothing happens until `start`.
@@ -100,12 +100,12 @@ class Server:
                 is there already is replaced.
             credentials: TLS of the port, if any; without, it speaks plain text.
             authenticate: Called with the peer before its requests are read, so that what an unknown client sends costs
-                no memory; raises `Refusal` for nobody. What it returns is awaited, as that of `authorise` is.
-            authorise: Called with the selected key and the peer; raises `Refusal` if it may not have that snapshot.
-                What it returns is awaited, for `Limits.first_request` at most; meanwhile nothing more is read.
-            on_delivery: Called on the event loop when what the clients of a key have accepted changes.
+                no memory; raises `StreamRejected` for nobody. What it returns is awaited, as that of `authorise` is.
+            authorise: Called with the selected key and the peer; raises `StreamRejected` if it may not have that
+                snapshot. What it returns is awaited for `Limits.first_request` at most; nothing more is read meanwhile.
+            on_sync_status: Called on the event loop when what the clients of a key have accepted changes.
             observer: Is told of streams, requests, responses and answers.
-            pace: How long clients are waited for.
+            timeouts: How long clients are waited for.
             limits: What clients may ask for.
         """
         self.port = 0
@@ -115,14 +115,14 @@ class Server:
         self._select = select
         self._authenticate = authenticate
         self._authorise = authorise
-        self._on_delivery = on_delivery
+        self._on_sync_status = on_sync_status
         self._observer = Observers(*([observer] if observer else []))
-        self._pace = pace or Pace()
+        self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
-        self._bodies = Bodies(self._limits.cache_bytes)
+        self._cache = ResponseCache(self._limits.cache_bytes)
         self._waiting: Admission[Stream] = Admission(self._limits.unauthorised, _make_room)
-        self._refusals = Refusals()
-        self._groups: dict[str, Group] = {}
+        self._nack_history = NackHistory()
+        self._groups: dict[str, SnapshotGroup] = {}
         self._streams: set[Stream] = set()
         self._served = 0
         self._faults = FaultLog()
@@ -212,7 +212,7 @@ class Server:
         Args:
             key: Whose it is.
             snapshot: What to serve.
-            changed: When that was changed which the snapshot came of, on the event loop's clock, for `Answer.age`; None
+            changed: When that was changed which the snapshot came of, on the event loop's clock, for `Ack.age`; None
                 for now.
         """
         self._group(key).publish(snapshot, changed)
@@ -252,14 +252,14 @@ class Server:
             self._faults.tell(f"The state of the xDS stream of {client.node}", error)
             return client
 
-    def delivery(self, key: str) -> Delivery | None:
+    def sync_status(self, key: str) -> SyncStatus | None:
         """Return how far the newest snapshot of a key has come; None if there is none."""
         group = self._groups.get(key)
-        return group.delivery() if group else None
+        return group.sync_status() if group else None
 
-    def _group(self, key: str) -> Group:
+    def _group(self, key: str) -> SnapshotGroup:
         if key not in self._groups:
-            self._groups[key] = Group(partial(self._note, key))
+            self._groups[key] = SnapshotGroup(partial(self._note, key))
         return self._groups[key]
 
     def _forget_if_idle(self, key: str) -> None:
@@ -269,15 +269,15 @@ class Server:
 
     def _note(self, key: str) -> None:
         """Report a key's delivery soon, once for all that happens in the same turn of the loop."""
-        if self._on_delivery is not None and key not in self._changed:
+        if self._on_sync_status is not None and key not in self._changed:
             self._changed.add(key)
             asyncio.get_running_loop().call_soon(self._report, key)
 
     def _report(self, key: str) -> None:
         self._changed.discard(key)
         group = self._groups.get(key)
-        if group is not None and self._on_delivery is not None and (delivery := group.news()) is not None:
-            self._on_delivery(key, delivery)
+        if group is not None and self._on_sync_status is not None and (sync_status := group.news()) is not None:
+            self._on_sync_status(key, sync_status)
 
     def _handlers(self) -> list[grpc.GenericRpcHandler]:
         """Return the services: the aggregated one, and one by type."""
@@ -306,8 +306,8 @@ class Server:
         stream = Stream(
             delta=delta,
             only=only,
-            bodies=self._bodies,
-            pace=self._pace,
+            cache=self._cache,
+            timeouts=self._timeouts,
             limits=self._limits,
             observer=self._observer,
             authenticate=lambda: self._authenticate(peer) if self._authenticate else None,
@@ -317,7 +317,7 @@ class Server:
         self._waiting.enter(stream, peer.address)
         try:
             await stream.run(requests, context.write)
-        except Refusal as refusal:
+        except StreamRejected as refusal:
             await context.abort(refusal.code, str(refusal))
         except Exception as error:
             if context.done():  # the client has left in the middle of a call of gRPC's
@@ -336,20 +336,22 @@ class Server:
         self._forget_if_idle(client.key)
         self._observer.closed(client)
 
-    async def _admit(self, method: str, peer: Peer, stream: Stream, node: base_pb2.Node) -> tuple[Client, Group]:
+    async def _admit(
+        self, method: str, peer: Peer, stream: Stream, node: base_pb2.Node
+    ) -> tuple[Client, SnapshotGroup]:
         """Find out who a stream's client is and let it join the group of its snapshot's key."""
         if max(len(node.id), len(node.cluster)) > self._limits.name_bytes:
             text = f"the node's id or cluster is longer than {self._limits.name_bytes} characters"
-            raise Refusal(text, grpc.StatusCode.INVALID_ARGUMENT)
+            raise StreamRejected(text, grpc.StatusCode.INVALID_ARGUMENT)
         key = self._select(node)
         if self._authorise is not None:
             decision = self._authorise(key, peer)
             if decision is not None:
                 await decision
         if self._served >= self._limits.streams:
-            raise Refusal(TOO_MANY, grpc.StatusCode.RESOURCE_EXHAUSTED)
+            raise StreamRejected(TOO_MANY, grpc.StatusCode.RESOURCE_EXHAUSTED)
         client = Client(node.id, node.cluster, key, peer.address, method, time.time())
-        stream.session.suspects = self._refusals.of(key, node.id)
+        stream.session.client_nacks = self._nack_history.of(key, node.id)
         group = self._group(key)
         group.add(stream.session, Member(stream.wake, stream.fail))
         self._waiting.leave(stream, peer.address)
@@ -359,4 +361,4 @@ class Server:
 
 def _make_room(stream: Stream) -> None:
     text = "too many streams wait to be authorised, most of them from this host"
-    stream.fail(Refusal(text, grpc.StatusCode.RESOURCE_EXHAUSTED))
+    stream.fail(StreamRejected(text, grpc.StatusCode.RESOURCE_EXHAUSTED))

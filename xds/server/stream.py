@@ -14,12 +14,12 @@ from google.protobuf.message import DecodeError
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from xds.protocol.ordering import Pace
-from xds.protocol.response_cache import Bodies
+from xds.protocol.ordering import Timeouts
+from xds.protocol.response_cache import ResponseCache
 from xds.protocol.session import ProtocolError, Request, Session
 from xds.protocol.substream import Substream
 from xds.server.field_count import TooManyFields, count_fields
-from xds.server.groups import Group
+from xds.server.groups import SnapshotGroup
 from xds.server.limits import Limits
 from xds.server.observer import Client, Observer, TypeState
 from xds.server.token_bucket import Bucket
@@ -28,7 +28,7 @@ MAX_LISTED = 100
 """Most pending names listed of a type in a client's state."""
 
 
-class Refusal(Exception):
+class StreamRejected(Exception):
     """A client is not served; it is told why by a gRPC status.
 
     Attributes:
@@ -46,7 +46,7 @@ class Refusal(Exception):
         self.code = code
 
 
-Admit = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, Group]]]
+Admit = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, SnapshotGroup]]]
 Authenticate = Callable[[], Awaitable[None] | None]
 
 
@@ -63,8 +63,8 @@ class Stream:
         *,
         delta: bool,
         only: str | None,
-        bodies: Bodies,
-        pace: Pace,
+        cache: ResponseCache,
+        timeouts: Timeouts,
         limits: Limits,
         observer: Observer,
         authenticate: Authenticate,
@@ -75,8 +75,8 @@ class Stream:
         Args:
             delta: Whether it speaks the incremental variant.
             only: The one type of a stream that is not aggregated.
-            bodies: The cache of response bodies.
-            pace: How long the client is waited for.
+            cache: The cache of response bodies.
+            timeouts: How long the client is waited for.
             limits: What the client may ask for.
             observer: Is told what happens.
             authenticate: Called before anything is read; what it returns is awaited.
@@ -84,13 +84,18 @@ class Stream:
         """
         self._loop = asyncio.get_running_loop()
         self.session = Session(
-            delta=delta, only=only, bodies=bodies, pace=pace, max_names=limits.names, clock=self._loop.time
+            delta=delta,
+            only=only,
+            cache=cache,
+            timeouts=timeouts,
+            max_names=limits.names,
+            clock=self._loop.time,
         )
         self.client: Client | None = None
         self._limits = limits
         self._bucket = Bucket(limits.requests_per_second, limits.requests_at_once, self._loop.time())
         self._asked = False
-        self._group: Group | None = None
+        self._group: SnapshotGroup | None = None
         self._observer = observer
         self._authenticate = authenticate
         self._admit = admit
@@ -120,7 +125,7 @@ class Stream:
             write: Sends one message; returns when flow control allows the next.
 
         Raises:
-            Refusal: The client is not to be served, or broke the protocol.
+            StreamRejected: The client is not to be served, or broke the protocol.
         """
         reader = asyncio.create_task(self._read(requests))
         reader.add_done_callback(lambda _: self._event.set())
@@ -144,11 +149,13 @@ class Stream:
             try:
                 await self._receive(raw)
             except TooManyFields as error:
-                raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
+                raise StreamRejected(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
             except DecodeError as error:
-                raise Refusal(f"the request cannot be parsed: {error}", grpc.StatusCode.INVALID_ARGUMENT) from error
+                raise StreamRejected(
+                    f"the request cannot be parsed: {error}", grpc.StatusCode.INVALID_ARGUMENT
+                ) from error
             except ProtocolError as error:
-                raise Refusal(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
+                raise StreamRejected(str(error), grpc.StatusCode.INVALID_ARGUMENT) from error
             self._event.set()
             await self._rest()
 
@@ -157,7 +164,7 @@ class Stream:
         seconds = self._bucket.take(self._loop.time())
         if seconds:
             if self.client is not None:
-                self._observer.slowed(self.client, seconds)
+                self._observer.throttled(self.client, seconds)
             await asyncio.sleep(seconds)
 
     async def _receive(self, raw: bytes) -> None:
@@ -167,15 +174,15 @@ class Stream:
             await asyncio.sleep(0)
         request: Request = kind.FromString(raw)
         if len(request.type_url) > self._limits.name_bytes:
-            raise Refusal("type_url: longer than any type's", grpc.StatusCode.INVALID_ARGUMENT)
+            raise StreamRejected("type_url: longer than any type's", grpc.StatusCode.INVALID_ARGUMENT)
         if self.client is None:
             # "Only the first request on a stream is guaranteed to carry the node identifier."
             self.client, self._group = await self._admit(self, request.node)
             self._observer.opened(self.client)
         self._observer.requested(self.client, request.type_url or self.session.only or "")
-        answer = self.session.receive(request)
-        if answer is not None:
-            self._observer.answered(self.client, answer)
+        ack = self.session.receive(request)
+        if ack is not None:
+            self._observer.acked(self.client, ack)
 
     async def _write(
         self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], patience: float
@@ -193,7 +200,7 @@ class Stream:
                 return
             if self.client is None and self._loop.time() >= patience:
                 text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
-                raise Refusal(text, grpc.StatusCode.DEADLINE_EXCEEDED)
+                raise StreamRejected(text, grpc.StatusCode.DEADLINE_EXCEEDED)
             await self._wait()
         reader.result()
 
@@ -222,7 +229,7 @@ class Stream:
         assert self.client is not None
         now = self._loop.time()
         types = {url: _state(each, now, has) for url, each in self.session.substreams.items()}
-        return replace(self.client, synced=self.session.synced(), types=types, rejections=self.session.rejections())
+        return replace(self.client, synced=self.session.synced(), types=types, rejections=self.session.nack_groups())
 
 
 def _state(substream: Substream, now: float, has: bool) -> TypeState:

@@ -22,7 +22,7 @@ from translator.infrastructure.pod import AUDIENCE
 from translator.refs import Ref
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError
-from xds.server.server import Refusal
+from xds.server.server import StreamRejected
 
 pytestmark = pytest.mark.e2e
 
@@ -99,11 +99,11 @@ async def test_a_token_opens_its_own_gateway_only(client: Client, namespace: str
     reviews = TokenReviews(client)
     good = await token(client, namespace, account, AUDIENCE)
     await reviews.verify(good, f"{namespace}/web")
-    with pytest.raises(Refusal, match="may not have the resources"):
+    with pytest.raises(StreamRejected, match="may not have the resources"):
         await reviews.verify(good, f"{namespace}/other")
-    with pytest.raises(Refusal, match="not good"):
+    with pytest.raises(StreamRejected, match="not good"):
         await reviews.verify(await token(client, namespace, account, "somebody-else"), f"{namespace}/web")
-    with pytest.raises(Refusal, match="not good"):
+    with pytest.raises(StreamRejected, match="not good"):
         await reviews.verify("nonsense", f"{namespace}/web")
 
 
@@ -123,6 +123,6 @@ async def test_a_good_token_is_remembered_for_a_while(client: Client, namespace:
             await asyncio.sleep(0.5)
             try:
                 await reviews.verify(good, f"{namespace}/web")
-            except Refusal as refusal:
+            except StreamRejected as refusal:
                 refused = str(refusal)
     assert "not good" in refused

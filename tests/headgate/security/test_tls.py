@@ -20,7 +20,7 @@ from headgate.security.tls_folder import proxy_files
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER
-from xds.server.server import Peer, Refusal, Server
+from xds.server.server import Peer, Server, StreamRejected
 
 STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 
@@ -221,5 +221,5 @@ def test_a_bearer_token_is_read_from_the_metadata() -> None:
     """The scheme's case does not matter; without a token the client is told what to send."""
     assert bearer(Peer("", {}, {"authorization": "bearer abc"})) == "abc"
     for metadata in ({}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}):
-        with pytest.raises(Refusal, match="authorization: Bearer"):
+        with pytest.raises(StreamRejected, match="authorization: Bearer"):
             bearer(Peer("", {}, dict(metadata)))

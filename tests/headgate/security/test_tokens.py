@@ -17,7 +17,7 @@ from tests import virtual_time
 from tests.watchers.punctual import Punctual
 from translator.infrastructure.pod import AUDIENCE
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
-from xds.server.server import Refusal
+from xds.server.server import StreamRejected
 
 WEB = "default/web"
 
@@ -72,7 +72,7 @@ async def refused(reviews: TokenReviews, token: str, key: str = WEB) -> grpc.Sta
     """Return the status that the holder of a token is refused with; None if it is let in."""
     try:
         await reviews.verify(token, key)
-    except Refusal as refusal:
+    except StreamRejected as refusal:
         return refusal.code
     return None
 

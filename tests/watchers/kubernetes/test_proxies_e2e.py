@@ -54,8 +54,8 @@ class Serving:
             address=f"{NODE}:0",
             credentials=self.authority.credentials(self.host),
             authorise=self._authorise,
-            on_delivery=lambda key, delivery: deploying.deliver(
-                Delivery(delivery.clients, delivery.clients == delivery.synced)
+            on_sync_status=lambda key, status: deploying.deliver(
+                Delivery(status.clients, status.clients == status.synced)
             ),
         )
 
