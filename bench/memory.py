@@ -54,9 +54,9 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
         used: gives how many bytes are in use.
     """
     from headgate.controlplane.status_store import StatusStore
-    from translator.inputs import Edit
+    from translator.inputs import Edit, Settings
     from translator.objects.gateway_api.httproute import HTTPRoute
-    from translator.translator import Settings, Translator
+    from translator.translator import Translator
     from watchers.diagnostics import Troubles
     from watchers.informers.informer import Objects
     from watchers.informers.observer import Observer

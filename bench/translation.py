@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from bench.world import edit, endpoint_slice, gateway, removal, route, world
-from translator.inputs import Edit
-from translator.translator import Settings, Translator
+from translator.inputs import Edit, Settings
+from translator.translator import Translator
 
 EDITS = 20
 

@@ -24,14 +24,15 @@ from tests.xds.resources import cluster, endpoints, https_listener
 from tests.xds.talk import Talk
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict
-from translator.db import Db, Rejection
+from translator.db import Db
 from translator.engine.query import MOST_CHARACTERS, QueryError
-from translator.extension import Site
+from translator.extension import FilterContext
 from translator.extensions.retry import Retry
 from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, Timeouts, read
 from translator.gateway.der import MOST_LENGTH_BYTES, DerError, element
+from translator.inputs import AttributedNack
 from translator.ir.http import RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule
 from translator.outcome import Problem
 from translator.refs import Ref
@@ -193,7 +194,7 @@ def test_a_message_of_many_problems_is_cut() -> None:
 
 def test_a_condition_of_many_refusals_is_cut() -> None:
     """What proxies refuse of a Gateway is told up to a length."""
-    told = programmed._refusal(Rejection(CLUSTER, f"c{number}", "no") for number in range(1000))
+    told = programmed._refusal(AttributedNack(CLUSTER, f"c{number}", "no") for number in range(1000))
     assert len(told.message) == programmed.MOST_CHARACTERS
 
 
@@ -219,7 +220,7 @@ def test_a_long_field_manager_is_cut() -> None:
 def test_the_time_between_tries_is_bounded(backoff: int, longest: int) -> None:
     """It grows to ten times the first and to an hour, and is never shorter than the first."""
     found = route_components_pb2.Route()
-    Retry((503,), 2, backoff).apply(found, Origin(80, tls=False), RouteMatch())
+    Retry((503,), 2, backoff).apply(found, ListenerContext(80, tls=False), RouteMatch())
     assert found.route.retry_policy.retry_back_off.max_interval.ToMilliseconds() == longest
 
 
@@ -273,7 +274,7 @@ def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: 
     """Where a request may take thousands of days, as after some of the longest tries, its silence has no limit."""
     timeouts, retry = {"backendRequest": "99999h"}, {"attempts": attempts}
     rule = HTTPRouteRule.model_validate({"timeouts": timeouts, "retry": retry})
-    found = read(Site(Db((), ()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
+    found = read(FilterContext(Db((), ()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
     assert found == (Timeouts(0, silence),)
     assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from translator.conditions import Status
 from translator.engine.query import QueryError
-from translator.infrastructure.manifest import Proxies
+from translator.infrastructure.manifest import ProxyManifests
 from translator.refs import Ref
 from xds.resources.snapshot import Snapshot
 
@@ -24,7 +24,7 @@ class Changes:
 
     snapshots: dict[Ref, Snapshot | None] = field(default_factory=dict)
     statuses: dict[Ref, Status | None] = field(default_factory=dict)
-    deployments: dict[Ref, Proxies | None] = field(default_factory=dict)
+    deployments: dict[Ref, ProxyManifests | None] = field(default_factory=dict)
     failures: list[QueryError] = field(default_factory=list)
 
     def add(self, later: Changes) -> None:

@@ -14,12 +14,12 @@ from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Outcome
 from translator.refs import Ref
 
-Read = Outcome[tuple[RouteFeature, ...] | None]
+FilterOutcome = Outcome[tuple[RouteFeature, ...] | None]
 """What a feature has to say of a rule; None instead of a tuple: the rule cannot be served as asked, answer 500."""
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class FilterContext:
     """Where features are asked for: a rule of a route, or one backend of a rule.
 
     Attributes:
@@ -59,7 +59,7 @@ class Feature:
     """
 
     name: str
-    read: Callable[[Site], Read]
+    read: Callable[[FilterContext], FilterOutcome]
     filters: tuple[str, ...] = ()
     accepts: Callable[[HTTPRouteFilter], bool] = lambda _: True
     on_backends: bool = False

@@ -10,18 +10,7 @@ from typing import Any
 from translator.backends import service as backends
 from translator.changes import Changes
 from translator.conditions import Status
-from translator.db import (
-    DELIVERY,
-    DEPLOYED,
-    PROXIES,
-    REFUSED,
-    SETTINGS,
-    Db,
-    Delivery,
-    Deployed,
-    ProxyDefaults,
-    Settings,
-)
+from translator.db import Db
 from translator.engine.memo import Cell, Why
 from translator.engine.query import Ahead, Query
 from translator.extensions import FEATURES
@@ -29,9 +18,22 @@ from translator.gateway import attachment, gateways, listeners
 from translator.gateway import reference_grants as grants
 from translator.gateway.supported_version import definitions
 from translator.infrastructure import parameters, workload
-from translator.infrastructure.manifest import HELD, Proxies
+from translator.infrastructure.manifest import PAUSED, ProxyManifests
 from translator.infrastructure.manifests import deployment
-from translator.inputs import UNREAD, Edit, Refused
+from translator.inputs import (
+    DELIVERY,
+    DEPLOYED,
+    PROXIES,
+    REFUSED,
+    SETTINGS,
+    UNREAD,
+    ApplyResult,
+    Edit,
+    GatewaySyncStatus,
+    Invalid,
+    ProxyDefaults,
+    Settings,
+)
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from translator.resources.clusters import backends as used_backends
@@ -40,13 +42,13 @@ from translator.snapshots import without_dangling
 from translator.status.acknowledged import Acknowledged
 from translator.status.bugs import with_bug
 from translator.status.invalid import unreadable_status
-from translator.status.refusals import refusals
+from translator.status.nacks import nacks_by_route
 from translator.status.registry import STATUS
 from translator.status.route import attached
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot, diff
 
-__all__ = ["Changes", "Delivery", "Deployed", "Edit", "ProxyDefaults", "Refused", "Settings", "Translator"]
+__all__ = ["Changes", "Translator"]
 
 AHEAD: tuple[Ahead, ...] = (
     gateways.gateway_spec,
@@ -65,7 +67,7 @@ AHEAD: tuple[Ahead, ...] = (
     attachment.domains,
     attachment.routes,
     used_backends,
-    refusals,
+    nacks_by_route,
     attached,
     definitions,
     workload.pods,
@@ -90,7 +92,7 @@ class Translator:
         self._standalone = settings.standalone
         self._snapshots: dict[Ref, Snapshot] = {}
         self._statuses: dict[Ref, Status] = {}
-        self._deployments: dict[Ref, Proxies] = {}
+        self._deployments: dict[Ref, ProxyManifests] = {}
         self._outputs: dict[Ref, Outputs] = {}
         self._users: dict[Output, set[Ref]] = {}
         self._resources: dict[Output, Resource] = {}
@@ -124,7 +126,7 @@ class Translator:
         return gateway in self._unmanaged
 
     @property
-    def deployments(self) -> Mapping[Ref, Proxies]:
+    def deployments(self) -> Mapping[Ref, ProxyManifests]:
         """What is to be deployed for each Gateway of ours; while that cannot be told, what was to be last."""
         return MappingProxyType(self._deployments)
 
@@ -168,7 +170,7 @@ class Translator:
             if ref.kind == UNREAD:
                 self._expect(ref, unread=found is not None)
                 continue
-            if isinstance(found, Refused):
+            if isinstance(found, Invalid):
                 self._refuse(ref, found)
                 continue
             new = not self._was_read(ref)
@@ -183,14 +185,14 @@ class Translator:
         (parts.add if unread else parts.discard)(part.namespace)
         self._db.expect(part.name, unknown=bool(parts))
 
-    def _refuse(self, ref: Ref, refused: Refused) -> None:
+    def _refuse(self, ref: Ref, refused: Invalid) -> None:
         """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
         self._db.set(REFUSED, ref, refused)
         if ref.kind in STATUS:
             self._db.unpin(STATUS[ref.kind], (ref,))
             self._db.pin(unreadable_status, (ref,), self._status_changed)
         if ref.kind == Gateway.kind and ref not in self._deployments:
-            self._set_deployment(ref, HELD)
+            self._set_deployment(ref, PAUSED)
 
     def _was_read(self, ref: Ref) -> bool:
         """Tell whether an object that can be read, or is gone, was there before and could be read then."""
@@ -200,15 +202,15 @@ class Translator:
         self._db.unpin(unreadable_status, (ref,))
         return False
 
-    def deliver(self, gateway: Ref, delivery: Delivery) -> None:
+    def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Take how far the configuration of a Gateway has come; it counts from the next evaluation."""
         self.acknowledged.hear(gateway, delivery)
 
     def await_proxies(self, awaited: bool) -> None:
         """Take whether proxies of which nothing has been heard may be about to connect again, as at the start."""
-        self._db.set(DELIVERY, None, Delivery(returning=True) if awaited else None)
+        self._db.set(DELIVERY, None, GatewaySyncStatus(reconnecting=True) if awaited else None)
 
-    def deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
+    def deployed(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         """Take what became of deploying the proxies of a Gateway; None if there is nothing to tell."""
         self._db.set(DEPLOYED, gateway, deployed)
 
@@ -325,9 +327,9 @@ class Translator:
             (self._unmanaged.add if outcome is None else self._unmanaged.discard)(gateway)
             self._set_deployment(gateway, None if outcome is None else outcome.value)
         elif gateway not in self._deployments:
-            self._set_deployment(gateway, HELD)
+            self._set_deployment(gateway, PAUSED)
 
-    def _set_deployment(self, gateway: Ref, wanted: Proxies | None) -> None:
+    def _set_deployment(self, gateway: Ref, wanted: ProxyManifests | None) -> None:
         known = self._deployments.get(gateway)
         if wanted == known or (wanted is not None and wanted.held and known is not None):
             return

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
-from translator.inputs import Edit, Refused
+from translator.inputs import Edit, Invalid
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
@@ -51,7 +51,7 @@ class Feed:
         self._unsynced_namespaces = unsynced_namespaces
         self._unsynced = len(self._sources)
         self._running = len(self._sources)
-        self._pending: dict[Ref, KubernetesObject | Refused | None] = {}
+        self._pending: dict[Ref, KubernetesObject | Invalid | None] = {}
         self._started = False
         self._changed = asyncio.Event()
         self._changed.set()

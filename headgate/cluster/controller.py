@@ -26,13 +26,13 @@ from headgate.security.access import AccessReviews
 from headgate.security.cluster_authority import ClusterAuthority
 from headgate.security.identity import bearer
 from headgate.security.tokens import TokenReviews
-from translator.db import in_cluster
 from translator.infrastructure.manifest import KINDS as DEPLOYED_KINDS
 from translator.infrastructure.names import owned_by
+from translator.inputs import ApplyResult, GatewaySyncStatus, ProxyDefaults, in_cluster
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.refs import Ref
 from translator.status.registry import STATUS
-from translator.translator import Changes, Delivery, Deployed, ProxyDefaults, Translator
+from translator.translator import Changes, Translator
 from watchers.controllers.leader_election import Election
 from watchers.diagnostics import Diagnostic, Troubles
 from watchers.informers.cluster import ON_DEMAND, Cluster, Watched
@@ -123,7 +123,7 @@ class Controller:
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
         self.translator.await_proxies(True)
-        self.deliveries: dict[Ref, Delivery] = {}
+        self.deliveries: dict[Ref, GatewaySyncStatus] = {}
         self.reconnect_window = ReconnectWindow(self.deliver)
         self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.log_diagnostics))
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
@@ -262,19 +262,19 @@ class Controller:
         """Lets a proxy have the resources of its own Gateway, by the token of its service account."""
         await self.tokens.verify(bearer(peer), key)
 
-    def take_delivery(self, gateway: Ref, delivery: Delivery) -> None:
+    def take_delivery(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Take how far a configuration has come with the proxies of this replica."""
         if delivery.clients:
             self.deliveries[gateway] = delivery
         else:
             self.deliveries.pop(gateway, None)
-        if delivery.current or not delivery.clients:
+        if delivery.all_acked or not delivery.clients:
             self.peers.say(key_of(gateway), encode(delivery))
         self.add_up(gateway)
 
     def overdue(self, gateway: Ref) -> None:
         """Tells the other replicas of proxies that do not answer; nothing is told of those that are about to."""
-        self.peers.say(key_of(gateway), encode(self.deliveries.get(gateway, Delivery())))
+        self.peers.say(key_of(gateway), encode(self.deliveries.get(gateway, GatewaySyncStatus())))
 
     def hear_peers(self, keys: Iterable[str]) -> None:
         """Take of which Gateways' proxies the other replicas say something else than before."""
@@ -284,11 +284,11 @@ class Controller:
 
     def add_up(self, gateway: Ref) -> None:
         """Tells the translator what all replicas together know of a Gateway."""
-        own = self.deliveries.get(gateway, Delivery())
+        own = self.deliveries.get(gateway, GatewaySyncStatus())
         others = map(decode, self.peers.about(key_of(gateway)))
         self.reconnect_window.take(gateway, aggregate([own, *others]))
 
-    def deliver(self, gateway: Ref, delivery: Delivery) -> None:
+    def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Tells the translator how far the configuration of a Gateway has come, and whether its proxies are awaited."""
         self.translator.deliver(gateway, delivery)
         self.plane.wake()
@@ -329,7 +329,7 @@ class Controller:
         self.writer.touch(changes.statuses)
         self.deployer.touch(changes.deployments)
 
-    def take_deployed(self, gateway: Ref, deployed: Deployed | None) -> None:
+    def take_deployed(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         """Take what the API server refuses of a Gateway's proxies."""
         self.translator.deployed(gateway, deployed)
         self.plane.wake()

@@ -15,10 +15,9 @@ from headgate.cluster.reader import load
 from headgate.controlplane.evaluator import gateway_of
 from headgate.process.errors import UserError
 from headgate.security.cluster_authority import SECRET
-from translator.db import ProxyDefaults, in_cluster
 from translator.infrastructure.manifest import WORKLOADS, Manifest
 from translator.infrastructure.names import CONTROLLER, MANAGED_BY
-from translator.inputs import Edit
+from translator.inputs import Edit, ProxyDefaults, in_cluster
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import GatewayParameters

@@ -76,7 +76,7 @@ def command(
     from headgate.offline.ir_dump import Ir
     from headgate.offline.translate import FILES, load, select, statuses, translate, xds
     from headgate.offline.validate import conditions
-    from translator.db import in_cluster
+    from translator.inputs import in_cluster
     from watchers.files.source import related
 
     of_cluster = bool(cluster or kubeconfig or context)

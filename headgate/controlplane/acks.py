@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from translator.db import Concern, Rejection, Served
+from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, StillServed
 from translator.refs import Ref
-from translator.translator import Delivery
 
 Record = list[object]
 """What is said of a Gateway, in a form that JSON can hold."""
@@ -17,63 +16,65 @@ Record = list[object]
 MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
 
 
-def encode(delivery: Delivery) -> Record | None:
+def encode(delivery: GatewaySyncStatus) -> Record | None:
     """Put what is known of a Gateway's proxies into what `decode` reads; None if there are no proxies."""
     if not delivery.clients:
         return None
-    refused = islice(delivery.rejections, MOST_REJECTIONS)
-    return [delivery.snapshot or "", delivery.clients, delivery.current, [_encode_nack(each) for each in refused]]
+    refused = islice(delivery.nacks, MOST_REJECTIONS)
+    return [delivery.snapshot or "", delivery.clients, delivery.all_acked, [_encode_nack(each) for each in refused]]
 
 
-def decode(record: object) -> Delivery:
+def decode(record: object) -> GatewaySyncStatus:
     """Read what another replica says of a Gateway; what is not understood is as if it were not said.
 
     A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
     """
     match record:
         case [str(snapshot), int(clients), bool(current), list(rejections)]:
-            return Delivery(clients, current, tuple(filter(None, map(_decode_nack, rejections))), snapshot=snapshot)
+            return GatewaySyncStatus(
+                clients, current, tuple(filter(None, map(_decode_nack, rejections))), snapshot=snapshot
+            )
         case [int(clients), bool(), list()]:
-            return Delivery(clients, snapshot="")
-    return Delivery()
+            return GatewaySyncStatus(clients, snapshot="")
+    return GatewaySyncStatus()
 
 
-def _encode_nack(rejection: Rejection) -> Record:
+def _encode_nack(rejection: AttributedNack) -> Record:
     concerns = [
         [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
-        for each in rejection.concerns[:MOST_CONCERNS]
+        for each in rejection.routes[:MOST_CONCERNS]
     ]
     return [rejection.type_url, rejection.name, rejection.message[:MOST_CHARACTERS], concerns]
 
 
-def _decode_nack(record: object) -> Rejection | None:
+def _decode_nack(record: object) -> AttributedNack | None:
     match record:
         case [str(type_url), str(name), str(message), list(concerns)]:
-            return Rejection(type_url, name, message, tuple(filter(None, map(_decode_route, concerns))))
+            return AttributedNack(type_url, name, message, tuple(filter(None, map(_decode_route, concerns))))
     return None
 
 
-def _decode_route(record: object) -> Concern | None:
+def _decode_route(record: object) -> AffectedRoute | None:
     match record:
         case [str(kind), str(namespace), str(name), list(rules), str(served), int(generation)] if served in _SERVED:
-            return Concern(Ref(kind, namespace, name), tuple(map(str, rules)), Served(served), generation)
+            return AffectedRoute(Ref(kind, namespace, name), tuple(map(str, rules)), StillServed(served), generation)
     return None
 
 
-_SERVED = frozenset(Served)
+_SERVED = frozenset(StillServed)
 
 
-def aggregate(parts: Iterable[Delivery]) -> Delivery:
+def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
     """Add up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
 
     Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
     """
     known = [each for each in parts if each.clients]
     if not known:
-        return Delivery()
-    cut = (replace(found, message=found.message[:MOST_CHARACTERS]) for each in known for found in each.rejections)
+        return GatewaySyncStatus()
+    cut = (replace(found, message=found.message[:MOST_CHARACTERS]) for each in known for found in each.nacks)
     rejections = dict.fromkeys(cut)  # what is refused here and elsewhere is the same
     snapshots = {each.snapshot for each in known}
-    current = len(snapshots) == 1 and all(each.current for each in known)
+    current = len(snapshots) == 1 and all(each.all_acked for each in known)
     snapshot = snapshots.pop() if len(snapshots) == 1 else ""
-    return Delivery(sum(each.clients for each in known), current, tuple(rejections), snapshot=snapshot)
+    return GatewaySyncStatus(sum(each.clients for each in known), current, tuple(rejections), snapshot=snapshot)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import structlog
 
-import translator.db as translated
+import translator.inputs as translated
 from headgate.controlplane.status_store import StatusStore
 from headgate.observability.containment import contained
 from headgate.observability.metrics import Metrics
@@ -20,7 +20,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from translator.inputs import Edit
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from translator.status.nacks import rejections
+from translator.status.nacks import attribute_nacks
 from translator.translator import Changes, Translator
 from xds.protocol.nacks import Nack
 from xds.resources.snapshot import Snapshot
@@ -54,7 +54,7 @@ class _Nacks(NamedTuple):
 
     snapshot: Snapshot
     nacks: tuple[Nack, ...]
-    rejections: tuple[translated.Rejection, ...]
+    attributed: tuple[translated.AttributedNack, ...]
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class ControlPlane:
     metrics: Metrics
     taken: Callable[[Iterable[Ref]], None] = lambda _: None
     changed: Callable[[Changes], None] = lambda _: None
-    delivered: Callable[[Ref, translated.Delivery], None] | None = None
+    delivered: Callable[[Ref, translated.GatewaySyncStatus], None] | None = None
     overdue: Callable[[Ref], None] = lambda _: None
     complete: Callable[[], bool] = lambda: True
     gone: Callable[[str], None] | None = None
@@ -189,26 +189,26 @@ class ControlPlane:
         gateway = gateway_of(key)
         if gateway not in self.translator.snapshots:
             self.server.withdraw(key)
-            self._tell_delivery(gateway, translated.Delivery())
+            self._tell_delivery(gateway, translated.GatewaySyncStatus())
 
     def deliver(self, key: str, status: SyncStatus) -> None:
         """Take how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
         current = status.clients == status.acked
         refused = self._rejections(key, status)
-        told = translated.Delivery(status.clients, current, refused, snapshot=status.snapshot.version)
-        self._tell_delivery(gateway_of(key), told if status.clients else translated.Delivery())
+        told = translated.GatewaySyncStatus(status.clients, current, refused, snapshot=status.snapshot.version)
+        self._tell_delivery(gateway_of(key), told if status.clients else translated.GatewaySyncStatus())
         self._wake.set()
 
-    def _rejections(self, key: str, status: SyncStatus) -> tuple[translated.Rejection, ...]:
+    def _rejections(self, key: str, status: SyncStatus) -> tuple[translated.AttributedNack, ...]:
         """Give what is refused, by whom it concerns; worked out anew only when it is something else."""
         known = self._nacks.pop(key, None)
         if not status.nacks:
             return ()
         if known is None or known.snapshot is not status.snapshot or known.nacks != status.nacks:
-            found = rejections(status.snapshot, status.nacks)
+            found = attribute_nacks(status.snapshot, status.nacks)
             known = _Nacks(status.snapshot, status.nacks, found)
         self._nacks[key] = known
-        return known.rejections
+        return known.attributed
 
     def _await_answers(self) -> None:
         """Has Gateways told to be pending whose proxies do not answer soon."""
@@ -224,7 +224,7 @@ class ControlPlane:
         self.overdue(gateway)
         self._wake.set()
 
-    def _tell_delivery(self, gateway: Ref, delivery: translated.Delivery) -> None:
+    def _tell_delivery(self, gateway: Ref, delivery: translated.GatewaySyncStatus) -> None:
         (self.delivered or self.translator.deliver)(gateway, delivery)
 
     def _publish(self, changes: Changes) -> None:

@@ -10,7 +10,7 @@ from headgate.observability.metrics import short
 from translator.engine.memo import Why
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from translator.status.nacks import rejections
+from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from xds.resources.resource import Reference
 from xds.resources.types import ENDPOINT, ROUTE
@@ -53,9 +53,9 @@ def gateway_nack_reports(translator: Translator, server: Server, gateway: Ref) -
     """Yield the current NACKs of the proxies of one Gateway."""
     key = key_of(gateway)
     status = server.sync_status(key)
-    for each in rejections(status.snapshot, status.nacks) if status else ():
+    for each in attribute_nacks(status.snapshot, status.nacks) if status else ():
         # Of a whole table some routes are to blame, if that can be told.
-        routes = [str(concern.route) for concern in each.concerns] if each.type_url == ROUTE else []
+        routes = [str(concern.route) for concern in each.routes] if each.type_url == ROUTE else []
         origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))
         yield NackReport(key, short(each.type_url), each.name, each.message, origin)
 

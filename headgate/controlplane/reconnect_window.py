@@ -10,8 +10,8 @@ from asyncio import TimerHandle, get_running_loop
 from collections.abc import Callable
 from typing import Final
 
+from translator.inputs import GatewaySyncStatus
 from translator.refs import Ref
-from translator.translator import Delivery
 
 RETURN_SECONDS: Final = 30.0
 """The longest that Envoy waits before it connects again (its back-off for a gRPC stream has this limit)."""
@@ -21,17 +21,17 @@ class ReconnectWindow:
     """What is known of the proxies of all replicas together, with time for those to return that have been there.
 
     Args:
-        tell: takes how far the configuration of a Gateway has come; `returning` where its proxies are waited for.
+        tell: takes how far the configuration of a Gateway has come; `reconnecting` where its proxies are waited for.
         seconds: how long they are.
     """
 
-    def __init__(self, tell: Callable[[Ref, Delivery], None], seconds: float = RETURN_SECONDS) -> None:
+    def __init__(self, tell: Callable[[Ref, GatewaySyncStatus], None], seconds: float = RETURN_SECONDS) -> None:
         self._tell = tell
         self._seconds = seconds
         self._connected: set[Ref] = set()
         self._waiting: dict[Ref, TimerHandle] = {}
 
-    def take(self, gateway: Ref, delivery: Delivery) -> None:
+    def take(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Take how far the configuration of a Gateway has come with the proxies that are connected now."""
         if delivery.clients:
             self._connected.add(gateway)
@@ -40,8 +40,8 @@ class ReconnectWindow:
         elif gateway in self._connected:
             self._connected.discard(gateway)
             self._waiting[gateway] = get_running_loop().call_later(self._seconds, self._give_up, gateway)
-        self._tell(gateway, Delivery(returning=True) if gateway in self._waiting else delivery)
+        self._tell(gateway, GatewaySyncStatus(reconnecting=True) if gateway in self._waiting else delivery)
 
     def _give_up(self, gateway: Ref) -> None:
         del self._waiting[gateway]
-        self._tell(gateway, Delivery())
+        self._tell(gateway, GatewaySyncStatus())

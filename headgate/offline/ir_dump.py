@@ -8,13 +8,14 @@ from enum import Enum
 from typing import Any
 
 from headgate.controlplane.evaluator import gateway_of, key_of
-from translator.db import SETTINGS, Db, Settings
+from translator.db import Db
 from translator.extensions import FEATURES
 from translator.gateway.attachment import domains
 from translator.gateway.attachment import routes as routes_of
 from translator.gateway.listeners import listeners
+from translator.inputs import SETTINGS, Settings
 from translator.ir.http import RouteFeature
-from translator.ir.listener import PortListener, RouteTable
+from translator.ir.listener import PortListener, RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -57,7 +58,7 @@ class Ir:
         ports = dict.fromkeys(each.port for each in listeners(self._db, gateway))
         return [found for port in ports if (found := port_listener(self._db, gateway, port)) is not None]
 
-    def _domains(self, table: RouteTable) -> dict[str, list[Ref]]:
+    def _domains(self, table: RouteConfigKey) -> dict[str, list[Ref]]:
         return {
             domain: [each.route for each in self._db.select(routes_of, (table, domain))]
             for domain in self._db.select(domains, table)

@@ -12,8 +12,8 @@ from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS
 from headgate.process.errors import UserError
 from headgate.process.own_addresses import own_addresses
 from headgate.reporting.proto_json import resources
-from translator.inputs import Edit
-from translator.translator import Settings, Translator
+from translator.inputs import Edit, Settings
+from translator.translator import Translator
 from watchers.files.contents import read
 from watchers.files.source import SourceError, read_files
 from watchers.files.store import Folder
@@ -38,7 +38,7 @@ def load(paths: Sequence[str]) -> Folder:
     return folder
 
 
-#: As `headgate run` serves files, where no proxies can be asked; `translator.db.in_cluster` is for a cluster's objects.
+#: As `headgate run` serves files, where no proxies can be asked; in a cluster: `translator.inputs.in_cluster`.
 FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
 
 

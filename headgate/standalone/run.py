@@ -35,10 +35,11 @@ from headgate.security.proxy_tokens import ProxyTokens
 from headgate.security.tls_files import server_credentials
 from headgate.security.tls_folder import keep_fresh, server_files
 from headgate.standalone.port_retry import retry_listeners
+from translator.inputs import ApplyResult
+from translator.inputs import Settings as TranslatorSettings
 from translator.outcome import Problem
 from translator.refs import Ref
-from translator.translator import Deployed, Translator
-from translator.translator import Settings as TranslatorSettings
+from translator.translator import Translator
 from watchers.files.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import Change
@@ -308,7 +309,7 @@ class _Run:
         """Take why a Gateway has no Envoy; None if it has one again."""
         text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
         problems = (Problem("Programmed", "NoResources", text),) if failure else ()
-        self.translator.deployed(gateway_of(gateway), Deployed(problems) if problems else None)
+        self.translator.deployed(gateway_of(gateway), ApplyResult(problems) if problems else None)
         self.plane.wake()
 
     def place(self, ref: Ref) -> str:

@@ -12,8 +12,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from tests.agreement.oracle import NAME, Oracle
 from tests.live.objects import GATEWAY, Manifest, gateway, manifests, route, rule, service
-from translator.db import Settings
-from translator.inputs import Edit
+from translator.inputs import Edit, Settings
 from translator.objects.parse import parse
 from translator.refs import Ref
 from translator.translator import Translator

@@ -9,10 +9,10 @@ from typing import Any
 from tests.fire.stage import VARIANTS
 from tests.fire.world import Backend, Change, World
 from tests.live.objects import ROUTES, Manifest, endpoints, prefix, rule, service
-from translator.inputs import Edit
+from translator.inputs import Edit, Settings
 from translator.objects.parse import parse
 from translator.refs import Ref
-from translator.translator import Settings, Translator
+from translator.translator import Translator
 
 NAMES = [f"s{number}" for number in range(4)]
 PATHS = [f"/p{number}" for number in range(6)]

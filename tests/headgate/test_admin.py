@@ -29,8 +29,9 @@ from tests.headgate.test_controlplane import batches
 from tests.headgate.waiting import eventually
 from tests.xds.calls import Dial
 from tests.xds.conftest import dial
+from translator.inputs import Settings
 from translator.refs import Ref
-from translator.translator import Settings, Translator
+from translator.translator import Translator
 from watchers.kubernetes.errors import Unreachable
 from xds.resources.types import CLUSTER
 from xds.server.server import Server

@@ -16,9 +16,8 @@ from headgate.controlplane.status_store import StatusStore
 from headgate.observability.metrics import Metrics
 from headgate.process.address import Address
 from tests import virtual_time
-from translator.db import Delivery
-from translator.inputs import Edit
-from translator.translator import Settings, Translator
+from translator.inputs import Edit, GatewaySyncStatus, Settings
+from translator.translator import Translator
 from xds.server.server import Server
 
 
@@ -134,10 +133,10 @@ async def test_proxies_that_do_not_answer_are_told_to_be_pending() -> None:
     evaluating = asyncio.create_task(made.evaluate())
     await made.take(batches(edit(gateway())))
     await made.ready.wait()
-    made.translator.deliver(web, Delivery(1, True, snapshot=made.translator.snapshots[web].version))
+    made.translator.deliver(web, GatewaySyncStatus(1, True, snapshot=made.translator.snapshots[web].version))
     made.wake()
     await asyncio.sleep(10)
-    made.translator.deliver(web, Delivery(1, False, snapshot=""))
+    made.translator.deliver(web, GatewaySyncStatus(1, False, snapshot=""))
     await made.take(batches(edit(gateway(port=8081))))
     await asyncio.sleep(10)
     evaluating.cancel()

@@ -17,26 +17,26 @@ from headgate.controlplane.acks import (
     decode,
     encode,
 )
-from translator.db import Concern, Rejection, Served
+from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
-from translator.translator import Delivery, Settings, Translator
+from translator.translator import Translator
 from watchers.peers.shards import MOST_BYTES
 
 GATEWAY = Ref("Gateway", "shop", "web")
 
 texts = st.text(max_size=9)
 concerns = st.builds(
-    Concern,
+    AffectedRoute,
     st.builds(Ref, texts, texts, texts),
     st.lists(texts, max_size=MOST_RULES).map(tuple),
-    st.sampled_from(Served),
+    st.sampled_from(StillServed),
     st.integers(0, 9),
 )
 rejections = st.builds(
-    Rejection, texts, texts, st.text(max_size=99), st.lists(concerns, max_size=MOST_CONCERNS).map(tuple)
+    AttributedNack, texts, texts, st.text(max_size=99), st.lists(concerns, max_size=MOST_CONCERNS).map(tuple)
 )
 deliveries = st.builds(
-    Delivery,
+    GatewaySyncStatus,
     st.integers(1, 9),
     st.booleans(),
     st.lists(rejections, max_size=MOST_REJECTIONS).map(tuple),
@@ -45,25 +45,25 @@ deliveries = st.builds(
 
 
 @given(deliveries)
-def test_what_is_said_is_heard(delivery: Delivery) -> None:
+def test_what_is_said_is_heard(delivery: GatewaySyncStatus) -> None:
     """Another replica hears exactly what was said, by way of JSON."""
     assert decode(orjson.loads(orjson.dumps(encode(delivery)))) == delivery
 
 
 def test_gateways_without_proxies_are_not_spoken_of() -> None:
     """What has no proxies here is left to those who have some."""
-    assert encode(Delivery()) is None
+    assert encode(GatewaySyncStatus()) is None
 
 
 def test_long_refusals_are_cut() -> None:
     """What is told is bounded, however much proxies refuse and however long Envoy's words are."""
     route = Ref("HTTPRoute", "n" * 63, "r" * 253)
-    concerned = (Concern(route, ("x" * 253,) * 99, Served.NOTHING),) * 99
-    many = tuple(Rejection("type", str(number), "x" * 9999, concerned) for number in range(99))
-    heard = decode(record := encode(Delivery(1, False, many)))
-    assert len(heard.rejections) == MOST_REJECTIONS
-    assert {len(each.message) for each in heard.rejections} == {MOST_CHARACTERS}
-    assert {len(each.concerns) for each in heard.rejections} == {MOST_CONCERNS}
+    concerned = (AffectedRoute(route, ("x" * 253,) * 99, StillServed.NOTHING),) * 99
+    many = tuple(AttributedNack("type", str(number), "x" * 9999, concerned) for number in range(99))
+    heard = decode(record := encode(GatewaySyncStatus(1, False, many)))
+    assert len(heard.nacks) == MOST_REJECTIONS
+    assert {len(each.message) for each in heard.nacks} == {MOST_CHARACTERS}
+    assert {len(each.routes) for each in heard.nacks} == {MOST_CONCERNS}
     assert len(orjson.dumps(record)) < MOST_BYTES
 
 
@@ -75,37 +75,39 @@ STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
 )
 def test_what_is_not_understood_is_passed_over(record: object) -> None:
     """Words of another version of Headgate do no harm."""
-    known = [Delivery(1, True, found, snapshot="v") for found in ((), (Rejection("a", "b", "c"),))]
-    assert decode(record) in (Delivery(), *known)
+    known = [GatewaySyncStatus(1, True, found, snapshot="v") for found in ((), (AttributedNack("a", "b", "c"),))]
+    assert decode(record) in (GatewaySyncStatus(), *known)
 
 
 def test_words_that_name_no_snapshot_prove_nothing() -> None:
     """Proxies of a replica which does not say what they have are there, and have not acknowledged the newest."""
     heard = decode([3, True, []])
-    assert heard == Delivery(3, snapshot="")
-    assert not aggregate([Delivery(1, True, snapshot="v"), heard]).current
+    assert heard == GatewaySyncStatus(3, snapshot="")
+    assert not aggregate([GatewaySyncStatus(1, True, snapshot="v"), heard]).all_acked
 
 
 def test_a_configuration_is_current_if_it_is_everywhere() -> None:
     """Proxies are added up; one replica whose proxies lag behind makes all of it pending; who has none has no say."""
-    assert aggregate([Delivery(2, True), Delivery(1, True), Delivery()]) == Delivery(3, True)
-    assert aggregate([Delivery(2, True), Delivery(1, False)]) == Delivery(3, False)
-    assert aggregate([]) == Delivery()
+    assert aggregate(
+        [GatewaySyncStatus(2, True), GatewaySyncStatus(1, True), GatewaySyncStatus()]
+    ) == GatewaySyncStatus(3, True)
+    assert aggregate([GatewaySyncStatus(2, True), GatewaySyncStatus(1, False)]) == GatewaySyncStatus(3, False)
+    assert aggregate([]) == GatewaySyncStatus()
 
 
 def test_only_equal_snapshots_add_up() -> None:
     """A replica whose proxies have acknowledged another snapshot says nothing of this one, whichever is the newer."""
-    one, other = Delivery(1, True, snapshot="one"), Delivery(2, True, snapshot="other")
-    assert aggregate([one, one]) == Delivery(2, True, snapshot="one")
-    assert aggregate([one, other]) == aggregate([other, one]) == Delivery(3, False, snapshot="")
-    assert aggregate([one, Delivery()]) == one
+    one, other = GatewaySyncStatus(1, True, snapshot="one"), GatewaySyncStatus(2, True, snapshot="other")
+    assert aggregate([one, one]) == GatewaySyncStatus(2, True, snapshot="one")
+    assert aggregate([one, other]) == aggregate([other, one]) == GatewaySyncStatus(3, False, snapshot="")
+    assert aggregate([one, GatewaySyncStatus()]) == one
 
 
 def test_what_several_refuse_is_told_once() -> None:
     """The same refusal by proxies of two replicas is one, though one of them is heard of in fewer words."""
-    here = Delivery(1, True, (Rejection("type", "name", "no" * MOST_CHARACTERS),))
+    here = GatewaySyncStatus(1, True, (AttributedNack("type", "name", "no" * MOST_CHARACTERS),))
     there = decode(encode(here))
-    assert aggregate([here, there]).rejections == there.rejections
+    assert aggregate([here, there]).nacks == there.nacks
 
 
 def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
@@ -133,9 +135,9 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
     assert _programmed(leader) == "True"
 
 
-def _added_up(replicas: list[Translator]) -> Delivery:
+def _added_up(replicas: list[Translator]) -> GatewaySyncStatus:
     """Return what is known of the proxies of replicas, each of which acknowledged what its own replica published."""
-    own, *others = (Delivery(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
+    own, *others = (GatewaySyncStatus(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
     return aggregate([own, *(decode(orjson.loads(orjson.dumps(encode(each)))) for each in others)])
 
 

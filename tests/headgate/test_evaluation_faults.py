@@ -18,12 +18,12 @@ from tests.headgate.waiting import eventually
 from translator.engine.query import Query
 from translator.gateway import listeners
 from translator.infrastructure import manifests
-from translator.inputs import Edit
+from translator.inputs import Edit, Settings
 from translator.resources.listeners import listener_resource, port_listener
 from translator.resources.outputs import gateway_outputs
 from translator.resources.routes import table_resource
 from translator.status.gateway import gateway_status
-from translator.translator import Settings, Translator
+from translator.translator import Translator
 from xds.server.server import Server
 
 QUERIES: list[Query[..., Any]] = [

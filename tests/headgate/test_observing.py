@@ -21,8 +21,9 @@ from headgate.reporting.tables import overview
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.waiting import eventually
 from tests.xds.calls import DELTA, Call, serving
+from translator.inputs import Settings
 from translator.refs import Ref
-from translator.translator import Settings, Translator
+from translator.translator import Translator
 from xds.resources.types import CLUSTER, ENDPOINT, ROUTE
 from xds.server.observer import Observers
 from xds.server.server import Server

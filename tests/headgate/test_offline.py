@@ -19,7 +19,7 @@ from headgate.reporting.proto_json import SECTIONS
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE
 from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
 from tests.headgate.test_supervisor import script
-from translator.db import in_cluster
+from translator.inputs import in_cluster
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 

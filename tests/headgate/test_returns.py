@@ -6,19 +6,23 @@ import asyncio
 
 from headgate.controlplane.reconnect_window import ReconnectWindow
 from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, service
+from translator.inputs import GatewaySyncStatus
 from translator.refs import Ref
-from translator.translator import Delivery
 
 WEB = Ref("Gateway", "shop", "web")
-CONNECTED, NONE, AWAITED = Delivery(1, current=True), Delivery(), Delivery(returning=True)
+CONNECTED, NONE, AWAITED = (
+    GatewaySyncStatus(1, all_acked=True),
+    GatewaySyncStatus(),
+    GatewaySyncStatus(reconnecting=True),
+)
 
 
 async def test_who_was_connected_is_waited_for() -> None:
     """Until the time is over; who comes back before that was never gone for good."""
-    told: list[Delivery] = []
+    told: list[GatewaySyncStatus] = []
     done = asyncio.Event()
 
-    def tell(gateway: Ref, delivery: Delivery) -> None:
+    def tell(gateway: Ref, delivery: GatewaySyncStatus) -> None:
         told.append(delivery)
         if delivery == NONE:
             done.set()
@@ -34,7 +38,7 @@ async def test_who_was_connected_is_waited_for() -> None:
 
 async def test_who_was_never_connected_is_not() -> None:
     """Of a Gateway that had no proxies, that is told at once."""
-    told: list[Delivery] = []
+    told: list[GatewaySyncStatus] = []
     ReconnectWindow(lambda _, delivery: told.append(delivery)).take(WEB, NONE)
     assert told == [NONE]
 

@@ -13,7 +13,7 @@ from headgate.cluster.self_managed import made
 from headgate.process.errors import UserError
 from tests.translator.deployment.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
 from translator.api_group import CONTROLLER_NAME
-from translator.db import ProxyDefaults
+from translator.inputs import ProxyDefaults
 from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref

@@ -21,12 +21,10 @@ from headgate.envoy.bootstrap import bootstrap
 from headgate.process.address import Address
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
-from translator.db import Delivery as Heard
-from translator.db import Settings
-from translator.inputs import Edit
+from translator.inputs import Edit, GatewaySyncStatus, Settings
 from translator.objects.parse import parse
 from translator.refs import Ref
-from translator.status.nacks import rejections
+from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from xds.server.server import Server, SyncStatus, Timeouts
 
@@ -113,9 +111,9 @@ class Proxy:
 
     def hear(self, _key: str, status: SyncStatus) -> None:
         """Take what the proxy said to its configuration."""
-        refused = rejections(status.snapshot, status.nacks)
+        refused = attribute_nacks(status.snapshot, status.nacks)
         current = status.clients > 0 and status.clients == status.acked
-        self._translator.deliver(OWN, Heard(status.clients, current, refused))
+        self._translator.deliver(OWN, GatewaySyncStatus(status.clients, current, refused))
         self._news.set()
 
     async def _settle(self, refused: bool = False) -> None:

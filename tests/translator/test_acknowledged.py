@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from translator.db import Rejection
-from translator.inputs import Edit
+from translator.inputs import AttributedNack, Edit, GatewaySyncStatus, Settings
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from translator.translator import Delivery, Settings, Translator
+from translator.translator import Translator
 from xds.resources.types import LISTENER
 
 WEB = Ref("Gateway", "default", "web")
@@ -38,10 +37,10 @@ class Told:
         self.translator.edit(edits)
         self.evaluate()
 
-    def hear(self, clients: int = 1, current: bool = True, snapshot: str | None = None, **more: Any) -> None:
+    def hear(self, clients: int = 1, all_acked: bool = True, snapshot: str | None = None, **more: Any) -> None:
         """Take what proxies say, of what is published if nothing else is said."""
         version = self.translator.snapshots[WEB].version if snapshot is None else snapshot
-        self.translator.deliver(WEB, Delivery(clients, current, snapshot=version, **more))
+        self.translator.deliver(WEB, GatewaySyncStatus(clients, all_acked, snapshot=version, **more))
         self.evaluate()
 
     def evaluate(self) -> None:
@@ -75,7 +74,7 @@ def test_programmed_does_not_rise_before_the_ack() -> None:
     assert told.programmed() == ("True", 1)
     assert told.programmed("l80") == ("True", 1)
     assert told.programmed("l81") == ("False", 2)
-    told.hear(current=False)
+    told.hear(all_acked=False)
     assert told.translator.acknowledged.awaiting == {WEB}
     assert told.programmed() == ("True", 1)
     told.hear()
@@ -101,7 +100,7 @@ def test_a_refusal_is_of_the_new_generation() -> None:
     told.hear()
     told.seen.clear()
     told.edit(gateway(2, 80, 81))
-    told.hear(rejections=(Rejection(LISTENER, "port-81", "in use"),))
+    told.hear(nacks=(AttributedNack(LISTENER, "port-81", "in use"),))
     assert told.seen == [("True", 1), ("False", 2)]
     assert told.programmed("l80") == ("True", 2)
     assert told.programmed("l81") == ("False", 2)
@@ -113,7 +112,7 @@ def test_who_is_awaited_too_long_is_told_to_be_pending() -> None:
     told.edit(gateway(1, 80))
     told.hear()
     told.edit(gateway(2, 80, 81))
-    told.hear(current=False, rejections=(Rejection(LISTENER, "port-81", "in use"),))
+    told.hear(all_acked=False, nacks=(AttributedNack(LISTENER, "port-81", "in use"),))
     told.translator.acknowledged.overdue(WEB)
     told.evaluate()
     assert told.programmed() == told.programmed("l80") == told.programmed("l81") == ("False", 2)
@@ -146,7 +145,7 @@ def test_a_connection_that_ends_is_told_at_once() -> None:
     told.edit(gateway(1, 80))
     told.hear()
     told.edit(gateway(2, 80, 81))
-    told.translator.deliver(WEB, Delivery())
+    told.translator.deliver(WEB, GatewaySyncStatus())
     told.evaluate()
     assert told.programmed() == ("False", 2)
     assert not told.translator.acknowledged.awaiting

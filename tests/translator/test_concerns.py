@@ -9,16 +9,16 @@ import pytest
 from bench.world import edit, removal, route, world
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator import translator as outputs
-from translator.db import Concern, Delivery, Served
-from translator.extension import Feature, Site
+from translator.extension import Feature, FilterContext
 from translator.extensions import FEATURES
+from translator.inputs import AffectedRoute, GatewaySyncStatus, Settings, StillServed
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.outcome import Outcome
 from translator.refs import Ref
 from translator.resources import routes as resources
-from translator.status.nacks import MOST_ROUTES, rejections
-from translator.translator import Settings, Translator
+from translator.status.nacks import MOST_ROUTES, attribute_nacks
+from translator.translator import Translator
 from xds.protocol.client_state import ClientResource, Uncertain, VersionOnly
 from xds.protocol.nacks import Nack
 from xds.resources.resource import Reference, Resource
@@ -45,10 +45,10 @@ def translator() -> Translator:
 
 def refused(
     snapshot: Snapshot, kept: ClientResource, message: str = "no", reference: Reference = TABLE
-) -> tuple[Concern, ...]:
+) -> tuple[AffectedRoute, ...]:
     """Return the routes that it concerns that a resource is refused."""
-    (found,) = rejections(snapshot, [Nack(*reference, message, kept)])
-    return found.concerns
+    (found,) = attribute_nacks(snapshot, [Nack(*reference, message, kept)])
+    return found.routes
 
 
 def after(translator: Translator, *numbers: int, path: str = "/elsewhere") -> Snapshot:
@@ -66,8 +66,8 @@ def test_what_changed_is_to_blame(translator: Translator) -> None:
     before = translator.snapshots[GATEWAY].get(TABLE)
     now = after(translator, 7, 20)
     assert refused(now, before) == (
-        Concern(ref(20), ("0",), Served.NOTHING),
-        Concern(ref(7), ("0",), Served.VERSION_BEFORE),
+        AffectedRoute(ref(20), ("0",), StillServed.NOTHING),
+        AffectedRoute(ref(7), ("0",), StillServed.PREVIOUS_VERSION),
     )
     assert refused(now, Uncertain(before, ())) == refused(now, before)
 
@@ -76,7 +76,7 @@ def test_the_generation_that_serves_is_told(translator: Translator) -> None:
     """Where the version before serves, its generation is known."""
     before = after(translator, 7, path="/second").get(TABLE)
     (found,) = refused(after(translator, 7, path="/third"), before)
-    assert found == Concern(ref(7), ("0",), Served.VERSION_BEFORE, 2)
+    assert found == AffectedRoute(ref(7), ("0",), StillServed.PREVIOUS_VERSION, 2)
 
 
 def test_a_removal_is_nobody_s_fault_but_that_of_its_host(translator: Translator) -> None:
@@ -100,14 +100,16 @@ def test_what_the_proxy_quotes_tells_which_of_them(translator: Translator) -> No
 def test_of_a_client_that_holds_nothing_all_is_new(translator: Translator) -> None:
     """A new proxy that refuses its first table serves nothing of any route in it."""
     found = refused(translator.snapshots[GATEWAY], None)
-    assert found == tuple(sorted(Concern(ref(number), ("0",), Served.NOTHING) for number in range(20)))
+    assert found == tuple(sorted(AffectedRoute(ref(number), ("0",), StillServed.NOTHING) for number in range(20)))
 
 
 def test_of_a_client_from_before_only_a_quote_tells(translator: Translator) -> None:
     """What a proxy holds from an earlier life of the server is not known: then nobody is blamed without a hint."""
     now = translator.snapshots[GATEWAY]
     assert refused(now, VersionOnly("v")) == ()
-    assert refused(now, VersionOnly("v"), "bad '/route-13'") == (Concern(ref(13), ("0",), Served.VERSION_BEFORE),)
+    assert refused(now, VersionOnly("v"), "bad '/route-13'") == (
+        AffectedRoute(ref(13), ("0",), StillServed.PREVIOUS_VERSION),
+    )
 
 
 def test_what_is_new_to_all_who_refuse_it_is_to_blame(translator: Translator) -> None:
@@ -116,10 +118,10 @@ def test_what_is_new_to_all_who_refuse_it_is_to_blame(translator: Translator) ->
     two = after(translator, 7).get(TABLE)
     now = after(translator, 8)
     kept: list[ClientResource] = [None, one, two, VersionOnly("v")]
-    found = rejections(now, [Nack(*TABLE, "no", each) for each in kept])
-    assert [each.concerns for each in found] == [
-        (Concern(ref(8), ("0",), Served.NOTHING),),
-        (Concern(ref(8), ("0",), Served.VERSION_BEFORE),),
+    found = attribute_nacks(now, [Nack(*TABLE, "no", each) for each in kept])
+    assert [each.routes for each in found] == [
+        (AffectedRoute(ref(8), ("0",), StillServed.NOTHING),),
+        (AffectedRoute(ref(8), ("0",), StillServed.PREVIOUS_VERSION),),
     ]
 
 
@@ -144,13 +146,13 @@ def test_a_backend_concerns_those_who_use_it(translator: Translator, type_url: s
     assert refused(now, None, reference=Reference(type_url, name)) == tuple(
         sorted(
             [
-                *(Concern(ref(number), ("0",), Served.NOTHING) for number in (3, 13, 18)),
-                Concern(ref(8), ("0",), Served.OTHER_RULES),
+                *(AffectedRoute(ref(number), ("0",), StillServed.NOTHING) for number in (3, 13, 18)),
+                AffectedRoute(ref(8), ("0",), StillServed.OTHER_RULES),
             ]
         )
     )
     kept = refused(now, VersionOnly("v"), reference=Reference(type_url, name))
-    assert {each.served for each in kept} == {Served.VERSION_BEFORE}
+    assert {each.served for each in kept} == {StillServed.PREVIOUS_VERSION}
 
 
 def test_a_listener_concerns_no_route(translator: Translator) -> None:
@@ -164,13 +166,13 @@ def test_a_listener_concerns_no_route(translator: Translator) -> None:
 class Unfit(RouteFeature):
     """Writes what Envoy's validation rules forbid."""
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Break a rule of the protocol's."""
         if match.path == "/unfit":
             route.direct_response.status = 1
 
 
-def _read(site: Site) -> Outcome[tuple[RouteFeature, ...] | None]:
+def _read(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
     return Outcome((Unfit(),))
 
 
@@ -234,12 +236,12 @@ def test_a_refusal_comes_and_goes(translator: Translator) -> None:
     """A route's status follows what its proxies refuse of it, and is what it was before once they do no more."""
     before = dict(translator.statuses)
     kept = translator.snapshots[GATEWAY].get(TABLE)
-    found = rejections(after(translator, 7), [Nack(*TABLE, "no", kept)])
-    translator.deliver(GATEWAY, Delivery(1, False, found))
+    found = attribute_nacks(after(translator, 7), [Nack(*TABLE, "no", kept)])
+    translator.deliver(GATEWAY, GatewaySyncStatus(1, False, found))
     changes = translator.evaluate()
     assert list(changes.statuses) == [ref(7)]
     assert conditions(translator, 7)["PartiallyInvalid"][0] == "True"
-    translator.deliver(GATEWAY, Delivery(1, True))
+    translator.deliver(GATEWAY, GatewaySyncStatus(1, True))
     translator.edit([edit(route(7, HOSTS, SERVICES))])
     assert list(translator.evaluate().statuses) == [ref(7)]
     assert dict(translator.statuses) == before

@@ -10,11 +10,10 @@ import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
 from tests.translator.universe import key_pair
-from translator.db import Concern, Delivery, Rejection, Served
-from translator.inputs import Edit
+from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
-from translator.status.nacks import rejections
-from translator.translator import Changes, Settings, Translator
+from translator.status.nacks import attribute_nacks
+from translator.translator import Changes, Translator
 from xds.protocol.nacks import Nack
 from xds.resources.snapshot import diff
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
@@ -238,9 +237,9 @@ def test_cells_come_and_go_with_objects(large: Translator) -> None:
 def test_a_refusal_by_a_proxy(large: Translator) -> None:
     """That a proxy refuses a table of 10,000 routes has the queries run of the one route that it concerns, and back."""
     url = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-    concern = Concern(Ref("HTTPRoute", "shop", "route-7"), ("0",), Served.VERSION_BEFORE)
-    told = Delivery(1, False, (Rejection(url, "port-10080", "no", (concern,)),))
-    for delivery in (told, Delivery(1, True)):
+    concern = AffectedRoute(Ref("HTTPRoute", "shop", "route-7"), ("0",), StillServed.PREVIOUS_VERSION)
+    told = GatewaySyncStatus(1, False, (AttributedNack(url, "port-10080", "no", (concern,)),))
+    for delivery in (told, GatewaySyncStatus(1, True)):
         before = large.looks
         large.deliver(GATEWAY, delivery)
         found = cost(large)
@@ -249,7 +248,7 @@ def test_a_refusal_by_a_proxy(large: Translator) -> None:
         assert found.runs <= 3
         assert large.looks - before < 20
     with put_back(large):
-        large.deliver(GATEWAY, Delivery(2, True))
+        large.deliver(GATEWAY, GatewaySyncStatus(2, True))
         assert cost(large).statuses == []
 
 
@@ -259,8 +258,8 @@ def test_whom_a_refusal_concerns(large: Translator) -> None:
     with put_back(large, edit(route(7, HOSTS, SERVICES))):
         cost(large, edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
         now = large.snapshots[GATEWAY]
-        (found,) = rejections(now, [Nack(ROUTE, "port-10080", "no", before)])
+        (found,) = attribute_nacks(now, [Nack(ROUTE, "port-10080", "no", before)])
         hosts = {id(each) for each in before.origin}  # type: ignore[attr-defined]
-        assert [each.route.name for each in found.concerns] == ["route-7"]
+        assert [each.route.name for each in found.routes] == ["route-7"]
         new = [each for each in now.resources(ROUTE)["port-10080"].origin if id(each) not in hosts]  # type: ignore[attr-defined]
         assert [len(each) for each in new] == [ROUTES // HOSTS]

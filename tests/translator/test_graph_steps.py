@@ -15,8 +15,8 @@ from tests.translator.test_incremental import evaluated as from_scratch
 from translator.engine import memos as evaluation
 from translator.engine.database import Graph
 from translator.engine.query import QueryError, query
-from translator.inputs import Edit
-from translator.translator import Settings, Translator
+from translator.inputs import Edit, Settings
+from translator.translator import Translator
 
 MANY = 10 * evaluation.PART
 

@@ -10,34 +10,33 @@ from hypothesis import strategies as st
 
 from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.translator.universe import objects, populations
-from translator.db import Rejection
 from translator.envoy.route import BROKEN
-from translator.inputs import Edit, Refused
-from translator.objects.partial import sketch
+from translator.inputs import AttributedNack, Edit, GatewaySyncStatus, Invalid, Settings
+from translator.objects.partial import partial_object
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.refs import Ref
-from translator.translator import Changes, Delivery, Settings, Translator
+from translator.translator import Changes, Translator
 from xds.resources import references
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import LISTENER, ROUTE
 
 SETTINGS = st.builds(Settings, standalone=st.booleans(), offline=st.booleans())
-REJECTIONS = st.builds(Rejection, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))
+REJECTIONS = st.builds(AttributedNack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))
 DELIVERIES = st.builds(
-    Delivery,
+    GatewaySyncStatus,
     clients=st.integers(0, 1),
-    current=st.booleans(),
-    rejections=st.lists(REJECTIONS, max_size=1).map(tuple),
+    all_acked=st.booleans(),
+    nacks=st.lists(REJECTIONS, max_size=1).map(tuple),
 )
 GATEWAYS = st.builds(Ref, st.just("Gateway"), st.sampled_from("ab"), st.sampled_from(["g1", "g2"]))
-Fed = dict[Ref, Delivery]
+Fed = dict[Ref, GatewaySyncStatus]
 
 
 def edits_of(found: KubernetesObject) -> st.SearchStrategy[Edit]:
     """Return an object comes most of the time, goes, or is there and cannot be read."""
     raw = {"spec": getattr(found, "spec", Fields()).model_dump(mode="json", by_alias=True)}
-    refused = Edit(found.ref, Refused("no", sketch(raw)._replace(generation=2)))
+    refused = Edit(found.ref, Invalid("no", partial_object(raw)._replace(generation=2)))
     return st.sampled_from([Edit(found.ref, found)] * 6 + [Edit(found.ref, None)] * 2 + [refused])
 
 
@@ -59,10 +58,10 @@ def final(steps: Steps, chance: Random) -> list[Edit]:
     latest: dict[Ref, Edit] = {}
     for each in (each for step in steps for each in step):
         latest[each.ref] = each
-        if not isinstance(each.object, Refused):
+        if not isinstance(each.object, Invalid):
             read[each.ref] = each
     found = [each for each in read.values() if each.object is not None]
-    refused = [each for each in latest.values() if isinstance(each.object, Refused)]
+    refused = [each for each in latest.values() if isinstance(each.object, Invalid)]
     chance.shuffle(found)
     chance.shuffle(refused)
     return found + refused

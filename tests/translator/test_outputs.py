@@ -7,10 +7,10 @@ import pytest
 from bench.world import edit, endpoint_slice, gateway, removal, route, service, world
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from translator.envoy import cluster as clusters
-from translator.inputs import unread
+from translator.inputs import Edit, Invalid, Settings, unread
 from translator.ir.backend import Backend
 from translator.refs import Ref
-from translator.translator import Edit, Refused, Settings, Translator
+from translator.translator import Translator
 from xds.resources.resource import Reference
 from xds.resources.snapshot import diff
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
@@ -75,7 +75,7 @@ def test_everything_that_goes_leaves_nothing(translator: Translator) -> None:
 def test_a_gateway_that_never_could_be_read_is_forgotten_when_it_goes() -> None:
     """The proxies of a Gateway that cannot be read are left alone, until the Gateway goes."""
     translator = Translator(Settings(standalone=False))
-    translator.edit([Edit(GATEWAY, Refused("spec: is required"))])
+    translator.edit([Edit(GATEWAY, Invalid("spec: is required"))])
     held = translator.evaluate().deployments[GATEWAY]
     assert held is not None
     assert held.held

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.world import edit, manifest
-from translator.db import in_cluster
+from translator.inputs import Settings, in_cluster
 from translator.own_addresses import OwnAddress, overlap, reached
 from translator.refs import Ref
-from translator.translator import Settings, Translator
+from translator.translator import Translator
 from xds.resources.types import CLUSTER
 
 OWN = (

@@ -8,8 +8,9 @@ import pytest
 
 from bench.world import edit, manifest
 from translator.gateway.supported_version import is_supported
+from translator.inputs import Edit, Settings
 from translator.refs import Ref
-from translator.translator import Edit, Settings, Translator
+from translator.translator import Translator
 
 CLASS = Ref("GatewayClass", "", "headgate")
 

@@ -12,11 +12,11 @@ from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.universe import objects, populations
 from translator.engine.database import Graph
 from translator.engine.query import QueryError, query
-from translator.inputs import Edit, unread
+from translator.inputs import Edit, Settings, unread
 from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from translator.translator import Settings, Translator
+from translator.translator import Translator
 
 GATEWAY = Ref("Gateway", "shop", "web")
 UNREAD = st.sampled_from(sorted(KINDS))

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from bench.world import Raw, edit, gateway, manifest, route, world
+from translator.inputs import Edit, Invalid, Settings
 from translator.objects.parse import parse
-from translator.objects.partial import Sketch, sketch
+from translator.objects.partial import PartialObject, partial_object
 from translator.refs import Ref
-from translator.translator import Edit, Refused, Settings, Translator
+from translator.translator import Translator
 from xds.resources.snapshot import diff
 
 GATEWAY = Ref("Gateway", "shop", "web")
@@ -24,7 +25,7 @@ def read(raw: Raw) -> Edit:
         del raw["metadata"]["namespace"]
     ref = Ref(raw["kind"], raw["metadata"].get("namespace", ""), raw["metadata"]["name"])
     parsed = parse(raw)
-    return Edit(ref, parsed.object or Refused("; ".join(map(str, parsed.problems)), sketch(raw)))
+    return Edit(ref, parsed.object or Invalid("; ".join(map(str, parsed.problems)), partial_object(raw)))
 
 
 def novel_route(generation: int = 7, **spec: Any) -> Raw:
@@ -143,11 +144,11 @@ def test_classes_and_parameters_say_so(translator: Translator, kind: str, group:
     spec = {"controllerName": Settings().controller_name, "parametersRef": 5, "replicas": "many"}
     raw = manifest(group or "gateway.headgate.dev/v1alpha1", kind, "headgate", spec=spec)
     edited = read(raw)
-    assert isinstance(edited.object, Refused)
+    assert isinstance(edited.object, Invalid)
     translator.edit([edited])
     translator.evaluate()
     assert conditions(translator.statuses[edited.ref])["Accepted"] == ("False", reason, 1)
-    translator.edit([edited._replace(object=Refused("no", Sketch(controller="theirs")))])
+    translator.edit([edited._replace(object=Invalid("no", PartialObject(controller="theirs")))])
     translator.evaluate()
     assert (edited.ref in translator.statuses) == (kind == "GatewayParameters")
 
@@ -157,7 +158,7 @@ def test_classes_and_parameters_say_so(translator: Translator, kind: str, group:
 )
 def test_nothing_can_be_seen_of_some(raw: Raw) -> None:
     """Whatever an object holds, looking at it is no error."""
-    assert sketch(raw) == Sketch()
+    assert partial_object(raw) == PartialObject()
 
 
 @pytest.mark.parametrize("generation", [2**63, 2**70, -1, 10**5000], ids=["2^63", "2^70", "-1", "10^5000"])
@@ -166,7 +167,7 @@ def test_a_generation_is_an_int64(generation: int, translator: Translator) -> No
     made = route(5, 2, 5)
     made["metadata"]["generation"] = generation
     found = read(made)
-    assert isinstance(found.object, Refused)
+    assert isinstance(found.object, Invalid)
     assert "metadata.generation" in found.object.why
     translator.edit([found])
     translator.evaluate()

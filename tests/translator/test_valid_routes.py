@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from tests.translator.golden.envoy import refusal
 from tests.translator.valid_routes import routes
+from translator.inputs import Edit, Settings
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.kubernetes.service import Service
 from translator.objects.parse import parse
-from translator.translator import Edit, Settings, Translator
+from translator.translator import Translator
 from xds.resources.snapshot import Snapshot
 
 GATEWAY = {

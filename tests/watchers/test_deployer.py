@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translator.db import Deployed
-from translator.infrastructure.manifest import Manifest, Proxies
+from translator.infrastructure.manifest import Manifest, ProxyManifests
 from translator.infrastructure.names import label_value, resource_name
+from translator.inputs import ApplyResult
 from translator.refs import Ref
 from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
@@ -108,9 +108,9 @@ def manifest() -> Manifest:
 
 async def test_an_api_server_that_is_away_is_no_refusal() -> None:
     """It is tried again until it works, and nothing is told of it."""
-    api, told = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[Deployed | None]()
+    api, told = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[ApplyResult | None]()
     inventory = Inventory(lambda _: None)
-    wanted = {GATEWAY: Proxies((manifest(),))}
+    wanted = {GATEWAY: ProxyManifests((manifest(),))}
     deployer = Deployer(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
     leading = asyncio.create_task(deployer.lead())
     async with asyncio.timeout(10):
@@ -124,7 +124,7 @@ async def test_who_does_not_lead_writes_nothing() -> None:
     """Once the lease is lost, no late write slips through."""
     api = Failing()
     deployer = Deployer(
-        api, {GATEWAY: Proxies((manifest(),))}, Inventory(lambda _: None), "me", print, may_write=lambda: False
+        api, {GATEWAY: ProxyManifests((manifest(),))}, Inventory(lambda _: None), "me", print, may_write=lambda: False
     )
     leading = asyncio.create_task(deployer.lead())
     await asyncio.sleep(0.05)
@@ -139,7 +139,7 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     api, inventory, wanted = Failing(), Inventory(lambda _: None), manifest()
     body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
     inventory.observe([Change(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
-    deployer = Deployer(api, {GATEWAY: Proxies((wanted,))}, inventory, "me", lambda *_: None)
+    deployer = Deployer(api, {GATEWAY: ProxyManifests((wanted,))}, inventory, "me", lambda *_: None)
     leading = asyncio.create_task(deployer.lead())
     await asyncio.sleep(0.05)
     deployer.touch([GATEWAY])
@@ -171,9 +171,11 @@ class Recording:
         return {**body, "metadata": {**body.get("metadata", {}), "resourceVersion": "5"}}
 
 
-async def deployed(api: Recording, wanted: Proxies, *there: tuple[Ref, dict[str, Any]]) -> list[Deployed | None]:
+async def deployed(
+    api: Recording, wanted: ProxyManifests, *there: tuple[Ref, dict[str, Any]]
+) -> list[ApplyResult | None]:
     """Return what is told of a Gateway, once it is settled where these objects are there."""
-    told: list[Deployed | None] = []
+    told: list[ApplyResult | None] = []
     inventory = Inventory(lambda _: None)
     inventory.observe([Change(ref, raw) for ref, raw in there])
     deployer = Deployer(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
@@ -193,11 +195,11 @@ async def test_what_another_controller_deployed_is_not_taken_over() -> None:
     """An object of the same name that carries the label of another Headgate is refused, and never written to."""
     theirs = {"metadata": {"labels": {**LABELS, "gateway.headgate.dev/controller": "another"}}}
     api = Recording(theirs)
-    (told,) = await deployed(api, Proxies((manifest(),)))
+    (told,) = await deployed(api, ProxyManifests((manifest(),)))
     assert told is not None
     assert [method for method, _, _ in api.requests] == ["GET"]
     mine = Recording({"metadata": {"labels": LABELS}})
-    assert await deployed(mine, Proxies((manifest(),))) == []
+    assert await deployed(mine, ProxyManifests((manifest(),))) == []
     assert [method for method, _, _ in mine.requests] == ["GET", "PATCH"]
 
 
@@ -207,7 +209,7 @@ async def test_proxies_of_the_other_kind_stay_until_there_are_new_ones(available
     name, kind = "headgate-shop", "DaemonSet"
     body = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": "web", "labels": LABELS}}
     api = Recording()
-    wanted = Proxies((Manifest(Ref(kind, "web", name), {**body, "spec": {}}),))
+    wanted = ProxyManifests((Manifest(Ref(kind, "web", name), {**body, "spec": {}}),))
     await deployed(
         api,
         wanted,
@@ -222,7 +224,7 @@ async def test_what_is_there_is_rehearsed_before_anything_is_changed() -> None:
     """Of several objects all are checked first, so that a refusal of the last does not leave the first changed."""
     other = Manifest(Ref("ConfigMap", "web", "headgate-two"), manifest().body)
     api = Recording()
-    await deployed(api, Proxies((manifest(), other)), (CONFIG, kept()), (other.ref, kept("headgate-two")))
+    await deployed(api, ProxyManifests((manifest(), other)), (CONFIG, kept()), (other.ref, kept("headgate-two")))
     assert [rehearsal for _, _, rehearsal in api.requests] == [True, True, False, False]
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests import virtual_time
 from tests.watchers.punctual import Punctual
 from tests.watchers.test_deployer import CONFIG, GATEWAY, manifest
-from translator.infrastructure.manifest import Manifest, Proxies
+from translator.infrastructure.manifest import Manifest, ProxyManifests
 from translator.refs import Ref
 from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError
@@ -91,12 +91,14 @@ class Cluster:
             await asyncio.wait({term})
 
 
-def proxies(name: str) -> Proxies:
+def proxies(name: str) -> ProxyManifests:
     """Return a ConfigMap for a Gateway."""
     body = manifest().body
     ref = CONFIG._replace(name=f"headgate-{name}")
     labels = {**body["metadata"]["labels"], "gateway.networking.k8s.io/gateway-name": name}
-    return Proxies((Manifest(ref, {**body, "metadata": {"name": ref.name, "namespace": "web", "labels": labels}}),))
+    return ProxyManifests(
+        (Manifest(ref, {**body, "metadata": {"name": ref.name, "namespace": "web", "labels": labels}}),)
+    )
 
 
 def test_gateways_are_deployed_so_many_at_once() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watchers.written import HTTP_ROUTE, config_map, documents, ref, value
-from translator.inputs import Refused
+from translator.inputs import Invalid
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
@@ -232,7 +232,7 @@ def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict
 def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> None:
     """Whoever follows the edits has the objects, and whoever follows the diagnostics has those; none is told twice."""
     folder = Folder()
-    objects: dict[Ref, KubernetesObject | Refused | None] = {}
+    objects: dict[Ref, KubernetesObject | Invalid | None] = {}
     diagnostics: set[Diagnostic] = set()
     for step in history:
         change = folder.apply(says(**step))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from translator.inputs import Refused
+from translator.inputs import Invalid
 from translator.objects.kubernetes.core import ConfigMap
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -23,7 +23,7 @@ def ref(name: str) -> Ref:
     return Ref("ConfigMap", "default", name)
 
 
-def value(obj: KubernetesObject | Refused | None) -> str | None:
+def value(obj: KubernetesObject | Invalid | None) -> str | None:
     """Return what such a ConfigMap says; None if there is none."""
     if obj is None:
         return None

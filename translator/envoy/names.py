@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from translator.ir.backend import Backend
-from translator.ir.listener import RouteTable
+from translator.ir.listener import RouteConfigKey
 from translator.refs import Ref
 
 
@@ -29,7 +29,7 @@ def port_of(listener: str) -> int | None:
     return int(port) if prefix == "port" and port.isdigit() else None
 
 
-def table_name(table: RouteTable) -> str:
+def table_name(table: RouteConfigKey) -> str:
     """Name a RouteConfiguration; the hostname of an HTTPS listener is part of it."""
     return f"port-{table.port}" + (f"/{table.hostname or '*'}" if table.tls else "")
 

@@ -14,7 +14,7 @@ from heapq import merge
 from typing import Final, NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from translator.envoy.route import Entry, Precedence, precedence, route_match
+from translator.envoy.route import EncodedRoute, Precedence, precedence, route_match
 from translator.envoy.route_configuration import encoded
 from translator.ir.http import PathKind, RouteMatch, ValueMatch
 from translator.ir.preflight import FILTER, METHOD, is_unannounced, preflight
@@ -34,15 +34,15 @@ class Unanswered(NamedTuple):
 
     precedence: Precedence
     match: RouteMatch
-    entry: Entry
+    entry: EncodedRoute
 
 
-def is_answered(entry: Entry) -> bool:
+def is_answered(entry: EncodedRoute) -> bool:
     """Whether an entry answers preflights."""
     return not entry.precedence.request
 
 
-def with_unanswered(entries: Iterable[Entry]) -> Iterator[Entry | Unanswered]:
+def with_unanswered(entries: Iterable[EncodedRoute]) -> Iterator[EncodedRoute | Unanswered]:
     """Return entries, in their order, each after the preflights of its requests if its rule has no policy for them.
 
     What a preflight says nothing about, such as a cookie, decides after the preflight: a rule that asks for it takes
@@ -57,26 +57,26 @@ def with_unanswered(entries: Iterable[Entry]) -> Iterator[Entry | Unanswered]:
         yield entry
 
 
-def routed(ordered: Sequence[Entry | Unanswered]) -> list[Entry]:
+def routed(ordered: Sequence[EncodedRoute | Unanswered]) -> list[EncodedRoute]:
     """Return entries in the order in which Envoy tries them, with routes in place of preflights that have no answer.
 
     Where a preflight would meet no answer on its way, no route is needed.
     """
-    found = [each for each in ordered if isinstance(each, Entry)]
+    found = [each for each in ordered if isinstance(each, EncodedRoute)]
     if len(found) == len(ordered):
         return found
     found, places = [], _places(ordered)
     for place, each in enumerate(ordered):
-        if isinstance(each, Entry):
+        if isinstance(each, EncodedRoute):
             found.append(each)
         else:
             found += _routes(each, _later(ordered, places, place, each.match))
     return found
 
 
-def _routes(unanswered: Unanswered, later: Iterable[Entry]) -> list[Entry]:
+def _routes(unanswered: Unanswered, later: Iterable[EncodedRoute]) -> list[EncodedRoute]:
     """Return the copies of routes that a preflight needs, the first to be tried first."""
-    asked, made, answered = unanswered.match, list[Entry](), False
+    asked, made, answered = unanswered.match, list[EncodedRoute](), False
     for entry in later:
         both = _both(asked, entry.match)
         if both is None:
@@ -92,47 +92,49 @@ def _routes(unanswered: Unanswered, later: Iterable[Entry]) -> list[Entry]:
     return made if answered else []
 
 
-def _copy(entry: Entry, match: RouteMatch) -> Entry:
+def _copy(entry: EncodedRoute, match: RouteMatch) -> EncodedRoute:
     """Return the entry for preflights only, which Envoy's filter must not answer."""
     route = _decoded(entry)
     route.typed_per_filter_config.pop(FILTER, None)
     return _entry(entry, match, route)
 
 
-def _not_found(unanswered: Unanswered) -> Entry:
+def _not_found(unanswered: Unanswered) -> EncodedRoute:
     route = route_components_pb2.Route(name=_decoded(unanswered.entry).name)
     route.direct_response.status = NOT_FOUND
     return replace(_entry(unanswered.entry, unanswered.match, route), references=frozenset())
 
 
-def _entry(entry: Entry, match: RouteMatch, route: route_components_pb2.Route) -> Entry:
+def _entry(entry: EncodedRoute, match: RouteMatch, route: route_components_pb2.Route) -> EncodedRoute:
     route.name = f"{route.name}/preflight"
     route.match.CopyFrom(route_match(match))
     return replace(entry, match=match, body=encoded(route), whole=False)
 
 
-def _decoded(entry: Entry) -> route_components_pb2.Route:
+def _decoded(entry: EncodedRoute) -> route_components_pb2.Route:
     return route_components_pb2.VirtualHost.FromString(entry.body).routes[0]
 
 
-def _places(ordered: Sequence[Entry | Unanswered]) -> dict[str, list[int]]:
+def _places(ordered: Sequence[EncodedRoute | Unanswered]) -> dict[str, list[int]]:
     """Where answers and the routes of OPTIONS requests are, by the first element of their paths."""
     places: dict[str, list[int]] = {}
     for place, each in enumerate(ordered):
-        if isinstance(each, Entry) and (is_answered(each) or (each.whole and each.match.method in ("", "OPTIONS"))):
+        if isinstance(each, EncodedRoute) and (
+            is_answered(each) or (each.whole and each.match.method in ("", "OPTIONS"))
+        ):
             places.setdefault(_start(each.match), []).append(place)
     return places
 
 
 def _later(
-    ordered: Sequence[Entry | Unanswered], places: dict[str, list[int]], after: int, match: RouteMatch
-) -> Iterator[Entry]:
+    ordered: Sequence[EncodedRoute | Unanswered], places: dict[str, list[int]], after: int, match: RouteMatch
+) -> Iterator[EncodedRoute]:
     """Yield the entries after a place that may have to do with a path."""
     start = _start(match)
     near = places.values() if start == ANYWHERE else [places.get(each, []) for each in (start, ANYWHERE)]
     for place in merge(*(each[bisect_right(each, after) :] for each in near)):
         found = ordered[place]
-        assert isinstance(found, Entry)
+        assert isinstance(found, EncodedRoute)
         yield found
 
 

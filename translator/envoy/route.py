@@ -12,7 +12,7 @@ from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.names import cluster_name
 from translator.ir.backend import Backend
 from translator.ir.http import PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.refs import Ref
 from xds.resources.resource import Reference
 from xds.resources.types import CLUSTER
@@ -50,7 +50,7 @@ def precedence(match: RouteMatch) -> Precedence:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EncodedRoute:
     """One ``Route``, serialised as a field of its virtual host, and where it comes from.
 
     Attributes:
@@ -102,7 +102,7 @@ class MatchRoute(NamedTuple):
     shared: bool
 
 
-def match_routes(name: str, rule: Rule, origin: Origin) -> Iterator[MatchRoute]:
+def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
     """Give the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
     features = () if rule.broken else rule.features
     for place, match in enumerate(rule.matches):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from translator.envoy.names import table_name
 from translator.envoy.retry import BUFFER_BYTES, SAFE
-from translator.envoy.route import Entry
-from translator.ir.listener import RouteTable
+from translator.envoy.route import EncodedRoute
+from translator.ir.listener import RouteConfigKey
 from xds.protocol import wire
 from xds.resources.resource import Reference, Resource
 from xds.resources.types import ROUTE
@@ -31,7 +31,7 @@ class EncodedHost:
 
     body: bytes
     references: frozenset[Reference]
-    entries: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
+    entries: tuple[EncodedRoute, ...] = field(default=(), compare=False, repr=False)
 
 
 def encoded(route: route_components_pb2.Route) -> bytes:
@@ -44,7 +44,7 @@ def _domains(domain: str) -> list[str]:
     return [domain, f"{domain}."] if domain else ["*"]
 
 
-def virtual_host(domain: str, entries: Iterable[Entry]) -> EncodedHost:
+def virtual_host(domain: str, entries: Iterable[EncodedRoute]) -> EncodedHost:
     """Make the virtual host of a domain ("" for any) from its routes, the first to be tried first.
 
     Without routes it answers 404, and keeps requests for the domain from those of wider domains.
@@ -69,7 +69,7 @@ def misdirected_host(domain: str) -> EncodedHost:
     return EncodedHost(wire.field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
 
 
-def route_configuration(table: RouteTable, hosts: Iterable[EncodedHost]) -> Resource:
+def route_configuration(table: RouteConfigKey, hosts: Iterable[EncodedHost]) -> Resource:
     """Make the resource of a table from its virtual hosts; its origin are the entries of each of them."""
     found = tuple(hosts)
     name = table_name(table)

@@ -12,9 +12,9 @@ from typing import Any, Final
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.ir.preflight import ANY_ORIGIN, FILTER, HEADERS, METHOD, PRESENT, preflight
 from translator.outcome import Outcome
 
@@ -65,7 +65,7 @@ class Cors(RouteFeature):
         _set(route, "access-control-allow-headers", _list(self.headers, HEADERS))
         _set(route, "access-control-max-age", str(self.max_age))
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the route's ``CorsPolicy``, or the headers of what the rule answers by itself."""
         # Who may read an answer is the gateway's to say; Envoy's filter adds what it allows after these are removed.
         route.response_headers_to_remove.extend(RESPONSE_HEADERS)
@@ -138,7 +138,7 @@ def _pattern(origin: str) -> str:
     return literal.replace("*", r"[^/:]+")
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the CORS policy of a site."""
     for _, each in site.filters_of(TYPE):
         found = each.cors

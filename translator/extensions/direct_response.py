@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPRouteFilter
 from translator.objects.headgate.directresponse import DirectResponse
 from translator.outcome import Outcome, Problem
@@ -24,7 +24,7 @@ class Respond(RouteFeature):
     status: int
     body: str = ""
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``DirectResponseAction``."""
         route.direct_response.status = self.status
         if self.body:
@@ -37,7 +37,7 @@ def accepts(found: HTTPRouteFilter) -> bool:
     return ref is not None and (ref.group, ref.kind) == (DirectResponse.group, DirectResponse.kind)
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the direct responses of a site, in the route's namespace."""
     responses: list[Respond] = []
     for field, each in site.filters_of(TYPE):

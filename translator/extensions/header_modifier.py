@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.host_rewrite import set_host
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPHeader, HTTPHeaderFilter
 from translator.outcome import Outcome, Problem
 
@@ -55,7 +55,7 @@ class HeaderModifier(RouteFeature):
     remove: tuple[str, ...] = ()
     host: str = ""
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the headers into a ``Route``; the Host header is Envoy's ``host_rewrite_literal``.
 
         Envoy changes headers for the backend first, and for the rule last, which would undo what a backend's own
@@ -139,7 +139,7 @@ def _first_of_each(headers: Iterable[HTTPHeader]) -> Headers:
     return tuple(found.values())
 
 
-def _flaw(request: bool, found: HTTPHeaderFilter) -> str:
+def _header_error(request: bool, found: HTTPHeaderFilter) -> str:
     """Why a modifier cannot be had, "" if it can; the Host of requests can be set, as Envoy has a field for it."""
     added, names = [*found.set, *found.add], [*(each.name for each in found.add), *found.remove]
     if not request:
@@ -165,15 +165,15 @@ def _contradicted(found: HTTPHeaderFilter) -> str:
     return next((name for name, count in names.items() if count > 1), "")
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the header modifiers of a site, in their order."""
     features: list[HeaderModifier] = []
     for field, each in site.filters_of(REQUEST, RESPONSE):
         request = each.type == REQUEST
         found = each.request_header_modifier if request else each.response_header_modifier
         assert found is not None
-        if flaw := _flaw(request, found):
-            return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{field}: {flaw}"),))
+        if error := _header_error(request, found):
+            return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{field}: {error}"),))
         features.append(_modifier(request, found))
     return Outcome(tuple(features))
 

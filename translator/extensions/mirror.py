@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from headgate_proto.envoy.type.v3 import percent_pb2
 from translator.backends.service import backend
 from translator.envoy.names import cluster_name
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.ir.backend import Backend
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPRequestMirrorFilter
 from translator.outcome import Outcome, Problem
 
@@ -33,7 +33,7 @@ class Mirror(RouteFeature):
         """The target."""
         return (self.target,)
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Add a ``RequestMirrorPolicy``."""
         policy = route.route.request_mirror_policies.add(cluster=cluster_name(self.target))
         # The copy shall look like the request: no "-shadow" behind its Host.
@@ -50,7 +50,7 @@ def _share(found: HTTPRequestMirrorFilter) -> int:
     return MILLION if found.percent is None else found.percent * (MILLION // 100)
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the mirrors of a site; one whose target is broken is reported, and requests go on without it."""
     mirrors: list[Mirror] = []
     problems: list[Problem] = []

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.path_modifier import PathModifier, path_modifier
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.outcome import Outcome
 
 TYPE = "RequestRedirect"
@@ -40,7 +40,7 @@ class Redirect(RouteFeature):
     port: int = 0
     path: PathModifier | None = None
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RedirectAction``."""
         action = route.redirect
         action.response_code = STATUS[self.status]
@@ -50,7 +50,7 @@ class Redirect(RouteFeature):
         if self.path is not None:
             self.path.apply(action, match, "path_redirect")
 
-    def _write_port(self, route: Any, origin: Origin) -> None:
+    def _write_port(self, route: Any, origin: ListenerContext) -> None:
         """Write the port given, else that of the scheme given, else the listener's; a default port is not named.
 
         Without a hostname Envoy keeps the Host of the request, with the port that the client wrote there, unless it is
@@ -67,7 +67,7 @@ class Redirect(RouteFeature):
             option.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the redirect of a site."""
     for _, each in site.filters_of(TYPE):
         found = each.request_redirect

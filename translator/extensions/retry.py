@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from translator.envoy.retry import UNPROCESSED, avoid_tried_hosts, try_at_once
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.attempts import BACKOFF_FACTOR, attempts
 from translator.ir.backend import Backend
 from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.outcome import Outcome
 
 UNAVAILABLE = "unavailable"
@@ -71,7 +71,7 @@ class Retry(RouteFeature):
             apart.append(replace(match, headers=(*match.headers, IDEMPOTENT)))
         return (*apart, match)
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RetryPolicy``, in place of the virtual host's."""
         policy = route.route.retry_policy
         policy.retry_on = ",".join(self._reasons(match))
@@ -100,7 +100,7 @@ class Retry(RouteFeature):
             yield "retriable-status-codes"
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the retries of a rule."""
     rule = site.rule
     if rule is None or rule.retry is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.host_rewrite import set_host, sets_host
 from translator.extensions.path_modifier import PathModifier, path_modifier
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.outcome import Outcome
 
 TYPE = "URLRewrite"
@@ -23,7 +23,7 @@ class Rewrite(RouteFeature):
     hostname: str = ""
     path: PathModifier | None = None
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write into the ``RouteAction``."""
         if self.hostname:
             set_host(route.route, self.hostname)
@@ -31,7 +31,7 @@ class Rewrite(RouteFeature):
             self.path.apply(route.route, match, "")
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the rewrite of a site; of its hostname and the Host of a header modifier, the later in the list counts."""
     for place, each in enumerate(site.filters):
         if each.url_rewrite is not None:

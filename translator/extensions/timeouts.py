@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from translator.extension import Feature, Read, Site
+from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.attempts import BACKOFF_FACTOR, attempts
 from translator.ir.http import RouteFeature, RouteMatch
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule
 from translator.outcome import Outcome
 
@@ -32,14 +32,14 @@ class Timeouts(RouteFeature):
     request: int
     silence: int | None = None
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RouteAction``'s timeouts."""
         route.route.timeout.FromMilliseconds(self.request)
         if self.silence is not None:
             route.route.idle_timeout.FromMilliseconds(self.silence)
 
 
-def read(site: Site) -> Read:
+def read(site: FilterContext) -> FilterOutcome:
     """Read the timeouts of a rule.
 
     With a single try the shorter of `request` and `backendRequest` limits it: what cannot have reached a backend and is

@@ -11,7 +11,7 @@ from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import gateway_spec, managed
 from translator.gateway.hostnames import covers, intersect, specificity
 from translator.gateway.listeners import ListenerState, listeners
-from translator.ir.listener import RouteTable
+from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import ParentReference
@@ -27,7 +27,7 @@ class Domain(NamedTuple):
     """A name under which a route is served, the narrower of the listener's and the route's own; and that own one."""
 
     name: str
-    own: str
+    route_hostname: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Binding:
     """A route on one listener: under which domains of which route table."""
 
     listener: str
-    table: RouteTable
+    table: RouteConfigKey
     domains: tuple[Domain, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
+class ParentStatus:
     """What came of one parentRef: the listeners it attached to, or the problem that kept it from all of them."""
 
     reference: ParentReference
@@ -50,7 +50,7 @@ class Parent:
 
 
 @query
-def attachment(db: Db, route: Ref) -> tuple[Parent, ...]:
+def attachment(db: Db, route: Ref) -> tuple[ParentStatus, ...]:
     """Return what came of a route's parentRefs that name Gateways of ours, in their order, then of the defaults."""
     found = db.get(ROUTES[route.kind], route)
     if found is None:
@@ -95,18 +95,18 @@ def is_ours(db: Db, route: Ref, reference: ParentReference) -> bool:
     return managed(db, gateway) or (db.settings.standalone and db.get(Gateway, gateway) is None)
 
 
-def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str, ...]) -> Parent:
+def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str, ...]) -> ParentStatus:
     gateway = _gateway(route, reference)
     named = [each for each in listeners(db, gateway) if _selects(reference, each)]
     if not named:
-        return Parent(
+        return ParentStatus(
             reference, gateway, (), Problem("Accepted", "NoMatchingParent", _no_parent(db, gateway, reference))
         )
     refusals = [_refusal(db, gateway, each, route) for each in named]
     allowed = [each for each, refusal in zip(named, refusals, strict=True) if not refusal]
     if not allowed:
         text = f"{gateway} does not take the route: {'; '.join(refusals)}."
-        return Parent(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
+        return ParentStatus(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
     states = listeners(db, gateway)
     bindings = tuple(
         each for each in (_bind(gateway, states, state, hostnames) for state in allowed) if each is not None
@@ -116,8 +116,8 @@ def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str
         text = (
             f"spec.hostnames: none of {', '.join(hostnames)} is served by a listener of {gateway} (it serves {served})."
         )
-        return Parent(reference, gateway, (), Problem("Accepted", "NoMatchingListenerHostname", text))
-    return Parent(reference, gateway, bindings)
+        return ParentStatus(reference, gateway, (), Problem("Accepted", "NoMatchingListenerHostname", text))
+    return ParentStatus(reference, gateway, bindings)
 
 
 def _selects(reference: ParentReference, listener: ListenerState) -> bool:
@@ -199,21 +199,21 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
                 yield _gateway(route, default)
 
 
-def gateway_of(table: RouteTable) -> Ref:
+def gateway_of(table: RouteConfigKey) -> Ref:
     """Return the Gateway that a table belongs to."""
     namespace, _, name = table.gateway.partition("/")
     return Ref(Gateway.kind, namespace, name)
 
 
 @index(*ROUTES, partitions=candidates, partition_of=gateway_of)
-def domains(db: Db, route: Ref) -> Iterator[tuple[RouteTable, str]]:
+def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey, str]]:
     """File the domains that a route table has routes for."""
     for _, binding in _bindings(db, route):
         for domain in binding.domains:
             yield binding.table, domain.name
 
 
-class Served(NamedTuple):
+class RouteOnDomain(NamedTuple):
     """A route that serves a domain; of routes whose matches are equal the one that sorts first is tried first.
 
     That is the one with the more specific own hostname, then the older, then the first by "namespace/name", which is
@@ -228,14 +228,14 @@ class Served(NamedTuple):
 
 
 @index(*ROUTES, partitions=candidates, partition_of=lambda key: gateway_of(key[0]))
-def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteTable, str], Served]]:
+def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], RouteOnDomain]]:
     """File routes under route table and domain."""
     for _, binding in _bindings(db, route):
         found = db.get(ROUTES[route.kind], route)
         created = found.created if found is not None else ""
         for domain in binding.domains:
-            exact, length = specificity(domain.own)
-            served = Served(not exact, -length, created, f"{route.namespace}/{route.name}", route)
+            exact, length = specificity(domain.route_hostname)
+            served = RouteOnDomain(not exact, -length, created, f"{route.namespace}/{route.name}", route)
             yield (binding.table, domain.name), served
 
 

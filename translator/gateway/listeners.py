@@ -11,7 +11,7 @@ from translator.db import Db
 from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import addresses, gateway_spec, managed, rejection
 from translator.gateway.hostnames import intersect
-from translator.ir.listener import RouteTable
+from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
@@ -56,15 +56,17 @@ class ListenerState:
         """Whether it terminates TLS."""
         return self.protocol == "HTTPS"
 
-    def table(self, gateway: Ref) -> RouteTable:
+    def table(self, gateway: Ref) -> RouteConfigKey:
         """Return the RouteConfiguration that this listener of `gateway` uses."""
         name = f"{gateway.namespace}/{gateway.name}"
         return (
-            RouteTable(name, self.port, tls=True, hostname=self.hostname) if self.tls else RouteTable(name, self.port)
+            RouteConfigKey(name, self.port, tls=True, hostname=self.hostname)
+            if self.tls
+            else RouteConfigKey(name, self.port)
         )
 
 
-class Claim(NamedTuple):
+class PortClaim(NamedTuple):
     """A Gateway's wish for a port: standalone, the oldest has it, then the first by name."""
 
     created: str
@@ -79,7 +81,7 @@ def _ports(db: Db, gateway: Ref) -> Iterator[int]:
 
 
 @index(Gateway.kind, partitions=_ports)
-def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
+def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
     """File each of our Gateways under every port that a valid listener of it wants; used where they share a machine."""
     found = db.get(Gateway, gateway)
     if found is not None and db.settings.standalone and rejection(db, gateway) is None:
@@ -90,7 +92,7 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, Claim]]:
                 raise
             ports = list(_ports(db, gateway))
         for port in dict.fromkeys(ports):
-            yield port, Claim(found.created, gateway)
+            yield port, PortClaim(found.created, gateway)
 
 
 @query
@@ -203,9 +205,11 @@ def _unselectable(listener: Listener) -> Iterator[Problem]:
     """Yield a selector that selects no namespace, whatever there is: no route could attach."""
     namespaces = listener.allowed_routes.namespaces
     if namespaces.from_ == "Selector":
-        flaw = namespaces.selector.flaw() if namespaces.selector is not None else "is required when from is Selector"
-        if flaw:
-            text = f"allowedRoutes.namespaces.selector: {flaw}; until that is mended no route can attach."
+        violation = (
+            namespaces.selector.violation() if namespaces.selector is not None else "is required when from is Selector"
+        )
+        if violation:
+            text = f"allowedRoutes.namespaces.selector: {violation}; until that is mended no route can attach."
             yield Problem("Accepted", "UnsupportedValue", text)
 
 

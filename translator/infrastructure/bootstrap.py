@@ -22,12 +22,12 @@ from typing import Any, Final
 from google.protobuf import json_format
 
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
-from translator.db import ProxyDefaults
 from translator.envoy.any_types import unknown_types
 from translator.envoy.bootstrap import XDS_CLUSTER, bootstrap, socket_address, xds_cluster
 from translator.envoy.overload import heap_of
 from translator.infrastructure.names import CONTAINER
 from translator.infrastructure.quantity import whole
+from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, StatsParameters
 from translator.proxy import ADMIN_PORT, ENVOY_VERSION, METRICS_PORT, READINESS_PORT
 from translator.strategic_merge import TooDeep, merge, without_nulls
@@ -98,9 +98,9 @@ def files(
             plain = without_nulls(merge(plain, parameters.bootstrap))
         except TooDeep as error:
             return str(error)
-    flaw = _flaw(plain)
-    if flaw:
-        return flaw
+    refused = _bootstrap_error(plain)
+    if refused:
+        return refused
     return {
         BOOTSTRAP_FILE: _text(plain),
         CA_FILE: proxies.ca,
@@ -119,7 +119,7 @@ def drain_path(uid: str, key: bytes) -> str:
     return f"/drain/{blake2b(uid.encode(), digest_size=16, key=key, person=b'headgate-drain').hexdigest()}"
 
 
-def _flaw(plain: dict[str, Any]) -> str:
+def _bootstrap_error(plain: dict[str, Any]) -> str:
     """Why Envoy would not take a bootstrap; "" if it takes it as far as that can be known without Envoy."""
     strange = next(unknown_types(plain), None)
     if strange is not None:

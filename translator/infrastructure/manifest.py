@@ -50,7 +50,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Proxies:
+class ProxyManifests:
     """What is to be deployed for a Gateway.
 
     Attributes:
@@ -62,4 +62,4 @@ class Proxies:
     held: bool = False
 
 
-HELD: Final = Proxies(held=True)
+PAUSED: Final = ProxyManifests(held=True)

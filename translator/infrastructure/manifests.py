@@ -12,12 +12,12 @@ from translator.gateway.gateways import managed
 from translator.gateway.listeners import listeners
 from translator.infrastructure import bootstrap
 from translator.infrastructure.addresses import IP, bound, requested
-from translator.infrastructure.manifest import HELD, KINDS, Manifest, Proxies
+from translator.infrastructure.manifest import KINDS, PAUSED, Manifest, ProxyManifests
 from translator.infrastructure.names import identity, selector
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
-from translator.infrastructure.render_input import Plan, Unfit
+from translator.infrastructure.render_input import InvalidParameters, Plan
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import HpaParameters
@@ -30,7 +30,7 @@ CPU_PERCENT: Final = 80
 
 
 @query
-def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
+def deployment(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     """Return what is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's.
 
     A Gateway whose class is gone may still have been ours: what runs for it is not taken down for that.
@@ -40,23 +40,23 @@ def deployment(db: Db, gateway: Ref) -> Outcome[Proxies] | None:
         return None
     if not managed(db, gateway):
         of_class = db.get(GatewayClass, Ref(GatewayClass.kind, "", found.spec.gateway_class_name))
-        return Outcome(HELD) if of_class is None else None
+        return Outcome(PAUSED) if of_class is None else None
     chosen = parameters(db, gateway)
     if chosen.value is None:
-        return Outcome(HELD, chosen.problems)
+        return Outcome(PAUSED, chosen.problems)
     if chosen.value.self_managed:
-        return Outcome(Proxies())
+        return Outcome(ProxyManifests())
     wanted = requested(db, gateway)
     ports = served_ports(db, gateway)
     if not ports or any(each.condition == "Accepted" for each in wanted.problems):
-        return Outcome(HELD)
+        return Outcome(PAUSED)
     proxies = replace(db.proxies, addresses=bound(db, gateway))
     addresses = tuple(each.value for each in wanted.value if each.type == IP)
     plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
     try:
-        return Outcome(Proxies(tuple(manifests(plan))))
-    except Unfit as error:
-        return Outcome(HELD, (Problem("Accepted", "InvalidParameters", str(error)),))
+        return Outcome(ProxyManifests(tuple(manifests(plan))))
+    except InvalidParameters as error:
+        return Outcome(PAUSED, (Problem("Accepted", "InvalidParameters", str(error)),))
 
 
 @query
@@ -75,7 +75,7 @@ def manifests(plan: Plan) -> Iterator[Manifest]:
     drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key, plan.proxies.drain_key)
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
     if isinstance(files, str):
-        raise Unfit(f"bootstrap of the GatewayParameters: {files}.")
+        raise InvalidParameters(f"bootstrap of the GatewayParameters: {files}.")
     yield _manifest(plan, "ServiceAccount", {"automountServiceAccountToken": False})
     yield _manifest(plan, "ConfigMap", {"data": dict(files)})
     yield _service(plan)

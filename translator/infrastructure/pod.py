@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from translator.api_group import GROUP
-from translator.db import ProxyDefaults
 from translator.infrastructure.bootstrap import (
     BOOTSTRAP_FILE,
     CONFIG_FOLDER,
@@ -17,6 +16,7 @@ from translator.infrastructure.bootstrap import (
     TOKEN_FOLDER,
 )
 from translator.infrastructure.names import CONTAINER
+from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 from translator.proxy import METRICS_PORT, READINESS_PORT
 

@@ -15,7 +15,7 @@ from translator.infrastructure.pod import (
     own_parts,
     pod_spec,
 )
-from translator.infrastructure.render_input import Plan, Unfit
+from translator.infrastructure.render_input import InvalidParameters, Plan
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 from translator.strategic_merge import TooDeep, merge, without_nulls
 
@@ -43,7 +43,7 @@ def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str,
     try:
         merged = without_nulls(merge(made, plan.parameters.pod_template or {}))
     except TooDeep as error:
-        raise Unfit(f"podTemplate of the GatewayParameters {error}.") from None
+        raise InvalidParameters(f"podTemplate of the GatewayParameters {error}.") from None
     fitted: dict[str, Any] = merge(merged, _fixed(plan, blake2b(lasting.encode(), digest_size=8).hexdigest()))
     _check(fitted)
     _check_own(made, fitted)
@@ -65,12 +65,14 @@ def _check(template: Any) -> None:
     field = "podTemplate of the GatewayParameters"
     for name in ("metadata", "spec"):
         if not isinstance(template.get(name), Mapping):
-            raise Unfit(f"{field}: {name} must be an object.")
+            raise InvalidParameters(f"{field}: {name} must be an object.")
     containers = template["spec"].get("containers")
     if not isinstance(containers, list) or not all(isinstance(each, Mapping) for each in containers):
-        raise Unfit(f"{field}: spec.containers must be a list of containers.")
+        raise InvalidParameters(f"{field}: spec.containers must be a list of containers.")
     if CONTAINER not in [each.get("name") for each in containers]:
-        raise Unfit(f"{field}: every container of spec.containers must have a name, so that {CONTAINER} can be kept.")
+        raise InvalidParameters(
+            f"{field}: every container of spec.containers must have a name, so that {CONTAINER} can be kept."
+        )
 
 
 def _check_own(made: Any, template: Any) -> None:
@@ -79,7 +81,7 @@ def _check_own(made: Any, template: Any) -> None:
     for field, value in own_parts(made["spec"]).items():
         if found[field] != value:
             text = "is how a proxy proves to Headgate which Gateway is its own, and must stay as it is: remove it"
-            raise Unfit(f"podTemplate of the GatewayParameters: {field} {text}.")
+            raise InvalidParameters(f"podTemplate of the GatewayParameters: {field} {text}.")
 
 
 def strategy(wanted: GatewayParametersSpec) -> Mapping[str, Any]:

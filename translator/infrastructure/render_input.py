@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from translator.db import ProxyDefaults
 from translator.infrastructure.names import GATEWAY_CLASS_NAME, identity, label_value, resource_name
+from translator.inputs import ProxyDefaults
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 
 
-class Unfit(ValueError):
+class InvalidParameters(ValueError):
     """Parameters with which no proxies can be deployed; the text goes into the Gateway's condition."""
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
 from translator.ir.backend import Backend
-from translator.ir.listener import Origin
+from translator.ir.listener import ListenerContext
 
 
 class PathKind(Enum):
@@ -91,7 +91,7 @@ class RouteFeature:
         """Give a backend of the rule the settings that this feature asks of its cluster, for requests that match."""
         return backend
 
-    def apply(self, route: Any, origin: Origin, match: RouteMatch) -> None:
+    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
         """Write this feature into an ``envoy.config.route.v3.Route`` that serves `match` on `origin`."""
         raise NotImplementedError
 

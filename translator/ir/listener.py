@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Origin(NamedTuple):
+class ListenerContext(NamedTuple):
     """What a listener tells the routes on it: the port and scheme that its clients used."""
 
     port: int
@@ -26,7 +26,7 @@ class Certificate:
     key: bytes = field(repr=False)
 
 
-class RouteTable(NamedTuple):
+class RouteConfigKey(NamedTuple):
     """One RouteConfiguration: all HTTP listeners of a port share one, each HTTPS listener has its own.
 
     Attributes:
@@ -42,9 +42,9 @@ class RouteTable(NamedTuple):
     hostname: str = ""
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> ListenerContext:
         """The port and scheme of the clients."""
-        return Origin(self.port, self.tls)
+        return ListenerContext(self.port, self.tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class FilterChain:
     `underscores` says whether requests may have header names with underscores.
     """
 
-    table: RouteTable
+    table: RouteConfigKey
     secrets: tuple[str, ...] = ()
     underscores: bool = False
 

@@ -11,7 +11,7 @@ from translator.objects.gateway_api.references import ParentReference
 from translator.objects.schema.scalars import MAX_GENERATION
 
 
-class Sketch(NamedTuple):
+class PartialObject(NamedTuple):
     """The fields that say whose an object is; each is empty where even that cannot be read.
 
     Attributes:
@@ -27,11 +27,11 @@ class Sketch(NamedTuple):
     parents: tuple[ParentReference, ...] = ()
 
 
-def sketch(raw: Mapping[str, Any]) -> Sketch:
+def partial_object(raw: Mapping[str, Any]) -> PartialObject:
     """Give what can be seen of an object in its JSON form, whatever is in it."""
     metadata, spec = _fields(raw, "metadata"), _fields(raw, "spec")
     generation = metadata.get("generation")
-    return Sketch(
+    return PartialObject(
         generation if isinstance(generation, int) and 0 <= generation <= MAX_GENERATION else 0,
         _text(spec.get("controllerName")),
         _text(spec.get("gatewayClassName")),

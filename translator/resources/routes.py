@@ -20,7 +20,7 @@ from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.attachment import ROUTES, gateway_of
 from translator.gateway.hostnames import covers, specificity, wider
-from translator.ir.listener import Origin, RouteTable
+from translator.ir.listener import ListenerContext, RouteConfigKey
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.routes.http import rules
@@ -29,7 +29,7 @@ from xds.validation.validate import check
 
 
 @query
-def table_resource(db: Db, table: RouteTable) -> Resource | None:
+def table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
     """Return the ``RouteConfiguration`` of a table.
 
     Every listener's hostname has a virtual host, so that what its routes do not serve falls to nobody else's; on a
@@ -43,7 +43,7 @@ def table_resource(db: Db, table: RouteTable) -> Resource | None:
 
 
 @query
-def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def table_hostnames(db: Db, table: RouteConfigKey) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the hostnames of a table's own listeners, and those that connections to them must not ask for."""
     states = [
         each
@@ -58,7 +58,7 @@ def table_hostnames(db: Db, table: RouteTable) -> tuple[tuple[str, ...], tuple[s
 
 
 @query
-def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
+def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     """Return the virtual host of a domain: its own routes, then those of the wider domains of the same listener.
 
     The specification gives requests to the route with the most specific hostname that matches, and only what that does
@@ -68,7 +68,7 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
     owners = [each for each in table_hostnames(db, table)[0] if covers(each, domain)]
     owner = max(owners, key=specificity, default="")
     origin = table.origin
-    found: list[tuple[attachment.Served, tuple[route_messages.Entry, ...]]] = []
+    found: list[tuple[attachment.RouteOnDomain, tuple[route_messages.EncodedRoute, ...]]] = []
     for wide in wider(domain):
         if not covers(owner, wide):
             break
@@ -80,7 +80,7 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
             break
     found.sort(key=itemgetter(0))  # in order already, where all are of one bucket
     answers = any(preflights.is_answered(entry) for _, entries in found for entry in entries)
-    ordered: list[route_messages.Entry | preflights.Unanswered] = []
+    ordered: list[route_messages.EncodedRoute | preflights.Unanswered] = []
     for _, alike in groupby(found, key=lambda each: each[0][:2]):
         entries = (entry for _, entries in alike for entry in entries)
         ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
@@ -88,12 +88,12 @@ def encoded_host(db: Db, table: RouteTable, domain: str) -> EncodedHost:
 
 
 @query
-def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_messages.Entry, ...]]:
+def route_entries(db: Db, route: Ref, origin: ListenerContext) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
     """Return the ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead.
 
     One whose match Envoy would refuse is left out: nothing can match it.
     """
-    made: list[route_messages.Entry] = []
+    made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []
     found = db.get(ROUTES[route.kind], route)
     generation = found.metadata.generation if found is not None else 0
@@ -110,5 +110,7 @@ def route_entries(db: Db, route: Ref, origin: Origin) -> Outcome[tuple[route_mes
                 if not matched:
                     continue
             body, own, dropped = encoded(message), rule.value.name, bool(violations)
-            made.append(route_messages.Entry(rank, body, needs, match, whole, shared, route, own, generation, dropped))
+            made.append(
+                route_messages.EncodedRoute(rank, body, needs, match, whole, shared, route, own, generation, dropped)
+            )
     return Outcome(tuple(made), tuple(problems))

@@ -9,7 +9,7 @@ import re2
 from translator.backends.service import backend
 from translator.db import Db
 from translator.engine.query import query
-from translator.extension import Feature, Site, features
+from translator.extension import Feature, FilterContext, features
 from translator.ir.http import PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
 from translator.objects.gateway_api.filters import HTTPRouteFilter
 from translator.objects.gateway_api.httproute import HTTPBackendRef, HTTPRoute, HTTPRouteRule
@@ -48,7 +48,7 @@ def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
         _match(each, f"{field}.matches[{number}]") for number, each in enumerate(rule.matches or (HTTPRouteMatch(),))
     )
     usable = tuple(each for each in matches.value if each is not None)
-    features = _features(Site(db, HTTPRoute.group, route, field, rule.filters, rule))
+    features = _features(FilterContext(db, HTTPRoute.group, route, field, rule.filters, rule))
     backends = gather(
         _weighted(db, route, each, f"{field}.backendRefs[{number}]") for number, each in enumerate(rule.backend_refs)
     )
@@ -69,7 +69,7 @@ def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
     return (Problem("Accepted", "UnsupportedValue", text),)
 
 
-def _features(site: Site) -> Outcome[tuple[RouteFeature, ...] | None]:
+def _features(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
     """Ask every feature what the site wants of it; None if something is asked for that cannot be had."""
     untaken = [each for each in site.filters if not any(_takes(feature, each, site) for feature in features(site.db))]
     if untaken:
@@ -94,11 +94,11 @@ def _features(site: Site) -> Outcome[tuple[RouteFeature, ...] | None]:
     return Outcome(None if broken else tuple(found), tuple(problems))
 
 
-def _takes(feature: Feature, found: HTTPRouteFilter, site: Site) -> bool:
+def _takes(feature: Feature, found: HTTPRouteFilter, site: FilterContext) -> bool:
     return feature.takes(found) and (site.rule is not None or feature.on_backends)
 
 
-def _untaken(found: HTTPRouteFilter, site: Site) -> Problem:
+def _untaken(found: HTTPRouteFilter, site: FilterContext) -> Problem:
     field = f"{site.field}.filters[{site.filters.index(found)}]"
     if found.extension_ref is not None and any(each.takes(found) for each in features(site.db)):
         kind = found.extension_ref.kind
@@ -118,7 +118,7 @@ def _untaken(found: HTTPRouteFilter, site: Site) -> Problem:
 
 def _weighted(db: Db, route: Ref, reference: HTTPBackendRef, field: str) -> Outcome[WeightedBackend]:
     found = backend(db, HTTPRoute.group, route, reference, field)
-    features = _features(Site(db, HTTPRoute.group, route, field, reference.filters))
+    features = _features(FilterContext(db, HTTPRoute.group, route, field, reference.filters))
     broken = features.value is None
     weighted = WeightedBackend(None if broken else found.value, reference.weight, features.value or ())
     return Outcome(weighted, (*found.problems, *features.problems))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from translator.db import Delivery
+from translator.inputs import GatewaySyncStatus
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from xds.resources.snapshot import Snapshot
@@ -19,10 +19,10 @@ from xds.resources.snapshot import Snapshot
 class Acknowledged:
     """What was heard of the proxies of each Gateway, and what of it counts."""
 
-    def __init__(self, tell: Callable[[Ref, Delivery | None], None]) -> None:
+    def __init__(self, tell: Callable[[Ref, GatewaySyncStatus | None], None]) -> None:
         """Know nothing; `tell` takes the delivery that counts of a Gateway, None where there is none."""
         self._tell = tell
-        self._heard: dict[Ref, Delivery] = {}
+        self._heard: dict[Ref, GatewaySyncStatus] = {}
         self._changed: set[Ref] = set()
         self._awaiting: set[Ref] = set()
         self._overdue: set[Ref] = set()
@@ -32,9 +32,9 @@ class Acknowledged:
         """The Gateways whose proxies have not answered what is published for them."""
         return frozenset(self._awaiting)
 
-    def hear(self, gateway: Ref, delivery: Delivery) -> None:
+    def hear(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Take how far the configuration of a Gateway has come."""
-        if delivery == Delivery():
+        if delivery == GatewaySyncStatus():
             self._heard.pop(gateway, None)
         else:
             self._heard[gateway] = delivery
@@ -78,10 +78,10 @@ class Acknowledged:
             generation=found.metadata.generation,
             listeners=frozenset(each.name for each in found.spec.listeners),
         )
-        if heard.current and snapshot is not None and heard.snapshot == snapshot.version:
+        if heard.all_acked and snapshot is not None and heard.snapshot == snapshot.version:
             self._overdue.discard(gateway)
             self._tell(gateway, about)
         elif gateway in self._overdue:
-            self._tell(gateway, replace(about, current=False))
+            self._tell(gateway, replace(about, all_acked=False))
         else:
             self._awaiting.add(gateway)

@@ -9,7 +9,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.infrastructure.manifests import manifests
 from translator.infrastructure.parameters import users
-from translator.infrastructure.render_input import Plan, Unfit
+from translator.infrastructure.render_input import InvalidParameters, Plan
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.outcome import Problem
@@ -29,19 +29,19 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
     found = db.get(GatewayParameters, ref)
     if found is None or db.settings.standalone:
         return None
-    flaw = _flaw(db, found)
-    problems = [Problem("Accepted", "Invalid", flaw)] if flaw else []
+    error = _error(db, found)
+    problems = [Problem("Accepted", "Invalid", error)] if error else []
     used = next(iter(db.select(users, ref)), None) is not None
     text = "The parameters are valid." if used else "The parameters are valid. No Gateway of Headgate's uses them."
     accepted = verdict("Accepted", problems, "Accepted", text)
     return {"conditions": [accepted.json(found.metadata.generation or 1)]}
 
 
-def _flaw(db: Db, found: GatewayParameters) -> str:
+def _error(db: Db, found: GatewayParameters) -> str:
     """Why no Gateway could have proxies with these parameters alone."""
     plan = Plan(ANY_GATEWAY, found.spec, db.proxies, db.settings.controller_name, ports=(), addresses=())
     try:
         list(manifests(plan))
-    except Unfit as error:
-        return str(error)
+    except InvalidParameters as caught:
+        return str(caught)
     return ""

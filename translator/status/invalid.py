@@ -13,7 +13,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.attachment import ROUTES, is_ours
 from translator.gateway.gateways import managed_class
-from translator.inputs import Refused
+from translator.inputs import Invalid
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import GatewayParameters
@@ -34,13 +34,13 @@ def unreadable_status(db: Db, ref: Ref) -> Status | None:
     return _OF_KIND[ref.kind](db, ref, refused, text)
 
 
-def _gatewayclass(db: Db, ref: Ref, refused: Refused, text: str) -> Status | None:
+def _gatewayclass(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
     if refused.seen.controller != db.settings.controller_name:
         return None
     return {**_before(db, ref), "conditions": [_refusal("Accepted", "Unsupported", text, refused)]}
 
 
-def _gateway(db: Db, ref: Ref, refused: Refused, text: str) -> Status | None:
+def _gateway(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
     before = _before(db, ref)
     if not (managed_class(db, refused.seen.gateway_class) if refused.seen.gateway_class else before):
         return None
@@ -49,11 +49,11 @@ def _gateway(db: Db, ref: Ref, refused: Refused, text: str) -> Status | None:
     return {**before, "conditions": conditions, "listeners": listeners}
 
 
-def _parameters(db: Db, ref: Ref, refused: Refused, text: str) -> Status | None:
+def _parameters(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
     return {**_before(db, ref), "conditions": [_refusal("Accepted", "Invalid", text, refused)]}
 
 
-def _route(db: Db, ref: Ref, refused: Refused, text: str) -> Status | None:
+def _route(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
     before = _before(db, ref).get("parents", [])
     parents = [reference_json(each) for each in refused.seen.parents if is_ours(db, ref, each)]
     if not refused.seen.parents:
@@ -74,16 +74,16 @@ def _before(db: Db, ref: Ref) -> Mapping[str, Any]:
     return STATUS[ref.kind](db, ref) or {}
 
 
-def _refusal(type_: str, reason: str, text: str, refused: Refused) -> dict[str, Any]:
+def _refusal(type_: str, reason: str, text: str, refused: Invalid) -> dict[str, Any]:
     return Condition(type_, "False", reason, bounded([text])).json(refused.seen.generation or 1)
 
 
-def _renewed(conditions: Sequence[dict[str, Any]], refused: Refused) -> list[dict[str, Any]]:
+def _renewed(conditions: Sequence[dict[str, Any]], refused: Invalid) -> list[dict[str, Any]]:
     """Conditions of what is still in use, which hold for the newest generation as well."""
     return [{**each, "observedGeneration": refused.seen.generation or 1} for each in conditions]
 
 
-_OF_KIND: Final[Mapping[str, Callable[[Db, Ref, Refused, str], Status | None]]] = {
+_OF_KIND: Final[Mapping[str, Callable[[Db, Ref, Invalid, str], Status | None]]] = {
     GatewayClass.kind: _gatewayclass,
     Gateway.kind: _gateway,
     GatewayParameters.kind: _parameters,

@@ -11,10 +11,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
-from translator.db import Concern, Rejection, Served
-from translator.envoy.route import Entry
+from translator.db import Db
+from translator.engine.query import index
+from translator.envoy.route import EncodedRoute
+from translator.inputs import DELIVERY, AffectedRoute, AttributedNack, StillServed
 from translator.refs import Ref
 from xds.protocol.client_state import ClientResource, Uncertain
 from xds.protocol.nacks import Nack
@@ -28,11 +31,34 @@ MOST_ROUTES: Final = 100
 _QUOTED: Final = re.compile(r"'([^']{3,})'|\"([^\"]{3,})\"")
 """What a proxy quotes of the configuration. It is only a hint, as it may be in several routes."""
 
-Hosts = tuple[tuple[Entry, ...], ...]
+Hosts = tuple[tuple[EncodedRoute, ...], ...]
 Rules = dict[Ref, dict[str, None]]
 
 
-def rejections(snapshot: Snapshot, nacks: Iterable[Nack]) -> tuple[Rejection, ...]:
+class RouteNack(NamedTuple):
+    """A NACK of a Gateway's proxies that affects a route; see `AttributedNack` and `AffectedRoute`."""
+
+    gateway: Ref
+    type_url: str
+    name: str
+    message: str
+    rules: tuple[str, ...]
+    served: StillServed
+    generation: int
+
+
+@index(DELIVERY, partitions=lambda _, gateway: (gateway,), partition_of=itemgetter(1))
+def nacks_by_route(db: Db, gateway: Ref) -> Iterator[tuple[tuple[Ref, Ref], RouteNack]]:
+    """Index what the proxies of a Gateway refuse by the route that it came of, and the Gateway."""
+    for each in db.delivery(gateway).nacks:
+        for route, rules, served, generation in each.routes:
+            yield (
+                (route, gateway),
+                RouteNack(gateway, each.type_url, each.name, each.message, rules, served, generation),
+            )
+
+
+def attribute_nacks(snapshot: Snapshot, nacks: Iterable[Nack]) -> tuple[AttributedNack, ...]:
     """Give what clients refuse of a snapshot, with the routes that it concerns.
 
     Args:
@@ -47,21 +73,21 @@ def rejections(snapshot: Snapshot, nacks: Iterable[Nack]) -> tuple[Rejection, ..
         name: _suspects(_hosts(table), [each.still_used for each in refused if each[:2] == (ROUTE, name)])
         for name, table in tables.items()
     }
-    found: dict[Rejection, None] = {}
+    found: dict[AttributedNack, None] = {}
     for url, name, message, kept in refused:
-        concerns: Iterable[Concern] = ()
+        routes: Iterable[AffectedRoute] = ()
         if url == ROUTE:
-            concerns = _of_table(_hosts(tables[name]), suspects[name], kept, message)
+            routes = _of_table(_hosts(tables[name]), suspects[name], kept, message)
         elif url in (CLUSTER, ENDPOINT):
-            concerns = users.get(name, ())
+            routes = users.get(name, ())
             if kept is not None:
-                concerns = (each._replace(served=Served.VERSION_BEFORE) for each in concerns)
-        found[Rejection(url, name, message, _bounded(concerns))] = None
+                routes = (each._replace(served=StillServed.PREVIOUS_VERSION) for each in routes)
+        found[AttributedNack(url, name, message, _bounded(routes))] = None
     return tuple(found)
 
 
-def _bounded(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
-    found = tuple(sorted(concerns))
+def _bounded(routes: Iterable[AffectedRoute]) -> tuple[AffectedRoute, ...]:
+    found = tuple(sorted(routes))
     return found if len(found) <= MOST_ROUTES else ()
 
 
@@ -77,7 +103,7 @@ def _before(kept: ClientResource) -> Hosts | None:
     return (_hosts(good) or None) if isinstance(good, Resource) else None
 
 
-def _suspects(hosts: Hosts, kept: Iterable[ClientResource]) -> list[Entry] | None:
+def _suspects(hosts: Hosts, kept: Iterable[ClientResource]) -> list[EncodedRoute] | None:
     """Return what is new in a table to all clients that refuse it; None if of none it is known what it has."""
     new = [_new(hosts, before) for before in map(_before, kept) if before is not None]
     if not new:
@@ -86,7 +112,9 @@ def _suspects(hosts: Hosts, kept: Iterable[ClientResource]) -> list[Entry] | Non
     return [entry for entry in new[0] if all(entry in each for each in others)] or new[0]
 
 
-def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: ClientResource, message: str) -> Iterator[Concern]:
+def _of_table(
+    hosts: Hosts, suspects: list[EncodedRoute] | None, kept: ClientResource, message: str
+) -> Iterator[AffectedRoute]:
     quoted = [(first or second).encode() for first, second in _QUOTED.findall(message)]
     there = list(chain(*hosts)) if suspects is None else suspects
     named = [entry for entry in there if any(each in entry.body for each in quoted)]
@@ -101,11 +129,11 @@ def _of_table(hosts: Hosts, suspects: list[Entry] | None, kept: ClientResource, 
         if each.route in rules:
             generations[each.route] = max(generations[each.route], each.generation)
     for route, names in rules.items():
-        served = Served.VERSION_BEFORE if route in generations or before is None else Served.NOTHING
-        yield Concern(route, tuple(names), served, generations.get(route, 0))
+        served = StillServed.PREVIOUS_VERSION if route in generations or before is None else StillServed.NOTHING
+        yield AffectedRoute(route, tuple(names), served, generations.get(route, 0))
 
 
-def _new(hosts: Hosts, before: Hosts) -> list[Entry]:
+def _new(hosts: Hosts, before: Hosts) -> list[EncodedRoute]:
     """Return the entries that were not there before; if all were, those of the virtual hosts that are others now."""
     same = {id(each) for each in before}  # what did not change is not even made anew
     changed = [each for each in hosts if id(each) not in same]
@@ -114,7 +142,7 @@ def _new(hosts: Hosts, before: Hosts) -> list[Entry]:
     return [entry for entry in chain(*changed) if entry not in known] or list(chain(*changed))
 
 
-def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, list[Concern]]:
+def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, list[AffectedRoute]]:
     """Return the routes that send requests to some clusters, by the name of the cluster."""
     users: dict[str, Rules] = defaultdict(lambda: defaultdict(dict))
     rules: Rules = defaultdict(dict)
@@ -124,7 +152,11 @@ def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, l
             users[each.name][entry.route][entry.rule] = None
     return {
         name: [
-            Concern(route, tuple(used), Served.OTHER_RULES if rules[route].keys() - used.keys() else Served.NOTHING)
+            AffectedRoute(
+                route,
+                tuple(used),
+                StillServed.OTHER_RULES if rules[route].keys() - used.keys() else StillServed.NOTHING,
+            )
             for route, used in routes.items()
         ]
         for name, routes in users.items()

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from translator.conditions import Condition, bounded
-from translator.db import Db, Rejection
+from translator.db import Db
 from translator.engine.query import Unknown, query
 from translator.envoy.names import port_of
 from translator.infrastructure.workload import serving
+from translator.inputs import AttributedNack
 from translator.refs import Ref
 from xds.resources.types import SECRET
 
@@ -72,23 +73,23 @@ def programming(db: Db, gateway: Ref) -> Programming:
         return Programming(UNASKED, UNASKED)
     delivery = db.delivery(gateway)
     if not delivery.clients:
-        if delivery.returning and serving(db, gateway):
+        if delivery.reconnecting and serving(db, gateway):
             raise Unknown("whether proxies come back")
         missing = _no_proxy(db, gateway)
         return Programming(missing, missing)
-    others = DONE if delivery.current else WAITING
+    others = DONE if delivery.all_acked else WAITING
     about = (delivery.generation, delivery.listeners)
-    if not delivery.rejections:
+    if not delivery.nacks:
         return Programming(others, others, {}, {}, *about)
-    ports: defaultdict[int, list[Rejection]] = defaultdict(list)
-    certificates: defaultdict[str, list[Rejection]] = defaultdict(list)
-    for each in delivery.rejections:
+    ports: defaultdict[int, list[AttributedNack]] = defaultdict(list)
+    certificates: defaultdict[str, list[AttributedNack]] = defaultdict(list)
+    for each in delivery.nacks:
         if each.type_url == SECRET:
             certificates[each.name].append(each)
         elif (port := port_of(each.name.partition("/")[0])) is not None:
             ports[port].append(each)
     return Programming(
-        _refusal(delivery.rejections),
+        _refusal(delivery.nacks),
         others,
         {port: _refusal(found) for port, found in ports.items()},
         {name: _refusal(found) for name, found in certificates.items()},
@@ -102,18 +103,18 @@ def _no_proxy(db: Db, gateway: Ref) -> Condition:
     return Condition("Programmed", "False", known[0].reason, known[0].message) if known else NO_PROXY
 
 
-def _refusal(rejections: Iterable[Rejection]) -> Condition:
-    text = bounded([_words(each) for each in rejections], MOST_CHARACTERS)
+def _refusal(nacks: Iterable[AttributedNack]) -> Condition:
+    text = bounded([_words(each) for each in nacks], MOST_CHARACTERS)
     advice = next((way for words, way in ADVICE.items() if words in text), "")
     reason = "AddressNotUsable" if advice else "Invalid"
     return Condition("Programmed", "False", reason, f"{advice} {text}".strip())
 
 
-def _words(rejection: Rejection) -> str:
+def _words(rejection: AttributedNack) -> str:
     kind = rejection.type_url.rpartition(".")[2]
     text = f"A proxy refused {kind} {rejection.name}: {rejection.message}"
-    if not rejection.concerns:
+    if not rejection.routes:
         return text
-    routes = [str(each.route) for each in rejection.concerns[:MOST_ROUTES]]
-    more = len(rejection.concerns) - len(routes)
+    routes = [str(each.route) for each in rejection.routes[:MOST_ROUTES]]
+    more = len(rejection.routes) - len(routes)
     return f"{text} (it comes of {', '.join(routes)}{f' and {more} more' if more else ''})."

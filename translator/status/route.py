@@ -9,17 +9,18 @@ from operator import itemgetter
 from typing import Any
 
 from translator.conditions import Condition, Status, bounded, verdict
-from translator.db import Db, Served
+from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy.names import table_name
-from translator.envoy.route import Entry
-from translator.gateway.attachment import ROUTES, Parent, attachment, candidates
+from translator.envoy.route import EncodedRoute
+from translator.gateway.attachment import ROUTES, ParentStatus, attachment, candidates
+from translator.inputs import StillServed
 from translator.objects.gateway_api.references import ParentReference
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.routes import route_entries
 from translator.routes.http import implemented, rules
-from translator.status.refusals import Refusal, refusals
+from translator.status.nacks import RouteNack, nacks_by_route
 from xds.resources.types import ROUTE
 
 
@@ -58,7 +59,7 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
                 yield (parent.gateway, binding.listener), route
 
 
-def _parent_conditions(db: Db, ref: Ref, parent: Parent, generation: int) -> Iterator[dict[str, Any]]:
+def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) -> Iterator[dict[str, Any]]:
     """Yield the conditions of a route at one parent, Accepted first."""
     told = (*(each.problems for each in rules(db, ref)), *(each.problems for each in _entries(db, ref, parent)))
     problems = tuple(dict.fromkeys(chain(*told)))
@@ -72,7 +73,7 @@ def _parent_conditions(db: Db, ref: Ref, parent: Parent, generation: int) -> Ite
         text = bounded([each.message for each in dropped] + [_words(each) for each in refused])
         yield Condition("Accepted", "False", reason, text).json(generation)
     else:
-        before = [each for each in refused if each.served is Served.VERSION_BEFORE]
+        before = [each for each in refused if each.served is StillServed.PREVIOUS_VERSION]
         good = min((each.generation or generation for each in before), default=generation)
         yield Condition("Accepted", "True", "Accepted", "The route is attached.").json(good)
         if dropped or refused:
@@ -80,55 +81,55 @@ def _parent_conditions(db: Db, ref: Ref, parent: Parent, generation: int) -> Ite
     yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.").json(generation)
 
 
-def _entries(db: Db, ref: Ref, parent: Parent) -> Iterator[Outcome[tuple[Entry, ...]]]:
+def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
     for origin in dict.fromkeys(each.table.origin for each in parent.bindings):
         yield route_entries(db, ref, origin)
 
 
-def _serves(db: Db, ref: Ref, parent: Parent) -> bool:
+def _serves(db: Db, ref: Ref, parent: ParentStatus) -> bool:
     """Whether a rule of a route is served at a parent: not when each asks for what cannot be had."""
     made = (entry for each in _entries(db, ref, parent) for entry in each.value)
     return implemented(db, ref) and any(not each.dropped for each in made)
 
 
-def _refused(db: Db, ref: Ref, parent: Parent) -> tuple[Refusal, ...]:
+def _refused(db: Db, ref: Ref, parent: ParentStatus) -> tuple[RouteNack, ...]:
     """Return what the proxies of a parent refuse of a route."""
     tables = {table_name(each.table) for each in parent.bindings}
-    found = db.select(refusals, (ref, parent.gateway))
+    found = db.select(nacks_by_route, (ref, parent.gateway))
     return tuple(each for each in found if each.type_url != ROUTE or each.name in tables)
 
 
-def _nothing(parent: Parent, refused: tuple[Refusal, ...]) -> bool:
+def _nothing(parent: ParentStatus, refused: tuple[RouteNack, ...]) -> bool:
     """Whether the proxies serve nothing of a route at a parent, because of what they refuse."""
-    if any(each.served is Served.NOTHING and each.type_url != ROUTE for each in refused):
+    if any(each.served is StillServed.NOTHING and each.type_url != ROUTE for each in refused):
         return True
     tables = [
         {each.served for each in refused if each.name == table_name(binding.table)} for binding in parent.bindings
     ]
-    return bool(tables) and all(each == {Served.NOTHING} for each in tables)
+    return bool(tables) and all(each == {StillServed.NOTHING} for each in tables)
 
 
-def _partly(dropped: list[Problem], refused: tuple[Refusal, ...]) -> Condition:
+def _partly(dropped: list[Problem], refused: tuple[RouteNack, ...]) -> Condition:
     """PartiallyInvalid: its message begins as the specification asks (`RouteConditionPartiallyInvalid`).
 
     Where a proxy goes on with the version before, `Accepted` is of that version's generation.
     """
-    before = [_words(each) for each in refused if each.served is Served.VERSION_BEFORE]
+    before = [_words(each) for each in refused if each.served is StillServed.PREVIOUS_VERSION]
     rest = [each.message for each in dropped]
-    rest += [_words(each) for each in refused if each.served is not Served.VERSION_BEFORE]
+    rest += [_words(each) for each in refused if each.served is not StillServed.PREVIOUS_VERSION]
     texts = [f"Fall Back: {bounded(before)}"] if before else []
     texts += [f"Dropped Rule: {bounded(rest)}"] if rest else []
     return Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded(texts))
 
 
-def _words(refusal: Refusal) -> str:
+def _words(refusal: RouteNack) -> str:
     rules = f"rule {refusal.rules[0]}" if len(refusal.rules) == 1 else f"rules {', '.join(refusal.rules)}"
     gateway = f"{refusal.gateway.namespace}/{refusal.gateway.name}"
     what = "the route table" if refusal.type_url == ROUTE else "the backend"
     served = {
-        Served.NOTHING: "nothing of the route is served there",
-        Served.OTHER_RULES: "its requests are answered with 503",
-        Served.VERSION_BEFORE: "the version before is served there",
+        StillServed.NOTHING: "nothing of the route is served there",
+        StillServed.OTHER_RULES: "its requests are answered with 503",
+        StillServed.PREVIOUS_VERSION: "the version before is served there",
     }
     return (
         f"A proxy of Gateway {gateway} refuses {what} {refusal.name} because of {rules}: {refusal.message}; until that "

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from translator.inputs import Edit, Refused
+from translator.inputs import Edit, Invalid
 from translator.objects.parse import parse
-from translator.objects.partial import sketch
+from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, Place, Troubles
@@ -117,7 +117,7 @@ def _compact(value: object) -> bytes:
 
 
 def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles) -> Edit:
-    """Parse an object as the API server sent it; `Refused` if it is not valid, which `troubles` is told.
+    """Parse an object as the API server sent it; `Invalid` if it is not valid, which `troubles` is told.
 
     Args:
         ref: of the object.
@@ -134,4 +134,4 @@ def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version
     errors = "; ".join(str(each) for each in problems if each.severity == "error")
     message = f"is not as Headgate knows this kind, so its last good version, if there is one, stays in use: {errors}"
     troubles.put(ref, Diagnostic(Place(paths.resource(model)), message, ref=ref))
-    return Edit(ref, Refused(errors, sketch(raw)))
+    return Edit(ref, Invalid(errors, partial_object(raw)))

@@ -14,8 +14,8 @@ from typing import Final
 
 import structlog
 
-from translator.db import Deployed
-from translator.infrastructure.manifest import WORKLOADS, Manifest, Proxies
+from translator.infrastructure.manifest import WORKLOADS, Manifest, ProxyManifests
+from translator.inputs import ApplyResult
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from watchers.controllers.worker_pool import Workers
@@ -91,10 +91,10 @@ class Deployer:
     def __init__(
         self,
         api: Api,
-        wanted: Mapping[Ref, Proxies],
+        wanted: Mapping[Ref, ProxyManifests],
         inventory: Inventory,
         controller: str,
-        report: Callable[[Ref, Deployed | None], None],
+        report: Callable[[Ref, ApplyResult | None], None],
         *,
         watch: Watch | None = None,
         may_write: Callable[[], bool] = lambda: True,
@@ -108,7 +108,7 @@ class Deployer:
         self._report = report
         self._workers = Workers(CONCURRENCY, self._settle, self._tell_bug)
         self._memory: dict[Ref, _Memory] = {}
-        self._told: dict[Ref, Deployed] = {}
+        self._told: dict[Ref, ApplyResult] = {}
         self._left_alone: set[Ref] = set()
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
@@ -155,7 +155,7 @@ class Deployer:
         if wanted is None:
             if self._inventory.has(gateway) and not await self._is_left(gateway):
                 return LONGEST_RETRY
-            wanted = Proxies()
+            wanted = ProxyManifests()
         if wanted.held:
             return None
         now = time.monotonic()
@@ -228,7 +228,7 @@ class Deployer:
             if self._inventory.get(each.ref) is not None:
                 await self._applier.rehearse(each)
 
-    async def _collect(self, gateway: Ref, wanted: Proxies, memory: _Memory) -> None:
+    async def _collect(self, gateway: Ref, wanted: ProxyManifests, memory: _Memory) -> None:
         """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
         keep = {each.ref for each in wanted.manifests}
         waiting = any(ref.kind in WORKLOADS and not self._available(ref) for ref in keep)
@@ -249,10 +249,10 @@ class Deployer:
         if error is not None and gone(error):
             return memory.refusals.next()
         problem = foreign(ref) if error is None else refusal(ref, error)
-        self._tell(gateway, Deployed((problem,)))
+        self._tell(gateway, ApplyResult((problem,)))
         return memory.refusals.next(0.0 if error is None else error.retry_after)
 
-    def _tell(self, gateway: Ref, deployed: Deployed | None) -> None:
+    def _tell(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         if self._told.get(gateway) == deployed:
             return
         if deployed is None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
-from translator.db import Delivery, Deployed, ProxyDefaults, Settings
-from translator.infrastructure.manifest import Proxies
-from translator.inputs import Edit, Refused
+from translator.infrastructure.manifest import ProxyManifests
+from translator.inputs import ApplyResult, Edit, GatewaySyncStatus, Invalid, ProxyDefaults, Settings
 from translator.objects.parse import parse
 from translator.refs import Ref
 from translator.translator import Changes, Translator
@@ -91,7 +90,7 @@ class Cluster:
             metadata = raw["metadata"]
             ref = Ref(raw["kind"], metadata.get("namespace", ""), metadata["name"])
             errors = "; ".join(str(each) for each in parsed.problems if each.severity == "error")
-            self.translator.edit([Edit(ref, parsed.object or Refused(errors))])
+            self.translator.edit([Edit(ref, parsed.object or Invalid(errors))])
         self.evaluate()
 
     def remove(self, ref: Ref) -> None:
@@ -99,14 +98,14 @@ class Cluster:
         self.translator.edit([Edit(ref, None)])
         self.evaluate()
 
-    def deployed(self, deployed: Deployed | None) -> None:
+    def deployed(self, deployed: ApplyResult | None) -> None:
         """Take what became of the deployment."""
         self.translator.deployed(GATEWAY, deployed)
         self.evaluate()
 
     def deliver(self, clients: int = 1) -> None:
         """Take that all proxies have acknowledged everything."""
-        self.translator.deliver(GATEWAY, Delivery(clients, current=True))
+        self.translator.deliver(GATEWAY, GatewaySyncStatus(clients, all_acked=True))
         self.evaluate()
 
     def evaluate(self) -> None:
@@ -115,7 +114,7 @@ class Cluster:
         assert not self.changes.failures, self.changes.failures
 
     @property
-    def proxies(self) -> Proxies | None:
+    def proxies(self) -> ProxyManifests | None:
         """What is to be deployed for the Gateway."""
         return self.translator.deployments.get(GATEWAY)
 

@@ -15,7 +15,6 @@ import pytest
 from tests.translator.deployment.authority import Authority, Volume
 from tests.translator.deployment.gateways import GATEWAY as SHOP
 from tests.translator.deployment.gateways import Cluster, gateway, service
-from translator.db import ProxyDefaults
 from translator.infrastructure import bootstrap
 from translator.infrastructure.bootstrap import (
     BOOTSTRAP_FILE,
@@ -24,6 +23,7 @@ from translator.infrastructure.bootstrap import (
     Folders,
     files,
 )
+from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 from translator.proxy import ADMIN_PORT, METRICS_PORT, READINESS_PORT
 from xds.resources.snapshot import Snapshot

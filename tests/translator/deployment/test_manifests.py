@@ -22,10 +22,10 @@ from tests.translator.deployment.gateways import (
     parameters,
     with_parameters,
 )
-from translator.db import ProxyDefaults
 from translator.infrastructure.bootstrap import drain_path
-from translator.infrastructure.manifest import HELD
+from translator.infrastructure.manifest import PAUSED
 from translator.infrastructure.names import resource_name
+from translator.inputs import ProxyDefaults
 from translator.refs import Ref
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"
@@ -334,7 +334,7 @@ def test_a_class_that_goes() -> None:
 
 def test_a_gateway_without_a_valid_listener() -> None:
     """What is deployed stays; nothing is deployed to begin with."""
-    assert Cluster(gateway(ports=(19000,))).proxies == HELD
+    assert Cluster(gateway(ports=(19000,))).proxies == PAUSED
     cluster = Cluster(gateway())
     before = cluster.proxies
     cluster.apply(gateway(ports=(19000,)))

@@ -14,9 +14,8 @@ from tests.translator.deployment.gateways import (
     with_parameters,
 )
 from tests.translator.objects.written import errors
-from translator.db import Deployed, Settings
-from translator.infrastructure.manifest import HELD
-from translator.inputs import Edit
+from translator.infrastructure.manifest import PAUSED
+from translator.inputs import ApplyResult, Edit, Settings
 from translator.objects.parse import parse
 from translator.outcome import Problem
 from translator.refs import Ref
@@ -38,7 +37,7 @@ def test_parameters_that_are_not_there() -> None:
     """They are named, and nothing is deployed until they come."""
     cluster = Cluster(with_parameters())
     assert invalid(cluster) == "spec.infrastructure.parametersRef: there is no GatewayParameters web/mine; create it."
-    assert cluster.proxies == HELD
+    assert cluster.proxies == PAUSED
     cluster.apply(parameters("{}"))
     assert cluster.condition("Accepted")[0] == "True"
     assert len(cluster.kinds) == 4
@@ -153,7 +152,7 @@ def test_parameters_have_a_status() -> None:
 def test_a_gateway_that_cannot_be_read_is_left_alone() -> None:
     """Whether it was read before or not, nothing of it is taken down."""
     bad = gateway("addresses: nonsense")
-    assert Cluster(bad).proxies == HELD
+    assert Cluster(bad).proxies == PAUSED
     cluster = Cluster(gateway())
     before = cluster.proxies
     cluster.apply(bad)
@@ -165,7 +164,7 @@ def test_what_the_api_server_refuses(condition: str, reason: str) -> None:
     """It is the Gateway's condition as long as it is refused; what is to be deployed stays the same."""
     cluster = Cluster(gateway())
     before = cluster.proxies
-    cluster.deployed(Deployed((Problem(condition, reason, "No."),)))
+    cluster.deployed(ApplyResult((Problem(condition, reason, "No."),)))
     assert cluster.condition(condition)[:2] == ("False", reason)
     assert cluster.proxies == before
     cluster.deployed(None)

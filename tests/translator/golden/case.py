@@ -13,12 +13,12 @@ import yaml
 from headgate.reporting.proto_json import resources
 from tests.translator.golden.certificates import PLACEHOLDERS
 from tests.translator.golden.writing import write
-from translator.db import Concern, Rejection, Served
+from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Settings, StillServed
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from translator.translator import Delivery, Edit, Settings, Translator
+from translator.translator import Translator
 from watchers.files.contents import read
 
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ CAST = HERE / "cast.yaml"
 OUTPUT = "\n# Output\n"
 
 _KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
-_CONTROLS = re.compile(r"^# (?=(?:Settings|Delivery|Keep):)", re.MULTILINE)
+_CONTROLS = re.compile(r"^# (?=(?:Settings|SyncStatus|Keep):)", re.MULTILINE)
 _CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
 
 
@@ -59,7 +59,7 @@ class Case:
         assert sentence.strip("# \n"), f"{path}: begin with a comment that says what holds"
         assert controls, f"{path}: say with `# Keep:` what the case is about"
         found = yaml.safe_load(re.sub("^# ?", "", controls[0], flags=re.MULTILINE))
-        settings, delivery = found.get("Settings", {}), found.get("Delivery", {})
+        settings, delivery = found.get("Settings", {}), found.get("SyncStatus", {})
         return cls(path, found["Keep"], settings, delivery, text, yaml.safe_load(output))
 
     def translate(self) -> Translator:
@@ -68,7 +68,7 @@ class Case:
         found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
         translator.edit(Edit(ref, each) for ref, each in found.items())
         for name, told in self.delivery.items():
-            translator.deliver(Ref(Gateway.kind, "default", name), _delivery(**told))
+            translator.deliver(Ref(Gateway.kind, "default", name), _sync_status(**told))
         changes = translator.evaluate()
         assert changes.failures == []
         return translator
@@ -98,16 +98,16 @@ def trimmed(value: Any, keep: Any) -> Any:
     return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
 
 
-def _delivery(rejections: Iterable[Mapping[str, Any]] = (), **told: Any) -> Delivery:
-    return Delivery(rejections=tuple(_rejection(**each) for each in rejections), **told)
+def _sync_status(nacks: Iterable[Mapping[str, Any]] = (), **told: Any) -> GatewaySyncStatus:
+    return GatewaySyncStatus(nacks=tuple(_nack(**each) for each in nacks), **told)
 
 
-def _rejection(concerns: Iterable[Mapping[str, Any]] = (), **told: Any) -> Rejection:
-    return Rejection(concerns=tuple(_concern(**each) for each in concerns), **told)
+def _nack(routes: Iterable[Mapping[str, Any]] = (), **told: Any) -> AttributedNack:
+    return AttributedNack(routes=tuple(_affected_route(**each) for each in routes), **told)
 
 
-def _concern(route: str, rules: Iterable[str], served: str, generation: int = 0) -> Concern:
-    return Concern(Ref(HTTPRoute.kind, "default", route), tuple(rules), Served(served), generation)
+def _affected_route(route: str, rules: Iterable[str], served: str, generation: int = 0) -> AffectedRoute:
+    return AffectedRoute(Ref(HTTPRoute.kind, "default", route), tuple(rules), StillServed(served), generation)
 
 
 def _by_key(value: Any, key: str = "") -> Any:

@@ -91,21 +91,21 @@ SELECTIONS = [
 def test_selection(selector: str, selected: bool) -> None:
     """A selector selects the objects that have all its labels and fulfil all its expressions."""
     read = LabelSelector.model_validate(raw(selector))
-    assert read.flaw() is None
+    assert read.violation() is None
     assert read.matches({"tier": "front"}) is selected
 
 
 @pytest.mark.parametrize(
-    ("expression", "flaw"),
+    ("expression", "violation"),
     [
         ("{key: tier, operator: in, values: [a]}", "operator 'in' of label tier must be In, NotIn, Exists or DoesNot"),
         ("{key: tier, operator: NotIn}", "operator NotIn of label tier needs values"),
         ("{key: tier, operator: Exists, values: [a]}", "operator Exists of label tier takes no values"),
     ],
 )
-def test_bad_selection(expression: str, flaw: str) -> None:
+def test_bad_selection(expression: str, violation: str) -> None:
     """A selector that the API server takes and nobody can evaluate selects nothing, and says why."""
     read = LabelSelector.model_validate(raw(f"{{matchExpressions: [{expression}]}}"))
-    assert (read.flaw() or "").startswith(flaw)
+    assert (read.violation() or "").startswith(violation)
     assert not read.matches({"tier": "front"})
     assert not read.matches({})

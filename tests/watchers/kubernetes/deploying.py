@@ -10,9 +10,8 @@ from typing import Any, Final, Self
 
 import yaml
 
-from translator.db import Delivery, ProxyDefaults, Settings
 from translator.infrastructure.manifest import KINDS
-from translator.inputs import Edit
+from translator.inputs import Edit, GatewaySyncStatus, ProxyDefaults, Settings
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
@@ -127,7 +126,7 @@ class Deploying:
         self.translator.tell_proxies(defaults)
         self._evaluate()
 
-    def deliver(self, delivery: Delivery) -> None:
+    def deliver(self, delivery: GatewaySyncStatus) -> None:
         """Take what proxies have acknowledged."""
         self.translator.deliver(self.gateway, delivery)
         self._evaluate()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from translator.inputs import Edit, Refused
+from translator.inputs import Edit, Invalid
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.informers.list_watch import Change
@@ -98,7 +98,7 @@ class Followed(Waiting):
     def __init__(self, *sources: Source) -> None:
         super().__init__()
         self.feed = Feed(sources)
-        self.objects: dict[Ref, KubernetesObject | Refused] = {}
+        self.objects: dict[Ref, KubernetesObject | Invalid] = {}
         self.edits: list[Edit] = []
         self.first: int | None = None
 

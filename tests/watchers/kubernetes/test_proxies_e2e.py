@@ -14,7 +14,7 @@ import pytest
 from tests.translator.deployment.authority import Authority
 from tests.watchers.kubernetes.deploying import SECONDS, Deploying
 from tests.watchers.kubernetes.test_deployer_e2e import ALL, CLASS, GATEWAY, parameters
-from translator.db import Delivery, ProxyDefaults
+from translator.inputs import GatewaySyncStatus, ProxyDefaults
 from watchers.kubernetes.client import Client
 from xds.server.server import Peer, Server
 
@@ -55,7 +55,7 @@ class Serving:
             credentials=self.authority.credentials(self.host),
             authorise=self._authorise,
             on_sync_status=lambda key, status: deploying.deliver(
-                Delivery(status.clients, status.clients == status.synced)
+                GatewaySyncStatus(status.clients, status.clients == status.synced)
             ),
         )
 

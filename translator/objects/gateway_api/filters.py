@@ -6,7 +6,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from translator.objects.gateway_api.references import BackendObjectReference, LocalObjectReference
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, Path, refuse, repeated, unique
+from translator.objects.schema.base import (
+    CheckedFields,
+    Fields,
+    FieldViolation,
+    Path,
+    raise_violations,
+    repeated,
+    unique,
+)
 from translator.objects.schema.scalars import (
     ORIGIN,
     PATH_CHARACTERS,
@@ -35,7 +43,7 @@ MEMBERS: Final[Mapping[str, str]] = {
 """The member of a filter that holds what its `type` says."""
 
 
-def member_flaws(union: Fields, type_: str) -> Iterator[Flaw]:
+def member_violations(union: Fields, type_: str) -> Iterator[FieldViolation]:
     """Yield that of a filter's members the one which `type_` says is set, and no other."""
     if union.model_fields_set == {"type", MEMBERS[type_]}:
         return
@@ -46,9 +54,9 @@ def member_flaws(union: Fields, type_: str) -> Iterator[Flaw]:
         alias = fields[member].alias or member
         present = getattr(union, member) is not None
         if name == type_ and not present:
-            yield Flaw((alias,), f"is required when type is {type_}: add it, or change the type")
+            yield FieldViolation((alias,), f"is required when type is {type_}: add it, or change the type")
         elif name != type_ and present:
-            yield Flaw((alias,), f"must not be set when type is {type_}: remove it, or set type to {name}")
+            yield FieldViolation((alias,), f"must not be set when type is {type_}: remove it, or set type to {name}")
 
 
 class HTTPHeader(Fields):
@@ -80,16 +88,18 @@ class HTTPPathModifier(CheckedFields):
     replace_full_path: Annotated[str, StringConstraints(max_length=1024)] | None = None
     replace_prefix_match: Annotated[str, StringConstraints(max_length=1024)] | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the member that is set is the one that `type` says."""
         for name, alias, value in (
             ("ReplaceFullPath", "replaceFullPath", self.replace_full_path),
             ("ReplacePrefixMatch", "replacePrefixMatch", self.replace_prefix_match),
         ):
             if value is None and self.type == name:
-                yield Flaw((alias,), f"is required when type is {name}: add it")
+                yield FieldViolation((alias,), f"is required when type is {name}: add it")
             elif value is not None and self.type != name:
-                yield Flaw((alias,), f"must not be set when type is {self.type}: remove it, or set type to {name}")
+                yield FieldViolation(
+                    (alias,), f"must not be set when type is {self.type}: remove it, or set type to {name}"
+                )
 
 
 class HTTPRequestRedirectFilter(Fields):
@@ -115,10 +125,10 @@ class Fraction(CheckedFields):
     numerator: Count
     denominator: PositiveCount = 100
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """No more than the whole."""
         if self.numerator > self.denominator:
-            yield Flaw(("numerator",), f"must be at most the denominator, {self.denominator}")
+            yield FieldViolation(("numerator",), f"must be at most the denominator, {self.denominator}")
 
 
 class HTTPRequestMirrorFilter(CheckedFields):
@@ -128,15 +138,15 @@ class HTTPRequestMirrorFilter(CheckedFields):
     percent: Annotated[StrictInt, Field(ge=0, le=100)] | None = None
     fraction: Fraction | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the part is said in one way."""
         if self.percent is not None and self.fraction is not None:
-            yield Flaw(("fraction",), "must not be set together with percent: remove one of them")
+            yield FieldViolation(("fraction",), "must not be set together with percent: remove one of them")
 
 
 def _wildcard_alone(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) > 1 and "*" in names:
-        refuse([Flaw((names.index("*"),), "* stands for all: remove it, or all others")])
+        raise_violations([FieldViolation((names.index("*"),), "* stands for all: remove it, or all others")])
     return names
 
 
@@ -202,13 +212,13 @@ class ExternalAuthFilter(CheckedFields):
     http: HTTPAuthConfig | None = None
     forward_body: ForwardBodyConfig | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the settings are those of the protocol."""
         for protocol, name, member in (("GRPC", "grpc", self.grpc), ("HTTP", "http", self.http)):
             if member is None and self.protocol == protocol:
-                yield Flaw((name,), f"is required when protocol is {protocol}: add it")
+                yield FieldViolation((name,), f"is required when protocol is {protocol}: add it")
             elif member is not None and self.protocol != protocol:
-                yield Flaw((name,), f"must not be set when protocol is {self.protocol}: remove it")
+                yield FieldViolation((name,), f"must not be set when protocol is {self.protocol}: remove it")
 
 
 class HTTPRouteFilter(CheckedFields):
@@ -233,9 +243,9 @@ class HTTPRouteFilter(CheckedFields):
     external_auth: ExternalAuthFilter | None = None
     extension_ref: LocalObjectReference | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Return the member that is set is the one that `type` says."""
-        return member_flaws(self, self.type)
+        return member_violations(self, self.type)
 
     @property
     def path(self) -> HTTPPathModifier | None:
@@ -247,19 +257,21 @@ class HTTPRouteFilter(CheckedFields):
 _ONCE: Final = frozenset({"CORS", "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite"})
 
 
-def _filters_flaws(filters: tuple[HTTPRouteFilter, ...]) -> Iterator[Flaw]:
+def _filters_violations(filters: tuple[HTTPRouteFilter, ...]) -> Iterator[FieldViolation]:
     types = [filter_.type for filter_ in filters]
     for index in repeated(types):
         if types[index] in _ONCE:
-            yield Flaw((index,), f"a {types[index]} filter can be there once only: merge it with the earlier one")
+            yield FieldViolation(
+                (index,), f"a {types[index]} filter can be there once only: merge it with the earlier one"
+            )
     if "RequestRedirect" in types and "URLRewrite" in types:
         path: Path = (types.index("URLRewrite"),)
-        yield Flaw(path, "a URLRewrite filter cannot go with a RequestRedirect filter: remove one of them")
+        yield FieldViolation(path, "a URLRewrite filter cannot go with a RequestRedirect filter: remove one of them")
 
 
 def _check(filters: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(filters) > 1:
-        refuse(_filters_flaws(filters))
+        raise_violations(_filters_violations(filters))
     return filters
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, GetPydanticSchema, StringConstraints
 
-from translator.objects.gateway_api.listener import Listener, listener_flaws
+from translator.objects.gateway_api.listener import Listener, listener_violations
 from translator.objects.gateway_api.references import (
     GATEWAY_GROUP,
     LocalParametersReference,
@@ -14,7 +14,7 @@ from translator.objects.gateway_api.references import (
     SecretObjectReference,
 )
 from translator.objects.kubernetes.selector import LabelSelector
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject, repeated, unique
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, NamespacedObject, repeated, unique
 from translator.objects.schema.scalars import (
     ADDRESS_TYPE,
     HOSTNAME,
@@ -48,15 +48,17 @@ class GatewayAddress(CheckedFields):
     value: Annotated[str, StringConstraints(max_length=253)] | None = None
     routability: Annotated[str, StringConstraints(max_length=253)] | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the value is of the type that is said."""
         if self.value is not None:
             if self.type == "IPAddress" and not is_ip_address(self.value):
-                yield Flaw(("value",), "must be an IPv4 or IPv6 address, because type is IPAddress")
+                yield FieldViolation(("value",), "must be an IPv4 or IPv6 address, because type is IPAddress")
             if self.type == "Hostname" and not _HOSTNAME.fullmatch(self.value):
-                yield Flaw(("value",), "must be a lower-case DNS name, because type is Hostname")
+                yield FieldViolation(("value",), "must be a lower-case DNS name, because type is Hostname")
         if self.routability and not _routability(self.routability):
-            yield Flaw(("routability",), "must be Cluster, or a domain of your own and a path, like example.com/public")
+            yield FieldViolation(
+                ("routability",), "must be Cluster, or a domain of your own and a path, like example.com/public"
+            )
 
 
 def _routability(text: str) -> bool:
@@ -100,12 +102,14 @@ class FrontendTLSValidation(CheckedFields):
     ca_certificate_refs: Annotated[tuple[ObjectReference, ...], Field(min_length=1, max_length=16)]
     mode: Literal["AllowValidOnly", "AllowInsecureFallback"] = "AllowValidOnly"
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield a ClusterTrustBundle is in no namespace."""
         for index, ref in enumerate(self.ca_certificate_refs):
             if ref.kind == "ClusterTrustBundle" and ref.group == "certificates.k8s.io" and ref.namespace:
                 path = ("caCertificateRefs", index, "namespace")
-                yield Flaw(path, "must not be set for a ClusterTrustBundle, which is in no namespace: remove it")
+                yield FieldViolation(
+                    path, "must not be set for a ClusterTrustBundle, which is in no namespace: remove it"
+                )
 
 
 class TLSConfig(Fields):
@@ -150,17 +154,17 @@ class GatewaySpec(CheckedFields):
     tls: GatewayTLSConfig | None = None
     default_scope: Literal["All", "None"] | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield listeners and addresses can be told apart."""
-        for path, message in listener_flaws(self.listeners):
-            yield Flaw(("listeners", *path), message)
+        for path, message in listener_violations(self.listeners):
+            yield FieldViolation(("listeners", *path), message)
         valued = [
             index
             for index, address in enumerate(self.addresses)
             if address.value is not None and address.type in ("IPAddress", "Hostname")
         ]
         for position in repeated((self.addresses[index].type, self.addresses[index].value) for index in valued):
-            yield Flaw(("addresses", valued[position], "value"), "is in the list already: remove it")
+            yield FieldViolation(("addresses", valued[position], "value"), "is in the list already: remove it")
 
 
 class Gateway(NamespacedObject):

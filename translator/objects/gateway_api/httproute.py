@@ -9,7 +9,15 @@ from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 from translator.objects.gateway_api.filters import HTTPRouteFilters
 from translator.objects.gateway_api.matches import HTTPRouteMatch
 from translator.objects.gateway_api.references import GATEWAY_GROUP, BackendObjectReference, ParentReference
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject, refuse, repeated, unique
+from translator.objects.schema.base import (
+    CheckedFields,
+    Fields,
+    FieldViolation,
+    NamespacedObject,
+    raise_violations,
+    repeated,
+    unique,
+)
 from translator.objects.schema.scalars import Count, HeaderName, Hostname, Milliseconds, SectionName
 
 
@@ -26,10 +34,12 @@ class HTTPRouteTimeouts(CheckedFields):
     request: Milliseconds | None = None
     backend_request: Milliseconds | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield a single try has no longer than all of them."""
         if self.request and self.backend_request and self.backend_request > self.request:
-            yield Flaw(("backendRequest",), "must not be longer than request: shorten it, or lengthen request")
+            yield FieldViolation(
+                ("backendRequest",), "must not be longer than request: shorten it, or lengthen request"
+            )
 
 
 class HTTPRouteRetry(Fields):
@@ -65,15 +75,17 @@ class SessionPersistence(CheckedFields):
     cookie: CookieConfig | None = None
     header: HeaderConfig | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the settings are those of the type, and what is permanent says for how long."""
         for name, member in (("Cookie", self.cookie), ("Header", self.header)):
             if member is None and self.type == name:
-                yield Flaw((name.lower(),), f"is required when type is {name}: add it")
+                yield FieldViolation((name.lower(),), f"is required when type is {name}: add it")
             elif member is not None and self.type != name:
-                yield Flaw((name.lower(),), f"must not be set when type is {self.type}: remove it")
+                yield FieldViolation((name.lower(),), f"must not be set when type is {self.type}: remove it")
         if self.cookie and self.cookie.lifetime_type == "Permanent" and self.absolute_timeout is None:
-            yield Flaw(("absoluteTimeout",), "is required when the cookie's lifetimeType is Permanent: add it")
+            yield FieldViolation(
+                ("absoluteTimeout",), "is required when the cookie's lifetimeType is Permanent: add it"
+            )
 
 
 class HTTPRouteRule(CheckedFields):
@@ -88,32 +100,32 @@ class HTTPRouteRule(CheckedFields):
     retry: HTTPRouteRetry | None = None
     session_persistence: SessionPersistence | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Filter fit the backends and the matches."""
         if self.filters:
-            yield from self._redirect_flaws()
-            yield from self._prefix_flaws(self.filters, ("filters",))
+            yield from self._redirect_violations()
+            yield from self._prefix_violations(self.filters, ("filters",))
         for index, backend in enumerate(self.backend_refs):
             if backend.filters:
-                yield from self._prefix_flaws(backend.filters, ("backendRefs", index, "filters"))
+                yield from self._prefix_violations(backend.filters, ("backendRefs", index, "filters"))
 
-    def _redirect_flaws(self) -> Iterator[Flaw]:
+    def _redirect_violations(self) -> Iterator[FieldViolation]:
         for index, filter_ in enumerate(self.filters):
             if filter_.request_redirect and self.backend_refs:
                 path = ("filters", index, "requestRedirect")
-                yield Flaw(path, "cannot go with backendRefs, as no request gets there: remove one of them")
+                yield FieldViolation(path, "cannot go with backendRefs, as no request gets there: remove one of them")
 
-    def _prefix_flaws(self, filters: HTTPRouteFilters, path: tuple[str | int, ...]) -> Iterator[Flaw]:
+    def _prefix_violations(self, filters: HTTPRouteFilters, path: tuple[str | int, ...]) -> Iterator[FieldViolation]:
         if len(self.matches) == 1 and self.matches[0].path.type == "PathPrefix":
             return
         for index, filter_ in enumerate(filters):
             if filter_.path and filter_.path.type == "ReplacePrefixMatch":
                 member = "requestRedirect" if filter_.request_redirect else "urlRewrite"
                 message = "ReplacePrefixMatch needs a rule with exactly one match, whose path is a PathPrefix: split it"
-                yield Flaw((*path, index, member, "path", "type"), message)
+                yield FieldViolation((*path, index, member, "path", "type"), message)
 
 
-def _parent_flaws(parents: tuple[ParentReference, ...]) -> Iterator[Flaw]:
+def _parent_violations(parents: tuple[ParentReference, ...]) -> Iterator[FieldViolation]:
     by_parent: defaultdict[tuple[str | None, ...], list[int]] = defaultdict(list)
     for index, parent in enumerate(parents):
         by_parent[parent.group, parent.kind, parent.namespace, parent.name].append(index)
@@ -123,29 +135,31 @@ def _parent_flaws(parents: tuple[ParentReference, ...]) -> Iterator[Flaw]:
         for position, index in enumerate(indexes):
             if shapes[position] != shapes[0]:
                 message = "names the parent of an earlier entry: give both a sectionName, or both a port"
-                yield Flaw((index,), message)
+                yield FieldViolation((index,), message)
         for position in repeated(sections):
-            yield Flaw((indexes[position],), "repeats an earlier entry: remove it, or change its sectionName or port")
+            yield FieldViolation(
+                (indexes[position],), "repeats an earlier entry: remove it, or change its sectionName or port"
+            )
 
 
 def _check_parents(parents: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(parents) > 1:
-        refuse(_parent_flaws(parents))
+        raise_violations(_parent_violations(parents))
     return parents
 
 
-def _rules_flaws(rules: tuple[HTTPRouteRule, ...]) -> Iterator[Flaw]:
+def _rules_violations(rules: tuple[HTTPRouteRule, ...]) -> Iterator[FieldViolation]:
     named = [index for index, rule in enumerate(rules) if rule.name]
     for position in repeated(rules[index].name for index in named):
-        yield Flaw((named[position], "name"), "is the name of an earlier rule: choose another")
+        yield FieldViolation((named[position], "name"), "is the name of an earlier rule: choose another")
     matches = sum(len(rule.matches) for rule in rules)
     if matches > MOST_MATCHES:
-        yield Flaw((), f"have {matches} matches in all, and {MOST_MATCHES} are the most: split the route")
+        yield FieldViolation((), f"have {matches} matches in all, and {MOST_MATCHES} are the most: split the route")
 
 
 def _check_rules(rules: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(rules) > 1:
-        refuse(_rules_flaws(rules))
+        raise_violations(_rules_violations(rules))
     return rules
 
 

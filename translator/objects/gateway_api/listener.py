@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, GetPydanticSchema, StringConstraints
 
-from translator.objects.gateway_api.filters import ExternalAuthFilter, member_flaws
+from translator.objects.gateway_api.filters import ExternalAuthFilter, member_violations
 from translator.objects.gateway_api.references import GATEWAY_GROUP, LocalObjectReference, SecretObjectReference
 from translator.objects.kubernetes.selector import LabelSelector
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, repeated
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, repeated
 from translator.objects.schema.scalars import PROTOCOL, AnnotationValue, Group, Hostname, Kind, PortNumber, SectionName
 
 Options = Annotated[
@@ -23,10 +23,12 @@ class ListenerTLSConfig(CheckedFields):
     certificate_refs: Annotated[tuple[SecretObjectReference, ...], Field(max_length=64)] = ()
     options: Options = Field(default_factory=dict)
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """To end TLS takes a certificate."""
         if self.mode == "Terminate" and not self.certificate_refs and not self.options:
-            yield Flaw(("certificateRefs",), "is required when mode is Terminate: name the Secret of a certificate")
+            yield FieldViolation(
+                ("certificateRefs",), "is required when mode is Terminate: name the Secret of a certificate"
+            )
 
 
 class RouteGroupKind(Fields):
@@ -57,9 +59,9 @@ class ListenerRequestFilter(CheckedFields):
     external_auth: ExternalAuthFilter | None = None
     extension_ref: LocalObjectReference | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Return the member that is set is the one that `type` says."""
-        return member_flaws(self, self.type)
+        return member_violations(self, self.type)
 
 
 class ListenerFilters(Fields):
@@ -79,27 +81,31 @@ class Listener(CheckedFields):
     allowed_routes: AllowedRoutes = AllowedRoutes()
     filters: ListenerFilters | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield what the protocol asks for and what it has no use for."""
         if self.tls:
-            yield from self._tls_flaws(self.tls)
+            yield from self._tls_violations(self.tls)
         elif self.protocol == "TLS":
-            yield Flaw(("tls",), "is required for protocol TLS: add it, with the mode")
+            yield FieldViolation(("tls",), "is required for protocol TLS: add it, with the mode")
         if self.hostname and self.protocol in ("TCP", "UDP"):
-            yield Flaw(("hostname",), f"must not be set for protocol {self.protocol}: remove it")
+            yield FieldViolation(("hostname",), f"must not be set for protocol {self.protocol}: remove it")
         if self.filters and self.protocol not in ("HTTP", "HTTPS"):
-            yield Flaw(("filters",), "must not be set unless protocol is HTTP or HTTPS: remove it")
+            yield FieldViolation(("filters",), "must not be set unless protocol is HTTP or HTTPS: remove it")
 
-    def _tls_flaws(self, tls: ListenerTLSConfig) -> Iterator[Flaw]:
+    def _tls_violations(self, tls: ListenerTLSConfig) -> Iterator[FieldViolation]:
         if self.protocol in ("HTTP", "TCP", "UDP"):
-            yield Flaw(("tls",), f"must not be set for protocol {self.protocol}: remove it, or change the protocol")
+            yield FieldViolation(
+                ("tls",), f"must not be set for protocol {self.protocol}: remove it, or change the protocol"
+            )
         if self.protocol == "HTTPS" and tls.mode != "Terminate":
-            yield Flaw(("tls", "mode"), "must be Terminate for protocol HTTPS; to pass TLS through, use protocol TLS")
+            yield FieldViolation(
+                ("tls", "mode"), "must be Terminate for protocol HTTPS; to pass TLS through, use protocol TLS"
+            )
 
 
-def listener_flaws(listeners: tuple[Listener, ...]) -> Iterator[Flaw]:
+def listener_violations(listeners: tuple[Listener, ...]) -> Iterator[FieldViolation]:
     """Yield what keeps listeners from being told apart, within one list."""
     for index in repeated(listener.name for listener in listeners):
-        yield Flaw((index, "name"), "is the name of an earlier listener: choose another")
+        yield FieldViolation((index, "name"), "is the name of an earlier listener: choose another")
     for index in repeated((listener.port, listener.protocol, listener.hostname) for listener in listeners):
-        yield Flaw((index,), "has the port, protocol and hostname of an earlier listener: change one of them")
+        yield FieldViolation((index,), "has the port, protocol and hostname of an earlier listener: change one of them")

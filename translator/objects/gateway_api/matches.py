@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, unique
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, unique
 from translator.objects.schema.scalars import PATH_CHARACTERS, PATTERNS, HeaderName, HeaderValue
 
 HTTPMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
@@ -22,14 +22,14 @@ class HTTPPathMatch(CheckedFields):
     type: Literal["Exact", "PathPrefix", "RegularExpression"] = "PathPrefix"
     value: Annotated[str, StringConstraints(max_length=1024)] = "/"
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield a path that is no regular expression is absolute and in the normal form, as requests arrive."""
         if self.type != "RegularExpression":
-            for message in _path_flaws(self.value):
-                yield Flaw(("value",), message)
+            for message in _path_violations(self.value):
+                yield FieldViolation(("value",), message)
 
 
-def _path_flaws(path: str) -> Iterator[str]:
+def _path_violations(path: str) -> Iterator[str]:
     if not path.startswith("/"):
         yield "must start with '/'"
     for part in _INNER:

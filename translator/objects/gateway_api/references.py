@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from translator.objects.schema.base import CheckedFields, Fields, Flaw
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation
 from translator.objects.schema.scalars import Group, Kind, Namespace, ObjectName, PortNumber, SectionName
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
@@ -61,13 +61,13 @@ class BackendObjectReference(CheckedFields):
     namespace: Namespace | None = None
     port: PortNumber | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield a Service needs a port; an XBackend has its own."""
         if self.port is None:
             if self.kind == "Service" and not self.group:
-                yield Flaw(("port",), "is required for a Service: add one of its ports")
+                yield FieldViolation(("port",), "is required for a Service: add one of its ports")
         elif self.kind == "XBackend" and self.group == "gateway.networking.x-k8s.io":
-            yield Flaw(("port",), "must not be set for an XBackend, which has its own: remove it")
+            yield FieldViolation(("port",), "must not be set for an XBackend, which has its own: remove it")
 
 
 def backend_references(found: object) -> Iterator[BackendObjectReference]:

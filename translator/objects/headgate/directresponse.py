@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StrictInt
 
 from translator.api_group import GROUP
-from translator.objects.schema.base import CheckedFields, Flaw, NamespacedObject, Rule
+from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
 from translator.objects.schema.scalars import Text
 
 BODY_BYTES: Final = 4096
@@ -16,8 +16,8 @@ BODY_BYTES: Final = 4096
 class DirectResponseSpec(CheckedFields):
     """What to answer: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             "!has(self.body) || size(bytes(self.body)) <= 4096", "body must be at most 4096 bytes of UTF-8: shorten it"
         ),
     )
@@ -25,11 +25,11 @@ class DirectResponseSpec(CheckedFields):
     status: Annotated[StrictInt, Field(ge=200, le=599)]
     body: Annotated[Text, Field(json_schema_extra={"maxLength": BODY_BYTES})] = ""
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the limit is on bytes, not characters."""
         size = len(self.body.encode())
         if size > BODY_BYTES:
-            yield Flaw(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")
+            yield FieldViolation(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")
 
 
 class DirectResponse(NamespacedObject):

@@ -13,7 +13,7 @@ from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, String
 from pydantic_core import PydanticCustomError
 
 from translator.api_group import GROUP
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject, Rule, unique
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, NamespacedObject, unique
 from translator.objects.schema.scalars import (
     Annotations,
     Boolean,
@@ -67,25 +67,25 @@ class ServicePortParameters(Fields):
 class ServiceParameters(CheckedFields):
     """The Service in front of the proxies, as Kubernetes has it; its ports are those of the Gateway's listeners."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             "!has(self.loadBalancerClass) || !has(self.type) || self.type == 'LoadBalancer'",
             "loadBalancerClass must not be set where type is not LoadBalancer: remove it",
         ),
-        Rule(
+        CelRule(
             "!has(self.loadBalancerSourceRanges) || size(self.loadBalancerSourceRanges) == 0"
             " || !has(self.type) || self.type == 'LoadBalancer'",
             "loadBalancerSourceRanges must not be set where type is not LoadBalancer: remove it",
         ),
-        Rule(
+        CelRule(
             "!has(self.allocateLoadBalancerNodePorts) || !has(self.type) || self.type == 'LoadBalancer'",
             "allocateLoadBalancerNodePorts must not be set where type is not LoadBalancer: remove it",
         ),
-        Rule(
+        CelRule(
             "!has(self.externalTrafficPolicy) || !has(self.type) || self.type != 'ClusterIP'",
             "externalTrafficPolicy must not be set where type is ClusterIP: remove it",
         ),
-        Rule(
+        CelRule(
             "!has(self.type) || self.type != 'ClusterIP' || !has(self.ports) || self.ports.all(p, !has(p.nodePort))",
             "ports must not have a nodePort where type is ClusterIP: remove it",
         ),
@@ -108,7 +108,7 @@ class ServiceParameters(CheckedFields):
         unique("port", "has the port of an earlier entry: remove one of them"),
     ] = ()
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield what only some types of Service have."""
         if self.type != "LoadBalancer":
             for name, value in (
@@ -117,18 +117,18 @@ class ServiceParameters(CheckedFields):
                 ("allocateLoadBalancerNodePorts", self.allocate_load_balancer_node_ports),
             ):
                 if value is not None:
-                    yield Flaw((name,), f"must not be set where type is {self.type}: remove it")
+                    yield FieldViolation((name,), f"must not be set where type is {self.type}: remove it")
         if self.type == "ClusterIP" and self.external_traffic_policy is not None:
-            yield Flaw(("externalTrafficPolicy",), "must not be set where type is ClusterIP: remove it")
+            yield FieldViolation(("externalTrafficPolicy",), "must not be set where type is ClusterIP: remove it")
         if self.type == "ClusterIP" and any(each.node_port is not None for each in self.ports):
-            yield Flaw(("ports",), "must not have a nodePort where type is ClusterIP: remove it")
+            yield FieldViolation(("ports",), "must not have a nodePort where type is ClusterIP: remove it")
 
 
 class HpaParameters(CheckedFields):
     """A HorizontalPodAutoscaler (autoscaling/v2); without metrics it aims at 80 % of the requested CPU."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             "!has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
             "maxReplicas must be at least minReplicas: raise it",
         ),
@@ -139,10 +139,10 @@ class HpaParameters(CheckedFields):
     metrics: Annotated[tuple[Json, ...], Field(max_length=32)] = ()
     behavior: Json | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """There is room to scale."""
         if self.max_replicas < self.min_replicas:
-            yield Flaw(("maxReplicas",), "must be at least minReplicas: raise it")
+            yield FieldViolation(("maxReplicas",), "must be at least minReplicas: raise it")
 
 
 class PdbParameters(CheckedFields):
@@ -151,24 +151,26 @@ class PdbParameters(CheckedFields):
     Proxies that are not ready never hold up a drain.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule("has(self.minAvailable) != has(self.maxUnavailable)", "must have either minAvailable or maxUnavailable"),
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            "has(self.minAvailable) != has(self.maxUnavailable)", "must have either minAvailable or maxUnavailable"
+        ),
     )
 
     min_available: NumberOrPercentage | None = None
     max_unavailable: NumberOrPercentage | None = None
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Exactly one of them is set."""
         if (self.min_available is None) == (self.max_unavailable is None):
-            yield Flaw((), "must have either minAvailable or maxUnavailable")
+            yield FieldViolation((), "must have either minAvailable or maxUnavailable")
 
 
 class StatsParameters(CheckedFields):
     """Envoy's statistics: whether Prometheus can fetch them, and which are kept, by prefix of their names."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             "!has(self.includePrefixes) || !has(self.excludePrefixes)"
             " || size(self.includePrefixes) == 0 || size(self.excludePrefixes) == 0",
             "excludePrefixes must not be set together with includePrefixes: keep one of them",
@@ -179,17 +181,19 @@ class StatsParameters(CheckedFields):
     include_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
     exclude_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Envoy has one list or the other."""
         if self.include_prefixes and self.exclude_prefixes:
-            yield Flaw(("excludePrefixes",), "must not be set together with includePrefixes: keep one of them")
+            yield FieldViolation(
+                ("excludePrefixes",), "must not be set together with includePrefixes: keep one of them"
+            )
 
 
 class GatewayParametersSpec(CheckedFields):
     """How proxies are deployed. What is not set is decided by Headgate; `selfManaged` deploys nothing at all."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
+    rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
             "!has(self.hpa) || !has(self.kind) || self.kind != 'DaemonSet'",
             "hpa must not be set where kind is DaemonSet, which has one pod a node: remove it",
         ),
@@ -219,10 +223,12 @@ class GatewayParametersSpec(CheckedFields):
     bootstrap: Json | None = None
     """An Envoy Bootstrap in its JSON form that is merged over the generated one, as `podTemplate` is."""
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Only a Deployment can be scaled."""
         if self.kind == "DaemonSet" and self.hpa is not None:
-            yield Flaw(("hpa",), "must not be set where kind is DaemonSet, which has one pod a node: remove it")
+            yield FieldViolation(
+                ("hpa",), "must not be set where kind is DaemonSet, which has one pod a node: remove it"
+            )
 
 
 class GatewayParameters(NamespacedObject):

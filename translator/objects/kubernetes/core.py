@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, GetPydanticSchema, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from translator.objects.schema.base import CheckedFields, ClusterMeta, ClusterObject, Flaw, NamespacedObject
+from translator.objects.schema.base import CheckedFields, ClusterMeta, ClusterObject, FieldViolation, NamespacedObject
 from translator.objects.schema.scalars import DataKey, DnsLabel, Text
 
 
@@ -80,11 +80,11 @@ class Secret(CheckedFields, NamespacedObject):
         written = {key: text.encode() for key, text in self.string_data.items()}
         return self.model_copy(update={"data": {**self.data, **written}, "string_data": {}})
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield a Secret of a type has the keys that the type asks for."""
         for key in _NEEDED.get(self.type, ()):
             if key not in self.data and key not in self.string_data:
-                yield Flaw(("data",), f"must hold {key}, because the type is {self.type}: add it")
+                yield FieldViolation(("data",), f"must hold {key}, because the type is {self.type}: add it")
 
 
 class ConfigMap(NamespacedObject):

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from translator.objects.kubernetes.service import Protocol
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedObject
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, NamespacedObject
 from translator.objects.schema.scalars import (
     Boolean,
     DnsLabel,
@@ -103,11 +103,11 @@ class EndpointSlice(CheckedFields, NamespacedObject):
         """The Service, in the namespace of the slice, that the endpoints belong to; None if the slice does not say."""
         return self.metadata.labels.get(SERVICE_LABEL)
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield the addresses are of the type that the slice says."""
         is_right = _IS_OF_TYPE[self.address_type]
         for index, endpoint in enumerate(self.endpoints):
             for position, address in enumerate(endpoint.addresses):
                 if not is_right(address):
                     path = ("endpoints", index, "addresses", position)
-                    yield Flaw(path, f"must be of type {self.address_type}, because addressType says so")
+                    yield FieldViolation(path, f"must be of type {self.address_type}, because addressType says so")

@@ -29,7 +29,7 @@ class LabelSelectorRequirement(Fields):
                 return value is None
         return False
 
-    def flaw(self) -> str | None:
+    def violation(self) -> str | None:
         """Return what is wrong with it, if something is: the API server takes any operator here."""
         if self.operator in ("In", "NotIn"):
             return None if self.values else f"operator {self.operator} of label {self.key} needs values"
@@ -45,13 +45,13 @@ class LabelSelector(Fields):
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether an object with these labels is selected; none is by a selector that has a flaw."""
-        if self.flaw():
+        """Whether an object with these labels is selected; none is by a selector that has a violation."""
+        if self.violation():
             return False
         return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
             requirement.matches(labels) for requirement in self.match_expressions
         )
 
-    def flaw(self) -> str | None:
+    def violation(self) -> str | None:
         """Return the first thing wrong with its expressions, if something is."""
-        return next(filter(None, (requirement.flaw() for requirement in self.match_expressions)), None)
+        return next(filter(None, (requirement.violation() for requirement in self.match_expressions)), None)

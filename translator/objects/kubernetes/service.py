@@ -5,7 +5,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from translator.objects.schema.base import CheckedFields, Fields, Flaw, NamespacedMeta, NamespacedObject, repeated
+from translator.objects.schema.base import (
+    CheckedFields,
+    Fields,
+    FieldViolation,
+    NamespacedMeta,
+    NamespacedObject,
+    repeated,
+)
 from translator.objects.schema.scalars import (
     DnsLabel,
     ExternalName,
@@ -70,29 +77,31 @@ class ServiceSpec(CheckedFields):
         """Whether it has no address of its own, on purpose."""
         return self.cluster_ip == HEADLESS
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield what a Service of its type must have, and what tells its ports apart."""
         if self.type == "ExternalName":
             if not self.external_name:
-                yield Flaw(("externalName",), "is required when type is ExternalName: add the DNS name to send to")
+                yield FieldViolation(
+                    ("externalName",), "is required when type is ExternalName: add the DNS name to send to"
+                )
         elif not self.ports and not self.headless:
-            yield Flaw(("ports",), "is required: add at least one port")
+            yield FieldViolation(("ports",), "is required: add at least one port")
         if self.cluster_ip not in ("", HEADLESS) and not is_ip_address(self.cluster_ip):
-            yield Flaw(("clusterIP",), "must be an IPv4 or IPv6 address, or None for a headless Service")
-        yield from _port_flaws(self.ports)
+            yield FieldViolation(("clusterIP",), "must be an IPv4 or IPv6 address, or None for a headless Service")
+        yield from _port_violations(self.ports)
 
 
-def _port_flaws(ports: tuple[ServicePort, ...]) -> Iterator[Flaw]:
+def _port_violations(ports: tuple[ServicePort, ...]) -> Iterator[FieldViolation]:
     if len(ports) < 2:
         return
     for index, port in enumerate(ports):
         if not port.name:
-            yield Flaw(("ports", index, "name"), "is required when there are several ports: add one")
+            yield FieldViolation(("ports", index, "name"), "is required when there are several ports: add one")
     named = [index for index, port in enumerate(ports) if port.name]
     for position in repeated(ports[index].name for index in named):
-        yield Flaw(("ports", named[position], "name"), "is the name of an earlier port: choose another")
+        yield FieldViolation(("ports", named[position], "name"), "is the name of an earlier port: choose another")
     for index in repeated((port.port, port.protocol) for port in ports):
-        yield Flaw(("ports", index), "has the port and protocol of an earlier one: change one of them")
+        yield FieldViolation(("ports", index), "has the port and protocol of an earlier one: change one of them")
 
 
 class ServiceMeta(NamespacedMeta):

@@ -200,7 +200,7 @@ class Pod(NamespacedObject):
         return frozenset((self.status.host_ip, *(each.ip for each in self.status.host_ips))) - {""}
 
 
-class Deployed(NamespacedObject):
+class ApplyResult(NamespacedObject):
     """What is deployed beside the proxies and never read: only where an API server has it counts."""
 
     unread = frozenset({"apiVersion", "kind", "spec", "status"})
@@ -208,7 +208,7 @@ class Deployed(NamespacedObject):
     selector: ClassVar[str] = MANAGED_BY
 
 
-class ServiceAccount(Deployed):
+class ServiceAccount(ApplyResult):
     """Who proxies are."""
 
     kind = "ServiceAccount"
@@ -216,7 +216,7 @@ class ServiceAccount(Deployed):
     plural = "serviceaccounts"
 
 
-class PodDisruptionBudget(Deployed):
+class PodDisruptionBudget(ApplyResult):
     """How many proxies may be away on purpose."""
 
     kind = "PodDisruptionBudget"
@@ -224,7 +224,7 @@ class PodDisruptionBudget(Deployed):
     plural = "poddisruptionbudgets"
 
 
-class HorizontalPodAutoscaler(Deployed):
+class HorizontalPodAutoscaler(ApplyResult):
     """How many proxies there are, by their load."""
 
     kind = "HorizontalPodAutoscaler"

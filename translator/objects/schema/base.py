@@ -18,22 +18,22 @@ Path = tuple[str | int, ...]
 """Where in an object: field names as the user wrote them, and list indexes."""
 
 
-class Flaw(NamedTuple):
+class FieldViolation(NamedTuple):
     """A rule that a value breaks: where, below the value that was checked, and what to do about it."""
 
     path: Path
     message: str
 
 
-def refuse(flaws: Iterable[Flaw]) -> None:
-    """Do nothing if there are no flaws.
+def raise_violations(violations: Iterable[FieldViolation]) -> None:
+    """Do nothing if there are no violations.
 
     Raises:
         PydanticCustomError: There are; it carries all of them in its context, for `parse` to unpack.
     """
-    found = tuple(flaws)
+    found = tuple(violations)
     if found:
-        raise PydanticCustomError("flaws", "breaks a rule", {"flaws": found})
+        raise PydanticCustomError("violations", "breaks a rule", {"violations": found})
 
 
 _SET: Final = object.__setattr__
@@ -62,7 +62,7 @@ class Fields(BaseModel):
         return hash((type(self), *self.__dict__.values()))
 
 
-class Rule(NamedTuple):
+class CelRule(NamedTuple):
     """A rule in the API server's own words: an expression in CEL over `self`, and what to do where it does not hold."""
 
     cel: str
@@ -70,18 +70,18 @@ class Rule(NamedTuple):
 
 
 class CheckedFields(Fields):
-    """Fields with rules that span several of them; a subclass says in `flaws` what is wrong."""
+    """Fields with rules that span several of them; a subclass says in `violations` what is wrong."""
 
-    rules: ClassVar[tuple[Rule, ...]] = ()
-    """For kinds of our own, what `flaws` says for their custom resource definition."""
+    rules: ClassVar[tuple[CelRule, ...]] = ()
+    """For kinds of our own, what `violations` says for their custom resource definition."""
 
-    def flaws(self) -> Iterator[Flaw]:
+    def violations(self) -> Iterator[FieldViolation]:
         """Yield each rule that is broken. Called once every field by itself is right."""
         raise NotImplementedError
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        refuse(self.flaws())
+        raise_violations(self.violations())
         return self
 
 
@@ -100,7 +100,7 @@ def unique(key: str | None, message: str) -> AfterValidator:
 
     def check(items: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(items) > 1 and len(set(map(of, items))) < len(items):
-            refuse(Flaw((index,), message) for index in repeated(map(of, items)))
+            raise_violations(FieldViolation((index,), message) for index in repeated(map(of, items)))
         return items
 
     check.unique_by = key  # type: ignore[attr-defined]  # for custom resource definitions

@@ -44,9 +44,9 @@ def problems_of(error: ValidationError) -> Iterator[Problem]:
         path = details["loc"]
         if _follows_from_others(details):
             continue
-        if details["type"] == "flaws":
-            for flaw in details["ctx"]["flaws"]:
-                yield Problem((*path, *flaw.path), flaw.message)
+        if details["type"] == "violations":
+            for violation in details["ctx"]["violations"]:
+                yield Problem((*path, *violation.path), violation.message)
         elif path and path[-1] == _KEY:
             yield Problem(path[:-1], f"the name {_message(details)}")
         else:
