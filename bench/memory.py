@@ -57,13 +57,13 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
     from translator.inputs import Edit, Settings
     from translator.objects.gateway_api.httproute import HTTPRoute
     from translator.translator import Translator
-    from watchers.diagnostics import Troubles
-    from watchers.informers.informer import Objects
+    from watchers.diagnostics import DiagnosticSet
+    from watchers.informers.informer import Informer
     from watchers.informers.observer import Observer
     from watchers.informers.reflector import Reflector
     from watchers.kubernetes.client import Client
     from watchers.kubernetes.kubeconfig import Access, Target
-    from watchers.sources import Feed
+    from watchers.sources import SourceMux
 
     class Watching(Observer):
         begun = asyncio.Event()
@@ -88,8 +88,8 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
     evaluate()
     async with Client(Access(Target(), url=url)) as client:
         watching = Watching()
-        objects = Objects(Reflector(client, HTTPRoute, observer=watching), Troubles(), manager="headgate")
-        feed = Feed([objects])
+        objects = Informer(Reflector(client, HTTPRoute, observer=watching), DiagnosticSet(), manager="headgate")
+        feed = SourceMux([objects])
         begun = used()
         following = asyncio.create_task(feed.run())
         translator.edit(await anext(feed))

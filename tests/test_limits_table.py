@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "docs" / "limits.md", ROOT / "docs" / "limits-inputs.md"]
 PACKAGES = ("headgate", "watchers", "translator", "xds")
 UNITS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-VALUE_CLASSES = ("Limits", "Timing", "Timeouts", "Pauses", "Backoff")
+VALUE_CLASSES = ("Limits", "LeaseTimings", "Timing", "Timeouts", "Pauses", "Backoff")
 """Classes whose fields are limits; of other classes a field's default is not one."""
 
 NO_LIMIT: Mapping[str, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "headgate.security.tls_files.RETRY_SECONDS",
         "headgate.standalone.port_retry.INTERVAL",
         "translator.envoy.overload.REFRESH_MILLISECONDS",
-        "watchers.controllers.leader_election.Timing.retry",
+        "watchers.controllers.leader_election.LeaseTimings.retry",
         "watchers.files.source._TICK",
         "watchers.files.source.Timing.resync",
         "watchers.files.source.Timing.unwatched",

@@ -55,7 +55,7 @@ Report = Callable[[tuple[Diagnostic, ...], tuple[Diagnostic, ...]], None]
 """Takes what is wrong now and was not before, and what was wrong and is not any more."""
 
 
-class Troubles:
+class DiagnosticSet:
     """The diagnostics of many, each of whom has one at most.
 
     Args:

@@ -31,7 +31,7 @@ class Source(Protocol):
         ...
 
 
-class Feed:
+class SourceMux:
     """The edits of all sources, as batches for the one task that evaluates.
 
     Nothing is handed out before every source is synced: the first batch is all that is there, even if that is nothing.

@@ -34,15 +34,15 @@ from translator.refs import Ref
 from translator.status.registry import STATUS
 from translator.translator import Changes, Translator
 from watchers.controllers.leader_election import Election
-from watchers.diagnostics import Diagnostic, Troubles
-from watchers.informers.cluster import ON_DEMAND, Cluster, Watched
+from watchers.diagnostics import Diagnostic, DiagnosticSet
+from watchers.informers.cluster import ON_DEMAND, ClusterSource, WatchConfig
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
 from watchers.peers.exchange import Peers
 from watchers.proxies.inventory import Inventory, follow
 from watchers.proxies.reconciler import Deployer
-from watchers.sources import Feed
+from watchers.sources import SourceMux
 from watchers.status.writer import StatusWriter
 from xds.server.observer import Observers
 from xds.server.server import Peer, Server
@@ -116,7 +116,7 @@ class Controller:
             on_demand=[model.kind for model in ON_DEMAND],
         )
         cluster_metrics = ClusterMetrics(self.metrics.registry)
-        self.cluster = Cluster(client, self.watched(), self.log_diagnostics, cluster_metrics)
+        self.cluster = ClusterSource(client, self.watched(), self.log_diagnostics, cluster_metrics)
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         self.election = Election(client, self.namespace, LEASE, identity, changed=cluster_metrics.leads)
         names = (self.host, f"{self.host}.cluster.local", "localhost")
@@ -125,7 +125,7 @@ class Controller:
         self.translator.await_proxies(True)
         self.deliveries: dict[Ref, GatewaySyncStatus] = {}
         self.reconnect_window = ReconnectWindow(self.deliver)
-        self.peers = Peers(client, self.namespace, identity, self.hear_peers, Troubles(self.log_diagnostics))
+        self.peers = Peers(client, self.namespace, identity, self.hear_peers, DiagnosticSet(self.log_diagnostics))
         self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
         self.deployer = Deployer(
             client,
@@ -152,10 +152,10 @@ class Controller:
         self.server: Server
         self.plane: ControlPlane
 
-    def watched(self) -> Watched:
+    def watched(self) -> WatchConfig:
         """Return what is watched: all kinds; of those that Headgate deploys, what is its own."""
         own = owned_by(self.settings.controller_name)
-        return Watched(
+        return WatchConfig(
             statuses=frozenset(STATUS),
             controller=self.settings.controller_name,
             labels={model.kind: own for model in OWN},
@@ -216,7 +216,7 @@ class Controller:
 
     async def follow(self, group: asyncio.TaskGroup) -> None:
         """Begins to follow the cluster and to evaluate; once all is known, stands for election."""
-        feed = Feed(self.cluster.sources, self.cluster.unsynced_namespaces)
+        feed = SourceMux(self.cluster.sources, self.cluster.unsynced_namespaces)
         group.create_task(feed.run(), name="feed")
         group.create_task(self.plane.take(feed), name="edits")
         group.create_task(self.plane.evaluate(), name="evaluation")
@@ -229,7 +229,7 @@ class Controller:
 
     async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
         """Begins to follow what is deployed, and waits until all of it is known."""
-        diagnostics = Troubles(self.log_diagnostics)
+        diagnostics = DiagnosticSet(self.log_diagnostics)
         parts = [(model, each) for model in DEPLOYED_KINDS.values() for each in self.settings.namespaces or ("",)]
         synced = asyncio.Semaphore(0)
         for model, namespace in parts:

@@ -14,7 +14,7 @@ from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
 from translator.status.registry import STATUS
 from watchers.files.contents import read
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 from watchers.kubernetes import paths
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError, ClusterError, denied
@@ -41,7 +41,7 @@ def read_statuses(target: Target, controller: str) -> Json:
     return status_of(_run(target, [KINDS[kind] for kind in STATUS]), controller)
 
 
-def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> Folder:
+def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> FileStore:
     """Read objects as if each were a file, so that however many there are, none is too large.
 
     Args:
@@ -54,10 +54,10 @@ def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) 
     return as_folder(_run(target, kinds))
 
 
-def as_folder(items: Iterable[Json]) -> Folder:
+def as_folder(items: Iterable[Json]) -> FileStore:
     """Take in objects as an API server gives them, each under a name of its own among files."""
     files = {_name(each): orjson.dumps(each) for each in items}
-    folder = Folder()
+    folder = FileStore()
     folder.apply({name: read(data, name) for name, data in files.items()})
     return folder
 

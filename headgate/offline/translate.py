@@ -16,13 +16,13 @@ from translator.inputs import Edit, Settings
 from translator.translator import Translator
 from watchers.files.contents import read
 from watchers.files.source import SourceError, read_files
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 
 #: The name of standard input among the files, and in messages.
 STDIN, STDIN_NAME = "-", "<stdin>"
 
 
-def load(paths: Sequence[str]) -> Folder:
+def load(paths: Sequence[str]) -> FileStore:
     """Read folders, files and, for "-", standard input.
 
     Raises:
@@ -30,7 +30,7 @@ def load(paths: Sequence[str]) -> Folder:
     """
     named = [path for path in paths if path != STDIN]
     try:
-        folder = read_files(named) if named else Folder()
+        folder = read_files(named) if named else FileStore()
     except SourceError as error:
         raise UserError(str(error)) from error
     if STDIN in paths:
@@ -42,7 +42,7 @@ def load(paths: Sequence[str]) -> Folder:
 FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
 
 
-def translate(folder: Folder, settings: Settings = FILES) -> Translator:
+def translate(folder: FileStore, settings: Settings = FILES) -> Translator:
     """Translate all objects of a folder, as if every proxy took what it is sent.
 
     Args:

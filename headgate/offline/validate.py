@@ -15,13 +15,13 @@ from translator.refs import Ref
 from translator.translator import Translator
 from watchers.diagnostics import Diagnostic, Place, Severity
 from watchers.files.source import related
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 
 #: Conditions that only warn: everything is served as it is written.
 WARNINGS = frozenset({"OverlappingTLSConfig"})
 
 
-def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
     """Yield what is wrong in files, then what is wrong between objects; each where it is written."""
     yield from folder.diagnostics
     yield from related(folder)
@@ -29,7 +29,7 @@ def problems(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
     yield from certificate_problems(folder, datetime.now(UTC))
 
 
-def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
+def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
     """Yield what is wrong between objects, as their conditions say it."""
     fields = Fields(folder)
     for ref, status in sorted(translator.statuses.items()):
@@ -41,7 +41,7 @@ def conditions(folder: Folder, translator: Translator) -> Iterator[Diagnostic]:
             yield Diagnostic(fields.place(ref, label, message), text, severity, ref)
 
 
-def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
+def refusals(folder: FileStore, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
     """Yield what Envoy would refuse, Gateway by Gateway."""
     for ref, snapshot in sorted(translator.snapshots.items()):
         words = refusal(envoy, snapshot)
@@ -49,5 +49,5 @@ def refusals(folder: Folder, translator: Translator, envoy: Path) -> Iterator[Di
             yield Diagnostic(_place(folder, ref), f"Envoy refuses what {key_of(ref)} would get: {words}", "error", ref)
 
 
-def _place(folder: Folder, ref: Ref) -> Place:
+def _place(folder: FileStore, ref: Ref) -> Place:
     return folder.place(ref) or Place("<nowhere>")

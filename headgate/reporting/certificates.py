@@ -14,10 +14,10 @@ from translator.objects.gateway_api.listener import Listener
 from translator.objects.kubernetes.core import Secret
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, Severity
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 
 
-def certificate_problems(folder: Folder, now: datetime) -> Iterator[Diagnostic]:
+def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnostic]:
     """Yield what clients will have against the certificates of listeners.
 
     Args:
@@ -34,7 +34,7 @@ def certificate_problems(folder: Folder, now: datetime) -> Iterator[Diagnostic]:
 
 
 def _of_listener(
-    folder: Folder, gateway: Ref, listener: Listener, now: datetime
+    folder: FileStore, gateway: Ref, listener: Listener, now: datetime
 ) -> Iterator[tuple[Severity, int, str]]:
     names: list[str] = []
     references = listener.tls.certificate_refs if listener.tls else ()

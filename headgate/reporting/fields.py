@@ -12,7 +12,7 @@ from translator.objects.schema.suggest import closest
 from translator.refs import Ref
 from watchers.diagnostics import Place
 from watchers.files.documents import Document, ManifestError, count_lines, read_part, split
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 from watchers.files.yaml_decoder import Budget
 
 _FIELD = re.compile(r"(?:^|: )((?:[a-z][A-Za-z]*(?:\[\d+\])*)(?:\.[a-z][A-Za-z]*(?:\[\d+\])*)*): ")
@@ -27,7 +27,7 @@ class Fields:
         folder: where each object begins.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: FileStore) -> None:
         self._folder = folder
         self._documents: dict[str, list[Document]] = {}
 
@@ -84,12 +84,12 @@ def _part(raw: Mapping[str, Any], label: str) -> tuple[str | int, ...]:
     return ()
 
 
-def explained(folder: Folder, text: str) -> str:
+def explained(folder: FileStore, text: str) -> str:
     """Return a text in which each object that "does not exist" is explained: it is not valid, or another was meant."""
     return _MISSING.sub(lambda match: _explained(folder, match), text)
 
 
-def _explained(folder: Folder, match: re.Match[str]) -> str:
+def _explained(folder: FileStore, match: re.Match[str]) -> str:
     ref = Ref(match[1], match[2], match[3])
     if folder.is_broken(ref):
         return f"{ref} is in the files, but is not valid: mend what is said of it."

@@ -43,7 +43,7 @@ from translator.translator import Translator
 from watchers.files.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import Change
-from watchers.sources import Feed
+from watchers.sources import SourceMux
 from xds.resources.snapshot import Snapshot
 from xds.server.observer import Observers
 from xds.server.server import Peer, Server, StreamRejected
@@ -206,7 +206,7 @@ class _Run:
                 xds=str(self.settings.xds),
                 admin=f"http://{self.settings.admin.for_clients}",
             )
-            feed = Feed([self.source])
+            feed = SourceMux([self.source])
             group.create_task(feed.run(), name="feed")
             group.create_task(self.plane.take(feed), name="edits")
             group.create_task(self.plane.evaluate(), name="evaluation")

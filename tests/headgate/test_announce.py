@@ -16,7 +16,7 @@ from headgate.reporting.conditions import ConditionChange
 from tests.watchers.written import HTTP_ROUTE, config_map, documents
 from translator.refs import Ref
 from watchers.files.contents import read
-from watchers.files.store import Change, Folder
+from watchers.files.store import Change, FileStore
 
 SHOP = Ref("HTTPRoute", "default", "shop")
 UNKNOWN = HTTP_ROUTE.replace("hostnames:", "hostname:")
@@ -36,7 +36,7 @@ def _logging_as_before() -> Iterator[None]:
 
 def changes(*texts: str) -> Iterator[Change]:
     """Yield what a folder of one file says of its first version, and of those that follow."""
-    folder = Folder()
+    folder = FileStore()
     for text in texts:
         yield folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from headgate.reporting.certificates import certificate_problems, covers
 from watchers.files.contents import read
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 GATEWAY = """\
@@ -55,7 +55,7 @@ def certificate(names: list[str], begins: datetime, days: int, serial: int | Non
 def told(chain: bytes, host: str = "shop.example.com") -> list[str]:
     """Return what is said of a listener with this certificate."""
     text = GATEWAY.replace("CHAIN", base64.b64encode(chain).decode()).replace("HOST", host)
-    folder = Folder()
+    folder = FileStore()
     folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
     assert folder.diagnostics == ()
     return [str(each) for each in certificate_problems(folder, NOW)]

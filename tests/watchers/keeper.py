@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from translator.refs import Ref
-from watchers.informers.observed_status import Held, wrote
+from watchers.informers.observed_status import ObservedStatus, wrote
 from watchers.kubernetes.errors import ApiError, ClusterError
 
 MANAGER = "gateway.headgate.dev/controller"
@@ -31,7 +31,7 @@ class Keeper:
         self.failures: list[ClusterError] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.lag: dict[Ref, Held] = {}
+        self.lag: dict[Ref, ObservedStatus] = {}
         self.served = "v1"
         self.without_status = 0
         self.running = self.most_running = 0
@@ -63,7 +63,7 @@ class Keeper:
                 self._moved.clear()
                 await self._moved.wait()
 
-    def held(self, ref: Ref) -> Held | None:
+    def held(self, ref: Ref) -> ObservedStatus | None:
         """As a reflector tells it."""
         if ref in self.lag:
             return self.lag[ref]
@@ -72,7 +72,9 @@ class Keeper:
             return None
         metadata = found["metadata"]
         written = wrote(metadata, MANAGER)
-        return Held(metadata["resourceVersion"], metadata.get("generation"), found["status"], self.served, written)
+        return ObservedStatus(
+            metadata["resourceVersion"], metadata.get("generation"), found["status"], self.served, written
+        )
 
     def held_refs(self) -> Iterable[Ref]:
         """All objects."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from translator.refs import Ref
-from watchers.controllers.leader_election import Election, Timing, running
+from watchers.controllers.leader_election import Election, LeaseTimings, running
 from watchers.kubernetes.client import Api
 
 
@@ -23,7 +23,9 @@ class Replica:
         changes: what it told of whether it leads.
     """
 
-    def __init__(self, api: Api, lease: Ref, name: str, timing: Timing, clock: Callable[[], float] = running) -> None:
+    def __init__(
+        self, api: Api, lease: Ref, name: str, timing: LeaseTimings, clock: Callable[[], float] = running
+    ) -> None:
         self.name = name
         self.terms = 0
         self.leads, self.idle = asyncio.Event(), asyncio.Event()

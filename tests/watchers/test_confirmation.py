@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, documents
 from watchers.files.confirmation import Confirmation, Pauses
-from watchers.files.contents import ABSENT, Reading, read
-from watchers.files.store import Folder
+from watchers.files.contents import ABSENT, FileContents, read
+from watchers.files.store import FileStore
 
 PAUSES = Pauses()
 BOTH = documents(config_map("x"), config_map("w"))
@@ -16,7 +16,7 @@ class Scene:
     """A folder, its doubts, and what the time is."""
 
     def __init__(self, **files: str) -> None:
-        self.folder = Folder()
+        self.folder = FileStore()
         self.confirmation = Confirmation(PAUSES)
         self.now = 1000.0
         self.busy = False
@@ -38,7 +38,7 @@ class Scene:
                 break
         self.now = end
 
-    def _take(self, readings: dict[str, Reading]) -> None:
+    def _take(self, readings: dict[str, FileContents]) -> None:
         self.folder.apply(self.confirmation.believed(self.folder, readings, self.now, self.busy))
 
     @property
@@ -185,7 +185,7 @@ def test_in_the_end_the_files_are_believed(
     history: list[tuple[dict[str, str | None], float]], end: dict[str, str | None]
 ) -> None:
     """Whatever files said before and whenever, once they rest they are served as when first read."""
-    scene, fresh = Scene(), Folder()
+    scene, fresh = Scene(), FileStore()
     for step, pause in history:
         scene.say(**_own(step))
         scene.wait(pause)

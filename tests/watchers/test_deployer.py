@@ -20,7 +20,7 @@ from watchers.proxies.api_errors import gone, refusal, transient
 from watchers.proxies.inventory import Inventory, Live
 from watchers.proxies.owned_fields import project
 from watchers.proxies.reconciler import Deployer
-from watchers.proxies.server_side_apply import Applier, Refused, SteppedDown
+from watchers.proxies.server_side_apply import Applier, ApplyError, NotLeader
 
 GATEWAY = Ref("Gateway", "web", "shop")
 CONFIG = Ref("ConfigMap", "web", "headgate-shop")
@@ -252,11 +252,11 @@ async def test_what_becomes_of_writes_is_counted(status: int, outcome: str) -> N
     watching = Watching()
     api = Failing(*([ApiError("PATCH", status)] * 2 if status else []))
     applier = Applier(api, "me", lambda: True, watching)
-    with contextlib.suppress(Refused, ApiError):
+    with contextlib.suppress(ApplyError, ApiError):
         await applier.rehearse(manifest())
     rehearsed = [] if outcome == "changed" else [("ConfigMap", outcome)]
     assert watching.outcomes == rehearsed
-    with contextlib.suppress(Refused, ApiError):
+    with contextlib.suppress(ApplyError, ApiError):
         await applier.apply(manifest(), live())
     assert watching.outcomes == [*rehearsed, ("ConfigMap", outcome)]
 
@@ -268,7 +268,7 @@ async def test_creating_repairing_and_deleting_are_told_apart() -> None:
     await applier.apply(manifest(), None)
     await applier.apply(manifest(), live(), repair=True)
     assert not await Applier(Failing(ApiError("DELETE", 404)), "me", lambda: True, watching).delete(CONFIG, live())
-    with pytest.raises(SteppedDown):
+    with pytest.raises(NotLeader):
         await Applier(api, "me", lambda: False, watching).apply(manifest(), live())
     assert watching.outcomes == [("ConfigMap", each) for each in ("created", "repaired", "gone")]
 

@@ -9,11 +9,11 @@ from tests import virtual_time
 from tests.watchers.keeper import Keeper
 from tests.watchers.replica import Replica
 from translator.refs import Ref
-from watchers.controllers.leader_election import RELEASE_SECONDS, Election, Timing, running
+from watchers.controllers.leader_election import RELEASE_SECONDS, Election, LeaseTimings, running
 from watchers.kubernetes.errors import ApiError, Unreachable
 
 LEASE = Ref("Lease", "headgate-system", "headgate")
-TIMING = Timing(lease=0.6, deadline=0.3, retry=0.02)
+TIMING = LeaseTimings(lease=0.6, deadline=0.3, retry=0.02)
 
 
 def replica(keeper: Keeper, name: str, clock: Callable[[], float] = running) -> Replica:
@@ -179,7 +179,7 @@ async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
 async def test_a_term_counts_from_when_it_was_asked_for(keeper: Keeper) -> None:
     """A lease whose answer took long lasts so much shorter: others count from when the API server wrote it."""
     now = 0.0
-    timing = Timing(lease=30, deadline=20, retry=5)
+    timing = LeaseTimings(lease=30, deadline=20, retry=5)
     async with Replica(keeper, LEASE, "one", timing, lambda: now).standing() as one:
         keeper.gate.clear()
         await keeper.until(lambda: keeper.requests)
@@ -226,7 +226,7 @@ async def test_never_two_at_once(keeper: Keeper) -> None:
 @virtual_time.passes
 async def test_a_lease_that_cannot_be_given_back_runs_out(keeper: Keeper) -> None:
     """Who stops waits so long for the API server to take the lease, and stops all the same."""
-    async with Replica(keeper, LEASE, "one", Timing()).standing() as one:
+    async with Replica(keeper, LEASE, "one", LeaseTimings()).standing() as one:
         await soon(one.leads)
         keeper.gate.clear()
         loop = asyncio.get_running_loop()

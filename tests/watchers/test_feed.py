@@ -9,7 +9,7 @@ from tests.watchers.written import config_map, ref, value
 from translator.inputs import Edit
 from translator.refs import Ref
 from watchers.files.contents import read
-from watchers.sources import Batch, Feed
+from watchers.sources import Batch, SourceMux
 
 
 def edit(name: str, text: str | None) -> Edit:
@@ -60,7 +60,7 @@ def said(batch: tuple[Edit, ...]) -> dict[str, str | None]:
 async def test_nothing_is_handed_out_before_all_sources_are_synced() -> None:
     """The first batch is all that all sources know, in one."""
     one, two = Scripted(), Scripted()
-    feed = Feed([one, two])
+    feed = SourceMux([one, two])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(feed.run())
         first = tasks.create_task(anext(feed))
@@ -80,7 +80,7 @@ async def test_nothing_is_handed_out_before_all_sources_are_synced() -> None:
 async def test_a_source_that_says_twice_that_it_is_synced_counts_once() -> None:
     """The others are waited for all the same."""
     one, two = Scripted(), Scripted()
-    feed = Feed([one, two])
+    feed = SourceMux([one, two])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(feed.run())
         first = tasks.create_task(anext(feed))
@@ -97,7 +97,7 @@ async def test_a_source_that_says_twice_that_it_is_synced_counts_once() -> None:
 async def test_the_first_batch_may_be_empty() -> None:
     """Sources that know nothing are synced too, and the feed says so once."""
     one = Scripted()
-    feed = Feed([one])
+    feed = SourceMux([one])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(feed.run())
         one.tell(synced=True)
@@ -111,7 +111,7 @@ async def test_the_first_batch_may_be_empty() -> None:
 async def test_what_waits_is_coalesced() -> None:
     """While nobody asks, any number of edits of an object take the room of one, and the last one counts."""
     one = Scripted()
-    feed = Feed([one])
+    feed = SourceMux([one])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(feed.run())
         one.tell(synced=True)
@@ -129,14 +129,14 @@ async def test_a_feed_ends_with_its_sources() -> None:
     one = Scripted()
     one.tell(edit("a", "1"), synced=True)
     one.script.put_nowait(None)
-    feed = Feed([one])
+    feed = SourceMux([one])
     await feed.run()
     assert [said(batch) async for batch in feed] == [{"a": "1"}]
 
 
 async def test_without_sources_there_is_one_empty_batch() -> None:
     """Nothing is all that no sources know."""
-    feed = Feed([])
+    feed = SourceMux([])
     await feed.run()
     assert [batch async for batch in feed] == [()]
 
@@ -144,7 +144,7 @@ async def test_without_sources_there_is_one_empty_batch() -> None:
 async def test_a_source_that_fails_fails_the_feed() -> None:
     """An error of one source ends all of them and comes out of `run`."""
     one, two = Scripted(), Scripted()
-    feed = Feed([one, two])
+    feed = SourceMux([one, two])
     one.script.put_nowait(RuntimeError("gone"))
     with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="gone")):
         await feed.run()
@@ -155,7 +155,7 @@ async def test_a_namespace_that_is_not_synced_waits() -> None:
     """Its edits are handed out together once it is synced; those of others are not held up."""
     one = Scripted()
     unsynced = {ref("a").namespace}
-    feed = Feed([one], unsynced)
+    feed = SourceMux([one], unsynced)
     elsewhere = Edit(Ref("ConfigMap", "elsewhere", "b"), None)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(feed.run())

@@ -12,27 +12,27 @@ from translator.inputs import Invalid
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
-from watchers.files.contents import ABSENT, Reading, read, unreadable
-from watchers.files.store import Change, Folder
+from watchers.files.contents import ABSENT, FileContents, read, unreadable
+from watchers.files.store import Change, FileStore
 
 ROUTE = Ref("HTTPRoute", "default", "shop")
 
 
-def says(**files: str | None) -> dict[str, Reading]:
+def says(**files: str | None) -> dict[str, FileContents]:
     """Return readings of files `a` to `a.yaml` and so on; None is a file that is not there."""
     return {
         f"{name}.yaml": ABSENT if text is None else read(text.encode(), f"{name}.yaml") for name, text in files.items()
     }
 
 
-def folder_of(**files: str | None) -> Folder:
+def folder_of(**files: str | None) -> FileStore:
     """Return a folder that has just been read."""
-    folder = Folder()
+    folder = FileStore()
     folder.apply(says(**files))
     return folder
 
 
-def served(folder: Folder) -> dict[str, str | None]:
+def served(folder: FileStore) -> dict[str, str | None]:
     """Return what the ConfigMaps of a folder say, by name."""
     return {ref.name: value(obj) for ref, obj in folder.objects.items()}
 
@@ -221,7 +221,7 @@ def own(files: Mapping[str, str | None]) -> dict[str, str | None]:
 @given(steps, st.dictionaries(st.sampled_from("abc"), st.none() | contents, min_size=3))
 def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict[str, str | None]) -> None:
     """Whatever the files said before, valid ones in the end make the same objects as when first read."""
-    folder = Folder()
+    folder = FileStore()
     for step in [*history, end]:
         folder.apply(says(**own(step)))
     fresh = folder_of(**own(end))
@@ -231,7 +231,7 @@ def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict
 @given(steps)
 def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> None:
     """Whoever follows the edits has the objects, and whoever follows the diagnostics has those; none is told twice."""
-    folder = Folder()
+    folder = FileStore()
     objects: dict[Ref, KubernetesObject | Invalid | None] = {}
     diagnostics: set[Diagnostic] = set()
     for step in history:
@@ -251,7 +251,7 @@ def test_everything_written_is_served_by_someone(
     history: list[dict[str, str | None]], end: dict[str, str | None]
 ) -> None:
     """With objects in several files, each is served as one of these files has it, and each other place is an error."""
-    folder = Folder()
+    folder = FileStore()
     for step in [*history, end]:
         folder.apply(says(**step))
     written: dict[Ref, list[object]] = {}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.watchers.written import config_map, documents
 from watchers.files import contents as reading
-from watchers.files.contents import MOST_DIAGNOSTICS, Reading, read
+from watchers.files.contents import MOST_DIAGNOSTICS, FileContents, read
 from watchers.files.documents import Manifest, count_lines, read_part, split
 from watchers.files.yaml_decoder import MAX_EXPANSION, Budget, ValueFault, YamlValues
 
@@ -100,7 +100,7 @@ files = st.lists(st.tuples(objects, lines).map("".join), max_size=5).map(lambda 
 @given(st.lists(files, min_size=1, max_size=4), files)
 def test_what_is_known_makes_no_difference(before: list[str], text: str) -> None:
     """Whatever a file said before, it is now read as if for the first time, to the line."""
-    found = Reading({})
+    found = FileContents({})
     for each in before:
         found = read(each.encode(), FILE, found.parts)
     assert read(text.encode(), FILE, found.parts) == read(text.encode(), FILE)

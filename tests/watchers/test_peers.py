@@ -10,8 +10,8 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watchers.peers.membership import RENEWAL_SECONDS, SILENCE_SECONDS, Hearing, Part
-from watchers.peers.shards import MOST_BYTES, MOST_PARTS, Words, read
+from watchers.peers.membership import RENEWAL_SECONDS, SILENCE_SECONDS, Membership, Shard
+from watchers.peers.shards import MOST_BYTES, MOST_PARTS, ShardedRecords, read
 
 keys = st.text("abc/", min_size=1, max_size=4)
 words = st.one_of(st.none(), st.integers(0, 9), st.text('xyz"é', max_size=9))
@@ -21,21 +21,21 @@ puts = st.lists(st.tuples(keys, words), max_size=60)
 class Speaker:
     """Says its words in objects, one at a time, as a replica does."""
 
-    def __init__(self, name: str, held: Words) -> None:
+    def __init__(self, name: str, held: ShardedRecords) -> None:
         self.name = name
         self.held = held
 
-    def write(self, hearing: Hearing, most: int) -> set[str]:
+    def write(self, hearing: Membership, most: int) -> set[str]:
         """Write some of the parts that have changed; gives the keys that are heard to have changed."""
         changed: set[str] = set()
         for number in self.held.next_parts[:most]:
             self.held.unsaid.discard(number)
-            part = Part(self.name, number, self.held.parts, read(self.held.body(number)), "1")
+            part = Shard(self.name, number, self.held.parts, read(self.held.body(number)), "1")
             changed |= hearing.take(f"{self.name}-{number}", part, 0.0)
         return changed
 
 
-def said(held: Words) -> dict[str, Any]:
+def said(held: ShardedRecords) -> dict[str, Any]:
     """All that is in the parts."""
     return {key: word for number in range(held.parts) for key, word in read(held.body(number)).items()}
 
@@ -43,7 +43,7 @@ def said(held: Words) -> dict[str, Any]:
 @given(puts)
 def test_all_that_is_put_is_said(given_words: list[tuple[str, Any]]) -> None:
     """Put together, the parts say the last word of each key, and no part is longer than may be."""
-    held = Words(most_bytes=64)
+    held = ShardedRecords(most_bytes=64)
     for key, word in given_words:
         held.put(key, word)
     assert said(held) == {key: word for key, word in dict(given_words).items() if word is not None}
@@ -53,7 +53,7 @@ def test_all_that_is_put_is_said(given_words: list[tuple[str, Any]]) -> None:
 @given(puts, st.data())
 def test_only_what_changes_is_said_again(given_words: list[tuple[str, Any]], data: st.DataObject) -> None:
     """A part that is not marked says the same as when it was said."""
-    held = Words(most_bytes=64)
+    held = ShardedRecords(most_bytes=64)
     last: dict[int, str] = {}
     for key, word in given_words:
         held.put(key, word)
@@ -68,7 +68,7 @@ def test_only_what_changes_is_said_again(given_words: list[tuple[str, Any]], dat
 
 def test_what_is_said_again_is_not_written_again() -> None:
     """The same word of a key once more is no news."""
-    held = Words()
+    held = ShardedRecords()
     held.put("a", [1])
     held.unsaid.clear()
     held.put("a", [1])
@@ -78,7 +78,7 @@ def test_what_is_said_again_is_not_written_again() -> None:
 
 def test_a_hundred_thousand_gateways() -> None:
     """So many are said without loss, in parts that the API server takes, and one that changes is one part."""
-    held = Words()
+    held = ShardedRecords()
     for number in range(100_000):
         held.put(f"namespace-{number % 100}/gateway-{number}", [1, True, []])
     assert not held.is_too_much
@@ -92,7 +92,7 @@ def test_a_hundred_thousand_gateways() -> None:
 
 def test_more_than_all_parts_hold_loses_the_longest_words_only() -> None:
     """Beyond all bounds what is short is said still; once there is room again all of it is."""
-    held = Words(most_bytes=100, most_parts=2)
+    held = ShardedRecords(most_bytes=100, most_parts=2)
     for number in range(10):
         held.put(f"short {number}", number)
     for number in range(9):
@@ -108,7 +108,7 @@ def test_more_than_all_parts_hold_loses_the_longest_words_only() -> None:
 
 def test_a_word_that_fits_nowhere_is_not_said() -> None:
     """It takes no other with it, and makes no more parts."""
-    held = Words(most_bytes=100)
+    held = ShardedRecords(most_bytes=100)
     held.put("a", 1)
     held.put("b", "x" * 200)
     assert (said(held), held.parts, held.is_too_much) == ({"a": 1}, 1, False)
@@ -123,8 +123,8 @@ def test_a_word_that_fits_nowhere_is_not_said() -> None:
 @given(st.lists(st.tuples(st.sampled_from("AB"), keys, words, st.integers(0, 2)), max_size=80))
 def test_what_is_said_is_heard(steps: list[tuple[str, str, Any, int]]) -> None:
     """Whoever takes each part as it comes hears in the end what is said, and is told of every key that changed."""
-    hearing = Hearing("me")
-    speakers = {name: Speaker(name, Words(most_bytes=48)) for name in "AB"}
+    hearing = Membership("me")
+    speakers = {name: Speaker(name, ShardedRecords(most_bytes=48)) for name in "AB"}
     wanted: dict[str, dict[str, Any]] = {name: {} for name in "AB"}
     known: dict[str, list[Any]] = {}
 
@@ -148,7 +148,7 @@ def test_what_is_said_is_heard(steps: list[tuple[str, str, Any, int]]) -> None:
 @given(st.lists(keys, unique=True, min_size=1, max_size=40), st.randoms())
 def test_no_word_is_missed_while_there_become_more_parts(names: list[str], order: random.Random) -> None:
     """What was heard once is heard on, whatever has been written of the new parts."""
-    hearing, held = Hearing("me"), Words(most_bytes=10_000)
+    hearing, held = Membership("me"), ShardedRecords(most_bytes=10_000)
     speaker = Speaker("A", held)
     for key in names:
         held.put(key, 1)
@@ -161,21 +161,21 @@ def test_no_word_is_missed_while_there_become_more_parts(names: list[str], order
     assert held.parts > 1
 
 
-def part(speaker: str, said: Mapping[str, Any]) -> Part:
+def part(speaker: str, said: Mapping[str, Any]) -> Shard:
     """All that a replica says, in one part."""
-    return Part(speaker, 0, 1, said, "7")
+    return Shard(speaker, 0, 1, said, "7")
 
 
 def test_a_replica_does_not_hear_itself() -> None:
     """What this one says is not about what others say."""
-    hearing = Hearing("me")
+    hearing = Membership("me")
     assert hearing.take("m", part("me", {"a": 1}), 0.0) == set()
     assert list(hearing.about("a")) == []
 
 
 def test_who_is_silent_for_long_is_gone() -> None:
     """Its words count no more, and its objects are to be deleted; as soon as it is heard again it counts again."""
-    hearing = Hearing("me")
+    hearing = Membership("me")
     hearing.take("o", part("other", {"a": 1}), 0.0)
     now = 0.0
     while now < SILENCE_SECONDS:
@@ -192,7 +192,7 @@ def test_who_is_silent_for_long_is_gone() -> None:
 
 def test_nobody_is_gone_because_the_api_server_was_away() -> None:
     """However long this one heard nothing, its own words included: the others have as much time as ever after that."""
-    hearing = Hearing("me")
+    hearing = Membership("me")
     hearing.take("m", part("me", {}), 0.0)
     hearing.take("o", part("other", {"a": 1}), 0.0)
     hearing.take("m", part("me", {}), 1000.0)
@@ -202,7 +202,7 @@ def test_nobody_is_gone_because_the_api_server_was_away() -> None:
 
 def test_who_takes_back_what_it_said_is_forgotten_at_once() -> None:
     """An object that is deleted says nothing any more."""
-    hearing = Hearing("me")
+    hearing = Membership("me")
     hearing.take("o", part("other", {"a": 1}), 0.0)
     assert hearing.take("o", None, 0.0) == {"a"}
     assert hearing.take("never there", None, 0.0) == set()

@@ -14,7 +14,7 @@ from tests.watchers.following import PATIENCE, QUICK, following
 from tests.watchers.written import config_map, documents, write
 from watchers.files import reader as reader_module
 from watchers.files.background import in_thread
-from watchers.files.contents import Reading, read
+from watchers.files.contents import FileContents, read
 from watchers.files.inotify import Watch
 from watchers.files.tree import Signature
 
@@ -35,7 +35,7 @@ class Faults:
             self.opening.get(os.path.basename(path), lambda: None)()
             return content(path)
 
-        def parsed(data: bytes, file: str, *rest: object) -> Reading:
+        def parsed(data: bytes, file: str, *rest: object) -> FileContents:
             self.parsing.get(os.path.basename(file), lambda: None)()
             return read(data, file, *rest)  # type: ignore[arg-type]
 

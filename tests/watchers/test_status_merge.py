@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchers.status.merge import MOST_BYTES, Writer, generation, has_entries, merge, patch
+from watchers.status.merge import MOST_BYTES, StatusAuthor, generation, has_entries, merge, patch
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"
-WRITER = Writer(OURS, NOW)
+WRITER = StatusAuthor(OURS, NOW)
 
 
 def condition(type_: str = "Accepted", status: str = "True", time: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def test_a_status_has_a_bound() -> None:
     assert len(json.dumps(new, ensure_ascii=False).encode()) < MOST_BYTES + 40_000 + 64 * 4 * 60
     assert new["conditions"][0] == foreign
     assert new["conditions"][1]["message"].endswith("…")
-    assert merge(new, wanted, Writer(OURS, "2027-01-01T00:00:00Z")) == new
+    assert merge(new, wanted, StatusAuthor(OURS, "2027-01-01T00:00:00Z")) == new
 
 
 def test_the_generation_is_that_of_the_conditions() -> None:
@@ -214,7 +214,7 @@ def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list
     ]
     ours = [each["parentRef"]["name"] for each in new["parents"] if each["controllerName"] == OURS]
     assert sorted(ours) == sorted(each["parentRef"]["name"] for each in wanted or ())
-    assert merge(new, said, Writer(OURS, "2030-01-01T00:00:00Z")) == new
+    assert merge(new, said, StatusAuthor(OURS, "2030-01-01T00:00:00Z")) == new
     before_by_name = {each["parentRef"]["name"]: each for each in reversed(held) if each["controllerName"] == OURS}
     for each in new["parents"]:
         if each["controllerName"] == OURS:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from watchers.informers.observed_status import wrote
-from watchers.status.withdraw import released
+from watchers.status.withdraw import withdrawn
 
 OURS, OTHER = "gateway.headgate.dev/controller", "example.com/other"
 BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"
@@ -50,7 +50,7 @@ OUR_FIELDS = {
 
 def test_what_we_alone_wrote_is_taken_back() -> None:
     """A Gateway about which nobody else said anything is as undecided as a new one, and says why."""
-    left = released(gateway(STATUS, managed(OURS, OUR_FIELDS)), OURS, NOW)
+    left = withdrawn(gateway(STATUS, managed(OURS, OUR_FIELDS)), OURS, NOW)
     assert left.keys() == {"conditions"}
     assert [each["type"] for each in left["conditions"]] == ["Accepted", "Programmed"]
     for each in left["conditions"]:
@@ -61,16 +61,16 @@ def test_what_we_alone_wrote_is_taken_back() -> None:
 
 def test_what_is_taken_back_stays_so() -> None:
     """Once it is done there is nothing more to do, however late somebody looks."""
-    once = released(gateway(STATUS, managed(OURS, OUR_FIELDS)), OURS, NOW)
+    once = withdrawn(gateway(STATUS, managed(OURS, OUR_FIELDS)), OURS, NOW)
     again = gateway(once, managed(OURS, fields("Accepted", "Programmed")))
-    assert released(again, OURS, "2027-01-01T00:00:00Z") == once
+    assert withdrawn(again, OURS, "2027-01-01T00:00:00Z") == once
 
 
 def test_what_another_controller_has_written_stays() -> None:
     """A condition that somebody else had a hand in is theirs; of one who writes conditions the rest is left alone."""
     theirs = managed(OTHER, {"f:conditions": {'k:{"type":"Accepted"}': {"f:observedGeneration": {}}}})
     found = gateway(STATUS, managed(OURS, OUR_FIELDS), theirs)
-    left = released(found, OURS, NOW)
+    left = withdrawn(found, OURS, NOW)
     assert left["conditions"][0] is STATUS["conditions"][0]
     assert [each["status"] for each in left["conditions"]] == ["True", "Unknown"]
     assert (left["listeners"], left["addresses"]) == ([LISTENER], ADDRESSES)
@@ -83,7 +83,7 @@ def test_others_who_only_add_to_our_status_keep_what_they_added() -> None:
     status = {**STATUS, "conditions": [audited, *STATUS["conditions"]], "listeners": [listener, {"name": "other"}]}
     seen = {"f:listeners": {'k:{"name":"http"}': fields("example.com/Seen")}}
     theirs = managed("auditor", {**fields("example.com/Audited"), **seen})
-    left = released(gateway(status, managed(OURS, OUR_FIELDS), theirs), OURS, NOW)
+    left = withdrawn(gateway(status, managed(OURS, OUR_FIELDS), theirs), OURS, NOW)
     assert left["conditions"][0] == audited
     assert left["listeners"] == [{**listener, "conditions": [inside]}]
     assert "addresses" not in left
@@ -97,7 +97,7 @@ def test_others_who_only_add_to_our_status_keep_what_they_added() -> None:
 def test_what_we_did_not_write_stays(written: tuple[Fields, ...]) -> None:
     """Where the API server does not say that we wrote it, everything is as it was, and is not asked for again."""
     found = gateway(STATUS, *written)
-    assert released(found, OURS, NOW) == STATUS
+    assert withdrawn(found, OURS, NOW) == STATUS
     assert not wrote(found["metadata"], OURS)
 
 

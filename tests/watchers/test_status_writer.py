@@ -8,7 +8,7 @@ import structlog
 
 from tests.watchers.writing import GATEWAY, OTHER, OURS, World, accepted, parents, route
 from translator.refs import Ref
-from watchers.informers.observed_status import Held
+from watchers.informers.observed_status import ObservedStatus
 from watchers.status.writer import CONCURRENCY, OTHER_PACE, PACE
 
 
@@ -89,7 +89,7 @@ async def test_a_conflict_is_solved_with_a_fresh_look(world: World) -> None:
     """Where another wrote in between, what it wrote stays, and ours comes beside it."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {}, "v1")
+    world.keeper.lag[shop] = world.keeper.held(shop) or ObservedStatus("", None, {}, "v1")
     world.keeper.put(shop, parents(controller=OTHER))
     async with world.leading():
         world.want(shop, parents(accepted()))
@@ -103,7 +103,7 @@ async def test_what_was_written_counts_until_it_is_observed(world: World) -> Non
     """A change right after a write takes no detour, though the watch has not brought back the write yet."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {}, "v1")
+    world.keeper.lag[shop] = world.keeper.held(shop) or ObservedStatus("", None, {}, "v1")
     async with world.leading():
         world.want(shop, parents(accepted("False")))
         await world.idle()
@@ -132,7 +132,7 @@ async def test_a_status_of_another_generation_waits(world: World) -> None:
 
 async def test_a_status_that_stays_behind_is_written_after_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no status comes from the new generation, as for one that cannot be read, what is known is told."""
-    monkeypatch.setattr("watchers.status.writer.PATIENCE", 0.05)
+    monkeypatch.setattr("watchers.status.writer.STALE_GRACE", 0.05)
     shop, again = route("shop"), route("again")
     world.keeper.put(shop, {}, generation=2)
     world.keeper.put(again, {}, generation=1)
@@ -146,7 +146,7 @@ async def test_a_status_that_stays_behind_is_written_after_all(world: World, mon
 
 async def test_a_status_of_a_newer_generation_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another leader wrote for a newer generation stays until ours is for that one, however long that takes."""
-    monkeypatch.setattr("watchers.status.writer.PATIENCE", 0.0)
+    monkeypatch.setattr("watchers.status.writer.STALE_GRACE", 0.0)
     shop = route("shop")
     newer = parents({**accepted(generation=2), "lastTransitionTime": "2026-01-01T00:00:00Z"})
     world.keeper.put(shop, newer, generation=2)
@@ -163,7 +163,7 @@ async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(wor
     """If the fresh look shows another generation, nothing is written for now."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or Held("", None, {}, "v1")
+    world.keeper.lag[shop] = world.keeper.held(shop) or ObservedStatus("", None, {}, "v1")
     world.keeper.put(shop, {}, generation=2)
     async with world.leading():
         world.want(shop, parents(accepted(generation=1)))
@@ -189,7 +189,7 @@ async def test_what_somebody_undoes_is_repaired(world: World) -> None:
 async def test_what_is_gone_is_forgotten(world: World) -> None:
     """An object that is gone is not asked for; one that goes during the write is looked for once."""
     shop, gone = route("shop"), route("gone")
-    world.keeper.lag[shop] = Held("1", 1, {}, "v1")
+    world.keeper.lag[shop] = ObservedStatus("1", 1, {}, "v1")
     async with world.leading():
         world.want(gone, parents(accepted()))
         world.want(shop, parents(accepted()))
@@ -203,7 +203,7 @@ async def test_a_status_is_written_in_the_version_that_is_served(world: World) -
     shop = route("shop")
     world.keeper.served = "v1beta1"
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = (world.keeper.held(shop) or Held("", None, {}, ""))._replace(version="1")
+    world.keeper.lag[shop] = (world.keeper.held(shop) or ObservedStatus("", None, {}, ""))._replace(version="1")
     async with world.leading():
         world.want(shop, parents(accepted()))
         await world.idle()
@@ -213,7 +213,7 @@ async def test_a_status_is_written_in_the_version_that_is_served(world: World) -
 
 async def test_a_definition_without_a_status_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to write to, the message names the definition; once there is, the status is written."""
-    monkeypatch.setattr("watchers.status.writer.BLOCKED", 0.05)
+    monkeypatch.setattr("watchers.status.writer.KIND_BACKOFF", 0.05)
     world.keeper.put(route("a"), {})
     world.keeper.without_status = 3
     with structlog.testing.capture_logs() as logs:

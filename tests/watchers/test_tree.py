@@ -15,7 +15,7 @@ from tests.watchers.written import config_map, write
 from watchers.files.contents import ABSENT
 from watchers.files.reader import Reader
 from watchers.files.source import read_files
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 from watchers.files.symlinks import look_up
 
 FOLDERS = ("root", "root/d", "root/d/e", "root/..data", "out", "out/d")
@@ -78,7 +78,7 @@ def test_following_entries_equals_reading_afresh(history: list[tuple[str, str, s
     """After any writes, links, renames and removals, what changed entries affect is all there is to look at."""
     with tempfile.TemporaryDirectory() as base:
         disk = Disk(Path(os.path.realpath(base)))
-        reader, folder = Reader([f"{disk.base}/root"]), Folder()
+        reader, folder = Reader([f"{disk.base}/root"]), FileStore()
         folder.apply(reader.look_everywhere())
         for step in history:
             entries = disk.do(*step)

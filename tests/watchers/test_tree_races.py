@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.watchers.written import config_map, write
-from watchers.files.contents import ABSENT, Reading
+from watchers.files.contents import ABSENT, FileContents
 from watchers.files.reader import Reader
 from watchers.files.tree import _ATTEMPTS
 
@@ -160,7 +160,7 @@ CASES = [
 LOOKS = ("parent/root/a.yaml", "parent/root/sub/b.yaml", "parent/root/sub", "parent/root")
 
 
-def deleted(readings: dict[str, Reading]) -> set[str]:
+def deleted(readings: dict[str, FileContents]) -> set[str]:
     """Return the names of the files that are told to be deleted."""
     return {os.path.basename(path) for path, reading in readings.items() if reading is ABSENT and path.endswith("yaml")}
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import virtual_time
 from watchers.controllers import worker_pool as workers
-from watchers.controllers.worker_pool import MOST_SLOW, Workers
+from watchers.controllers.worker_pool import MOST_SLOW, WorkerPool
 
 
 async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch
             done.set()
         return None
 
-    found = Workers(1, settle, told.append)
+    found = WorkerPool(1, settle, told.append)
     leading = asyncio.create_task(found.lead(["bad", "good"]))
     async with asyncio.timeout(10):
         await done.wait()
@@ -47,7 +47,7 @@ async def test_who_does_not_lead_settles_nothing() -> None:
         done.set()
         return None
 
-    found = Workers(2, settle, lambda _: None)
+    found = WorkerPool(2, settle, lambda _: None)
     found.touch(["before"])
     assert found.waiting == 0
     leading = asyncio.create_task(found.lead(["first"]))
@@ -71,7 +71,7 @@ async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch
         done.set()
         return None
 
-    found = Workers(2, settle, lambda _: None)
+    found = WorkerPool(2, settle, lambda _: None)
     leading = asyncio.create_task(found.lead(range(11)))
     async with asyncio.timeout(10):
         await done.wait()
@@ -93,7 +93,7 @@ def test_what_takes_long_is_bounded() -> None:
             settled.add(key)
             return None
 
-        leading = asyncio.create_task(Workers(2, settle, lambda _: None).lead(range(2 * MOST_SLOW + 4)))
+        leading = asyncio.create_task(WorkerPool(2, settle, lambda _: None).lead(range(2 * MOST_SLOW + 4)))
         await asyncio.sleep(599)
         assert running == set(range(MOST_SLOW + 2))
         await asyncio.sleep(1200)

@@ -26,7 +26,7 @@ RELEASE_SECONDS: Final = 3.0
 """How long giving back the lease may take."""
 
 
-class Timing(NamedTuple):
+class LeaseTimings(NamedTuple):
     """How long what takes, in seconds; each less than the one before.
 
     Attributes:
@@ -74,7 +74,7 @@ class Election:
         name: str,
         identity: str,
         *,
-        timing: Timing | None = None,
+        timing: LeaseTimings | None = None,
         changed: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = running,
     ) -> None:
@@ -82,7 +82,7 @@ class Election:
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
         self._metadata = {"name": name, "namespace": namespace}
         self._identity = identity
-        self._timing = timing or Timing()
+        self._timing = timing or LeaseTimings()
         self._changed = changed
         self._clock = clock
         self._until = float("-inf")

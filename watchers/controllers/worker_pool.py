@@ -18,7 +18,7 @@ MOST_SLOW: Final = 100
 """So many keys may take long at once without holding up others; where more do, the others wait until one ends."""
 
 
-class Workers(Generic[Key]):
+class WorkerPool(Generic[Key]):
     """Has keys settled, each by one at a time, for as long as `lead` runs. Use from one event loop only.
 
     Args:

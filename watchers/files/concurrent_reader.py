@@ -6,7 +6,7 @@ from functools import partial
 
 from watchers.diagnostics import printable
 from watchers.files.background import in_thread
-from watchers.files.contents import Reading, unreadable
+from watchers.files.contents import FileContents, unreadable
 from watchers.files.read_pool import ReadPool
 from watchers.files.reader import Content, Found, Reader
 from watchers.files.tree import Tree
@@ -48,7 +48,7 @@ class ConcurrentReader:
         """Give up what is being read; returns at once."""
         self._pool.stop()
 
-    async def look(self, paths: Collection[str]) -> dict[str, Reading]:
+    async def look(self, paths: Collection[str]) -> dict[str, FileContents]:
         """Look again at these paths and all below them.
 
         Returns:
@@ -56,7 +56,7 @@ class ConcurrentReader:
         """
         return await self._look(partial(self._reader.find, paths), self._together)
 
-    async def look_everywhere(self, patiently: bool = False) -> dict[str, Reading]:
+    async def look_everywhere(self, patiently: bool = False) -> dict[str, FileContents]:
         """Look again at everything, opening only files whose signature is not what it was.
 
         Args:
@@ -64,7 +64,7 @@ class ConcurrentReader:
         """
         return await self._look(self._reader.find_everywhere, math.inf if patiently else self._together)
 
-    async def _look(self, find: Callable[[], Found], seconds: float) -> dict[str, Reading]:
+    async def _look(self, find: Callable[[], Found], seconds: float) -> dict[str, FileContents]:
         found = await in_thread(find)
         for path in found.readings:
             self._pool.interrupt(path)
@@ -79,7 +79,7 @@ class ConcurrentReader:
             readings |= self.collect()
         return readings
 
-    def collect(self) -> dict[str, Reading]:
+    def collect(self) -> dict[str, FileContents]:
         """Return what files say that were read meanwhile, and which of them take long."""
         readings = {}
         for file, content in self._pool.take().items():

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from watchers.diagnostics import Diagnostic, Place, printable
-from watchers.files.contents import ABSENT, Reading
+from watchers.files.contents import ABSENT, FileContents
 from watchers.files.last_good import File
-from watchers.files.store import Folder
+from watchers.files.store import FileStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Pauses:
     untold: float = 1.0
 
 
-class _Doubt(NamedTuple):
+class _Debounced(NamedTuple):
     """A reading that is not believed yet.
 
     Attributes:
@@ -49,14 +49,14 @@ class _Doubt(NamedTuple):
         told: whether that was told.
     """
 
-    reading: Reading
+    reading: FileContents
     since: float
     due: float
     pause: float
     message: str
     told: bool
 
-    def put_off(self, now: float, unrest: int) -> "_Doubt":
+    def put_off(self, now: float, unrest: int) -> "_Debounced":
         """Have it wait from now on, unless it has waited for too long already."""
         return self._replace(due=min(now + self.pause, self.since + self.pause * unrest))
 
@@ -66,19 +66,19 @@ class Confirmation:
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
-        self._doubts: dict[str, _Doubt] = {}
+        self._doubts: dict[str, _Debounced] = {}
 
     @property
     def due(self) -> float:
         """When `believed` has to be called though there is no new reading; infinity for never."""
         return min(map(self._next, self._doubts.values()), default=math.inf)
 
-    def _next(self, doubt: _Doubt) -> float:
+    def _next(self, doubt: _Debounced) -> float:
         return doubt.due if doubt.told or not doubt.message else min(doubt.due, doubt.since + self._pauses.untold)
 
     def believed(
-        self, folder: Folder, readings: Mapping[str, Reading], now: float, busy: bool = False
-    ) -> dict[str, Reading]:
+        self, folder: FileStore, readings: Mapping[str, FileContents], now: float, busy: bool = False
+    ) -> dict[str, FileContents]:
         """Return what is to be believed now, of new readings and of those in doubt.
 
         Args:
@@ -100,14 +100,16 @@ class Confirmation:
         told = {path: self._notice(path, each) for path, each in self._doubts.items() if self._next(each) <= now}
         return told | {path: each for path, each in candidates.items() if path not in self._doubts}
 
-    def _doubt(self, folder: Folder, path: str, reading: Reading, before: _Doubt | None, now: float) -> _Doubt:
+    def _doubt(
+        self, folder: FileStore, path: str, reading: FileContents, before: _Debounced | None, now: float
+    ) -> _Debounced:
         if before and before.reading is reading:
             return before
         pause, message = self._pause(folder.file(path), reading)
         told = before is not None and before.told and before.message == message
-        return _Doubt(reading, before.since if before else now, now + pause, pause, message, told)
+        return _Debounced(reading, before.since if before else now, now + pause, pause, message, told)
 
-    def _pause(self, file: File, reading: Reading) -> tuple[float, str]:
+    def _pause(self, file: File, reading: FileContents) -> tuple[float, str]:
         pauses = self._pauses
         if reading is ABSENT:
             return pauses.deleted, "is not there any more; what it gave stays until the files around it are at rest"
@@ -124,8 +126,8 @@ class Confirmation:
             )
         return pauses.wrong, ""
 
-    def _notice(self, path: str, doubt: _Doubt) -> Reading:
+    def _notice(self, path: str, doubt: _Debounced) -> FileContents:
         """Tell of a doubt: as a reading that takes nothing away."""
         self._doubts[path] = doubt._replace(told=True)
         diagnostic = Diagnostic(Place(printable(path)), doubt.message, "warning")
-        return Reading({}, complete=False, diagnostics=(diagnostic,))
+        return FileContents({}, complete=False, diagnostics=(diagnostic,))

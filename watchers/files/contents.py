@@ -16,7 +16,7 @@ MOST_DIAGNOSTICS = 1_000
 """The most that are told about one file."""
 
 
-class Claim(NamedTuple):
+class Definition(NamedTuple):
     """An object and where it is written."""
 
     object: KubernetesObject
@@ -29,7 +29,7 @@ class Part:
 
     line: int
     lines: int
-    claims: tuple[Claim, ...]
+    claims: tuple[Definition, ...]
     broken: frozenset[Ref | None]
     complete: bool
     diagnostics: tuple[Diagnostic, ...]
@@ -41,7 +41,7 @@ class Part:
         by = line - self.line
         if not by:
             return self
-        claims = tuple(Claim(each.object, _moved(each.place, by)) for each in self.claims)
+        claims = tuple(Definition(each.object, _moved(each.place, by)) for each in self.claims)
         diagnostics = tuple(replace(each, place=_moved(each.place, by)) for each in self.diagnostics)
         return replace(self, line=line, claims=claims, diagnostics=diagnostics)
 
@@ -59,7 +59,7 @@ def _moved(place: Place, by: int) -> Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileContents:
     """What a file says.
 
     Attributes:
@@ -72,7 +72,7 @@ class Reading:
         breaks_off: whether the text ends within a line, as where it is still being written.
     """
 
-    claims: Mapping[Ref, Claim]
+    claims: Mapping[Ref, Definition]
     broken: frozenset[Ref] = frozenset()
     complete: bool = True
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -85,18 +85,18 @@ class Reading:
         return frozenset((each.ref, each.message) for each in self.diagnostics if each.severity == "error")
 
 
-ABSENT = Reading({})
+ABSENT = FileContents({})
 """What a file says that is not there."""
 
 
-def unreadable(file: str, message: str) -> Reading:
+def unreadable(file: str, message: str) -> FileContents:
     """Return a file or a folder of which nothing can be known at the moment, and why."""
-    return Reading({}, complete=False, diagnostics=(Diagnostic(Place(file), message),))
+    return FileContents({}, complete=False, diagnostics=(Diagnostic(Place(file), message),))
 
 
 def read(
     data: bytes, file: str, known: Mapping[str, Part] = MappingProxyType({}), budget: Budget | None = None
-) -> Reading:
+) -> FileContents:
     """Read a file's content; whatever is wrong with it becomes a diagnostic.
 
     Args:
@@ -109,8 +109,8 @@ def read(
     try:
         found = list(_parts(split(data, file), file, known, parts, budget or Budget()))
     except ManifestError as error:
-        return Reading({}, complete=False, diagnostics=(error.fault,), parts=known)
-    claims: dict[Ref, Claim] = {}
+        return FileContents({}, complete=False, diagnostics=(error.fault,), parts=known)
+    claims: dict[Ref, Definition] = {}
     diagnostics: list[Diagnostic] = []
     for part in found:
         diagnostics += part.diagnostics
@@ -119,7 +119,7 @@ def read(
             if (first := claims.setdefault(ref, claim)) is not claim:
                 diagnostics.append(duplicate(ref, claim.place, first.place))
     broken = frozenset(ref for part in found for ref in part.broken if ref is not None)
-    return Reading(
+    return FileContents(
         claims, broken, all(part.complete for part in found), _bounded(diagnostics, file), parts, _breaks_off(data)
     )
 
@@ -156,7 +156,7 @@ def _parts(
 def _part(text: str, file: str, line: int, budget: Budget) -> Part:
     nodes, expansion = budget.nodes, budget.expansion
     manifest = read_part(text, file, line, budget)
-    claims: list[Claim] = []
+    claims: list[Definition] = []
     broken: set[Ref | None] = set()
     diagnostics = list(manifest.faults)
     for document in manifest.documents:
@@ -169,7 +169,7 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
         if parsed.object is None:
             broken.add(ref)
         else:
-            claims.append(Claim(parsed.object, document.place))
+            claims.append(Definition(parsed.object, document.place))
     complete = not manifest.faults and None not in broken
     return Part(
         line,

@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from translator.refs import Ref
-from watchers.files.contents import ABSENT, Claim, Reading
+from watchers.files.contents import ABSENT, Definition, FileContents
 
-Claims = Mapping[Ref, Claim]
+Definitions = Mapping[Ref, Definition]
 
 MAX_KINDS = 100
 """Of so many invalid objects of one name, and different kinds, may one be what became of a good one."""
@@ -24,14 +24,14 @@ class File:
         reading: what it says.
     """
 
-    claims: Claims = field(default_factory=dict)
+    claims: Definitions = field(default_factory=dict)
     strangers: frozenset[Ref] = frozenset()
-    reading: Reading = ABSENT
+    reading: FileContents = ABSENT
 
-    def after(self, reading: Reading) -> "File":
+    def after(self, reading: FileContents) -> "File":
         """Return what it gives once it says something else."""
         broken = _Broken(reading.broken, self.strangers)
-        kept, standing = dict[Ref, Claim](), set[Ref]()
+        kept, standing = dict[Ref, Definition](), set[Ref]()
         for ref in self.claims.keys() - reading.claims.keys():
             stand_for_it = broken.standing_for(ref)
             standing.update(stand_for_it)
@@ -39,7 +39,7 @@ class File:
                 kept[ref] = self.claims[ref]
         return File({**kept, **reading.claims}, reading.broken - standing, reading)
 
-    def lost(self, reading: Reading) -> frozenset[Ref]:
+    def lost(self, reading: FileContents) -> frozenset[Ref]:
         """Return what it does not give any more once it says something else."""
         return frozenset(self.claims.keys() - self.after(reading).claims.keys())
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from watchers.diagnostics import printable
-from watchers.files.contents import ABSENT, Part, Reading, read, unreadable
+from watchers.files.contents import ABSENT, FileContents, Part, read, unreadable
 from watchers.files.documents import MAX_BYTES
 from watchers.files.read_pool import InterruptedRead, TooExpensive, processor_limit
 from watchers.files.tree import MAX_PATHS, Signature, TooManyFiles, Tree
@@ -32,7 +32,7 @@ class Found(NamedTuple):
         files: those to read, with what tells this version of each from others.
     """
 
-    readings: dict[str, Reading]
+    readings: dict[str, FileContents]
     files: dict[str, Signature]
 
 
@@ -45,7 +45,7 @@ class Content(NamedTuple):
         trusted: its signature, if it cannot change any more without another one.
     """
 
-    reading: Reading | None
+    reading: FileContents | None
     digest: bytes | None = None
     trusted: Signature | None = None
 
@@ -67,7 +67,7 @@ class Reader:
         """The files and folders of which nothing can be known now, and why."""
         self._overflowing: dict[str, str] = {}
 
-    def look(self, paths: Collection[str]) -> dict[str, Reading]:
+    def look(self, paths: Collection[str]) -> dict[str, FileContents]:
         """Look again at these paths and all below them, and read what may be another now.
 
         Returns:
@@ -75,11 +75,11 @@ class Reader:
         """
         return self._read_all(self.find(paths))
 
-    def look_everywhere(self) -> dict[str, Reading]:
+    def look_everywhere(self) -> dict[str, FileContents]:
         """Look again at everything, opening only files whose signature is not what it was."""
         return self._read_all(self.find_everywhere())
 
-    def _read_all(self, found: Found) -> dict[str, Reading]:
+    def _read_all(self, found: Found) -> dict[str, FileContents]:
         said = {file: self.learn(file, self.work(file)(_never)) for file in found.files}
         return found.readings | {file: reading for file, reading in said.items() if reading is not None}
 
@@ -112,7 +112,7 @@ class Reader:
                 files[file] = signature
         return Found({path: each for path, each in readings.items() if path not in files}, files)
 
-    def _closures(self, closed: dict[str, str]) -> dict[str, Reading]:
+    def _closures(self, closed: dict[str, str]) -> dict[str, FileContents]:
         """Return what has come to be unreadable, and what no longer is."""
         changed = {path for path, _ in closed.items() ^ self.closed.items()}
         self.closed = closed
@@ -137,7 +137,7 @@ class Reader:
         known = self._parts.get(file, {})
         return partial(_read, file, self.tree.real(file), self._digests.get(file), known)
 
-    def learn(self, file: str, content: Content) -> Reading | None:
+    def learn(self, file: str, content: Content) -> FileContents | None:
         """Take in what reading a file gave, and return what it says, unless that is what it said before."""
         if content.digest is None:
             self.forget(file)
@@ -169,7 +169,7 @@ def _read(file: str, real: str, digest: bytes | None, known: Mapping[str, Part],
     return Content(_parsed(data, file, known, interrupt), now, trusted)
 
 
-def _parsed(data: bytes, file: str, known: Mapping[str, Part], interrupt: Interrupt) -> Reading:
+def _parsed(data: bytes, file: str, known: Mapping[str, Part], interrupt: Interrupt) -> FileContents:
     limit = processor_limit()
 
     def check() -> None:
@@ -186,7 +186,7 @@ def _parsed(data: bytes, file: str, known: Mapping[str, Part], interrupt: Interr
         return _unreadable(file, f"a bug in Headgate, please report it: {type(error).__name__}: {error}")
 
 
-def _unreadable(path: str, why: str) -> Reading:
+def _unreadable(path: str, why: str) -> FileContents:
     return unreadable(printable(path), f"cannot be read: {why}; anything it gave before stays")
 
 

@@ -16,11 +16,11 @@ from watchers.diagnostics import Diagnostic, Place, printable
 from watchers.files.background import in_thread
 from watchers.files.concurrent_reader import ConcurrentReader
 from watchers.files.confirmation import Confirmation, Pauses
-from watchers.files.contents import ABSENT, Reading
+from watchers.files.contents import ABSENT, FileContents
 from watchers.files.inotify import Watch
 from watchers.files.reader import Reader
 from watchers.files.relations import Finding, Findings, Relations
-from watchers.files.store import Change, Folder, Plan
+from watchers.files.store import Change, FileStore, Plan
 from watchers.sources import Batch
 
 _TICK = 0.5
@@ -50,28 +50,28 @@ class Timing:
     unwatched: float = 1.0
 
 
-def related(folder: Folder) -> tuple[Diagnostic, ...]:
+def related(folder: FileStore) -> tuple[Diagnostic, ...]:
     """Return what is wrong between the objects of a folder, which somebody else may complete."""
     relations = Relations(standalone=False)
     relations.update(Edit(ref, found) for ref, found in folder.objects.items())
     return _placed(folder, relations, relations.findings)
 
 
-def _placed(folder: Folder, relations: Relations, findings: Iterable[Finding]) -> tuple[Diagnostic, ...]:
+def _placed(folder: FileStore, relations: Relations, findings: Iterable[Finding]) -> tuple[Diagnostic, ...]:
     nowhere = Place("<nowhere>")
     return tuple(
         Diagnostic(folder.place(each.ref) or nowhere, relations.explain(each), "warning", each.ref) for each in findings
     )
 
 
-def read_files(paths: Iterable[str | Path]) -> Folder:
+def read_files(paths: Iterable[str | Path]) -> FileStore:
     """Read folders, recursively, and files once.
 
     Raises:
         SourceError: one of them is not there or may not be read.
     """
     reader = Reader(map(str, paths))
-    folder = Folder()
+    folder = FileStore()
     _check_there(reader)
     readings = reader.look_everywhere()
     _check_open(reader)
@@ -80,7 +80,7 @@ def read_files(paths: Iterable[str | Path]) -> Folder:
 
 
 class FileSource:
-    """Folders and files as a source for a `Feed`.
+    """Folders and files as a source for a `SourceMux`.
 
     Args:
         paths: folders, read recursively, and files.
@@ -99,7 +99,7 @@ class FileSource:
         self._confirmation = Confirmation(self._timing.pauses)
         self._resync_at = 0.0
         self._relations = Relations()
-        self.folder = Folder()
+        self.folder = FileStore()
         """What the files make together; to be read, not changed."""
 
     @property
@@ -141,7 +141,7 @@ class FileSource:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _next(self) -> dict[str, Reading]:
+    async def _next(self) -> dict[str, FileContents]:
         """Wait until something may have changed or is due, and read what has."""
         # Only now: what was read before is handed out already.
         if readings := await self._follow():
@@ -167,7 +167,7 @@ class FileSource:
             await asyncio.wait({changes, progress})
         return None if changes.cancelled() else changes.result()
 
-    async def _resync(self) -> dict[str, Reading]:
+    async def _resync(self) -> dict[str, FileContents]:
         if self._now() < self._resync_at:
             return {}
         if self._watch.failure is not None:
@@ -175,9 +175,9 @@ class FileSource:
         self._resync_at = self._now() + self._timing.resync
         return await self._files.look_everywhere() | await self._follow()
 
-    async def _follow(self, anew: bool = False) -> dict[str, Reading]:
+    async def _follow(self, anew: bool = False) -> dict[str, FileContents]:
         """Watch all directories that matter now, and read what changed before that was so."""
-        readings: dict[str, Reading] = {}
+        readings: dict[str, FileContents] = {}
         while anew or not self._watch.asked.issuperset(self._files.tree.directories):
             anew = False
             await self._watch.follow(self._files.tree.directories)
@@ -187,10 +187,10 @@ class FileSource:
             self._resync_at = self._now() + (timing.unwatched if failure else timing.resync)
         return readings
 
-    def _plan(self, readings: dict[str, Reading], now: float) -> tuple[Plan, Findings]:
+    def _plan(self, readings: dict[str, FileContents], now: float) -> tuple[Plan, Findings]:
         return self._relate(self._confirmation.believed(self.folder, readings, now, not self._files.is_idle))
 
-    def _relate(self, readings: dict[str, Reading]) -> tuple[Plan, Findings]:
+    def _relate(self, readings: dict[str, FileContents]) -> tuple[Plan, Findings]:
         plan = self.folder.plan(readings)
         return plan, self._relations.update(plan.change.edits)
 
@@ -233,9 +233,9 @@ def _similar(path: str) -> str:
     return f"; did you mean {os.path.join(os.path.dirname(path), close[0])!r}?" if close else ""
 
 
-def _unwatched(root: str, failure: str) -> Reading:
+def _unwatched(root: str, failure: str) -> FileContents:
     message = (
         f"changes are noticed late, because the system cannot tell of them: {failure}; "
         "if a limit is reached, raise fs.inotify.max_user_watches and fs.inotify.max_user_instances"
     )
-    return Reading({}, complete=False, diagnostics=(Diagnostic(Place(printable(root)), message, "warning"),))
+    return FileContents({}, complete=False, diagnostics=(Diagnostic(Place(printable(root)), message, "warning"),))

@@ -13,7 +13,7 @@ from translator.inputs import Edit
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, Place
-from watchers.files.contents import Claim, Reading, duplicate
+from watchers.files.contents import Definition, FileContents, duplicate
 from watchers.files.last_good import NOTHING, File
 
 
@@ -36,20 +36,20 @@ class Plan(NamedTuple):
 
     change: Change
     files: Mapping[str, File]
-    claims: Mapping[Ref, Mapping[str, Claim]]
+    claims: Mapping[Ref, Mapping[str, Definition]]
     diagnostics: tuple[Diagnostic, ...]
 
 
-class Folder:
+class FileStore:
     """All files of a source, by path, and the objects they make together."""
 
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
         # Who has an object, in the order in which it became known; the first one's is served.
-        self._claims: dict[Ref, Mapping[str, Claim]] = {}
+        self._claims: dict[Ref, Mapping[str, Definition]] = {}
         self._diagnostics: tuple[Diagnostic, ...] = ()
 
-    def apply(self, readings: Mapping[str, Reading]) -> Change:
+    def apply(self, readings: Mapping[str, FileContents]) -> Change:
         """Take in what files say now; those that are absent say so with `ABSENT`.
 
         Args:
@@ -60,7 +60,7 @@ class Folder:
         """
         return self.commit(self.plan(readings))
 
-    def plan(self, readings: Mapping[str, Reading]) -> Plan:
+    def plan(self, readings: Mapping[str, FileContents]) -> Plan:
         """Work out what `apply` would do, and change nothing: nearly all of the work, for any thread."""
         files = {path: self.file(path).after(readings[path]) for path in sorted(readings)}
         touched = {ref for path, new in files.items() for ref in (*self.file(path).claims, *new.claims)}
@@ -92,8 +92,8 @@ class Folder:
         self._diagnostics = plan.diagnostics
         return plan.change
 
-    def _claims_after(self, files: Mapping[str, File], touched: Iterable[Ref]) -> dict[Ref, Mapping[str, Claim]]:
-        claims: dict[Ref, dict[str, Claim]] = {}
+    def _claims_after(self, files: Mapping[str, File], touched: Iterable[Ref]) -> dict[Ref, Mapping[str, Definition]]:
+        claims: dict[Ref, dict[str, Definition]] = {}
         for ref in touched:
             before = self._claims.get(ref, {})
             claims[ref] = {
@@ -104,7 +104,7 @@ class Folder:
                 claims[ref][path] = claim
         return dict(claims)
 
-    def unconfirmed(self, readings: Mapping[str, Reading]) -> frozenset[str]:
+    def unconfirmed(self, readings: Mapping[str, FileContents]) -> frozenset[str]:
         """Tell which files would take an object away that no other of these readings brings, or have new errors.
 
         Such a reading may be of a file that is just being written, and is worth a second look. So is one that breaks
@@ -130,7 +130,7 @@ class Folder:
                     pending += more
         return frozenset(found)
 
-    def _is_suspicious(self, path: str, reading: Reading) -> bool:
+    def _is_suspicious(self, path: str, reading: FileContents) -> bool:
         before = self.file(path)
         breaks_off = reading.breaks_off and bool(before.claims) and not before.reading.breaks_off
         return breaks_off or not reading.errors <= before.reading.errors
@@ -162,11 +162,11 @@ class Folder:
         return self._diagnostics
 
 
-def _first(claims: Mapping[str, Claim]) -> KubernetesObject | None:
+def _first(claims: Mapping[str, Definition]) -> KubernetesObject | None:
     return next((claim.object for claim in claims.values()), None)
 
 
-def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Claim]]]) -> set[Diagnostic]:
+def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Definition]]]) -> set[Diagnostic]:
     """Return what is wrong in these files, and with these objects where several files have them."""
     found = {each for file in files for each in file.reading.diagnostics}
     for ref, claimed in claims:

@@ -1,4 +1,4 @@
-"""A cluster as sources for a `Feed`: all kinds of objects that are read, of the namespaces that are watched."""
+"""A cluster as sources for a `SourceMux`: all kinds of objects that are read, of the namespaces that are watched."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
 from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.diagnostics import Diagnostic, Report, Troubles
-from watchers.informers.informer import Objects, Observed
-from watchers.informers.namespace_selector import Selection
-from watchers.informers.observed_status import Held, field_manager
+from watchers.diagnostics import Diagnostic, DiagnosticSet, Report
+from watchers.informers.informer import Informer, ObservedObject
+from watchers.informers.namespace_selector import NamespaceSelector
+from watchers.informers.observed_status import ObservedStatus, field_manager
 from watchers.informers.observer import Observer
-from watchers.informers.on_demand import Fetching, OnDemand
+from watchers.informers.on_demand import Fetcher, OnDemandInformer
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import Client
 from watchers.sources import Source
@@ -23,12 +23,12 @@ ON_DEMAND: Final = (Secret, ConfigMap)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchConfig:
     """What is watched.
 
     Attributes:
         kinds: the kinds of objects.
-        statuses: the names of those kinds whose objects' status is remembered, for `Cluster.observed`.
+        statuses: the names of those kinds whose objects' status is remembered, for `ClusterSource.observed`.
         controller: the name of the controller that writes them.
         labels: by the name of a kind, a label selector that its objects must match in place of the kind's own.
         namespaces: the names of the namespaces to watch; empty for all.
@@ -47,13 +47,13 @@ class Watched:
             raise ValueError("namespaces to watch are chosen by their names or by their labels, not by both")
 
 
-class Cluster:
+class ClusterSource:
     """The objects of a cluster.
 
     Objects of no namespace are watched whatever namespaces are. Namespaces chosen by name are asked for one by one, so
     a Role in each is enough; those chosen by labels are picked out of all, for which it takes a ClusterRole.
 
-    Give `sources` and `unsynced_namespaces` to a `Feed`, and after each evaluation tell `want` what it depends on.
+    Give `sources` and `unsynced_namespaces` to a `SourceMux`, and after each evaluation tell `want` what it depends on.
 
     Args:
         client: for its API server.
@@ -65,17 +65,17 @@ class Cluster:
     def __init__(
         self,
         client: Client,
-        watched: Watched | None = None,
+        watched: WatchConfig | None = None,
         report: Report | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._client = client
-        self._watched = watched or Watched()
+        self._watched = watched or WatchConfig()
         self._observer = observer or Observer()
-        self._troubles = Troubles(report)
+        self._troubles = DiagnosticSet(report)
         self._sources: list[Source] = []
-        self._objects: dict[tuple[str, str], Objects] = {}
-        self._on_demand: dict[tuple[str, str], OnDemand] = {}
+        self._objects: dict[tuple[str, str], Informer] = {}
+        self._on_demand: dict[tuple[str, str], OnDemandInformer] = {}
         self._selection = self._selected()
         for model in self._watched.kinds:
             for namespace in self._watched.namespaces if model.namespaced and self._watched.namespaces else ("",):
@@ -83,14 +83,14 @@ class Cluster:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What to give to a `Feed`."""
+        """What to give to a `SourceMux`."""
         return tuple(self._sources)
 
     @property
     def unsynced_namespaces(self) -> Collection[str]:
         """The names of namespaces that were selected or deselected and not yet synced for every kind; a live view.
 
-        Give it to the `Feed`: until they are synced, their objects stay as it handed them out before.
+        Give it to the `SourceMux`: until they are synced, their objects stay as it handed them out before.
         """
         return self._selection.unsynced if self._selection else ()
 
@@ -106,19 +106,19 @@ class Cluster:
         reflectors += [each.reflector for each in self._on_demand.values()]
         return tuple(dict.fromkeys(each.model.kind for each in reflectors if each.missing))
 
-    def observed(self, ref: Ref) -> Observed | None:
+    def observed(self, ref: Ref) -> ObservedObject | None:
         """Give an object's status and version; None if it is not there, or statuses of its kind are not remembered."""
         objects = _of(self._objects, ref)
         return objects.observed(ref) if objects else None
 
-    def held(self, ref: Ref) -> Held | None:
+    def held(self, ref: Ref) -> ObservedStatus | None:
         """Give what a `StatusWriter` must know of an object; None if it is not there, as for `observed`."""
         objects = _of(self._objects, ref)
         found = objects.observed(ref) if objects else None
         if objects is None or found is None:
             return None
         version = objects.reflector.version or objects.reflector.model.versions[0]
-        return Held(found.resource_version, found.generation, found.status or {}, version, found.written)
+        return ObservedStatus(found.resource_version, found.generation, found.status or {}, version, found.written)
 
     def held_refs(self) -> Iterator[Ref]:
         """Give the objects whose status is remembered."""
@@ -140,12 +140,12 @@ class Cluster:
         unwatched = frozenset(ref for ref in refs if not {"", ref.namespace} & parts.keys())
         return unwatched.union(*found)
 
-    def _selected(self) -> Selection | None:
+    def _selected(self) -> NamespaceSelector | None:
         labels = self._watched.namespace_labels
         if not labels:
             return None
         scope = Scope(labels=labels, metadata=True)
-        selection = Selection(Reflector(self._client, Namespace, scope, None, self._observer, self._troubles))
+        selection = NamespaceSelector(Reflector(self._client, Namespace, scope, None, self._observer, self._troubles))
         self._sources.append(selection)
         return selection
 
@@ -157,14 +157,14 @@ class Cluster:
         selection = self._selection if model.namespaced else None
         reflector = Reflector(self._client, model, scope, selection, self._observer, self._troubles)
         if on_demand:
-            part = self._on_demand[model.kind, namespace] = OnDemand(reflector)
-            self._sources += [part, Fetching(part, self._client, self._observer, self._troubles)]
+            part = self._on_demand[model.kind, namespace] = OnDemandInformer(reflector)
+            self._sources += [part, Fetcher(part, self._client, self._observer, self._troubles)]
         else:
             manager = field_manager(self._watched.controller) if model.kind in self._watched.statuses else None
-            objects = Objects(reflector, self._troubles, manager)
+            objects = Informer(reflector, self._troubles, manager)
             self._objects[model.kind, namespace] = objects
             self._sources.append(objects)
 
 
-def _of(parts: Mapping[tuple[str, str], Objects], ref: Ref) -> Objects | None:
+def _of(parts: Mapping[tuple[str, str], Informer], ref: Ref) -> Informer | None:
     return parts.get((ref.kind, "")) or parts.get((ref.kind, ref.namespace))

@@ -13,7 +13,7 @@ from translator.objects.parse import parse
 from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.diagnostics import Diagnostic, Place, Troubles
+from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.informers.list_watch import Change
 from watchers.informers.observed_status import wrote
 from watchers.informers.reflector import Reflector
@@ -24,7 +24,7 @@ AT_ONCE: Final = 100
 """So many objects are parsed before others get a turn: some milliseconds."""
 
 
-class Observed(NamedTuple):
+class ObservedObject(NamedTuple):
     """An object as the API server was last heard to have it, as far as whoever writes its status must know.
 
     Attributes:
@@ -47,7 +47,7 @@ class Observed(NamedTuple):
         return orjson.loads(self.raw_status)
 
 
-class Objects:
+class Informer:
     """The objects of one kind.
 
     An object that cannot be parsed, which the API server's own validation should rule out, keeps its last good version.
@@ -59,13 +59,13 @@ class Objects:
             nobody does.
     """
 
-    def __init__(self, reflector: Reflector, troubles: Troubles, manager: str | None = None) -> None:
+    def __init__(self, reflector: Reflector, troubles: DiagnosticSet, manager: str | None = None) -> None:
         self.reflector = reflector
         self._troubles = troubles
         self._manager = manager
-        self._observed: dict[Ref, Observed] = {}
+        self._observed: dict[Ref, ObservedObject] = {}
 
-    def observed(self, ref: Ref) -> Observed | None:
+    def observed(self, ref: Ref) -> ObservedObject | None:
         """Return what is remembered of an object; None if it is not there, or its status is not remembered.
 
         All of it is of one moment. The mirror may know a later version already, of a change that waits to be parsed.
@@ -100,9 +100,9 @@ class Objects:
         return parsed(ref, raw, self.reflector.model, self.reflector.version, self._troubles)
 
 
-def _observe(raw: dict[str, Any], manager: str) -> Observed:
+def _observe(raw: dict[str, Any], manager: str) -> ObservedObject:
     metadata = raw["metadata"]
-    return Observed(
+    return ObservedObject(
         str(metadata.get("uid")),
         metadata["resourceVersion"],
         metadata.get("generation"),
@@ -116,7 +116,7 @@ def _compact(value: object) -> bytes:
     return bytes(memoryview(orjson.dumps(value)))
 
 
-def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: Troubles) -> Edit:
+def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: DiagnosticSet) -> Edit:
     """Parse an object as the API server sent it; `Invalid` if it is not valid, which `troubles` is told.
 
     Args:

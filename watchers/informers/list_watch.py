@@ -51,7 +51,7 @@ class Watch(NamedTuple):
     resource_version: str
 
 
-class Mirror:
+class ListWatch:
     """The state of one kind.
 
     Args:

@@ -9,7 +9,7 @@ from watchers.informers.reflector import Reflector
 from watchers.sources import Batch
 
 
-class Selection:
+class NamespaceSelector:
     """The namespaces that a label selector chooses, followed; a source that brings no objects.
 
     Args:

@@ -14,7 +14,7 @@ class NamespaceFollower(Protocol):
 
 
 class NamespaceSet(Protocol):
-    """The selected namespaces; `watchers.informers.namespace_selector.Selection` follows those of a label selector."""
+    """The selected namespaces; `NamespaceSelector` follows those of a label selector."""
 
     @property
     def names(self) -> frozenset[str]:

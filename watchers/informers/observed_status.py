@@ -11,7 +11,7 @@ LONGEST_MANAGER: Final = 128
 """The longest name of a field manager, in characters."""
 
 
-class Held(NamedTuple):
+class ObservedStatus(NamedTuple):
     """An object's status as the API server has it.
 
     Attributes:

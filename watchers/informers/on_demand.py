@@ -13,8 +13,8 @@ import structlog
 
 from translator.inputs import Edit
 from translator.refs import Ref
-from watchers.controllers.worker_pool import Workers
-from watchers.diagnostics import Diagnostic, Place, Troubles
+from watchers.controllers.worker_pool import WorkerPool
+from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.informers.informer import parsed
 from watchers.informers.observer import Observer
 from watchers.informers.reflector import Reflector
@@ -32,10 +32,10 @@ LONGEST_PAUSE: Final = 10.0
 """The longest pause until an object that cannot be read is asked for again, in seconds."""
 
 
-class OnDemand:
+class OnDemandInformer:
     """The objects of one kind, as far as they are wanted.
 
-    Two sources that belong together: this one follows which objects there are, and `Fetching` reads those wanted.
+    Two sources that belong together: this one follows which objects there are, and `Fetcher` reads those wanted.
 
     Args:
         reflector: of the kind's metadata.
@@ -75,16 +75,16 @@ class OnDemand:
                 yield Batch((*(Edit(ref, None) for ref in gone), *self.reflector.news()), synced)
 
 
-class Fetching:
+class Fetcher:
     """Reads what is wanted of a kind, when it is there, and again when it has changed; each object by itself."""
 
-    def __init__(self, kind: OnDemand, client: Client, observer: Observer, troubles: Troubles) -> None:
+    def __init__(self, kind: OnDemandInformer, client: Client, observer: Observer, troubles: DiagnosticSet) -> None:
         self._kind = kind
         self._client = client
         self._observer = observer
         self._troubles = troubles
         self._pauses: dict[Ref, Backoff] = {}
-        self._workers = Workers(AT_ONCE, self._settle, _tell_bug)
+        self._workers = WorkerPool(AT_ONCE, self._settle, _tell_bug)
         self._edits: list[Edit] = []
         self._news = asyncio.Event()
         kind.look_after = self._workers.touch

@@ -1,4 +1,4 @@
-"""One kind of objects, listed and then watched, for as long as it takes: the I/O around a `Mirror`."""
+"""One kind of objects, listed and then watched, for as long as it takes: the I/O around a `ListWatch`."""
 
 import asyncio
 import random
@@ -12,8 +12,8 @@ import orjson
 from translator.inputs import Edit, unread
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.diagnostics import Diagnostic, Place, Troubles
-from watchers.informers.list_watch import Change, ListPage, Mirror, Watch
+from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
+from watchers.informers.list_watch import Change, ListPage, ListWatch, Watch
 from watchers.informers.namespace_set import NamespaceSet
 from watchers.informers.observer import Observer
 from watchers.kubernetes import paths
@@ -89,11 +89,11 @@ class Reflector:
         scope: Scope | None = None,
         selection: NamespaceSet | None = None,
         observer: Observer | None = None,
-        troubles: Troubles | None = None,
+        troubles: DiagnosticSet | None = None,
     ) -> None:
         self.model = model
         self.scope = scope or Scope()
-        self.mirror = Mirror(model.kind, selective=selection is not None)
+        self.mirror = ListWatch(model.kind, selective=selection is not None)
         self.version: str | None = None
         """The version of the API in which the kind was served last, None if it never was or the kind is missing."""
         self.missing = False
@@ -104,7 +104,7 @@ class Reflector:
         self._selection = selection
         self._selected: frozenset[str] | None = None
         self._observer = observer or Observer()
-        self._troubles = troubles or Troubles()
+        self._troubles = troubles or DiagnosticSet()
         self._backoff = Backoff(most=LONGEST_PAUSE)
         self._failures = 0
         self._denials = 0

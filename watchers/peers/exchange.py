@@ -19,28 +19,28 @@ import structlog
 
 from translator.objects.schema.base import NamespacedObject
 from translator.refs import Ref
-from watchers.diagnostics import Troubles
+from watchers.diagnostics import DiagnosticSet
 from watchers.informers.list_watch import Change
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes import paths
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.peers.membership import RENEWAL_SECONDS, SILENCE_SECONDS, Hearing, Part
-from watchers.peers.shards import MOST_BYTES, MOST_PARTS, Words, read
+from watchers.peers.membership import RENEWAL_SECONDS, SILENCE_SECONDS, Membership, Shard
+from watchers.peers.shards import MOST_BYTES, MOST_PARTS, ShardedRecords, read
 
 log = structlog.stdlib.get_logger("headgate.peers")
 
 LABEL: Final = "gateway.headgate.dev/replica"
-SAYING: Final = "gateway.headgate.dev/says"
+SYNC_ANNOTATION: Final = "gateway.headgate.dev/says"
 """The annotation that holds what a replica says, as JSON."""
-PART: Final = "gateway.headgate.dev/part"
+SHARD_ANNOTATION: Final = "gateway.headgate.dev/part"
 """The annotation that says which part of it that is: "0/4" for the first of four."""
 
 PACE_SECONDS: Final = 0.1
 """The least time between two writes: what is said meanwhile is said together."""
 RETRY_SECONDS: Final = 1.0
-_PART: Final = re.compile("([0-9]{1,4})/([1-9][0-9]{0,3})")
-FAREWELL_SECONDS: Final = 3.0
+_SHARD: Final = re.compile("([0-9]{1,4})/([1-9][0-9]{0,3})")
+SHUTDOWN_SECONDS: Final = 3.0
 """How long it may take to take back what was said."""
 
 
@@ -72,9 +72,9 @@ class Peers:
         namespace: str,
         identity: str,
         changed: Callable[[Iterable[str]], None],
-        troubles: Troubles | None = None,
+        troubles: DiagnosticSet | None = None,
         clock: Callable[[], float] = time.monotonic,
-        words: Words | None = None,
+        words: ShardedRecords | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -83,8 +83,8 @@ class Peers:
         self._changed = changed
         self._clock = clock
         self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), troubles=troubles)
-        self._hearing = Hearing(identity)
-        self._words = words or Words(MOST_BYTES, MOST_PARTS)
+        self._hearing = Membership(identity)
+        self._words = words or ShardedRecords(MOST_BYTES, MOST_PARTS)
         self._news = asyncio.Event()
         self._said_at = clock()
         self._trouble = ""
@@ -145,7 +145,10 @@ class Peers:
         metadata = {
             "name": self._lease(number),
             "labels": {LABEL: "true", "app.kubernetes.io/managed-by": "headgate"},
-            "annotations": {SAYING: self._words.body(number), PART: f"{number}/{self._words.parts}"},
+            "annotations": {
+                SYNC_ANNOTATION: self._words.body(number),
+                SHARD_ANNOTATION: f"{number}/{self._words.parts}",
+            },
         }
         spec = {"holderIdentity": self._identity, "renewTime": now, "leaseDurationSeconds": round(SILENCE_SECONDS)}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
@@ -192,7 +195,7 @@ class Peers:
     async def _delete(self, name: str, version: str = "") -> None:
         options = {"preconditions": {"resourceVersion": version}} if version else None
         try:
-            await self._client.request("DELETE", self._path(name), body=options, seconds=FAREWELL_SECONDS)
+            await self._client.request("DELETE", self._path(name), body=options, seconds=SHUTDOWN_SECONDS)
         except ApiError as error:
             if error.status not in (404, 409):
                 log.info(f"The Lease of a replica that is gone stays: {error}")
@@ -201,7 +204,7 @@ class Peers:
 
     async def _fall_silent(self) -> None:
         try:
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await asyncio.gather(*(self._delete(self._lease(number)) for number in range(self._words.parts)))
         except TimeoutError:
             log.info("What this replica said runs out by itself")
@@ -213,13 +216,13 @@ class Peers:
         return paths.item(Lease, "v1", Ref(Lease.kind, self._namespace, name))
 
 
-def _part(ref: Ref, raw: Mapping[str, Any] | None) -> Part | None:
+def _part(ref: Ref, raw: Mapping[str, Any] | None) -> Shard | None:
     """Return what a Lease says."""
     if raw is None:
         return None
     metadata = raw["metadata"]
     annotations = metadata.get("annotations") or {}
     speaker = (raw.get("spec") or {}).get("holderIdentity") or ref.name
-    found = _PART.fullmatch(str(annotations.get(PART)))
+    found = _SHARD.fullmatch(str(annotations.get(SHARD_ANNOTATION)))
     known = (int(found[1]), int(found[2])) if found else (0, 1)
-    return Part(speaker, *known, read(annotations.get(SAYING, "")), metadata["resourceVersion"])
+    return Shard(speaker, *known, read(annotations.get(SYNC_ANNOTATION, "")), metadata["resourceVersion"])

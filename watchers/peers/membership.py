@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from watchers.peers.shards import part_of
+from watchers.peers.shards import shard_of
 
 RENEWAL_SECONDS: Final = 10.0
 """How often a replica that has nothing new to say shows that it lives."""
@@ -18,7 +18,7 @@ SILENCE_SECONDS: Final = 35.0
 """Who has not been heard of for so long is gone."""
 
 
-class Part(NamedTuple):
+class Shard(NamedTuple):
     """A part of what a replica says, as it is written down.
 
     Attributes:
@@ -37,27 +37,27 @@ class Part(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Speaker:
+class _Peer:
     """A replica: when it was last heard of, and its parts by the names of the objects that hold them."""
 
     at: float
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, Shard] = field(default_factory=dict)
 
     def word(self, key: str) -> Any:
         """Return what it says of a key: the newest of its parts that the key can be in knows; None for nothing."""
-        fitting = [each for each in self.parts.values() if part_of(key, each.parts) == each.number]
+        fitting = [each for each in self.parts.values() if shard_of(key, each.parts) == each.number]
         return max(fitting, key=lambda each: each.parts).words.get(key) if fitting else None
 
-    def overruled(self, newer: Part) -> Iterator[str]:
+    def overruled(self, newer: Shard) -> Iterator[str]:
         """Yield the keys of earlier parts on which `newer`, one of more parts, says something else, or nothing."""
         for each in self.parts.values():
             if each.parts < newer.parts and newer.number % each.parts == each.number:
                 for key, word in each.words.items():
-                    if part_of(key, newer.parts) == newer.number and newer.words.get(key) != word:
+                    if shard_of(key, newer.parts) == newer.number and newer.words.get(key) != word:
                         yield key
 
 
-class Hearing:
+class Membership:
     """The ears of one replica.
 
     Args:
@@ -66,12 +66,12 @@ class Hearing:
 
     def __init__(self, own: str) -> None:
         self._own = own
-        self._speakers: dict[str, _Speaker] = {}
+        self._speakers: dict[str, _Peer] = {}
         self._speaker_of: dict[str, str] = {}
         self._time = 0.0  # how long it has been heard for
         self._beat: float | None = None
 
-    def take(self, name: str, part: Part | None, now: float) -> set[str]:
+    def take(self, name: str, part: Shard | None, now: float) -> set[str]:
         """Take what is written in an object, None if the object is gone; gives the keys whose words may have changed.
 
         Args:
@@ -85,7 +85,7 @@ class Hearing:
         before = self._forget(name)
         if part is None:
             return set(before)
-        speaker = self._speakers.setdefault(part.speaker, _Speaker(self._time))
+        speaker = self._speakers.setdefault(part.speaker, _Peer(self._time))
         speaker.at = self._time
         speaker.parts[name] = part
         self._speaker_of[name] = part.speaker
@@ -99,7 +99,7 @@ class Hearing:
             if not self._is_silent(each) and (word := each.word(key)) is not None:
                 yield word
 
-    def gone(self) -> dict[str, Part]:
+    def gone(self) -> dict[str, Shard]:
         """Return the parts of those who are gone without taking back what they said, by the names of the objects."""
         silent = filter(self._is_silent, self._speakers.values())
         return {name: part for each in silent for name, part in each.parts.items()}
@@ -109,7 +109,7 @@ class Hearing:
             self._time += min(now - self._beat, 1.5 * RENEWAL_SECONDS)
         self._beat = now
 
-    def _is_silent(self, speaker: _Speaker) -> bool:
+    def _is_silent(self, speaker: _Peer) -> bool:
         return self._time - speaker.at >= SILENCE_SECONDS
 
     def _forget(self, name: str) -> Mapping[str, Any]:

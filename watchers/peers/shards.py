@@ -18,12 +18,12 @@ MOST_PARTS: Final = 256
 """Beyond so many parts the longest words of those that are too long are not said."""
 
 
-def part_of(key: str, parts: int) -> int:
+def shard_of(key: str, parts: int) -> int:
     """Return the number of the part that a key is in, of so many."""
     return crc32(key.encode()) % parts
 
 
-class Words:
+class ShardedRecords:
     """What a replica says, and which parts of it have changed.
 
     Args:
@@ -56,7 +56,7 @@ class Words:
 
     def put(self, key: str, word: object) -> None:
         """Take what is to be said of a key, in a form that JSON can hold; None for nothing."""
-        number = part_of(key, self.parts)
+        number = shard_of(key, self.parts)
         entry = b"" if word is None else orjson.dumps(key) + b":" + orjson.dumps(word, option=orjson.OPT_SORT_KEYS)
         if len(entry) + len(b"{}") > self._most_bytes:
             entry = b""
@@ -83,7 +83,7 @@ class Words:
         self._sizes = [1] * parts  # the braces, less the comma after the last entry
         self.unsaid = set(range(parts))
         for key, entry in items:
-            self._put_in(key, entry, part_of(key, parts))
+            self._put_in(key, entry, shard_of(key, parts))
 
     def _put_in(self, key: str, entry: bytes, number: int) -> None:
         self._parts[number][key] = entry

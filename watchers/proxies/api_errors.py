@@ -52,7 +52,7 @@ def refusal(ref: Ref, error: ApiError) -> Problem:
     return Problem("Programmed", "Pending", f"{ref} is denied: {said}.")
 
 
-def foreign(ref: Ref) -> Problem:
+def conflicting_object(ref: Ref) -> Problem:
     """Say that an object is in the way that is somebody else's."""
     text = f"{ref} is there already, and not Headgate's: rename or delete it."
     return Problem("Programmed", "Pending", text)

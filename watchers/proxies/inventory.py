@@ -13,7 +13,7 @@ from translator.infrastructure.names import GATEWAY_NAME, MANAGER, owned_by, res
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.diagnostics import Troubles
+from watchers.diagnostics import DiagnosticSet
 from watchers.informers.list_watch import Change
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import Client
@@ -142,7 +142,7 @@ async def follow(
     controller: str,
     synced: Callable[[], None],
     namespace: str = "",
-    troubles: Troubles | None = None,
+    troubles: DiagnosticSet | None = None,
 ) -> None:
     """Keep one kind of an inventory up to date, until it is cancelled.
 

@@ -8,7 +8,7 @@ from typing import Any
 from translator.strategic_merge import keyed
 
 
-def answers(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> Any:
+def owned_fields(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> Any:
     """Give the fields of an object that its manifest has, but for what it is: objects in lists do not say that."""
     return project(live, {name: wanted for name, wanted in manifest.items() if name not in ("apiVersion", "kind")})
 

@@ -18,16 +18,16 @@ from translator.infrastructure.manifest import WORKLOADS, Manifest, ProxyManifes
 from translator.inputs import ApplyResult
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from watchers.controllers.worker_pool import Workers
+from watchers.controllers.worker_pool import WorkerPool
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError, Malformed
 from watchers.kubernetes.paths import collection
 from watchers.kubernetes.resource_version import older
-from watchers.proxies.api_errors import foreign, gone, refusal
+from watchers.proxies.api_errors import conflicting_object, gone, refusal
 from watchers.proxies.inventory import Inventory
-from watchers.proxies.owned_fields import answers
-from watchers.proxies.server_side_apply import Applied, Applier, Refused, SteppedDown, Watch
+from watchers.proxies.owned_fields import owned_fields
+from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, NotLeader, WriteObserver
 
 log = structlog.stdlib.get_logger("headgate.deployer")
 
@@ -96,7 +96,7 @@ class Deployer:
         controller: str,
         report: Callable[[Ref, ApplyResult | None], None],
         *,
-        watch: Watch | None = None,
+        watch: WriteObserver | None = None,
         may_write: Callable[[], bool] = lambda: True,
         is_unmanaged: Callable[[Ref], bool] = lambda _: False,
     ) -> None:
@@ -106,7 +106,7 @@ class Deployer:
         self._wanted = wanted
         self._inventory = inventory
         self._report = report
-        self._workers = Workers(CONCURRENCY, self._settle, self._tell_bug)
+        self._workers = WorkerPool(CONCURRENCY, self._settle, self._tell_bug)
         self._memory: dict[Ref, _Memory] = {}
         self._told: dict[Ref, ApplyResult] = {}
         self._left_alone: set[Ref] = set()
@@ -136,13 +136,13 @@ class Deployer:
         try:
             again = await self._deploy(gateway, memory)
             self._outages.reset()
-        except Refused as refused:
+        except ApplyError as refused:
             return self._tell_refusal(gateway, refused, memory)
         except ClusterError as error:
             pause = self._outages.next(error.retry_after if isinstance(error, ApiError) else 0.0)
             log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(pause, 1))
             return pause
-        except SteppedDown:
+        except NotLeader:
             return None
         memory.refusals.reset()
         self._tell(gateway, None)
@@ -211,7 +211,7 @@ class Deployer:
         if older(live.resource_version, known.version):
             return False
         memory.told.add(manifest.ref)
-        return bool(answers(live.raw, manifest.body) != known.fields)
+        return bool(owned_fields(live.raw, manifest.body) != known.fields)
 
     def _repaired(self, gateway: Ref, ref: Ref, repairs: _Repairs, now: float) -> None:
         if now - repairs.rest > REPAIRED_SECONDS:
@@ -244,11 +244,11 @@ class Deployer:
         status = live.raw.get("status") or {} if live is not None else {}
         return bool(status.get("availableReplicas") or status.get("numberAvailable"))
 
-    def _tell_refusal(self, gateway: Ref, refused: Refused, memory: _Memory) -> float | None:
+    def _tell_refusal(self, gateway: Ref, refused: ApplyError, memory: _Memory) -> float | None:
         ref, error = refused.ref, refused.error
         if error is not None and gone(error):
             return memory.refusals.next()
-        problem = foreign(ref) if error is None else refusal(ref, error)
+        problem = conflicting_object(ref) if error is None else refusal(ref, error)
         self._tell(gateway, ApplyResult((problem,)))
         return memory.refusals.next(0.0 if error is None else error.retry_after)
 

@@ -20,7 +20,7 @@ from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import item
 from watchers.proxies.api_errors import transient
 from watchers.proxies.inventory import Live
-from watchers.proxies.owned_fields import answers
+from watchers.proxies.owned_fields import owned_fields
 
 SECONDS: Final = 35.0
 """How long a request may take: webhooks are given up to 30 s, and what one does not answer is to be told."""
@@ -29,7 +29,7 @@ SCALER: Final = "headgate-replicas"
 OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}
 
 
-class Watch(Protocol):
+class WriteObserver(Protocol):
     """Is told what becomes of writes, for metrics."""
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
@@ -53,7 +53,7 @@ class Applied(NamedTuple):
     time: float
 
 
-class Refused(Exception):
+class ApplyError(Exception):
     """An object is not taken.
 
     Attributes:
@@ -72,14 +72,14 @@ class Refused(Exception):
         return 0 if self.error is None else self.error.status
 
 
-class SteppedDown(Exception):
+class NotLeader(Exception):
     """Another one leads by now."""
 
 
 class Applier:
     """Applies and deletes single objects.
 
-    All that it does may raise `Refused`, `SteppedDown`, and a `ClusterError` that passes by itself.
+    All that it does may raise `ApplyError`, `NotLeader`, and a `ClusterError` that passes by itself.
 
     Args:
         api: the way to the API server.
@@ -88,7 +88,7 @@ class Applier:
         watch: is told what becomes of writes.
     """
 
-    def __init__(self, api: Api, controller: str, may_write: Callable[[], bool], watch: Watch | None) -> None:
+    def __init__(self, api: Api, controller: str, may_write: Callable[[], bool], watch: WriteObserver | None) -> None:
         self._api = api
         self._labels = {MANAGED_BY: MANAGER, CONTROLLER: label_value(controller)}
         self._may_write = may_write
@@ -113,7 +113,7 @@ class Applier:
             elif manifest.ref.kind == Deployment.kind and "replicas" not in manifest.body["spec"]:
                 await self._let_go_of_replicas(manifest)
             made = await self._patch(manifest.ref, manifest.body)
-        fields = answers(made, manifest.body)
+        fields = owned_fields(made, manifest.body)
         return Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
 
     async def delete(self, ref: Ref, live: Live) -> bool:
@@ -122,7 +122,7 @@ class Applier:
         try:
             with self._counted(ref, "deleted"):
                 await self._request("DELETE", ref, body=options)
-        except (Refused, ApiError) as error:
+        except (ApplyError, ApiError) as error:
             if error.status not in (404, 409):  # gone already, or another one by now, of which an event will tell
                 raise
             return False
@@ -135,7 +135,7 @@ class Applier:
             return
         labels = found["metadata"].get("labels") or {}
         if any(labels.get(name) != value for name, value in self._labels.items()):
-            raise Refused(ref)
+            raise ApplyError(ref)
 
     async def _let_go_of_replicas(self, manifest: Manifest) -> None:
         """Have the number of replicas stay as it is if it has been ours.
@@ -157,7 +157,7 @@ class Applier:
         """Return an object as it is now; None if it is not there."""
         try:
             return await self._request("GET", ref)
-        except Refused as refused:
+        except ApplyError as refused:
             if refused.status == 404:
                 return None
             raise
@@ -168,12 +168,12 @@ class Applier:
 
     async def _request(self, method: str, ref: Ref, **options: Any) -> Any:
         if method != "GET" and not self._may_write():
-            raise SteppedDown
+            raise NotLeader
         model = KINDS[ref.kind]
         try:
             return await self._api.request(method, item(model, model.versions[0], ref), seconds=SECONDS, **options)
         except ApiError as error:
-            raise (error if transient(error) else Refused(ref, error)) from None
+            raise (error if transient(error) else ApplyError(ref, error)) from None
 
     @contextmanager
     def _counted(self, ref: Ref, done: str) -> Iterator[None]:
@@ -182,13 +182,13 @@ class Applier:
         try:
             yield
             outcome = done
-        except Refused as refused:
+        except ApplyError as refused:
             outcome = OUTCOMES.get(refused.status, "refused")
             raise
         except ApiError as error:
             outcome = OUTCOMES.get(error.status, "failed")
             raise
-        except SteppedDown:
+        except NotLeader:
             outcome = ""
             raise
         finally:

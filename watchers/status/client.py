@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from translator.objects.parse import KINDS
 from translator.refs import Ref
-from watchers.informers.observed_status import Held, Status, field_manager, wrote
+from watchers.informers.observed_status import ObservedStatus, Status, field_manager, wrote
 from watchers.kubernetes.client import MERGE_PATCH, Api
 from watchers.kubernetes.paths import item
 from watchers.status.merge import patch
@@ -28,12 +28,12 @@ class StatusApi:
         self._api = api
         self.manager = field_manager(controller)
 
-    async def read(self, ref: Ref, held: Held) -> Mapping[str, Any]:
+    async def read(self, ref: Ref, held: ObservedStatus) -> Mapping[str, Any]:
         """Give an object as the API server has it now."""
         found: Mapping[str, Any] = await self._api.request("GET", _path(ref, held), seconds=SECONDS)
         return found
 
-    async def patch(self, ref: Ref, held: Held, new: Status) -> Held:
+    async def patch(self, ref: Ref, held: ObservedStatus, new: Status) -> ObservedStatus:
         """Make a status of the one that is held; gives what the API server made of it.
 
         It is a JSON merge patch with a resourceVersion: it holds only for the very object that it was made for.
@@ -48,15 +48,15 @@ class StatusApi:
         )
         return self.held(found)
 
-    def held(self, found: Mapping[str, Any]) -> Held:
+    def held(self, found: Mapping[str, Any]) -> ObservedStatus:
         """Give what counts of an object that the API server sent."""
         metadata = found["metadata"]
         version = found["apiVersion"].rpartition("/")[2]
         status = found.get("status") or {}
-        return Held(
+        return ObservedStatus(
             metadata["resourceVersion"], metadata.get("generation"), status, version, wrote(metadata, self.manager)
         )
 
 
-def _path(ref: Ref, held: Held, subresource: str = "") -> str:
+def _path(ref: Ref, held: ObservedStatus, subresource: str = "") -> str:
     return item(KINDS[ref.kind], held.api_version, ref, subresource)

@@ -67,7 +67,7 @@ class Entries(NamedTuple):
 SHARED: Final = (Entries("parents", "parentRef", 32), Entries("ancestors", "ancestorRef", 16))
 
 
-class Writer(NamedTuple):
+class StatusAuthor(NamedTuple):
     """Who writes.
 
     Attributes:
@@ -79,7 +79,7 @@ class Writer(NamedTuple):
     time: str
 
 
-def merge(held: Status, wanted: Status | None, writer: Writer) -> dict[str, Any]:
+def merge(held: Status, wanted: Status | None, writer: StatusAuthor) -> dict[str, Any]:
     """Give the status that an object shall have; equal to `held` if there is nothing to change.
 
     Args:
@@ -136,7 +136,7 @@ def has_entries(held: Status, controller: str) -> bool:
 
 
 def _entries(
-    shared: Entries, held: Sequence[Status], wanted: Sequence[Status], writer: Writer
+    shared: Entries, held: Sequence[Status], wanted: Sequence[Status], writer: StatusAuthor
 ) -> Iterator[dict[str, Any]]:
     """Yield the entries of others as they are, ours in their places, and then those that are new."""
     left = {_identity(each[shared.reference]): each for each in wanted}
@@ -154,7 +154,7 @@ def _entries(
         yield _entry({}, ours, writer)
 
 
-def _entry(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
+def _entry(held: Status, wanted: Status, writer: StatusAuthor) -> dict[str, Any]:
     ours = _is_ours(wanted["conditions"])
     return {**wanted, "conditions": _conditions(items(held, "conditions"), wanted["conditions"], writer.time, ours)}
 
@@ -169,7 +169,7 @@ def _identity(reference: Status) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(reference.items()))
 
 
-def _own(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
+def _own(held: Status, wanted: Status, writer: StatusAuthor) -> dict[str, Any]:
     new = dict(wanted)
     if "conditions" in held or "conditions" in wanted:
         conditions = wanted.get("conditions", ())
@@ -180,7 +180,7 @@ def _own(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
     return new
 
 
-def _listener(held: Status, wanted: Status, writer: Writer) -> dict[str, Any]:
+def _listener(held: Status, wanted: Status, writer: StatusAuthor) -> dict[str, Any]:
     ours = _is_ours(wanted["conditions"])
     return {**wanted, "conditions": _conditions(items(held, "conditions"), wanted["conditions"], writer.time, ours)}
 

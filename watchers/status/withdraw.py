@@ -39,7 +39,7 @@ class Fields(NamedTuple):
     listeners: Mapping[str, frozenset[str]]
 
 
-def released(found: Mapping[str, Any], manager: str, time: str) -> dict[str, Any]:
+def withdrawn(found: Mapping[str, Any], manager: str, time: str) -> dict[str, Any]:
     """Give the status without our claims; equal to what it is if there are none.
 
     Conditions that a new Gateway has go back to Unknown, others of ours go. So do addresses and listeners, unless

@@ -13,16 +13,16 @@ import structlog
 
 from translator.objects.parse import KINDS
 from translator.refs import Ref
-from watchers.controllers.worker_pool import Workers
-from watchers.informers.observed_status import Held, Status
+from watchers.controllers.worker_pool import WorkerPool
+from watchers.informers.observed_status import ObservedStatus, Status
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.paths import resource
 from watchers.kubernetes.resource_version import older
 from watchers.status.client import StatusApi
-from watchers.status.merge import Writer, generation, has_entries, is_shared, merge, observed_generation
-from watchers.status.withdraw import released
+from watchers.status.merge import StatusAuthor, generation, has_entries, is_shared, merge, observed_generation
+from watchers.status.withdraw import withdrawn
 
 log = structlog.stdlib.get_logger("headgate.status")
 
@@ -36,9 +36,9 @@ MOST_PACE: Final = 60.0
 """So much it grows to at most, twofold each time, while somebody undoes what we write: that bounds the quarrel."""
 CONFLICTS: Final = 5
 """How often in a row a write is repeated at once because the object has changed in the meantime."""
-BLOCKED: Final = 30.0
+KIND_BACKOFF: Final = 30.0
 """How long a kind rests whose status cannot be written, in seconds."""
-PATIENCE: Final = 2.0
+STALE_GRACE: Final = 2.0
 """How long a status waits that was made from an older generation of its object, in seconds."""
 LONGEST_RETRY: Final = 300.0
 """The longest pause of an object whose status is refused, in seconds; a new status comes before that."""
@@ -46,10 +46,10 @@ LONGEST_OUTAGE: Final = 15.0
 """The longest pause while the API server is away, in seconds."""
 
 
-class Observed(Protocol):
+class StatusCache(Protocol):
     """The statuses of all objects whose status may be ours to write, as last seen."""
 
-    def held(self, ref: Ref) -> Held | None:
+    def held(self, ref: Ref) -> ObservedStatus | None:
         """Give the status of an object, None if there is no such object."""
         ...
 
@@ -58,7 +58,7 @@ class Observed(Protocol):
         ...
 
 
-class Watch(Protocol):
+class WriteObserver(Protocol):
     """Is told what becomes of writes, for metrics."""
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
@@ -86,13 +86,13 @@ class _Memory:
     tried: float = -math.inf
     refusals: Backoff = field(default_factory=lambda: Backoff(1.0, LONGEST_RETRY))
     refused: bool = False
-    written: Held | None = None
+    written: ObservedStatus | None = None
     wanted: Status | None = None
     since: float = -math.inf
     undone: int = 0
     behind: tuple[int, float] | None = None
     altered: tuple[Status, Status] | None = None
-    released: str = ""
+    withdrawn: str = ""
 
     def due(self, kind: str, wanted: Status | None) -> float:
         """When the object may be written to next: the later the more often the same was undone."""
@@ -131,10 +131,10 @@ class StatusWriter:
         self,
         api: Api,
         wanted: Mapping[Ref, Status],
-        observed: Observed,
+        observed: StatusCache,
         controller: str,
         *,
-        watch: Watch | None = None,
+        watch: WriteObserver | None = None,
         may_write: Callable[[], bool] = lambda: True,
         silent: Callable[[Ref], bool] = lambda _: True,
     ) -> None:
@@ -145,7 +145,7 @@ class StatusWriter:
         self._watch = watch
         self._may_write = may_write
         self._silent = silent
-        self._workers = Workers(CONCURRENCY, self._settle, _tell_bug)
+        self._workers = WorkerPool(CONCURRENCY, self._settle, _tell_bug)
         self._memory: dict[Ref, _Memory] = {}
         self._blocked: dict[str, float] = {}
         self._pause = 0.0
@@ -175,7 +175,7 @@ class StatusWriter:
             if ref not in self._wanted and held is not None and self._has_words(held):
                 yield ref
 
-    def _has_words(self, held: Held) -> bool:
+    def _has_words(self, held: ObservedStatus) -> bool:
         return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
 
     async def _settle(self, ref: Ref) -> float | None:
@@ -191,7 +191,7 @@ class StatusWriter:
         if self._is_right(ref, held, memory):
             return None
         if ref not in self._wanted and not self._silent(ref):
-            return BLOCKED
+            return KIND_BACKOFF
         if wait > 0:
             return wait
         memory.tried = now
@@ -202,7 +202,7 @@ class StatusWriter:
         except ClusterError as error:
             return self._outage(0.0, str(error))
 
-    async def _attempt(self, ref: Ref, held: Held, memory: _Memory) -> float | None:
+    async def _attempt(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float | None:
         try:
             return await self._write(ref, held, memory)
         except ApiError as error:
@@ -211,14 +211,14 @@ class StatusWriter:
             await self._api.read(ref, held)  # if that is not there either, it says so
             return self._unserved(ref.kind, error)
 
-    async def _write(self, ref: Ref, held: Held, memory: _Memory) -> float | None:
+    async def _write(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float | None:
         for _ in range(CONFLICTS):
             wanted = self._wanted.get(ref)
             new = self._difference(ref, held, memory)
             if new is None:
                 found = await self._api.read(ref, held)
-                held, new = self._api.held(found), released(found, self._api.manager, _now())
-                memory.released = held.version
+                held, new = self._api.held(found), withdrawn(found, self._api.manager, _now())
+                memory.withdrawn = held.version
             if new == held.status or not self._may_write():
                 return None
             try:
@@ -228,12 +228,12 @@ class StatusWriter:
                     raise
             else:
                 memory.altered = None if memory.written.status == new else (new, memory.written.status)
-                memory.released = memory.written.version
+                memory.withdrawn = memory.written.version
                 memory.wrote(wanted)
                 self._succeeded(ref.kind, memory)
                 return None
             held = memory.written = self._api.held(await self._api.read(ref, held))
-            memory.released = ""
+            memory.withdrawn = ""
             if self._is_right(ref, held, memory):
                 return None
             patience = self._patience(ref, held, memory) - time.monotonic()
@@ -247,7 +247,7 @@ class StatusWriter:
         self._outages.reset()
         self._blocked.pop(kind, None)
 
-    async def _patch(self, ref: Ref, held: Held, new: Status) -> Held:
+    async def _patch(self, ref: Ref, held: ObservedStatus, new: Status) -> ObservedStatus:
         begun = time.perf_counter()
         outcome = "failed"
         try:
@@ -261,7 +261,7 @@ class StatusWriter:
             if self._watch is not None:
                 self._watch.status_written(ref.kind, outcome, time.perf_counter() - begun)
 
-    def _held(self, ref: Ref, memory: _Memory) -> Held | None:
+    def _held(self, ref: Ref, memory: _Memory) -> ObservedStatus | None:
         """Return what the API server holds, as far as is known: as observed, or as we wrote it if that is newer."""
         observed = self._observed.held(ref)
         if observed is None or memory.written is None or not older(observed.version, memory.written.version):
@@ -269,22 +269,22 @@ class StatusWriter:
             return observed
         return memory.written
 
-    def _patience(self, ref: Ref, held: Held, memory: _Memory) -> float:
+    def _patience(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float:
         """Until when to wait for a status made from the generation that is held."""
         told = generation(self._wanted.get(ref, {}))
         if told is None or held.generation is None or told >= held.generation:
             memory.behind = None
             return 0.0
         if memory.behind is None or memory.behind[0] != held.generation:
-            memory.behind = held.generation, time.monotonic() + PATIENCE
+            memory.behind = held.generation, time.monotonic() + STALE_GRACE
         return memory.behind[1]
 
-    def _is_right(self, ref: Ref, held: Held, memory: _Memory) -> bool:
+    def _is_right(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> bool:
         """Whether there is nothing to write now, nor to look for what of ours is left."""
-        leaves = ref not in self._wanted and self._has_words(held) and memory.released != held.version
+        leaves = ref not in self._wanted and self._has_words(held) and memory.withdrawn != held.version
         return not leaves and self._difference(ref, held, memory) is None
 
-    def _difference(self, ref: Ref, held: Held, memory: _Memory) -> Status | None:
+    def _difference(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Status | None:
         """Return the new status, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
         if wanted is not None and held.generation and (made := generation(wanted)):
@@ -293,7 +293,7 @@ class StatusWriter:
             # (`GatewayClassStatus.conditions`): another leader knew more, and what it knew is about to come.
             if made > held.generation or made < newest <= held.generation:
                 return None
-        new = merge(held.status, wanted, Writer(self._controller, _now()))
+        new = merge(held.status, wanted, StatusAuthor(self._controller, _now()))
         if new == held.status or memory.altered == (new, held.status):
             return None
         return new
@@ -346,8 +346,8 @@ class StatusWriter:
         """Tells once what is in the way of all objects of a kind, and leaves the kind alone for a while."""
         if kind not in self._blocked:
             log.error(message, answer=error.message)
-        self._blocked[kind] = time.monotonic() + BLOCKED
-        return BLOCKED
+        self._blocked[kind] = time.monotonic() + KIND_BACKOFF
+        return KIND_BACKOFF
 
 
 OUTCOMES: Final[Mapping[int, str]] = {409: "conflict", 404: "gone"}

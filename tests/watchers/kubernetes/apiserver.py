@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from translator.refs import Ref
-from watchers.informers.list_watch import Change, ListPage, Mirror, Watch
+from watchers.informers.list_watch import Change, ListPage, ListWatch, Watch
 
 KIND: Final = "ConfigMap"
 PAGE: Final = 2
@@ -80,7 +80,7 @@ class ApiServer:
 class Applied:
     """What the changes that a mirror told make together; holds that each of them is one."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: ListWatch) -> None:
         self.mirror = mirror
         self.versions: dict[Ref, str] = {}
         self.count = 0
@@ -101,7 +101,7 @@ class Applied:
         assert self.versions == {ref: each.resource_version for ref, each in self.mirror.known.items()}
 
 
-def step(mirror: Mirror, server: ApiServer, applied: Applied, events: int | None = None) -> bool:
+def step(mirror: ListWatch, server: ApiServer, applied: Applied, events: int | None = None) -> bool:
     """Ask once what the mirror asks for, of a server that does its best.
 
     Args:
@@ -126,7 +126,7 @@ def step(mirror: Mirror, server: ApiServer, applied: Applied, events: int | None
     return events is None
 
 
-def settle(mirror: Mirror, server: ApiServer, applied: Applied) -> None:
+def settle(mirror: ListWatch, server: ApiServer, applied: Applied) -> None:
     """Ask until there is nothing new."""
     for _ in range(100):
         if step(mirror, server, applied):

@@ -18,8 +18,8 @@ from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import parse
 from translator.refs import Ref
 from translator.translator import Translator
-from watchers.diagnostics import Troubles
-from watchers.informers.informer import Objects
+from watchers.diagnostics import DiagnosticSet
+from watchers.informers.informer import Informer
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import Client
 from watchers.proxies.inventory import Inventory, follow
@@ -80,7 +80,9 @@ class Deploying:
             )
             self._start(following)
         for model in READ:
-            self._start(self._read(Objects(Reflector(self.client, model, Scope(self.gateway.namespace)), Troubles())))
+            self._start(
+                self._read(Informer(Reflector(self.client, model, Scope(self.gateway.namespace)), DiagnosticSet()))
+            )
         for _ in KINDS:
             await synced.acquire()
         return self
@@ -97,7 +99,7 @@ class Deploying:
     def _start(self, work: Any) -> None:
         self._running.append(self._tasks.create_task(work))
 
-    async def _read(self, objects: Objects) -> None:
+    async def _read(self, objects: Informer) -> None:
         async with aclosing(objects.batches()) as batches:
             async for batch in batches:
                 self.edit(batch.edits)

@@ -13,7 +13,7 @@ from translator.refs import Ref
 from watchers.informers.list_watch import Change
 from watchers.informers.observer import Observer
 from watchers.informers.reflector import Reflector
-from watchers.sources import Feed, Source
+from watchers.sources import Source, SourceMux
 
 SECONDS = 90.0
 """How long something is waited for."""
@@ -97,7 +97,7 @@ class Followed(Waiting):
 
     def __init__(self, *sources: Source) -> None:
         super().__init__()
-        self.feed = Feed(sources)
+        self.feed = SourceMux(sources)
         self.objects: dict[Ref, KubernetesObject | Invalid] = {}
         self.edits: list[Edit] = []
         self.first: int | None = None

@@ -14,12 +14,12 @@ from tests.watchers.kubernetes.deeds import kill_api_server, ready
 from tests.watchers.kubernetes.relay import Relay
 from tests.watchers.replica import Replica
 from translator.refs import Ref
-from watchers.controllers.leader_election import Timing
+from watchers.controllers.leader_election import LeaseTimings
 from watchers.kubernetes.client import Client
 
 pytestmark = pytest.mark.e2e
 
-TIMING = Timing(lease=3.0, deadline=2.0, retry=0.2)
+TIMING = LeaseTimings(lease=3.0, deadline=2.0, retry=0.2)
 
 PROCESS = """
 import asyncio, sys

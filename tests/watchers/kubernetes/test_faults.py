@@ -11,11 +11,11 @@ from tests.watchers.kubernetes.following import Followed
 from translator.objects.kubernetes.core import ConfigMap
 from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
-from watchers.informers.cluster import Cluster, Watched
+from watchers.informers.cluster import ClusterSource, WatchConfig
 from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError
-from watchers.peers.exchange import FAREWELL_SECONDS, Lease, Peers
-from watchers.peers.shards import Words
+from watchers.peers.exchange import SHUTDOWN_SECONDS, Lease, Peers
+from watchers.peers.shards import ShardedRecords
 
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "one", "namespace": "shop"}, "data": {}}
 
@@ -35,7 +35,7 @@ def test_lists_and_watches_that_expire_at_once_are_paced_and_told() -> None:
 
     async def scenario() -> None:
         api = ClusterApi(answering(410, "watch", plural="services"))
-        cluster = Cluster(api, Watched(kinds=(Service,)))
+        cluster = ClusterSource(api, WatchConfig(kinds=(Service,)))
         async with Followed(*cluster.sources) as found:
             await found.until(lambda: found.first is not None)
             await asyncio.sleep(600)
@@ -55,7 +55,7 @@ def test_a_kind_that_is_served_is_not_missing() -> None:
         api = ClusterApi()
         api.put(OBJECT)
         ref = Ref("ConfigMap", "shop", "one")
-        cluster = Cluster(api, Watched(kinds=(ConfigMap,)))
+        cluster = ClusterSource(api, WatchConfig(kinds=(ConfigMap,)))
         async with Followed(*cluster.sources) as found:
             await found.until(lambda: found.first is not None)
             api.fault = answering(404, "list")
@@ -65,7 +65,7 @@ def test_a_kind_that_is_served_is_not_missing() -> None:
             await asyncio.sleep(600)
             assert (ref in found.objects, cluster.missing) == (True, ())
             assert cluster.want(ConfigMap, {ref}) == frozenset()
-        async with Followed(*Cluster(api, Watched(kinds=(ConfigMap,))).sources) as found:
+        async with Followed(*ClusterSource(api, WatchConfig(kinds=(ConfigMap,))).sources) as found:
             await asyncio.sleep(600)
             assert found.first is None
 
@@ -78,7 +78,7 @@ def test_what_the_others_deleted_is_said_again() -> None:
     async def scenario() -> None:
         api = ClusterApi()
         clock = asyncio.get_running_loop().time
-        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock, words=Words(200, 16))
+        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock, words=ShardedRecords(200, 16))
         for number in range(50):
             peers.say(f"shop/gateway-{number}", [number])
         running = asyncio.ensure_future(peers.run())
@@ -121,7 +121,7 @@ def test_a_replica_that_cannot_take_back_what_it_said_stops() -> None:
         begun = clock()
         running.cancel()
         await asyncio.wait({running})
-        assert round(clock() - begun, 3) == FAREWELL_SECONDS
+        assert round(clock() - begun, 3) == SHUTDOWN_SECONDS
         assert [key for key in api.objects if key[0] == Lease.plural] != []
 
     virtual_time.run(scenario())

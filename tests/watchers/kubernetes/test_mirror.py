@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.watchers.kubernetes.apiserver import KIND, ApiServer, Applied, expected, settle, step
 from translator.refs import Ref
-from watchers.informers.list_watch import LIMIT, MOST_FAILURES, ListPage, Mirror, Watch
+from watchers.informers.list_watch import LIMIT, MOST_FAILURES, ListPage, ListWatch, Watch
 from watchers.kubernetes.errors import ApiError, Malformed
 from watchers.kubernetes.resource_version import older
 
@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, selective: bool = False) -> None:
         self.server = ApiServer()
-        self.mirror = Mirror(KIND, selective)
+        self.mirror = ListWatch(KIND, selective)
         self.applied = Applied(self.mirror)
         self.selected: frozenset[str] | None = frozenset() if selective else None
 
@@ -194,7 +194,7 @@ def test_a_list_that_expires_is_begun_anew_with_larger_pages() -> None:
 
 def test_too_large_a_page_is_asked_for_in_parts() -> None:
     """An answer that is longer than is taken in halves the pages, down to single objects."""
-    mirror = Mirror(KIND)
+    mirror = ListWatch(KIND)
     for _ in range(20):
         mirror.too_large()
     assert mirror.next() == ListPage("", 1, "")
@@ -236,7 +236,7 @@ def test_what_may_not_be_listed_keeps_what_is_known() -> None:
     world.settle()
     world.mirror.denied()
     assert list(world.applied.versions) == [Ref(KIND, "a", "x")]
-    empty = Mirror(KIND)
+    empty = ListWatch(KIND)
     empty.denied()
     assert empty.synced
 
@@ -247,7 +247,7 @@ def test_what_may_not_be_listed_keeps_what_is_known() -> None:
 )
 def test_what_is_nothing_of_an_api_server_is_refused(body: object) -> None:
     """A page that something between has put in changes nothing."""
-    mirror = Mirror(KIND)
+    mirror = ListWatch(KIND)
     with pytest.raises(Malformed):
         mirror.page(body)
     with pytest.raises(Malformed):
@@ -282,7 +282,7 @@ def test_what_a_list_knew_already_is_no_news() -> None:
 
 def test_a_list_that_cannot_be_continued_is_begun_anew() -> None:
     """Where the server does not take a token, whatever it says, the list is asked for again in larger pages."""
-    mirror = Mirror(KIND)
+    mirror = ListWatch(KIND)
     mirror.page({"metadata": {"resourceVersion": "1", "continue": "token"}, "items": []})
     for _ in range(MOST_FAILURES):
         assert mirror.next() == ListPage("", LIMIT, "token")
@@ -302,7 +302,7 @@ def test_versions_are_compared_as_numbers(one: str, other: str, is_older: bool) 
 
 def test_a_namespace_that_comes_while_all_is_listed_is_listed_itself() -> None:
     """Of one that was selected after the first page, earlier pages were passed over; others are known at the end."""
-    mirror = Mirror(KIND, selective=True)
+    mirror = ListWatch(KIND, selective=True)
     mirror.select(frozenset("a"))
     mirror.page({"metadata": {"resourceVersion": "1", "continue": "token"}, "items": []})
     assert mirror.unlisted == {"a"}

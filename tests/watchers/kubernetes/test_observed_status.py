@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.refs import Ref
-from watchers.diagnostics import Troubles
-from watchers.informers.informer import AT_ONCE, Objects
-from watchers.informers.list_watch import Mirror
+from watchers.diagnostics import DiagnosticSet
+from watchers.informers.informer import AT_ONCE, Informer
+from watchers.informers.list_watch import ListWatch
 from watchers.informers.reflector import Reflected, Reflector
 
 MANAGER: Final = "gateway.headgate.dev/controller"
@@ -20,7 +20,7 @@ class Lists(Reflector):
     """A reflector to which an API server has sent these lists, one after the other."""
 
     def __init__(self, *lists: dict[str, Any]) -> None:
-        self.model, self.version, self.mirror = HTTPRoute, "v1", Mirror("HTTPRoute")
+        self.model, self.version, self.mirror = HTTPRoute, "v1", ListWatch("HTTPRoute")
         self._lists = lists
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
@@ -46,7 +46,7 @@ def routes(version: int) -> dict[str, Any]:
 
 async def test_version_and_status_are_of_one_moment() -> None:
     """However many objects change at once, each is observed with the version that its status belongs to."""
-    objects = Objects(Lists(routes(1), routes(2)), Troubles(), MANAGER)
+    objects = Informer(Lists(routes(1), routes(2)), DiagnosticSet(), MANAGER)
     seen = set()
     async for _ in objects.batches():
         for number in range(COUNT):

@@ -19,7 +19,7 @@ from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
 from watchers.informers import on_demand as ondemand
 from watchers.informers import reflector
-from watchers.informers.cluster import Cluster, Watched
+from watchers.informers.cluster import ClusterSource, WatchConfig
 from watchers.kubernetes.client import Query, Stream
 from watchers.kubernetes.errors import ApiError
 
@@ -76,7 +76,7 @@ def test_pauses_grow_to_a_bound(verb: str, longest: float) -> None:
                 raise ApiError(verb, 503, retry_after=3600)
 
         api.fault = fault
-        cluster = Cluster(api, Watched(kinds=(ConfigMap,)))
+        cluster = ClusterSource(api, WatchConfig(kinds=(ConfigMap,)))
         async with Followed(*cluster.sources):
             cluster.want(ConfigMap, {Ref("ConfigMap", "shop", "one")})
             await asyncio.sleep(7200)
@@ -105,7 +105,7 @@ def test_objects_are_read_so_many_at_once() -> None:
         for ref in refs:
             api.put({"kind": "ConfigMap", "metadata": {"name": ref.name, "namespace": "shop"}})
         api.fault = fault
-        cluster = Cluster(api, Watched(kinds=(ConfigMap,)))
+        cluster = ClusterSource(api, WatchConfig(kinds=(ConfigMap,)))
         async with Followed(*cluster.sources) as found:
             cluster.want(ConfigMap, refs)
             await found.until(lambda: found.objects.keys() >= refs)
@@ -123,7 +123,7 @@ def test_a_list_that_is_not_answered_is_asked_for_again() -> None:
 
     async def scenario() -> None:
         api.fault = fault
-        async with Followed(*Cluster(api, Watched(kinds=(Service,))).sources) as found:
+        async with Followed(*ClusterSource(api, WatchConfig(kinds=(Service,))).sources) as found:
             await asyncio.sleep(reflector.LIST_SECONDS - 0.1)
             assert found.first is None
             await asyncio.sleep(reflector.LONGEST_PAUSE)
@@ -138,7 +138,7 @@ def test_a_watch_ends_and_is_begun_again() -> None:
 
     async def scenario() -> None:
         api = TimedApi()
-        async with Followed(*Cluster(api, Watched(kinds=(Service,))).sources):
+        async with Followed(*ClusterSource(api, WatchConfig(kinds=(Service,))).sources):
             await asyncio.sleep(7200)
         least, most = reflector.WATCH_SECONDS
         lasted = api.pauses("watch")
@@ -156,7 +156,7 @@ def test_only_watches_that_last_are_begun_again_at_once(good: bool) -> None:
     async def scenario() -> None:
         api = TimedApi()
         api.lasts = lasts
-        async with Followed(*Cluster(api, Watched(kinds=(Service,))).sources):
+        async with Followed(*ClusterSource(api, WatchConfig(kinds=(Service,))).sources):
             await asyncio.sleep(600)
         longest = max(api.pauses("watch")) - lasts
         assert longest < 0.001 if good else longest > 5
@@ -181,5 +181,5 @@ def test_denials_are_told_once_they_last() -> None:
         assert told[: reflector.TOLD_DENIALS + 1] == [False] * reflector.TOLD_DENIALS + [True]
 
     api = TimedApi()
-    cluster = Cluster(api, Watched(kinds=(Service,)))
+    cluster = ClusterSource(api, WatchConfig(kinds=(Service,)))
     virtual_time.run(scenario())

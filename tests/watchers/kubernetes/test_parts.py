@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.kubernetes.core import Namespace, Secret
 from translator.refs import Ref
-from watchers.diagnostics import Diagnostic, Place, Troubles
+from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, TooLarge, denied
@@ -75,9 +75,11 @@ def test_paths_are_those_of_the_api() -> None:
 def test_what_many_suffer_from_is_told_once() -> None:
     """The same trouble of several kinds is raised with the first, and settled with the last."""
     told: list[tuple[str, str]] = []
-    troubles = Troubles(lambda raised, settled: told.append((" ".join(map(str, raised)), " ".join(map(str, settled)))))
+    troubles = DiagnosticSet(
+        lambda raised, settled: told.append((" ".join(map(str, raised)), " ".join(map(str, settled))))
+    )
     down, other = Diagnostic(Place("url"), "down"), Diagnostic(Place("url"), "other")
-    both = Troubles()
+    both = DiagnosticSet()
     both.put("one", other)
     both.put("two", down)
     assert both.diagnostics == (down, other), "in the order in which they are shown"

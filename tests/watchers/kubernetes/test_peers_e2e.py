@@ -12,7 +12,7 @@ import pytest
 from tests.watchers.kubernetes.deeds import kill_api_server, ready
 from watchers.kubernetes.client import Client
 from watchers.peers.exchange import LABEL, Peers
-from watchers.peers.shards import Words
+from watchers.peers.shards import ShardedRecords
 
 pytestmark = pytest.mark.e2e
 
@@ -112,7 +112,7 @@ async def test_who_was_killed_is_buried(client: Client, namespace: str) -> None:
         now += 10.0
         return now
 
-    dead = Replica(client, namespace, "dead", words=Words(most_bytes=64)).peers
+    dead = Replica(client, namespace, "dead", words=ShardedRecords(most_bytes=64)).peers
     for number in range(40):
         dead.say(f"a/{number}", number)
     assert await dead._write_all()

@@ -13,8 +13,8 @@ from tests.watchers.kubernetes.following import Counts, Reflections
 from tests.watchers.kubernetes.relay import Relay
 from translator.objects.kubernetes.core import ConfigMap
 from translator.objects.schema.base import NamespacedObject
-from watchers.diagnostics import Troubles
-from watchers.informers.list_watch import Mirror
+from watchers.diagnostics import DiagnosticSet
+from watchers.informers.list_watch import ListWatch
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError, ClusterError
@@ -30,7 +30,7 @@ def values(found: Reflections) -> dict[str, str]:
 def following(client: Client, namespace: str, counts: Counts | None = None) -> Reflections:
     """Return the test's ConfigMaps of a namespace, in pages of 3."""
     reflector = Reflector(client, ConfigMap, Scope(namespace, "test=it"), observer=counts)
-    reflector.mirror = Mirror("ConfigMap", limit=3)
+    reflector.mirror = ListWatch("ConfigMap", limit=3)
     return Reflections(reflector)
 
 
@@ -80,7 +80,7 @@ async def test_half_an_event_is_no_event(client: Client, relayed: Client, relay:
 async def test_an_api_server_that_cannot_be_reached_is_named(relayed: Client, relay: Relay, namespace: str) -> None:
     """Its URL is told once it is no passing matter, what is known stays, and all is well again when it is back."""
     await put(relayed, namespace, "a")
-    troubles = Troubles()
+    troubles = DiagnosticSet()
     reflector = Reflector(relayed, ConfigMap, Scope(namespace, "test=it"), troubles=troubles)
     async with Reflections(reflector) as found:
         await found.until(lambda: found.raws)
@@ -195,7 +195,7 @@ async def test_a_kind_that_is_not_there_is_waited_for(client: Client, namespace:
     class Local(Widget):
         group = f"{uuid4().hex[:8]}.example.com"
 
-    troubles = Troubles()
+    troubles = DiagnosticSet()
     reflector = Reflector(client, Local, troubles=troubles)
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{Local.group}"
     async with Reflections(reflector) as found:

@@ -21,7 +21,7 @@ from tests.watchers.kubernetes.relay import Relay, kubeconfig
 from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
 from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
-from watchers.informers.cluster import Cluster, Watched
+from watchers.informers.cluster import ClusterSource, WatchConfig
 from watchers.kubernetes.client import MERGE_PATCH, Client
 from watchers.kubernetes.kubeconfig import Access
 
@@ -38,7 +38,7 @@ async def test_the_first_batch_is_all_that_is_there(client: Client, namespace: s
     """Kinds that the API server does not have delay nothing; all others come in one batch."""
     for number in range(5):
         await create_service(client, namespace, f"s{number}")
-    cluster = Cluster(client)
+    cluster = ClusterSource(client)
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         assert found.first == len(found.objects)
@@ -56,7 +56,7 @@ async def test_only_the_secrets_that_are_wanted_are_read(
     shown = await secret(client, namespace, "shown", b"one")
     ref, absent = Ref("Secret", namespace, "shown"), Ref("Secret", namespace, "absent")
     counts = Counts()
-    cluster = Cluster(relayed, Watched(kinds=(Secret,)), observer=counts)
+    cluster = ClusterSource(relayed, WatchConfig(kinds=(Secret,)), observer=counts)
 
     def value() -> bytes | None:
         found_secret = found.objects.get(ref)
@@ -89,7 +89,7 @@ async def test_a_wanted_object_that_is_not_wanted_in_time_is_not_handed_on(clien
     """What is let go while it is being read does not come afterwards; wanted again, it does."""
     await put(client, namespace, "a")
     ref = Ref("ConfigMap", namespace, "a")
-    cluster = Cluster(client, Watched(kinds=(ConfigMap,), namespaces=(namespace,)))
+    cluster = ClusterSource(client, WatchConfig(kinds=(ConfigMap,), namespaces=(namespace,)))
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         for _ in range(20):
@@ -115,8 +115,8 @@ async def test_a_missing_right_names_verb_resource_and_user(
     user = f"system:serviceaccount:{namespace}:watcher"
     cluster_fields = ", insecure-skip-tls-verify: true"
     async with Client(await kubeconfig(tmp_path, access.url, f"token: {token}", cluster_fields)) as limited:
-        watched = Watched(kinds=(Namespace, Service, ConfigMap), namespaces=(namespace,))
-        cluster = Cluster(limited, watched)
+        watched = WatchConfig(kinds=(Namespace, Service, ConfigMap), namespaces=(namespace,))
+        cluster = ClusterSource(limited, watched)
         async with Followed(*cluster.sources) as found:
             await found.until(lambda: found.first is not None)
             assert found.names("Service", namespace) == {"s"}
@@ -148,7 +148,7 @@ async def test_what_may_be_listed_and_not_watched_is_listed_again_and_again(
     async with Client(
         await kubeconfig(tmp_path, url, f"token: {token}", ", insecure-skip-tls-verify: true")
     ) as limited:
-        cluster = Cluster(limited, Watched(kinds=(Service,), namespaces=(namespace,)))
+        cluster = ClusterSource(limited, WatchConfig(kinds=(Service,), namespaces=(namespace,)))
         async with Followed(*cluster.sources) as found:
             await found.until(lambda: cluster.diagnostics)
             assert f"may not watch services in the namespace {namespace}" in cluster.diagnostics[0].message
@@ -160,7 +160,7 @@ async def test_what_may_be_listed_and_not_watched_is_listed_again_and_again(
 async def test_namespaces_are_watched_by_name(client: Client, relayed: Client, relay: Relay, namespace: str) -> None:
     """Only the named namespaces are asked for; the kinds that live in none always are."""
     await create_service(client, namespace, "here")
-    cluster = Cluster(relayed, Watched(namespaces=(namespace, "kube-public")))
+    cluster = ClusterSource(relayed, WatchConfig(namespaces=(namespace, "kube-public")))
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         assert found.names("Service", namespace) == {"here"}
@@ -175,7 +175,9 @@ async def test_namespaces_are_watched_by_label(client: Client, namespace: str) -
     other = "default"
     await create_service(client, namespace, "one")
     await label(client, namespace, "shop")
-    cluster = Cluster(client, Watched(kinds=(Namespace, Service, ConfigMap), namespace_labels="team in (shop, stock)"))
+    cluster = ClusterSource(
+        client, WatchConfig(kinds=(Namespace, Service, ConfigMap), namespace_labels="team in (shop, stock)")
+    )
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         assert (found.names("Service", namespace), found.names("Service", other)) == ({"one"}, set())
@@ -191,7 +193,7 @@ async def test_namespaces_are_watched_by_label(client: Client, namespace: str) -
 
 async def test_a_selector_that_is_none_is_told(client: Client) -> None:
     """A label selector with a mistake in it is told in the API server's words, and nothing counts as known."""
-    cluster = Cluster(client, Watched(kinds=(Service,), namespace_labels="team in shop"))
+    cluster = ClusterSource(client, WatchConfig(kinds=(Service,), namespace_labels="team in shop"))
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: cluster.diagnostics)
         assert "unable to parse requirement" in cluster.diagnostics[0].message
@@ -201,7 +203,7 @@ async def test_a_selector_that_is_none_is_told(client: Client) -> None:
 async def test_what_a_status_writer_must_know_is_remembered(client: Client, namespace: str) -> None:
     """The status, generation and version of objects of the kinds asked for, as they are at the API server."""
     await create_service(client, namespace, "s")
-    cluster = Cluster(client, Watched(kinds=(Service, Namespace), statuses=frozenset({"Service"})))
+    cluster = ClusterSource(client, WatchConfig(kinds=(Service, Namespace), statuses=frozenset({"Service"})))
     ref = Ref("Service", namespace, "s")
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
@@ -230,7 +232,7 @@ async def test_a_starting_api_server_is_not_believed_to_be_empty(
         kill_api_server()
         cluster_fields = ", insecure-skip-tls-verify: true"
         async with Client(await kubeconfig(tmp_path, access.url, f"token: {token}", cluster_fields)) as limited:
-            cluster = Cluster(limited, Watched(kinds=(Service,), namespaces=(namespace,)))
+            cluster = ClusterSource(limited, WatchConfig(kinds=(Service,), namespaces=(namespace,)))
             async with Followed(*cluster.sources) as found:
                 await found.until(lambda: found.first is not None)
                 assert found.first == 1
@@ -242,7 +244,7 @@ async def test_config_maps_of_a_namespace_that_is_deleted_go(client: Client, nam
     await put(client, namespace, "a")
     await change(client, namespace, "a", "2")
     ref = Ref("ConfigMap", namespace, "a")
-    cluster = Cluster(client, Watched(kinds=(Namespace, ConfigMap)))
+    cluster = ClusterSource(client, WatchConfig(kinds=(Namespace, ConfigMap)))
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         cluster.want(ConfigMap, {ref})

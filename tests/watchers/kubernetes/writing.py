@@ -12,11 +12,11 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.informers.cluster import Cluster, Watched
+from watchers.informers.cluster import ClusterSource, WatchConfig
 from watchers.kubernetes.client import MERGE_PATCH, Client
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import collection, item
-from watchers.sources import Feed
+from watchers.sources import SourceMux
 from watchers.status.writer import StatusWriter
 
 OURS, OTHER = "gateway.headgate.dev/test", "example.com/other"
@@ -75,9 +75,9 @@ class World:
         self.client, self.namespace = client, namespace
         self.wanted: dict[Ref, dict[str, Any]] = {}
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.cluster = Cluster(
+        self.cluster = ClusterSource(
             client,
-            Watched(
+            WatchConfig(
                 models or tuple(MODELS.values()),
                 statuses=frozenset(each.kind for each in models or MODELS.values()),
                 controller=OURS,
@@ -93,7 +93,7 @@ class World:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """While the cluster is followed and the writer leads."""
-        feed = Feed(self.cluster.sources)
+        feed = SourceMux(self.cluster.sources)
 
         async def take() -> None:
             async for edits in feed:
