@@ -17,7 +17,7 @@ from headgate.process.address import Address
 from headgate.process.errors import UserError
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from tests.headgate.test_status import status
+from tests.headgate.reporting.test_tables import status
 from tests.xds.calls import Dial, serving
 from tests.xds.conftest import dial
 from tests.xds.resources import cluster, endpoints, https_listener

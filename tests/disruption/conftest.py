@@ -3,7 +3,7 @@
 They run the real thing under load, take minutes and assert times, so `make disruption` runs them and `make test` does
 not. Two of what belongs to them take seconds, and run with all others: what a client costs that sends 66 MB before it
 is authenticated (tests/xds/test_admission.py), and one certificate of 43 that Envoy refuses
-(tests/headgate/test_refused_certificates.py).
+(tests/headgate/envoy/test_rejected_certificates.py).
 """
 
 from __future__ import annotations

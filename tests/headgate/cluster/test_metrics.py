@@ -65,7 +65,7 @@ def test_names_follow_the_rules_of_prometheus() -> None:
 def test_what_is_documented_is_there() -> None:
     """Every metric that docs/proxies.md names can be scraped, with the labels that it tells."""
     text = exposed(Scale(SHOP, 1, 1))
-    table = (Path(__file__).parents[2] / "docs" / "proxies.md").read_text().partition("| Metric |")[2]
+    table = (Path(__file__).parents[3] / "docs" / "proxies.md").read_text().partition("| Metric |")[2]
     named = re.findall(r"`(headgate_[a-z_]+)(?:\{([a-z, ]+)\})?`", table.partition("\n\n")[0])
     assert len(named) > 10
     for name, labels in named:

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.headgate.envoy.test_supervisor import is_alive, script
 from tests.headgate.running import GATEWAY, ROUTE, Headgate, fetch, free_port
-from tests.headgate.test_supervisor import is_alive, script
 from tests.headgate.waiting import eventually
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests import virtual_time
 from tests.certificates import self_signed
-from tests.headgate.installation import Installation, world
-from tests.headgate.shop import gateway, namespace, secret, shop
+from tests.headgate.cluster.installation import Installation, world
+from tests.headgate.cluster.shop import gateway, namespace, secret, shop
 from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw, Request
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError

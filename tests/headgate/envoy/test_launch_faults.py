@@ -14,8 +14,8 @@ from headgate.envoy import process as launching
 from headgate.envoy.process import EnvoyProcess
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.supervisor import Fleet
+from tests.headgate.envoy.test_supervisor import NOBODY, is_alive, launch_of, script
 from tests.headgate.running import GATEWAY, Headgate, free_port
-from tests.headgate.test_supervisor import NOBODY, is_alive, launch_of, script
 from tests.headgate.waiting import eventually
 
 STEPS = ["", "bootstrap.json", "launch.json", "admin.sock"]

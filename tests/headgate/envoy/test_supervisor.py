@@ -205,7 +205,7 @@ import os, sys
 from pathlib import Path
 from headgate.envoy.process import EnvoyProcess
 from headgate.envoy.state import StateDirectory
-from tests.headgate.test_supervisor import NOBODY, launch_of
+from tests.headgate.envoy.test_supervisor import NOBODY, launch_of
 state = StateDirectory(Path(sys.argv[1]), NOBODY)
 print(EnvoyProcess.start(launch_of(state, sys.argv[2], Path(sys.argv[3]))).pid, flush=True)
 os.kill(os.getpid(), 9)

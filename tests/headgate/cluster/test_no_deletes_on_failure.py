@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import virtual_time
-from tests.headgate.installation import Installation
-from tests.headgate.shop import namespace, route
-from tests.headgate.test_doubt import forbidden, running
+from tests.headgate.cluster.installation import Installation
+from tests.headgate.cluster.shop import namespace, route
+from tests.headgate.cluster.test_incomplete_reads import forbidden, running
 from tests.watchers.kubernetes.cluster_api import MODELS, ClusterApi, Raw, Request
 from translator.infrastructure.manifest import KINDS
 from translator.status.registry import STATUS

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headgate.envoy.binary import EnvoyNotFound, find_envoy
-from tests.headgate.test_supervisor import script
+from tests.headgate.envoy.test_supervisor import script
 from translator.proxy import ENVOY_VERSION
 
 

@@ -24,8 +24,8 @@ from headgate.observability.metrics import OTHERS, Metrics, XdsGauges
 from headgate.process.address import Address
 from headgate.security.access import REMEMBERED_SECONDS, AccessReviews
 from headgate_proto.envoy.config.core.v3 import base_pb2
+from tests.headgate.controlplane.test_evaluator import batches
 from tests.headgate.running import free_port
-from tests.headgate.test_controlplane import batches
 from tests.headgate.waiting import eventually
 from tests.xds.calls import Dial
 from tests.xds.conftest import dial

@@ -52,7 +52,7 @@ def _base64(text: str) -> str:
 @pytest.fixture
 def many(headgate: Headgate) -> Headgate:
     """Return a Gateway with many HTTPS listeners on a port, each with a certificate of its own."""
-    headgate.module = "tests.headgate.miswriting"
+    headgate.module = "tests.headgate.envoy.miswriting"
     listeners = "".join(LISTENER.format(number=number, port=headgate.port) for number in range(COUNT))
     headgate.write("gateway", GATEWAY.format(listeners=listeners))
     for number in range(COUNT):

@@ -6,8 +6,8 @@ import socket
 import aiohttp
 from aiohttp import web
 
+from tests.headgate.envoy.test_supervisor import is_alive
 from tests.headgate.running import SERVICE, Headgate, upstream
-from tests.headgate.test_supervisor import is_alive
 from tests.headgate.waiting import eventually
 
 

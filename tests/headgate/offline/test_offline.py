@@ -16,14 +16,14 @@ from headgate.commands.translate import Section
 from headgate.commands.translate import command as translate
 from headgate.envoy.validate import refusal
 from headgate.reporting.proto_json import SECTIONS
+from tests.headgate.envoy.test_supervisor import script
+from tests.headgate.reporting.test_proto_json import cluster, endpoints, listener, route, secret
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE
-from tests.headgate.test_plain import cluster, endpoints, listener, route, secret
-from tests.headgate.test_supervisor import script
 from translator.inputs import in_cluster
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 
-QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart" / "config"
+QUICKSTART = Path(__file__).parents[3] / "examples" / "quickstart" / "config"
 
 __all__ = ["secret"]
 
