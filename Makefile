@@ -13,7 +13,7 @@ CHANNEL ?= standard
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test fuzz fire disruption soak check full e2e conformance tools kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fuzz chaos disruption soak check full e2e conformance tools kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -46,8 +46,8 @@ fuzz: setup ## Search on with the tests' properties, from a new seed (SEED=n for
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m "hypothesis and not e2e" --hypothesis-seed=$$seed $(PYTEST_ARGS) || \
 	{ echo "Found with seed $$seed; to repeat it: make fuzz SEED=$$seed PYTEST_ARGS='-k NAME'"; exit 1; }
 
-fire: setup ## Send 200,000 requests through real Envoys while everything changes at random (7 minutes)
-	@HEADGATE_FIRE_REQUESTS=$${HEADGATE_FIRE_REQUESTS:-200000} $(BIN)/python -m pytest -s tests/fire
+chaos: setup ## Send 200,000 requests through real Envoys while everything changes at random (7 minutes)
+	@HEADGATE_CHAOS_REQUESTS=$${HEADGATE_CHAOS_REQUESTS:-200000} $(BIN)/python -m pytest -s tests/chaos
 
 # Some of its tests mount file systems: in a mount namespace of their own, where the machine has them.
 disruption: setup ## Break disks, files and processes, and make 3,000 changes, under load; print what failed (4 minutes)
@@ -64,7 +64,7 @@ check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory test
 
-full: check fuzz fire disruption soak e2e conformance ## Everything that tests anything, before a release (an hour and a half)
+full: check fuzz chaos disruption soak e2e conformance ## Everything that tests anything, before a release (an hour and a half)
 
 # Where there is no cluster, the tests are skipped and say why.
 e2e: setup $(GO) $(TOOLS)/helm ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)

@@ -62,7 +62,9 @@ def change(headgate: Headgate, number: int, other: int, one: int, two: int) -> N
         case 2:
             headgate.write("service", SERVICE.format(port=two if number % 2 else one))
         case 3:
-            headgate.write("route", TWO_RULES.format(number=number, hostnames=f"[fire.example.com, h{number}.example]"))
+            headgate.write(
+                "route", TWO_RULES.format(number=number, hostnames=f"[chaos.example.com, h{number}.example]")
+            )
         case _ if number % 500 == 4:
             headgate.write("other", GATEWAY.format(name="other", port=other))
         case _ if number % 500 == 254:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from tests.fire.load import Load, Target
+from tests.chaos.load import Load, Target
 from tests.headgate.running import Headgate
 from tests.headgate.waiting import eventually
 

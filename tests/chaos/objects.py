@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fire.stage import VARIANTS
-from tests.fire.world import Backend, Change, World
+from tests.chaos.stage import VARIANTS
+from tests.chaos.world import Backend, Change, World
 from tests.live.objects import ROUTES, Manifest, endpoints, prefix, rule, service
 from translator.inputs import Edit, Settings
 from translator.objects.parse import parse
@@ -104,7 +104,7 @@ class Objects(World):
     def adorn(self) -> None:
         """Give a rule a filter and a timeout, or take them away."""
         found = self._rule()
-        header = {"name": "x-fire", "value": str(self.count)}
+        header = {"name": "x-chaos", "value": str(self.count)}
         adds = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
         found.extras = {} if found.extras else {"filters": [adds], "timeouts": {"request": "20s"}}
 

@@ -76,7 +76,7 @@ class Connection:
 
     async def ask(self, path: str) -> tuple[int, str, bool]:
         """Status, body, and whether the connection may be used again."""
-        self._writer.write(f"GET {path} HTTP/1.1\r\nhost: fire.example.com\r\n\r\n".encode())
+        self._writer.write(f"GET {path} HTTP/1.1\r\nhost: chaos.example.com\r\n\r\n".encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         self.fresh = False
         lines = head.split("\r\n")

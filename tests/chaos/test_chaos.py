@@ -1,6 +1,6 @@
 """Real Envoys of both variants under steady load, while everything changes at random: nothing fails or goes astray.
 
-`make fire` sends 200,000 requests; HEADGATE_FIRE_SEED repeats a run that failed.
+`make chaos` sends 200,000 requests; HEADGATE_CHAOS_SEED repeats a run that failed.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.fire import library, objects
-from tests.fire.library import Library
-from tests.fire.objects import Objects
-from tests.fire.stage import Stage, staged
-from tests.fire.world import World
+from tests.chaos import library, objects
+from tests.chaos.library import Library
+from tests.chaos.objects import Objects
+from tests.chaos.stage import Stage, staged
+from tests.chaos.world import World
 
-REQUESTS = int(os.environ.get("HEADGATE_FIRE_REQUESTS", "3000"))
-RATE = float(os.environ.get("HEADGATE_FIRE_RATE", "500"))
-SEED = int(os.environ.get("HEADGATE_FIRE_SEED", random.randrange(1_000_000)))
+REQUESTS = int(os.environ.get("HEADGATE_CHAOS_REQUESTS", "3000"))
+RATE = float(os.environ.get("HEADGATE_CHAOS_RATE", "500"))
+SEED = int(os.environ.get("HEADGATE_CHAOS_SEED", random.randrange(1_000_000)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What all fires share: two real Envoys, one of each variant, each behind a relay, and a server that can restart."""
+"""The stage of the chaos tests: two real Envoys, one of each variant, each behind a relay, and an xDS server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fire.load import Load, Target
+from tests.chaos.load import Load, Target
 from tests.live.proxy import free_port
 from tests.relay import Relay
 from tests.xds.envoy import running_envoy, upstream
@@ -28,7 +28,7 @@ Services = Callable[[int, str], Iterable[str]]
 
 @dataclass
 class Stage:
-    """The servers of a fire.
+    """The servers and proxies of a chaos test.
 
     Attributes:
         load: the requests.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headgate_proto.envoy.config.route.v3 import route_pb2
-from tests.fire.stage import VARIANTS
-from tests.fire.world import Backend, Change, World
+from tests.chaos.stage import VARIANTS
+from tests.chaos.world import Backend, Change, World
 from tests.xds.resources import cluster, endpoints, listener
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot

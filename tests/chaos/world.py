@@ -1,4 +1,4 @@
-"""What is served in a fire, and how it changes: at random, while requests are sent."""
+"""The world of a chaos test: what is served, and the random changes to it while requests are sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.fire.stage import Stage
+from tests.chaos.stage import Stage
 
 
 class Backend(NamedTuple):
