@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_pb2
 from headgate_proto.envoy.config.route.v3 import route_pb2
-from xds.resources.resource import Resource
+from xds import Resource
 
 KEY = "bench"
 ROUTES = "routes"

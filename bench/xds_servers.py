@@ -17,9 +17,7 @@ import grpc.aio
 import psutil
 
 from bench.xds_resources import KEY
-from xds.resources.resource import Resource
-from xds.resources.snapshot import Snapshot
-from xds.server.server import Limits, Server
+from xds import Limits, Resource, Server, Snapshot
 
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 STREAM, DELTA = "StreamAggregatedResources", "DeltaAggregatedResources"

@@ -10,7 +10,7 @@ from bench.xds_clients import Clients, connected
 from bench.xds_resources import CLUSTERS, ROUTES, assignment, table, world
 from bench.xds_servers import Remote, bare, ours
 from tests.relay import Relay
-from xds.resources.types import ENDPOINT, ROUTE
+from xds import ENDPOINT, ROUTE
 
 STREAMS = 1_000
 SIZE = 50_000

@@ -13,9 +13,7 @@ from google.protobuf import json_format
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
 from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401 (so that the Any below is known)
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2  # noqa: F401
-from xds.resources.resource import Resource
-from xds.resources.snapshot import Snapshot
-from xds.server.server import Server
+from xds import Resource, Server, Snapshot
 
 HELLO = """{
   "name": "hello",

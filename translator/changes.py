@@ -8,7 +8,7 @@ from translator.conditions import Status
 from translator.engine.query import QueryError
 from translator.infrastructure.manifest import ProxyManifests
 from translator.refs import Ref
-from xds.resources.snapshot import Snapshot
+from xds import Snapshot
 
 
 @dataclass(slots=True)

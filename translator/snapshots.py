@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from xds.resources.resource import Reference, Resource
-from xds.resources.snapshot import Snapshot
+from xds import Reference, Resource, Snapshot
 
 
 def without_dangling(before: Snapshot, after: Snapshot) -> Snapshot:

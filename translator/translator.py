@@ -45,8 +45,7 @@ from translator.status.invalid import unreadable_status
 from translator.status.nacks import nacks_by_route
 from translator.status.registry import STATUS
 from translator.status.route import attached
-from xds.resources.resource import Reference, Resource
-from xds.resources.snapshot import Snapshot, diff
+from xds import Reference, Resource, Snapshot, diff
 
 __all__ = ["Changes", "Translator"]
 

@@ -27,10 +27,7 @@ from headgate.reporting.proto_json import SECTIONS
 from translator.engine.memo import Why
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
-from xds.resources.resource import Reference
-from xds.resources.snapshot import Snapshot
-from xds.server.fault_log import FaultLog
-from xds.server.server import Client
+from xds import Client, FaultLog, Reference, Snapshot
 
 #: How many lines of an explanation are shown.
 MAX_EXPLANATION_LINES = 2000

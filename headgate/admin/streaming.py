@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from headgate.observability.encoding import to_json
-from xds.server.fault_log import FaultLog
+from xds import FaultLog
 
 PIECE_BYTES = 64 << 10
 """So much is sent at once."""

@@ -44,8 +44,7 @@ from watchers.proxies.inventory import Inventory, follow
 from watchers.proxies.reconciler import Deployer
 from watchers.sources import SourceMux
 from watchers.status.writer import StatusWriter
-from xds.server.observer import Observers
-from xds.server.server import Peer, Server
+from xds import Observers, Peer, Server
 
 LEASE = "headgate"
 #: Kinds of which only what Headgate deployed itself is looked at.

@@ -22,10 +22,7 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
 from translator.translator import Changes, Translator
-from xds.protocol.nacks import Nack
-from xds.resources.snapshot import Snapshot
-from xds.server.groups import SyncStatus
-from xds.server.server import Server, StreamRejected
+from xds import Nack, Server, Snapshot, StreamRejected, SyncStatus
 
 log = structlog.stdlib.get_logger("headgate")
 

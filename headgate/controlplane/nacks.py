@@ -12,9 +12,7 @@ from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
-from xds.resources.resource import Reference
-from xds.resources.types import ENDPOINT, ROUTE
-from xds.server.server import Server
+from xds import ENDPOINT, ROUTE, Reference, Server
 
 MAX_OBJECTS = 10
 """Most objects named of one resource; a table of routes may come of thousands."""

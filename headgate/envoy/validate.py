@@ -11,7 +11,7 @@ from pathlib import Path
 from headgate.envoy.static import static_bootstrap
 from headgate.process.errors import UserError
 from headgate.reporting.proto_json import resources
-from xds.resources.snapshot import Snapshot
+from xds import Snapshot
 
 #: How long Envoy may take, in seconds.
 DEADLINE = 120

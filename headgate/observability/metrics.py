@@ -14,10 +14,7 @@ from prometheus_client.registry import Collector
 
 from headgate import __version__
 from headgate.observability.encoding import to_text
-from xds.protocol.session import Ack, Response
-from xds.resources.types import TYPES
-from xds.server.fault_log import FaultLog
-from xds.server.observer import Client, Observer
+from xds import TYPES, Ack, Client, FaultLog, Observer, Response
 
 # The time of creation of each series doubles what is scraped, and Prometheus makes little use of it.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from xds.protocol.session import Ack, Response
-from xds.server.observer import Client, Observer
+from xds import Ack, Client, Observer, Response
 
 trace: Any
 try:

@@ -10,21 +10,19 @@ from google.protobuf import any_pb2, descriptor_pool, json_format, message_facto
 from google.protobuf.message import Message
 
 from headgate_proto.udpa.annotations import sensitive_pb2
-from xds.resources import types
-from xds.resources.resource import Resource
-from xds.resources.snapshot import Snapshot
+from xds import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, Resource, Snapshot
 
 #: What is shown in place of a private key, as Envoy's own /config_dump does.
 REDACTED = "[redacted]"
 
 #: What each type of resource is called in `headgate translate --to xds`.
 SECTIONS = {
-    "listeners": types.LISTENER,
-    "routes": types.ROUTE,
-    "scoped_routes": types.SCOPED_ROUTE,
-    "clusters": types.CLUSTER,
-    "endpoints": types.ENDPOINT,
-    "secrets": types.SECRET,
+    "listeners": LISTENER,
+    "routes": ROUTE,
+    "scoped_routes": SCOPED_ROUTE,
+    "clusters": CLUSTER,
+    "endpoints": ENDPOINT,
+    "secrets": SECRET,
 }
 
 #: The annotation of sensitive fields (the stubs of extensions say less than they are).

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from headgate.security.authority import gateway_uri
-from xds.server.server import Peer, StreamRejected
+from xds import Peer, StreamRejected
 
 
 def certified(key: str, peer: Peer) -> None:

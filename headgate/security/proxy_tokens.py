@@ -13,7 +13,7 @@ import grpc
 
 from headgate.process.errors import UserError
 from headgate.security.identity import bearer
-from xds.server.server import Peer, StreamRejected
+from xds import Peer, StreamRejected
 
 #: The file that holds the key, and the key's length in bytes.
 FILE, KEY_BYTES = "token.key", 32

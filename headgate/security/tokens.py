@@ -19,7 +19,7 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
-from xds.server.server import StreamRejected
+from xds import StreamRejected
 
 #: A token that was found good is not asked about again for so many seconds, and so many are remembered.
 REMEMBERED_SECONDS, REMEMBERED = 60.0, 10_000

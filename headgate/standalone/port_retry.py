@@ -12,9 +12,7 @@ from headgate.observability.containment import contained
 from headgate.process.address import Address
 from headgate.process.errors import UserError
 from headgate.process.ports import check_free
-from xds.protocol.nacks import NackGroup
-from xds.resources.types import LISTENER
-from xds.server.server import Server
+from xds import LISTENER, NackGroup, Server
 
 #: How often taken ports are looked at, in seconds.
 INTERVAL = 1.0

@@ -44,9 +44,7 @@ from watchers.files.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import Change
 from watchers.sources import SourceMux
-from xds.resources.snapshot import Snapshot
-from xds.server.observer import Observers
-from xds.server.server import Peer, Server, StreamRejected
+from xds import Observers, Peer, Server, Snapshot, StreamRejected
 
 #: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
 INSTANCE = "local"

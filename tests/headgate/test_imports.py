@@ -32,3 +32,10 @@ def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
     assert found["grpc"] > 1
     assert 10 < found["headgate_proto"] < 250
     assert 3 < found["kubernetes_asyncio"] < 20
+
+
+def test_the_translator_imports_neither_grpc_nor_asyncio() -> None:
+    """Of the xDS library, which offers both, the translator loads what a resource is, and no server."""
+    found = imported("import translator.translator")
+    assert found["xds"] > 5
+    assert found.keys() & {"asyncio", "grpc", "aiohttp", "structlog", "kubernetes_asyncio"} == set()

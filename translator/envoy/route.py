@@ -14,8 +14,7 @@ from translator.ir.backend import Backend
 from translator.ir.http import PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
 from translator.ir.listener import ListenerContext
 from translator.refs import Ref
-from xds.resources.resource import Reference
-from xds.resources.types import CLUSTER
+from xds import CLUSTER, Reference
 
 BROKEN = "headgate/broken"
 """A cluster that never exists: the share of requests that goes there is answered with 500."""

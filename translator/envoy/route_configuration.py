@@ -14,9 +14,7 @@ from translator.envoy.names import table_name
 from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route import EncodedRoute
 from translator.ir.listener import RouteConfigKey
-from xds.protocol import wire
-from xds.resources.resource import Reference, Resource
-from xds.resources.types import ROUTE
+from xds import ROUTE, Reference, Resource, encode_field
 
 _ROUTES = route_components_pb2.VirtualHost.DESCRIPTOR.fields_by_name["routes"].number
 _VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
@@ -36,7 +34,7 @@ class EncodedHost:
 
 def encoded(route: route_components_pb2.Route) -> bytes:
     """Serialise a route as a field of its virtual host."""
-    return wire.field(_ROUTES, route.SerializeToString(deterministic=True))
+    return encode_field(_ROUTES, route.SerializeToString(deterministic=True))
 
 
 def _domains(domain: str) -> list[str]:
@@ -56,7 +54,7 @@ def virtual_host(domain: str, entries: Iterable[EncodedRoute]) -> EncodedHost:
         head.request_body_buffer_limit.value = BUFFER_BYTES
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
-    body = wire.field(_VIRTUAL_HOSTS, b"".join(parts))
+    body = encode_field(_VIRTUAL_HOSTS, b"".join(parts))
     return EncodedHost(body, frozenset().union(*[each.references for each in found]), found)
 
 
@@ -66,7 +64,7 @@ def misdirected_host(domain: str) -> EncodedHost:
     route = made.routes.add(name="misdirected")
     route.match.prefix = "/"
     route.direct_response.status = MISDIRECTED
-    return EncodedHost(wire.field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
+    return EncodedHost(encode_field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
 
 
 def route_configuration(table: RouteConfigKey, hosts: Iterable[EncodedHost]) -> Resource:

@@ -31,7 +31,7 @@ from translator.inputs import ProxyDefaults
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, StatsParameters
 from translator.proxy import ADMIN_PORT, ENVOY_VERSION, METRICS_PORT, READINESS_PORT
 from translator.strategic_merge import TooDeep, merge, without_nulls
-from xds.validation.validate import check
+from xds import check
 
 READY_PATH: Final = "/ready"
 METRICS_PATH: Final = "/stats/prometheus"

@@ -13,8 +13,7 @@ from translator.gateway.attachment import ROUTES
 from translator.ir.backend import Backend
 from translator.refs import Ref
 from translator.routes.http import rules
-from xds.resources.resource import Resource
-from xds.resources.types import ENDPOINT
+from xds import ENDPOINT, Resource
 
 
 @index(*ROUTES, partitions=attachment.candidates)

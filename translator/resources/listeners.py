@@ -16,7 +16,7 @@ from translator.gateway.gateways import allows_underscores, rejection
 from translator.infrastructure.addresses import bound
 from translator.ir.listener import Certificate, FilterChain, PortListener
 from translator.refs import Ref
-from xds.resources.resource import Resource
+from xds import Resource
 
 
 def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:

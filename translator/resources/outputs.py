@@ -10,7 +10,7 @@ from translator.refs import Ref
 from translator.resources.clusters import backends, cluster_resource, endpoints_resource
 from translator.resources.listeners import listener_resource, port_listener, secret_resource, served_certificates
 from translator.resources.routes import table_resource
-from xds.resources.resource import Resource
+from xds import Resource
 
 Output = tuple[Query[..., Resource | None], tuple[object, ...]]
 """A query and its arguments, whose value is one resource."""

@@ -24,8 +24,7 @@ from translator.ir.listener import ListenerContext, RouteConfigKey
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.routes.http import rules
-from xds.resources.resource import Resource
-from xds.validation.validate import check
+from xds import Resource, check
 
 
 @query

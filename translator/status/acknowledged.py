@@ -13,7 +13,7 @@ from dataclasses import replace
 from translator.inputs import GatewaySyncStatus
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from xds.resources.snapshot import Snapshot
+from xds import Snapshot
 
 
 class Acknowledged:

@@ -19,11 +19,7 @@ from translator.engine.query import index
 from translator.envoy.route import EncodedRoute
 from translator.inputs import DELIVERY, AffectedRoute, AttributedNack, StillServed
 from translator.refs import Ref
-from xds.protocol.client_state import ClientResource, Uncertain
-from xds.protocol.nacks import Nack
-from xds.resources.resource import Reference, Resource
-from xds.resources.snapshot import Snapshot
-from xds.resources.types import CLUSTER, ENDPOINT, ROUTE
+from xds import CLUSTER, ENDPOINT, ROUTE, ClientResource, Nack, Reference, Resource, Snapshot, Uncertain
 
 MOST_ROUTES: Final = 100
 """If more routes than these may be to blame, none is told: what is refused shows at the Gateway."""

@@ -13,7 +13,7 @@ from translator.envoy.names import port_of
 from translator.infrastructure.workload import serving
 from translator.inputs import AttributedNack
 from translator.refs import Ref
-from xds.resources.types import SECRET
+from xds import SECRET
 
 DONE = Condition("Programmed", "True", "Programmed", "All proxies have acknowledged the configuration.")
 UNASKED = Condition("Programmed", "True", "Programmed", "The configuration is valid; no proxies were asked.")

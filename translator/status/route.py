@@ -21,7 +21,7 @@ from translator.refs import Ref
 from translator.resources.routes import route_entries
 from translator.routes.http import implemented, rules
 from translator.status.nacks import RouteNack, nacks_by_route
-from xds.resources.types import ROUTE
+from xds import ROUTE
 
 
 @query

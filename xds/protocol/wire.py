@@ -17,19 +17,19 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def field(number: int, value: bytes) -> bytes:
+def encode_field(number: int, value: bytes) -> bytes:
     """Encode a length-delimited field (bytes, string or embedded message), written even when empty."""
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def text(number: int, value: str) -> bytes:
     """Encode a string field; the empty string is proto3's default and is left out."""
-    return field(number, value.encode()) if value else b""
+    return encode_field(number, value.encode()) if value else b""
 
 
 def any_message(type_url: str, body: bytes) -> bytes:
     """Encode a ``google.protobuf.Any`` around a serialised message."""
-    return text(1, type_url) + field(2, body)
+    return text(1, type_url) + encode_field(2, body)
 
 
 def nonce(value: str) -> bytes:
@@ -39,7 +39,7 @@ def nonce(value: str) -> bytes:
 
 def sotw_resource(type_url: str, body: bytes) -> bytes:
     """Encode one entry of ``DiscoveryResponse.resources``."""
-    return field(2, any_message(type_url, body))
+    return encode_field(2, any_message(type_url, body))
 
 
 def sotw_header(type_url: str, version: str) -> bytes:
@@ -49,18 +49,18 @@ def sotw_header(type_url: str, version: str) -> bytes:
 
 def delta_resource(type_url: str, name: str, version: str, body: bytes, aliases: Iterable[str] = ()) -> bytes:
     """Encode one entry of ``DeltaDiscoveryResponse.resources``: a discovery ``Resource``."""
-    others = b"".join(field(4, each.encode()) for each in aliases)
-    return field(2, text(1, version) + field(2, any_message(type_url, body)) + text(3, name) + others)
+    others = b"".join(encode_field(4, each.encode()) for each in aliases)
+    return encode_field(2, text(1, version) + encode_field(2, any_message(type_url, body)) + text(3, name) + others)
 
 
 def delta_unknown(name: str) -> bytes:
     """Encode an entry that says of an alias that it leads to no resource."""
-    return field(2, text(3, name) + field(4, name.encode()))
+    return encode_field(2, text(3, name) + encode_field(4, name.encode()))
 
 
 def delta_removed(name: str) -> bytes:
     """Encode one entry of ``DeltaDiscoveryResponse.removed_resources``."""
-    return field(6, name.encode())
+    return encode_field(6, name.encode())
 
 
 def delta_header(type_url: str, version: str) -> bytes:
