@@ -76,7 +76,7 @@ def measure(size: Size) -> Figures:
     translator.edit(edits)
     _evaluate(translator)
     cold, grown = time.perf_counter() - start, _megabytes() - grown
-    return Figures(size, cold, grown, translator.cells, _edits(translator, size))
+    return Figures(size, cold, grown, translator.memos, _edits(translator, size))
 
 
 def _edits(translator: Translator, size: Size) -> dict[str, Edited]:
@@ -107,11 +107,11 @@ def _edits(translator: Translator, size: Size) -> dict[str, Edited]:
 def _follow(translator: Translator, edits: Iterable[Edit]) -> Edited:
     times, runs = [], []
     for each in list(edits):
-        before, start = sum(translator.runs.values()), time.perf_counter()
+        before, start = sum(translator.executions.values()), time.perf_counter()
         translator.edit([each])
         _evaluate(translator)
         times.append(time.perf_counter() - start)
-        runs.append(sum(translator.runs.values()) - before)
+        runs.append(sum(translator.executions.values()) - before)
     return Edited(statistics.median(times) * 1000, max(runs))
 
 

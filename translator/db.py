@@ -1,12 +1,12 @@
-"""The database that queries read from: a typed facade over the graph."""
+"""The database that queries read from: a typed facade over the database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypeVar
 
-from translator.engine.database import Graph
-from translator.engine.query import Ahead
+from translator.engine.database import Database
+from translator.engine.query import Prioritised
 from translator.inputs import (
     DELIVERY,
     DEPLOYED,
@@ -25,15 +25,17 @@ from translator.refs import Ref
 T = TypeVar("T", bound=KubernetesObject)
 
 
-class Db(Graph):
-    """The graph with the objects in it.
+class Db(Database):
+    """The database with the objects in it.
 
     Attributes:
         features: what extends rules, in the order of filters; `translator.extension.features` gives them their type,
             which is declared above this module.
     """
 
-    def __init__(self, features: tuple[object, ...], ahead: Iterable[Ahead], on_demand: Iterable[str] = ()) -> None:
+    def __init__(
+        self, features: tuple[object, ...], ahead: Iterable[Prioritised], on_demand: Iterable[str] = ()
+    ) -> None:
         """Make an empty database; of the kinds `on_demand` only what is read is fetched."""
         super().__init__(ahead, on_demand)
         self.features = features

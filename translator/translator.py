@@ -11,8 +11,8 @@ from translator.backends import service as backends
 from translator.changes import Changes
 from translator.conditions import Status
 from translator.db import Db
-from translator.engine.memo import Cell, Why
-from translator.engine.query import Ahead, Query
+from translator.engine.memo import Memo, Trace
+from translator.engine.query import Prioritised, Query
 from translator.extensions import FEATURES
 from translator.gateway import attachment, gateways, listeners
 from translator.gateway import reference_grants as grants
@@ -49,7 +49,7 @@ from xds import Reference, Resource, Snapshot, diff
 
 __all__ = ["Changes", "Translator"]
 
-AHEAD: tuple[Ahead, ...] = (
+AHEAD: tuple[Prioritised, ...] = (
     gateways.gateway_spec,
     gateways.managed_class,
     gateways.managed,
@@ -72,7 +72,7 @@ AHEAD: tuple[Ahead, ...] = (
     workload.pods,
     parameters.users,
 )
-"""The indexes, and as hubs what many routes read of a Gateway, a Namespace, a Service or a grant."""
+"""The indexes, and as firewall queries what many routes read of a Gateway, a Namespace, a Service or a grant."""
 
 
 class Translator:
@@ -83,7 +83,7 @@ class Translator:
 
         Args:
             settings: what the translation depends on besides the objects.
-            on_demand: kinds of which only those objects are fed in that are `wanted`. Nothing follows from the absence
+            on_demand: kinds of which only `referenced` objects are fed in. Nothing follows from the absence
                 of one before `set_absent` says that it is not there.
         """
         self._db = Db(FEATURES, AHEAD, on_demand)
@@ -130,17 +130,17 @@ class Translator:
         return MappingProxyType(self._deployments)
 
     @property
-    def runs(self) -> Mapping[str, int]:
+    def executions(self) -> Mapping[str, int]:
         """How often each query has run so far."""
-        return self._db.runs
+        return self._db.executions
 
     @property
-    def looks(self) -> int:
+    def verifications(self) -> int:
         """How often a remembered result has been looked at, to see whether it still holds."""
-        return self._db.looks
+        return self._db.verifications
 
     @property
-    def cells(self) -> int:
+    def memos(self) -> int:
         """How many results and reads are remembered."""
         return len(self._db)
 
@@ -148,12 +148,12 @@ class Translator:
         """Give an object as it was fed in, None if there is none."""
         return self._db.inputs(ref.kind).get(ref)
 
-    def wanted(self, kind: str) -> frozenset[Ref]:
+    def referenced(self, kind: str) -> frozenset[Ref]:
         """Tell which objects of a kind the outputs depend on, as of the last evaluation, whether they are there or not.
 
         Of kinds whose objects are many and seldom used, such as Secrets, only these need to be fed in.
         """
-        return self._db.wanted(kind)
+        return self._db.referenced(kind)
 
     def set_absent(self, kind: str, absent: frozenset[Ref]) -> bool:
         """Take which of the wanted objects of a kind on demand are not there, for sure.
@@ -182,14 +182,14 @@ class Translator:
     def _expect(self, part: Ref, *, unread: bool) -> None:
         parts = self._unread.setdefault(part.name, set())
         (parts.add if unread else parts.discard)(part.namespace)
-        self._db.expect(part.name, unknown=bool(parts))
+        self._db.set_synced(part.name, not parts)
 
     def _refuse(self, ref: Ref, refused: Invalid) -> None:
         """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
         self._db.set(REFUSED, ref, refused)
         if ref.kind in STATUS:
-            self._db.unpin(STATUS[ref.kind], (ref,))
-            self._db.pin(unreadable_status, (ref,), self._status_changed)
+            self._db.remove_root(STATUS[ref.kind], (ref,))
+            self._db.add_root(unreadable_status, (ref,), self._status_changed)
         if ref.kind == Gateway.kind and ref not in self._deployments:
             self._set_deployment(ref, PAUSED)
 
@@ -198,7 +198,7 @@ class Translator:
         if ref not in self._db.inputs(REFUSED):
             return ref in self._db.inputs(ref.kind)
         self._db.set(REFUSED, ref, None)
-        self._db.unpin(unreadable_status, (ref,))
+        self._db.remove_root(unreadable_status, (ref,))
         return False
 
     def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
@@ -255,29 +255,29 @@ class Translator:
         changes.failures = self._db.failures
         return changes
 
-    def why_status(self, ref: Ref) -> Why | None:
+    def trace_status(self, ref: Ref) -> Trace | None:
         """Tell what the status of an object was derived from."""
-        return self._db.why(STATUS[ref.kind], (ref,)) if ref.kind in STATUS else None
+        return self._db.trace(STATUS[ref.kind], (ref,)) if ref.kind in STATUS else None
 
-    def why_resource(self, gateway: Ref, reference: Reference) -> Why | None:
+    def trace_resource(self, gateway: Ref, reference: Reference) -> Trace | None:
         """Tell what a resource of a Gateway was derived from."""
         made = [(each, self._resources[each]) for each in self._outputs.get(gateway, ()) if each in self._resources]
         output = next((output for output, resource in made if resource.reference == reference), None)
-        return self._db.why(*output) if output is not None else None
+        return self._db.trace(*output) if output is not None else None
 
     def _root(self, ref: Ref, present: bool) -> None:
         """Begin or end to keep up to date what follows from an object."""
-        roots: list[tuple[Query[[Ref], Any], Callable[[Cell], None]]] = []
+        roots: list[tuple[Query[[Ref], Any], Callable[[Memo], None]]] = []
         if ref.kind in STATUS:
             roots.append((STATUS[ref.kind], self._status_changed))
         if ref.kind == Gateway.kind:
             roots += [(gateway_outputs, self._outputs_changed), (deployment, self._deployment_changed)]
         for query, changed in roots:
             if present:
-                self._db.pin(query, (ref,), changed)
+                self._db.add_root(query, (ref,), changed)
                 self._untold.update((ref,) if ref.kind in STATUS else ())
             else:
-                self._db.unpin(query, (ref,))
+                self._db.remove_root(query, (ref,))
         if not present and ref.kind in STATUS:
             self._set_status(ref, None)
         if not present and ref.kind == Gateway.kind:
@@ -285,10 +285,10 @@ class Translator:
             self._set_outputs(ref, None)
             self._set_deployment(ref, None)
 
-    def _status_changed(self, cell: Cell) -> None:
-        ref: Any = cell.args[0]
-        if cell.failure is None:
-            self._set_status(ref, cell.value)  # type: ignore[arg-type]
+    def _status_changed(self, memo: Memo) -> None:
+        ref: Any = memo.args[0]
+        if memo.failure is None:
+            self._set_status(ref, memo.value)  # type: ignore[arg-type]
         else:
             self._untold.add(ref)
 
@@ -319,10 +319,10 @@ class Translator:
             else:
                 self._statuses[ref] = status
 
-    def _deployment_changed(self, cell: Cell) -> None:
-        gateway: Any = cell.args[0]
-        if cell.failure is None:
-            outcome: Any = cell.value
+    def _deployment_changed(self, memo: Memo) -> None:
+        gateway: Any = memo.args[0]
+        if memo.failure is None:
+            outcome: Any = memo.value
             (self._unmanaged.add if outcome is None else self._unmanaged.discard)(gateway)
             self._set_deployment(gateway, None if outcome is None else outcome.value)
         elif gateway not in self._deployments:
@@ -338,10 +338,10 @@ class Translator:
         else:
             self._deployments[gateway] = wanted
 
-    def _outputs_changed(self, cell: Cell) -> None:
-        gateway: Any = cell.args[0]
-        if cell.failure is None:
-            self._set_outputs(gateway, cell.value)  # type: ignore[arg-type]
+    def _outputs_changed(self, memo: Memo) -> None:
+        gateway: Any = memo.args[0]
+        if memo.failure is None:
+            self._set_outputs(gateway, memo.value)  # type: ignore[arg-type]
         else:
             self._unsure.add(gateway)
 
@@ -356,23 +356,23 @@ class Translator:
             dirty.add(each)
             users = self._users.setdefault(each, set())
             if not users:
-                self._db.pin(*each, self._resource_changed)
+                self._db.add_root(*each, self._resource_changed)
             users.add(gateway)
         for each in before - outputs:
             dirty.add(each)
             self._users[each].discard(gateway)
             if not self._users[each]:
                 del self._users[each]
-                self._db.unpin(*each)
+                self._db.remove_root(*each)
 
-    def _resource_changed(self, cell: Cell) -> None:
-        output: Output = (cell.query, cell.args)  # type: ignore[assignment]
-        if cell.failure is not None:
+    def _resource_changed(self, memo: Memo) -> None:
+        output: Output = (memo.query, memo.args)  # type: ignore[assignment]
+        if memo.failure is not None:
             self._unknown.add(output)
             return
         # Without a value there is nothing to send: either it never was, or the Gateway is about to want it no more.
-        if isinstance(cell.value, Resource):
-            self._resources[output] = cell.value
+        if isinstance(memo.value, Resource):
+            self._resources[output] = memo.value
         elif output not in self._unknown:
             return
         self._unknown.discard(output)

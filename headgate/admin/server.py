@@ -24,7 +24,7 @@ from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address
 from headgate.reporting.proto_json import SECTIONS
-from translator.engine.memo import Why
+from translator.engine.memo import Trace
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from xds import Client, FaultLog, Reference, Snapshot
@@ -238,9 +238,9 @@ async def _explain(state: AdminState, request: web.Request) -> web.Response:
     return _text("\n".join(lines))
 
 
-def _explained(state: AdminState, query: Any) -> Why | None:
+def _explained(state: AdminState, query: Any) -> Trace | None:
     translator = state.plane.translator
     if "gateway" not in query:
-        return translator.why_status(Ref(query["kind"], query.get("namespace", ""), query["name"]))
+        return translator.trace_status(Ref(query["kind"], query.get("namespace", ""), query["name"]))
     reference = Reference(SECTIONS.get(query["type"], query["type"]), query["name"])
-    return translator.why_resource(gateway_of(query["gateway"]), reference)
+    return translator.trace_resource(gateway_of(query["gateway"]), reference)

@@ -314,7 +314,7 @@ class Controller:
     def is_complete(self) -> bool:
         """Asks for the objects that are read on demand; whether the translator knew already which are not there."""
         learned = [
-            self.translator.set_absent(model.kind, self.cluster.want(model, self.translator.wanted(model.kind)))
+            self.translator.set_absent(model.kind, self.cluster.want(model, self.translator.referenced(model.kind)))
             for model in ON_DEMAND
         ]
         return not any(learned)

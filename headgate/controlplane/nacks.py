@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headgate.controlplane.evaluator import key_of
 from headgate.observability.metrics import short
-from translator.engine.memo import Why
+from translator.engine.memo import Trace
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
@@ -64,7 +64,7 @@ def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple
     needs = [each for each in resource.references if each.type_url == ENDPOINT] if resource else []
     found: dict[str, None] = {}
     for each in (reference, *needs):
-        if why := translator.why_resource(gateway, each):
+        if why := translator.trace_resource(gateway, each):
             found |= dict.fromkeys(map(str, _objects(why)))
     return _first(sorted(found))
 
@@ -74,7 +74,7 @@ def _first(listed: Sequence[str]) -> tuple[str, ...]:
     return tuple(listed) if more <= 0 else (*listed[:MAX_OBJECTS], f"and {more} more")
 
 
-def _objects(why: Why) -> Iterator[Ref]:
+def _objects(why: Trace) -> Iterator[Ref]:
     if isinstance(why.value, KubernetesObject) and why.value.kind not in CONTEXT_KINDS:
         yield why.value.ref
     for each in why.reads:

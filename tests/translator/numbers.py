@@ -1,96 +1,96 @@
-"""A little spreadsheet for the tests of the graph: numbers as inputs, queries and an index over them."""
+"""A little spreadsheet for the tests of the database: numbers as inputs, queries and an index over them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translator.engine.database import Graph
-from translator.engine.memo import Cell
+from translator.engine.database import Database
+from translator.engine.memo import Memo
 from translator.engine.query import index, query
 
 NUMBER = "Number"
 
 
 @query
-def number(db: Graph, name: str) -> int:
+def number(db: Database, name: str) -> int:
     """Return the input of that name, 0 where there is none."""
     found: int | None = db.input(NUMBER, name)
     return 0 if found is None else found
 
 
 @query
-def parity(db: Graph, name: str) -> int:
+def parity(db: Database, name: str) -> int:
     """Return a narrow projection of a number."""
     return number(db, name) % 2
 
 
 @query
-def parity_name(db: Graph, name: str) -> str:
+def parity_name(db: Database, name: str) -> str:
     """Return a query behind the projection."""
     return "odd" if parity(db, name) else "even"
 
 
 @query
-def quotient(db: Graph, one: str, other: str) -> int:
+def quotient(db: Database, one: str, other: str) -> int:
     """Return a division, which a 0 makes a bug."""
     return number(db, one) // number(db, other)
 
 
 @query
-def guarded(db: Graph, one: str, other: str) -> int:
+def guarded(db: Database, one: str, other: str) -> int:
     """Return a division that looks first."""
     return quotient(db, one, other) if parity_of_sign(db, other) else 0
 
 
 @query
-def parity_of_sign(db: Graph, name: str) -> bool:
+def parity_of_sign(db: Database, name: str) -> bool:
     """Whether a number is not 0."""
     return number(db, name) != 0
 
 
 @query
-def chosen(db: Graph, which: str) -> int:
+def chosen(db: Database, which: str) -> int:
     """One number or another, as a third says."""
     return number(db, "left") if parity(db, which) else number(db, "right")
 
 
 @query
-def ping(db: Graph, name: str) -> int:
+def ping(db: Database, name: str) -> int:
     """Read `pong` if the input says so."""
     first = number(db, "first")
     return pong(db, name) if number(db, f"{name} goes on") else first
 
 
 @query
-def pong(db: Graph, name: str) -> int:
+def pong(db: Database, name: str) -> int:
     """Read `ping` if the input says so."""
     return ping(db, name) if number(db, f"{name} comes back") else 7
 
 
-class Reports(list[Cell]):
-    """What an output told: each time its cell as it then was."""
+class Reports(list[Memo]):
+    """What an output told: each time its memo as it then was."""
 
     @property
     def values(self) -> list[object]:
-        """The values of the reported cells as they are now."""
+        """The values of the reported memos as they are now."""
         return [each.value for each in self]
 
 
-def graph(**numbers: int) -> Graph:
-    """Return a graph with these numbers."""
-    made = Graph()
+def database(**numbers: int) -> Database:
+    """Return a database with these numbers."""
+    made = Database()
     for name, value in numbers.items():
         made.set(NUMBER, name, value)
     return made
 
 
-def ran(db: Graph, *names: str) -> list[int]:
+def ran(db: Database, *names: str) -> list[int]:
     """How often the queries of these names ran so far."""
-    return [db.runs[name] for name in names]
+    return [db.executions[name] for name in names]
 
 
 @index(NUMBER)
-def signs(db: Graph, name: str) -> Iterator[tuple[str, str]]:
+def signs(db: Database, name: str) -> Iterator[tuple[str, str]]:
     """File the names of numbers under their sign; 0 has none, and 13 is a bug."""
     value = number(db, name)
     if value == 13:
@@ -100,6 +100,6 @@ def signs(db: Graph, name: str) -> Iterator[tuple[str, str]]:
 
 
 @query
-def positive(db: Graph) -> tuple[str, ...]:
+def positive(db: Database) -> tuple[str, ...]:
     """List a bucket."""
     return db.select(signs, "positive")

@@ -1,4 +1,4 @@
-"""Random programs for the graph, of queries and indexes that read inputs and each other, and a naive evaluation."""
+"""Random programs for the database, of queries and indexes that read inputs and each other, and a naive evaluation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from translator.engine.database import Graph
-from translator.engine.query import Ahead, Index, Query, QueryError, index, query
+from translator.engine.database import Database
+from translator.engine.query import Index, Prioritised, Query, QueryError, index, query
 
 NUMBER = "Number"
 KEYS = range(4)
@@ -37,17 +37,17 @@ class Node:
     kind: Form
     reads: tuple[Read, Read, Read]
     modulus: int
-    hub: bool = False
+    firewall: bool = False
 
 
 @dataclass(frozen=True)
-class Filing:
+class IndexNode:
     """An index: files each input under the sum of its value and of some reads."""
 
     reads: tuple[Read, ...]
 
 
-Program = tuple[Node | Filing, ...]
+Program = tuple[Node | IndexNode, ...]
 
 
 Reader = Callable[[Read], int]
@@ -64,9 +64,9 @@ def compute(node: Node, reader: Reader) -> int:
     return (reader(one) + 2 * reader(two) + 3 * reader(three)) % node.modulus
 
 
-def entries(filing: Filing, key: int, reader: Reader) -> Iterator[tuple[int, int]]:
+def entries(node: IndexNode, key: int, reader: Reader) -> Iterator[tuple[int, int]]:
     """Give what an index files for an input."""
-    total = reader(Read("input", 0, key)) + sum(map(reader, filing.reads))
+    total = reader(Read("input", 0, key)) + sum(map(reader, node.reads))
     yield total % len(KEYS), key
     if total % 3 == 0:
         yield 0, total
@@ -83,7 +83,7 @@ def number(read: int | Bucket) -> int:
 
 
 class Naive:
-    """Evaluates a query of a program from scratch, without a graph; if it fails, start anew for the next one."""
+    """Evaluates a query of a program from scratch, without a database; if it fails, start anew for the next one."""
 
     def __init__(self, program: Program, inputs: Inputs) -> None:
         self.program, self.inputs = program, inputs
@@ -101,11 +101,11 @@ class Naive:
 
     def bucket(self, place: int, key: int) -> Bucket:
         """List a bucket."""
-        filing = self.program[place]
-        assert isinstance(filing, Filing)
+        node = self.program[place]
+        assert isinstance(node, IndexNode)
         filed: set[int] = set()
         for each in self.inputs:
-            filed |= {element for under, element in entries(filing, each, self) if under == key}
+            filed |= {element for under, element in entries(node, each, self) if under == key}
         return tuple(sorted(filed))
 
     def __call__(self, read: Read) -> int:
@@ -129,9 +129,9 @@ Seen = list[tuple[Read, int | str | Bucket]]
 
 
 class Compiled:
-    """A program as a graph, with a log of what each query saw in its last run and in the one before.
+    """A program as a database, with a log of what each query saw in its last run and in the one before.
 
-    Indexes and hubs are listed as they read each other, or, `backwards`, the hard way round.
+    Indexes and firewall queries are listed as they read each other, or, `backwards`, the hard way round.
     """
 
     def __init__(self, program: Program, inputs: Inputs | None = None, *, backwards: bool = False) -> None:
@@ -145,26 +145,29 @@ class Compiled:
                 self.queries[place] = query(self._query(place, each))
             else:
                 self.indexes[place] = index(NUMBER)(self._index(place, each))
-        ahead: dict[int, Ahead] = {**self.indexes, **{place: self.queries[place] for place in _hubs(program)}}
-        self.graph = Graph(ahead[place] for place in sorted(ahead, reverse=backwards))
+        ahead: dict[int, Prioritised] = {
+            **self.indexes,
+            **{place: self.queries[place] for place in _firewalls(program)},
+        }
+        self.database = Database(ahead[place] for place in sorted(ahead, reverse=backwards))
         for key, value in (inputs or {}).items():
-            self.graph.set(NUMBER, key, value)
+            self.database.set(NUMBER, key, value)
 
-    def _query(self, place: int, node: Node) -> Callable[[Graph], int]:
-        def function(db: Graph) -> int:
+    def _query(self, place: int, node: Node) -> Callable[[Database], int]:
+        def function(db: Database) -> int:
             return compute(node, self._reader(db, (place, None)))
 
         function.__name__ = f"node {place}"
         return function
 
-    def _index(self, place: int, filing: Filing) -> Callable[[Graph, int], Iterator[tuple[int, int]]]:
-        def function(db: Graph, key: int) -> Iterator[tuple[int, int]]:
-            return entries(filing, key, self._reader(db, (place, key)))
+    def _index(self, place: int, node: IndexNode) -> Callable[[Database, int], Iterator[tuple[int, int]]]:
+        def function(db: Database, key: int) -> Iterator[tuple[int, int]]:
+            return entries(node, key, self._reader(db, (place, key)))
 
         function.__name__ = f"index {place}"
         return function
 
-    def _reader(self, db: Graph, call: tuple[int, int | None]) -> Reader:
+    def _reader(self, db: Database, call: tuple[int, int | None]) -> Reader:
         if call in self.log:
             self.reruns.append((call, self.log[call]))
         seen = self.log[call] = []
@@ -177,7 +180,7 @@ class Compiled:
 
         return read
 
-    def _answer(self, db: Graph, read: Read) -> int | Bucket:
+    def _answer(self, db: Database, read: Read) -> int | Bucket:
         if read.what == "input":
             found: int | None = db.input(NUMBER, read.key)
             return ABSENT if found is None else found
@@ -190,13 +193,13 @@ class Compiled:
     def node(self, place: int) -> int | str:
         """Read a node from outside; FAILED where it raises."""
         try:
-            return self.queries[place](self.graph)
+            return self.queries[place](self.database)
         except QueryError:
             return FAILED
 
 
-def _hubs(program: Program) -> list[int]:
-    return [place for place, each in enumerate(program) if isinstance(each, Node) and each.hub]
+def _firewalls(program: Program) -> list[int]:
+    return [place for place, each in enumerate(program) if isinstance(each, Node) and each.firewall]
 
 
 @st.composite
@@ -208,16 +211,16 @@ def programs(draw: st.DrawFn, *, bugs: bool = True, cycles: bool = False, indexe
     size = draw(st.integers(1, 8))
     bugs = bugs and draw(st.booleans())
     kinds = [draw(st.sampled_from(["node", "node", "index"] if indexes else ["node"])) for _ in range(size)]
-    made: list[Node | Filing] = []
+    made: list[Node | IndexNode] = []
     for place, kind in enumerate(kinds):
         reads = _reads(kinds if cycles else kinds[:place], nodes=not bugs or kind == "node")
         if kind == "index":
-            made.append(Filing(tuple(draw(st.lists(reads, max_size=2)))))
+            made.append(IndexNode(tuple(draw(st.lists(reads, max_size=2)))))
         else:
             forms: list[Form] = ["sum", "choose", "divide"] if bugs else ["sum", "choose"]
             form = draw(st.sampled_from(forms))
             three = draw(st.tuples(reads, reads, reads))
-            made.append(Node(form, three, draw(st.integers(1, 4)), hub=draw(st.booleans())))
+            made.append(Node(form, three, draw(st.integers(1, 4)), firewall=draw(st.booleans())))
     return tuple(made)
 
 

@@ -63,11 +63,11 @@ class Cost:
 
 def cost(translator: Translator, *edits: Edit) -> Cost:
     """Make edits and count."""
-    before, runs = translator.snapshots[GATEWAY], sum(translator.runs.values())
+    before, runs = translator.snapshots[GATEWAY], sum(translator.executions.values())
     translator.edit(edits)
     changes = translator.evaluate()
     assert changes.failures == []
-    return Cost(sum(translator.runs.values()) - runs, changes, diff(before, translator.snapshots[GATEWAY]))
+    return Cost(sum(translator.executions.values()) - runs, changes, diff(before, translator.snapshots[GATEWAY]))
 
 
 @contextmanager
@@ -93,9 +93,9 @@ def test_touching_a_route(large: Translator) -> None:
     """A route that comes again with other bookkeeping re-runs nothing at all."""
     again = route(7, HOSTS, SERVICES)
     again["metadata"] |= {"resourceVersion": "8", "managedFields": []}
-    before = large.looks
+    before = large.verifications
     found = cost(large, edit(again))
-    assert large.looks == before
+    assert large.verifications == before
     assert (found.runs, found.resources, found.statuses) == (0, {}, [])
 
 
@@ -207,9 +207,9 @@ def test_annotating_the_gateway(large: Translator) -> None:
     annotated = https_gateway()
     annotated["metadata"]["annotations"] = {"note": "new"}
     with put_back(large, edit(https_gateway())):
-        before = large.looks
+        before = large.verifications
         found = cost(large, edit(annotated))
-        assert large.looks - before <= 11
+        assert large.verifications - before <= 11
     assert found.runs <= 5
     assert (found.resources, found.statuses) == ({}, [])
 
@@ -227,11 +227,11 @@ def test_changing_a_certificate_reference(large: Translator) -> None:
 
 def test_cells_come_and_go_with_objects(large: Translator) -> None:
     """Nothing is left of edits that were undone: the translator remembers as much as before."""
-    before = large.cells
+    before = large.memos
     added = route(ROUTES, HOSTS, SERVICES)
     cost(large, edit(added), edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
     cost(large, removal(added), edit(route(7, HOSTS, SERVICES)))
-    assert large.cells == before
+    assert large.memos == before
 
 
 def test_a_refusal_by_a_proxy(large: Translator) -> None:
@@ -240,13 +240,13 @@ def test_a_refusal_by_a_proxy(large: Translator) -> None:
     concern = AffectedRoute(Ref("HTTPRoute", "shop", "route-7"), ("0",), StillServed.PREVIOUS_VERSION)
     told = GatewaySyncStatus(1, False, (AttributedNack(url, "port-10080", "no", (concern,)),))
     for delivery in (told, GatewaySyncStatus(1, True)):
-        before = large.looks
+        before = large.verifications
         large.deliver(GATEWAY, delivery)
         found = cost(large)
         assert found.statuses == ["HTTPRoute shop/route-7"]
         assert found.resources == {}
         assert found.runs <= 3
-        assert large.looks - before < 20
+        assert large.verifications - before < 20
     with put_back(large):
         large.deliver(GATEWAY, GatewaySyncStatus(2, True))
         assert cost(large).statuses == []

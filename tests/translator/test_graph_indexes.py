@@ -1,4 +1,4 @@
-"""The graph's indexes: derived listings that queries read by key."""
+"""The database's indexes: derived listings that queries read by key."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Iterator
 import pytest
 
 from tests.translator.numbers import NUMBER, Reports, positive, ran, signs
-from translator.engine.database import Graph
+from translator.engine.database import Database
 from translator.engine.query import CycleError, index, query
 
 
 @index(NUMBER)
-def company(db: Graph, name: str) -> Iterator[tuple[int, str]]:
+def company(db: Database, name: str) -> Iterator[tuple[int, str]]:
     """File every number's name under how many positive ones there are: an index that reads another."""
     yield db.count(signs, "positive"), name
 
 
 @index(NUMBER, "Word")
-def initials(db: Graph, name: str) -> Iterator[tuple[str, int]]:
+def initials(db: Database, name: str) -> Iterator[tuple[str, int]]:
     """File under each initial the length of the names of numbers and words: elements that repeat."""
     yield name[0], len(name)
 
 
 @query
-def how_many(db: Graph) -> int:
+def how_many(db: Database) -> int:
     """Count a bucket."""
     return db.count(signs, "positive")
 
 
-def indexed(**numbers: int) -> Graph:
-    """Return a graph with indexes, the one that reads another listed first, which is the hard way round."""
-    made = Graph((company, signs, initials))
+def indexed(**numbers: int) -> Database:
+    """Return a database with indexes, the one that reads another listed first, which is the hard way round."""
+    made = Database((company, signs, initials))
     for name, value in numbers.items():
         made.set(NUMBER, name, value)
     return made
@@ -110,22 +110,22 @@ def test_a_key_of_two_domains_is_filed_while_either_has_it() -> None:
 
 
 def test_an_index_that_raises_keeps_what_it_filed() -> None:
-    """The entries of an input whose filing raises stand in until it works again, and it is told meanwhile."""
+    """The entries of an input whose node raises stand in until it works again, and it is told meanwhile."""
     db = indexed(a=1, b=2)
-    db.pin(positive, (), Reports().append)
+    db.add_root(positive, (), Reports().append)
     db.evaluate()
     db.set(NUMBER, "a", 13)
     db.set(NUMBER, "b", -2)
     db.evaluate()
     assert positive(db) == ("a",)
-    assert [each.cell for each in db.failures] == ["signs(a)"]
+    assert [each.label for each in db.failures] == ["signs(a)"]
     db.set(NUMBER, "a", -1)
     db.evaluate()
     assert (positive(db), db.failures) == ((), [])
 
 
 def test_an_index_forgets_an_input_that_went() -> None:
-    """What was remembered for filing an input goes with it, a failure included."""
+    """What was remembered for node an input goes with it, a failure included."""
     db = indexed(a=1)
     db.evaluate()
     size = len(db)
@@ -140,7 +140,7 @@ def test_an_index_forgets_an_input_that_went() -> None:
 
 
 @index(NUMBER)
-def contrary(db: Graph, name: str) -> Iterator[tuple[str, str]]:
+def contrary(db: Database, name: str) -> Iterator[tuple[str, str]]:
     """File under "lonely" what is not: an index that unsettles itself for ever."""
     if not db.count(contrary, "lonely"):
         yield "lonely", name
@@ -148,7 +148,7 @@ def contrary(db: Graph, name: str) -> Iterator[tuple[str, str]]:
 
 def test_indexes_that_never_settle_raise() -> None:
     """An index that turns itself stale again and again is taken for a cycle, and not followed for ever."""
-    db = Graph((contrary,))
+    db = Database((contrary,))
     db.set(NUMBER, "a", 1)
     with pytest.raises(CycleError, match="without end"):
         db.evaluate()

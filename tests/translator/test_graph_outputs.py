@@ -1,4 +1,4 @@
-"""The graph's outputs: what is reported, what bugs and cycles do, and what is collected."""
+"""The database's outputs: what is reported, what bugs and cycles do, and what is collected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.translator.numbers import (
     NUMBER,
     Reports,
     chosen,
-    graph,
+    database,
     guarded,
     parity,
     parity_name,
@@ -20,26 +20,26 @@ from tests.translator.numbers import (
     quotient,
     ran,
 )
-from translator.engine.database import Graph
-from translator.engine.memo import Cell
+from translator.engine.database import Database
+from translator.engine.memo import Memo
 from translator.engine.query import CycleError, Query, QueryError
 
 
 def test_a_bug_is_seen_by_whoever_reads() -> None:
-    """A query that raises makes its readers raise, with the innermost cell's name and the original exception."""
-    db = graph(one=6, other=0)
+    """A query that raises makes its readers raise, with the innermost memo's name and the original exception."""
+    db = database(one=6, other=0)
     with pytest.raises(QueryError, match=r"quotient\(one, other\): ZeroDivisionError") as caught:
         quotient(db, "one", "other")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-    assert caught.value.cell == "quotient(one, other)"
+    assert caught.value.label == "quotient(one, other)"
 
 
 def test_a_bug_stays_inside_its_output() -> None:
     """An output that raises reports it and keeps its last good value, and the others go on."""
-    db = graph(one=6, other=2, third=1)
+    db = database(one=6, other=2, third=1)
     reports, others = Reports(), Reports()
-    db.pin(quotient, ("one", "other"), reports.append)
-    db.pin(quotient, ("one", "third"), others.append)
+    db.add_root(quotient, ("one", "other"), reports.append)
+    db.add_root(quotient, ("one", "third"), others.append)
     db.evaluate()
     db.set(NUMBER, "other", 0)
     db.set(NUMBER, "third", 2)
@@ -51,9 +51,9 @@ def test_a_bug_stays_inside_its_output() -> None:
 
 def test_a_failing_output_recovers() -> None:
     """Once the query no longer raises, its output is reported again and no failure is left."""
-    db = graph(one=6, other=0)
+    db = database(one=6, other=0)
     reports = Reports()
-    db.pin(quotient, ("one", "other"), reports.append)
+    db.add_root(quotient, ("one", "other"), reports.append)
     db.evaluate()
     assert [each.failure is not None for each in reports] == [True]
     db.set(NUMBER, "other", 3)
@@ -65,9 +65,9 @@ def test_a_failing_output_recovers() -> None:
 
 def test_recovery_to_the_last_good_value_is_reported() -> None:
     """An output that failed is reported when it works again, though its value is what it was before."""
-    db = graph(one=6, other=2)
+    db = database(one=6, other=2)
     reports = Reports()
-    db.pin(quotient, ("one", "other"), reports.append)
+    db.add_root(quotient, ("one", "other"), reports.append)
     for other in (2, 0, 2):
         db.set(NUMBER, "other", other)
         db.evaluate()
@@ -77,16 +77,16 @@ def test_recovery_to_the_last_good_value_is_reported() -> None:
 
 def test_a_failing_output_that_is_unpinned_is_no_failure() -> None:
     """Nobody is told about the bug of an output that nobody wants any more."""
-    db = graph(one=6, other=0)
-    db.pin(quotient, ("one", "other"), Reports().append)
+    db = database(one=6, other=0)
+    db.add_root(quotient, ("one", "other"), Reports().append)
     db.evaluate()
-    db.unpin(quotient, ("one", "other"))
+    db.remove_root(quotient, ("one", "other"))
     assert db.failures == []
 
 
 def test_a_cycle_raises_and_names_its_path() -> None:
     """A query that reads itself by way of another raises, and the error tells the way."""
-    db = graph(**{"x goes on": 1, "x comes back": 1})
+    db = database(**{"x goes on": 1, "x comes back": 1})
     with pytest.raises(QueryError, match=re.escape("ping(x) reads pong(x) reads ping(x)")) as caught:
         ping(db, "x")
     assert isinstance(caught.value.__cause__, CycleError)
@@ -95,10 +95,10 @@ def test_a_cycle_raises_and_names_its_path() -> None:
 @pytest.mark.parametrize("first", [ping, pong])
 def test_a_cycle_that_an_edit_closes_is_found(first: Query[[str], int]) -> None:
     """It makes no difference that the queries of a cycle had values before, nor which of them is looked at first."""
-    db = graph(**{"x goes on": 1})
+    db = database(**{"x goes on": 1})
     reports = Reports()
     for each in (ping, pong):
-        db.pin(each, ("x",), reports.append)
+        db.add_root(each, ("x",), reports.append)
     db.evaluate()
     assert reports.values == [7, 7]
     db.set(NUMBER, "x comes back", 1)
@@ -115,9 +115,9 @@ def test_a_cycle_that_an_edit_closes_is_found(first: Query[[str], int]) -> None:
 @pytest.mark.parametrize("outputs", [(ping, pong), (pong, ping)])
 def test_a_cycle_that_an_edit_opens_is_gone(outputs: tuple[Query[[str], int], ...], undone: str) -> None:
     """Wherever a cycle is cut, and whichever of its queries is looked at first, they work again."""
-    db = graph(**{"x goes on": 1, "x comes back": 1, "first": 5})
+    db = database(**{"x goes on": 1, "x comes back": 1, "first": 5})
     for each in outputs:
-        db.pin(each, ("x",), Reports().append)
+        db.add_root(each, ("x",), Reports().append)
     db.evaluate()
     assert len(db.failures) == 2
     db.set(NUMBER, undone, 0)
@@ -128,9 +128,9 @@ def test_a_cycle_that_an_edit_opens_is_gone(outputs: tuple[Query[[str], int], ..
 
 def test_a_turn_of_direction_is_no_cycle() -> None:
     """Two queries of which the one read the other may turn round in one edit."""
-    db = graph(**{"x goes on": 1, "first": 5})
+    db = database(**{"x goes on": 1, "first": 5})
     for each in (ping, pong):
-        db.pin(each, ("x",), Reports().append)
+        db.add_root(each, ("x",), Reports().append)
     db.evaluate()
     db.set(NUMBER, "x goes on", 0)
     db.set(NUMBER, "x comes back", 1)
@@ -141,9 +141,9 @@ def test_a_turn_of_direction_is_no_cycle() -> None:
 
 def test_an_output_is_reported_first_and_when_it_differs() -> None:
     """An output's owner hears of it once at the start, then only when its value is another."""
-    db = graph(a=3)
+    db = database(a=3)
     reports = Reports()
-    db.pin(parity_name, ("a",), reports.append)
+    db.add_root(parity_name, ("a",), reports.append)
     for value in (3, 5, 6, 8):
         db.set(NUMBER, "a", value)
         db.evaluate()
@@ -154,10 +154,10 @@ def test_an_output_is_reported_first_and_when_it_differs() -> None:
 @pytest.mark.parametrize("outputs", [(parity, parity_name), (parity_name, parity)])
 def test_an_output_that_another_output_reads_is_reported(outputs: tuple[Query[[str], object], ...]) -> None:
     """Both outputs are reported, whichever is brought up to date first, and on whose behalf."""
-    db = graph(a=3)
+    db = database(a=3)
     reports = Reports()
     for each in outputs:
-        db.pin(each, ("a",), reports.append)
+        db.add_root(each, ("a",), reports.append)
     db.evaluate()
     db.set(NUMBER, "a", 4)
     db.evaluate()
@@ -166,9 +166,9 @@ def test_an_output_that_another_output_reads_is_reported(outputs: tuple[Query[[s
 
 def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
     """A direct read between an edit and `evaluate` does not swallow the report."""
-    db = graph(a=3)
+    db = database(a=3)
     reports = Reports()
-    db.pin(parity, ("a",), reports.append)
+    db.add_root(parity, ("a",), reports.append)
     db.evaluate()
     db.set(NUMBER, "a", 4)
     assert parity(db, "a") == 0
@@ -178,39 +178,39 @@ def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
 
 def test_an_output_may_pin_and_unpin_others() -> None:
     """What is pinned while outputs are reported is evaluated in the same go, what is unpinned in time is not."""
-    db = graph(a=3, b=4)
+    db = database(a=3, b=4)
     added = Reports()
 
-    def changed(cell: Cell) -> None:
-        db.pin(parity_name, ("b",), added.append)
-        db.unpin(quotient, ("a", "none"))
+    def changed(memo: Memo) -> None:
+        db.add_root(parity_name, ("b",), added.append)
+        db.remove_root(quotient, ("a", "none"))
 
-    db.pin(parity_name, ("a",), changed)
-    db.pin(quotient, ("a", "none"), Reports().append)
+    db.add_root(parity_name, ("a",), changed)
+    db.add_root(quotient, ("a", "none"), Reports().append)
     db.evaluate()
     assert added.values == ["even"]
     assert db.failures == []
-    assert db.runs["quotient"] == 0
+    assert db.executions["quotient"] == 0
 
 
 def test_what_nobody_reads_is_collected() -> None:
     """Once an output is unpinned, all that only it read is forgotten."""
-    db = graph(one=6, other=2)
-    db.pin(parity_name, ("one",), Reports().append)
+    db = database(one=6, other=2)
+    db.add_root(parity_name, ("one",), Reports().append)
     db.evaluate()
     before = len(db)
-    db.pin(guarded, ("one", "other"), Reports().append)
+    db.add_root(guarded, ("one", "other"), Reports().append)
     db.evaluate()
     assert len(db) > before
-    db.unpin(guarded, ("one", "other"))
+    db.remove_root(guarded, ("one", "other"))
     db.evaluate()
     assert len(db) == before
 
 
 def test_what_is_not_read_any_more_is_collected() -> None:
     """A branch that an output no longer takes is forgotten, and evaluated afresh if it is taken again."""
-    db = graph(which=1, left=10, right=20)
-    db.pin(chosen, ("which",), Reports().append)
+    db = database(which=1, left=10, right=20)
+    db.add_root(chosen, ("which",), Reports().append)
     db.evaluate()
     size = len(db)
     for which, value in ((2, 20), (3, 10), (4, 20)):
@@ -222,7 +222,7 @@ def test_what_is_not_read_any_more_is_collected() -> None:
 
 def test_what_the_owner_read_is_collected() -> None:
     """Cells that were made for a direct read go with the next evaluation."""
-    db = graph(a=3)
+    db = database(a=3)
     assert parity_name(db, "a") == "odd"
     db.input(NUMBER, "nothing")
     db.evaluate()
@@ -230,13 +230,13 @@ def test_what_the_owner_read_is_collected() -> None:
 
 
 def test_unpinning_what_another_output_reads_keeps_it() -> None:
-    """A cell stays as long as anything reads it."""
-    db = graph(a=3)
-    db.pin(parity, ("a",), Reports().append)
-    db.pin(parity_name, ("a",), Reports().append)
+    """A memo stays as long as anything reads it."""
+    db = database(a=3)
+    db.add_root(parity, ("a",), Reports().append)
+    db.add_root(parity_name, ("a",), Reports().append)
     db.evaluate()
     size = len(db)
-    db.unpin(parity, ("a",))
+    db.remove_root(parity, ("a",))
     db.evaluate()
     assert len(db) == size
     assert ran(db, "parity") == [1]
@@ -244,36 +244,36 @@ def test_unpinning_what_another_output_reads_keeps_it() -> None:
 
 def test_unpinning_what_never_was_is_nothing() -> None:
     """An output that is not known can be unpinned."""
-    db = Graph()
-    db.unpin(parity, ("a",))
+    db = Database()
+    db.remove_root(parity, ("a",))
     assert len(db) == 0
 
 
 def test_outputs_are_evaluated_in_steps() -> None:
     """Between two steps an input may be set: in the end all is as if it had been set before."""
-    db = graph(**{f"number{each}": each for each in range(10)})
+    db = database(**{f"number{each}": each for each in range(10)})
     reports = Reports()
     for each in range(10):
-        db.pin(parity_name, (f"number{each}",), reports.append)
+        db.add_root(parity_name, (f"number{each}",), reports.append)
     steps = 0
     for steps, _ in enumerate(db.steps(), 1):
         if steps == 5:
             db.set(NUMBER, "number0", 7)
             db.set(NUMBER, "number9", 8)
     assert steps >= 10
-    assert [db.why(parity_name, (f"number{each}",)).value for each in (0, 9)] == ["odd", "even"]  # type: ignore[union-attr]
-    assert db.runs["parity_name"] == 11
+    assert [db.trace(parity_name, (f"number{each}",)).value for each in (0, 9)] == ["odd", "even"]  # type: ignore[union-attr]
+    assert db.executions["parity_name"] == 11
 
 
 def test_what_is_not_read_any_more_is_collected_in_steps() -> None:
     """However much becomes needless at once, a step drops one result; inputs that are set meanwhile count."""
     names = [f"number{each}" for each in range(100)]
-    db = graph(**{name: each for each, name in enumerate(names)})
+    db = database(**{name: each for each, name in enumerate(names)})
     for name in names:
-        db.pin(parity_name, (name,), Reports().append)
+        db.add_root(parity_name, (name,), Reports().append)
     db.evaluate()
     for name in names[1:]:
-        db.unpin(parity_name, (name,))
+        db.remove_root(parity_name, (name,))
     sizes = [len(db)]
     for steps, _ in enumerate(db.steps()):
         sizes.append(len(db))
@@ -282,4 +282,4 @@ def test_what_is_not_read_any_more_is_collected_in_steps() -> None:
             db.set(NUMBER, names[1], 8)
     assert max(before - after for before, after in pairwise(sizes)) <= 1
     assert len(db) <= sizes[0] - 2 * len(names[1:])
-    assert db.why(parity_name, (names[0],)).value == "odd"  # type: ignore[union-attr]
+    assert db.trace(parity_name, (names[0],)).value == "odd"  # type: ignore[union-attr]

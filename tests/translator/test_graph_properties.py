@@ -1,4 +1,4 @@
-"""The graph's promise, over random programs and random edits: what comes out is what a fresh evaluation gives."""
+"""The database's promise, over random programs and random edits: what comes out is what a fresh evaluation gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.translator.programs import (
     NUMBER,
     Compiled,
     Edits,
-    Filing,
+    IndexNode,
     Inputs,
     Naive,
     Node,
@@ -26,7 +26,7 @@ from tests.translator.programs import (
 from tests.translator.programs import (
     number as as_number,
 )
-from translator.engine.memo import Cell
+from translator.engine.memo import Memo
 
 BATCHES = st.lists(edits(), min_size=1, max_size=6)
 
@@ -39,7 +39,7 @@ def nodes(program: Program) -> list[int]:
 def apply(compiled: Compiled, batch: Edits) -> None:
     """Make some edits, without evaluating."""
     for key, value in batch:
-        compiled.graph.set(NUMBER, key, value)
+        compiled.database.set(NUMBER, key, value)
 
 
 def expected(program: Program, inputs: Inputs) -> dict[int, int | str]:
@@ -48,48 +48,48 @@ def expected(program: Program, inputs: Inputs) -> dict[int, int | str]:
 
 
 class Outputs:
-    """Pins queries, and holds what they were last reported as."""
+    """Makes roots of queries, and holds what they were last reported as."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        self.reported: dict[int, Cell] = {}
+        self.reported: dict[int, Memo] = {}
         self.good: dict[int, object] = {}
 
-    def pin(self, place: int) -> None:
+    def add_root(self, place: int) -> None:
         """Make a query an output."""
 
-        def changed(cell: Cell) -> None:
-            self.reported[place] = cell
-            if cell.failure is None:
-                self.good[place] = cell.value
+        def changed(memo: Memo) -> None:
+            self.reported[place] = memo
+            if memo.failure is None:
+                self.good[place] = memo.value
 
-        self.compiled.graph.pin(self.compiled.queries[place], (), changed)
+        self.compiled.database.add_root(self.compiled.queries[place], (), changed)
 
-    def unpin(self, place: int) -> None:
+    def remove_root(self, place: int) -> None:
         """Make a query an output no more."""
-        self.compiled.graph.unpin(self.compiled.queries[place], ())
+        self.compiled.database.remove_root(self.compiled.queries[place], ())
         self.reported.pop(place, None)
         self.good.pop(place, None)
 
     def check(self, values: dict[int, int | str]) -> None:
         """Assert that what was reported is so."""
-        for place, cell in self.reported.items():
-            assert (cell.failure is not None) == (values[place] == FAILED)
+        for place, memo in self.reported.items():
+            assert (memo.failure is not None) == (values[place] == FAILED)
             if values[place] != FAILED:
                 assert self.good[place] == values[place]
 
     def check_failing(self) -> None:
         """Assert that a failing output kept its last good value; that is the one reported, if nobody else read it."""
-        for place, cell in self.reported.items():
-            if cell.failure is not None and place in self.good:
-                assert cell.value == self.good[place]
+        for place, memo in self.reported.items():
+            if memo.failure is not None and place in self.good:
+                assert memo.value == self.good[place]
 
 
-def pinned(compiled: Compiled) -> Outputs:
+def with_roots(compiled: Compiled) -> Outputs:
     """Make every query an output."""
     outputs = Outputs(compiled)
     for place in nodes(compiled.program):
-        outputs.pin(place)
+        outputs.add_root(place)
     return outputs
 
 
@@ -97,7 +97,7 @@ def evaluated(compiled: Compiled, batches: list[Edits]) -> Iterator[Inputs]:
     """Make batches of edits, evaluate after each, and give the inputs that there are then."""
     for number, batch in enumerate(batches, 1):
         apply(compiled, batch)
-        compiled.graph.evaluate()
+        compiled.database.evaluate()
         yield final(batches[:number])
 
 
@@ -105,7 +105,7 @@ def evaluated(compiled: Compiled, batches: list[Edits]) -> Iterator[Inputs]:
 def test_incremental_equals_from_scratch(program: Program, batches: list[Edits]) -> None:
     """After any edits, every query gives what it gives from scratch, and every output was told."""
     compiled = Compiled(program)
-    outputs = pinned(compiled)
+    outputs = with_roots(compiled)
     for inputs in evaluated(compiled, batches):
         values = expected(program, inputs)
         outputs.check(values)
@@ -113,9 +113,9 @@ def test_incremental_equals_from_scratch(program: Program, batches: list[Edits])
         assert {place: compiled.node(place) for place in values} == values
 
 
-@given(programs(), st.lists(st.tuples(edits(), st.integers(0, 7), st.sampled_from(["pin", "unpin", "read", ""]))))
+@given(programs(), st.lists(st.tuples(edits(), st.integers(0, 7), st.sampled_from(["add", "remove", "read", ""]))))
 def test_outputs_come_and_go(program: Program, steps: list[tuple[Edits, int, str]]) -> None:
-    """Wherever outputs are pinned, unpinned and read between edits, those that there are tell what is from scratch."""
+    """Wherever outputs are added, removed and read between edits, those that there are tell what is from scratch."""
     compiled = Compiled(program)
     outputs = Outputs(compiled)
     places = nodes(program)
@@ -126,9 +126,9 @@ def test_outputs_come_and_go(program: Program, steps: list[tuple[Edits, int, str
         if place is not None and action == "read":
             assert compiled.node(place) == values[place]
         elif place is not None and action:
-            (outputs.pin if action == "pin" else outputs.unpin)(place)
+            (outputs.add_root if action == "add" else outputs.remove_root)(place)
         else:
-            compiled.graph.evaluate()
+            compiled.database.evaluate()
             outputs.check(values)
 
 
@@ -136,7 +136,7 @@ def test_outputs_come_and_go(program: Program, steps: list[tuple[Edits, int, str
 def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
     """Where queries may read each other in circles, those that fail are those that fail from scratch."""
     compiled = Compiled(program)
-    outputs = pinned(compiled)
+    outputs = with_roots(compiled)
     for inputs in evaluated(compiled, batches):
         values = expected(program, inputs)
         outputs.check(values)
@@ -144,13 +144,13 @@ def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
 
 
 @given(programs(), BATCHES)
-def test_indexes_and_hubs_may_be_listed_in_any_order(program: Program, batches: list[Edits]) -> None:
+def test_indexes_and_firewalls_may_be_listed_in_any_order(program: Program, batches: list[Edits]) -> None:
     """Listed the wrong way round they may run more often than need be, but what comes out is the same."""
     compiled = Compiled(program, backwards=True)
-    outputs = pinned(compiled)
+    outputs = with_roots(compiled)
     for inputs in evaluated(compiled, batches):
         values = expected(program, inputs)
-        assert {place: FAILED if cell.failure else cell.value for place, cell in outputs.reported.items()} == values
+        assert {place: FAILED if memo.failure else memo.value for place, memo in outputs.reported.items()} == values
         assert {place: compiled.node(place) for place in values} == values
 
 
@@ -160,10 +160,10 @@ def test_the_order_of_inputs_never_matters(program: Program, order: list[int], n
     inputs = dict(enumerate(numbers))
     compiled = Compiled(program, {key: inputs[key] for key in order})
     one_by_one = Compiled(program)
-    outputs = pinned(one_by_one)
+    outputs = with_roots(one_by_one)
     for key in reversed(order):
-        one_by_one.graph.set(NUMBER, key, inputs[key])
-        one_by_one.graph.evaluate()
+        one_by_one.database.set(NUMBER, key, inputs[key])
+        one_by_one.database.evaluate()
     outputs.check({place: compiled.node(place) for place in nodes(program)})
 
 
@@ -171,10 +171,10 @@ def test_the_order_of_inputs_never_matters(program: Program, order: list[int], n
 def test_nothing_runs_without_need(program: Program, batches: list[Edits]) -> None:
     """A query runs again only if something that it read in its last run is different now.
 
-    An input that is set twice in a batch counts as different, whatever it comes to; who feeds the graph sees to that.
+    An input that is set twice in a batch counts as different, whatever it comes to; who sets inputs sees to that.
     """
     compiled = Compiled(program)
-    pinned(compiled)
+    with_roots(compiled)
     for inputs in evaluated(compiled, [list(dict(batch).items()) for batch in batches]):
         naive = Naive(program, inputs)
         for call, seen in compiled.reruns:
@@ -186,18 +186,18 @@ def test_nothing_runs_without_need(program: Program, batches: list[Edits]) -> No
 
 @given(programs(), BATCHES)
 def test_what_is_remembered_depends_on_the_inputs_only(program: Program, batches: list[Edits]) -> None:
-    """However the inputs came about, no more cells are kept than a graph has that never saw others."""
+    """However the inputs came about, no more memos are kept than a database has that never saw others."""
     compiled, fresh = Compiled(program), Compiled(program, final(batches))
-    outputs, _ = pinned(compiled), pinned(fresh)
+    outputs, _ = with_roots(compiled), with_roots(fresh)
     for _ in evaluated(compiled, batches):
         pass
-    fresh.graph.evaluate()
-    assert len(compiled.graph) == len(fresh.graph)
+    fresh.database.evaluate()
+    assert len(compiled.database) == len(fresh.database)
     for place in nodes(program):
-        outputs.unpin(place)
+        outputs.remove_root(place)
     apply(compiled, [(key, None) for key in KEYS])
-    compiled.graph.evaluate()
-    assert len(compiled.graph) == 0
+    compiled.database.evaluate()
+    assert len(compiled.database) == 0
 
 
 def test_reads_are_told_apart() -> None:
@@ -212,7 +212,7 @@ def test_reads_are_told_apart() -> None:
 
 def test_listings_are_compared_as_they_are() -> None:
     """Two listings that come to the same number are not the same: who read one has to run again for the other."""
-    program, read = (Filing(()),), Read("select", 0, 0)
+    program, read = (IndexNode(()),), Read("select", 0, 0)
     one, other = Naive(program, {4: 0}), Naive(program, {3: 4, 1: 0, 0: 8})
     assert one.exactly(read) == one.bucket(0, 0) != other.exactly(read)
     assert as_number((6,)) == as_number((0, 2))

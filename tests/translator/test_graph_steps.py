@@ -13,7 +13,7 @@ from tests.translator.numbers import NUMBER, Reports, parity_of_sign, quotient
 from tests.translator.test_incremental import BEGINNINGS, EDITS, SETTINGS, assert_same, final
 from tests.translator.test_incremental import evaluated as from_scratch
 from translator.engine import memos as evaluation
-from translator.engine.database import Graph
+from translator.engine.database import Database
 from translator.engine.query import QueryError, query
 from translator.inputs import Edit, Settings
 from translator.translator import Translator
@@ -22,37 +22,37 @@ MANY = 10 * evaluation.PART
 
 
 @query
-def total(db: Graph) -> int:
+def total(db: Database) -> int:
     """Add up what many calls give."""
     return sum(quotient.each(db, ((str(each), "by") for each in range(MANY))))
 
 
 @query
-def doubled(db: Graph) -> int:
+def doubled(db: Database) -> int:
     """Read what reads many."""
     return 2 * total(db)
 
 
 @query
-def circle(db: Graph, name: str) -> int:
+def circle(db: Database, name: str) -> int:
     """Read many calls of itself."""
     return sum(circle.each(db, ((str(each),) for each in range(MANY)))) + parity_of_sign(db, name)
 
 
-def numbers(by: int = 1) -> Graph:
-    """Return a graph with many numbers, and what they are divided by."""
-    made = Graph()
+def numbers(by: int = 1) -> Database:
+    """Return a database with many numbers, and what they are divided by."""
+    made = Database()
     for each in range(MANY):
         made.set(NUMBER, str(each), 1)
     made.set(NUMBER, "by", by)
     return made
 
 
-def most_in_a_step(db: Graph) -> int:
+def most_in_a_step(db: Database) -> int:
     """Evaluate; the most queries that one step ran."""
-    most, before = 0, sum(db.runs.values())
+    most, before = 0, sum(db.executions.values())
     for _ in db.steps():
-        now = sum(db.runs.values())
+        now = sum(db.executions.values())
         most, before = max(most, now - before), now
     return most
 
@@ -60,13 +60,13 @@ def most_in_a_step(db: Graph) -> int:
 def test_what_is_read_at_once_is_evaluated_in_steps() -> None:
     """At first and when all of it changes, no step runs more than a few queries, and what comes out is right."""
     db, reports = numbers(), Reports()
-    db.pin(doubled, (), reports.append)
+    db.add_root(doubled, (), reports.append)
     assert most_in_a_step(db) < 10
     db.set(NUMBER, "by", -1)
     assert most_in_a_step(db) < 10
-    assert [reports.values, db.runs["quotient"], len(reports)] == [[-2 * MANY] * 2, 2 * MANY, 2]
+    assert [reports.values, db.executions["quotient"], len(reports)] == [[-2 * MANY] * 2, 2 * MANY, 2]
     size = len(db)
-    db.unpin(doubled, ())
+    db.remove_root(doubled, ())
     db.evaluate()
     assert (size > MANY, len(db)) == (True, 0)
 
@@ -74,7 +74,7 @@ def test_what_is_read_at_once_is_evaluated_in_steps() -> None:
 def test_inputs_may_change_between_steps() -> None:
     """What is set while calls are waited for counts."""
     db, reports = numbers(), Reports()
-    db.pin(doubled, (), reports.append)
+    db.add_root(doubled, (), reports.append)
     steps = db.steps()
     for _ in range(MANY // 2):
         next(steps)
@@ -89,9 +89,9 @@ def test_inputs_may_change_between_steps() -> None:
 def test_a_failing_call_is_told_where_it_is_read() -> None:
     """Calls that raise while they are waited for have their reader fail, as ever; mended, it has its value."""
     db, reports = numbers(by=0), Reports()
-    db.pin(total, (), reports.append)
+    db.add_root(total, (), reports.append)
     db.evaluate()
-    assert [each.cell for each in db.failures] == ["quotient(0, by)"]
+    assert [each.label for each in db.failures] == ["quotient(0, by)"]
     db.set(NUMBER, "by", 1)
     db.evaluate()
     assert (db.failures, reports.values[-1]) == ([], MANY)
@@ -100,7 +100,7 @@ def test_a_failing_call_is_told_where_it_is_read() -> None:
 def test_calls_that_read_their_reader_are_a_cycle() -> None:
     """A query that reads many calls of itself raises, whoever waits for whom."""
     db = numbers()
-    db.pin(circle, ("0",), Reports().append)
+    db.add_root(circle, ("0",), Reports().append)
     db.evaluate()
     assert "CycleError" in str(db.failures[0])
     with pytest.raises(QueryError, match="CycleError"):

@@ -15,7 +15,7 @@ from tests.translator.numbers import NUMBER
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.test_unread import SETTINGS, Population, edits
 from tests.translator.universe import populations
-from translator.engine.database import Graph
+from translator.engine.database import Database
 from translator.engine.query import Index, QueryError, index, query
 from translator.gateway.attachment import attachment
 from translator.inputs import Edit, Settings
@@ -91,7 +91,7 @@ def cases() -> Iterator[Any]:
     for settings in (CLUSTER, STANDALONE):
         for name, listing in INDEXES.items():
             for ref, _ in population(settings):
-                if ref.kind in listing.domains and not ref.namespace.startswith("b"):
+                if ref.kind in listing.collections and not ref.namespace.startswith("b"):
                     place = "standalone" if settings.standalone else "cluster"
                     yield pytest.param(settings, listing, ref, id=f"{place}-{name}-{ref.kind}")
 
@@ -115,7 +115,7 @@ def test_at_the_start_the_others_are_served(settings: Settings, listing: Index[A
     translator.edit(population(settings))
     with broken(listing, ref):
         changes = translator.evaluate()
-    assert [each.cell for each in changes.failures] == [f"{listing.name}({ref})"]
+    assert [each.label for each in changes.failures] == [f"{listing.name}({ref})"]
     assert versions([(other, translator.snapshots[other])]) == versions([(other, whole.snapshots[other])])
     assert translator.deployments.get(other) == whole.deployments.get(other)
     assert translator.statuses[other] == whole.statuses[other]
@@ -141,17 +141,17 @@ def test_later_all_is_served(settings: Settings, listing: Index[Any, Any], ref: 
     with broken(listing, ref):
         translator.edit([changed, moved])
         changes = translator.evaluate()
-    assert {each.cell for each in changes.failures} <= {f"{listing.name}({ref})"}  # it reads little of its object
+    assert {each.label for each in changes.failures} <= {f"{listing.name}({ref})"}  # it reads little of its object
     assert GATEWAYS[1] in changes.snapshots
     whole = evaluated(settings, [*population(settings), changed, moved], {})
     assert_same(translator, whole)
     assert dict(translator.deployments) == dict(whole.deployments)
 
 
-def contributions(db: Graph, found: Population, part: str) -> dict[tuple[str, Ref], Any]:
+def contributions(db: Database, found: Population, part: str) -> dict[tuple[str, Ref], Any]:
     """Return what `entries` or `partitions` of each index give for each object."""
     over = [(each, ref) for each in INDEXES.values() for ref in dict.fromkeys(one.ref for one in found)]
-    over = [(each, ref) for each, ref in over if ref.kind in each.domains]
+    over = [(each, ref) for each, ref in over if ref.kind in each.collections]
     return {(each.name, ref): db.read(getattr(each, part), (ref,)) for each, ref in over}
 
 
@@ -177,7 +177,7 @@ def newer(found: Any, metadata: dict[str, Any]) -> Any:
     return found.model_copy(update={"metadata": found.metadata.model_copy(update=metadata)})
 
 
-def first_letter(_db: Graph, name: str) -> str:
+def first_letter(_db: Database, name: str) -> str:
     """Return the partition of a name; of one in capitals that is a bug too."""
     if name.isupper():
         raise ValueError("loud")
@@ -185,7 +185,7 @@ def first_letter(_db: Graph, name: str) -> str:
 
 
 @index(NUMBER, partitions=first_letter, partition_of=lambda key: key[0])
-def names(db: Graph, name: str) -> Iterator[tuple[str, int]]:
+def names(db: Database, name: str) -> Iterator[tuple[str, int]]:
     """Index numbers by the first two letters of their name; 13 is a bug."""
     found = db.input(NUMBER, name)
     if found == 13:
@@ -194,31 +194,31 @@ def names(db: Graph, name: str) -> Iterator[tuple[str, int]]:
 
 
 @query
-def listed(db: Graph, key: str) -> tuple[int, ...]:
+def listed(db: Database, key: str) -> tuple[int, ...]:
     """Return what is listed under two letters."""
     return db.select(names, key)
 
 
-def graph(**numbers: int) -> Graph:
-    """Return a graph with these numbers, and the index of their names."""
-    made = Graph((names,))
+def database(**numbers: int) -> Database:
+    """Return a database with these numbers, and the index of their names."""
+    made = Database((names,))
     for name, number in numbers.items():
         made.set(NUMBER, name, number)
     return made
 
 
-def known(db: Graph, key: str) -> bool:
+def known(db: Database, key: str) -> bool:
     """Whether it is known what is listed under a key; if not, the bug names the input."""
     try:
         listed(db, key)
     except QueryError as error:
-        return not (error.unknown and error.bug.startswith("names("))
+        return not (error.not_synced and error.bug.startswith("names("))
     return True
 
 
 def test_only_the_partition_of_a_failing_input_is_unknown() -> None:
     """Keys of the same partition are not known, empty ones included; all others are; and so until it is mended."""
-    db = graph(one=1, otto=13, two=2)
+    db = database(one=1, otto=13, two=2)
     assert [known(db, each) for each in ("on", "ot", "ox", "tw", "xx")] == [False, False, False, True, True]
     db.evaluate()
     db.set(NUMBER, "otto", 8)
@@ -228,17 +228,17 @@ def test_only_the_partition_of_a_failing_input_is_unknown() -> None:
 
 def test_readers_hear_of_a_partition_that_gets_incomplete() -> None:
     """A reader that had a value is told, if it reads that partition, and no other reader runs again."""
-    db = graph(one=1, two=2)
+    db = database(one=1, two=2)
     assert (listed(db, "on"), listed(db, "tw")) == ((1,), (2,))
     db.set(NUMBER, "omen", 13)
-    before = db.runs["listed"]
+    before = db.executions["listed"]
     assert [known(db, each) for each in ("on", "tw")] == [False, True]
-    assert db.runs["listed"] == before + 1
+    assert db.executions["listed"] == before + 1
 
 
 def test_without_its_partitions_a_failing_input_may_be_anywhere() -> None:
     """While it raises too to which partitions an input belongs, no bucket is known."""
-    db = graph(one=1, TWO=13)
+    db = database(one=1, TWO=13)
     assert not known(db, "on")
     db.set(NUMBER, "TWO", None)
     assert known(db, "on")
@@ -246,7 +246,7 @@ def test_without_its_partitions_a_failing_input_may_be_anywhere() -> None:
 
 def test_nothing_is_left_of_a_failing_input() -> None:
     """What was remembered of an input whose entries failed goes with the bug, or with the input."""
-    db = graph(one=1)
+    db = database(one=1)
     listed(db, "on")
     db.evaluate()
     size = len(db)

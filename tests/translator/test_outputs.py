@@ -68,7 +68,7 @@ def test_everything_that_goes_leaves_nothing(translator: Translator) -> None:
     """A translator from which all objects were removed remembers nothing."""
     translator.edit([each._replace(object=None) for each in world(10, 2, 5)])
     translator.evaluate()
-    assert translator.cells == 0
+    assert translator.memos == 0
     assert not translator.statuses
 
 
@@ -115,7 +115,7 @@ def test_a_bug_is_contained(translator: Translator, monkeypatch: pytest.MonkeyPa
         patch.setattr(clusters, "cluster", broken)
         translator.edit([edit(h2c), edit(endpoint_slice(1, address="10.9.9.9")), edit(route(5, 2, 5, path="/new"))])
         changes = translator.evaluate()
-    assert [each.cell.partition("(")[0] for each in changes.failures] == ["cluster_resource"]
+    assert [each.label.partition("(")[0] for each in changes.failures] == ["cluster_resource"]
     changed = diff(before, translator.snapshots[GATEWAY])
     assert changed.keys() == {ENDPOINT}  # the table would refer to the cluster that is missing
     assert translator.snapshots[GATEWAY].dangling() == []
@@ -128,30 +128,30 @@ def test_a_bug_is_contained(translator: Translator, monkeypatch: pytest.MonkeyPa
 
 def test_why_a_status_is_so(translator: Translator) -> None:
     """The reads behind a route's status name the objects that it depends on."""
-    why = translator.why_status(ROUTE_5)
+    why = translator.trace_status(ROUTE_5)
     assert why is not None
     told = "\n".join(why.lines())
     assert "route_status(HTTPRoute shop/route-5)" in told
     for name in ("Gateway shop/web", "Service shop/service-0", "HTTPRoute shop/route-5"):
         assert name in told
-    assert translator.why_status(Ref("Secret", "shop", "none")) is None
+    assert translator.trace_status(Ref("Secret", "shop", "none")) is None
 
 
 def test_why_a_resource_is_so(translator: Translator) -> None:
     """The reads behind a resource name the objects that it was made from, and there are none of one that is not."""
-    why = translator.why_resource(GATEWAY, Reference(ROUTE, "port-10080"))
+    why = translator.trace_resource(GATEWAY, Reference(ROUTE, "port-10080"))
     assert why is not None
     told = "\n".join(why.lines())
     assert all(f"HTTPRoute shop/route-{number}" in told for number in range(10))
-    assert translator.why_resource(GATEWAY, Reference(LISTENER, "port-1")) is None
-    assert translator.why_resource(Ref("Gateway", "a", "b"), Reference(CLUSTER, "c")) is None
+    assert translator.trace_resource(GATEWAY, Reference(LISTENER, "port-1")) is None
+    assert translator.trace_resource(Ref("Gateway", "a", "b"), Reference(CLUSTER, "c")) is None
 
 
 def test_why_is_told_once_for_what_many_read(translator: Translator) -> None:
-    """What is read in many places is told in full in one of them, so that the answer is no larger than the graph."""
-    why = translator.why_resource(GATEWAY, Reference(ROUTE, "port-10080"))
+    """What is read in many places is told in full in one of them, so that the answer is no larger than the database."""
+    why = translator.trace_resource(GATEWAY, Reference(ROUTE, "port-10080"))
     assert why is not None
-    assert len(list(why.lines())) < 5 * translator.cells
+    assert len(list(why.lines())) < 5 * translator.memos
     assert sum(line.strip() == "input(Gateway, Gateway shop/web)" for line in why.lines()) < 10
 
 

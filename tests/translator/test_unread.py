@@ -10,7 +10,7 @@ from bench.world import edit, gateway, manifest, route, world
 from tests.translator.numbers import NUMBER, signs
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.universe import objects, populations
-from translator.engine.database import Graph
+from translator.engine.database import Database
 from translator.engine.query import QueryError, query
 from translator.inputs import Edit, Settings, unread
 from translator.objects.parse import KINDS
@@ -25,49 +25,49 @@ Population = list[KubernetesObject]
 
 
 @query
-def value(db: Graph, name: str) -> object:
+def value(db: Database, name: str) -> object:
     """Return a number, 0 if there is none."""
     return db.input(NUMBER, name) or 0
 
 
 @query
-def positive_ones(db: Graph) -> int:
+def positive_ones(db: Database) -> int:
     """How many numbers are positive."""
     return db.count(signs, "positive")
 
 
 def test_what_is_there_can_be_read() -> None:
     """Of a domain that is not known, what was told is known; what was not told is not absent."""
-    db = Graph((signs,))
-    db.expect(NUMBER, unknown=True)
+    db = Database((signs,))
+    db.set_synced(NUMBER, False)
     db.set(NUMBER, "one", 1)
     assert value(db, "one") == 1
-    with pytest.raises(QueryError, match="Unknown: Number") as raised:
+    with pytest.raises(QueryError, match="NotSyncedError: Number") as raised:
         value(db, "two")
-    assert raised.value.unknown
-    with pytest.raises(QueryError, match="Unknown: signs"):
+    assert raised.value.not_synced
+    with pytest.raises(QueryError, match="NotSyncedError: signs"):
         positive_ones(db)
 
 
 def test_once_it_is_known_it_is_read() -> None:
     """What could not be told is told as soon as the domain is known; and not any more if it is not known again."""
-    db = Graph((signs,))
+    db = Database((signs,))
     told: list[object] = []
-    db.expect(NUMBER, unknown=True)
+    db.set_synced(NUMBER, False)
     for each in ("one", "two"):
-        db.pin(value, (each,), lambda cell: told.append(cell.failure or cell.value))
+        db.add_root(value, (each,), lambda memo: told.append(memo.failure or memo.value))
     db.set(NUMBER, "one", 1)
     db.evaluate()
     assert told.count(1) == 1
     assert db.failures == []
     told.clear()
-    db.expect(NUMBER, unknown=False)
+    db.set_synced(NUMBER, True)
     db.evaluate()
     assert (told, positive_ones(db)) == ([0], 1)
-    db.expect(NUMBER, unknown=True)
+    db.set_synced(NUMBER, False)
     db.evaluate()
     assert isinstance(told[-1], QueryError)
-    with pytest.raises(QueryError, match="Unknown"):
+    with pytest.raises(QueryError, match="NotSyncedError"):
         positive_ones(db)
 
 

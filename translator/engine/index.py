@@ -31,9 +31,9 @@ class Incomplete:
     partition: Hashable = ALL
 
 
-UNSURE: Final[Any] = Incomplete()
+INCOMPLETE: Final[Any] = Incomplete()
 """The key for all partitions at once."""
-UNSURELY: Final = ((UNSURE, ""),)
+INCOMPLETE_WITHOUT_BUG: Final = ((INCOMPLETE, ""),)
 """What is filed then, where no bug is in the way."""
 
 VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
@@ -48,11 +48,11 @@ class Bucket:
         again: how many times more those are there that are there more than once; None if there are none, as a rule.
     """
 
-    __slots__ = ("again", "items")
+    __slots__ = ("duplicates", "items")
 
     def __init__(self) -> None:
         self.items: list[Any] = []
-        self.again: dict[Any, int] | None = None
+        self.duplicates: dict[Any, int] | None = None
 
     def add(self, element: Any) -> None:
         """Count one more of an element."""
@@ -60,17 +60,17 @@ class Bucket:
         if place == len(self.items) or self.items[place] != element:
             self.items.insert(place, element)
         else:
-            self.again = self.again or {}
-            self.again[element] = self.again.get(element, 0) + 1
+            self.duplicates = self.duplicates or {}
+            self.duplicates[element] = self.duplicates.get(element, 0) + 1
 
     def discard(self, element: Any) -> None:
         """Count one less of an element."""
-        if not self.again or element not in self.again:
+        if not self.duplicates or element not in self.duplicates:
             del self.items[bisect_left(self.items, element)]
-        elif self.again[element] > 1:
-            self.again[element] -= 1
+        elif self.duplicates[element] > 1:
+            self.duplicates[element] -= 1
         else:
-            del self.again[element]
+            del self.duplicates[element]
 
 
 class Listing:
@@ -82,11 +82,11 @@ class Listing:
         incomplete: the keys of `buckets` that say of a partition that it is incomplete.
     """
 
-    __slots__ = ("buckets", "filed", "incomplete")
+    __slots__ = ("buckets", "contributions", "incomplete")
 
     def __init__(self) -> None:
         self.buckets: dict[Hashable, Bucket] = {}
-        self.filed: dict[Any, Entries] = {}
+        self.contributions: dict[Any, Entries] = {}
         self.incomplete: set[Hashable] = set()
 
     def items(self, key: Hashable) -> list[Any]:
@@ -96,11 +96,11 @@ class Listing:
 
     def is_incomplete(self, source: Any) -> bool:
         """Tell whether something is missing of what `source` contributes."""
-        return any(isinstance(key, Incomplete) for key, _ in self.filed.get(source, ()))
+        return any(isinstance(key, Incomplete) for key, _ in self.contributions.get(source, ()))
 
-    def refile(self, source: Any, entries: Entries) -> Iterator[Hashable]:
+    def replace(self, source: Any, entries: Entries) -> Iterator[Hashable]:
         """Replace what `source` filed; give the keys whose buckets this touched."""
-        before = self.filed.get(source, ())
+        before = self.contributions.get(source, ())
         if before == entries:
             return
         for key, element in entries:
@@ -119,6 +119,6 @@ class Listing:
                 self.incomplete.discard(key)
             yield key
         if entries:
-            self.filed[source] = entries
+            self.contributions[source] = entries
         else:
-            self.filed.pop(source, None)
+            self.contributions.pop(source, None)

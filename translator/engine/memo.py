@@ -1,4 +1,4 @@
-"""Cells: the remembered values of a graph, and the tree of reads that explains one."""
+"""Memos: the remembered values of a graph, and the tree of reads that explains one."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from translator.engine.query import Query, QueryError
 
 
 class State(Enum):
-    """How far a cell's value can be trusted."""
+    """How far a memo's value can be trusted."""
 
     CLEAN = "clean"
-    SUSPECT = "suspect"
+    MAYBE_DIRTY = "maybe dirty"
     DIRTY = "dirty"
-    CHECKING = "checking"
-    RUNNING = "running"
+    VERIFYING = "verifying"
+    EXECUTING = "executing"
 
 
-CLEAN, SUSPECT, DIRTY, CHECKING, RUNNING = State
-BUSY: Final = (CHECKING, RUNNING)
-"""The states of a cell that waits for what it reads: whoever reads it meanwhile closes a cycle."""
+CLEAN, MAYBE_DIRTY, DIRTY, VERIFYING, EXECUTING = State
+BUSY: Final = (VERIFYING, EXECUTING)
+"""The states of a memo that waits for what it reads: whoever reads it meanwhile closes a cycle."""
 
 
 class _Unset:
-    """The value of a cell that never ran: equal to nothing."""
+    """The value of a memo that never ran: equal to nothing."""
 
     def __repr__(self) -> str:
         return "<unset>"
@@ -36,14 +36,14 @@ UNSET: Final = _Unset()
 
 
 FEW: Final = 8
-"""Up to so many cells are held in a tuple, which takes a third of the memory of a set."""
+"""Up to so many memos are held in a tuple, which takes a third of the memory of a set."""
 
 
-class Cell:
+class Memo:
     """One remembered value: an input, a bucket of an index, or a query's call.
 
-    There are some dozen for each object that is read, so they are small: most have few readers, and nothing that they
-    suspect.
+    There are some dozen for each object that is read, so they are small: most have few readers, and no
+    dependency that may have changed.
 
     Attributes:
         query: what was called; for an input or a bucket what it is.
@@ -53,11 +53,11 @@ class Cell:
         state: how far that can be trusted.
         dependencies: what it has read, in that order; a dict while it runs.
         dependents: what has read it.
-        suspects: those of its dependencies that may be different by now; None for none.
+        maybe_changed: those of its dependencies that may be different by now; None for none.
         root: whether it is kept up to date, and kept, for itself and not for what reads it.
     """
 
-    __slots__ = ("args", "dependencies", "dependents", "failure", "query", "root", "state", "suspects", "value")
+    __slots__ = ("args", "dependencies", "dependents", "failure", "maybe_changed", "query", "root", "state", "value")
 
     def __init__(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object) -> None:
         self.query = query
@@ -65,18 +65,18 @@ class Cell:
         self.value = value
         self.failure: QueryError | None = None
         self.state = CLEAN if isinstance(query, str) else DIRTY
-        self.dependencies: tuple[Cell, ...] | dict[Cell, None] = ()
-        self.dependents: tuple[Cell, ...] | set[Cell] = ()
-        self.suspects: dict[Cell, None] | None = None
+        self.dependencies: tuple[Memo, ...] | dict[Memo, None] = ()
+        self.dependents: tuple[Memo, ...] | set[Memo] = ()
+        self.maybe_changed: dict[Memo, None] | None = None
         self.root = False
 
     @property
     def label(self) -> str:
-        """The cell as a reader would write it: ``attachment(HTTPRoute default/web)``."""
+        """The memo as a reader would write it: ``attachment(HTTPRoute default/web)``."""
         name = self.query if isinstance(self.query, str) else self.query.name
         return f"{name}({', '.join(map(str, self.args))})"
 
-    def add_dependent(self, reader: Cell) -> None:
+    def add_dependent(self, reader: Memo) -> None:
         """Note that `reader` has read it, if it did not before."""
         known = self.dependents
         if isinstance(known, set):
@@ -84,7 +84,7 @@ class Cell:
         elif reader not in known:
             self.dependents = (*known, reader) if len(known) < FEW else {*known, reader}
 
-    def drop_dependent(self, reader: Cell) -> None:
+    def drop_dependent(self, reader: Memo) -> None:
         """Note that `reader` does not read it any more."""
         known = self.dependents
         if isinstance(known, set):
@@ -92,25 +92,25 @@ class Cell:
         else:
             self.dependents = tuple(each for each in known if each is not reader)
 
-    def suspect(self, source: Cell) -> None:
+    def note_maybe_changed(self, source: Memo) -> None:
         """Note that `source`, which it has read, may be different."""
-        if self.suspects is None:
-            self.suspects = {}
-        self.suspects[source] = None
+        if self.maybe_changed is None:
+            self.maybe_changed = {}
+        self.maybe_changed[source] = None
 
-    def suspects_in_order(self) -> Collection[Cell]:
-        """Give what it suspects, in the order in which it read it."""
-        found = self.suspects or {}
+    def maybe_changed_in_order(self) -> Collection[Memo]:
+        """Return the dependencies that may have changed, in the order in which it read it."""
+        found = self.maybe_changed or {}
         return tuple(found) if len(found) < 2 else [each for each in self.dependencies if each in found]
 
 
-def reads_itself(cell: Cell) -> bool:
-    """Tell whether a cell is among what it read, or what that read, and so on; costs a step for each read."""
-    seen: set[Cell] = set()
-    pending = list(cell.dependencies)
+def reads_itself(memo: Memo) -> bool:
+    """Tell whether a memo is among what it read, or what that read, and so on; costs a step for each read."""
+    seen: set[Memo] = set()
+    pending = list(memo.dependencies)
     while pending:
         each = pending.pop()
-        if each is cell:
+        if each is memo:
             return True
         if each not in seen:
             seen.add(each)
@@ -119,12 +119,12 @@ def reads_itself(cell: Cell) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Trace:
     """One node of the answer to "why is this so?": what was read, what it was, and what that was read from."""
 
     label: str
     value: object
-    reads: tuple[Why, ...]
+    reads: tuple[Trace, ...]
 
     def lines(self, indent: int = 0) -> Iterator[str]:
         """Give the tree as indented lines of text, one per read."""
@@ -133,9 +133,9 @@ class Why:
             yield from read.lines(indent + 1)
 
 
-def explain(cell: Cell, depth: int, told: set[Cell] | None = None) -> Why:
-    """Tell what a cell read, and what that read, `depth` levels down; what is read in many places is told once."""
-    told = set() if told is None else told
-    reads = () if cell in told or not depth else tuple(cell.dependencies)
-    told.add(cell)
-    return Why(cell.label, cell.failure or cell.value, tuple(explain(each, depth - 1, told) for each in reads))
+def trace(memo: Memo, depth: int, seen: set[Memo] | None = None) -> Trace:
+    """Tell what a memo read, and what that read, `depth` levels down; what is read in many places is shown once."""
+    seen = set() if seen is None else seen
+    reads = () if memo in seen or not depth else tuple(memo.dependencies)
+    seen.add(memo)
+    return Trace(memo.label, memo.failure or memo.value, tuple(trace(each, depth - 1, seen) for each in reads))

@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 class Reader(Protocol):
-    """What queries read each other through; `translator.engine.database.Graph` is one."""
+    """What queries read each other through; `translator.engine.database.Database` is one."""
 
     def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
         """Return a query's value for `args`, and record the read."""
@@ -42,7 +42,7 @@ class Query(Generic[P, R]):
         Raises:
             QueryError: the function, or one that it reads, raised.
         """
-        assert not kwargs, "queries take positional arguments: they are the cell's key"
+        assert not kwargs, "queries take positional arguments: they are the memo's key"
         return db.read(self, args)  # type: ignore[no-any-return]
 
     def each(self, db: Reader, calls: Iterable[tuple[Any, ...]]) -> list[R]:
@@ -75,26 +75,26 @@ def _all(_db: Reader, _key: Any) -> Iterable[Hashable]:
 
 
 class Index(Generic[K, E]):
-    """A derived listing: for every input of `domains`, under which keys which elements are filed. See `index`.
+    """A derived listing: for every input of `collections`, under which keys which elements are filed. See `index`.
 
     Attributes:
-        domains: the domains that it is over.
+        collections: the collections that it is over.
         entries: by input, its keys and elements.
         partitions: by input, the partitions that it may contribute to; evaluated only where `entries` has no value.
         partition_of: gives the partition that a key belongs to.
     """
 
-    __slots__ = ("domains", "entries", "partition_of", "partitions")
+    __slots__ = ("collections", "entries", "partition_of", "partitions")
 
     def __init__(
         self,
-        domains: tuple[str, ...],
+        collections: tuple[str, ...],
         function: Callable[[Any, Any], Iterable[tuple[K, E]]],
         partitions: Partitions = _all,
         partition_of: Callable[[K], Hashable] = lambda key: key,
     ) -> None:
-        """Take the domains that the index is over, the function to its entries, and those to its partitions."""
-        self.domains = domains
+        """Take the collections that the index is over, the function to its entries, and those to its partitions."""
+        self.collections = collections
         self.entries: Query[[Any], tuple[tuple[K, E], ...]] = Query(lambda db, key: tuple(function(db, key)))
         self.entries.name = function.__name__
         self.partitions: Query[[Any], tuple[Hashable, ...]]
@@ -112,30 +112,30 @@ class Index(Generic[K, E]):
 
 
 def index(
-    *domains: str, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
+    *collections: str, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
 ) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
-    """Make a generator of (key, element) pairs, called for each input key of `domains`, an index over them.
+    """Make a generator of (key, element) pairs, called for each input key of `collections`, an index over them.
 
     The function is a query like any other and may read whatever it likes, other indexes included; elements of one
     bucket must be hashable and comparable with each other. An index is brought up to date before any query runs.
 
     An input whose entries cannot be computed, and never could, makes the partitions incomplete that it may belong to:
-    whoever reads one of their keys raises `Unknown`.
+    whoever reads one of their keys raises `NotSyncedError`.
 
     Args:
-        domains: the domains that it is over.
+        collections: the collections that it is over.
         partitions: gives, for an input, a superset of the partitions of its keys. It reads as little as it can, so that
             it has a value where the entries have none; where it raises too, all partitions are incomplete.
         partition_of: gives the partition of a key, without reading anything; by default each key is its own.
     """
-    return lambda function: Index(domains, function, partitions, partition_of)
+    return lambda function: Index(collections, function, partitions, partition_of)
 
 
-Ahead = Index[Any, Any] | Query[..., Any]
-"""An index or a hub: what is brought up to date ahead of other queries."""
+Prioritised = Index[Any, Any] | Query[..., Any]
+"""An index or a firewall query: what is brought up to date ahead of other queries."""
 
 
-class Unknown(Exception):
+class NotSyncedError(Exception):
     """A query depends on inputs of which it is not known yet what they are, or whether there are any.
 
     Attributes:
@@ -156,17 +156,19 @@ class QueryError(Exception):
     """A query that raised, seen from what read it; `__cause__` is the original exception.
 
     Attributes:
-        cell: the innermost query that raised.
-        unknown: whether it raised only because it depends on what is not known, which is no bug in it.
+        label: the innermost query that raised, with its arguments.
+        not_synced: whether it raised only because it depends on what is not known, which is no bug in it.
         bug: which bug it comes of, not in that one's own words, which may hold anything; "" if it comes of none.
     """
 
-    def __init__(self, cell: str, cause: BaseException) -> None:
+    def __init__(self, label: str, cause: BaseException) -> None:
         """Name the innermost query that raised, and why."""
-        super().__init__(f"{cell}: {type(cause).__name__}: {cause}")
-        self.cell = cell
-        self.unknown = isinstance(cause, Unknown)
-        self.bug = cause.bug if isinstance(cause, Unknown) else f"{cell[:MOST_CHARACTERS]}: {type(cause).__name__}"
+        super().__init__(f"{label}: {type(cause).__name__}: {cause}")
+        self.label = label
+        self.not_synced = isinstance(cause, NotSyncedError)
+        self.bug = (
+            cause.bug if isinstance(cause, NotSyncedError) else f"{label[:MOST_CHARACTERS]}: {type(cause).__name__}"
+        )
         self.__cause__ = cause
 
 

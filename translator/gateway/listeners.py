@@ -88,7 +88,7 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
         try:
             ports = [each.port for each in valid_listeners(db, gateway) if each.accepted]
         except QueryError as bug:  # of one Gateway, which keeps what it may be serving, and nobody else's ports
-            if bug.unknown:
+            if bug.not_synced:
                 raise
             ports = list(_ports(db, gateway))
         for port in dict.fromkeys(ports):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from translator.conditions import Condition, bounded
 from translator.db import Db
-from translator.engine.query import Unknown, query
+from translator.engine.query import NotSyncedError, query
 from translator.envoy.names import port_of
 from translator.infrastructure.workload import serving
 from translator.inputs import AttributedNack
@@ -74,7 +74,7 @@ def programming(db: Db, gateway: Ref) -> Programming:
     delivery = db.delivery(gateway)
     if not delivery.clients:
         if delivery.reconnecting and serving(db, gateway):
-            raise Unknown("whether proxies come back")
+            raise NotSyncedError("whether proxies come back")
         missing = _no_proxy(db, gateway)
         return Programming(missing, missing)
     others = DONE if delivery.all_acked else WAITING

@@ -106,7 +106,7 @@ FAULTS = {
     "/metrics": "headgate.observability.metrics.Metrics.text",
     "/status": "headgate.controlplane.status_store.StatusStore.refs",
     "/config": "xds.server.server.Server.iter_clients",
-    "/explain": "translator.translator.Translator.why_status",
+    "/explain": "translator.translator.Translator.trace_status",
 }
 
 
