@@ -43,7 +43,7 @@ from watchers.files.relations import Relations
 from watchers.files.yaml_decoder import YamlValues
 from watchers.informers.observed_status import LONGEST_MANAGER, field_manager
 from watchers.kubernetes.errors import ApiError
-from watchers.proxies.api_errors import MOST, refusal
+from watchers.proxies.api_errors import MOST, problem_of
 from xds.protocol import exclusive
 from xds.protocol.client_state import MAX_CANDIDATES, after_nack, candidates
 from xds.protocol.draining import MAX_DRAINING, Draining
@@ -206,7 +206,7 @@ def test_the_words_for_a_bug_are_cut() -> None:
 
 def test_the_api_servers_words_are_cut() -> None:
     """What the API server says of an object that it refuses is told up to a length."""
-    told = refusal(Ref("Deployment", "web", "shop"), ApiError("PATCH", 400, message="x" * 100_000))
+    told = problem_of(Ref("Deployment", "web", "shop"), ApiError("PATCH", 400, message="x" * 100_000))
     assert MOST <= told.message.count("x") < MOST + 10
 
 

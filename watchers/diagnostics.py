@@ -63,7 +63,7 @@ class DiagnosticSet:
     """
 
     def __init__(self, report: Report | None = None) -> None:
-        self._report = report or (lambda raised, settled: None)
+        self._report = report or (lambda appeared, resolved: None)
         self._of: dict[Hashable, Diagnostic] = {}
         self._counts: Counter[Diagnostic] = Counter()
 
@@ -77,17 +77,17 @@ class DiagnosticSet:
         before = self._of.get(owner)
         if before == diagnostic:
             return
-        raised, settled = [], []
+        appeared, resolved = [], []
         if diagnostic is not None:
             self._of[owner] = diagnostic
             self._counts[diagnostic] += 1
-            raised = [diagnostic] if self._counts[diagnostic] == 1 else []
+            appeared = [diagnostic] if self._counts[diagnostic] == 1 else []
         else:
             del self._of[owner]
         if before is not None:
             self._counts[before] -= 1
             if not self._counts[before]:
                 del self._counts[before]
-                settled = [before]
-        if raised or settled:
-            self._report(tuple(raised), tuple(settled))
+                resolved = [before]
+        if appeared or resolved:
+            self._report(tuple(appeared), tuple(resolved))

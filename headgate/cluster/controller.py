@@ -125,14 +125,14 @@ class Controller:
         self.deliveries: dict[Ref, GatewaySyncStatus] = {}
         self.reconnect_window = ReconnectWindow(self.deliver)
         self.peers = Peers(client, self.namespace, identity, self.hear_peers, DiagnosticSet(self.log_diagnostics))
-        self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
+        self.inventory = Inventory(lambda gateways: self.deployer.enqueue(gateways))
         self.deployer = Deployer(
             client,
             self.translator.deployments,
             self.inventory,
             settings.controller_name,
             self.take_deployed,
-            watch=cluster_metrics,
+            observer=cluster_metrics,
             may_write=lambda: self.election.leading,
             is_unmanaged=self.translator.is_unmanaged,
         )
@@ -141,12 +141,12 @@ class Controller:
             self.translator.statuses,
             self.cluster,
             settings.controller_name,
-            watch=cluster_metrics,
+            observer=cluster_metrics,
             may_write=lambda: self.election.leading,
-            silent=self.has_no_status,
+            has_no_status=self.has_no_status,
         )
         self.metrics.collect(
-            ClusterGauges(self.inventory.scales, lambda: self.deployer.waiting, lambda: self.writer.waiting)
+            ClusterGauges(self.inventory.scales, lambda: self.deployer.depth, lambda: self.writer.depth)
         )
         self.server: Server
         self.plane: ControlPlane
@@ -203,7 +203,7 @@ class Controller:
             gateways_changed=lambda _: None,
             conditions_changed=lambda changes: log_changes(changes, lambda _: ""),
             metrics=self.metrics,
-            taken=self.writer.touch,
+            taken=self.writer.enqueue,
             changed=self.changed,
             delivered=self.take_delivery,
             overdue=self.overdue,
@@ -250,8 +250,8 @@ class Controller:
     async def lead(self) -> None:
         """Do what only one replica does."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.deployer.lead(), name="deployer")
-            group.create_task(self.writer.lead(), name="statuses")
+            group.create_task(self.deployer.run(), name="deployer")
+            group.create_task(self.writer.run(), name="statuses")
 
     async def authenticate(self, peer: Peer) -> None:
         """Read nothing from a client before the API server has told who it is."""
@@ -314,7 +314,9 @@ class Controller:
     def is_complete(self) -> bool:
         """Asks for the objects that are read on demand; whether the translator knew already which are not there."""
         learned = [
-            self.translator.set_absent(model.kind, self.cluster.want(model, self.translator.referenced(model.kind)))
+            self.translator.set_absent(
+                model.kind, self.cluster.set_referenced(model, self.translator.referenced(model.kind))
+            )
             for model in ON_DEMAND
         ]
         return not any(learned)
@@ -325,8 +327,8 @@ class Controller:
 
     def changed(self, changes: Changes) -> None:
         """Pass on what an evaluation brought."""
-        self.writer.touch(changes.statuses)
-        self.deployer.touch(changes.deployments)
+        self.writer.enqueue(changes.statuses)
+        self.deployer.enqueue(changes.deployments)
 
     def take_deployed(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         """Take what the API server refuses of a Gateway's proxies."""

@@ -75,7 +75,7 @@ class ClusterMetrics(Observer):
         """Note that a request failed."""
         self._failed.labels(kind, reason).inc()
 
-    def missing(self, kind: str) -> None:
+    def not_installed(self, kind: str) -> None:
         """Note that the API server has no such kind."""
         self._missing.labels(kind).inc()
 

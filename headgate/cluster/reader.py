@@ -17,7 +17,7 @@ from watchers.files.contents import read
 from watchers.files.store import FileStore
 from watchers.kubernetes import paths
 from watchers.kubernetes.client import Client
-from watchers.kubernetes.errors import ApiError, ClusterError, denied
+from watchers.kubernetes.errors import ApiError, ClusterError, forbidden
 from watchers.kubernetes.kubeconfig import Access, Target
 
 #: So many objects are asked for at a time.
@@ -88,7 +88,7 @@ async def _list(client: Client, model: type[KubernetesObject]) -> list[Json]:
             return await _pages(client, model, version)
         except ApiError as error:
             if error.status == 403:
-                raise UserError(denied("list", paths.resource(model), error)) from None
+                raise UserError(forbidden("list", paths.resource(model), error)) from None
             if error.status != 404:
                 raise
     return []

@@ -28,7 +28,7 @@ def log_edits(change: Change) -> None:
 
 def log_diagnostics(change: Change) -> None:
     """Tells what is wrong in files now, and what of it is not any more; not what only moved to another line."""
-    raised, settled = _by_words(change.raised), _by_words(change.settled)
+    raised, settled = _by_words(change.appeared), _by_words(change.resolved)
     wrong = [each for key, each in raised.items() if key not in settled]
     for each in wrong[:MAX_LINES]:
         say: Callable[..., None] = log.error if each.severity == "error" else log.warning

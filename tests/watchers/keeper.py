@@ -63,7 +63,7 @@ class Keeper:
                 self._moved.clear()
                 await self._moved.wait()
 
-    def held(self, ref: Ref) -> ObservedStatus | None:
+    def observed_status(self, ref: Ref) -> ObservedStatus | None:
         """As a reflector tells it."""
         if ref in self.lag:
             return self.lag[ref]
@@ -76,7 +76,7 @@ class Keeper:
             metadata["resourceVersion"], metadata.get("generation"), found["status"], self.served, written
         )
 
-    def held_refs(self) -> Iterable[Ref]:
+    def observed_refs(self) -> Iterable[Ref]:
         """All objects."""
         return list(self.objects)
 

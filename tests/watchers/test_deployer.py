@@ -16,7 +16,7 @@ from translator.inputs import ApplyResult
 from translator.refs import Ref
 from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
-from watchers.proxies.api_errors import gone, refusal, transient
+from watchers.proxies.api_errors import is_namespace_gone, is_transient, problem_of
 from watchers.proxies.inventory import Inventory, Live
 from watchers.proxies.owned_fields import project
 from watchers.proxies.reconciler import Deployer
@@ -66,8 +66,8 @@ def test_what_is_missing_or_different_counts() -> None:
 def test_refusals(status: int, message: str, condition: str, reason: str) -> None:
     """Each is the condition that it belongs to, with the object and the API server's words."""
     error = ApiError("PATCH x", status, "", message)
-    problem = refusal(CONFIG, error)
-    assert not transient(error)
+    problem = problem_of(CONFIG, error)
+    assert not is_transient(error)
     assert (problem.condition, problem.reason) == (condition, reason)
     assert "ConfigMap web/headgate-shop" in problem.message
     assert message in problem.message
@@ -75,10 +75,10 @@ def test_refusals(status: int, message: str, condition: str, reason: str) -> Non
 
 def test_what_passes_by_itself_is_no_refusal() -> None:
     """Busy servers, conflicts, and namespaces that are about to go are nobody's mistake."""
-    assert all(transient(ApiError("x", status)) for status in (409, 429, 500, 503))
-    assert gone(ApiError("x", 404, "NotFound", 'namespaces "web" not found'))
-    assert gone(ApiError("x", 403, "Forbidden", "because it is being terminated"))
-    assert not gone(ApiError("x", 404, "NotFound", "the server could not find the requested resource"))
+    assert all(is_transient(ApiError("x", status)) for status in (409, 429, 500, 503))
+    assert is_namespace_gone(ApiError("x", 404, "NotFound", 'namespaces "web" not found'))
+    assert is_namespace_gone(ApiError("x", 403, "Forbidden", "because it is being terminated"))
+    assert not is_namespace_gone(ApiError("x", 404, "NotFound", "the server could not find the requested resource"))
 
 
 class Failing:
@@ -112,7 +112,7 @@ async def test_an_api_server_that_is_away_is_no_refusal() -> None:
     inventory = Inventory(lambda _: None)
     wanted = {GATEWAY: ProxyManifests((manifest(),))}
     deployer = Deployer(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
-    leading = asyncio.create_task(deployer.lead())
+    leading = asyncio.create_task(deployer.run())
     async with asyncio.timeout(10):
         await api.gate.wait()
     leading.cancel()
@@ -126,7 +126,7 @@ async def test_who_does_not_lead_writes_nothing() -> None:
     deployer = Deployer(
         api, {GATEWAY: ProxyManifests((manifest(),))}, Inventory(lambda _: None), "me", print, may_write=lambda: False
     )
-    leading = asyncio.create_task(deployer.lead())
+    leading = asyncio.create_task(deployer.run())
     await asyncio.sleep(0.05)
     assert not leading.done()
     leading.cancel()
@@ -140,9 +140,9 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
     inventory.observe([Change(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
     deployer = Deployer(api, {GATEWAY: ProxyManifests((wanted,))}, inventory, "me", lambda *_: None)
-    leading = asyncio.create_task(deployer.lead())
+    leading = asyncio.create_task(deployer.run())
     await asyncio.sleep(0.05)
-    deployer.touch([GATEWAY])
+    deployer.enqueue([GATEWAY])
     await asyncio.sleep(0.05)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
@@ -179,7 +179,7 @@ async def deployed(
     inventory = Inventory(lambda _: None)
     inventory.observe([Change(ref, raw) for ref, raw in there])
     deployer = Deployer(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
-    await deployer._settle(GATEWAY)
+    await deployer._reconcile(GATEWAY)
     return told
 
 
@@ -216,8 +216,8 @@ async def test_proxies_of_the_other_kind_stay_until_there_are_new_ones(available
         (Ref("Deployment", "web", name), kept(status={"availableReplicas": 1})),
         (Ref(kind, "web", name), kept(status={"numberAvailable": available})),
     )
-    gone = [path for method, path, _ in api.requests if method == "DELETE"]
-    assert gone == [f"deployments/{name}"] * available
+    is_namespace_gone = [path for method, path, _ in api.requests if method == "DELETE"]
+    assert is_namespace_gone == [f"deployments/{name}"] * available
 
 
 async def test_what_is_there_is_rehearsed_before_anything_is_changed() -> None:
@@ -253,7 +253,7 @@ async def test_what_becomes_of_writes_is_counted(status: int, outcome: str) -> N
     api = Failing(*([ApiError("PATCH", status)] * 2 if status else []))
     applier = Applier(api, "me", lambda: True, watching)
     with contextlib.suppress(ApplyError, ApiError):
-        await applier.rehearse(manifest())
+        await applier.dry_run(manifest())
     rehearsed = [] if outcome == "changed" else [("ConfigMap", outcome)]
     assert watching.outcomes == rehearsed
     with contextlib.suppress(ApplyError, ApiError):

@@ -22,8 +22,8 @@ from watchers.proxies.reconciler import (
     CONCURRENCY,
     FIRST_RETRY,
     LONGEST_RETRY,
+    OBSERVE_SECONDS,
     REPAIRED_SECONDS,
-    TELLING_SECONDS,
     Deployer,
 )
 from watchers.proxies.server_side_apply import SECONDS
@@ -83,7 +83,7 @@ class Cluster:
         deployer = Deployer(
             Punctual(self), {GATEWAY._replace(name=each): proxies(each) for each in names}, self.inventory, "me", print
         )
-        term = asyncio.create_task(deployer.lead())
+        term = asyncio.create_task(deployer.run())
         try:
             yield deployer
         finally:
@@ -148,7 +148,7 @@ def test_a_request_that_hangs_is_made_again(seconds: float, requests: int) -> No
     virtual_time.run(scenario())
 
 
-@pytest.mark.parametrize(("seconds", "writes"), [(TELLING_SECONDS - 0.1, 1), (TELLING_SECONDS + 0.1, 2)])
+@pytest.mark.parametrize(("seconds", "writes"), [(OBSERVE_SECONDS - 0.1, 1), (OBSERVE_SECONDS + 0.1, 2)])
 def test_what_nobody_tells_of_is_made_again(seconds: float, writes: int) -> None:
     """What was created, and is not told of in time, was deleted before anybody saw it."""
 
@@ -173,7 +173,7 @@ def test_what_was_left_alone_for_long_is_repaired_at_once() -> None:
             found = []
             for _ in range(times):
                 cluster.put({**manifest().body, "data": {"a": "changed"}})
-                deployer.touch([GATEWAY])
+                deployer.enqueue([GATEWAY])
                 changed, writes = asyncio.get_running_loop().time(), len(cluster.times)
                 while len(cluster.times) == writes:  # noqa: ASYNC110 - virtual time
                     await asyncio.sleep(0.1)

@@ -128,7 +128,7 @@ async def test_a_file_half_written_takes_nothing_away(tmp_path: Path, half: str)
         write(file, documents(config_map("a"), config_map("b", "2")))
         await followed.serves(a="1", b="2", c="1")
         assert followed.gone == set()
-        assert not any(change.raised for change in followed.changes)
+        assert not any(change.appeared for change in followed.changes)
 
 
 async def test_a_file_that_stays_empty_is_believed(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ async def test_renaming_a_file_edits_nothing(tmp_path: Path) -> None:
         write(file, config_map("a", "2"))
         await followed.serves(a="2")
         assert followed.gone == set()
-        assert not any(change.raised for change in followed.changes)
+        assert not any(change.appeared for change in followed.changes)
 
 
 async def test_new_folders_are_followed(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ async def test_what_is_wrong_is_told_once_with_its_place(tmp_path: Path) -> None
         write(file, documents(config_map("a", "2"), config_map("b")))
         await followed.serves(a="2", b="1", c="1")
         assert followed.wrong == []
-        assert [(len(each.raised), len(each.settled)) for each in followed.changes if each[1:] != ((), ())] == [
+        assert [(len(each.appeared), len(each.resolved)) for each in followed.changes if each[1:] != ((), ())] == [
             (1, 0),
             (0, 1),
         ]

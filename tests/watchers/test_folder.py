@@ -63,11 +63,11 @@ def test_a_syntax_error_takes_nothing_away() -> None:
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     change = folder.apply(says(a="a: b: c\n"))
     assert change.edits == ()
-    assert [str(each.place) for each in change.raised] == ["a.yaml:1"]
-    assert folder.diagnostics == change.raised
+    assert [str(each.place) for each in change.appeared] == ["a.yaml:1"]
+    assert folder.diagnostics == change.appeared
     change = folder.apply(says(a=config_map("x", "2")))
     assert edited(change) == {"x": "2", "w": None}
-    assert len(change.settled) == 1
+    assert len(change.resolved) == 1
     assert folder.diagnostics == ()
 
 
@@ -78,7 +78,7 @@ def test_an_invalid_object_keeps_its_last_good_version() -> None:
     broken = HTTP_ROUTE.replace("port: 8080", "port: eighty")
     change = folder.apply(says(a=documents(config_map("x", "2"), broken)))
     assert edited(change) == {"x": "2"}
-    (diagnostic,) = change.raised
+    (diagnostic,) = change.appeared
     assert (str(diagnostic.place), diagnostic.severity, diagnostic.ref) == ("a.yaml:23", "error", ROUTE)
     assert "spec.rules[0].backendRefs[0].port" in diagnostic.message
     assert good is not None
@@ -145,7 +145,7 @@ def test_of_two_files_with_one_object_the_first_is_served() -> None:
     assert "a.yaml:2" in diagnostic.message
     change = folder.apply(says(a=None))
     assert edited(change) == {"x": "b"}
-    assert change.settled == (diagnostic,)
+    assert change.resolved == (diagnostic,)
 
 
 def test_what_is_known_first_stays_served() -> None:
@@ -153,7 +153,7 @@ def test_what_is_known_first_stays_served() -> None:
     folder = folder_of(b=config_map("x", "b"))
     change = folder.apply(says(a=config_map("x", "a")))
     assert change.edits == ()
-    assert [str(each.place) for each in change.raised] == ["a.yaml:1"]
+    assert [str(each.place) for each in change.appeared] == ["a.yaml:1"]
     assert edited(folder.apply(says(b=config_map("x", "b2")))) == {"x": "b2"}
 
 
@@ -180,7 +180,7 @@ def test_an_unreadable_file_takes_nothing_away() -> None:
     folder = folder_of(a=config_map("x"))
     change = folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")})
     assert change.edits == ()
-    assert [str(each) for each in change.raised] == ["a.yaml: error: cannot be read: no"]
+    assert [str(each) for each in change.appeared] == ["a.yaml: error: cannot be read: no"]
     assert folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")}) == Change(())
 
 
@@ -239,9 +239,9 @@ def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> No
         for edit in change.edits:
             assert objects.get(edit.ref) != edit.object
             objects[edit.ref] = edit.object
-        assert diagnostics.isdisjoint(change.raised)
-        assert diagnostics.issuperset(change.settled)
-        diagnostics = (diagnostics - set(change.settled)) | set(change.raised)
+        assert diagnostics.isdisjoint(change.appeared)
+        assert diagnostics.issuperset(change.resolved)
+        diagnostics = (diagnostics - set(change.resolved)) | set(change.appeared)
     assert {ref: obj for ref, obj in objects.items() if obj is not None} == folder.objects
     assert diagnostics == set(folder.diagnostics)
 

@@ -196,4 +196,4 @@ async def test_a_folder_tells_them_where_they_are_written(tmp_path: Path) -> Non
         assert places == [f"{tmp_path}/b.yaml:2", f"{tmp_path}/a.yaml:25"]
         write(file, SLICE)
         await followed.until(lambda: not followed.source.diagnostics)
-        assert len(followed.changes[-1].settled) == 2
+        assert len(followed.changes[-1].resolved) == 2

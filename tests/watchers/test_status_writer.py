@@ -28,7 +28,7 @@ async def test_only_the_leader_writes_and_begins_with_what_differs(world: World)
     world.keeper.put(route("foreign"), parents(controller=OTHER))
     world.want(same, parents(accepted()))
     world.want(differs, parents(accepted()))
-    assert (world.keeper.requests, world.writer.waiting) == ([], 0)
+    assert (world.keeper.requests, world.writer.depth) == ([], 0)
     async with world.leading():
         await world.idle()
     assert sorted(world.keeper.requests) == [("PATCH", differs), ("PATCH", left)]
@@ -89,7 +89,7 @@ async def test_a_conflict_is_solved_with_a_fresh_look(world: World) -> None:
     """Where another wrote in between, what it wrote stays, and ours comes beside it."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or ObservedStatus("", None, {}, "v1")
+    world.keeper.lag[shop] = world.keeper.observed_status(shop) or ObservedStatus("", None, {}, "v1")
     world.keeper.put(shop, parents(controller=OTHER))
     async with world.leading():
         world.want(shop, parents(accepted()))
@@ -103,11 +103,11 @@ async def test_what_was_written_counts_until_it_is_observed(world: World) -> Non
     """A change right after a write takes no detour, though the watch has not brought back the write yet."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or ObservedStatus("", None, {}, "v1")
+    world.keeper.lag[shop] = world.keeper.observed_status(shop) or ObservedStatus("", None, {}, "v1")
     async with world.leading():
         world.want(shop, parents(accepted("False")))
         await world.idle()
-        world.writer.touch([shop])
+        world.writer.enqueue([shop])
         await world.idle()
         world.want(shop, parents(accepted("True")))
         await world.keeper.until(lambda: world.keeper.wrote(shop) == 2)
@@ -163,7 +163,7 @@ async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(wor
     """If the fresh look shows another generation, nothing is written for now."""
     shop = route("shop")
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = world.keeper.held(shop) or ObservedStatus("", None, {}, "v1")
+    world.keeper.lag[shop] = world.keeper.observed_status(shop) or ObservedStatus("", None, {}, "v1")
     world.keeper.put(shop, {}, generation=2)
     async with world.leading():
         world.want(shop, parents(accepted(generation=1)))
@@ -181,7 +181,7 @@ async def test_what_somebody_undoes_is_repaired(world: World) -> None:
         world.want(shop, parents(accepted()))
         await world.idle()
         world.keeper.put(shop, {"parents": []})
-        world.writer.touch([shop])
+        world.writer.enqueue([shop])
         await world.keeper.until(lambda: world.keeper.wrote(shop) == 2 and not world.keeper.running)
         assert len(world.keeper.status(shop)["parents"]) == 1
 
@@ -203,7 +203,9 @@ async def test_a_status_is_written_in_the_version_that_is_served(world: World) -
     shop = route("shop")
     world.keeper.served = "v1beta1"
     world.keeper.put(shop, {})
-    world.keeper.lag[shop] = (world.keeper.held(shop) or ObservedStatus("", None, {}, ""))._replace(version="1")
+    world.keeper.lag[shop] = (world.keeper.observed_status(shop) or ObservedStatus("", None, {}, ""))._replace(
+        resource_version="1"
+    )
     async with world.leading():
         world.want(shop, parents(accepted()))
         await world.idle()
@@ -236,7 +238,7 @@ async def test_a_quarrel_slows_down(world: World) -> None:
         for count in range(1, 5):
             await world.keeper.until(lambda count=count: world.keeper.wrote(shop) == count and not world.keeper.running)
             world.keeper.put(shop, {})
-            world.writer.touch([shop])
+            world.writer.enqueue([shop])
         assert loop.time() - begun >= 0.95 * OTHER_PACE * (1 + 2 + 4)
         world.want(shop, parents(accepted(message="new")))
         await world.keeper.until(lambda: world.keeper.wrote(shop) == 5 and not world.keeper.running)
@@ -252,7 +254,7 @@ async def test_nothing_is_taken_back_while_it_is_not_sure(world: World) -> None:
     world.silent = False
     async with world.leading():
         await world.turns()
-        assert world.writer.waiting == 1
+        assert world.writer.depth == 1
     assert world.keeper.requests == []
     world.silent = True
     async with world.leading():
@@ -271,7 +273,7 @@ async def test_a_gateway_that_left_is_looked_at_once(world: World) -> None:
     world.keeper.put(Ref("Gateway", "default", "foreign"), status)
     async with world.leading():
         await world.idle()
-        world.writer.touch([GATEWAY, taken])
+        world.writer.enqueue([GATEWAY, taken])
         await world.idle()
     assert sorted(world.keeper.requests) == [("GET", taken), ("GET", GATEWAY), ("PATCH", GATEWAY)]
     assert world.keeper.status(GATEWAY)["conditions"][0]["status"] == "Unknown"

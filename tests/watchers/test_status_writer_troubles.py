@@ -68,7 +68,7 @@ async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(worl
                 world.want(route(name), parents(accepted()))
             world.want(GATEWAY, {"conditions": [accepted()]})
             await world.keeper.until(lambda: world.keeper.wrote(GATEWAY) and not world.keeper.running)
-            assert world.writer.waiting == 3
+            assert world.writer.depth == 3
     assert world.keeper.requests == [("PATCH", route("a")), ("PATCH", GATEWAY)]
     assert [each["event"] for each in logs] == [
         "may not patch httproutes/status in the API group gateway.networking.k8s.io: grant the verbs get and patch on "
@@ -107,7 +107,7 @@ async def test_a_server_that_drops_a_field_is_not_written_to_for_ever(world: Wor
     async with world.leading():
         world.want(GATEWAY, {"conditions": [accepted()], "novel": 1})
         await world.idle()
-        world.writer.touch([GATEWAY])
+        world.writer.enqueue([GATEWAY])
         await world.idle()
     assert world.keeper.requests == [("PATCH", GATEWAY)]
 
@@ -158,7 +158,7 @@ async def troubled(keeper: Keeper, seconds: float) -> None:
     """Let a status be written for so long."""
     keeper.put(route("a"), {})
     wanted = {route("a"): parents(accepted())}
-    term = asyncio.create_task(StatusWriter(Punctual(keeper), wanted, keeper, OURS).lead())
+    term = asyncio.create_task(StatusWriter(Punctual(keeper), wanted, keeper, OURS).run())
     await asyncio.sleep(seconds)
     term.cancel()
     await asyncio.wait({term})

@@ -9,12 +9,12 @@ import pytest
 
 from tests import virtual_time
 from watchers.controllers import worker_pool as workers
-from watchers.controllers.worker_pool import MOST_SLOW, WorkerPool
+from watchers.controllers.worker_pool import MAX_SLOW, WorkerPool
 
 
 async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that meets with a bug rests and is settled again; the others go on."""
-    monkeypatch.setattr(workers, "BUG_SECONDS", 0.01)
+    monkeypatch.setattr(workers, "PANIC_SECONDS", 0.01)
     settled: list[str] = []
     told: list[str] = []
     done = asyncio.Event()
@@ -28,7 +28,7 @@ async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch
         return None
 
     found = WorkerPool(1, settle, told.append)
-    leading = asyncio.create_task(found.lead(["bad", "good"]))
+    leading = asyncio.create_task(found.run(["bad", "good"]))
     async with asyncio.timeout(10):
         await done.wait()
     leading.cancel()
@@ -48,16 +48,16 @@ async def test_who_does_not_lead_settles_nothing() -> None:
         return None
 
     found = WorkerPool(2, settle, lambda _: None)
-    found.touch(["before"])
-    assert found.waiting == 0
-    leading = asyncio.create_task(found.lead(["first"]))
+    found.enqueue(["before"])
+    assert found.depth == 0
+    leading = asyncio.create_task(found.run(["first"]))
     async with asyncio.timeout(10):
         await done.wait()
     leading.cancel()
     with suppress(asyncio.CancelledError):
         await leading
-    found.touch(["after"])
-    assert (found.waiting, settled) == (0, ["first"])
+    found.enqueue(["after"])
+    assert (found.depth, settled) == (0, ["first"])
 
 
 async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch
         return None
 
     found = WorkerPool(2, settle, lambda _: None)
-    leading = asyncio.create_task(found.lead(range(11)))
+    leading = asyncio.create_task(found.run(range(11)))
     async with asyncio.timeout(10):
         await done.wait()
     leading.cancel()
@@ -93,12 +93,12 @@ def test_what_takes_long_is_bounded() -> None:
             settled.add(key)
             return None
 
-        leading = asyncio.create_task(WorkerPool(2, settle, lambda _: None).lead(range(2 * MOST_SLOW + 4)))
+        leading = asyncio.create_task(WorkerPool(2, settle, lambda _: None).run(range(2 * MAX_SLOW + 4)))
         await asyncio.sleep(599)
-        assert running == set(range(MOST_SLOW + 2))
+        assert running == set(range(MAX_SLOW + 2))
         await asyncio.sleep(1200)
         leading.cancel()
         await asyncio.wait({leading})
-        assert settled == set(range(2 * MOST_SLOW + 4))
+        assert settled == set(range(2 * MAX_SLOW + 4))
 
     virtual_time.run(scenario())

@@ -10,7 +10,7 @@ async def test_a_key_waits_once_and_in_its_turn() -> None:
     queue = WorkQueue[str]()
     queue.add_all("abcab")
     assert len(queue) == 3
-    assert [await queue.take() for _ in "abc"] == ["a", "b", "c"]
+    assert [await queue.get() for _ in "abc"] == ["a", "b", "c"]
     assert len(queue) == 0
 
 
@@ -18,10 +18,10 @@ async def test_a_key_is_worked_on_by_one_at_a_time() -> None:
     """A key that is added while it is worked on comes again, after that is done."""
     queue = WorkQueue[str]()
     queue.add("a")
-    assert await queue.take() == "a"
+    assert await queue.get() == "a"
     queue.add_all("aba")
-    assert await queue.take() == "b"
-    another = asyncio.create_task(queue.take())
+    assert await queue.get() == "b"
+    another = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     assert not another.done()
     queue.done("a")
@@ -39,9 +39,9 @@ async def test_a_key_waits_for_its_time_and_the_earlier_time_counts() -> None:
     queue.add("a", 1)
     queue.add("b", 9)
     now = 1.0
-    assert await queue.take() == "a"
+    assert await queue.get() == "a"
     now = 3.0
-    assert await queue.take() == "b"
+    assert await queue.get() == "b"
     queue.done("a")
     queue.done("b")
     assert len(queue) == 0
@@ -50,7 +50,7 @@ async def test_a_key_waits_for_its_time_and_the_earlier_time_counts() -> None:
 async def test_whoever_waits_hears_of_what_comes() -> None:
     """A taker wakes for a key that is added, and for one whose time has come."""
     queue = WorkQueue[str]()
-    takers = [asyncio.create_task(queue.take()) for _ in range(3)]
+    takers = [asyncio.create_task(queue.get()) for _ in range(3)]
     await asyncio.sleep(0)
     queue.add("later", 0.02)
     queue.add("now")

@@ -60,9 +60,9 @@ class World:
             self.wanted,
             self.keeper,
             OURS,
-            watch=self.counted,
+            observer=self.counted,
             may_write=lambda: self.may_write,
-            silent=lambda _: self.silent,
+            has_no_status=lambda _: self.silent,
         )
 
     def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
@@ -71,12 +71,12 @@ class World:
             self.wanted.pop(ref, None)
         else:
             self.wanted[ref] = status
-        self.writer.touch([ref])
+        self.writer.enqueue([ref])
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[None]:
         """While the writer leads."""
-        term = asyncio.create_task(self.writer.lead())
+        term = asyncio.create_task(self.writer.run())
         await asyncio.sleep(0)
         try:
             yield
@@ -88,7 +88,7 @@ class World:
     async def idle(self) -> None:
         """Wait until nothing waits and nothing is under way."""
         async with asyncio.timeout(10):
-            while self.writer.waiting or self.keeper.running:  # noqa: ASYNC110 - turns of the loop, not time
+            while self.writer.depth or self.keeper.running:  # noqa: ASYNC110 - turns of the loop, not time
                 await asyncio.sleep(0)
         await self.turns()
 

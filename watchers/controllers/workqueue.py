@@ -47,7 +47,7 @@ class WorkQueue(Generic[Key]):
         for each in keys:
             self.add(each)
 
-    async def take(self) -> Key:
+    async def get(self) -> Key:
         """Give the next key that is due, once there is one; `done` must be called for it."""
         while True:
             key, wait = self._next()

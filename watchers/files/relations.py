@@ -45,8 +45,8 @@ class Finding(NamedTuple):
 class Findings(NamedTuple):
     """What came of a change: what is wrong now and was not before, and the other way round."""
 
-    raised: tuple[Finding, ...] = ()
-    settled: tuple[Finding, ...] = ()
+    appeared: tuple[Finding, ...] = ()
+    resolved: tuple[Finding, ...] = ()
 
 
 class Relations:
@@ -87,14 +87,14 @@ class Relations:
             for source in self._sources.get(ref, ()):
                 affected[source] = None
                 affected.update(self._sources.get(source, {}))
-        raised, settled = list[Finding](), list[Finding]()
+        appeared, resolved = list[Finding](), list[Finding]()
         for ref in sorted(affected):
             old, new = self._findings.pop(ref, ()), self._check(ref)
             if new:
                 self._findings[ref] = new
-            raised += (each for each in new if each not in old)
-            settled += (each for each in old if each not in new)
-        return Findings(tuple(raised), tuple(settled))
+            appeared += (each for each in new if each not in old)
+            resolved += (each for each in old if each not in new)
+        return Findings(tuple(appeared), tuple(resolved))
 
     def _put(self, ref: Ref, found: KubernetesObject | None) -> None:
         for target in self._targets.pop(ref, ()):

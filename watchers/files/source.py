@@ -195,10 +195,10 @@ class FileSource:
         return plan, self._relations.update(plan.change.edits)
 
     def _commit(self, plan: Plan, findings: Findings) -> tuple[Edit, ...]:
-        old = _placed(self.folder, self._relations, findings.settled)
+        old = _placed(self.folder, self._relations, findings.resolved)
         change = self.folder.commit(plan)
-        raised = (*change.raised, *_placed(self.folder, self._relations, findings.raised))
-        change = Change(change.edits, raised, (*change.settled, *old))
+        appeared = (*change.appeared, *_placed(self.folder, self._relations, findings.appeared))
+        change = Change(change.edits, appeared, (*change.resolved, *old))
         if self._report is not None and change != Change(()):
             self._report(change)
         return change.edits

@@ -22,13 +22,13 @@ class Change(NamedTuple):
 
     Attributes:
         edits: the objects that are not what they were before.
-        raised: what is wrong now and was not before.
-        settled: what was wrong before and is not any more.
+        appeared: what is wrong now and was not before.
+        resolved: what was wrong before and is not any more.
     """
 
     edits: tuple[Edit, ...]
-    raised: tuple[Diagnostic, ...] = ()
-    settled: tuple[Diagnostic, ...] = ()
+    appeared: tuple[Diagnostic, ...] = ()
+    resolved: tuple[Diagnostic, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -67,13 +67,13 @@ class FileStore:
         claims = self._claims_after(files, touched)
         before = _wrong(map(self.file, files), ((ref, self._claims.get(ref, {})) for ref in touched))
         after = _wrong(files.values(), claims.items())
-        raised, settled = after - before, before - after
+        appeared, resolved = after - before, before - after
         diagnostics = self._diagnostics
-        if raised or settled:
-            diagnostics = _ordered([*(each for each in diagnostics if each not in settled), *raised])
+        if appeared or resolved:
+            diagnostics = _ordered([*(each for each in diagnostics if each not in resolved), *appeared])
         edits = ((ref, _first(claims[ref]), self.get(ref)) for ref in sorted(touched))
         change = Change(
-            tuple(Edit(ref, now) for ref, now, old in edits if now != old), _ordered(raised), _ordered(settled)
+            tuple(Edit(ref, now) for ref, now, old in edits if now != old), _ordered(appeared), _ordered(resolved)
         )
         return Plan(change, files, claims, diagnostics)
 

@@ -53,11 +53,12 @@ class ClusterSource:
     Objects of no namespace are watched whatever namespaces are. Namespaces chosen by name are asked for one by one, so
     a Role in each is enough; those chosen by labels are picked out of all, for which it takes a ClusterRole.
 
-    Give `sources` and `unsynced_namespaces` to a `SourceMux`, and after each evaluation tell `want` what it depends on.
+    Give `sources` and `unsynced_namespaces` to a `SourceMux`; after each evaluation, pass `set_referenced` the objects
+    that it depends on.
 
     Args:
         client: for its API server.
-        watched: what is watched.
+        config: what is watched.
         report: is told what begins and ceases to be wrong.
         observer: is told what happens.
     """
@@ -65,20 +66,20 @@ class ClusterSource:
     def __init__(
         self,
         client: Client,
-        watched: WatchConfig | None = None,
+        config: WatchConfig | None = None,
         report: Report | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._client = client
-        self._watched = watched or WatchConfig()
+        self._config = config or WatchConfig()
         self._observer = observer or Observer()
-        self._troubles = DiagnosticSet(report)
+        self._diagnostics = DiagnosticSet(report)
         self._sources: list[Source] = []
-        self._objects: dict[tuple[str, str], Informer] = {}
+        self._informers: dict[tuple[str, str], Informer] = {}
         self._on_demand: dict[tuple[str, str], OnDemandInformer] = {}
-        self._selection = self._selected()
-        for model in self._watched.kinds:
-            for namespace in self._watched.namespaces if model.namespaced and self._watched.namespaces else ("",):
+        self._namespace_selector = self._make_namespace_selector()
+        for model in self._config.kinds:
+            for namespace in self._config.namespaces if model.namespaced and self._config.namespaces else ("",):
                 self._follow(model, namespace)
 
     @property
@@ -92,40 +93,40 @@ class ClusterSource:
 
         Give it to the `SourceMux`: until they are synced, their objects stay as it handed them out before.
         """
-        return self._selection.unsynced if self._selection else ()
+        return self._namespace_selector.unsynced if self._namespace_selector else ()
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All that is wrong now."""
-        return self._troubles.diagnostics
+        return self._diagnostics.diagnostics
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def not_installed(self) -> tuple[str, ...]:
         """The names of the kinds that the API server does not have."""
-        reflectors = [each.reflector for each in self._objects.values()]
+        reflectors = [each.reflector for each in self._informers.values()]
         reflectors += [each.reflector for each in self._on_demand.values()]
-        return tuple(dict.fromkeys(each.model.kind for each in reflectors if each.missing))
+        return tuple(dict.fromkeys(each.model.kind for each in reflectors if each.not_installed))
 
     def observed(self, ref: Ref) -> ObservedObject | None:
         """Give an object's status and version; None if it is not there, or statuses of its kind are not remembered."""
-        objects = _of(self._objects, ref)
+        objects = _of(self._informers, ref)
         return objects.observed(ref) if objects else None
 
-    def held(self, ref: Ref) -> ObservedStatus | None:
+    def observed_status(self, ref: Ref) -> ObservedStatus | None:
         """Give what a `StatusWriter` must know of an object; None if it is not there, as for `observed`."""
-        objects = _of(self._objects, ref)
+        objects = _of(self._informers, ref)
         found = objects.observed(ref) if objects else None
         if objects is None or found is None:
             return None
         version = objects.reflector.version or objects.reflector.model.versions[0]
         return ObservedStatus(found.resource_version, found.generation, found.status or {}, version, found.written)
 
-    def held_refs(self) -> Iterator[Ref]:
+    def observed_refs(self) -> Iterator[Ref]:
         """Give the objects whose status is remembered."""
-        for each in self._objects.values():
+        for each in self._informers.values():
             yield from each.refs
 
-    def want(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
+    def set_referenced(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
         """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.
 
         Returns:
@@ -134,35 +135,37 @@ class ClusterSource:
         refs = frozenset(refs)
         parts = {namespace: each for (name, namespace), each in self._on_demand.items() if name == kind.kind}
         found = (
-            part.want(frozenset(ref for ref in refs if namespace in ("", ref.namespace)))
+            part.set_referenced(frozenset(ref for ref in refs if namespace in ("", ref.namespace)))
             for namespace, part in parts.items()
         )
         unwatched = frozenset(ref for ref in refs if not {"", ref.namespace} & parts.keys())
         return unwatched.union(*found)
 
-    def _selected(self) -> NamespaceSelector | None:
-        labels = self._watched.namespace_labels
+    def _make_namespace_selector(self) -> NamespaceSelector | None:
+        labels = self._config.namespace_labels
         if not labels:
             return None
         scope = Scope(labels=labels, metadata=True)
-        selection = NamespaceSelector(Reflector(self._client, Namespace, scope, None, self._observer, self._troubles))
+        selection = NamespaceSelector(
+            Reflector(self._client, Namespace, scope, None, self._observer, self._diagnostics)
+        )
         self._sources.append(selection)
         return selection
 
     def _follow(self, model: type[KubernetesObject], namespace: str) -> None:
         on_demand = model in ON_DEMAND
         scope = Scope(
-            namespace, self._watched.labels.get(model.kind, model.selector), metadata=on_demand or model.metadata_only
+            namespace, self._config.labels.get(model.kind, model.selector), metadata=on_demand or model.metadata_only
         )
-        selection = self._selection if model.namespaced else None
-        reflector = Reflector(self._client, model, scope, selection, self._observer, self._troubles)
+        selection = self._namespace_selector if model.namespaced else None
+        reflector = Reflector(self._client, model, scope, selection, self._observer, self._diagnostics)
         if on_demand:
             part = self._on_demand[model.kind, namespace] = OnDemandInformer(reflector)
-            self._sources += [part, Fetcher(part, self._client, self._observer, self._troubles)]
+            self._sources += [part, Fetcher(part, self._client, self._observer, self._diagnostics)]
         else:
-            manager = field_manager(self._watched.controller) if model.kind in self._watched.statuses else None
-            objects = Informer(reflector, self._troubles, manager)
-            self._objects[model.kind, namespace] = objects
+            manager = field_manager(self._config.controller) if model.kind in self._config.statuses else None
+            objects = Informer(reflector, self._diagnostics, manager)
+            self._informers[model.kind, namespace] = objects
             self._sources.append(objects)
 
 

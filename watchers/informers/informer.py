@@ -54,14 +54,14 @@ class Informer:
 
     Args:
         reflector: of that kind.
-        troubles: is told which objects are not valid.
+        diagnostics: is told which objects are not valid.
         manager: the field manager who writes the objects' statuses, which are remembered for `observed`; None if
             nobody does.
     """
 
-    def __init__(self, reflector: Reflector, troubles: DiagnosticSet, manager: str | None = None) -> None:
+    def __init__(self, reflector: Reflector, diagnostics: DiagnosticSet, manager: str | None = None) -> None:
         self.reflector = reflector
-        self._troubles = troubles
+        self._diagnostics = diagnostics
         self._manager = manager
         self._observed: dict[Ref, ObservedObject] = {}
 
@@ -86,7 +86,7 @@ class Informer:
                     yield Batch(tuple(map(self._edit, some)))
                     await asyncio.sleep(0)
                 if synced:
-                    yield Batch(self.reflector.news(), synced)
+                    yield Batch(self.reflector.sync_edits(), synced)
 
     def _edit(self, change: Change) -> Edit:
         ref, raw = change
@@ -94,10 +94,10 @@ class Informer:
         if raw is not None and self._manager is not None:
             self._observed[ref] = _observe(raw, self._manager)
         if raw is None:
-            self._troubles.put(ref, None)
+            self._diagnostics.put(ref, None)
             return Edit(ref, None)
         assert self.reflector.version
-        return parsed(ref, raw, self.reflector.model, self.reflector.version, self._troubles)
+        return parsed(ref, raw, self.reflector.model, self.reflector.version, self._diagnostics)
 
 
 def _observe(raw: dict[str, Any], manager: str) -> ObservedObject:
@@ -116,22 +116,24 @@ def _compact(value: object) -> bytes:
     return bytes(memoryview(orjson.dumps(value)))
 
 
-def parsed(ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, troubles: DiagnosticSet) -> Edit:
-    """Parse an object as the API server sent it; `Invalid` if it is not valid, which `troubles` is told.
+def parsed(
+    ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, diagnostics: DiagnosticSet
+) -> Edit:
+    """Parse an object as the API server sent it; `Invalid` if it is not valid, which `diagnostics` is told.
 
     Args:
         ref: of the object.
         raw: its fields. In lists of built-in kinds, objects do not say what they are: it is added.
         model: its kind.
         version: the version in which it was asked for.
-        troubles: is told what is wrong with it, or that nothing is.
+        diagnostics: is told what is wrong with it, or that nothing is.
     """
     raw["apiVersion"], raw["kind"] = paths.api_version(model, version), model.kind
     found, problems = (result := parse(raw)).object, result.problems
     if found is not None:
-        troubles.put(ref, None)
+        diagnostics.put(ref, None)
         return Edit(ref, found)
     errors = "; ".join(str(each) for each in problems if each.severity == "error")
     message = f"is not as Headgate knows this kind, so its last good version, if there is one, stays in use: {errors}"
-    troubles.put(ref, Diagnostic(Place(paths.resource(model)), message, ref=ref))
+    diagnostics.put(ref, Diagnostic(Place(paths.resource(model)), message, ref=ref))
     return Edit(ref, Invalid(errors, partial_object(raw)))

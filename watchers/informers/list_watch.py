@@ -62,7 +62,7 @@ class ListWatch:
     Attributes:
         known: the version of each object that is there.
         synced: whether all that was there at the start is known, or cannot be.
-        read: whether what is there has ever been known.
+        was_listed: whether what is there has ever been known.
         unlisted: the namespaces that count and have not been listed since they do.
     """
 
@@ -70,7 +70,7 @@ class ListWatch:
         self.kind = kind
         self.known: dict[Ref, Version] = {}
         self.synced = False
-        self.read = False
+        self.was_listed = False
         self._selected: frozenset[str] | None = frozenset() if selective else None
         self.unlisted: set[str] = set()
         self._covered: set[str] = set()  # of these, those of which the list that is being read misses nothing
@@ -93,7 +93,7 @@ class ListWatch:
 
     def is_absent(self, ref: Ref) -> bool:
         """Tell whether an object is not there, for sure: what there is has been listed, and it was not in it."""
-        return self.read and ref not in self.known and ref.namespace not in self.unlisted
+        return self.was_listed and ref not in self.known and ref.namespace not in self.unlisted
 
     def select(self, namespaces: frozenset[str]) -> list[Change]:
         """Take which namespaces count from now on; objects of others are gone, those of new ones are to be listed."""
@@ -118,7 +118,7 @@ class ListWatch:
             self._found = set()
             self._covered = {self._page.namespace} if self._page.namespace else set(self.unlisted)
         self._found.update(ref for ref, _, _ in identified)
-        changes = [change for each in identified if (change := self._there(*each))]
+        changes = [change for each in identified if (change := self._upsert(*each))]
         if token:
             self._page = self._page._replace(token=token)
             return changes
@@ -129,7 +129,7 @@ class ListWatch:
         else:
             self._position = position
             self._listed.clear()
-            self.synced = self.read = True
+            self.synced = self.was_listed = True
         self._restart()
         self._failures = 0
         return changes + self._forget(vanished)
@@ -145,9 +145,9 @@ class ListWatch:
             case {"type": "ADDED" | "MODIFIED" | "DELETED", "object": dict(raw)} if self._is_behind(raw):
                 change = None
             case {"type": "ADDED" | "MODIFIED", "object": dict(raw)}:
-                change = self._there(*self._identity(raw), raw)
+                change = self._upsert(*self._identity(raw), raw)
             case {"type": "DELETED", "object": dict(raw)}:
-                change = self._gone(*self._identity(raw))
+                change = self._delete(*self._identity(raw))
             case {"type": "BOOKMARK", "object": dict(raw)}:
                 change = None
             case {"type": "ERROR", "object": dict(status)}:
@@ -178,25 +178,25 @@ class ListWatch:
     def too_large(self) -> None:
         """Take that the answer was too large."""
         self._page = self._page._replace(limit=max(1, self._page.limit // 2))
-        self._failed()
+        self._count_failure()
 
     def failed(self) -> None:
         """Take that the server, which answers, did not do what it was asked for."""
-        self._failed()
+        self._count_failure()
 
-    def denied(self) -> None:
+    def forbidden(self) -> None:
         """Take that it may not be listed: what is known stays, and is all that can be told."""
         self._position = ""
         self._restart()
         self.synced = True
 
-    def missing(self) -> list[Change]:
+    def not_installed(self) -> list[Change]:
         """Take that the API server has no such kind: none of its objects is there."""
-        self.denied()
-        self.read = True
+        self.forbidden()
+        self.was_listed = True
         return self._forget(list(self.known))
 
-    def _failed(self) -> None:
+    def _count_failure(self) -> None:
         self._failures += 1
         if self._failures < MOST_FAILURES:
             return
@@ -210,7 +210,7 @@ class ListWatch:
         self._found = None
         self._page = self._page._replace(namespace="", token="")
 
-    def _there(self, ref: Ref, version: Version, raw: dict[str, Any]) -> Change | None:
+    def _upsert(self, ref: Ref, version: Version, raw: dict[str, Any]) -> Change | None:
         if self._selected is not None and ref.namespace not in self._selected:
             return None
         if self.known.get(ref) == version:
@@ -218,7 +218,7 @@ class ListWatch:
         self.known[ref] = version
         return Change(ref, raw)
 
-    def _gone(self, ref: Ref, version: Version) -> Change | None:
+    def _delete(self, ref: Ref, version: Version) -> Change | None:
         known = self.known.get(ref)
         # A list may have told already of the object that took the place of this one.
         if known is None or known.uid != version.uid:

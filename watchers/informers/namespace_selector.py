@@ -29,12 +29,12 @@ class NamespaceSelector:
         self.known = asyncio.Event()
         self.followers: list[NamespaceFollower] = []
         self.unsynced: dict[str, set[NamespaceFollower]] = {}
-        self._moved = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
-    def unread(self) -> str:
+    def not_synced_reason(self) -> str:
         """Why the namespaces are not known; "" if they are, or if that may be only a matter of time."""
-        return self._reflector.unread
+        return self._reflector.not_synced_reason
 
     def mark_synced(self, follower: NamespaceFollower, unlisted: Collection[str] = ()) -> bool:
         """Note that a follower has yielded all that it knows of the namespaces, except of those not listed yet.
@@ -50,22 +50,22 @@ class NamespaceSelector:
                 done = True
         return done
 
-    async def told(self) -> None:
+    async def observed(self) -> None:
         """Wait until the namespaces are known, or it is known that they cannot be read."""
-        while not (self.known.is_set() or self.unread):
-            await self._moved.wait()
+        while not (self.known.is_set() or self.not_synced_reason):
+            await self._changed.wait()
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Follow the namespaces; yields nothing but whether they are known."""
         async with aclosing(self._reflector.batches()) as reflected:
             async for _, synced in reflected:
-                if self._reflector.mirror.read:
-                    self._take(frozenset(ref.name for ref in self._reflector.mirror.known))
-                self._moved.set()
-                self._moved.clear()
+                if self._reflector.list_watch.was_listed:
+                    self._set_names(frozenset(ref.name for ref in self._reflector.list_watch.known))
+                self._changed.set()
+                self._changed.clear()
                 yield Batch((), synced)
 
-    def _take(self, names: frozenset[str]) -> None:
+    def _set_names(self, names: frozenset[str]) -> None:
         if names != self.names:
             self.unsynced |= {name: set(self.followers) for name in names ^ self.names}
             self.names = names

@@ -37,11 +37,11 @@ class NamespaceSet(Protocol):
         ...
 
     @property
-    def unread(self) -> str:
+    def not_synced_reason(self) -> str:
         """Why the namespaces are not known; "" if they are, or if that may be only a matter of time."""
         ...
 
-    async def told(self) -> None:
+    async def observed(self) -> None:
         """Wait until the namespaces are known, or it is known that they cannot be read."""
         ...
 

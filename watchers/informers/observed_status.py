@@ -15,14 +15,14 @@ class ObservedStatus(NamedTuple):
     """An object's status as the API server has it.
 
     Attributes:
-        version: the object's `metadata.resourceVersion`.
+        resource_version: the object's `metadata.resourceVersion`.
         generation: its `metadata.generation`, None for kinds without.
         status: its `status`, empty if there is none.
         api_version: the version of the API that it was read in, such as "v1": the only one that is sure to be served.
         written: whether some of the status is as we wrote it.
     """
 
-    version: str
+    resource_version: str
     generation: int | None
     status: Status
     api_version: str

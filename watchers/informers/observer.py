@@ -19,7 +19,7 @@ class Observer:
     def failed(self, kind: str, reason: str) -> None:
         """Note that a request failed; `reason` is an HTTP status code, or a word such as "Unreachable"."""
 
-    def missing(self, kind: str) -> None:
+    def not_installed(self, kind: str) -> None:
         """Note that the API server has no such kind; it is asked again from time to time."""
 
     def fetched(self, kind: str) -> None:

@@ -21,7 +21,7 @@ from watchers.informers.reflector import Reflector
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Client
-from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, denied
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, forbidden
 from watchers.sources import Batch
 
 log = structlog.stdlib.get_logger("headgate.cluster")
@@ -43,51 +43,51 @@ class OnDemandInformer:
 
     def __init__(self, reflector: Reflector) -> None:
         self.reflector = reflector
-        self.wanted: frozenset[Ref] = frozenset()
-        self.held: dict[Ref, str] = {}
+        self.referenced: frozenset[Ref] = frozenset()
+        self.delivered: dict[Ref, str] = {}
         """The resource version of each object that has been handed on."""
-        self.look_after: Callable[[Iterable[Ref]], None] = lambda _: None
+        self.enqueue: Callable[[Iterable[Ref]], None] = lambda _: None
         """Has objects read, or dropped, if need be."""
 
-    def want(self, refs: frozenset[Ref]) -> frozenset[Ref]:
+    def set_referenced(self, refs: frozenset[Ref]) -> frozenset[Ref]:
         """Take which objects are wanted from now on.
 
         Returns:
             Those of them that are not there, for sure. The others have been handed on, or are going to be.
         """
-        if refs != self.wanted:
-            changed = refs ^ self.wanted
-            self.wanted = refs
-            self.look_after(changed)
+        if refs != self.referenced:
+            changed = refs ^ self.referenced
+            self.referenced = refs
+            self.enqueue(changed)
         return frozenset(filter(self.reflector.is_absent, refs))
 
-    def outdated(self, ref: Ref) -> bool:
+    def is_stale(self, ref: Ref) -> bool:
         """Whether an object is to be read: it is wanted, is there, and is not what was handed on."""
-        version = self.reflector.mirror.known.get(ref)
-        return version is not None and ref in self.wanted and self.held.get(ref) != version.resource_version
+        version = self.reflector.list_watch.known.get(ref)
+        return version is not None and ref in self.referenced and self.delivered.get(ref) != version.resource_version
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield which of the objects that were handed on are gone."""
         async with aclosing(self.reflector.batches()) as reflected:
             async for changes, synced in reflected:
-                gone = [ref for ref, raw in changes if raw is None and self.held.pop(ref, "")]
-                self.look_after(ref for ref, _ in changes if ref in self.wanted)
-                yield Batch((*(Edit(ref, None) for ref in gone), *self.reflector.news()), synced)
+                gone = [ref for ref, raw in changes if raw is None and self.delivered.pop(ref, "")]
+                self.enqueue(ref for ref, _ in changes if ref in self.referenced)
+                yield Batch((*(Edit(ref, None) for ref in gone), *self.reflector.sync_edits()), synced)
 
 
 class Fetcher:
     """Reads what is wanted of a kind, when it is there, and again when it has changed; each object by itself."""
 
-    def __init__(self, kind: OnDemandInformer, client: Client, observer: Observer, troubles: DiagnosticSet) -> None:
+    def __init__(self, kind: OnDemandInformer, client: Client, observer: Observer, diagnostics: DiagnosticSet) -> None:
         self._kind = kind
         self._client = client
         self._observer = observer
-        self._troubles = troubles
+        self._diagnostics = diagnostics
         self._pauses: dict[Ref, Backoff] = {}
-        self._workers = WorkerPool(AT_ONCE, self._settle, _tell_bug)
+        self._workers = WorkerPool(AT_ONCE, self._reconcile, _log_panic)
         self._edits: list[Edit] = []
-        self._news = asyncio.Event()
-        kind.look_after = self._workers.touch
+        self._changed = asyncio.Event()
+        kind.enqueue = self._workers.enqueue
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield what is wanted as it is read, and that there is nothing of it any more when it is not wanted."""
@@ -95,8 +95,8 @@ class Fetcher:
         working = asyncio.ensure_future(self._work())
         try:
             while True:
-                await self._news.wait()
-                self._news.clear()
+                await self._changed.wait()
+                self._changed.clear()
                 edits, self._edits = self._edits, []
                 yield Batch(tuple(edits))
         finally:
@@ -104,53 +104,53 @@ class Fetcher:
             await asyncio.wait({working})
 
     async def _work(self) -> None:
-        await self._workers.lead(self._kind.wanted)
+        await self._workers.run(self._kind.referenced)
 
-    async def _settle(self, ref: Ref) -> float | None:
+    async def _reconcile(self, ref: Ref) -> float | None:
         """Do what there is to do for an object; give in how many seconds to try again, None if all is well."""
         kind, reflector = self._kind, self._kind.reflector
-        if ref not in kind.wanted or ref not in reflector.mirror.known:
-            self._end(ref)
-        if ref not in kind.wanted and kind.held.pop(ref, ""):
-            self._tell(Edit(ref, None))
-        if not kind.outdated(ref) or reflector.version is None:
+        if ref not in kind.referenced or ref not in reflector.list_watch.known:
+            self._resolve(ref)
+        if ref not in kind.referenced and kind.delivered.pop(ref, ""):
+            self._emit(Edit(ref, None))
+        if not kind.is_stale(ref) or reflector.version is None:
             return None
         try:
             raw = await self._client.get(paths.item(reflector.model, reflector.version, ref))
         except ClusterError as error:
-            return self._fail(ref, error)
+            return self._failed(ref, error)
         self._observer.fetched(ref.kind)
         # Meanwhile it may have gone, or not be wanted any more: only what is so now is told.
-        if not kind.outdated(ref):
+        if not kind.is_stale(ref):
             return None
         match raw:
             case {"metadata": {"resourceVersion": str(version)}}:
-                kind.held[ref] = version
-                self._end(ref)
-                self._tell(parsed(ref, raw, reflector.model, reflector.version, self._troubles))
+                kind.delivered[ref] = version
+                self._resolve(ref)
+                self._emit(parsed(ref, raw, reflector.model, reflector.version, self._diagnostics))
                 return None
-        return self._fail(ref, Malformed("What came as an object has no resourceVersion"))
+        return self._failed(ref, Malformed("What came as an object has no resourceVersion"))
 
-    def _tell(self, edit: Edit) -> None:
+    def _emit(self, edit: Edit) -> None:
         self._edits.append(edit)
-        self._news.set()
+        self._changed.set()
 
-    def _fail(self, ref: Ref, error: ClusterError) -> float:
+    def _failed(self, ref: Ref, error: ClusterError) -> float:
         """Try it again after a while; until then it is not known, unless it was read before."""
         self._observer.failed(ref.kind, str(error.status if isinstance(error, ApiError) else type(error).__name__))
         resource = paths.resource(self._kind.reflector.model)
         message = f"cannot be read, and is tried again: {error}"
         if isinstance(error, ApiError) and error.status == 403:
-            message = denied("get", f"{resource} in the namespace {ref.namespace}", error)
+            message = forbidden("get", f"{resource} in the namespace {ref.namespace}", error)
         if not (isinstance(error, ApiError) and error.status == 404):
-            self._troubles.put(("read", ref), Diagnostic(Place(resource), message, ref=ref))
+            self._diagnostics.put(("read", ref), Diagnostic(Place(resource), message, ref=ref))
         return self._pauses.setdefault(ref, Backoff(most=LONGEST_PAUSE)).next()
 
-    def _end(self, ref: Ref) -> None:
+    def _resolve(self, ref: Ref) -> None:
         """Forget what was wrong with reading it."""
         if self._pauses.pop(ref, None):
-            self._troubles.put(("read", ref), None)
+            self._diagnostics.put(("read", ref), None)
 
 
-def _tell_bug(ref: Ref) -> None:
+def _log_panic(ref: Ref) -> None:
     log.exception("A bug in Headgate, please report it: an object is not read", ref=str(ref))

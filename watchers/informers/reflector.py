@@ -20,7 +20,7 @@ from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import JSON, SECONDS, Client, Stream
 from watchers.kubernetes.discovery import is_served
-from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, TooLarge, Unreachable, denied
+from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, TooLarge, Unreachable, forbidden
 
 METADATA: Final = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 METADATA_LIST: Final = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -31,9 +31,9 @@ LASTING_SECONDS: Final = 5.0
 """A watch that lasted so long and brought nothing was a good one; another is begun at once."""
 LIST_SECONDS: Final = 2 * SECONDS
 LONGEST_PAUSE: Final = 10.0
-MOST_DENIALS: Final = 9
+MAX_REJECTIONS: Final = 9
 """So many denials in a row, in half a minute, are believed even if the API server does not say that it is ready."""
-TOLD_DENIALS: Final = 4
+REPORTED_REJECTIONS: Final = 4
 """So many are told."""
 
 
@@ -71,15 +71,15 @@ class Reflector:
 
     What cannot be listed now is asked for again and again, with pauses: a kind that the API server does not have
     counts as having no objects until then. Of one that may not be listed, what is known stays; if it never could be,
-    `news` says so.
+    `sync_edits` says so.
 
     Args:
         client: for the API server.
         model: the kind.
         scope: which of its objects.
-        selection: the namespaces whose objects count, if not all do.
+        namespaces: the namespaces whose objects count, if not all do.
         observer: is told what happens.
-        troubles: is told what is wrong.
+        diagnostics: is told what is wrong.
     """
 
     def __init__(
@@ -87,33 +87,33 @@ class Reflector:
         client: Client,
         model: type[KubernetesObject],
         scope: Scope | None = None,
-        selection: NamespaceSet | None = None,
+        namespaces: NamespaceSet | None = None,
         observer: Observer | None = None,
-        troubles: DiagnosticSet | None = None,
+        diagnostics: DiagnosticSet | None = None,
     ) -> None:
         self.model = model
         self.scope = scope or Scope()
-        self.mirror = ListWatch(model.kind, selective=selection is not None)
+        self.list_watch = ListWatch(model.kind, selective=namespaces is not None)
         self.version: str | None = None
         """The version of the API in which the kind was served last, None if it never was or the kind is missing."""
-        self.missing = False
+        self.not_installed = False
         """Whether the API server has no such kind."""
-        self._denial = ""
-        self._told = ""
+        self._forbidden_reason = ""
+        self._reported = ""
         self._client = client
-        self._selection = selection
-        self._selected: frozenset[str] | None = None
+        self._namespaces = namespaces
+        self._selected_names: frozenset[str] | None = None
         self._observer = observer or Observer()
-        self._troubles = troubles or DiagnosticSet()
+        self._diagnostics = diagnostics or DiagnosticSet()
         self._backoff = Backoff(most=LONGEST_PAUSE)
         self._failures = 0
-        self._denials = 0
+        self._rejections = 0
         self._stage = _Stage.LIST
         self._verb = "list"
         self._failing = _Stage.LIST
         self._stream: Stream | None = None
-        if selection:
-            selection.followers.append(self)
+        if namespaces:
+            namespaces.followers.append(self)
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
         """Yield what changes, beginning with what is there; never ends by itself.
@@ -122,47 +122,47 @@ class Reflector:
         """
         told = (False, "")
         while True:
-            async with aclosing(self._turn()) as turn:
+            async with aclosing(self._step()) as turn:
                 async for changes in turn:
-                    now = (self.mirror.synced, self.unread)
+                    now = (self.list_watch.synced, self.not_synced_reason)
                     if changes or now != told:
                         told = now
-                        yield Reflected(changes, self.mirror.synced)
+                        yield Reflected(changes, self.list_watch.synced)
                         changes.clear()  # Else a page, decoded, is kept for as long as nothing happens.
                     if self._mark_synced():
-                        yield Reflected([], self.mirror.synced)
+                        yield Reflected([], self.list_watch.synced)
 
-    def news(self) -> tuple[Edit, ...]:
+    def sync_edits(self) -> tuple[Edit, ...]:
         """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""
-        if self._told == self.unread:
+        if self._reported == self.not_synced_reason:
             return ()
-        self._told = self.unread
-        return (unread(self.model.kind, self.scope.namespace, self.unread),)
+        self._reported = self.not_synced_reason
+        return (unread(self.model.kind, self.scope.namespace, self.not_synced_reason),)
 
     @property
-    def unread(self) -> str:
+    def not_synced_reason(self) -> str:
         """Why it is not known what objects there are; "" if it is, or if that may be only a matter of time."""
-        return "" if self.mirror.read else self._denial
+        return "" if self.list_watch.was_listed else self._forbidden_reason
 
     def is_absent(self, ref: Ref) -> bool:
         """Tell whether an object is not there, or none that counts, for sure."""
-        selected = self._selection is None or self._selection.names is self._selected
-        return selected and self.mirror.is_absent(ref)
+        selected = self._namespaces is None or self._namespaces.names is self._selected_names
+        return selected and self.list_watch.is_absent(ref)
 
-    async def _turn(self) -> AsyncGenerator[list[Change], None]:
+    async def _step(self) -> AsyncGenerator[list[Change], None]:
         """Ask the API server for one thing, and take what comes of it."""
-        if self._selection:
-            await self._selection.told()
-            if not self._selection.known.is_set():
-                self._denial = self._selection.unread
-                self.mirror.denied()
+        if self._namespaces:
+            await self._namespaces.observed()
+            if not self._namespaces.known.is_set():
+                self._forbidden_reason = self._namespaces.not_synced_reason
+                self.list_watch.forbidden()
                 yield []
-                await self._selection.known.wait()
-            if self._selected is not self._selection.names:
-                self._selected = self._selection.names
-                yield self.mirror.select(self._selected)
+                await self._namespaces.known.wait()
+            if self._selected_names is not self._namespaces.names:
+                self._selected_names = self._namespaces.names
+                yield self.list_watch.select(self._selected_names)
         try:
-            asked = self.mirror.next()
+            asked = self.list_watch.next()
             # That a list begins does not prove that it can be continued.
             self._stage = _Stage.LIST if isinstance(asked, ListPage) and not asked.token else _Stage.OPEN_WATCH
             self._verb = "list" if isinstance(asked, ListPage) else "watch"
@@ -173,7 +173,7 @@ class Reflector:
                     async for changes in watched:
                         yield changes
         except ClusterError as error:
-            yield self._fail(error)
+            yield self._failed(error)
             await asyncio.sleep(self._backoff.next(error.retry_after if isinstance(error, ApiError) else 0))
 
     async def _list(self, page: ListPage) -> list[Change]:
@@ -187,15 +187,15 @@ class Reflector:
         except ApiError as error:
             if error.status == 404 and await self._is_served():
                 raise Malformed(f"{error}, though the API server says that it serves {self._name}") from None
-            believed = error.status not in (403, 404) or self._denials >= MOST_DENIALS
+            believed = error.status not in (403, 404) or self._rejections >= MAX_REJECTIONS
             if believed or not await self._client.ready():
                 raise
             # While it starts, an API server denies rights and kinds that it has: what it says from now on is believed.
-            self._denials = MOST_DENIALS
+            self._rejections = MAX_REJECTIONS
             body = await self._get(namespace, query)
-        changes = self.mirror.page(body)
+        changes = self.list_watch.page(body)
         self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
-        self._well(self._stage)
+        self._succeeded(self._stage)
         return changes
 
     async def _is_served(self) -> bool:
@@ -234,23 +234,23 @@ class Reflector:
         accept = METADATA if self.scope.metadata else JSON
         async with self._client.watch(path, query, accept, random.uniform(*WATCH_SECONDS)) as stream:
             self._observer.watching(self.model.kind)
-            self._well(_Stage.OPEN_WATCH)
+            self._succeeded(_Stage.OPEN_WATCH)
             self._stage = _Stage.WATCH
             self._stream = stream
             try:
                 # The namespaces may have changed just before there was something to interrupt.
-                if self._selection is None or self._selection.names is self._selected:
+                if self._namespaces is None or self._namespaces.names is self._selected_names:
                     async for lines in stream.lines():
                         changes, error = self._fold(lines)
                         yield changes
                         if error is not None:
                             raise error
-                        self._well(_Stage.WATCH)
+                        self._succeeded(_Stage.WATCH)
             finally:
                 self._stream = None
         if loop.time() - begun >= LASTING_SECONDS:
-            self._well(_Stage.WATCH)
-        elif self._selection is None or self._selection.names is self._selected:
+            self._succeeded(_Stage.WATCH)
+        elif self._namespaces is None or self._namespaces.names is self._selected_names:
             await asyncio.sleep(self._backoff.next())
 
     def _fold(self, lines: list[bytes]) -> tuple[list[Change], ClusterError | None]:
@@ -258,7 +258,7 @@ class Reflector:
         changes = []
         try:
             for line in lines:
-                if change := self.mirror.event(_decoded(line)):
+                if change := self.list_watch.event(_decoded(line)):
                     changes.append(change)  # noqa: PERF401 (what came before an error counts)
         except ClusterError as error:
             return changes, error
@@ -266,60 +266,60 @@ class Reflector:
             self._observer.events(self.model.kind, len(lines))
         return changes, None
 
-    def _fail(self, error: ClusterError) -> list[Change]:
+    def _failed(self, error: ClusterError) -> list[Change]:
         """Take that something failed: what it means for what is known, and whom to tell."""
         status = error.status if isinstance(error, ApiError) else 0
         if status == 410:
             self._observer.expired(self.model.kind)
-            self.mirror.expired()
+            self.list_watch.expired()
         self._failing = self._stage
         self._failures += 1
         if status == 410:
-            return self._tell_failure(error)
+            return self._report_failure(error)
         self._observer.failed(self.model.kind, str(status or type(error).__name__))
         if status in (403, 404) and self._stage is _Stage.LIST:
-            self._denials += 1
-            if self._denials >= MOST_DENIALS:
+            self._rejections += 1
+            if self._rejections >= MAX_REJECTIONS:
                 return self._unavailable(error)
         else:
-            self._denials = 0
+            self._rejections = 0
         if isinstance(error, TooLarge):
-            self.mirror.too_large()
+            self.list_watch.too_large()
         elif not isinstance(error, Unreachable):
-            self.mirror.failed()
-        return self._tell_failure(error)
+            self.list_watch.failed()
+        return self._report_failure(error)
 
-    def _tell_failure(self, error: ClusterError) -> list[Change]:
+    def _report_failure(self, error: ClusterError) -> list[Change]:
         # Once is no trouble: servers restart, connections are cut, versions are compacted.
-        if self._failures > 1 and not 0 < self._denials < TOLD_DENIALS:
-            self._tell(_diagnostic(self._verb, self._name, error, self._waiting))
+        if self._failures > 1 and not 0 < self._rejections < REPORTED_REJECTIONS:
+            self._report(_diagnostic(self._verb, self._name, error, self._unsynced_namespaces))
         return []
 
     def _unavailable(self, error: ClusterError) -> list[Change]:
         assert isinstance(error, ApiError)
-        self.missing = error.status == 404
-        if self.missing:
+        self.not_installed = error.status == 404
+        if self.not_installed:
             self.version = None  # once it is defined again, the first version that is served then counts
-            self._observer.missing(self.model.kind)
-            self._tell(None)
-            return self.mirror.missing()
-        self._denial = denied("list", self._name, error)
-        self._tell(_diagnostic("list", self._name, error, self._waiting))
-        self.mirror.denied()
+            self._observer.not_installed(self.model.kind)
+            self._report(None)
+            return self.list_watch.not_installed()
+        self._forbidden_reason = forbidden("list", self._name, error)
+        self._report(_diagnostic("list", self._name, error, self._unsynced_namespaces))
+        self.list_watch.forbidden()
         return []
 
-    def _well(self, stage: _Stage) -> None:
+    def _succeeded(self, stage: _Stage) -> None:
         """Take that something works, which ends what was wrong with it."""
-        self.missing = False
-        self._denials = 0
+        self.not_installed = False
+        self._rejections = 0
         if stage >= self._failing:
             self._failures = 0
-            self._tell(None)
+            self._report(None)
             if stage is not _Stage.OPEN_WATCH:  # which is cheap; a watch must last to be a good one
                 self._backoff.reset()
 
-    def _tell(self, diagnostic: Diagnostic | None) -> None:
-        self._troubles.put(self, diagnostic)
+    def _report(self, diagnostic: Diagnostic | None) -> None:
+        self._diagnostics.put(self, diagnostic)
 
     @property
     def _name(self) -> str:
@@ -328,9 +328,9 @@ class Reflector:
         return f"{paths.resource(self.model)} {where}"
 
     @property
-    def _waiting(self) -> list[str]:
+    def _unsynced_namespaces(self) -> list[str]:
         """The namespaces that were selected since the kind was listed."""
-        return sorted(self.mirror.unlisted) if self.mirror.read else []
+        return sorted(self.list_watch.unlisted) if self.list_watch.was_listed else []
 
     def _labels(self) -> dict[str, str | int]:
         return {"labelSelector": self.scope.labels} if self.scope.labels else {}
@@ -339,16 +339,18 @@ class Reflector:
         """Have the watch end: there are other namespaces to ask for."""
         if self._stream:
             self._stream.cut()
-        if self.missing or self.unread:
+        if self.not_installed or self.not_synced_reason:
             self._mark_synced()  # It may not ask again for a while.
 
     def _mark_synced(self) -> bool:
         """Tell the selection which namespaces it has yielded in full; return whether it was the last for some."""
-        if self._selection is None or not self._selection.unsynced:
+        if self._namespaces is None or not self._namespaces.unsynced:
             return False
-        if self.missing or self.unread:  # All who read the kind know that of it there is nothing, or nothing known.
-            return self._selection.mark_synced(self)
-        return self._selection.names is self._selected and self._selection.mark_synced(self, self.mirror.unlisted)
+        if self.not_installed or self.not_synced_reason:  # There is nothing to wait for.
+            return self._namespaces.mark_synced(self)
+        return self._namespaces.names is self._selected_names and self._namespaces.mark_synced(
+            self, self.list_watch.unlisted
+        )
 
 
 def _decoded(line: bytes) -> Any:
@@ -363,7 +365,7 @@ def _diagnostic(verb: str, resource: str, error: ClusterError, waiting: list[str
     if isinstance(error, Unreachable):
         return Diagnostic(Place(error.url), str(error))
     if isinstance(error, ApiError) and error.status == 403:
-        text = denied(verb, resource, error)
+        text = forbidden(verb, resource, error)
     else:
         text = f"cannot {verb} {resource}, and tries again: {error}"
     if waiting:

@@ -51,7 +51,7 @@ class ApiError(ClusterError):
         self.retry_after = retry_after
 
 
-def denied(verb: str, resource: str, error: ApiError) -> str:
+def forbidden(verb: str, resource: str, error: ApiError) -> str:
     """Say that RBAC does not allow something, and the way out.
 
     Args:

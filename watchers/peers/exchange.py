@@ -82,7 +82,7 @@ class Peers:
         self._name = f"headgate-replica-{blake2b(identity.encode(), digest_size=8).hexdigest()}"
         self._changed = changed
         self._clock = clock
-        self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), troubles=troubles)
+        self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), diagnostics=troubles)
         self._hearing = Membership(identity)
         self._words = words or ShardedRecords(MOST_BYTES, MOST_PARTS)
         self._news = asyncio.Event()

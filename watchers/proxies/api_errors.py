@@ -19,18 +19,18 @@ _UNHEARD: Final = "failed calling webhook"
 """Words of the API server about a webhook that must be asked and does not answer; it tells them as a 500."""
 
 
-def transient(error: ApiError) -> bool:
+def is_transient(error: ApiError) -> bool:
     """Whether it will pass by itself: the server is busy, or somebody else was at the same object."""
     told = _invalid(error) or _UNHEARD in error.message
     return error.status in (409, 429) or (error.status >= 500 and not told)
 
 
-def gone(error: ApiError) -> bool:
+def is_namespace_gone(error: ApiError) -> bool:
     """Whether the namespace is not there, or about to go: then the Gateway goes with it."""
     return (error.status == 404 and "namespaces" in error.message) or "being terminated" in error.message
 
 
-def refusal(ref: Ref, error: ApiError) -> Problem:
+def problem_of(ref: Ref, error: ApiError) -> Problem:
     """Say what the API server does not take, why, and the way out.
 
     Args:

@@ -142,7 +142,7 @@ async def follow(
     controller: str,
     synced: Callable[[], None],
     namespace: str = "",
-    troubles: DiagnosticSet | None = None,
+    diagnostics: DiagnosticSet | None = None,
 ) -> None:
     """Keep one kind of an inventory up to date, until it is cancelled.
 
@@ -153,10 +153,10 @@ async def follow(
         controller: the name of the controller, whose objects count.
         synced: called once all that was there at the start is told.
         namespace: the only one in which there are proxies; "" for all.
-        troubles: is told what is wrong.
+        diagnostics: is told what is wrong.
     """
     assert model.kind in KINDS
-    reflector = Reflector(client, model, Scope(namespace, owned_by(controller)), troubles=troubles)
+    reflector = Reflector(client, model, Scope(namespace, owned_by(controller)), diagnostics=diagnostics)
     told = False
     async with aclosing(reflector.batches()) as batches:
         async for changes, complete in batches:

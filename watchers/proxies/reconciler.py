@@ -24,7 +24,7 @@ from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError, Malformed
 from watchers.kubernetes.paths import collection
 from watchers.kubernetes.resource_version import older
-from watchers.proxies.api_errors import conflicting_object, gone, refusal
+from watchers.proxies.api_errors import conflicting_object, is_namespace_gone, problem_of
 from watchers.proxies.inventory import Inventory
 from watchers.proxies.owned_fields import owned_fields
 from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, NotLeader, WriteObserver
@@ -39,7 +39,7 @@ LONGEST_RETRY: Final = 300.0
 LONGEST_OUTAGE: Final = 15.0
 REPAIRED_SECONDS: Final = 600.0
 """What has been left alone for so long drifts anew; until then, who undoes what we do is met ever less often."""
-TELLING_SECONDS: Final = 5.0
+OBSERVE_SECONDS: Final = 5.0
 """Within so many seconds the API server tells of what was created; what it does not tell of is not there."""
 
 
@@ -62,27 +62,27 @@ class _Memory:
 
     Attributes:
         applied: by object, what was applied.
-        told: the objects that the API server has told of since: one that is not there then has been deleted.
+        observed: the objects that the API server has told of since: one that is not there then has been deleted.
         repairs: by object, how often it was repaired.
         refusals: how long to wait after a refusal.
     """
 
     applied: dict[Ref, Applied] = field(default_factory=dict)
-    told: set[Ref] = field(default_factory=set)
+    observed: set[Ref] = field(default_factory=set)
     repairs: defaultdict[Ref, _Repairs] = field(default_factory=lambda: defaultdict(_Repairs))
     refusals: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LONGEST_RETRY))
 
 
 class Deployer:
-    """Brings what is deployed to what is wanted, for as long as `lead` runs.
+    """Brings what is deployed to what is wanted, for as long as `run` runs.
 
     Args:
         api: the way to the API server.
         wanted: for each Gateway what is to be deployed; looked at anew each time.
-        inventory: what is deployed; it must be complete before `lead` runs, and tell `touch` what changes.
+        inventory: what is deployed; it must be complete before `run` runs, and tell `enqueue` what changes.
         controller: the name of the controller, by whose label objects are known as its own.
         report: called with what the API server refuses of a Gateway, None once nothing.
-        watch: is told what becomes of writes.
+        observer: is told what becomes of writes.
         may_write: asked right before each write, so that no late one slips through once the lease is lost.
         is_unmanaged: whether a Gateway is there, and for sure none of ours. What was deployed for one that is not
             `wanted` is deleted only if it is that, or the API server says that there is no such Gateway.
@@ -96,48 +96,48 @@ class Deployer:
         controller: str,
         report: Callable[[Ref, ApplyResult | None], None],
         *,
-        watch: WriteObserver | None = None,
+        observer: WriteObserver | None = None,
         may_write: Callable[[], bool] = lambda: True,
         is_unmanaged: Callable[[Ref], bool] = lambda _: False,
     ) -> None:
         self._api = api
-        self._applier = Applier(api, controller, may_write, watch)
+        self._applier = Applier(api, controller, may_write, observer)
         self._is_unmanaged = is_unmanaged
         self._wanted = wanted
         self._inventory = inventory
         self._report = report
-        self._workers = WorkerPool(CONCURRENCY, self._settle, self._tell_bug)
+        self._workers = WorkerPool(CONCURRENCY, self._reconcile, self._log_panic)
         self._memory: dict[Ref, _Memory] = {}
-        self._told: dict[Ref, ApplyResult] = {}
-        self._left_alone: set[Ref] = set()
+        self._reported: dict[Ref, ApplyResult] = {}
+        self._unwatched: set[Ref] = set()
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
-    def touch(self, gateways: Iterable[Ref]) -> None:
+    def enqueue(self, gateways: Iterable[Ref]) -> None:
         """Take that what is wanted for these Gateways has changed, or what is there."""
-        self._workers.touch(gateways)
+        self._workers.enqueue(gateways)
 
     @property
-    def waiting(self) -> int:
+    def depth(self) -> int:
         """How many Gateways wait to be looked at; 0 for who does not lead."""
-        return self._workers.waiting
+        return self._workers.depth
 
-    async def lead(self) -> None:
+    async def run(self) -> None:
         """Apply everything, then what is touched, until it is cancelled."""
         self._memory.clear()
         self._outages.reset()
-        await self._workers.lead(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
+        await self._workers.run(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
 
-    def _tell_bug(self, gateway: Ref) -> None:
+    def _log_panic(self, gateway: Ref) -> None:
         log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
 
-    async def _settle(self, gateway: Ref) -> float | None:
+    async def _reconcile(self, gateway: Ref) -> float | None:
         """Do what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(gateway, _Memory())
         try:
             again = await self._deploy(gateway, memory)
             self._outages.reset()
         except ApplyError as refused:
-            return self._tell_refusal(gateway, refused, memory)
+            return self._report_error(gateway, refused, memory)
         except ClusterError as error:
             pause = self._outages.next(error.retry_after if isinstance(error, ApiError) else 0.0)
             log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(pause, 1))
@@ -145,7 +145,7 @@ class Deployer:
         except NotLeader:
             return None
         memory.refusals.reset()
-        self._tell(gateway, None)
+        self._report_result(gateway, None)
         if gateway not in self._wanted:
             self._memory.pop(gateway, None)
         return again
@@ -153,29 +153,29 @@ class Deployer:
     async def _deploy(self, gateway: Ref, memory: _Memory) -> float | None:
         wanted = self._wanted.get(gateway)
         if wanted is None:
-            if self._inventory.has(gateway) and not await self._is_left(gateway):
+            if self._inventory.has(gateway) and not await self._is_orphaned(gateway):
                 return LONGEST_RETRY
             wanted = ProxyManifests()
         if wanted.held:
             return None
         now = time.monotonic()
-        fresh = [each for each in wanted.manifests if self._is_news(each, memory)]
+        fresh = [each for each in wanted.manifests if self._has_changed(each, memory)]
         drifted = [each for each in wanted.manifests if each not in fresh and self._has_drifted(each, memory, now)]
         rests = {each.ref: max(memory.repairs[each.ref].rest - now, 0.0) for each in drifted}
-        await self._rehearse(fresh)
+        await self._dry_run(fresh)
         for each in wanted.manifests:
             if each in fresh or rests.get(each.ref) == 0.0:
                 live = self._inventory.get(each.ref)
                 memory.applied[each.ref] = await self._applier.apply(each, live, repair=each in drifted)
-                memory.told.discard(each.ref)
+                memory.observed.discard(each.ref)
             if rests.get(each.ref) == 0.0:
-                self._repaired(gateway, each.ref, memory.repairs[each.ref], now)
-        await self._collect(gateway, wanted, memory)
+                self._note_repair(gateway, each.ref, memory.repairs[each.ref], now)
+        await self._prune(gateway, wanted, memory)
         wait = min(filter(None, rests.values()), default=0.0)
         untold = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
-        return wait or (TELLING_SECONDS if untold else None)
+        return wait or (OBSERVE_SECONDS if untold else None)
 
-    async def _is_left(self, gateway: Ref) -> bool:
+    async def _is_orphaned(self, gateway: Ref) -> bool:
         """Whether what is deployed for a Gateway that is not wanted is nobody's any more.
 
         That this Headgate does not know a Gateway proves nothing: it may not watch its namespace, and another
@@ -190,8 +190,8 @@ class Deployer:
         found = await self._api.request("GET", path, query=query)
         if not isinstance(found, Mapping) or not isinstance(items := found.get("items", ()), list | None):
             raise Malformed(f"The answer to GET {path} is no list of Gateways")
-        if items and gateway not in self._left_alone:
-            self._left_alone.add(gateway)
+        if items and gateway not in self._unwatched:
+            self._unwatched.add(gateway)
             log.warning(
                 "Proxies of a Gateway that this Headgate does not watch are left alone: another installation may look "
                 "after them. If none does, delete them; give each installation a --controller-name of its own",
@@ -199,7 +199,7 @@ class Deployer:
             )
         return not items
 
-    def _is_news(self, manifest: Manifest, memory: _Memory) -> bool:
+    def _has_changed(self, manifest: Manifest, memory: _Memory) -> bool:
         known = memory.applied.get(manifest.ref)
         return known is None or known.body != manifest.body
 
@@ -207,28 +207,28 @@ class Deployer:
         """Whether the API server has something else by now than it made of the manifest."""
         known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
         if live is None:
-            return manifest.ref in memory.told or now - known.time >= TELLING_SECONDS
+            return manifest.ref in memory.observed or now - known.time >= OBSERVE_SECONDS
         if older(live.resource_version, known.version):
             return False
-        memory.told.add(manifest.ref)
+        memory.observed.add(manifest.ref)
         return bool(owned_fields(live.raw, manifest.body) != known.fields)
 
-    def _repaired(self, gateway: Ref, ref: Ref, repairs: _Repairs, now: float) -> None:
+    def _note_repair(self, gateway: Ref, ref: Ref, repairs: _Repairs, now: float) -> None:
         if now - repairs.rest > REPAIRED_SECONDS:
             repairs.pauses.reset()
         repairs.rest = now + repairs.pauses.next()
         log.info("What somebody had changed or deleted is as it was", gateway=str(gateway), object=str(ref))
 
-    async def _rehearse(self, manifests: Iterable[Manifest]) -> None:
+    async def _dry_run(self, manifests: Iterable[Manifest]) -> None:
         """Have the API server check all of it, so that it is not changed by half.
 
         Only what is there can be checked: what is to be created may depend on something that is not there yet.
         """
         for each in manifests:
             if self._inventory.get(each.ref) is not None:
-                await self._applier.rehearse(each)
+                await self._applier.dry_run(each)
 
-    async def _collect(self, gateway: Ref, wanted: ProxyManifests, memory: _Memory) -> None:
+    async def _prune(self, gateway: Ref, wanted: ProxyManifests, memory: _Memory) -> None:
         """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
         keep = {each.ref for each in wanted.manifests}
         waiting = any(ref.kind in WORKLOADS and not self._available(ref) for ref in keep)
@@ -244,20 +244,20 @@ class Deployer:
         status = live.raw.get("status") or {} if live is not None else {}
         return bool(status.get("availableReplicas") or status.get("numberAvailable"))
 
-    def _tell_refusal(self, gateway: Ref, refused: ApplyError, memory: _Memory) -> float | None:
+    def _report_error(self, gateway: Ref, refused: ApplyError, memory: _Memory) -> float | None:
         ref, error = refused.ref, refused.error
-        if error is not None and gone(error):
+        if error is not None and is_namespace_gone(error):
             return memory.refusals.next()
-        problem = conflicting_object(ref) if error is None else refusal(ref, error)
-        self._tell(gateway, ApplyResult((problem,)))
+        problem = conflicting_object(ref) if error is None else problem_of(ref, error)
+        self._report_result(gateway, ApplyResult((problem,)))
         return memory.refusals.next(0.0 if error is None else error.retry_after)
 
-    def _tell(self, gateway: Ref, deployed: ApplyResult | None) -> None:
-        if self._told.get(gateway) == deployed:
+    def _report_result(self, gateway: Ref, deployed: ApplyResult | None) -> None:
+        if self._reported.get(gateway) == deployed:
             return
         if deployed is None:
-            del self._told[gateway]
+            del self._reported[gateway]
         else:
-            self._told[gateway] = deployed
+            self._reported[gateway] = deployed
             log.warning(deployed.problems[0].message, gateway=str(gateway))
         self._report(gateway, deployed)

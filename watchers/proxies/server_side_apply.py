@@ -18,7 +18,7 @@ from translator.refs import Ref
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Api, Query
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import item
-from watchers.proxies.api_errors import transient
+from watchers.proxies.api_errors import is_transient
 from watchers.proxies.inventory import Live
 from watchers.proxies.owned_fields import owned_fields
 
@@ -85,16 +85,18 @@ class Applier:
         api: the way to the API server.
         controller: the name of the controller, by whose label objects are known as its own.
         may_write: asked right before each write, so that no late one slips through once the lease is lost.
-        watch: is told what becomes of writes.
+        observer: is told what becomes of writes.
     """
 
-    def __init__(self, api: Api, controller: str, may_write: Callable[[], bool], watch: WriteObserver | None) -> None:
+    def __init__(
+        self, api: Api, controller: str, may_write: Callable[[], bool], observer: WriteObserver | None
+    ) -> None:
         self._api = api
         self._labels = {MANAGED_BY: MANAGER, CONTROLLER: label_value(controller)}
         self._may_write = may_write
-        self._watch = watch
+        self._observer = observer
 
-    async def rehearse(self, manifest: Manifest) -> None:
+    async def dry_run(self, manifest: Manifest) -> None:
         """Has the API server check a manifest of an object that is there."""
         with self._counted(manifest.ref, ""):
             await self._patch(manifest.ref, manifest.body, {"dryRun": "All"})
@@ -109,9 +111,9 @@ class Applier:
         """
         with self._counted(manifest.ref, "repaired" if repair else "created" if live is None else "changed"):
             if live is None:
-                await self._make_sure_it_is_ours(manifest.ref)
+                await self._check_ownership(manifest.ref)
             elif manifest.ref.kind == Deployment.kind and "replicas" not in manifest.body["spec"]:
-                await self._let_go_of_replicas(manifest)
+                await self._release_replicas(manifest)
             made = await self._patch(manifest.ref, manifest.body)
         fields = owned_fields(made, manifest.body)
         return Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
@@ -128,7 +130,7 @@ class Applier:
             return False
         return True
 
-    async def _make_sure_it_is_ours(self, ref: Ref) -> None:
+    async def _check_ownership(self, ref: Ref) -> None:
         """Raise if an object of that name is there that is somebody else's: it would be taken over by force."""
         found = await self._find(ref)
         if found is None:
@@ -137,7 +139,7 @@ class Applier:
         if any(labels.get(name) != value for name, value in self._labels.items()):
             raise ApplyError(ref)
 
-    async def _let_go_of_replicas(self, manifest: Manifest) -> None:
+    async def _release_replicas(self, manifest: Manifest) -> None:
         """Have the number of replicas stay as it is if it has been ours.
 
         What its only manager gives up, the API server sets back to its default: one replica, until an autoscaler acts.
@@ -173,7 +175,7 @@ class Applier:
         try:
             return await self._api.request(method, item(model, model.versions[0], ref), seconds=SECONDS, **options)
         except ApiError as error:
-            raise (error if transient(error) else ApplyError(ref, error)) from None
+            raise (error if is_transient(error) else ApplyError(ref, error)) from None
 
     @contextmanager
     def _counted(self, ref: Ref, done: str) -> Iterator[None]:
@@ -192,8 +194,8 @@ class Applier:
             outcome = ""
             raise
         finally:
-            if self._watch is not None and outcome:
-                self._watch.deployed(ref.kind, outcome, time.perf_counter() - begun)
+            if self._observer is not None and outcome:
+                self._observer.deployed(ref.kind, outcome, time.perf_counter() - begun)
 
 
 def _manages_replicas(entry: Mapping[str, Any]) -> bool:

@@ -42,13 +42,13 @@ class StatusApi:
             "PATCH",
             _path(ref, held, "status"),
             query={"fieldManager": self.manager},
-            body={"metadata": {"resourceVersion": held.version}, "status": patch(held.status, new)},
+            body={"metadata": {"resourceVersion": held.resource_version}, "status": patch(held.status, new)},
             content_type=MERGE_PATCH,
             seconds=SECONDS,
         )
-        return self.held(found)
+        return self.parse(found)
 
-    def held(self, found: Mapping[str, Any]) -> ObservedStatus:
+    def parse(self, found: Mapping[str, Any]) -> ObservedStatus:
         """Give what counts of an object that the API server sent."""
         metadata = found["metadata"]
         version = found["apiVersion"].rpartition("/")[2]

@@ -32,7 +32,7 @@ PACE: Final[Mapping[str, float]] = {"Gateway": 1 / 3, "GatewayClass": 1 / 3}
 """The least time between two writes to one object of a kind, in seconds."""
 OTHER_PACE: Final = 0.1
 """That of all other kinds."""
-MOST_PACE: Final = 60.0
+MAX_PACE: Final = 60.0
 """So much it grows to at most, twofold each time, while somebody undoes what we write: that bounds the quarrel."""
 CONFLICTS: Final = 5
 """How often in a row a write is repeated at once because the object has changed in the meantime."""
@@ -49,11 +49,11 @@ LONGEST_OUTAGE: Final = 15.0
 class StatusCache(Protocol):
     """The statuses of all objects whose status may be ours to write, as last seen."""
 
-    def held(self, ref: Ref) -> ObservedStatus | None:
+    def observed_status(self, ref: Ref) -> ObservedStatus | None:
         """Give the status of an object, None if there is no such object."""
         ...
 
-    def held_refs(self) -> Iterable[Ref]:
+    def observed_refs(self) -> Iterable[Ref]:
         """Give the names of all objects of the kinds that have a status."""
         ...
 
@@ -77,10 +77,10 @@ class _Memory:
         written: what the last write made of it, until it is observed.
         wanted: what the last write was to bring.
         since: when that was written.
-        undone: how often in a row it has been written once more, because somebody had undone it.
-        behind: a generation of the object that no status was made from yet, and until when to wait for one.
+        overwrites: how often in a row it has been written once more, because somebody had undone it.
+        stale_generation: a generation of the object that no status was made from yet, and until when to wait for one.
         altered: what the last write asked for and what the API server made of it instead: it would do so again.
-        released: the version of the object from which our claims have been taken back.
+        withdrawn: the version of the object from which our claims have been taken back.
     """
 
     tried: float = -math.inf
@@ -89,26 +89,26 @@ class _Memory:
     written: ObservedStatus | None = None
     wanted: Status | None = None
     since: float = -math.inf
-    undone: int = 0
-    behind: tuple[int, float] | None = None
+    overwrites: int = 0
+    stale_generation: tuple[int, float] | None = None
     altered: tuple[Status, Status] | None = None
     withdrawn: str = ""
 
     def due(self, kind: str, wanted: Status | None) -> float:
         """When the object may be written to next: the later the more often the same was undone."""
         pace = PACE.get(kind, OTHER_PACE)
-        return self.tried + (min(MOST_PACE, pace * 2 ** min(self.undone, 32)) if self.wanted == wanted else pace)
+        return self.tried + (min(MAX_PACE, pace * 2 ** min(self.overwrites, 32)) if self.wanted == wanted else pace)
 
     def wrote(self, wanted: Status | None) -> None:
         """Take that what was wanted is written; if that is the same as the last time, somebody undid it meanwhile."""
         now = time.monotonic()
-        again = self.wanted == wanted and now < self.since + 2 * MOST_PACE
-        self.undone = self.undone + 1 if again else 0
+        again = self.wanted == wanted and now < self.since + 2 * MAX_PACE
+        self.overwrites = self.overwrites + 1 if again else 0
         self.wanted, self.since = wanted, now
 
 
 class StatusWriter:
-    """Brings the statuses that the API server holds to those that are wanted, for as long as `lead` runs.
+    """Brings the statuses that the API server holds to those that are wanted, for as long as `run` runs.
 
     Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
     the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
@@ -119,78 +119,78 @@ class StatusWriter:
     Args:
         api: the way to the API server.
         wanted: for each object what is to be told of it, without times; looked at anew at each write.
-        observed: what the API server holds.
+        cache: what the API server holds.
         controller: the controller name in our entries.
-        watch: is told what becomes of writes.
+        observer: is told what becomes of writes.
         may_write: asked right before each write, so that no late one slips through once the lease is lost.
-        silent: whether there is, for sure, nothing to be told of an object for which nothing is wanted, so that what we
-            said of it is to be taken back.
+        has_no_status: whether an object for which no status is wanted has none for sure, so that the entries and
+            conditions that this controller wrote are withdrawn.
     """
 
     def __init__(
         self,
         api: Api,
         wanted: Mapping[Ref, Status],
-        observed: StatusCache,
+        cache: StatusCache,
         controller: str,
         *,
-        watch: WriteObserver | None = None,
+        observer: WriteObserver | None = None,
         may_write: Callable[[], bool] = lambda: True,
-        silent: Callable[[Ref], bool] = lambda _: True,
+        has_no_status: Callable[[Ref], bool] = lambda _: True,
     ) -> None:
         self._api = StatusApi(api, controller)
         self._wanted = wanted
-        self._observed = observed
+        self._cache = cache
         self._controller = controller
-        self._watch = watch
+        self._observer = observer
         self._may_write = may_write
-        self._silent = silent
-        self._workers = WorkerPool(CONCURRENCY, self._settle, _tell_bug)
+        self._has_no_status = has_no_status
+        self._workers = WorkerPool(CONCURRENCY, self._reconcile, _log_panic)
         self._memory: dict[Ref, _Memory] = {}
         self._blocked: dict[str, float] = {}
         self._pause = 0.0
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
-    def touch(self, refs: Iterable[Ref]) -> None:
+    def enqueue(self, refs: Iterable[Ref]) -> None:
         """Take that what is wanted, or what the API server holds, has changed for these objects."""
-        self._workers.touch(refs)
+        self._workers.enqueue(refs)
 
     @property
-    def waiting(self) -> int:
+    def depth(self) -> int:
         """How many objects wait to be looked at; 0 for who does not lead."""
-        return self._workers.waiting
+        return self._workers.depth
 
-    async def lead(self) -> None:
+    async def run(self) -> None:
         """Compare everything, then what is touched, and writes what differs, until it is cancelled."""
         self._memory.clear()
         self._blocked.clear()
         self._pause = 0.0
         self._outages.reset()
-        await self._workers.lead(dict.fromkeys([*self._wanted, *self._left_behind()]))
+        await self._workers.run(dict.fromkeys([*self._wanted, *self._orphaned()]))
 
-    def _left_behind(self) -> Iterator[Ref]:
+    def _orphaned(self) -> Iterator[Ref]:
         """Objects with words of ours about which there is nothing to tell any more."""
-        for ref in self._observed.held_refs():
-            held = self._observed.held(ref)
-            if ref not in self._wanted and held is not None and self._has_words(held):
+        for ref in self._cache.observed_refs():
+            held = self._cache.observed_status(ref)
+            if ref not in self._wanted and held is not None and self._is_ours(held):
                 yield ref
 
-    def _has_words(self, held: ObservedStatus) -> bool:
+    def _is_ours(self, held: ObservedStatus) -> bool:
         return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
 
-    async def _settle(self, ref: Ref) -> float | None:
+    async def _reconcile(self, ref: Ref) -> float | None:
         """Do what there is to do for an object; gives in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(ref, _Memory())
         now = time.monotonic()
-        held = self._held(ref, memory)
+        held = self._latest(ref, memory)
         if held is None:
             self._memory.pop(ref, None)
             return None
-        held_up = (self._pause, self._blocked.get(ref.kind, 0.0), self._patience(ref, held, memory))
+        held_up = (self._pause, self._blocked.get(ref.kind, 0.0), self._stale_until(ref, held, memory))
         wait = max(memory.due(ref.kind, self._wanted.get(ref)), *held_up) - now
-        if self._is_right(ref, held, memory):
+        if self._is_up_to_date(ref, held, memory):
             return None
-        if ref not in self._wanted and not self._silent(ref):
+        if ref not in self._wanted and not self._has_no_status(ref):
             return KIND_BACKOFF
         if wait > 0:
             return wait
@@ -198,7 +198,7 @@ class StatusWriter:
         try:
             return await self._attempt(ref, held, memory)
         except ApiError as error:
-            return self._answered(ref, error, memory)
+            return self._failed(ref, error, memory)
         except ClusterError as error:
             return self._outage(0.0, str(error))
 
@@ -209,7 +209,7 @@ class StatusWriter:
             if error.status != 404:
                 raise
             await self._api.read(ref, held)  # if that is not there either, it says so
-            return self._unserved(ref.kind, error)
+            return self._not_served(ref.kind, error)
 
     async def _write(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float | None:
         for _ in range(CONFLICTS):
@@ -217,8 +217,8 @@ class StatusWriter:
             new = self._difference(ref, held, memory)
             if new is None:
                 found = await self._api.read(ref, held)
-                held, new = self._api.held(found), withdrawn(found, self._api.manager, _now())
-                memory.withdrawn = held.version
+                held, new = self._api.parse(found), withdrawn(found, self._api.manager, _now())
+                memory.withdrawn = held.resource_version
             if new == held.status or not self._may_write():
                 return None
             try:
@@ -228,15 +228,15 @@ class StatusWriter:
                     raise
             else:
                 memory.altered = None if memory.written.status == new else (new, memory.written.status)
-                memory.withdrawn = memory.written.version
+                memory.withdrawn = memory.written.resource_version
                 memory.wrote(wanted)
                 self._succeeded(ref.kind, memory)
                 return None
-            held = memory.written = self._api.held(await self._api.read(ref, held))
+            held = memory.written = self._api.parse(await self._api.read(ref, held))
             memory.withdrawn = ""
-            if self._is_right(ref, held, memory):
+            if self._is_up_to_date(ref, held, memory):
                 return None
-            patience = self._patience(ref, held, memory) - time.monotonic()
+            patience = self._stale_until(ref, held, memory) - time.monotonic()
             if patience > 0:
                 return patience
         return memory.refusals.next()
@@ -258,30 +258,34 @@ class StatusWriter:
             outcome = OUTCOMES.get(error.status, "failed" if error.status >= 500 else "refused")
             raise
         finally:
-            if self._watch is not None:
-                self._watch.status_written(ref.kind, outcome, time.perf_counter() - begun)
+            if self._observer is not None:
+                self._observer.status_written(ref.kind, outcome, time.perf_counter() - begun)
 
-    def _held(self, ref: Ref, memory: _Memory) -> ObservedStatus | None:
+    def _latest(self, ref: Ref, memory: _Memory) -> ObservedStatus | None:
         """Return what the API server holds, as far as is known: as observed, or as we wrote it if that is newer."""
-        observed = self._observed.held(ref)
-        if observed is None or memory.written is None or not older(observed.version, memory.written.version):
+        observed = self._cache.observed_status(ref)
+        if (
+            observed is None
+            or memory.written is None
+            or not older(observed.resource_version, memory.written.resource_version)
+        ):
             memory.written = None
             return observed
         return memory.written
 
-    def _patience(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float:
+    def _stale_until(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float:
         """Until when to wait for a status made from the generation that is held."""
         told = generation(self._wanted.get(ref, {}))
         if told is None or held.generation is None or told >= held.generation:
-            memory.behind = None
+            memory.stale_generation = None
             return 0.0
-        if memory.behind is None or memory.behind[0] != held.generation:
-            memory.behind = held.generation, time.monotonic() + STALE_GRACE
-        return memory.behind[1]
+        if memory.stale_generation is None or memory.stale_generation[0] != held.generation:
+            memory.stale_generation = held.generation, time.monotonic() + STALE_GRACE
+        return memory.stale_generation[1]
 
-    def _is_right(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> bool:
+    def _is_up_to_date(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> bool:
         """Whether there is nothing to write now, nor to look for what of ours is left."""
-        leaves = ref not in self._wanted and self._has_words(held) and memory.withdrawn != held.version
+        leaves = ref not in self._wanted and self._is_ours(held) and memory.withdrawn != held.resource_version
         return not leaves and self._difference(ref, held, memory) is None
 
     def _difference(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Status | None:
@@ -298,13 +302,13 @@ class StatusWriter:
             return None
         return new
 
-    def _answered(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
+    def _failed(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
         """Take an error that ends a write; gives when to try again, None: not before something changes."""
         if error.status == 404 and f'"{ref.name}" not found' in error.message:
             self._memory.pop(ref, None)
             return None
         if error.status == 404:
-            return self._unserved(ref.kind, error)
+            return self._not_served(ref.kind, error)
         if error.status in (429, 503):
             return self._outage(error.retry_after, str(error))
         if error.status == 403 and " cannot " in error.message:
@@ -332,7 +336,7 @@ class StatusWriter:
             error,
         )
 
-    def _unserved(self, kind: str, error: ApiError) -> float:
+    def _not_served(self, kind: str, error: ApiError) -> float:
         """There is no such path: the version has just changed, or the definition lacks the subresource."""
         return self._block(
             kind,
@@ -357,5 +361,5 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _tell_bug(ref: Ref) -> None:
+def _log_panic(ref: Ref) -> None:
     log.exception("A bug in Headgate, please report it: the status of an object is not written", ref=str(ref))

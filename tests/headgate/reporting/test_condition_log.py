@@ -89,7 +89,7 @@ def test_what_moves_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> Non
     """A line more above what is wrong says nothing new."""
     configure(LogFormat.JSON, LogLevel.INFO)
     _, second = changes(UNKNOWN, "# a comment\n" + UNKNOWN)
-    assert second.raised
+    assert second.appeared
     log_diagnostics(second)
     assert lines(capsys) == []
 

@@ -65,7 +65,7 @@ class Deploying:
         self.translator = Translator(
             Settings(standalone=False, addresses=("0.0.0.0",), controller_name=self.controller)
         )
-        self.inventory = Inventory(lambda gateways: self.deployer.touch(gateways))
+        self.inventory = Inventory(lambda gateways: self.deployer.enqueue(gateways))
         self.deployer = Deployer(self.api, self.translator.deployments, self.inventory, self.controller, self._deployed)
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
@@ -94,7 +94,7 @@ class Deploying:
 
     def lead(self) -> None:
         """Begin to deploy."""
-        self._start(self.deployer.lead())
+        self._start(self.deployer.run())
 
     def _start(self, work: Any) -> None:
         self._running.append(self._tasks.create_task(work))
@@ -140,7 +140,7 @@ class Deploying:
     def _evaluate(self) -> None:
         changes = self.translator.evaluate()
         assert not changes.failures, changes.failures
-        self.deployer.touch(changes.deployments)
+        self.deployer.enqueue(changes.deployments)
         self._changed.set()
 
     def condition(self, type_: str) -> tuple[str, str, str]:

@@ -60,11 +60,11 @@ def test_a_kind_that_is_served_is_not_missing() -> None:
             await found.until(lambda: found.first is not None)
             api.fault = answering(404, "list")
             api.moved()
-            assert cluster.want(ConfigMap, {ref}) == frozenset()
+            assert cluster.set_referenced(ConfigMap, {ref}) == frozenset()
             await found.until(lambda: ref in found.objects)
             await asyncio.sleep(600)
-            assert (ref in found.objects, cluster.missing) == (True, ())
-            assert cluster.want(ConfigMap, {ref}) == frozenset()
+            assert (ref in found.objects, cluster.not_installed) == (True, ())
+            assert cluster.set_referenced(ConfigMap, {ref}) == frozenset()
         async with Followed(*ClusterSource(api, WatchConfig(kinds=(ConfigMap,))).sources) as found:
             await asyncio.sleep(600)
             assert found.first is None

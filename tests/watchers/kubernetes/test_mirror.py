@@ -53,7 +53,7 @@ class World:
 
     def missing(self) -> None:
         """Take the kind away for a while."""
-        self.applied.take(*self.mirror.missing())
+        self.applied.take(*self.mirror.not_installed())
 
     def error(self) -> None:
         """Have a watch bring an ERROR event."""
@@ -224,7 +224,7 @@ def test_a_kind_that_is_missing_has_no_objects() -> None:
     world = World()
     world.server.put("a", "x")
     world.settle()
-    world.applied.take(*world.mirror.missing())
+    world.applied.take(*world.mirror.not_installed())
     assert (world.mirror.synced, world.applied.versions) == (True, {})
     world.settle()
 
@@ -234,10 +234,10 @@ def test_what_may_not_be_listed_keeps_what_is_known() -> None:
     world = World()
     world.server.put("a", "x")
     world.settle()
-    world.mirror.denied()
+    world.mirror.forbidden()
     assert list(world.applied.versions) == [Ref(KIND, "a", "x")]
     empty = ListWatch(KIND)
-    empty.denied()
+    empty.forbidden()
     assert empty.synced
 
 

@@ -78,7 +78,7 @@ def test_pauses_grow_to_a_bound(verb: str, longest: float) -> None:
         api.fault = fault
         cluster = ClusterSource(api, WatchConfig(kinds=(ConfigMap,)))
         async with Followed(*cluster.sources):
-            cluster.want(ConfigMap, {Ref("ConfigMap", "shop", "one")})
+            cluster.set_referenced(ConfigMap, {Ref("ConfigMap", "shop", "one")})
             await asyncio.sleep(7200)
         late = api.pauses(verb)[-100:]
         assert len(late) == 100
@@ -107,7 +107,7 @@ def test_objects_are_read_so_many_at_once() -> None:
         api.fault = fault
         cluster = ClusterSource(api, WatchConfig(kinds=(ConfigMap,)))
         async with Followed(*cluster.sources) as found:
-            cluster.want(ConfigMap, refs)
+            cluster.set_referenced(ConfigMap, refs)
             await found.until(lambda: found.objects.keys() >= refs)
         assert most == ondemand.AT_ONCE
 
@@ -177,8 +177,8 @@ def test_denials_are_told_once_they_last() -> None:
         api.is_ready = False
         api.fault = fault
         async with Followed(*cluster.sources) as found:
-            await found.until(lambda: len(told) > reflector.TOLD_DENIALS)
-        assert told[: reflector.TOLD_DENIALS + 1] == [False] * reflector.TOLD_DENIALS + [True]
+            await found.until(lambda: len(told) > reflector.REPORTED_REJECTIONS)
+        assert told[: reflector.REPORTED_REJECTIONS + 1] == [False] * reflector.REPORTED_REJECTIONS + [True]
 
     api = TimedApi()
     cluster = ClusterSource(api, WatchConfig(kinds=(Service,)))

@@ -12,7 +12,7 @@ from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.errors import ApiError, TooLarge, denied
+from watchers.kubernetes.errors import ApiError, TooLarge, forbidden
 from watchers.kubernetes.json_lines import Lines
 
 
@@ -102,6 +102,6 @@ def test_a_denial_names_verb_resource_and_whom_to_grant_it() -> None:
         'secrets is forbidden: User "system:serviceaccount:headgate-system:headgate" cannot list resource "secrets" '
         'in API group "" at the cluster scope'
     )
-    told = denied("list", "secrets in the whole cluster", ApiError("GET /api/v1/secrets", 403, "Forbidden", words))
+    told = forbidden("list", "secrets in the whole cluster", ApiError("GET /api/v1/secrets", 403, "Forbidden", words))
     assert "may not list secrets in the whole cluster" in told
     assert "to system:serviceaccount:headgate-system:headgate" in told

@@ -30,7 +30,7 @@ def values(found: Reflections) -> dict[str, str]:
 def following(client: Client, namespace: str, counts: Counts | None = None) -> Reflections:
     """Return the test's ConfigMaps of a namespace, in pages of 3."""
     reflector = Reflector(client, ConfigMap, Scope(namespace, "test=it"), observer=counts)
-    reflector.mirror = ListWatch("ConfigMap", limit=3)
+    reflector.list_watch = ListWatch("ConfigMap", limit=3)
     return Reflections(reflector)
 
 
@@ -81,7 +81,7 @@ async def test_an_api_server_that_cannot_be_reached_is_named(relayed: Client, re
     """Its URL is told once it is no passing matter, what is known stays, and all is well again when it is back."""
     await put(relayed, namespace, "a")
     troubles = DiagnosticSet()
-    reflector = Reflector(relayed, ConfigMap, Scope(namespace, "test=it"), troubles=troubles)
+    reflector = Reflector(relayed, ConfigMap, Scope(namespace, "test=it"), diagnostics=troubles)
     async with Reflections(reflector) as found:
         await found.until(lambda: found.raws)
         relay.down = True
@@ -196,17 +196,17 @@ async def test_a_kind_that_is_not_there_is_waited_for(client: Client, namespace:
         group = f"{uuid4().hex[:8]}.example.com"
 
     troubles = DiagnosticSet()
-    reflector = Reflector(client, Local, troubles=troubles)
+    reflector = Reflector(client, Local, diagnostics=troubles)
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{Local.group}"
     async with Reflections(reflector) as found:
         await found.until(lambda: found.synced)
-        assert (reflector.missing, troubles.diagnostics) == (True, ())
+        assert (reflector.not_installed, troubles.diagnostics) == (True, ())
         await define(client, Local.group, "v1beta1")
         await create_widget(client, Local.group, "v1beta1", namespace)
         await found.until(lambda: found.raws)
-        assert (reflector.missing, reflector.version) == (False, "v1beta1")
+        assert (reflector.not_installed, reflector.version) == (False, "v1beta1")
         await client.request("DELETE", path)
-        await found.until(lambda: reflector.missing)
+        await found.until(lambda: reflector.not_installed)
         assert found.raws == {}
         await define(client, Local.group, "v1", "v1beta1")
         await create_widget(client, Local.group, "v1", namespace)

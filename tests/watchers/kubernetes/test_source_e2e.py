@@ -65,18 +65,18 @@ async def test_only_the_secrets_that_are_wanted_are_read(
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         assert (found.first, shown.encode() in relay.received) == (0, False)
-        assert cluster.want(Secret, {ref, absent}) == {absent}
+        assert cluster.set_referenced(Secret, {ref, absent}) == {absent}
         await found.until(lambda: value() == b"one")
         await secret(client, namespace, "shown", b"two")
         await found.until(lambda: value() == b"two")
         await secret(client, namespace, "hidden", b"nobody's business, still")
         await secret(client, namespace, "absent", b"now it is here")
         await found.until(lambda: absent in found.objects)
-        assert cluster.want(Secret, {ref}) == frozenset()
+        assert cluster.set_referenced(Secret, {ref}) == frozenset()
         await found.until(lambda: absent not in found.objects)
         await client.request("DELETE", f"/api/v1/namespaces/{namespace}/secrets/shown")
         await found.until(lambda: value() is None)
-        assert cluster.want(Secret, {ref}) == {ref}
+        assert cluster.set_referenced(Secret, {ref}) == {ref}
         await secret(client, namespace, "shown", b"three")
         await found.until(lambda: value() == b"three")
         assert counts.of["fetched", "Secret"] == 4
@@ -93,14 +93,14 @@ async def test_a_wanted_object_that_is_not_wanted_in_time_is_not_handed_on(clien
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         for _ in range(20):
-            cluster.want(ConfigMap, {ref})
-            cluster.want(ConfigMap, ())
+            cluster.set_referenced(ConfigMap, {ref})
+            cluster.set_referenced(ConfigMap, ())
         await put(client, namespace, "b")
         other = Ref("ConfigMap", namespace, "b")
-        cluster.want(ConfigMap, {other})
+        cluster.set_referenced(ConfigMap, {other})
         await found.until(lambda: other in found.objects)
         assert [edit.ref for edit in found.edits if edit.object] == [other]
-        cluster.want(ConfigMap, {ref, other})
+        cluster.set_referenced(ConfigMap, {ref, other})
         await found.until(lambda: ref in found.objects)
 
 
@@ -128,9 +128,9 @@ async def test_a_missing_right_names_verb_resource_and_user(
             await grant(client, namespace, "configmaps", verbs=("list", "watch"))
             await found.until(lambda: len(cluster.diagnostics) == 1)
             ref = Ref("ConfigMap", namespace, "a")
-            assert cluster.want(ConfigMap, {ref}) == frozenset()
+            assert cluster.set_referenced(ConfigMap, {ref}) == frozenset()
             await found.until(lambda: len(cluster.diagnostics) == 2)
-            assert cluster.want(ConfigMap, {ref}) == frozenset()
+            assert cluster.set_referenced(ConfigMap, {ref}) == frozenset()
             assert f"may not get configmaps in the namespace {namespace}" in cluster.diagnostics[0].message
             await grant(client, namespace, "configmaps", verbs=("get",))
             await found.until(lambda: ref in found.objects)
@@ -208,17 +208,21 @@ async def test_what_a_status_writer_must_know_is_remembered(client: Client, name
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
         assert cluster.observed(Ref("Namespace", "", namespace)) is None
-        assert ref in set(cluster.held_refs())
+        assert ref in set(cluster.observed_refs())
         condition = {"type": "Odd", "status": "True", "reason": "Test", "message": ""}
         body = {"status": {"conditions": [{**condition, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}
         path = f"/api/v1/namespaces/{namespace}/services/s/status"
         raw = await client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
-        await found.until(lambda: (held := cluster.held(ref)) and held.version == raw["metadata"]["resourceVersion"])
+        await found.until(
+            lambda: (
+                (held := cluster.observed_status(ref)) and held.resource_version == raw["metadata"]["resourceVersion"]
+            )
+        )
         observed = cluster.observed(ref)
         assert observed
         assert (observed.uid, observed.status) == (raw["metadata"]["uid"], raw["status"])
         await client.request("DELETE", f"/api/v1/namespaces/{namespace}/services/s")
-        await found.until(lambda: cluster.held(ref) is None)
+        await found.until(lambda: cluster.observed_status(ref) is None)
 
 
 async def test_a_starting_api_server_is_not_believed_to_be_empty(
@@ -247,7 +251,7 @@ async def test_config_maps_of_a_namespace_that_is_deleted_go(client: Client, nam
     cluster = ClusterSource(client, WatchConfig(kinds=(Namespace, ConfigMap)))
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: found.first is not None)
-        cluster.want(ConfigMap, {ref})
+        cluster.set_referenced(ConfigMap, {ref})
         await found.until(lambda: ref in found.objects)
         await client.request("DELETE", f"/api/v1/namespaces/{namespace}")
         await found.until(lambda: ref not in found.objects and Ref("Namespace", "", namespace) not in found.objects)

@@ -84,7 +84,7 @@ class World:
                 namespaces=(namespace,),
             ),
         )
-        self.writer = StatusWriter(client, self.wanted, self.cluster, OURS, watch=self)
+        self.writer = StatusWriter(client, self.wanted, self.cluster, OURS, observer=self)
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
         """Count."""
@@ -97,13 +97,13 @@ class World:
 
         async def take() -> None:
             async for edits in feed:
-                self.writer.touch(each.ref for each in edits)
+                self.writer.enqueue(each.ref for each in edits)
                 synced.set()
 
         synced = asyncio.Event()
         tasks = [asyncio.create_task(feed.run()), asyncio.create_task(take())]
         await asyncio.wait_for(synced.wait(), 30)
-        tasks.append(asyncio.create_task(self.writer.lead()))
+        tasks.append(asyncio.create_task(self.writer.run()))
         try:
             yield
         finally:
@@ -147,7 +147,7 @@ class World:
             self.wanted.pop(ref, None)
         else:
             self.wanted[ref] = status
-        self.writer.touch([ref])
+        self.writer.enqueue([ref])
 
     async def until(self, ref: Ref, message: str) -> dict[str, Any]:
         """Wait until our condition says this; gives the status."""
