@@ -20,7 +20,7 @@ class Talk:
         self,
         *resources: Resource,
         delta: bool,
-        only: str | None = None,
+        type_url: str | None = None,
         max_names: int = 100,
         cache: ResponseCache | None = None,
     ) -> None:
@@ -28,7 +28,7 @@ class Talk:
         self.session = Session(
             delta=delta,
             clock=lambda: self.now,
-            only=only,
+            type_url=type_url,
             cache=cache,
             timeouts=PACE,
             max_names=max_names,

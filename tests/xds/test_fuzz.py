@@ -111,7 +111,7 @@ class Fuzzed:
         self.session.synced()
         for each in self.session.substreams.values():
             assert len(each.subscription.names) <= MAX_NAMES
-            assert len(each.dirty) + len(each.forced) + len(each.refused) <= 4 * MAX_NAMES
+            assert len(each.dirty) + len(each.to_resend) + len(each.nacked) <= 4 * MAX_NAMES
             assert len(each.batches) <= MAX_NAMES
 
 

@@ -14,7 +14,7 @@ from tests.xds.resources import cluster, endpoints
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT
 from xds.server.server import Client, Limits, Observer, Peer, StreamRejected
-from xds.server.token_bucket import Bucket
+from xds.server.token_bucket import TokenBucket
 
 
 class Verifier:
@@ -122,7 +122,7 @@ async def test_a_client_that_is_slowed_is_read_to_the_end(dial: Dial) -> None:
 @given(rate=st.floats(0.5, 100), burst=st.integers(1, 50), gaps=st.lists(st.floats(0, 3), max_size=100))
 def test_a_bucket_never_lets_more_through(rate: float, burst: int, gaps: list[float]) -> None:
     """However requests come, by any time at most the burst and what the rate gives are let through."""
-    now, bucket = 10.0, Bucket(rate, burst, 10.0)
+    now, bucket = 10.0, TokenBucket(rate, burst, 10.0)
     for count, gap in enumerate(gaps, start=1):
         now += gap
         now += bucket.take(now)
@@ -131,7 +131,7 @@ def test_a_bucket_never_lets_more_through(rate: float, burst: int, gaps: list[fl
 
 def test_a_bucket_keeps_no_more_than_its_burst() -> None:
     """However long nothing was asked, after the burst each request waits again."""
-    bucket = Bucket(rate=2, burst=3, now=0.0)
+    bucket = TokenBucket(rate=2, burst=3, now=0.0)
     assert [bucket.take(1000.0) for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
 
 
@@ -220,7 +220,7 @@ async def test_keepalive_pings_are_welcome() -> None:
 async def test_a_connection_without_a_sign_of_life_is_closed() -> None:
     """A silent client is pinged; one that answers stays, one that does not is disconnected."""
     async with (
-        serving(limits=Limits(silence=0.2)) as server,
+        serving(limits=Limits(keepalive_timeout=0.2)) as server,
         connect(server.port) as dead,
         connect(server.port) as alive,
     ):

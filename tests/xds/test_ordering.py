@@ -221,7 +221,7 @@ def test_the_culprit_among_many_is_found(delta: bool, says_why: bool) -> None:
         else:
             talk.accept(CLUSTER)
     assert [each.names for each in talk.session.nack_groups()] == [(bad,)]
-    assert not talk.session.substreams[CLUSTER].unsettled()
+    assert not talk.session.substreams[CLUSTER].unacked()
     assert responses <= (3 if says_why else 9)
 
 

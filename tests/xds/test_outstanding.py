@@ -62,7 +62,7 @@ def test_one_ack_for_two_responses_accepts_both(delta: bool) -> None:
     """An ACK stands for what came before it, too: a client answers in order, a NACK would have come first."""
     talk, _ = late(delta=delta)
     talk.accept(CLUSTER)
-    assert not talk.session.substreams[CLUSTER].unsettled()
+    assert not talk.session.substreams[CLUSTER].unacked()
     assert talk.hear() is None
 
 

@@ -93,7 +93,7 @@ def test_a_client_that_never_answers_is_told_the_newest_after_a_deadline(delta: 
     assert talk.hear() == (["b"], [])
     assert not talk.session.synced()
     talk.accept(CLUSTER)
-    assert not talk.session.substreams[CLUSTER].unsettled()
+    assert not talk.session.substreams[CLUSTER].unacked()
 
 
 @both
@@ -313,7 +313,7 @@ def test_ack_and_nack_are_told_by_error_detail(delta: bool) -> None:
 @both
 def test_the_node_and_type_of_later_requests_may_be_left_out_on_a_stream_by_type(delta: bool) -> None:
     """A stream of one type needs no type URL; an aggregated one does, and another type is an error."""
-    talk = Talk(endpoints("a"), delta=delta, only=ENDPOINT)
+    talk = Talk(endpoints("a"), delta=delta, type_url=ENDPOINT)
     talk.ask("", "a")
     assert talk.hear(ENDPOINT) == (["a"], [])
     with pytest.raises(ProtocolError, match=r"Cluster on a stream of .*ClusterLoadAssignment"):

@@ -65,19 +65,17 @@ def in_use(type_url: str, held: Iterable[tuple[str, Iterable[ClientResource]]]) 
     return used
 
 
-def waiting(
-    resources: Iterable[Resource], snapshot: Snapshot, unsettled: Callable[[Reference], bool]
-) -> set[Reference]:
+def waiting(resources: Iterable[Resource], snapshot: Snapshot, unacked: Callable[[Reference], bool]) -> set[Reference]:
     """Return which of some resources need one, at any depth, that the client has not accepted.
 
     Args:
         resources: What is to be sent.
         snapshot: Holds what they need.
-        unsettled: Tells whether the client has not accepted a resource yet.
+        unacked: Tells whether the client has not accepted a resource yet.
     """
     needed_by = _needed_by(resources, snapshot)
     found: set[Reference] = set()
-    todo = [need for need in needed_by if unsettled(need)]
+    todo = [need for need in needed_by if unacked(need)]
     while todo:
         new = [each for each in needed_by.get(todo.pop(), ()) if each not in found]
         found.update(new)

@@ -20,6 +20,13 @@ MAX_NAMES = 100
 """Most refused resources remembered of a client."""
 
 
+class NackedResource(NamedTuple):
+    """A resource that the client rejected, and the client's error text."""
+
+    resource: Resource
+    message: str
+
+
 class NackGroup(NamedTuple):
     """Resources that a client refuses, and goes on without or with an earlier version of.
 

@@ -155,12 +155,12 @@ def _waiting(
 ) -> set[Reference]:
     """Return which resources need one, of another type, that the client subscribes to and has not accepted."""
     others = [each for each in substreams.values() if each is not substream and each.type_url in DEPTHS]
-    if not (unsettled := {each.type_url: names for each in others if (names := each.unsettled())}):
+    if not (unacked := {each.type_url: names for each in others if (names := each.unacked())}):
         return set()
-    if hosts := unsettled.get(VIRTUAL_HOST):  # Which may be asked for by alias.
+    if hosts := unacked.get(VIRTUAL_HOST):  # Which may be asked for by alias.
         named = snapshot.resources(VIRTUAL_HOST)
         hosts.update([named[name].name for name in hosts if name in named])
-    return waiting(upserts.values(), snapshot, lambda need: need.name in unsettled.get(need.type_url, ()))
+    return waiting(upserts.values(), snapshot, lambda need: need.name in unacked.get(need.type_url, ()))
 
 
 def renewed(substream: Substream, changed: Mapping[str, Resource], asked: Collection[str]) -> Iterator[Reference]:
@@ -189,7 +189,7 @@ def removable(
     What takes over what only one may have (`xds.protocol.exclusive`) goes together with what had it. Other listeners
     go at once; anything else goes when nothing that the client may still use refers to it.
     """
-    gone = substream.gone()
+    gone = substream.removed()
     unknown = substream.unknown()
     if substream.batches or not gone:
         substream.unused_since.clear()
@@ -211,7 +211,7 @@ def _replaced(substream: Substream, gone: Iterable[str]) -> dict[str, frozenset[
 
 def _unused(substream: Substream, gone: set[str], substreams: Substreams, now: float, timeouts: Timeouts) -> list[str]:
     """Return which names that are gone nothing has referred to for long enough."""
-    used = in_use(substream.type_url, ((url, each.stale()) for url, each in substreams.items()))
+    used = in_use(substream.type_url, ((url, each.in_use()) for url, each in substreams.items()))
     if used is not None and LISTENER in substreams:
         substreams[LISTENER].draining.expire(now - timeouts.drain)
         used |= substreams[LISTENER].draining.names(substream.type_url)
@@ -227,13 +227,13 @@ def deadline(substreams: Substreams, now: float, timeouts: Timeouts) -> float | 
     for each in substreams.values():
         waits_for = each.outstanding.newest
         answered = waits_for.sent + timeouts.ack_deadline if waits_for else now
-        if answered > now and (each.owed or each.upserts()):
+        if answered > now and (each.response_due or each.upserts()):
             times.append(answered)
         if each.blocked_since is not None:
             times.append(max(answered, each.blocked_since + timeouts.ack_deadline))
         if each.unused_since:
             times.append(max(answered, min(each.unused_since.values()) + timeouts.removal_delay))
     draining = substreams[LISTENER].draining.times() if LISTENER in substreams else ()
-    if draining and any(each.gone() for each in substreams.values()):
+    if draining and any(each.removed() for each in substreams.values()):
         times += [end for since in draining if (end := since + timeouts.drain) > now]
     return min(times, default=None)

@@ -86,7 +86,7 @@ class Session:
 
     Attributes:
         delta: Whether the stream speaks the incremental variant.
-        only: The one type of a stream that is not aggregated.
+        type_url: The one type of a stream that is not aggregated.
         substreams: The state by type URL.
         client_nacks: What the client has rejected, on this stream or others; to be set before the first request.
     """
@@ -102,8 +102,8 @@ class Session:
         "_timeouts",
         "client_nacks",
         "delta",
-        "only",
         "substreams",
+        "type_url",
     )
 
     def __init__(
@@ -111,7 +111,7 @@ class Session:
         *,
         delta: bool,
         clock: Callable[[], float],
-        only: str | None = None,
+        type_url: str | None = None,
         cache: ResponseCache | None = None,
         timeouts: Timeouts | None = None,
         max_names: int = 200_000,
@@ -121,13 +121,13 @@ class Session:
         Args:
             delta: Whether it speaks the incremental variant.
             clock: Returns the time in seconds.
-            only: The type of a stream that is not aggregated.
+            type_url: The type of a stream that is not aggregated.
             cache: The cache of response bodies to share with other sessions.
             timeouts: How long the client is waited for.
             max_names: Most resource names to remember by type.
         """
         self.delta = delta
-        self.only = only
+        self.type_url = type_url
         self.substreams: dict[str, Substream] = {}
         self.client_nacks: ClientNacks = unknown()
         self._clock = clock
@@ -138,7 +138,7 @@ class Session:
         self._count = 0
         self._mark = secrets.token_hex(8)  # no other stream's, of this server or another
         # A client of a stream by type may have had others before, of which it says nothing.
-        self._returning = only is not None
+        self._returning = type_url is not None
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -164,7 +164,7 @@ class Session:
         self._snapshot = snapshot
         for url, substream in self.substreams.items():
             target = carried(substream.target, snapshot.resources(url))
-            substream.retarget(target, changes.get(url, frozenset()), changed)
+            substream.set_target(target, changes.get(url, frozenset()), changed)
 
     def receive(self, request: Request) -> Ack | None:
         """Take a request of the stream's variant; return what it says to a response, if it does.
@@ -192,7 +192,7 @@ class Session:
             # "The client's initial request on the new stream should indicate the most recent version seen": what that
             # held must not be removed before its time. It is sent again nevertheless, as after a NACK the client may
             # hold more than that ("Servers may decide to optimize" is but a permission).
-            substream.recollect(self._cache.recall(substream.type_url, request.version_info))
+            substream.restore(self._cache.recall(substream.type_url, request.version_info))
         return answer
 
     def _receive_delta(self, request: discovery_pb2.DeltaDiscoveryRequest) -> Ack | None:
@@ -214,18 +214,18 @@ class Session:
             raise ProtocolError(f"{count} resource names in one subscription; at most {self._max_names} are allowed")
 
     def _substream(self, type_url: str) -> Substream:
-        url = type_url or self.only
+        url = type_url or self.type_url
         if not url:
             raise ProtocolError("type_url: a request on an aggregated stream must name its resource type")
-        if self.only and url != self.only:
-            raise ProtocolError(f"type_url: {url} on a stream of {self.only}")
+        if self.type_url and url != self.type_url:
+            raise ProtocolError(f"type_url: {url} on a stream of {self.type_url}")
         if url not in self.substreams:
             if len(self.substreams) >= MAX_TYPES:
                 raise ProtocolError(f"more than {MAX_TYPES} resource types on one stream")
             substream = Substream(url, self.delta, client_nacks=self.client_nacks, returning=self._returning)
             self.substreams[url] = substream
             if self._snapshot is not None:
-                substream.retarget(self._snapshot.resources(url), frozenset())
+                substream.set_target(self._snapshot.resources(url), frozenset())
         return self.substreams[url]
 
     def _answer(self, substream: Substream, request: Request) -> Ack | None:
@@ -250,11 +250,11 @@ class Session:
             return None
         stage(self.substreams)
         # Not `any`: all are to be settled.
-        if not sum([each.settle() for each in self.substreams.values()]):
+        if not sum([each.normalise() for each in self.substreams.values()]):
             return None
         now = self._clock()
         for substream in ordering.in_order(self.substreams):
-            if substream.dirty or substream.owed or substream.restores:
+            if substream.dirty or substream.response_due or substream.restores:
                 may_send = ordering.may_send(substream, now, self._timeouts)
                 response = (self._respond if may_send else self._answer_at_once)(substream, self._snapshot, now)
                 if response is not None:
@@ -272,7 +272,7 @@ class Session:
         upserts = fitting(substream, upserts)
         removed = ordering.removable(substream, upserts, self.substreams, now, self._timeouts)
         removed = fitting_names(upserts, removed)
-        if not (upserts or removed or (substream.owed and substream.blocked_since is None)):
+        if not (upserts or removed or (substream.response_due and substream.blocked_since is None)):
             return None
         return self._send(substream, snapshot, upserts, removed, now)
 
@@ -295,7 +295,7 @@ class Session:
             # have been deleted."
             substream.drop(removed)
             removed = []
-            if not (upserts or substream.owed):
+            if not (upserts or substream.response_due):
                 return None
         self._renew(substream, upserts, snapshot)
         resources = self._full(substream, upserts, removed) if substream.full_state else upserts
@@ -319,7 +319,7 @@ class Session:
         """
         target = substream.target or {}
         state = {name: target[name] for name in substream.wanted()}
-        for name in {*substream.dirty, *substream.refused}.difference(upserts):
+        for name in {*substream.dirty, *substream.nacked}.difference(upserts):
             good = last_acked(substream.held(name))
             if isinstance(good, Resource):
                 state[name] = good
@@ -334,7 +334,7 @@ class Session:
         members = Members(snapshot)
         for need in ordering.renewed(substream, changed, self.substreams.keys()):
             for each in members.of(need):
-                self.substreams[need.type_url].force(each.name)
+                self.substreams[need.type_url].resend(each.name)
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
         """Have resources that the client refused sent once more."""
@@ -344,16 +344,16 @@ class Session:
     def nacks(self) -> tuple[Nack, ...]:
         """Return what the client refuses, and what it goes on with."""
         return tuple(
-            Nack(url, name, refused.message, substream.held(name))
+            Nack(url, name, nacked.message, substream.held(name))
             for url, substream in self.substreams.items()
-            for name, refused in substream.refused.items()
+            for name, nacked in substream.nacked.items()
         )
 
     def nack_groups(self) -> tuple[NackGroup, ...]:
         """Return what the client refuses, its names grouped by error text."""
         return group_by_message(self.nacks())
 
-    def unfinished(self) -> float | None:
+    def drain_deadline(self) -> float | None:
         """Return until when it is worth waiting for answers to what is under way, removals aside; None if it is not."""
         if self._snapshot is None:
             return None
@@ -366,7 +366,7 @@ class Session:
 
     def synced(self) -> bool:
         """Tell whether the client accepted all of the newest snapshot that it subscribes to."""
-        return self.acked() and not any(each.refused for each in self.substreams.values())
+        return self.acked() and not any(each.nacked for each in self.substreams.values())
 
     def acked(self) -> bool:
         """Tell whether the client accepted or rejected, for good, all of the newest snapshot that it subscribes to.
@@ -374,16 +374,16 @@ class Session:
         Removals that are still to come do not count. On an aggregated stream the listeners, and what Envoy asks for
         once it has accepted them, must be among it: a client that did not ask for it yet is on its way.
         """
-        if self._snapshot is None or any(each.unsettled() for each in self.substreams.values()):
+        if self._snapshot is None or any(each.unacked() for each in self.substreams.values()):
             return False
-        return self.only is not None or all(self._has(need) for need in self._roots(self._snapshot))
+        return self.type_url is not None or all(self._has(need) for need in self._roots(self._snapshot))
 
     def _roots(self, snapshot: Snapshot) -> Iterable[tuple[str, str]]:
         substream = self.substreams.get(LISTENER)
         for listener in snapshot.resources(LISTENER).values():
             if substream is None:
                 yield listener.reference
-            elif substream.subscription.covers(listener.name) and listener.name not in substream.refused:
+            elif substream.subscription.covers(listener.name) and listener.name not in substream.nacked:
                 yield from (need for need in listener.references if need.type_url in NEEDED)
 
     def _has(self, need: tuple[str, str]) -> bool:

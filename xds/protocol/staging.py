@@ -43,16 +43,16 @@ def stage(substreams: Mapping[str, Substream]) -> None:
     scopes = substreams.get(SCOPED_ROUTE)
     if scopes is None or scopes.target is None or not (scopes.dirty or isinstance(scopes.target, Staged)):
         return
-    scopes.settle()
+    scopes.normalise()
     before, plain = _parts(scopes.target)
     new = (_copy(plain[name]) for name in unasked(scopes, substreams.get(ROUTE)))
-    unsettled = scopes.unsettled()
-    after = {name: each for name, each in _copies(before).items() if name.removesuffix(SUFFIX) in unsettled}
+    unacked = scopes.unacked()
+    after = {name: each for name, each in _copies(before).items() if name.removesuffix(SUFFIX) in unacked}
     after.update((each.name, each) for each in new)
     after.update((each.name, each) for each in _retired(scopes, plain))
     changed = frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
     if changed:
-        scopes.retarget(Staged.of(after, plain), changed)
+        scopes.set_target(Staged.of(after, plain), changed)
 
 
 def carried(before: Resources | None, scopes: Resources) -> Resources:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from xds.protocol.client_state import ClientResource, VersionOnly, after_nack, last_acked, without
 from xds.protocol.culprits import split
 from xds.protocol.draining import Draining
-from xds.protocol.nacks import ClientNacks, unknown
+from xds.protocol.nacks import ClientNacks, NackedResource, unknown
 from xds.protocol.outstanding import Outstanding, OutstandingResponses
 from xds.protocol.restated import STORED_FIRST, is_restatable
 from xds.protocol.subscription import WILDCARD, Subscription
@@ -24,15 +24,8 @@ from xds.resources.resource import Resource
 from xds.resources.snapshot import NONE, Resources
 from xds.resources.types import FULL_STATE, LISTENER
 
-REFUSED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
+NACKED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
 """The text of a refusal that the client did not repeat (`xds.protocol.restated`)."""
-
-
-class Refused(NamedTuple):
-    """A resource that the client rejected, and the client's error text."""
-
-    resource: Resource
-    message: str
 
 
 @dataclass(slots=True)
@@ -45,12 +38,12 @@ class Substream:
         subscription: What the client wants.
         target: What it should have, as of the newest snapshot; None before there is one.
         dirty: The names under which it may hold something else than that, or which it asked for again.
-        forced: Those to be answered although nothing changed.
-        owed: Whether an answer is owed even if it is empty.
+        to_resend: Those to be answered although nothing changed.
+        response_due: Whether an answer is owed even if it is empty.
         nonce: Of the newest response; empty before there was one.
         number: The greatest of the bodies sent (`xds.protocol.response_cache`).
         outstanding: The responses it has not answered.
-        refused: What it rejected, by name; not sent again until it changes.
+        nacked: What it rejected, by name; not sent again until it changes.
         restores: What the client used before it rejected and yet stored something else; to be sent once more.
         client_nacks: What the client rejected before, on any stream.
         returning: Whether the client had an earlier stream, on which it may have rejected what is not known.
@@ -66,12 +59,12 @@ class Substream:
     subscription: Subscription = field(default_factory=Subscription)
     target: Resources | None = None
     dirty: set[str] = field(default_factory=set)
-    forced: set[str] = field(default_factory=set)
-    owed: bool = False
+    to_resend: set[str] = field(default_factory=set)
+    response_due: bool = False
     nonce: str = ""
     number: int = 0
     outstanding: OutstandingResponses = field(default_factory=OutstandingResponses)
-    refused: dict[str, Refused] = field(default_factory=dict)
+    nacked: dict[str, NackedResource] = field(default_factory=dict)
     restores: dict[str, Resource] = field(default_factory=dict)
     client_nacks: ClientNacks = field(default_factory=unknown)
     returning: bool = False
@@ -82,7 +75,7 @@ class Substream:
     draining: Draining = field(default_factory=Draining)
     _base: Resources = field(default_factory=lambda: NONE)
     _own: dict[str, ClientResource] = field(default_factory=dict)
-    _blind: bool = False
+    _state_unknown: bool = False
 
     @property
     def full_state(self) -> bool:
@@ -95,7 +88,7 @@ class Substream:
 
         What it left out would be deleted, if it is not known, or be sent twice.
         """
-        return self.full_state and not self.nonce and (self._blind or any(self._own.values()))
+        return self.full_state and not self.nonce and (self._state_unknown or any(self._own.values()))
 
     def held(self, name: str) -> ClientResource:
         """Return what the client holds under a name that it subscribes to."""
@@ -106,7 +99,7 @@ class Substream:
         target = self.target or NONE
         return target.keys() if self.subscription.wildcard else self.subscription.among(target)
 
-    def retarget(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
+    def set_target(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
         """Take the resources of a new snapshot, the names in which they differ from those before, and since when."""
         if self.type_url in ALIASED:
             # By which of its aliases a changed resource is asked for, only the names asked for can tell.
@@ -116,13 +109,13 @@ class Substream:
         if first:
             changed = changed.union(self._own)
             self.dirty = set(self.subscription.expand(frozenset(self.dirty), target))
-            self.forced = set(self.subscription.expand(frozenset(self.forced), target))
+            self.to_resend = set(self.subscription.expand(frozenset(self.to_resend), target))
         covered = self.subscription.among(changed)
         self.dirty |= covered
         if covered and self.changed is None:
             self.changed = now
         by_name: dict[str, Any]
-        for by_name in (self.refused, self.restores, self.unused_since):
+        for by_name in (self.nacked, self.restores, self.unused_since):
             for name in by_name.keys() & covered:
                 del by_name[name]
 
@@ -130,14 +123,14 @@ class Substream:
         """Take the names of a state-of-the-world request, which are all that the client wants."""
         wild, before = self.subscription.wildcard, self.subscription.names
         self.subscription.replace(names)
-        self._follow(wild, before, self.subscription.names - before, False, {})
+        self._update_subscription(wild, before, self.subscription.names - before, False, {})
 
     def narrow(self, names: Iterable[str]) -> None:
         """Take that the client has dropped all but these names, of those that it had subscribed to one by one."""
         before = self.subscription.names
         if gone := before.difference(names):
             self.subscription.change((), gone)
-            self._follow(self.subscription.wildcard, before, frozenset(), False, {})
+            self._update_subscription(self.subscription.wildcard, before, frozenset(), False, {})
 
     def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], remembered: Mapping[str, str]) -> None:
         """Take the names of an incremental request, and the versions that the client has from an earlier stream.
@@ -148,17 +141,17 @@ class Substream:
         wild, before = self.subscription.wildcard, self.subscription.names
         asked = frozenset(subscribe)
         self.subscription.change(asked, unsubscribe)
-        self._follow(wild, before, asked - {WILDCARD}, WILDCARD in asked, remembered)
+        self._update_subscription(wild, before, asked - {WILDCARD}, WILDCARD in asked, remembered)
 
-    def recollect(self, resources: Iterable[Resource] | None) -> None:
+    def restore(self, resources: Iterable[Resource] | None) -> None:
         """Note what the client of a state-of-the-world stream has from an earlier one; None if that is not known."""
-        self._blind = resources is None
+        self._state_unknown = resources is None
         for each in resources or ():
             if self.subscription.covers(each.name):
                 self._own[each.name] = each
                 self.dirty.add(each.name)
 
-    def _follow(
+    def _update_subscription(
         self, wild: bool, before: frozenset[str], asked: frozenset[str], all_again: bool, remembered: Mapping[str, str]
     ) -> None:
         """Note what a request changed: `wild` and `before` were the subscription, `asked` are names asked for."""
@@ -166,9 +159,9 @@ class Substream:
         opened = now.wildcard and not wild
         if self.delta:
             # The first wildcard request is answered, be it empty, or Envoy waits with its start until a timeout.
-            self.owed |= opened and not remembered
+            self.response_due |= opened and not remembered
         else:
-            self.owed |= self.full_state and (opened or bool(asked))
+            self.response_due |= self.full_state and (opened or bool(asked))
         if opened or all_again:
             asked = asked | (self.target or NONE).keys() | remembered.keys()
         if now.wildcard:
@@ -176,28 +169,28 @@ class Substream:
             # the specific resource" or says that it is gone ("Unsubscribing from Resources").
             asked |= before - now.names
         elif wild or before - now.names:
-            self._forget()
+            self._unsubscribe()
         for name in now.expand(asked, chain(self.target or NONE, remembered)):
-            self._ask(name, wild or name in before, remembered.get(name))
+            self._subscribe(name, wild or name in before, remembered.get(name))
 
-    def _ask(self, name: str, covered: bool, version: str | None) -> None:
+    def _subscribe(self, name: str, covered: bool, version: str | None) -> None:
         """Note that a name was asked for, by a client that `covered` it before or says to hold a version of it."""
-        self.refused.pop(name, None)
+        self.nacked.pop(name, None)
         self.dirty.add(name)
         if version is not None:
             self._own[name] = VersionOnly(version)
             return
         # "The server must resend any newly requested resources, even if it previously sent those resources."
-        self.forced.add(name)
+        self.to_resend.add(name)
         if not covered:
             self._own[name] = None
 
-    def _forget(self) -> None:
+    def _unsubscribe(self) -> None:
         """Drop the state of all names that the client does not want any more."""
         self.dirty = set(self.subscription.among(self.dirty))
-        self.forced &= self.dirty
+        self.to_resend &= self.dirty
         by_name: dict[str, Any]
-        for by_name in (self.refused, self.restores, self.unused_since, self._own):
+        for by_name in (self.nacked, self.restores, self.unused_since, self._own):
             for name in by_name.keys() - self.subscription.among(by_name):
                 del by_name[name]
 
@@ -205,41 +198,41 @@ class Substream:
         """Note that names which are gone cannot be said to be, so that the client holds nothing to be answered."""
         for name in names:
             self.dirty.discard(name)
-            self.forced.discard(name)
+            self.to_resend.discard(name)
             self.unused_since.pop(name, None)
             self._own[name] = None
 
     def retry(self, names: Iterable[str]) -> None:
         """Have what the client refused sent once more although it did not change: what was in its way may be gone."""
-        for name in self.refused.keys() & frozenset(names):
-            del self.refused[name]
+        for name in self.nacked.keys() & frozenset(names):
+            del self.nacked[name]
             self.dirty.add(name)
 
-    def force(self, name: str) -> None:
+    def resend(self, name: str) -> None:
         """Have a resource sent again although it did not change, if the client has it or wants it."""
         if self.subscription.covers(name) and name in (self.target or NONE):
             self.dirty.add(name)
-            self.forced.add(name)
+            self.to_resend.add(name)
 
-    def settle(self) -> bool:
+    def normalise(self) -> bool:
         """Give up what is dirty in name only, share the target once nothing is; return whether there is more to say."""
         if self.target is None:
             return False
         if not self.dirty:
             self._share()
-            return self.owed or bool(self.restores)
-        self.dirty = {name for name in self.dirty if name in self.forced or self._differs(name)}
+            return self.response_due or bool(self.restores)
+        self.dirty = {name for name in self.dirty if name in self.to_resend or self._differs(name)}
         self.unused_since = {name: since for name, since in self.unused_since.items() if name in self.dirty}
         while self.batches and not self.outstanding and not self.upserts():
             self.batches.pop(0)
         if self.client_nacks and not self.batches:
             self._set_apart()
         self._share()
-        return bool(self.dirty) or self.owed or bool(self.restores)
+        return bool(self.dirty) or self.response_due or bool(self.restores)
 
     def _set_apart(self) -> None:
         """Have what the client rejected before sent after all else, so that a rejection tells of nothing else."""
-        if self.full_state and self._blind:
+        if self.full_state and self._state_unknown:
             return  # What a full response leaves out is deleted, and what to hold to instead is not known.
         upserts = self.upserts()
         client_nacks = frozenset(name for name, each in upserts.items() if each in self.client_nacks)
@@ -253,7 +246,7 @@ class Substream:
         if self.target is None or self._base is self.target:
             return
         self.batches.clear()
-        self._own = {name: self.held(name) for name in self.refused}
+        self._own = {name: self.held(name) for name in self.nacked}
         self._base = self.target
 
     def _differs(self, name: str) -> bool:
@@ -271,18 +264,18 @@ class Substream:
 
     def asked(self) -> dict[str, Resource]:
         """Return what is to be sent although nothing changed, by name, save for what is tried apart."""
-        target, names = self.target or NONE, self.forced.difference(*self.batches)
+        target, names = self.target or NONE, self.to_resend.difference(*self.batches)
         return {name: target[name] for name in names if name in target}
 
     def unknown(self) -> list[str]:
         """Return the names that the client asks for, and that do not exist."""
-        return [name for name in self.gone() if self.held(name) is None]
+        return [name for name in self.removed() if self.held(name) is None]
 
-    def gone(self) -> list[str]:
+    def removed(self) -> list[str]:
         """Return the names that the client holds or asks for, and that do not exist."""
         return [name for name in self.dirty if name not in self.target] if self.target is not None else []
 
-    def unsettled(self) -> set[str]:
+    def unacked(self) -> set[str]:
         """Return the names whose newest resource the client has not accepted or rejected."""
         names = {name for name in self.dirty if self.target is None or name in self.target}
         return names.union(*(each.upserts for each in self.outstanding))
@@ -296,11 +289,11 @@ class Substream:
         held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
         return {name: good.version for name, each in sorted(held.items()) if (good := last_acked(each)) is not None}
 
-    def stale(self) -> Iterator[ClientResource]:
+    def in_use(self) -> Iterator[ClientResource]:
         """Yield what the client may go on using although it is not what it should have."""
         for name in self.dirty:
             yield self.held(name)
-        for name in self.refused:
+        for name in self.nacked:
             yield self.held(name)
         for each in self.outstanding:
             yield from each.before.values()
@@ -319,23 +312,23 @@ class Substream:
         self.outstanding.add(nonce, Outstanding(told, before, now, self.changed, batch, told.keys() - upserts.keys()))
         self._own.update(sent)
         self.dirty.difference_update(sent)
-        self.forced.difference_update(sent)
+        self.to_resend.difference_update(sent)
         for name in sent:
             self.unused_since.pop(name, None)
             self.restores.pop(name, None)
-        self.owed = False
+        self.response_due = False
         self.nonce = nonce
-        self.settle()
+        self.normalise()
         if not self.dirty:
             self.changed = None
 
     def accept(self, response: Outstanding) -> None:
         """Note that the client accepted a response, which is not outstanding any more."""
         self.outstanding.accept(response)
-        for name, sent in response.upserts.items() if self.refused or self.client_nacks else ():
-            if self._is_refused(name, sent):
+        for name, sent in response.upserts.items() if self.nacked or self.client_nacks else ():
+            if self._is_nacked(name, sent):
                 self._correct(name, response.before.get(name))
-            if name in self.refused or self.held(name) != sent:
+            if name in self.nacked or self.held(name) != sent:
                 continue  # It was rejected after this was sent.
             if (
                 sent in self.client_nacks
@@ -343,7 +336,7 @@ class Substream:
                 and self.type_url in STORED_FIRST
                 and not is_restatable(sent)
             ):
-                self.refused[name] = Refused(sent, REFUSED_BEFORE)
+                self.nacked[name] = NackedResource(sent, NACKED_BEFORE)
             else:
                 self.client_nacks.discard(sent)
         self._end_batch(response)
@@ -359,7 +352,7 @@ class Substream:
         alone = len(response.upserts) == 1
         for name, sent in response.upserts.items():
             before = response.before.get(name)
-            known = alone or self._is_refused(name, sent)
+            known = alone or self._is_nacked(name, sent)
             self._correct(name, self._without(before, sent) if known else after_nack(before, sent))
             if alone:
                 self.client_nacks.add(sent)
@@ -370,7 +363,7 @@ class Substream:
             self.batches[:0] = filter(None, [frozenset(names)])
         elif alone:
             [(name, sent)] = response.upserts.items()
-            self.refused[name] = Refused(sent, message)
+            self.nacked[name] = NackedResource(sent, message)
             self.dirty.discard(name)
             good = self.held(name)
             if self.type_url in STORED_FIRST and isinstance(good, Resource):
@@ -380,7 +373,7 @@ class Substream:
 
     def _without(self, before: ClientResource, sent: Resource) -> ClientResource:
         good = without(before, sent)
-        return VersionOnly("") if good is None and self._blind else good
+        return VersionOnly("") if good is None and self._state_unknown else good
 
     def _end_batch(self, response: Outstanding) -> None:
         if self.batches and response.batch is self.batches[0]:
@@ -395,11 +388,11 @@ class Substream:
         if self.subscription.covers(name):
             self._own[name] = held
 
-    def _is_refused(self, name: str, sent: Resource) -> bool:
-        return name in self.refused and self.refused[name].resource == sent
+    def _is_nacked(self, name: str, sent: Resource) -> bool:
+        return name in self.nacked and self.nacked[name].resource == sent
 
     def _current(self, name: str, sent: Resource) -> bool:
         """Tell whether what was sent is still to be had, and not known to be refused."""
         wanted = (self.target or NONE).get(name)
         is_wanted = wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
-        return is_wanted and not self._is_refused(name, sent)
+        return is_wanted and not self._is_nacked(name, sent)

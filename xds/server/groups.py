@@ -43,25 +43,25 @@ class Member(NamedTuple):
     """How the stream of a session is reached.
 
     Attributes:
-        wake: Is called when there may be something to send to its client.
+        notify: Is called when there may be something to send to its client.
         fail: Ends the stream because of an error that nothing expects.
     """
 
-    wake: Callable[[], None]
+    notify: Callable[[], None]
     fail: Callable[[Exception], None]
 
 
 class SnapshotGroup:
     """The sessions that are served the snapshot of one key."""
 
-    __slots__ = ("_acked", "_changed", "_counts", "_listed", "_refused", "_reported", "sessions", "snapshot")
+    __slots__ = ("_acked", "_changed", "_counts", "_listed", "_nacks", "_reported", "sessions", "snapshot")
 
     def __init__(self, changed: Callable[[], None]) -> None:
         """Begin without sessions or snapshot; `changed` is called when the delivery may have changed."""
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Member] = {}
         self._acked: set[Session] = set()
-        self._refused: dict[Session, tuple[Nack, ...]] = {}
+        self._nacks: dict[Session, tuple[Nack, ...]] = {}
         self._counts: Counter[Nack] = Counter()
         self._listed: tuple[Nack, ...] | None = ()
         self._reported: SyncStatus | None = None
@@ -102,25 +102,25 @@ class SnapshotGroup:
                 self.note(session)
             except Exception as error:
                 member.fail(error)
-            member.wake()
+            member.notify()
 
     def note(self, session: Session) -> None:
         """Look anew at how far a session has come."""
         if session not in self.sessions:
             return
         acked, refused = session.acked(), session.nacks()
-        if acked != (session in self._acked) or refused != self._refused.get(session, ()):
+        if acked != (session in self._acked) or refused != self._nacks.get(session, ()):
             (self._acked.add if acked else self._acked.discard)(session)
             self._count(session, refused)
             self._changed()
 
     def _count(self, session: Session, refused: tuple[Nack, ...]) -> None:
         """Take what a session's client refuses in place of what it did: one answer costs what that client refuses."""
-        before = self._refused.pop(session, ())
+        before = self._nacks.pop(session, ())
         if refused == before == ():
             return
         if refused:
-            self._refused[session] = refused
+            self._nacks[session] = refused
         self._counts.update(refused)
         self._counts.subtract(before)
         for each in before:
@@ -134,10 +134,10 @@ class SnapshotGroup:
             return None
         if self._listed is None:
             self._listed = tuple(each for each, _ in self._counts.most_common(MAX_NACKS))
-        acked, refusing = len(self._acked), len(self._acked & self._refused.keys())
+        acked, refusing = len(self._acked), len(self._acked & self._nacks.keys())
         return SyncStatus(self.snapshot, len(self.sessions), acked - refusing, self._listed, acked)
 
-    def news(self) -> SyncStatus | None:
+    def changed_status(self) -> SyncStatus | None:
         """Return the delivery if it is another than when this was last asked."""
         before, self._reported = self._reported, self.sync_status()
         return self._reported if self._reported != before else None

@@ -29,7 +29,7 @@ class Limits:
         handshake: Seconds within which a connection must have done its TLS handshake and begun HTTP/2.
         idle: Seconds after which a connection without a stream is closed.
         ping_interval: Shortest time between a client's keepalive pings, in seconds.
-        silence: Seconds without a sign of life after which a connection is pinged, and twice that until it is closed.
+        keepalive_timeout: Seconds of silence after which a connection is pinged, and twice that until it is closed.
     """
 
     connections: int = 12_000
@@ -47,7 +47,7 @@ class Limits:
     handshake: float = 10.0
     idle: float = 60.0
     ping_interval: float = 5.0
-    silence: float = 30.0
+    keepalive_timeout: float = 30.0
 
 
 def options(limits: Limits) -> list[tuple[str, int]]:
@@ -57,9 +57,9 @@ def options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(limits.ping_interval)),
         ("grpc.keepalive_permit_without_calls", 1),
         # Finds clients whose machine or network is gone, of which TCP says nothing for hours.
-        ("grpc.keepalive_time_ms", _milliseconds(limits.silence)),
-        ("grpc.keepalive_timeout_ms", _milliseconds(limits.silence)),
-        ("grpc.http2.ping_timeout_ms", _milliseconds(limits.silence)),
+        ("grpc.keepalive_time_ms", _milliseconds(limits.keepalive_timeout)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(limits.keepalive_timeout)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(limits.keepalive_timeout)),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_allowed_incoming_connections", limits.connections),
         ("grpc.server_handshake_timeout_ms", _milliseconds(limits.handshake)),

@@ -276,7 +276,11 @@ class Server:
     def _report(self, key: str) -> None:
         self._changed.discard(key)
         group = self._groups.get(key)
-        if group is not None and self._on_sync_status is not None and (sync_status := group.news()) is not None:
+        if (
+            group is not None
+            and self._on_sync_status is not None
+            and (sync_status := group.changed_status()) is not None
+        ):
             self._on_sync_status(key, sync_status)
 
     def _handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -284,10 +288,10 @@ class Server:
         ads = self._service(ADS, None, "StreamAggregatedResources", "DeltaAggregatedResources")
         return [ads, *(self._service(each.service, each.url, each.stream, each.delta) for each in TYPES.values())]
 
-    def _service(self, name: str, only: str | None, stream: str, delta: str) -> grpc.GenericRpcHandler:
+    def _service(self, name: str, type_url: str | None, stream: str, delta: str) -> grpc.GenericRpcHandler:
         methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             method: grpc.stream_stream_rpc_method_handler(
-                partial(self._serve, f"/{name}/{method}", only, method == delta)
+                partial(self._serve, f"/{name}/{method}", type_url, method == delta)
             )
             for method in (stream, delta)
             if method
@@ -295,7 +299,12 @@ class Server:
         return grpc.method_handlers_generic_handler(name, methods)
 
     async def _serve(
-        self, method: str, only: str | None, delta: bool, requests: Any, context: grpc.aio.ServicerContext[bytes, bytes]
+        self,
+        method: str,
+        type_url: str | None,
+        delta: bool,
+        requests: Any,
+        context: grpc.aio.ServicerContext[bytes, bytes],
     ) -> None:
         """Serve one stream until the client or the server ends it."""
         if self._stopping or self._served >= self._limits.streams:
@@ -305,13 +314,13 @@ class Server:
         peer = Peer(context.peer(), context.auth_context(), dict(context.invocation_metadata() or ()))
         stream = Stream(
             delta=delta,
-            only=only,
+            type_url=type_url,
             cache=self._cache,
             timeouts=self._timeouts,
             limits=self._limits,
             observer=self._observer,
             authenticate=lambda: self._authenticate(peer) if self._authenticate else None,
-            admit=partial(self._admit, method, peer),
+            authorise=partial(self._authorise_stream, method, peer),
         )
         self._streams.add(stream)
         self._waiting.enter(stream, peer.address)
@@ -336,7 +345,7 @@ class Server:
         self._forget_if_idle(client.key)
         self._observer.closed(client)
 
-    async def _admit(
+    async def _authorise_stream(
         self, method: str, peer: Peer, stream: Stream, node: base_pb2.Node
     ) -> tuple[Client, SnapshotGroup]:
         """Find out who a stream's client is and let it join the group of its snapshot's key."""
@@ -353,7 +362,7 @@ class Server:
         client = Client(node.id, node.cluster, key, peer.address, method, time.time())
         stream.session.client_nacks = self._nack_history.of(key, node.id)
         group = self._group(key)
-        group.add(stream.session, Member(stream.wake, stream.fail))
+        group.add(stream.session, Member(stream.notify, stream.fail))
         self._waiting.leave(stream, peer.address)
         self._served += 1
         return client, group

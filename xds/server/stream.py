@@ -22,7 +22,7 @@ from xds.server.field_count import TooManyFields, count_fields
 from xds.server.groups import SnapshotGroup
 from xds.server.limits import Limits
 from xds.server.observer import Client, Observer, TypeState
-from xds.server.token_bucket import Bucket
+from xds.server.token_bucket import TokenBucket
 
 MAX_LISTED = 100
 """Most pending names listed of a type in a client's state."""
@@ -46,7 +46,7 @@ class StreamRejected(Exception):
         self.code = code
 
 
-Admit = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, SnapshotGroup]]]
+AuthoriseStream = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, SnapshotGroup]]]
 Authenticate = Callable[[], Awaitable[None] | None]
 
 
@@ -62,30 +62,30 @@ class Stream:
         self,
         *,
         delta: bool,
-        only: str | None,
+        type_url: str | None,
         cache: ResponseCache,
         timeouts: Timeouts,
         limits: Limits,
         observer: Observer,
         authenticate: Authenticate,
-        admit: Admit,
+        authorise: AuthoriseStream,
     ) -> None:
         """Begin; see `xds.protocol.session.Session` for the arguments.
 
         Args:
             delta: Whether it speaks the incremental variant.
-            only: The one type of a stream that is not aggregated.
+            type_url: The one type of a stream that is not aggregated.
             cache: The cache of response bodies.
             timeouts: How long the client is waited for.
             limits: What the client may ask for.
             observer: Is told what happens.
             authenticate: Called before anything is read; what it returns is awaited.
-            admit: Awaited with the first request's node; nothing further is read meanwhile.
+            authorise: Awaited with the first request's node; nothing further is read meanwhile.
         """
         self._loop = asyncio.get_running_loop()
         self.session = Session(
             delta=delta,
-            only=only,
+            type_url=type_url,
             cache=cache,
             timeouts=timeouts,
             max_names=limits.names,
@@ -93,17 +93,17 @@ class Stream:
         )
         self.client: Client | None = None
         self._limits = limits
-        self._bucket = Bucket(limits.requests_per_second, limits.requests_at_once, self._loop.time())
+        self._rate_limit = TokenBucket(limits.requests_per_second, limits.requests_at_once, self._loop.time())
         self._asked = False
         self._group: SnapshotGroup | None = None
         self._observer = observer
         self._authenticate = authenticate
-        self._admit = admit
+        self._authorise = authorise
         self._failure: Exception | None = None
         self._event = asyncio.Event()
         self._closing = False
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Have the stream look whether there is something to send."""
         self._event.set()
 
@@ -161,7 +161,7 @@ class Stream:
 
     async def _rest(self) -> None:
         """Read nothing for a while if the client asks too fast: flow control then slows it down."""
-        seconds = self._bucket.take(self._loop.time())
+        seconds = self._rate_limit.take(self._loop.time())
         if seconds:
             if self.client is not None:
                 self._observer.throttled(self.client, seconds)
@@ -177,9 +177,9 @@ class Stream:
             raise StreamRejected("type_url: longer than any type's", grpc.StatusCode.INVALID_ARGUMENT)
         if self.client is None:
             # "Only the first request on a stream is guaranteed to carry the node identifier."
-            self.client, self._group = await self._admit(self, request.node)
+            self.client, self._group = await self._authorise(self, request.node)
             self._observer.opened(self.client)
-        self._observer.requested(self.client, request.type_url or self.session.only or "")
+        self._observer.requested(self.client, request.type_url or self.session.type_url or "")
         ack = self.session.receive(request)
         if ack is not None:
             self._observer.acked(self.client, ack)
@@ -196,7 +196,7 @@ class Stream:
             if not await self._drain(write) and self._group is not None:
                 # What was sent has to be answered first, and publishing noted that there was something to send.
                 self._group.note(self.session)
-            if self._closing and self.session.unfinished() is None:
+            if self._closing and self.session.drain_deadline() is None:
                 return
             if self.client is None and self._loop.time() >= patience:
                 text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
@@ -215,7 +215,7 @@ class Stream:
         return wrote
 
     async def _wait(self) -> None:
-        times = (self.session.deadline(), self.session.unfinished() if self._closing else None)
+        times = (self.session.deadline(), self.session.drain_deadline() if self._closing else None)
         deadline = min((each for each in times if each is not None), default=None)
         alarm = self._loop.call_at(deadline, self._event.set) if deadline is not None else None
         try:
@@ -236,5 +236,5 @@ def _state(substream: Substream, now: float, has: bool) -> TypeState:
     oldest = substream.outstanding.oldest
     waiting = now - oldest.sent if oldest else None
     wanted = substream.subscription
-    pending = tuple(sorted(substream.unsettled())[:MAX_LISTED])
+    pending = tuple(sorted(substream.unacked())[:MAX_LISTED])
     return TypeState(wanted.wildcard, len(wanted.names), pending, waiting, substream.holdings() if has else {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Bucket:
+class TokenBucket:
     """Fills at a steady rate up to a limit; each request takes one token, and waits where there is none."""
 
     __slots__ = ("_burst", "_rate", "_time", "_tokens")
