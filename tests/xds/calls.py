@@ -57,7 +57,7 @@ class Call:
             return await self.call.read()
 
     async def status(self) -> tuple[grpc.StatusCode, str]:
-        """How the stream ended."""
+        """Return the status with which the stream ended."""
         async with asyncio.timeout(10):
             return await self.call.code(), await self.call.details()
 

@@ -1,4 +1,4 @@
-"""What the tests of the xDS library share: streams to servers."""
+"""Fixtures of the xDS library's tests: streams to servers."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Waiting for what a server reports of its deliveries."""
+"""A recorder of the sync status that a server reports."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from xds.server.server import SyncStatus
 
 
 class Deliveries:
-    """Keeps what a server reports of its deliveries, and waits for what is looked for."""
+    """Records the sync status that a server reports, and waits for an expected one."""
 
     def __init__(self) -> None:
         self._last: SyncStatus | None = None

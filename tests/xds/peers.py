@@ -34,7 +34,7 @@ class Held:
 
 
 class Peer:
-    """What both variants' clients share. Requests wait in `outbox` until `flush`, responses in `inbox` until `take`."""
+    """A client, of either variant. Requests wait in `outbox` until `flush`, responses in `inbox` until `take`."""
 
     def __init__(self, *, all_or_nothing: bool = False, says_why: bool = True) -> None:
         self.held: dict[str, dict[str, Held]] = {url: {} for pair in ROOTS.items() for url in pair}
@@ -102,7 +102,7 @@ class Peer:
         raise NotImplementedError
 
     def judge(self, url: str, sent: list[Held]) -> tuple[list[Held], str]:
-        """Which of the resources are taken, and the error text if any is not."""
+        """Return the accepted resources, and the error text if any is rejected."""
         names = [each.name for each in sent]
         assert len(names) == len(set(names)), "a response holds the same name twice"
         bad = [each.name for each in sent if each.bad]

@@ -1,4 +1,4 @@
-"""What protoc-gen-validate's rules mean, as plainly as it can be written: slow, interpreted, for comparison only."""
+"""A reference implementation of protoc-gen-validate's rules: slow, interpreted, for comparison only."""
 
 import re
 from collections.abc import Iterator

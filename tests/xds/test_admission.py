@@ -1,4 +1,4 @@
-"""What clients cost that nobody has authorised yet: little memory, no place of others, and no time."""
+"""Unauthorised clients cost little memory, take no place of others, and no time."""
 
 from __future__ import annotations
 

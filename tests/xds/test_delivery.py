@@ -1,4 +1,4 @@
-"""How far a snapshot has come among many clients, at the cost of who answered."""
+"""The sync status of a snapshot among many clients, at the cost of those that answered."""
 
 from unittest.mock import patch
 
@@ -61,7 +61,7 @@ def test_an_answer_costs_what_its_client_refuses() -> None:
 
 
 def test_what_most_refuse_is_listed() -> None:
-    """Of many refusals those of the most clients are listed."""
+    """Of many NACKs those of the most clients are listed."""
     group = SnapshotGroup(lambda: None)
     names = [f"c{number:03}" for number in range(MAX_NACKS + 1)]
     group.publish(Snapshot.of(cluster(name, eds=False) for name in names))

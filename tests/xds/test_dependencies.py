@@ -1,4 +1,4 @@
-"""What depends on what, through all types and at any depth: what goes last, what waits, what is sent again."""
+"""Dependencies, through all types and at any depth: what is removed last, what waits, what is sent again."""
 
 import pytest
 

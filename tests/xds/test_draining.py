@@ -1,4 +1,4 @@
-"""What only a listener uses that is removed or replaced stays while its connections drain."""
+"""Resources that only a removed or replaced listener uses stay while its connections drain."""
 
 import pytest
 

@@ -22,7 +22,7 @@ GOOD, BAD = base_pb2.Node(id="good", cluster="gateway"), base_pb2.Node(id="bad",
 
 
 LOOKED_AT = ("synced", "rejections")
-"""What is only shown: if that fails it is no reason to end a stream."""
+"""State that is only shown: a failure there does not end the stream."""
 
 
 class Fault(Exception):

@@ -1,4 +1,4 @@
-"""What is counted in a request's bytes is what decoding makes of them."""
+"""The count of fields in a request's bytes equals that of the decoded request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client asks for is answered at once, and in responses that it can read."""
+"""Requested resources are sent at once, in responses of a size that clients accept."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 LIMIT = 4 << 20
-"""What gRPC's clients take unless they are told otherwise."""
+"""The longest message that gRPC's clients accept by default."""
 
 
 def wide(name: str, count: int = 20_000) -> Resource:

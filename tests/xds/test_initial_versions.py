@@ -1,4 +1,4 @@
-"""What a client that comes back says it has (`initial_resource_versions`) is not sent to it again."""
+"""Resources that a reconnecting client lists (`initial_resource_versions`) are not sent to it again."""
 
 from tests.xds.resources import cluster, endpoints, listener, routes
 from tests.xds.talk import Talk

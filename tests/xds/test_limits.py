@@ -1,4 +1,4 @@
-"""What a client may do to a server: how fast it asks, how long it makes others wait, how it is let in and let go."""
+"""Limits on clients: the rate of their requests, the time they take of others, how streams begin and end."""
 
 import asyncio
 import contextlib

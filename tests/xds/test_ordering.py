@@ -176,7 +176,7 @@ def test_endpoints_are_not_held_back_by_a_warming_cluster(delta: bool) -> None:
 
 @both
 def test_a_refused_resource_is_not_sent_in_a_loop(delta: bool) -> None:
-    """What was refused is sent again only when it changes."""
+    """A rejected resource is sent again only when it changes."""
     talk = settled(*path("a"), delta=delta)
     talk.publish(*path("a", timeout=2))
     assert talk.hear(CLUSTER) == (["a"], [])

@@ -31,7 +31,7 @@ MAX_ROUNDS = 300
 
 @dataclass(frozen=True)
 class Content:
-    """What a resource says: a number that makes it another one, and whether the client refuses it."""
+    """The content of a resource: a number that makes it another one, and whether the client rejects it."""
 
     number: int
     bad: bool
@@ -66,7 +66,7 @@ def name_of(url: str, body: bytes) -> str:
 
 @dataclass
 class Client:
-    """What Envoy keeps of one type: what it uses, has stored, and says to hold."""
+    """Envoy's state of one type: the resources that it uses, has stored, and reports."""
 
     url: str
     delta: bool

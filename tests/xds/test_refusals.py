@@ -1,4 +1,4 @@
-"""What a client refused is remembered when it comes back, and holds up nothing else."""
+"""Rejected resources are remembered when the client reconnects, and delay no others."""
 
 import pytest
 

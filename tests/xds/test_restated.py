@@ -1,4 +1,4 @@
-"""What Envoy stores before it checks it: no ACK of what it refused before is trusted."""
+"""Resources that Envoy stores before it validates them: an ACK after a NACK is not trusted."""
 
 import pytest
 

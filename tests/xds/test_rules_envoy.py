@@ -77,7 +77,7 @@ BROKEN: list[tuple[dict[str, object], dict[str, object]]] = [
 def test_envoy_refuses_the_same_field(
     route: dict[str, object], router: dict[str, object], envoy_path: Path, tmp_path: Path
 ) -> None:
-    """What the checker finds in a route or filter inside Any, Envoy refuses with the same field and the same words."""
+    """Envoy rejects what the checker finds in a route or filter inside Any, with the same field and the same words."""
     bootstrap = with_route(route, router)
     (violation,) = check(bootstrap)
     output = validate(envoy_path, tmp_path, bootstrap)
@@ -87,7 +87,7 @@ def test_envoy_refuses_the_same_field(
 
 
 def test_envoy_takes_what_breaks_no_rule(envoy_path: Path, tmp_path: Path) -> None:
-    """What the checker finds nothing in, Envoy takes."""
+    """Envoy accepts a message in which the checker finds nothing."""
     header = {"name": "a b", "string_match": {"exact": "c"}}
     bootstrap = with_route({"match": {"prefix": "/", "headers": [header]}, "direct_response": RESPONSE}, {})
     assert check(bootstrap) == []

@@ -71,7 +71,7 @@ async def test_a_client_waits_for_its_snapshot(dial: Dial) -> None:
 
 
 async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
-    """What `select` or `authorise` raises is the status of the stream, and the server goes on."""
+    """An exception of `select` or `authorise` is the status of the stream, and the server goes on."""
 
     def select(node: base_pb2.Node) -> str:
         if node.cluster != "gateway":
@@ -137,7 +137,7 @@ async def test_limits_of_streams(dial: Dial) -> None:
 
 
 class Recorder(Observer):
-    """Keeps what it is told."""
+    """Records the callbacks."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

@@ -1,4 +1,4 @@
-"""What a client holds under a name, as far as the server knows."""
+"""State of one resource at a client, as far as the server knows."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from xds.resources.resource import Resource
 
 
 class VersionOnly(NamedTuple):
-    """A resource that the client says it holds from an earlier stream; its content is not known."""
+    """A resource that the client has from an earlier stream: its version is known, its content is not."""
 
     version: str
 
 
 class Uncertain(NamedTuple):
-    """What a client holds after it rejected a response of several resources: it may have taken any of them or none.
+    """A resource after a NACK of a response with several resources: the client may have applied any of them or none.
 
     Attributes:
-        acked: What it held for sure before that.
-        candidates: What it may hold instead.
-        version: That of no resource, so that something is sent or removed in any case.
+        acked: The resource that the client had certainly applied before.
+        candidates: The resources that it may have applied since.
+        version: Empty, which no resource has, so that the name is always sent or removed.
     """
 
     acked: Resource | VersionOnly | None
@@ -29,14 +29,14 @@ class Uncertain(NamedTuple):
 
 
 ClientResource = Resource | VersionOnly | Uncertain | None
-"""What a client holds under a name; None for nothing."""
+"""State of one resource name at a client; None if the client has no such resource."""
 
 MAX_CANDIDATES = 8
-"""Most rejected resources remembered under one name."""
+"""Most candidates kept for one name."""
 
 
 def candidates(held: ClientResource) -> Iterator[Resource | VersionOnly]:
-    """Yield all that a client may hold, as far as is known."""
+    """Yield each resource that the client may have applied, as far as is known."""
     if isinstance(held, Uncertain):
         yield from held.candidates
         held = held.acked
@@ -45,12 +45,12 @@ def candidates(held: ClientResource) -> Iterator[Resource | VersionOnly]:
 
 
 def last_acked(held: ClientResource) -> Resource | VersionOnly | None:
-    """Return what a client held for sure, whatever it may have taken since."""
+    """Return the resource that the client certainly applied, whatever it may have applied since."""
     return held.acked if isinstance(held, Uncertain) else held
 
 
 def after_nack(before: ClientResource, sent: Resource) -> Uncertain:
-    """Return what is held by a client that may have taken what was sent."""
+    """Return the state after a NACK that leaves open whether the client applied a resource."""
     if isinstance(before, Uncertain):
         return before._replace(
             candidates=(*(each for each in before.candidates if each != sent), sent)[-MAX_CANDIDATES:]
@@ -59,7 +59,7 @@ def after_nack(before: ClientResource, sent: Resource) -> Uncertain:
 
 
 def without(before: ClientResource, sent: Resource) -> ClientResource:
-    """Return what is held by a client that has not taken what was sent."""
+    """Return the state without a resource that the client certainly did not apply."""
     if not isinstance(before, Uncertain):
         return before
     others = tuple(each for each in before.candidates if each != sent)

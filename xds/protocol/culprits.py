@@ -1,4 +1,4 @@
-"""Which of several resources may be to blame for the rejection of a response that held them all."""
+"""Bisection: find the resource that caused the NACK of a response with several resources."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def split(names: list[str], message: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Part the names of a rejected response in two, neither empty: those the error does not name, and those it does.
+    """Split the names of a rejected response in those that the error does not mention and those it does, neither empty.
 
     The error's text is only a hint, as a name may be a word of it by chance. Without it, the names are halved.
     """

@@ -1,7 +1,7 @@
-"""What depends on what, through all types and at any depth: one rule for every kind of resource.
+"""Dependencies between resources, through all types and at any depth: one rule for every type.
 
-Nothing is switched to before what it needs is accepted (`waiting`), and nothing is taken away that something the client
-may still use needs (`in_use`).
+A resource waits until the client has accepted what it depends on (`waiting`), and is kept while a resource that the
+client may still use refers to it (`in_use`).
 """
 
 from __future__ import annotations
@@ -100,15 +100,15 @@ def _needed_by(resources: Iterable[Resource], snapshot: Snapshot) -> dict[Refere
 
 
 class Members:
-    """Finds the members of collections in a snapshot; a type is gone through once, and only if it is asked for."""
+    """Index of the members of collections in a snapshot; a type is indexed when it is first looked up."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Go through nothing yet."""
+        """Index nothing yet."""
         self._snapshot = snapshot
         self._known: dict[str, dict[str, list[str]]] = {}
 
     def of(self, need: Reference) -> Iterable[Reference]:
-        """Return what a reference leads to: itself, or the members of the collection that it names."""
+        """Return the resources that a reference means: itself, or the members of the collection that it names."""
         url, name = need
         if url not in COLLECTED:
             return (need,)

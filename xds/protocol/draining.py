@@ -1,4 +1,4 @@
-"""What only listeners use that were removed or replaced, and since when their connections are drained."""
+"""References of listeners that were removed or replaced, and since when their connections drain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Draining:
         self._since: dict[Reference, float] = {}
 
     def add(self, lost: Iterable[Reference], now: float) -> None:
-        """Note that a listener which used these goes on without them, or is gone."""
+        """Note references that a replaced or removed listener no longer has."""
         for each in lost:
             self._since.pop(each, None)
             self._since[each] = now
@@ -33,7 +33,7 @@ class Draining:
             del self._since[next(iter(self._since))]
 
     def leave(self, before: Mapping[str, ClientResource], after: Mapping[str, ClientResource], now: float) -> None:
-        """Note what listeners used that are replaced or removed by a response: their connections go on as they were."""
+        """Note the references that a response takes from listeners: their open connections still use them."""
         for name, held in before.items():
             if isinstance(held, Resource):
                 new = after[name]

@@ -1,4 +1,4 @@
-"""What only one resource of a type may have at a time: a listener's addresses, a scope's key.
+"""Exclusive attributes, which one resource of a type has at a time: a listener's addresses, a scope's key.
 
 Envoy rejects a listener or scope that has what another one has already. Those that give up such a thing and those that
 take it over are therefore sent in one response, in which Envoy removes before it adds.
@@ -21,7 +21,7 @@ from xds.resources.snapshot import Resources
 from xds.resources.types import LISTENER, SCOPED_ROUTE
 
 MAX_KNOWN = 10_000
-"""Most resources of which it is remembered what only they may have."""
+"""Most resources whose exclusive attributes are cached."""
 
 Groups = Mapping[str, frozenset[str]]
 """By name, all names that change in one response with it; a name that is not there changes alone."""
@@ -94,7 +94,7 @@ def _joined(sets: Iterable[set[str]]) -> Groups:
 
 
 def claims(resources: Iterable[object]) -> frozenset[bytes]:
-    """Return what some resources have, as far as their content is known, that no other may have."""
+    """Return the exclusive attributes of resources, as far as their content is known."""
     found: frozenset[bytes] = frozenset()
     for each in resources:
         if isinstance(each, Resource) and each.type_url in CLAIMS:
@@ -120,4 +120,4 @@ def _key(body: bytes) -> Iterable[bytes]:
 
 
 CLAIMS: Mapping[str, Callable[[bytes], Iterable[bytes]]] = {LISTENER: _addresses, SCOPED_ROUTE: _key}
-"""What only one resource may have, by type."""
+"""Exclusive attributes of a serialised resource, by type."""

@@ -1,6 +1,6 @@
-"""What fits in one response: clients of gRPC take messages of 4 MiB unless they are told otherwise.
+"""Size limit of responses: gRPC clients accept messages of 4 MiB by default.
 
-A full response (LDS, CDS and SRDS in the state-of-the-world variant) cannot be parted: what it leaves out is deleted.
+A full response (LDS, CDS and SRDS in the state-of-the-world variant) cannot be split: what it leaves out is deleted.
 """
 
 from __future__ import annotations

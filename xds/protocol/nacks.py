@@ -1,8 +1,8 @@
-"""What clients refuse, and what they have refused beyond the streams on which they did.
+"""NACKs of clients, and a history of them that outlives streams.
 
-A client that comes back holds its last good resources, and the newest snapshot still holds what it refused. That is
-tried again, as a new process or a port that became free may take it, but apart from all else and last, so that
-nothing good waits while the culprit is looked for once more.
+A client that reconnects has its last good resources, and the newest snapshot still holds those that it rejected. They
+are sent again, as a new process may accept them, but last and in a response of their own, so that no valid resource
+waits for another bisection.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from xds.protocol.client_state import ClientResource
 from xds.resources.resource import Reference, Resource
 
 MAX_CLIENTS = 10_000
-"""Most clients of which refusals are remembered; those who refused longest ago are forgotten first."""
+"""Most clients in the history; the client whose last NACK is oldest is dropped first."""
 MAX_NAMES = 100
-"""Most refused resources remembered of a client."""
+"""Most rejected resources kept for one client."""
 
 
 class NackedResource(NamedTuple):
@@ -28,7 +28,7 @@ class NackedResource(NamedTuple):
 
 
 class NackGroup(NamedTuple):
-    """Resources that a client refuses, and goes on without or with an earlier version of.
+    """Rejected resources of one type with the same error text.
 
     Attributes:
         type_url: Their type.
@@ -42,13 +42,13 @@ class NackGroup(NamedTuple):
 
 
 class Nack(NamedTuple):
-    """One resource that a client refuses.
+    """One resource that a client rejects.
 
     Attributes:
         type_url: Its type.
         name: Its name.
         message: The client's error text.
-        still_used: What the client goes on with under that name.
+        still_used: What the client uses under that name instead.
     """
 
     type_url: str
@@ -58,7 +58,7 @@ class Nack(NamedTuple):
 
 
 def group_by_message(nacks: Iterable[Nack]) -> tuple[NackGroup, ...]:
-    """Return refusals with the names that have an error text in common together."""
+    """Group NACKs by type and error text."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for each in nacks:
         found.setdefault((each.type_url, each.message), {})[each.name] = None
@@ -66,7 +66,7 @@ def group_by_message(nacks: Iterable[Nack]) -> tuple[NackGroup, ...]:
 
 
 class NackHistory:
-    """The versions that clients refused; shared by all streams of a server."""
+    """The versions that clients rejected; shared by all streams of a server."""
 
     def __init__(self, max_clients: int = MAX_CLIENTS, max_names: int = MAX_NAMES) -> None:
         """Remember nothing yet."""
@@ -75,24 +75,24 @@ class NackHistory:
         self._clients: OrderedDict[tuple[str, str], OrderedDict[Reference, str]] = OrderedDict()
 
     def of(self, key: str, node: str) -> ClientNacks:
-        """Return what the client of that node id, which is served that key, has refused: a live view."""
+        """Return a live view of the NACKs of the client with a node id, which is served a key."""
         return ClientNacks(self, (key, node))
 
     def __len__(self) -> int:
-        """Return of how many clients refusals are remembered."""
+        """Return the number of clients."""
         return len(self._clients)
 
     def __contains__(self, client: tuple[str, str]) -> bool:
-        """Tell whether refusals of a client are remembered."""
+        """Tell whether a client is in the history."""
         return client in self._clients
 
     def version(self, client: tuple[str, str], reference: Reference) -> str | None:
-        """Return the version of a resource that a client refused last, None if it refused none."""
+        """Return the version of a resource that a client rejected last; None if it rejected none."""
         known = self._clients.get(client)
         return known.get(reference) if known else None
 
     def add(self, client: tuple[str, str], resource: Resource) -> None:
-        """Note that a client refused a resource."""
+        """Note that a client rejected a resource."""
         known = self._clients.setdefault(client, OrderedDict())
         self._clients.move_to_end(client)
         known[resource.reference] = resource.version
@@ -103,14 +103,14 @@ class NackHistory:
             self._clients.popitem(last=False)
 
     def discard(self, client: tuple[str, str], resource: Resource) -> None:
-        """Note that a client took a resource."""
+        """Note that a client accepted a resource."""
         known = self._clients.get(client)
         if known and known.pop(resource.reference, None) is not None and not known:
             del self._clients[client]
 
 
 class ClientNacks:
-    """What one client has refused; false while that is nothing."""
+    """View of the history of one client; false while it is empty."""
 
     __slots__ = ("_client", "_nack_history")
 
@@ -120,22 +120,22 @@ class ClientNacks:
         self._client = client
 
     def __bool__(self) -> bool:
-        """Tell whether the client has refused anything that is remembered."""
+        """Tell whether the history holds NACKs of the client."""
         return self._client in self._nack_history
 
     def __contains__(self, resource: Resource) -> bool:
-        """Tell whether the client refused this very version of a resource."""
+        """Tell whether the client rejected this version of a resource."""
         return self._nack_history.version(self._client, resource.reference) == resource.version
 
     def add(self, resource: Resource) -> None:
-        """Note that the client refused a resource."""
+        """Note that the client rejected a resource."""
         self._nack_history.add(self._client, resource)
 
     def discard(self, resource: Resource) -> None:
-        """Note that the client took a resource."""
+        """Note that the client accepted a resource."""
         self._nack_history.discard(self._client, resource)
 
 
 def unknown() -> ClientNacks:
-    """Return the view of a client of which nothing is known, and which shares it with no other."""
+    """Return an empty view of a history of its own."""
     return NackHistory().of("", "")

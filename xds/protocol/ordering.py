@@ -1,4 +1,4 @@
-"""Make before break: in which order a client is sent what changed.
+"""Make before break: the order in which a client is sent changes.
 
 Source: "Eventual consistency considerations". Clusters come first, then endpoints; what refers to a cluster waits until
 that very cluster is accepted; what is gone is removed once nothing that the client may still use refers to it, and
@@ -73,11 +73,11 @@ NO_TYPES: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a client is waited for.
+    """Timeouts of one client, in seconds.
 
     Attributes:
-        ack_deadline: Seconds for which anything waits for an answer of the client, before it is sent nevertheless.
-        removal_delay: Seconds between the moment in which nothing refers to a resource any more and its removal.
+        ack_deadline: Seconds that a change waits for an ACK or NACK of the client before it is sent regardless.
+        removal_delay: Seconds from the last reference to a resource until its removal.
         drain: Seconds for which a listener that was removed or replaced may use what it did; Envoy's ``--drain-time-s``
             or more.
     """

@@ -1,4 +1,4 @@
-"""The body of a response: shared with other clients, but where what it holds is written for one client alone."""
+"""Assembly of a response, shared between clients unless its bytes are specific to one of them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _is_doubtful(substream: Substream, resource: Resource) -> bool:
 def _aliased(
     cache: ResponseCache, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str]
 ) -> CachedResponse:
-    """Return a response about resources that were asked for by other names than their own."""
+    """Return a response with resources that were requested by an alias."""
     held = {name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)}
     found = {each.name for each in resources.values()}
     gone = {held.get(name, name) for name in removed if substream.held(name) is not None}

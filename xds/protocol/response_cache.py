@@ -1,4 +1,4 @@
-"""Response bodies, put together once for all clients that are sent the same resources.
+"""Cache of serialised responses, assembled once for all clients that are sent the same resources.
 
 Even the nonce is shared: it is the body's number. Numbers only grow, so that a stream which is sent bodies in the order
 of their numbers never sees one twice; where a body comes again, the session appends a nonce of its own, as of a field
@@ -39,7 +39,7 @@ class CachedResponse(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many bytes it holds on to."""
+        """The number of bytes that it keeps in memory."""
         return len(self.data) + sum(len(each.body) for each in self.resources)
 
 
@@ -48,7 +48,7 @@ def _nonce(number: int) -> str:
 
 
 class ResponseCache:
-    """A cache of bodies, the least recently used given up first; shared by all sessions of a server."""
+    """An LRU cache of responses, shared by all sessions of a server."""
 
     def __init__(self, limit: int = 16 << 20) -> None:
         """Make an empty cache.

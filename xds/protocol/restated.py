@@ -1,4 +1,4 @@
-"""Resources that Envoy stores before it checks them: its ACK of what it refused before means nothing.
+"""Resources that Envoy stores before it validates them: its ACK of one that it rejected before proves nothing.
 
 Seen of Envoy 1.40: SDS and ECDS keep a hash of the resource that they were sent, then begin to use the resource, and
 refuse it if that fails. The same content, sent again under whatever version, is then accepted without a look at it.

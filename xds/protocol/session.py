@@ -1,4 +1,4 @@
-"""One client stream, without I/O: it is fed requests and snapshots, and says which response to send next.
+"""One client stream, without I/O: it takes requests and snapshots, and returns the next response to send.
 
 Source: Envoy's "xDS REST and gRPC protocol"; the quotations name the rule that a branch holds. Both variants share all
 but how a request names resources and how a response holds them.
@@ -62,12 +62,12 @@ class Response:
 
 
 class Ack(NamedTuple):
-    """What a client said to a response.
+    """The ACK or NACK of a response.
 
     Attributes:
         type_url: The response's type.
         seconds: Since the response was sent.
-        error: None for an ACK, or the text of the NACK.
+        error: None for an ACK; the error text of a NACK.
         age: Seconds since the oldest change in the response was made (`Server.publish`); None if it held no change but
             what the client had asked for.
     """
@@ -88,7 +88,7 @@ class Session:
         delta: Whether the stream speaks the incremental variant.
         type_url: The one type of a stream that is not aggregated.
         substreams: The state by type URL.
-        client_nacks: What the client has rejected, on this stream or others; to be set before the first request.
+        client_nacks: The NACK history of the client, across streams; to be set before the first request.
     """
 
     __slots__ = (
@@ -249,7 +249,7 @@ class Session:
         if self._snapshot is None:
             return None
         stage(self.substreams)
-        # Not `any`: all are to be settled.
+        # Not `any`: all are to be normalised.
         if not sum([each.normalise() for each in self.substreams.values()]):
             return None
         now = self._clock()
@@ -330,19 +330,19 @@ class Session:
         return state
 
     def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
-        """Have sent again what changed resources wait for before they can be used ("Resource warming")."""
+        """Resend the resources that changed ones need for their warming ("Resource warming")."""
         members = Members(snapshot)
         for need in ordering.renewed(substream, changed, self.substreams.keys()):
             for each in members.of(need):
                 self.substreams[need.type_url].resend(each.name)
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
-        """Have resources that the client refused sent once more."""
+        """Send resources that the client rejected once more."""
         if type_url in self.substreams:
             self.substreams[type_url].retry(names)
 
     def nacks(self) -> tuple[Nack, ...]:
-        """Return what the client refuses, and what it goes on with."""
+        """Return what the client rejects, and what it uses instead."""
         return tuple(
             Nack(url, name, nacked.message, substream.held(name))
             for url, substream in self.substreams.items()
@@ -350,11 +350,11 @@ class Session:
         )
 
     def nack_groups(self) -> tuple[NackGroup, ...]:
-        """Return what the client refuses, its names grouped by error text."""
+        """Return what the client rejects, grouped by type and error text."""
         return group_by_message(self.nacks())
 
     def drain_deadline(self) -> float | None:
-        """Return until when it is worth waiting for answers to what is under way, removals aside; None if it is not."""
+        """Return until when a stop waits for ACKs of what is under way, removals aside; None if it does not."""
         if self._snapshot is None:
             return None
         now, patience = self._clock(), self._timeouts.ack_deadline

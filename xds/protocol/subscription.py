@@ -1,4 +1,4 @@
-"""What a client wants of one type: a small state machine, the same for both variants of the protocol.
+"""The subscription of a client to one type: a small state machine, the same for both variants of the protocol.
 
 Source: "How the client specifies what resources to return" and "Unsubscribing From Resources".
 """

@@ -1,8 +1,8 @@
-"""One type on one stream: what the client wants, was sent, and has answered.
+"""One type on one stream: the subscription, the responses sent, and their ACKs and NACKs.
 
 "Each resource type is treated as a separate logical stream within the aggregated stream" ("Four Variants").
-What a client holds is kept as the set of resources it was last brought level with, shared with the snapshot, and
-the exceptions to it: a client that is up to date costs no memory by resource.
+The state of a client is stored as the resources that it was last in sync with, shared with the snapshot, and the
+exceptions to them: a client in sync costs no memory by resource.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ class Substream:
     Attributes:
         type_url: The type.
         delta: Whether the stream speaks the incremental variant.
-        subscription: What the client wants.
+        subscription: The names that the client subscribes to.
         target: What it should have, as of the newest snapshot; None before there is one.
         dirty: The names under which it may hold something else than that, or which it asked for again.
-        to_resend: Those to be answered although nothing changed.
-        response_due: Whether an answer is owed even if it is empty.
+        to_resend: The names to send although nothing changed.
+        response_due: Whether a response is to be sent even if it is empty.
         nonce: Of the newest response; empty before there was one.
         number: The greatest of the bodies sent (`xds.protocol.response_cache`).
-        outstanding: The responses it has not answered.
-        nacked: What it rejected, by name; not sent again until it changes.
-        restores: What the client used before it rejected and yet stored something else; to be sent once more.
-        client_nacks: What the client rejected before, on any stream.
-        returning: Whether the client had an earlier stream, on which it may have rejected what is not known.
+        outstanding: The responses without an ACK or NACK.
+        nacked: The resources that the client rejects, by name; not sent again until they change.
+        restores: The last good resources that a client stored over with rejected ones; to be sent once more.
+        client_nacks: The NACK history of the client, across streams.
+        returning: Whether the client had an earlier stream, whose NACKs this server may not know.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
         blocked_since: Since when something waits for another type, on the session's clock.
         unused_since: Since when nothing that the client uses refers to each name that is gone.
         changed: When the oldest change that was not sent yet was made; None if there is none.
-        draining: What only listeners used that were removed or replaced.
+        draining: The references of listeners that were removed or replaced.
     """
 
     type_url: str
@@ -91,7 +91,7 @@ class Substream:
         return self.full_state and not self.nonce and (self._state_unknown or any(self._own.values()))
 
     def held(self, name: str) -> ClientResource:
-        """Return what the client holds under a name that it subscribes to."""
+        """Return the state of a subscribed name at the client."""
         return self._own[name] if name in self._own else self._base.get(name)
 
     def wanted(self) -> Iterable[str]:
@@ -203,19 +203,19 @@ class Substream:
             self._own[name] = None
 
     def retry(self, names: Iterable[str]) -> None:
-        """Have what the client refused sent once more although it did not change: what was in its way may be gone."""
+        """Send rejected resources once more although they did not change: the cause may have passed."""
         for name in self.nacked.keys() & frozenset(names):
             del self.nacked[name]
             self.dirty.add(name)
 
     def resend(self, name: str) -> None:
-        """Have a resource sent again although it did not change, if the client has it or wants it."""
+        """Send a resource again although it did not change, if the client subscribes to it."""
         if self.subscription.covers(name) and name in (self.target or NONE):
             self.dirty.add(name)
             self.to_resend.add(name)
 
     def normalise(self) -> bool:
-        """Give up what is dirty in name only, share the target once nothing is; return whether there is more to say."""
+        """Drop names that do not differ, share the target once none is left; return whether there is more to send."""
         if self.target is None:
             return False
         if not self.dirty:
@@ -231,7 +231,7 @@ class Substream:
         return bool(self.dirty) or self.response_due or bool(self.restores)
 
     def _set_apart(self) -> None:
-        """Have what the client rejected before sent after all else, so that a rejection tells of nothing else."""
+        """Send resources with a known NACK last, so that another NACK concerns no other resource."""
         if self.full_state and self._state_unknown:
             return  # What a full response leaves out is deleted, and what to hold to instead is not known.
         upserts = self.upserts()
@@ -263,7 +263,7 @@ class Substream:
         return {name: self.target[name] for name in batch if name in self.target} or dict(self.restores)
 
     def asked(self) -> dict[str, Resource]:
-        """Return what is to be sent although nothing changed, by name, save for what is tried apart."""
+        """Return the resources to send although they did not change, by name, except those in bisection."""
         target, names = self.target or NONE, self.to_resend.difference(*self.batches)
         return {name: target[name] for name in names if name in target}
 
@@ -290,7 +290,7 @@ class Substream:
         return {name: good.version for name, each in sorted(held.items()) if (good := last_acked(each)) is not None}
 
     def in_use(self) -> Iterator[ClientResource]:
-        """Yield what the client may go on using although it is not what it should have."""
+        """Yield what the client may still use although the target differs."""
         for name in self.dirty:
             yield self.held(name)
         for name in self.nacked:

@@ -1,1 +1,1 @@
-"""What a server serves: resources, their types and references, and snapshots of them."""
+"""Resources, their types and references, and snapshots: everything that a server can serve."""

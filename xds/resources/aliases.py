@@ -1,8 +1,8 @@
-"""Resources that go by other names, too: virtual hosts that are asked for on demand (VHDS), by a request's host.
+"""Aliases of resources: virtual hosts that a client requests on demand (VHDS), by the host of an HTTP request.
 
-Source: "Virtual Host Discovery Service (VHDS)". A client asks for ``<route configuration>/<host>``, and is answered
-with the virtual host that serves it, whose name may be another, and with the name it asked for among its aliases. A
-host that is nowhere is answered with an alias and no resource, or the client's request would wait for one.
+Source: "Virtual Host Discovery Service (VHDS)". A client subscribes to ``<route configuration>/<host>``. The
+response holds the virtual host that serves the host, under its own name, with the requested name among its aliases. For
+an unknown host it holds the alias without a resource, or else the client's HTTP request would wait for one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ALIASED = frozenset({VIRTUAL_HOST})
 
 
 class Aliased(Mapping[str, Resource]):
-    """The resources of one type, found by name or alias; it holds, and iterates over, names only.
+    """The resources of one type, found by name or alias; iteration and length cover names only.
 
     The last part of an alias may be ``*``, or begin with ``*.``: then it stands for hosts as the domains of a virtual
     host do. The longest counts.
@@ -64,7 +64,7 @@ def frozen(type_url: str, named: dict[str, Resource]) -> Mapping[str, Resource]:
 
 
 class Entry(NamedTuple):
-    """What a response says of one resource.
+    """One entry of a response.
 
     Attributes:
         name: The resource's own name, or the alias that leads to none.
@@ -78,7 +78,7 @@ class Entry(NamedTuple):
 
 
 def entries(upserts: Mapping[str, Resource], unknown: Iterable[str]) -> list[Entry]:
-    """Return what to say of resources by the names they were asked for, and of names that lead to none."""
+    """Return the entries of a response: resources by the names they were requested by, and names that lead to none."""
     asked: dict[str, list[str]] = {}
     found = {each.name: each for each in upserts.values()}
     for name, each in sorted(upserts.items()):

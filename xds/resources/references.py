@@ -1,8 +1,8 @@
-"""What an xDS message refers to: a walk over the message, into every Any whose type is known.
+"""References of an xDS message, found by a walk over the message and into every Any whose type is known.
 
 The table names each message that refers to another resource; everything else is found by descent. For each message type
-the fields through which a reference can be reached are worked out once, so that matchers and the like are not visited.
-References to what does not come from this server (a file, another control plane's static secret) are not references.
+the fields that can lead to a reference are computed once, so that matchers and the like are not visited.
+A name that another source resolves (a file, a static secret) is not a reference.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -29,9 +29,9 @@ class Resource:
         name: The resource's name, unique within its type.
         version: Hash of the body: the same for the same content, across restarts and replicas.
         body: The deterministically serialised message (not wrapped in an Any).
-        references: The resources it needs, such as the clusters of a route.
+        references: The resources that it depends on, such as the clusters of a route.
         aliases: Other names under which it can be asked for (`xds.resources.aliases`); virtual hosts only.
-        origin: What it was made of, for whoever made it: so it can be told whom a refusal concerns.
+        origin: Opaque data of the caller: what the resource was made from, so that a NACK can be attributed.
     """
 
     type_url: str

@@ -1,4 +1,4 @@
-"""Snapshots: the immutable set of all resources meant for one group of clients."""
+"""Snapshots: immutable sets of all resources that the clients of one key are served."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Resources = Mapping[str, Resource]
 NONE: Resources = MappingProxyType({})
 
 MODULUS = 1 << 128
-"""Of sums of hashes."""
+"""Modulus of the sum of hashes that is a snapshot's version."""
 
 UNCOUNTED = frozenset({ENDPOINT, LOCALITY_ENDPOINT})
 """Types that are not part of a snapshot's version."""
@@ -54,7 +54,7 @@ class Snapshot:
     def version(self) -> str:
         """Hash of what it holds, endpoints aside: the same for the same resources, across restarts and replicas.
 
-        Endpoints come and go all the time: who compares versions, as replicas do, would have to tell of each.
+        Endpoints change all the time, and replicas that compare versions would report each change.
         """
         if self._sum is None:
             self._sum = sum(map(_number, self))
@@ -83,7 +83,7 @@ class Snapshot:
         return f"Snapshot({counts})"
 
     def replace(self, upserts: Iterable[Resource] = (), removals: Iterable[Reference] = ()) -> Snapshot:
-        """Return a snapshot with resources added or replaced, and others gone.
+        """Return a snapshot with resources added or replaced, and others removed.
 
         Types in which nothing changes are shared with this snapshot, and it is returned itself where nothing does.
         A name both removed and upserted is there afterwards.

@@ -21,7 +21,7 @@ EXTENSION_CONFIG = PREFIX + "envoy.config.core.v3.TypedExtensionConfig"
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """What the protocol says about one type of resource.
+    """One resource type: its name field and its gRPC methods.
 
     Attributes:
         url: The type URL, as in ``DiscoveryRequest.type_url``.

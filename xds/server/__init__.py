@@ -1,1 +1,1 @@
-"""The gRPC server: streams, and which snapshot each of them is served."""
+"""The gRPC server: its streams, and the snapshot that each of them is served."""

@@ -1,4 +1,4 @@
-"""Streams whose client is not authorised yet: as many as may wait, and nobody takes all the places."""
+"""Admission of streams whose client is not authorised yet: bounded, and fair between hosts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ StreamT = TypeVar("StreamT", bound=Hashable)
 
 
 class Admission(Generic[StreamT]):
-    """Keeps the streams that wait, by host. Beyond the limit the greediest host loses its oldest one.
+    """Waiting streams by host. Beyond the limit, the host with the most streams loses its oldest one.
 
-    So whoever opens many streams that prove nothing stands in their own way, and in nobody else's.
+    So a host that opens many unauthorised streams evicts its own, and no other host's.
     """
 
     def __init__(self, limit: int, evict: Callable[[StreamT], None]) -> None:
@@ -27,11 +27,11 @@ class Admission(Generic[StreamT]):
         self._count = 0
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return the number of waiting streams."""
         return self._count
 
     def enter(self, stream: StreamT, peer: str) -> None:
-        """Take in a stream.
+        """Add a stream.
 
         Args:
             stream: The stream.
@@ -46,7 +46,7 @@ class Admission(Generic[StreamT]):
             self._evict(oldest)
 
     def leave(self, stream: StreamT, peer: str) -> None:
-        """Let go of a stream, if it still waits: it was authorised, or it has ended."""
+        """Remove a stream that was authorised or has ended, if it still waits."""
         host = host_of(peer)
         if stream in self._hosts.get(host, {}):
             self._remove(stream, host)

@@ -1,4 +1,4 @@
-"""Errors that nothing in the code expects, told in the log: each once in a while, however often it happens."""
+"""Log of unexpected errors, rate-limited by error."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Callable
 log = logging.getLogger("xds")
 
 AGAIN_SECONDS = 60.0
-"""The same error is not told again for so many seconds."""
+"""Seconds for which the same error is not logged again."""
 MAX_KNOWN = 100
-"""So many different errors are known as told; the oldest is forgotten."""
+"""Most different errors that are tracked; the oldest is forgotten."""
 
 
 class FaultLog:
-    """Tells of errors; the same error in the same place is told once a minute."""
+    """Logs errors; the same error in the same place once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing told; `clock` returns seconds."""
+        """Begin with nothing logged; `clock` returns seconds."""
         self._clock = clock
         self._told: dict[str, float] = {}
 
     def tell(self, place: str, error: Exception) -> None:
-        """Tell of an error.
+        """Log an error.
 
         Args:
             place: What does not work because of it: "The page /status".

@@ -1,4 +1,4 @@
-"""Counts what a request holds by walking its bytes, before any object is made of it.
+"""Count of the fields of a request, from its bytes, before any object is made of it.
 
 A parsed message takes up to a hundred times its bytes: an empty name takes 2 on the wire. Source: protobuf's Encoding.
 """
@@ -63,7 +63,7 @@ def count_fields(data: bytes, request: Descriptor, limits: Limits) -> Iterator[N
 
 
 class _Count:
-    """How much of a request was seen."""
+    """The fields counted so far."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

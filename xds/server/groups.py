@@ -1,4 +1,4 @@
-"""Who is served which snapshot, and how far it has come: one group of sessions for each key."""
+"""Sessions by snapshot key, and the sync status of each snapshot."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from xds.protocol.session import Session
 from xds.resources.snapshot import Snapshot, diff
 
 MAX_NACKS = 100
-"""Most different refusals reported for one key."""
+"""Most different NACKs reported for one key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """How far a snapshot has come among the clients of its key.
+    """Sync status of a snapshot: how many clients of its key have accepted it.
 
     Attributes:
-        snapshot: The snapshot it is about: the newest of the key.
+        snapshot: The newest snapshot of the key.
         clients: How many streams are open. A client that uses a stream by type counts once for each.
         synced: How many of them have accepted all of the snapshot that they subscribe to.
-        nacks: What clients refuse, each once, however many refuse it.
-        acked: How many of them have accepted or refused all of it.
+        nacks: What clients reject, each once, however many clients reject it.
+        acked: How many of them have answered all of it, by an ACK or by a NACK that stands.
     """
 
     snapshot: Snapshot
@@ -35,12 +35,12 @@ class SyncStatus:
 
     @property
     def nack_groups(self) -> tuple[NackGroup, ...]:
-        """What clients refuse, grouped by error text."""
+        """What clients reject, grouped by type and error text."""
         return group_by_message(self.nacks)
 
 
 class Member(NamedTuple):
-    """How the stream of a session is reached.
+    """Callbacks to the stream of a session.
 
     Attributes:
         notify: Is called when there may be something to send to its client.
@@ -57,7 +57,7 @@ class SnapshotGroup:
     __slots__ = ("_acked", "_changed", "_counts", "_listed", "_nacks", "_reported", "sessions", "snapshot")
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        """Begin without sessions or snapshot; `changed` is called when the delivery may have changed."""
+        """Begin without sessions or snapshot; `changed` is called when the status may have changed."""
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Member] = {}
         self._acked: set[Session] = set()
@@ -68,14 +68,14 @@ class SnapshotGroup:
         self._changed = changed
 
     def add(self, session: Session, member: Member) -> None:
-        """Take in a session."""
+        """Add a session."""
         if self.snapshot is not None:
             session.update(self.snapshot)
         self.sessions[session] = member
         self._changed()
 
     def discard(self, session: Session) -> None:
-        """Let a session go."""
+        """Remove a session."""
         self.sessions.pop(session, None)
         self._acked.discard(session)
         self._count(session, ())
@@ -91,7 +91,7 @@ class SnapshotGroup:
         self._changed()
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
-        """Have resources that clients refused sent to them once more."""
+        """Send resources that clients rejected to them once more."""
         self._each(lambda session: session.retry(type_url, names))
 
     def _each(self, act: Callable[[Session], None]) -> None:
@@ -105,7 +105,7 @@ class SnapshotGroup:
             member.notify()
 
     def note(self, session: Session) -> None:
-        """Look anew at how far a session has come."""
+        """Update the counts by the state of a session."""
         if session not in self.sessions:
             return
         acked, refused = session.acked(), session.nacks()
@@ -115,7 +115,7 @@ class SnapshotGroup:
             self._changed()
 
     def _count(self, session: Session, refused: tuple[Nack, ...]) -> None:
-        """Take what a session's client refuses in place of what it did: one answer costs what that client refuses."""
+        """Replace the NACKs of a session in the counts, at the cost of that session's NACKs."""
         before = self._nacks.pop(session, ())
         if refused == before == ():
             return
@@ -129,7 +129,7 @@ class SnapshotGroup:
         self._listed = None
 
     def sync_status(self) -> SyncStatus | None:
-        """Return how far the newest snapshot has come; None if there is none."""
+        """Return the sync status of the newest snapshot; None if there is none."""
         if self.snapshot is None:
             return None
         if self._listed is None:
@@ -138,6 +138,6 @@ class SnapshotGroup:
         return SyncStatus(self.snapshot, len(self.sessions), acked - refusing, self._listed, acked)
 
     def changed_status(self) -> SyncStatus | None:
-        """Return the delivery if it is another than when this was last asked."""
+        """Return the sync status if it changed since the last call, else None."""
         before, self._reported = self._reported, self.sync_status()
         return self._reported if self._reported != before else None

@@ -1,4 +1,4 @@
-"""What clients may ask of a server, and gRPC's options that hold it."""
+"""Limits on clients, and the gRPC options that enforce them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may ask for.
+    """Limits on the requests, streams and connections of clients.
 
     Attributes:
         connections: Most connections at a time; further ones are closed at once.

@@ -1,4 +1,4 @@
-"""What can be observed of a server: for metrics, logs and traces."""
+"""Observers of a server, for metrics, logs and traces."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xds.server.fault_log import FaultLog
 
 @dataclass(frozen=True, slots=True)
 class TypeState:
-    """What a client has of one type.
+    """State of one type at a client.
 
     Attributes:
         wildcard: Whether it subscribes to everything.
-        names: How many names it subscribes to.
+        names: The number of names it subscribes to.
         pending: The names of what it should have and was not sent or has not accepted.
         waiting: Seconds since the response it has not answered; None if it has answered all.
-        has: The version of each resource it has accepted, by name; only where that was asked for.
+        has: The version of each resource that it has accepted, by name; only if requested.
     """
 
     wildcard: bool
@@ -42,7 +42,7 @@ class Client:
         since: When the stream began, in seconds since 1970.
         synced: Whether it has accepted all that it subscribes to.
         types: Its state by type URL.
-        rejections: What it refuses.
+        rejections: What it rejects.
     """
 
     node: str
@@ -57,7 +57,7 @@ class Client:
 
 
 class Observer:
-    """Is told what happens, on the event loop; subclass it and override what you need. Must be quick."""
+    """Callbacks on the event loop; override those that you need. They must return quickly."""
 
     def opened(self, client: Client) -> None:
         """Note that a client's first request arrived, and it is served."""
@@ -69,7 +69,7 @@ class Observer:
         """Note that a request arrived."""
 
     def throttled(self, client: Client, seconds: float) -> None:
-        """Note that a client asks too fast: nothing is read from it for so many seconds."""
+        """Note that a client exceeds its rate limit: nothing is read from it for so many seconds."""
 
     def responded(self, client: Client, response: Response) -> None:
         """Note that a response was written."""
@@ -79,35 +79,35 @@ class Observer:
 
 
 class Observers(Observer):
-    """Tells several observers, one after the other; what one of them raises is logged, and stops nothing else."""
+    """Calls several observers in turn; an exception of one is logged, and the others are called."""
 
     def __init__(self, *observers: Observer) -> None:
-        """Take those to tell."""
+        """Take the observers to call."""
         self._observers = observers
         self._faults = FaultLog()
 
     def opened(self, client: Client) -> None:
-        """Tell all."""
+        """Call all observers."""
         self._tell(lambda each: each.opened(client))
 
     def closed(self, client: Client) -> None:
-        """Tell all."""
+        """Call all observers."""
         self._tell(lambda each: each.closed(client))
 
     def requested(self, client: Client, type_url: str) -> None:
-        """Tell all."""
+        """Call all observers."""
         self._tell(lambda each: each.requested(client, type_url))
 
     def throttled(self, client: Client, seconds: float) -> None:
-        """Tell all."""
+        """Call all observers."""
         self._tell(lambda each: each.throttled(client, seconds))
 
     def responded(self, client: Client, response: Response) -> None:
-        """Tell all."""
+        """Call all observers."""
         self._tell(lambda each: each.responded(client, response))
 
     def acked(self, client: Client, ack: Ack) -> None:
-        """Tell all."""
+        """Call all observers."""
         self._tell(lambda each: each.acked(client, ack))
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:

@@ -42,7 +42,7 @@ ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end of a stream, as far as the transport knows.
+    """The peer of a stream, as the transport knows it.
 
     Attributes:
         address: As gRPC writes it, such as ``ipv4:127.0.0.1:4711``.
@@ -105,8 +105,8 @@ class Server:
                 snapshot. What it returns is awaited for `Limits.first_request` at most; nothing more is read meanwhile.
             on_sync_status: Called on the event loop when what the clients of a key have accepted changes.
             observer: Is told of streams, requests, responses and answers.
-            timeouts: How long clients are waited for.
-            limits: What clients may ask for.
+            timeouts: The timeouts of each client.
+            limits: Limits on clients.
         """
         self.port = 0
         self._address = address
@@ -218,9 +218,9 @@ class Server:
         self._group(key).publish(snapshot, changed)
 
     def retry(self, key: str, type_url: str, names: Iterable[str]) -> None:
-        """Send resources that clients of a key refused to them once more, though they did not change.
+        """Send resources that clients of a key rejected to them once more, though they did not change.
 
-        For refusals whose reason is outside the resource and has passed, such as a port that was taken.
+        For NACKs whose cause is outside the resource and has passed, such as a port that was taken.
         """
         if (group := self._groups.get(key)) is not None:
             group.retry(type_url, tuple(names))
@@ -253,7 +253,7 @@ class Server:
             return client
 
     def sync_status(self, key: str) -> SyncStatus | None:
-        """Return how far the newest snapshot of a key has come; None if there is none."""
+        """Return the sync status of the newest snapshot of a key; None if there is none."""
         group = self._groups.get(key)
         return group.sync_status() if group else None
 
@@ -268,7 +268,7 @@ class Server:
             del self._groups[key]
 
     def _note(self, key: str) -> None:
-        """Report a key's delivery soon, once for all that happens in the same turn of the loop."""
+        """Report a key's sync status soon, once for all that happens in the same turn of the loop."""
         if self._on_sync_status is not None and key not in self._changed:
             self._changed.add(key)
             asyncio.get_running_loop().call_soon(self._report, key)
@@ -348,7 +348,7 @@ class Server:
     async def _authorise_stream(
         self, method: str, peer: Peer, stream: Stream, node: base_pb2.Node
     ) -> tuple[Client, SnapshotGroup]:
-        """Find out who a stream's client is and let it join the group of its snapshot's key."""
+        """Authorise a stream's client and add its session to the group of its snapshot's key."""
         if max(len(node.id), len(node.cluster)) > self._limits.name_bytes:
             text = f"the node's id or cluster is longer than {self._limits.name_bytes} characters"
             raise StreamRejected(text, grpc.StatusCode.INVALID_ARGUMENT)

@@ -1,4 +1,4 @@
-"""One gRPC stream: a task reads requests into the session while another writes what the session says."""
+"""One gRPC stream: one task reads requests into the session, another writes the session's responses."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MAX_LISTED = 100
 
 
 class StreamRejected(Exception):
-    """A client is not served; it is told why by a gRPC status.
+    """The stream is rejected: it ends with a gRPC status.
 
     Attributes:
         code: The status.
     """
 
     def __init__(self, message: str, code: grpc.StatusCode = grpc.StatusCode.NOT_FOUND) -> None:
-        """Refuse a client.
+        """Reject a stream.
 
         Args:
-            message: What the client's log should say.
+            message: The status message, which the client logs.
             code: The status: NOT_FOUND for unknown nodes; PERMISSION_DENIED, UNAUTHENTICATED and others.
         """
         super().__init__(message)
@@ -76,8 +76,8 @@ class Stream:
             delta: Whether it speaks the incremental variant.
             type_url: The one type of a stream that is not aggregated.
             cache: The cache of response bodies.
-            timeouts: How long the client is waited for.
-            limits: What the client may ask for.
+            timeouts: The timeouts of the client.
+            limits: Limits on the client.
             observer: Is told what happens.
             authenticate: Called before anything is read; what it returns is awaited.
             authorise: Awaited with the first request's node; nothing further is read meanwhile.
@@ -104,16 +104,16 @@ class Stream:
         self._closing = False
 
     def notify(self) -> None:
-        """Have the stream look whether there is something to send."""
+        """Wake the stream to send what there is to send."""
         self._event.set()
 
     def close(self) -> None:
-        """Have the stream end once its client has accepted what is under way."""
+        """End the stream once its client has answered what is under way."""
         self._closing = True
         self._event.set()
 
     def fail(self, error: Exception) -> None:
-        """Have the stream end with an error."""
+        """End the stream with an error."""
         self._failure = error
         self._event.set()
 
@@ -160,7 +160,7 @@ class Stream:
             await self._rest()
 
     async def _rest(self) -> None:
-        """Read nothing for a while if the client asks too fast: flow control then slows it down."""
+        """Pause reading if the client exceeds its rate limit: flow control then throttles it."""
         seconds = self._rate_limit.take(self._loop.time())
         if seconds:
             if self.client is not None:
@@ -225,7 +225,7 @@ class Stream:
                 alarm.cancel()
 
     def state(self, has: bool = False) -> Client:
-        """Return who the client is, and how far it is; what it `has`, resource by resource, if that is asked for."""
+        """Return the client's state; with `has`, also the version of each of its resources."""
         assert self.client is not None
         now = self._loop.time()
         types = {url: _state(each, now, has) for url, each in self.session.substreams.items()}

@@ -1,4 +1,4 @@
-"""How fast a client may ask: a token bucket, without I/O."""
+"""Rate limit of a client: a token bucket, without I/O."""
 
 from __future__ import annotations
 

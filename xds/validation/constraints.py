@@ -44,7 +44,7 @@ class Constraint(NamedTuple):
 
     broken: Callable[[Any], bool]
     text: str
-    """What to tell when it is broken, in the words of Envoy's own messages."""
+    """The message when it is broken, in the words of Envoy's own messages."""
 
 
 def constraints(rules: Message, enum: EnumDescriptor | None = None) -> list[Constraint]:

@@ -1,4 +1,4 @@
-"""Checks messages against Envoy's own protoc-gen-validate rules, before Envoy does.
+"""Validation of messages against Envoy's own protoc-gen-validate rules, before Envoy does it.
 
 Envoy refuses a message that breaks a rule of its `.proto` files, and with some types refuses good resources that come
 in the same response. The rules are in the options of the generated descriptors, so they are read from there: each
@@ -33,9 +33,9 @@ class Violation:
     """A rule that a message breaks."""
 
     path: str
-    """Where, in names of fields: `virtual_hosts[0].routes[2].route.cluster`; empty for the message itself."""
+    """The path of field names: `virtual_hosts[0].routes[2].route.cluster`; empty for the message itself."""
     rule: str
-    """What is asked of the value there, in Envoy's words: `value length must be at least 1 characters`."""
+    """The rule, in Envoy's words: `value length must be at least 1 characters`."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.rule}" if self.path else self.rule
