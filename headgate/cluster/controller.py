@@ -268,12 +268,12 @@ class Controller:
         else:
             self.deliveries.pop(gateway, None)
         if delivery.all_acked or not delivery.clients:
-            self.peers.say(key_of(gateway), encode(delivery))
+            self.peers.publish(key_of(gateway), encode(delivery))
         self.add_up(gateway)
 
     def overdue(self, gateway: Ref) -> None:
         """Tells the other replicas of proxies that do not answer; nothing is told of those that are about to."""
-        self.peers.say(key_of(gateway), encode(self.deliveries.get(gateway, GatewaySyncStatus())))
+        self.peers.publish(key_of(gateway), encode(self.deliveries.get(gateway, GatewaySyncStatus())))
 
     def hear_peers(self, keys: Iterable[str]) -> None:
         """Take of which Gateways' proxies the other replicas say something else than before."""
@@ -284,7 +284,7 @@ class Controller:
     def add_up(self, gateway: Ref) -> None:
         """Tells the translator what all replicas together know of a Gateway."""
         own = self.deliveries.get(gateway, GatewaySyncStatus())
-        others = map(decode, self.peers.about(key_of(gateway)))
+        others = map(decode, self.peers.records(key_of(gateway)))
         self.reconnect_window.take(gateway, aggregate([own, *others]))
 
     def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:

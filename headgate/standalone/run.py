@@ -312,12 +312,12 @@ class _Run:
 
     def place(self, ref: Ref) -> str:
         """Where an object is written: "file:line", or "" if it is not."""
-        return str(self.source.folder.place(ref) or "")
+        return str(self.source.store.place(ref) or "")
 
     def log_changes(self, changes: list[ConditionChange]) -> None:
         """Tells which conditions have changed, and what is behind objects that are missing."""
         told = changes[:MAX_LINES]
-        explained_texts = [each._replace(text=explained(self.source.folder, each.text)) for each in told]
+        explained_texts = [each._replace(text=explained(self.source.store, each.text)) for each in told]
         log_changes([*explained_texts, *changes[MAX_LINES:]], self.place)
 
     def tell_change(self, change: Change) -> None:

@@ -32,7 +32,7 @@ class Replica:
         self.idle.set()
         self.changes: list[bool] = []
         self.election = Election(
-            api, lease.namespace, lease.name, name, timing=timing, changed=self.changes.append, clock=clock
+            api, lease.namespace, lease.name, name, timings=timing, changed=self.changes.append, clock=clock
         )
 
     async def lead(self) -> None:

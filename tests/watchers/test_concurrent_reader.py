@@ -15,7 +15,7 @@ async def test_what_was_read_while_nobody_waited_is_collected(tmp_path: Path) ->
     files = ConcurrentReader(Reader([str(tmp_path)]), together=0.0, slow=math.inf)
     file = write(tmp_path / "a.yaml", config_map("a"))
     assert await files.look([str(tmp_path)]) == {}
-    await files._pool.settle([str(file)], 30.0)
+    await files._pool.wait([str(file)], 30.0)
     assert not files.is_idle
     async with asyncio.timeout(10):
         await files.progress(math.inf)

@@ -39,7 +39,7 @@ class Scene:
         self.now = end
 
     def _take(self, readings: dict[str, FileContents]) -> None:
-        self.folder.apply(self.confirmation.believed(self.folder, readings, self.now, self.busy))
+        self.folder.apply(self.confirmation.confirmed(self.folder, readings, self.now, self.busy))
 
     @property
     def served(self) -> set[str]:

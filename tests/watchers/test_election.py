@@ -160,7 +160,7 @@ async def test_time_that_passed_unnoticed_ends_a_term(keeper: Keeper) -> None:
 @virtual_time.passes
 async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
     """What the leader raises is raised, and the lease is free; a leader that ends by itself ends the run."""
-    one = Election(keeper, LEASE.namespace, LEASE.name, "one", timing=TIMING)
+    one = Election(keeper, LEASE.namespace, LEASE.name, "one", timings=TIMING)
 
     async def fail() -> None:
         raise ValueError("no")

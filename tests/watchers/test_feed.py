@@ -16,7 +16,7 @@ def edit(name: str, text: str | None) -> Edit:
     """Return an edit of a ConfigMap; None takes it away."""
     if text is None:
         return Edit(ref(name), None)
-    return Edit(ref(name), read(config_map(name, text).encode(), "f.yaml").claims[ref(name)].object)
+    return Edit(ref(name), read(config_map(name, text).encode(), "f.yaml").definitions[ref(name)].object)
 
 
 class Scripted:

@@ -170,7 +170,7 @@ def test_an_object_that_moves_never_goes_away() -> None:
     """A file that is renamed, or an object that moves between files in one step, edits nothing."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     moved = says(a=None, b=documents(config_map("x"), config_map("w")))
-    assert folder.unconfirmed(moved) == frozenset()
+    assert folder.needs_debounce(moved) == frozenset()
     assert folder.apply(moved) == Change(())
     assert str(folder.place(ref("x"))) == "b.yaml:1"
 
@@ -187,12 +187,12 @@ def test_an_unreadable_file_takes_nothing_away() -> None:
 def test_what_takes_away_or_is_newly_wrong_is_unconfirmed() -> None:
     """A file that loses an object or has a new error deserves a second look; one that has the error still does not."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")), b=config_map("z").replace("v1", "v7"))
-    assert folder.unconfirmed(says(a=documents(config_map("x", "2"), config_map("w")))) == frozenset()
-    assert folder.unconfirmed(says(a=config_map("x"))) == {"a.yaml"}
-    assert folder.unconfirmed(says(a="a: [")) == {"a.yaml"}
-    assert folder.unconfirmed(says(b="\n" + config_map("z").replace("v1", "v7"))) == frozenset()
-    assert folder.unconfirmed(says(a=config_map("x"), c=config_map("w"))) == frozenset()
-    assert folder.unconfirmed(says(a=config_map("x"), c=documents(config_map("w"), "- 1"))) == {"a.yaml", "c.yaml"}
+    assert folder.needs_debounce(says(a=documents(config_map("x", "2"), config_map("w")))) == frozenset()
+    assert folder.needs_debounce(says(a=config_map("x"))) == {"a.yaml"}
+    assert folder.needs_debounce(says(a="a: [")) == {"a.yaml"}
+    assert folder.needs_debounce(says(b="\n" + config_map("z").replace("v1", "v7"))) == frozenset()
+    assert folder.needs_debounce(says(a=config_map("x"), c=config_map("w"))) == frozenset()
+    assert folder.needs_debounce(says(a=config_map("x"), c=documents(config_map("w"), "- 1"))) == {"a.yaml", "c.yaml"}
 
 
 names = st.sampled_from("pqrs")
@@ -256,7 +256,7 @@ def test_everything_written_is_served_by_someone(
         folder.apply(says(**step))
     written: dict[Ref, list[object]] = {}
     for file, text in end.items():
-        for name, claim in read((text or "").encode(), file).claims.items():
+        for name, claim in read((text or "").encode(), file).definitions.items():
             written.setdefault(name, []).append(claim.object)
     assert folder.objects.keys() == written.keys()
     assert all(obj in written[name] for name, obj in folder.objects.items())
@@ -288,7 +288,7 @@ def test_the_cost_of_invalid_objects_is_linear(broken: str) -> None:
         bad = good.replace("v1", "v2") if broken == "v2" else good.replace("data:\n  value: '1'", broken)
         folder = folder_of(a=good)
         reading = says(a=bad)
-        spent = calls(lambda: (folder.unconfirmed(reading), folder.apply(reading)))
+        spent = calls(lambda: (folder.needs_debounce(reading), folder.apply(reading)))
         assert len(folder.objects) == len(folder.diagnostics) == count
         return spent
 
@@ -310,9 +310,9 @@ def test_readings_that_depend_on_each_other_cost_what_they_hold() -> None:
         folder = folder_of(**{f"f{n:04}": config_map(f"o{n}") for n in range(count)})
         moved = says(**{f"f{n:04}": config_map(f"o{n + 1}") for n in range(count - 1)})
         moved |= says(**{f"f{count - 1:04}": documents(config_map("o0"), "- 1")})
-        unconfirmed = folder.unconfirmed(moved)
+        unconfirmed = folder.needs_debounce(moved)
         assert len(unconfirmed) == count
-        return calls(lambda: folder.unconfirmed(moved))
+        return calls(lambda: folder.needs_debounce(moved))
 
     assert cost(200) < 2.2 * cost(100)
 

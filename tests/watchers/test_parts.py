@@ -120,9 +120,9 @@ def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "read_part", counting)
     after = read(documents(*texts).encode(), FILE, before.parts)
     assert parsed == [f"---\n{texts[7]}"]
-    same = [after.claims[ref].object is before.claims[ref].object for ref in after.claims]
+    same = [after.definitions[ref].object is before.definitions[ref].object for ref in after.definitions]
     assert same.count(False) == 1
-    moved = [after.claims[ref].place.line - before.claims[ref].place.line for ref in after.claims]
+    moved = [after.definitions[ref].place.line - before.definitions[ref].place.line for ref in after.definitions]
     assert moved == [0] * 7 + [1] * 43
 
 

@@ -41,11 +41,11 @@ async def test_hung_files_hold_up_no_other(gate: threading.Event) -> None:
     files = [f"f{number}" for number in range(50)]
     for file in files:
         pool.submit(file, quick, file)
-    await pool.settle(files, LONG)
+    await pool.wait(files, LONG)
     assert pool.take() == dict.fromkeys(files, "read")
     assert sorted(pool.slow(0.0)) == sorted(pool.paths) == [f"hung{number}" for number in range(5)]
     gate.set()
-    await pool.settle(list(pool.paths), LONG)
+    await pool.wait(list(pool.paths), LONG)
     assert pool.take() == {f"hung{number}": "late" for number in range(5)}
     assert pool.is_idle
 
@@ -56,11 +56,11 @@ async def test_a_newer_version_replaces_the_one_being_read(gate: threading.Event
     pool.submit("f", hung(gate), 1)
     pool.submit("f", quick, 2)
     assert pool.pending("f") == 2
-    await pool.settle(["f"], LONG)
+    await pool.wait(["f"], LONG)
     assert pool.take() == {"f": "read"}
     pool.submit("g", quick, 1)
     gate.set()
-    await pool.settle(["g"], LONG)
+    await pool.wait(["g"], LONG)
     assert pool.take() == {"g": "read"}
 
 
@@ -119,7 +119,7 @@ async def test_what_nobody_has_taken_is_not_done() -> None:
     """A result that came while nobody waited keeps the pool from being idle, so that it is looked for."""
     pool: ReadPool[str] = ReadPool()
     pool.submit("f", quick, 1)
-    await pool.settle(["f"], LONG)
+    await pool.wait(["f"], LONG)
     assert (pool.is_idle, pool.has_results) == (False, True)
     pool.take()
     assert (pool.is_idle, pool.has_results) == (True, False)
@@ -144,6 +144,6 @@ async def test_known_and_new_files_take_turns(gate: threading.Event, known: bool
         pool.submit(name, read(name), 1, known=not known)
     pool.submit("one", read("one"), 1, known=known)
     gate.set()
-    await pool.settle([*many, "one"], LONG)
+    await pool.wait([*many, "one"], LONG)
     assert order.index("one") <= MAX_THREADS
     assert len(order) == len(many) + 1

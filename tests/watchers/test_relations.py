@@ -43,7 +43,7 @@ def edits(*texts: str) -> list[Edit]:
     """Return the objects of some documents, as edits of a folder that had none."""
     found = read(documents(*texts).encode(), "f.yaml")
     assert found.diagnostics == ()
-    return [Edit(ref, claim.object) for ref, claim in found.claims.items()]
+    return [Edit(ref, claim.object) for ref, claim in found.definitions.items()]
 
 
 def found(*texts: str, standalone: bool = True) -> list[str]:

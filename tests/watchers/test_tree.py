@@ -119,7 +119,7 @@ def test_a_file_that_went_with_its_folder_is_not_deleted(tmp_path: Path, sub: st
     assert reader.look([str(root), str(file)]) == {}
     (tmp_path / "elsewhere").rename(root)
     write(file, config_map("a", "2"))
-    assert reader.look([str(file)])[str(file)].claims
+    assert reader.look([str(file)])[str(file)].definitions
     file.unlink()
     assert reader.look([str(file)]) == {str(file): ABSENT}
 

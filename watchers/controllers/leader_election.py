@@ -62,7 +62,7 @@ class Election:
         namespace: where the Lease is.
         name: its name.
         identity: what nobody else has, this process in an earlier life included.
-        timing: how long what takes.
+        timings: how long what takes.
         changed: called with whether this one leads, when that changes.
         clock: gives the time in seconds; only differences count.
     """
@@ -74,7 +74,7 @@ class Election:
         name: str,
         identity: str,
         *,
-        timing: LeaseTimings | None = None,
+        timings: LeaseTimings | None = None,
         changed: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = running,
     ) -> None:
@@ -82,14 +82,14 @@ class Election:
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
         self._metadata = {"name": name, "namespace": namespace}
         self._identity = identity
-        self._timing = timing or LeaseTimings()
+        self._timings = timings or LeaseTimings()
         self._changed = changed
         self._clock = clock
         self._until = float("-inf")
         self._lease: dict[str, Any] | None = None
         self._seen: tuple[object, ...] = ()
         self._seen_at = 0.0
-        self._trouble = ""
+        self._error = ""
 
     @property
     def leading(self) -> bool:
@@ -108,23 +108,23 @@ class Election:
         """
         try:
             while True:
-                await self._win()
-                if await self._reign(lead):
+                await self._acquire()
+                if await self._lead(lead):
                     return
         finally:
             await self._release()
 
-    async def _win(self) -> None:
+    async def _acquire(self) -> None:
         while True:
-            if await self._attempt(self._compete, self._timing.deadline):
+            if await self._attempt(self._try_acquire, self._timings.deadline):
                 return
             await asyncio.sleep(self._pause())
 
-    async def _reign(self, lead: Callable[[], Awaitable[None]]) -> bool:
+    async def _lead(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Leads; gives whether the leader has ended by itself."""
         log.info("Leading", identity=self._identity)
         self._changed(True)
-        term, keep = asyncio.ensure_future(lead()), asyncio.create_task(self._keep())
+        term, keep = asyncio.ensure_future(lead()), asyncio.create_task(self._renew_loop())
         try:
             await asyncio.wait({term, keep}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -143,7 +143,7 @@ class Election:
             log.warning(f"No longer leading: {lost}", identity=self._identity)
         return lost is None
 
-    async def _keep(self) -> None:
+    async def _renew_loop(self) -> None:
         """Renews the lease; raises _Lost once it is another's, or could not be renewed in time."""
         while True:
             await asyncio.sleep(min(self._pause(), max(0.0, self._until - self._clock())))
@@ -154,7 +154,7 @@ class Election:
                 raise _Lost("the lease could not be renewed in time")
 
     def _pause(self) -> float:
-        return self._timing.retry * random.uniform(0.8, 1.2)
+        return self._timings.retry * random.uniform(0.8, 1.2)
 
     async def _attempt(self, what: Callable[[], Awaitable[bool]], seconds: float) -> bool:
         """Try something; trouble with the API server is told when it begins, and is a try that failed."""
@@ -163,17 +163,17 @@ class Election:
                 done = await what()
         except (ClusterError, TimeoutError) as error:
             trouble = str(error) or "the API server does not answer"
-            if trouble != self._trouble:
+            if trouble != self._error:
                 log.warning(f"The lease {self._metadata['namespace']}/{self._metadata['name']}: {trouble}")
-            self._trouble = trouble
+            self._error = trouble
             return False
-        self._trouble = ""
+        self._error = ""
         return done
 
-    async def _compete(self) -> bool:
+    async def _try_acquire(self) -> bool:
         """Take the lease if nobody has it, or its holder has been silent for too long."""
         try:
-            self._lease = await self._api.request("GET", self._path, seconds=self._timing.deadline)
+            self._lease = await self._api.request("GET", self._path, seconds=self._timings.deadline)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -182,7 +182,7 @@ class Election:
         seen = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._clock()
-        duration = spec.get("leaseDurationSeconds") or self._timing.lease
+        duration = spec.get("leaseDurationSeconds") or self._timings.lease
         if self.leader not in ("", self._identity) and self._clock() - self._seen_at < duration:
             return False
         return await self._write("PUT", self._path, self._lease)
@@ -192,7 +192,7 @@ class Election:
         if await self._write("PUT", self._path, self._lease):
             return True
         try:
-            self._lease = await self._api.request("GET", self._path, seconds=self._timing.deadline)
+            self._lease = await self._api.request("GET", self._path, seconds=self._timings.deadline)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -213,14 +213,14 @@ class Election:
         begun = self._clock()
         try:
             self._lease = await self._api.request(
-                method, path, body=self._held(lease or {"metadata": self._metadata}), seconds=self._timing.deadline
+                method, path, body=self._held(lease or {"metadata": self._metadata}), seconds=self._timings.deadline
             )
         except ApiError as error:
             if error.status in (404, 409):
                 return False
             raise
         # Counted from before the request: no other can have seen this renewal earlier.
-        self._until = begun + self._timing.deadline
+        self._until = begun + self._timings.deadline
         return True
 
     def _held(self, lease: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class Election:
             spec |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1}
         spec |= {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": max(1, round(self._timing.lease)),
+            "leaseDurationSeconds": max(1, round(self._timings.lease)),
             "renewTime": now,
         }
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease, "spec": spec}

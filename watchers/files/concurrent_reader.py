@@ -42,7 +42,7 @@ class ConcurrentReader:
         """Wait until there is something to collect, but no longer than this; of many files, until there are some."""
         if not self._pool.has_results:
             await self._pool.progress(seconds)
-        await self._pool.settle(list(self._pool.paths), min(seconds, self._together))
+        await self._pool.wait(list(self._pool.paths), min(seconds, self._together))
 
     def stop(self) -> None:
         """Give up what is being read; returns at once."""
@@ -66,16 +66,16 @@ class ConcurrentReader:
 
     async def _look(self, find: Callable[[], Found], seconds: float) -> dict[str, FileContents]:
         found = await in_thread(find)
-        for path in found.readings:
+        for path in found.contents:
             self._pool.interrupt(path)
             self._slow.discard(path)
         for file, signature in found.files.items():
             if self._pool.pending(file) != signature:
                 self._pool.submit(file, self._reader.work(file), signature, self._reader.is_known(file))
-        await self._pool.settle(found.files, min(seconds, self._slow_after))
-        readings = found.readings | self.collect()
+        await self._pool.wait(found.files, min(seconds, self._slow_after))
+        readings = found.contents | self.collect()
         while seconds > self._slow_after and not self._slow.issuperset(self._pool.paths):
-            await self._pool.settle(found.files, self._slow_after)
+            await self._pool.wait(found.files, self._slow_after)
             readings |= self.collect()
         return readings
 

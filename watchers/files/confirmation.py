@@ -41,22 +41,22 @@ class _Debounced(NamedTuple):
     """A reading that is not believed yet.
 
     Attributes:
-        reading: what is in doubt.
+        contents: what is in doubt.
         since: since when the file is in doubt.
         due: when it is believed, if nothing else comes.
         pause: how long it must stay so, in seconds.
         message: what to tell of it; "" if it takes nothing away.
-        told: whether that was told.
+        reported: whether that was told.
     """
 
-    reading: FileContents
+    contents: FileContents
     since: float
     due: float
     pause: float
     message: str
-    told: bool
+    reported: bool
 
-    def put_off(self, now: float, unrest: int) -> "_Debounced":
+    def postpone(self, now: float, unrest: int) -> "_Debounced":
         """Have it wait from now on, unless it has waited for too long already."""
         return self._replace(due=min(now + self.pause, self.since + self.pause * unrest))
 
@@ -66,17 +66,17 @@ class Confirmation:
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
-        self._doubts: dict[str, _Debounced] = {}
+        self._debounced: dict[str, _Debounced] = {}
 
     @property
     def due(self) -> float:
-        """When `believed` has to be called though there is no new reading; infinity for never."""
-        return min(map(self._next, self._doubts.values()), default=math.inf)
+        """When `confirmed` has to be called though there is no new reading; infinity for never."""
+        return min(map(self._next, self._debounced.values()), default=math.inf)
 
     def _next(self, doubt: _Debounced) -> float:
-        return doubt.due if doubt.told or not doubt.message else min(doubt.due, doubt.since + self._pauses.untold)
+        return doubt.due if doubt.reported or not doubt.message else min(doubt.due, doubt.since + self._pauses.untold)
 
-    def believed(
+    def confirmed(
         self, folder: FileStore, readings: Mapping[str, FileContents], now: float, busy: bool = False
     ) -> dict[str, FileContents]:
         """Return what is to be believed now, of new readings and of those in doubt.
@@ -87,26 +87,26 @@ class Confirmation:
             now: the time in seconds.
             busy: whether files are still being read, which may have what is missing in others.
         """
-        candidates = {path: doubt.reading for path, doubt in self._doubts.items()} | dict(readings)
-        before, self._doubts = self._doubts, {}
-        for path in sorted(folder.unconfirmed(candidates)):
-            doubt = self._doubt(folder, path, candidates[path], before.get(path), now)
+        candidates = {path: doubt.contents for path, doubt in self._debounced.items()} | dict(readings)
+        before, self._debounced = self._debounced, {}
+        for path in sorted(folder.needs_debounce(candidates)):
+            doubt = self._debounce(folder, path, candidates[path], before.get(path), now)
             # A folder may be filled one file after the other.
-            unrest = readings and doubt.reading is ABSENT
+            unrest = readings and doubt.contents is ABSENT
             if path in readings or unrest or (busy and doubt.message):
-                doubt = doubt.put_off(now, self._pauses.unrest)
+                doubt = doubt.postpone(now, self._pauses.unrest)
             if doubt.due > now:
-                self._doubts[path] = doubt
-        told = {path: self._notice(path, each) for path, each in self._doubts.items() if self._next(each) <= now}
-        return told | {path: each for path, each in candidates.items() if path not in self._doubts}
+                self._debounced[path] = doubt
+        told = {path: self._notice(path, each) for path, each in self._debounced.items() if self._next(each) <= now}
+        return told | {path: each for path, each in candidates.items() if path not in self._debounced}
 
-    def _doubt(
+    def _debounce(
         self, folder: FileStore, path: str, reading: FileContents, before: _Debounced | None, now: float
     ) -> _Debounced:
-        if before and before.reading is reading:
+        if before and before.contents is reading:
             return before
         pause, message = self._pause(folder.file(path), reading)
-        told = before is not None and before.told and before.message == message
+        told = before is not None and before.reported and before.message == message
         return _Debounced(reading, before.since if before else now, now + pause, pause, message, told)
 
     def _pause(self, file: File, reading: FileContents) -> tuple[float, str]:
@@ -114,12 +114,12 @@ class Confirmation:
         if reading is ABSENT:
             return pauses.deleted, "is not there any more; what it gave stays until the files around it are at rest"
         loses = bool(file.lost(reading))
-        if loses and not reading.claims and not reading.broken:
+        if loses and not reading.definitions and not reading.broken:
             return pauses.emptied, (
                 f"has no objects any more; what it gave before stays until that has been so for {pauses.emptied:g} s: "
                 "to remove it at once, delete the file"
             )
-        if loses or not reading.errors - file.reading.errors:
+        if loses or not reading.errors - file.contents.errors:
             return pauses.shrunk, (
                 "has lost objects or ends within a line, as if it were still being written; "
                 f"what it gave before stays until the file has been at rest for {pauses.shrunk:g} s"
@@ -128,6 +128,6 @@ class Confirmation:
 
     def _notice(self, path: str, doubt: _Debounced) -> FileContents:
         """Tell of a doubt: as a reading that takes nothing away."""
-        self._doubts[path] = doubt._replace(told=True)
+        self._debounced[path] = doubt._replace(reported=True)
         diagnostic = Diagnostic(Place(printable(path)), doubt.message, "warning")
         return FileContents({}, complete=False, diagnostics=(diagnostic,))

@@ -29,7 +29,7 @@ class Part:
 
     line: int
     lines: int
-    claims: tuple[Definition, ...]
+    definitions: tuple[Definition, ...]
     broken: frozenset[Ref | None]
     complete: bool
     diagnostics: tuple[Diagnostic, ...]
@@ -41,9 +41,9 @@ class Part:
         by = line - self.line
         if not by:
             return self
-        claims = tuple(Definition(each.object, _moved(each.place, by)) for each in self.claims)
+        claims = tuple(Definition(each.object, _moved(each.place, by)) for each in self.definitions)
         diagnostics = tuple(replace(each, place=_moved(each.place, by)) for each in self.diagnostics)
-        return replace(self, line=line, claims=claims, diagnostics=diagnostics)
+        return replace(self, line=line, definitions=claims, diagnostics=diagnostics)
 
     def charge(self, budget: Budget) -> bool:
         """Charge a budget with what it cost to read; not if that is more than is left."""
@@ -63,7 +63,7 @@ class FileContents:
     """What a file says.
 
     Attributes:
-        claims: the valid objects; where a file has one twice, the first.
+        definitions: the valid objects; where a file has one twice, the first.
         broken: the names of objects that are not valid, as far as they are written.
         complete: whether these are all objects of the file. If not, nothing can be said of what is not here.
         diagnostics: what is wrong.
@@ -72,7 +72,7 @@ class FileContents:
         breaks_off: whether the text ends within a line, as where it is still being written.
     """
 
-    claims: Mapping[Ref, Definition]
+    definitions: Mapping[Ref, Definition]
     broken: frozenset[Ref] = frozenset()
     complete: bool = True
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -114,7 +114,7 @@ def read(
     diagnostics: list[Diagnostic] = []
     for part in found:
         diagnostics += part.diagnostics
-        for claim in part.claims:
+        for claim in part.definitions:
             ref = claim.object.ref
             if (first := claims.setdefault(ref, claim)) is not claim:
                 diagnostics.append(duplicate(ref, claim.place, first.place))

@@ -19,29 +19,29 @@ class File:
     """What a file gives, which is more than it says while something in it is not valid.
 
     Attributes:
-        claims: the objects.
-        strangers: objects that are not valid and stand for none of the claims.
-        reading: what it says.
+        definitions: the objects.
+        unrelated_invalid: objects that are not valid and stand for none of the claims.
+        contents: what it says.
     """
 
-    claims: Definitions = field(default_factory=dict)
-    strangers: frozenset[Ref] = frozenset()
-    reading: FileContents = ABSENT
+    definitions: Definitions = field(default_factory=dict)
+    unrelated_invalid: frozenset[Ref] = frozenset()
+    contents: FileContents = ABSENT
 
     def after(self, reading: FileContents) -> "File":
         """Return what it gives once it says something else."""
-        broken = _Broken(reading.broken, self.strangers)
+        broken = _Broken(reading.broken, self.unrelated_invalid)
         kept, standing = dict[Ref, Definition](), set[Ref]()
-        for ref in self.claims.keys() - reading.claims.keys():
+        for ref in self.definitions.keys() - reading.definitions.keys():
             stand_for_it = broken.standing_for(ref)
             standing.update(stand_for_it)
             if stand_for_it or not reading.complete:
-                kept[ref] = self.claims[ref]
-        return File({**kept, **reading.claims}, reading.broken - standing, reading)
+                kept[ref] = self.definitions[ref]
+        return File({**kept, **reading.definitions}, reading.broken - standing, reading)
 
     def lost(self, reading: FileContents) -> frozenset[Ref]:
         """Return what it does not give any more once it says something else."""
-        return frozenset(self.claims.keys() - self.after(reading).claims.keys())
+        return frozenset(self.definitions.keys() - self.after(reading).definitions.keys())
 
 
 NOTHING = File()
@@ -56,7 +56,7 @@ class _Broken:
     """
 
     def __init__(self, broken: Iterable[Ref], strangers: frozenset[Ref]) -> None:
-        self._strangers = strangers
+        self._unrelated = strangers
         self._kinds: dict[tuple[str, str], dict[str, list[Ref]]] = {}
         for each in broken:
             # An object of no namespace may have been given one by mistake.
@@ -68,7 +68,7 @@ class _Broken:
         kinds = self._kinds.get((ref.namespace, ref.name), {})
         found = list(kinds.get(ref.kind, ()))
         for kind in self._alike(ref.kind, kinds):
-            found += (each for each in kinds[kind] if each not in self._strangers)
+            found += (each for each in kinds[kind] if each not in self._unrelated)
         return found
 
     def _alike(self, kind: str, kinds: Iterable[str]) -> Iterator[str]:

@@ -147,7 +147,7 @@ class ReadPool(Generic[Result]):
             path for path, read in self._pending.items() if (starved if read.started is None else read.started < latest)
         ]
 
-    async def settle(self, paths: Iterable[str], seconds: float) -> None:
+    async def wait(self, paths: Iterable[str], seconds: float) -> None:
         """Wait until none of these files is being read any more, but no longer than this."""
         deadline = self._clock() + seconds
         for read in [self._pending[path] for path in paths if path in self._pending]:

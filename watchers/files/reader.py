@@ -28,11 +28,11 @@ class Found(NamedTuple):
     """What a look at the tree gives.
 
     Attributes:
-        readings: what is known without reading: files that are gone, folders that cannot be read or can be again.
+        contents: what is known without reading: files that are gone, folders that cannot be read or can be again.
         files: those to read, with what tells this version of each from others.
     """
 
-    readings: dict[str, FileContents]
+    contents: dict[str, FileContents]
     files: dict[str, Signature]
 
 
@@ -40,12 +40,12 @@ class Content(NamedTuple):
     """What reading a file gave.
 
     Attributes:
-        reading: what it says; None if that is what it said before.
+        contents: what it says; None if that is what it said before.
         digest: of its bytes; None if it could not be read.
         trusted: its signature, if it cannot change any more without another one.
     """
 
-    reading: FileContents | None
+    contents: FileContents | None
     digest: bytes | None = None
     trusted: Signature | None = None
 
@@ -81,7 +81,7 @@ class Reader:
 
     def _read_all(self, found: Found) -> dict[str, FileContents]:
         said = {file: self.learn(file, self.work(file)(_never)) for file in found.files}
-        return found.readings | {file: reading for file, reading in said.items() if reading is not None}
+        return found.contents | {file: reading for file, reading in said.items() if reading is not None}
 
     def find(self, paths: Collection[str]) -> Found:
         """Find these files, and those below these paths whose signature is not what it was."""
@@ -141,13 +141,13 @@ class Reader:
         """Take in what reading a file gave, and return what it says, unless that is what it said before."""
         if content.digest is None:
             self.forget(file)
-            return content.reading
+            return content.contents
         self._digests[file] = content.digest
         if content.trusted:
             self._trusted[file] = content.trusted
-        if content.reading:
-            self._parts[file] = content.reading.parts
-        return content.reading
+        if content.contents:
+            self._parts[file] = content.contents.parts
+        return content.contents
 
 
 def _never() -> None:

@@ -96,16 +96,16 @@ class FileSource:
         self._files = ConcurrentReader(self._reader, self._timing.together, self._timing.slow)
         self._watch = Watch()
         self._report = report
-        self._confirmation = Confirmation(self._timing.pauses)
+        self._debounce = Confirmation(self._timing.pauses)
         self._resync_at = 0.0
         self._relations = Relations()
-        self.folder = FileStore()
+        self.store = FileStore()
         """What the files make together; to be read, not changed."""
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All that is wrong now: in files by line, then between objects."""
-        return (*self.folder.diagnostics, *_placed(self.folder, self._relations, self._relations.findings))
+        return (*self.store.diagnostics, *_placed(self.store, self._relations, self._relations.findings))
 
     def check(self) -> None:
         """Look whether all paths are there, before anything begins.
@@ -146,7 +146,7 @@ class FileSource:
         # Only now: what was read before is handed out already.
         if readings := await self._follow():
             return readings | self._files.collect()
-        entries = await self._changes(max(0.0, min(self._resync_at, self._confirmation.due) - self._now()))
+        entries = await self._changes(max(0.0, min(self._resync_at, self._debounce.due) - self._now()))
         readings = self._files.collect()
         if entries is None:
             return readings | await self._resync()
@@ -188,16 +188,16 @@ class FileSource:
         return readings
 
     def _plan(self, readings: dict[str, FileContents], now: float) -> tuple[Plan, Findings]:
-        return self._relate(self._confirmation.believed(self.folder, readings, now, not self._files.is_idle))
+        return self._relate(self._debounce.confirmed(self.store, readings, now, not self._files.is_idle))
 
     def _relate(self, readings: dict[str, FileContents]) -> tuple[Plan, Findings]:
-        plan = self.folder.plan(readings)
+        plan = self.store.plan(readings)
         return plan, self._relations.update(plan.change.edits)
 
     def _commit(self, plan: Plan, findings: Findings) -> tuple[Edit, ...]:
-        old = _placed(self.folder, self._relations, findings.resolved)
-        change = self.folder.commit(plan)
-        appeared = (*change.appeared, *_placed(self.folder, self._relations, findings.appeared))
+        old = _placed(self.store, self._relations, findings.resolved)
+        change = self.store.commit(plan)
+        appeared = (*change.appeared, *_placed(self.store, self._relations, findings.appeared))
         change = Change(change.edits, appeared, (*change.resolved, *old))
         if self._report is not None and change != Change(()):
             self._report(change)

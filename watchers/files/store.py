@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
     change: Change
     files: Mapping[str, File]
-    claims: Mapping[Ref, Mapping[str, Definition]]
+    definitions: Mapping[Ref, Mapping[str, Definition]]
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -46,26 +46,26 @@ class FileStore:
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
         # Who has an object, in the order in which it became known; the first one's is served.
-        self._claims: dict[Ref, Mapping[str, Definition]] = {}
+        self._definitions: dict[Ref, Mapping[str, Definition]] = {}
         self._diagnostics: tuple[Diagnostic, ...] = ()
 
-    def apply(self, readings: Mapping[str, FileContents]) -> Change:
+    def apply(self, contents: Mapping[str, FileContents]) -> Change:
         """Take in what files say now; those that are absent say so with `ABSENT`.
 
         Args:
-            readings: by path; they count as one step, so an object that moves from one file to another never goes away.
+            contents: by path; they count as one step, so an object that moves from one file to another never goes away.
 
         Returns:
             What came of it. Objects that are equal to what they were are not edited.
         """
-        return self.commit(self.plan(readings))
+        return self.commit(self.plan(contents))
 
-    def plan(self, readings: Mapping[str, FileContents]) -> Plan:
+    def plan(self, contents: Mapping[str, FileContents]) -> Plan:
         """Work out what `apply` would do, and change nothing: nearly all of the work, for any thread."""
-        files = {path: self.file(path).after(readings[path]) for path in sorted(readings)}
-        touched = {ref for path, new in files.items() for ref in (*self.file(path).claims, *new.claims)}
-        claims = self._claims_after(files, touched)
-        before = _wrong(map(self.file, files), ((ref, self._claims.get(ref, {})) for ref in touched))
+        files = {path: self.file(path).after(contents[path]) for path in sorted(contents)}
+        touched = {ref for path, new in files.items() for ref in (*self.file(path).definitions, *new.definitions)}
+        claims = self._definitions_after(files, touched)
+        before = _wrong(map(self.file, files), ((ref, self._definitions.get(ref, {})) for ref in touched))
         after = _wrong(files.values(), claims.items())
         appeared, resolved = after - before, before - after
         diagnostics = self._diagnostics
@@ -84,27 +84,29 @@ class FileStore:
                 self._files.pop(path, None)
             else:
                 self._files[path] = new
-        for ref, claims in plan.claims.items():
+        for ref, claims in plan.definitions.items():
             if claims:
-                self._claims[ref] = claims
+                self._definitions[ref] = claims
             else:
-                self._claims.pop(ref, None)
+                self._definitions.pop(ref, None)
         self._diagnostics = plan.diagnostics
         return plan.change
 
-    def _claims_after(self, files: Mapping[str, File], touched: Iterable[Ref]) -> dict[Ref, Mapping[str, Definition]]:
+    def _definitions_after(
+        self, files: Mapping[str, File], touched: Iterable[Ref]
+    ) -> dict[Ref, Mapping[str, Definition]]:
         claims: dict[Ref, dict[str, Definition]] = {}
         for ref in touched:
-            before = self._claims.get(ref, {})
+            before = self._definitions.get(ref, {})
             claims[ref] = {
-                path: claim for path, claim in before.items() if path not in files or ref in files[path].claims
+                path: claim for path, claim in before.items() if path not in files or ref in files[path].definitions
             }
         for path, new in files.items():
-            for ref, claim in new.claims.items():
+            for ref, claim in new.definitions.items():
                 claims[ref][path] = claim
         return dict(claims)
 
-    def unconfirmed(self, readings: Mapping[str, FileContents]) -> frozenset[str]:
+    def needs_debounce(self, readings: Mapping[str, FileContents]) -> frozenset[str]:
         """Tell which files would take an object away that no other of these readings brings, or have new errors.
 
         Such a reading may be of a file that is just being written, and is worth a second look. So is one that breaks
@@ -115,12 +117,12 @@ class FileStore:
         for path, refs in lost.items():
             for ref in refs:
                 losers.setdefault(ref, []).append(path)
-        brought = Counter(ref for reading in readings.values() for ref in reading.claims if ref in losers)
+        brought = Counter(ref for reading in readings.values() for ref in reading.definitions if ref in losers)
         found = {path for path, reading in readings.items() if self._is_suspicious(path, reading)}
         found |= {path for path, refs in lost.items() if any(not brought[ref] for ref in refs)}
         pending = list(found)
         while pending:
-            for ref in readings[pending.pop()].claims:
+            for ref in readings[pending.pop()].definitions:
                 if ref not in losers:
                     continue
                 brought[ref] -= 1
@@ -132,8 +134,8 @@ class FileStore:
 
     def _is_suspicious(self, path: str, reading: FileContents) -> bool:
         before = self.file(path)
-        breaks_off = reading.breaks_off and bool(before.claims) and not before.reading.breaks_off
-        return breaks_off or not reading.errors <= before.reading.errors
+        breaks_off = reading.breaks_off and bool(before.definitions) and not before.contents.breaks_off
+        return breaks_off or not reading.errors <= before.contents.errors
 
     def file(self, path: str) -> File:
         """Return what a file gives."""
@@ -141,20 +143,20 @@ class FileStore:
 
     def get(self, ref: Ref) -> KubernetesObject | None:
         """Return the object of that name that is served, if there is one."""
-        return _first(self._claims.get(ref, {}))
+        return _first(self._definitions.get(ref, {}))
 
     def place(self, ref: Ref) -> Place | None:
         """Where the served object of that name is written."""
-        return next((claim.place for claim in self._claims.get(ref, {}).values()), None)
+        return next((claim.place for claim in self._definitions.get(ref, {}).values()), None)
 
     def is_broken(self, ref: Ref) -> bool:
         """Whether an object of that name is written somewhere, but is not valid."""
-        return any(ref in each.reading.broken for each in self._files.values())
+        return any(ref in each.contents.broken for each in self._files.values())
 
     @property
     def objects(self) -> Mapping[Ref, KubernetesObject]:
         """All objects that are served."""
-        return {ref: next(iter(claims.values())).object for ref, claims in self._claims.items()}
+        return {ref: next(iter(claims.values())).object for ref, claims in self._definitions.items()}
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -168,7 +170,7 @@ def _first(claims: Mapping[str, Definition]) -> KubernetesObject | None:
 
 def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Definition]]]) -> set[Diagnostic]:
     """Return what is wrong in these files, and with these objects where several files have them."""
-    found = {each for file in files for each in file.reading.diagnostics}
+    found = {each for file in files for each in file.contents.diagnostics}
     for ref, claimed in claims:
         if len(claimed) > 1:
             places = [claim.place for claim in claimed.values()]

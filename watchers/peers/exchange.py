@@ -1,7 +1,7 @@
-"""What replicas tell each other: each says it in Leases of its own, and watches those of the others.
+"""Exchange of proxy states between replicas: each publishes them in Leases of its own, and watches the others'.
 
 A proxy is connected to one replica; whether a Gateway's proxies have acknowledged its configuration is known to the
-replicas together. The leader, who writes statuses, needs to hear of all of them.
+replicas together. The leader, which writes statuses, needs the records of all of them.
 """
 
 from __future__ import annotations
@@ -25,23 +25,26 @@ from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes import paths
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.peers.membership import RENEWAL_SECONDS, SILENCE_SECONDS, Membership, Shard
-from watchers.peers.shards import MOST_BYTES, MOST_PARTS, ShardedRecords, read
+from watchers.peers.membership import EXPIRY_SECONDS, RENEWAL_SECONDS, Membership, Shard
+from watchers.peers.shards import MAX_SHARD_BYTES, MAX_SHARDS, ShardedRecords, decode
 
 log = structlog.stdlib.get_logger("headgate.peers")
 
 LABEL: Final = "gateway.headgate.dev/replica"
-SYNC_ANNOTATION: Final = "gateway.headgate.dev/says"
-"""The annotation that holds what a replica says, as JSON."""
-SHARD_ANNOTATION: Final = "gateway.headgate.dev/part"
-"""The annotation that says which part of it that is: "0/4" for the first of four."""
+SYNC_ANNOTATION: Final = "gateway.headgate.dev/proxy-sync"
+"""The annotation that holds the records of a shard, as JSON."""
+SHARD_ANNOTATION: Final = "gateway.headgate.dev/shard"
+"""The annotation that holds the number of the shard and of shards: "0/4" for the first of four."""
+FORMER_SYNC_ANNOTATION: Final = "gateway.headgate.dev/says"
+FORMER_SHARD_ANNOTATION: Final = "gateway.headgate.dev/part"
+"""The annotations of earlier versions, read during a rolling update, never written."""
 
 PACE_SECONDS: Final = 0.1
-"""The least time between two writes: what is said meanwhile is said together."""
+"""The least time between two writes: records that change meanwhile are written together."""
 RETRY_SECONDS: Final = 1.0
 _SHARD: Final = re.compile("([0-9]{1,4})/([1-9][0-9]{0,3})")
 SHUTDOWN_SECONDS: Final = 3.0
-"""How long it may take to take back what was said."""
+"""How long deleting the own Leases may take at the end."""
 
 
 class Lease(NamespacedObject):
@@ -54,16 +57,16 @@ class Lease(NamespacedObject):
 
 
 class Peers:
-    """This replica among the others.
+    """The exchange of this replica with the others.
 
     Args:
         client: for the API server.
         namespace: where Headgate is.
         identity: what tells this replica from all others, its own earlier lives included.
-        changed: called with the keys of which the others say something else than before.
-        troubles: is told what is wrong.
+        changed: called with the keys whose records of other replicas changed.
+        diagnostics: receives what is wrong with the watch of Leases.
         clock: gives seconds; only differences count.
-        words: holds what this one says; another one than usual is for tests.
+        records: the records of this replica; other limits than usual are for tests.
     """
 
     def __init__(
@@ -72,9 +75,9 @@ class Peers:
         namespace: str,
         identity: str,
         changed: Callable[[Iterable[str]], None],
-        troubles: DiagnosticSet | None = None,
+        diagnostics: DiagnosticSet | None = None,
         clock: Callable[[], float] = time.monotonic,
-        words: ShardedRecords | None = None,
+        records: ShardedRecords | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -82,75 +85,75 @@ class Peers:
         self._name = f"headgate-replica-{blake2b(identity.encode(), digest_size=8).hexdigest()}"
         self._changed = changed
         self._clock = clock
-        self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), diagnostics=troubles)
-        self._hearing = Membership(identity)
-        self._words = words or ShardedRecords(MOST_BYTES, MOST_PARTS)
-        self._news = asyncio.Event()
-        self._said_at = clock()
-        self._trouble = ""
+        self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), diagnostics=diagnostics)
+        self._membership = Membership(identity)
+        self._records = records or ShardedRecords(MAX_SHARD_BYTES, MAX_SHARDS)
+        self._dirty = asyncio.Event()
+        self._published_at = clock()
+        self._error = ""
 
-    def about(self, key: str) -> Iterator[Any]:
-        """Give what each of the others says of a key that says something."""
-        return self._hearing.about(key)
+    def records(self, key: str) -> Iterator[Any]:
+        """Yield the records of a key, one of each other replica that has one."""
+        return self._membership.records(key)
 
-    def say(self, key: str, word: object) -> None:
-        """Says something of a key in place of what was said before: anything that JSON can hold, None for nothing."""
-        was_too_much = self._words.is_too_much
-        self._words.put(key, word)
-        if self._words.is_too_much and not was_too_much:
-            log.warning("There is more to tell the other replicas than they are told", leases=self._words.parts)
-        if self._words.unsaid:
-            self._news.set()
+    def publish(self, key: str, record: object) -> None:
+        """Set the record of a key, in a form that JSON can hold; None removes it."""
+        was_truncated = self._records.is_truncated
+        self._records.put(key, record)
+        if self._records.is_truncated and not was_truncated:
+            log.warning("There is more to tell the other replicas than they are told", leases=self._records.count)
+        if self._records.dirty:
+            self._dirty.set()
 
     async def run(self) -> None:
-        """Says and hears, until it is cancelled; then takes back what was said."""
+        """Publish and receive records until cancelled; then delete the Leases of this replica."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._speak())
-                group.create_task(self._listen())
+                group.create_task(self._publish_loop())
+                group.create_task(self._watch_peers())
         finally:
-            await self._fall_silent()
+            await self._withdraw()
 
-    async def _speak(self) -> None:
-        """Write what is new, and now and then the first part, to show that this one lives."""
+    async def _publish_loop(self) -> None:
+        """Write the shards that changed, and the first one from time to time, as a heartbeat."""
         while True:
-            self._news.clear()
-            self._words.unsaid.add(0)
-            if self._clock() - self._said_at >= SILENCE_SECONDS / 2:
-                # The others may have taken this one for gone, and deleted all that it said.
-                self._words.unsaid.update(range(self._words.parts))
+            self._dirty.clear()
+            self._records.dirty.add(0)
+            if self._clock() - self._published_at >= EXPIRY_SECONDS / 2:
+                # The others may have counted this one as expired, and deleted all its Leases.
+                self._records.dirty.update(range(self._records.count))
             done = await self._write_all()
-            self._said_at = self._clock() if done else self._said_at
+            self._published_at = self._clock() if done else self._published_at
             await asyncio.sleep(PACE_SECONDS if done else RETRY_SECONDS)
             if done:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(RENEWAL_SECONDS):
-                        await self._news.wait()
+                        await self._dirty.wait()
 
     async def _write_all(self) -> bool:
-        """Write the parts that have changed; whether that worked."""
-        parts = self._words.parts
-        for number in self._words.next_parts:
-            if parts != self._words.parts:
+        """Write the shards that have changed; tell whether that worked."""
+        shards = self._records.count
+        for number in self._records.next_shards:
+            if shards != self._records.count:
                 break  # there are more of them meanwhile, all of which are to be written
-            self._words.unsaid.discard(number)
+            self._records.dirty.discard(number)
             if not await self._write(number):
-                self._words.unsaid.add(number)
+                self._records.dirty.add(number)
                 return False
         return True
 
     async def _write(self, number: int) -> bool:
-        """Write the Lease of a part; whether that worked."""
+        """Write the Lease of a shard; tell whether that worked."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         metadata = {
             "name": self._lease(number),
             "labels": {LABEL: "true", "app.kubernetes.io/managed-by": "headgate"},
             "annotations": {
-                SYNC_ANNOTATION: self._words.body(number),
-                SHARD_ANNOTATION: f"{number}/{self._words.parts}",
+                SYNC_ANNOTATION: self._records.body(number),
+                SHARD_ANNOTATION: f"{number}/{self._records.count}",
             },
         }
-        spec = {"holderIdentity": self._identity, "renewTime": now, "leaseDurationSeconds": round(SILENCE_SECONDS)}
+        spec = {"holderIdentity": self._identity, "renewTime": now, "leaseDurationSeconds": round(EXPIRY_SECONDS)}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
         try:
             await self._client.request(
@@ -162,35 +165,35 @@ class Peers:
                 seconds=RENEWAL_SECONDS,
             )
         except ClusterError as error:
-            if str(error) != self._trouble:
+            if str(error) != self._error:
                 log.warning(f"The other replicas are not told what this one knows: {error}")
-            self._trouble = str(error)
+            self._error = str(error)
             return False
-        self._trouble = ""
+        self._error = ""
         return True
 
-    async def _listen(self) -> None:
+    async def _watch_peers(self) -> None:
         async with aclosing(self._reflector.batches()) as batches:
             async for changes, _ in batches:
-                if keys := self.hear(changes):
+                if keys := self.receive(changes):
                     self._changed(keys)
-                await self._bury()
+                await self._collect_expired()
 
-    def hear(self, changes: Iterable[Change]) -> set[str]:
-        """Take what Leases say; gives the keys of which the others say something else than before."""
+    def receive(self, changes: Iterable[Change]) -> set[str]:
+        """Take changes of Leases, and return the keys whose records of other replicas changed."""
         now, changes = self._clock(), list(changes)
         deleted = {ref.name for ref, raw in changes if raw is None}
-        lost = {number for number in range(self._words.parts) if self._lease(number) in deleted} if deleted else set()
+        lost = {number for number in range(self._records.count) if self._lease(number) in deleted} if deleted else set()
         if lost:
-            self._words.unsaid |= lost
-            self._news.set()
-        return set[str]().union(*(self._hearing.take(ref.name, _part(ref, raw), now) for ref, raw in changes))
+            self._records.dirty |= lost
+            self._dirty.set()
+        return set[str]().union(*(self._membership.update(ref.name, _shard(ref, raw), now) for ref, raw in changes))
 
-    async def _bury(self) -> None:
-        """Delete the Leases of those who are gone without a word."""
-        if gone := self._hearing.gone():
-            self._changed(set[str]().union(*(part.words for part in gone.values())))
-            await asyncio.gather(*(self._delete(name, part.version) for name, part in gone.items()))
+    async def _collect_expired(self) -> None:
+        """Delete the Leases of replicas that expired."""
+        if gone := self._membership.expired():
+            self._changed(set[str]().union(*(shard.records for shard in gone.values())))
+            await asyncio.gather(*(self._delete(name, shard.resource_version) for name, shard in gone.items()))
 
     async def _delete(self, name: str, version: str = "") -> None:
         options = {"preconditions": {"resourceVersion": version}} if version else None
@@ -202,10 +205,10 @@ class Peers:
         except ClusterError as error:
             log.info(f"The Lease of a replica that is gone stays: {error}")
 
-    async def _fall_silent(self) -> None:
+    async def _withdraw(self) -> None:
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
-                await asyncio.gather(*(self._delete(self._lease(number)) for number in range(self._words.parts)))
+                await asyncio.gather(*(self._delete(self._lease(number)) for number in range(self._records.count)))
         except TimeoutError:
             log.info("What this replica said runs out by itself")
 
@@ -216,13 +219,14 @@ class Peers:
         return paths.item(Lease, "v1", Ref(Lease.kind, self._namespace, name))
 
 
-def _part(ref: Ref, raw: Mapping[str, Any] | None) -> Shard | None:
-    """Return what a Lease says."""
+def _shard(ref: Ref, raw: Mapping[str, Any] | None) -> Shard | None:
+    """Return the shard that a Lease holds."""
     if raw is None:
         return None
     metadata = raw["metadata"]
     annotations = metadata.get("annotations") or {}
-    speaker = (raw.get("spec") or {}).get("holderIdentity") or ref.name
-    found = _SHARD.fullmatch(str(annotations.get(SHARD_ANNOTATION)))
+    peer = (raw.get("spec") or {}).get("holderIdentity") or ref.name
+    found = _SHARD.fullmatch(str(annotations.get(SHARD_ANNOTATION, annotations.get(FORMER_SHARD_ANNOTATION))))
     known = (int(found[1]), int(found[2])) if found else (0, 1)
-    return Shard(speaker, *known, read(annotations.get(SYNC_ANNOTATION, "")), metadata["resourceVersion"])
+    records = annotations.get(SYNC_ANNOTATION, annotations.get(FORMER_SYNC_ANNOTATION, ""))
+    return Shard(peer, *known, decode(records), metadata["resourceVersion"])

@@ -1,7 +1,7 @@
-"""What has been heard of the other replicas, and which of them are gone. Pure.
+"""The records of the other replicas, and which replicas have expired. Pure.
 
-Who does not show for a while that it lives is gone. That while is counted only as long as this replica hears its own
-words come back: when the API server was away for all of them, nobody is gone for that.
+A replica without a heartbeat for a while has expired. The time counts only while this replica sees its own heartbeat
+come back: an outage of the API server, which concerns all of them, expires nobody.
 """
 
 from __future__ import annotations
@@ -13,112 +13,112 @@ from typing import Any, Final, NamedTuple
 from watchers.peers.shards import shard_of
 
 RENEWAL_SECONDS: Final = 10.0
-"""How often a replica that has nothing new to say shows that it lives."""
-SILENCE_SECONDS: Final = 35.0
-"""Who has not been heard of for so long is gone."""
+"""How often a replica whose records do not change sends a heartbeat."""
+EXPIRY_SECONDS: Final = 35.0
+"""A replica without a heartbeat for so long has expired."""
 
 
 class Shard(NamedTuple):
-    """A part of what a replica says, as it is written down.
+    """A shard of the records of a replica, as one Lease holds it.
 
     Attributes:
-        speaker: the replica's identity.
-        number: which part this is, from 0.
-        parts: of how many.
-        words: by their keys.
-        version: of the object that it is written in.
+        identity: the replica's identity.
+        number: the number of the shard, from 0.
+        total: how many shards its replica publishes.
+        records: the records by their keys.
+        resource_version: the resource version of the Lease.
     """
 
-    speaker: str
+    identity: str
     number: int
-    parts: int
-    words: Mapping[str, Any]
-    version: str
+    total: int
+    records: Mapping[str, Any]
+    resource_version: str
 
 
 @dataclass(slots=True)
 class _Peer:
-    """A replica: when it was last heard of, and its parts by the names of the objects that hold them."""
+    """Another replica: the time of its last heartbeat, and its shards by the names of their Leases."""
 
     at: float
-    parts: dict[str, Shard] = field(default_factory=dict)
+    shards: dict[str, Shard] = field(default_factory=dict)
 
-    def word(self, key: str) -> Any:
-        """Return what it says of a key: the newest of its parts that the key can be in knows; None for nothing."""
-        fitting = [each for each in self.parts.values() if shard_of(key, each.parts) == each.number]
-        return max(fitting, key=lambda each: each.parts).words.get(key) if fitting else None
+    def record(self, key: str) -> Any:
+        """Return the record of a key, from the newest of the shards that the key belongs to; None if there is none."""
+        fitting = [each for each in self.shards.values() if shard_of(key, each.total) == each.number]
+        return max(fitting, key=lambda each: each.total).records.get(key) if fitting else None
 
-    def overruled(self, newer: Shard) -> Iterator[str]:
-        """Yield the keys of earlier parts on which `newer`, one of more parts, says something else, or nothing."""
-        for each in self.parts.values():
-            if each.parts < newer.parts and newer.number % each.parts == each.number:
-                for key, word in each.words.items():
-                    if shard_of(key, newer.parts) == newer.number and newer.words.get(key) != word:
+    def superseded(self, newer: Shard) -> Iterator[str]:
+        """Yield the keys of earlier, fewer shards whose record differs in `newer`, or is missing there."""
+        for each in self.shards.values():
+            if each.total < newer.total and newer.number % each.total == each.number:
+                for key, record in each.records.items():
+                    if shard_of(key, newer.total) == newer.number and newer.records.get(key) != record:
                         yield key
 
 
 class Membership:
-    """The ears of one replica.
+    """The other replicas, as one replica knows them.
 
     Args:
-        own: its identity.
+        own: the identity of this replica.
     """
 
     def __init__(self, own: str) -> None:
         self._own = own
-        self._speakers: dict[str, _Peer] = {}
-        self._speaker_of: dict[str, str] = {}
-        self._time = 0.0  # how long it has been heard for
-        self._beat: float | None = None
+        self._peers: dict[str, _Peer] = {}
+        self._peer_of: dict[str, str] = {}
+        self._time = 0.0  # that counts towards expiry
+        self._last_tick: float | None = None
 
-    def take(self, name: str, part: Shard | None, now: float) -> set[str]:
-        """Take what is written in an object, None if the object is gone; gives the keys whose words may have changed.
+    def update(self, name: str, shard: Shard | None, now: float) -> set[str]:
+        """Take the state of a Lease, and return the keys whose records may have changed.
 
         Args:
-            name: the object's.
-            part: what it says.
+            name: the name of the Lease.
+            shard: the shard that the Lease holds; None if the Lease is deleted.
             now: the time in seconds; only differences count.
         """
-        if part is not None and part.speaker == self._own:
-            self._hear_itself(now)
+        if shard is not None and shard.identity == self._own:
+            self._tick(now)
             return set()
         before = self._forget(name)
-        if part is None:
+        if shard is None:
             return set(before)
-        speaker = self._speakers.setdefault(part.speaker, _Peer(self._time))
-        speaker.at = self._time
-        speaker.parts[name] = part
-        self._speaker_of[name] = part.speaker
-        after = part.words
-        overruled = speaker.overruled(part)
+        peer = self._peers.setdefault(shard.identity, _Peer(self._time))
+        peer.at = self._time
+        peer.shards[name] = shard
+        self._peer_of[name] = shard.identity
+        after = shard.records
+        overruled = peer.superseded(shard)
         return {key for key in (before.keys() | after.keys()) if before.get(key) != after.get(key)}.union(overruled)
 
-    def about(self, key: str) -> Iterator[Any]:
-        """Give what the others that live say of a key."""
-        for each in self._speakers.values():
-            if not self._is_silent(each) and (word := each.word(key)) is not None:
-                yield word
+    def records(self, key: str) -> Iterator[Any]:
+        """Yield the records of a key, of all replicas that have not expired."""
+        for each in self._peers.values():
+            if not self._is_expired(each) and (record := each.record(key)) is not None:
+                yield record
 
-    def gone(self) -> dict[str, Shard]:
-        """Return the parts of those who are gone without taking back what they said, by the names of the objects."""
-        silent = filter(self._is_silent, self._speakers.values())
-        return {name: part for each in silent for name, part in each.parts.items()}
+    def expired(self) -> dict[str, Shard]:
+        """Return the shards of replicas that expired without deleting them, by the names of their Leases."""
+        silent = filter(self._is_expired, self._peers.values())
+        return {name: shard for each in silent for name, shard in each.shards.items()}
 
-    def _hear_itself(self, now: float) -> None:
-        if self._beat is not None:
-            self._time += min(now - self._beat, 1.5 * RENEWAL_SECONDS)
-        self._beat = now
+    def _tick(self, now: float) -> None:
+        if self._last_tick is not None:
+            self._time += min(now - self._last_tick, 1.5 * RENEWAL_SECONDS)
+        self._last_tick = now
 
-    def _is_silent(self, speaker: _Peer) -> bool:
-        return self._time - speaker.at >= SILENCE_SECONDS
+    def _is_expired(self, peer: _Peer) -> bool:
+        return self._time - peer.at >= EXPIRY_SECONDS
 
     def _forget(self, name: str) -> Mapping[str, Any]:
-        """Forgets what an object said; gives it."""
-        speaker = self._speaker_of.pop(name, None)
-        if speaker is None:
+        """Drop the shard of a Lease, and return its records."""
+        peer = self._peer_of.pop(name, None)
+        if peer is None:
             return {}
-        parts = self._speakers[speaker].parts
-        words = parts.pop(name).words
-        if not parts:
-            del self._speakers[speaker]
-        return words
+        shards = self._peers[peer].shards
+        records = shards.pop(name).records
+        if not shards:
+            del self._peers[peer]
+        return records

@@ -1,7 +1,7 @@
-"""What one replica tells the others, in as many parts as it takes: an object of the API server has a size. Pure.
+"""The records of a replica, split into shards that fit into an object of the API server each. Pure.
 
-Each word has a key, whose hash says which part it is in. A part that grows too long doubles their number; they never
-become fewer. So a part can be read by itself, and a word that changes is written with its part only.
+The hash of a record's key determines its shard. A shard that grows too long doubles the number of shards, which never
+shrinks. So a shard can be read by itself, and a record that changes is written with its shard only.
 """
 
 from __future__ import annotations
@@ -12,97 +12,97 @@ from zlib import crc32
 
 import orjson
 
-MOST_BYTES: Final = 64_000
-"""The longest part: some thousand words. All annotations of an object have 256 KiB."""
-MOST_PARTS: Final = 256
-"""Beyond so many parts the longest words of those that are too long are not said."""
+MAX_SHARD_BYTES: Final = 64_000
+"""The longest shard: some thousand records. All annotations of an object have 256 KiB."""
+MAX_SHARDS: Final = 256
+"""Beyond so many shards, the longest records of shards that are too long are left out."""
 
 
-def shard_of(key: str, parts: int) -> int:
-    """Return the number of the part that a key is in, of so many."""
-    return crc32(key.encode()) % parts
+def shard_of(key: str, count: int) -> int:
+    """Return the number of the shard that a key belongs to, of `count` shards."""
+    return crc32(key.encode()) % count
 
 
 class ShardedRecords:
-    """What a replica says, and which parts of it have changed.
+    """The records of a replica, and which shards have changed.
 
     Args:
-        most_bytes: the longest part. A word that is longer by itself is not said.
-        most_parts: the most parts, a power of two.
+        max_bytes: the longest shard. A record that is longer by itself is left out.
+        max_shards: the most shards, a power of two.
 
     Attributes:
-        unsaid: the numbers of the parts that have changed; whoever says one takes it out.
+        dirty: the numbers of the shards that have changed; whoever writes one removes it.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES, most_parts: int = MOST_PARTS) -> None:
-        self._most_bytes = most_bytes
-        self._most_parts = most_parts
-        self._lay([], 1)
+    def __init__(self, max_bytes: int = MAX_SHARD_BYTES, max_shards: int = MAX_SHARDS) -> None:
+        self._max_bytes = max_bytes
+        self._max_shards = max_shards
+        self._reshard([], 1)
 
     @property
-    def parts(self) -> int:
-        """How many parts there are."""
-        return len(self._parts)
+    def count(self) -> int:
+        """The number of shards."""
+        return len(self._shards)
 
     @property
-    def is_too_much(self) -> bool:
-        """Whether there are words that are not said, for want of room."""
-        return max(self._sizes) > self._most_bytes
+    def is_truncated(self) -> bool:
+        """Whether records are left out for want of room."""
+        return max(self._sizes) > self._max_bytes
 
     @property
-    def next_parts(self) -> list[int]:
-        """The unsaid parts in the order in which to say them: a word is in a new part before it leaves the old one."""
-        return sorted(self.unsaid, reverse=True)
+    def next_shards(self) -> list[int]:
+        """The dirty shards in the order to write them: a record is in its new shard before it leaves the old one."""
+        return sorted(self.dirty, reverse=True)
 
-    def put(self, key: str, word: object) -> None:
-        """Take what is to be said of a key, in a form that JSON can hold; None for nothing."""
-        number = shard_of(key, self.parts)
-        entry = b"" if word is None else orjson.dumps(key) + b":" + orjson.dumps(word, option=orjson.OPT_SORT_KEYS)
-        if len(entry) + len(b"{}") > self._most_bytes:
+    def put(self, key: str, record: object) -> None:
+        """Set the record of a key, in a form that JSON can hold; None removes it."""
+        number = shard_of(key, self.count)
+        entry = b"" if record is None else orjson.dumps(key) + b":" + orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+        if len(entry) + len(b"{}") > self._max_bytes:
             entry = b""
-        if entry == self._parts[number].get(key, b""):
+        if entry == self._shards[number].get(key, b""):
             return
-        self._take_out(key, number)
+        self._remove(key, number)
         if entry:
-            self._put_in(key, entry, number)
-        while self.is_too_much and self.parts < self._most_parts:
-            self._lay([item for each in self._parts for item in each.items()], 2 * self.parts)
+            self._insert(key, entry, number)
+        while self.is_truncated and self.count < self._max_shards:
+            self._reshard([item for each in self._shards for item in each.items()], 2 * self.count)
 
     def body(self, number: int) -> str:
-        """Give a part as JSON: an object with the words by their keys."""
-        entries, size = list(self._parts[number].values()), self._sizes[number]
-        if size > self._most_bytes:
+        """Return a shard as JSON: an object with the records by their keys."""
+        entries, size = list(self._shards[number].values()), self._sizes[number]
+        if size > self._max_bytes:
             entries.sort(key=len)
-        while size > self._most_bytes:
+        while size > self._max_bytes:
             size -= _size(entries.pop())
         return "{" + b",".join(entries).decode() + "}"
 
-    def _lay(self, items: list[tuple[str, bytes]], parts: int) -> None:
-        """Begins anew with so many parts."""
-        self._parts: list[dict[str, bytes]] = [{} for _ in range(parts)]
-        self._sizes = [1] * parts  # the braces, less the comma after the last entry
-        self.unsaid = set(range(parts))
+    def _reshard(self, items: list[tuple[str, bytes]], count: int) -> None:
+        """Distribute entries over `count` new shards."""
+        self._shards: list[dict[str, bytes]] = [{} for _ in range(count)]
+        self._sizes = [1] * count  # the braces, less the comma after the last entry
+        self.dirty = set(range(count))
         for key, entry in items:
-            self._put_in(key, entry, shard_of(key, parts))
+            self._insert(key, entry, shard_of(key, count))
 
-    def _put_in(self, key: str, entry: bytes, number: int) -> None:
-        self._parts[number][key] = entry
+    def _insert(self, key: str, entry: bytes, number: int) -> None:
+        self._shards[number][key] = entry
         self._sizes[number] += _size(entry)
-        self.unsaid.add(number)
+        self.dirty.add(number)
 
-    def _take_out(self, key: str, number: int) -> None:
-        if (before := self._parts[number].pop(key, None)) is not None:
+    def _remove(self, key: str, number: int) -> None:
+        if (before := self._shards[number].pop(key, None)) is not None:
             self._sizes[number] -= _size(before)
-            self.unsaid.add(number)
+            self.dirty.add(number)
 
 
 def _size(entry: bytes) -> int:
-    """Return what an entry takes of a part, with its comma."""
+    """Return the bytes that an entry takes in a shard, with its comma."""
     return len(entry) + 1
 
 
-def read(text: str) -> Mapping[str, Any]:
-    """Return the words of a part by their keys; none if it is not understood, as of another version of Headgate."""
+def decode(text: str) -> Mapping[str, Any]:
+    """Return the records of a shard by their keys; none if another version of Headgate wrote it in another form."""
     try:
         said = orjson.loads(text or "{}")
     except orjson.JSONDecodeError:

@@ -20,7 +20,7 @@ from headgate.controlplane.acks import (
 from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
 from translator.translator import Translator
-from watchers.peers.shards import MOST_BYTES
+from watchers.peers.shards import MAX_SHARD_BYTES
 
 GATEWAY = Ref("Gateway", "shop", "web")
 
@@ -64,7 +64,7 @@ def test_long_refusals_are_cut() -> None:
     assert len(heard.nacks) == MOST_REJECTIONS
     assert {len(each.message) for each in heard.nacks} == {MOST_CHARACTERS}
     assert {len(each.routes) for each in heard.nacks} == {MOST_CONCERNS}
-    assert len(orjson.dumps(record)) < MOST_BYTES
+    assert len(orjson.dumps(record)) < MAX_SHARD_BYTES
 
 
 STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]

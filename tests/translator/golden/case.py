@@ -141,4 +141,4 @@ def _objects(text: str, path: Path) -> Iterator[KubernetesObject]:
         text = text.replace(f"${{{placeholder}}}", pem)
     found = read(text.encode(), path.name)
     assert found.diagnostics == ()
-    yield from (each.object for each in found.claims.values())
+    yield from (each.object for each in found.definitions.values())

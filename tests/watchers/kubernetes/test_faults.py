@@ -14,7 +14,7 @@ from translator.refs import Ref
 from watchers.informers.cluster import ClusterSource, WatchConfig
 from watchers.informers.list_watch import Change
 from watchers.kubernetes.errors import ApiError
-from watchers.peers.exchange import SHUTDOWN_SECONDS, Lease, Peers
+from watchers.peers.exchange import FORMER_SHARD_ANNOTATION, FORMER_SYNC_ANNOTATION, SHUTDOWN_SECONDS, Lease, Peers
 from watchers.peers.shards import ShardedRecords
 
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "one", "namespace": "shop"}, "data": {}}
@@ -78,9 +78,9 @@ def test_what_the_others_deleted_is_said_again() -> None:
     async def scenario() -> None:
         api = ClusterApi()
         clock = asyncio.get_running_loop().time
-        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock, words=ShardedRecords(200, 16))
+        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock, records=ShardedRecords(200, 16))
         for number in range(50):
-            peers.say(f"shop/gateway-{number}", [number])
+            peers.publish(f"shop/gateway-{number}", [number])
         running = asyncio.ensure_future(peers.run())
         await asyncio.sleep(20)
         said = {key for key in api.objects if key[0] == Lease.plural}
@@ -131,5 +131,14 @@ def test_an_annotation_that_is_nonsense_is_no_end() -> None:
     """A Lease that says to be part of absurdly many is taken for the only one."""
     peers = Peers(ClusterApi(), "headgate-system", "one", lambda _: None)
     for part in ("9" * 5000 + "/" + "9" * 5000, "1/0", "-1/2", "x"):
-        metadata = {"resourceVersion": "1", "annotations": {"gateway.headgate.dev/part": part}}
-        assert peers.hear([Change(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == set()
+        metadata = {"resourceVersion": "1", "annotations": {"gateway.headgate.dev/shard": part}}
+        assert peers.receive([Change(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == set()
+
+
+def test_the_annotations_of_an_earlier_version_are_read() -> None:
+    """The records of a replica of an earlier version count during a rolling update."""
+    peers = Peers(ClusterApi(), "headgate-system", "one", lambda _: None)
+    annotations = {FORMER_SYNC_ANNOTATION: '{"a":1}', FORMER_SHARD_ANNOTATION: "0/1"}
+    metadata = {"resourceVersion": "1", "annotations": annotations}
+    assert peers.receive([Change(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == {"a"}
+    assert list(peers.records("a")) == [1]

@@ -37,7 +37,7 @@ class Replica:
     async def hears(self, wanted: Mapping[str, Sequence[object]]) -> None:
         """Wait until the others say exactly that of some keys."""
         async with asyncio.timeout(60):
-            while {key: sorted(self.peers.about(key)) for key in wanted} != wanted:
+            while {key: sorted(self.peers.records(key)) for key in wanted} != wanted:
                 self._news.clear()
                 await self._news.wait()
 
@@ -63,13 +63,13 @@ async def test_each_hears_what_the_others_say(client: Client, namespace: str) ->
     """What one says the others hear, but not itself; who stops in good order is forgotten at once, Leases and all."""
     async with Replica(client, namespace, "one").running() as one:
         async with Replica(client, namespace, "two").running() as two:
-            one.peers.say("a/b", 1)
-            two.peers.say("c/d", 2)
+            one.peers.publish("a/b", 1)
+            two.peers.publish("c/d", 2)
             await one.hears({"a/b": [], "c/d": [2]})
             await two.hears({"a/b": [1], "c/d": []})
-            two.peers.say("c/d", None)
+            two.peers.publish("c/d", None)
             await one.hears({"c/d": []})
-            two.peers.say("c/d", 3)
+            two.peers.publish("c/d", 3)
             await one.hears({"c/d": [3]})
         await one.hears({"c/d": []})
         assert one.told == {"c/d"}
@@ -80,15 +80,15 @@ async def test_each_hears_what_the_others_say(client: Client, namespace: str) ->
 async def test_ten_thousand_gateways(client: Client, namespace: str) -> None:
     """What is too much for one Lease is said in several, all of it, and a change of one word is one more write."""
     async with Replica(client, namespace, "one").running() as one, Replica(client, namespace, "two").running() as two:
-        two.peers.say("a/b", 1)
+        two.peers.publish("a/b", 1)
         await one.hears({"a/b": [1]})
         names = [f"namespace-{number % 50}/gateway-{number}" for number in range(10_000)]
         for each in names:
-            two.peers.say(each, [1, True, []])
+            two.peers.publish(each, [1, True, []])
         await one.hears({"a/b": [1]} | {each: [[1, True, []]] for each in names})
         before = await versions(client, namespace)
         assert len(before) > 8
-        two.peers.say(names[0], [1, False, []])
+        two.peers.publish(names[0], [1, False, []])
         await one.hears({names[0]: [[1, False, []]]})
         after = await versions(client, namespace)
         # The first part is written now and then by itself.
@@ -112,17 +112,17 @@ async def test_who_was_killed_is_buried(client: Client, namespace: str) -> None:
         now += 10.0
         return now
 
-    dead = Replica(client, namespace, "dead", words=ShardedRecords(most_bytes=64)).peers
+    dead = Replica(client, namespace, "dead", words=ShardedRecords(max_bytes=64)).peers
     for number in range(40):
-        dead.say(f"a/{number}", number)
+        dead.publish(f"a/{number}", number)
     assert await dead._write_all()
     assert len(await leases(client, namespace)) > 3
     one = Replica(client, namespace, "one", clock=fast)
     async with one.running():
         await one.hears({"a/0": [0], "a/39": [39]})
         async with asyncio.timeout(60):
-            while list(one.peers.about("a/0")) or "dead" in (await leases(client, namespace)).values():
-                one.peers.say("x/y", now)
+            while list(one.peers.records("a/0")) or "dead" in (await leases(client, namespace)).values():
+                one.peers.publish("x/y", now)
                 await asyncio.sleep(0.05)
         await one.hears({"a/0": [], "a/39": []})
 
@@ -138,16 +138,16 @@ async def test_an_api_server_that_is_killed_makes_nobody_forgotten(client: Clien
 
     one = Replica(client, namespace, "one", clock=clock)
     async with one.running(), Replica(client, namespace, "two").running() as two:
-        two.peers.say("a/b", 1)
+        two.peers.publish("a/b", 1)
         await one.hears({"a/b": [1]})
         kill_api_server()
         skipped = 1000.0
         await ready(client)
-        two.peers.say("a/b", 2)
+        two.peers.publish("a/b", 2)
 
         async def watch() -> None:
             while True:
-                if not list(one.peers.about("a/b")):
+                if not list(one.peers.records("a/b")):
                     gone.append("gone")
                 await asyncio.sleep(0.01)
 
