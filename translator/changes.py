@@ -27,7 +27,7 @@ class Changes:
     deployments: dict[Ref, ProxyManifests | None] = field(default_factory=dict)
     failures: list[QueryError] = field(default_factory=list)
 
-    def add(self, later: Changes) -> None:
+    def merge(self, later: Changes) -> None:
         """Take what a later evaluation brought, so that both count as one."""
         self.snapshots |= later.snapshots
         self.statuses |= later.statuses

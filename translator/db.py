@@ -8,11 +8,11 @@ from typing import TypeVar
 from translator.engine.database import Database
 from translator.engine.query import Prioritised
 from translator.inputs import (
-    DELIVERY,
-    DEPLOYED,
-    PROXIES,
-    REFUSED,
+    APPLY_RESULT,
+    INVALID,
+    PROXY_DEFAULTS,
     SETTINGS,
+    SYNC_STATUS,
     ApplyResult,
     GatewaySyncStatus,
     Invalid,
@@ -52,25 +52,25 @@ class Db(Database):
         settings: Settings = self.input(SETTINGS, None)
         return settings
 
-    def delivery(self, gateway: Ref) -> GatewaySyncStatus:
+    def sync_status(self, gateway: Ref) -> GatewaySyncStatus:
         """Read how far the configuration of `gateway` has come."""
-        return self.input(DELIVERY, gateway) or self.input(DELIVERY, None) or GatewaySyncStatus()
+        return self.input(SYNC_STATUS, gateway) or self.input(SYNC_STATUS, None) or GatewaySyncStatus()
 
     @property
-    def proxies(self) -> ProxyDefaults:
+    def proxy_defaults(self) -> ProxyDefaults:
         """Read what all proxies in the cluster are told."""
-        return self.input(PROXIES, None) or ProxyDefaults()
+        return self.input(PROXY_DEFAULTS, None) or ProxyDefaults()
 
-    def deployed(self, gateway: Ref) -> ApplyResult:
+    def apply_result(self, gateway: Ref) -> ApplyResult:
         """Read what became of deploying the proxies of `gateway`."""
-        return self.input(DEPLOYED, gateway) or ApplyResult()
+        return self.input(APPLY_RESULT, gateway) or ApplyResult()
 
-    def refused(self, ref: Ref) -> Invalid | None:
+    def invalid(self, ref: Ref) -> Invalid | None:
         """Read what is known of the object `ref`, which is there and cannot be read; None if there is no such one."""
-        refused: Invalid | None = self.input(REFUSED, ref)
-        return refused
+        invalid: Invalid | None = self.input(INVALID, ref)
+        return invalid
 
-    def refusal(self, ref: Ref) -> str:
+    def invalid_reason(self, ref: Ref) -> str:
         """Read why the object `ref`, which is there, cannot be read; "" if it can, or is not there."""
-        refused = self.refused(ref)
-        return refused.why if refused is not None else ""
+        invalid = self.invalid(ref)
+        return invalid.reason if invalid is not None else ""

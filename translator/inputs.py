@@ -19,12 +19,12 @@ class Invalid(NamedTuple):
     """An object that is there and cannot be read, since what it holds is not valid. What it last was stays in force.
 
     Attributes:
-        why: the problems, in words for those who refer to it.
-        seen: what can be seen of it all the same.
+        reason: the problems, in words for those who refer to it.
+        partial: what can be seen of it all the same.
     """
 
-    why: str
-    seen: PartialObject = PartialObject()
+    reason: str
+    partial: PartialObject = PartialObject()
 
 
 class Edit(NamedTuple):
@@ -39,10 +39,10 @@ class Edit(NamedTuple):
     object: KubernetesObject | Invalid | None
 
 
-UNREAD: Final = "Unread"
+NOT_SYNCED: Final = "NotSynced"
 
 
-def unread(kind: str, namespace: str, why: str) -> Edit:
+def not_synced(kind: str, namespace: str, why: str) -> Edit:
     """Tell that the objects of a kind could not be read so far: it is not known which there are, or whether any are.
 
     What depends on them is neither made anew nor taken away until that is known.
@@ -52,14 +52,14 @@ def unread(kind: str, namespace: str, why: str) -> Edit:
         namespace: the namespace whose objects they are; "" for all.
         why: the reason; "" once they have been read, in the same batch as they or a later one.
     """
-    return Edit(Ref(UNREAD, namespace, kind), Invalid(why) if why else None)
+    return Edit(Ref(NOT_SYNCED, namespace, kind), Invalid(why) if why else None)
 
 
 SETTINGS = "Settings"
-DELIVERY = "Delivery"
-PROXIES = "Proxies"
-DEPLOYED = "Deployed"
-REFUSED = "Refused"
+SYNC_STATUS = "SyncStatus"
+PROXY_DEFAULTS = "ProxyDefaults"
+APPLY_RESULT = "ApplyResult"
+INVALID = "Invalid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from translator.infrastructure import parameters, workload
 from translator.infrastructure.manifest import PAUSED, ProxyManifests
 from translator.infrastructure.manifests import deployment
 from translator.inputs import (
-    DELIVERY,
-    DEPLOYED,
-    PROXIES,
-    REFUSED,
+    APPLY_RESULT,
+    INVALID,
+    NOT_SYNCED,
+    PROXY_DEFAULTS,
     SETTINGS,
-    UNREAD,
+    SYNC_STATUS,
     ApplyResult,
     Edit,
     GatewaySyncStatus,
@@ -52,7 +52,7 @@ __all__ = ["Changes", "Translator"]
 AHEAD: tuple[Prioritised, ...] = (
     gateways.gateway_spec,
     gateways.managed_class,
-    gateways.managed,
+    gateways.is_managed,
     grants.grants,
     grants.granted,
     backends.slices,
@@ -96,15 +96,15 @@ class Translator:
         self._users: dict[Output, set[Ref]] = {}
         self._resources: dict[Output, Resource] = {}
         self._dirty: dict[Ref, set[Output]] = {}
-        self._unread: dict[str, set[str]] = {}
+        self._not_synced: dict[str, set[str]] = {}
         self._unmanaged: set[Ref] = set()
         self._unknown: set[Output] = set()
         self._unsure: set[Ref] = set()
-        self._untold: set[Ref] = set()
+        self._status_pending: set[Ref] = set()
         self._bugs: dict[Ref, str] = {}
         self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
         self._changes = Changes()
-        self.acknowledged = Acknowledged(partial(self._db.set, DELIVERY))  # which ACKs count, and which are awaited
+        self.acknowledged = Acknowledged(partial(self._db.set, SYNC_STATUS))  # which ACKs count, and which are awaited
 
     @property
     def snapshots(self) -> Mapping[Ref, Snapshot]:
@@ -116,9 +116,9 @@ class Translator:
         """The `status` of each object that has one to be told."""
         return MappingProxyType(self._statuses)
 
-    def is_silent(self, ref: Ref) -> bool:
+    def has_no_status(self, ref: Ref) -> bool:
         """Tell whether there is, for sure, nothing to be told of an object: it is none of ours, or not there."""
-        return ref not in self._statuses and ref not in self._untold
+        return ref not in self._statuses and ref not in self._status_pending
 
     def is_unmanaged(self, gateway: Ref) -> bool:
         """Tell whether a Gateway is there and, for sure, none of ours: its class is another controller's."""
@@ -166,11 +166,11 @@ class Translator:
     def edit(self, edits: Iterable[Edit]) -> None:
         """Take objects that came, changed or went; nothing is evaluated yet."""
         for ref, found in edits:
-            if ref.kind == UNREAD:
-                self._expect(ref, unread=found is not None)
+            if ref.kind == NOT_SYNCED:
+                self._set_synced(ref, not_synced=found is not None)
                 continue
             if isinstance(found, Invalid):
-                self._refuse(ref, found)
+                self._set_invalid(ref, found)
                 continue
             new = not self._was_read(ref)
             self._db.set(ref.kind, ref, found)
@@ -179,14 +179,14 @@ class Translator:
             if found is None or new:
                 self._root(ref, found is not None)
 
-    def _expect(self, part: Ref, *, unread: bool) -> None:
-        parts = self._unread.setdefault(part.name, set())
-        (parts.add if unread else parts.discard)(part.namespace)
+    def _set_synced(self, part: Ref, *, not_synced: bool) -> None:
+        parts = self._not_synced.setdefault(part.name, set())
+        (parts.add if not_synced else parts.discard)(part.namespace)
         self._db.set_synced(part.name, not parts)
 
-    def _refuse(self, ref: Ref, refused: Invalid) -> None:
+    def _set_invalid(self, ref: Ref, refused: Invalid) -> None:
         """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
-        self._db.set(REFUSED, ref, refused)
+        self._db.set(INVALID, ref, refused)
         if ref.kind in STATUS:
             self._db.remove_root(STATUS[ref.kind], (ref,))
             self._db.add_root(unreadable_status, (ref,), self._status_changed)
@@ -195,39 +195,39 @@ class Translator:
 
     def _was_read(self, ref: Ref) -> bool:
         """Tell whether an object that can be read, or is gone, was there before and could be read then."""
-        if ref not in self._db.inputs(REFUSED):
+        if ref not in self._db.inputs(INVALID):
             return ref in self._db.inputs(ref.kind)
-        self._db.set(REFUSED, ref, None)
+        self._db.set(INVALID, ref, None)
         self._db.remove_root(unreadable_status, (ref,))
         return False
 
-    def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
+    def set_sync_status(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Take how far the configuration of a Gateway has come; it counts from the next evaluation."""
         self.acknowledged.hear(gateway, delivery)
 
-    def await_proxies(self, awaited: bool) -> None:
+    def set_reconnecting(self, awaited: bool) -> None:
         """Take whether proxies of which nothing has been heard may be about to connect again, as at the start."""
-        self._db.set(DELIVERY, None, GatewaySyncStatus(reconnecting=True) if awaited else None)
+        self._db.set(SYNC_STATUS, None, GatewaySyncStatus(reconnecting=True) if awaited else None)
 
-    def deployed(self, gateway: Ref, deployed: ApplyResult | None) -> None:
+    def set_apply_result(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         """Take what became of deploying the proxies of a Gateway; None if there is nothing to tell."""
-        self._db.set(DEPLOYED, gateway, deployed)
+        self._db.set(APPLY_RESULT, gateway, deployed)
 
-    def tell_proxies(self, defaults: ProxyDefaults) -> None:
+    def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Take what all proxies in the cluster are told, such as a new certificate of the authority."""
-        self._db.set(PROXIES, None, defaults)
+        self._db.set(PROXY_DEFAULTS, None, defaults)
 
     @property
-    def blind(self) -> bool:
+    def nothing_synced(self) -> bool:
         """Whether there may be Gateways of ours, and of none is known what to serve, since kinds could not be read."""
-        return bool(self._unread.get(Gateway.kind) or (self._held and not self._snapshots))
+        return bool(self._not_synced.get(Gateway.kind) or (self._incomplete and not self._snapshots))
 
-    def is_absent(self, gateway: Ref) -> bool:
+    def serves_nothing(self, gateway: Ref) -> bool:
         """Tell whether there is, for sure, nothing to serve for a Gateway: it is not there, or none of ours."""
-        return not (gateway in self._snapshots or gateway in self._held or self._unread.get(Gateway.kind))
+        return not (gateway in self._snapshots or gateway in self._incomplete or self._not_synced.get(Gateway.kind))
 
     @property
-    def _held(self) -> Set[Ref]:
+    def _incomplete(self) -> Set[Ref]:
         """The Gateways of which something is not known: what was published of them last stands."""
         return self._unsure | self._dirty.keys()
 
@@ -248,7 +248,7 @@ class Translator:
             if output not in self._users and output not in waiting:
                 self._resources.pop(output, None)
                 self._unknown.discard(output)
-        if self.acknowledged.judge(self._db.inputs(Gateway.kind), self._snapshots, set(self._held)):
+        if self.acknowledged.judge(self._db.inputs(Gateway.kind), self._snapshots, set(self._incomplete)):
             self._db.evaluate()
         self._tell_bugs()
         changes, self._changes = self._changes, Changes()
@@ -275,7 +275,7 @@ class Translator:
         for query, changed in roots:
             if present:
                 self._db.add_root(query, (ref,), changed)
-                self._untold.update((ref,) if ref.kind in STATUS else ())
+                self._status_pending.update((ref,) if ref.kind in STATUS else ())
             else:
                 self._db.remove_root(query, (ref,))
         if not present and ref.kind in STATUS:
@@ -290,7 +290,7 @@ class Translator:
         if memo.failure is None:
             self._set_status(ref, memo.value)  # type: ignore[arg-type]
         else:
-            self._untold.add(ref)
+            self._status_pending.add(ref)
 
     def _tell_bugs(self) -> None:
         """Have the status of a Gateway say so while something of it cannot be computed."""
@@ -311,7 +311,7 @@ class Translator:
             self._computed[ref] = status
             found = self.object(ref)
             status = None if found is None else with_bug(status or {}, bug, found.metadata.generation or 1)
-        self._untold.discard(ref)
+        self._status_pending.discard(ref)
         if self._statuses.get(ref) != status:
             self._changes.statuses[ref] = status
             if status is None:
@@ -330,7 +330,7 @@ class Translator:
 
     def _set_deployment(self, gateway: Ref, wanted: ProxyManifests | None) -> None:
         known = self._deployments.get(gateway)
-        if wanted == known or (wanted is not None and wanted.held and known is not None):
+        if wanted == known or (wanted is not None and wanted.paused and known is not None):
             return
         self._changes.deployments[gateway] = wanted
         if wanted is None:

@@ -121,7 +121,7 @@ class Controller:
         names = (self.host, f"{self.host}.cluster.local", "localhost")
         self.authority = ClusterAuthority(client, self.namespace, names, self.trust)
         self.tokens = TokenReviews(client)
-        self.translator.await_proxies(True)
+        self.translator.set_reconnecting(True)
         self.deliveries: dict[Ref, GatewaySyncStatus] = {}
         self.reconnect_window = ReconnectWindow(self.deliver)
         self.peers = Peers(client, self.namespace, identity, self.hear_peers, DiagnosticSet(self.log_diagnostics))
@@ -289,12 +289,12 @@ class Controller:
 
     def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
         """Tells the translator how far the configuration of a Gateway has come, and whether its proxies are awaited."""
-        self.translator.deliver(gateway, delivery)
+        self.translator.set_sync_status(gateway, delivery)
         self.plane.wake()
 
     def await_no_more(self) -> None:
         """Take that all proxies that were there at the start have had the time to connect."""
-        self.translator.await_proxies(False)
+        self.translator.set_reconnecting(False)
         self.plane.wake()
 
     def trust(self, certificates: str) -> None:
@@ -307,7 +307,7 @@ class Controller:
         )
         if self.settings.proxy_image:
             defaults = replace(defaults, image=self.settings.proxy_image)
-        self.translator.tell_proxies(defaults)
+        self.translator.set_proxy_defaults(defaults)
         if hasattr(self, "plane"):
             self.plane.wake()
 
@@ -323,7 +323,7 @@ class Controller:
 
     def has_no_status(self, ref: Ref) -> bool:
         """Return whether an object that the translator has read has, for sure, no status of ours."""
-        return self.translator.object(ref) is not None and self.translator.is_silent(ref)
+        return self.translator.object(ref) is not None and self.translator.has_no_status(ref)
 
     def changed(self, changes: Changes) -> None:
         """Pass on what an evaluation brought."""
@@ -332,7 +332,7 @@ class Controller:
 
     def take_deployed(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         """Take what the API server refuses of a Gateway's proxies."""
-        self.translator.deployed(gateway, deployed)
+        self.translator.set_apply_result(gateway, deployed)
         self.plane.wake()
 
     def log_diagnostics(self, appeared: Iterable[Diagnostic], resolved: Iterable[Diagnostic]) -> None:

@@ -69,7 +69,7 @@ def made(
         UserError: nothing can be told of them.
     """
     translator = Translator(in_cluster(controller, offline=True))
-    translator.tell_proxies(proxies)
+    translator.set_proxy_defaults(proxies)
     translator.edit(Edit(ref, _deployable(each)) for ref, each in objects.items())
     failures = translator.evaluate().failures
     if failures:
@@ -77,7 +77,7 @@ def made(
     wanted = translator.deployments.get(gateway)
     if wanted is None:
         raise UserError(f"Headgate has no {gateway}: create it, with a gatewayClassName of Headgate's")
-    if wanted.held:
+    if wanted.paused:
         status: Any = translator.statuses.get(gateway, {})
         why = " ".join(each["message"] for each in status.get("conditions", ()) if each["type"] == "Accepted")
         raise UserError(f"nothing can be told of the proxies of {gateway}: {why}")

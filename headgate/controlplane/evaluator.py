@@ -128,9 +128,9 @@ class ControlPlane:
             self._wake.clear()
             begun, changes = time.perf_counter(), Changes()
             with span("evaluate"):
-                changes.add(await self._evaluated())
+                changes.merge(await self._evaluated())
                 while not self.complete():
-                    changes.add(await self._evaluated())
+                    changes.merge(await self._evaluated())
             self._publish(changes)
             self._await_answers()
             self.metrics.evaluated(time.perf_counter() - begun)
@@ -139,7 +139,7 @@ class ControlPlane:
                 self.conditions_changed(self.statuses.update(changes.statuses))
             with contained("handing on changes"):
                 self.changed(changes)
-            if not self.translator.blind:
+            if not self.translator.nothing_synced:
                 self.ready.set()
             await asyncio.sleep(0)  # lets the server send before the next round
 
@@ -177,7 +177,7 @@ class ControlPlane:
         Raises:
             StreamRejected: there is none.
         """
-        if self.ready.is_set() and self.translator.is_absent(gateway_of(key)):
+        if self.ready.is_set() and self.translator.serves_nothing(gateway_of(key)):
             text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
             raise StreamRejected(text)
 
@@ -222,7 +222,7 @@ class ControlPlane:
         self._wake.set()
 
     def _tell_delivery(self, gateway: Ref, delivery: translated.GatewaySyncStatus) -> None:
-        (self.delivered or self.translator.deliver)(gateway, delivery)
+        (self.delivered or self.translator.set_sync_status)(gateway, delivery)
 
     def _publish(self, changes: Changes) -> None:
         edited, self._edited = self._edited, None

@@ -307,7 +307,7 @@ class _Run:
         """Take why a Gateway has no Envoy; None if it has one again."""
         text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
         problems = (Problem("Programmed", "NoResources", text),) if failure else ()
-        self.translator.deployed(gateway_of(gateway), ApplyResult(problems) if problems else None)
+        self.translator.set_apply_result(gateway_of(gateway), ApplyResult(problems) if problems else None)
         self.plane.wake()
 
     def place(self, ref: Ref) -> str:

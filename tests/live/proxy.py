@@ -113,7 +113,7 @@ class Proxy:
         """Take what the proxy said to its configuration."""
         refused = attribute_nacks(status.snapshot, status.nacks)
         current = status.clients > 0 and status.clients == status.acked
-        self._translator.deliver(OWN, GatewaySyncStatus(status.clients, current, refused))
+        self._translator.set_sync_status(OWN, GatewaySyncStatus(status.clients, current, refused))
         self._news.set()
 
     async def _settle(self, refused: bool = False) -> None:

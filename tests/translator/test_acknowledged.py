@@ -40,7 +40,7 @@ class Told:
     def hear(self, clients: int = 1, all_acked: bool = True, snapshot: str | None = None, **more: Any) -> None:
         """Take what proxies say, of what is published if nothing else is said."""
         version = self.translator.snapshots[WEB].version if snapshot is None else snapshot
-        self.translator.deliver(WEB, GatewaySyncStatus(clients, all_acked, snapshot=version, **more))
+        self.translator.set_sync_status(WEB, GatewaySyncStatus(clients, all_acked, snapshot=version, **more))
         self.evaluate()
 
     def evaluate(self) -> None:
@@ -145,7 +145,7 @@ def test_a_connection_that_ends_is_told_at_once() -> None:
     told.edit(gateway(1, 80))
     told.hear()
     told.edit(gateway(2, 80, 81))
-    told.translator.deliver(WEB, GatewaySyncStatus())
+    told.translator.set_sync_status(WEB, GatewaySyncStatus())
     told.evaluate()
     assert told.programmed() == ("False", 2)
     assert not told.translator.acknowledged.awaiting

@@ -79,10 +79,10 @@ def test_at_the_start_nothing_follows_from_a_bug(settings: Any, name: str, share
         translator.evaluate()
         assert versions(translator.snapshots.items()).items() <= versions(whole.snapshots.items()).items()
         assert all(same(whole.statuses.get(ref), status) for ref, status in translator.statuses.items())
-        assert all(each.held or each == whole.deployments.get(ref) for ref, each in translator.deployments.items())
+        assert all(each.paused or each == whole.deployments.get(ref) for ref, each in translator.deployments.items())
         assert translator.deployments.keys() >= whole.deployments.keys()  # beyond these all are held
-        assert not any(map(translator.is_absent, whole.snapshots))
-        assert not any(map(translator.is_silent, whole.statuses))
+        assert not any(map(translator.serves_nothing, whole.snapshots))
+        assert not any(map(translator.has_no_status, whole.statuses))
 
 
 @given(SETTINGS, NAMES, SHARE, populations(), st.lists(objects(), max_size=3))

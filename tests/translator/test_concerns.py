@@ -237,11 +237,11 @@ def test_a_refusal_comes_and_goes(translator: Translator) -> None:
     before = dict(translator.statuses)
     kept = translator.snapshots[GATEWAY].get(TABLE)
     found = attribute_nacks(after(translator, 7), [Nack(*TABLE, "no", kept)])
-    translator.deliver(GATEWAY, GatewaySyncStatus(1, False, found))
+    translator.set_sync_status(GATEWAY, GatewaySyncStatus(1, False, found))
     changes = translator.evaluate()
     assert list(changes.statuses) == [ref(7)]
     assert conditions(translator, 7)["PartiallyInvalid"][0] == "True"
-    translator.deliver(GATEWAY, GatewaySyncStatus(1, True))
+    translator.set_sync_status(GATEWAY, GatewaySyncStatus(1, True))
     translator.edit([edit(route(7, HOSTS, SERVICES))])
     assert list(translator.evaluate().statuses) == [ref(7)]
     assert dict(translator.statuses) == before

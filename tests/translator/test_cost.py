@@ -241,14 +241,14 @@ def test_a_refusal_by_a_proxy(large: Translator) -> None:
     told = GatewaySyncStatus(1, False, (AttributedNack(url, "port-10080", "no", (concern,)),))
     for delivery in (told, GatewaySyncStatus(1, True)):
         before = large.verifications
-        large.deliver(GATEWAY, delivery)
+        large.set_sync_status(GATEWAY, delivery)
         found = cost(large)
         assert found.statuses == ["HTTPRoute shop/route-7"]
         assert found.resources == {}
         assert found.runs <= 3
         assert large.verifications - before < 20
     with put_back(large):
-        large.deliver(GATEWAY, GatewaySyncStatus(2, True))
+        large.set_sync_status(GATEWAY, GatewaySyncStatus(2, True))
         assert cost(large).statuses == []
 
 

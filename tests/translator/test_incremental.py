@@ -107,7 +107,7 @@ def evaluated(settings: Settings, found: Iterable[Edit], fed: Fed) -> Translator
     made = Translator(settings)
     made.edit(found)
     for gateway, delivery in fed.items():
-        made.deliver(gateway, delivery)
+        made.set_sync_status(gateway, delivery)
     made.evaluate()
     return made
 
@@ -131,7 +131,7 @@ def test_incremental_equals_from_scratch(settings: Settings, steps: Steps, fed: 
         follower.follow(translator.evaluate())
         follower.check(translator)
         for gateway, delivery in fed.items():
-            translator.deliver(gateway, delivery)
+            translator.set_sync_status(gateway, delivery)
     follower.follow(translator.evaluate())
     follower.check(translator)
     assert_same(translator, evaluated(settings, final(steps, chance), fed))

@@ -120,8 +120,8 @@ def test_at_the_start_the_others_are_served(settings: Settings, listing: Index[A
     assert translator.deployments.get(other) == whole.deployments.get(other)
     assert translator.statuses[other] == whole.statuses[other]
     assert versions(translator.snapshots.items()).items() <= versions(whole.snapshots.items()).items()
-    assert not any(map(translator.is_absent, whole.snapshots))
-    assert not any(map(translator.is_silent, whole.statuses))
+    assert not any(map(translator.serves_nothing, whole.snapshots))
+    assert not any(map(translator.has_no_status, whole.statuses))
     if ours not in translator.snapshots and ours in translator.statuses:
         assert f"{listing.name}({ref}): RuntimeError" in str(translator.statuses[ours])
     translator.edit([Edit(ref, None)])

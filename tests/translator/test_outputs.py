@@ -7,7 +7,7 @@ import pytest
 from bench.world import edit, endpoint_slice, gateway, removal, route, service, world
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from translator.envoy import cluster as clusters
-from translator.inputs import Edit, Invalid, Settings, unread
+from translator.inputs import Edit, Invalid, Settings, not_synced
 from translator.ir.backend import Backend
 from translator.refs import Ref
 from translator.translator import Translator
@@ -76,9 +76,9 @@ def test_a_gateway_that_never_could_be_read_is_forgotten_when_it_goes() -> None:
     """The proxies of a Gateway that cannot be read are left alone, until the Gateway goes."""
     translator = Translator(Settings(standalone=False))
     translator.edit([Edit(GATEWAY, Invalid("spec: is required"))])
-    held = translator.evaluate().deployments[GATEWAY]
-    assert held is not None
-    assert held.held
+    paused = translator.evaluate().deployments[GATEWAY]
+    assert paused is not None
+    assert paused.paused
     translator.edit([Edit(GATEWAY, None)])
     assert translator.evaluate().deployments == {GATEWAY: None}
     assert not translator.deployments
@@ -87,19 +87,19 @@ def test_a_gateway_that_never_could_be_read_is_forgotten_when_it_goes() -> None:
 def test_silence_is_known_or_not() -> None:
     """Of objects that may be ours it is not sure that there is nothing to tell, until all is known that decides it."""
     translator = Translator(Settings(standalone=False))
-    translator.edit([unread("GatewayClass", "", "denied"), *world(10, 2, 5)])
+    translator.edit([not_synced("GatewayClass", "", "denied"), *world(10, 2, 5)])
     translator.evaluate()
     assert not translator.statuses
-    assert not translator.is_silent(GATEWAY)
-    assert not translator.is_silent(ROUTE_5)
-    translator.edit([unread("GatewayClass", "", "")])
+    assert not translator.has_no_status(GATEWAY)
+    assert not translator.has_no_status(ROUTE_5)
+    translator.edit([not_synced("GatewayClass", "", "")])
     translator.evaluate()
     assert not translator.statuses
-    assert translator.is_silent(GATEWAY)
-    assert translator.is_silent(ROUTE_5)
-    translator.edit([unread("GatewayClass", "", "denied"), removal(route(5, 2, 5))])
+    assert translator.has_no_status(GATEWAY)
+    assert translator.has_no_status(ROUTE_5)
+    translator.edit([not_synced("GatewayClass", "", "denied"), removal(route(5, 2, 5))])
     translator.evaluate()
-    assert translator.is_silent(ROUTE_5)
+    assert translator.has_no_status(ROUTE_5)
 
 
 def test_a_bug_is_contained(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:

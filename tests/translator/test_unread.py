@@ -12,14 +12,14 @@ from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.universe import objects, populations
 from translator.engine.database import Database
 from translator.engine.query import QueryError, query
-from translator.inputs import Edit, Settings, unread
+from translator.inputs import Edit, Settings, not_synced
 from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.translator import Translator
 
 GATEWAY = Ref("Gateway", "shop", "web")
-UNREAD = st.sampled_from(sorted(KINDS))
+NOT_SYNCED = st.sampled_from(sorted(KINDS))
 SETTINGS = st.builds(Settings, standalone=st.just(False), offline=st.booleans())
 Population = list[KubernetesObject]
 
@@ -79,10 +79,10 @@ def edits(found: Population) -> list[Edit]:
 def parts(found: Population, kind: str) -> tuple[list[Edit], list[Edit]]:
     """Edits that tell all objects but those of a kind, and that the kind is not read; and those that tell the rest."""
     rest, late = (edits([each for each in found if (each.kind == kind) is late]) for late in (False, True))
-    return [*rest, unread(kind, "", "may not")], [*late, unread(kind, "", "")]
+    return [*rest, not_synced(kind, "", "may not")], [*late, not_synced(kind, "", "")]
 
 
-@given(SETTINGS, UNREAD, populations())
+@given(SETTINGS, NOT_SYNCED, populations())
 def test_nothing_is_made_of_half(settings: Settings, kind: str, found: Population) -> None:
     """Whatever kind is not read: what is published, told or deployed nevertheless is what it would be with all of it.
 
@@ -96,20 +96,20 @@ def test_nothing_is_made_of_half(settings: Settings, kind: str, found: Populatio
     assert published.items() <= versions(whole.snapshots.items()).items()
     assert all(whole.statuses.get(ref) == status for ref, status in told.items())
     for ref, proxies in translator.deployments.items():
-        assert proxies.held or proxies == whole.deployments.get(ref)
+        assert proxies.paused or proxies == whole.deployments.get(ref)
     translator.edit(late)
     assert translator.evaluate().failures == []
     assert_same(translator, whole)
     assert dict(translator.deployments) == dict(whole.deployments)
 
 
-@given(SETTINGS, UNREAD, populations(), st.lists(objects(), max_size=3))
+@given(SETTINGS, NOT_SYNCED, populations(), st.lists(objects(), max_size=3))
 def test_nothing_is_taken_away(settings: Settings, kind: str, found: Population, later: Population) -> None:
     """A kind that cannot be read any more takes no Gateway's resources away, whatever else changes meanwhile."""
     translator = evaluated(settings, edits(found), {})
     later = [each for each in later if each.kind != kind]
     whole = evaluated(settings, edits([*found, *later]), {})
-    translator.edit([unread(kind, "", "may not"), *edits(later)])
+    translator.edit([not_synced(kind, "", "may not"), *edits(later)])
     changes = translator.evaluate()
     assert changes.failures == []
     assert all(ref not in whole.snapshots for ref, snapshot in changes.snapshots.items() if snapshot is None)
@@ -129,36 +129,36 @@ def test_without_what_everything_needs_it_is_blind(kind: str) -> None:
     """Where no Gateway's resources can be told, that is known: nobody is sent away, and no replica is ready."""
     translator = Translator(Settings(standalone=False))
     known = [each for each in cluster() if each.ref.kind != kind]
-    translator.edit([*known, unread(kind, "", "may not")])
+    translator.edit([*known, not_synced(kind, "", "may not")])
     translator.evaluate()
-    assert (translator.blind, translator.is_absent(GATEWAY)) == (True, False)
+    assert (translator.nothing_synced, translator.serves_nothing(GATEWAY)) == (True, False)
     assert not translator.snapshots
-    translator.edit([*cluster(), unread(kind, "", "")])
+    translator.edit([*cluster(), not_synced(kind, "", "")])
     translator.evaluate()
-    assert (translator.blind, translator.is_absent(GATEWAY)) == (False, False)
-    assert translator.is_absent(Ref("Gateway", "shop", "other"))
+    assert (translator.nothing_synced, translator.serves_nothing(GATEWAY)) == (False, False)
+    assert translator.serves_nothing(Ref("Gateway", "shop", "other"))
 
 
 def test_the_rest_goes_on() -> None:
     """A kind that nothing refers to keeps nothing from being served when it cannot be read."""
     translator = Translator(Settings(standalone=False))
-    translator.edit([*cluster(), *(unread(each, "", "may not") for each in ("Secret", "DirectResponse"))])
+    translator.edit([*cluster(), *(not_synced(each, "", "may not") for each in ("Secret", "DirectResponse"))])
     changes = translator.evaluate()
-    assert not translator.blind
+    assert not translator.nothing_synced
     assert GATEWAY in changes.snapshots
 
 
 def test_parts_of_a_kind_are_read_one_by_one() -> None:
     """Of a kind that is read namespace by namespace, all must have been before any of it counts as absent."""
     translator = Translator(Settings(standalone=False))
-    translator.edit([*cluster(), unread("HTTPRoute", "a", "may not"), unread("HTTPRoute", "b", "may not")])
+    translator.edit([*cluster(), not_synced("HTTPRoute", "a", "may not"), not_synced("HTTPRoute", "b", "may not")])
     translator.evaluate()
-    translator.edit([unread("HTTPRoute", "a", "")])
+    translator.edit([not_synced("HTTPRoute", "a", "")])
     translator.evaluate()
-    assert translator.blind
-    translator.edit([unread("HTTPRoute", "b", "")])
+    assert translator.nothing_synced
+    translator.edit([not_synced("HTTPRoute", "b", "")])
     translator.evaluate()
-    assert not translator.blind
+    assert not translator.nothing_synced
 
 
 def test_only_gateways_that_need_it_wait() -> None:
@@ -169,8 +169,8 @@ def test_only_gateways_that_need_it_wait() -> None:
     crossing = route(11, 2, 5)
     crossing["spec"]["parentRefs"] = [{"name": "other"}]
     crossing["spec"]["rules"][0]["backendRefs"][0]["namespace"] = "elsewhere"
-    translator.edit([*cluster(), edit(other), edit(crossing), unread("ReferenceGrant", "", "may not")])
+    translator.edit([*cluster(), edit(other), edit(crossing), not_synced("ReferenceGrant", "", "may not")])
     translator.evaluate()
     assert set(translator.snapshots) == {GATEWAY}
-    translator.edit([edit(route(12, 2, 5)), unread("ReferenceGrant", "", "")])
+    translator.edit([edit(route(12, 2, 5)), not_synced("ReferenceGrant", "", "")])
     assert set(translator.evaluate().snapshots) == {GATEWAY, Ref("Gateway", "shop", "other")}

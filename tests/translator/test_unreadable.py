@@ -168,7 +168,7 @@ def test_a_generation_is_an_int64(generation: int, translator: Translator) -> No
     made["metadata"]["generation"] = generation
     found = read(made)
     assert isinstance(found.object, Invalid)
-    assert "metadata.generation" in found.object.why
+    assert "metadata.generation" in found.object.reason
     translator.edit([found])
     translator.evaluate()
     assert all(0 <= each[2] < 2**31 for each in conditions(translator.statuses[ROUTE]).values())

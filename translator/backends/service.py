@@ -50,7 +50,7 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     """Resolve a reference of `route`, whose kind is of `group`; `field` is where it stands, for messages."""
     if (reference.group, reference.kind) != (Service.group, Service.kind):
         kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
-        return _broken("InvalidKind", f"{field}: a {kind} is not supported as a backend; refer to a Service.")
+        return _unresolved("InvalidKind", f"{field}: a {kind} is not supported as a backend; refer to a Service.")
     service = Ref(Service.kind, reference.namespace or route.namespace, reference.name)
     grantee = Grantee(group, route.kind, route.namespace, service.namespace)
     target = Target(Service.group, Service.kind, service.name)
@@ -66,18 +66,18 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is, or why it can be none."""
     found = db.get(Service, service)
     if found is None:
-        return _broken("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
+        return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
     owner = f"{service.namespace}/{service.name}"
     spec = found.spec
     declared = next((each for each in spec.ports if each.port == port and each.protocol == "TCP"), None)
     if spec.type == "ExternalName" and not db.settings.external_names:
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
-        return _broken("UnsupportedValue", text)
+        return _unresolved("UnsupportedValue", text)
     if spec.type == "ExternalName":
         return _named(db, Backend(owner, port, hostname=spec.external_name.rstrip(".")), declared, service)
     if declared is None:
         has = ", ".join(str(each.port) for each in spec.ports if each.protocol == "TCP") or "none"
-        return _broken("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
+        return _unresolved("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
     if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
@@ -99,7 +99,7 @@ def _named(db: Db, found: Backend, port: ServicePort | None, service: Ref) -> Ou
 
 def _own(leads: str, own: OwnAddress) -> Outcome[Backend | None]:
     text = f"{leads}, port {own.port}: {own.use} is or may be there, where no route may lead; use another port."
-    return _broken("UnsupportedValue", text)
+    return _unresolved("UnsupportedValue", text)
 
 
 class OwnEndpoint(NamedTuple):
@@ -122,11 +122,11 @@ def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome
     name = (port.app_protocol or "") if port else ""
     if name.lower() in TLS_PROTOCOLS:
         text = f"{service} port {found.port}: appProtocol {name} asks for TLS, which is not supported yet; remove it."
-        return _broken("UnsupportedProtocol", text)
+        return _unresolved("UnsupportedProtocol", text)
     if name.lower() not in (*HTTP1_PROTOCOLS, *HTTP2_PROTOCOLS):
         known = "http, kubernetes.io/h2c, kubernetes.io/ws and grpc"
         text = f"{service} port {found.port}: a route of HTTP cannot speak appProtocol {name}, but {known}."
-        return _broken("UnsupportedProtocol", text)
+        return _unresolved("UnsupportedProtocol", text)
     speaks = Protocol.H2C if name.lower() in HTTP2_PROTOCOLS else Protocol.HTTP1
     return Outcome(Backend(found.owner, found.port, speaks.value, found.hostname))
 
@@ -165,7 +165,7 @@ def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[Endpoint, ...]:
     )
 
 
-def _broken(reason: str, message: str) -> Outcome[Backend | None]:
+def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
     return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 

@@ -103,7 +103,7 @@ class MatchRoute(NamedTuple):
 
 def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
     """Give the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
-    features = () if rule.broken else rule.features
+    features = () if rule.error else rule.features
     for place, match in enumerate(rule.matches):
         own = f"{name}/rule/{rule.name}/match/{place}"
         shared = False
@@ -127,7 +127,7 @@ def references(rule: Rule) -> frozenset[Reference]:
     return frozenset(Reference(CLUSTER, cluster_name(each)) for each in rule.all_backends)
 
 
-def broken_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
+def error_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
     """Make a route that answers 500, in place of one that Envoy would refuse."""
     route = route_components_pb2.Route(name=name, match=route_match(match))
     route.direct_response.status = 500
@@ -135,23 +135,25 @@ def broken_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
 
 
 def _act(route: route_components_pb2.Route, rule: Rule, part: RouteMatch) -> None:
-    if rule.broken:
+    if rule.error:
         route.direct_response.status = 500
     elif not any(each.terminal for each in rule.features):
         _forward(route.route, [each for each in rule.backends if each.weight], partial(rule.shaped, part=part))
 
 
 def _forward(
-    action: route_components_pb2.RouteAction, shares: list[WeightedBackend], shaped: Callable[[Backend], Backend]
+    action: route_components_pb2.RouteAction,
+    weighted_clusters: list[WeightedBackend],
+    shaped: Callable[[Backend], Backend],
 ) -> None:
     # Envoy's default of 15 seconds would cut off what the specification sets no limit to.
     action.timeout.FromMilliseconds(0)
-    if len(shares) == 1 and not shares[0].features and shares[0].backend is not None:
-        action.cluster = cluster_name(shaped(shares[0].backend))
+    if len(weighted_clusters) == 1 and not weighted_clusters[0].features and weighted_clusters[0].backend is not None:
+        action.cluster = cluster_name(shaped(weighted_clusters[0].backend))
         return
-    if any(each.backend is None for each in shares):
+    if any(each.backend is None for each in weighted_clusters):
         action.cluster_not_found_response_code = MISSING
-    for each in shares:
+    for each in weighted_clusters:
         name = cluster_name(shaped(each.backend)) if each.backend is not None else BROKEN
         cluster = action.weighted_clusters.clusters.add(name=name)
         cluster.weight.value = each.weight

@@ -62,9 +62,9 @@ class HeaderModifier(RouteFeature):
         filter does (`most_specific_header_mutations_wins` does not change that): where there is such a filter, the
         rule's changes go before it, to each of the backends.
         """
-        shares = route.route.weighted_clusters.clusters if route.HasField("route") else ()
-        if any(_changes(each, self.direction) for each in shares):
-            for each in shares:
+        weighted_clusters = route.route.weighted_clusters.clusters if route.HasField("route") else ()
+        if any(_changes(each, self.direction) for each in weighted_clusters):
+            for each in weighted_clusters:
                 self._write_before(each)
         else:
             self._write(route)

@@ -12,9 +12,9 @@ def set_host(action: Any, host: str) -> None:
 
     Envoy would let the route's win over a backend's.
     """
-    shares = action.weighted_clusters.clusters
-    if any(each.host_rewrite_literal for each in shares):
-        for each in shares:
+    weighted_clusters = action.weighted_clusters.clusters
+    if any(each.host_rewrite_literal for each in weighted_clusters):
+        for each in weighted_clusters:
             each.host_rewrite_literal = each.host_rewrite_literal or host
     else:
         action.host_rewrite_literal = host

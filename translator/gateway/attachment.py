@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import QueryError, index, query
-from translator.gateway.gateways import gateway_spec, managed
+from translator.gateway.gateways import gateway_spec, is_managed
 from translator.gateway.hostnames import covers, intersect, specificity
 from translator.gateway.listeners import ListenerState, listeners
 from translator.ir.listener import RouteConfigKey
@@ -71,7 +71,7 @@ def _default_scopes(db: Db, gateway: Ref) -> tuple[str, ...]:
 def default_gateways(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
     """File our default Gateways under their scope (`GatewaySpec.defaultScope`; GEP-3793)."""
     spec = gateway_spec(db, gateway)
-    if spec is not None and spec.default_scope == "All" and managed(db, gateway):
+    if spec is not None and spec.default_scope == "All" and is_managed(db, gateway):
         yield spec.default_scope, gateway
 
 
@@ -92,7 +92,7 @@ def is_ours(db: Db, route: Ref, reference: ParentReference) -> bool:
     if (reference.group, reference.kind) != (Gateway.group, Gateway.kind):
         return False
     gateway = _gateway(route, reference)
-    return managed(db, gateway) or (db.settings.standalone and db.get(Gateway, gateway) is None)
+    return is_managed(db, gateway) or (db.settings.standalone and db.get(Gateway, gateway) is None)
 
 
 def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str, ...]) -> ParentStatus:
@@ -222,7 +222,7 @@ class RouteOnDomain(NamedTuple):
 
     wildcard: bool
     shortness: int
-    created: str
+    creation_time: str
     name: str
     route: Ref
 
@@ -232,10 +232,10 @@ def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], Rou
     """File routes under route table and domain."""
     for _, binding in _bindings(db, route):
         found = db.get(ROUTES[route.kind], route)
-        created = found.created if found is not None else ""
+        creation_time = found.creation_time if found is not None else ""
         for domain in binding.domains:
             exact, length = specificity(domain.route_hostname)
-            served = RouteOnDomain(not exact, -length, created, f"{route.namespace}/{route.name}", route)
+            served = RouteOnDomain(not exact, -length, creation_time, f"{route.namespace}/{route.name}", route)
             yield (binding.table, domain.name), served
 
 

@@ -35,7 +35,7 @@ def gateway_spec(db: Db, gateway: Ref) -> GatewaySpec | None:
 
 
 @query
-def managed(db: Db, gateway: Ref) -> bool:
+def is_managed(db: Db, gateway: Ref) -> bool:
     """Whether `gateway` exists and is of a class of ours."""
     spec = gateway_spec(db, gateway)
     return spec is not None and managed_class(db, spec.gateway_class_name)
@@ -84,7 +84,7 @@ def _routability(spec: GatewaySpec) -> Iterator[Problem]:
 
 
 @query
-def rejection(db: Db, gateway: Ref) -> Problem | None:
+def unsupported_parameters(db: Db, gateway: Ref) -> Problem | None:
     """Why nothing of a Gateway is served: it asks for parameters that nobody would apply, as there is no cluster."""
     spec = gateway_spec(db, gateway) if db.settings.standalone else None
     if spec is None or spec.infrastructure is None or spec.infrastructure.parameters_ref is None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import QueryError, index, query
-from translator.gateway.gateways import addresses, gateway_spec, managed, rejection
+from translator.gateway.gateways import addresses, gateway_spec, is_managed, unsupported_parameters
 from translator.gateway.hostnames import intersect
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
@@ -69,7 +69,7 @@ class ListenerState:
 class PortClaim(NamedTuple):
     """A Gateway's wish for a port: standalone, the oldest has it, then the first by name."""
 
-    created: str
+    creation_time: str
     gateway: Ref
 
 
@@ -84,7 +84,7 @@ def _ports(db: Db, gateway: Ref) -> Iterator[int]:
 def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
     """File each of our Gateways under every port that a valid listener of it wants; used where they share a machine."""
     found = db.get(Gateway, gateway)
-    if found is not None and db.settings.standalone and rejection(db, gateway) is None:
+    if found is not None and db.settings.standalone and unsupported_parameters(db, gateway) is None:
         try:
             ports = [each.port for each in valid_listeners(db, gateway) if each.accepted]
         except QueryError as bug:  # of one Gateway, which keeps what it may be serving, and nobody else's ports
@@ -92,7 +92,7 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
                 raise
             ports = list(_ports(db, gateway))
         for port in dict.fromkeys(ports):
-            yield port, PortClaim(found.created, gateway)
+            yield port, PortClaim(found.creation_time, gateway)
 
 
 @query
@@ -125,7 +125,7 @@ def _overlapping(address: str, held: Mapping[str, Ref]) -> Iterator[str]:
 def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     """Return the listeners of `gateway` by themselves, whoever else wants their ports; none if it is not ours."""
     spec = gateway_spec(db, gateway)
-    if spec is None or not managed(db, gateway):
+    if spec is None or not is_managed(db, gateway):
         return ()
     supported = [each for each in spec.listeners if each.protocol in ROUTE_KINDS]
     states = []

@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 @query
-def bound(db: Db, gateway: Ref) -> tuple[str, ...]:
+def bind_addresses(db: Db, gateway: Ref) -> tuple[str, ...]:
     """Return the IP addresses that the proxies of a Gateway bind: in a cluster the pod's, of its Service's families.
 
     The families are those that the Service has been given; until it is there, those that it is to ask for.

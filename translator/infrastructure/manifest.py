@@ -59,7 +59,7 @@ class ProxyManifests:
     """
 
     manifests: tuple[Manifest, ...] = ()
-    held: bool = False
+    paused: bool = False
 
 
-PAUSED: Final = ProxyManifests(held=True)
+PAUSED: Final = ProxyManifests(paused=True)

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.gateway.gateways import managed
+from translator.gateway.gateways import is_managed
 from translator.gateway.listeners import listeners
 from translator.infrastructure import bootstrap
-from translator.infrastructure.addresses import IP, bound, requested
+from translator.infrastructure.addresses import IP, bind_addresses, requested
 from translator.infrastructure.manifest import KINDS, PAUSED, Manifest, ProxyManifests
 from translator.infrastructure.names import identity, selector
 from translator.infrastructure.parameters import parameters
@@ -38,7 +38,7 @@ def deployment(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     found = db.get(Gateway, gateway)
     if found is None or db.settings.standalone:
         return None
-    if not managed(db, gateway):
+    if not is_managed(db, gateway):
         of_class = db.get(GatewayClass, Ref(GatewayClass.kind, "", found.spec.gateway_class_name))
         return Outcome(PAUSED) if of_class is None else None
     chosen = parameters(db, gateway)
@@ -50,7 +50,7 @@ def deployment(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     ports = served_ports(db, gateway)
     if not ports or any(each.condition == "Accepted" for each in wanted.problems):
         return Outcome(PAUSED)
-    proxies = replace(db.proxies, addresses=bound(db, gateway))
+    proxies = replace(db.proxy_defaults, addresses=bind_addresses(db, gateway))
     addresses = tuple(each.value for each in wanted.value if each.type == IP)
     plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
     try:

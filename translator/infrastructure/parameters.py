@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from translator.api_group import GROUP
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.gateway.gateways import gateway_spec, managed, useless_parameters
+from translator.gateway.gateways import gateway_spec, is_managed, useless_parameters
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.references import LocalParametersReference, ParametersReference
@@ -46,7 +46,7 @@ def _used(db: Db, gateway: Ref) -> Iterator[Ref]:
 def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File each of our Gateways under the parameters that count for it."""
     spec = gateway_spec(db, gateway)
-    if spec is not None and managed(db, gateway):
+    if spec is not None and is_managed(db, gateway):
         for source in dict.fromkeys(each.ref for each in _sources(db, gateway, spec)):
             yield source, gateway
 
@@ -113,7 +113,7 @@ def _layer(db: Db, source: Source) -> Outcome[Mapping[str, Any]]:
     if not source.namespace:
         text = f"{source.field}.namespace: is required, because {source.kind} live in namespaces: add it."
         return Outcome({}, (_invalid(text),))
-    found, refusal = db.get(GatewayParameters, source.ref), db.refusal(source.ref)
+    found, refusal = db.get(GatewayParameters, source.ref), db.invalid_reason(source.ref)
     if found is None or refusal:
         why = f"{source.ref} is not valid: {refusal}" if refusal else f"there is no {source.ref}; create it."
         return Outcome({}, (_invalid(f"{source.field}: {why}"),))

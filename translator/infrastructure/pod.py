@@ -138,7 +138,7 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
     return [*arguments, *parameters.extra_args]
 
 
-def own_parts(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+def required_fields(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what of a pod's `spec` Headgate cannot do without, by field: account, token and configuration."""
     volumes = _by("name", spec.get("volumes"))
     mounts = _by("mountPath", _by("name", spec["containers"])[CONTAINER].get("volumeMounts"))

@@ -23,7 +23,7 @@ def budget(plan: Plan, wanted: PdbParameters) -> dict[str, Any]:
     }
 
 
-def held_up(parameters: GatewayParametersSpec) -> Iterator[str]:
+def drain_blockers(parameters: GatewayParametersSpec) -> Iterator[str]:
     """Tell, for the Gateway's condition, that no proxy could ever be moved from a node that is to be drained."""
     wanted = parameters.pdb
     if wanted is None or parameters.kind == DaemonSet.kind:  # whose pods a drain leaves where they are

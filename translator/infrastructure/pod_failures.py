@@ -18,7 +18,7 @@ _LOGGED: Final = re.compile(r"(\[[^]]*\])+ (\[[^]]*\] )?")
 """What stands before Envoy's words in its log: time, thread, level, component and place."""
 
 
-def ailments(pod: Pod) -> Iterator[str]:
+def pod_failures(pod: Pod) -> Iterator[str]:
     """Give what ails a pod, the same from one try of the kubelet to the next; nothing while it is merely starting."""
     for each in pod.status.conditions:
         if (each.type, each.status) == ("PodScheduled", "False"):

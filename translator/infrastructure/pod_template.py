@@ -12,8 +12,8 @@ from translator.infrastructure.pod import (
     BOOTSTRAP_HASH,
     metrics_annotations,
     on_host_network,
-    own_parts,
     pod_spec,
+    required_fields,
 )
 from translator.infrastructure.render_input import InvalidParameters, Plan
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
@@ -77,8 +77,8 @@ def _check(template: Any) -> None:
 
 def _check_own(made: Any, template: Any) -> None:
     """Raise if a template changes what a proxy needs to find Headgate and to be known there."""
-    found = own_parts(template["spec"])
-    for field, value in own_parts(made["spec"]).items():
+    found = required_fields(template["spec"])
+    for field, value in required_fields(made["spec"]).items():
         if found[field] != value:
             text = "is how a proxy proves to Headgate which Gateway is its own, and must stay as it is: remove it"
             raise InvalidParameters(f"podTemplate of the GatewayParameters: {field} {text}.")

@@ -8,8 +8,8 @@ from translator.engine.query import query
 from translator.infrastructure.addresses import assigned
 from translator.infrastructure.manifests import deployment
 from translator.infrastructure.parameters import parameters
-from translator.infrastructure.pod_disruption_budget import held_up
-from translator.infrastructure.workload import serving, trouble
+from translator.infrastructure.pod_disruption_budget import drain_blockers
+from translator.infrastructure.workload import has_ready_endpoint, workload_problems
 from translator.outcome import Problem
 from translator.refs import Ref
 
@@ -29,15 +29,15 @@ def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     if db.settings.offline:
         return (*outcome.problems, *(each for each in addresses if each.condition == "Accepted"))
     later = sorted((*addresses, *_idle(db, gateway)), key=_rank)
-    return (*outcome.problems, *db.deployed(gateway).problems, *later)
+    return (*outcome.problems, *db.apply_result(gateway).problems, *later)
 
 
 def _idle(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     """Why no proxy serves. Old ones that go on while new ones do not come up keep the Gateway programmed."""
-    connected = bool(db.delivery(gateway).clients)
-    if connected and serving(db, gateway):
+    connected = bool(db.sync_status(gateway).clients)
+    if connected and has_ready_endpoint(db, gateway):
         return ()
-    return trouble(db, gateway) or ((NOT_READY,) if connected else ())
+    return workload_problems(db, gateway) or ((NOT_READY,) if connected else ())
 
 
 def _rank(problem: Problem) -> int:
@@ -49,8 +49,8 @@ def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
     if db.settings.offline or db.settings.standalone or condition.status != "True":
         return condition
     chosen = parameters(db, gateway).value
-    texts = [each.message for each in trouble(db, gateway)]
-    texts += [] if chosen is None else held_up(chosen)
+    texts = [each.message for each in workload_problems(db, gateway)]
+    texts += [] if chosen is None else drain_blockers(chosen)
     return condition._replace(message=" ".join((condition.message, *texts)))
 
 

@@ -11,7 +11,7 @@ from translator.backends.service import Slices, slices
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.infrastructure.names import GATEWAY_NAME, label_value, resource_name
-from translator.infrastructure.pod_failures import ailments
+from translator.infrastructure.pod_failures import pod_failures
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod, Workload, WorkloadCondition
@@ -37,12 +37,12 @@ def running(db: Db, gateway: Ref) -> Iterator[Pod]:
     """Give the pods of a Gateway's proxies, but for those that are about to go."""
     for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
         found = db.get(Pod, ref)
-        if found is not None and not found.going:
+        if found is not None and not found.terminating:
             yield found
 
 
 @query
-def trouble(db: Db, gateway: Ref) -> tuple[Problem, ...]:
+def workload_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     """Why proxies of a Gateway do not come up; nothing while they are merely starting."""
     texts = [*_of_workload(db, gateway), *_of_pods(db, gateway)]
     if not texts:
@@ -53,7 +53,7 @@ def trouble(db: Db, gateway: Ref) -> tuple[Problem, ...]:
 
 
 @query
-def serving(db: Db, gateway: Ref) -> bool:
+def has_ready_endpoint(db: Db, gateway: Ref) -> bool:
     """Whether a proxy gets what comes to the Gateway's Service; so it is taken where somebody else runs the proxies.
 
     A pod that is ready is not enough: until an EndpointSlice has it, nobody gets to it.
@@ -99,7 +99,7 @@ def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
     """Yield what ails pods, each thing once with the first pod that it ails."""
     ailing: dict[str, list[str]] = {}
     for pod in running(db, gateway):
-        reason = next(ailments(pod), "")
+        reason = next(pod_failures(pod), "")
         if reason:
             ailing.setdefault(reason, []).append(pod.metadata.name)
     for reason, (first, *others) in islice(ailing.items(), MOST_AILMENTS):

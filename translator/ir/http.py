@@ -122,12 +122,12 @@ class Rule:
     matches: tuple[RouteMatch, ...]
     features: tuple[RouteFeature, ...] = ()
     backends: tuple[WeightedBackend, ...] = ()
-    broken: str = ""
+    error: str = ""
 
     @property
     def all_backends(self) -> tuple[Backend, ...]:
         """Every backend that the rule sends requests to, mirrors included: those, and only those, that Envoy needs."""
-        if self.broken or not self.matches or any(each.terminal for each in self.features):
+        if self.error or not self.matches or any(each.terminal for each in self.features):
             return ()
         weighted = tuple(each.backend for each in self.backends if each.backend is not None and each.weight)
         parts = [part for match in self.matches for part in self.parts(match)] if self.features else self.matches[:1]
@@ -137,7 +137,7 @@ class Rule:
     def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
         """Return the parts of a match of this rule that have a route each, in their order."""
         parts: tuple[RouteMatch, ...] = (match,)
-        if not self.broken:
+        if not self.error:
             answered = any(each.terminal for each in self.features)
             for feature in self.features:
                 parts = tuple(part for each in parts for part in feature.parts(each, answered))

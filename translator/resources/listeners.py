@@ -12,8 +12,8 @@ from translator.envoy.secret import secret
 from translator.extension import features
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.certificates import certificate, listener_certificates
-from translator.gateway.gateways import allows_underscores, rejection
-from translator.infrastructure.addresses import bound
+from translator.gateway.gateways import allows_underscores, unsupported_parameters
+from translator.infrastructure.addresses import bind_addresses
 from translator.ir.listener import Certificate, FilterChain, PortListener
 from translator.refs import Ref
 from xds import Resource
@@ -29,8 +29,8 @@ def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
 @query
 def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     """Return what a Gateway serves on a port; None if none of its listeners there can be served."""
-    addresses = bound(db, gateway)
-    if not addresses or rejection(db, gateway) is not None:
+    addresses = bind_addresses(db, gateway)
+    if not addresses or unsupported_parameters(db, gateway) is not None:
         return None
     chains: dict[FilterChain, None] = {}
     for state in gateway_listeners.listeners(db, gateway):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from translator.db import Db
 from translator.engine.query import Query, query
 from translator.gateway import listeners as gateway_listeners
-from translator.gateway.gateways import managed
+from translator.gateway.gateways import is_managed
 from translator.refs import Ref
 from translator.resources.clusters import backends, cluster_resource, endpoints_resource
 from translator.resources.listeners import listener_resource, port_listener, secret_resource, served_certificates
@@ -21,7 +21,7 @@ Outputs = frozenset[Output]
 @query
 def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     """Everything that the proxies of a Gateway are sent; None if it is none of ours."""
-    if not managed(db, gateway):
+    if not is_managed(db, gateway):
         return None
     outputs: dict[Output, None] = {}
     states = gateway_listeners.listeners(db, gateway)

@@ -34,10 +34,10 @@ def table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
     Every listener's hostname has a virtual host, so that what its routes do not serve falls to nobody else's; on a
     connection with the certificate of one listener, the hostnames of the others are misdirected.
     """
-    fences, elsewhere = table_hostnames(db, table)
-    domains = dict.fromkeys((*db.select(attachment.domains, table), *fences))
+    own_hostnames, misdirected_hostnames = table_hostnames(db, table)
+    domains = dict.fromkeys((*db.select(attachment.domains, table), *own_hostnames))
     hosts = encoded_host.each(db, ((table, each) for each in domains))
-    hosts += (misdirected_host(each) for each in elsewhere if each not in domains)
+    hosts += (misdirected_host(each) for each in misdirected_hostnames if each not in domains)
     return route_configuration(table, hosts)
 
 
@@ -102,7 +102,7 @@ def route_entries(db: Db, route: Ref, origin: ListenerContext) -> Outcome[tuple[
             needs, violations = route_messages.references(rule.value), check(message)
             if violations:
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
-                message, needs = route_messages.broken_route(message.name, match), frozenset()
+                message, needs = route_messages.error_route(message.name, match), frozenset()
                 matched = not check(message)
                 text += "; its requests are answered with 500." if matched else "; nothing matches it."
                 problems.append(Problem("Accepted", "UnsupportedValue", text))

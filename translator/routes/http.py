@@ -31,14 +31,14 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
 
 
 @query
-def implemented(db: Db, route: Ref) -> bool:
+def has_served_rule(db: Db, route: Ref) -> bool:
     """Whether something of a route is served: not when every rule asks for what cannot be had."""
     return not all(_dropped(each) for each in rules(db, route))
 
 
 def _dropped(rule: Outcome[Rule]) -> bool:
     unsupported = any(each.condition == "Accepted" for each in rule.problems)
-    return unsupported and (not rule.value.matches or bool(rule.value.broken))
+    return unsupported and (not rule.value.matches or bool(rule.value.error))
 
 
 def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
@@ -55,11 +55,11 @@ def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
     unsupported = _unsupported(rule, field)
     problems = (*matches.problems, *unsupported, *features.problems, *backends.problems)
     if unsupported or features.value is None:
-        return Outcome(Rule(name, usable, broken=(*unsupported, *features.problems)[0].message), problems)
+        return Outcome(Rule(name, usable, error=(*unsupported, *features.problems)[0].message), problems)
     terminal = any(each.terminal for each in features.value)
     reachable = any(each.backend is not None and each.weight for each in backends.value)
-    broken = "" if terminal or reachable else NO_BACKENDS
-    return Outcome(Rule(name, usable, features.value, backends.value, broken), problems)
+    error = "" if terminal or reachable else NO_BACKENDS
+    return Outcome(Rule(name, usable, features.value, backends.value, error), problems)
 
 
 def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
@@ -71,18 +71,20 @@ def _unsupported(rule: HTTPRouteRule, field: str) -> tuple[Problem, ...]:
 
 def _features(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
     """Ask every feature what the site wants of it; None if something is asked for that cannot be had."""
-    untaken = [each for each in site.filters if not any(_takes(feature, each, site) for feature in features(site.db))]
-    if untaken:
-        return Outcome(None, tuple(_untaken(each, site) for each in untaken))
+    unsupported = [
+        each for each in site.filters if not any(_takes(feature, each, site) for feature in features(site.db))
+    ]
+    if unsupported:
+        return Outcome(None, tuple(_unsupported_filter(each, site) for each in unsupported))
     found: list[RouteFeature] = []
     problems: list[Problem] = []
-    broken = False
+    failed = False
     for feature in features(site.db):
         if site.rule is not None or feature.on_backends:
             read = feature.read(site)
             found += read.value or ()
             problems += read.problems
-            broken |= read.value is None
+            failed |= read.value is None
     if sum(each.terminal for each in found) > 1:
         text = f"{site.field}.filters: there are several that answer by themselves; leave one."
         return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
@@ -91,14 +93,14 @@ def _features(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
             text = f"{site.field}.filters: only what is forwarded can be mirrored; remove the mirror or the answer."
             return Outcome(None, (*problems, Problem("Accepted", "IncompatibleFilters", text)))
         found = [each for each in found if not each.forwarding]
-    return Outcome(None if broken else tuple(found), tuple(problems))
+    return Outcome(None if failed else tuple(found), tuple(problems))
 
 
 def _takes(feature: Feature, found: HTTPRouteFilter, site: FilterContext) -> bool:
     return feature.takes(found) and (site.rule is not None or feature.on_backends)
 
 
-def _untaken(found: HTTPRouteFilter, site: FilterContext) -> Problem:
+def _unsupported_filter(found: HTTPRouteFilter, site: FilterContext) -> Problem:
     field = f"{site.field}.filters[{site.filters.index(found)}]"
     if found.extension_ref is not None and any(each.takes(found) for each in features(site.db)):
         kind = found.extension_ref.kind
@@ -119,8 +121,8 @@ def _untaken(found: HTTPRouteFilter, site: FilterContext) -> Problem:
 def _weighted(db: Db, route: Ref, reference: HTTPBackendRef, field: str) -> Outcome[WeightedBackend]:
     found = backend(db, HTTPRoute.group, route, reference, field)
     features = _features(FilterContext(db, HTTPRoute.group, route, field, reference.filters))
-    broken = features.value is None
-    weighted = WeightedBackend(None if broken else found.value, reference.weight, features.value or ())
+    failed = features.value is None
+    weighted = WeightedBackend(None if failed else found.value, reference.weight, features.value or ())
     return Outcome(weighted, (*found.problems, *features.problems))
 
 

@@ -12,9 +12,9 @@ from translator.gateway.certificates import listener_certificates
 from translator.gateway.gateways import (
     STANDALONE_CLASS,
     addresses,
-    managed,
-    rejection,
+    is_managed,
     unsupported_listener_sets,
+    unsupported_parameters,
     unsupported_tls,
 )
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
@@ -32,11 +32,11 @@ from translator.status.route import attached
 def gateway_status(db: Db, ref: Ref) -> Status | None:
     """Return the status of a Gateway of ours, None for others'."""
     found = db.get(Gateway, ref)
-    if found is None or not managed(db, ref):
+    if found is None or not is_managed(db, ref):
         return None if found is None else _unclaimed(db, found)
     states = listeners(db, ref)
     known = programming(db, ref)
-    rejected = rejection(db, ref)
+    rejected = unsupported_parameters(db, ref)
     problems = (*([rejected] if rejected else []), *_gateway_problems(states), *addresses(db, ref).problems)
     problems += deployment_problems(db, ref)
     accepted = _accepted(states, problems)

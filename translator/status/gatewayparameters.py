@@ -39,7 +39,7 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
 
 def _error(db: Db, found: GatewayParameters) -> str:
     """Why no Gateway could have proxies with these parameters alone."""
-    plan = Plan(ANY_GATEWAY, found.spec, db.proxies, db.settings.controller_name, ports=(), addresses=())
+    plan = Plan(ANY_GATEWAY, found.spec, db.proxy_defaults, db.settings.controller_name, ports=(), addresses=())
     try:
         list(manifests(plan))
     except InvalidParameters as caught:

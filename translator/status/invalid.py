@@ -26,23 +26,25 @@ from translator.status.route import reference_json
 @query
 def unreadable_status(db: Db, ref: Ref) -> Status | None:
     """Return the status of an object that cannot be read, None if it is not ours or can be."""
-    refused = db.refused(ref)
+    refused = db.invalid(ref)
     if refused is None:
         return None
     goes_on = "what it was before stays in use" if db.get(KINDS[ref.kind], ref) else "nothing of it is in use"
-    text = f"Headgate cannot read it: {refused.why}. Until that is mended, or Headgate is one that knows it, {goes_on}."
+    text = (
+        f"Headgate cannot read it: {refused.reason}. Until that is mended, or Headgate is one that knows it, {goes_on}."
+    )
     return _OF_KIND[ref.kind](db, ref, refused, text)
 
 
 def _gatewayclass(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
-    if refused.seen.controller != db.settings.controller_name:
+    if refused.partial.controller != db.settings.controller_name:
         return None
     return {**_before(db, ref), "conditions": [_refusal("Accepted", "Unsupported", text, refused)]}
 
 
 def _gateway(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
     before = _before(db, ref)
-    if not (managed_class(db, refused.seen.gateway_class) if refused.seen.gateway_class else before):
+    if not (managed_class(db, refused.partial.gateway_class) if refused.partial.gateway_class else before):
         return None
     conditions = [_refusal(each, "Invalid", text, refused) for each in ("Accepted", "Programmed")]
     listeners = [{**each, "conditions": _renewed(each["conditions"], refused)} for each in before.get("listeners", ())]
@@ -55,8 +57,8 @@ def _parameters(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
 
 def _route(db: Db, ref: Ref, refused: Invalid, text: str) -> Status | None:
     before = _before(db, ref).get("parents", [])
-    parents = [reference_json(each) for each in refused.seen.parents if is_ours(db, ref, each)]
-    if not refused.seen.parents:
+    parents = [reference_json(each) for each in refused.partial.parents if is_ours(db, ref, each)]
+    if not refused.partial.parents:
         parents = [each["parentRef"] for each in before]
     conditions = {str(each["parentRef"]): _renewed(each["conditions"], refused) for each in before}
 
@@ -75,12 +77,12 @@ def _before(db: Db, ref: Ref) -> Mapping[str, Any]:
 
 
 def _refusal(type_: str, reason: str, text: str, refused: Invalid) -> dict[str, Any]:
-    return Condition(type_, "False", reason, bounded([text])).json(refused.seen.generation or 1)
+    return Condition(type_, "False", reason, bounded([text])).json(refused.partial.generation or 1)
 
 
 def _renewed(conditions: Sequence[dict[str, Any]], refused: Invalid) -> list[dict[str, Any]]:
     """Conditions of what is still in use, which hold for the newest generation as well."""
-    return [{**each, "observedGeneration": refused.seen.generation or 1} for each in conditions]
+    return [{**each, "observedGeneration": refused.partial.generation or 1} for each in conditions]
 
 
 _OF_KIND: Final[Mapping[str, Callable[[Db, Ref, Invalid, str], Status | None]]] = {

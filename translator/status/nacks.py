@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from translator.db import Db
 from translator.engine.query import index
 from translator.envoy.route import EncodedRoute
-from translator.inputs import DELIVERY, AffectedRoute, AttributedNack, StillServed
+from translator.inputs import SYNC_STATUS, AffectedRoute, AttributedNack, StillServed
 from translator.refs import Ref
 from xds import CLUSTER, ENDPOINT, ROUTE, ClientResource, Nack, Reference, Resource, Snapshot, Uncertain
 
@@ -43,10 +43,10 @@ class RouteNack(NamedTuple):
     generation: int
 
 
-@index(DELIVERY, partitions=lambda _, gateway: (gateway,), partition_of=itemgetter(1))
+@index(SYNC_STATUS, partitions=lambda _, gateway: (gateway,), partition_of=itemgetter(1))
 def nacks_by_route(db: Db, gateway: Ref) -> Iterator[tuple[tuple[Ref, Ref], RouteNack]]:
     """Index what the proxies of a Gateway refuse by the route that it came of, and the Gateway."""
-    for each in db.delivery(gateway).nacks:
+    for each in db.sync_status(gateway).nacks:
         for route, rules, served, generation in each.routes:
             yield (
                 (route, gateway),

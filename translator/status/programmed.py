@@ -10,7 +10,7 @@ from translator.conditions import Condition, bounded
 from translator.db import Db
 from translator.engine.query import NotSyncedError, query
 from translator.envoy.names import port_of
-from translator.infrastructure.workload import serving
+from translator.infrastructure.workload import has_ready_endpoint
 from translator.inputs import AttributedNack
 from translator.refs import Ref
 from xds import SECRET
@@ -71,9 +71,9 @@ def programming(db: Db, gateway: Ref) -> Programming:
     """
     if db.settings.offline:
         return Programming(UNASKED, UNASKED)
-    delivery = db.delivery(gateway)
+    delivery = db.sync_status(gateway)
     if not delivery.clients:
-        if delivery.reconnecting and serving(db, gateway):
+        if delivery.reconnecting and has_ready_endpoint(db, gateway):
             raise NotSyncedError("whether proxies come back")
         missing = _no_proxy(db, gateway)
         return Programming(missing, missing)
@@ -99,7 +99,7 @@ def programming(db: Db, gateway: Ref) -> Programming:
 
 def _no_proxy(db: Db, gateway: Ref) -> Condition:
     """Why no proxy is connected; in a cluster the status of the deployment says more."""
-    known = db.deployed(gateway).problems if db.settings.standalone else ()
+    known = db.apply_result(gateway).problems if db.settings.standalone else ()
     return Condition("Programmed", "False", known[0].reason, known[0].message) if known else NO_PROXY
 
 

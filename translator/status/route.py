@@ -19,7 +19,7 @@ from translator.objects.gateway_api.references import ParentReference
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.routes import route_entries
-from translator.routes.http import implemented, rules
+from translator.routes.http import has_served_rule, rules
 from translator.status.nacks import RouteNack, nacks_by_route
 from xds import ROUTE
 
@@ -50,7 +50,7 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
 
     A route whose newest generation cannot be read is not accepted, though the one before is served.
     """
-    if db.refused(route) is not None:
+    if db.invalid(route) is not None:
         return
     status = route_status(db, route)
     for parent, told in zip(attachment(db, route), status["parents"] if status is not None else (), strict=True):
@@ -89,7 +89,7 @@ def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[E
 def _serves(db: Db, ref: Ref, parent: ParentStatus) -> bool:
     """Whether a rule of a route is served at a parent: not when each asks for what cannot be had."""
     made = (entry for each in _entries(db, ref, parent) for entry in each.value)
-    return implemented(db, ref) and any(not each.dropped for each in made)
+    return has_served_rule(db, ref) and any(not each.dropped for each in made)
 
 
 def _refused(db: Db, ref: Ref, parent: ParentStatus) -> tuple[RouteNack, ...]:

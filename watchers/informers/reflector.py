@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from translator.inputs import Edit, unread
+from translator.inputs import Edit, not_synced
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
@@ -137,7 +137,7 @@ class Reflector:
         if self._reported == self.not_synced_reason:
             return ()
         self._reported = self.not_synced_reason
-        return (unread(self.model.kind, self.scope.namespace, self.not_synced_reason),)
+        return (not_synced(self.model.kind, self.scope.namespace, self.not_synced_reason),)
 
     @property
     def not_synced_reason(self) -> str:

@@ -156,7 +156,7 @@ class Deployer:
             if self._inventory.has(gateway) and not await self._is_orphaned(gateway):
                 return LONGEST_RETRY
             wanted = ProxyManifests()
-        if wanted.held:
+        if wanted.paused:
             return None
         now = time.monotonic()
         fresh = [each for each in wanted.manifests if self._has_changed(each, memory)]

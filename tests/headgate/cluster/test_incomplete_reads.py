@@ -70,7 +70,7 @@ def test_a_secret_that_cannot_be_read_is_not_absent(fault: str) -> None:
             await again.until(again.ready)
             await asyncio.sleep(300)
             assert {key for key, _ in again.published.history} == {"stock/inner"}
-            assert not again.controller.translator.is_absent(Ref("Gateway", "shop", "web"))
+            assert not again.controller.translator.serves_nothing(Ref("Gateway", "shop", "web"))
             assert api.of("Gateway")["shop", "web"]["status"]["listeners"][1]["conditions"]
             read.set()
             await again.until(lambda: "shop/web" in again.published.snapshots)
@@ -89,7 +89,7 @@ def test_without_the_right_to_list_namespaces_all_stays() -> None:
         before = await running(api)
         api.fault = deny("list", "watch", plural="namespaces")
         async with Installation(api, "team") as limited:
-            await limited.until(lambda: limited.controller.plane.translator.blind)
+            await limited.until(lambda: limited.controller.plane.translator.nothing_synced)
             with contextlib.suppress(TimeoutError):
                 await limited.until(limited.ready)
             assert api.objects.keys() >= before.keys()

@@ -117,12 +117,12 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
         each.edit([edit(gateway())])
         each.evaluate()
     both = [leader, other]
-    leader.deliver(GATEWAY, _added_up(both))
+    leader.set_sync_status(GATEWAY, _added_up(both))
     leader.evaluate()
     assert _programmed(leader) == "True"
     leader.edit([edit(gateway(port=8081))])  # the other replica does not evaluate any more
     leader.evaluate()
-    leader.deliver(GATEWAY, _added_up(both))
+    leader.set_sync_status(GATEWAY, _added_up(both))
     leader.evaluate()
     assert leader.acknowledged.awaiting == {GATEWAY}
     leader.acknowledged.overdue(GATEWAY)
@@ -130,7 +130,7 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
     assert _programmed(leader) == "False"
     other.edit([edit(gateway(port=8081))])
     other.evaluate()
-    leader.deliver(GATEWAY, _added_up(both))
+    leader.set_sync_status(GATEWAY, _added_up(both))
     leader.evaluate()
     assert _programmed(leader) == "True"
 

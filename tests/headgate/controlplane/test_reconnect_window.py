@@ -69,7 +69,7 @@ def test_proxies_that_serve_are_not_told_to_be_gone() -> None:
     cluster = Cluster(gateway(), service(ADDRESS), DEPLOYMENT, endpoints("true"))
     cluster.deliver()
     assert cluster.condition("Programmed")[0] == "True"
-    cluster.translator.deliver(GATEWAY, AWAITED)
+    cluster.translator.set_sync_status(GATEWAY, AWAITED)
     cluster.evaluate()
     assert (cluster.changes.statuses, cluster.condition("Programmed")[0]) == ({}, "True")
     cluster.deliver(clients=0)
@@ -80,7 +80,7 @@ def test_proxies_that_do_not_serve_are() -> None:
     """What nobody can reach is not programmed, whoever may come back."""
     cluster = Cluster(gateway(), service(ADDRESS), DEPLOYMENT, endpoints("false"))
     cluster.deliver()
-    cluster.translator.deliver(GATEWAY, AWAITED)
+    cluster.translator.set_sync_status(GATEWAY, AWAITED)
     cluster.evaluate()
     assert cluster.condition("Programmed")[:2] == ("False", "Pending")
 
@@ -88,11 +88,11 @@ def test_proxies_that_do_not_serve_are() -> None:
 def test_at_the_start_all_are_awaited() -> None:
     """A translator that has just begun tells nothing of a Gateway whose proxies serve, until they had their time."""
     cluster = Cluster(service(ADDRESS), DEPLOYMENT, endpoints("true"))
-    cluster.translator.await_proxies(True)
+    cluster.translator.set_reconnecting(True)
     cluster.apply(gateway())
     assert GATEWAY not in cluster.translator.statuses
     assert cluster.proxies is not None
-    assert not cluster.proxies.held
-    cluster.translator.await_proxies(False)
+    assert not cluster.proxies.paused
+    cluster.translator.set_reconnecting(False)
     cluster.evaluate()
     assert cluster.condition("Programmed")[:2] == ("False", "Pending")

@@ -78,7 +78,7 @@ class Cluster:
     def __init__(self, *documents: str) -> None:
         settings = Settings(standalone=False, addresses=("0.0.0.0",))
         self.translator = Translator(settings)
-        self.translator.tell_proxies(ProxyDefaults(ca="authority"))
+        self.translator.set_proxy_defaults(ProxyDefaults(ca="authority"))
         self.changes = Changes()
         self.apply(CLASS, *documents)
 
@@ -100,12 +100,12 @@ class Cluster:
 
     def deployed(self, deployed: ApplyResult | None) -> None:
         """Take what became of the deployment."""
-        self.translator.deployed(GATEWAY, deployed)
+        self.translator.set_apply_result(GATEWAY, deployed)
         self.evaluate()
 
     def deliver(self, clients: int = 1) -> None:
         """Take that all proxies have acknowledged everything."""
-        self.translator.deliver(GATEWAY, GatewaySyncStatus(clients, all_acked=True))
+        self.translator.set_sync_status(GATEWAY, GatewaySyncStatus(clients, all_acked=True))
         self.evaluate()
 
     def evaluate(self) -> None:

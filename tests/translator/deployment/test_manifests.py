@@ -265,7 +265,7 @@ def test_a_new_authority_replaces_no_pods() -> None:
     """Its certificate goes into the ConfigMap, which running proxies read again."""
     cluster = Cluster(gateway())
     before = cluster.body("Deployment")
-    cluster.translator.tell_proxies(ProxyDefaults(ca="new"))
+    cluster.translator.set_proxy_defaults(ProxyDefaults(ca="new"))
     cluster.evaluate()
     assert cluster.body("ConfigMap")["data"]["ca.crt"] == "new"
     assert cluster.body("Deployment") == before
@@ -299,7 +299,7 @@ def test_somebody_else_runs_the_proxies() -> None:
     """With selfManaged nothing is deployed, and the Gateway is served all the same."""
     cluster = configured("{selfManaged: true}")
     assert cluster.proxies is not None
-    assert (cluster.proxies.manifests, cluster.proxies.held) == ((), False)
+    assert (cluster.proxies.manifests, cluster.proxies.paused) == ((), False)
     assert GATEWAY in cluster.translator.snapshots
     cluster.deliver()
     assert cluster.condition("Programmed")[0] == "True"
@@ -349,4 +349,4 @@ def test_examples(path: Path) -> None:
     assert cluster.translator.deployments
     for ref, proxies in cluster.translator.deployments.items():
         assert cluster.condition("Accepted", ref)[0] == "True"
-        assert not proxies.held
+        assert not proxies.paused

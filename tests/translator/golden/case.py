@@ -68,7 +68,7 @@ class Case:
         found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
         translator.edit(Edit(ref, each) for ref, each in found.items())
         for name, told in self.delivery.items():
-            translator.deliver(Ref(Gateway.kind, "default", name), _sync_status(**told))
+            translator.set_sync_status(Ref(Gateway.kind, "default", name), _sync_status(**told))
         changes = translator.evaluate()
         assert changes.failures == []
         return translator

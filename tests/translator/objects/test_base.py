@@ -49,12 +49,12 @@ def test_age(written: str, held: str) -> None:
     """Times are held in UTC and whole seconds, whatever their zone, so that their order is that of time."""
     document = raw(CONFIG_MAP)
     document["metadata"]["creationTimestamp"] = written
-    assert valid(ConfigMap, document).created == held
+    assert valid(ConfigMap, document).creation_time == held
 
 
 def test_no_age() -> None:
     """An object of a file mostly says no time, and comes before all that do."""
-    assert valid(ConfigMap, CONFIG_MAP).created == ""
+    assert valid(ConfigMap, CONFIG_MAP).creation_time == ""
 
 
 @pytest.mark.parametrize("time", ["2026-01-31", "2026-01-31T12:00:00", "0001-01-01T00:00:00+05:00", "soon"])

@@ -123,18 +123,18 @@ class Deploying:
         self.translator.edit(edits)
         self._evaluate()
 
-    def tell_proxies(self, defaults: ProxyDefaults) -> None:
+    def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Take what proxies are told."""
-        self.translator.tell_proxies(defaults)
+        self.translator.set_proxy_defaults(defaults)
         self._evaluate()
 
     def deliver(self, delivery: GatewaySyncStatus) -> None:
         """Take what proxies have acknowledged."""
-        self.translator.deliver(self.gateway, delivery)
+        self.translator.set_sync_status(self.gateway, delivery)
         self._evaluate()
 
     def _deployed(self, gateway: Ref, deployed: Any) -> None:
-        self.translator.deployed(gateway, deployed)
+        self.translator.set_apply_result(gateway, deployed)
         self._evaluate()
 
     def _evaluate(self) -> None:

@@ -99,7 +99,7 @@ async def serving(client: Client, namespace: str) -> AsyncIterator[Serving]:
             "ports": [port],
         }
         await client.request("POST", f"/apis/discovery.k8s.io/v1{root}/endpointslices", body=slice_)
-        deploying.tell_proxies(
+        deploying.set_proxy_defaults(
             ProxyDefaults(xds_host=serving.host, xds_port=serving.server.port, ca=serving.authority.pem)
         )
         publishing = asyncio.create_task(serving.publish())

@@ -31,7 +31,7 @@ NAME_LABEL: Final = "kubernetes.io/metadata.name"
 class Namespace(ClusterObject):
     """A namespace, for its labels."""
 
-    unread = ClusterObject.unread | {"spec"}
+    ignored_fields = ClusterObject.ignored_fields | {"spec"}
 
     kind = "Namespace"
     group = ""
@@ -61,7 +61,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"kubernetes.io/tls": ("tls.crt"
 class Secret(CheckedFields, NamespacedObject):
     """A certificate, a key or a password. `data` holds all of it, decoded; what repr shows has none of it."""
 
-    unread = NamespacedObject.unread | {"immutable"}
+    ignored_fields = NamespacedObject.ignored_fields | {"immutable"}
 
     kind = "Secret"
     group = ""
@@ -90,7 +90,7 @@ class Secret(CheckedFields, NamespacedObject):
 class ConfigMap(NamespacedObject):
     """Plain data, like the certificates of an authority."""
 
-    unread = NamespacedObject.unread | {"immutable"}
+    ignored_fields = NamespacedObject.ignored_fields | {"immutable"}
 
     kind = "ConfigMap"
     group = ""

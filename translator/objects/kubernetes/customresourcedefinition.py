@@ -28,7 +28,7 @@ class CustomResourceDefinitionMeta(ClusterMeta):
 class CustomResourceDefinition(ClusterObject):
     """The definition of a kind, for its name and for the release that it belongs to."""
 
-    unread = ClusterObject.unread | {"spec"}
+    ignored_fields = ClusterObject.ignored_fields | {"spec"}
 
     kind = "CustomResourceDefinition"
     group = "apiextensions.k8s.io"

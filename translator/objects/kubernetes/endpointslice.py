@@ -61,7 +61,7 @@ class EndpointHints(Fields):
 class Endpoint(Fields):
     """One place to send to. Its addresses are fungible: consumers use the first."""
 
-    unread = frozenset({"deprecatedTopology", "targetRef"})
+    ignored_fields = frozenset({"deprecatedTopology", "targetRef"})
 
     addresses: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
     conditions: EndpointConditions = EndpointConditions()

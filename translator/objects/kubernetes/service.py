@@ -32,7 +32,7 @@ HEADLESS: Final = "None"
 class ServicePort(Fields):
     """A port of a Service, and what is behind it."""
 
-    unread = frozenset({"nodePort"})
+    ignored_fields = frozenset({"nodePort"})
 
     name: PortName = ""
     port: PortNumber
@@ -45,7 +45,7 @@ class ServicePort(Fields):
 class ServiceSpec(CheckedFields):
     """How the Service is reached. `type` ExternalName needs `external_name`; the others need ports, unless headless."""
 
-    unread = frozenset(
+    ignored_fields = frozenset(
         {
             "allocateLoadBalancerNodePorts",
             "externalTrafficPolicy",
@@ -113,7 +113,7 @@ class ServiceMeta(NamespacedMeta):
 class LoadBalancerIngress(Fields):
     """An address at which a load balancer takes what is for the Service."""
 
-    unread = frozenset({"ipMode", "ports"})
+    ignored_fields = frozenset({"ipMode", "ports"})
 
     ip: Text = ""
     hostname: Text = ""
@@ -128,7 +128,7 @@ class LoadBalancerStatus(Fields):
 class ServiceStatus(Fields):
     """What has become of the Service; files leave it out."""
 
-    unread = frozenset({"conditions"})
+    ignored_fields = frozenset({"conditions"})
 
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 

@@ -14,7 +14,7 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by=headgate"
 class WorkloadCondition(Fields):
     """A condition of a workload or a pod."""
 
-    unread = frozenset({"lastProbeTime", "lastTransitionTime", "lastUpdateTime", "observedGeneration"})
+    ignored_fields = frozenset({"lastProbeTime", "lastTransitionTime", "lastUpdateTime", "observedGeneration"})
 
     type: Text
     status: Text
@@ -25,7 +25,7 @@ class WorkloadCondition(Fields):
 class WorkloadStatus(Fields):
     """How far a workload has come, as its controller tells."""
 
-    unread = frozenset(
+    ignored_fields = frozenset(
         {
             "availableReplicas",
             "collisionCount",
@@ -52,7 +52,7 @@ class WorkloadStatus(Fields):
 class Workload(NamespacedObject):
     """What a Deployment and a DaemonSet have in common."""
 
-    unread = frozenset({"apiVersion", "kind", "spec"})
+    ignored_fields = frozenset({"apiVersion", "kind", "spec"})
     group = "apps"
     versions = ("v1",)
     selector: ClassVar[str] = MANAGED_BY
@@ -84,7 +84,7 @@ class ContainerWaiting(Fields):
 class ContainerEnd(Fields):
     """How a container ended; the message is what it said last."""
 
-    unread = frozenset({"containerID", "finishedAt", "signal", "startedAt"})
+    ignored_fields = frozenset({"containerID", "finishedAt", "signal", "startedAt"})
 
     exit_code: Int32 = 0
     reason: Text = ""
@@ -94,7 +94,7 @@ class ContainerEnd(Fields):
 class ContainerState(Fields):
     """What a container is doing, or was; at most one is there."""
 
-    unread = frozenset({"running"})
+    ignored_fields = frozenset({"running"})
 
     waiting: ContainerWaiting | None = None
     terminated: ContainerEnd | None = None
@@ -103,7 +103,7 @@ class ContainerState(Fields):
 class ContainerStatus(Fields):
     """How one container of a pod is."""
 
-    unread = frozenset(
+    ignored_fields = frozenset(
         {
             "allocatedResources",
             "allocatedResourcesStatus",
@@ -135,7 +135,7 @@ class HostAddress(Fields):
 class PodStatus(Fields):
     """How a pod is."""
 
-    unread = frozenset(
+    ignored_fields = frozenset(
         {
             "allocatedResources",
             "ephemeralContainerStatuses",
@@ -166,7 +166,7 @@ class PodStatus(Fields):
 class PodMeta(NamespacedMeta):
     """The metadata of a pod, and whether it is about to go."""
 
-    unread = NamespacedMeta.unread - {"deletionTimestamp"}
+    ignored_fields = NamespacedMeta.ignored_fields - {"deletionTimestamp"}
 
     deletion_timestamp: Timestamp | None = None
 
@@ -174,7 +174,7 @@ class PodMeta(NamespacedMeta):
 class Pod(NamespacedObject):
     """A proxy as it runs, or why it does not."""
 
-    unread = frozenset({"apiVersion", "kind", "spec"})
+    ignored_fields = frozenset({"apiVersion", "kind", "spec"})
     kind = "Pod"
     group = ""
     versions = ("v1",)
@@ -185,7 +185,7 @@ class Pod(NamespacedObject):
     status: PodStatus = Field(default_factory=PodStatus)
 
     @property
-    def going(self) -> bool:
+    def terminating(self) -> bool:
         """Whether it is about to go."""
         return self.metadata.deletion_timestamp is not None
 
@@ -203,7 +203,7 @@ class Pod(NamespacedObject):
 class ApplyResult(NamespacedObject):
     """What is deployed beside the proxies and never read: only where an API server has it counts."""
 
-    unread = frozenset({"apiVersion", "kind", "spec", "status"})
+    ignored_fields = frozenset({"apiVersion", "kind", "spec", "status"})
     versions = ("v1",)
     selector: ClassVar[str] = MANAGED_BY
 

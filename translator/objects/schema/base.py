@@ -45,7 +45,7 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, hide_input_in_errors=True)
 
-    unread: ClassVar[frozenset[str]] = frozenset()
+    ignored_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that the API has at this level and nothing here reads: not declared, but not unknown either."""
 
     def model_post_init(self, _: object) -> None:
@@ -138,7 +138,7 @@ Timestamp = Annotated[Text, AfterValidator(_in_utc)]
 class ObjectMeta(Fields):
     """The metadata of every object that is read. In files only the name is sure to be there."""
 
-    unread = frozenset(
+    ignored_fields = frozenset(
         {
             "deletionGracePeriodSeconds",
             "deletionTimestamp",
@@ -174,7 +174,7 @@ class ClusterMeta(ObjectMeta):
 class KubernetesObject(Fields):
     """One object of the API, as a value."""
 
-    unread = frozenset({"apiVersion", "kind", "status"})
+    ignored_fields = frozenset({"apiVersion", "kind", "status"})
 
     kind: ClassVar[str]
     group: ClassVar[str]
@@ -197,7 +197,7 @@ class KubernetesObject(Fields):
         return Ref(self.kind, self.metadata.namespace, self.metadata.name)
 
     @property
-    def created(self) -> str:
+    def creation_time(self) -> str:
         """When the object was created, as a string that sorts by time; "", before all others, if it does not say."""
         return self.metadata.creation_timestamp or ""
 

@@ -15,7 +15,7 @@ Plan = Mapping[str, Union["Plan", None]]
 @cache
 def plan(model: type[Fields]) -> Plan:
     """Return the names that a model and those below it know; worked out once."""
-    levels: dict[str, Plan | None] = dict.fromkeys(model.unread)
+    levels: dict[str, Plan | None] = dict.fromkeys(model.ignored_fields)
     for name, field in model.model_fields.items():
         nested = _nested(field.annotation)
         levels[field.alias or name] = plan(nested) if nested else None
