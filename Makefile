@@ -55,7 +55,7 @@ disruption: setup ## Break disks, files and processes, and make 3,000 changes, u
 	$$private $(BIN)/python -m pytest -s -m disruption tests/disruption
 
 soak: setup ## Have 2,000 xDS streams come and go for minutes, and watch the memory
-	@HEADGATE_SOAK_STREAMS=$${HEADGATE_SOAK_STREAMS:-2000} $(BIN)/python -m pytest -s tests/xds/test_soak.py
+	@HEADGATE_SOAK_STREAMS=$${HEADGATE_SOAK_STREAMS:-2000} $(BIN)/python -m pytest -s tests/xds/server/test_soak.py
 
 check: setup ## Lint, types, direction of imports, then the tests: what CI runs
 	@$(BIN)/ruff check .

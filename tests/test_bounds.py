@@ -20,7 +20,7 @@ from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from tests.headgate.reporting.test_tables import status
 from tests.xds.calls import Dial, serving
 from tests.xds.conftest import dial
-from tests.xds.resources import cluster, endpoints, https_listener
+from tests.xds.sample_resources import cluster, endpoints, https_listener
 from tests.xds.talk import Talk
 from translator.conditions import MOST_CHARACTERS as MOST_TOLD
 from translator.conditions import verdict

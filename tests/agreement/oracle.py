@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import Message
 
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from tests.xds.envoy import bootstrap, free_port
+from tests.xds.envoy_process import bootstrap, free_port
 from xds.resources.types import LISTENER, ROUTE, SECRET
 
 NAME = "asked"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from headgate_proto.envoy.config.route.v3 import route_pb2
 from tests.chaos.stage import VARIANTS
 from tests.chaos.world import Backend, Change, World
-from tests.xds.resources import cluster, endpoints, listener
+from tests.xds.sample_resources import cluster, endpoints, listener
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.chaos.load import Load, Target
 from tests.live.proxy import free_port
 from tests.relay import Relay
-from tests.xds.envoy import running_envoy, upstream
+from tests.xds.envoy_process import running_envoy, upstream
 from xds.resources.snapshot import Snapshot
 from xds.server.server import Server, Timeouts
 

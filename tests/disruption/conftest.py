@@ -2,7 +2,7 @@
 
 They run the real thing under load, take minutes and assert times, so `make disruption` runs them and `make test` does
 not. Two of what belongs to them take seconds, and run with all others: what a client costs that sends 66 MB before it
-is authenticated (tests/xds/test_admission.py), and one certificate of 43 that Envoy refuses
+is authenticated (tests/xds/server/test_admission.py), and one certificate of 43 that Envoy refuses
 (tests/headgate/envoy/test_rejected_certificates.py).
 """
 

@@ -10,7 +10,7 @@ import grpc.aio
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
-from tests.xds.resources import cluster
+from tests.xds.sample_resources import cluster
 from xds.resources.snapshot import Snapshot
 from xds.server.server import Server
 

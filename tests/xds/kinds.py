@@ -24,8 +24,8 @@ from headgate_proto.envoy.extensions.filters.http.router.v3 import router_pb2
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from tests.certificates import self_signed
-from tests.xds.envoy import Envoy, free_port
-from tests.xds.resources import ADS, cluster, endpoints, invalid_cluster
+from tests.xds.envoy_process import Envoy, free_port
+from tests.xds.sample_resources import ADS, cluster, endpoints, invalid_cluster
 from xds.resources.resource import Resource
 from xds.resources.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
 

@@ -2,7 +2,7 @@
 
 Seen of Envoy 1.40: SDS and ECDS keep a hash of the resource that they were sent, then begin to use the resource, and
 refuse it if that fails. The same content, sent again under whatever version, is then accepted without a look at it.
-LDS, RDS, SRDS, VHDS, CDS and EDS check again what they refused. tests/xds/test_envoy_acks.py holds both.
+LDS, RDS, SRDS, VHDS, CDS and EDS check again what they refused. tests/xds/envoy/test_acks.py holds both.
 
 So what may have been refused is sent in other bytes that mean the same. Where there are none, it is sent alone, so that
 a refusal says what it is about; and what was refused stays so until it changes.

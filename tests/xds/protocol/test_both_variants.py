@@ -1,0 +1,163 @@
+"""A state-of-the-world and an incremental client of the same snapshots end alike, whatever happens."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.xds.peers import BAD_TIMEOUT, DeltaPeer, Peer, SotwPeer
+from tests.xds.sample_resources import cluster, endpoints, listener, routes
+from xds.protocol.nacks import NackHistory
+from xds.protocol.ordering import Timeouts
+from xds.protocol.response_cache import ResponseCache
+from xds.protocol.session import Session
+from xds.resources.resource import Resource
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+
+CLUSTERS = ["a", "b", "ab", "c"]
+ROUTES = ["r", "s"]
+clusters = st.dictionaries(st.sampled_from(CLUSTERS), st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2])))
+choices = st.integers(0, 3)
+
+
+def consistent(made: dict[str, tuple[int, int]], uses: list[int], bad: set[str]) -> Snapshot:
+    """Return a snapshot without dangling references; bad clusters are used by no route."""
+    resources: list[Resource] = []
+    for name, (timeout, port) in made.items():
+        resources += [cluster(name, timeout=BAD_TIMEOUT if name in bad else timeout), endpoints(name, port)]
+    usable = sorted(made.keys() - bad)
+    for index, name in enumerate(ROUTES):
+        chosen, count = uses[index], len(usable)
+        paths = {f"/{n}": usable[(chosen + n) % count] for n in range(min(chosen, count))} if count else {}
+        if uses[index + 2]:
+            resources += [routes(name, paths), listener(f"l{name}", 80 + index, name)]
+    return Snapshot.of(resources)
+
+
+class Clients(RuleBasedStateMachine):
+    """Edits, messages that arrive late, refusals, reconnects and time, in any order."""
+
+    @initialize(all_or_nothing=st.booleans(), says_why=st.booleans())
+    def begin(self, all_or_nothing: bool, says_why: bool) -> None:
+        """Connect both clients before there is a snapshot."""
+        self.now = 0.0
+        self.cache = ResponseCache()
+        self.nack_history = NackHistory()
+        self.snapshot: Snapshot | None = None
+        self.good: tuple[dict[str, tuple[int, int]], list[int]] = ({}, [0, 0, 0, 0])
+        kinds = (DeltaPeer, SotwPeer)
+        self.peers: list[Peer] = [kind(all_or_nothing=all_or_nothing, says_why=says_why) for kind in kinds]
+        for peer in self.peers:
+            self._connect(peer)
+
+    def _connect(self, peer: Peer) -> None:
+        # No deadline comes to pass: within it, nothing may ever dangle.
+        timeouts = Timeouts(ack_deadline=1e9, removal_delay=1.0)
+        delta = isinstance(peer, DeltaPeer)
+        session = Session(delta=delta, clock=lambda: self.now, cache=self.cache, timeouts=timeouts)
+        session.client_nacks = self.nack_history.of("key", "delta" if delta else "sotw")
+        if self.snapshot is not None:
+            session.update(self.snapshot)
+        peer.connect(session)
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        for peer in self.peers:
+            peer.session.update(snapshot)
+
+    @rule(made=clusters, uses=st.lists(choices, min_size=4, max_size=4), bad=st.sets(st.sampled_from(CLUSTERS)))
+    def edit(self, made: dict[str, tuple[int, int]], uses: list[int], bad: set[str]) -> None:
+        """Publish another snapshot, in which some clusters are bad."""
+        self.good = (made, uses)
+        self._publish(consistent(made, uses, bad & made.keys()))
+
+    @rule(made=clusters, uses=st.lists(choices, min_size=4, max_size=4))
+    def edit_well(self, made: dict[str, tuple[int, int]], uses: list[int]) -> None:
+        """Publish another snapshot, in which all is good."""
+        self.good = (made, uses)
+        self._publish(consistent(made, uses, set()))
+
+    @rule(which=st.integers(0, 1))
+    def send(self, which: int) -> None:
+        """Lets a session send."""
+        self.peers[which].fetch()
+
+    @rule(which=st.integers(0, 1))
+    def take(self, which: int) -> None:
+        """Lets a client take a response."""
+        if self.peers[which].inbox:
+            self.peers[which].take()
+
+    @rule(which=st.integers(0, 1))
+    def receive(self, which: int) -> None:
+        """Lets a session receive a request."""
+        self.peers[which].flush(1)
+
+    @rule(which=st.integers(0, 1))
+    def reconnect(self, which: int) -> None:
+        """Break a stream and begins another."""
+        self._connect(self.peers[which])
+
+    @rule()
+    def wait(self) -> None:
+        """Lets some time go by, less than removals are delayed."""
+        self.now += 0.4
+
+    @rule()
+    def exchange(self) -> None:
+        """Lets all messages there are arrive."""
+        for peer in self.peers:
+            peer.run()
+
+    @invariant()
+    def nothing_dangles(self) -> None:
+        """Check that a client's routes never lead to a cluster that it does not have."""
+        for peer in getattr(self, "peers", []):
+            assert not peer.dangling()
+
+    @invariant()
+    def a_deadline_lies_ahead(self) -> None:
+        """Check that a session without anything to send does not ask to be looked at at once."""
+        for peer in getattr(self, "peers", []):
+            if not peer.fetch():
+                deadline = peer.session.deadline()
+                assert deadline is None or deadline > self.now
+
+    def _settle(self) -> None:
+        for peer in self.peers:
+            peer.run()
+        for _ in range(12):
+            self.now += 1.0
+            for peer in self.peers:
+                peer.run()
+
+    @precondition(lambda self: self.snapshot is not None)
+    @rule()
+    def all_good_arrives(self) -> None:
+        """Check that what is good arrives although something is not; what clients refuse is known."""
+        self._settle()
+        assert self.snapshot is not None
+        for peer in self.peers:
+            refused = {name for each in peer.session.nack_groups() for name in each.names}
+            for url in (CLUSTER, LISTENER, ROUTE):
+                for name, each in self.snapshot.resources(url).items():
+                    if name in peer.wanted.get(url, {name}) and name not in refused:
+                        assert peer.held[url][name].body == each.body
+            assert peer.session.synced() == (not refused)
+
+    @rule()
+    def all_is_mended(self) -> None:
+        """Once nothing is bad any more, both hold what the snapshot says, and nothing else."""
+        self._publish(snapshot := consistent(*self.good, set()))
+        self._settle()
+        for peer in self.peers:
+            assert not peer.session.nack_groups()
+            assert peer.session.synced()
+            for url, names in ((CLUSTER, None), (LISTENER, None), (ROUTE, ROUTE), (ENDPOINT, ENDPOINT)):
+                wanted = snapshot.resources(url)
+                expected = {name: each.body for name, each in wanted.items() if not names or name in peer.wanted[names]}
+                assert {name: each.body for name, each in peer.held[url].items()} == expected
+
+
+Clients.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestBothVariants = Clients.TestCase

@@ -1,0 +1,213 @@
+"""A scope in use follows its route configuration, which the client asks for because of a copy of the scope."""
+
+import pytest
+
+from headgate_proto.envoy.config.route.v3 import scoped_route_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from tests.xds.sample_resources import cluster, inline_listener, routes, scope, scoped_listener
+from tests.xds.talk import Talk, settled
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, LISTENER, ROUTE, SCOPED_ROUTE
+
+both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+
+BASE = [cluster("a", eds=False), scoped_listener("l", 80), routes("r1", {"/": "a"})]
+
+
+def ask_for(talk: Talk, *names: str) -> None:
+    """Asks for route configurations, as Envoy does because of a scope: in SotW by all names."""
+    talk.ask(ROUTE, *(names[-1:] if talk.session.delta else names), nonce=talk.nonces[ROUTE])
+
+
+def keys(talk: Talk) -> list[tuple[str, list[str]]]:
+    """Return the scopes of the next response, in its order, with the fragments of their keys."""
+    response = talk.session.next()
+    assert response is not None
+    talk.nonces[response.type_url] = response.nonce
+    if talk.session.delta:
+        sent = [each.resource for each in discovery_pb2.DeltaDiscoveryResponse.FromString(response.data).resources]
+    else:
+        sent = list(discovery_pb2.DiscoveryResponse.FromString(response.data).resources)
+    scopes = [scoped_route_pb2.ScopedRouteConfiguration.FromString(each.value) for each in sent]
+    return [(each.name, [fragment.string_key for fragment in each.key.fragments]) for each in scopes]
+
+
+def unchanged(delta: bool, name: str, *key: str) -> list[tuple[str, list[str]]]:
+    """Return what only a full response holds: a scope that the client has, by default a copy for the key `k`."""
+    return [] if delta else [(name, list(key) or ["k", "~staged"])]
+
+
+@both
+def test_a_scope_follows_its_route_configuration(delta: bool) -> None:
+    """The cluster comes first, a copy of the scope next, then the route configuration, and the scope last."""
+    talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
+    talk.publish(*BASE, cluster("b", eds=False), routes("r2", {"/": "b"}), scope("s", "k", "r2"))
+    assert talk.hear(CLUSTER) == (["b"], [])
+    assert talk.hear() is None
+    talk.accept(CLUSTER)
+    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    talk.accept(SCOPED_ROUTE)
+    assert talk.hear() is None
+    ask_for(talk, "r1", "r2")
+    assert talk.hear(ROUTE) == (["r2"], [])
+    assert talk.hear() is None
+    talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
+    assert talk.hear(SCOPED_ROUTE) == (["s"], [])
+    assert not talk.session.synced()
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SCOPED_ROUTE) == ([], ["s~staged"])
+
+
+@both
+def test_a_copy_has_a_key_that_no_request_has(delta: bool) -> None:
+    """A copy leads to the new route configuration, and its key has a fragment more; a full response keeps the scope."""
+    talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
+    talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
+    response = talk.session.next()
+    assert response is not None
+    copy = scoped_route_pb2.ScopedRouteConfiguration(name="s~staged", route_configuration_name="r2")
+    for each in ("k", "~staged"):
+        copy.key.fragments.add(string_key=each)
+    assert Resource.pack(copy).body in response.data
+    assert (scope("s", "k", "r1").body in response.data) != delta
+
+
+@both
+def test_a_scope_is_switched_after_the_deadline_at_the_latest(delta: bool) -> None:
+    """Where a client never asks for the new route configuration, the scope is sent nevertheless."""
+    talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
+    talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
+    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    talk.accept(SCOPED_ROUTE)
+    assert talk.hear() is None
+    talk.now += 5
+    assert talk.hear(SCOPED_ROUTE) == (["s"], [])
+
+
+@both
+def test_a_copy_goes_when_it_is_not_needed_any_more(delta: bool) -> None:
+    """A scope that is taken back takes its copy along; one that leads elsewhere meanwhile has another."""
+    old = scope("s", "k", "r1")
+    talk = settled(*BASE, old, delta=delta)
+    talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
+    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    talk.accept(SCOPED_ROUTE)
+    talk.publish(*BASE, routes("r3", {"/": "a"}), scope("s", "k", "r3"))
+    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    talk.accept(SCOPED_ROUTE)
+    talk.publish(*BASE, old)
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SCOPED_ROUTE) == ([], ["s~staged"])
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.session.deadline() is None
+
+
+@both
+def test_only_scopes_in_use_are_staged(delta: bool) -> None:
+    """A new scope has no requests yet, and those of one on demand wait: they are sent at once."""
+    lazy = scoped_route_pb2.ScopedRouteConfiguration.FromString(scope("o", "o", "r1").body)
+    lazy.on_demand = True
+    talk = settled(*BASE, Resource.pack(lazy), delta=delta)
+    lazy.route_configuration_name = "r2"
+    talk.publish(*BASE, routes("r2", {"/": "a"}), Resource.pack(lazy), scope("n", "n", "r2"))
+    assert talk.hear(SCOPED_ROUTE) == (["n", "o"], [])
+
+
+@both
+def test_a_scope_that_is_renamed_goes_with_its_successor(delta: bool) -> None:
+    """The old scope has its key until the new one's route configuration is there, then another key, and goes."""
+    talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
+    talk.publish(*BASE, routes("r2", {"/": "a"}), scope("t", "k", "r2"))
+    assert talk.hear(SCOPED_ROUTE) == (["t~staged"], [])
+    talk.accept(SCOPED_ROUTE)
+    talk.now += 2
+    assert talk.hear() is None
+    ask_for(talk, "r1", "r2")
+    talk.hear(ROUTE)
+    talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
+    assert keys(talk) == [*unchanged(delta, "t~staged"), ("s", ["k", "~retired~s"]), ("t", ["k"])]
+    assert not talk.session.synced()
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SCOPED_ROUTE) == ([], ["s", "t~staged"])
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.deadline() is None
+
+
+@both
+def test_a_scope_that_gives_up_a_key_comes_before_the_one_that_takes_it(delta: bool) -> None:
+    """Envoy takes from a scope the key that it had before, even where another one of the response has it by then."""
+    talk = settled(*BASE, scope("a", "i", "r1"), scope("b", "k", "r1"), scope("c", "l", "r1"), delta=delta)
+    talk.publish(*BASE, scope("a", "k", "r1"), scope("b", "l", "r1"), scope("c", "m", "r1"))
+    assert keys(talk) == [("c", ["m"]), ("b", ["l"]), ("a", ["k"])]
+
+
+@both
+def test_scopes_that_exchange_keys_change_one_by_one(delta: bool) -> None:
+    """One of them is retired, so that the other has its key at once; it has its own in the next response."""
+    talk = settled(*BASE, scope("a", "i", "r1"), scope("b", "k", "r1"), delta=delta)
+    talk.publish(*BASE, scope("a", "k", "r1"), scope("b", "i", "r1"))
+    assert keys(talk) == [("a", ["i", "~retired~a"]), ("b", ["i"])]
+    talk.accept(SCOPED_ROUTE)
+    assert not talk.session.synced()
+    assert keys(talk) == [("a", ["k"]), *unchanged(delta, "b", "i")]
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+
+
+@both
+def test_a_scope_that_comes_back_is_not_retired(delta: bool) -> None:
+    """A scope that was retired, or is about to be, has its key again as soon as it is wanted again."""
+    old = scope("s", "k", "r1")
+    talk = settled(*BASE, old, delta=delta)
+    talk.publish(*BASE, scope("t", "k", "r1"))
+    talk.publish(*BASE, old)
+    assert talk.hear() is None
+    talk.publish(*BASE, scope("t", "k", "r1"))
+    assert talk.hear(SCOPED_ROUTE) == (["s", "t"], [])
+    talk.accept(SCOPED_ROUTE)
+    talk.publish(*BASE, old)
+    assert keys(talk) == [("t", ["k", "~retired~t"]), ("s", ["k"])]
+    talk.accept(SCOPED_ROUTE)
+    assert talk.session.synced()
+    assert talk.hear() is None
+    talk.now += 1
+    assert talk.hear(SCOPED_ROUTE) == ([], ["t"])
+
+
+@both
+def test_a_scope_is_replaced_although_a_listener_drains(delta: bool) -> None:
+    """What only a draining listener uses stays, except for a scope whose key another one takes over."""
+    base = [*BASE, scoped_listener("m", 81)]
+    talk = settled(*base, scope("s", "k", "r1"), scope("o", "o", "r1"), delta=delta)
+    talk.publish(*BASE[::2], scope("t", "k", "r1"))
+    assert talk.hear(LISTENER) == ([], ["l", "m"])
+    assert talk.hear(SCOPED_ROUTE) == (["s", "t"], [])
+    talk.accept(SCOPED_ROUTE)
+    talk.accept(LISTENER)
+    talk.now += 100
+    assert talk.hear() is None
+
+
+@both
+def test_listeners_that_swap_their_ports_are_sent_together(delta: bool) -> None:
+    """A listener waits for the cluster of another whose port it takes, or Envoy would reject it; others do not."""
+    a, b = cluster("a", eds=False), cluster("b", eds=False)
+    before = [inline_listener(name, port, "a") for name, port in (("l", 80), ("m", 81), ("n", 82), ("o", 83))]
+    talk = settled(a, *before, delta=delta)
+    after = [inline_listener("l", 81, "b"), inline_listener("m", 80, "a"), inline_listener("p", 82, "a")]
+    talk.publish(a, b, *after)
+    assert talk.hear(CLUSTER) == (["b"], [])
+    assert talk.hear(LISTENER) == (["p"], ["n", "o"])
+    talk.accept(LISTENER)
+    assert talk.hear() is None
+    talk.accept(CLUSTER)
+    assert talk.hear(LISTENER) == (["l", "m"], [])

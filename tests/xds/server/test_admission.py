@@ -1,0 +1,233 @@
+"""Unauthorised clients cost little memory, take no place of others, and no time."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from functools import partial
+from multiprocessing.connection import Connection
+
+import grpc
+import grpc.aio
+import psutil
+import pytest
+
+from bench.xds_servers import Remote
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from tests.headgate.waiting import eventually
+from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, serving
+from tests.xds.sample_resources import cluster
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.admission import Admission
+from xds.server.server import Limits, Peer, Server, StreamRejected
+
+MANY_NAMES = b"\x1a\x00"
+"""An empty resource name in a state-of-the-world request."""
+
+
+REFUSED = grpc.StatusCode.UNAUTHENTICATED, "no token"
+
+
+async def nobody(_: Peer) -> None:
+    """Lets nobody in, after a moment in which a client could send a lot."""
+    await asyncio.sleep(0.5)
+    raise StreamRejected("no token", grpc.StatusCode.UNAUTHENTICATED)
+
+
+def strict(link: Connection, authenticated: bool) -> None:
+    """Serve, in a process of its own; says its highest memory in bytes whenever it is asked."""
+
+    async def main() -> None:
+        authenticate = nobody if authenticated else None
+        async with Server(lambda node: node.cluster, authenticate=authenticate) as server:
+            link.send(server.port)
+            asked = asyncio.Event()
+            asyncio.get_running_loop().add_reader(link.fileno(), asked.set)
+            while True:
+                await asked.wait()
+                asked.clear()
+                while link.poll():
+                    link.recv()
+                    unit = 1 if sys.platform == "darwin" else 1024
+                    link.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+    asyncio.run(main())
+
+
+def highest(server: Remote) -> int:
+    """Return the most memory that the server has had, in bytes."""
+    server.link.send("memory")
+    found: int = server.link.recv()
+    return found
+
+
+async def send(port: int, request: bytes) -> tuple[grpc.StatusCode, str]:
+    """Send a request over a connection of its own; returns how the stream ended."""
+    options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+
+    def ask() -> tuple[grpc.StatusCode, str]:
+        # Not with grpc.aio, which makes INTERNAL of the status of a call that ends while it writes.
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+            opened: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
+            call = opened(iter([request]), timeout=30)
+            try:
+                for _ in call:
+                    pass
+            except grpc.RpcError:
+                pass
+            return call.code(), call.details() or ""
+
+    return await asyncio.to_thread(ask)
+
+
+@pytest.mark.parametrize(("megabytes", "streams"), [(66, 4), (15, 20)])
+async def test_who_proves_nothing_costs_no_memory(megabytes: int, streams: int) -> None:
+    """Whatever clients send before it is known who they are, the server does not read it: less than 10 MB grow."""
+    request = MANY_NAMES * (megabytes * 500_000)
+    with Remote.start(partial(strict, authenticated=True)) as server:
+        assert await send(server.port, b"") == REFUSED
+        before = highest(server)
+        ends = await asyncio.gather(*(send(server.port, request) for _ in range(streams)))
+        # A client whose write fails before it has read the status says INTERNAL in its place.
+        assert set(ends) - {(grpc.StatusCode.INTERNAL, "Internal error from Core")} <= {REFUSED}
+        assert highest(server) - before < 10e6
+
+
+async def test_a_request_is_measured_before_it_is_decoded() -> None:
+    """Where any node may ask, a request that is too long is not buffered, and one of many names makes no objects."""
+    with Remote.start(partial(strict, authenticated=False)) as server:
+        before = highest(server)
+        code, _ = await send(server.port, MANY_NAMES * 33_000_000)
+        assert code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL)
+        assert highest(server) - before < 10e6
+        code, why = await send(server.port, MANY_NAMES * 7_500_000)
+        assert (code, why) == (grpc.StatusCode.INVALID_ARGUMENT, "more than 200000 resource names in one request")
+        # Its own bytes in gRPC and in Python, as pieces and as a whole; decoded, it would take 300 MB.
+        assert highest(server) - before < 5 * 15e6
+
+
+async def test_who_is_not_authorised_takes_no_place_of_those_who_are(dial: Dial) -> None:
+    """Streams that wait do not count among those that are served, and those that are too many do not wait."""
+    verified = asyncio.Event()
+
+    async def authorise(_: str, peer: Peer) -> None:
+        if "token" not in peer.metadata:
+            await verified.wait()
+
+    async with serving(authorise=authorise, limits=Limits(streams=1)) as server:
+        server.publish("gateway", CLUSTERS)
+        waiting = [dial(server) for _ in range(3)]
+        for call in waiting:
+            await call.ask(CLUSTER)
+        good = dial(server, metadata=(("token", "good"),))
+        await good.ask(CLUSTER)
+        assert (await good.hear()).resources
+        verified.set()
+        for call in waiting:
+            assert await call.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+        assert [each.node for each in server.clients()] == [NODE.id]
+
+
+async def test_streams_that_wait_are_so_many(dial: Dial) -> None:
+    """Beyond the limit of streams that wait, the oldest of the greediest host ends and says why."""
+
+    async def authenticate(_: Peer) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(authenticate=authenticate, limits=Limits(unauthorised=2)) as server:
+        calls = []
+        for number in range(3):
+            calls.append(dial(server))
+            await calls[-1].ask(CLUSTER)
+            await eventually(lambda number=number: len(server._waiting) == min(number + 1, 2))  # type: ignore[misc]
+        code, why = await calls[0].status()
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "wait to be authorised" in why
+        assert not calls[1].call.done()
+        assert not calls[2].call.done()
+
+
+def test_the_greediest_host_makes_room() -> None:
+    """A host that opens many streams loses its own oldest one, and no other host loses any."""
+    evicted: list[str] = []
+    admission: Admission[str] = Admission(3, evicted.append)
+    admission.enter("victim", "ipv6:%5B::1%5D:1")
+    for number in range(5):
+        admission.enter(f"greedy {number}", f"ipv4:10.0.0.1:{number}")
+    assert evicted == ["greedy 0", "greedy 1", "greedy 2"]
+    for number in range(5):
+        admission.leave(f"greedy {number}", f"ipv4:10.0.0.1:{number}")
+    admission.leave("victim", "ipv6:%5B::1%5D:1")
+    assert not len(admission)
+
+
+async def test_names_of_a_node_are_no_novels(dial: Dial) -> None:
+    """An id or a cluster that is longer than any name is refused before anything is kept of it."""
+    async with serving() as server:
+        for field in ("id", "cluster"):
+            call = dial(server, STREAM)
+            node = discovery_pb2.DiscoveryRequest(node={"id": "a", "cluster": "b", field: "x" * 3000}).node
+            await call.ask(CLUSTER, node=node)
+            assert (await call.status())[0] is grpc.StatusCode.INVALID_ARGUMENT
+        assert not server._groups
+
+
+async def test_connections_are_so_many() -> None:
+    """Beyond the limit a connection is closed at once, and those that are open go on."""
+    async with serving(limits=Limits(connections=2)) as server:
+        pairs = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+        for reader, _ in pairs[:2]:
+            assert await reader.read(1), "the server's settings"
+        assert await pairs[2][0].read() == b""
+        for _, writer in pairs:
+            writer.close()
+
+
+async def test_streams_of_a_connection_wait_for_their_turn() -> None:
+    """A client with all the streams that a connection may have is served the next one when another has ended."""
+    async with serving(limits=Limits(connection_streams=1)) as server:
+        server.publish("gateway", CLUSTERS)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            first = Call(channel, DELTA)
+            await first.ask(CLUSTER)
+            heard = await first.hear()
+            second = Call(channel, DELTA)
+            waiting = asyncio.create_task(second.ask(CLUSTER))
+            for seconds in range(2, 7):
+                await first.ask(CLUSTER, node=None, nonce=heard.nonce)
+                server.publish("gateway", Snapshot.of([cluster("a", timeout=seconds)]))
+                heard = await first.hear()
+            assert len(server.clients()) == 1
+            first.call.cancel()
+            await waiting
+            assert (await second.hear()).resources
+
+
+async def test_a_connection_that_says_nothing_is_closed() -> None:
+    """A client that does not begin HTTP/2 is disconnected after the deadline for the handshake."""
+    async with serving(limits=Limits(handshake=0.2)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(10):
+            await reader.read()
+        writer.close()
+
+
+async def test_a_connection_without_a_stream_is_closed(dial: Dial) -> None:
+    """A client that keeps a connection and opens no stream is disconnected; one that has a stream stays."""
+    async with serving(limits=Limits(idle=0.3)) as server:
+        server.publish("gateway", CLUSTERS)
+        used, idle = dial(server), dial(server)
+        for call in (used, idle):
+            await call.ask(CLUSTER)
+            assert (await call.hear()).resources
+        idle.call.cancel()
+        await eventually(lambda: len(connections(server.port)) == 1)
+        assert not used.call.done()
+
+
+def connections(port: int) -> list[object]:
+    """Return the connections that this process, as the server, has on a port."""
+    found = psutil.Process().net_connections("tcp")
+    return [each for each in found if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port]

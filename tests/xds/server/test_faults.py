@@ -1,0 +1,133 @@
+"""An error that nothing expects stays with the stream that it happened to, and is told in the log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import grpc
+import pytest
+
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from tests.headgate.waiting import eventually
+from tests.xds.calls import CLUSTERS, Dial, serving
+from tests.xds.sample_resources import cluster
+from xds.protocol.session import Session
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER
+from xds.server.fault_log import AGAIN_SECONDS, MAX_KNOWN, FaultLog
+from xds.server.server import Client, Observer, Peer
+
+GOOD, BAD = base_pb2.Node(id="good", cluster="gateway"), base_pb2.Node(id="bad", cluster="gateway")
+
+
+LOOKED_AT = ("synced", "rejections")
+"""State that is only shown: a failure there does not end the stream."""
+
+
+class Fault(Exception):
+    """A bug."""
+
+
+@pytest.mark.parametrize("method", ["update", "receive", "next", "acked", "nacks", "deadline", "nack_groups", "synced"])
+async def test_a_stream_with_a_bug_ends_alone(
+    method: str, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever of a stream's handling raises, the others of the same snapshot get the next one, and the bug is told."""
+    async with serving() as server:
+        server.publish("gateway", CLUSTERS)
+        calls = {}
+        for node in (BAD, GOOD):
+            calls[node.id] = dial(server)
+            await calls[node.id].ask(CLUSTER, node=node)
+            await calls[node.id].ask(CLUSTER, nonce=(await calls[node.id].hear()).nonce)
+        await eventually(lambda: all(each.synced for each in server.clients()))
+        broken = next(each.session for each in server._streams if each.client and each.client.node == "bad")
+        real = getattr(Session, method)
+
+        def act(session: Session, *args: Any, **kwargs: Any) -> Any:
+            if session is broken:
+                raise Fault
+            return real(session, *args, **kwargs)
+
+        monkeypatch.setattr(Session, method, act)
+        server.publish("gateway", Snapshot.of([cluster("a"), cluster("b")]))
+        assert [each.name for each in (await calls["good"].hear()).resources] == ["b"]
+        if method == "receive":
+            await calls["bad"].ask(CLUSTER)
+        # What is only looked at is no reason to end a stream.
+        if method in ("nack_groups", "synced"):
+            assert {each.node for each in server.clients()} == {"good", "bad"}
+        else:
+            if method in ("update", "acked", "nacks"):
+                assert (await calls["bad"].status())[0] is grpc.StatusCode.INTERNAL
+            await eventually(lambda: [each.node for each in server.clients()] == ["good"])
+        assert "Fault" in caplog.text
+        assert "bad" in caplog.text
+        assert server.sync_status("gateway") is not None
+
+
+@pytest.mark.parametrize("part", ["select", "authenticate", "authorise"])
+async def test_whoever_cannot_be_decided_about_is_not_served(
+    part: str, dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug in what decides about a client lets it not in, ends its stream alone, and is told."""
+
+    def decide(*args: Any) -> Any:
+        peer = args[-1]
+        if isinstance(peer, Peer) and "good" not in peer.metadata:
+            raise Fault
+        if isinstance(peer, base_pb2.Node):
+            if peer.id == "bad":
+                raise Fault
+            return peer.cluster
+        return None
+
+    server = serving(**{part: decide}) if part != "select" else type(serving())(decide)
+    async with server:
+        server.publish("gateway", CLUSTERS)
+        good, bad = dial(server, metadata=(("good", "1"),)), dial(server)
+        await good.ask(CLUSTER, node=GOOD)
+        await bad.ask(CLUSTER, node=BAD)
+        assert (await bad.status())[0] is grpc.StatusCode.INTERNAL
+        assert (await good.hear()).resources
+        assert "Fault" in caplog.text
+
+
+class Broken(Observer):
+    """An observer that fails at whatever it is told."""
+
+    def opened(self, client: Client) -> None:
+        """Fails."""
+        raise Fault
+
+    requested = responded = acked = closed = opened  # type: ignore[assignment]
+
+
+async def test_an_observer_with_a_bug_stops_nothing(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    """Streams are served whatever becomes of what is observed of them, and the bug is told once a minute."""
+    async with serving(observer=Broken()) as server:
+        server.publish("gateway", CLUSTERS)
+        for _ in range(2):
+            call = dial(server)
+            await call.ask(CLUSTER)
+            assert (await call.hear()).resources
+        told = [each for each in caplog.records if "The observer Broken" in each.message]
+    assert [each.levelno for each in told][:1] == [logging.ERROR]
+    assert len({each.message for each in told}) == len(told)
+
+
+def test_an_error_is_told_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    """The same error again is not told for a minute, another one is, and what is known of them has an end."""
+    now = 0.0
+    faults = FaultLog(lambda: now)
+    for _ in range(3):
+        faults.tell("Page", Fault("a"))
+    faults.tell("Page", Fault("b"))
+    assert len(caplog.records) == 2
+    now = AGAIN_SECONDS
+    faults.tell("Page", Fault("a"))
+    assert len(caplog.records) == 3
+    for number in range(2 * MAX_KNOWN):
+        faults.tell("Page", Fault(str(number)))
+    assert len(faults._told) == MAX_KNOWN

@@ -1,0 +1,306 @@
+"""The server over a real gRPC channel: who is served what, limits, wake-ups, and how it ends."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import grpc
+import pytest
+
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
+from tests.headgate.waiting import eventually
+from tests.xds.calls import CLUSTERS, DELTA, NODE, STREAM, Call, Dial, Serving, serving
+from tests.xds.sample_resources import cluster, endpoints, routes
+from xds.protocol.session import Ack, Response
+from xds.resources.snapshot import Snapshot
+from xds.resources.types import CLUSTER, ENDPOINT, ROUTE, TYPES
+from xds.server.server import Client, Limits, Observer, Peer, StreamRejected, SyncStatus
+
+
+@pytest.mark.parametrize("method", [STREAM, DELTA])
+async def test_a_client_gets_the_snapshot_of_its_key(dial: Dial, method: str) -> None:
+    """The first request's node selects the snapshot; later requests need not repeat it, and changes follow."""
+    async with serving() as server:
+        server.publish("gateway", CLUSTERS)
+        server.publish("other", Snapshot.of([cluster("b")]))
+        call = dial(server, method)
+        await call.ask(CLUSTER)
+        response = await call.hear()
+        assert len(response.resources) == 1
+        await call.ask(CLUSTER, node=None, nonce=response.nonce)
+        server.publish("gateway", CLUSTERS.replace([cluster("c")]))
+        assert (await call.hear()).nonce != response.nonce
+        [client] = server.clients()
+        assert (client.node, client.cluster, client.key, client.method) == ("envoy-1", "gateway", "gateway", method)
+        assert client.types[CLUSTER].wildcard
+        assert "c" in client.types[CLUSTER].pending
+        assert client.types[CLUSTER].waiting is not None
+
+
+@pytest.mark.parametrize(
+    "method", [f"/{each.service}/{name}" for each in TYPES.values() for name in (each.stream, each.delta) if name]
+)
+async def test_each_type_has_a_service_of_its_own(dial: Dial, method: str) -> None:
+    """Every type is served by its own service, in both variants where there are two, without a type URL."""
+    async with serving() as server:
+        server.publish("gateway", Snapshot.of([cluster("a"), endpoints("a")]))
+        call = dial(server, method)
+        await call.ask("")
+        if method.startswith("/envoy.service.cluster.") or "/Delta" in method:
+            response = await call.hear()
+            assert method.rpartition("/")[0][1:] == TYPES[response.type_url].service
+
+
+async def test_a_client_waits_for_its_snapshot(dial: Dial) -> None:
+    """A client whose key has no snapshot hears nothing until there is one; withdrawn, it keeps what it has."""
+    async with serving() as server:
+        call = dial(server)
+        await call.ask(CLUSTER)
+        await eventually(lambda: server.clients())
+        assert server.sync_status("gateway") is None
+        server.publish("gateway", CLUSTERS)
+        assert [each.name for each in (await call.hear()).resources] == ["a"]
+        server.withdraw("gateway")
+        assert server.sync_status("gateway") is None
+        later = dial(server)
+        await later.ask(CLUSTER)
+        await eventually(lambda: len(server.clients()) == 2)
+        server.publish("gateway", CLUSTERS)
+        assert [each.name for each in (await later.hear()).resources] == ["a"]
+
+
+async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
+    """An exception of `select` or `authorise` is the status of the stream, and the server goes on."""
+
+    def select(node: base_pb2.Node) -> str:
+        if node.cluster != "gateway":
+            raise StreamRejected(f"no Gateway {node.cluster!r}; known is 'gateway'")
+        return node.cluster
+
+    def authorise(key: str, peer: Peer) -> None:
+        assert peer.address.startswith("ipv4:127.0.0.1:")
+        if NODE.id in seen:
+            raise StreamRejected("not yours", grpc.StatusCode.PERMISSION_DENIED)
+        seen.append(NODE.id)
+
+    seen: list[str] = []
+    async with Serving(select, authorise=authorise) as server:
+        stranger = dial(server)
+        await stranger.ask(CLUSTER, node=base_pb2.Node(cluster="none"))
+        assert await stranger.status() == (grpc.StatusCode.NOT_FOUND, "no Gateway 'none'; known is 'gateway'")
+        first, second = dial(server), dial(server)
+        await first.ask(CLUSTER)
+        await eventually(lambda: server.clients())
+        await second.ask(CLUSTER)
+        assert await second.status() == (grpc.StatusCode.PERMISSION_DENIED, "not yours")
+        server.publish("gateway", CLUSTERS)
+        assert (await first.hear()).resources
+
+
+async def test_bad_requests_end_only_their_own_stream(dial: Dial) -> None:
+    """Bytes that are no request, and requests that break the protocol, get INVALID_ARGUMENT and say why."""
+    async with serving(limits=Limits(names=2)) as server:
+        server.publish("gateway", CLUSTERS)
+        good, garbage, nameless, greedy = (dial(server) for _ in range(4))
+        await garbage.call.write(b"\xff\xff\xff")
+        code, details = await garbage.status()
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert "cannot be parsed" in details
+        await nameless.ask("")
+        assert (await nameless.status())[1] == "type_url: a request on an aggregated stream must name its resource type"
+        await greedy.ask(ENDPOINT, "a", "b", "c")
+        assert "at most 2" in (await greedy.status())[1]
+        await good.ask(CLUSTER)
+        assert (await good.hear()).resources
+        await eventually(lambda: len(server.clients()) == 1)
+
+
+async def test_limits_of_streams(dial: Dial) -> None:
+    """A stream too many and one that says nothing are ended with a status; a place becomes free again."""
+    async with serving(limits=Limits(first_request=0.05)) as server:
+        silent = dial(server)
+        assert await silent.status() == (grpc.StatusCode.DEADLINE_EXCEEDED, "no request on the stream")
+    async with serving(limits=Limits(streams=1)) as server:
+        server.publish("gateway", CLUSTERS)
+        one = dial(server)
+        await one.ask(CLUSTER)
+        await one.hear()
+        two = dial(server)
+        await two.ask(CLUSTER)
+        assert await two.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+        one.call.cancel()
+        await eventually(lambda: not server.clients())
+        three = dial(server)
+        await three.ask(CLUSTER)
+        assert (await three.hear()).resources
+
+
+class Recorder(Observer):
+    """Records the callbacks."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def opened(self, client: Client) -> None:
+        """Note a stream."""
+        self.told.append(f"opened {client.node}")
+
+    def closed(self, client: Client) -> None:
+        """Its end."""
+        self.told.append(f"closed {client.node}")
+
+    def requested(self, client: Client, type_url: str) -> None:
+        """Note a request."""
+        self.told.append("requested " + type_url.rpartition(".")[2])
+
+    def responded(self, client: Client, response: Response) -> None:
+        """Note a response."""
+        self.told.append(f"responded {response.resources} in {len(response.data) > 50}")
+
+    def acked(self, client: Client, answer: Ack) -> None:
+        """Note an answer."""
+        self.told.append(f"answered {answer.error}")
+
+
+async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
+    """An observer hears of every step, and the delivery goes from nobody to synced, or says what was refused."""
+    deliveries: list[tuple[int, int, int]] = []
+
+    def note(key: str, sync_status: SyncStatus) -> None:
+        assert key == "gateway"
+        deliveries.append((sync_status.clients, sync_status.synced, len(sync_status.nack_groups)))
+
+    seen = Recorder()
+    async with serving(observer=seen, on_sync_status=note) as server:
+        server.publish("gateway", CLUSTERS)
+        call = dial(server)
+        await call.ask(CLUSTER)
+        response = await call.hear()
+        await call.ask(CLUSTER, nonce=response.nonce)
+        await eventually(lambda: deliveries[-1:] == [(1, 1, 0)])
+        server.publish("gateway", CLUSTERS.replace([cluster("b")]))
+        response = await call.hear()
+        request = discovery_pb2.DeltaDiscoveryRequest(type_url=CLUSTER, response_nonce=response.nonce)
+        request.error_detail.message = "b is bad"
+        await call.call.write(request.SerializeToString())
+        await eventually(lambda: deliveries[-1:] == [(1, 0, 1)])
+        sync_status = server.sync_status("gateway")
+        assert sync_status is not None
+        assert sync_status.nack_groups == ((CLUSTER, ("b",), "b is bad"),)
+        assert server.clients()[0].rejections == sync_status.nack_groups
+        call.call.cancel()
+        await eventually(lambda: deliveries[-1:] == [(0, 0, 0)])
+    step = ["requested Cluster", "responded 1 in True", "requested Cluster"]
+    assert seen.told[:4] == ["opened envoy-1", *step]
+    assert seen.told[4:] == ["answered None", *step[1:], "answered b is bad", "closed envoy-1"]
+
+
+async def test_a_client_that_leaves_counts_no_more(dial: Dial) -> None:
+    """A client that had accepted all is neither connected nor synced once it is gone."""
+    async with serving() as server:
+
+        def counted() -> tuple[int, int]:
+            sync_status = server.sync_status("gateway")
+            return (sync_status.clients, sync_status.synced) if sync_status else (-1, -1)
+
+        server.publish("gateway", CLUSTERS)
+        call = dial(server)
+        await call.ask(CLUSTER)
+        await call.ask(CLUSTER, nonce=(await call.hear()).nonce)
+        await eventually(lambda: counted() == (1, 1))
+        call.call.cancel()
+        await eventually(lambda: not server.clients())
+        assert counted() == (0, 0)
+
+
+async def test_no_change_is_lost(dial: Dial) -> None:
+    """However changes and answers fall together, each client ends with the newest, and skips what was in between."""
+    async with serving() as server:
+        calls = [dial(server) for _ in range(5)]
+        for call in calls:
+            await call.ask(CLUSTER)
+
+        async def follow(call: Call) -> int:
+            heard = 0
+            while True:
+                response = await call.hear()
+                heard += 1
+                if {each.version for each in response.resources} == {cluster("a", timeout=300).version}:
+                    return heard
+                await call.ask(CLUSTER, nonce=response.nonce)
+
+        followers = [asyncio.ensure_future(follow(call)) for call in calls]
+        for timeout in range(1, 301):
+            server.publish("gateway", Snapshot.of([cluster("a", timeout=timeout)]))
+            if timeout % 3 == 0:
+                await asyncio.sleep(0)
+        assert max(await asyncio.gather(*followers)) < 300
+
+
+async def test_a_stop_ends_streams_at_once(dial: Dial) -> None:
+    """A stop does not wait out its grace for streams on which all is answered: they end with OK."""
+    server = serving()
+    await server.start()
+    server.publish("gateway", CLUSTERS)
+    call = dial(server)
+    await call.ask(CLUSTER)
+    response = await call.hear()
+    await call.ask(CLUSTER, nonce=response.nonce)
+    await eventually(lambda: not server.clients()[0].types[CLUSTER].pending)
+    async with asyncio.timeout(5):
+        await server.stop(grace=60)
+    assert await call.status() == (grpc.StatusCode.OK, "")
+    assert not server.clients()
+
+
+async def test_a_stop_finishes_what_it_began(dial: Dial) -> None:
+    """A stop in the middle of make before break waits for the answers: the route still follows its cluster."""
+    server = serving()
+    await server.start()
+    call = dial(server)
+    server.publish("gateway", Snapshot.of([cluster("a", eds=False), routes("r", {"/": "a"})]))
+    await call.ask(CLUSTER)
+    await call.ask(ROUTE, "r")
+    clusters = await call.hear()
+    stopping = asyncio.ensure_future(server.stop(grace=60))
+    await asyncio.sleep(0.05)
+    assert not stopping.done()
+    await call.ask(CLUSTER, nonce=clusters.nonce)
+    found = await call.hear()
+    assert found.type_url == ROUTE
+    await call.ask(ROUTE, nonce=found.nonce)
+    async with asyncio.timeout(5):
+        await stopping
+    assert await call.status() == (grpc.StatusCode.OK, "")
+
+
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    """An address in use is an OSError that names it."""
+    async with serving() as server:
+        other = serving(address=f"127.0.0.1:{server.port}")
+        with pytest.raises(OSError, match=rf"cannot listen for xDS on 127\.0\.0\.1:{server.port}"):
+            await other.start()
+
+
+async def test_a_socket_that_was_removed_is_opened_again() -> None:
+    """Clients of the first socket stay, and new ones connect by the new socket, however often it is removed."""
+    # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
+    path = Path(tempfile.mkdtemp()) / "xds.sock"
+    async with serving(socket=path) as server, grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        server.publish("gateway", CLUSTERS)
+        first = Call(channel, DELTA)
+        await first.ask(CLUSTER)
+        response = await first.hear()
+        for _ in range(3):
+            path.unlink()
+            await server.open_socket()
+            async with grpc.aio.insecure_channel(f"unix:{path}") as another:
+                call = Call(another, DELTA)
+                await call.ask(CLUSTER)
+                assert (await call.hear()).resources
+        assert path.exists()
+        server.publish("gateway", CLUSTERS.replace([cluster("c")]))
+        await first.ask(CLUSTER, nonce=response.nonce)
+        assert (await first.hear()).nonce != response.nonce
+    path.parent.rmdir()

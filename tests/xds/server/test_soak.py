@@ -1,0 +1,89 @@
+"""Streams that come and go for a long time: the server's memory stays as it is, and nothing is left behind.
+
+`make soak` runs it with 2,000 streams at a time; HEADGATE_SOAK_STREAMS says how many.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+from functools import partial
+
+import grpc.aio
+
+from bench.xds_resources import KEY
+from bench.xds_servers import Remote, ours
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from tests.xds.calls import DELTA, STREAM, Call
+from tests.xds.sample_resources import cluster, endpoints, listener, routes
+from xds.resources.resource import Resource
+from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds.server.server import Limits
+
+STREAMS = int(os.environ.get("HEADGATE_SOAK_STREAMS", "50"))
+TURNS = 3 if STREAMS < 1000 else 8
+"""How often memory is looked at while nobody is connected; the first half is to fill caches."""
+ROUNDS = 2
+"""How often every stream is replaced in a turn."""
+MAX_GROWTH = 0.25
+"""The share by which memory may be larger after the last turn than after those of the first half."""
+
+
+def world(number: int) -> list[Resource]:
+    """Resources; each number makes others."""
+    leads = [each for name in range(50) for each in (cluster(f"c{name}"), endpoints(f"c{name}", 1 + number % 1000))]
+    return [*leads, routes("r", {f"/{number}": "c0", "/": "c1"}), listener("l", 80, "r")]
+
+
+async def client(port: int, rng: random.Random, places: asyncio.Semaphore) -> None:
+    """Subscribe, accepts or refuses what comes or says nothing, and leaves at any time, with or without a word."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with places, grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        call = Call(channel, rng.choice([DELTA, STREAM]))
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
+            async with asyncio.timeout(rng.choice([0.05, 0.3, 1.0])):
+                await _talk(call, base_pb2.Node(id=f"n{rng.randrange(STREAMS)}", cluster=KEY), rng)
+        call.call.cancel()
+
+
+async def _talk(call: Call, node: base_pb2.Node, rng: random.Random) -> None:
+    wanted = {CLUSTER: (), LISTENER: (), ENDPOINT: ("c0", "c1"), ROUTE: ("r",)}
+    for url, names in wanted.items():
+        await call.ask(url, *names, node=node)
+    while rng.random() > 0.05:
+        response = await call.hear()
+        if response is grpc.aio.EOF or rng.random() < 0.05:
+            return
+        names = () if call.delta else wanted[response.type_url]
+        error = "no" if rng.random() < 0.1 else ""
+        await call.ask(response.type_url, *names, node=None, nonce=response.nonce, error=error)
+
+
+async def test_streams_come_and_go() -> None:
+    """After every stream was replaced many times, the server's memory has not grown, and it has no streams left."""
+    rng = random.Random(1)
+    with Remote.start(partial(ours, limits=Limits(cache_bytes=1 << 20))) as server:
+        memory = []
+        for turn in range(TURNS):
+            publishing = asyncio.ensure_future(_publish(server, turn))
+            places = asyncio.Semaphore(STREAMS)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(ROUNDS * STREAMS):
+                    group.create_task(client(server.port, rng, places))
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            await asyncio.sleep(0.5)
+            usage = server.usage()
+            assert usage.streams == 0
+            memory.append(usage.memory)
+        text = ", ".join(f"{each / 1e6:.0f}" for each in memory)
+        print(f"{STREAMS} streams at a time, {TURNS * ROUNDS * STREAMS} in all: {text} MB when none is connected")
+        assert memory[-1] < max(memory[: TURNS // 2 + 1]) * (1 + MAX_GROWTH)
+
+
+async def _publish(server: Remote, turn: int) -> None:
+    number = 10_000 * turn
+    while True:
+        number += 1
+        server.push(world(number))
+        await asyncio.sleep(0.1)
