@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import translator as package
 from tests.translator.test_incremental import evaluated, versions
-from tests.translator.test_unread import SETTINGS, Population, edits
+from tests.translator.test_not_synced import SETTINGS, Population, edits
 from tests.translator.universe import objects, populations
 from translator.engine.query import Index, Query
 from translator.snapshots import without_dangling

@@ -13,7 +13,7 @@ from hypothesis import given
 from bench.world import Raw, edit, manifest
 from tests.translator.numbers import NUMBER
 from tests.translator.test_incremental import assert_same, evaluated, versions
-from tests.translator.test_unread import SETTINGS, Population, edits
+from tests.translator.test_not_synced import SETTINGS, Population, edits
 from tests.translator.universe import populations
 from translator.engine.database import Database
 from translator.engine.query import Index, QueryError, index, query

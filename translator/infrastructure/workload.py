@@ -18,7 +18,7 @@ from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod, 
 from translator.outcome import Problem
 from translator.refs import Ref
 
-MOST_AILMENTS: Final = 3
+MOST_FAILURES: Final = 3
 """So many different things are told."""
 
 SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
@@ -102,6 +102,6 @@ def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
         reason = next(pod_failures(pod), "")
         if reason:
             ailing.setdefault(reason, []).append(pod.metadata.name)
-    for reason, (first, *others) in islice(ailing.items(), MOST_AILMENTS):
+    for reason, (first, *others) in islice(ailing.items(), MOST_FAILURES):
         more = f" and {len(others)} more" if others else ""
         yield f"Pod {first}{more}: {reason.rstrip('.')}."

@@ -11,7 +11,7 @@ import yaml
 
 from headgate.cluster.self_managed import made
 from headgate.process.errors import UserError
-from tests.translator.deployment.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
+from tests.translator.infrastructure.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
 from translator.api_group import CONTROLLER_NAME
 from translator.inputs import ProxyDefaults
 from translator.objects.parse import parse

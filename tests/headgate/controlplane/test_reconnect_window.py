@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from headgate.controlplane.reconnect_window import ReconnectWindow
-from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, service
+from tests.translator.infrastructure.gateways import GATEWAY, Cluster, gateway, service
 from translator.inputs import GatewaySyncStatus
 from translator.refs import Ref
 

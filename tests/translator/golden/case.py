@@ -22,7 +22,7 @@ from translator.translator import Translator
 from watchers.files.contents import read
 
 HERE = Path(__file__).parent
-CAST = HERE / "cast.yaml"
+BASE = HERE / "base.yaml"
 OUTPUT = "\n# Output\n"
 
 _KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
@@ -63,9 +63,9 @@ class Case:
         return cls(path, found["Keep"], settings, delivery, text, yaml.safe_load(output))
 
     def translate(self) -> Translator:
-        """Translate the cast and the case's objects, which replace those of the cast that have their names."""
+        """Translate the base objects and the case's objects, which replace base objects of the same name."""
         translator = Translator(Settings(**{"offline": not self.delivery, **self.settings}))
-        found = {each.ref: each for text in (CAST.read_text(), self.input) for each in _objects(text, self.path)}
+        found = {each.ref: each for text in (BASE.read_text(), self.input) for each in _objects(text, self.path)}
         translator.edit(Edit(ref, each) for ref, each in found.items())
         for name, told in self.delivery.items():
             translator.set_sync_status(Ref(Gateway.kind, "default", name), _sync_status(**told))

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.translator.deployment.gateways import Cluster
-from tests.translator.deployment.test_manifests import EXAMPLES
+from tests.translator.infrastructure.gateways import Cluster
+from tests.translator.infrastructure.test_manifests import EXAMPLES
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
 
 pytestmark = pytest.mark.e2e

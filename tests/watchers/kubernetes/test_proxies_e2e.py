@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.translator.deployment.authority import Authority
+from tests.translator.infrastructure.authority import Authority
 from tests.watchers.kubernetes.deploying import SECONDS, Deploying
 from tests.watchers.kubernetes.test_deployer_e2e import ALL, CLASS, GATEWAY, parameters
 from translator.inputs import GatewaySyncStatus, ProxyDefaults

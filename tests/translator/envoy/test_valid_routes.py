@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.translator.envoy.valid_routes import routes
 from tests.translator.golden.envoy import refusal
-from tests.translator.valid_routes import routes
 from translator.inputs import Edit, Settings
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
-from tests.translator.deployment.gateways import GATEWAY, Cluster, gateway, parameters, service, with_parameters
+from tests.translator.infrastructure.gateways import GATEWAY, Cluster, gateway, parameters, service, with_parameters
 
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 

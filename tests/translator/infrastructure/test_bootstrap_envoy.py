@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.translator.deployment.authority import Authority, Volume
-from tests.translator.deployment.gateways import GATEWAY as SHOP
-from tests.translator.deployment.gateways import Cluster, gateway, service
+from tests.translator.infrastructure.authority import Authority, Volume
+from tests.translator.infrastructure.gateways import GATEWAY as SHOP
+from tests.translator.infrastructure.gateways import Cluster, gateway, service
 from translator.infrastructure import bootstrap
 from translator.infrastructure.bootstrap import (
     BOOTSTRAP_FILE,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.translator.deployment.gateways import NAME, Cluster, gateway, parameters, service, with_parameters
+from tests.translator.infrastructure.gateways import NAME, Cluster, gateway, parameters, service, with_parameters
 
 ADDRESS = service("status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}")
 

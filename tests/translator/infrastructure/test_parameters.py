@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tests.translator.deployment.gateways import (
+from tests.translator.infrastructure.gateways import (
     CLASS,
     CLASS_WITH_PARAMETERS,
     Cluster,

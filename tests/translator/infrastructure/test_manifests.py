@@ -12,7 +12,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.translator.deployment.gateways import (
+from tests.translator.infrastructure.gateways import (
     CLASS,
     CLASS_WITH_PARAMETERS,
     GATEWAY,
