@@ -13,7 +13,7 @@ from headgate.process.errors import UserError
 
 
 class Commands(TyperGroup):
-    """Shows a user's mistakes as one message instead of a traceback."""
+    """The command group; it shows a user's mistakes as one message instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit status 1 and the message on standard error for a `UserError`."""

@@ -1,4 +1,4 @@
-"""Who may see what on the admin address: names of hosts that are ours, and proof before configuration is shown."""
+"""Access to the admin server: known host names, and authentication before configuration is shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headgate.admin.token import Token
 from headgate.process.address import Address
 
 FOR_ALL = frozenset({"/", "/healthz", "/readyz", "/metrics"})
-"""What is told to whoever reaches the address, where that is not of this machine alone."""
+"""Paths that need no token where other machines reach the address."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -20,7 +20,7 @@ May = Callable[[str, str], Awaitable[str]]
 
 
 def known_hosts(address: Address, hosts: Iterable[str] = ()) -> Middleware:
-    """Refuse foreign host names, which a web page can have lead here to read what is told (DNS rebinding).
+    """Refuse unknown host names, by which a web page could read the answers (DNS rebinding).
 
     A port-forward leads there from the loopback of somebody's machine, so this holds for any address. An IP address
     is what nobody can rebind, and names of one label or below ``svc`` are nobody's to register.
@@ -58,7 +58,7 @@ def _host(request: web.Request) -> str | None:
 
 
 def proven(token: Token, may: May | None) -> Middleware:
-    """Show configuration to who proves to be allowed to see it; to others, no more than whether all is well.
+    """Require a token for configuration; health and metrics need none.
 
     Even with proof only by way of this machine, such as by `kubectl port-forward`: no token crosses a network in plain
     text. And loopback alone is no proof: whoever shares the network of the host comes from there.

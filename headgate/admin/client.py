@@ -1,4 +1,4 @@
-"""The client of the admin port: what `headgate status` asks the running Headgate."""
+"""The client of the admin server, which `headgate status` uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_SAID = 500
 
 
 def fetch(admin: Address) -> dict[str, Any]:
-    """Asks the running Headgate for its `/status`.
+    """Fetch `/status` from the running Headgate.
 
     Raises:
         UserError: nobody answers there, or it is not Headgate; the message names the way out.

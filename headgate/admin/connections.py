@@ -1,4 +1,4 @@
-"""The connections of the admin address: so many at a time, each for so long, and no client keeps others out."""
+"""Connections of the admin server, limited in number and duration, so that no client keeps others out."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def listening(application: web.Application, address: Address) -> AsyncIter
 
 
 class Connections:
-    """Makes the protocol of each connection, within the limits."""
+    """A factory of connection protocols that enforces the limits."""
 
     def __init__(self, server: web.Server) -> None:
         """Begin with none.

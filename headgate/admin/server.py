@@ -1,4 +1,4 @@
-"""Headgate's own HTTP endpoints, for people, Prometheus and orchestrators. Read-only, and without secrets."""
+"""The admin server: HTTP endpoints for people, Prometheus and orchestrators. Read-only, and without secrets."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ RENAMED = {"/why": "/explain"}
 
 @dataclass(frozen=True, slots=True)
 class AdminState:
-    """What the endpoints look at.
+    """The state that the endpoints read.
 
     Attributes:
         plane: the control plane.
@@ -78,7 +78,7 @@ class AdminState:
 
 @contextlib.asynccontextmanager
 async def serving(state: AdminState) -> AsyncIterator[None]:
-    """Answers on the admin address for as long as the context lasts.
+    """Serve the admin endpoints for as long as the context lasts.
 
     Raises:
         OSError: the address cannot be bound.
@@ -110,7 +110,7 @@ def application(state: AdminState, token: Token | None = None) -> web.Applicatio
 
 
 def _telling_faults(faults: FaultLog) -> Middleware:
-    """Make a bug in a page an answer that says so, and a line in the log; the other pages are not concerned."""
+    """Answer 500 for a bug in a page, and log it; other pages are not affected."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -224,7 +224,7 @@ def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
 
 
 async def _explain(state: AdminState, request: web.Request) -> web.Response:
-    """Explains an object's status or a resource; names what was read, not its content, so no secret is shown."""
+    """Explain an object's status or a resource by the names of what was read, not the content: no secret is shown."""
     query = request.query
     try:
         found = _explained(state, query)

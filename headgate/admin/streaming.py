@@ -1,6 +1,6 @@
-"""JSON that is made and sent piece by piece: of however many objects, with little memory, and others have their turn.
+"""Streaming of large JSON documents in pieces, with bounded memory, without blocking the event loop.
 
-A piece that cannot be made is left out and told, in the answer and in the log; what else there is is shown.
+A part that cannot be encoded is left out, and reported in the answer and the log.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ async def send(request: web.Request, document: Document) -> web.StreamResponse:
 
 
 async def _gathered(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Put small pieces together, and let others have their turn in between."""
+    """Join small pieces, and yield to the event loop in between."""
     gathered, since = bytearray(), time.perf_counter()
     for each in pieces:
         gathered += each

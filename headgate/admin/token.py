@@ -1,4 +1,4 @@
-"""The token by which `headgate status` proves itself to a Headgate on the same machine, or in the same container."""
+"""The token that authenticates `headgate status` on the same machine, or in the same container."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Token:
         self._token = ""
 
     def write(self) -> None:
-        """Make a new token and write it, as a whole or not at all; what stands in the way is told."""
+        """Make a new token and write it atomically; a failure is logged."""
         self._token = secrets.token_hex(32)
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,5 +52,5 @@ class Token:
             return ""
 
     def is_good(self, token: str) -> bool:
-        """Tell whether that is the token."""
+        """Return whether a token is the right one."""
         return bool(self._token) and hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())

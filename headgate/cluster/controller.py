@@ -1,4 +1,4 @@
-"""The wiring of `headgate controller`: a cluster feeds, one task evaluates, the leader deploys and writes."""
+"""The wiring of `headgate controller`: watch a cluster, evaluate in one task, deploy and write as the leader."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `headgate controller` is told by its user.
+    """The settings of `headgate controller`.
 
     Attributes:
         target: the cluster.
@@ -102,7 +102,7 @@ async def _serve(settings: Settings) -> None:
 
 
 class Controller:
-    """The parts of one controller, and how they hear of each other."""
+    """One controller: its parts and how they are connected."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self.settings = settings
@@ -152,7 +152,7 @@ class Controller:
         self.plane: ControlPlane
 
     def watched(self) -> WatchConfig:
-        """Return what is watched: all kinds; of those that Headgate deploys, what is its own."""
+        """Return the watch configuration: all kinds; of the kinds that Headgate deploys, its own objects only."""
         own = owned_by(self.settings.controller_name)
         return WatchConfig(
             statuses=frozenset(STATUS),
@@ -163,7 +163,7 @@ class Controller:
         )
 
     def admin_state(self) -> AdminState:
-        """Return what the admin address shows."""
+        """Return the state that the admin server shows."""
         diagnostics, settings = lambda: self.cluster.diagnostics, self.settings
         may = AccessReviews(self.client).may
         return AdminState(self.plane, dict, diagnostics, lambda _: "", settings.admin, settings.admin_hosts, may)
@@ -194,7 +194,7 @@ class Controller:
             await self.follow(group)
 
     def attach(self, server: Server) -> None:
-        """Has everything published to this server."""
+        """Create the control plane, which publishes to this server."""
         self.server = server
         self.plane = ControlPlane(
             self.translator,
@@ -214,7 +214,7 @@ class Controller:
         )
 
     async def follow(self, group: asyncio.TaskGroup) -> None:
-        """Begins to follow the cluster and to evaluate; once all is known, stands for election."""
+        """Start watching and evaluating; once all is synced, join the leader election."""
         feed = SourceMux(self.cluster.sources, self.cluster.unsynced_namespaces)
         group.create_task(feed.run(), name="feed")
         group.create_task(self.plane.take(feed), name="edits")
@@ -227,7 +227,7 @@ class Controller:
         group.create_task(self.election.run(self.lead), name="election")
 
     async def follow_inventory(self, group: asyncio.TaskGroup) -> None:
-        """Begins to follow what is deployed, and waits until all of it is known."""
+        """Start watching deployed objects, and wait until all of them are synced."""
         diagnostics = DiagnosticSet(self.log_diagnostics)
         parts = [(model, each) for model in DEPLOYED_KINDS.values() for each in self.settings.namespaces or ("",)]
         synced = asyncio.Semaphore(0)
@@ -248,21 +248,21 @@ class Controller:
             await synced.acquire()
 
     async def lead(self) -> None:
-        """Do what only one replica does."""
+        """Run what only the leader runs."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.deployer.run(), name="deployer")
             group.create_task(self.writer.run(), name="statuses")
 
     async def authenticate(self, peer: Peer) -> None:
-        """Read nothing from a client before the API server has told who it is."""
+        """Authenticate a client by a TokenReview, before anything is read from it."""
         await self.tokens.identify(bearer(peer))
 
     async def authorise(self, key: str, peer: Peer) -> None:
-        """Lets a proxy have the resources of its own Gateway, by the token of its service account."""
+        """Authorise a proxy for the resources of its own Gateway, by the token of its service account."""
         await self.tokens.verify(bearer(peer), key)
 
     def take_delivery(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
-        """Take how far a configuration has come with the proxies of this replica."""
+        """Store the sync status of the proxies of this replica, and publish it to the other replicas."""
         if delivery.clients:
             self.deliveries[gateway] = delivery
         else:
@@ -272,33 +272,33 @@ class Controller:
         self.add_up(gateway)
 
     def overdue(self, gateway: Ref) -> None:
-        """Tells the other replicas of proxies that do not answer; nothing is told of those that are about to."""
+        """Publish the sync status of overdue proxies to the other replicas."""
         self.peers.publish(key_of(gateway), encode(self.deliveries.get(gateway, GatewaySyncStatus())))
 
     def hear_peers(self, keys: Iterable[str]) -> None:
-        """Take of which Gateways' proxies the other replicas say something else than before."""
+        """Aggregate the Gateways whose sync status changed at other replicas."""
         for each in keys:
             self.add_up(gateway_of(each))
         self.plane.wake()
 
     def add_up(self, gateway: Ref) -> None:
-        """Tells the translator what all replicas together know of a Gateway."""
+        """Give the translator the sync status of a Gateway, aggregated over all replicas."""
         own = self.deliveries.get(gateway, GatewaySyncStatus())
         others = map(decode, self.peers.records(key_of(gateway)))
         self.reconnect_window.take(gateway, aggregate([own, *others]))
 
     def deliver(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
-        """Tells the translator how far the configuration of a Gateway has come, and whether its proxies are awaited."""
+        """Give the translator the sync status of a Gateway, and whether its proxies are reconnecting."""
         self.translator.set_sync_status(gateway, delivery)
         self.plane.wake()
 
     def await_no_more(self) -> None:
-        """Take that all proxies that were there at the start have had the time to connect."""
+        """Close the reconnect window: all proxies had the time to connect."""
         self.translator.set_reconnecting(False)
         self.plane.wake()
 
     def trust(self, certificates: str) -> None:
-        """Take which certificates proxies are to trust."""
+        """Set the certificates that proxies trust."""
         defaults = ProxyDefaults(
             xds_host=self.host,
             xds_port=self.settings.xds.port,
@@ -312,7 +312,7 @@ class Controller:
             self.plane.wake()
 
     def is_complete(self) -> bool:
-        """Asks for the objects that are read on demand; whether the translator knew already which are not there."""
+        """Fetch objects that are read on demand; return whether the translator learned of no new absent ones."""
         learned = [
             self.translator.set_absent(
                 model.kind, self.cluster.set_referenced(model, self.translator.referenced(model.kind))
@@ -322,22 +322,22 @@ class Controller:
         return not any(learned)
 
     def has_no_status(self, ref: Ref) -> bool:
-        """Return whether an object that the translator has read has, for sure, no status of ours."""
+        """Return whether a known object certainly has no status of ours."""
         return self.translator.object(ref) is not None and self.translator.has_no_status(ref)
 
     def changed(self, changes: Changes) -> None:
-        """Pass on what an evaluation brought."""
+        """Enqueue the statuses and deployments that an evaluation changed."""
         self.writer.enqueue(changes.statuses)
         self.deployer.enqueue(changes.deployments)
 
     def take_deployed(self, gateway: Ref, deployed: ApplyResult | None) -> None:
-        """Take what the API server refuses of a Gateway's proxies."""
+        """Set the result of applying a Gateway's proxy manifests."""
         self.translator.set_apply_result(gateway, deployed)
         self.plane.wake()
 
     def log_diagnostics(self, appeared: Iterable[Diagnostic], resolved: Iterable[Diagnostic]) -> None:
-        """Tells what goes wrong between Headgate and the API server, and what does no more."""
+        """Log diagnostics of the cluster that appear or are resolved."""
         for each in appeared:
             (log.error if each.severity == "error" else log.warning)(str(each))
         for each in resolved:
-            log.info(f"Mended: {each}")
+            log.info(f"Resolved: {each}")

@@ -1,4 +1,4 @@
-"""What Prometheus can scrape of a controller's dealings with the API server."""
+"""Prometheus metrics of a controller: requests to the API server, statuses, and proxies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watchers.proxies.inventory import Scale
 
 
 class ClusterMetrics(Observer):
-    """Counts lists, watches, events and failures by kind, and what becomes of statuses and of what is deployed.
+    """Counters of lists, watches, events and failures by kind, and of writes of statuses and manifests.
 
     Args:
         registry: where the metrics go.
@@ -80,7 +80,7 @@ class ClusterMetrics(Observer):
         self._missing.labels(kind).inc()
 
     def fetched(self, kind: str) -> None:
-        """One object was read in full."""
+        """Note that one object was read in full."""
         self._fetched.labels(kind).inc()
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
@@ -95,7 +95,7 @@ class ClusterMetrics(Observer):
 
 
 class ClusterGauges(Collector):
-    """What is looked up at the time of a scrape.
+    """Gauges of proxies and work queues, read at each scrape.
 
     Args:
         scales: gives how many proxies there are.

@@ -1,4 +1,4 @@
-"""Which of a cluster's objects are ours, and what nobody answers for. Pure."""
+"""Ownership of a cluster's objects: which are ours, and which have no controller. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Json = Mapping[str, Any]
 
 
 def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
-    """Give what `headgate status` shows of a cluster, as the running Headgate would tell it.
+    """Return the input of `headgate status` for a cluster, in the form of `/status`.
 
     Args:
         objects: all of the kinds that have a status.
-        controller: which entries and classes are ours.
+        controller: the name of our controller.
     """
     kinds: dict[str, dict[str, Json]] = {}
     for each in objects:
@@ -59,7 +59,7 @@ def _classless(gateway: Json, classes: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _parents(route: Json) -> Iterator[tuple[int, Json, str]]:
-    """Yield the parents that are Gateways: their places, themselves, and the names of the Gateways."""
+    """Yield the parentRefs to Gateways: index, parentRef and the Gateway's name."""
     for place, each in enumerate(route["spec"].get("parentRefs") or ()):
         if (each.get("group", Gateway.group), each.get("kind", Gateway.kind)) == (Gateway.group, Gateway.kind):
             yield place, each, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"
@@ -73,7 +73,7 @@ def _parentless(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _unanswered(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
-    """Parents that are ours and have no entry of ours."""
+    """Yield problems of parentRefs to our Gateways for which we wrote no status."""
     told = [each["parentRef"] for each in route["status"]["parents"]]
     for _, parent, gateway in _parents(route):
         if gateway in gateways and not any(_is_same(parent, each) for each in told):

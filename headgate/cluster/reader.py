@@ -1,4 +1,4 @@
-"""A cluster's objects, read once: for `headgate status` and `headgate translate` without a running Headgate to ask."""
+"""Reading a cluster's objects once, for `headgate status` and `headgate translate` without a running Headgate."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 
 def read_statuses(target: Target, controller: str) -> Json:
-    """Read what a controller has said of the objects, in the form in which the running Headgate tells it.
+    """Read the statuses that a controller wrote, in the form of `/status`.
 
     Raises:
         UserError: the cluster cannot be asked, or does not let us read.
@@ -42,7 +42,7 @@ def read_statuses(target: Target, controller: str) -> Json:
 
 
 def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> FileStore:
-    """Read objects as if each were a file, so that however many there are, none is too large.
+    """Read objects, each as a file of its own, so that the limits of a file hold for one object.
 
     Args:
         target: the cluster.
@@ -55,7 +55,7 @@ def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) 
 
 
 def as_folder(items: Iterable[Json]) -> FileStore:
-    """Take in objects as an API server gives them, each under a name of its own among files."""
+    """Return a file store with one file for each object of an API server."""
     files = {_name(each): orjson.dumps(each) for each in items}
     folder = FileStore()
     folder.apply({name: read(data, name) for name, data in files.items()})

@@ -1,4 +1,4 @@
-"""What Envoys of somebody's own need in a cluster: what Headgate would deploy, for others to make their own.
+"""Manifests of self-managed proxies: what Headgate would deploy, for users to adapt.
 
 A Gateway whose GatewayParameters say `selfManaged` is served to whoever proves to be its proxy: by the token of the
 ServiceAccount that the Gateway's proxies would have. What is printed is not Headgate's, and never touched by it.
@@ -37,7 +37,7 @@ PRINTED: Final = (ServiceAccount.kind, ConfigMap.kind, *WORKLOADS)
 
 
 def manifests(target: Target, gateway: str, namespace: str, controller: str) -> Json:
-    """Read a Gateway in a cluster, and gives the manifests of its proxies as a `List`.
+    """Read a Gateway in a cluster, and return the manifests of its proxies as a `List`.
 
     Args:
         target: the cluster.
@@ -57,7 +57,7 @@ def manifests(target: Target, gateway: str, namespace: str, controller: str) -> 
 def made(
     objects: Mapping[Ref, KubernetesObject], gateway: Ref, proxies: ProxyDefaults, controller: str
 ) -> Iterator[Json]:
-    """Give the manifests of a Gateway's proxies, whoever runs them.
+    """Yield the manifests of a Gateway's proxies, whoever runs them.
 
     Args:
         objects: the Gateway, its class and what these refer to.
@@ -87,14 +87,14 @@ def made(
 
 
 def _deployable(found: KubernetesObject) -> KubernetesObject:
-    """Parameters as if Headgate were to deploy."""
+    """Return GatewayParameters without `selfManaged`; other objects as they are."""
     if not isinstance(found, GatewayParameters):
         return found
     return found.model_copy(update={"spec": found.spec.model_copy(update={"self_managed": False})})
 
 
 def _disowned(manifest: Manifest) -> Json:
-    """Return a manifest without what makes an object Headgate's."""
+    """Return a manifest without the labels and owner by which Headgate manages objects."""
     body = {**manifest.body, "metadata": _without_labels(manifest.body["metadata"])}
     body["metadata"].pop("ownerReferences", None)
     if manifest.ref.kind in WORKLOADS:

@@ -30,17 +30,17 @@ def command(
     ],
     xds_address: XdsAddress = DEFAULT_XDS,
     instance: Annotated[
-        str, typer.Option(metavar="NAME", help="What tells this Envoy from others of the Gateway.")
+        str, typer.Option(metavar="NAME", help="The name of this Envoy among those of the Gateway.")
     ] = platform.node(),
     xds_tls: XdsTls = None,
     state_dir: StateDir = None,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="For a cluster, as manifests; --kubeconfig and --context imply it.")
+        bool, typer.Option("--cluster", help="Print manifests for a cluster; --kubeconfig and --context imply it.")
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Annotated[
-        str, typer.Option(metavar="NAME", help="With --cluster: where Headgate is.")
+        str, typer.Option(metavar="NAME", help="With --cluster: the namespace of Headgate.")
     ] = "headgate-system",
     controller_name: ControllerName = CONTROLLER_NAME,
     output: OutputFormat = Output.YAML,
@@ -54,11 +54,11 @@ def command(
 
     The Envoy's admin interface is on 127.0.0.1:19000.
 
-    The bootstrap holds the token by which Headgate knows whose Envoy it is: keep it to yourself, and run this where
-    `headgate run` has its state, as the same user. With --xds-tls a certificate takes the token's place.
+    The bootstrap contains the token that authenticates the Envoy: keep it secret. Run this on the machine of
+    `headgate run`, as the same user. With --xds-tls a certificate replaces the token.
 
-    **In a cluster**, where the Gateway's GatewayParameters say `selfManaged: true`, all that is around it comes too: a
-    ServiceAccount, whose token tells Headgate whose proxy it is, a ConfigMap, and a Deployment to make your own.
+    **In a cluster**, for a Gateway whose GatewayParameters set `selfManaged: true`, the output is a list of manifests:
+    a ServiceAccount, whose token authenticates the proxy, a ConfigMap, and a Deployment to adapt.
 
         headgate bootstrap --gateway default/web --cluster | kubectl apply -f -
     """

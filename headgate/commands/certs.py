@@ -15,7 +15,7 @@ DEFAULT_NAMES = ["localhost", "127.0.0.1", "::1"]
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it does not exist.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The directory for the files; created if missing.")],
     name: Annotated[
         list[str], typer.Option("--name", metavar="NAME", help="A DNS name or IP address of the server; repeatable.")
     ] = DEFAULT_NAMES,
@@ -33,8 +33,8 @@ def command(
         headgate certs tls/ --name headgate.example.com --gateway default/web
 
     Writes ca.crt and ca.key (kept and used again if they are there), server.crt and server.key, and for each --gateway
-    NAMESPACE.NAME.crt and .key. Envoys that `headgate run` starts need none. Where ca.key is at hand, `headgate run`
-    renews what is due; elsewhere run this again. Headgate and Envoys take new files without a restart.
+    NAMESPACE.NAME.crt and .key. Envoys that `headgate run` starts need none. Where ca.key is available, `headgate run`
+    renews certificates in time; elsewhere run this again. Headgate and Envoys take new files without a restart.
     """
     from headgate.security.issue import issue
 

@@ -33,7 +33,7 @@ def command(
         typer.Option(
             envvar="HEADGATE_NAMESPACE",
             metavar="NAME",
-            help="Where Headgate itself is: its Lease and its certificate authority. By default the pod's namespace.",
+            help="The namespace of Headgate's Lease and certificate authority. By default the pod's namespace.",
             show_default=False,
         ),
     ] = "",
@@ -76,7 +76,7 @@ def command(
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
-    """Run as the control plane of a Kubernetes cluster: watches, deploys proxies, writes status.
+    """Run the control plane of a Kubernetes cluster: watch objects, deploy proxies, write status.
 
     **Examples**
 
@@ -84,7 +84,7 @@ def command(
         headgate controller --context kind-dev --namespace headgate-system
         headgate controller --watch-namespace web --watch-namespace shop
 
-    This is what the manifests in deploy/ run. Several replicas all watch and serve; one of them deploys and writes.
+    The manifests in deploy/ run this command. All replicas watch and serve; the leader deploys and writes.
     """
     from headgate.cluster.controller import Settings, run
     from watchers.kubernetes.kubeconfig import Target

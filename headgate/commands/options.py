@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
 
 def parse_address(value: str | Address) -> Address:
-    """Return an option's value, or its default, as an address; a usage error if it is none."""
+    """Return an option's value, or its default, as an address; anything else is a usage error."""
     try:
         return Address.parse(str(value))
     except ValueError as error:
@@ -25,7 +25,7 @@ def parse_address(value: str | Address) -> Address:
 
 
 def parse_gateway(text: str) -> str:
-    """Return an option's value as a Gateway's "namespace/name"; a usage error if it is none."""
+    """Return an option's value as a Gateway's "namespace/name"; anything else is a usage error."""
     namespace, _, name = text.partition("/")
     if not namespace or not name or "/" in name:
         raise typer.BadParameter(f"{text!r} is not NAMESPACE/NAME, as in default/web")
@@ -33,15 +33,15 @@ def parse_gateway(text: str) -> str:
 
 
 class _WrittenOut(yaml.SafeDumper):
-    """Writes what is there twice twice, instead of an anchor and an alias."""
+    """A YAML dumper that writes repeated values out, instead of anchors and aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Whether to write a value out."""
+        """Return that every value is written out."""
         return True
 
 
 class Output(StrEnum):
-    """How data is written."""
+    """Output formats."""
 
     YAML = "yaml"
     JSON = "json"
@@ -60,7 +60,7 @@ XdsAddress = Annotated[
         parser=parse_address,
         metavar="HOST:PORT",
         envvar="HEADGATE_XDS_ADDRESS",
-        help="Where Envoys find Headgate's xDS server.",
+        help="The address of the xDS server, where Envoys connect.",
     ),
 ]
 XdsTls = Annotated[
@@ -79,7 +79,7 @@ AdminAddress = Annotated[
         parser=parse_address,
         metavar="HOST:PORT",
         envvar="HEADGATE_ADMIN_ADDRESS",
-        help="Where Headgate answers /healthz, /readyz, /metrics, /status, /config and /explain.",
+        help="The address of the admin server: /healthz, /readyz, /metrics, /status, /config and /explain.",
     ),
 ]
 AdminHosts = Annotated[
@@ -111,7 +111,7 @@ StateDir = Annotated[
         show_default=False,
     ),
 ]
-OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="How to write it.")]
+OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="The output format.")]
 
 Kubeconfig = Annotated[
     str | None,
@@ -142,9 +142,10 @@ ExternalNames = Annotated[
     ),
 ]
 HowToLog = Annotated[
-    LogFormat, typer.Option(envvar="HEADGATE_LOG_FORMAT", help="How to log; auto is console on a terminal, else json.")
+    LogFormat,
+    typer.Option(envvar="HEADGATE_LOG_FORMAT", help="The log format; auto: console on a terminal, else json."),
 ]
-WhatToLog = Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="What to log.")]
+WhatToLog = Annotated[LogLevel, typer.Option(envvar="HEADGATE_LOG_LEVEL", help="The lowest level that is logged.")]
 _FILES = typer.Option(
     "--file", "-f", metavar="FILE|DIR|-", help="A folder of YAML, a file, or standard input; repeatable."
 )

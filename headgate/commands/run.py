@@ -34,7 +34,7 @@ def command(
         typer.Option(
             "--xds-plain-text",
             envvar="HEADGATE_XDS_PLAIN_TEXT",
-            help="Serve xDS, private keys included, without TLS though others than this machine reach --xds-address.",
+            help="Serve xDS, private keys included, without TLS on an --xds-address that other machines reach.",
         ),
     ] = False,
     admin_address: AdminAddress = DEFAULT_ADMIN,
@@ -50,7 +50,7 @@ def command(
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
-    """Serve the Gateways in a folder of YAML, with a real Envoy for each; follows the files.
+    """Serve the Gateways in a folder of YAML, with an Envoy for each, and follow changes of the files.
 
     **Examples**
 
@@ -59,8 +59,8 @@ def command(
         headgate run config/ --xds-address 127.0.0.1:18001
         headgate run config/ --no-envoy
 
-    Gateways listen on 127.0.0.1, or on their spec.addresses. `headgate status` shows what became of the objects.
-    Ctrl-C stops Headgate and its Envoys. Should Headgate be killed, its Envoys go on serving; the next
+    Gateways listen on 127.0.0.1, or on their spec.addresses. `headgate status` shows the conditions of the objects.
+    Ctrl-C stops Headgate and its Envoys. When Headgate is killed, its Envoys go on serving; the next
     `headgate run` with the same --xds-address takes them over.
     """
     from headgate.envoy.binary import find_envoy

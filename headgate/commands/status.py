@@ -18,11 +18,11 @@ MOST_ROWS = 50
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="Show every condition of the objects of this name.")
+        str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="Show all conditions of objects with this name.")
     ] = None,
     admin_address: AdminAddress = DEFAULT_ADMIN,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="Ask a cluster's API server; --kubeconfig and --context imply it.")
+        bool, typer.Option("--cluster", help="Read a cluster's API server; --kubeconfig and --context imply it.")
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -31,10 +31,10 @@ def command(
         bool, typer.Option("--all", "-a", help=f"On a terminal, more than {MOST_ROWS} objects of a kind.")
     ] = False,
     output: Annotated[
-        Output | None, typer.Option("--output", "-o", help="All there is, as data instead of tables.")
+        Output | None, typer.Option("--output", "-o", help="Print all fields as data instead of tables.")
     ] = None,
 ) -> None:
-    """Show what became of the objects of the running Headgate, and what its Envoys do; or of those in a cluster.
+    """Show the conditions of objects and the Envoys of the running Headgate, or the conditions in a cluster.
 
     **Examples**
 

@@ -37,7 +37,7 @@ class Section(StrEnum):
 
 
 class To(StrEnum):
-    """What objects are translated to."""
+    """The form of the output."""
 
     XDS = "xds"
     IR = "ir"
@@ -46,14 +46,14 @@ class To(StrEnum):
 
 def command(
     files: OptionalFiles = None,
-    to: Annotated[To, typer.Option(help="Envoy's configuration, the form in between, or statuses.")] = To.XDS,
+    to: Annotated[To, typer.Option(help="Envoy's configuration, intermediate representation, or statuses.")] = To.XDS,
     type_: Annotated[Section | None, typer.Option("--type", help="With xds: only resources of this type.")] = None,
     gateway: Annotated[
         str | None,
         typer.Option(metavar="NAMESPACE/NAME", parser=parse_gateway, help="With xds or ir: only of this Gateway."),
     ] = None,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="The objects of a cluster; --kubeconfig and --context imply it.")
+        bool, typer.Option("--cluster", help="Read the objects of a cluster; --kubeconfig and --context imply it.")
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -61,7 +61,7 @@ def command(
     external_names: ExternalNames = False,
     output: OutputFormat = Output.YAML,
 ) -> None:
-    """Show what becomes of objects, without running anything. Private keys are not shown.
+    """Translate objects to Envoy's configuration, without running anything. Private keys are not shown.
 
     **Examples**
 
@@ -108,7 +108,7 @@ def command(
 
 
 def _tell(problems: Iterable[Diagnostic]) -> bool:
-    """Print problems to standard error, and gives whether there are errors among them."""
+    """Print problems to standard error; return whether there are errors among them."""
     wrong = False
     for each in problems:
         typer.echo(str(each), err=True)

@@ -20,12 +20,12 @@ def command(
     files: Files,
     envoy_path: EnvoyPath = None,
     allow_warnings: Annotated[
-        bool, typer.Option("--allow-warnings", help="Exit with 0 if there are warnings only, such as unknown fields.")
+        bool, typer.Option("--allow-warnings", help="Exit with status 0 if there are only warnings (unknown fields).")
     ] = False,
 ) -> None:
-    """Find what is wrong with files: by file and line, then by Envoy's own validation.
+    """Report the problems in files, with file and line, then those that Envoy's own validation finds.
 
-    Exit status 1 if there is anything, a field that is not known among it: misspelt, it does nothing.
+    The exit status is 1 if there are problems. An unknown field is one: Headgate ignores it.
 
     **Examples**
 

@@ -1,1 +1,1 @@
-"""Evaluates what has changed, publishes snapshots and statuses, and follows what the proxies answer."""
+"""The control plane: evaluates changes, publishes snapshots and statuses, and follows ACKs and NACKs."""

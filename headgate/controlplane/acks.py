@@ -1,4 +1,4 @@
-"""How far each Gateway's configuration has come with the proxies of all replicas together. Pure."""
+"""Sync status of each Gateway's proxies, encoded for other replicas and aggregated over all of them. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, 
 from translator.refs import Ref
 
 Record = list[object]
-"""What is said of a Gateway, in a form that JSON can hold."""
+"""The sync status of a Gateway as JSON values."""
 
 #: Of what proxies refuse, so much is told to other replicas: it is for people to read.
 MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
 
 
 def encode(delivery: GatewaySyncStatus) -> Record | None:
-    """Put what is known of a Gateway's proxies into what `decode` reads; None if there are no proxies."""
+    """Encode the sync status of a Gateway for `decode`; return None if it has no proxies."""
     if not delivery.clients:
         return None
     refused = islice(delivery.nacks, MOST_REJECTIONS)
@@ -25,7 +25,7 @@ def encode(delivery: GatewaySyncStatus) -> Record | None:
 
 
 def decode(record: object) -> GatewaySyncStatus:
-    """Read what another replica says of a Gateway; what is not understood is as if it were not said.
+    """Decode the record of another replica; return an empty status if it is malformed.
 
     A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
     """
@@ -65,7 +65,7 @@ _SERVED = frozenset(StillServed)
 
 
 def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
-    """Add up what several replicas know of one Gateway: it is current if it is with everyone who has proxies.
+    """Aggregate the sync statuses of one Gateway: all are acknowledged if every replica with proxies says so.
 
     Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
     """

@@ -1,4 +1,4 @@
-"""From objects to proxies: edits go into the translator, changes to the xDS server, and what proxies say comes back."""
+"""Evaluation: edits go to the translator, snapshots to the xDS server, and sync status comes back."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def gateway_of(key: str) -> Ref:
 
 
 class _Nacks(NamedTuple):
-    """What clients refuse of a snapshot, and what it comes of."""
+    """The NACKs of a snapshot, and the same with the routes that they affect."""
 
     snapshot: Snapshot
     nacks: tuple[Nack, ...]
@@ -56,7 +56,7 @@ class _Nacks(NamedTuple):
 
 @dataclass(slots=True)
 class ControlPlane:
-    """The one task that evaluates, and publishes what comes of it.
+    """The one task that evaluates and publishes.
 
     Attributes:
         translator: owned by this: nobody else edits or evaluates it.
@@ -102,7 +102,7 @@ class ControlPlane:
     _moved: float = 0.0  # when the evaluation last came on
 
     async def take(self, batches: AsyncIterable[tuple[Edit, ...]]) -> None:
-        """Take batches of edits for as long as there are any."""
+        """Apply batches of edits until the iteration ends."""
         async for edits in batches:
             self._begun.set()
             async with self._taking:  # else what never ends to come would never be published
@@ -113,11 +113,11 @@ class ControlPlane:
             self.taken(each.ref for each in edits)
 
     def wake(self) -> None:
-        """Has everything evaluated soon: something other than objects has changed in the translator."""
+        """Request an evaluation: an input other than objects has changed in the translator."""
         self._wake.set()
 
     async def evaluate(self) -> None:
-        """Evaluate and publishes whenever something has changed; what comes meanwhile makes up the next round.
+        """Evaluate and publish on each change; changes that arrive meanwhile are evaluated in the next round.
 
         Not before the first batch, which is all that was there at the start: of no objects it would follow that there
         is nothing to serve, and that all that was deployed and written for them is to go.
@@ -145,13 +145,13 @@ class ControlPlane:
 
     @property
     def stalled_seconds(self) -> float:
-        """For how many seconds there has been something to evaluate, and the evaluation has not come on."""
+        """The seconds for which an evaluation has been due without progress."""
         if self._edited is None:
             return 0.0
         return asyncio.get_running_loop().time() - max(self._edited, self._moved)
 
     async def _evaluated(self) -> Changes:
-        """Evaluate, and lets others have their turn meanwhile: all at once, 10,000 routes take seconds."""
+        """Evaluate in steps that yield to the event loop: all at once, 10,000 routes take seconds."""
         async with self._taking:
             since = time.perf_counter()
             for _ in self.translator.steps():
@@ -162,7 +162,7 @@ class ControlPlane:
             return self.translator.changes()
 
     def select(self, node: base_pb2.Node) -> str:
-        """Give the key of a node's snapshot, which is its cluster.
+        """Return the key of a node's snapshot, which is its cluster.
 
         Raises:
             StreamRejected: there is no such Gateway. While it is not known what it serves, its proxies keep what they
@@ -172,7 +172,7 @@ class ControlPlane:
         return node.cluster
 
     def check(self, key: str) -> None:
-        """Do nothing if there is a Gateway of this key; while it is not known what it serves, its proxies may wait.
+        """Check that a key names a Gateway; while its configuration is not known, its proxies may wait.
 
         Raises:
             StreamRejected: there is none.
@@ -182,14 +182,14 @@ class ControlPlane:
             raise StreamRejected(text)
 
     def withdraw(self, key: str) -> None:
-        """Serve nothing under a key any more, unless its Gateway is back."""
+        """Withdraw the snapshot of a key, unless its Gateway is back."""
         gateway = gateway_of(key)
         if gateway not in self.translator.snapshots:
             self.server.withdraw(key)
             self._tell_delivery(gateway, translated.GatewaySyncStatus())
 
     def deliver(self, key: str, status: SyncStatus) -> None:
-        """Take how far a snapshot has come, as the server tells it; it counts once its clients have answered."""
+        """Take the sync status of a snapshot from the xDS server; it counts once all clients have answered."""
         current = status.clients == status.acked
         refused = self._rejections(key, status)
         told = translated.GatewaySyncStatus(status.clients, current, refused, snapshot=status.snapshot.version)
@@ -197,7 +197,7 @@ class ControlPlane:
         self._wake.set()
 
     def _rejections(self, key: str, status: SyncStatus) -> tuple[translated.AttributedNack, ...]:
-        """Give what is refused, by whom it concerns; worked out anew only when it is something else."""
+        """Return the NACKs with the routes they affect; compute them again only when they change."""
         known = self._nacks.pop(key, None)
         if not status.nacks:
             return ()
@@ -208,7 +208,7 @@ class ControlPlane:
         return known.attributed
 
     def _await_answers(self) -> None:
-        """Has Gateways told to be pending whose proxies do not answer soon."""
+        """Start timers that mark Gateways as pending whose proxies do not answer in time."""
         awaited = self.translator.acknowledged.awaiting
         for gateway in self._pending.keys() - awaited:
             self._pending.pop(gateway).cancel()
@@ -243,7 +243,7 @@ class ControlPlane:
             self.server.publish(key, snapshot, edited)
 
     def _tell_failures(self, changes: Changes) -> None:
-        """Log a bug once, when it begins to show."""
+        """Log each bug once, when it first occurs."""
         failing: Mapping[str, Exception] = {str(each): each for each in changes.failures}
         for text in failing.keys() - self._failing:
             log.error(

@@ -15,10 +15,10 @@ from translator.translator import Translator
 from xds import ENDPOINT, ROUTE, Reference, Server
 
 MAX_OBJECTS = 10
-"""Most objects named of one resource; a table of routes may come of thousands."""
+"""The most objects named for one resource; a route configuration may be made from thousands."""
 
 CONTEXT_KINDS = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlice", "ReferenceGrant"})
-"""Kinds that much is read from and little is to blame on, or that the message names anyway."""
+"""Kinds that are read for context and rarely cause a NACK, or that the message names anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def gateway_nack_reports(translator: Translator, server: Server, gateway: Ref) -
 
 
 def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
-    """Return the objects that a resource of a Gateway, or the endpoints that it names, was made of, for people."""
+    """Return the names of the objects that a resource of a Gateway, or its endpoints, were made from."""
     resource = translator.snapshots[gateway].get(reference)
     needs = [each for each in resource.references if each.type_url == ENDPOINT] if resource else []
     found: dict[str, None] = {}

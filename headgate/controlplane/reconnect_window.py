@@ -1,4 +1,4 @@
-"""Proxies whose connection has ended are given time to come back, before it is told that there are none.
+"""The reconnect window: disconnected proxies get time to come back, before their Gateway is not programmed.
 
 A replica that is replaced, and one that has just begun, know nothing of proxies that serve on as ever; telling that a
 Gateway is not programmed would be an alarm about nothing.
@@ -18,7 +18,7 @@ RETURN_SECONDS: Final = 30.0
 
 
 class ReconnectWindow:
-    """What is known of the proxies of all replicas together, with time for those to return that have been there.
+    """The sync status of all replicas' proxies, with a window in which disconnected proxies may reconnect.
 
     Args:
         tell: takes how far the configuration of a Gateway has come; `reconnecting` where its proxies are waited for.
@@ -32,7 +32,7 @@ class ReconnectWindow:
         self._waiting: dict[Ref, TimerHandle] = {}
 
     def take(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
-        """Take how far the configuration of a Gateway has come with the proxies that are connected now."""
+        """Take the sync status of the proxies of a Gateway that are connected now."""
         if delivery.clients:
             self._connected.add(gateway)
             if timer := self._waiting.pop(gateway, None):

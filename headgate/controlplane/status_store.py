@@ -19,7 +19,7 @@ SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_refs"}
 
 
 class _Told(NamedTuple):
-    """A status as the translator gives it, which it shares; and since when its conditions are so, in their order."""
+    """A status of the translator, and the transition times of its conditions, in their order."""
 
     status: Status
     times: tuple[str, ...]
@@ -29,7 +29,7 @@ _NOTHING = _Told({}, ())
 
 
 class StatusStore:
-    """Keeps the statuses and when their conditions changed.
+    """A store of statuses and the transition times of their conditions.
 
     Args:
         find: gives an object by its identity.
@@ -40,7 +40,7 @@ class StatusStore:
         self._told: dict[Ref, _Told] = {}
 
     def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[ConditionChange]:
-        """Take the statuses that changed (None: the object has none any more), and tells what is new in them.
+        """Store changed statuses (None: the object has none any more), and return the condition changes to log.
 
         Args:
             changed: as the translator gives them, without times.
@@ -56,7 +56,7 @@ class StatusStore:
         return changes
 
     def refs(self) -> list[Ref]:
-        """Return which objects have a status, in order."""
+        """Return the objects that have a status, sorted."""
         return sorted(self._told)
 
     def object(self, ref: Ref) -> dict[str, Any] | None:
@@ -67,7 +67,7 @@ class StatusStore:
         return as_object(found, _timed(told)) | {"spec": _shown(found)}
 
     def objects(self) -> list[dict[str, Any]]:
-        """All objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
+        """Return all objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
         return [each for ref in self.refs() if (each := self.object(ref)) is not None]
 
 
@@ -113,7 +113,7 @@ def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _changes(ref: Ref, before: Status, after: Status) -> Iterator[ConditionChange]:
-    """Yield what is not good now and was not so before, what is good again, and the first time a Gateway works."""
+    """Yield conditions that turned bad, those that are good again, and the first time a Gateway is programmed."""
     old = {(label, each["type"]): each for label, each in _flat(before)}
     was_bad = {each["type"] for _, each in bad(before)}
     for label, condition in bad(after):

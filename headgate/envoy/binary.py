@@ -1,4 +1,4 @@
-"""Where the Envoy binary is."""
+"""The Envoy binary: where it is, and of which version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.stdlib.get_logger("headgate.envoy")
 
 
 class EnvoyNotFound(UserError):
-    """There is no Envoy to run; the message says where one was looked for and how to get one."""
+    """No Envoy was found; the message names the places searched and how to install one."""
 
 
 def find_envoy(path: Path | None = None) -> Path:

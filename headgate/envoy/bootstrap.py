@@ -51,12 +51,12 @@ def bootstrap(
 
 
 def heap_bytes() -> int:
-    """Return what the heap of an Envoy on this machine may grow to, in bytes: the default, if there is as much memory.
+    """Return the heap limit of an Envoy on this machine, in bytes: the default, or less where there is less memory.
 
-    `HEADGATE_ENVOY_MAX_HEAP_BYTES` says otherwise.
+    `HEADGATE_ENVOY_MAX_HEAP_BYTES` overrides it.
 
     Raises:
-        UserError: what it says is no whole number above 0.
+        UserError: its value is not a whole number above 0.
     """
     said = os.environ.get("HEADGATE_ENVOY_MAX_HEAP_BYTES", "")
     if said and (not said.isdecimal() or not int(said)):
@@ -74,7 +74,7 @@ def _xds_cluster(xds: Address | Path) -> cluster_pb2.Cluster:
 
 
 def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:
-    """Trusts the authority for the server's very name, and shows the proxy's certificate."""
+    """Return a TLS context that checks the server's name and presents the proxy's certificate."""
     context = tls_pb2.UpstreamTlsContext(sni="" if xds.ip else xds.host)
     common_context = context.common_tls_context
     common_context.alpn_protocols.append("h2")

@@ -31,7 +31,7 @@ LAUNCH_VARIABLE = "HEADGATE_LAUNCH"
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start the Envoy of one Gateway. Equal launches start equal Envoys.
+    """The parameters with which the Envoy of one Gateway is started. Equal launches start equal Envoys.
 
     Attributes:
         state: where its files are.
@@ -74,7 +74,7 @@ class Launch:
 
     @property
     def digest(self) -> str:
-        """What tells this launch from others: a hash of what describes it."""
+        """A hash of the parameters, by which launches are compared."""
         described = json.dumps([[str(path), content] for path, content in self.files.items()])
         return hashlib.sha256(described.encode()).hexdigest()
 
@@ -245,7 +245,7 @@ def _holds(path: Path, content: str) -> bool:
 
 
 def _new_log(path: Path) -> BinaryIO:
-    """Begin a log, beside the one before; one that is written nowhere where that cannot be: Envoy is worth more."""
+    """Open a new log and keep the previous one; return /dev/null where that fails, since Envoy matters more."""
     try:
         if path.stat().st_size:
             path.replace(path.with_suffix(".log.1"))

@@ -1,12 +1,12 @@
-"""Where what must outlive Headgate is kept: one directory per xDS address, in it one per Gateway.
+"""The state directory, which outlives Headgate: one directory per xDS address, and in it one per Gateway.
 
-STATE/token.key                                  makes the tokens by which Envoys prove whose they are
+STATE/token.key                                  the key of the tokens that authenticate Envoys
 STATE/127.0.0.1-18000/lock                       held by the `headgate run` that serves the address
-STATE/127.0.0.1-18000/xds.sock                   where its Envoys find it
-STATE/127.0.0.1-18000/default.web/bootstrap.json what its Envoy was started with
-                                 /launch.json    how it was started
+STATE/127.0.0.1-18000/xds.sock                   the socket of the xDS server
+STATE/127.0.0.1-18000/default.web/bootstrap.json the bootstrap of its Envoy
+                                 /launch.json    the command line
                                  /envoy.pid      its process id
-                                 /envoy.log      what it says (bounded; the last run's is envoy.log.1)
+                                 /envoy.log      its log (bounded; the previous one is envoy.log.1)
                                  /admin.sock     its admin interface: curl --unix-socket admin.sock http://envoy/stats
 """
 
@@ -213,7 +213,7 @@ def _fits(directory: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Make a directory that only we can read, and refuses one that another user could have put there."""
+    """Make a directory with mode 0700; refuse one that another user owns."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()

@@ -1,4 +1,4 @@
-"""Restores what is removed from the state directory while Headgate runs, as by a cleaner of /tmp.
+"""Repair of the state directory: restores files that are removed while Headgate runs, as by a cleaner of /tmp.
 
 Running Envoys need none of it. But an Envoy that starts needs the socket, and the next `headgate run` adopts the Envoys
 only with the key of their tokens. The admin sockets and logs of running Envoys come back when these are started again.
@@ -26,7 +26,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 class StateRepair:
-    """Look for what is missing in the state directory, and make it anew.
+    """Restore missing files of the state directory.
 
     Args:
         state: the directory.
@@ -58,7 +58,7 @@ class StateRepair:
                     await self.look()
 
     async def look(self) -> None:
-        """Restore what is missing now; what stands in the way is told once, and the next look tries again."""
+        """Restore the files that are missing now; log a failure once, and try again the next time."""
         try:
             if missing := [path for path in self._files() if not path.exists()]:
                 await self._restore(missing)

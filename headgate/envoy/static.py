@@ -1,4 +1,4 @@
-"""What an Envoy gets by xDS, as one static bootstrap: so `envoy --mode validate` checks all of it, in one process.
+"""Static bootstraps: all resources of a snapshot in one file, which `envoy --mode validate` checks in one process.
 
 Works on plain data (`headgate.reporting.proto_json.resources`), which is also what the golden cases hold.
 """
@@ -39,7 +39,7 @@ def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
 
 
 def _inline(value: Any, routes: Mapping[str, Json]) -> Any:
-    """Put route configurations in the place of their names, and has secrets looked up among the static ones."""
+    """Replace names of route configurations by their content, and references to SDS by static secrets."""
     if isinstance(value, list):
         return [_inline(each, routes) for each in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Keeps one Envoy running per Gateway."""
+"""Supervision: one running Envoy per Gateway, restarted with backoff."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = structlog.stdlib.get_logger("headgate.envoy")
 
 
 def pauses() -> Iterator[float]:
-    """Yield ever longer pauses, in seconds: doubled each time, with up to a half taken off at random."""
+    """Yield an exponential backoff in seconds, with jitter: each pause is up to a half shorter at random."""
     pause = FIRST_PAUSE
     while True:
         yield pause * random.uniform(0.5, 1)
@@ -46,7 +46,7 @@ def pauses() -> Iterator[float]:
 class Supervisor:
     """Keep the Envoy of one Gateway running until it is cancelled; then stop it.
 
-    Nothing that goes wrong ends it, or reaches another Gateway: it is told, and tried again.
+    No failure ends it or affects another Gateway: it is reported and tried again.
 
     Attributes:
         launch: how it is started.
@@ -91,7 +91,7 @@ class Supervisor:
                 self._pauses = pauses()
 
     async def _begin(self) -> None:
-        """Have an Envoy: one that was found running and is as it should be, or a new one."""
+        """Return an Envoy: the running one if its launch is equal, else a new one."""
         while self.found:
             each = self.found[0]
             if self.process is None and each.is_as(self.launch):
@@ -153,7 +153,7 @@ class Supervisor:
 
 
 class Fleet:
-    """The Envoys of all Gateways: exactly those that are wanted, each supervised.
+    """The supervisors of all Gateways' Envoys.
 
     Args:
         group: holds the supervisors; when it is cancelled all Envoys are stopped.
@@ -187,7 +187,7 @@ class Fleet:
         return self._found.pop(directory, ())
 
     def want(self, launches: Mapping[str, Launch]) -> None:
-        """Have exactly these Envoys, by Gateway ("namespace/name"): start what lacks, stop the others.
+        """Run exactly these Envoys, by Gateway ("namespace/name"): start missing ones, stop all others.
 
         One whose Gateway went is told to serve nothing by whoever calls this, which closes its listeners. It goes on
         for `Launch.drain_seconds`, in which connections end as their clients are ready; a Gateway that comes back
@@ -232,14 +232,14 @@ class Fleet:
         self._drained(gateway)
 
     def kill(self) -> None:
-        """End all Envoys at once, for one who cannot wait."""
+        """Kill all Envoys at once."""
         for supervisor in self.supervisors.values():
             if supervisor.process:
                 supervisor.process.kill()
 
 
 async def _after(predecessor: asyncio.Task[None] | None, supervisor: Supervisor) -> None:
-    """Run a supervisor once the one before it has left their common directory."""
+    """Run a supervisor after its predecessor in the same directory has ended."""
     if predecessor:
         await asyncio.wait({predecessor})
     try:
@@ -268,12 +268,12 @@ def last_lines(path: Path) -> list[str]:
 
 
 def plain_line(line: str) -> str:
-    """Return a line of Envoy's log without what differs each time: when, by which thread and where it was written."""
+    """Return a line of Envoy's log without its time, thread and source line."""
     return _PREFIX.sub("", line)[:MAX_TOLD_CHARACTERS]
 
 
 def bound_log(path: Path) -> None:
-    """Move the newest part of a log that outgrew its bound to `.1`, and empties it under its writer's hands."""
+    """Copy the end of a log that exceeds its bound to `.1`, and truncate it in place while Envoy writes."""
     with contextlib.suppress(OSError), open(path, "r+b") as file:
         size = path.stat().st_size
         if size > MAX_LOG_BYTES:

@@ -1,4 +1,4 @@
-"""Envoy's own opinion of a configuration."""
+"""Validation of a snapshot by Envoy itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]\[\w+\] (?:\[[^]]*\] )
 
 
 def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
-    """Has Envoy validate a snapshot (`--mode validate`), regular expressions and certificates included.
+    """Validate a snapshot with Envoy (`--mode validate`), regular expressions and certificates included.
 
     Args:
         envoy: the binary.

@@ -1,4 +1,4 @@
-"""Bugs that end nothing but what they concern, and are logged."""
+"""Containment of bugs: logged, and limited to the object concerned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 @contextlib.contextmanager
 def contained(doing: str) -> Iterator[None]:
-    """Keep a bug in what concerns some from ending the evaluation, and so everything for all."""
+    """Log an exception in the context instead of raising it, so that the evaluation goes on for all others."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""Text and JSON of any values, also of those that have no such form: nothing in an object can break what shows it."""
+"""Encoding of any value as text and JSON, also of values without such a form: no object can break a page or log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 MAX_DEPTH = 100
-"""So many levels of nested values are shown."""
+"""The most levels of nested values that are encoded."""
 
 
 def to_text(text: str) -> bytes:
@@ -27,7 +27,7 @@ def to_json(data: Any) -> bytes:
 
 
 def _known(value: Any) -> Any:
-    """Return the form of what orjson does not know."""
+    """Return a JSON form of a type that orjson does not know."""
     if isinstance(value, tuple):
         fields = getattr(value, "_fields", None)
         return list(value) if fields is None else dict(zip(fields, value, strict=True))

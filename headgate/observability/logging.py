@@ -1,4 +1,4 @@
-"""What Headgate says while it runs, on standard error: lines for people on a terminal, JSON for machines elsewhere."""
+"""Logging to standard error: text on a terminal, JSON elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from translator.refs import Ref
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """Log formats."""
 
     AUTO = "auto"
     CONSOLE = "console"
@@ -22,7 +22,7 @@ class LogFormat(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """The least important lines that are shown."""
+    """Log levels."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -31,7 +31,7 @@ class LogLevel(StrEnum):
 
 
 def configure(form: LogFormat, level: LogLevel) -> None:
-    """Set up logging for the process, that of the libraries (by way of the standard library) included.
+    """Configure logging of the process and of its libraries, which use the standard library.
 
     Args:
         form: `AUTO` is `CONSOLE` where standard error is a terminal, else `JSON`.
@@ -66,7 +66,7 @@ def configure(form: LogFormat, level: LogLevel) -> None:
 
 
 def about(ref: Ref | None) -> dict[str, str]:
-    """Return what a log line for machines says of the object that it is about; people have it in the text."""
+    """Return the fields of a JSON log line that name its object; text lines name it in the message."""
     return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name} if ref else {}
 
 
@@ -80,7 +80,7 @@ def _for_people(colors: bool) -> list[Processor]:
     )
 
     def lists_below(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        """Put values that are lists on lines of their own, and leaves out what the text says already."""
+        """Write list values on lines of their own, and leave out the fields that only machines need."""
         for key in FOR_MACHINES & event.keys():
             del event[key]
         lists = [event.pop(key) for key in [key for key, value in event.items() if isinstance(value, list)]]

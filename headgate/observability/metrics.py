@@ -1,4 +1,4 @@
-"""What Prometheus can scrape from `/metrics`."""
+"""Prometheus metrics of the xDS server, evaluations and Envoys."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def type_label(type_url: str) -> str:
 
 
 class Guarded(Collector):
-    """Yields the metrics of another collector; if it fails, those of all others are shown nevertheless."""
+    """A collector that wraps another one, so that its failure leaves all other metrics in place."""
 
     def __init__(self, collector: Collector, failed: prometheus.Counter) -> None:
         self._collector = collector
@@ -85,7 +85,7 @@ class Guarded(Collector):
 
 
 class Metrics(Observer):
-    """Counts what the xDS server and the control plane do. Has a registry of its own, so that two never clash."""
+    """Counters and histograms of the xDS server and the control plane, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -155,7 +155,7 @@ class Metrics(Observer):
             self._changes.labels(type_label(ack.type_url)).observe(ack.age)
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return prometheus.generate_latest(self.registry)
 
 
@@ -183,12 +183,12 @@ class SupervisedProcess(Protocol):
 
 
 class XdsGauges(Collector):
-    """What is looked up at the time of a scrape.
+    """Gauges of xDS clients, Envoys and diagnostics, read at each scrape.
 
     Args:
         clients: gives the streams of the xDS server.
         supervisors: gives the supervisors of Envoys, by Gateway.
-        problems: gives the severity of each problem in the files.
+        problems: gives the severity of each diagnostic.
     """
 
     def __init__(

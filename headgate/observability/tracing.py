@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: of evaluations, of publications, and of each proxy's stream with what is pushed on it.
+"""OpenTelemetry traces of evaluations, publications, and of each proxy's stream with its pushes.
 
 Off unless the extra `tracing` is installed and an SDK is set up, as `opentelemetry-instrument headgate run …` does from
 the environment (OTEL_EXPORTER_OTLP_ENDPOINT and the like). Without, spans cost nothing and go nowhere.
@@ -22,7 +22,7 @@ SCOPE = "headgate"
 
 
 def span(name: str, attributes: Mapping[str, str | int] | None = None) -> AbstractContextManager[Any]:
-    """Give a context in which a span is the current one."""
+    """Return a context in which a span is the current one."""
     if trace is None:
         return nullcontext()
     found: AbstractContextManager[Any] = trace.get_tracer(SCOPE).start_as_current_span(name, attributes=attributes)
@@ -30,7 +30,7 @@ def span(name: str, attributes: Mapping[str, str | int] | None = None) -> Abstra
 
 
 class Traces(Observer):
-    """Makes a span of each stream, and within it one of each response until its answer."""
+    """An observer that makes a span of each stream, and within it one of each response until its ACK or NACK."""
 
     def __init__(self) -> None:
         # By identity: the server hands the same object to every call about a stream.

@@ -1,1 +1,1 @@
-"""Translates and validates without any proxy."""
+"""Translation and validation without a proxy."""

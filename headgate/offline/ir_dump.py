@@ -1,4 +1,4 @@
-"""The IR as plain data, for people who ask how objects become Envoy's configuration."""
+"""The IR as JSON values, for `headgate translate --to ir`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Ir:
 
 
 def plain(value: Any) -> Any:
-    """Turn a value of the IR into dicts, lists, strings and numbers; what is empty is left out."""
+    """Convert a value of the IR to dicts, lists, strings and numbers, without empty ones."""
     if hasattr(value, "__dataclass_fields__"):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         if isinstance(value, RouteFeature):

@@ -1,4 +1,4 @@
-"""`headgate translate`: files in, Envoy's configuration, the IR or the statuses out. Nothing runs, nobody is asked."""
+"""Translation for `headgate translate`: files in; Envoy's configuration, the IR or statuses out."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def select(gateways: Iterable[str], wanted: str | None) -> list[str]:
 
 
 def xds(translator: Translator, gateway: str | None, section: str | None) -> dict[str, Any]:
-    """Envoy's resources by Gateway and, unless one is asked for, by type; private keys are blanked."""
+    """Return Envoy's resources by Gateway and type; private keys are blanked."""
     snapshots = {key_of(ref): snapshot for ref, snapshot in translator.snapshots.items()}
     shown = {}
     for key in select(snapshots, gateway):

@@ -1,4 +1,4 @@
-"""`headgate validate`: what is wrong with files, by our own rules and then by Envoy's."""
+"""Validation for `headgate validate`: problems by our own rules, then by Envoy's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WARNINGS = frozenset({"OverlappingTLSConfig"})
 
 
 def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
-    """Yield what is wrong in files, then what is wrong between objects; each where it is written."""
+    """Yield the diagnostics of files, then those of relations between objects, each with its place."""
     yield from folder.diagnostics
     yield from related(folder)
     yield from conditions(folder, translator)
@@ -30,7 +30,7 @@ def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
 
 
 def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
-    """Yield what is wrong between objects, as their conditions say it."""
+    """Yield a diagnostic for each condition that needs action."""
     fields = Fields(folder)
     for ref, status in sorted(translator.statuses.items()):
         for label, condition in bad(status):
@@ -42,7 +42,7 @@ def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic
 
 
 def refusals(folder: FileStore, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
-    """Yield what Envoy would refuse, Gateway by Gateway."""
+    """Yield a diagnostic for each Gateway whose resources Envoy would reject."""
     for ref, snapshot in sorted(translator.snapshots.items()):
         words = refusal(envoy, snapshot)
         if words is not None:

@@ -1,4 +1,4 @@
-"""`HOST:PORT`, as users write it."""
+"""Addresses in the form HOST:PORT."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can reach it."""
         return self.host == "localhost" or (self.ip is not None and self.ip.is_loopback)
 
     @property
     def for_clients(self) -> Address:
-        """Where a client on this machine connects to: loopback in place of "every interface"."""
+        """The address for clients on this machine: loopback in place of "every interface"."""
         if self.ip is None or not self.ip.is_unspecified:
             return self
         return Address("127.0.0.1" if self.ip.version == 4 else "::1", self.port)
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
+        """Return the form that `parse` reads."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

@@ -1,4 +1,4 @@
-"""How a process of Headgate begins and ends: a signal stops it, and a user's mistakes are told in plain words."""
+"""The lifecycle of a process: signals stop it, and errors that the user can fix are shown without a traceback."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SWITCH_INTERVAL = 0.001
 
 
 def settle_memory() -> None:
-    """Has the collector leave alone what is there now: else it pauses a change for 0.4 s at 10,000 routes.
+    """Freeze the objects of the garbage collector, which else pauses a change for 0.4 s at 10,000 routes.
 
-    It does not look for cycles once more before, which would take as long: to read objects makes none.
+    It does not collect cycles before, which would take as long: reading objects makes none.
     """
     gc.freeze()
 
@@ -96,7 +96,7 @@ async def _until_stopped(serve: Callable[[], Awaitable[None]], hurry: Callable[[
 
 
 def _stopping() -> frozenset[signal.Signals]:
-    """Return the signals that stop the process, its Envoys included: SIGHUP is the end of a terminal, if it has one."""
+    """Return the signals that stop the process and its Envoys: SIGHUP too, if the process has a terminal."""
     stopping = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT})
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not _has_terminal():
         return stopping

@@ -1,4 +1,4 @@
-"""Where Headgate listens itself, for the translator to keep routes and listeners away from there."""
+"""Headgate's own addresses, which no route or listener may use."""
 
 from __future__ import annotations
 

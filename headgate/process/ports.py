@@ -1,4 +1,4 @@
-"""Ports that are taken by others: found out before anything is started, and told with who has them."""
+"""A check for ports in use, before anything is started; its message names the program that uses the port."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from headgate.process.errors import UserError
 
 
 def check_free(address: Address, option: str) -> None:
-    """Make sure that an address can be listened on.
+    """Check that an address can be bound.
 
     Args:
         address: the address; a host name is resolved.
         option: the option that changes it, for the message.
 
     Raises:
-        UserError: it cannot; the message says why, who has the port as far as that is known, and the way out.
+        UserError: it cannot; the message names the cause, the program that uses the port if known, and the fix.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -44,7 +44,7 @@ def _reason(error: OSError, port: int) -> str:
 
 
 def holder(port: int) -> str | None:
-    """Return the program that listens on a TCP port, as "python3 (process 4711)"; None if it cannot be known."""
+    """Return the program that listens on a TCP port, as "python3 (process 4711)"; None if it is unknown."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port

@@ -1,4 +1,4 @@
-"""The directory for all that a Headgate without a cluster keeps."""
+"""The root of the state directories of Headgate without a cluster."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Conditions, findings and tables, as people read them."""
+"""Reports for people: conditions, findings, tables and log lines."""

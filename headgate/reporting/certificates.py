@@ -1,4 +1,4 @@
-"""Certificates in files that clients will refuse, though Envoy takes them: expired ones, and those of other hosts."""
+"""Diagnostics of certificates that Envoy accepts and clients reject: expired ones, and those of other hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from watchers.files.store import FileStore
 
 
 def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnostic]:
-    """Yield what clients will have against the certificates of listeners.
+    """Yield diagnostics of listener certificates that clients will reject.
 
     Args:
         folder: the objects; what is missing, or of no use to Envoy, is left to conditions.
@@ -75,6 +75,6 @@ def _names(certificate: x509.Certificate) -> Sequence[str]:
 
 
 def covers(name: str, host: str) -> bool:
-    """Whether a certificate's DNS name is for a host, or for all hosts of a wildcard (RFC 9525, section 6.3)."""
+    """Return whether a certificate's DNS name matches a host, also by wildcard (RFC 9525, section 6.3)."""
     name, host = name.lower().rstrip("."), host.lower().rstrip(".")
     return name == host or (name.startswith("*.") and name[2:] == host.partition(".")[2])

@@ -1,4 +1,4 @@
-"""What `headgate run` says of files and objects: each thing once, in plain words, and never a flood."""
+"""Log lines about files, objects and conditions: each change once, and a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 def log_edits(change: Change) -> None:
-    """Tells which objects were read anew."""
+    """Log which objects were read."""
     if change.edits:
         edited = [f"{each.ref} is gone" if each.object is None else str(each.ref) for each in change.edits]
         rest = len(edited) - MAX_LINES
@@ -27,19 +27,19 @@ def log_edits(change: Change) -> None:
 
 
 def log_diagnostics(change: Change) -> None:
-    """Tells what is wrong in files now, and what of it is not any more; not what only moved to another line."""
+    """Log diagnostics that appeared or were resolved, but not those that moved to another line."""
     raised, settled = _by_words(change.appeared), _by_words(change.resolved)
     wrong = [each for key, each in raised.items() if key not in settled]
     for each in wrong[:MAX_LINES]:
         say: Callable[..., None] = log.error if each.severity == "error" else log.warning
         say(str(each), **_fields(each))
     _tell_rest(wrong)
-    mended = [each for key, each in settled.items() if key not in raised]
-    for each in mended[:MAX_LINES]:
+    fixed = [each for key, each in settled.items() if key not in raised]
+    for each in fixed[:MAX_LINES]:
         subject = f"{each.ref}: " if each.ref else ""
-        log.info(f"{each.place.file}: mended: {subject}{each.message}", **_fields(each))
-    if len(mended) > MAX_LINES:
-        log.info(f"And {len(mended) - MAX_LINES} more things are mended")
+        log.info(f"{each.place.file}: resolved: {subject}{each.message}", **_fields(each))
+    if len(fixed) > MAX_LINES:
+        log.info(f"And {len(fixed) - MAX_LINES} more problems are resolved")
 
 
 def _by_words(diagnostics: Iterable[Diagnostic]) -> dict[tuple[object, ...], Diagnostic]:
@@ -51,7 +51,7 @@ def _fields(problem: Diagnostic) -> dict[str, str | int]:
 
 
 def log_changes(changes: list[ConditionChange], place: Callable[[Ref], str]) -> None:
-    """Tells which conditions have changed.
+    """Log changes of conditions.
 
     Args:
         changes: the changes.

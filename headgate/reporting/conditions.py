@@ -1,4 +1,4 @@
-"""Conditions in plain words: which are good, and what to call those that are not."""
+"""Conditions for people: which are good, and how to phrase them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PHRASES = {
 
 
 class Place(NamedTuple):
-    """Where in a status conditions stand.
+    """A list of conditions within a status.
 
     Attributes:
-        label: of what part of the object they tell; "" for the object itself.
+        label: the part of the object; "" for the object itself.
         conditions: in the form of the API server.
     """
 
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class ConditionChange(NamedTuple):
-    """A change of an object's conditions, in words.
+    """A change of an object's conditions.
 
     Attributes:
         ref: the object.
@@ -51,7 +51,7 @@ class ConditionChange(NamedTuple):
 
 
 def places(status: Json) -> Iterator[Place]:
-    """All conditions of a status: the object's own, those of a Gateway's listeners, and of a route's parents."""
+    """Yield all conditions of a status: the object's own, those of a Gateway's listeners, and of a route's parents."""
     if "conditions" in status:
         yield Place("", status["conditions"])
     for listener in status.get("listeners", ()):
@@ -71,12 +71,12 @@ _PARTS = (("section", "sectionName"), ("port", "port"))
 
 
 def is_good(condition: Json) -> bool:
-    """Whether there is nothing to do about a condition."""
+    """Return whether a condition needs no action."""
     return bool(condition["status"] == ("False" if condition["type"] in NEGATIVE else "True"))
 
 
 def phrase(condition: Json) -> str:
-    """Return what a condition says of its object, as "is not accepted"."""
+    """Return a condition as a predicate, such as "is not accepted"."""
     good, bad = PHRASES.get(condition["type"], (f"is {condition['type']}", f"is {condition['type']}"))
     if condition["type"] not in PHRASES and condition["status"] != "True":
         bad = f"is not {condition['type']}"
@@ -84,7 +84,7 @@ def phrase(condition: Json) -> str:
 
 
 def bad(status: Json) -> Iterator[tuple[str, Json]]:
-    """Yield the conditions to do something about, each with its label; a message is given once."""
+    """Yield the conditions that need action, each with its label; each message once."""
     told: list[str] = []
     for label, conditions in places(status):
         for condition in conditions:

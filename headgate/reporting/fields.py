@@ -1,4 +1,4 @@
-"""What a condition's message means in files: the line of its field, and what is behind an object that is missing."""
+"""Places of fields in files, for messages of conditions, and hints about missing objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MISSING = re.compile(r"([A-Z]\w+) ([a-z0-9.-]+)/([a-z0-9.-]+) does not exist; [
 
 
 class Fields:
-    """The fields of objects in files, which are read again when somebody asks.
+    """The fields of objects in files, which are read again on demand.
 
     Args:
         folder: where each object begins.
@@ -32,7 +32,7 @@ class Fields:
         self._documents: dict[str, list[Document]] = {}
 
     def place(self, ref: Ref, label: str, message: str) -> Place:
-        """Return where the field is written that a condition's message names.
+        """Return the place of the field that a condition's message names.
 
         Args:
             ref: the object.
@@ -85,14 +85,14 @@ def _part(raw: Mapping[str, Any], label: str) -> tuple[str | int, ...]:
 
 
 def explained(folder: FileStore, text: str) -> str:
-    """Return a text in which each object that "does not exist" is explained: it is not valid, or another was meant."""
+    """Return a text with a hint after each object that "does not exist": it is invalid, or a similar name exists."""
     return _MISSING.sub(lambda match: _explained(folder, match), text)
 
 
 def _explained(folder: FileStore, match: re.Match[str]) -> str:
     ref = Ref(match[1], match[2], match[3])
     if folder.is_broken(ref):
-        return f"{ref} is in the files, but is not valid: mend what is said of it."
+        return f"{ref} is in the files, but is not valid: correct the problems that are reported for it."
     names = [each.name for each in folder.objects if each[:2] == ref[:2]]
     meant = closest(ref.name, names)
     return f"{ref} does not exist; did you mean {meant}?" if meant else match[0]

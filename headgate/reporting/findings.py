@@ -10,7 +10,7 @@ from headgate.reporting.conditions import bad, phrase, places
 Json = Mapping[str, Any]
 
 ORDER = ("GatewayClass", "GatewayParameters", "Gateway")
-"""Kinds that others depend on: what is wrong with them is told before."""
+"""Kinds that others depend on: their findings come first."""
 
 
 class Finding(NamedTuple):

@@ -1,4 +1,4 @@
-"""Envoy's messages as plain data, in the form in which Envoy's documentation writes them."""
+"""Protobuf messages as JSON values, in the form of Envoy's documentation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def to_json(message: Message) -> str:
 
 
 def resources(snapshot: Snapshot, redacted: bool = True) -> dict[str, list[dict[str, Any]]]:
-    """All resources of a snapshot as plain data, in the order of their names.
+    """Return all resources of a snapshot as JSON values, sorted by name.
 
     Args:
         snapshot: where they are.
@@ -72,7 +72,7 @@ def unpack(resource: Resource) -> Message:
 
 
 def redact(message: Message) -> Message:
-    """Blanks, in place, all strings and bytes in fields that Envoy's API marks as sensitive; returns the message.
+    """Blank, in place, all strings and bytes in fields that Envoy's API marks as sensitive; return the message.
 
     An Any is looked into; so nothing is shown that a filter's configuration keeps secret either.
     """

@@ -1,4 +1,4 @@
-"""`headgate status`: what `kubectl get` and `kubectl describe` would show, from the running Headgate."""
+"""Tables and details of `headgate status`, in the form of `kubectl get` and `kubectl describe`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NARROW = 80
 
 
 class Screen(NamedTuple):
-    """What people have in front of them.
+    """The size of the terminal.
 
     Attributes:
         width: its characters.
@@ -36,7 +36,7 @@ class Screen(NamedTuple):
 
 
 def overview(status: Json, now: datetime | None = None, screen: Screen | None = None) -> RenderableType:
-    """All that is not as it should be, then tables of the objects by kind, and of the Envoys.
+    """Render the findings, then tables of the objects by kind, and of the Envoys.
 
     Args:
         status: as the running Headgate tells it, or as it is made of a cluster.
@@ -58,7 +58,7 @@ def overview(status: Json, now: datetime | None = None, screen: Screen | None = 
 
 
 def details(objects: Iterable[Json]) -> RenderableType:
-    """Every condition of some objects."""
+    """Render every condition of some objects."""
     lines: list[Text] = []
     for found in objects:
         at = f"  {found['place']}" if found.get("place") else ""
@@ -75,10 +75,10 @@ def details(objects: Iterable[Json]) -> RenderableType:
 
 
 def _findings(found: list[Finding], screen: Screen | None) -> Iterator[RenderableType]:
-    """Yield what is wrong, each thing in a paragraph of its own; in one line where lines have no end."""
+    """Yield the findings, each in a paragraph of its own; in one line each without a terminal."""
     if not found:
         return
-    count = "1 thing is not as it should be" if len(found) == 1 else f"{len(found)} things are not as they should be"
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
     yield Text(count, style="bold red")
     for each in found[: screen and screen.most]:
         if screen is None:
@@ -119,7 +119,7 @@ def _objects(kind: str, objects: list[Json], now: datetime, screen: Screen | Non
 
 
 def _state(found: Json, condition: str) -> Text:
-    """Whether a condition holds, for a route at all of its parents."""
+    """Return the state of a condition, for a route over all of its parents."""
     own = [each for _, conditions in places(_own(found)) for each in conditions]
     states = {each["status"] for each in own if each["type"] == condition}
     if states == {"True"}:

@@ -1,1 +1,1 @@
-"""Who may talk to whom: certificates of our own authority, and what a proxy proves itself with."""
+"""Authentication and authorisation: our certificate authority, certificates and tokens of proxies."""

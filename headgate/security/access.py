@@ -1,4 +1,4 @@
-"""Who may see what by a cluster's own rules: the API server says whose a token is, and what its holder may do.
+"""Access by a cluster's own rules: the API server authenticates a token, and authorises its holder.
 
 Source: authentication.k8s.io/v1 TokenReview and authorization.k8s.io/v1 SubjectAccessReview.
 """
@@ -15,13 +15,13 @@ from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ClusterError
 
 REMEMBERED_SECONDS, MAX_REMEMBERED = 10.0, 1_000
-"""An answer is given again for so many seconds, and so many are remembered."""
+"""The seconds for which an answer is cached, and the most answers in the cache."""
 SECONDS = 5.0
-"""So long each question may take."""
+"""The timeout of each review, in seconds."""
 
 
 class AccessReviews:
-    """Asks the API server whether the holder of a token may `get` a path that is no resource (nonResourceURLs)."""
+    """Access reviews: whether the holder of a token may `get` a path (nonResourceURLs)."""
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with nothing known.

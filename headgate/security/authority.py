@@ -1,4 +1,4 @@
-"""A certificate authority of Headgate's own, for the port that proxies connect to. Pure: times are given."""
+"""The certificate authority of the xDS port. Pure: times are given."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class KeyPair:
         return read_certificate(self.certificate).not_valid_after_utc
 
     def check(self) -> None:
-        """Do nothing if the two belong together.
+        """Check that key and certificate belong together.
 
         Raises:
             ValueError: they do not, or one is not PEM. The message has nothing of the key.
@@ -69,7 +69,7 @@ class KeyPair:
             raise ValueError("the key does not belong to the certificate")
 
     def check_authority(self) -> None:
-        """Do nothing if this can sign certificates that others trust.
+        """Check that this can sign certificates that others trust.
 
         Raises:
             ValueError: it cannot. The message has nothing of the key.
@@ -84,7 +84,7 @@ class KeyPair:
             raise ValueError("the certificate is not that of an authority")
 
     def due(self, now: datetime) -> bool:
-        """Whether it is time for another."""
+        """Whether the certificate is due for renewal."""
         found = read_certificate(self.certificate)
         begin, end = found.not_valid_before_utc, found.not_valid_after_utc
         return now >= end - (end - begin) * RENEWED_AT

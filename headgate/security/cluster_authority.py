@@ -1,4 +1,4 @@
-"""Headgate's authority in a cluster: kept in a Secret that all replicas share, renewed by itself."""
+"""The certificate authority in a cluster: in a Secret that all replicas share, renewed automatically."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ClusterAuthority:
         self._take(wanted, now)
 
     async def run(self) -> None:
-        """Keep everything fresh until it is cancelled."""
+        """Renew what is due until this is cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
             try:
@@ -100,14 +100,14 @@ class ClusterAuthority:
                 log.exception("A bug in Headgate, please report it; going on with the authority that is known")
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Give credentials for the xDS port, whose certificate is always the newest."""
+        """Return credentials for the xDS port that always use the newest certificate."""
         fetch: Any = self._fetch  # the stubs do not know that None stands for no change
         first = self._fetch()
         assert first is not None, "load comes first"
         return grpc.dynamic_ssl_server_credentials(first, fetch, False)
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """Give the server's certificate if it is another than the last time. Called by gRPC, by several threads."""
+        """Return the server's certificate if it has changed. gRPC calls this from several threads."""
         server = self._server
         if server is None or server is self._handed:
             return None

@@ -1,4 +1,4 @@
-"""What a proxy proves itself with: it may have the resources of its own Gateway only."""
+"""The identity of a proxy, which is authorised for the resources of its own Gateway only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xds import Peer, StreamRejected
 
 
 def certified(key: str, peer: Peer) -> None:
-    """Lets a peer have a Gateway's resources if its certificate names that Gateway (`gateway_uri`).
+    """Authorise a peer for a Gateway's resources if its certificate names that Gateway (`gateway_uri`).
 
     Raises:
         StreamRejected: it does not.
@@ -28,7 +28,7 @@ def _names(auth: Mapping[str, Iterable[Any]]) -> set[str]:
 
 
 def bearer(peer: Peer) -> str:
-    """Give the token that a peer sent in its ``authorization`` header.
+    """Return the token that a peer sent in its ``authorization`` header.
 
     Raises:
         StreamRejected: it sent none.

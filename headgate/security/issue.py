@@ -1,4 +1,4 @@
-"""What `headgate certs` writes: an authority, the server's certificate, and those of proxies."""
+"""Issuing of certificates for `headgate certs`: an authority, the server's certificate, and those of proxies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headgate.security.tls_folder import AUTHORITY, SERVER, proxy_name, read_pai
 
 
 def issue(folder: Path, names: list[str], gateways: Iterable[str]) -> Iterator[str]:
-    """Write key pairs into a folder, by an authority that is there, or a new one; gives what it does, in words.
+    """Write key pairs into a folder, by its authority or a new one; return a description of what was written.
 
     Args:
         folder: is made if it does not exist.

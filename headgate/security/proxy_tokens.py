@@ -1,4 +1,4 @@
-"""Tokens by which Envoys on this machine prove which Gateway's they are."""
+"""Tokens that authenticate Envoys on this machine, each for one Gateway."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ProxyTokens:
         return f"{gateway}:{hmac.new(self._key, gateway.encode(), hashlib.sha256).hexdigest()}"
 
     def authenticate(self, peer: Peer) -> None:
-        """Let a peer send requests if its token is one of ours, whichever Gateway's; asked before any is read.
+        """Authenticate a peer by its token, of whichever Gateway, before any request is read.
 
         Raises:
             StreamRejected: it is not.
@@ -82,7 +82,7 @@ class ProxyTokens:
         return hmac.compare_digest(token.encode(), self.token(token.rpartition(":")[0]).encode())
 
     def check(self, gateway: str, peer: Peer) -> None:
-        """Let a peer have a Gateway's resources if it sent the Gateway's token (``authorization: Bearer TOKEN``).
+        """Authorise a peer for a Gateway's resources by the Gateway's token (``authorization: Bearer TOKEN``).
 
         Raises:
             StreamRejected: it did not.
@@ -93,7 +93,7 @@ class ProxyTokens:
 
 
 def _write(path: Path, key: bytes) -> None:
-    """Write a key, as a whole or not at all, unless another process was first."""
+    """Write a key atomically, unless another process was first."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

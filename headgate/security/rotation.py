@@ -1,4 +1,4 @@
-"""How an authority is renewed without anybody ever meeting a certificate that they do not trust. Pure: times are given.
+"""Rotation of an authority, in which no peer ever sees a certificate that it does not trust. Pure: times are given.
 
 A new authority is trusted before it signs, and the old one for as long as it lives: first the *next* one is handed out
 beside the *current* one; a day later, when every proxy has it, it becomes the current one; the *previous* one stays
@@ -45,7 +45,7 @@ class Authorities:
         return b"".join(each.rstrip() + b"\n" for each in certificates if each).decode()
 
     def at(self, now: datetime) -> Authorities:
-        """Give the authorities as they are to be at a time; the same if nothing is due.
+        """Return the authorities for a time; the same ones if nothing is due.
 
         One that ended while nobody ran is trusted by no one: the next takes its place at once.
         """
@@ -63,7 +63,7 @@ class Authorities:
         return self
 
     def data(self) -> dict[str, bytes]:
-        """Give what `read` reads, as the data of a Secret."""
+        """Return the data of a Secret, which `read` reads."""
         data = {"tls.crt": self.current.certificate, "tls.key": self.current.key, "ca.crt": self.trusted.encode()}
         if self.next is not None:
             data |= {"next.crt": self.next.certificate, "next.key": self.next.key}
@@ -75,7 +75,7 @@ class Authorities:
 
     @classmethod
     def read(cls, data: Mapping[str, bytes]) -> Self:
-        """Read the data of a Secret; a previous certificate that is none is nobody's, and passed over.
+        """Read the data of a Secret; an invalid previous certificate is ignored.
 
         Raises:
             ValueError: it holds no authority's certificate and key.

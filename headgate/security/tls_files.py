@@ -27,7 +27,7 @@ Stamp = tuple[tuple[int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Where a server's certificate is.
+    """The files of a server's certificate.
 
     Attributes:
         certificate: its chain, PEM.
@@ -44,7 +44,7 @@ class TlsFiles:
         return tuple(path for path in (self.certificate, self.key, self.client_ca) if path is not None)
 
     def stamp(self) -> Stamp:
-        """Return what changes when a file is replaced.
+        """Return a stamp that changes when a file is replaced.
 
         Raises:
             OSError: one cannot be looked at.
@@ -78,7 +78,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class ProxyTls:
-    """What a proxy needs to find Headgate over TLS.
+    """The files with which a proxy connects over TLS.
 
     Attributes:
         authority: the certificate of the authority that it trusts, PEM.
@@ -92,12 +92,12 @@ class ProxyTls:
 
     @property
     def identity(self) -> Path:
-        """The file by which Envoy discovers its certificate, and again whenever that is replaced."""
+        """The SDS file of Envoy's certificate, which Envoy reads again when the certificate is replaced."""
         return self.certificate.with_suffix(".sds.json")
 
     @property
     def trust(self) -> Path:
-        """The file by which Envoy discovers the authority, and again whenever that is replaced."""
+        """The SDS file of the authority, which Envoy reads again when the authority is replaced."""
         return self.authority.with_suffix(".sds.json")
 
     @property
@@ -141,7 +141,7 @@ def _follow(files: TlsFiles, seen: Stamp) -> Callable[[], grpc.ServerCertificate
     tried = -RETRY_SECONDS
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        """Give the new configuration, None to go on with the one in use; never raise, as gRPC calls it."""
+        """Return the new configuration, or None to keep the one in use; never raise, since gRPC calls this."""
         nonlocal seen, trouble, tried
         now = time.monotonic()
         try:

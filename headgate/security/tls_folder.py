@@ -1,4 +1,4 @@
-"""Certificates in a folder, as `headgate certs` makes them: the authority's, the server's, one per Gateway."""
+"""The certificate folder of `headgate certs`: the authority's, the server's, and one certificate per Gateway."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def proxy_name(gateway: str) -> str:
-    """Return what the files of the proxies of the Gateway "namespace/name" are called: no longer than names may be."""
+    """Return the file name, without suffix, of a Gateway's certificate; no longer than file names may be."""
     name = gateway.replace("/", ".")
     return (
         name if len(name) <= MOST_CHARACTERS else f"{name[:MOST_CHARACTERS]}.{sha256(name.encode()).hexdigest()[:12]}"
@@ -70,7 +70,7 @@ def server_files(folder: Path) -> TlsFiles:
 
 
 def proxy_files(folder: Path, gateway: str) -> ProxyTls:
-    """Return the files of a Gateway's proxies; made, where the authority's key is at hand, if they are missing or due.
+    """Return the files of a Gateway's proxies; with the authority's key, make them if they are missing or due.
 
     Raises:
         UserError: they are missing and cannot be made.
@@ -99,7 +99,7 @@ def proxy_files(folder: Path, gateway: str) -> ProxyTls:
 
 
 def renew(folder: Path, now: datetime) -> None:
-    """Renew what is due of the certificates in a folder, where the authority's key is at hand; each fault is told.
+    """Renew the certificates of a folder that are due, if the authority's key is there; log each failure.
 
     Headgate's server takes new files at the next connection, Envoys whose bootstrap Headgate made at once.
     """
@@ -122,7 +122,7 @@ def renew(folder: Path, now: datetime) -> None:
 
 
 async def keep_fresh(folder: Path) -> None:
-    """Renew what is due of the certificates in a folder, until this is cancelled."""
+    """Renew the certificates of a folder that are due, until this is cancelled."""
     while True:
         renew(folder, datetime.now(UTC))
         await asyncio.sleep(INTERVAL)

@@ -38,7 +38,7 @@ def proxy_account(key: str) -> str:
 
 
 class _Verdict(NamedTuple):
-    """What is known of a token: whose it is, or else why nobody is let in with it, in words and as a gRPC status."""
+    """The verdict on a token: its user, or the reason and gRPC status of its rejection."""
 
     user: str
     why: str = ""
@@ -46,7 +46,7 @@ class _Verdict(NamedTuple):
 
 
 class _Memory:
-    """Verdicts by token's digest, each for a while and not more than so many."""
+    """A cache of verdicts by token digest, bounded in time and number."""
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds = seconds
@@ -66,16 +66,16 @@ class _Memory:
 
 @dataclass(slots=True)
 class _Asked:
-    """A question under way, and how many streams wait for the answer."""
+    """A pending review, and the number of streams that wait for it."""
 
     task: asyncio.Task[_Verdict]
     waiting: int = 0
 
 
 class TokenReviews:
-    """Asks the API server whose tokens are: about each once, however many wait for it, and not again for a while.
+    """Token reviews: one request per token, however many streams wait for it, with a cache.
 
-    While it cannot be asked nobody is let in who was not a short while ago; who has a stream keeps it.
+    During an outage of the API server only cached tokens are accepted; open streams stay open.
 
     Args:
         api: the way to it.
@@ -93,7 +93,7 @@ class TokenReviews:
         self._trouble = ""
 
     async def verify(self, token: str, key: str) -> None:
-        """Lets the holder of a token have the resources of the Gateway "namespace/name" if it is one of its proxies.
+        """Authorise the holder of a token for a Gateway ("namespace/name") if it is one of its proxies.
 
         Raises:
             StreamRejected: it is not, the token is not good, or the API server cannot be asked.
@@ -104,7 +104,7 @@ class TokenReviews:
             raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
 
     async def identify(self, token: str) -> str:
-        """Return whose a token is, as a user name of Kubernetes.
+        """Return the Kubernetes user name of a token.
 
         Raises:
             StreamRejected: the token is not good, or the API server cannot be asked.
@@ -157,7 +157,7 @@ class TokenReviews:
         return _Verdict(str(status["user"]["username"]))
 
     def _tell(self, error: ClusterError | None) -> None:
-        """Tells when something begins to be wrong, and when it ends."""
+        """Log when a failure begins, and when it ends."""
         trouble = "" if error is None else _words(error)
         if trouble != self._trouble:
             log.warning(trouble) if trouble else log.info("Tokens of proxies can be checked again")

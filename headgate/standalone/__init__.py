@@ -1,1 +1,1 @@
-"""`headgate run`: Headgate on a folder of YAML, with Envoys of its own."""
+"""Standalone mode (`headgate run`): a folder of YAML, and Envoys as child processes."""

@@ -1,4 +1,4 @@
-"""Listeners whose port another program has: offered to Envoy again once the port is free."""
+"""Retry of listeners whose port another program uses, once the port is free."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 async def retry_listeners(server: Server, keys: Callable[[], Iterable[str]]) -> None:
-    """Look after taken ports until it is cancelled.
+    """Retry rejected listeners until this is cancelled.
 
     Args:
         server: where listeners are offered.

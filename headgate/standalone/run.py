@@ -1,4 +1,4 @@
-"""`headgate run`, the wiring: sources feed, one task evaluates and publishes, an Envoy is kept running per Gateway."""
+"""The wiring of `headgate run`: follow files, evaluate and publish in one task, run an Envoy per Gateway."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `headgate run` is told by its user.
+    """The settings of `headgate run`.
 
     Attributes:
         paths: folders and files to follow.
@@ -83,7 +83,7 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM, then stops the Envoys; a second signal hurries.
+    """Run until SIGINT or SIGTERM, then stop the Envoys; a second signal kills them.
 
     Raises:
         UserError: something that the user can mend stands in the way.
@@ -95,7 +95,7 @@ def run(settings: Settings) -> None:
 
 
 class _Run:
-    """The parts of one run, and how they hear of each other."""
+    """One run: its parts and how they are connected."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -129,7 +129,7 @@ class _Run:
         self.unknown: dict[str, float] = {}
 
     def until_stopped(self) -> None:
-        """Serve until a signal says to stop; a second one kills the Envoys."""
+        """Serve until a signal arrives; a second one kills the Envoys."""
         run_until_stopped(self.serve, self.kill)
 
     def kill(self) -> None:
@@ -138,7 +138,7 @@ class _Run:
             self.fleet.kill()
 
     def authenticate(self, peer: Peer) -> None:
-        """Read nothing from whoever has no token; over TLS, the handshake has asked for a certificate.
+        """Authenticate a client by its token; over TLS, the handshake has checked its certificate.
 
         Raises:
             StreamRejected: the peer has none.
@@ -147,7 +147,7 @@ class _Run:
             self.tokens.authenticate(peer)
 
     def authorise(self, gateway: str, peer: Peer) -> None:
-        """Let an Envoy have a Gateway's resources.
+        """Authorise an Envoy for a Gateway's resources.
 
         Over TLS its certificate says whose it is; over plain text, and by the Unix socket, the Gateway's token does:
         whoever merely reaches the port, as by a route of a tenant, gets nothing.
@@ -167,7 +167,7 @@ class _Run:
                 raise
 
     def tell_unknown(self, gateway: str) -> None:
-        """Tell that an Envoy asks for a Gateway that does not exist; of each once in a while, as it asks on."""
+        """Log that an Envoy asks for a Gateway that does not exist, once per Gateway and period."""
         now = time.monotonic()
         self.unknown = {name: told for name, told in self.unknown.items() if now - told < TOLD_AGAIN}
         if gateway in self.unknown or len(self.unknown) >= MOST_TOLD:
@@ -181,7 +181,7 @@ class _Run:
         )
 
     def admin_state(self) -> AdminState:
-        """Return what the admin address shows."""
+        """Return the state that the admin server shows."""
         diagnostics, settings = lambda: self.source.diagnostics, self.settings
         return AdminState(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
 
@@ -217,7 +217,7 @@ class _Run:
             await self.started()
 
     async def started(self) -> None:
-        """Tells that all that was there at the start is served; then stops what an earlier run left behind."""
+        """Log that Headgate is ready, then stop Envoys that an earlier run left without a Gateway."""
         gateways = sorted(map(key_of, self.translator.snapshots))
         if gateways:
             log.info("Headgate is ready", gateways=" ".join(gateways))
@@ -232,13 +232,13 @@ class _Run:
             log.info(f"Start an Envoy with the output of: {self.bootstrap_command(gateways[0])}")
 
     def bootstrap_command(self, gateway: str) -> str:
-        """Return the command that prints a bootstrap for an Envoy of the user's own, which is on this machine."""
+        """Return the command that prints a bootstrap for the user's own Envoy on this machine."""
         words = ["headgate", "bootstrap", "--gateway", gateway, "--xds-address", str(self.settings.xds.for_clients)]
         proof = ["--xds-tls", str(self.settings.tls)] if self.settings.tls else ["--state-dir", str(self.state.root)]
         return shlex.join([*words, *proof])
 
     async def clean_up(self, fleet: Fleet) -> None:
-        """Stop the Envoys of Gateways that are gone since an earlier run, once no mistake can be why they are gone."""
+        """Stop the Envoys of Gateways deleted since an earlier run, once all files are without errors."""
         if self.has_errors():
             log.warning("Envoys that an earlier run left behind go on until the files are without errors")
         while self.has_errors():
@@ -259,12 +259,12 @@ class _Run:
                 shutil.rmtree(each.path, ignore_errors=True)
 
     def has_errors(self) -> bool:
-        """Whether something in the files is not served as it is written."""
+        """Return whether the files have errors."""
         return any(each.severity == "error" for each in self.source.diagnostics)
 
     @contextlib.asynccontextmanager
     async def orphaned_processes(self) -> AsyncIterator[None]:
-        """In the end, stop the Envoys of an earlier run too that were still left."""
+        """On exit, stop the remaining Envoys of an earlier run."""
         try:
             yield
         finally:
@@ -280,7 +280,7 @@ class _Run:
         return self.fleet.supervisors if self.fleet else {}
 
     def state_repair(self) -> StateRepair:
-        """Return what restores the state directory when it is removed meanwhile."""
+        """Return the task that restores removed files of the state directory."""
 
         def launches() -> list[Launch]:
             return [each.launch for each in self.supervisors().values() if each.process]
@@ -289,39 +289,39 @@ class _Run:
         return StateRepair(self.state, self.tokens, launches, open_socket)
 
     def run_envoys(self, gateways: frozenset[str]) -> None:
-        """Has an Envoy running for each of these Gateways."""
+        """Run an Envoy for each of these Gateways."""
         if self.fleet and self.settings.envoy:
             self.fleet.want({each: self.launch(each, self.settings.envoy) for each in gateways})
 
     def launch(self, gateway: str, envoy: Path) -> Launch:
-        """How the Envoy of a Gateway is started. It finds Headgate by a Unix socket, which no route can name."""
+        """Return the launch of a Gateway's Envoy. It connects by a Unix socket, which no route can name."""
         state = self.state.gateway(gateway)
         xds, token = self.state.xds_socket, self.tokens.token(gateway)
         return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token))
 
     def drain(self, gateway: str) -> None:
-        """Have the Envoy of a Gateway that is gone close its listeners; the fleet stops it later."""
+        """Let the Envoy of a deleted Gateway close its listeners; the fleet stops it later."""
         self.server.publish(gateway, Snapshot())
 
     def tell_envoy(self, gateway: str, failure: str | None) -> None:
-        """Take why a Gateway has no Envoy; None if it has one again."""
+        """Report why a Gateway has no Envoy; None if it runs again."""
         text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
         problems = (Problem("Programmed", "NoResources", text),) if failure else ()
         self.translator.set_apply_result(gateway_of(gateway), ApplyResult(problems) if problems else None)
         self.plane.wake()
 
     def place(self, ref: Ref) -> str:
-        """Where an object is written: "file:line", or "" if it is not."""
+        """Return the place of an object: "file:line", or "" if it is in no file."""
         return str(self.source.store.place(ref) or "")
 
     def log_changes(self, changes: list[ConditionChange]) -> None:
-        """Tells which conditions have changed, and what is behind objects that are missing."""
+        """Log changes of conditions, with hints about missing objects."""
         told = changes[:MAX_LINES]
         explained_texts = [each._replace(text=explained(self.source.store, each.text)) for each in told]
         log_changes([*explained_texts, *changes[MAX_LINES:]], self.place)
 
     def tell_change(self, change: Change) -> None:
-        """Tells what was read from the files; of what was there at the start, only what is wrong."""
+        """Log what was read from files; at the start, only the diagnostics."""
         if self.plane.ready.is_set():
             log_edits(change)
         log_diagnostics(change)

@@ -143,7 +143,7 @@ async def test_a_kind_that_may_not_be_read(site: Site, headgate: Installation) -
             await kube.apply(route("later", ["later.example.com"]))
             await answers(site.address, "later.example.com")
             await kube.apply(crossing)
-        await headgate.logged("Mended: referencegrants")
+        await headgate.logged("Resolved: referencegrants")
         await kube.condition("HTTPRoute", "crossing", "ResolvedRefs", "True")
         await answers(site.address, "crossing.example.com")
     finally:

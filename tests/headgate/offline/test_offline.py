@@ -238,7 +238,9 @@ def test_an_object_that_is_not_valid_is_not_said_to_be_missing(folder: Path) -> 
     service = (folder / "service.yaml").read_text().replace("port: 80}]", "port: eighty}]")
     (folder / "service.yaml").write_text(service)
     told = headgate("validate", "-f", str(folder)).stdout
-    assert "Service default/shop is in the files, but is not valid: mend what is said of it." in told
+    assert (
+        "Service default/shop is in the files, but is not valid: correct the problems that are reported for it." in told
+    )
     assert "does not exist" not in told
 
 

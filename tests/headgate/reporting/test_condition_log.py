@@ -79,10 +79,10 @@ def test_what_is_mended_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["level"] for each in lines(capsys)] == ["warning", "warning"]
     log_diagnostics(second)
     (line,) = lines(capsys)
-    assert line["message"].startswith("a.yaml: mended: HTTPRoute default/shop: spec.nothing")
+    assert line["message"].startswith("a.yaml: resolved: HTTPRoute default/shop: spec.nothing")
     log_diagnostics(third)
     (line,) = lines(capsys)
-    assert line["message"].startswith("a.yaml: mended: HTTPRoute default/shop: spec.hostname")
+    assert line["message"].startswith("a.yaml: resolved: HTTPRoute default/shop: spec.hostname")
 
 
 def test_what_moves_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_objects_and_envoys_are_shown_in_tables() -> None:
 def test_what_is_not_as_it_should_be_is_spelled_out() -> None:
     """Conditions that are not good, and problems in files, come first, in words that no markup changes."""
     shown = status().stdout
-    assert shown.startswith("2 things are not as they should be\n")
+    assert shown.startswith("2 problems\n")
     assert "shop.yaml:1: HTTPRoute default/shop is not accepted (Gateway wbe, section http) (Because): [There]" in shown
     assert "services.yaml:7: error: this is not YAML" in shown
 
@@ -201,7 +201,7 @@ def test_a_terminal_of_any_width_shows_what_matters(width: int) -> None:
 def test_of_very_many_those_come_first_that_are_not_well() -> None:
     """A terminal shows some of each, those first with which something is wrong, and says how to see the others."""
     shown = terminal(many(100), 200, color_system=None)
-    assert shown.startswith("10 things are not as they should be")
+    assert shown.startswith("10 problems")
     assert shown.count("This is how to mend it") == 5
     assert "and 5 more: `headgate status --all` shows them" in shown
     rows = [line.split()[0] for line in shown[shown.index("HTTPROUTE") :].splitlines()]
@@ -228,7 +228,7 @@ def test_a_route_of_which_only_a_part_is_served_is_no_good_one() -> None:
     shown = terminal(told, 200, color_system=None)
     assert "is valid only in part (Gateway web) (Because) Fall Back: the version before." in " ".join(shown.split())
     assert "Partly" in shown
-    assert "1 thing is not as it should be" in shown
+    assert "1 problem" in shown
     told["objects"][0]["metadata"]["generation"] = 3
     assert "route-000 is newer than what Headgate says of it" in terminal(told, 200)
 
