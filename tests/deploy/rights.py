@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from deploy.rbac import Rule
-from tests.watchers.kubernetes.relay import Relay
+from tests.watchers.relay import Relay
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.kubeconfig import Access
 

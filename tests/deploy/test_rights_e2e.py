@@ -29,7 +29,7 @@ from tests.e2e.kube import Kube, until
 from tests.e2e.objects import GATEWAY, PROXIES, parameters
 from tests.headgate.running import free_port
 from tests.live.certificates import tls_secret
-from tests.watchers.kubernetes.relay import kubeconfig
+from tests.watchers.relay import kubeconfig
 from tests.xds.calls import DELTA, Call
 from watchers.kubernetes.client import Client
 from watchers.kubernetes.errors import ApiError

@@ -13,7 +13,7 @@ from tests.e2e.kube import until
 from tests.e2e.objects import GATEWAY, PROXIES, denied, gateway, parameters, route
 from tests.e2e.testcluster import DISRUPTIVE, TestCluster
 from tests.e2e.traffic import answers, traffic
-from tests.watchers.kubernetes.deeds import forget
+from tests.watchers.cluster_actions import forget
 
 pytestmark = DISRUPTIVE
 

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from headgate.cluster.controller import Controller, Settings
 from headgate.process.address import Address
-from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw
+from tests.watchers.cluster_api import ClusterApi, Raw
 from translator.api_group import CONTROLLER_NAME
 from watchers.kubernetes.kubeconfig import Target
 from xds.resources.snapshot import Snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.world import manifest
-from tests.watchers.kubernetes.cluster_api import Raw
+from tests.watchers.cluster_api import Raw
 from translator.api_group import CONTROLLER_NAME
 
 GROUP = "gateway.networking.k8s.io"

@@ -14,7 +14,7 @@ from tests import virtual_time
 from tests.certificates import self_signed
 from tests.headgate.cluster.installation import Installation, world
 from tests.headgate.cluster.shop import gateway, namespace, secret, shop
-from tests.watchers.kubernetes.cluster_api import ClusterApi, Raw, Request
+from tests.watchers.cluster_api import ClusterApi, Raw, Request
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
 from xds.resources.types import LISTENER

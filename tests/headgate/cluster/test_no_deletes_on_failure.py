@@ -18,7 +18,7 @@ from tests import virtual_time
 from tests.headgate.cluster.installation import Installation
 from tests.headgate.cluster.shop import namespace, route
 from tests.headgate.cluster.test_incomplete_reads import forbidden, running
-from tests.watchers.kubernetes.cluster_api import MODELS, ClusterApi, Raw, Request
+from tests.watchers.cluster_api import MODELS, ClusterApi, Raw, Request
 from translator.infrastructure.manifest import KINDS
 from translator.status.registry import STATUS
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable

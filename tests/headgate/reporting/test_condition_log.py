@@ -13,7 +13,7 @@ import structlog
 from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.reporting.condition_log import MAX_LINES, log_changes, log_diagnostics
 from headgate.reporting.conditions import ConditionChange
-from tests.watchers.written import HTTP_ROUTE, config_map, documents
+from tests.watchers.files.written import HTTP_ROUTE, config_map, documents
 from translator.refs import Ref
 from watchers.files.contents import read
 from watchers.files.store import Change, FileStore

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from headgate.cluster.reader import PAGE, _list
 from tests.ports import unaccepting
-from tests.watchers.kubernetes.relay import kubeconfig
+from tests.watchers.relay import kubeconfig
 from translator.objects.kubernetes.core import Namespace
 from watchers.kubernetes import client as module
 from watchers.kubernetes.client import Client

@@ -1,0 +1,327 @@
+"""What files make together: last good versions, duplicates, and what is taken away; without a file system."""
+
+import sys
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.watchers.files.written import HTTP_ROUTE, config_map, documents, ref, value
+from translator.inputs import Invalid
+from translator.objects.schema.base import KubernetesObject
+from translator.refs import Ref
+from watchers.diagnostics import Diagnostic
+from watchers.files.contents import ABSENT, FileContents, read, unreadable
+from watchers.files.store import Change, FileStore
+
+ROUTE = Ref("HTTPRoute", "default", "shop")
+
+
+def says(**files: str | None) -> dict[str, FileContents]:
+    """Return readings of files `a` to `a.yaml` and so on; None is a file that is not there."""
+    return {
+        f"{name}.yaml": ABSENT if text is None else read(text.encode(), f"{name}.yaml") for name, text in files.items()
+    }
+
+
+def folder_of(**files: str | None) -> FileStore:
+    """Return a folder that has just been read."""
+    folder = FileStore()
+    folder.apply(says(**files))
+    return folder
+
+
+def served(folder: FileStore) -> dict[str, str | None]:
+    """Return what the ConfigMaps of a folder say, by name."""
+    return {ref.name: value(obj) for ref, obj in folder.objects.items()}
+
+
+def edited(change: Change) -> dict[str, str | None]:
+    """Return what the edits of a change say, by name."""
+    return {edit.ref.name: value(edit.object) for edit in change.edits}
+
+
+def test_only_what_differs_is_edited() -> None:
+    """Of a file with two objects, a change of one edits that one; a change of comments or lines edits nothing."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")))
+    assert edited(folder.apply(says(a=documents(config_map("x"), config_map("w", "2"))))) == {"w": "2"}
+    assert folder.apply(says(a="# moved down\n" + documents(config_map("x"), config_map("w", "2")))) == Change(())
+    assert str(folder.place(ref("x"))) == "a.yaml:2"
+
+
+def test_what_a_file_no_longer_names_is_gone() -> None:
+    """An object that is taken out of its file is gone, and so is everything of a file that is."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")))
+    assert edited(folder.apply(says(a=config_map("x")))) == {"w": None}
+    assert edited(folder.apply(says(a=None))) == {"x": None}
+    assert folder.objects == {}
+
+
+def test_a_syntax_error_takes_nothing_away() -> None:
+    """A file that does not parse is one diagnostic, and all that it gave stays; mended, the diagnostic goes."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")))
+    change = folder.apply(says(a="a: b: c\n"))
+    assert change.edits == ()
+    assert [str(each.place) for each in change.appeared] == ["a.yaml:1"]
+    assert folder.diagnostics == change.appeared
+    change = folder.apply(says(a=config_map("x", "2")))
+    assert edited(change) == {"x": "2", "w": None}
+    assert len(change.resolved) == 1
+    assert folder.diagnostics == ()
+
+
+def test_an_invalid_object_keeps_its_last_good_version() -> None:
+    """A field of the wrong type is told with its line; only that object stays as it was."""
+    folder = folder_of(a=documents(config_map("x"), HTTP_ROUTE))
+    good = folder.get(ROUTE)
+    broken = HTTP_ROUTE.replace("port: 8080", "port: eighty")
+    change = folder.apply(says(a=documents(config_map("x", "2"), broken)))
+    assert edited(change) == {"x": "2"}
+    (diagnostic,) = change.appeared
+    assert (str(diagnostic.place), diagnostic.severity, diagnostic.ref) == ("a.yaml:23", "error", ROUTE)
+    assert "spec.rules[0].backendRefs[0].port" in diagnostic.message
+    assert good is not None
+    assert folder.get(ROUTE) == good
+    assert edited(folder.apply(says(a=config_map("x", "2")))) == {"shop": None}
+
+
+def test_an_object_that_was_never_valid_is_not_there() -> None:
+    """Without a last good version there is nothing to serve, and the rest of the file is served all the same."""
+    folder = folder_of(a=documents(HTTP_ROUTE.replace("name: front", "nam: front"), config_map("x")))
+    assert served(folder) == {"x": "1"}
+    assert "error" in {each.severity for each in folder.diagnostics}
+
+
+def test_an_unknown_field_warns() -> None:
+    """A field that is not known is a warning at its line, and the object is served."""
+    folder = folder_of(a=HTTP_ROUTE.replace("hostnames:", "hostname:"))
+    (diagnostic,) = folder.diagnostics
+    assert (str(diagnostic.place), diagnostic.severity) == ("a.yaml:8", "warning")
+    assert str(diagnostic).startswith("a.yaml:8: warning: HTTPRoute default/shop: spec.hostname")
+    assert folder.get(ROUTE) is not None
+
+
+def test_an_unknown_kind_is_told_and_leaves_the_rest_alone() -> None:
+    """An object of a kind that is not read is told once with file and line; nothing else is touched."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w").replace("ConfigMap", "StatefulSet")))
+    assert served(folder) == {"x": "1"}
+    (diagnostic,) = folder.diagnostics
+    assert (str(diagnostic.place), diagnostic.severity) == ("a.yaml:9", "warning")
+    assert "StatefulSet" in diagnostic.message
+
+
+def test_a_mistake_in_the_kind_keeps_the_object() -> None:
+    """A kind misspelt is an object that is not valid now, so its last good version stays, until the object is gone."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")))
+    misspelt = config_map("x").replace("ConfigMap", "ConfgMap")
+    assert edited(folder.apply(says(a=documents(misspelt, config_map("w"))))) == {}
+    assert edited(folder.apply(says(a=documents("# still\n" + misspelt, config_map("w"))))) == {}
+    assert edited(folder.apply(says(a=config_map("w")))) == {"x": None}
+
+
+def test_a_neighbour_of_an_unknown_kind_keeps_nothing() -> None:
+    """An object of an unknown kind that was there all along does not stand for one of its name that is taken out."""
+    neighbour = config_map("x").replace("ConfigMap", "ConfigMaps")
+    folder = folder_of(a=documents(config_map("x"), neighbour))
+    assert edited(folder.apply(says(a=neighbour))) == {"x": None}
+    folder = folder_of(a=config_map("x"))
+    assert edited(folder.apply(says(a=config_map("x").replace("ConfigMap", "StatefulSet")))) == {"x": None}
+
+
+def test_an_object_without_a_name_may_be_any() -> None:
+    """While somebody types a name, it is not known which object is meant, so none of the file goes."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")))
+    assert edited(folder.apply(says(a=documents(config_map("x", "2"), config_map(""))))) == {"x": "2"}
+    assert served(folder) == {"x": "2", "w": "1"}
+
+
+def test_of_two_files_with_one_object_the_first_is_served() -> None:
+    """Read at once, the first by path wins; the error names both places; the second takes over when the first goes."""
+    folder = folder_of(b=config_map("x", "b"), a="\n" + config_map("x", "a"))
+    assert served(folder) == {"x": "a"}
+    (diagnostic,) = folder.diagnostics
+    assert str(diagnostic.place) == "b.yaml:1"
+    assert "a.yaml:2" in diagnostic.message
+    change = folder.apply(says(a=None))
+    assert edited(change) == {"x": "b"}
+    assert change.resolved == (diagnostic,)
+
+
+def test_what_is_known_first_stays_served() -> None:
+    """A file that comes later with an object that is there does not take it over, even if its path is earlier."""
+    folder = folder_of(b=config_map("x", "b"))
+    change = folder.apply(says(a=config_map("x", "a")))
+    assert change.edits == ()
+    assert [str(each.place) for each in change.appeared] == ["a.yaml:1"]
+    assert edited(folder.apply(says(b=config_map("x", "b2")))) == {"x": "b2"}
+
+
+def test_of_two_objects_in_one_file_the_first_is_served() -> None:
+    """Twice in one file is an error at the second, which names the line of the first."""
+    folder = folder_of(a=documents(config_map("x", "1"), config_map("x", "2")))
+    assert served(folder) == {"x": "1"}
+    (diagnostic,) = folder.diagnostics
+    assert str(diagnostic.place) == "a.yaml:8"
+    assert "a.yaml:1" in diagnostic.message
+
+
+def test_an_object_that_moves_never_goes_away() -> None:
+    """A file that is renamed, or an object that moves between files in one step, edits nothing."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")))
+    moved = says(a=None, b=documents(config_map("x"), config_map("w")))
+    assert folder.needs_debounce(moved) == frozenset()
+    assert folder.apply(moved) == Change(())
+    assert str(folder.place(ref("x"))) == "b.yaml:1"
+
+
+def test_an_unreadable_file_takes_nothing_away() -> None:
+    """What cannot be read stays as it was, and says so once."""
+    folder = folder_of(a=config_map("x"))
+    change = folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")})
+    assert change.edits == ()
+    assert [str(each) for each in change.appeared] == ["a.yaml: error: cannot be read: no"]
+    assert folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")}) == Change(())
+
+
+def test_what_takes_away_or_is_newly_wrong_is_unconfirmed() -> None:
+    """A file that loses an object or has a new error deserves a second look; one that has the error still does not."""
+    folder = folder_of(a=documents(config_map("x"), config_map("w")), b=config_map("z").replace("v1", "v7"))
+    assert folder.needs_debounce(says(a=documents(config_map("x", "2"), config_map("w")))) == frozenset()
+    assert folder.needs_debounce(says(a=config_map("x"))) == {"a.yaml"}
+    assert folder.needs_debounce(says(a="a: [")) == {"a.yaml"}
+    assert folder.needs_debounce(says(b="\n" + config_map("z").replace("v1", "v7"))) == frozenset()
+    assert folder.needs_debounce(says(a=config_map("x"), c=config_map("w"))) == frozenset()
+    assert folder.needs_debounce(says(a=config_map("x"), c=documents(config_map("w"), "- 1"))) == {"a.yaml", "c.yaml"}
+
+
+names = st.sampled_from("pqrs")
+contents = st.dictionaries(names, st.sampled_from("123"), max_size=3).map(
+    lambda said: documents(*(config_map(name, text) for name, text in said.items()))
+)
+broken = st.sampled_from(["a: [", "- 1", config_map("p").replace("data", "dota"), config_map("q").replace("v1", "v2")])
+steps = st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | contents | broken, min_size=1), max_size=8)
+
+
+def last(history: list[dict[str, str | None]]) -> dict[str, str | None]:
+    """Return the files as they are in the end."""
+    files: dict[str, str | None] = {}
+    for step in history:
+        files |= step
+    return files
+
+
+def own(files: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the same with names that say which file they are of, so that no object is in two."""
+    return {
+        file: text.replace("name: ", f"name: {file}-") if text is not None else None for file, text in files.items()
+    }
+
+
+@given(steps, st.dictionaries(st.sampled_from("abc"), st.none() | contents, min_size=3))
+def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict[str, str | None]) -> None:
+    """Whatever the files said before, valid ones in the end make the same objects as when first read."""
+    folder = FileStore()
+    for step in [*history, end]:
+        folder.apply(says(**own(step)))
+    fresh = folder_of(**own(end))
+    assert (folder.objects, folder.diagnostics) == (fresh.objects, fresh.diagnostics)
+
+
+@given(steps)
+def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> None:
+    """Whoever follows the edits has the objects, and whoever follows the diagnostics has those; none is told twice."""
+    folder = FileStore()
+    objects: dict[Ref, KubernetesObject | Invalid | None] = {}
+    diagnostics: set[Diagnostic] = set()
+    for step in history:
+        change = folder.apply(says(**step))
+        for edit in change.edits:
+            assert objects.get(edit.ref) != edit.object
+            objects[edit.ref] = edit.object
+        assert diagnostics.isdisjoint(change.appeared)
+        assert diagnostics.issuperset(change.resolved)
+        diagnostics = (diagnostics - set(change.resolved)) | set(change.appeared)
+    assert {ref: obj for ref, obj in objects.items() if obj is not None} == folder.objects
+    assert diagnostics == set(folder.diagnostics)
+
+
+@given(steps, st.dictionaries(st.sampled_from("abc"), st.none() | contents, min_size=3))
+def test_everything_written_is_served_by_someone(
+    history: list[dict[str, str | None]], end: dict[str, str | None]
+) -> None:
+    """With objects in several files, each is served as one of these files has it, and each other place is an error."""
+    folder = FileStore()
+    for step in [*history, end]:
+        folder.apply(says(**step))
+    written: dict[Ref, list[object]] = {}
+    for file, text in end.items():
+        for name, claim in read((text or "").encode(), file).definitions.items():
+            written.setdefault(name, []).append(claim.object)
+    assert folder.objects.keys() == written.keys()
+    assert all(obj in written[name] for name, obj in folder.objects.items())
+    assert len(folder.diagnostics) == sum(len(objects) - 1 for objects in written.values())
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions are called, those of the interpreter included."""
+    count = 0
+
+    def profile(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("broken", ["v2", "data: 1"])
+def test_the_cost_of_invalid_objects_is_linear(broken: str) -> None:
+    """Twice as many objects of one name, in as many namespaces, that turn invalid at once cost twice as much."""
+
+    def cost(count: int) -> int:
+        good = documents(*(config_map(f"x\n  namespace: n{number}") for number in range(count)))
+        bad = good.replace("v1", "v2") if broken == "v2" else good.replace("data:\n  value: '1'", broken)
+        folder = folder_of(a=good)
+        reading = says(a=bad)
+        spent = calls(lambda: (folder.needs_debounce(reading), folder.apply(reading)))
+        assert len(folder.objects) == len(folder.diagnostics) == count
+        return spent
+
+    assert cost(200) < 2.2 * cost(100)
+
+
+def test_many_kinds_of_one_name_keep_what_they_may_be() -> None:
+    """Of thousands of misspelt kinds of one name, a bounded number is compared."""
+    folder = folder_of(a=config_map("x"))
+    reading = says(a=documents(*(config_map("x").replace("ConfigMap", f"ConfigMap{n}") for n in range(1000))))
+    assert calls(lambda: folder.apply(reading)) < 1_000_000
+    assert served(folder) == {"x": "1"}
+
+
+def test_readings_that_depend_on_each_other_cost_what_they_hold() -> None:
+    """Objects that move along a long row of files, of which the last has a new error, are worked out in one pass."""
+
+    def cost(count: int) -> int:
+        folder = folder_of(**{f"f{n:04}": config_map(f"o{n}") for n in range(count)})
+        moved = says(**{f"f{n:04}": config_map(f"o{n + 1}") for n in range(count - 1)})
+        moved |= says(**{f"f{count - 1:04}": documents(config_map("o0"), "- 1")})
+        unconfirmed = folder.needs_debounce(moved)
+        assert len(unconfirmed) == count
+        return calls(lambda: folder.needs_debounce(moved))
+
+    assert cost(200) < 2.2 * cost(100)
+
+
+def test_reading_a_plan_changes_nothing() -> None:
+    """A plan is worked out without a change, and `commit` makes what `apply` would."""
+    folder, other = folder_of(a=config_map("x")), folder_of(a=config_map("x"))
+    readings = says(a=config_map("x", "2"), b="a: [")
+    plan = folder.plan(readings)
+    assert (served(folder), folder.diagnostics) == ({"x": "1"}, ())
+    assert folder.commit(plan) == other.apply(readings)
+    assert (folder.objects, folder.diagnostics) == (other.objects, other.diagnostics)

@@ -1,0 +1,263 @@
+"""A folder goes, or comes back, at any moment of a look at its files."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.watchers.files.written import config_map, write
+from watchers.files.contents import ABSENT, FileContents
+from watchers.files.reader import Reader
+from watchers.files.tree import _ATTEMPTS
+
+CALLS = ("lstat", "stat", "listdir", "scandir", "readlink", "open")
+FILES = ("a.yaml", "sub/b.yaml")
+
+Action = Callable[[Path], None]
+
+
+class Moments:
+    """The system calls of a look, before some of which something happens.
+
+    Args:
+        monkeypatch: replaces the functions of `os`.
+        base: what an action is given.
+        actions: what happens, by the number of the call before which it does.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, base: Path, actions: dict[int, Action]) -> None:
+        self._monkeypatch = monkeypatch
+        self._base = base
+        self._actions = actions
+        self._calls = 0
+        self._acting = False
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the calls that are made meanwhile; those of the actions are not."""
+        with self._monkeypatch.context() as patch:
+            for name in CALLS:
+                patch.setattr(os, name, self._counting(getattr(os, name)))
+            yield
+
+    def _counting(self, call: Callable[..., object]) -> Callable[..., object]:
+        def counting(*args: object, **kwargs: object) -> object:
+            self._calls += not self._acting
+            if not self._acting and (action := self._actions.pop(self._calls, None)) is not None:
+                self._acting = True
+                action(self._base)
+                self._acting = False
+            return call(*args, **kwargs)
+
+        return counting
+
+    @property
+    def have_come(self) -> bool:
+        """Whether all actions have happened."""
+        return not self._actions
+
+
+def fill(folder: Path, value: str = "1") -> None:
+    """Write the files."""
+    for name in FILES:
+        write(folder / name, config_map(Path(name).stem, value))
+
+
+def plain(base: Path) -> None:
+    """Have a root that is a folder."""
+    fill(base / "parent" / "root")
+
+
+def linked(base: Path) -> None:
+    """Have a root that is a link to a folder."""
+    fill(base / "target")
+    (base / "parent").mkdir()
+    (base / "parent" / "root").symlink_to("../target")
+
+
+def volume(base: Path) -> None:
+    """Have a root that is the volume of a ConfigMap: links that lead through a link `..data`."""
+    root = base / "parent" / "root"
+    fill(root / "..1")
+    (root / "..data").symlink_to("..1")
+    for name in ("a.yaml", "sub"):
+        (root / name).symlink_to(f"..data/{name}")
+
+
+def rename_root(base: Path) -> None:
+    """Move the root away."""
+    (base / "parent" / "root").rename(base / "parent" / "elsewhere")
+
+
+def rename_parent(base: Path) -> None:
+    """Move the folder around the root away."""
+    (base / "parent").rename(base / "elsewhere")
+
+
+def rename_target(base: Path) -> None:
+    """Move the folder away to which the root leads."""
+    (base / "target").rename(base / "elsewhere")
+
+
+def swap_target(base: Path) -> None:
+    """Have the root lead to another folder, and remove the one before."""
+    fill(base / "target2", "2")
+    (base / "new").symlink_to("../target2")
+    (base / "new").rename(base / "parent" / "root")
+    shutil.rmtree(base / "target")
+
+
+def unmount_root(base: Path) -> None:
+    """Have an empty folder in the place of the root, as where something is not mounted any more."""
+    rename_root(base)
+    (base / "parent" / "root").mkdir()
+
+
+def unmount_sub(base: Path) -> None:
+    """Have an empty folder in the place of one in the root."""
+    (base / "parent" / "root" / "sub").rename(base / "elsewhere")
+    (base / "parent" / "root" / "sub").mkdir()
+
+
+def swap_data(base: Path) -> None:
+    """Write a volume anew, in the order in which the kubelet does."""
+    root = base / "parent" / "root"
+    fill(root / "..2", "2")
+    (root / "..data_tmp").symlink_to("..2")
+    (root / "..data_tmp").rename(root / "..data")
+    shutil.rmtree(root / "..1")
+
+
+def come_back(base: Path) -> None:
+    """Move back what was moved away."""
+    root = base / "parent" / "root"
+    for elsewhere, place in (
+        (base / "parent" / "elsewhere", root),
+        (base / "elsewhere", base / "parent"),
+    ):
+        if elsewhere.exists():
+            elsewhere.rename(place)
+
+
+CASES = [
+    (plain, rename_root),
+    (plain, rename_parent),
+    (plain, unmount_root),
+    (plain, unmount_sub),
+    (linked, rename_root),
+    (linked, rename_parent),
+    (linked, rename_target),
+    (linked, swap_target),
+    (volume, rename_root),
+    (volume, unmount_root),
+    (volume, swap_data),
+]
+
+LOOKS = ("parent/root/a.yaml", "parent/root/sub/b.yaml", "parent/root/sub", "parent/root")
+
+
+def deleted(readings: dict[str, FileContents]) -> set[str]:
+    """Return the names of the files that are told to be deleted."""
+    return {os.path.basename(path) for path, reading in readings.items() if reading is ABSENT and path.endswith("yaml")}
+
+
+def moments(base: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the number of each moment, and an empty folder for it."""
+    for moment in count(1):
+        folder = base / str(moment)
+        folder.mkdir()
+        yield moment, folder
+
+
+def known(base: Path) -> Reader:
+    """Return a reader that has read everything."""
+    reader = Reader([str(base / "parent" / "root")])
+    assert len(reader.look_everywhere()) == len(FILES)
+    return reader
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(("make", "go"), CASES)
+def test_no_file_is_deleted_when_its_folder_goes_during_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Action, go: Action, look: str
+) -> None:
+    """Before whichever system call of a look a folder goes, neither this look nor later ones say a file is deleted."""
+    for moment, base in moments(tmp_path):
+        make(base)
+        reader = known(base)
+        timeline = Moments(monkeypatch, base, {moment: go})
+        with timeline.counted():
+            assert deleted(reader.look([str(base / look)])) == set(), moment
+        if not timeline.have_come:
+            assert moment > 3
+            return
+        assert deleted(reader.look([str(base / "parent" / "root" / "a.yaml")])) == set(), moment
+        assert deleted(reader.look_everywhere()) == set(), moment
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("go", [rename_root, rename_parent])
+def test_no_file_is_deleted_when_its_folder_goes_and_comes_back_during_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go: Action, look: str
+) -> None:
+    """A folder that is away from any system call of a look to any later one loses nothing."""
+    for first, folder in moments(tmp_path):
+        for length, base in moments(folder):
+            plain(base)
+            reader = known(base)
+            timeline = Moments(monkeypatch, base, {first: go, first + length: come_back})
+            with timeline.counted():
+                assert deleted(reader.look([str(base / look)])) == set(), (first, length)
+            if not timeline.have_come:
+                break
+        if length == 1:
+            return
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("make", [plain, linked, volume])
+def test_a_file_that_is_deleted_during_a_look_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Action, look: str
+) -> None:
+    """Before whichever system call of a look a file is deleted, this look or the one at the file says so, and once."""
+    for moment, base in moments(tmp_path):
+        make(base)
+        reader = known(base)
+        file = base / "parent" / "root" / "a.yaml"
+        timeline = Moments(monkeypatch, base, {moment: lambda base: (base / "parent" / "root" / "a.yaml").unlink()})
+        with timeline.counted():
+            first = deleted(reader.look([str(base / look)]))
+        if not timeline.have_come:
+            assert moment > 3
+            return
+        told = [*first, *deleted(reader.look([str(file)]))]
+        assert told == ["a.yaml"], moment
+        assert deleted(reader.look_everywhere()) == set()
+
+
+def test_a_look_at_folders_that_never_rest_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look during which one folder after the other replaces the root ends, and the next one finds all as it is."""
+    plain(tmp_path)
+    reader = known(tmp_path)
+    root = tmp_path / "parent" / "root"
+    names = count()
+    listdir = os.listdir
+
+    def replacing(path: str) -> list[str]:
+        root.rename(tmp_path / str(next(names)))
+        root.mkdir()
+        return listdir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", replacing)
+        assert reader.look([str(root)]) == {}
+    assert next(names) == _ATTEMPTS
+    assert reader.tree.unreadable == {}
+    root.rmdir()
+    (tmp_path / "0").rename(root)
+    (root / "a.yaml").unlink()
+    assert deleted(reader.look_everywhere()) == {"a.yaml"}

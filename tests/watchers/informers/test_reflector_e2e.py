@@ -1,0 +1,215 @@
+"""The reflector and a real API server, on networks good and bad."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.watchers.cluster_actions import change, config_maps, delete, forget, kill_api_server, put, ready
+from tests.watchers.informers.following import Counts, Reflections
+from tests.watchers.relay import Relay
+from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.schema.base import NamespacedObject
+from watchers.diagnostics import DiagnosticSet
+from watchers.informers.list_watch import ListWatch
+from watchers.informers.reflector import Reflector, Scope
+from watchers.kubernetes.client import Client
+from watchers.kubernetes.errors import ApiError, ClusterError
+
+pytestmark = pytest.mark.e2e
+
+
+def values(found: Reflections) -> dict[str, str]:
+    """Return what the ConfigMaps say."""
+    return {name: raw["data"]["value"] for name, raw in found.raws.items()}
+
+
+def following(client: Client, namespace: str, counts: Counts | None = None) -> Reflections:
+    """Return the test's ConfigMaps of a namespace, in pages of 3."""
+    reflector = Reflector(client, ConfigMap, Scope(namespace, "test=it"), observer=counts)
+    reflector.list_watch = ListWatch("ConfigMap", limit=3)
+    return Reflections(reflector)
+
+
+async def test_objects_are_listed_in_pages_and_then_watched(client: Client, namespace: str) -> None:
+    """What was there comes first, then what is created, changed and deleted, each once."""
+    for name in "abcdefg":
+        await put(client, namespace, name)
+    counts = Counts()
+    async with following(client, namespace, counts) as found:
+        await found.until(lambda: found.synced)
+        assert (sorted(found.raws), counts.of["listed", "ConfigMap"]) == (list("abcdefg"), 3)
+        await put(client, namespace, "h")
+        await change(client, namespace, "a", "2")
+        await delete(client, namespace, "b")
+        await found.until(lambda: values(found) == dict.fromkeys("cdefgh", "1") | {"a": "2"})
+        assert [found.told(name) for name in "abch"] == [2, 2, 1, 1]
+
+
+async def test_a_cut_watch_goes_on_where_it_was(client: Client, relayed: Client, relay: Relay, namespace: str) -> None:
+    """Connections that are cut again and again lose nothing, repeat nothing and cost no list."""
+    await put(client, namespace, "a", "0")
+    counts = Counts()
+    async with following(relayed, namespace, counts) as found:
+        await found.until(lambda: counts.of["watching", "ConfigMap"])
+        for number in range(1, 11):
+            relay.cut()
+            await change(client, namespace, "a", str(number))
+            await put(client, namespace, f"n{number}")
+            await found.until(lambda number=number: values(found).get("a") == str(number))
+        assert counts.of["listed", "ConfigMap"] == 1
+        assert [found.told(name) for name in ("a", "n1", "n10")] == [11, 1, 1]
+        assert counts.of["watching", "ConfigMap"] >= 10
+
+
+async def test_half_an_event_is_no_event(client: Client, relayed: Client, relay: Relay, namespace: str) -> None:
+    """A connection that ends in the middle of a line is cut, not wrong: the event comes again, whole."""
+    await put(client, namespace, "a", "0")
+    counts = Counts()
+    async with following(relayed, namespace, counts) as found:
+        await found.until(lambda: counts.of["watching", "ConfigMap"])
+        relay.halves = True
+        await change(client, namespace, "a", "1")
+        await found.until(lambda: values(found) == {"a": "1"})
+        assert (relay.halves, counts.of["failed", "ConfigMap"], counts.of["listed", "ConfigMap"]) == (False, 0, 1)
+
+
+async def test_an_api_server_that_cannot_be_reached_is_named(relayed: Client, relay: Relay, namespace: str) -> None:
+    """Its URL is told once it is no passing matter, what is known stays, and all is well again when it is back."""
+    await put(relayed, namespace, "a")
+    troubles = DiagnosticSet()
+    reflector = Reflector(relayed, ConfigMap, Scope(namespace, "test=it"), diagnostics=troubles)
+    async with Reflections(reflector) as found:
+        await found.until(lambda: found.raws)
+        relay.down = True
+        relay.cut()
+        await found.until(lambda: troubles.diagnostics)
+        (told,) = troubles.diagnostics
+        assert str(told).startswith(f"{relay.url}: error: The API server at {relay.url} gives no answer")
+        relay.down = False
+        await found.until(lambda: not troubles.diagnostics)
+        assert (found.told("a"), sorted(found.raws)) == (1, ["a"])
+
+
+async def test_compaction_between_pages_begins_the_list_anew(client: Client, namespace: str) -> None:
+    """A continue token that etcd has no versions for any more (410) costs another list, and loses nothing."""
+    for name in "abcdefg":
+        await put(client, namespace, name)
+    query: dict[str, str | int] = {"labelSelector": "test=it", "limit": 2}
+    listed = await client.get(config_maps(namespace), query=query)
+    await change(client, namespace, "b", "2")
+    await forget(client, namespace)
+    with pytest.raises(ApiError, match=r"\(410\)") as caught:
+        await client.get(config_maps(namespace), query={**query, "continue": listed["metadata"]["continue"]})
+    assert caught.value.reason == "Expired"
+    async with following(client, namespace) as found:
+        mirror = found.reflector.mirror
+        first = mirror.page(listed)  # Nothing has run yet: the reflector goes on from here.
+        await found.until(lambda: found.synced)
+        assert [change.ref.name for change in first] == ["a", "b"]
+        assert sorted(ref.name for ref in mirror.known) == list("abcdefg")
+        assert [found.told(name) for name in "abc"] == [0, 1, 1]
+
+
+async def test_a_version_that_is_forgotten_makes_a_list_of_what_differs(
+    client: Client, relayed: Client, relay: Relay, namespace: str
+) -> None:
+    """410 Gone for a watch: all is listed again, and only what changed or vanished meanwhile is told."""
+    for name in "abc":
+        await put(client, namespace, name)
+    counts = Counts()
+    async with following(relayed, namespace, counts) as found:
+        await found.until(lambda: counts.of["watching", "ConfigMap"])
+        relay.down = True
+        relay.cut()
+        await change(client, namespace, "b", "2")
+        await delete(client, namespace, "c")
+        await put(client, namespace, "d")
+        await forget(client, namespace)
+        relay.down = False
+        await found.until(lambda: values(found) == {"a": "1", "b": "2", "d": "1"})
+        assert counts.of["expired", "ConfigMap"] >= 1
+        assert [found.told(name) for name in "abcd"] == [1, 2, 2, 1]
+
+
+async def test_an_api_server_that_is_killed_costs_nothing_but_time(client: Client, namespace: str) -> None:
+    """While it is away and while it starts, nothing that is known is taken for gone; then all goes on."""
+    await put(client, namespace, "a")
+    counts = Counts()
+    async with following(client, namespace, counts) as found:
+        await found.until(lambda: counts.of["watching", "ConfigMap"])
+        for number in (2, 3):
+            kill_api_server()
+            await ready(client)
+            await change(client, namespace, "a", str(number))
+            await found.until(lambda number=number: values(found) == {"a": str(number)})
+        assert [each.raw is None for each in found.changes] == [False, False, False]
+
+
+class Widget(NamespacedObject):
+    """A kind that is not always there."""
+
+    kind = "Widget"
+    group = ""
+    versions = ("v1", "v1beta1")
+    plural = "widgets"
+
+
+async def define(client: Client, group: str, *versions: str) -> None:
+    """Define the kind in a group of its own, in these versions, or others than before."""
+    name = f"widgets.{group}"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    served: list[dict[str, Any]] = [
+        {"name": version, "served": True, "storage": version == versions[0], "schema": schema} for version in versions
+    ]
+    names = {"plural": "widgets", "kind": "Widget"}
+    body = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": served},
+    }
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+    query = {"fieldManager": "test", "force": "true"}
+    await client.request("PATCH", path, body=body, query=query, content_type="application/apply-patch+yaml")
+
+
+async def create_widget(client: Client, group: str, version: str, namespace: str) -> None:
+    """Create one; a kind that was defined a moment ago may take a moment to be there."""
+    body = {"apiVersion": f"{group}/{version}", "kind": "Widget", "metadata": {"name": "it"}}
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await client.request("POST", f"/apis/{group}/{version}/namespaces/{namespace}/widgets", body=body)
+                return
+            except ClusterError:
+                await asyncio.sleep(0.2)
+
+
+async def test_a_kind_that_is_not_there_is_waited_for(client: Client, namespace: str) -> None:
+    """A missing kind counts as known to be empty; defined later it is picked up, in a version that is served."""
+
+    class Local(Widget):
+        group = f"{uuid4().hex[:8]}.example.com"
+
+    troubles = DiagnosticSet()
+    reflector = Reflector(client, Local, diagnostics=troubles)
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{Local.group}"
+    async with Reflections(reflector) as found:
+        await found.until(lambda: found.synced)
+        assert (reflector.not_installed, troubles.diagnostics) == (True, ())
+        await define(client, Local.group, "v1beta1")
+        await create_widget(client, Local.group, "v1beta1", namespace)
+        await found.until(lambda: found.raws)
+        assert (reflector.not_installed, reflector.version) == (False, "v1beta1")
+        await client.request("DELETE", path)
+        await found.until(lambda: reflector.not_installed)
+        assert found.raws == {}
+        await define(client, Local.group, "v1", "v1beta1")
+        await create_widget(client, Local.group, "v1", namespace)
+        await found.until(lambda: found.raws)
+        assert reflector.version == "v1"
+    await client.request("DELETE", path)

@@ -1,0 +1,173 @@
+"""Proxies that the deployer has the cluster run: a real Envoy in a pod, which finds its server by the cluster's DNS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.translator.infrastructure.authority import Authority
+from tests.watchers.proxies.deploying import SECONDS, Deploying
+from tests.watchers.proxies.test_reconciler_e2e import ALL, CLASS, GATEWAY, parameters
+from translator.inputs import GatewaySyncStatus, ProxyDefaults
+from watchers.kubernetes.client import Client
+from xds.server.server import Peer, Server
+
+pytestmark = pytest.mark.e2e
+
+NODE = "10.244.0.1"
+"""Where the test cluster's pods reach this process."""
+ROUTE = """
+---
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: DirectResponse
+metadata: {name: hello, namespace: $NS}
+spec: {status: 200, body: hello}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: hello, namespace: $NS}
+spec:
+  parentRefs: [{name: gw}]
+  rules:
+  - filters:
+    - {type: ExtensionRef, extensionRef: {group: gateway.headgate.dev, kind: DirectResponse, name: hello}}
+"""
+
+
+class Serving:
+    """The xDS server that the proxies of a namespace find, and who has come to it."""
+
+    def __init__(self, deploying: Deploying) -> None:
+        self.deploying = deploying
+        self.host = f"headgate.{deploying.gateway.namespace}.svc"
+        self.authority = Authority("test")
+        self.nodes: list[str] = []
+        self.tokens: list[dict[str, object]] = []
+        self.server = Server(
+            self._select,
+            address=f"{NODE}:0",
+            credentials=self.authority.credentials(self.host),
+            authorise=self._authorise,
+            on_sync_status=lambda key, status: deploying.deliver(
+                GatewaySyncStatus(status.clients, status.clients == status.synced)
+            ),
+        )
+
+    def _select(self, node: object) -> str:
+        self.nodes.append(node.id)  # type: ignore[attr-defined]
+        return str(node.cluster)  # type: ignore[attr-defined]
+
+    def _authorise(self, key: str, peer: Peer) -> None:
+        scheme, _, token = str(peer.metadata.get("authorization")).partition(" ")
+        assert scheme == "Bearer"
+        claims = token.split(".")[1]
+        self.tokens.append(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))))
+
+    async def publish(self) -> None:
+        """Have what the translator makes served, now and later."""
+        while True:
+            snapshot = self.deploying.translator.snapshots.get(self.deploying.gateway)
+            if snapshot is not None:
+                self.server.publish(f"{self.deploying.gateway.namespace}/gw", snapshot)
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def serving(client: Client, namespace: str) -> AsyncIterator[Serving]:
+    """Yield a server behind a Service of the test's namespace."""
+    async with Deploying(client, namespace) as deploying:
+        serving = Serving(deploying)
+        try:
+            await serving.server.start()
+        except RuntimeError:
+            pytest.skip(f"this process does not run where the test cluster's pods reach it, at {NODE}")
+        root = f"/namespaces/{namespace}"
+        port = {"name": "xds", "port": serving.server.port}
+        body = {"metadata": {"name": "headgate"}, "spec": {"ports": [port]}}
+        await client.request("POST", f"/api/v1{root}/services", body=body)
+        labels = {"kubernetes.io/service-name": "headgate"}
+        slice_ = {
+            "metadata": {"name": "headgate-1", "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [NODE], "conditions": {"ready": True}}],
+            "ports": [port],
+        }
+        await client.request("POST", f"/apis/discovery.k8s.io/v1{root}/endpointslices", body=slice_)
+        deploying.set_proxy_defaults(
+            ProxyDefaults(xds_host=serving.host, xds_port=serving.server.port, ca=serving.authority.pem)
+        )
+        publishing = asyncio.create_task(serving.publish())
+        yield serving
+        publishing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await publishing
+        await serving.server.stop(0)
+
+
+async def first_answer(address: str) -> tuple[int, str]:
+    """Return the first answer that comes; the cluster may hear later than Headgate where it is to send connections."""
+    async with aiohttp.ClientSession() as http, asyncio.timeout(SECONDS):
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with http.get(f"http://{address}/") as response:
+                    return response.status, await response.text()
+            await asyncio.sleep(0.1)
+
+
+async def test_requests_are_answered(serving: Serving) -> None:
+    """From a Gateway and a route to an answer at the Gateway's address; only then it is programmed."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{replicas: 2, drainSeconds: 1}") + GATEWAY + ROUTE)
+    deploying.lead()
+    await deploying.until(lambda: deploying.condition("Programmed")[0] == "True")
+    assert await first_answer(deploying.addresses[0]["value"]) == (200, "hello")
+    # A proxy that has lost its stream comes again.
+    await deploying.until(lambda: len(set(serving.nodes)) == 2)
+    assert {each.rpartition("/")[0] for each in serving.nodes} == {f"{deploying.gateway.namespace}/gw"}
+    assert all(each.rpartition("/")[2].startswith("headgate-gw-") for each in serving.nodes)
+    claims = serving.tokens[0]
+    assert claims["aud"] == ["headgate"]
+    assert claims["sub"] == f"system:serviceaccount:{deploying.gateway.namespace}/headgate-gw".replace("/", ":")
+    deploying.remove(deploying.gateway)
+    await deploying.until(lambda: not deploying.there())
+
+
+async def test_a_deployment_becomes_a_daemonset(serving: Serving) -> None:
+    """The proxies of the other kind go only once there are new ones, so that there always are some."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{drainSeconds: 1}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: deploying.condition("Programmed")[0] == "True")
+    deploying.apply(parameters("{kind: DaemonSet, drainSeconds: 1}"))
+    await deploying.until(lambda: "DaemonSet" in deploying.there())
+    assert "Deployment" in deploying.there()
+    await deploying.until(lambda: deploying.there() == ALL - {"Deployment"} | {"DaemonSet"})
+    assert deploying.condition("Programmed")[0] == "True"
+
+
+async def test_ports_of_nodes(serving: Serving) -> None:
+    """The Gateway's addresses are those of the nodes that have proxies, as their pods tell."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{service: {type: NodePort}, drainSeconds: 1}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: deploying.condition("Programmed")[0] == "True")
+    (pod,) = (await deploying.client.get(f"/api/v1/namespaces/{deploying.gateway.namespace}/pods"))["items"]
+    assert deploying.addresses == [{"type": "IPAddress", "value": pod["status"]["hostIP"]}]
+
+
+async def test_what_keeps_proxies_from_running_is_told(serving: Serving) -> None:
+    """An image that there is not, and then a node that there is not, are what the Gateway tells."""
+    deploying = serving.deploying
+    deploying.apply(CLASS + parameters("{image: example.com/none}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: "container envoy: C" in deploying.condition("Programmed")[2])
+    assert deploying.condition("Programmed")[0] == "False"
+    deploying.apply(parameters("{podTemplate: {spec: {nodeSelector: {no: node}}}}"))
+    await deploying.until(lambda: "Unschedulable" in deploying.condition("Programmed")[2])
+    assert deploying.condition("Programmed")[:2] == ("False", "NoResources")

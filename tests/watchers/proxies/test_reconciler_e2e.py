@@ -1,0 +1,388 @@
+"""The deployer and a real API server, its controllers, and pods that run a real Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.watchers.cluster_actions import kill_api_server, ready, service_account
+from tests.watchers.proxies.deploying import Deploying
+from tests.watchers.relay import kubeconfig
+from translator.infrastructure.names import resource_name
+from translator.refs import Ref
+from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client, Stream
+from watchers.kubernetes.errors import ApiError
+from watchers.kubernetes.kubeconfig import Access
+
+pytestmark = pytest.mark.e2e
+
+CLASS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: headgate}
+spec: {controllerName: $CONTROLLER}
+---
+"""
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: $NS}
+spec:
+  gatewayClassName: headgate
+  infrastructure:
+    labels: {team: web}
+    annotations: {note: here}
+    parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+"""
+ALL = {"ServiceAccount", "ConfigMap", "Service", "Deployment"}
+
+
+def parameters(spec: str = "{replicas: 0}") -> str:
+    """GatewayParameters. Without replicas nothing has to run."""
+    return f"""
+apiVersion: gateway.headgate.dev/v1alpha1
+kind: GatewayParameters
+metadata: {{name: mine, namespace: $NS}}
+spec: {spec}
+---
+"""
+
+
+@pytest.fixture
+async def deploying(client: Client, namespace: str) -> AsyncIterator[Deploying]:
+    """Deploys into the test's namespace."""
+    async with Deploying(client, namespace) as deploying:
+        yield deploying
+
+
+async def deployed(deploying: Deploying, spec: str = "{replicas: 0}") -> None:
+    """Apply a Gateway and wait until everything for it is there."""
+    deploying.apply(CLASS + parameters(spec) + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: deploying.there() >= ALL)
+    await settled(deploying)
+
+
+async def settled(deploying: Deploying) -> None:
+    """Wait until nothing is asked of the API server any more."""
+    while True:
+        before = len(deploying.api.requests)
+        await asyncio.sleep(0.5)
+        if len(deploying.api.requests) == before:
+            return
+
+
+async def patch(deploying: Deploying, kind: str, body: Any) -> None:
+    """Change an object behind the deployer's back."""
+    await deploying.client.request("PATCH", deploying.path(kind), body=body, content_type=MERGE_PATCH)
+
+
+async def test_a_gateway_is_deployed(deploying: Deploying) -> None:
+    """All objects come with labels, and the load balancer's address comes back; nothing is written twice."""
+    await deployed(deploying)
+    await deploying.until(lambda: bool(deploying.addresses))
+    service = await deploying.get("Service")
+    assert deploying.addresses == [
+        {"type": "IPAddress", "value": service["status"]["loadBalancer"]["ingress"][0]["ip"]}
+    ]
+    for kind in ALL:
+        labels = (await deploying.get(kind))["metadata"]["labels"]
+        assert (labels["gateway.networking.k8s.io/gateway-name"], labels["team"]) == ("gw", "web")
+    assert service["metadata"]["annotations"]["note"] == "here"
+    assert sorted(deploying.api.writes()) == sorted(
+        ("PATCH", each) for each in ("serviceaccounts", "configmaps", "services", "deployments")
+    )
+
+
+async def test_what_is_changed_is_applied_alone(deploying: Deploying) -> None:
+    """A new listener changes the Service and nothing else, which was rehearsed before."""
+    await deployed(deploying)
+    deploying.api.requests.clear()
+    second = "- {name: http, port: 80, protocol: HTTP}\n  - {name: other, port: 8080, protocol: HTTP}"
+    deploying.apply(GATEWAY.replace("[{name: http, port: 80, protocol: HTTP}]", f"\n  {second}"))
+    await deploying.until(lambda: len(deploying.api.requests) >= 2)
+    await settled(deploying)
+    assert [(method, plural, rehearsal) for method, plural, _, rehearsal in deploying.api.requests] == [
+        ("PATCH", "services", True),
+        ("PATCH", "services", False),
+    ]
+    assert [each["port"] for each in (await deploying.get("Service"))["spec"]["ports"]] == [80, 8080]
+
+
+async def test_drift_is_repaired(deploying: Deploying) -> None:
+    """What somebody changes or deletes is as it was soon; what belongs to others is left to them."""
+    await deployed(deploying)
+    deploying.api.requests.clear()
+    await patch(deploying, "Deployment", {"metadata": {"annotations": {"others": "own"}}})
+    await settled(deploying)
+    assert deploying.api.writes() == []
+    await patch(deploying, "Deployment", {"spec": {"replicas": 3}})
+    await deploying.until(lambda: deploying.api.writes() == [("PATCH", "deployments")])
+    await settled(deploying)
+    found = await deploying.get("Deployment")
+    assert (found["spec"]["replicas"], found["metadata"]["annotations"]["others"]) == (0, "own")
+    await deploying.client.request("DELETE", deploying.path("ConfigMap"))
+    await deploying.until(lambda: ("PATCH", "configmaps") in deploying.api.writes())
+    await deploying.until(lambda: "ConfigMap" in deploying.there())
+    await settled(deploying)
+    assert sorted(deploying.api.writes()) == [("PATCH", "configmaps"), ("PATCH", "deployments")]
+
+
+async def test_who_undoes_it_is_met_ever_less_often(deploying: Deploying) -> None:
+    """Two that quarrel about a field do not do so without end."""
+    await deployed(deploying)
+    deploying.api.requests.clear()
+    end = asyncio.get_running_loop().time() + 4
+    while asyncio.get_running_loop().time() < end:
+        await patch(deploying, "Service", {"metadata": {"labels": {"team": "theirs"}}})
+        await asyncio.sleep(0.05)
+    assert 1 <= len(deploying.api.writes()) <= 6
+
+
+async def test_an_autoscaler_comes_and_goes(deploying: Deploying) -> None:
+    """The number of replicas stays as it is until the autoscaler acts, and when it is gone, until it is set again."""
+    nowhere = "podTemplate: {spec: {nodeSelector: {no: node}}}"
+    await deployed(deploying, f"{{replicas: 3, {nowhere}}}")
+    seen = await replicas_while(deploying, f"{{hpa: {{minReplicas: 4, maxReplicas: 5}}, {nowhere}}}", 4)
+    assert seen == [3, 4]
+    seen = await replicas_while(deploying, f"{{drainSeconds: 1, {nowhere}}}", 4)
+    assert seen == [4]
+    assert deploying.there() == ALL
+    await patch(deploying, "Deployment", {"spec": {"replicas": 2}})
+    await settled(deploying)
+    assert (await deploying.get("Deployment"))["spec"]["replicas"] == 2
+    assert (await replicas_while(deploying, f"{{replicas: 1, {nowhere}}}", 1))[-1] == 1
+
+
+async def replicas_while(deploying: Deploying, spec: str, end: int) -> list[int]:
+    """Apply parameters; give the numbers of replicas that the Deployment has until all is settled with so many."""
+    versions = deploying.client.watch(
+        deploying.path("Deployment").rpartition("/")[0],
+        {"fieldSelector": f"metadata.name={deploying.name}", "resourceVersion": "0"},
+    )
+    seen: list[int] = []
+    async with versions as stream:
+        following = asyncio.create_task(_replicas(stream, seen))
+        deploying.apply(parameters(spec))
+        await settled(deploying)
+        await deploying.until(lambda: bool(seen) and seen[-1] == end)
+        following.cancel()
+    return seen
+
+
+async def _replicas(stream: Stream, seen: list[int]) -> None:
+    async for lines in stream.lines():
+        for line in lines:
+            number = orjson.loads(line)["object"]["spec"]["replicas"]
+            if not seen or seen[-1] != number:
+                seen.append(number)
+
+
+async def test_how_proxies_are_replaced_can_be_changed(deploying: Deploying) -> None:
+    """From one strategy to the other and back, with nothing left of the first."""
+    await deployed(deploying)
+    first = (await deploying.get("Deployment"))["spec"]["strategy"]
+    assert first == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
+    for strategy, spec in (
+        ({"type": "Recreate"}, "{replicas: 0, strategy: {type: Recreate}}"),
+        (first, "{replicas: 0}"),
+    ):
+        deploying.apply(parameters(spec))
+        await settled(deploying)
+        assert (await deploying.get("Deployment"))["spec"]["strategy"] == strategy
+
+
+async def test_names_of_all_kinds(deploying: Deploying) -> None:
+    """Gateways are deployed however they are called: long, with dots, with a digit first, much like another one."""
+    names = ["1gw", "a.b.c", "a-b-c", "9" * 63, "x" * 63 + "1", "x" * 63 + "2", ".".join(["y" * 63] * 3 + ["z" * 61])]
+    assert len(names[-1]) == 253
+    gateways = (GATEWAY.replace("name: gw,", f"name: '{each}',") for each in names)
+    deploying.apply(CLASS + parameters() + "---".join(gateways))
+    deploying.lead()
+    refs = [Ref("Gateway", deploying.gateway.namespace, each) for each in names]
+    there = [Ref(kind, each.namespace, resource_name(each)) for each in refs for kind in ALL]
+    await deploying.until(lambda: all(deploying.inventory.get(each) for each in there))
+    await settled(deploying)
+    assert len(deploying.api.writes()) == len(set(there)) == len(names) * len(ALL)
+    for each in refs:
+        assert deploying.translator.statuses[each]["conditions"][0]["status"] == "True"
+
+
+async def test_leftovers_are_collected(deploying: Deploying) -> None:
+    """What is not wanted any more goes: an autoscaler, and everything once the Gateway is gone."""
+    nowhere = "podTemplate: {spec: {nodeSelector: {no: node}}}"
+    await deployed(deploying, f"{{hpa: {{maxReplicas: 3}}, pdb: {{minAvailable: 0}}, {nowhere}}}")
+    await deploying.until(lambda: len(deploying.there()) == 6)
+    deploying.apply(parameters("{replicas: 0}"))
+    await deploying.until(lambda: deploying.there() == ALL)
+    deploying.remove(deploying.gateway)
+    await deploying.until(lambda: not deploying.there())
+
+
+async def test_leftovers_of_an_earlier_life(client: Client, namespace: str) -> None:
+    """What was deployed for a Gateway that went while nobody looked is collected at the start."""
+    async with Deploying(client, namespace) as earlier:
+        await deployed(earlier)
+    async with Deploying(client, namespace) as later:
+        assert later.there() == ALL
+        later.lead()
+        await later.until(lambda: not later.there())
+
+
+async def test_what_cannot_be_told_is_left_alone(client: Client, namespace: str) -> None:
+    """A Gateway whose parameters are missing keeps what an earlier life deployed."""
+    async with Deploying(client, namespace) as earlier:
+        await deployed(earlier)
+    async with Deploying(client, namespace) as later:
+        later.apply(CLASS + GATEWAY)
+        assert later.condition("Accepted")[:2] == ("False", "InvalidParameters")
+        later.lead()
+        await settled(later)
+        assert (later.there(), later.api.requests) == (ALL, [])
+
+
+async def test_what_the_api_server_refuses_changes_nothing(deploying: Deploying) -> None:
+    """A pod template that is not valid leaves all as it runs, and the Gateway says why until it is corrected."""
+    await deployed(deploying)
+    before = {kind: (await deploying.get(kind))["metadata"]["resourceVersion"] for kind in ALL}
+    bad = "{replicas: 0, service: {type: ClusterIP}, podTemplate: {spec: {tolerations: [{operator: Never}]}}}"
+    deploying.apply(parameters(bad))
+    await deploying.until(lambda: deploying.condition("Accepted")[0] == "False")
+    _, reason, message = deploying.condition("Accepted")
+    assert reason == "InvalidParameters"
+    assert "tolerations[0].operator" in message
+    assert {kind: (await deploying.get(kind))["metadata"]["resourceVersion"] for kind in ALL} == before
+    deploying.apply(parameters("{replicas: 0}"))
+    await deploying.until(lambda: deploying.condition("Accepted")[0] == "True")
+
+
+async def test_a_field_that_does_not_exist(deploying: Deploying) -> None:
+    """A misspelt field of the pod template is refused too, with its name."""
+    await deployed(deploying)
+    deploying.apply(parameters("{replicas: 0, podTemplate: {spec: {tolerationz: []}}}"))
+    await deploying.until(lambda: deploying.condition("Accepted")[0] == "False")
+    assert "tolerationz" in deploying.condition("Accepted")[2]
+
+
+async def test_a_quota(deploying: Deploying) -> None:
+    """A quota that denies the Deployment, and then one that denies its pods, is what the Gateway tells."""
+    await quota(deploying, {"count/deployments.apps": "0"})
+    deploying.apply(CLASS + parameters("{replicas: 1}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: "quota" in deploying.condition("Programmed")[2])
+    assert deploying.condition("Programmed")[:2] == ("False", "NoResources")
+    await quota(deploying, {"pods": "0"})
+    await deploying.until(lambda: "Deployment" in deploying.there())
+    await deploying.until(lambda: "FailedCreate" in deploying.condition("Programmed")[2])
+    assert "exceeded quota: q" in deploying.condition("Programmed")[2]
+    assert deploying.condition("Programmed")[1] == "NoResources"
+
+
+async def test_the_strictest_pod_security(deploying: Deploying) -> None:
+    """Proxies satisfy it; what a pod template asks for beyond it is denied, as the Gateway tells."""
+    namespace = f"/api/v1/namespaces/{deploying.gateway.namespace}"
+    body = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    await deploying.client.request("PATCH", namespace, body=body, content_type=MERGE_PATCH)
+    await deployed(deploying, "{podTemplate: {spec: {hostNetwork: true}}}")
+    await deploying.until(lambda: "violates PodSecurity" in deploying.condition("Programmed")[2])
+    assert (await deploying.client.get(f"{namespace}/pods"))["items"] == []
+    deploying.apply(parameters("{drainSeconds: 1}"))
+    async with asyncio.timeout(30):
+        while not (await deploying.client.get(f"{namespace}/pods"))["items"]:  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.1)
+
+
+async def test_a_quota_denies_the_pods_of_a_daemonset(deploying: Deploying) -> None:
+    """Only Events tell why, so the Gateway tells where they are."""
+    await quota(deploying, {"pods": "0"})
+    deploying.apply(CLASS + parameters("{kind: DaemonSet}") + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: "DaemonSet headgate-gw: 0 of 1 pods" in deploying.condition("Programmed")[2])
+    assert "kubectl describe daemonset headgate-gw" in deploying.condition("Programmed")[2]
+
+
+async def quota(deploying: Deploying, hard: dict[str, str]) -> None:
+    """Put a quota in force, also where there is no controller that does."""
+    path, client = f"/api/v1/namespaces/{deploying.gateway.namespace}/resourcequotas/q", deploying.client
+    applied = {"fieldManager": "test", "force": "true"}
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
+    for part, content in (("", {"spec": {"hard": hard}}), ("/status", {"status": {"hard": hard, "used": hard}})):
+        await client.request(
+            "PATCH", path + part, query=applied, body={**body, **content}, content_type=SERVER_SIDE_APPLY
+        )
+
+
+async def test_admission_denies(deploying: Deploying) -> None:
+    """What an admission policy says is what the Gateway tells."""
+    namespace, root = deploying.gateway.namespace, "/apis/admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    match = {"namespaceSelector": selector, "resourceRules": [rule]}
+    validation = {"expression": "false", "message": "nobody deploys on a Friday"}
+    policy = {"metadata": {"name": namespace}, "spec": {"matchConstraints": match, "validations": [validation]}}
+    binding = {"metadata": {"name": namespace}, "spec": {"policyName": namespace, "validationActions": ["Deny"]}}
+    await deploying.client.request("POST", f"{root}/validatingadmissionpolicies", body=policy)
+    await deploying.client.request("POST", f"{root}/validatingadmissionpolicybindings", body=binding)
+    try:
+        await denied(deploying)
+        deploying.apply(CLASS + parameters() + GATEWAY)
+        deploying.lead()
+        await deploying.until(lambda: "on a Friday" in deploying.condition("Programmed")[2])
+        assert deploying.condition("Programmed")[0] == "False"
+    finally:
+        await deploying.client.request("DELETE", f"{root}/validatingadmissionpolicybindings/{namespace}")
+        await deploying.client.request("DELETE", f"{root}/validatingadmissionpolicies/{namespace}")
+
+
+async def denied(deploying: Deploying) -> None:
+    """Wait until the policy is in force."""
+    labels, container = {"a": "b"}, {"name": "a", "image": "a"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    body = {"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    path = deploying.path("Deployment").rpartition("/")[0]
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await deploying.client.request("POST", path, query={"dryRun": "All"}, body=body)
+            except ApiError:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_what_is_somebody_elses_is_not_taken(deploying: Deploying) -> None:
+    """An object of the same name without our labels stays as it is, and is told of."""
+    body = {"metadata": {"name": deploying.name}, "data": {"mine": "yes"}}
+    await deploying.client.request("POST", deploying.path("ConfigMap").rpartition("/")[0], body=body)
+    deploying.apply(CLASS + parameters() + GATEWAY)
+    deploying.lead()
+    await deploying.until(lambda: "not Headgate's" in deploying.condition("Programmed")[2])
+    assert (await deploying.get("ConfigMap"))["data"] == {"mine": "yes"}
+
+
+async def test_what_headgate_may_not_do_is_told(access: Access, client: Client, namespace: str, tmp_path: Path) -> None:
+    """Without a permission the Gateway says which; once it is granted, all goes on."""
+    user = f"token: {await service_account(client, namespace)}"
+    nobody = await kubeconfig(tmp_path, access.url, user, ", insecure-skip-tls-verify: true")
+    async with Client(nobody) as denied, Deploying(client, namespace, denied) as deploying:
+        deploying.apply(CLASS + parameters() + GATEWAY)
+        deploying.lead()
+        await deploying.until(lambda: "Headgate may not deploy" in deploying.condition("Programmed")[2])
+        text = deploying.condition("Programmed")[2]
+        assert 'cannot get resource "serviceaccounts"' in text
+        assert "ClusterRole" in text
+
+
+async def test_an_api_server_that_is_killed(deploying: Deploying) -> None:
+    """What was asked for meanwhile is deployed once it is back, and nothing is told of it."""
+    await deployed(deploying)
+    kill_api_server()
+    deploying.apply(parameters("{replicas: 0, pdb: {maxUnavailable: 1}}"))
+    await ready(deploying.client)
+    await deploying.until(lambda: "PodDisruptionBudget" in deploying.there())
+    assert deploying.condition("Accepted")[0] == "True"

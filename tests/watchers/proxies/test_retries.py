@@ -1,0 +1,191 @@
+"""How often a deployer writes: where it is refused, undone, not answered, or has very much to do; in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests import virtual_time
+from tests.watchers.proxies.test_api_errors import CONFIG, GATEWAY, manifest
+from tests.watchers.punctual import Punctual
+from translator.infrastructure.manifest import Manifest, ProxyManifests
+from translator.refs import Ref
+from watchers.informers.list_watch import Change
+from watchers.kubernetes.errors import ApiError
+from watchers.proxies.inventory import Inventory
+from watchers.proxies.reconciler import (
+    CONCURRENCY,
+    FIRST_RETRY,
+    LONGEST_RETRY,
+    OBSERVE_SECONDS,
+    REPAIRED_SECONDS,
+    Deployer,
+)
+from watchers.proxies.server_side_apply import SECONDS
+
+
+class Cluster:
+    """Takes what is applied, and tells of it.
+
+    Attributes:
+        tells: whether it tells of what it has taken.
+        meets: called with each write; may wait or raise.
+        times: when what was written.
+        running: how many writes are under way.
+        most: how many were at once.
+    """
+
+    def __init__(self) -> None:
+        self.tells = True
+        self.meets: Callable[[], Any] | None = None
+        self.times: list[float] = []
+        self.running = self.most = 0
+        self.inventory = Inventory(lambda _: None)
+        self._version = 0
+
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        """Answer a request."""
+        if method == "GET":
+            raise ApiError("GET", 404)
+        self.times.append(asyncio.get_running_loop().time())
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await asyncio.sleep(0)
+            if self.meets is not None:
+                await self.meets()
+        finally:
+            self.running -= 1
+        return self.put(body)
+
+    def put(self, body: Any) -> Any:
+        """Keep an object like this."""
+        self._version += 1
+        found = {**body, "metadata": {**body["metadata"], "uid": "u", "resourceVersion": str(self._version)}}
+        if self.tells:
+            ref = Ref(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
+            self.inventory.observe([Change(ref, found)])
+        return found
+
+    @property
+    def pauses(self) -> list[float]:
+        """The seconds between writes."""
+        return [after - before for before, after in pairwise(self.times)]
+
+    @asynccontextmanager
+    async def leading(self, *names: str) -> AsyncIterator[Deployer]:
+        """Let a deployer deploy a ConfigMap for each of these Gateways."""
+        deployer = Deployer(
+            Punctual(self), {GATEWAY._replace(name=each): proxies(each) for each in names}, self.inventory, "me", print
+        )
+        term = asyncio.create_task(deployer.run())
+        try:
+            yield deployer
+        finally:
+            term.cancel()
+            await asyncio.wait({term})
+
+
+def proxies(name: str) -> ProxyManifests:
+    """Return a ConfigMap for a Gateway."""
+    body = manifest().body
+    ref = CONFIG._replace(name=f"headgate-{name}")
+    labels = {**body["metadata"]["labels"], "gateway.networking.k8s.io/gateway-name": name}
+    return ProxyManifests(
+        (Manifest(ref, {**body, "metadata": {"name": ref.name, "namespace": "web", "labels": labels}}),)
+    )
+
+
+def test_gateways_are_deployed_so_many_at_once() -> None:
+    """Of many Gateways the others wait, and all are deployed."""
+
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.meets = lambda: asyncio.sleep(0.5)
+        async with cluster.leading(*(str(number) for number in range(3 * CONCURRENCY))):
+            await asyncio.sleep(1.6)
+        assert (cluster.most, len(cluster.times)) == (CONCURRENCY, 3 * CONCURRENCY)
+
+    virtual_time.run(scenario())
+
+
+def test_what_is_refused_is_tried_after_pauses_that_grow_to_a_bound() -> None:
+    """The first is short; for hours it is tried now and then."""
+
+    async def refuses() -> None:
+        raise ApiError("PATCH", 422)
+
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.meets = refuses
+        async with cluster.leading("shop"):
+            await asyncio.sleep(36_000)
+        first, *_ = cluster.pauses
+        late = cluster.pauses[-50:]
+        assert FIRST_RETRY / 2 <= first <= FIRST_RETRY
+        assert len(late) == 50
+        assert LONGEST_RETRY / 2 <= min(late) <= max(late) <= LONGEST_RETRY
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(SECONDS - 0.1, 1), (SECONDS + 1, 2)])
+def test_a_request_that_hangs_is_made_again(seconds: float, requests: int) -> None:
+    """A webhook that does not answer ends the request after its time, and the next one follows."""
+
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.meets = asyncio.Event().wait
+        async with cluster.leading("shop"):
+            await asyncio.sleep(seconds)
+        assert len(cluster.times) == requests
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize(("seconds", "writes"), [(OBSERVE_SECONDS - 0.1, 1), (OBSERVE_SECONDS + 0.1, 2)])
+def test_what_nobody_tells_of_is_made_again(seconds: float, writes: int) -> None:
+    """What was created, and is not told of in time, was deleted before anybody saw it."""
+
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.tells = False
+        async with cluster.leading("shop"):
+            await asyncio.sleep(seconds)
+        assert len(cluster.times) == writes
+
+    virtual_time.run(scenario())
+
+
+def test_what_was_left_alone_for_long_is_repaired_at_once() -> None:
+    """Who undoes it ten times is met after ever longer pauses; once it rests for long they begin anew."""
+
+    async def scenario() -> None:
+        cluster = Cluster()
+
+        async def undo(deployer: Deployer, times: int) -> list[float]:
+            """Undo it so often, each time once it is as it should be; give how long that took each time."""
+            found = []
+            for _ in range(times):
+                cluster.put({**manifest().body, "data": {"a": "changed"}})
+                deployer.enqueue([GATEWAY])
+                changed, writes = asyncio.get_running_loop().time(), len(cluster.times)
+                while len(cluster.times) == writes:  # noqa: ASYNC110 - virtual time
+                    await asyncio.sleep(0.1)
+                found.append(cluster.times[-1] - changed)
+            return found
+
+        async with cluster.leading("shop") as deployer:
+            await asyncio.sleep(1)
+            assert max(await undo(deployer, 10)) > 60
+            await asyncio.sleep(REPAIRED_SECONDS)  # It rests only after the last pause.
+            assert max(await undo(deployer, 2)) > 60
+            await asyncio.sleep(REPAIRED_SECONDS + LONGEST_RETRY)
+            assert max(await undo(deployer, 3)) < 2
+
+    virtual_time.run(scenario())
