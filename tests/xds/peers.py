@@ -20,8 +20,8 @@ BAD_TIMEOUT = 13
 """A cluster with this connect timeout, in seconds, is refused."""
 
 
-class Held:
-    """A resource as a client has it."""
+class ClientCopy:
+    """A client's copy of a resource."""
 
     def __init__(self, type_url: str, body: bytes, version: str = "") -> None:
         kind = descriptor_pool.Default().FindMessageTypeByName(type_url.partition("/")[2])
@@ -37,7 +37,7 @@ class Peer:
     """A client, of either variant. Requests wait in `outbox` until `flush`, responses in `inbox` until `take`."""
 
     def __init__(self, *, all_or_nothing: bool = False, says_why: bool = True) -> None:
-        self.held: dict[str, dict[str, Held]] = {url: {} for pair in ROOTS.items() for url in pair}
+        self.held: dict[str, dict[str, ClientCopy]] = {url: {} for pair in ROOTS.items() for url in pair}
         self.wanted: dict[str, set[str]] = {ENDPOINT: set(), ROUTE: set()}
         self.inbox: deque[bytes] = deque()
         self.outbox: deque[Request] = deque()
@@ -101,7 +101,7 @@ class Peer:
         """Change the subscription to a type."""
         raise NotImplementedError
 
-    def judge(self, url: str, sent: list[Held]) -> tuple[list[Held], str]:
+    def judge(self, url: str, sent: list[ClientCopy]) -> tuple[list[ClientCopy], str]:
         """Return the accepted resources, and the error text if any is rejected."""
         names = [each.name for each in sent]
         assert len(names) == len(set(names)), "a response holds the same name twice"
@@ -155,7 +155,7 @@ class DeltaPeer(Peer):
         response = discovery_pb2.DeltaDiscoveryResponse.FromString(self.inbox.popleft())
         self.messages += 1
         url = response.type_url
-        sent = [Held(url, each.resource.value, each.version) for each in response.resources]
+        sent = [ClientCopy(url, each.resource.value, each.version) for each in response.resources]
         assert [each.name for each in sent] == [each.name for each in response.resources]
         for each in sent:
             known = self.held[url].get(each.name)
@@ -209,7 +209,7 @@ class SotwPeer(Peer):
         response = discovery_pb2.DiscoveryResponse.FromString(self.inbox.popleft())
         self.messages += 1
         url = response.type_url
-        sent = [Held(url, each.value) for each in response.resources]
+        sent = [ClientCopy(url, each.value) for each in response.resources]
         cache = {each.name: each.body for each in sent}
         again = url not in ROOTS or any(refused[0] == url for refused in self.refused)
         assert again or self._last.get(url) != cache, "a response repeats the one before"

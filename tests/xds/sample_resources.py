@@ -17,7 +17,7 @@ from xds.resources.resource import Resource
 
 
 def source(method: config_source_pb2.ApiConfigSource.ApiType | None = None) -> config_source_pb2.ConfigSource:
-    """Where an Envoy is to ask: on its aggregated stream, or of the service of the type in a variant."""
+    """Return a config source: the aggregated stream, or the service of the type in a variant."""
     if method is None:
         return config_source_pb2.ConfigSource(
             ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3

@@ -1,7 +1,7 @@
 """Make before break: the order in which a client is sent changes.
 
 Source: "Eventual consistency considerations". Clusters come first, then endpoints; what refers to a cluster waits until
-that very cluster is accepted; what is gone is removed once nothing that the client may still use refers to it, and
+that very cluster is accepted; a resource is removed once nothing that the client may still use refers to it, and
 a little later, as proxies hand configuration to their workers after they accepted it. The waiting is by resource, so
 that a cluster which cannot warm holds back only what needs it, and none is without a deadline.
 
@@ -189,34 +189,36 @@ def removable(
     What takes over what only one may have (`xds.protocol.exclusive`) goes together with what had it. Other listeners
     go at once; anything else goes when nothing that the client may still use refers to it.
     """
-    gone = substream.removed()
+    removed = substream.removed()
     unknown = substream.unknown()
-    if substream.batches or not gone:
+    if substream.batches or not removed:
         substream.unused_since.clear()
         return [] if substream.batches else unknown
-    replaced = _replaced(substream, gone)
+    replaced = _replaced(substream, removed)
     now_replaced = [name for name, successors in replaced.items() if upserts.keys() >= successors]
-    others = [name for name in gone if name not in replaced]
+    others = [name for name in removed if name not in replaced]
     if substream.type_url == LISTENER:
         return now_replaced + others
     return now_replaced + unknown + _unused(substream, set(others).difference(unknown), substreams, now, timeouts)
 
 
-def _replaced(substream: Substream, gone: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return which names that are gone have successors, and those."""
+def _replaced(substream: Substream, removed: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the removed names that have successors, each with these."""
     bound, pending = groups(substream), substream.upserts().keys()
-    successors = {name: bound[name] & pending for name in gone if name in bound}
+    successors = {name: bound[name] & pending for name in removed if name in bound}
     return {name: found for name, found in successors.items() if found}
 
 
-def _unused(substream: Substream, gone: set[str], substreams: Substreams, now: float, timeouts: Timeouts) -> list[str]:
-    """Return which names that are gone nothing has referred to for long enough."""
+def _unused(
+    substream: Substream, removed: set[str], substreams: Substreams, now: float, timeouts: Timeouts
+) -> list[str]:
+    """Return the removed names that nothing has referred to for `Timeouts.removal_delay`."""
     used = in_use(substream.type_url, ((url, each.in_use()) for url, each in substreams.items()))
     if used is not None and LISTENER in substreams:
         substreams[LISTENER].draining.expire(now - timeouts.drain)
         used |= substreams[LISTENER].draining.names(substream.type_url)
     since = substream.unused_since
-    free = () if used is None else [name for name in gone if name.endswith(SUFFIX) or not includes(used, name)]
+    free = () if used is None else [name for name in removed if name.endswith(SUFFIX) or not includes(used, name)]
     substream.unused_since = {name: since.get(name, now) for name in free}
     return [name for name, idle in substream.unused_since.items() if now >= idle + timeouts.removal_delay]
 

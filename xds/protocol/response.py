@@ -26,21 +26,21 @@ def assemble(
         cache: Keeps bodies that are shared.
         substream: Whose response it is, as it is before that is sent.
         resources: What it holds, by the names that it is known by to the client.
-        removed: The names of what it says to be gone.
+        removed: The names that it removes.
         mark: Makes bytes others than all that were sent before (`xds.protocol.restated`).
     """
     if substream.delta and substream.type_url in ALIASED:
         return _aliased(cache, substream, resources, removed)
     listed = [resources[name] for name in in_order(substream, resources)]
-    doubtful = {each.name for each in listed if _is_doubtful(substream, each)}
-    if doubtful:
-        listed = [(restated(each, mark) or each) if each.name in doubtful else each for each in listed]
+    unproven = {each.name for each in listed if _is_unproven(substream, each)}
+    if unproven:
+        listed = [(restated(each, mark) or each) if each.name in unproven else each for each in listed]
     if substream.delta:
-        return cache.delta(substream.type_url, listed, sorted(removed), not doubtful)
-    return cache.sotw(substream.type_url, listed, not doubtful)
+        return cache.delta(substream.type_url, listed, sorted(removed), not unproven)
+    return cache.sotw(substream.type_url, listed, not unproven)
 
 
-def _is_doubtful(substream: Substream, resource: Resource) -> bool:
+def _is_unproven(substream: Substream, resource: Resource) -> bool:
     """Tell whether the client may have stored this without using it, so that its ACK would be no proof.
 
     A client that comes back may have stored what it refused, be it of a name under which it holds something else.
@@ -63,7 +63,7 @@ def _aliased(
     """Return a response with resources that were requested by an alias."""
     held = {name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)}
     found = {each.name for each in resources.values()}
-    gone = {held.get(name, name) for name in removed if substream.held(name) is not None}
+    removed_names = {held.get(name, name) for name in removed if substream.held(name) is not None}
     left = {was for name, was in held.items() if name in resources and was not in found}
     unknown = [name for name in removed if substream.held(name) is None]
-    return cache.aliased(substream.type_url, entries(dict(resources), unknown), sorted(gone | left))
+    return cache.aliased(substream.type_url, entries(dict(resources), unknown), sorted(removed_names | left))

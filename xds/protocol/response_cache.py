@@ -81,7 +81,7 @@ class ResponseCache:
     def delta(
         self, type_url: str, resources: Sequence[Resource], removed: Sequence[str], shared: bool = True
     ) -> CachedResponse:
-        """Return the DeltaDiscoveryResponse that holds these resources and says that others are gone; see `sotw`."""
+        """Return the DeltaDiscoveryResponse that holds these resources and removes others; see `sotw`."""
 
         def make(version: str) -> bytes:
             entries = (wire.delta_resource(type_url, each.name, each.version, each.body) for each in resources)

@@ -5,7 +5,7 @@ refuse it if that fails. The same content, sent again under whatever version, is
 LDS, RDS, SRDS, VHDS, CDS and EDS check again what they refused. tests/xds/envoy/test_acks.py holds both.
 
 So what may have been refused is sent in other bytes that mean the same. Where there are none, it is sent alone, so that
-a refusal says what it is about; and what was refused stays so until it changes.
+a NACK is about it; and it counts as rejected until it changes.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Response:
         nonce: Its nonce.
         resources: How many resources it holds.
         changed: The names of those that are new to the client, changed, or sent again on request.
-        removed: The names said or meant to be gone.
+        removed: The names that it removes.
         data: The serialised message.
     """
 
@@ -308,8 +308,8 @@ class Session:
         substream.number = max(substream.number, body.number)
         substream.record(upserts, removed, nonce, now)
         stage(self.substreams)
-        changed, gone = tuple(sorted(upserts)), tuple(sorted(removed))
-        return Response(substream.type_url, nonce, len(resources), changed, gone, data)
+        changed = tuple(sorted(upserts))
+        return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data)
 
     def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
         """Return the complete state: what is not changed or removed now stays as the client has it.

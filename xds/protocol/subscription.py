@@ -66,9 +66,9 @@ class Subscription:
 
         A legacy wildcard goes on when names are added ("continuing the existing subscription to * and adding").
         """
-        added, gone = frozenset(subscribe), frozenset(unsubscribe)
-        if added or gone:
+        added, removed = frozenset(subscribe), frozenset(unsubscribe)
+        if added or removed:
             self._legacy = False
-            self.names = (self.names - gone | added) - {WILDCARD}
+            self.names = (self.names - removed | added) - {WILDCARD}
             self.globs = frozenset(filter(is_glob, self.names))
-        self.wildcard = self._legacy or WILDCARD in added or (self.wildcard and WILDCARD not in gone)
+        self.wildcard = self._legacy or WILDCARD in added or (self.wildcard and WILDCARD not in removed)

@@ -25,7 +25,7 @@ from xds.resources.snapshot import NONE, Resources
 from xds.resources.types import FULL_STATE, LISTENER
 
 NACKED_BEFORE = "it was refused before, and accepting it once more does not tell that it is used"
-"""The text of a refusal that the client did not repeat (`xds.protocol.restated`)."""
+"""The error text of a NACK that the client did not repeat (`xds.protocol.restated`)."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Substream:
         returning: Whether the client had an earlier stream, whose NACKs this server may not know.
         batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
         blocked_since: Since when something waits for another type, on the session's clock.
-        unused_since: Since when nothing that the client uses refers to each name that is gone.
+        unused_since: The time since which nothing that the client uses refers to a removed name.
         changed: When the oldest change that was not sent yet was made; None if there is none.
         draining: The references of listeners that were removed or replaced.
     """
@@ -128,8 +128,8 @@ class Substream:
     def narrow(self, names: Iterable[str]) -> None:
         """Take that the client has dropped all but these names, of those that it had subscribed to one by one."""
         before = self.subscription.names
-        if gone := before.difference(names):
-            self.subscription.change((), gone)
+        if removed := before.difference(names):
+            self.subscription.change((), removed)
             self._update_subscription(self.subscription.wildcard, before, frozenset(), False, {})
 
     def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], remembered: Mapping[str, str]) -> None:
@@ -195,7 +195,7 @@ class Substream:
                 del by_name[name]
 
     def drop(self, names: Iterable[str]) -> None:
-        """Note that names which are gone cannot be said to be, so that the client holds nothing to be answered."""
+        """Drop removed names, as SotW responses of this type cannot say that they are removed."""
         for name in names:
             self.dirty.discard(name)
             self.to_resend.discard(name)
@@ -305,11 +305,13 @@ class Substream:
         if self.type_url == LISTENER:
             self.draining.leave(before, sent, now)
         batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
-        told = dict(upserts)
+        content = dict(upserts)
         for name, resource, held in self.outstanding.unanswered() if self.full_state else ():
             if name not in sent and name not in self.dirty and self.held(name) == resource:
-                told[name], before[name] = resource, held
-        self.outstanding.add(nonce, Outstanding(told, before, now, self.changed, batch, told.keys() - upserts.keys()))
+                content[name], before[name] = resource, held
+        self.outstanding.add(
+            nonce, Outstanding(content, before, now, self.changed, batch, content.keys() - upserts.keys())
+        )
         self._own.update(sent)
         self.dirty.difference_update(sent)
         self.to_resend.difference_update(sent)

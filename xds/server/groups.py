@@ -35,7 +35,7 @@ class SyncStatus:
 
     @property
     def nack_groups(self) -> tuple[NackGroup, ...]:
-        """What clients reject, grouped by type and error text."""
+        """The NACKs, grouped by type and error text."""
         return group_by_message(self.nacks)
 
 

@@ -104,7 +104,7 @@ class Server:
             authorise: Called with the selected key and the peer; raises `StreamRejected` if it may not have that
                 snapshot. What it returns is awaited for `Limits.first_request` at most; nothing more is read meanwhile.
             on_sync_status: Called on the event loop when what the clients of a key have accepted changes.
-            observer: Is told of streams, requests, responses and answers.
+            observer: Gets streams, requests, responses, ACKs and NACKs.
             timeouts: The timeouts of each client.
             limits: Limits on clients.
         """
@@ -178,8 +178,8 @@ class Server:
     async def stop(self, grace: float = 5.0) -> None:
         """Stop, without leaving clients halfway.
 
-        There are no new streams, and clients are told to connect elsewhere (GOAWAY). A stream that is open ends once
-        its client has accepted what is under way, so that another server finds no cluster gone which routes still need.
+        New streams are rejected, and clients get a GOAWAY. An open stream ends once its client has accepted what is
+        under way, so that no client connects to another server without a cluster that its routes still need.
 
         Args:
             grace: Seconds after which streams are cut off, whatever their clients have accepted.
@@ -326,8 +326,8 @@ class Server:
         self._waiting.enter(stream, peer.address)
         try:
             await stream.run(requests, context.write)
-        except StreamRejected as refusal:
-            await context.abort(refusal.code, str(refusal))
+        except StreamRejected as rejected:
+            await context.abort(rejected.code, str(rejected))
         except Exception as error:
             if context.done():  # the client has left in the middle of a call of gRPC's
                 return

@@ -78,7 +78,7 @@ class Stream:
             cache: The cache of response bodies.
             timeouts: The timeouts of the client.
             limits: Limits on the client.
-            observer: Is told what happens.
+            observer: Gets the events of the stream.
             authenticate: Called before anything is read; what it returns is awaited.
             authorise: Awaited with the first request's node; nothing further is read meanwhile.
         """

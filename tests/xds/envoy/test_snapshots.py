@@ -141,7 +141,7 @@ async def test_a_listener_takes_over_the_port_of_one_that_is_gone(envoy_path: Pa
 
 @both
 async def test_bad_resources_are_found_and_the_others_take_effect(envoy_path: Path, delta: bool) -> None:
-    """Of many new clusters and listeners those Envoy refuses are reported with its words; all others are in use."""
+    """Envoy's NACKs of some among many new clusters and listeners are reported verbatim; all others are in use."""
     port, news = free_port(), StatusRecorder()
     async with upstream("one") as one, serving(on_sync_status=news) as server:
         good = [*one_path(port, one), *(cluster(f"c{n}", eds=False) for n in range(20))]

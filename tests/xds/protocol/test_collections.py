@@ -43,7 +43,7 @@ def test_a_glob_stands_for_its_members(delta: bool) -> None:
 
 
 def test_a_glob_without_members_does_not_exist() -> None:
-    """It is answered as gone; a member that comes later is sent."""
+    """An empty collection is reported as removed; a member that is added later is sent."""
     talk = Talk(assignment("d/1"), delta=True)
     talk.ask(ENDPOINT, HERE + "c/*")
     assert talk.hear() == ([], [HERE + "c/*"])
@@ -77,7 +77,7 @@ def test_a_glob_that_is_dropped_takes_its_members_along() -> None:
 
 
 def test_a_client_that_comes_back_is_sent_what_changed_of_a_glob() -> None:
-    """Of members that a client has from an earlier stream those that changed are sent, and gone ones are told."""
+    """A client with members from an earlier stream is sent those that changed, and the removals."""
     one, two = assignment("c/1"), assignment("c/2")
     talk = Talk(one, two, delta=True)
     had = {one.name: one.version, two.name: "old", HERE + "c/3": "gone"}

@@ -143,7 +143,7 @@ def test_a_listener_that_replaces_another_waits_for_the_clusters_behind_it(delta
 
 
 def test_virtual_hosts_come_again_with_a_new_route_configuration() -> None:
-    """What the client was sent before it had the route configuration, it has dropped; what it has is not sent again."""
+    """Virtual hosts that a client dropped, for want of their route configuration, are sent again; others are not."""
     talk = settled(*on_demand("a"), delta=True)
     more = [table("u"), host("u/all", "a")]
     talk.publish(*on_demand("a"), *more)
@@ -187,7 +187,7 @@ def test_no_listener_is_left_out_of_the_first_full_response() -> None:
 
 
 def test_a_wait_does_not_outlive_what_waited() -> None:
-    """What is taken back while it waits leaves no deadline behind."""
+    """A change that is reverted while it waits leaves no deadline behind."""
     base = [cluster("a", eds=False), inline_listener("l", 80, "a")]
     talk = settled(*base, delta=True)
     talk.publish(*base, cluster("b", eds=False), inline_listener("m", 81, "b"))

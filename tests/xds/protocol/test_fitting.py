@@ -46,7 +46,7 @@ def test_names_that_do_not_exist_are_answered_at_once() -> None:
 
 
 def test_a_refusal_is_about_the_response_it_answers() -> None:
-    """Of two responses under way, the one about a newly asked name is refused without harm to the other."""
+    """A NACK of the response for a newly subscribed name does not affect another outstanding response."""
     talk = Talk(endpoints("a"), endpoints("b"), delta=True)
     talk.ask(ENDPOINT, "a")
     talk.hear()
@@ -61,7 +61,7 @@ def test_a_refusal_is_about_the_response_it_answers() -> None:
 
 @both
 def test_a_route_that_is_asked_for_still_waits_for_its_clusters(delta: bool) -> None:
-    """What is answered at once keeps the order: a route configuration waits until its cluster is accepted."""
+    """An immediate response keeps the order: a route configuration waits until its cluster is accepted."""
     base = [cluster("a", eds=False), routes("r", {"/": "a"}), listener("l", 80, "r")]
     talk = settled(*base, delta=delta)
     talk.publish(*base[:1], base[2], routes("r", {"/x": "a"}), cluster("b", eds=False), routes("s", {"/": "b"}))

@@ -44,7 +44,7 @@ def test_a_version_refused_before_comes_last_and_alone(delta: bool) -> None:
 
 @both
 def test_another_client_or_another_version_is_not_suspected(delta: bool) -> None:
-    """What one client refused is sent to others with all else, and so is a version that it did not refuse."""
+    """A resource that one client rejected is sent to others with all else; so is a version that it did not reject."""
     nack_history = NackHistory()
     refuse(comes_back(nack_history, delta=delta))
     for talk in (comes_back(nack_history, delta=delta, node="envoy-2"), comes_back(nack_history, delta=delta, bad=3)):
@@ -80,7 +80,7 @@ def test_a_refused_version_that_is_published_again_comes_apart(delta: bool) -> N
 
 
 def test_a_full_response_keeps_what_a_returning_client_may_hold() -> None:
-    """What a client of unknown resources refused is not left out of a full response, as that would delete it."""
+    """A full response to a client with unknown resources holds a rejected one, too: without, it would be deleted."""
     nack_history = NackHistory()
     refuse(comes_back(nack_history, delta=False))
     talk = comes_back(nack_history, delta=False)
@@ -108,7 +108,7 @@ def test_a_suspected_cluster_holds_up_only_its_own_routes(delta: bool) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Of a client the newest refusals are kept, and of all clients those that refused last."""
+    """The history keeps a client's newest NACKs, and the clients with the newest NACKs."""
     nack_history = NackHistory(max_clients=2, max_names=3)
     clients = [nack_history.of("gateway", str(number)) for number in range(4)]
     for client in clients:
@@ -122,7 +122,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_what_was_refused_last_is_kept_longest() -> None:
-    """Who refuses again, and what is refused again, counts as new."""
+    """A client or resource with another NACK counts as new in the history."""
     nack_history = NackHistory(max_clients=2, max_names=2)
     one, two, three = (nack_history.of("gateway", each) for each in ("one", "two", "three"))
     one.add(cluster("a"))

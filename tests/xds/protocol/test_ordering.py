@@ -208,7 +208,7 @@ def test_the_last_good_version_stays_in_sotw_responses() -> None:
 @both
 @pytest.mark.parametrize("says_why", [True, False], ids=["named", "bisected"])
 def test_the_culprit_among_many_is_found(delta: bool, says_why: bool) -> None:
-    """Of a refused response the others take effect; the bad one is found by its name, or else by halving."""
+    """After a NACK the valid resources take effect; the bad one is found by its name, or else by bisection."""
     bad = "c5"
     talk = settled(delta=delta)
     made = [cluster(f"c{number}", eds=False) for number in range(10)]
@@ -276,7 +276,7 @@ def test_a_reconnected_client_keeps_the_secrets_of_its_unknown_listeners() -> No
 
 @both
 def test_what_an_unanswered_response_replaced_stays(delta: bool) -> None:
-    """Of a client that answers neither of two responses, what it had before each is still taken to be in use."""
+    """While a client answers neither of two responses, the resources before each of them count as in use."""
     rest = [cluster("a"), cluster("b"), cluster("c"), *(endpoints(each) for each in "abc"), listener("l", 80, "r")]
     talk = settled(*rest, routes("r", {"/": "a"}), delta=delta)
     talk.publish(*rest, routes("r", {"/": "b"}))

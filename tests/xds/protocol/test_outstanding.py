@@ -87,7 +87,7 @@ def test_a_late_nack_of_what_has_changed_since(delta: bool) -> None:
 
 @both
 def test_how_many_are_kept_is_bounded(delta: bool) -> None:
-    """Of a client that never answers, a few responses are kept; a late NACK of a forgotten one is still a NACK."""
+    """A few responses are kept for a client that never answers; a late NACK of a forgotten one is still a NACK."""
     talk = Talk(endpoints("a", 1), delta=delta)
     talk.ask(ENDPOINT, "a")
     talk.hear()
@@ -132,7 +132,7 @@ def test_a_full_response_holds_what_is_not_answered() -> None:
 
 @both
 def test_what_changes_all_the_time_does_not_hide_the_culprit(delta: bool) -> None:
-    """Of a response that is rejected, some may have changed since: the culprit is looked for among the others."""
+    """Resources that changed since a rejected response was sent are left out of its bisection."""
     names = ("bad", "b", "c", "d", "e")
     talk = Talk(*(endpoints(each, 1) for each in names), delta=delta)
     talk.ask(ENDPOINT, *names)

@@ -100,7 +100,7 @@ def test_what_was_in_a_refused_response_is_sent_in_other_bytes(delta: bool) -> N
 
 @both
 def test_a_client_that_has_just_started_is_sent_shared_bytes(delta: bool) -> None:
-    """What a new process asks for is sent as it is, also when it asks for more, and when it changes."""
+    """A new process is sent resources unaltered, also when it subscribes to more, and when they change."""
     talk = Talk(secret("a"), secret("b"), delta=delta)
     talk.ask(SECRET, "a")
     assert sent(talk) == {"a": secret("a").body}
@@ -114,7 +114,7 @@ def test_a_client_that_has_just_started_is_sent_shared_bytes(delta: bool) -> Non
 
 @both
 def test_a_client_that_comes_back_may_have_refused_what_it_does_not_hold(delta: bool) -> None:
-    """Of what a client refused on an earlier stream, another server knows nothing: that is sent in other bytes, too."""
+    """A server that does not know a client's earlier NACKs sends resources in other bytes, too."""
     talk = Talk(cluster("c"), secret("a"), secret("b"), delta=delta)
     talk.ask(CLUSTER, had={"c": cluster("c").version}, version="1")
     talk.ask(SECRET, "a", "b", had={"b": secret("b").version} if delta else {})
@@ -182,7 +182,7 @@ def test_what_was_used_before_is_sent_again(delta: bool) -> None:
 
 @both
 def test_a_client_that_comes_back_may_have_refused_the_next_of_what_it_holds(delta: bool) -> None:
-    """What a client says to use, or what its last ACK was about, is not what it has stored last."""
+    """The version that a client reports, or that it accepted last, may not be the one that it stored last."""
     cache = ResponseCache()
     talk = Talk(ca("a", PEM), delta=delta, cache=cache)
     talk.ask(SECRET, "a")

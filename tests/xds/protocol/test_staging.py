@@ -77,7 +77,7 @@ def test_a_copy_has_a_key_that_no_request_has(delta: bool) -> None:
 
 @both
 def test_a_scope_is_switched_after_the_deadline_at_the_latest(delta: bool) -> None:
-    """Where a client never asks for the new route configuration, the scope is sent nevertheless."""
+    """A scope is sent after a deadline if the client never subscribes to the new route configuration."""
     talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
     talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
     assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
@@ -185,7 +185,7 @@ def test_a_scope_that_comes_back_is_not_retired(delta: bool) -> None:
 
 @both
 def test_a_scope_is_replaced_although_a_listener_drains(delta: bool) -> None:
-    """What only a draining listener uses stays, except for a scope whose key another one takes over."""
+    """Resources of a draining listener stay, except a scope whose key another one takes over."""
     base = [*BASE, scoped_listener("m", 81)]
     talk = settled(*base, scope("s", "k", "r1"), scope("o", "o", "r1"), delta=delta)
     talk.publish(*BASE[::2], scope("t", "k", "r1"))

@@ -1,4 +1,4 @@
-"""What each kind of resource needs is found, however deep it is nested; what is not served by us is no reference."""
+"""References of each type are found, however deep they are nested; what another source serves is no reference."""
 
 from google.protobuf.any_pb2 import Any
 

@@ -96,7 +96,7 @@ async def test_who_proves_nothing_costs_no_memory(megabytes: int, streams: int) 
 
 
 async def test_a_request_is_measured_before_it_is_decoded() -> None:
-    """Where any node may ask, a request that is too long is not buffered, and one of many names makes no objects."""
+    """Without authorisation, a too long request is not buffered, and one of many names makes no objects."""
     with Remote.start(partial(strict, authenticated=False)) as server:
         before = highest(server)
         code, _ = await send(server.port, MANY_NAMES * 33_000_000)

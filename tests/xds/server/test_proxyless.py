@@ -85,7 +85,7 @@ async def client(xds_port: int, target: str) -> AsyncIterator[asyncio.StreamRead
 
 
 async def test_a_proxyless_grpc_client_is_served() -> None:
-    """It makes calls by listener, route, cluster and endpoints, follows a change of endpoints, then one of clusters."""
+    """The gRPC client resolves listener, route, cluster and endpoints, and follows changes of the last two."""
     news = StatusRecorder()
     base = [api_listener("echo", "r"), cluster("a", source=ADS)]
     async with (

@@ -22,9 +22,9 @@ from xds.server.server import Limits
 
 STREAMS = int(os.environ.get("HEADGATE_SOAK_STREAMS", "50"))
 TURNS = 3 if STREAMS < 1000 else 8
-"""How often memory is looked at while nobody is connected; the first half is to fill caches."""
+"""The number of memory measurements without connections; the first half fills caches."""
 ROUNDS = 2
-"""How often every stream is replaced in a turn."""
+"""The number of times that each stream is replaced between two measurements."""
 MAX_GROWTH = 0.25
 """The share by which memory may be larger after the last turn than after those of the first half."""
 

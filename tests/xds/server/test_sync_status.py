@@ -61,7 +61,7 @@ def test_an_answer_costs_what_its_client_refuses() -> None:
 
 
 def test_what_most_refuse_is_listed() -> None:
-    """Of many NACKs those of the most clients are listed."""
+    """The NACKs of the most clients are listed of many."""
     group = SnapshotGroup(lambda: None)
     names = [f"c{number:03}" for number in range(MAX_NACKS + 1)]
     group.publish(Snapshot.of(cluster(name, eds=False) for name in names))
@@ -95,7 +95,7 @@ def test_a_listener_counts_with_what_it_asks_for(delta: bool) -> None:
 
 @both
 def test_a_refused_listener_asks_for_nothing(delta: bool) -> None:
-    """What is refused for good is an answer, too, though nothing that it names is then asked for."""
+    """A NACK that stands counts as an answer, though nothing that the resource refers to is then requested."""
     talk = Talk(listener("l", 80, "r"), routes("r", {}), delta=delta)
     talk.ask(CLUSTER)
     while talk.hear() is not None:
