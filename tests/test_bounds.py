@@ -274,7 +274,7 @@ def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: 
     """Where a request may take thousands of days, as after some of the longest tries, its silence has no limit."""
     timeouts, retry = {"backendRequest": "99999h"}, {"attempts": attempts}
     rule = HTTPRouteRule.model_validate({"timeouts": timeouts, "retry": retry})
-    found = read(FilterContext(Db((), ()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
+    found = read(FilterContext(Db(()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
     assert found == (Timeouts(0, silence),)
     assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
 

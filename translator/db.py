@@ -1,4 +1,4 @@
-"""The database that queries read from: a typed facade over the database."""
+"""The database as queries see it: typed reads, and none of what its owner may do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from translator.engine.database import Database
-from translator.engine.query import Prioritised
+from translator.engine.query import declared_in
 from translator.inputs import (
     APPLY_RESULT,
     INVALID,
@@ -25,20 +25,23 @@ from translator.refs import Ref
 T = TypeVar("T", bound=KubernetesObject)
 
 
-class Db(Database):
-    """The database with the objects in it.
+class Db:
+    """The first argument of every query: reads objects, queries and indexes.
 
     Attributes:
+        database: the database, for its owner.
+        input, read, read_each, select, count: those of the database.
         features: what extends rules, in the order of filters; `translator.extension.features` gives them their type,
             which is declared above this module.
     """
 
-    def __init__(
-        self, features: tuple[object, ...], ahead: Iterable[Prioritised], on_demand: Iterable[str] = ()
-    ) -> None:
-        """Make an empty database; of the kinds `on_demand` only what is read is fetched."""
-        super().__init__(ahead, on_demand)
+    def __init__(self, features: tuple[object, ...], on_demand: Iterable[str] = ()) -> None:
+        """Make an empty database with all indexes; of the kinds `on_demand` only what is read is fetched."""
         self.features = features
+        self.database = database = Database(declared_in("translator"), on_demand, self)
+        # The methods themselves and no wrappers: queries call them hundreds of thousands of times.
+        self.input, self.read, self.read_each = database.input, database.read, database.read_each
+        self.select, self.count = database.select, database.count
 
     def get(self, kind: type[T], ref: Ref) -> T | None:
         """Read the object `ref`, which is of `kind`; None if there is none."""

@@ -7,17 +7,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from translator.backends import service as backends
 from translator.changes import Changes
 from translator.conditions import Status
 from translator.db import Db
 from translator.engine.memo import Memo, Trace
-from translator.engine.query import Prioritised, Query
+from translator.engine.query import Query
 from translator.extensions import FEATURES
-from translator.gateway import attachment, gateways, listeners
-from translator.gateway import reference_grants as grants
-from translator.gateway.supported_version import definitions
-from translator.infrastructure import parameters, workload
 from translator.infrastructure.manifest import PAUSED, ProxyManifests
 from translator.infrastructure.manifests import deployment
 from translator.inputs import (
@@ -36,43 +31,15 @@ from translator.inputs import (
 )
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from translator.resources.clusters import backends as used_backends
 from translator.resources.outputs import Output, Outputs, gateway_outputs
 from translator.snapshots import without_dangling
 from translator.status.acknowledged import Acknowledged
 from translator.status.bugs import with_bug
 from translator.status.invalid import unreadable_status
-from translator.status.nacks import nacks_by_route
 from translator.status.registry import STATUS
-from translator.status.route import attached
 from xds import Reference, Resource, Snapshot, diff
 
 __all__ = ["Changes", "Translator"]
-
-AHEAD: tuple[Prioritised, ...] = (
-    gateways.gateway_spec,
-    gateways.managed_class,
-    gateways.is_managed,
-    grants.grants,
-    grants.granted,
-    backends.slices,
-    backends.service_port,
-    listeners.valid_listeners,
-    listeners.claims,
-    listeners.holders,
-    listeners.listeners,
-    attachment.namespace_labels,
-    attachment.default_gateways,
-    attachment.domains,
-    attachment.routes,
-    used_backends,
-    nacks_by_route,
-    attached,
-    definitions,
-    workload.pods,
-    parameters.users,
-)
-"""The indexes, and as firewall queries what many routes read of a Gateway, a Namespace, a Service or a grant."""
 
 
 class Translator:
@@ -86,7 +53,7 @@ class Translator:
             on_demand: kinds of which only `referenced` objects are fed in. Nothing follows from the absence
                 of one before `set_absent` says that it is not there.
         """
-        self._db = Db(FEATURES, AHEAD, on_demand)
+        self._db = Db(FEATURES, on_demand).database
         self._db.set(SETTINGS, None, settings)
         self._standalone = settings.standalone
         self._snapshots: dict[Ref, Snapshot] = {}

@@ -21,7 +21,6 @@ from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.resources.listeners import port_listener
 from translator.routes.http import rules
-from translator.translator import AHEAD
 
 
 class Ir:
@@ -29,15 +28,16 @@ class Ir:
 
     def __init__(self, objects: Mapping[Ref, KubernetesObject], settings: Settings) -> None:
         """Take the objects, and what the translation depends on besides."""
-        self._db = Db(FEATURES, AHEAD)
-        self._db.set(SETTINGS, None, settings)
+        self._db = Db(FEATURES)
+        self._database = self._db.database
+        self._database.set(SETTINGS, None, settings)
         for ref, found in objects.items():
-            self._db.set(ref.kind, ref, found)
+            self._database.set(ref.kind, ref, found)
 
     @property
     def gateways(self) -> list[str]:
         """The "namespace/name" of each Gateway that serves something."""
-        return [key_of(ref) for ref in sorted(self._db.inputs(Gateway.kind)) if self._listeners(ref)]
+        return [key_of(ref) for ref in sorted(self._database.inputs(Gateway.kind)) if self._listeners(ref)]
 
     def of(self, gateway: str) -> dict[str, Any]:
         """Return what a Gateway serves: its listeners, the routes of each table by domain, and the rules of each."""

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from hypothesis import strategies as st
 
 from translator.engine.database import Database
-from translator.engine.query import Index, Prioritised, Query, QueryError, index, query
+from translator.engine.query import Index, Query, QueryError, index, query
 
 NUMBER = "Number"
 KEYS = range(4)
@@ -131,7 +131,7 @@ Seen = list[tuple[Read, int | str | Bucket]]
 class Compiled:
     """A program as a database, with a log of what each query saw in its last run and in the one before.
 
-    Indexes and firewall queries are listed as they read each other, or, `backwards`, the hard way round.
+    Indexes are listed as they read each other, or, `backwards`, the hard way round.
     """
 
     def __init__(self, program: Program, inputs: Inputs | None = None, *, backwards: bool = False) -> None:
@@ -142,14 +142,10 @@ class Compiled:
         self.reruns: list[tuple[tuple[int, int | None], Seen]] = []
         for place, each in enumerate(program):
             if isinstance(each, Node):
-                self.queries[place] = query(self._query(place, each))
+                self.queries[place] = query(firewall=each.firewall)(self._query(place, each))
             else:
                 self.indexes[place] = index(NUMBER)(self._index(place, each))
-        ahead: dict[int, Prioritised] = {
-            **self.indexes,
-            **{place: self.queries[place] for place in _firewalls(program)},
-        }
-        self.database = Database(ahead[place] for place in sorted(ahead, reverse=backwards))
+        self.database = Database(self.indexes[place] for place in sorted(self.indexes, reverse=backwards))
         for key, value in (inputs or {}).items():
             self.database.set(NUMBER, key, value)
 
@@ -196,10 +192,6 @@ class Compiled:
             return self.queries[place](self.database)
         except QueryError:
             return FAILED
-
-
-def _firewalls(program: Program) -> list[int]:
-    return [place for place, each in enumerate(program) if isinstance(each, Node) and each.firewall]
 
 
 @st.composite

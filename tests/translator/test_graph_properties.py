@@ -144,7 +144,7 @@ def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
 
 
 @given(programs(), BATCHES)
-def test_indexes_and_firewalls_may_be_listed_in_any_order(program: Program, batches: list[Edits]) -> None:
+def test_indexes_may_be_listed_in_any_order(program: Program, batches: list[Edits]) -> None:
     """Listed the wrong way round they may run more often than need be, but what comes out is the same."""
     compiled = Compiled(program, backwards=True)
     outputs = with_roots(compiled)

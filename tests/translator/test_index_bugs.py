@@ -16,15 +16,15 @@ from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.test_not_synced import SETTINGS, Population, edits
 from tests.translator.universe import populations
 from translator.engine.database import Database
-from translator.engine.query import Index, QueryError, index, query
+from translator.engine.query import Index, QueryError, declared_in, index, query
 from translator.gateway.attachment import attachment
 from translator.inputs import Edit, Settings
 from translator.refs import Ref
-from translator.translator import AHEAD, Translator
+from translator.translator import Translator
 
 API = "gateway.networking.k8s.io/v1"
 GATEWAYS = [Ref("Gateway", team, "web") for team in "ab"]
-INDEXES = {each.name: each for each in AHEAD if isinstance(each, Index)}
+INDEXES = {each.name: each for each in declared_in("translator")}
 CLUSTER, STANDALONE = (Settings(standalone=standalone, offline=True) for standalone in (False, True))
 
 

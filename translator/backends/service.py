@@ -61,7 +61,7 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     return Outcome(resolved.value, tuple(_at(field, each) for each in problems)) if problems else resolved
 
 
-@query
+@query(firewall=True)
 def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is, or why it can be none."""
     found = db.get(Service, service)

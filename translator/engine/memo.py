@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from translator.engine.query import Query, QueryError
 
@@ -39,6 +39,18 @@ FEW: Final = 8
 """Up to so many memos are held in a tuple, which takes a third of the memory of a set."""
 
 
+class Root(Protocol):
+    """What keeps memos up to date for themselves, and not for what reads them."""
+
+    def on_maybe_dirty(self, memo: Memo) -> None:
+        """Take that a memo has to be refreshed in time."""
+        ...
+
+    def on_changed(self, memo: Memo) -> None:
+        """Take that a memo was refreshed and is different."""
+        ...
+
+
 class Memo:
     """One remembered value: an input, a bucket of an index, or a query's call.
 
@@ -54,7 +66,7 @@ class Memo:
         dependencies: what it has read, in that order; a dict while it runs.
         dependents: what has read it.
         maybe_changed: those of its dependencies that may be different by now; None for none.
-        root: whether it is kept up to date, and kept, for itself and not for what reads it.
+        root: what keeps it, and keeps it up to date, for itself; None if only its readers do.
     """
 
     __slots__ = ("args", "dependencies", "dependents", "failure", "maybe_changed", "query", "root", "state", "value")
@@ -68,7 +80,7 @@ class Memo:
         self.dependencies: tuple[Memo, ...] | dict[Memo, None] = ()
         self.dependents: tuple[Memo, ...] | set[Memo] = ()
         self.maybe_changed: dict[Memo, None] | None = None
-        self.root = False
+        self.root: Root | None = None
 
     @property
     def label(self) -> str:

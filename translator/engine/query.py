@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar
-
-from translator.engine.index import ALL
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,13 +26,19 @@ D = TypeVar("D", bound=Reader)
 
 
 class Query(Generic[P, R]):
-    """A pure function whose calls are remembered; made by the decorator `query`."""
+    """A pure function whose calls are remembered; made by the decorator `query`.
 
-    __slots__ = ("function", "name")
+    Attributes:
+        function: the function, whose first parameter is the database.
+        firewall: whether changes stop at it until it is known to be different: see `query`.
+    """
 
-    def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
-        """Wrap `function`, whose first parameter is the database."""
+    __slots__ = ("firewall", "function", "name")
+
+    def __init__(self, function: Callable[Concatenate[Any, P], R], *, firewall: bool = False) -> None:
+        """Wrap `function`."""
         self.function = function
+        self.firewall = firewall
         self.name = function.__name__
 
     def __call__(self, db: Reader, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -57,14 +62,39 @@ class Query(Generic[P, R]):
         return f"<query {self.name}>"
 
 
-def query(function: Callable[Concatenate[D, P], R]) -> Query[P, R]:
-    """Make a pure function of the database and hashable arguments an incremental one."""
-    return Query(function)
+@overload
+def query(function: Callable[Concatenate[D, P], R]) -> Query[P, R]: ...
+
+
+@overload
+def query(*, firewall: bool) -> Callable[[Callable[Concatenate[D, P], R]], Query[P, R]]: ...
+
+
+def query(function: Callable[..., Any] | None = None, *, firewall: bool = False) -> Any:
+    """Make a pure function of the database and hashable arguments an incremental one.
+
+    Args:
+        function: the function, where the decorator has no arguments.
+        firewall: the query has very many readers, and often comes out equal. It is brought up to date before anything
+            else is evaluated, and its readers are invalidated only if it is different.
+    """
+    if function is None:
+        return lambda function: Query(function, firewall=firewall)
+    return Query(function, firewall=firewall)
 
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E")
 
+
+class _All:
+    """Stands for all partitions of an index."""
+
+    def __repr__(self) -> str:
+        return "all"
+
+
+ALL: Final = _All()
 
 Partitions = Callable[[Any, Any], Iterable[Hashable]]
 """A function from (database, input key) to the partitions of an index that the input may contribute to."""
@@ -75,16 +105,17 @@ def _all(_db: Reader, _key: Any) -> Iterable[Hashable]:
 
 
 class Index(Generic[K, E]):
-    """A derived listing: for every input of `collections`, under which keys which elements are filed. See `index`.
+    """A derived listing: for every input of `collections`, which elements it has under which keys. See `index`.
 
     Attributes:
         collections: the collections that it is over.
         entries: by input, its keys and elements.
         partitions: by input, the partitions that it may contribute to; evaluated only where `entries` has no value.
         partition_of: gives the partition that a key belongs to.
+        module: the module that declares it.
     """
 
-    __slots__ = ("collections", "entries", "partition_of", "partitions")
+    __slots__ = ("__weakref__", "collections", "entries", "module", "partition_of", "partitions")
 
     def __init__(
         self,
@@ -101,6 +132,8 @@ class Index(Generic[K, E]):
         self.partitions = Query(lambda db, key: tuple(dict.fromkeys(partitions(db, key))))
         self.partitions.name = f"partitions of {function.__name__}"
         self.partition_of = partition_of
+        self.module = function.__module__
+        _declared[self] = None
 
     @property
     def name(self) -> str:
@@ -109,6 +142,19 @@ class Index(Generic[K, E]):
 
     def __repr__(self) -> str:
         return f"<index {self.name}>"
+
+
+_declared: WeakKeyDictionary[Index[Any, Any], None] = WeakKeyDictionary()
+"""All indexes, in the order in which they were declared."""
+
+
+def declared_in(package: str) -> tuple[Index[Any, Any], ...]:
+    """Return the indexes that the modules of a package declare which are imported by now.
+
+    They come in the order of their declarations. A module imports those whose indexes it reads, so an index comes after
+    those that it reads.
+    """
+    return tuple(each for each in _declared if f"{each.module}.".startswith(f"{package}."))
 
 
 def index(
@@ -129,10 +175,6 @@ def index(
         partition_of: gives the partition of a key, without reading anything; by default each key is its own.
     """
     return lambda function: Index(collections, function, partitions, partition_of)
-
-
-Prioritised = Index[Any, Any] | Query[..., Any]
-"""An index or a firewall query: what is brought up to date ahead of other queries."""
 
 
 class NotSyncedError(Exception):

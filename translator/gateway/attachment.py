@@ -151,7 +151,7 @@ def _refusal(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> str:
     return f"listener {listener.name} takes routes of namespace {gateway.namespace} only"
 
 
-@query
+@query(firewall=True)
 def namespace_labels(db: Db, name: str) -> Mapping[str, str]:
     """Return the labels of a namespace; where there is no object for it, the one label that every namespace has."""
     found = db.get(Namespace, Ref(Namespace.kind, "", name))

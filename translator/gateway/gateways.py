@@ -18,7 +18,7 @@ UNDERSCORES = "gateway.headgate.dev/headers-with-underscores"
 """The annotation of a Gateway whose value "Allow" lets header names with underscores in; else they get 400."""
 
 
-@query
+@query(firewall=True)
 def managed_class(db: Db, name: str) -> bool:
     """Whether the GatewayClass `name` is ours; standalone, the class `headgate` needs no object."""
     found = db.get(GatewayClass, Ref(GatewayClass.kind, "", name))
@@ -27,14 +27,14 @@ def managed_class(db: Db, name: str) -> bool:
     return found.spec.controller_name == db.settings.controller_name
 
 
-@query
+@query(firewall=True)
 def gateway_spec(db: Db, gateway: Ref) -> GatewaySpec | None:
     """Return the spec of a Gateway, None if there is none: for readers whom its metadata and status do not concern."""
     found = db.get(Gateway, gateway)
     return None if found is None else found.spec
 
 
-@query
+@query(firewall=True)
 def is_managed(db: Db, gateway: Ref) -> bool:
     """Whether `gateway` exists and is of a class of ours."""
     spec = gateway_spec(db, gateway)

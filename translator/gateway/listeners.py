@@ -95,7 +95,7 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
             yield port, PortClaim(found.creation_time, gateway)
 
 
-@query
+@query(firewall=True)
 def holders(db: Db, port: int) -> Mapping[Ref, str]:
     """Return the Gateways that do not get a port because an older one has it, each with who has it where.
 
@@ -121,7 +121,7 @@ def _overlapping(address: str, held: Mapping[str, Ref]) -> Iterator[str]:
             yield known
 
 
-@query
+@query(firewall=True)
 def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     """Return the listeners of `gateway` by themselves, whoever else wants their ports; none if it is not ours."""
     spec = gateway_spec(db, gateway)
@@ -153,7 +153,7 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     return tuple(states)
 
 
-@query
+@query(firewall=True)
 def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     """Return the listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
     states = valid_listeners(db, gateway)

@@ -42,7 +42,7 @@ def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, Target]]:
             yield grantee, Target(to.group, to.kind, to.name or "")
 
 
-@query
+@query(firewall=True)
 def granted(db: Db, grantee: Grantee, target: Target) -> bool:
     """Whether some ReferenceGrant lets `grantee` refer to `target`; within a namespace nothing is needed."""
     if grantee.namespace == grantee.to_namespace:
