@@ -49,7 +49,7 @@ class Library(World):
     _recent: list[tuple[list[int], list[dict[str, str]]]] = field(default_factory=list)
 
     async def begin(self) -> None:
-        """Publish what is there at first, and waits until it works."""
+        """Publish the first configuration, and wait until it works."""
         for name in NAMES:
             self.clusters[name] = Cluster(await self.begin_backend(name))
         self.tables = [{path: self.rng.choice(NAMES) for path in PATHS} for _ in range(2)]
@@ -57,7 +57,7 @@ class Library(World):
         await self.stage.settle()
 
     def publish(self) -> None:
-        """Says who is to answer, and publishes."""
+        """Set which backends may answer, and publishes."""
         servers = {name: each.backend.instance for name, each in self.clusters.items()}
         self._recent.append((list(self.serves), [dict(each) for each in self.tables]))
         self.stage.expect(lambda place, path: [self.tables[self.serves[place]][path]], servers, self._meanwhile)

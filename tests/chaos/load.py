@@ -45,7 +45,7 @@ class Target:
         self.expect(services, servers)
 
     def begin(self) -> _Judge:
-        """Begins a request."""
+        """Begin a request."""
         judge = _Judge(set(self.right))
         self._pending.add(judge)
         return judge

@@ -47,7 +47,7 @@ class Objects(World):
     _applied: dict[Ref, Edit] = field(default_factory=dict)
 
     async def begin(self) -> None:
-        """Publish what is there at first, and waits until it works."""
+        """Publish the first configuration, and wait until it works."""
         for name in NAMES:
             self.endpoints[name] = await self.begin_backend(name)
         self.rules = {each: [Rule(path, [self.rng.choice(NAMES)]) for path in PATHS] for each in SECTIONS}
@@ -55,7 +55,7 @@ class Objects(World):
         await self.stage.settle()
 
     def publish(self) -> None:
-        """Says who is to answer, feeds the translator with what changed, and publishes what comes of it."""
+        """Set which backends may answer, feeds the translator with what changed, and publishes what comes of it."""
         self.stage.expect(self._services, {name: each.instance for name, each in self.endpoints.items()})
         edits = {each.ref: each for each in map(_edit, self._manifests())}
         gone = [Edit(ref, None) for ref in self._applied.keys() - edits.keys()]

@@ -63,7 +63,7 @@ class Stage:
             self.server.publish(key, snapshot)
 
     async def restart(self) -> None:
-        """Stop the server, and starts another after a while."""
+        """Stop the server, and start another after a while."""
         self.log.append("restart")
         await self.server.stop(20)
         await asyncio.sleep(0.1)
@@ -72,7 +72,7 @@ class Stage:
     def expect(
         self, services: Services, servers: dict[str, str], meanwhile: Services = lambda _place, _path: []
     ) -> None:
-        """Says who is to answer once what is published next has arrived.
+        """Set which backends may answer once what is published next has arrived.
 
         Args:
             services: gives the services for a port, by its place in the pair, and a path.

@@ -39,11 +39,11 @@ class World(ABC):
 
     @abstractmethod
     async def begin(self) -> None:
-        """Publish what is there at first, and waits until it works."""
+        """Publish the first configuration, and wait until it works."""
 
     @abstractmethod
     def publish(self) -> None:
-        """Says who is to answer, and publishes."""
+        """Set which backends may answer, and publishes."""
 
     @abstractmethod
     def kinds(self) -> Sequence[Change]:
@@ -56,7 +56,7 @@ class World(ABC):
         return Backend(instance, await self.stage.begin_backend(instance))
 
     async def change(self) -> None:
-        """Make a change at random, or some at once, and waits until it works."""
+        """Make a change at random, or some at once, and wait until it works."""
         gone: list[Backend] = []
         for _ in range(self.rng.choice([1, 1, 1, 3])):
             change = self.rng.choice(self.kinds())
@@ -71,7 +71,7 @@ class World(ABC):
             await self.stage.end_backend(each.instance)
 
     async def _around(self) -> None:
-        """Now and then restarts the server while a change is on its way, or makes the network slow."""
+        """Now and then restart the server during a change, or slow the network."""
         await asyncio.sleep(self.rng.choice([0, 0, 0.02, 0.1]))
         what = self.rng.choice([None, None, self.stage.restart, lambda: self.stage.slow(self.rng)])
         if what is not None:

@@ -1,4 +1,4 @@
-"""Objects of Headgate's own kinds, good and bad: models and definitions must be of one mind about each."""
+"""Examples of Headgate's own kinds, valid and invalid: models and definitions must agree on each."""
 
 from __future__ import annotations
 

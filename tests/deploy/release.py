@@ -1,4 +1,4 @@
-"""A release of the Helm chart beside the Headgate that the other tests share, and a Gateway that it serves."""
+"""A second release of the Helm chart, with a Gateway that it serves."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Release:
         return await run(helm(), *verb.split(), self.name, "--namespace", self.kube.namespace, *arguments)
 
     async def install(self, values: Mapping[str, str] | None = None, *arguments: str, chart: Path = CHART) -> str:
-        """Installs or upgrades it, and waits until it is ready; the values are for this time only."""
+        """Install or upgrade it, and wait until it is ready; the values are for this time only."""
         settings = [f"{name}={value}" for name, value in {**self.values, **(values or {})}.items()]
         words = [word for each in settings for word in ("--set", each)]
         return await self.helm("upgrade --install", str(chart), *words, "--wait", "--timeout", "180s", *arguments)
 
     async def uninstall(self) -> str:
-        """Take it away, and waits until it is gone."""
+        """Uninstall it, and wait until it is gone."""
         return await self.helm("uninstall", "--wait", "--timeout", "60s")
 
     async def clear(self) -> None:

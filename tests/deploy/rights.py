@@ -1,4 +1,4 @@
-"""Rights in a cluster: those that rules grant, those that an account has, and those that requests need."""
+"""RBAC permissions: those that rules grant, those that an account has, and those that requests need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Helm chart, rendered."""
+"""The rendered Helm chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The definitions of Headgate's own kinds, in a real API server: they judge as the models do."""
+"""Definitions of Headgate's own kinds in a real API server: they accept what the models accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from the code is what is committed, and what the code says."""
+"""Generated manifests: committed files agree with the code."""
 
 from __future__ import annotations
 

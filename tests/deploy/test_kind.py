@@ -1,4 +1,4 @@
-"""`make kind`, with stand-ins for the tools that need a container engine: what they are told, and what the user is."""
+"""`make kind`, with stubs of the tools that need a container engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make kind` applies to its cluster, applied to this one."""
+"""The quickstart manifests of `make kind`, applied to the test cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A release of the Helm chart in a cluster: installed, upgraded and taken away under traffic."""
+"""A release of the Helm chart: installed, upgraded and uninstalled under traffic."""
 
 from __future__ import annotations
 

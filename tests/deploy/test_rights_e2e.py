@@ -1,4 +1,4 @@
-"""What Headgate may do in a cluster is what it does, and nothing else."""
+"""Permissions: Headgate has those that it uses, and no others."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Controller:
             assert await asyncio.wait_for(process.wait(), 30) == 0
 
     async def come(self) -> str:
-        """Comes as a proxy whose token is another's; gives what is said to that."""
+        """Connect as a proxy with the token of another one; return the answer."""
         secret = await self.release.kube.get("Secret", SECRET)
         trusted = grpc.ssl_channel_credentials(base64.b64decode(secret["data"]["ca.crt"]))
         bearer = f"Bearer {await token(self.release.kube, self.release.deployment, 'headgate')}"
@@ -187,7 +187,7 @@ class Controller:
 
 
 async def deploy(controller: Controller, watched: Kube) -> None:
-    """Has every kind of object deployed, replaced and taken away, and every kind of status written."""
+    """Cause every kind of object to be deployed, replaced and deleted, and every kind of status to be written."""
     base = {"podTemplate": UNPROBED, "drainSeconds": 0}
     reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
     made = controller.release.gateway(parametersRef=reference)

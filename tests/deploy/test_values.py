@@ -1,4 +1,4 @@
-"""Every value of the Helm chart has an effect, and is judged before anything is installed."""
+"""Values of the Helm chart: each has an effect, and is validated before installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""helm and kustomize, where they are."""
+"""The paths of helm and kustomize."""
 
 from __future__ import annotations
 

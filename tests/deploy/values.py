@@ -1,4 +1,4 @@
-"""Every value of the chart: what else it can be, what changes then, and what it cannot be."""
+"""Values of the chart: another valid value of each, its effect, and an invalid one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headgate as it is installed in the cluster: its pods, which of them leads, and their sudden ends."""
+"""The installed Headgate: its pods, its leader, and ways to kill them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Installation:
         return total
 
     async def scale(self, replicas: int) -> list[str]:
-        """Has so many replicas; gives their pods' names once they are ready."""
+        """Scale to so many replicas; return their pods' names once they are ready."""
         await self.kube.patch("Deployment", NAME, {"spec": {"replicas": replicas}})
         return await self.ready(replicas)
 
@@ -74,7 +74,7 @@ class Installation:
         return (await self._lead())[0]
 
     async def kill_leader(self) -> None:
-        """Kills the leader, and waits until another process leads: one of another pod, or its successor in the pod."""
+        """Kill the leader, and wait until another process leads: one of another pod, or its successor in the pod."""
         pod, identity = await self._lead()
         await self.kill(pod)
         await self._lead(other_than=identity)
@@ -111,7 +111,7 @@ class Installation:
 
     @contextlib.asynccontextmanager
     async def without(self, resource: str) -> AsyncIterator[None]:
-        """Take from Headgate, in all namespaces, the rights to a resource, and gives them back."""
+        """Revoke Headgate's permissions on a resource in all namespaces, and grant them again."""
         found = await self.kube.list("ClusterRole", f"app.kubernetes.io/name={NAME}")
         roles = {each["metadata"]["name"]: each["rules"] for each in found}
         try:

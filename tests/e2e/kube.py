@@ -1,4 +1,4 @@
-"""A cluster as tests use it: objects are applied, read, and waited for; what is down for a while is asked again."""
+"""A Kubernetes client for tests: apply, read and wait for objects, with retries during outages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Headgate tells others in the cluster on its admin port."""
+"""The admin server as other pods see it."""
 
 from __future__ import annotations
 

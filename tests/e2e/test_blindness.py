@@ -1,4 +1,4 @@
-"""Headgate that starts without the right to read something: what it cannot know it does not take away."""
+"""Missing RBAC at the start: nothing is deleted that cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects that others need go away: the rest goes on, and what comes back is used again."""
+"""Deletion of referenced objects: the rest is served, and a new object is used again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API server, etcd or the replica that leads die, and come back; traffic notices nothing."""
+"""Outages: the API server, etcd or the leader is killed and comes back, without effect on traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cluster refuses, or a user asks for in vain, is told of where the user looks; the rest goes on."""
+"""Requests that the cluster rejects are reported in conditions; the rest goes on."""
 
 from __future__ import annotations
 

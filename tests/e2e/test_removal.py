@@ -1,4 +1,4 @@
-"""Headgate is taken away and installed again by what is in deploy/, as its README says; proxies serve on meanwhile."""
+"""Removal and reinstallation as deploy/README.md describes it; proxies serve meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headgate is replaced: what it said of Gateways stays true, and stays."""
+"""Restarts of Headgate leave the status of Gateways in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies are replaced and taken away under traffic: no request is lost, on old connections or new ones."""
+"""Rollouts and scale-down of proxies under traffic: no request fails, on old connections or new ones."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def pods(kube: Kube) -> set[str]:
 
 
 async def replaced(kube: Kube) -> None:
-    """Has all proxies replaced by ones with another pod template."""
+    """Replace all proxies by ones with another pod template."""
     old = await pods(kube)
     changed = {"metadata": {"annotations": {"rolled": "yes"}}}
     await kube.apply(parameters("p", replicas=REPLICAS, drainSeconds=DRAIN, podTemplate=changed))
@@ -85,7 +85,7 @@ async def replaced(kube: Kube) -> None:
 
 
 async def scaled_down(kube: Kube) -> None:
-    """Has all proxies but one taken away."""
+    """Scale the proxies down to one."""
     await kube.apply(parameters("p", replicas=1, drainSeconds=DRAIN))
 
     async def read() -> bool:

@@ -1,4 +1,4 @@
-"""Proxies that somebody else runs: nothing is deployed for them, and they are served."""
+"""Self-managed proxies: Headgate deploys nothing for them, and serves them."""
 
 from __future__ import annotations
 

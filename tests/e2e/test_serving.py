@@ -1,4 +1,4 @@
-"""What a user does first: a Gateway and a route, applied with kubectl."""
+"""The first steps of a user: a Gateway and a route, applied with kubectl."""
 
 from __future__ import annotations
 

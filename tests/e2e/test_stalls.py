@@ -1,4 +1,4 @@
-"""The API server, etcd or a replica's network stand still and come back: one leads in the end, and traffic goes on."""
+"""Stalls of the API server, etcd or a network: one replica leads in the end, and traffic goes on."""
 
 from __future__ import annotations
 

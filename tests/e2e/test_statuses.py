@@ -1,4 +1,4 @@
-"""Statuses stay true when objects leave Headgate, or cannot be read by it."""
+"""Statuses of objects that leave Headgate, or that it cannot read."""
 
 from __future__ import annotations
 

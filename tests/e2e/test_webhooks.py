@@ -1,4 +1,4 @@
-"""An admission webhook of somebody else is in the way: what it says is told, the rest goes on, and all heals after."""
+"""Admission webhooks that deny Headgate's requests: reported, contained, and recovered from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test cluster's own parts, which die, stand still and come back, and what it runs the pods with."""
+"""The test cluster's own components, which tests kill, stop and restart."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestCluster:
 
     @asynccontextmanager
     async def cut_off(self, address: str) -> AsyncIterator[None]:
-        """Cuts the pod with this address off from all others, and from the API server: no packet comes or goes."""
+        """Drop all packets of the pod with this address."""
         (neighbour,) = await _ip("ip", "-j", "neigh", "show", "to", address)
         ports = await _ip("bridge", "-j", "fdb", "show", "br", BRIDGE)
         port = next(each["ifname"] for each in ports if each["mac"] == neighbour["lladdr"])

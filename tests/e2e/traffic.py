@@ -1,4 +1,4 @@
-"""Requests to a Gateway, one by one or all the time."""
+"""Requests to a Gateway, single or continuous."""
 
 from __future__ import annotations
 

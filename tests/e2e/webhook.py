@@ -1,4 +1,4 @@
-"""An admission webhook in this process, which the API server asks over TLS: it denies, or it gives no answer."""
+"""An admission webhook in this process, called by the API server over TLS: it denies, or times out."""
 
 from __future__ import annotations
 

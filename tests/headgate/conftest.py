@@ -1,4 +1,4 @@
-"""What the tests of the application share: a place for state, and a `headgate run` over a folder."""
+"""Fixtures of the application's tests: a state directory, and a `headgate run` over a folder."""
 
 import shutil
 import tempfile

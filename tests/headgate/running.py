@@ -1,4 +1,4 @@
-"""`headgate run` as a user runs it: a process of its own, with a folder, an Envoy and an upstream, on free ports."""
+"""`headgate run` as a process of its own, with a folder, an Envoy and an upstream, on free ports."""
 
 import asyncio
 import contextlib
@@ -110,7 +110,7 @@ class Headgate:
         return self
 
     async def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send it a signal, waits for its end, and returns its exit status."""
+        """Send it a signal, wait for its end, and return its exit status."""
         assert self.process
         if self.process.returncode is None:
             self.process.send_signal(number)

@@ -1,4 +1,4 @@
-"""The command line teaches, and tells a user's mistakes without a traceback."""
+"""The command line: help, and a user's errors without a traceback."""
 
 import json
 import subprocess

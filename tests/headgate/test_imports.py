@@ -1,4 +1,4 @@
-"""What is imported takes memory and time for as long as the process lives."""
+"""Imports: a command loads no module that it does not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objects take of memory, counted in the bytes that are allocated for them and still in use."""
+"""Memory per object, in allocated bytes that are still in use."""
 
 from __future__ import annotations
 

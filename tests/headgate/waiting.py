@@ -1,4 +1,4 @@
-"""Waiting for what happens in another task or process."""
+"""Polling for a condition in another task or process."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def eventually(look: Callable[[], T | None], within: float = 10) -> T:
-    """Look until what is seen is true, and returns it; fails after so many seconds."""
+    """Poll until the result is true, and return it; fail after so many seconds."""
     deadline = time.monotonic() + within
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {within} s: {look}"

@@ -1,4 +1,4 @@
-"""Preflights, and what responses say of who may read them."""
+"""CORS preflights and response headers."""
 
 from __future__ import annotations
 

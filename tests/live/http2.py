@@ -1,4 +1,4 @@
-"""Just enough of an HTTP/2 client to ask for several hosts on one connection (RFC 9113, RFC 7541)."""
+"""A minimal HTTP/2 client, to request several hosts on one connection (RFC 9113, RFC 7541)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kubernetes objects for tests, written shortly."""
+"""Kubernetes objects for tests, in short form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway as it runs: objects go through the translator and the xDS server to a real Envoy."""
+"""A gateway end to end: objects go through the translator and the xDS server to a real Envoy."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Proxy:
         self._base, self._applied = self._applied, {}
 
     def restore(self) -> None:
-        """Goes back to what every test starts with; the proxy hears of it with the next objects."""
+        """Restore what every test starts with; the proxy hears of it with the next objects."""
         self._translator.edit(self._base.get(ref, Edit(ref, None)) for ref in self._applied)
         self._applied = {}
 

@@ -1,4 +1,4 @@
-"""What is behind a rule: weights, broken references, and the kinds of Services."""
+"""Backends of a rule: weights, broken references, and the kinds of Services."""
 
 from __future__ import annotations
 

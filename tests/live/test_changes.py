@@ -1,4 +1,4 @@
-"""Changes under traffic: none of them costs a request."""
+"""Changes under traffic: no request fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy that faces the internet defends itself (Envoy's "Configuring Envoy as an edge proxy", point by point)."""
+"""Edge hardening of a proxy (Envoy's "Configuring Envoy as an edge proxy", point by point)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts a route serves: hostnames of listeners and routes, and how they meet."""
+"""Hostnames of listeners and routes, and their intersection."""
 
 from __future__ import annotations
 

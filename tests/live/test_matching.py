@@ -1,4 +1,4 @@
-"""Which rule a request goes to (Gateway API, `HTTPRouteMatch` and the precedence in `HTTPRouteRule.matches`)."""
+"""Matching of requests to rules (Gateway API, `HTTPRouteMatch` and the precedence in `HTTPRouteRule.matches`)."""
 
 from __future__ import annotations
 

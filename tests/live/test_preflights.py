@@ -1,4 +1,4 @@
-"""To which rule a CORS preflight belongs (Gateway API, `HTTPCORSFilter`; Fetch, section 3.2.2)."""
+"""Matching of CORS preflights to rules (Gateway API, `HTTPCORSFilter`; Fetch, section 3.2.2)."""
 
 from __future__ import annotations
 

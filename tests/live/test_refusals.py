@@ -1,4 +1,4 @@
-"""What a real Envoy refuses is told of by the routes that it came of, for as long as it is so."""
+"""NACKs of a real Envoy are reported at the routes that caused them, for as long as they last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What timeouts cover, and what is tried again because of them (`HTTPRouteTimeouts`, `HTTPRouteRetry`)."""
+"""Timeouts: their scope, and the retries that they cause (`HTTPRouteTimeouts`, `HTTPRouteRetry`)."""
 
 from __future__ import annotations
 

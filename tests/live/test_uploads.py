@@ -1,4 +1,4 @@
-"""Requests with long bodies, where tries fail: what a retry keeps of them is limited."""
+"""Retries of requests with long bodies: the buffer is limited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP server that tells what it was asked: what a request looked like when it left the gateway."""
+"""An HTTP server that echoes requests: what a request looked like when it left the gateway."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Upstream:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def reset(self) -> None:
-        """Forgets what it saw and how it was to answer."""
+        """Clear the recorded requests and the configured answer."""
         self.seen, self.answer, self.raw = [], None, None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The admin address: no object, client or bug breaks a page, and configuration is for who proves to be allowed it."""
+"""The admin server: no object, client or bug breaks a page, and configuration requires a token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from headgate.controlplane.evaluator import ControlPlane
 from headgate.controlplane.status_store import StatusStore
 from headgate.observability.metrics import OTHERS, Metrics, XdsGauges
 from headgate.process.address import Address
-from headgate.security.access import REMEMBERED_SECONDS, AccessReviews
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.headgate.controlplane.test_evaluator import batches
 from tests.headgate.running import free_port
@@ -32,7 +31,6 @@ from tests.xds.conftest import dial
 from translator.inputs import Settings
 from translator.refs import Ref
 from translator.translator import Translator
-from watchers.kubernetes.errors import Unreachable
 from xds.resources.types import CLUSTER
 from xds.server.server import Server
 
@@ -252,60 +250,6 @@ async def test_configuration_is_for_who_proves_to_be_allowed_it(state: Path) -> 
         assert not any(own in each for each in asked)
         for path in ("/", "/healthz", "/readyz", "/metrics"):
             assert (await admin.get(path))[0] == 200
-
-
-class Reviewer:
-    """Answers as an API server at which `reader` may get /config."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.error: Exception | None = None
-
-    async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
-        """As `watchers.kubernetes.client.Client` does."""
-        assert (method, seconds) == ("POST", 5.0)
-        self.asked.append(path)
-        if self.error:
-            raise self.error
-        spec = body["spec"]
-        if body["kind"] == "TokenReview":
-            user = {"username": spec["token"], "groups": ["people"]}
-            return {"status": {"authenticated": True, "user": user} if spec["token"] != "bad" else {}}
-        assert spec["groups"] == ["people"]
-        allowed = (spec["user"], spec["nonResourceAttributes"]) == ("reader", {"path": "/config", "verb": "get"})
-        return {"status": {"allowed": allowed}}
-
-
-async def test_the_cluster_decides_who_may_see_what() -> None:
-    """Whose a token is, and whether its holder may get a path, is asked, remembered for a moment, and never guessed."""
-    now = 0.0
-    api = Reviewer()
-    access = AccessReviews(api, lambda: now)
-    assert await access.may("reader", "/config") == ""
-    assert await access.may("reader", "/config") == ""
-    assert len(api.asked) == 2
-    assert "may not get the nonResourceURL /status" in await access.may("reader", "/status")
-    assert "may not get" in await access.may("other", "/config")
-    assert "does not know it" in await access.may("bad", "/config")
-    now = REMEMBERED_SECONDS
-    api.error = Unreachable("https://api", "refused")
-    assert "cannot be checked" in await access.may("reader", "/config")
-    api.error = None
-    assert await access.may("reader", "/config") == ""
-
-
-async def test_what_is_known_of_access_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more tokens and paths than are remembered the oldest is asked about again."""
-    monkeypatch.setattr("headgate.security.access.MAX_REMEMBERED", 2)
-    api = Reviewer()
-    access = AccessReviews(api, lambda: 0.0)
-    for path in ("/a", "/b", "/config"):
-        await access.may("reader", path)
-    asked = len(api.asked)
-    assert await access.may("reader", "/config") == ""
-    assert len(api.asked) == asked
-    await access.may("reader", "/a")
-    assert len(api.asked) == asked + 2
 
 
 async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A controller as it is wired in a cluster, on an API server in memory, and a server that notes what is published."""
+"""A controller wired as in a cluster, on an API server in memory, with a recording xDS server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shop in a cluster: what a Gateway of two protocols needs, a certificate and another team's Service among it."""
+"""Objects of an example shop: a Gateway of two protocols, a certificate and a Service of another team."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is deleted on doubt: what a controller that cannot read everything leaves as it is."""
+"""Reads that fail or are forbidden: the controller deletes nothing that it cannot verify."""
 
 from __future__ import annotations
 

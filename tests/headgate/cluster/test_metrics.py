@@ -1,4 +1,4 @@
-"""What Prometheus is told of a controller's dealings with the API server."""
+"""Prometheus metrics of a controller."""
 
 from __future__ import annotations
 

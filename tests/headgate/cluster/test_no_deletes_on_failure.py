@@ -1,4 +1,4 @@
-"""Nothing is deleted on doubt, as a property over all that can fail (docs/adr/0012).
+"""Failures of any request delete nothing, as a property (docs/adr/0012).
 
 A controller that is started, or goes on, while requests fail, hang or are denied takes away no proxy, no status entry
 and no resource of a connected Envoy; and once all can be read again, everything is as if nothing had been.

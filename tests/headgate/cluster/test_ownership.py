@@ -1,4 +1,4 @@
-"""What is shown of a cluster: our objects, what we said of them, and what nobody answers for."""
+"""Ownership in a cluster: our objects, our status entries, and objects without a controller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is printed for proxies of somebody's own in a cluster."""
+"""Manifests of self-managed proxies."""
 
 from __future__ import annotations
 

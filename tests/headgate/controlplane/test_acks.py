@@ -1,4 +1,4 @@
-"""What replicas know of proxies, put together."""
+"""Sync status of proxies, encoded for and aggregated over replicas."""
 
 from __future__ import annotations
 

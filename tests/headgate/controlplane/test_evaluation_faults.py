@@ -1,4 +1,4 @@
-"""A bug that shows in one Gateway alone: it is told there, and all others are served as ever."""
+"""Bugs in one Gateway's evaluation are reported there, and all other Gateways are served."""
 
 from __future__ import annotations
 

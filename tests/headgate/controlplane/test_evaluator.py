@@ -1,4 +1,4 @@
-"""When the control plane evaluates and publishes."""
+"""Evaluation: when the control plane evaluates and publishes."""
 
 from __future__ import annotations
 

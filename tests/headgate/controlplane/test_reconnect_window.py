@@ -1,4 +1,4 @@
-"""Proxies that may come back: what is told of a Gateway while nobody knows."""
+"""The reconnect window: the status of a Gateway whose proxies are disconnected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statuses are kept as an API server would, and what is new in them is told once, in plain words."""
+"""The status store: transition times, and condition changes that are logged once."""
 
 from datetime import UTC, datetime
 from typing import Any

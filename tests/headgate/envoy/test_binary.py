@@ -1,4 +1,4 @@
-"""The Envoy to run is found in the places and the order that the help tells."""
+"""The search for the Envoy binary, in the documented order."""
 
 import importlib.metadata
 import sys

@@ -1,4 +1,4 @@
-"""An Envoy whose Gateway went ends what it has begun, before it is stopped."""
+"""Draining: the Envoy of a deleted Gateway finishes open requests before it stops."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Whatever fails of launching one Gateway's Envoy is told at that Gateway, and stops nothing else."""
+"""Launch failures of one Gateway's Envoy are reported at that Gateway, and affect no other."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Certificates that Envoy refuses take down their own listeners and no other, and are told everywhere."""
+"""Certificates that Envoy rejects disable their own listeners only, and are reported everywhere."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Any values have a form as JSON and as text."""
+"""Encoding of any value as JSON and as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of a running Headgate: refusals and their origin, the age of answers, traces."""
+"""Observability of a running Headgate: NACKs with their objects, the age of ACKs, traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headgate translate` and `headgate validate` tell what becomes of files, and where in them something is wrong."""
+"""Offline commands: `headgate translate` and `headgate validate` report problems with their place."""
 
 import inspect
 import json

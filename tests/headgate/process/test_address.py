@@ -1,4 +1,4 @@
-"""Addresses are read as users write them."""
+"""Addresses in the form HOST:PORT."""
 
 import pytest
 

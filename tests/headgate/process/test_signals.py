@@ -1,4 +1,4 @@
-"""Whatever signal comes, no Envoy is left that nobody looks after."""
+"""Signals: no Envoy is left without a supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the log says of files and objects: each thing once, for people in the text, for machines in fields."""
+"""Log lines about files and objects: each change once, in text for people and fields for machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The authority in a cluster goes on, whatever becomes of its Secret."""
+"""The authority in a cluster survives any change of its Secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Secrets:
         self.reads = 0
 
     def take(self) -> dict[str, Any]:
-        """Delete the Secret, and gives what it was."""
+        """Delete the Secret, and return its old content."""
         taken, self.secret = self.secret, None
         assert taken is not None
         return taken
@@ -39,7 +39,7 @@ class Secrets:
         content_type: str = JSON,
         seconds: float = SECONDS,
     ) -> Any:
-        """Read or writes the Secret."""
+        """Read or write the Secret."""
         if method == "GET":
             self.reads += 1
             assert path == PATH

@@ -1,4 +1,4 @@
-"""How an authority is renewed: nobody ever meets a certificate that they do not trust."""
+"""Rotation of the authority: no peer ever sees a certificate that it does not trust."""
 
 from __future__ import annotations
 

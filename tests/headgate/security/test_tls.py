@@ -44,7 +44,7 @@ def files(folder: Path, mutual: bool = True) -> TlsFiles:
 
 
 async def ask(port: int, authority: bytes, pair: tuple[bytes, bytes] | None = None, key: str = "default/web") -> str:
-    """Asks for clusters as a proxy of a Gateway; gives "served", or the name of the status it was refused with."""
+    """Request clusters as a proxy of a Gateway; return "served", or the name of the status it was refused with."""
     credentials = grpc.ssl_channel_credentials(authority, *(pair or ()))
     async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(STREAM)()

@@ -1,4 +1,4 @@
-"""Tokens are asked about as seldom as can be, and nobody is let in unasked. With an API server: test_cluster_e2e."""
+"""Token reviews: few requests, and no access without one. With an API server: test_cluster_e2e."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headgate run` from outside: files become answers of a real Envoy, and nothing that dies takes the rest with it."""
+"""`headgate run` end to end: files become answers of a real Envoy, and no failure stops the rest."""
 
 import asyncio
 import signal

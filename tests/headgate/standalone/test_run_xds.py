@@ -1,4 +1,4 @@
-"""Who may have what over xDS of a `headgate run`, and how Envoys of the user's own get in."""
+"""Access to the xDS server of `headgate run`, and how Envoys of the user's own connect."""
 
 import asyncio
 import json
