@@ -56,7 +56,7 @@ Report = Callable[[tuple[Diagnostic, ...], tuple[Diagnostic, ...]], None]
 
 
 class DiagnosticSet:
-    """The diagnostics of many, each of whom has one at most.
+    """A set of diagnostics, at most one of each owner.
 
     Args:
         report: called when something goes wrong that did not before, or nobody suffers from any more.
@@ -73,7 +73,7 @@ class DiagnosticSet:
         return tuple(sorted(self._counts, key=str))
 
     def put(self, owner: Hashable, diagnostic: Diagnostic | None) -> None:
-        """Take what is wrong with `owner` now; None if nothing is."""
+        """Set the diagnostic of an owner; None resolves it."""
         before = self._of.get(owner)
         if before == diagnostic:
             return

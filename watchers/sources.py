@@ -1,4 +1,4 @@
-"""From several sources to one stream of batches: held back until all are complete, coalesced while nobody asks."""
+"""Merges several sources into one stream of batches: held back until all are synced, coalesced while nobody reads."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
 
 
 class Source(Protocol):
-    """Where objects come from."""
+    """A source of objects."""
 
     def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield what changes, for as long as there is a source."""
@@ -57,14 +57,14 @@ class SourceMux:
         self._changed.set()
 
     async def run(self) -> None:
-        """Take in what the sources tell, until all have ended or one fails."""
+        """Receive the batches of all sources, until all have ended or one fails."""
         async with asyncio.TaskGroup() as tasks:
             for source in self._sources:
                 tasks.create_task(self._take_in(source))
 
     @property
     def synced(self) -> bool:
-        """Whether every source has told all that it knew at its start."""
+        """Whether every source has yielded all that it knew at its start."""
         return not self._unsynced
 
     async def _take_in(self, source: Source) -> None:

@@ -1,4 +1,4 @@
-"""What tests do to the real API server."""
+"""Actions of tests at the real API server."""
 
 from __future__ import annotations
 

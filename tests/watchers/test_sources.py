@@ -1,4 +1,4 @@
-"""From several sources to one stream of batches."""
+"""`SourceMux` merges sources into one stream of batches."""
 
 import asyncio
 from collections.abc import AsyncGenerator

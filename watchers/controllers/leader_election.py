@@ -1,4 +1,4 @@
-"""Of several replicas one leads: who holds the Lease (coordination.k8s.io/v1), renewed while its holder lives.
+"""Leader election by a Lease (coordination.k8s.io/v1), which the leader renews.
 
 `kubernetes_asyncio.leaderelection` is not used: it goes by the wall clock, puts no limit on a request (one that hangs
 keeps an expired leader leading), lets errors of the network out of its loop, ends for good once the lease is lost, and
@@ -23,11 +23,11 @@ from watchers.kubernetes.errors import ApiError, ClusterError
 log = structlog.stdlib.get_logger("headgate.election")
 
 RELEASE_SECONDS: Final = 3.0
-"""How long giving back the lease may take."""
+"""The longest time to release the lease."""
 
 
 class LeaseTimings(NamedTuple):
-    """How long what takes, in seconds; each less than the one before.
+    """The durations of a lease, in seconds; each less than the one before.
 
     Attributes:
         lease: a holder that has not renewed for so long has lost the lease.
@@ -52,7 +52,7 @@ def running() -> float:
 
 
 class Election:
-    """Stands for election, leads, steps down and stands again, until it is cancelled.
+    """Acquire the lease, lead, step down and try again, until cancelled.
 
     No wall clock decides anything, neither this machine's nor another's: whether somebody else's lease has run out is
     told by how long it has been seen unchanged.
@@ -93,12 +93,12 @@ class Election:
 
     @property
     def leading(self) -> bool:
-        """Whether this one leads, for sure and at this moment."""
+        """Whether this replica leads, for sure and at this moment."""
         return self._clock() < self._until
 
     @property
     def leader(self) -> str:
-        """Who holds the lease, as far as is known; "" for nobody."""
+        """The identity of the holder of the lease, as far as is known; "" for nobody."""
         return "" if self._lease is None else self._spec.get("holderIdentity") or ""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
@@ -121,7 +121,7 @@ class Election:
             await asyncio.sleep(self._pause())
 
     async def _lead(self, lead: Callable[[], Awaitable[None]]) -> bool:
-        """Leads; gives whether the leader has ended by itself."""
+        """Lead, and return whether the leader's task ended by itself."""
         log.info("Leading", identity=self._identity)
         self._changed(True)
         term, keep = asyncio.ensure_future(lead()), asyncio.create_task(self._renew_loop())
@@ -144,7 +144,7 @@ class Election:
         return lost is None
 
     async def _renew_loop(self) -> None:
-        """Renews the lease; raises _Lost once it is another's, or could not be renewed in time."""
+        """Renew the lease; raise _Lost once another has it, or it could not be renewed in time."""
         while True:
             await asyncio.sleep(min(self._pause(), max(0.0, self._until - self._clock())))
             left = self._until - self._clock()
@@ -157,7 +157,7 @@ class Election:
         return self._timings.retry * random.uniform(0.8, 1.2)
 
     async def _attempt(self, what: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-        """Try something; trouble with the API server is told when it begins, and is a try that failed."""
+        """Make an attempt; an error of the API server is logged when it begins, and is an attempt that failed."""
         try:
             async with asyncio.timeout(seconds):
                 done = await what()
@@ -188,7 +188,7 @@ class Election:
         return await self._write("PUT", self._path, self._lease)
 
     async def _renew(self) -> bool:
-        """Renews the lease as it is known; if it has changed, looks who has it."""
+        """Renew the lease as it is known; if it has changed, read who holds it."""
         if await self._write("PUT", self._path, self._lease):
             return True
         try:

@@ -1,4 +1,4 @@
-"""Settles what has been touched, several keys at once, for as long as this replica leads."""
+"""A pool of workers that reconcile enqueued keys, several at once, for as long as this replica leads."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from watchers.controllers.workqueue import WorkQueue
 Key = TypeVar("Key", bound=Hashable)
 
 PANIC_SECONDS: Final = 60.0
-"""How long a key rests that a bug was met with."""
+"""The time until a key is reconciled again whose reconciliation raised an unforeseen exception."""
 SLOW_SECONDS: Final = 1.0
-"""What takes longer, such as a webhook that does not answer, does not hold up others any more."""
+"""A key that takes longer, such as for a webhook that does not answer, no longer occupies a slot."""
 MAX_SLOW: Final = 100
 """So many keys may take long at once without holding up others; where more do, the others wait until one ends."""
 
 
 class WorkerPool(Generic[Key]):
-    """Has keys settled, each by one at a time, for as long as `run` runs. Use from one event loop only.
+    """Reconcile keys, each in one task at a time, while `run` runs. Use from one event loop only.
 
     Args:
-        count: how many are settled at once, besides those that take long, of which there are at most `MAX_SLOW`.
-        reconcile: does what there is to do for a key; gives in how many seconds to try again, None if all is well.
-        on_panic: called within the handling of an exception that `reconcile` let out, which nobody has foreseen.
+        count: how many keys are reconciled at once, besides at most `MAX_SLOW` that take long.
+        reconcile: reconciles a key; returns in how many seconds to try again, None if all is well.
+        on_panic: called while an unforeseen exception of `reconcile` is handled.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class WorkerPool(Generic[Key]):
         self._queue: WorkQueue[Key] | None = None
 
     def enqueue(self, keys: Iterable[Key]) -> None:
-        """Has keys settled again, soon; nothing, while `run` does not run."""
+        """Enqueue keys to be reconciled; does nothing while `run` does not run."""
         if self._queue is not None:
             self._queue.add_all(keys)
 
     @property
     def depth(self) -> int:
-        """How many keys wait; 0 while `run` does not run."""
+        """The number of keys that wait; 0 while `run` does not run."""
         return 0 if self._queue is None else len(self._queue)
 
     async def run(self, first: Iterable[Key]) -> None:
-        """Settles these keys, then what is touched, until it is cancelled."""
+        """Reconcile these keys, then those that are enqueued, until cancelled."""
         queue = self._queue = WorkQueue[Key]()
         queue.add_all(first)
         try:
@@ -74,7 +74,7 @@ class WorkerPool(Generic[Key]):
 
 
 class _Slots(Generic[Key]):
-    """The places at which keys are settled, and `MAX_SLOW` more for keys that take long."""
+    """The slots in which keys are reconciled, and `MAX_SLOW` more for keys that take long."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -83,17 +83,17 @@ class _Slots(Generic[Key]):
         self._changed = asyncio.Event()
 
     async def free(self) -> None:
-        """Wait until there is a place for another key."""
+        """Wait until there is a slot for another key."""
         while len(self._timers) - min(len(self._slow), MAX_SLOW) >= self._count:
             self._changed.clear()
             await self._changed.wait()
 
     def acquire(self, key: Key) -> None:
-        """Give a key a place."""
+        """Take a slot for a key."""
         self._timers[key] = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._mark_slow, key)
 
     def release(self, key: Key) -> None:
-        """Take back the place of a key that is settled."""
+        """Free the slot of a key that is reconciled."""
         self._timers.pop(key).cancel()
         self._slow.discard(key)
         self._changed.set()

@@ -1,4 +1,4 @@
-"""What is to be done, by key: each key waits once, is worked on by one at a time, and may have to wait for its time."""
+"""A work queue of keys: each key waits once, is processed by one task at a time, and may be delayed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class WorkQueue(Generic[Key]):
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many keys wait, those that are worked on not counted."""
+        """Return how many keys wait, without those in progress."""
         return len(self._due)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
-        """Has a key worked on, after `delay` seconds at the earliest."""
+        """Add a key that is due after `delay` seconds."""
         due = self._clock() + max(delay, 0.0)
         known = self._due.get(key)
         if known is None or due < known:
@@ -43,7 +43,7 @@ class WorkQueue(Generic[Key]):
             self._push(key)
 
     def add_all(self, keys: Iterable[Key]) -> None:
-        """Has keys worked on, in their order."""
+        """Add keys that are due now, in their order."""
         for each in keys:
             self.add(each)
 

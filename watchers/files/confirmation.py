@@ -1,4 +1,4 @@
-"""Which readings of files are believed at once, and which only once they have stayed so. Pure: the time is given.
+"""Debouncing of file contents: removals and new errors count once they have lasted. Pure: the time is given.
 
 What is written is believed at once. What a file takes away, or gets wrong, is not: an editor that renames the old file
 before it writes the new one, `helm template > f`, which empties a file for as long as it works, a folder that is

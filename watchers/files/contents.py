@@ -1,4 +1,4 @@
-"""What one file says at one moment: its objects, and what is wrong with it. A pure function of the file's content."""
+"""The contents of one file: its objects and diagnostics. A pure function of the file's bytes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -60,7 +60,7 @@ def _moved(place: Place, by: int) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class FileContents:
-    """What a file says.
+    """The contents of a file.
 
     Attributes:
         definitions: the valid objects; where a file has one twice, the first.
@@ -86,7 +86,7 @@ class FileContents:
 
 
 ABSENT = FileContents({})
-"""What a file says that is not there."""
+"""The contents of a missing file."""
 
 
 def unreadable(file: str, message: str) -> FileContents:
@@ -184,7 +184,7 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
 
 
 def duplicate(ref: Ref, place: Place, first: Place) -> Diagnostic:
-    """Two places have the same object; only the first is served."""
+    """Return the diagnostic of an object that is defined at two places; only the first is served."""
     return Diagnostic(
         place, f"is already at {first}, which is the one in use; remove or rename one of them", "error", ref
     )

@@ -1,4 +1,4 @@
-"""Tells of changes in directories, by inotify through `watchfiles`."""
+"""Watches directories for changes, by inotify through `watchfiles`."""
 
 import asyncio
 import os

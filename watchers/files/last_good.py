@@ -1,4 +1,4 @@
-"""What one file gives: what it says and, of what is not valid in it now, the last good version."""
+"""The objects of one file, with the last good version of those that are not valid now."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is wrong between the objects of a folder though each is valid, and no condition can say so. Pure, incremental.
+"""Findings about relations between objects that are each valid and have no condition for it. Pure, incremental.
 
 A status tells what Headgate answers for. An EndpointSlice has none, and neither has a route or a Gateway that is not
 Headgate's: a slip of the pen that makes one of these would be told nowhere.
@@ -128,7 +128,7 @@ class Relations:
             yield from self._of_ports(found, service)
 
     def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Said]:
-        """Yield a port gets the requests for the port of the Service that has the same name, or has none as well."""
+        """Yield ports of a slice that match no port of the Service by name, and so receive nothing."""
         named = self._objects[service]
         names = {each.name for each in named.spec.ports} if isinstance(named, Service) else set()
         if not names:

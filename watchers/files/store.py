@@ -18,7 +18,7 @@ from watchers.files.last_good import NOTHING, File
 
 
 class Change(NamedTuple):
-    """What came of new readings.
+    """The result of new file contents.
 
     Attributes:
         edits: the objects that are not what they were before.
@@ -32,7 +32,7 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What new readings will change, worked out before anything is changed."""
+    """The effect of new file contents, computed before anything is changed."""
 
     change: Change
     files: Mapping[str, File]

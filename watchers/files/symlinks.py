@@ -1,4 +1,4 @@
-"""How a path is looked up: where it leads, and which directory entries say so."""
+"""Resolution of symbolic links: where a path leads, and the directory entries on the way."""
 
 import errno
 import os
@@ -57,7 +57,7 @@ def look_up(path: str, directory: str = "/") -> Lookup:
 
 
 def _link(entry: str) -> str | None:
-    """Where an entry leads to if it is a symbolic link."""
+    """Return the target of an entry, None if it is no symbolic link."""
     try:
         return os.readlink(entry)
     except OSError as error:

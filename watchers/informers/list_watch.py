@@ -1,4 +1,4 @@
-"""What an API server has of one kind, as far as it has told: lists and events fold into changes. Pure: no I/O.
+"""The list-and-watch state of one kind: folds lists and events into changes. Pure: no I/O.
 
 The mirror says what to ask for next, a page of a list or a watch, and takes what came of it. It keeps of each object
 only its version. So a list, whenever one is needed again, tells what differs: an object whose version is known is no

@@ -1,4 +1,4 @@
-"""Which namespaces are watched, where they are chosen by their labels."""
+"""The watched namespaces, where a label selector chooses them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection

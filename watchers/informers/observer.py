@@ -1,8 +1,8 @@
-"""What can be observed of the watchers: for metrics and logs."""
+"""Events of the informers, for metrics and logs."""
 
 
 class Observer:
-    """Is told what happens; a subclass counts what it cares for. `kind` is as in "HTTPRoute"."""
+    """Receives events; a subclass overrides those that it counts. `kind` is as in "HTTPRoute"."""
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:
         """Note that a page of a list was read, with so many objects, in so many seconds."""
@@ -23,4 +23,4 @@ class Observer:
         """Note that the API server has no such kind; it is asked again from time to time."""
 
     def fetched(self, kind: str) -> None:
-        """One object was read in full, because it is referenced."""
+        """Note that an object was read in full, because it is referenced."""

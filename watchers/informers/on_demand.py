@@ -107,7 +107,7 @@ class Fetcher:
         await self._workers.run(self._kind.referenced)
 
     async def _reconcile(self, ref: Ref) -> float | None:
-        """Do what there is to do for an object; give in how many seconds to try again, None if all is well."""
+        """Reconcile an object, and return in how many seconds to try again, None if all is well."""
         kind, reflector = self._kind, self._kind.reflector
         if ref not in kind.referenced or ref not in reflector.list_watch.known:
             self._resolve(ref)

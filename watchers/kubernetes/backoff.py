@@ -1,4 +1,4 @@
-"""How long to wait before trying again: longer each time, and never all at the same moment. Pure: no clock."""
+"""Exponential back-off with jitter. Pure: no clock."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which kinds an API server has, by its own account: an error may mean anything, so absence takes an answer."""
+"""Discovery of the kinds that an API server has: an error may mean anything, so absence takes an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong between here and an API server, each with words that say the way out."""
+"""Errors of requests to an API server, each with a message that says the way out."""
 
 import re
 from typing import Final

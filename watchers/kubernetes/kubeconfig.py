@@ -1,4 +1,4 @@
-"""Which API server to ask, and how to prove who asks: kubeconfig files, contexts, plugins, and the pod's own account.
+"""The API server's address and credentials: kubeconfig files, contexts, plugins, and the pod's service account.
 
 All of it is kubernetes-asyncio's to know.
 """

@@ -1,4 +1,4 @@
-"""What kubernetes-asyncio knows of configuration, without its request and model classes.
+"""The configuration loader of kubernetes-asyncio, without its request and model classes.
 
 Those are 900 modules and 36 MB of memory, more than all else that Headgate imports, and nothing here makes use of them;
 yet the library imports them with any part of itself. So while its configuration is imported, the packages around it

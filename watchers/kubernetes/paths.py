@@ -1,4 +1,4 @@
-"""Where the API server keeps what: the paths of collections and objects."""
+"""The API server's paths of collections and objects."""
 
 from urllib.parse import quote
 

@@ -1,1 +1,1 @@
-"""What the replicas of Headgate tell each other."""
+"""The exchange of proxy states between replicas."""

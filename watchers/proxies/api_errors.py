@@ -1,4 +1,4 @@
-"""What an API server refuses to deploy, in the words of the Gateway's conditions."""
+"""Errors of the API server about manifests, as problems for a Gateway's conditions."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _UNHEARD: Final = "failed calling webhook"
 
 
 def is_transient(error: ApiError) -> bool:
-    """Whether it will pass by itself: the server is busy, or somebody else was at the same object."""
+    """Tell whether an error passes by itself: the server is busy, or another client changed the same object."""
     told = _invalid(error) or _UNHEARD in error.message
     return error.status in (409, 429) or (error.status >= 500 and not told)
 
 
 def is_namespace_gone(error: ApiError) -> bool:
-    """Whether the namespace is not there, or about to go: then the Gateway goes with it."""
+    """Tell whether the namespace is missing or being deleted, and the Gateway with it."""
     return (error.status == 404 and "namespaces" in error.message) or "being terminated" in error.message
 
 
 def problem_of(ref: Ref, error: ApiError) -> Problem:
-    """Say what the API server does not take, why, and the way out.
+    """Return the problem that an error of the API server means: the object, the reason and the way out.
 
     Args:
         ref: the object that was applied.
@@ -53,7 +53,7 @@ def problem_of(ref: Ref, error: ApiError) -> Problem:
 
 
 def conflicting_object(ref: Ref) -> Problem:
-    """Say that an object is in the way that is somebody else's."""
+    """Return the problem that an object of this name belongs to somebody else."""
     text = f"{ref} is there already, and not Headgate's: rename or delete it."
     return Problem("Programmed", "Pending", text)
 

@@ -1,4 +1,4 @@
-"""What is deployed by this controller, as the API server was last heard to have it, by Gateway."""
+"""The inventory of this controller's deployed objects, by Gateway, as last observed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Live(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """How many proxies a Gateway is to have, and how many are ready."""
+    """The desired and the ready number of a Gateway's proxies."""
 
     gateway: Ref
     wanted: int

@@ -1,4 +1,4 @@
-"""What of an object answers to a manifest: only the fields that the manifest has. Pure."""
+"""The fields of an object that its manifest owns. Pure."""
 
 from __future__ import annotations
 

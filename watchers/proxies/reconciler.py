@@ -1,4 +1,4 @@
-"""Carries the proxies of Gateways to the API server: applies what differs, repairs what drifts, removes what is left.
+"""Reconciles the proxies of Gateways: applies what differs, repairs what drifts, prunes what is left.
 
 What has been applied is not applied again until its manifest changes, or the fields of the manifest do in the API
 server. Before something that runs is changed, the API server is asked whether it would take all of it.
@@ -32,7 +32,7 @@ from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, Not
 log = structlog.stdlib.get_logger("headgate.deployer")
 
 CONCURRENCY: Final = 8
-"""How many Gateways are worked on at once."""
+"""The number of Gateways reconciled at once."""
 FIRST_RETRY: Final = 1.0
 LONGEST_RETRY: Final = 300.0
 """How long to wait after something was refused, in seconds; a change of what is wanted comes before that."""
@@ -58,7 +58,7 @@ class _Repairs:
 
 @dataclass(slots=True)
 class _Memory:
-    """What is kept of a Gateway.
+    """The state kept of a Gateway.
 
     Attributes:
         applied: by object, what was applied.
@@ -74,7 +74,7 @@ class _Memory:
 
 
 class Deployer:
-    """Brings what is deployed to what is wanted, for as long as `run` runs.
+    """Reconcile the deployed objects with the wanted manifests, while `run` runs.
 
     Args:
         api: the way to the API server.
@@ -113,16 +113,16 @@ class Deployer:
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def enqueue(self, gateways: Iterable[Ref]) -> None:
-        """Take that what is wanted for these Gateways has changed, or what is there."""
+        """Enqueue Gateways whose wanted or deployed objects have changed."""
         self._workers.enqueue(gateways)
 
     @property
     def depth(self) -> int:
-        """How many Gateways wait to be looked at; 0 for who does not lead."""
+        """The number of Gateways that wait to be reconciled; 0 while this replica does not lead."""
         return self._workers.depth
 
     async def run(self) -> None:
-        """Apply everything, then what is touched, until it is cancelled."""
+        """Reconcile all Gateways, then those that are enqueued, until cancelled."""
         self._memory.clear()
         self._outages.reset()
         await self._workers.run(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
@@ -131,7 +131,7 @@ class Deployer:
         log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
 
     async def _reconcile(self, gateway: Ref) -> float | None:
-        """Do what there is to do for a Gateway; gives in how many seconds to try again, None if all is well."""
+        """Reconcile a Gateway, and return in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(gateway, _Memory())
         try:
             again = await self._deploy(gateway, memory)

@@ -30,7 +30,7 @@ OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}
 
 
 class WriteObserver(Protocol):
-    """Is told what becomes of writes, for metrics."""
+    """Receives the outcome of each write, for metrics."""
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
         """Note the end of a write: created, changed, repaired, deleted, refused, gone, conflict or failed."""
@@ -54,7 +54,7 @@ class Applied(NamedTuple):
 
 
 class ApplyError(Exception):
-    """An object is not taken.
+    """The API server does not accept an object.
 
     Attributes:
         ref: the object.
@@ -73,7 +73,7 @@ class ApplyError(Exception):
 
 
 class NotLeader(Exception):
-    """Another one leads by now."""
+    """Another replica leads by now."""
 
 
 class Applier:
@@ -97,12 +97,12 @@ class Applier:
         self._observer = observer
 
     async def dry_run(self, manifest: Manifest) -> None:
-        """Has the API server check a manifest of an object that is there."""
+        """Validate a manifest of an existing object at the API server, without a change."""
         with self._counted(manifest.ref, ""):
             await self._patch(manifest.ref, manifest.body, {"dryRun": "All"})
 
     async def apply(self, manifest: Manifest, live: Live | None, repair: bool = False) -> Applied:
-        """Brings an object to what its manifest says.
+        """Apply a manifest server-side.
 
         Args:
             manifest: of the object.

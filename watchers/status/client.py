@@ -1,4 +1,4 @@
-"""One object's status at the API server: what it is, and the request that changes it."""
+"""Requests that read and patch the status of an object."""
 
 from __future__ import annotations
 

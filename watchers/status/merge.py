@@ -1,4 +1,4 @@
-"""From the status that an object has to the one that it shall have, without touching what others wrote. No I/O.
+"""Merges the wanted status into the observed one, without touching what other controllers wrote. No I/O.
 
 What is whose, after the Gateway API's specification:
 

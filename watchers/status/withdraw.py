@@ -1,4 +1,4 @@
-"""What becomes of the status of an object that has left us: the claims that we made are taken back. No I/O.
+"""Withdrawal of our status from an object that this controller no longer manages. No I/O.
 
 The conditions of a Gateway do not say whose they are, and another controller may have taken over already. The API
 server knows who wrote each field last (`metadata.managedFields`; "Server-Side Apply" in the Kubernetes documentation),

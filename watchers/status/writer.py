@@ -1,4 +1,4 @@
-"""Carries statuses to the API server: what differs, and no more than it takes."""
+"""Writes object statuses to the API server where they differ from the wanted ones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StatusCache(Protocol):
 
 
 class WriteObserver(Protocol):
-    """Is told what becomes of writes, for metrics."""
+    """Receives the outcome of each write, for metrics."""
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
         """Note the end of a request for a status of a kind: "written", "conflict", "gone", "refused" or "failed"."""
@@ -108,7 +108,7 @@ class _Memory:
 
 
 class StatusWriter:
-    """Brings the statuses that the API server holds to those that are wanted, for as long as `run` runs.
+    """Reconcile the statuses at the API server with the wanted ones, while `run` runs.
 
     Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
     the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
@@ -152,16 +152,16 @@ class StatusWriter:
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def enqueue(self, refs: Iterable[Ref]) -> None:
-        """Take that what is wanted, or what the API server holds, has changed for these objects."""
+        """Enqueue objects whose wanted or observed status has changed."""
         self._workers.enqueue(refs)
 
     @property
     def depth(self) -> int:
-        """How many objects wait to be looked at; 0 for who does not lead."""
+        """The number of objects that wait to be reconciled; 0 while this replica does not lead."""
         return self._workers.depth
 
     async def run(self) -> None:
-        """Compare everything, then what is touched, and writes what differs, until it is cancelled."""
+        """Reconcile all objects, then those that are enqueued, until cancelled."""
         self._memory.clear()
         self._blocked.clear()
         self._pause = 0.0
@@ -169,7 +169,7 @@ class StatusWriter:
         await self._workers.run(dict.fromkeys([*self._wanted, *self._orphaned()]))
 
     def _orphaned(self) -> Iterator[Ref]:
-        """Objects with words of ours about which there is nothing to tell any more."""
+        """Yield objects whose status holds entries of ours, though none is wanted any more."""
         for ref in self._cache.observed_refs():
             held = self._cache.observed_status(ref)
             if ref not in self._wanted and held is not None and self._is_ours(held):
@@ -179,7 +179,7 @@ class StatusWriter:
         return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
 
     async def _reconcile(self, ref: Ref) -> float | None:
-        """Do what there is to do for an object; gives in how many seconds to try again, None if all is well."""
+        """Reconcile an object, and return in how many seconds to try again, None if all is well."""
         memory = self._memory.setdefault(ref, _Memory())
         now = time.monotonic()
         held = self._latest(ref, memory)
@@ -320,7 +320,7 @@ class StatusWriter:
         return memory.refusals.next(error.retry_after)
 
     def _outage(self, at_least: float, message: str) -> float:
-        """All wait while the API server is away or asks for patience."""
+        """Pause all writes while the API server is unavailable or throttles."""
         now = time.monotonic()
         if self._pause <= now:
             self._pause = now + self._outages.next(at_least)
@@ -337,7 +337,7 @@ class StatusWriter:
         )
 
     def _not_served(self, kind: str, error: ApiError) -> float:
-        """There is no such path: the version has just changed, or the definition lacks the subresource."""
+        """Block a kind without a status path: its version has changed, or its definition lacks the subresource."""
         return self._block(
             kind,
             f"{resource(KINDS[kind])} has no status to write in the version that it was read in: either that has just "
@@ -347,7 +347,7 @@ class StatusWriter:
         )
 
     def _block(self, kind: str, message: str, error: ApiError) -> float:
-        """Tells once what is in the way of all objects of a kind, and leaves the kind alone for a while."""
+        """Log once what blocks all objects of a kind, and pause the kind."""
         if kind not in self._blocked:
             log.error(message, answer=error.message)
         self._blocked[kind] = time.monotonic() + KIND_BACKOFF

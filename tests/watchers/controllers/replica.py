@@ -1,4 +1,4 @@
-"""One that stands for election in this process, and what becomes of it."""
+"""A candidate of an election in this process."""
 
 from __future__ import annotations
 

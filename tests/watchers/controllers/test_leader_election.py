@@ -1,4 +1,4 @@
-"""Who leads, and that nobody does for longer than may be; in virtual time. Against a real API server: tests/e2e."""
+"""Leader election: at most one leader, in virtual time. Against a real API server: tests/e2e."""
 
 import asyncio
 from collections.abc import Callable

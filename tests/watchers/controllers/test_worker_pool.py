@@ -1,4 +1,4 @@
-"""Who settles what is touched, and for how long."""
+"""The worker pool: concurrency, slow keys and unforeseen exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done, by key."""
+"""The work queue."""
 
 import asyncio
 

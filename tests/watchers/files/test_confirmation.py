@@ -1,4 +1,4 @@
-"""Which readings are believed at once and which once they have stayed so; with a clock that the test moves."""
+"""Debouncing of file contents, with a clock that the test moves."""
 
 from hypothesis import given
 from hypothesis import strategies as st

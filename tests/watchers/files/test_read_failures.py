@@ -1,4 +1,4 @@
-"""Reading goes wrong, file by file: the other files are served in time, and what is wrong is told."""
+"""Failures to read a file: the other files are served in time, and a diagnostic names it."""
 
 import asyncio
 import errno

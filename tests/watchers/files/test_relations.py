@@ -1,4 +1,4 @@
-"""What is wrong between objects that are each valid, and that no condition tells."""
+"""Findings about relations between valid objects."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What files make together: last good versions, duplicates, and what is taken away; without a file system."""
+"""The file store: last good versions, duplicates and removals; without a file system."""
 
 import sys
 from collections.abc import Callable, Mapping

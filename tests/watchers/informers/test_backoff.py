@@ -1,4 +1,4 @@
-"""How often an API server is asked that denies, fails, ends watches or does not answer; in virtual time."""
+"""Back-off of lists, watches and reads where the API server denies, fails or does not answer; in virtual time."""
 
 from __future__ import annotations
 

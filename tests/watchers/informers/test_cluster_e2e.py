@@ -1,4 +1,4 @@
-"""A cluster as a source, with a real API server: what is read of it, and by whom."""
+"""`ClusterSource` against a real API server."""
 
 from __future__ import annotations
 

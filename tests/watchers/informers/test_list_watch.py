@@ -1,4 +1,4 @@
-"""What lists and watches fold into."""
+"""`ListWatch` folds lists and events into changes."""
 
 from __future__ import annotations
 

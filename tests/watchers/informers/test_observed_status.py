@@ -1,4 +1,4 @@
-"""What is remembered of an object's status, for who writes it."""
+"""Observed statuses of an informer."""
 
 from __future__ import annotations
 

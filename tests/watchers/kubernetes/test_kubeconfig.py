@@ -1,4 +1,4 @@
-"""How it is found out which cluster is meant, and who asks: with real files and plugins."""
+"""Kubeconfig files, contexts and credentials, with real files and plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small pure parts: lines, pauses, paths, what is wrong, words."""
+"""The small pure parts: JSON lines, back-off, paths, diagnostics, error messages."""
 
 from __future__ import annotations
 

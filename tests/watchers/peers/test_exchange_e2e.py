@@ -1,4 +1,4 @@
-"""Replicas that tell each other what they know, through a real API server. Run by `make e2e`."""
+"""Replicas that exchange records through a real API server. Run by `make e2e`."""
 
 from __future__ import annotations
 

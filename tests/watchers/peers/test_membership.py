@@ -1,4 +1,4 @@
-"""What replicas tell each other, however much it is and in whatever order it comes. With an API server: test_exchange_e2e.py."""
+"""Membership and sharded records, of any size and order. With an API server: test_exchange_e2e.py."""
 
 from __future__ import annotations
 

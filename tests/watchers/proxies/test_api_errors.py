@@ -1,4 +1,4 @@
-"""The pure parts of deploying: what of an object counts, and how refusals are told."""
+"""The pure parts of deploying: owned fields and the API server's errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a deployer writes: where it is refused, undone, not answered, or has very much to do; in virtual time."""
+"""Retries of the proxy reconciler after refusals, drift and timeouts; in virtual time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status writer where something is in its way: what concerns one object, one kind, or all of them."""
+"""The status writer during outages, refusals and missing permissions, of an object, a kind or all."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""From the status that an object has to the one that it shall have."""
+"""Merging a wanted status into the observed one."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What we claimed of an object that has left us is taken back, and nothing else is touched."""
+"""Withdrawal takes our status back, and touches nothing else."""
 
 from typing import Any
 

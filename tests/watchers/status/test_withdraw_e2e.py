@@ -1,4 +1,4 @@
-"""What was written of objects that have left us, on a real API server."""
+"""Withdrawn statuses, on a real API server."""
 
 from __future__ import annotations
 

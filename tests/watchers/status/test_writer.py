@@ -1,4 +1,4 @@
-"""What is written of statuses, when, and what becomes of refusals. Against a real API server: tests/e2e."""
+"""The status writer: what it writes, when, and after conflicts. Against a real API server: tests/e2e."""
 
 import asyncio
 from typing import Any
