@@ -43,7 +43,7 @@ def assemble(
 def _is_unproven(substream: Substream, resource: Resource) -> bool:
     """Tell whether the client may have stored this without using it, so that its ACK would be no proof.
 
-    A client that comes back may have stored what it refused, be it of a name under which it holds something else.
+    A client that reconnects may have stored a resource that it rejected, even under a name for which it uses another.
     """
     if substream.type_url not in STORED_FIRST:
         return False

@@ -1,11 +1,11 @@
 """Resources that Envoy stores before it validates them: its ACK of one that it rejected before proves nothing.
 
 Seen of Envoy 1.40: SDS and ECDS keep a hash of the resource that they were sent, then begin to use the resource, and
-refuse it if that fails. The same content, sent again under whatever version, is then accepted without a look at it.
-LDS, RDS, SRDS, VHDS, CDS and EDS check again what they refused. tests/xds/envoy/test_acks.py holds both.
+reject it if that fails. The same content, sent again under whatever version, is then accepted without validation.
+LDS, RDS, SRDS, VHDS, CDS and EDS validate it again. tests/xds/envoy/test_acks.py holds both.
 
-So what may have been refused is sent in other bytes that mean the same. Where there are none, it is sent alone, so that
-a NACK is about it; and it counts as rejected until it changes.
+A resource that may have been rejected is sent in other bytes that mean the same. If there are none, it is sent alone,
+so that a NACK is about it; and it counts as rejected until it changes.
 """
 
 from __future__ import annotations

@@ -361,7 +361,7 @@ class Substream:
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
         self.dirty.update(names)
         if len(names) < len(response.upserts):
-            # What has changed since, or is refused already, may have been to blame: the others are tried without it.
+            # What has changed since, or is rejected already, may be the cause: the others are tried without it.
             self.batches[:0] = filter(None, [frozenset(names)])
         elif alone:
             [(name, sent)] = response.upserts.items()
@@ -394,7 +394,7 @@ class Substream:
         return name in self.nacked and self.nacked[name].resource == sent
 
     def _current(self, name: str, sent: Resource) -> bool:
-        """Tell whether what was sent is still to be had, and not known to be refused."""
+        """Tell whether the target still holds what was sent, and the client is not known to reject it."""
         wanted = (self.target or NONE).get(name)
         is_wanted = wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
         return is_wanted and not self._is_nacked(name, sent)

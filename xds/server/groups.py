@@ -108,20 +108,20 @@ class SnapshotGroup:
         """Update the counts by the state of a session."""
         if session not in self.sessions:
             return
-        acked, refused = session.acked(), session.nacks()
-        if acked != (session in self._acked) or refused != self._nacks.get(session, ()):
+        acked, nacks = session.acked(), session.nacks()
+        if acked != (session in self._acked) or nacks != self._nacks.get(session, ()):
             (self._acked.add if acked else self._acked.discard)(session)
-            self._count(session, refused)
+            self._count(session, nacks)
             self._changed()
 
-    def _count(self, session: Session, refused: tuple[Nack, ...]) -> None:
+    def _count(self, session: Session, nacks: tuple[Nack, ...]) -> None:
         """Replace the NACKs of a session in the counts, at the cost of that session's NACKs."""
         before = self._nacks.pop(session, ())
-        if refused == before == ():
+        if nacks == before == ():
             return
-        if refused:
-            self._nacks[session] = refused
-        self._counts.update(refused)
+        if nacks:
+            self._nacks[session] = nacks
+        self._counts.update(nacks)
         self._counts.subtract(before)
         for each in before:
             if not self._counts[each]:
@@ -134,8 +134,8 @@ class SnapshotGroup:
             return None
         if self._listed is None:
             self._listed = tuple(each for each, _ in self._counts.most_common(MAX_NACKS))
-        acked, refusing = len(self._acked), len(self._acked & self._nacks.keys())
-        return SyncStatus(self.snapshot, len(self.sessions), acked - refusing, self._listed, acked)
+        acked, nacked = len(self._acked), len(self._acked & self._nacks.keys())
+        return SyncStatus(self.snapshot, len(self.sessions), acked - nacked, self._listed, acked)
 
     def changed_status(self) -> SyncStatus | None:
         """Return the sync status if it changed since the last call, else None."""

@@ -1,6 +1,6 @@
 """Validation of messages against Envoy's own protoc-gen-validate rules, before Envoy does it.
 
-Envoy refuses a message that breaks a rule of its `.proto` files, and with some types refuses good resources that come
+Envoy rejects a message that breaks a rule of its `.proto` files, and with some types rejects valid resources that come
 in the same response. The rules are in the options of the generated descriptors, so they are read from there: each
 message type is compiled into closures when it is first seen. A message that breaks nothing costs a few microseconds and
 builds no path.
