@@ -1,4 +1,4 @@
-"""Writes what in deploy/ follows from the code: `make manifests` runs it.
+"""Generate the files in deploy/ that follow from the code; `make manifests` runs it.
 
     python -m deploy.generate            write
     python -m deploy.generate --check    say what is out of date, and fail if anything is

@@ -1,4 +1,4 @@
-"""What Headgate may do in a cluster: no more than it does, each with its reason."""
+"""RBAC rules of Headgate: the least that it needs, each rule with its reason."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_kinds() -> tuple[type[KubernetesObject], ...]:
 
 
 def cluster_rules() -> tuple[Rule, ...]:
-    """Return the rules for what is in no namespace; never limited to some."""
+    """Return the rules for cluster-scoped kinds."""
     kinds = [each for each in read_kinds() if not each.namespaced]
     return (
         *_reading(kinds),

@@ -1,4 +1,4 @@
-"""From a pydantic model of fields to a structural OpenAPI schema, as a custom resource definition has it."""
+"""Structural OpenAPI schemas of custom resource definitions, made from pydantic models."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _of_map(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool)
 
 
 def _resolved(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what stands behind a reference or an optional field, with what is said where it is used."""
+    """Resolve a reference or an optional field; keep the description of the place that uses it."""
     outer = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf")}
     if "anyOf" in schema:
         (only,) = (each for each in schema["anyOf"] if each.get("type") != "null")

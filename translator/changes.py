@@ -1,4 +1,4 @@
-"""What an evaluation of the translator brought."""
+"""The outputs that an evaluation changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xds import Snapshot
 
 @dataclass(slots=True)
 class Changes:
-    """What an evaluation brought.
+    """The outputs that an evaluation changed.
 
     Attributes:
         snapshots: for each Gateway whose resources changed the new snapshot, None where it is gone.
@@ -28,7 +28,7 @@ class Changes:
     failures: list[QueryError] = field(default_factory=list)
 
     def merge(self, later: Changes) -> None:
-        """Take what a later evaluation brought, so that both count as one."""
+        """Merge the changes of a later evaluation into these."""
         self.snapshots |= later.snapshots
         self.statuses |= later.statuses
         self.deployments |= later.deployments

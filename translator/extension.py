@@ -1,4 +1,4 @@
-"""What a feature is: one file that reads its part of a rule and writes it into Envoy's messages."""
+"""Extensions of route rules: each reads its part of a rule and writes it into Envoy's messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FilterOutcome = Outcome[tuple[RouteFeature, ...] | None]
 
 @dataclass(frozen=True, slots=True)
 class FilterContext:
-    """Where features are asked for: a rule of a route, or one backend of a rule.
+    """The context in which filters are read: a rule of a route, or one backend of a rule.
 
     Attributes:
         route: the route, of an API group `group`.
@@ -37,7 +37,7 @@ class FilterContext:
     rule: HTTPRouteRule | None = None
 
     def filters_of(self, *types: str) -> Iterator[tuple[str, HTTPRouteFilter]]:
-        """Give the filters of these types, each with its field's path."""
+        """Yield the filters of these types, each with its field's path."""
         for place, each in enumerate(self.filters):
             if each.type in types:
                 yield f"{self.field}.filters[{place}]", each

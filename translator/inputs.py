@@ -1,4 +1,4 @@
-"""What a source of objects hands to the translator: one object as it is now, or the word that it is gone."""
+"""Inputs of the translator: edits of objects, settings, sync status and apply results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from translator.refs import Ref
 
 
 class Invalid(NamedTuple):
-    """An object that is there and cannot be read, since what it holds is not valid. What it last was stays in force.
+    """An object that exists and is not valid. Its last valid state stays in force.
 
     Attributes:
         reason: the problems, in words for those who refer to it.
@@ -43,7 +43,7 @@ NOT_SYNCED: Final = "NotSynced"
 
 
 def not_synced(kind: str, namespace: str, why: str) -> Edit:
-    """Tell that the objects of a kind could not be read so far: it is not known which there are, or whether any are.
+    """Make an edit that says whether the objects of a kind have been listed; until then their absence is unknown.
 
     What depends on them is neither made anew nor taken away until that is known.
 
@@ -64,7 +64,7 @@ INVALID = "Invalid"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the translation depends on besides the objects.
+    """Settings of the translation.
 
     Attributes:
         controller_name: GatewayClasses with this `spec.controllerName` are ours.
@@ -94,7 +94,7 @@ def in_cluster(
 
 
 class StillServed(StrEnum):
-    """What a proxy goes on to serve of a route after it refused something that came of it."""
+    """The part of a route that a proxy still serves after it rejected a resource made from the route."""
 
     NOTHING = "nothing"
     OTHER_RULES = "other rules"
@@ -102,7 +102,7 @@ class StillServed(StrEnum):
 
 
 class AffectedRoute(NamedTuple):
-    """A route that something came of which a proxy refused.
+    """A route that contributed to a resource which a proxy rejected.
 
     Attributes:
         route: the route.
@@ -119,7 +119,7 @@ class AffectedRoute(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AttributedNack:
-    """A resource that a proxy refused.
+    """A NACK of a resource, with the routes that it affects.
 
     Attributes:
         type_url: its type.
@@ -136,7 +136,7 @@ class AttributedNack:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySyncStatus:
-    """How far a Gateway's configuration has come.
+    """What the proxies of a Gateway, of all replicas, have acknowledged of its configuration.
 
     Attributes:
         clients: how many proxies are connected.
@@ -159,7 +159,7 @@ class GatewaySyncStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProxyDefaults:
-    """What proxies in a cluster are told, whatever their Gateway says.
+    """Settings of all proxies in a cluster, whatever their Gateway.
 
     Attributes:
         image: the image of Envoy that runs where parameters name none.
@@ -180,6 +180,6 @@ class ProxyDefaults:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What became of deploying a Gateway's proxies: what the API server did not take."""
+    """The result of applying a Gateway's manifests: what the API server rejected."""
 
     problems: tuple[Problem, ...] = ()

@@ -1,4 +1,4 @@
-"""A value together with what is wrong: how a user's mistakes travel from where they are seen to an object's status."""
+"""A value together with its problems, which travel from where they are found to an object's status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Problem(NamedTuple):
-    """A user's mistake, as the condition that will tell of it.
+    """A user's mistake, as the condition that reports it.
 
     Attributes:
         condition: the type of the condition that is not as it should be, such as ``ResolvedRefs``.
@@ -25,7 +25,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """What came of it, and the problems on the way; the value is what is served all the same."""
+    """A result and its problems; the value is what is served all the same."""
 
     value: T
     problems: tuple[Problem, ...] = ()

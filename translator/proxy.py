@@ -1,4 +1,4 @@
-"""What is the same of all proxies, wherever they run."""
+"""Constants of all proxies, wherever they run."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Laying one piece of plain data over another, much as a strategic merge patch of Kubernetes does."""
+"""Merging of plain data, much as a strategic merge patch of Kubernetes does."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DEPTH: Final = 100
 
 
 class TooDeep(ValueError):
-    """What is to be merged is deeper than any real manifest."""
+    """The data to merge is nested deeper than any real manifest."""
 
 
 def merge(base: Any, over: Any, depth: int = DEPTH) -> Any:
-    """Give `base` with `over` laid over it; neither is changed.
+    """Return `base` with `over` merged into it; neither is changed.
 
     Objects are merged field by field. Lists whose items have names are merged item by item, new ones at the end. All
     else is replaced. A null stays a null, so that of several layers the lowest can still be told to drop a field.

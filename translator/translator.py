@@ -1,4 +1,4 @@
-"""The translator as others see it: edits go in, snapshots and statuses come out, at the cost of what changed."""
+"""The front door: edits in, snapshots, statuses and manifests out, at the cost of what changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = ["Changes", "Translator"]
 
 
 class Translator:
-    """Turns objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
+    """Translates objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
 
     def __init__(self, settings: Settings, on_demand: Iterable[str] = ()) -> None:
         """Make a translator that knows no objects.
@@ -84,16 +84,16 @@ class Translator:
         return MappingProxyType(self._statuses)
 
     def has_no_status(self, ref: Ref) -> bool:
-        """Tell whether there is, for sure, nothing to be told of an object: it is none of ours, or not there."""
+        """Return whether an object certainly has no status: it is not managed, or does not exist."""
         return ref not in self._statuses and ref not in self._status_pending
 
     def is_unmanaged(self, gateway: Ref) -> bool:
-        """Tell whether a Gateway is there and, for sure, none of ours: its class is another controller's."""
+        """Return whether a Gateway exists and certainly is another controller's."""
         return gateway in self._unmanaged
 
     @property
     def deployments(self) -> Mapping[Ref, ProxyManifests]:
-        """What is to be deployed for each Gateway of ours; while that cannot be told, what was to be last."""
+        """The manifests of each managed Gateway; while they cannot be computed, the last ones."""
         return MappingProxyType(self._deployments)
 
     @property
@@ -112,7 +112,7 @@ class Translator:
         return len(self._db)
 
     def object(self, ref: Ref) -> Any:
-        """Give an object as it was fed in, None if there is none."""
+        """Return an object as it was fed in, None if there is none."""
         return self._db.inputs(ref.kind).get(ref)
 
     def referenced(self, kind: str) -> frozenset[Ref]:
@@ -131,7 +131,7 @@ class Translator:
         return self._db.set_absent(kind, absent)
 
     def edit(self, edits: Iterable[Edit]) -> None:
-        """Take objects that came, changed or went; nothing is evaluated yet."""
+        """Feed in objects that were created, changed or deleted; nothing is evaluated yet."""
         for ref, found in edits:
             if ref.kind == NOT_SYNCED:
                 self._set_synced(ref, not_synced=found is not None)
@@ -169,33 +169,33 @@ class Translator:
         return False
 
     def set_sync_status(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
-        """Take how far the configuration of a Gateway has come; it counts from the next evaluation."""
-        self.acknowledged.hear(gateway, delivery)
+        """Set the sync status of a Gateway; it counts from the next evaluation."""
+        self.acknowledged.observe(gateway, delivery)
 
     def set_reconnecting(self, awaited: bool) -> None:
-        """Take whether proxies of which nothing has been heard may be about to connect again, as at the start."""
+        """Set whether disconnected proxies may be about to reconnect, as after a start."""
         self._db.set(SYNC_STATUS, None, GatewaySyncStatus(reconnecting=True) if awaited else None)
 
     def set_apply_result(self, gateway: Ref, deployed: ApplyResult | None) -> None:
-        """Take what became of deploying the proxies of a Gateway; None if there is nothing to tell."""
+        """Set the result of applying a Gateway's manifests; None if all were applied."""
         self._db.set(APPLY_RESULT, gateway, deployed)
 
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
-        """Take what all proxies in the cluster are told, such as a new certificate of the authority."""
+        """Set the defaults of all proxies in the cluster, such as a new CA certificate."""
         self._db.set(PROXY_DEFAULTS, None, defaults)
 
     @property
     def nothing_synced(self) -> bool:
-        """Whether there may be Gateways of ours, and of none is known what to serve, since kinds could not be read."""
+        """Whether there may be managed Gateways, and none can be served yet, since kinds have not synced."""
         return bool(self._not_synced.get(Gateway.kind) or (self._incomplete and not self._snapshots))
 
     def serves_nothing(self, gateway: Ref) -> bool:
-        """Tell whether there is, for sure, nothing to serve for a Gateway: it is not there, or none of ours."""
+        """Return whether a Gateway certainly serves nothing: it does not exist, or is not managed."""
         return not (gateway in self._snapshots or gateway in self._incomplete or self._not_synced.get(Gateway.kind))
 
     @property
     def _incomplete(self) -> Set[Ref]:
-        """The Gateways of which something is not known: what was published of them last stands."""
+        """The Gateways of which not all could be computed: their last published snapshot stands."""
         return self._unsure | self._dirty.keys()
 
     def evaluate(self) -> Changes:
@@ -208,14 +208,14 @@ class Translator:
         return self._db.steps()
 
     def changes(self) -> Changes:
-        """Give what came out different since the last time, once all steps are done."""
+        """Return the changes since the last call, once all steps are done."""
         assembled = [self._dirty.pop(gateway) for gateway in list(self._dirty) if self._assemble(gateway)]
         waiting = set().union(*self._dirty.values())
         for output in set().union(*assembled):
             if output not in self._users and output not in waiting:
                 self._resources.pop(output, None)
                 self._unknown.discard(output)
-        if self.acknowledged.judge(self._db.inputs(Gateway.kind), self._snapshots, set(self._incomplete)):
+        if self.acknowledged.update(self._db.inputs(Gateway.kind), self._snapshots, set(self._incomplete)):
             self._db.evaluate()
         self._tell_bugs()
         changes, self._changes = self._changes, Changes()

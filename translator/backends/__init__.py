@@ -1,1 +1,1 @@
-"""What a backendRef may name."""
+"""The kinds that a backendRef may name."""

@@ -1,4 +1,4 @@
-"""What is behind a backendRef: its cluster's settings, and the endpoints that are ready."""
+"""Services as backends: cluster settings and ready endpoints."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From the IR to Envoy's messages; knows nothing of Kubernetes objects."""
+"""Envoy messages made from the IR; imports no Kubernetes objects."""

@@ -32,7 +32,7 @@ def unknown_types(plain: Any) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def known(name: str) -> bool:
-    """Tell whether a message of this full name, such as envoy.config.cluster.v3.Cluster, exists; load it if so."""
+    """Return whether a message of this full name, such as envoy.config.cluster.v3.Cluster, exists; load it if so."""
     package = name.rpartition(".")[0]
     for module in _modules(package):
         import_module(module)

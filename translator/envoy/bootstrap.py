@@ -1,4 +1,4 @@
-"""The bootstrap with which an Envoy finds Headgate (Envoy's ``config.bootstrap.v3.Bootstrap``): what all share."""
+"""The ``Bootstrap`` that all proxies share (``envoy.config.bootstrap.v3``); it names Headgate's xDS server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the IR's backends to Envoy's ``Cluster`` and ``ClusterLoadAssignment``."""
+"""Envoy's ``Cluster`` and ``ClusterLoadAssignment``, made from the IR's backends."""
 
 from __future__ import annotations
 

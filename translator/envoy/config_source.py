@@ -1,4 +1,4 @@
-"""Where Envoy gets its resources from: the aggregated stream, without waiting for long."""
+"""The ``ConfigSource`` of all resources: the aggregated stream (ADS), with a short initial fetch timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the IR's listeners to Envoy's ``Listener`` with its filter chains and HTTP connection managers."""
+"""Envoy's ``Listener`` with filter chains and HTTP connection managers, made from the IR's listeners."""
 
 from __future__ import annotations
 

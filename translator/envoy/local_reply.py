@@ -1,4 +1,4 @@
-"""What Envoy answers by itself where its own status would mislead (`LocalReplyConfig`)."""
+"""Local replies (``LocalReplyConfig``) whose status Envoy would choose misleadingly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Envoy's resources are called. The same thing keeps its name across edits, restarts and replicas."""
+"""Names of Envoy's resources. A resource keeps its name across edits, restarts and replicas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def listener_name(port: int) -> str:
 
 
 def port_of(listener: str) -> int | None:
-    """Tell the port from a listener's name, None if it is not one of ours."""
+    """Return the port in a listener's name; None if the name is not Headgate's."""
     prefix, _, port = listener.rpartition("-")
     return int(port) if prefix == "port" and port.isdigit() else None
 

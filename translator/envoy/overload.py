@@ -1,4 +1,4 @@
-"""Envoy's overload manager: how a proxy stays alive when there is more to do than it has memory for.
+"""Envoy's overload manager: sheds load before a proxy runs out of memory.
 
 Source: "Configuring Envoy as an edge proxy" and "Overload manager" of Envoy's documentation.
 """

@@ -1,4 +1,4 @@
-"""What is tried again without being asked for."""
+"""Default retries: of requests that no backend has processed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the IR's rules to Envoy's ``Route`` messages, in the specification's order of precedence."""
+"""Envoy's ``Route`` messages, made from the IR's rules in the specification's order of precedence."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class MatchRoute(NamedTuple):
 
 
 def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
-    """Give the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
+    """Yield the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
     features = () if rule.error else rule.features
     for place, match in enumerate(rule.matches):
         own = f"{name}/rule/{rule.name}/match/{place}"

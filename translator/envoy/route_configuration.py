@@ -1,4 +1,4 @@
-"""Envoy's ``VirtualHost`` and ``RouteConfiguration``, put together from parts that are serialised already.
+"""Envoy's ``VirtualHost`` and ``RouteConfiguration``, concatenated from serialised parts.
 
 Encoded fields of a message can be concatenated, so that what does not change is never written again: a virtual host is
 its head and its routes, a route configuration its head and its virtual hosts.

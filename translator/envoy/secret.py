@@ -1,4 +1,4 @@
-"""From the IR's certificates to Envoy's ``Secret``."""
+"""Envoy's ``Secret``, made from the IR's certificates."""
 
 from __future__ import annotations
 

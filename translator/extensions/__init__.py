@@ -1,4 +1,4 @@
-"""What rules can do, one file each. The order here is the order of the filters in Envoy."""
+"""Extensions of route rules, one file each, in the order of their filters in Envoy."""
 
 from __future__ import annotations
 

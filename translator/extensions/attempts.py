@@ -1,4 +1,4 @@
-"""How often a request that may have reached a backend is tried again, which retries and timeouts share."""
+"""Retry attempts of requests that may have reached a backend, shared by retries and timeouts."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ VARY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Cors(RouteFeature):
-    """Which pages of other origins may use a route, and how."""
+    """The CORS policy of a route: allowed origins, methods and headers."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]

@@ -140,7 +140,7 @@ def _first_of_each(headers: Iterable[HTTPHeader]) -> Headers:
 
 
 def _header_error(request: bool, found: HTTPHeaderFilter) -> str:
-    """Why a modifier cannot be had, "" if it can; the Host of requests can be set, as Envoy has a field for it."""
+    """Return why a modifier is not supported, "" if it is; Envoy has a field for the Host of requests."""
     added, names = [*found.set, *found.add], [*(each.name for each in found.add), *found.remove]
     if not request:
         names += [each.name for each in found.set]

@@ -1,4 +1,4 @@
-"""Another Host for the backend, which header modifiers and rewrites share."""
+"""Rewrites of the Host header, shared by header modifiers and URL rewrites."""
 
 from __future__ import annotations
 

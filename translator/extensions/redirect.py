@@ -31,7 +31,7 @@ WITHOUT_PORT = "%CEL(re.extract(response.headers['location'], '^({scheme}://[^/?
 
 @dataclass(frozen=True, slots=True)
 class Redirect(RouteFeature):
-    """An answer that sends the client elsewhere; empty parts and port 0 keep what the request had."""
+    """A redirect; empty parts and port 0 keep those of the request."""
 
     terminal: ClassVar[bool] = True
     status: int = 302

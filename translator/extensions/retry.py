@@ -36,7 +36,7 @@ LONGEST_BACKOFF = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Retry(RouteFeature):
-    """How often to try again and when; times in milliseconds, 0 for none.
+    """The retry policy of a rule; times in milliseconds, 0 for none.
 
     Attributes:
         codes: the statuses that are tried again.

@@ -17,7 +17,7 @@ TYPE = "URLRewrite"
 
 @dataclass(frozen=True, slots=True)
 class Rewrite(RouteFeature):
-    """Another Host ("" keeps it) and path for the backend."""
+    """A rewrite of Host ("" keeps it) and path."""
 
     forwarding: ClassVar[bool] = True
     hostname: str = ""

@@ -1,4 +1,4 @@
-"""Which listeners a route attaches to, and why it does not attach to others."""
+"""Attachment of routes to listeners, with the reason where a listener does not accept a route."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROUTES = {HTTPRoute.kind: HTTPRoute}
 
 
 class Domain(NamedTuple):
-    """A name under which a route is served, the narrower of the listener's and the route's own; and that own one."""
+    """A domain of a route: the narrower of the listener's and the route's hostname, and the route's hostname."""
 
     name: str
     route_hostname: str
@@ -41,7 +41,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class ParentStatus:
-    """What came of one parentRef: the listeners it attached to, or the problem that kept it from all of them."""
+    """The result of one parentRef: the listeners that the route attached to, or the problem that prevents it."""
 
     reference: ParentReference
     gateway: Ref
@@ -136,7 +136,7 @@ def _no_parent(db: Db, gateway: Ref, reference: ParentReference) -> str:
 
 
 def _refusal(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> str:
-    """Why a listener does not take a route; "" if it does."""
+    """Return why a listener does not accept a route; "" if it does."""
     if route.kind not in listener.kinds:
         kinds = " or ".join(listener.kinds) or "no kind of route"
         return f"listener {listener.name} takes {kinds}"
@@ -184,7 +184,7 @@ def _isolated(states: tuple[ListenerState, ...], listener: ListenerState, domain
 
 
 def candidates(db: Db, route: Ref) -> Iterator[Ref]:
-    """Give the Gateways that a route may be attached to: the partitions of the indexes of routes.
+    """Yield the Gateways that a route may be attached to: the partitions of the indexes of routes.
 
     While its attachment cannot be computed, those are all that it names, and the default Gateways if it asks for them.
     """

@@ -1,4 +1,4 @@
-"""As much of DER (X.690) as it takes to read a certificate."""
+"""A DER decoder (X.690) for what certificates use."""
 
 from __future__ import annotations
 

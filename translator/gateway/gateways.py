@@ -1,4 +1,4 @@
-"""Which Gateways are ours, and the addresses that they bind."""
+"""Managed Gateways and the addresses that they bind."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _routability(spec: GatewaySpec) -> Iterator[Problem]:
 
 @query
 def unsupported_parameters(db: Db, gateway: Ref) -> Problem | None:
-    """Why nothing of a Gateway is served: it asks for parameters that nobody would apply, as there is no cluster."""
+    """Return the problem of a standalone Gateway with a parametersRef: without a cluster nothing applies parameters."""
     spec = gateway_spec(db, gateway) if db.settings.standalone else None
     if spec is None or spec.infrastructure is None or spec.infrastructure.parameters_ref is None:
         return None
@@ -94,7 +94,7 @@ def unsupported_parameters(db: Db, gateway: Ref) -> Problem | None:
 
 @query
 def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
-    """Return what is not done with the certificate that a Gateway should show to backends (`GatewayBackendTLS`)."""
+    """Return the problem of a Gateway with a client certificate for backends (`GatewayBackendTLS`): unsupported."""
     spec = gateway_spec(db, gateway)
     if spec is None or spec.tls is None or spec.tls.backend is None:
         return None

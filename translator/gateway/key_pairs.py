@@ -1,4 +1,4 @@
-"""Whether Envoy can use a certificate and its private key: the same answer as Envoy's, whatever the bytes.
+"""Validation of certificates and private keys, with the same result as Envoy's for any bytes.
 
 Source: Envoy's ``TlsContext`` and ``ServerContextImpl``; of BoringSSL ``PEM_read_bio_X509``,
 ``PEM_read_bio_PrivateKey`` and ``SSL_CTX_use_certificate``.
@@ -41,11 +41,11 @@ NO_KEY: Final = "tls.key is not an unencrypted private key in PEM form."
 
 
 class _UnusableError(ValueError):
-    """What is wrong, as a sentence."""
+    """A key pair that Envoy does not accept; the message is a sentence."""
 
 
 def key_pair(chain: bytes, key: bytes) -> Certificate | str:
-    """Give a certificate chain and its key, or what is wrong with them in one sentence.
+    """Return a certificate chain and its key, or the fault in one sentence.
 
     What is given holds what was checked and nothing else: no text around the blocks, no other blocks.
 

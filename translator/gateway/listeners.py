@@ -1,4 +1,4 @@
-"""The listeners of a Gateway: which are valid, which conflict, and what may attach to them."""
+"""Listeners of a Gateway: validity, conflicts and allowed routes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUTE_KINDS = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
 
 @dataclass(frozen=True, slots=True)
 class ListenerState:
-    """A listener as it can be served, and what is wrong with it.
+    """A listener as it can be served, and its problems.
 
     Attributes:
         name: its name, which a parentRef's sectionName may give.
@@ -67,7 +67,7 @@ class ListenerState:
 
 
 class PortClaim(NamedTuple):
-    """A Gateway's wish for a port: standalone, the oldest has it, then the first by name."""
+    """A claim of a Gateway to a port: standalone, the oldest Gateway has it, then the first by name."""
 
     creation_time: str
     gateway: Ref
@@ -222,7 +222,7 @@ def _checks_clients(spec: GatewaySpec, port: int) -> bool:
 
 
 def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
-    """Why a listener cannot have its port, whatever other Gateways there are."""
+    """Return why a listener cannot have its port, whatever other Gateways there are."""
     use = OWN_PORTS.get(listener.port)
     if use is not None:
         text = f"Port {listener.port} is reserved for the proxy's own {use}; choose another port."

@@ -1,4 +1,4 @@
-"""ReferenceGrants: may an object of one namespace refer to one in another (GEP-709)."""
+"""ReferenceGrants: permission to refer to objects of another namespace (GEP-709)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from translator.refs import Ref
 
 
 class Grantee(NamedTuple):
-    """Who refers: objects of one kind in one namespace, to a namespace."""
+    """The objects of one kind and namespace that refer to a namespace."""
 
     group: str
     kind: str
@@ -23,7 +23,7 @@ class Grantee(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What may be referred to: objects of a kind, or the one with `name` where that is not empty."""
+    """The referents: objects of a kind, or the one with `name` where that is not empty."""
 
     group: str
     kind: str

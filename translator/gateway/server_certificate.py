@@ -1,4 +1,4 @@
-"""What Envoy asks of the certificate of a server beyond its form."""
+"""Envoy's requirements of server certificates beyond their form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the Gateway API's definitions in the cluster are of a release that Headgate supports."""
+"""The release of the Gateway API's definitions in the cluster, and whether Headgate supports it."""
 
 from __future__ import annotations
 

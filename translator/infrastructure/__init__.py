@@ -1,1 +1,1 @@
-"""How the proxies of a Gateway are deployed: GatewayParameters and Gateway in, Kubernetes manifests out, as queries."""
+"""Deployment of proxies as queries: Gateways and GatewayParameters in, manifests out."""

@@ -1,4 +1,4 @@
-"""The addresses of a Gateway in a cluster: what it asks for, what its Service has been given, what its proxies bind."""
+"""Addresses of a Gateway in a cluster: those requested, those assigned to its Service, those that proxies bind."""
 
 from __future__ import annotations
 

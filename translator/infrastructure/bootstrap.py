@@ -72,7 +72,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a proxy finds the files that make up its configuration, and its token."""
+    """Folders of a proxy's configuration files and token."""
 
     config: str = CONFIG_FOLDER
     token: str = TOKEN_FOLDER
@@ -120,7 +120,7 @@ def drain_path(uid: str, key: bytes) -> str:
 
 
 def _bootstrap_error(plain: dict[str, Any]) -> str:
-    """Why Envoy would not take a bootstrap; "" if it takes it as far as that can be known without Envoy."""
+    """Return why Envoy would reject a bootstrap; "" if no fault can be found without Envoy."""
     strange = next(unknown_types(plain), None)
     if strange is not None:
         return f"Envoy {ENVOY_VERSION} has no type {strange[:256]}"

@@ -1,4 +1,4 @@
-"""Manifests: what is asked of the API server, as plain data."""
+"""Manifests of Kubernetes objects, as plain data."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ WORKLOADS: Final = (Deployment.kind, DaemonSet.kind)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An object as it is to be: exactly the fields that Headgate answers for."""
+    """The desired state of an object: exactly the fields that Headgate owns."""
 
     ref: Ref
     body: Mapping[str, Any]
 
     @property
     def model(self) -> type[KubernetesObject]:
-        """What kind of object it is."""
+        """The model of the object's kind."""
         return KINDS[self.ref.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyManifests:
-    """What is to be deployed for a Gateway.
+    """The manifests of a Gateway's proxies.
 
     Attributes:
         manifests: all of it, in the order in which it is applied; empty where somebody else runs the proxies.

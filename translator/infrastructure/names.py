@@ -1,4 +1,4 @@
-"""What the objects that are made for a Gateway are called, and the labels by which they are known as its."""
+"""Names and labels of the objects that are made for a Gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many proxies may be away while nodes are drained: a PodDisruptionBudget, and whether it lets any go."""
+"""The PodDisruptionBudget of a Gateway's proxies, and whether it blocks every eviction."""
 
 from __future__ import annotations
 

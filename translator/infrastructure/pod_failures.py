@@ -1,4 +1,4 @@
-"""What keeps a pod from running, in the words of the scheduler, the kubelet and the program itself. Pure."""
+"""Failures of pods, in the words of the scheduler, the kubelet and the program. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOGGED: Final = re.compile(r"(\[[^]]*\])+ (\[[^]]*\] )?")
 
 
 def pod_failures(pod: Pod) -> Iterator[str]:
-    """Give what ails a pod, the same from one try of the kubelet to the next; nothing while it is merely starting."""
+    """Yield the failures of a pod, the same for each try of the kubelet; nothing while the pod is starting."""
     for each in pod.status.conditions:
         if (each.type, each.status) == ("PodScheduled", "False"):
             yield f"{each.reason}: {each.message}"

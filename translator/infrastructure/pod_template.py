@@ -1,4 +1,4 @@
-"""The pods of a Gateway's proxies: what the parameters say, laid over what Headgate would do by itself."""
+"""The pod template of a Gateway's proxies: the parameters' template merged over the default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the manifests of a Gateway's proxies follow from."""
+"""The inputs from which the manifests of a Gateway's proxies are rendered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class InvalidParameters(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that the manifests of a Gateway follow from.
+    """All inputs from which the manifests of a Gateway are rendered.
 
     Attributes:
         controller: the name of the controller, for the labels.
@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """What everything is called."""
+        """The name of every object."""
         return resource_name(self.gateway.ref)
 
     @property

@@ -1,4 +1,4 @@
-"""What the deployment of proxies means for the status of Gateways and of their parameters."""
+"""Problems of deploying proxies, as conditions of Gateways."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet behind the S
 
 @query
 def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
-    """Why a Gateway is not accepted or not programmed, as far as deploying its proxies is concerned."""
+    """Return the problems of deploying a Gateway's proxies, for Accepted and Programmed."""
     outcome = deployment(db, gateway)
     if outcome is None:
         return ()

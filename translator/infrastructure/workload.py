@@ -1,4 +1,4 @@
-"""What keeps proxies from running, as the cluster tells of their workload and its pods."""
+"""Problems of the workload and pods of a Gateway's proxies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
 
 
 def running(db: Db, gateway: Ref) -> Iterator[Pod]:
-    """Give the pods of a Gateway's proxies, but for those that are about to go."""
+    """Yield the pods of a Gateway's proxies, except those that are terminating."""
     for ref in db.select(pods, (gateway.namespace, label_value(gateway.name))):
         found = db.get(Pod, ref)
         if found is not None and not found.terminating:
@@ -43,7 +43,7 @@ def running(db: Db, gateway: Ref) -> Iterator[Pod]:
 
 @query
 def workload_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
-    """Why proxies of a Gateway do not come up; nothing while they are merely starting."""
+    """Return why proxies of a Gateway do not start; nothing while they are starting."""
     texts = [*_of_workload(db, gateway), *_of_pods(db, gateway)]
     if not texts:
         return ()

@@ -1,1 +1,1 @@
-"""What proxies shall do, in terms of neither Kubernetes nor Envoy."""
+"""The intermediate representation (IR), in terms of neither Kubernetes nor Envoy."""

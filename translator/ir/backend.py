@@ -1,4 +1,4 @@
-"""What serves requests: backends and their endpoints."""
+"""Backends and their endpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Protocol(Enum):
-    """What a backend speaks."""
+    """The protocol of a backend."""
 
     HTTP1 = "http1"
     H2C = "h2c"
@@ -16,7 +16,7 @@ class Protocol(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Backend:
-    """Where requests can be sent: one port of one service, together with every setting that shapes its cluster.
+    """A backend: one port of one service, with every setting that shapes its cluster.
 
     A cluster's name holds a hash of all of this, so that a cluster never changes in place: other settings make another.
 

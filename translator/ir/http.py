@@ -1,4 +1,4 @@
-"""The intermediate representation: what the proxies shall do, in terms of neither Kubernetes nor Envoy's messages.
+"""HTTP rules in the intermediate representation.
 
 Everything here is frozen, compared by value and free of I/O; this module imports nothing of ours.
 """
@@ -14,7 +14,7 @@ from translator.ir.listener import ListenerContext
 
 
 class PathKind(Enum):
-    """How a path is compared; the values are the specification's names."""
+    """The kinds of path matches; the values are the specification's names."""
 
     EXACT = "Exact"
     PREFIX = "PathPrefix"
@@ -31,7 +31,7 @@ class ValueMatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """What a request must look like; every part given must hold. `method` is "" for any."""
+    """A match of requests; every part given must hold. `method` is "" for any."""
 
     path_kind: PathKind = PathKind.PREFIX
     path: str = "/"
@@ -77,7 +77,7 @@ class RouteFeature:
         return (match,)
 
     def preflights(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
-        """Give the CORS preflights of requests that match, which this feature answers before all of the same path.
+        """Return the CORS preflights of requests that match, which this feature answers before all of the same path.
 
         They are tried in the order of the matches that they are for, by their own number of headers.
         """
@@ -88,7 +88,7 @@ class RouteFeature:
         raise NotImplementedError
 
     def shape(self, backend: Backend, match: RouteMatch) -> Backend:
-        """Give a backend of the rule the settings that this feature asks of its cluster, for requests that match."""
+        """Return a backend of the rule with this feature's cluster settings, for requests that match."""
         return backend
 
     def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:

@@ -1,4 +1,4 @@
-"""What a Gateway serves on its ports."""
+"""Listeners in the intermediate representation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ListenerContext(NamedTuple):
-    """What a listener tells the routes on it: the port and scheme that its clients used."""
+    """The listener as its routes see it: the port and scheme that clients use."""
 
     port: int
     tls: bool

@@ -1,4 +1,4 @@
-"""From what a file or the API server holds to a typed object, or to the problems that keep it from being one."""
+"""Parsing of raw objects into typed ones, or into the problems that prevent it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ MOST_PROBLEMS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An object, and what is wrong with it. Where a problem is an error, there is no object."""
+    """An object and its problems. Where a problem is an error, there is no object."""
 
     object: KubernetesObject | None
     problems: tuple[Problem, ...] = ()

@@ -1,4 +1,4 @@
-"""What can be seen of an object that as a whole cannot be read: enough to tell those concerned."""
+"""The readable fields of invalid objects: enough to write their status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PartialObject(NamedTuple):
 
 
 def partial_object(raw: Mapping[str, Any]) -> PartialObject:
-    """Give what can be seen of an object in its JSON form, whatever is in it."""
+    """Return the readable fields of an object in JSON form, whatever it holds."""
     metadata, spec = _fields(raw, "metadata"), _fields(raw, "spec")
     generation = metadata.get("generation")
     return PartialObject(

@@ -20,7 +20,7 @@ from xds import Resource
 
 
 def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
-    """Give the Secrets with the certificates of a Gateway's accepted listeners."""
+    """Yield the Secrets with the certificates of a Gateway's accepted listeners."""
     for state in gateway_listeners.listeners(db, gateway):
         if state.accepted and state.tls:
             yield from listener_certificates(db, gateway, state.name).value

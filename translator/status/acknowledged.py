@@ -1,4 +1,4 @@
-"""Which delivery of each Gateway's configuration counts: one that is about the snapshot which is published.
+"""The sync status that counts for each Gateway: that of the published snapshot.
 
 A status is made at once when an object changes, its snapshot is acknowledged a moment later. Until then, what was told
 last stands, for the generation that it was told of: nothing counts as programmed before its ACK, and a change that
@@ -17,12 +17,12 @@ from xds import Snapshot
 
 
 class Acknowledged:
-    """What was heard of the proxies of each Gateway, and what of it counts."""
+    """The last sync status of each Gateway, and the one that counts."""
 
-    def __init__(self, tell: Callable[[Ref, GatewaySyncStatus | None], None]) -> None:
-        """Know nothing; `tell` takes the delivery that counts of a Gateway, None where there is none."""
-        self._tell = tell
-        self._heard: dict[Ref, GatewaySyncStatus] = {}
+    def __init__(self, report: Callable[[Ref, GatewaySyncStatus | None], None]) -> None:
+        """Start empty; `report` takes the sync status that counts for a Gateway, None where there is none."""
+        self._report = report
+        self._latest: dict[Ref, GatewaySyncStatus] = {}
         self._changed: set[Ref] = set()
         self._awaiting: set[Ref] = set()
         self._overdue: set[Ref] = set()
@@ -32,56 +32,56 @@ class Acknowledged:
         """The Gateways whose proxies have not answered what is published for them."""
         return frozenset(self._awaiting)
 
-    def hear(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
-        """Take how far the configuration of a Gateway has come."""
+    def observe(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
+        """Take the last sync status of a Gateway."""
         if delivery == GatewaySyncStatus():
-            self._heard.pop(gateway, None)
+            self._latest.pop(gateway, None)
         else:
-            self._heard[gateway] = delivery
+            self._latest[gateway] = delivery
         self._changed.add(gateway)
 
     def overdue(self, gateway: Ref) -> None:
-        """Take that the proxies of a Gateway were waited for long enough: it is to be told that they are."""
+        """Report a Gateway as pending whose proxies have not acknowledged in time."""
         if gateway in self._awaiting:
             self._overdue.add(gateway)
             self._changed.add(gateway)
 
     def touch(self, gateway: Ref) -> None:
-        """Take that the snapshot of a Gateway or its generation may have changed."""
-        if gateway in self._heard:
+        """Mark a Gateway whose snapshot or generation may have changed."""
+        if gateway in self._latest:
             self._changed.add(gateway)
 
-    def judge(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], held: set[Ref]) -> bool:
-        """Tell what counts now; return whether there was anything to look at.
+    def update(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], held: set[Ref]) -> bool:
+        """Report the sync status that counts now; return whether any Gateway was examined.
 
         Args:
             gateways: the newest of each.
             snapshots: what is published of them, or about to be.
             held: those of which the snapshot is not that of the newest; what was told of them last stands.
         """
-        judged = self._changed - held
-        for gateway in judged:
-            self._judge(gateway, gateways.get(gateway), snapshots.get(gateway))
-        self._changed -= judged
-        return bool(judged)
+        updated = self._changed - held
+        for gateway in updated:
+            self._update(gateway, gateways.get(gateway), snapshots.get(gateway))
+        self._changed -= updated
+        return bool(updated)
 
-    def _judge(self, gateway: Ref, found: object, snapshot: Snapshot | None) -> None:
-        heard = self._heard.get(gateway)
+    def _update(self, gateway: Ref, found: object, snapshot: Snapshot | None) -> None:
+        latest = self._latest.get(gateway)
         self._awaiting.discard(gateway)
-        if not isinstance(found, Gateway) or heard is None or not heard.clients or heard.snapshot is None:
+        if not isinstance(found, Gateway) or latest is None or not latest.clients or latest.snapshot is None:
             self._overdue.discard(gateway)
-            self._tell(gateway, heard)
+            self._report(gateway, latest)
             return
         about = replace(
-            heard,
+            latest,
             snapshot=None,
             generation=found.metadata.generation,
             listeners=frozenset(each.name for each in found.spec.listeners),
         )
-        if heard.all_acked and snapshot is not None and heard.snapshot == snapshot.version:
+        if latest.all_acked and snapshot is not None and latest.snapshot == snapshot.version:
             self._overdue.discard(gateway)
-            self._tell(gateway, about)
+            self._report(gateway, about)
         elif gateway in self._overdue:
-            self._tell(gateway, replace(about, all_acked=False))
+            self._report(gateway, replace(about, all_acked=False))
         else:
             self._awaiting.add(gateway)

@@ -1,4 +1,4 @@
-"""What a bug means for the status of a Gateway: it is told where its owner looks, beside all that still holds."""
+"""Bugs in the status of a Gateway: a condition reports them beside all that still holds."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
 
 
 def _error(db: Db, found: GatewayParameters) -> str:
-    """Why no Gateway could have proxies with these parameters alone."""
+    """Return why no Gateway could have proxies with these parameters alone; "" if one could."""
     plan = Plan(ANY_GATEWAY, found.spec, db.proxy_defaults, db.settings.controller_name, ports=(), addresses=())
     try:
         list(manifests(plan))

@@ -1,4 +1,4 @@
-"""The status of objects that are there and cannot be read: a newer definition let in what is not known here.
+"""The status of invalid objects, which a newer definition lets in.
 
 What such an object last was goes on to be served; its conditions tell what cannot be read, for its newest generation.
 """

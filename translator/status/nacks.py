@@ -1,4 +1,4 @@
-"""Whom it concerns that a proxy refuses a resource: the routes that the resource came of. Pure.
+"""NACKs attributed to the routes that the rejected resources were made from. Pure.
 
 A table of routes is refused as a whole, and the one that the proxy had before stays in use. So it concerns the routes
 of which there is something in the new table that was not in the one before: the rest is served as it should be. A
@@ -45,7 +45,7 @@ class RouteNack(NamedTuple):
 
 @index(SYNC_STATUS, partitions=lambda _, gateway: (gateway,), partition_of=itemgetter(1))
 def nacks_by_route(db: Db, gateway: Ref) -> Iterator[tuple[tuple[Ref, Ref], RouteNack]]:
-    """Index what the proxies of a Gateway refuse by the route that it came of, and the Gateway."""
+    """Index the NACKs of a Gateway's proxies by the affected route and the Gateway."""
     for each in db.sync_status(gateway).nacks:
         for route, rules, served, generation in each.routes:
             yield (
@@ -55,7 +55,7 @@ def nacks_by_route(db: Db, gateway: Ref) -> Iterator[tuple[tuple[Ref, Ref], Rout
 
 
 def attribute_nacks(snapshot: Snapshot, nacks: Iterable[Nack]) -> tuple[AttributedNack, ...]:
-    """Give what clients refuse of a snapshot, with the routes that it concerns.
+    """Return the NACKs of a snapshot, with the routes that they affect.
 
     Args:
         snapshot: the newest.

@@ -1,4 +1,4 @@
-"""Programmed: only what the proxies have acknowledged counts."""
+"""The condition Programmed: only what the proxies have acknowledged counts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Programming:
     listeners: frozenset[str] | None = None
 
     def of(self, name: str, port: int, certificates: Iterable[str]) -> tuple[Condition, int | None]:
-        """Give the condition of a listener, and the generation that it is of."""
+        """Return the condition of a listener, and the generation that it is of."""
         if self.listeners is not None and name not in self.listeners:
             return WAITING, None
         refused = (self.certificates[each] for each in certificates if each in self.certificates)
@@ -65,7 +65,7 @@ class Programming:
 
 @query
 def programming(db: Db, gateway: Ref) -> Programming:
-    """How far the configuration of a Gateway has come; without proxies to ask, what is valid counts as programmed.
+    """Return what the proxies of a Gateway have acknowledged; offline, what is valid counts as programmed.
 
     While proxies that serve may be about to connect again, that is not known, and what was told last stands.
     """
@@ -98,7 +98,7 @@ def programming(db: Db, gateway: Ref) -> Programming:
 
 
 def _no_proxy(db: Db, gateway: Ref) -> Condition:
-    """Why no proxy is connected; in a cluster the status of the deployment says more."""
+    """Return why no proxy is connected; in a cluster the status of the deployment says more."""
     known = db.apply_result(gateway).problems if db.settings.standalone else ()
     return Condition("Programmed", "False", known[0].reason, known[0].message) if known else NO_PROXY
 

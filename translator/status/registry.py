@@ -1,4 +1,4 @@
-"""Which query gives the status of which kind."""
+"""The status query of each kind."""
 
 from __future__ import annotations
 

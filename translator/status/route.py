@@ -1,4 +1,4 @@
-"""What is to be told of each object: from attachment, listeners and acknowledgements to `status`."""
+"""The status of routes, from attachment, listeners and acknowledgements."""
 
 from __future__ import annotations
 
@@ -139,5 +139,5 @@ def _words(refusal: RouteNack) -> str:
 
 @lru_cache(maxsize=1024)  # most routes name the parents that others do
 def reference_json(reference: ParentReference) -> dict[str, Any]:
-    """Give a parentRef as it stands in the status."""
+    """Return a parentRef as the status has it."""
     return reference.model_dump(by_alias=True, exclude_none=True)

@@ -1,4 +1,4 @@
-"""What an HTTPRoute does to requests and responses (Gateway API, `apis/v1/httproute_types.go`)."""
+"""Filters of an HTTPRoute (Gateway API, `apis/v1/httproute_types.go`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
@@ -44,7 +44,7 @@ MEMBERS: Final[Mapping[str, str]] = {
 
 
 def member_violations(union: Fields, type_: str) -> Iterator[FieldViolation]:
-    """Yield that of a filter's members the one which `type_` says is set, and no other."""
+    """Yield the violations of a filter whose members are not exactly the one that `type_` names."""
     if union.model_fields_set == {"type", MEMBERS[type_]}:
         return
     fields = type(union).model_fields
@@ -89,7 +89,7 @@ class HTTPPathModifier(CheckedFields):
     replace_prefix_match: Annotated[str, StringConstraints(max_length=1024)] | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the member that is set is the one that `type` says."""
+        """Yield a violation unless the member that is set is the one that `type` names."""
         for name, alias, value in (
             ("ReplaceFullPath", "replaceFullPath", self.replace_full_path),
             ("ReplacePrefixMatch", "replacePrefixMatch", self.replace_prefix_match),
@@ -139,7 +139,7 @@ class HTTPRequestMirrorFilter(CheckedFields):
     fraction: Fraction | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the part is said in one way."""
+        """Yield a violation if the share is given in more than one way."""
         if self.percent is not None and self.fraction is not None:
             yield FieldViolation(("fraction",), "must not be set together with percent: remove one of them")
 
@@ -244,7 +244,7 @@ class HTTPRouteFilter(CheckedFields):
     extension_ref: LocalObjectReference | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Return the member that is set is the one that `type` says."""
+        """Return violations unless the member that is set is the one that `type` names."""
         return member_violations(self, self.type)
 
     @property

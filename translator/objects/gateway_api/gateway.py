@@ -49,7 +49,7 @@ class GatewayAddress(CheckedFields):
     routability: Annotated[str, StringConstraints(max_length=253)] | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the value is of the type that is said."""
+        """Yield a violation if the value is not of the type given."""
         if self.value is not None:
             if self.type == "IPAddress" and not is_ip_address(self.value):
                 yield FieldViolation(("value",), "must be an IPv4 or IPv6 address, because type is IPAddress")
@@ -103,7 +103,7 @@ class FrontendTLSValidation(CheckedFields):
     mode: Literal["AllowValidOnly", "AllowInsecureFallback"] = "AllowValidOnly"
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a ClusterTrustBundle is in no namespace."""
+        """Yield a violation if a ClusterTrustBundle, which is cluster-scoped, has a namespace."""
         for index, ref in enumerate(self.ca_certificate_refs):
             if ref.kind == "ClusterTrustBundle" and ref.group == "certificates.k8s.io" and ref.namespace:
                 path = ("caCertificateRefs", index, "namespace")

@@ -76,7 +76,7 @@ class SessionPersistence(CheckedFields):
     header: HeaderConfig | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the settings are those of the type, and what is permanent says for how long."""
+        """Yield violations of settings that do not fit the type, or lack a lifetime where it is permanent."""
         for name, member in (("Cookie", self.cookie), ("Header", self.header)):
             if member is None and self.type == name:
                 yield FieldViolation((name.lower(),), f"is required when type is {name}: add it")

@@ -60,7 +60,7 @@ class ListenerRequestFilter(CheckedFields):
     extension_ref: LocalObjectReference | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Return the member that is set is the one that `type` says."""
+        """Return violations unless the member that is set is the one that `type` names."""
         return member_violations(self, self.type)
 
 

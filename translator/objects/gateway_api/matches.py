@@ -1,4 +1,4 @@
-"""What an HTTPRoute matches on (Gateway API, `apis/v1/httproute_types.go`)."""
+"""Matches of an HTTPRoute (Gateway API, `apis/v1/httproute_types.go`)."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class HTTPPathMatch(CheckedFields):
     value: Annotated[str, StringConstraints(max_length=1024)] = "/"
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a path that is no regular expression is absolute and in the normal form, as requests arrive."""
+        """Yield violations of a path, unless a regular expression, that is not absolute and in normal form."""
         if self.type != "RegularExpression":
             for message in _path_violations(self.value):
                 yield FieldViolation(("value",), message)

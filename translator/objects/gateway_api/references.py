@@ -1,4 +1,4 @@
-"""How one object names another (Gateway API, `apis/v1/object_reference_types.go` and `shared_types.go`)."""
+"""References between objects (Gateway API, `apis/v1/object_reference_types.go` and `shared_types.go`)."""
 
 from collections.abc import Iterator
 

@@ -30,7 +30,7 @@ class LabelSelectorRequirement(Fields):
         return False
 
     def violation(self) -> str | None:
-        """Return what is wrong with it, if something is: the API server takes any operator here."""
+        """Return the violation, if there is one; the API server accepts any operator here."""
         if self.operator in ("In", "NotIn"):
             return None if self.values else f"operator {self.operator} of label {self.key} needs values"
         if self.operator in ("Exists", "DoesNotExist"):

@@ -1,4 +1,4 @@
-"""What is read of the proxies that run: how far their Deployment or DaemonSet has come, and what ails their pods."""
+"""Workloads and pods of running proxies: their status and failures."""
 
 from typing import Annotated, ClassVar, Final
 
@@ -23,7 +23,7 @@ class WorkloadCondition(Fields):
 
 
 class WorkloadStatus(Fields):
-    """How far a workload has come, as its controller tells."""
+    """The status of a workload, as its controller reports it."""
 
     ignored_fields = frozenset(
         {
@@ -50,7 +50,7 @@ class WorkloadStatus(Fields):
 
 
 class Workload(NamespacedObject):
-    """What a Deployment and a DaemonSet have in common."""
+    """The fields that a Deployment and a DaemonSet share."""
 
     ignored_fields = frozenset({"apiVersion", "kind", "spec"})
     group = "apps"
@@ -200,15 +200,15 @@ class Pod(NamespacedObject):
         return frozenset((self.status.host_ip, *(each.ip for each in self.status.host_ips))) - {""}
 
 
-class ApplyResult(NamespacedObject):
-    """What is deployed beside the proxies and never read: only where an API server has it counts."""
+class DeployedObject(NamespacedObject):
+    """An object that is deployed beside the proxies and never read; only its API path matters."""
 
     ignored_fields = frozenset({"apiVersion", "kind", "spec", "status"})
     versions = ("v1",)
     selector: ClassVar[str] = MANAGED_BY
 
 
-class ServiceAccount(ApplyResult):
+class ServiceAccount(DeployedObject):
     """Who proxies are."""
 
     kind = "ServiceAccount"
@@ -216,7 +216,7 @@ class ServiceAccount(ApplyResult):
     plural = "serviceaccounts"
 
 
-class PodDisruptionBudget(ApplyResult):
+class PodDisruptionBudget(DeployedObject):
     """How many proxies may be away on purpose."""
 
     kind = "PodDisruptionBudget"
@@ -224,7 +224,7 @@ class PodDisruptionBudget(ApplyResult):
     plural = "poddisruptionbudgets"
 
 
-class HorizontalPodAutoscaler(ApplyResult):
+class HorizontalPodAutoscaler(DeployedObject):
     """How many proxies there are, by their load."""
 
     kind = "HorizontalPodAutoscaler"

@@ -1,1 +1,1 @@
-"""What all models of objects have in common: fields, scalars, messages."""
+"""The base of all models of objects: fields, scalars, messages."""

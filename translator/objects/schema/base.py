@@ -1,4 +1,4 @@
-"""What all objects have in common: metadata, identity, equality, and the rules that span several fields."""
+"""Base classes of objects: metadata, identity, equality, and rules across fields."""
 
 import re
 from collections import Counter

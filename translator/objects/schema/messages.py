@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in the words of whoever writes the object.
+"""Messages of validation errors, in the terms of the object's author.
 
 No message shows a value of the object but a misspelt choice, so that none can show a secret.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with an object, in words for whoever wrote it."""
+"""Problems of an object, in words for its author."""
 
 from dataclasses import dataclass
 from typing import Literal
