@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from bench.world import Raw, edit, manifest
-from tests.translator.numbers import NUMBER
+from tests.translator.engine.numbers import NUMBER
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.test_not_synced import SETTINGS, Population, edits
 from tests.translator.universe import populations

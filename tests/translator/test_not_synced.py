@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.world import edit, gateway, manifest, route, world
-from tests.translator.numbers import NUMBER, signs
+from tests.translator.engine.numbers import NUMBER, signs
 from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.universe import objects, populations
 from translator.engine.database import Database

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.translator.numbers import NUMBER, Reports, number
+from tests.translator.engine.numbers import NUMBER, Reports, number
 from translator.engine.database import Database
 from translator.engine.query import Query, query
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.translator.numbers import NUMBER, Reports, positive, ran, signs
+from tests.translator.engine.numbers import NUMBER, Reports, positive, ran, signs
 from translator.engine.database import Database
 from translator.engine.query import CycleError, index, query
 

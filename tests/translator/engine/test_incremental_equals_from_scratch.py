@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.translator.programs import (
+from tests.translator.engine.programs import (
     FAILED,
     KEYS,
     NUMBER,
@@ -23,7 +23,7 @@ from tests.translator.programs import (
     final,
     programs,
 )
-from tests.translator.programs import (
+from tests.translator.engine.programs import (
     number as as_number,
 )
 from translator.engine.memo import Memo

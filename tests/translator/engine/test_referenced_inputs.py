@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.translator.numbers import NUMBER, Reports, chosen, database, parity
+from tests.translator.engine.numbers import NUMBER, Reports, chosen, database, parity
 
 
 def test_wanted_are_the_inputs_that_outputs_depend_on() -> None:

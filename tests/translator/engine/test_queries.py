@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.translator.numbers import (
+from tests.translator.engine.numbers import (
     NUMBER,
     Reports,
     chosen,

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.translator.numbers import (
+from tests.translator.engine.numbers import (
     NUMBER,
     Reports,
     chosen,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.translator.numbers import NUMBER, Reports, parity_of_sign, quotient
+from tests.translator.engine.numbers import NUMBER, Reports, parity_of_sign, quotient
 from tests.translator.test_incremental import BEGINNINGS, EDITS, SETTINGS, assert_same, final
 from tests.translator.test_incremental import evaluated as from_scratch
 from translator.engine import memos as evaluation
