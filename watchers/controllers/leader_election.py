@@ -102,9 +102,9 @@ class Election:
         return "" if self._lease is None else self._spec.get("holderIdentity") or ""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Run `lead` while this one leads, and cancels it once it may not any more; then stands again.
+        """Run `lead` while this replica leads, cancel it once the lease is lost, and try to acquire the lease again.
 
-        Ends if `lead` does, raises what it raises, and gives the lease back in any case.
+        Ends when `lead` does, raises what it raises, and releases the lease in any case.
         """
         try:
             while True:

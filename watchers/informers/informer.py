@@ -1,4 +1,4 @@
-"""A kind of objects as a source for a `Feed`: what its reflector brings, parsed."""
+"""An informer: the objects of a kind as a source for a `SourceMux`, parsed."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
@@ -68,7 +68,7 @@ class Informer:
     def observed(self, ref: Ref) -> ObservedObject | None:
         """Return what is remembered of an object; None if it is not there, or its status is not remembered.
 
-        All of it is of one moment. The mirror may know a later version already, of a change that waits to be parsed.
+        All of it is of one moment. The reflector may know a later version already, of a change that waits to be parsed.
         """
         return self._observed.get(ref)
 

@@ -1,6 +1,6 @@
 """The list-and-watch state of one kind: folds lists and events into changes. Pure: no I/O.
 
-The mirror says what to ask for next, a page of a list or a watch, and takes what came of it. It keeps of each object
+The state says what to ask for next, a page of a list or a watch, and takes the answer. It keeps of each object
 only its version. So a list, whenever one is needed again, tells what differs: an object whose version is known is no
 change, and one that is not in the list any more is gone.
 

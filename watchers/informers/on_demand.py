@@ -1,7 +1,7 @@
 """Kinds of which there are many objects and few are of use, with secrets in them: only those referenced are read.
 
 Of all others nothing but metadata is ever asked for. Which are referenced is known once the objects that may refer to
-them have been evaluated, so whoever evaluates says so with `want`, each time.
+them have been evaluated, so whoever evaluates passes them to `set_referenced`, each time.
 """
 
 import asyncio
