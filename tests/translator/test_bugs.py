@@ -1,4 +1,4 @@
-"""A query that raises, whichever it is: nothing is taken away because something could not be computed."""
+"""A query that raises, whichever it is, takes nothing away that is served."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUERIES = dict(queries())
 
 
 class Bug(Exception):
-    """What nobody foresaw."""
+    """An unexpected error."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What an edit among 10,000 routes costs, counted in queries that run and resources that change."""
+"""The cost of an edit among 10,000 routes, counted in executed queries and changed resources."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def https_gateway() -> Raw:
 
 
 class Cost:
-    """What an evaluation cost and brought."""
+    """The cost and the changes of an evaluation."""
 
     def __init__(self, runs: int, changes: Changes, resources: Changed) -> None:
         self.runs, self.changes, self.resources = runs, changes, resources

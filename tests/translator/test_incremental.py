@@ -1,4 +1,4 @@
-"""The translator's promise: whatever was edited, in whatever order, what comes out follows from the objects alone."""
+"""Incremental evaluation gives the outputs of the current objects, whatever was edited in whatever order."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def needs(table: Resource) -> frozenset[Reference]:
 
 
 class Follower:
-    """Knows of the translator only what its changes tell, as those who publish and report do."""
+    """A consumer that knows only the translator's changes, as the publisher and the status writer do."""
 
     def __init__(self) -> None:
         self.snapshots: dict[Ref, Snapshot] = {}

@@ -1,4 +1,4 @@
-"""Kinds that could not be read so far, as where RBAC lacks a rule: nothing is made of half of what there is."""
+"""Kinds that have not synced, as where RBAC lacks a rule: nothing is made of a part of the objects."""
 
 from __future__ import annotations
 

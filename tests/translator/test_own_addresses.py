@@ -1,4 +1,4 @@
-"""No route leads to where Headgate listens itself, however its address is written."""
+"""No route leads to Headgate's own addresses, however they are written."""
 
 from __future__ import annotations
 

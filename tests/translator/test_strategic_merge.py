@@ -1,4 +1,4 @@
-"""Laying plain data over plain data."""
+"""Strategic merging of plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The translator as others see it: what is reported of edits, of bugs, and of where a result comes from."""
+"""The front door: changes after edits, reports of bugs, and traces of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is valid, Envoy takes what becomes of it."""
+"""Envoy accepts the resources of every valid route."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""HTTPRoutes of all sorts, odd ones above all, that are valid as far as the custom resource definitions say."""
+"""Random HTTPRoutes, odd ones above all, that the custom resource definitions accept."""
 
 from typing import Any, TypeGuard
 

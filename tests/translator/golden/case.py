@@ -1,4 +1,4 @@
-"""A golden case: objects, and what becomes of them, in one file. README.md says how one is written."""
+"""A golden case: objects and their outputs in one file. README.md describes the format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
 
 @dataclass(frozen=True)
 class Case:
-    """One file.
+    """A golden case in one file.
 
     Attributes:
         path: where it is.

@@ -1,4 +1,4 @@
-"""What the real Envoy says to the resources of many Gateways at once."""
+"""Validation by a real Envoy of the resources of many Gateways at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The golden cases: what becomes of objects, as a specification."""
+"""The golden cases: outputs of objects, as a specification."""
 
 from itertools import chain
 from pathlib import Path

@@ -73,7 +73,7 @@ spec: {{type: {type_}, clusterIP: 10.96.0.7, ports: [{{port: 80}}]}}
 
 
 class Cluster:
-    """The translator, and what came out of it."""
+    """A translator and its outputs."""
 
     def __init__(self, *documents: str) -> None:
         settings = Settings(standalone=False, addresses=("0.0.0.0",))

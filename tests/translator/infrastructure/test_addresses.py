@@ -1,4 +1,4 @@
-"""Addresses: what a Gateway asks for, what its Service is told, and what its status says."""
+"""Addresses: those that a Gateway requests, those of its Service, and those in its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Envoy takes the bootstrap of a proxy in a cluster, and does what it is for."""
+"""A real Envoy accepts the bootstrap of a proxy in a cluster, connects, reports readiness and drains."""
 
 from __future__ import annotations
 

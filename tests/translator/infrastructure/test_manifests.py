@@ -1,4 +1,4 @@
-"""What is deployed for a Gateway."""
+"""Manifests of a Gateway's proxies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the heap of a proxy may grow to follows from the memory that its container may have."""
+"""The maximum heap of a proxy follows from its container's memory limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters that are not valid, and what they leave as it is."""
+"""Invalid parameters, and the proxies that they leave unchanged."""
 
 from __future__ import annotations
 

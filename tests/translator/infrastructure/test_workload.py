@@ -1,4 +1,4 @@
-"""What keeps proxies from running, in the Gateway's condition."""
+"""Workload problems in the Gateway's condition."""
 
 from __future__ import annotations
 

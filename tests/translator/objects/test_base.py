@@ -1,4 +1,4 @@
-"""What objects have in common: identity, equality, age, and selection by labels."""
+"""The base of all objects: identity, equality, age, and selection by labels."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""How a document becomes an object, or problems that say what to do."""
+"""Parsing of documents into objects, or into problems that say what to do."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Objects as people write them, for the tests of how they are read."""
+"""Objects as people write them, for the tests of parsing."""
 
 from typing import Any, TypeVar
 

@@ -26,7 +26,7 @@ def gateway(generation: int, *ports: int) -> Edit:
 
 
 class Told:
-    """A translator of one Gateway, and what is told of it."""
+    """A translator of one Gateway, and the sync status fed to it."""
 
     def __init__(self) -> None:
         self.translator = Translator(Settings())

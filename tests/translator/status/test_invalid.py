@@ -1,4 +1,4 @@
-"""Objects that the API server let in and that cannot be read: they say so, and what they were stays in use."""
+"""Invalid objects that the API server accepted: their status says so, and their last valid state stays in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom it concerns that a proxy refuses something: the routes that it came of, and no others."""
+"""NACKs affect the routes that the rejected resource was made from, and no others."""
 
 from __future__ import annotations
 
