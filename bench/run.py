@@ -48,7 +48,7 @@ def table(found: list[Figures]) -> Table:
             f"{each.cold:.2f} s",
             f"{each.cold / each.size.routes * 1e6:.0f} µs",
             f"{each.megabytes:.0f} MB",
-            f"{each.cells:,}",
+            f"{each.memos:,}",
             *(_cell(edited, first.edits[name]) for name, edited in each.edits.items()),
         )
     return made

@@ -50,14 +50,14 @@ class Figures:
     Attributes:
         cold: seconds from parsed objects to snapshots and statuses.
         megabytes: how much the process grew in that time.
-        cells: results and reads that are remembered.
+        memos: results and reads that are remembered.
         edits: by what was edited.
     """
 
     size: Size
     cold: float
     megabytes: float
-    cells: int
+    memos: int
     edits: dict[str, Edited]
 
 

@@ -1,4 +1,4 @@
-"""Memos: the remembered values of a graph, and the tree of reads that explains one."""
+"""Memos: the remembered values of a database, and the tree of reads that explains one."""
 
 from __future__ import annotations
 

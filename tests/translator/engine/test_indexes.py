@@ -59,7 +59,7 @@ def test_an_index_follows_edits() -> None:
 
 
 def test_a_bucket_depends_on_its_members_only() -> None:
-    """An input that stays in its bucket, or is filed elsewhere, does not touch the bucket's readers."""
+    """An input that stays in its bucket, or is indexed by another key, does not touch the bucket's readers."""
     db = indexed(a=1)
     positive(db)
     db.set(NUMBER, "a", 2)
@@ -79,7 +79,7 @@ def test_a_count_is_narrower_than_a_listing() -> None:
 
 
 def test_an_index_may_read_another() -> None:
-    """An index that was filed before the one that it reads is filed again."""
+    """An index that was refreshed before the one that it reads is refreshed again."""
     db = indexed(a=1, b=2, c=-3)
     assert db.select(company, 2) == ("a", "b", "c")
     db.set(NUMBER, "c", 3)

@@ -108,7 +108,7 @@ def test_reads_that_became_obsolete_are_not_evaluated() -> None:
 
 @pytest.mark.parametrize("edits", [{"one": 8, "other": 0}, {"other": 0, "one": 8}])
 def test_reads_are_verified_in_the_order_in_which_they_were_made(edits: dict[str, int]) -> None:
-    """When several reads are suspect, the first is looked at first, whichever changed first."""
+    """When several reads may have changed, the first is verified first, whichever changed first."""
     db = database(one=6, other=2)
     assert guarded(db, "one", "other") == 3
     for name, value in edits.items():

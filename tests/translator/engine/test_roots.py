@@ -177,7 +177,7 @@ def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
 
 
 def test_an_output_may_pin_and_unpin_others() -> None:
-    """What is pinned while outputs are reported is evaluated in the same go, what is unpinned in time is not."""
+    """What becomes a root while outputs are reported is evaluated in the same go, what is removed in time is not."""
     db = database(a=3, b=4)
     added = Reports()
 
@@ -221,7 +221,7 @@ def test_what_is_not_read_any_more_is_collected() -> None:
 
 
 def test_what_the_owner_read_is_collected() -> None:
-    """Cells that were made for a direct read go with the next evaluation."""
+    """Memos that were made for a direct read go with the next evaluation."""
     db = database(a=3)
     assert parity_name(db, "a") == "odd"
     db.input(NUMBER, "nothing")
