@@ -35,7 +35,7 @@ from translator.resources.outputs import Output, Outputs, gateway_outputs
 from translator.snapshots import without_dangling
 from translator.status.acknowledged import Acknowledged
 from translator.status.bugs import with_bug
-from translator.status.invalid import unreadable_status
+from translator.status.invalid import invalid_status
 from translator.status.registry import STATUS
 from xds import Reference, Resource, Snapshot, diff
 
@@ -156,7 +156,7 @@ class Translator:
         self._db.set(INVALID, ref, refused)
         if ref.kind in STATUS:
             self._db.remove_root(STATUS[ref.kind], (ref,))
-            self._db.add_root(unreadable_status, (ref,), self._status_changed)
+            self._db.add_root(invalid_status, (ref,), self._status_changed)
         if ref.kind == Gateway.kind and ref not in self._deployments:
             self._set_deployment(ref, PAUSED)
 
@@ -165,7 +165,7 @@ class Translator:
         if ref not in self._db.inputs(INVALID):
             return ref in self._db.inputs(ref.kind)
         self._db.set(INVALID, ref, None)
-        self._db.remove_root(unreadable_status, (ref,))
+        self._db.remove_root(invalid_status, (ref,))
         return False
 
     def set_sync_status(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:

@@ -24,7 +24,7 @@ from translator.status.route import reference_json
 
 
 @query
-def unreadable_status(db: Db, ref: Ref) -> Status | None:
+def invalid_status(db: Db, ref: Ref) -> Status | None:
     """Return the status of an object that cannot be read, None if it is not ours or can be."""
     refused = db.invalid(ref)
     if refused is None:

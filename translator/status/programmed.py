@@ -71,25 +71,25 @@ def programming(db: Db, gateway: Ref) -> Programming:
     """
     if db.settings.offline:
         return Programming(UNASKED, UNASKED)
-    delivery = db.sync_status(gateway)
-    if not delivery.clients:
-        if delivery.reconnecting and has_ready_endpoint(db, gateway):
+    sync_status = db.sync_status(gateway)
+    if not sync_status.clients:
+        if sync_status.reconnecting and has_ready_endpoint(db, gateway):
             raise NotSyncedError("whether proxies come back")
         missing = _no_proxy(db, gateway)
         return Programming(missing, missing)
-    others = DONE if delivery.all_acked else WAITING
-    about = (delivery.generation, delivery.listeners)
-    if not delivery.nacks:
+    others = DONE if sync_status.all_acked else WAITING
+    about = (sync_status.generation, sync_status.listeners)
+    if not sync_status.nacks:
         return Programming(others, others, {}, {}, *about)
     ports: defaultdict[int, list[AttributedNack]] = defaultdict(list)
     certificates: defaultdict[str, list[AttributedNack]] = defaultdict(list)
-    for each in delivery.nacks:
+    for each in sync_status.nacks:
         if each.type_url == SECRET:
             certificates[each.name].append(each)
         elif (port := port_of(each.name.partition("/")[0])) is not None:
             ports[port].append(each)
     return Programming(
-        _refusal(delivery.nacks),
+        _refusal(sync_status.nacks),
         others,
         {port: _refusal(found) for port, found in ports.items()},
         {name: _refusal(found) for name, found in certificates.items()},
