@@ -96,6 +96,43 @@ def test_envoy_agrees_on_changed_files(data: st.DataObject, oracle: Oracle) -> N
     agree(oracle, chain, key)
 
 
+def tlv(tag: int, *content: bytes) -> bytes:
+    """Return an element of DER, of less than 128 bytes."""
+    inner = b"".join(content)
+    return bytes([tag, len(inner)]) + inner
+
+
+SERVER_AUTH = tlv(0x06, bytes.fromhex("2b06010505070301"))
+TRUST = {
+    "nothing trusted": tlv(0x30),
+    "trusted": tlv(0x30, tlv(0x30, SERVER_AUTH)),
+    "trusted for nothing": tlv(0x30, tlv(0x30)),
+    "rejected": tlv(0x30, tlv(0xA0, SERVER_AUTH)),
+    "all": tlv(0x30, tlv(0x30, SERVER_AUTH), tlv(0xA0, SERVER_AUTH), tlv(0x0C, b"a"), tlv(0x04, b"b")),
+    "in another order": tlv(0x30, tlv(0xA0, SERVER_AUTH), tlv(0x30, SERVER_AUTH)),
+    "twice": tlv(0x30, tlv(0x04, b"a"), tlv(0x04, b"b")),
+    "more": tlv(0x30, tlv(0x0C, b"a"), tlv(0x05)),
+    "a name without a character": tlv(0x30, tlv(0x0C)),
+    "a name of no text": tlv(0x30, tlv(0x0C, b"\xff\xfe")),
+    "a malformed identifier": tlv(0x30, tlv(0x30, tlv(0x06, b"\x80\x01"))),
+    "a number for an identifier": tlv(0x30, tlv(0x30, tlv(0x02, b"\0"))),
+    "a number": tlv(0x30, tlv(0x02, b"\0")),
+    "a set": tlv(0x31),
+    "zeros": bytes(195),
+    "text": b"text",
+    "and something behind it": tlv(0x30) + b"text",
+}
+"""What may follow the first certificate in its block: what it is trusted for (``X509_CERT_AUX``)."""
+
+
+@pytest.mark.parametrize("following", TRUST.values(), ids=TRUST)
+def test_what_follows_a_certificate(oracle: Oracle, following: bytes) -> None:
+    """OpenSSL's tools put behind a certificate what it is trusted for; Envoy reads that, and refuses anything else."""
+    chain, key = pairs()[0]
+    block = next(blocks(chain))
+    agree(oracle, write(block.label, block.data + following), key)
+
+
 @given(data=st.data())
 def test_envoy_agrees_on_changed_certificates(data: st.DataObject, oracle: Oracle) -> None:
     """Whatever bytes a certificate or key consists of, it is refused where Envoy refuses it, and taken elsewhere."""

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from translator.gateway.der import DerError, Tag, element
 from translator.gateway.pem import PemError, blocks, write
 from translator.gateway.server_certificate import public_key, wrong_names
-from translator.gateway.x509 import read
+from translator.gateway.x509 import check_trust, read
 from translator.ir.listener import Certificate
 
 _CERTIFICATE: Final = b"CERTIFICATE"
@@ -72,8 +72,7 @@ def _certificates(chain: bytes) -> Iterator[bytes]:
                 raise PemError("a certificate has lines before a blank one, as only a private key can have")
             found = element(block.data).whole
             if first and len(found) < len(block.data):
-                # What the certificate is trusted for; a server has no use for it.
-                _ = element(block.data[len(found) :]).members
+                check_trust(block.data[len(found) :])
             yield found
             first = False
     except DerError:

@@ -16,6 +16,7 @@ _VERSION: Final = 0xA0
 _ISSUER_ID: Final = 0x81
 _SUBJECT_ID: Final = 0x82
 _EXTENSIONS: Final = 0xA3
+_REJECTED: Final = 0xA0
 _TEXTS: Final[Mapping[int, str]] = {0x0C: "utf-8", 0x1E: "utf-16-be", 0x1C: "utf-32-be"} | dict.fromkeys(
     (0x12, 0x13, 0x14, 0x15, 0x16, 0x19, 0x1A, 0x1B), "latin-1"
 )
@@ -52,6 +53,26 @@ def read(der: bytes) -> CertificateFields:
         return _certificate(der)
     except (ValueError, LookupError):
         raise DerError("it is no certificate") from None
+
+
+def check_trust(der: bytes) -> None:
+    """Check what may follow a certificate: what it is trusted for (``X509_CERT_AUX``), which a server has no use for.
+
+    What follows that in turn does not matter.
+
+    Raises:
+        DerError: It is something else.
+    """
+    rest = expect(element(der), Tag.SEQUENCE).members
+    for tag in (Tag.SEQUENCE, _REJECTED, Tag.UTF8_STRING, Tag.OCTET_STRING):
+        if rest and rest[0].tag == tag:
+            found = rest.pop(0)
+            if tag in (Tag.SEQUENCE, _REJECTED):
+                _ = [_identifier(each) for each in found.members]
+            elif tag == Tag.UTF8_STRING and found.content.decode(errors="replace").encode() != found.content:
+                raise DerError("a name is not UTF-8")
+    if rest:
+        raise DerError("something else follows a certificate")
 
 
 def _certificate(der: bytes) -> CertificateFields:
@@ -106,7 +127,7 @@ def _algorithm(found: Element) -> Element:
 
 def _identifier(found: Element) -> bytes:
     content = expect(found, Tag.OBJECT_IDENTIFIER).content
-    starts = [0x80, *content[:-1]]
+    starts = [0x00, *content[:-1]]
     if (
         not content
         or content[-1] & 0x80
