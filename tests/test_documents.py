@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 from collections.abc import Iterator
@@ -69,6 +70,15 @@ def test_the_map_of_the_code_names_what_is_there() -> None:
         if package in ("headgate", "watchers", "translator", "xds"):
             folders = {each.parent.name for each in (ROOT / package).glob("*/**/__init__.py")}
             assert set(re.findall(r"`(\w+)/`", section)) == folders, package
+
+
+def test_the_trips_name_what_is_there() -> None:
+    """Every function, class and module on the trips of ARCHITECTURE.md is where they say."""
+    text = (ROOT / "ARCHITECTURE.md").read_text().partition("## Three trips")[2].partition("## Code map")[0]
+    names = re.findall(r"`((?:headgate|watchers|translator|xds)(?:\.\w+)+)`", text)
+    assert len(names) > 30
+    for name in names:
+        assert pkgutil.resolve_name(name) is not None
 
 
 def test_the_library_s_page_names_all_of_its_modules() -> None:
