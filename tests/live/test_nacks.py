@@ -86,11 +86,14 @@ async def test_a_new_route_that_is_refused_is_not_accepted(strict: Proxy) -> Non
 
 
 async def test_of_several_new_routes_the_quoted_one_is_told(strict: Proxy) -> None:
-    """Where several routes change at once, what Envoy quotes tells which of them it is."""
+    """Where several routes change at once, what Envoy quotes tells which of them it is.
+
+    Their names are of no other test: of a route that the proxy had, the version before would be served.
+    """
     await strict.apply(
-        route(rule("alpha", matches=[exact("/a")]), name="good"),
-        route(rule("alpha", matches=[expression("/[b-y]{200}")]), name="bad"),
+        route(rule("alpha", matches=[exact("/a")]), name="plain"),
+        route(rule("alpha", matches=[expression("/[b-y]{200}")]), name="quoted"),
         refused=True,
     )
-    assert conditions(strict, "bad")["Accepted"]["status"] == "False"
-    assert conditions(strict, "good")["Accepted"]["status"] == "True"
+    assert conditions(strict, "quoted")["Accepted"]["status"] == "False"
+    assert conditions(strict, "plain")["Accepted"]["status"] == "True"
