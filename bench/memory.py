@@ -59,13 +59,13 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
     from translator.translator import Translator
     from watchers.diagnostics import DiagnosticSet
     from watchers.informers.informer import Informer
-    from watchers.informers.observer import Observer
+    from watchers.informers.observer import InformerObserver
     from watchers.informers.reflector import Reflector
-    from watchers.kubernetes.client import Client
+    from watchers.kubernetes.client import ApiClient
     from watchers.kubernetes.kubeconfig import Access, Target
     from watchers.sources import SourceMux
 
-    class Watching(Observer):
+    class Watching(InformerObserver):
         begun = asyncio.Event()
 
         def watching(self, kind: str) -> None:
@@ -86,7 +86,7 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
     evaluate()
     translator.edit([Edit(warm.ref, None)])
     evaluate()
-    async with Client(Access(Target(), url=url)) as client:
+    async with ApiClient(Access(Target(), url=url)) as client:
         watching = Watching()
         objects = Informer(Reflector(client, HTTPRoute, observer=watching), DiagnosticSet(), manager="headgate")
         feed = SourceMux([objects])

@@ -13,7 +13,7 @@ from hypothesis import settings
 from tests.skips import StrictSkips
 
 if TYPE_CHECKING:
-    from watchers.kubernetes.client import Client
+    from watchers.kubernetes.client import ApiClient
     from watchers.kubernetes.kubeconfig import Access
 
 # A slow machine is no failure, so there is no deadline. The same tree gives the same result, so examples follow from
@@ -57,9 +57,9 @@ async def access() -> Access:
 
 
 @pytest.fixture
-async def client(access: Access) -> AsyncIterator[Client]:
+async def client(access: Access) -> AsyncIterator[ApiClient]:
     """Request to the cluster."""
-    from watchers.kubernetes.client import Client
+    from watchers.kubernetes.client import ApiClient
 
-    async with Client(access) as client:
+    async with ApiClient(access) as client:
         yield client

@@ -28,7 +28,7 @@ from translator.db import Db
 from translator.engine.query import MOST_CHARACTERS, QueryError
 from translator.extension import FilterContext
 from translator.extensions.retry import Retry
-from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, Timeouts, read
+from translator.extensions.timeouts import MAX_IDLE_MILLISECONDS, RouteTimeouts, read
 from translator.gateway.der import MOST_LENGTH_BYTES, DerError, element
 from translator.inputs import AttributedNack
 from translator.ir.http import RouteMatch
@@ -263,7 +263,7 @@ async def test_a_watch_that_cannot_be_begun_is_tried_again(
         return [going.pop()] if going else sorted(directories)
 
     monkeypatch.setattr(watch, "_present", present)
-    found = watch.Watch()
+    found = watch.DirectoryWatch()
     await found.follow(frozenset({str(tmp_path)}))
     assert (found.failure is None) is watched
     await found.stop()
@@ -275,7 +275,7 @@ def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: 
     timeouts, retry = {"backendRequest": "99999h"}, {"attempts": attempts}
     rule = HTTPRouteRule.model_validate({"timeouts": timeouts, "retry": retry})
     found = read(FilterContext(Db(()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
-    assert found == (Timeouts(0, silence),)
+    assert found == (RouteTimeouts(0, silence),)
     assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
 
 

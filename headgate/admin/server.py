@@ -16,7 +16,7 @@ from aiohttp.typedefs import Middleware
 
 from headgate.admin.access import Handler, May, known_hosts, proven
 from headgate.admin.connections import listening
-from headgate.admin.streaming import Document, Part, Section, send
+from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
 from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
 from headgate.controlplane.nacks import NackReport, gateway_nack_reports
@@ -176,11 +176,15 @@ async def _status(state: AdminState, request: web.Request) -> web.StreamResponse
 
     supervisors, gateways = sorted(state.supervisors().items()), sorted(plane.translator.snapshots)
     sections = [
-        Section("objects", (Part(str(ref), partial(placed, ref)) for ref in plane.statuses.refs())),
-        Section("envoys", (Part(f"the Envoy of {key}", partial(_envoy, key, each)) for key, each in supervisors)),
-        Section("refused", (Part(f"NACKs of {each}", partial(_nack_reports, plane, each)) for each in gateways)),
+        JsonSection("objects", (JsonPart(str(ref), partial(placed, ref)) for ref in plane.statuses.refs())),
+        JsonSection(
+            "envoys", (JsonPart(f"the Envoy of {key}", partial(_envoy, key, each)) for key, each in supervisors)
+        ),
+        JsonSection(
+            "refused", (JsonPart(f"NACKs of {each}", partial(_nack_reports, plane, each)) for each in gateways)
+        ),
     ]
-    return await send(request, Document(sections, lambda: map(str, state.diagnostics()), state.faults))
+    return await send(request, JsonDocument(sections, lambda: map(str, state.diagnostics()), state.faults))
 
 
 def _nack_reports(plane: ControlPlane, gateway: Ref) -> Iterator[NackReport]:
@@ -205,10 +209,12 @@ async def _config(state: AdminState, request: web.Request) -> web.StreamResponse
     clients = state.plane.server.iter_clients(request.query.get("node"))
     snapshots = sorted(state.plane.translator.snapshots.items())
     sections = [
-        Section("clients", (Part(f"the xDS client {each.node}", partial(_client, each)) for each in clients)),
-        Section("snapshots", (Part(key_of(ref), partial(_versions, each)) for ref, each in snapshots), mapping=True),
+        JsonSection("clients", (JsonPart(f"the xDS client {each.node}", partial(_client, each)) for each in clients)),
+        JsonSection(
+            "snapshots", (JsonPart(key_of(ref), partial(_versions, each)) for ref, each in snapshots), mapping=True
+        ),
     ]
-    return await send(request, Document(sections, tuple, state.faults))
+    return await send(request, JsonDocument(sections, tuple, state.faults))
 
 
 def _client(client: Client) -> Iterator[dict[str, Any]]:

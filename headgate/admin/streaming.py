@@ -21,7 +21,7 @@ TURN_SECONDS = 0.01
 """After so long others have their turn."""
 
 
-class Part(NamedTuple):
+class JsonPart(NamedTuple):
     """A part of a section.
 
     Attributes:
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     make: Callable[[], Iterable[Any]]
 
 
-class Section(NamedTuple):
+class JsonSection(NamedTuple):
     """A field of the document, which holds a list or a mapping.
 
     Attributes:
@@ -43,14 +43,16 @@ class Section(NamedTuple):
     """
 
     name: str
-    parts: Iterable[Part]
+    parts: Iterable[JsonPart]
     mapping: bool = False
 
 
-class Document:
+class JsonDocument:
     """One document. The last field is `problems`, a list of text; parts that failed are told there too."""
 
-    def __init__(self, sections: Iterable[Section], problems: Callable[[], Iterable[str]], faults: FaultLog) -> None:
+    def __init__(
+        self, sections: Iterable[JsonSection], problems: Callable[[], Iterable[str]], faults: FaultLog
+    ) -> None:
         """Begin.
 
         Args:
@@ -76,10 +78,10 @@ class Document:
                     yield between + key + value
                     between = b","
             yield closing
-        problems = self._values(Part("problems", self._problems))
+        problems = self._values(JsonPart("problems", self._problems))
         yield b',"problems":[' + b",".join([*problems, *map(to_json, self._failed)]) + b"]}"
 
-    def _values(self, part: Part) -> list[bytes]:
+    def _values(self, part: JsonPart) -> list[bytes]:
         try:
             return [to_json(each) for each in part.make()]
         except Exception as error:
@@ -88,7 +90,7 @@ class Document:
             return []
 
 
-async def send(request: web.Request, document: Document) -> web.StreamResponse:
+async def send(request: web.Request, document: JsonDocument) -> web.StreamResponse:
     """Answer a request with a document."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)

@@ -36,7 +36,7 @@ from translator.translator import Changes, Translator
 from watchers.controllers.leader_election import Election
 from watchers.diagnostics import Diagnostic, DiagnosticSet
 from watchers.informers.cluster import ON_DEMAND, ClusterSource, WatchConfig
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
 from watchers.peers.exchange import Peers
@@ -54,7 +54,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ControllerSettings:
     """The settings of `headgate controller`.
 
     Attributes:
@@ -84,7 +84,7 @@ class Settings:
     admin_hosts: tuple[str, ...] = ()
 
 
-def run(settings: Settings) -> None:
+def run(settings: ControllerSettings) -> None:
     """Run until SIGINT or SIGTERM.
 
     Raises:
@@ -95,16 +95,16 @@ def run(settings: Settings) -> None:
     run_until_stopped(lambda: _serve(settings), mistakes=(ClusterError,))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: ControllerSettings) -> None:
     access = await Access.load(settings.target)
-    async with Client(access) as client:
+    async with ApiClient(access) as client:
         await Controller(settings, client).serve()
 
 
 class Controller:
     """One controller: its parts and how they are connected."""
 
-    def __init__(self, settings: Settings, client: Client) -> None:
+    def __init__(self, settings: ControllerSettings, client: ApiClient) -> None:
         self.settings = settings
         self.client = client
         self.namespace = settings.namespace or client.namespace

@@ -11,11 +11,11 @@ from prometheus_client.registry import Collector
 
 from headgate.controlplane.evaluator import key_of
 from headgate.observability.metrics import by_gateway
-from watchers.informers.observer import Observer
+from watchers.informers.observer import InformerObserver
 from watchers.proxies.inventory import Scale
 
 
-class ClusterMetrics(Observer):
+class ClusterMetrics(InformerObserver):
     """Counters of lists, watches, events and failures by kind, and of writes of statuses and manifests.
 
     Args:

@@ -16,7 +16,7 @@ from translator.status.registry import STATUS
 from watchers.files.contents import read
 from watchers.files.store import FileStore
 from watchers.kubernetes import paths
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError, forbidden
 from watchers.kubernetes.kubeconfig import Access, Target
 
@@ -76,12 +76,12 @@ def _run(target: Target, models: Iterable[type[KubernetesObject]]) -> list[Json]
 
 async def _read(target: Target, models: tuple[type[KubernetesObject], ...]) -> list[Json]:
     access = await Access.load(target)
-    async with Client(access) as client:
+    async with ApiClient(access) as client:
         lists = await asyncio.gather(*(_list(client, model) for model in models))
     return [each for found in lists for each in found]
 
 
-async def _list(client: Client, model: type[KubernetesObject]) -> list[Json]:
+async def _list(client: ApiClient, model: type[KubernetesObject]) -> list[Json]:
     """Read all objects of a kind in the first version that is served; none if none is."""
     for version in model.versions:
         try:
@@ -94,7 +94,7 @@ async def _list(client: Client, model: type[KubernetesObject]) -> list[Json]:
     return []
 
 
-async def _pages(client: Client, model: type[KubernetesObject], version: str) -> list[Json]:
+async def _pages(client: ApiClient, model: type[KubernetesObject], version: str) -> list[Json]:
     found: list[Json] = []
     query: dict[str, str | int] = {"limit": PAGE}
     while True:

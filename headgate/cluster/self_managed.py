@@ -26,7 +26,7 @@ from translator.objects.kubernetes.workloads import ServiceAccount
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.translator import Translator
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
 
@@ -122,5 +122,5 @@ def _authority(target: Target, namespace: str) -> str:
 
 
 async def _read_secret(target: Target, namespace: str) -> Any:
-    async with Client(await Access.load(target)) as client:
+    async with ApiClient(await Access.load(target)) as client:
         return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{SECRET}")

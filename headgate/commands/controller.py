@@ -86,14 +86,14 @@ def command(
 
     The manifests in deploy/ run this command. All replicas watch and serve; the leader deploys and writes.
     """
-    from headgate.cluster.controller import Settings, run
+    from headgate.cluster.controller import ControllerSettings, run
     from watchers.kubernetes.kubeconfig import Target
 
     configure(log_format, log_level)
     if watch_namespace and watch_namespace_labels:
         raise typer.BadParameter("choose namespaces by name or by labels, not by both")
     run(
-        Settings(
+        ControllerSettings(
             target=Target(kubeconfig, context),
             namespace=namespace,
             controller_name=controller_name,

@@ -65,7 +65,7 @@ def command(
     """
     from headgate.envoy.binary import find_envoy
     from headgate.process.state_root import default_root
-    from headgate.standalone.run import Settings, run
+    from headgate.standalone.run import RunSettings, run
 
     configure(log_format, log_level)
     if not (xds_tls or xds_plain_text or xds_address.is_loopback):
@@ -75,4 +75,4 @@ def command(
         )
     envoy = None if no_envoy else find_envoy(envoy_path)
     state, hosts = state_dir or default_root(), tuple(admin_host or ())
-    run(Settings(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts))
+    run(RunSettings(tuple(paths), xds_address, admin_address, state, envoy, xds_tls, hosts))

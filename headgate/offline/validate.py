@@ -10,7 +10,7 @@ from headgate.controlplane.evaluator import key_of
 from headgate.envoy.validate import refusal
 from headgate.reporting.certificates import certificate_problems
 from headgate.reporting.conditions import bad, phrase
-from headgate.reporting.fields import Fields, explained
+from headgate.reporting.fields import FieldPlaces, explained
 from translator.refs import Ref
 from translator.translator import Translator
 from watchers.diagnostics import Diagnostic, Place, Severity
@@ -31,7 +31,7 @@ def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
 
 def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each condition that needs action."""
-    fields = Fields(folder)
+    fields = FieldPlaces(folder)
     for ref, status in sorted(translator.statuses.items()):
         for label, condition in bad(status):
             about = f" ({label})" if label else ""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from headgate.reporting.fields import Fields
+from headgate.reporting.fields import FieldPlaces
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listener import Listener
 from translator.objects.kubernetes.core import Secret
@@ -24,7 +24,7 @@ def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnosti
         folder: the objects; what is missing, or of no use to Envoy, is left to conditions.
         now: the time, with its zone.
     """
-    fields = Fields(folder)
+    fields = FieldPlaces(folder)
     for ref, found in sorted(folder.objects.items()):
         for listener in found.spec.listeners if isinstance(found, Gateway) else ():
             for severity, place, message in _of_listener(folder, ref, listener, now):

@@ -10,7 +10,7 @@ from headgate.observability.logging import about
 from headgate.reporting.conditions import ConditionChange
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
-from watchers.files.store import Change
+from watchers.files.store import FileStoreChange
 
 #: Of what happens at once, so many things are told one by one.
 MAX_LINES = 20
@@ -18,7 +18,7 @@ MAX_LINES = 20
 log = structlog.stdlib.get_logger("headgate")
 
 
-def log_edits(change: Change) -> None:
+def log_edits(change: FileStoreChange) -> None:
     """Log which objects were read."""
     if change.edits:
         edited = [f"{each.ref} is gone" if each.object is None else str(each.ref) for each in change.edits]
@@ -26,7 +26,7 @@ def log_edits(change: Change) -> None:
         log.info("Read changes", objects=edited[:MAX_LINES] + ([f"and {rest} more"] if rest > 0 else []))
 
 
-def log_diagnostics(change: Change) -> None:
+def log_diagnostics(change: FileStoreChange) -> None:
     """Log diagnostics that appeared or were resolved, but not those that moved to another line."""
     raised, settled = _by_words(change.appeared), _by_words(change.resolved)
     wrong = [each for key, each in raised.items() if key not in settled]

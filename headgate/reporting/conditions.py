@@ -22,7 +22,7 @@ PHRASES = {
 }
 
 
-class Place(NamedTuple):
+class ConditionPlace(NamedTuple):
     """A list of conditions within a status.
 
     Attributes:
@@ -50,14 +50,14 @@ class ConditionChange(NamedTuple):
     reason: str
 
 
-def places(status: Json) -> Iterator[Place]:
+def places(status: Json) -> Iterator[ConditionPlace]:
     """Yield all conditions of a status: the object's own, those of a Gateway's listeners, and of a route's parents."""
     if "conditions" in status:
-        yield Place("", status["conditions"])
+        yield ConditionPlace("", status["conditions"])
     for listener in status.get("listeners", ()):
-        yield Place(f"listener {listener['name']}", listener["conditions"])
+        yield ConditionPlace(f"listener {listener['name']}", listener["conditions"])
     for parent in status.get("parents", ()):
-        yield Place(parent_label(parent["parentRef"]), parent["conditions"])
+        yield ConditionPlace(parent_label(parent["parentRef"]), parent["conditions"])
 
 
 def parent_label(reference: Json) -> str:

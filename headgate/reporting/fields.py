@@ -20,7 +20,7 @@ _STEP = re.compile(r"[A-Za-z]+|\d+")
 _MISSING = re.compile(r"([A-Z]\w+) ([a-z0-9.-]+)/([a-z0-9.-]+) does not exist; [^.]*\.")
 
 
-class Fields:
+class FieldPlaces:
     """The fields of objects in files, which are read again on demand.
 
     Args:

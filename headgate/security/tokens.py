@@ -45,7 +45,7 @@ class _Verdict(NamedTuple):
     code: grpc.StatusCode = grpc.StatusCode.OK
 
 
-class _Memory:
+class _ReviewCache:
     """A cache of verdicts by token digest, bounded in time and number."""
 
     def __init__(self, seconds: float, most: int) -> None:
@@ -86,8 +86,8 @@ class TokenReviews:
         self._api = api
         self._clock = clock
         # By digest: what is remembered is of no use to whoever reads our memory.
-        self._good = _Memory(REMEMBERED_SECONDS, REMEMBERED)
-        self._bad = _Memory(BAD_SECONDS, BAD)
+        self._good = _ReviewCache(REMEMBERED_SECONDS, REMEMBERED)
+        self._bad = _ReviewCache(BAD_SECONDS, BAD)
         self._asked: dict[bytes, _Asked] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._trouble = ""

@@ -42,7 +42,7 @@ from translator.refs import Ref
 from translator.translator import Translator
 from watchers.files.background import in_thread
 from watchers.files.source import FileSource
-from watchers.files.store import Change
+from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux
 from xds import Observers, Peer, Server, Snapshot, StreamRejected
 
@@ -60,7 +60,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RunSettings:
     """The settings of `headgate run`.
 
     Attributes:
@@ -82,7 +82,7 @@ class Settings:
     admin_hosts: tuple[str, ...] = ()
 
 
-def run(settings: Settings) -> None:
+def run(settings: RunSettings) -> None:
     """Run until SIGINT or SIGTERM, then stop the Envoys; a second signal kills them.
 
     Raises:
@@ -97,7 +97,7 @@ def run(settings: Settings) -> None:
 class _Run:
     """One run: its parts and how they are connected."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
         self.state = StateDirectory(settings.state, settings.xds)
         self.source = FileSource(settings.paths, self.tell_change)
@@ -320,7 +320,7 @@ class _Run:
         explained_texts = [each._replace(text=explained(self.source.store, each.text)) for each in told]
         log_changes([*explained_texts, *changes[MAX_LINES:]], self.place)
 
-    def tell_change(self, change: Change) -> None:
+    def tell_change(self, change: FileStoreChange) -> None:
         """Log what was read from files; at the start, only the diagnostics."""
         if self.plane.ready.is_set():
             log_edits(change)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from deploy.rbac import Rule
 from tests.watchers.relay import Relay
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.kubeconfig import Access
 
 VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -44,7 +44,7 @@ def granted(rules: Iterable[Rule]) -> set[Right]:
     }
 
 
-async def held(client: Client, namespace: str) -> set[Right]:
+async def held(client: ApiClient, namespace: str) -> set[Right]:
     """Return the rights that the API server says its client has in a namespace (SelfSubjectRulesReview)."""
     path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     status = (await client.request("POST", path, body={"spec": {"namespace": namespace}}))["status"]

@@ -15,7 +15,7 @@ from tests.deploy.release import Failed, Release
 from tests.deploy.tools import CHART
 from tests.e2e.kube import until
 from tests.e2e.objects import parameters
-from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, ApiClient
 from watchers.kubernetes.errors import ApiError
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +24,7 @@ DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @pytest.fixture
-async def judges(client: Client) -> Client:
+async def judges(client: ApiClient) -> ApiClient:
     """Return the definitions of this checkout are in force."""
     for model in own_kinds():
         found = definition(model)
@@ -43,7 +43,7 @@ async def judges(client: Client) -> Client:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=label)
-async def test_definitions_judge_as_the_models(judges: Client, example: Example) -> None:
+async def test_definitions_judge_as_the_models(judges: ApiClient, example: Example) -> None:
     """The API server takes what the model takes, and names the field of what it refuses."""
     (model,) = (each for each in own_kinds() if each.kind == example.kind)
     path = f"/apis/{model.group}/v1alpha1/namespaces/default/{model.plural}"
@@ -56,7 +56,7 @@ async def test_definitions_judge_as_the_models(judges: Client, example: Example)
     assert example.wrong in refused
 
 
-async def test_parameters_are_not_filled_in(judges: Client) -> None:
+async def test_parameters_are_not_filled_in(judges: ApiClient) -> None:
     """What a user did not set stays unset, so that merging can tell; DirectResponses get their defaults."""
     path = "/apis/gateway.headgate.dev/v1alpha1/namespaces/default"
     dry = {"dryRun": "All"}
@@ -67,14 +67,14 @@ async def test_parameters_are_not_filled_in(judges: Client) -> None:
     assert found["spec"] == {"status": 204, "body": ""}
 
 
-async def in_force(client: Client) -> set[str]:
+async def in_force(client: ApiClient) -> set[str]:
     """Fields of the spec of GatewayParameters, as their definition is in force."""
     found = await client.get(f"{DEFINITIONS}/gatewayparameters.gateway.headgate.dev")
     (version,) = found["spec"]["versions"]
     return set(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
 
 
-async def test_an_upgrade_of_the_chart_upgrades_them(judges: Client, release: Release, tmp_path: Path) -> None:
+async def test_an_upgrade_of_the_chart_upgrades_them(judges: ApiClient, release: Release, tmp_path: Path) -> None:
     """Definitions of an older chart become those of the newer; they stay when it goes, with what was written."""
     older = shutil.copytree(CHART, tmp_path / "headgate")
     path = older / "files" / "crds" / "gatewayparameters.yaml"
@@ -97,7 +97,7 @@ async def test_an_upgrade_of_the_chart_upgrades_them(judges: Client, release: Re
         await disowned(judges)
 
 
-async def disowned(client: Client) -> None:
+async def disowned(client: ApiClient) -> None:
     """Has the definitions belong to no release."""
     of_helm = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace", "helm.sh/resource-policy")
     metadata = {"annotations": dict.fromkeys(of_helm), "labels": {"app.kubernetes.io/managed-by": None}}

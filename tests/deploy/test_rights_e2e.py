@@ -31,7 +31,7 @@ from tests.headgate.running import free_port
 from tests.live.certificates import tls_secret
 from tests.watchers.relay import kubeconfig
 from tests.xds.calls import DELTA, Call
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
 from xds.resources.types import CLUSTER
@@ -58,11 +58,11 @@ async def token(kube: Kube, account: str, audience: str = "") -> str:
 
 
 @asynccontextmanager
-async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncIterator[Client]:
+async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncIterator[ApiClient]:
     """Request of a service account."""
     async with Audit(access) as relay:
         way = await kubeconfig(folder, relay.url, f"token: {await token(kube, name)}")
-        async with Client(way) as client:
+        async with ApiClient(way) as client:
             yield client
 
 

@@ -16,7 +16,7 @@ from tests.e2e.kube import Kube, controllers_work
 from tests.e2e.objects import GATEWAY, echo, gateway, route
 from tests.e2e.testcluster import TestCluster
 from tests.e2e.traffic import answers
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def cluster(client: Client) -> Kube:
+def cluster(client: ApiClient) -> Kube:
     """Return the cluster."""
     return Kube(client)
 

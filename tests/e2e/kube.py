@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import orjson
 
-from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError
 
 Object = dict[str, Any]
@@ -64,7 +64,7 @@ class Kube:
         namespace: where objects are that name no other.
     """
 
-    def __init__(self, client: Client, namespace: str = "default") -> None:
+    def __init__(self, client: ApiClient, namespace: str = "default") -> None:
         self.client = client
         self.namespace = namespace
 

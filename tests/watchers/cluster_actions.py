@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, ApiClient
 
 READING = ("get", "list", "watch")
 FORCE = {"fieldManager": "test", "force": "true"}
@@ -24,19 +24,19 @@ def config_maps(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps"
 
 
-async def put(client: Client, namespace: str, name: str, value: str = "1") -> None:
+async def put(client: ApiClient, namespace: str, name: str, value: str = "1") -> None:
     """Create a ConfigMap."""
     body = {"metadata": {"name": name, "labels": {"test": "it"}}, "data": {"value": value}}
     await client.request("POST", config_maps(namespace), body=body)
 
 
-async def change(client: Client, namespace: str, name: str, value: str) -> None:
+async def change(client: ApiClient, namespace: str, name: str, value: str) -> None:
     """Change what a ConfigMap says."""
     body = {"data": {"value": value}}
     await client.request("PATCH", f"{config_maps(namespace)}/{name}", body=body, content_type=MERGE_PATCH)
 
 
-async def delete(client: Client, namespace: str, name: str) -> None:
+async def delete(client: ApiClient, namespace: str, name: str) -> None:
     """Delete a ConfigMap."""
     await client.request("DELETE", f"{config_maps(namespace)}/{name}")
 
@@ -54,14 +54,14 @@ def kill_api_server() -> None:
             os.kill(int((folder / f"{part}.pid").read_text()), signal.SIGKILL)
 
 
-async def ready(client: Client) -> None:
+async def ready(client: ApiClient) -> None:
     """Wait until the API server is up again."""
     async with asyncio.timeout(60):
         while not await client.ready():  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.1)
 
 
-async def forget(client: Client, namespace: str) -> None:
+async def forget(client: ApiClient, namespace: str) -> None:
     """Have etcd compact all that is past, and the API server lose its memory, which it would answer from."""
     newest = await client.get(config_maps(namespace))
     async with aiohttp.ClientSession() as etcd:
@@ -72,13 +72,13 @@ async def forget(client: Client, namespace: str) -> None:
     await ready(client)
 
 
-async def label(client: Client, namespace: str, value: str | None) -> None:
+async def label(client: ApiClient, namespace: str, value: str | None) -> None:
     """Give a namespace the label "team", or take it away."""
     body = {"metadata": {"labels": {"team": value}}}
     await client.request("PATCH", f"/api/v1/namespaces/{namespace}", body=body, content_type=MERGE_PATCH)
 
 
-async def secret(client: Client, namespace: str, name: str, value: bytes) -> str:
+async def secret(client: ApiClient, namespace: str, name: str, value: bytes) -> str:
     """Create a Secret or change it; gives how its value looks on the wire."""
     encoded = base64.b64encode(value).decode()
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": {"value": encoded}}
@@ -87,7 +87,7 @@ async def secret(client: Client, namespace: str, name: str, value: bytes) -> str
     return encoded
 
 
-async def service_account(client: Client, namespace: str) -> str:
+async def service_account(client: ApiClient, namespace: str) -> str:
     """Create the service account "watcher", which may do nothing; gives a token of it."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     await client.request("POST", path, body={"metadata": {"name": "watcher"}})
@@ -97,7 +97,7 @@ async def service_account(client: Client, namespace: str) -> str:
     return token
 
 
-async def grant(client: Client, namespace: str, *resources: str, verbs: tuple[str, ...] = READING) -> None:
+async def grant(client: ApiClient, namespace: str, *resources: str, verbs: tuple[str, ...] = READING) -> None:
     """Allow the service account "watcher" of a namespace to do so in it with resources of the core group."""
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     rules = [{"apiGroups": [""], "resources": list(resources), "verbs": list(verbs)}]

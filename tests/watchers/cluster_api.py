@@ -1,6 +1,6 @@
 """An API server in memory for a whole controller: lists, watches, patches, selectors, and faults to order.
 
-It stands where a `Client` does. Objects live by plural, namespace and name; each change has a revision of its own.
+It stands where a `ApiClient` does. Objects live by plural, namespace and name; each change has a revision of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import orjson
 from translator.infrastructure.manifest import KINDS as DEPLOYED
 from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
-from watchers.kubernetes.client import Client, Query, Stream
+from watchers.kubernetes.client import ApiClient, Query, ResponseStream
 from watchers.kubernetes.errors import ApiError
 
 Raw = dict[str, Any]
@@ -77,7 +77,7 @@ class _Stream:
             await self._api.wait()
 
 
-class ClusterApi(Client):
+class ClusterApi(ApiClient):
     """Serves what it holds.
 
     Attributes:
@@ -181,7 +181,9 @@ class ClusterApi(Client):
         return found
 
     @asynccontextmanager
-    async def watch(self, path: str, query: Query, accept: str = "", seconds: float = 300) -> AsyncIterator[Stream]:
+    async def watch(
+        self, path: str, query: Query, accept: str = "", seconds: float = 300
+    ) -> AsyncIterator[ResponseStream]:
         """Open a watch."""
         plural, namespace, *_ = _parts(path)
         request = Request("watch", plural, namespace, "")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.watchers.cluster_actions import ready
 from tests.watchers.relay import Relay
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
 
@@ -24,14 +24,14 @@ async def relay(access: Access) -> AsyncIterator[Relay]:
 
 
 @pytest.fixture
-async def relayed(relay: Relay, tmp_path: Path) -> AsyncIterator[Client]:
+async def relayed(relay: Relay, tmp_path: Path) -> AsyncIterator[ApiClient]:
     """Request to the cluster that pass the relay."""
-    async with Client(await relay.access(tmp_path)) as client:
+    async with ApiClient(await relay.access(tmp_path)) as client:
         yield client
 
 
 @pytest.fixture
-async def namespace(client: Client) -> AsyncIterator[str]:
+async def namespace(client: ApiClient) -> AsyncIterator[str]:
     """Yield a new namespace."""
     name = f"watchers-{uuid4().hex[:8]}"
     metadata = {"name": name, "labels": {"watchers": name}}

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.gateway.reference_grants import Grantee, Target, granted, not_permitted
-from translator.ir.backend import Backend, Endpoint, Protocol
+from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
+from translator.ir.backend import Backend, BackendEndpoint, Protocol
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service, ServicePort
@@ -53,7 +53,7 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
         return _unresolved("InvalidKind", f"{field}: a {kind} is not supported as a backend; refer to a Service.")
     service = Ref(Service.kind, reference.namespace or route.namespace, reference.name)
     grantee = Grantee(group, route.kind, route.namespace, service.namespace)
-    target = Target(Service.group, Service.kind, service.name)
+    target = GrantTarget(Service.group, Service.kind, service.name)
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     resolved = service_port(db, service, reference.port or 0)
@@ -132,7 +132,7 @@ def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome
 
 
 @query
-def endpoints(db: Db, found: Backend) -> tuple[Endpoint, ...]:
+def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
     """Return the endpoints that take a backend's requests, in order.
 
     Those that are ready; if none is, those that still serve while they terminate, as kube-proxy does.
@@ -150,7 +150,7 @@ def endpoints(db: Db, found: Backend) -> tuple[Endpoint, ...]:
 
 
 @query
-def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[Endpoint, ...]:
+def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[BackendEndpoint, ...]:
     """Return what an EndpointSlice has for the Service's port of that name: the ready, and those that serve on."""
     found = db.get(EndpointSlice, ref)
     if found is None or found.address_type == "FQDN":
@@ -158,7 +158,7 @@ def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[Endpoint, ...]:
     numbers = [each.port for each in found.ports if each.name == port_name and each.protocol == "TCP" and each.port]
     return tuple(
         # The addresses of one endpoint stand for the same process: the first will do.
-        Endpoint(each.addresses[0], number, each.zone or "", draining=not each.ready)
+        BackendEndpoint(each.addresses[0], number, each.zone or "", draining=not each.ready)
         for number in numbers
         for each in found.endpoints
         if each.ready or (each.conditions.serving and each.conditions.terminating)

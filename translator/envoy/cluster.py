@@ -11,7 +11,7 @@ from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, end
 from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from translator.envoy.config_source import ADS
 from translator.envoy.names import cluster_name
-from translator.ir.backend import Backend, Endpoint, Protocol
+from translator.ir.backend import Backend, BackendEndpoint, Protocol
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -32,7 +32,7 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     if backend.hostname:
         made.type = discovery_type(backend.hostname)
         made.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
-        made.load_assignment.CopyFrom(load_assignment(backend, [Endpoint(backend.hostname, backend.port)]))
+        made.load_assignment.CopyFrom(load_assignment(backend, [BackendEndpoint(backend.hostname, backend.port)]))
     else:
         made.type = cluster_pb2.Cluster.EDS
         made.eds_cluster_config.eds_config.CopyFrom(ADS)
@@ -54,7 +54,7 @@ def _http_options(backend: Backend) -> http_protocol_options_pb2.HttpProtocolOpt
     return options
 
 
-def load_assignment(backend: Backend, endpoints: Iterable[Endpoint]) -> endpoint_pb2.ClusterLoadAssignment:
+def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
     """Make the assignment of a backend's cluster: if need be an empty one, since a cluster without cannot warm."""
     made = endpoint_pb2.ClusterLoadAssignment(cluster_name=cluster_name(backend))
     for zone, group in groupby(sorted(endpoints, key=lambda each: each.zone), key=lambda each: each.zone):
@@ -66,7 +66,7 @@ def load_assignment(backend: Backend, endpoints: Iterable[Endpoint]) -> endpoint
     return made
 
 
-def _endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
+def _endpoint(endpoint: BackendEndpoint) -> endpoint_components_pb2.LbEndpoint:
     made = endpoint_components_pb2.LbEndpoint()
     address = made.endpoint.address.socket_address
     address.address, address.port_value = endpoint.address, endpoint.port

@@ -20,7 +20,7 @@ MAX_IDLE_MILLISECONDS = 10_000 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts(RouteFeature):
+class RouteTimeouts(RouteFeature):
     """How long a request may take until the end of its response, in milliseconds; 0 for as long as it likes.
 
     Attributes:
@@ -51,7 +51,7 @@ def read(site: FilterContext) -> FilterOutcome:
     longest = _longest(rule)
     request = (rule.timeouts.request or 0) if attempts(rule) else longest
     silence = None if 0 < longest <= IDLE_MILLISECONDS else longest
-    return Outcome((Timeouts(request, silence if silence is None or silence <= MAX_IDLE_MILLISECONDS else 0),))
+    return Outcome((RouteTimeouts(request, silence if silence is None or silence <= MAX_IDLE_MILLISECONDS else 0),))
 
 
 def _longest(rule: HTTPRouteRule) -> int:

@@ -6,7 +6,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import gateway_spec
 from translator.gateway.key_pairs import key_pair
-from translator.gateway.reference_grants import Grantee, Target, granted, not_permitted
+from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.ir.listener import Certificate
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listener import Listener
@@ -48,7 +48,7 @@ def _resolve(db: Db, gateway: Ref, listener: Listener, place: int) -> Outcome[Re
     field = f"tls.certificateRefs[{place}]"
     secret = Ref(Secret.kind, ref.namespace or gateway.namespace, ref.name)
     grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, secret.namespace)
-    target = Target(ref.group, ref.kind, ref.name)
+    target = GrantTarget(ref.group, ref.kind, ref.name)
     # What is not permitted is not looked at any further, not even at its kind (`ListenerReasonInvalidCertificateRef`).
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))

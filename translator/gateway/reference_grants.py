@@ -22,7 +22,7 @@ class Grantee(NamedTuple):
     to_namespace: str
 
 
-class Target(NamedTuple):
+class GrantTarget(NamedTuple):
     """The referents: objects of a kind, or the one with `name` where that is not empty."""
 
     group: str
@@ -31,7 +31,7 @@ class Target(NamedTuple):
 
 
 @index(ReferenceGrant.kind, partitions=lambda _, ref: (ref.namespace,), partition_of=attrgetter("to_namespace"))
-def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, Target]]:
+def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, GrantTarget]]:
     """File what each ReferenceGrant permits under whom it permits it to."""
     grant = db.get(ReferenceGrant, ref)
     if grant is None:
@@ -39,19 +39,19 @@ def grants(db: Db, ref: Ref) -> Iterator[tuple[Grantee, Target]]:
     for giver in grant.spec.from_:
         for to in grant.spec.to:
             grantee = Grantee(giver.group, giver.kind, giver.namespace, ref.namespace)
-            yield grantee, Target(to.group, to.kind, to.name or "")
+            yield grantee, GrantTarget(to.group, to.kind, to.name or "")
 
 
 @query(firewall=True)
-def granted(db: Db, grantee: Grantee, target: Target) -> bool:
+def granted(db: Db, grantee: Grantee, target: GrantTarget) -> bool:
     """Whether some ReferenceGrant lets `grantee` refer to `target`; within a namespace nothing is needed."""
     if grantee.namespace == grantee.to_namespace:
         return True
     permitted = db.select(grants, grantee)
-    return target in permitted or Target(target.group, target.kind, "") in permitted
+    return target in permitted or GrantTarget(target.group, target.kind, "") in permitted
 
 
-def not_permitted(grantee: Grantee, target: Target, field: str) -> Problem:
+def not_permitted(grantee: Grantee, target: GrantTarget, field: str) -> Problem:
     """Say that a ReferenceGrant is missing, and what it would have to hold."""
     return Problem(
         "ResolvedRefs",

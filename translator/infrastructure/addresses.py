@@ -23,7 +23,7 @@ MOST: Final = 16
 """So many addresses a Gateway's status can have."""
 
 
-class Address(NamedTuple):
+class AssignedAddress(NamedTuple):
     """An address at which a Gateway is reached: its type, IPAddress or Hostname, and its value."""
 
     type: str
@@ -50,10 +50,10 @@ def _families(db: Db, gateway: Ref) -> tuple[str, ...]:
 
 
 @query
-def requested(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
+def requested(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
     """Return the addresses that a Gateway asks for; the problems are the Gateway's."""
     spec = gateways.gateway_spec(db, gateway)
-    wanted: list[Address] = []
+    wanted: list[AssignedAddress] = []
     problems: list[Problem] = []
     for place, address in enumerate(spec.addresses if spec is not None else ()):
         field = f"spec.addresses[{place}]"
@@ -63,12 +63,12 @@ def requested(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
         elif not address.value:  # then any address will do
             continue
         elif address.type == HOSTNAME:
-            wanted.append(Address(HOSTNAME, address.value))
+            wanted.append(AssignedAddress(HOSTNAME, address.value))
         elif _reserved(address.value):
             text = f"{field}: {address.value} cannot be that of a Service; choose one that others can reach."
             problems.append(Problem("Programmed", "AddressNotUsable", text))
         else:
-            wanted.append(Address(IP, str(ip_address(address.value))))
+            wanted.append(AssignedAddress(IP, str(ip_address(address.value))))
     return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
 
 
@@ -79,7 +79,7 @@ def _reserved(text: str) -> bool:
 
 
 @query
-def assigned(db: Db, gateway: Ref) -> Outcome[tuple[Address, ...]]:
+def assigned(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
     """Return the addresses at which a Gateway is reached; the problems tell which are missing, and why.
 
     A load balancer has been given some. Without one, whoever asked for hostnames or external IPs leads the traffic
@@ -106,14 +106,16 @@ def _service(db: Db, gateway: Ref) -> Service | None:
     return db.get(Service, Ref(Service.kind, gateway.namespace, resource_name(gateway)))
 
 
-def _of_balancer(service: Service) -> tuple[Address, ...]:
-    found: dict[Address, None] = {}
+def _of_balancer(service: Service) -> tuple[AssignedAddress, ...]:
+    found: dict[AssignedAddress, None] = {}
     for each in service.status.load_balancer.ingress:
-        found |= {Address(type_, value): None for type_, value in ((IP, each.ip), (HOSTNAME, each.hostname)) if value}
+        found |= {
+            AssignedAddress(type_, value): None for type_, value in ((IP, each.ip), (HOSTNAME, each.hostname)) if value
+        }
     return tuple(found)
 
 
-def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[Address, ...]:
+def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[AssignedAddress, ...]:
     """Return the nodes that have proxies, which need not be all; or the Service's own addresses, within the cluster."""
     proxies = list(running(db, gateway))
     if service.spec.type == "NodePort" or any(each.on_host_network for each in proxies):
@@ -121,11 +123,13 @@ def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[Address, ...]:
     return _addresses(service.spec.cluster_ips or (service.spec.cluster_ip,))
 
 
-def _addresses(values: Iterable[str]) -> tuple[Address, ...]:
-    return tuple(dict.fromkeys(Address(IP, each) for each in values if each not in ("", HEADLESS)))
+def _addresses(values: Iterable[str]) -> tuple[AssignedAddress, ...]:
+    return tuple(dict.fromkeys(AssignedAddress(IP, each) for each in values if each not in ("", HEADLESS)))
 
 
-def _missing(wanted: tuple[Address, ...], service: Service, given: tuple[Address, ...]) -> Iterator[Problem]:
+def _missing(
+    wanted: tuple[AssignedAddress, ...], service: Service, given: tuple[AssignedAddress, ...]
+) -> Iterator[Problem]:
     of_balancer = service.spec.type == "LoadBalancer"
     numbers = [each.value for each in wanted if each.type == IP]
     if of_balancer and len(numbers) > 1:

@@ -17,7 +17,7 @@ from translator.infrastructure.names import identity, selector
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
-from translator.infrastructure.render_input import InvalidParameters, Plan
+from translator.infrastructure.render_input import InvalidParameters, RenderInput
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import HpaParameters
@@ -52,7 +52,7 @@ def deployment(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
         return Outcome(PAUSED)
     proxies = replace(db.proxy_defaults, addresses=bind_addresses(db, gateway))
     addresses = tuple(each.value for each in wanted.value if each.type == IP)
-    plan = Plan(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
+    plan = RenderInput(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
     try:
         return Outcome(ProxyManifests(tuple(manifests(plan))))
     except InvalidParameters as error:
@@ -66,7 +66,7 @@ def served_ports(db: Db, gateway: Ref) -> tuple[tuple[int, str], ...]:
     return tuple(sorted({(each.port, "UDP" if each.protocol == "UDP" else "TCP") for each in states}))
 
 
-def manifests(plan: Plan) -> Iterator[Manifest]:
+def manifests(plan: RenderInput) -> Iterator[Manifest]:
     """Make the manifests of a Gateway's proxies, in the order in which they are applied.
 
     Raises:
@@ -87,7 +87,7 @@ def manifests(plan: Plan) -> Iterator[Manifest]:
 
 
 def _manifest(
-    plan: Plan,
+    plan: RenderInput,
     kind: str,
     content: Mapping[str, Any],
     annotations: Mapping[str, str] | None = None,
@@ -117,7 +117,7 @@ def _manifest(
     return Manifest(Ref(kind, meta.namespace, plan.name), body)
 
 
-def _service(plan: Plan) -> Manifest:
+def _service(plan: RenderInput) -> Manifest:
     wanted = plan.parameters.service
     node_ports = {each.port: each.node_port for each in wanted.ports if each.node_port is not None}
     spec: dict[str, Any] = {
@@ -153,7 +153,7 @@ def _service(plan: Plan) -> Manifest:
     return _manifest(plan, "Service", {"spec": spec}, wanted.annotations, wanted.labels)
 
 
-def _workload(plan: Plan, drain_path: str, files: Mapping[str, str]) -> Manifest:
+def _workload(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> Manifest:
     wanted = plan.parameters
     is_deployment = wanted.kind == Deployment.kind
     spec: dict[str, Any] = {

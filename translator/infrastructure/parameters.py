@@ -21,7 +21,7 @@ from translator.refs import Ref
 from translator.strategic_merge import TooDeep, merge
 
 
-class Source(NamedTuple):
+class ParametersSource(NamedTuple):
     """A reference to parameters: the field that holds it, and what it names."""
 
     field: str
@@ -85,7 +85,7 @@ def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
     return (useless_parameters(source.field),) if db.settings.standalone else _layer(db, source).problems
 
 
-def _sources(db: Db, gateway: Ref, spec: GatewaySpec) -> Iterator[Source]:
+def _sources(db: Db, gateway: Ref, spec: GatewaySpec) -> Iterator[ParametersSource]:
     """Yield the references that count, the weakest first."""
     of_class = _class_source(db.get(GatewayClass, Ref(GatewayClass.kind, "", spec.gateway_class_name)))
     if of_class is not None:
@@ -96,16 +96,16 @@ def _sources(db: Db, gateway: Ref, spec: GatewaySpec) -> Iterator[Source]:
         yield _source(field, infrastructure.parameters_ref, gateway.namespace)
 
 
-def _class_source(found: GatewayClass | None) -> Source | None:
+def _class_source(found: GatewayClass | None) -> ParametersSource | None:
     reference = found.spec.parameters_ref if found is not None else None
     return None if reference is None else _source("spec.parametersRef", reference, reference.namespace or "")
 
 
-def _source(field: str, reference: LocalParametersReference | ParametersReference, namespace: str) -> Source:
-    return Source(field, reference.group, reference.kind, namespace, reference.name)
+def _source(field: str, reference: LocalParametersReference | ParametersReference, namespace: str) -> ParametersSource:
+    return ParametersSource(field, reference.group, reference.kind, namespace, reference.name)
 
 
-def _layer(db: Db, source: Source) -> Outcome[Mapping[str, Any]]:
+def _layer(db: Db, source: ParametersSource) -> Outcome[Mapping[str, Any]]:
     """Return what the parameters set, in the form in which they are written."""
     if (source.group, source.kind) != (GROUP, GatewayParameters.kind):
         text = f"{source.field}: {source.kind} of group {source.group or 'core'} are no parameters; use"

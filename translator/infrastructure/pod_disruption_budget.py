@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from translator.infrastructure.names import selector
-from translator.infrastructure.render_input import Plan
+from translator.infrastructure.render_input import RenderInput
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, PdbParameters
 from translator.objects.kubernetes.workloads import DaemonSet
 
 NONE: Final = (0, "0%")
 
 
-def budget(plan: Plan, wanted: PdbParameters) -> dict[str, Any]:
+def budget(plan: RenderInput, wanted: PdbParameters) -> dict[str, Any]:
     """Make the `spec` of a PodDisruptionBudget."""
     return {
         **wanted.model_dump(by_alias=True, exclude_none=True),

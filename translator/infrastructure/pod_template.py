@@ -15,12 +15,12 @@ from translator.infrastructure.pod import (
     pod_spec,
     required_fields,
 )
-from translator.infrastructure.render_input import InvalidParameters, Plan
+from translator.infrastructure.render_input import InvalidParameters, RenderInput
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 from translator.strategic_merge import TooDeep, merge, without_nulls
 
 
-def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str, Any]:
+def template(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> dict[str, Any]:
     """Make the pod template.
 
     Args:
@@ -50,7 +50,7 @@ def template(plan: Plan, drain_path: str, files: Mapping[str, str]) -> dict[str,
     return fitted
 
 
-def _fixed(plan: Plan, digest: str) -> dict[str, Any]:
+def _fixed(plan: RenderInput, digest: str) -> dict[str, Any]:
     """Return what no template may change, or the pods would not be found, or not be replaced in time."""
     return {
         "metadata": {

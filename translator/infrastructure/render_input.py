@@ -15,7 +15,7 @@ class InvalidParameters(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RenderInput:
     """All inputs from which the manifests of a Gateway are rendered.
 
     Attributes:

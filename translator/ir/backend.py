@@ -36,7 +36,7 @@ class Backend:
     max_stream_duration: int = 0
 
 
-class Endpoint(NamedTuple):
+class BackendEndpoint(NamedTuple):
     """An address that answers for a backend; `zone` is "" where it is not known."""
 
     address: str

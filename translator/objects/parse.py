@@ -20,11 +20,11 @@ from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.schema.base import KubernetesObject
 from translator.objects.schema.messages import problems_of
-from translator.objects.schema.problem import Problem
+from translator.objects.schema.problem import FieldProblem
 from translator.objects.schema.suggest import closest
 from translator.objects.schema.unknown_fields import plan, unknown_fields, without_nulls
 
-__all__ = ["KINDS", "MOST_PROBLEMS", "Parsed", "Problem", "parse"]
+__all__ = ["KINDS", "MOST_PROBLEMS", "FieldProblem", "Parsed", "parse"]
 
 _MODELS: Final[tuple[type[KubernetesObject], ...]] = (
     GatewayClass,
@@ -68,7 +68,7 @@ class Parsed:
     """An object and its problems. Where a problem is an error, there is no object."""
 
     object: KubernetesObject | None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FieldProblem, ...] = ()
 
 
 def parse(raw: object) -> Parsed:
@@ -84,9 +84,9 @@ def parse(raw: object) -> Parsed:
         that others read, such as a Deployment beside its routes, is None with a warning.
     """
     if not isinstance(raw, Mapping):
-        return _refused(Problem((), "must be a Kubernetes object, with apiVersion, kind and metadata"))
+        return _refused(FieldProblem((), "must be a Kubernetes object, with apiVersion, kind and metadata"))
     model = _model(raw.get("apiVersion"), raw.get("kind"))
-    if isinstance(model, Problem):
+    if isinstance(model, FieldProblem):
         return _refused(model)
     warnings = _bounded(unknown_fields(raw, plan(model)))
     if not model.namespaced:
@@ -99,7 +99,7 @@ def parse(raw: object) -> Parsed:
 
 
 def _again(
-    raw: Mapping[str, Any], model: type[KubernetesObject], error: ValidationError, warnings: tuple[Problem, ...]
+    raw: Mapping[str, Any], model: type[KubernetesObject], error: ValidationError, warnings: tuple[FieldProblem, ...]
 ) -> Parsed:
     """Leave out fields that are null, as the API server does; few objects have one, so it is not looked for before."""
     without = without_nulls(raw, plan(model))
@@ -111,49 +111,51 @@ def _again(
     return Parsed(None, _bounded(problems_of(error)) + warnings)
 
 
-def _refused(problem: Problem) -> Parsed:
+def _refused(problem: FieldProblem) -> Parsed:
     return Parsed(None, (problem,))
 
 
-def _bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def _bounded(problems: Iterable[FieldProblem]) -> tuple[FieldProblem, ...]:
     return tuple(islice(problems, MOST_PROBLEMS))
 
 
 def _without_namespace(
     raw: Mapping[str, Any], model: type[KubernetesObject]
-) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
+) -> tuple[Mapping[str, Any], tuple[FieldProblem, ...]]:
     """Return the API server drops the namespace of an object that lives in none."""
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict) or not metadata.get("namespace"):
         return raw, ()
     message = f"has no effect, because a {model.kind} is in no namespace: remove it"
     without = {**raw, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
-    return without, (Problem(("metadata", "namespace"), message, "warning"),)
+    return without, (FieldProblem(("metadata", "namespace"), message, "warning"),)
 
 
-def _model(api_version: object, kind: object) -> type[KubernetesObject] | Problem:
+def _model(api_version: object, kind: object) -> type[KubernetesObject] | FieldProblem:
     if not isinstance(kind, str) or not kind:
-        return Problem(("kind",), f"is required: it is one of {', '.join(KINDS)}")
+        return FieldProblem(("kind",), f"is required: it is one of {', '.join(KINDS)}")
     if not isinstance(api_version, str) or not api_version:
         known = KINDS.get(kind)
-        return Problem(("apiVersion",), f"is required: {_served(known) if known else 'its group and version'}")
+        return FieldProblem(("apiVersion",), f"is required: {_served(known) if known else 'its group and version'}")
     model = KINDS.get(kind)
     group, _, version = api_version.rpartition("/")
     if model is None:
         return _unknown_kind(group, kind)
     if group != model.group or version not in model.versions:
-        return Problem(("apiVersion",), f"must be {_served(model)} for a {kind}, not {api_version[:253]!r}")
+        return FieldProblem(("apiVersion",), f"must be {_served(model)} for a {kind}, not {api_version[:253]!r}")
     return model
 
 
-def _unknown_kind(group: str, kind: str) -> Problem:
+def _unknown_kind(group: str, kind: str) -> FieldProblem:
     if (group, kind) in _LATER:
-        return Problem(("kind",), f"{kind} is not supported by this version of Headgate: it is left out", "warning")
+        return FieldProblem(
+            ("kind",), f"{kind} is not supported by this version of Headgate: it is left out", "warning"
+        )
     close = closest(kind, KINDS, _LIKENESS)
     if close is None and group not in _GROUPS:
-        return Problem(("kind",), f"{kind[:63]!r} is not a kind that Headgate reads: it is left out", "warning")
+        return FieldProblem(("kind",), f"{kind[:63]!r} is not a kind that Headgate reads: it is left out", "warning")
     meant = f"did you mean {close}?" if close else f"the kinds are {', '.join(KINDS)}"
-    return Problem(("kind",), f"{kind[:63]!r} is not a kind that is read here; {meant}")
+    return FieldProblem(("kind",), f"{kind[:63]!r} is not a kind that is read here; {meant}")
 
 
 def _served(model: type[KubernetesObject]) -> str:

@@ -9,7 +9,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.infrastructure.manifests import manifests
 from translator.infrastructure.parameters import users
-from translator.infrastructure.render_input import InvalidParameters, Plan
+from translator.infrastructure.render_input import InvalidParameters, RenderInput
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.outcome import Problem
@@ -39,7 +39,7 @@ def parameters_status(db: Db, ref: Ref) -> dict[str, Any] | None:
 
 def _error(db: Db, found: GatewayParameters) -> str:
     """Return why no Gateway could have proxies with these parameters alone; "" if one could."""
-    plan = Plan(ANY_GATEWAY, found.spec, db.proxy_defaults, db.settings.controller_name, ports=(), addresses=())
+    plan = RenderInput(ANY_GATEWAY, found.spec, db.proxy_defaults, db.settings.controller_name, ports=(), addresses=())
     try:
         list(manifests(plan))
     except InvalidParameters as caught:

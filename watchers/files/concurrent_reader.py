@@ -8,7 +8,7 @@ from watchers.diagnostics import printable
 from watchers.files.background import in_thread
 from watchers.files.contents import FileContents, unreadable
 from watchers.files.read_pool import ReadPool
-from watchers.files.reader import Content, Found, Reader
+from watchers.files.reader import Content, FileReader, Found
 from watchers.files.tree import Tree
 
 
@@ -21,7 +21,7 @@ class ConcurrentReader:
         slow: after how long a file that is still being read is told.
     """
 
-    def __init__(self, reader: Reader, together: float, slow: float) -> None:
+    def __init__(self, reader: FileReader, together: float, slow: float) -> None:
         self._reader = reader
         self._together = together
         self._slow_after = slow

@@ -87,7 +87,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ObjectDocument:
     """What one file, or a part of it, says.
 
     Attributes:
@@ -163,7 +163,7 @@ def _pieces(text: str, wanted: str) -> Iterator[tuple[int, int]]:
     return ((start, start + _PIECE + len(wanted) - 1) for start in range(0, len(text), _PIECE))
 
 
-def read_part(text: str, file: str, line: int, budget: Budget) -> Manifest:
+def read_part(text: str, file: str, line: int, budget: Budget) -> ObjectDocument:
     """Read one of the parts of a file.
 
     Args:
@@ -191,7 +191,7 @@ def read_part(text: str, file: str, line: int, budget: Budget) -> Manifest:
         message = "there is a control character here, which YAML does not allow; remove it"
         raise _error(file, line + below, message) from None
     documents = tuple(each for each in found if isinstance(each, Document))
-    return Manifest(documents, tuple(each for each in found if isinstance(each, Diagnostic)))
+    return ObjectDocument(documents, tuple(each for each in found if isinstance(each, Diagnostic)))
 
 
 def _error(file: str, line: int, message: str) -> ManifestError:

@@ -15,7 +15,7 @@ _ATTEMPTS = 3
 _Changes = set[tuple[Change, str]]
 
 
-class Watch:
+class DirectoryWatch:
     """Follows a set of directories, not what is below them; the set can be replaced at any time.
 
     What changes while it is replaced may go untold, so look at everything once after `follow`.

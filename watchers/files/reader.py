@@ -50,7 +50,7 @@ class Content(NamedTuple):
     trusted: Signature | None = None
 
 
-class Reader:
+class FileReader:
     """The files of a source, and what they said last.
 
     Args:

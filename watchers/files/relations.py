@@ -28,7 +28,7 @@ Said = str | tuple[str, Ref]
 """A message, and what is missing if something is."""
 
 
-class Finding(NamedTuple):
+class RelationProblem(NamedTuple):
     """One thing that is wrong with an object.
 
     Attributes:
@@ -45,8 +45,8 @@ class Finding(NamedTuple):
 class Findings(NamedTuple):
     """What came of a change: what is wrong now and was not before, and the other way round."""
 
-    appeared: tuple[Finding, ...] = ()
-    resolved: tuple[Finding, ...] = ()
+    appeared: tuple[RelationProblem, ...] = ()
+    resolved: tuple[RelationProblem, ...] = ()
 
 
 class Relations:
@@ -63,14 +63,14 @@ class Relations:
         self._names: dict[tuple[str, str], dict[str, None]] = {}
         self._targets: dict[Ref, frozenset[Ref]] = {}
         self._sources: dict[Ref, dict[Ref, None]] = {}
-        self._findings: dict[Ref, tuple[Finding, ...]] = {}
+        self._findings: dict[Ref, tuple[RelationProblem, ...]] = {}
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[RelationProblem]:
         """All that is wrong now."""
         return [each for ref in sorted(self._findings) for each in self._findings[ref]]
 
-    def explain(self, finding: Finding) -> str:
+    def explain(self, finding: RelationProblem) -> str:
         """Return the message with the way out, which depends on what there is now."""
         return f"{finding.message}; {self._meant(finding.missing)}" if finding.missing else finding.message
 
@@ -87,7 +87,7 @@ class Relations:
             for source in self._sources.get(ref, ()):
                 affected[source] = None
                 affected.update(self._sources.get(source, {}))
-        appeared, resolved = list[Finding](), list[Finding]()
+        appeared, resolved = list[RelationProblem](), list[RelationProblem]()
         for ref in sorted(affected):
             old, new = self._findings.pop(ref, ()), self._check(ref)
             if new:
@@ -112,12 +112,12 @@ class Relations:
         for target in self._targets[ref]:
             self._sources.setdefault(target, {})[ref] = None
 
-    def _check(self, ref: Ref) -> tuple[Finding, ...]:
+    def _check(self, ref: Ref) -> tuple[RelationProblem, ...]:
         found = self._objects.get(ref)
         if found is None:
             return ()
         said = (each if isinstance(each, tuple) else (each, None) for each in _CHECKS[ref.kind](self, found))
-        return tuple(Finding(ref, message, missing) for message, missing in said)
+        return tuple(RelationProblem(ref, message, missing) for message, missing in said)
 
     def _of_slice(self, found: EndpointSlice) -> Iterator[Said]:
         if not found.service_name:

@@ -17,10 +17,10 @@ from watchers.files.background import in_thread
 from watchers.files.concurrent_reader import ConcurrentReader
 from watchers.files.confirmation import Confirmation, Pauses
 from watchers.files.contents import ABSENT, FileContents
-from watchers.files.inotify import Watch
-from watchers.files.reader import Reader
-from watchers.files.relations import Finding, Findings, Relations
-from watchers.files.store import Change, FileStore, Plan
+from watchers.files.inotify import DirectoryWatch
+from watchers.files.reader import FileReader
+from watchers.files.relations import Findings, RelationProblem, Relations
+from watchers.files.store import FileStore, FileStoreChange, Plan
 from watchers.sources import Batch
 
 _TICK = 0.5
@@ -57,7 +57,7 @@ def related(folder: FileStore) -> tuple[Diagnostic, ...]:
     return _placed(folder, relations, relations.findings)
 
 
-def _placed(folder: FileStore, relations: Relations, findings: Iterable[Finding]) -> tuple[Diagnostic, ...]:
+def _placed(folder: FileStore, relations: Relations, findings: Iterable[RelationProblem]) -> tuple[Diagnostic, ...]:
     nowhere = Place("<nowhere>")
     return tuple(
         Diagnostic(folder.place(each.ref) or nowhere, relations.explain(each), "warning", each.ref) for each in findings
@@ -70,7 +70,7 @@ def read_files(paths: Iterable[str | Path]) -> FileStore:
     Raises:
         SourceError: one of them is not there or may not be read.
     """
-    reader = Reader(map(str, paths))
+    reader = FileReader(map(str, paths))
     folder = FileStore()
     _check_there(reader)
     readings = reader.look_everywhere()
@@ -89,12 +89,15 @@ class FileSource:
     """
 
     def __init__(
-        self, paths: Iterable[str | Path], report: Callable[[Change], None] | None = None, timing: Timing | None = None
+        self,
+        paths: Iterable[str | Path],
+        report: Callable[[FileStoreChange], None] | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._timing = timing or Timing()
-        self._reader = Reader(map(str, paths))
+        self._reader = FileReader(map(str, paths))
         self._files = ConcurrentReader(self._reader, self._timing.together, self._timing.slow)
-        self._watch = Watch()
+        self._watch = DirectoryWatch()
         self._report = report
         self._debounce = Confirmation(self._timing.pauses)
         self._resync_at = 0.0
@@ -198,13 +201,13 @@ class FileSource:
         old = _placed(self.store, self._relations, findings.resolved)
         change = self.store.commit(plan)
         appeared = (*change.appeared, *_placed(self.store, self._relations, findings.appeared))
-        change = Change(change.edits, appeared, (*change.resolved, *old))
-        if self._report is not None and change != Change(()):
+        change = FileStoreChange(change.edits, appeared, (*change.resolved, *old))
+        if self._report is not None and change != FileStoreChange(()):
             self._report(change)
         return change.edits
 
 
-def _check_there(reader: Reader) -> None:
+def _check_there(reader: FileReader) -> None:
     """At the start, what is not there is a mistake."""
     for path in reader.paths:
         if not os.path.exists(path):
@@ -215,7 +218,7 @@ def _check_there(reader: Reader) -> None:
             raise SourceError(f"{path!r} is neither a folder nor a file")
 
 
-def _check_open(reader: Reader) -> None:
+def _check_open(reader: FileReader) -> None:
     for path in reader.tree.roots:
         if (why := reader.closed.get(path)) is not None:
             raise SourceError(f"{path!r} cannot be read: {why}")

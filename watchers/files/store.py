@@ -17,7 +17,7 @@ from watchers.files.contents import Definition, FileContents, duplicate
 from watchers.files.last_good import NOTHING, File
 
 
-class Change(NamedTuple):
+class FileStoreChange(NamedTuple):
     """The result of new file contents.
 
     Attributes:
@@ -34,7 +34,7 @@ class Change(NamedTuple):
 class Plan(NamedTuple):
     """The effect of new file contents, computed before anything is changed."""
 
-    change: Change
+    change: FileStoreChange
     files: Mapping[str, File]
     definitions: Mapping[Ref, Mapping[str, Definition]]
     diagnostics: tuple[Diagnostic, ...]
@@ -49,7 +49,7 @@ class FileStore:
         self._definitions: dict[Ref, Mapping[str, Definition]] = {}
         self._diagnostics: tuple[Diagnostic, ...] = ()
 
-    def apply(self, contents: Mapping[str, FileContents]) -> Change:
+    def apply(self, contents: Mapping[str, FileContents]) -> FileStoreChange:
         """Take in what files say now; those that are absent say so with `ABSENT`.
 
         Args:
@@ -72,12 +72,12 @@ class FileStore:
         if appeared or resolved:
             diagnostics = _ordered([*(each for each in diagnostics if each not in resolved), *appeared])
         edits = ((ref, _first(claims[ref]), self.get(ref)) for ref in sorted(touched))
-        change = Change(
+        change = FileStoreChange(
             tuple(Edit(ref, now) for ref, now, old in edits if now != old), _ordered(appeared), _ordered(resolved)
         )
         return Plan(change, files, claims, diagnostics)
 
-    def commit(self, plan: Plan) -> Change:
+    def commit(self, plan: Plan) -> FileStoreChange:
         """Do what was planned, provided that nothing else was done since."""
         for path, new in plan.files.items():
             if new == NOTHING:

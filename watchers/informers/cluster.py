@@ -12,10 +12,10 @@ from watchers.diagnostics import Diagnostic, DiagnosticSet, Report
 from watchers.informers.informer import Informer, ObservedObject
 from watchers.informers.namespace_selector import NamespaceSelector
 from watchers.informers.observed_status import ObservedStatus, field_manager
-from watchers.informers.observer import Observer
+from watchers.informers.observer import InformerObserver
 from watchers.informers.on_demand import Fetcher, OnDemandInformer
 from watchers.informers.reflector import Reflector, Scope
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.sources import Source
 
 ON_DEMAND: Final = (Secret, ConfigMap)
@@ -65,14 +65,14 @@ class ClusterSource:
 
     def __init__(
         self,
-        client: Client,
+        client: ApiClient,
         config: WatchConfig | None = None,
         report: Report | None = None,
-        observer: Observer | None = None,
+        observer: InformerObserver | None = None,
     ) -> None:
         self._client = client
         self._config = config or WatchConfig()
-        self._observer = observer or Observer()
+        self._observer = observer or InformerObserver()
         self._diagnostics = DiagnosticSet(report)
         self._sources: list[Source] = []
         self._informers: dict[tuple[str, str], Informer] = {}

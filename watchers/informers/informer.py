@@ -14,7 +14,7 @@ from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.informers.observed_status import wrote
 from watchers.informers.reflector import Reflector
 from watchers.kubernetes import paths
@@ -88,7 +88,7 @@ class Informer:
                 if synced:
                     yield Batch(self.reflector.sync_edits(), synced)
 
-    def _edit(self, change: Change) -> Edit:
+    def _edit(self, change: ObjectChange) -> Edit:
         ref, raw = change
         self._observed.pop(ref, None)
         if raw is not None and self._manager is not None:

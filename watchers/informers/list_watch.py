@@ -30,7 +30,7 @@ class Version(NamedTuple):
     resource_version: str
 
 
-class Change(NamedTuple):
+class ObjectChange(NamedTuple):
     """An object as it is now, decoded but not parsed; None when it is gone."""
 
     ref: Ref
@@ -95,7 +95,7 @@ class ListWatch:
         """Tell whether an object is not there, for sure: what there is has been listed, and it was not in it."""
         return self.was_listed and ref not in self.known and ref.namespace not in self.unlisted
 
-    def select(self, namespaces: frozenset[str]) -> list[Change]:
+    def select(self, namespaces: frozenset[str]) -> list[ObjectChange]:
         """Take which namespaces count from now on; objects of others are gone, those of new ones are to be listed."""
         assert self._selected is not None
         self.unlisted = (self.unlisted | (namespaces - self._selected)) & namespaces
@@ -106,7 +106,7 @@ class ListWatch:
             self._restart()
         return self._forget([ref for ref in self.known if ref.namespace not in namespaces])
 
-    def page(self, body: object) -> list[Change]:
+    def page(self, body: object) -> list[ObjectChange]:
         """Take the page that was asked for.
 
         Raises:
@@ -134,7 +134,7 @@ class ListWatch:
         self._failures = 0
         return changes + self._forget(vanished)
 
-    def event(self, body: object) -> Change | None:
+    def event(self, body: object) -> ObjectChange | None:
         """Take an event of the watch that was asked for; None if it changes nothing.
 
         Raises:
@@ -190,7 +190,7 @@ class ListWatch:
         self._restart()
         self.synced = True
 
-    def not_installed(self) -> list[Change]:
+    def not_installed(self) -> list[ObjectChange]:
         """Take that the API server has no such kind: none of its objects is there."""
         self.forbidden()
         self.was_listed = True
@@ -210,24 +210,24 @@ class ListWatch:
         self._found = None
         self._page = self._page._replace(namespace="", token="")
 
-    def _upsert(self, ref: Ref, version: Version, raw: dict[str, Any]) -> Change | None:
+    def _upsert(self, ref: Ref, version: Version, raw: dict[str, Any]) -> ObjectChange | None:
         if self._selected is not None and ref.namespace not in self._selected:
             return None
         if self.known.get(ref) == version:
             return None
         self.known[ref] = version
-        return Change(ref, raw)
+        return ObjectChange(ref, raw)
 
-    def _delete(self, ref: Ref, version: Version) -> Change | None:
+    def _delete(self, ref: Ref, version: Version) -> ObjectChange | None:
         known = self.known.get(ref)
         # A list may have told already of the object that took the place of this one.
         if known is None or known.uid != version.uid:
             return None
         del self.known[ref]
-        return Change(ref, None)
+        return ObjectChange(ref, None)
 
-    def _forget(self, refs: Iterable[Ref]) -> list[Change]:
-        changes = [Change(ref, None) for ref in refs]
+    def _forget(self, refs: Iterable[Ref]) -> list[ObjectChange]:
+        changes = [ObjectChange(ref, None) for ref in refs]
         for ref, _ in changes:
             del self.known[ref]
         return changes

@@ -1,7 +1,7 @@
 """Events of the informers, for metrics and logs."""
 
 
-class Observer:
+class InformerObserver:
     """Receives events; a subclass overrides those that it counts. `kind` is as in "HTTPRoute"."""
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:

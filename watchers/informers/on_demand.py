@@ -16,11 +16,11 @@ from translator.refs import Ref
 from watchers.controllers.worker_pool import WorkerPool
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.informers.informer import parsed
-from watchers.informers.observer import Observer
+from watchers.informers.observer import InformerObserver
 from watchers.informers.reflector import Reflector
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, forbidden
 from watchers.sources import Batch
 
@@ -78,7 +78,9 @@ class OnDemandInformer:
 class Fetcher:
     """Reads what is wanted of a kind, when it is there, and again when it has changed; each object by itself."""
 
-    def __init__(self, kind: OnDemandInformer, client: Client, observer: Observer, diagnostics: DiagnosticSet) -> None:
+    def __init__(
+        self, kind: OnDemandInformer, client: ApiClient, observer: InformerObserver, diagnostics: DiagnosticSet
+    ) -> None:
         self._kind = kind
         self._client = client
         self._observer = observer

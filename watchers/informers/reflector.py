@@ -13,12 +13,12 @@ from translator.inputs import Edit, not_synced
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
-from watchers.informers.list_watch import Change, ListPage, ListWatch, Watch
+from watchers.informers.list_watch import ListPage, ListWatch, ObjectChange, Watch
 from watchers.informers.namespace_set import NamespaceSet
-from watchers.informers.observer import Observer
+from watchers.informers.observer import InformerObserver
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
-from watchers.kubernetes.client import JSON, SECONDS, Client, Stream
+from watchers.kubernetes.client import JSON, SECONDS, ApiClient, ResponseStream
 from watchers.kubernetes.discovery import is_served
 from watchers.kubernetes.errors import ApiError, ClusterError, Malformed, TooLarge, Unreachable, forbidden
 
@@ -48,7 +48,7 @@ class _Stage(IntEnum):
 class Reflected(NamedTuple):
     """Changes that came together, and whether all that was there at the start has been told."""
 
-    changes: list[Change]
+    changes: list[ObjectChange]
     synced: bool
 
 
@@ -84,11 +84,11 @@ class Reflector:
 
     def __init__(
         self,
-        client: Client,
+        client: ApiClient,
         model: type[KubernetesObject],
         scope: Scope | None = None,
         namespaces: NamespaceSet | None = None,
-        observer: Observer | None = None,
+        observer: InformerObserver | None = None,
         diagnostics: DiagnosticSet | None = None,
     ) -> None:
         self.model = model
@@ -103,7 +103,7 @@ class Reflector:
         self._client = client
         self._namespaces = namespaces
         self._selected_names: frozenset[str] | None = None
-        self._observer = observer or Observer()
+        self._observer = observer or InformerObserver()
         self._diagnostics = diagnostics or DiagnosticSet()
         self._backoff = Backoff(most=LONGEST_PAUSE)
         self._failures = 0
@@ -111,7 +111,7 @@ class Reflector:
         self._stage = _Stage.LIST
         self._verb = "list"
         self._failing = _Stage.LIST
-        self._stream: Stream | None = None
+        self._stream: ResponseStream | None = None
         if namespaces:
             namespaces.followers.append(self)
 
@@ -149,7 +149,7 @@ class Reflector:
         selected = self._namespaces is None or self._namespaces.names is self._selected_names
         return selected and self.list_watch.is_absent(ref)
 
-    async def _step(self) -> AsyncGenerator[list[Change], None]:
+    async def _step(self) -> AsyncGenerator[list[ObjectChange], None]:
         """Ask the API server for one thing, and take what comes of it."""
         if self._namespaces:
             await self._namespaces.observed()
@@ -176,7 +176,7 @@ class Reflector:
             yield self._failed(error)
             await asyncio.sleep(self._backoff.next(error.retry_after if isinstance(error, ApiError) else 0))
 
-    async def _list(self, page: ListPage) -> list[Change]:
+    async def _list(self, page: ListPage) -> list[ObjectChange]:
         begun = asyncio.get_running_loop().time()
         query: dict[str, str | int] = {"limit": page.limit, **self._labels()}
         if page.token:
@@ -225,7 +225,7 @@ class Reflector:
         assert unserved is not None, "a kind has a version"
         raise unserved
 
-    async def _watch(self, watch: Watch) -> AsyncGenerator[list[Change], None]:
+    async def _watch(self, watch: Watch) -> AsyncGenerator[list[ObjectChange], None]:
         assert self.version
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -253,7 +253,7 @@ class Reflector:
         elif self._namespaces is None or self._namespaces.names is self._selected_names:
             await asyncio.sleep(self._backoff.next())
 
-    def _fold(self, lines: list[bytes]) -> tuple[list[Change], ClusterError | None]:
+    def _fold(self, lines: list[bytes]) -> tuple[list[ObjectChange], ClusterError | None]:
         """Take events that came together: what they change, up to the first that is none."""
         changes = []
         try:
@@ -266,7 +266,7 @@ class Reflector:
             self._observer.events(self.model.kind, len(lines))
         return changes, None
 
-    def _failed(self, error: ClusterError) -> list[Change]:
+    def _failed(self, error: ClusterError) -> list[ObjectChange]:
         """Take that something failed: what it means for what is known, and whom to tell."""
         status = error.status if isinstance(error, ApiError) else 0
         if status == 410:
@@ -289,13 +289,13 @@ class Reflector:
             self.list_watch.failed()
         return self._report_failure(error)
 
-    def _report_failure(self, error: ClusterError) -> list[Change]:
+    def _report_failure(self, error: ClusterError) -> list[ObjectChange]:
         # Once is no trouble: servers restart, connections are cut, versions are compacted.
         if self._failures > 1 and not 0 < self._rejections < REPORTED_REJECTIONS:
             self._report(_diagnostic(self._verb, self._name, error, self._unsynced_namespaces))
         return []
 
-    def _unavailable(self, error: ClusterError) -> list[Change]:
+    def _unavailable(self, error: ClusterError) -> list[ObjectChange]:
         assert isinstance(error, ApiError)
         self.not_installed = error.status == 404
         if self.not_installed:

@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
-from watchers.kubernetes.json_lines import Lines
+from watchers.kubernetes.json_lines import JsonLines
 from watchers.kubernetes.kubeconfig import Access
 
 JSON: Final = "application/json"
@@ -45,7 +45,7 @@ class _Request:
         return f"{self.method} {self.path}"
 
 
-class Stream:
+class ResponseStream:
     """An open watch."""
 
     def __init__(self, response: aiohttp.ClientResponse, url: str) -> None:
@@ -63,7 +63,7 @@ class Stream:
             TooLarge: a line is longer than is taken in.
             Unreachable: there was no word for too long.
         """
-        lines = Lines(MOST_BYTES)
+        lines = JsonLines(MOST_BYTES)
         try:
             async for chunk in self._response.content.iter_any():
                 if complete := lines.feed(chunk):
@@ -75,7 +75,7 @@ class Stream:
 
 
 class Api(Protocol):
-    """The API server; `Client` is one."""
+    """The API server; `ApiClient` is one."""
 
     async def request(
         self,
@@ -95,7 +95,7 @@ class Api(Protocol):
         ...
 
 
-class Client:
+class ApiClient:
     """Requests to the API server that `access` leads to. An asynchronous context manager: leaving closes connections.
 
     Every request may raise:
@@ -163,13 +163,15 @@ class Client:
         return await self.request("GET", path, query=query, accept=accept, seconds=seconds)
 
     @asynccontextmanager
-    async def watch(self, path: str, query: Query, accept: str = JSON, seconds: float = 300) -> AsyncIterator[Stream]:
+    async def watch(
+        self, path: str, query: Query, accept: str = JSON, seconds: float = 300
+    ) -> AsyncIterator[ResponseStream]:
         """Open a watch on a collection, which the server ends after so many seconds."""
         most = seconds + SECONDS
         limits = aiohttp.ClientTimeout(total=most, sock_connect=CONNECT_SECONDS, sock_read=min(SILENCE_SECONDS, most))
         parameters = {**query, "watch": "true", "timeoutSeconds": int(seconds)}
         async with self._send(_Request("GET", path, limits, parameters, {"Accept": accept})) as response:
-            yield Stream(response, self.url)
+            yield ResponseStream(response, self.url)
 
     async def ready(self) -> bool:
         """Tell whether the API server says that it has all it needs; while it starts it denies what it has."""

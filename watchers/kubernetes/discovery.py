@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from translator.objects.schema.base import KubernetesObject
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 
 
-async def is_served(client: Client, model: type[KubernetesObject]) -> bool:
+async def is_served(client: ApiClient, model: type[KubernetesObject]) -> bool:
     """Tell whether an API server says that it serves a kind, in one of the versions that Headgate reads.
 
     Raises:

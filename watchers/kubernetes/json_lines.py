@@ -3,7 +3,7 @@
 from watchers.kubernetes.errors import TooLarge
 
 
-class Lines:
+class JsonLines:
     """Puts lines together from chunks; what is left without an end is no line, for it was cut off.
 
     Args:

@@ -20,10 +20,10 @@ import structlog
 from translator.objects.schema.base import NamespacedObject
 from translator.refs import Ref
 from watchers.diagnostics import DiagnosticSet
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes import paths
-from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import SERVER_SIDE_APPLY, ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError
 from watchers.peers.membership import EXPIRY_SECONDS, RENEWAL_SECONDS, Membership, Shard
 from watchers.peers.shards import MAX_SHARD_BYTES, MAX_SHARDS, ShardedRecords, decode
@@ -71,7 +71,7 @@ class Peers:
 
     def __init__(
         self,
-        client: Client,
+        client: ApiClient,
         namespace: str,
         identity: str,
         changed: Callable[[Iterable[str]], None],
@@ -179,7 +179,7 @@ class Peers:
                     self._changed(keys)
                 await self._collect_expired()
 
-    def receive(self, changes: Iterable[Change]) -> set[str]:
+    def receive(self, changes: Iterable[ObjectChange]) -> set[str]:
         """Take changes of Leases, and return the keys whose records of other replicas changed."""
         now, changes = self._clock(), list(changes)
         deleted = {ref.name for ref, raw in changes if raw is None}

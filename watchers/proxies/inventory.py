@@ -14,9 +14,9 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import DiagnosticSet
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.informers.reflector import Reflector, Scope
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 
 
 class Live(NamedTuple):
@@ -113,7 +113,7 @@ class Inventory:
                 wanted = spec.get("replicas", status.get("desiredNumberScheduled", 0))
                 yield Scale(found.gateway, wanted, status.get("readyReplicas", status.get("numberReady", 0)))
 
-    def observe(self, changes: Iterable[Change]) -> None:
+    def observe(self, changes: Iterable[ObjectChange]) -> None:
         """Take objects that came, changed or went."""
         touched: dict[Ref, None] = {}
         for ref, raw in changes:
@@ -137,7 +137,7 @@ class Inventory:
 
 async def follow(
     inventory: Inventory,
-    client: Client,
+    client: ApiClient,
     model: type[KubernetesObject],
     controller: str,
     synced: Callable[[], None],

@@ -27,7 +27,7 @@ from watchers.kubernetes.resource_version import older
 from watchers.proxies.api_errors import conflicting_object, is_namespace_gone, problem_of
 from watchers.proxies.inventory import Inventory
 from watchers.proxies.owned_fields import owned_fields
-from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, NotLeader, WriteObserver
+from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, ApplyObserver, NotLeader
 
 log = structlog.stdlib.get_logger("headgate.deployer")
 
@@ -57,7 +57,7 @@ class _Repairs:
 
 
 @dataclass(slots=True)
-class _Memory:
+class _GatewayMemory:
     """The state kept of a Gateway.
 
     Attributes:
@@ -96,7 +96,7 @@ class Deployer:
         controller: str,
         report: Callable[[Ref, ApplyResult | None], None],
         *,
-        observer: WriteObserver | None = None,
+        observer: ApplyObserver | None = None,
         may_write: Callable[[], bool] = lambda: True,
         is_unmanaged: Callable[[Ref], bool] = lambda _: False,
     ) -> None:
@@ -107,7 +107,7 @@ class Deployer:
         self._inventory = inventory
         self._report = report
         self._workers = WorkerPool(CONCURRENCY, self._reconcile, self._log_panic)
-        self._memory: dict[Ref, _Memory] = {}
+        self._memory: dict[Ref, _GatewayMemory] = {}
         self._reported: dict[Ref, ApplyResult] = {}
         self._unwatched: set[Ref] = set()
         self._outages = Backoff(0.25, LONGEST_OUTAGE)
@@ -132,7 +132,7 @@ class Deployer:
 
     async def _reconcile(self, gateway: Ref) -> float | None:
         """Reconcile a Gateway, and return in how many seconds to try again, None if all is well."""
-        memory = self._memory.setdefault(gateway, _Memory())
+        memory = self._memory.setdefault(gateway, _GatewayMemory())
         try:
             again = await self._deploy(gateway, memory)
             self._outages.reset()
@@ -150,7 +150,7 @@ class Deployer:
             self._memory.pop(gateway, None)
         return again
 
-    async def _deploy(self, gateway: Ref, memory: _Memory) -> float | None:
+    async def _deploy(self, gateway: Ref, memory: _GatewayMemory) -> float | None:
         wanted = self._wanted.get(gateway)
         if wanted is None:
             if self._inventory.has(gateway) and not await self._is_orphaned(gateway):
@@ -199,11 +199,11 @@ class Deployer:
             )
         return not items
 
-    def _has_changed(self, manifest: Manifest, memory: _Memory) -> bool:
+    def _has_changed(self, manifest: Manifest, memory: _GatewayMemory) -> bool:
         known = memory.applied.get(manifest.ref)
         return known is None or known.body != manifest.body
 
-    def _has_drifted(self, manifest: Manifest, memory: _Memory, now: float) -> bool:
+    def _has_drifted(self, manifest: Manifest, memory: _GatewayMemory, now: float) -> bool:
         """Whether the API server has something else by now than it made of the manifest."""
         known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
         if live is None:
@@ -228,7 +228,7 @@ class Deployer:
             if self._inventory.get(each.ref) is not None:
                 await self._applier.dry_run(each)
 
-    async def _prune(self, gateway: Ref, wanted: ProxyManifests, memory: _Memory) -> None:
+    async def _prune(self, gateway: Ref, wanted: ProxyManifests, memory: _GatewayMemory) -> None:
         """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
         keep = {each.ref for each in wanted.manifests}
         waiting = any(ref.kind in WORKLOADS and not self._available(ref) for ref in keep)
@@ -244,7 +244,7 @@ class Deployer:
         status = live.raw.get("status") or {} if live is not None else {}
         return bool(status.get("availableReplicas") or status.get("numberAvailable"))
 
-    def _report_error(self, gateway: Ref, refused: ApplyError, memory: _Memory) -> float | None:
+    def _report_error(self, gateway: Ref, refused: ApplyError, memory: _GatewayMemory) -> float | None:
         ref, error = refused.ref, refused.error
         if error is not None and is_namespace_gone(error):
             return memory.refusals.next()

@@ -29,7 +29,7 @@ SCALER: Final = "headgate-replicas"
 OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}
 
 
-class WriteObserver(Protocol):
+class ApplyObserver(Protocol):
     """Receives the outcome of each write, for metrics."""
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
@@ -89,7 +89,7 @@ class Applier:
     """
 
     def __init__(
-        self, api: Api, controller: str, may_write: Callable[[], bool], observer: WriteObserver | None
+        self, api: Api, controller: str, may_write: Callable[[], bool], observer: ApplyObserver | None
     ) -> None:
         self._api = api
         self._labels = {MANAGED_BY: MANAGER, CONTROLLER: label_value(controller)}

@@ -25,7 +25,7 @@ LEFT: Final = (
 )
 
 
-class Fields(NamedTuple):
+class WrittenFields(NamedTuple):
     """What some writers have written of a status.
 
     Attributes:
@@ -67,7 +67,7 @@ def withdrawn(found: Mapping[str, Any], manager: str, time: str) -> dict[str, An
     return status
 
 
-def _fields(written: Iterable[Mapping[str, Any]]) -> Fields:
+def _fields(written: Iterable[Mapping[str, Any]]) -> WrittenFields:
     """Return what is written together; keys as in "structured-merge-diff": ``f:name`` a field, ``k:{…}`` an item."""
     names: set[str] = set()
     conditions: set[str] = set()
@@ -79,7 +79,7 @@ def _fields(written: Iterable[Mapping[str, Any]]) -> Fields:
         for key, inner in fields.get("f:listeners", {}).items():
             if (name := _key(key, "name")) is not None:
                 listeners[name] = listeners.get(name, frozenset()) | _types(inner)
-    return Fields(frozenset(names), frozenset(conditions), listeners)
+    return WrittenFields(frozenset(names), frozenset(conditions), listeners)
 
 
 def _types(fields: Mapping[str, Any]) -> frozenset[str]:

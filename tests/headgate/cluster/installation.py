@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self, cast
 
-from headgate.cluster.controller import Controller, Settings
+from headgate.cluster.controller import Controller, ControllerSettings
 from headgate.process.address import Address
 from tests.watchers.cluster_api import ClusterApi, Raw
 from translator.api_group import CONTROLLER_NAME
@@ -59,7 +59,7 @@ class Installation:
 
     def __init__(self, api: ClusterApi, namespace_labels: str = "", namespace: str = "headgate-system") -> None:
         here = Address("127.0.0.1", 0)
-        settings = Settings(
+        settings = ControllerSettings(
             Target(), namespace, CONTROLLER_NAME, (), namespace_labels, here, "", here, "", external_names=False
         )
         self.api = api

@@ -10,17 +10,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
 from headgate.observability.metrics import MOST_GATEWAYS, OTHERS, Metrics, XdsGauges
 from translator.refs import Ref
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.proxies.inventory import Inventory, Scale
 
 LABELS = {"gateway.networking.k8s.io/gateway-name": "shop"}
 SHOP = Ref("Gateway", "web", "shop")
 
 
-def workload(kind: str, **fields: object) -> Change:
+def workload(kind: str, **fields: object) -> ObjectChange:
     """Return a Deployment or DaemonSet of the Gateway."""
     metadata = {"name": "headgate-shop", "resourceVersion": "1", "uid": "u", "labels": LABELS}
-    return Change(Ref(kind, "web", "headgate-shop"), {"metadata": metadata, **fields})
+    return ObjectChange(Ref(kind, "web", "headgate-shop"), {"metadata": metadata, **fields})
 
 
 def exposed(*scales: Scale) -> str:
@@ -92,5 +92,7 @@ def test_how_many_proxies_there_are() -> None:
     inventory.observe([workload("Deployment", spec={"replicas": 3})])
     assert list(inventory.scales()) == [Scale(SHOP, 3, 0)]
     daemons = {"desiredNumberScheduled": 5, "numberReady": 4}
-    inventory.observe([Change(Ref("Deployment", "web", "headgate-shop"), None), workload("DaemonSet", status=daemons)])
+    inventory.observe(
+        [ObjectChange(Ref("Deployment", "web", "headgate-shop"), None), workload("DaemonSet", status=daemons)]
+    )
     assert list(inventory.scales()) == [Scale(SHOP, 5, 4)]

@@ -16,7 +16,7 @@ from headgate.reporting.conditions import ConditionChange
 from tests.watchers.files.written import HTTP_ROUTE, config_map, documents
 from translator.refs import Ref
 from watchers.files.contents import read
-from watchers.files.store import Change, FileStore
+from watchers.files.store import FileStore, FileStoreChange
 
 SHOP = Ref("HTTPRoute", "default", "shop")
 UNKNOWN = HTTP_ROUTE.replace("hostnames:", "hostname:")
@@ -34,7 +34,7 @@ def _logging_as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def changes(*texts: str) -> Iterator[Change]:
+def changes(*texts: str) -> Iterator[FileStoreChange]:
     """Yield what a folder of one file says of its first version, and of those that follow."""
     folder = FileStore()
     for text in texts:

@@ -18,7 +18,7 @@ class Reviewer:
         self.error: Exception | None = None
 
     async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
-        """As `watchers.kubernetes.client.Client` does."""
+        """As `watchers.kubernetes.client.ApiClient` does."""
         assert (method, seconds) == ("POST", 5.0)
         self.asked.append(path)
         if self.error:

@@ -20,7 +20,7 @@ from headgate.security.tokens import TokenReviews
 from translator.infrastructure.names import resource_name
 from translator.infrastructure.pod import AUDIENCE
 from translator.refs import Ref
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError
 from xds.server.server import StreamRejected
 
@@ -30,7 +30,7 @@ NAMES = ("headgate.test.svc",)
 
 
 @pytest.fixture
-async def namespace(client: Client) -> AsyncIterator[str]:
+async def namespace(client: ApiClient) -> AsyncIterator[str]:
     """Yield a new namespace."""
     name = f"security-{uuid4().hex[:8]}"
     await client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
@@ -39,13 +39,13 @@ async def namespace(client: Client) -> AsyncIterator[str]:
         await client.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
-async def secret(client: Client, namespace: str) -> dict[str, Any]:
+async def secret(client: ApiClient, namespace: str) -> dict[str, Any]:
     """Return the authority's Secret."""
     found: dict[str, Any] = await client.get(f"/api/v1/namespaces/{namespace}/secrets/{SECRET}")
     return found
 
 
-async def test_replicas_share_one_authority(client: Client, namespace: str) -> None:
+async def test_replicas_share_one_authority(client: ApiClient, namespace: str) -> None:
     """Of replicas that start at the same moment one makes the authority, and all of them trust that one."""
     told: list[str] = []
     replicas = [ClusterAuthority(client, namespace, NAMES, told.append) for _ in range(5)]
@@ -55,7 +55,7 @@ async def test_replicas_share_one_authority(client: Client, namespace: str) -> N
     assert base64.b64decode(held).decode() == told[0]
 
 
-async def test_an_authority_is_renewed_in_two_steps(client: Client, namespace: str) -> None:
+async def test_an_authority_is_renewed_in_two_steps(client: ApiClient, namespace: str) -> None:
     """When it is due a next one is trusted too; a day later that one signs; every replica follows."""
     now = datetime.now(UTC)
     told: list[str] = []
@@ -74,7 +74,7 @@ async def test_an_authority_is_renewed_in_two_steps(client: Client, namespace: s
     assert set((await secret(client, namespace))["data"]) == held
 
 
-async def test_a_secret_that_is_none_of_ours_is_told(client: Client, namespace: str) -> None:
+async def test_a_secret_that_is_none_of_ours_is_told(client: ApiClient, namespace: str) -> None:
     """A Secret without an authority is one message with the way out, and is left alone."""
     metadata = {"name": SECRET}
     await client.request("POST", f"/api/v1/namespaces/{namespace}/secrets", body={"metadata": metadata})
@@ -83,7 +83,7 @@ async def test_a_secret_that_is_none_of_ours_is_told(client: Client, namespace: 
     assert "data" not in await secret(client, namespace)
 
 
-async def token(client: Client, namespace: str, account: str, audience: str) -> str:
+async def token(client: ApiClient, namespace: str, account: str, audience: str) -> str:
     """Make a service account and a token of it."""
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     with suppress(ApiError):
@@ -93,7 +93,7 @@ async def token(client: Client, namespace: str, account: str, audience: str) -> 
     return str(answer["status"]["token"])
 
 
-async def test_a_token_opens_its_own_gateway_only(client: Client, namespace: str) -> None:
+async def test_a_token_opens_its_own_gateway_only(client: ApiClient, namespace: str) -> None:
     """The token of a Gateway's proxies is good for that Gateway; any other, or for another audience, is refused."""
     account = resource_name(Ref("Gateway", namespace, "web"))
     reviews = TokenReviews(client)
@@ -107,7 +107,7 @@ async def test_a_token_opens_its_own_gateway_only(client: Client, namespace: str
         await reviews.verify("nonsense", f"{namespace}/web")
 
 
-async def test_a_good_token_is_remembered_for_a_while(client: Client, namespace: str) -> None:
+async def test_a_good_token_is_remembered_for_a_while(client: ApiClient, namespace: str) -> None:
     """A token that is used again soon is not asked about again; later it is, and then its account may be gone."""
     account = resource_name(Ref("Gateway", namespace, "web"))
     now = 0.0

@@ -39,7 +39,7 @@ class Reviewer:
         self.running = self.most_running = 0
 
     async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
-        """As `watchers.kubernetes.client.Client` does."""
+        """As `watchers.kubernetes.client.ApiClient` does."""
         assert (method, path.rpartition("/")[2]) == ("POST", "tokenreviews")
         assert 0 < seconds < 15  # less than a stream has for its first request
         token = body["spec"]["token"]

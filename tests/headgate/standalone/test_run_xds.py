@@ -18,7 +18,7 @@ from headgate.cli import app
 from headgate.controlplane.evaluator import gateway_of
 from headgate.process.address import Address
 from headgate.security.proxy_tokens import ProxyTokens
-from headgate.standalone.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, Settings, _Run
+from headgate.standalone.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, RunSettings, _Run
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
@@ -95,7 +95,7 @@ def test_what_is_told_of_envoys_of_no_gateway_is_bounded(state_root: Path, monke
     """Each is told once in a while, so many of them, with so many of the Gateways that are there."""
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    run = _Run(Settings((state_root,), Address("127.0.0.1", 1), Address("127.0.0.1", 2), state_root, None))
+    run = _Run(RunSettings((state_root,), Address("127.0.0.1", 1), Address("127.0.0.1", 2), state_root, None))
     for number in range(2 * MOST_NAMED):
         run.translator._snapshots[gateway_of(f"shop/{number:02}")] = Snapshot.of(())
     with structlog.testing.capture_logs() as logs:

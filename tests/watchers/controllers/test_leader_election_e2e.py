@@ -15,7 +15,7 @@ from tests.watchers.controllers.replica import Replica
 from tests.watchers.relay import Relay
 from translator.refs import Ref
 from watchers.controllers.leader_election import LeaseTimings
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 
 pytestmark = pytest.mark.e2e
 
@@ -39,12 +39,12 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def replica(client: Client, namespace: str, name: str) -> Replica:
+def replica(client: ApiClient, namespace: str, name: str) -> Replica:
     """One that stands for the lease of a namespace."""
     return Replica(client, Ref("Lease", namespace, "it"), name, TIMING)
 
 
-async def lease(client: Client, namespace: str) -> dict[str, Any]:
+async def lease(client: ApiClient, namespace: str) -> dict[str, Any]:
     """Return what the Lease says."""
     found = await client.get(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/it")
     spec: dict[str, Any] = found["spec"]
@@ -63,7 +63,7 @@ async def soon(event: asyncio.Event, seconds: float = 30) -> None:
     await asyncio.wait_for(event.wait(), seconds)
 
 
-async def test_a_leader_that_stops_is_followed_at_once(client: Client, namespace: str) -> None:
+async def test_a_leader_that_stops_is_followed_at_once(client: ApiClient, namespace: str) -> None:
     """The Lease is made, given back, and taken by the other, faster than it would run out."""
     one, two = replica(client, namespace, "one"), replica(client, namespace, "two")
     async with one.standing(), two.standing():
@@ -78,7 +78,7 @@ async def test_a_leader_that_stops_is_followed_at_once(client: Client, namespace
     assert (await lease(client, namespace)).get("holderIdentity") is None
 
 
-async def test_a_leader_that_is_killed_is_followed(client: Client, namespace: str) -> None:
+async def test_a_leader_that_is_killed_is_followed(client: ApiClient, namespace: str) -> None:
     """A process that is killed gives nothing back; when its lease has run out, another leads."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROCESS, namespace, "process", stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
@@ -101,7 +101,7 @@ async def test_a_leader_that_is_killed_is_followed(client: Client, namespace: st
 
 
 async def test_a_leader_that_is_cut_off_steps_down_before_another_leads(
-    client: Client, relayed: Client, relay: Relay, namespace: str
+    client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
     """Whose network is cut ends by itself, in time; when it is back it stands again, and leads when it can."""
     one, two = replica(relayed, namespace, "one"), replica(client, namespace, "two")
@@ -121,7 +121,7 @@ async def test_a_leader_that_is_cut_off_steps_down_before_another_leads(
         assert one.terms == 2
 
 
-async def test_an_api_server_that_is_killed_leaves_one_leader(client: Client, namespace: str) -> None:
+async def test_an_api_server_that_is_killed_leaves_one_leader(client: ApiClient, namespace: str) -> None:
     """Be it back in time or not: afterwards one leads again, and never two at once."""
     one, two = replica(client, namespace, "one"), replica(client, namespace, "two")
     async with one.standing(), two.standing():

@@ -9,7 +9,7 @@ from tests.watchers.files.written import value
 from translator.inputs import Edit
 from watchers.files.confirmation import Pauses
 from watchers.files.source import FileSource, Timing
-from watchers.files.store import Change
+from watchers.files.store import FileStoreChange
 from watchers.sources import Batch
 
 QUICK = Timing(pauses=Pauses(wrong=0.05, deleted=0.1, shrunk=0.1, emptied=0.1))
@@ -29,11 +29,11 @@ class Following:
 
     def __init__(self, paths: Iterable[str | Path], timing: Timing | None) -> None:
         self.batches: list[Batch] = []
-        self.changes: list[Change] = []
+        self.changes: list[FileStoreChange] = []
         self.source = FileSource(paths, self._reported, timing or QUICK)
         self._news = asyncio.Event()
 
-    def _reported(self, change: Change) -> None:
+    def _reported(self, change: FileStoreChange) -> None:
         self.changes.append(change)
         self._news.set()
 

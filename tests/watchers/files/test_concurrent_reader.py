@@ -7,12 +7,12 @@ from pathlib import Path
 from tests.watchers.files.written import config_map, write
 from watchers.files.concurrent_reader import ConcurrentReader
 from watchers.files.read_pool import MAX_THREADS
-from watchers.files.reader import Reader
+from watchers.files.reader import FileReader
 
 
 async def test_what_was_read_while_nobody_waited_is_collected(tmp_path: Path) -> None:
     """A file that is read between two waits ends the next one at once, and until then the reader is not idle."""
-    files = ConcurrentReader(Reader([str(tmp_path)]), together=0.0, slow=math.inf)
+    files = ConcurrentReader(FileReader([str(tmp_path)]), together=0.0, slow=math.inf)
     file = write(tmp_path / "a.yaml", config_map("a"))
     assert await files.look([str(tmp_path)]) == {}
     await files._pool.wait([str(file)], 30.0)
@@ -25,7 +25,7 @@ async def test_what_was_read_while_nobody_waited_is_collected(tmp_path: Path) ->
 
 async def test_what_many_files_say_is_collected_together(tmp_path: Path) -> None:
     """Of many files that are still being read, each is not collected by itself."""
-    files = ConcurrentReader(Reader([str(tmp_path)]), together=0.0, slow=math.inf)
+    files = ConcurrentReader(FileReader([str(tmp_path)]), together=0.0, slow=math.inf)
     paths = {str(write(tmp_path / f"{number}.yaml", config_map(f"n{number}"))) for number in range(50)}
     collected = await files.look([str(tmp_path)])
     files._together = 30.0
@@ -36,7 +36,7 @@ async def test_what_many_files_say_is_collected_together(tmp_path: Path) -> None
 
 async def test_a_change_of_a_known_file_is_not_behind_new_ones(tmp_path: Path) -> None:
     """A file that was read before is read before most of a folder of new ones that came with its change."""
-    reader = Reader([str(tmp_path)])
+    reader = FileReader([str(tmp_path)])
     files = ConcurrentReader(reader, together=30.0, slow=math.inf)
     file = write(tmp_path / "z.yaml", config_map("z"))
     await files.look([str(tmp_path)])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.watchers.files.written import config_map, documents
 from watchers.files import contents as reading
 from watchers.files.contents import MOST_DIAGNOSTICS, FileContents, read
-from watchers.files.documents import Manifest, count_lines, read_part, split
+from watchers.files.documents import ObjectDocument, count_lines, read_part, split
 from watchers.files.yaml_decoder import MAX_EXPANSION, Budget, ValueFault, YamlValues
 
 FILE = "f.yaml"
@@ -113,7 +113,7 @@ def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     texts[7] = "# moves all below\n" + config_map("map-7", "2")
     parsed: list[str] = []
 
-    def counting(text: str, file: str, line: int, budget: Budget) -> Manifest:
+    def counting(text: str, file: str, line: int, budget: Budget) -> ObjectDocument:
         parsed.append(text)
         return read_part(text, file, line, budget)
 

@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchers.files import documents as manifests
-from watchers.files.documents import MAX_BYTES, Manifest, ManifestError, count_lines, read_part, split
+from watchers.files.documents import MAX_BYTES, ManifestError, ObjectDocument, count_lines, read_part, split
 from watchers.files.yaml_decoder import MAX_DEPTH, MAX_NODES, Budget, Path
 
 
-def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) -> Manifest:
+def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) -> ObjectDocument:
     """Return what a file of this text says, read part by part."""
-    found, line, budget = Manifest(), 1, budget or Budget()
+    found, line, budget = ObjectDocument(), 1, budget or Budget()
     try:
         for part in split(text.encode() if isinstance(text, str) else text, file):
             read = read_part(part, file, line, budget)
-            found = Manifest(found.documents + read.documents, found.faults + read.faults)
+            found = ObjectDocument(found.documents + read.documents, found.faults + read.faults)
             line += count_lines(part)
     except ManifestError as error:
-        return Manifest(faults=(error.fault,))
+        return ObjectDocument(faults=(error.fault,))
     return found
 
 
@@ -42,7 +42,7 @@ def test_documents_start_where_their_first_line_is() -> None:
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n---\n", "null\n"])
 def test_a_file_may_be_empty(text: str) -> None:
     """A file with nothing in it has no documents and nothing wrong with it."""
-    assert load(text) == Manifest()
+    assert load(text) == ObjectDocument()
 
 
 def test_a_list_stands_for_its_items() -> None:

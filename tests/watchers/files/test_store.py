@@ -13,7 +13,7 @@ from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from watchers.files.contents import ABSENT, FileContents, read, unreadable
-from watchers.files.store import Change, FileStore
+from watchers.files.store import FileStore, FileStoreChange
 
 ROUTE = Ref("HTTPRoute", "default", "shop")
 
@@ -37,7 +37,7 @@ def served(folder: FileStore) -> dict[str, str | None]:
     return {ref.name: value(obj) for ref, obj in folder.objects.items()}
 
 
-def edited(change: Change) -> dict[str, str | None]:
+def edited(change: FileStoreChange) -> dict[str, str | None]:
     """Return what the edits of a change say, by name."""
     return {edit.ref.name: value(edit.object) for edit in change.edits}
 
@@ -46,7 +46,9 @@ def test_only_what_differs_is_edited() -> None:
     """Of a file with two objects, a change of one edits that one; a change of comments or lines edits nothing."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     assert edited(folder.apply(says(a=documents(config_map("x"), config_map("w", "2"))))) == {"w": "2"}
-    assert folder.apply(says(a="# moved down\n" + documents(config_map("x"), config_map("w", "2")))) == Change(())
+    assert folder.apply(says(a="# moved down\n" + documents(config_map("x"), config_map("w", "2")))) == FileStoreChange(
+        ()
+    )
     assert str(folder.place(ref("x"))) == "a.yaml:2"
 
 
@@ -171,7 +173,7 @@ def test_an_object_that_moves_never_goes_away() -> None:
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     moved = says(a=None, b=documents(config_map("x"), config_map("w")))
     assert folder.needs_debounce(moved) == frozenset()
-    assert folder.apply(moved) == Change(())
+    assert folder.apply(moved) == FileStoreChange(())
     assert str(folder.place(ref("x"))) == "b.yaml:1"
 
 
@@ -181,7 +183,7 @@ def test_an_unreadable_file_takes_nothing_away() -> None:
     change = folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")})
     assert change.edits == ()
     assert [str(each) for each in change.appeared] == ["a.yaml: error: cannot be read: no"]
-    assert folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")}) == Change(())
+    assert folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")}) == FileStoreChange(())
 
 
 def test_what_takes_away_or_is_newly_wrong_is_unconfirmed() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.watchers.files.written import config_map, write
 from watchers.files.contents import ABSENT
-from watchers.files.reader import Reader
+from watchers.files.reader import FileReader
 from watchers.files.source import read_files
 from watchers.files.store import FileStore
 from watchers.files.symlinks import look_up
@@ -78,7 +78,7 @@ def test_following_entries_equals_reading_afresh(history: list[tuple[str, str, s
     """After any writes, links, renames and removals, what changed entries affect is all there is to look at."""
     with tempfile.TemporaryDirectory() as base:
         disk = Disk(Path(os.path.realpath(base)))
-        reader, folder = Reader([f"{disk.base}/root"]), FileStore()
+        reader, folder = FileReader([f"{disk.base}/root"]), FileStore()
         folder.apply(reader.look_everywhere())
         for step in history:
             entries = disk.do(*step)
@@ -112,7 +112,7 @@ def test_a_file_that_went_with_its_folder_is_not_deleted(tmp_path: Path, sub: st
     """Whichever change is heard of first, a file is kept where the root around it is gone, until that is back."""
     root = tmp_path / "root"
     file = write(root / sub / "a.yaml", config_map("a"))
-    reader = Reader([str(root)])
+    reader = FileReader([str(root)])
     reader.look_everywhere()
     root.rename(tmp_path / "elsewhere")
     assert list(reader.look([str(file)])) == [str(root)]
@@ -127,7 +127,7 @@ def test_a_file_that_went_with_its_folder_is_not_deleted(tmp_path: Path, sub: st
 def test_a_file_that_goes_before_it_is_read_says_nothing(tmp_path: Path) -> None:
     """Whether a file that was found and is not there any more was deleted, only the next look at its folder tells."""
     file = write(tmp_path / "root" / "a.yaml", config_map("a"))
-    reader = Reader([str(tmp_path / "root")])
+    reader = FileReader([str(tmp_path / "root")])
     reader.look_everywhere()
     work = reader.work(str(file))
     (tmp_path / "root").rename(tmp_path / "elsewhere")
@@ -137,7 +137,7 @@ def test_a_file_that_goes_before_it_is_read_says_nothing(tmp_path: Path) -> None
 def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
     """A file that is touched, or written with the same content, says nothing new; one that changes does."""
     files = [write(tmp_path / f"{name}.yaml", config_map(name)) for name in "abc"]
-    reader = Reader([str(tmp_path)])
+    reader = FileReader([str(tmp_path)])
     assert len(reader.look_everywhere()) == 3
     files[0].touch()
     write(files[1], config_map("b"))
@@ -151,7 +151,7 @@ def test_of_a_folder_only_files_that_may_be_others_are_read(tmp_path: Path) -> N
     files = [write(tmp_path / "d" / f"{name}.yaml", config_map(name)) for name in "abc"]
     for file in files:
         os.utime(file, (0, 0))
-    reader = Reader([str(tmp_path)])
+    reader = FileReader([str(tmp_path)])
     reader.look_everywhere()
     write(files[2], config_map("c", "2"))
     assert reader.find([str(tmp_path / "d")]).files.keys() == {str(files[2])}

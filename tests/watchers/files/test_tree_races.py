@@ -11,7 +11,7 @@ import pytest
 
 from tests.watchers.files.written import config_map, write
 from watchers.files.contents import ABSENT, FileContents
-from watchers.files.reader import Reader
+from watchers.files.reader import FileReader
 from watchers.files.tree import _ATTEMPTS
 
 CALLS = ("lstat", "stat", "listdir", "scandir", "readlink", "open")
@@ -173,9 +173,9 @@ def moments(base: Path) -> Iterator[tuple[int, Path]]:
         yield moment, folder
 
 
-def known(base: Path) -> Reader:
+def known(base: Path) -> FileReader:
     """Return a reader that has read everything."""
-    reader = Reader([str(base / "parent" / "root")])
+    reader = FileReader([str(base / "parent" / "root")])
     assert len(reader.look_everywhere()) == len(FILES)
     return reader
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from translator.refs import Ref
-from watchers.informers.list_watch import Change, ListPage, ListWatch, Watch
+from watchers.informers.list_watch import ListPage, ListWatch, ObjectChange, Watch
 
 KIND: Final = "ConfigMap"
 PAGE: Final = 2
@@ -86,7 +86,7 @@ class Applied:
         self.count = 0
         self._newest: dict[Ref, int] = {}
 
-    def take(self, *changes: Change | None) -> None:
+    def take(self, *changes: ObjectChange | None) -> None:
         """Apply changes, and compare with what the mirror says to know."""
         for change in filter(None, changes):
             self.count += 1

@@ -10,8 +10,8 @@ from typing import Any
 from translator.inputs import Edit, Invalid
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from watchers.informers.list_watch import Change
-from watchers.informers.observer import Observer
+from watchers.informers.list_watch import ObjectChange
+from watchers.informers.observer import InformerObserver
 from watchers.informers.reflector import Reflector
 from watchers.sources import Source, SourceMux
 
@@ -19,7 +19,7 @@ SECONDS = 90.0
 """How long something is waited for."""
 
 
-class Counts(Observer):
+class Counts(InformerObserver):
     """Counts what is observed, by what happened and the kind."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class Reflections(Waiting):
         super().__init__()
         self.reflector = reflector
         self.raws: dict[str, dict[str, Any]] = {}
-        self.changes: list[Change] = []
+        self.changes: list[ObjectChange] = []
         self.synced = False
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from translator.objects.kubernetes.core import ConfigMap
 from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
 from watchers.informers.cluster import ClusterSource, WatchConfig
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError
 from watchers.peers.exchange import FORMER_SHARD_ANNOTATION, FORMER_SYNC_ANNOTATION, SHUTDOWN_SECONDS, Lease, Peers
 from watchers.peers.shards import ShardedRecords
@@ -132,7 +132,7 @@ def test_an_annotation_that_is_nonsense_is_no_end() -> None:
     peers = Peers(ClusterApi(), "headgate-system", "one", lambda _: None)
     for part in ("9" * 5000 + "/" + "9" * 5000, "1/0", "-1/2", "x"):
         metadata = {"resourceVersion": "1", "annotations": {"gateway.headgate.dev/shard": part}}
-        assert peers.receive([Change(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == set()
+        assert peers.receive([ObjectChange(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == set()
 
 
 def test_the_annotations_of_an_earlier_version_are_read() -> None:
@@ -140,5 +140,5 @@ def test_the_annotations_of_an_earlier_version_are_read() -> None:
     peers = Peers(ClusterApi(), "headgate-system", "one", lambda _: None)
     annotations = {FORMER_SYNC_ANNOTATION: '{"a":1}', FORMER_SHARD_ANNOTATION: "0/1"}
     metadata = {"resourceVersion": "1", "annotations": annotations}
-    assert peers.receive([Change(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == {"a"}
+    assert peers.receive([ObjectChange(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == {"a"}
     assert list(peers.records("a")) == [1]

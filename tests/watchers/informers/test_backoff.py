@@ -20,7 +20,7 @@ from translator.refs import Ref
 from watchers.informers import on_demand as ondemand
 from watchers.informers import reflector
 from watchers.informers.cluster import ClusterSource, WatchConfig
-from watchers.kubernetes.client import Query, Stream
+from watchers.kubernetes.client import Query, ResponseStream
 from watchers.kubernetes.errors import ApiError
 
 
@@ -48,7 +48,9 @@ class TimedApi(ClusterApi):
         return await Punctual(super()).request("GET", path, query=query, **rest)  # type: ignore[arg-type]
 
     @asynccontextmanager
-    async def watch(self, path: str, query: Query, accept: str = "", seconds: float = 300) -> AsyncIterator[Stream]:
+    async def watch(
+        self, path: str, query: Query, accept: str = "", seconds: float = 300
+    ) -> AsyncIterator[ResponseStream]:
         """Open a watch, which ends after its time."""
         async with super().watch(path, query, accept) as stream:
             asyncio.get_running_loop().call_later(self.lasts or seconds, stream.cut)

@@ -22,19 +22,19 @@ from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
 from translator.objects.kubernetes.service import Service
 from translator.refs import Ref
 from watchers.informers.cluster import ClusterSource, WatchConfig
-from watchers.kubernetes.client import MERGE_PATCH, Client
+from watchers.kubernetes.client import MERGE_PATCH, ApiClient
 from watchers.kubernetes.kubeconfig import Access
 
 pytestmark = pytest.mark.e2e
 
 
-async def create_service(client: Client, namespace: str, name: str) -> None:
+async def create_service(client: ApiClient, namespace: str, name: str) -> None:
     """Create a Service."""
     body = {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}], "selector": {"app": name}}}
     await client.request("POST", f"/api/v1/namespaces/{namespace}/services", body=body)
 
 
-async def test_the_first_batch_is_all_that_is_there(client: Client, namespace: str) -> None:
+async def test_the_first_batch_is_all_that_is_there(client: ApiClient, namespace: str) -> None:
     """Kinds that the API server does not have delay nothing; all others come in one batch."""
     for number in range(5):
         await create_service(client, namespace, f"s{number}")
@@ -49,7 +49,7 @@ async def test_the_first_batch_is_all_that_is_there(client: Client, namespace: s
 
 
 async def test_only_the_secrets_that_are_wanted_are_read(
-    client: Client, relayed: Client, relay: Relay, namespace: str
+    client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
     """Of others just metadata are asked for; a wanted one is read, read again when it changes, and let go."""
     hidden = await secret(client, namespace, "hidden", b"nobody's business")
@@ -85,7 +85,7 @@ async def test_only_the_secrets_that_are_wanted_are_read(
         assert not relay.asked("/hidden")
 
 
-async def test_a_wanted_object_that_is_not_wanted_in_time_is_not_handed_on(client: Client, namespace: str) -> None:
+async def test_a_wanted_object_that_is_not_wanted_in_time_is_not_handed_on(client: ApiClient, namespace: str) -> None:
     """What is let go while it is being read does not come afterwards; wanted again, it does."""
     await put(client, namespace, "a")
     ref = Ref("ConfigMap", namespace, "a")
@@ -105,7 +105,7 @@ async def test_a_wanted_object_that_is_not_wanted_in_time_is_not_handed_on(clien
 
 
 async def test_a_missing_right_names_verb_resource_and_user(
-    client: Client, access: Access, namespace: str, tmp_path: Path
+    client: ApiClient, access: Access, namespace: str, tmp_path: Path
 ) -> None:
     """What may not be listed is told and counts as empty, the rest goes on; once it is granted, it comes."""
     token = await service_account(client, namespace)
@@ -114,7 +114,7 @@ async def test_a_missing_right_names_verb_resource_and_user(
     await put(client, namespace, "a")
     user = f"system:serviceaccount:{namespace}:watcher"
     cluster_fields = ", insecure-skip-tls-verify: true"
-    async with Client(await kubeconfig(tmp_path, access.url, f"token: {token}", cluster_fields)) as limited:
+    async with ApiClient(await kubeconfig(tmp_path, access.url, f"token: {token}", cluster_fields)) as limited:
         watched = WatchConfig(kinds=(Namespace, Service, ConfigMap), namespaces=(namespace,))
         cluster = ClusterSource(limited, watched)
         async with Followed(*cluster.sources) as found:
@@ -138,14 +138,14 @@ async def test_a_missing_right_names_verb_resource_and_user(
 
 
 async def test_what_may_be_listed_and_not_watched_is_listed_again_and_again(
-    client: Client, access: Access, namespace: str, tmp_path: Path
+    client: ApiClient, access: Access, namespace: str, tmp_path: Path
 ) -> None:
     """Without the right to watch, changes come late, and the missing verb is told."""
     token = await service_account(client, namespace)
     await grant(client, namespace, "services", verbs=("get", "list"))
     await create_service(client, namespace, "one")
     url = access.url
-    async with Client(
+    async with ApiClient(
         await kubeconfig(tmp_path, url, f"token: {token}", ", insecure-skip-tls-verify: true")
     ) as limited:
         cluster = ClusterSource(limited, WatchConfig(kinds=(Service,), namespaces=(namespace,)))
@@ -157,7 +157,9 @@ async def test_what_may_be_listed_and_not_watched_is_listed_again_and_again(
             assert len(cluster.diagnostics) == 1
 
 
-async def test_namespaces_are_watched_by_name(client: Client, relayed: Client, relay: Relay, namespace: str) -> None:
+async def test_namespaces_are_watched_by_name(
+    client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
+) -> None:
     """Only the named namespaces are asked for; the kinds that live in none always are."""
     await create_service(client, namespace, "here")
     cluster = ClusterSource(relayed, WatchConfig(namespaces=(namespace, "kube-public")))
@@ -170,7 +172,7 @@ async def test_namespaces_are_watched_by_name(client: Client, relayed: Client, r
         assert relay.asked("/namespaces/kube-public/services")
 
 
-async def test_namespaces_are_watched_by_label(client: Client, namespace: str) -> None:
+async def test_namespaces_are_watched_by_label(client: ApiClient, namespace: str) -> None:
     """A namespace that gets the label brings its objects with it, one that loses it takes them away."""
     other = "default"
     await create_service(client, namespace, "one")
@@ -191,7 +193,7 @@ async def test_namespaces_are_watched_by_label(client: Client, namespace: str) -
         await found.until(lambda: found.names("Service", namespace) == {"one", "two", "three"})
 
 
-async def test_a_selector_that_is_none_is_told(client: Client) -> None:
+async def test_a_selector_that_is_none_is_told(client: ApiClient) -> None:
     """A label selector with a mistake in it is told in the API server's words, and nothing counts as known."""
     cluster = ClusterSource(client, WatchConfig(kinds=(Service,), namespace_labels="team in shop"))
     async with Followed(*cluster.sources) as found:
@@ -200,7 +202,7 @@ async def test_a_selector_that_is_none_is_told(client: Client) -> None:
         assert found.first is None
 
 
-async def test_what_a_status_writer_must_know_is_remembered(client: Client, namespace: str) -> None:
+async def test_what_a_status_writer_must_know_is_remembered(client: ApiClient, namespace: str) -> None:
     """The status, generation and version of objects of the kinds asked for, as they are at the API server."""
     await create_service(client, namespace, "s")
     cluster = ClusterSource(client, WatchConfig(kinds=(Service, Namespace), statuses=frozenset({"Service"})))
@@ -226,7 +228,7 @@ async def test_what_a_status_writer_must_know_is_remembered(client: Client, name
 
 
 async def test_a_starting_api_server_is_not_believed_to_be_empty(
-    client: Client, access: Access, namespace: str, tmp_path: Path
+    client: ApiClient, access: Access, namespace: str, tmp_path: Path
 ) -> None:
     """While it starts it denies rights and kinds that it has; nothing counts as known before it says it is ready."""
     token = await service_account(client, namespace)
@@ -235,7 +237,7 @@ async def test_a_starting_api_server_is_not_believed_to_be_empty(
     for _ in range(2):
         kill_api_server()
         cluster_fields = ", insecure-skip-tls-verify: true"
-        async with Client(await kubeconfig(tmp_path, access.url, f"token: {token}", cluster_fields)) as limited:
+        async with ApiClient(await kubeconfig(tmp_path, access.url, f"token: {token}", cluster_fields)) as limited:
             cluster = ClusterSource(limited, WatchConfig(kinds=(Service,), namespaces=(namespace,)))
             async with Followed(*cluster.sources) as found:
                 await found.until(lambda: found.first is not None)
@@ -243,7 +245,7 @@ async def test_a_starting_api_server_is_not_believed_to_be_empty(
         await ready(client)
 
 
-async def test_config_maps_of_a_namespace_that_is_deleted_go(client: Client, namespace: str) -> None:
+async def test_config_maps_of_a_namespace_that_is_deleted_go(client: ApiClient, namespace: str) -> None:
     """With its namespace an object that was handed on goes, too."""
     await put(client, namespace, "a")
     await change(client, namespace, "a", "2")

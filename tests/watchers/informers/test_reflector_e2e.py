@@ -16,7 +16,7 @@ from translator.objects.schema.base import NamespacedObject
 from watchers.diagnostics import DiagnosticSet
 from watchers.informers.list_watch import ListWatch
 from watchers.informers.reflector import Reflector, Scope
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError
 
 pytestmark = pytest.mark.e2e
@@ -27,14 +27,14 @@ def values(found: Reflections) -> dict[str, str]:
     return {name: raw["data"]["value"] for name, raw in found.raws.items()}
 
 
-def following(client: Client, namespace: str, counts: Counts | None = None) -> Reflections:
+def following(client: ApiClient, namespace: str, counts: Counts | None = None) -> Reflections:
     """Return the test's ConfigMaps of a namespace, in pages of 3."""
     reflector = Reflector(client, ConfigMap, Scope(namespace, "test=it"), observer=counts)
     reflector.list_watch = ListWatch("ConfigMap", limit=3)
     return Reflections(reflector)
 
 
-async def test_objects_are_listed_in_pages_and_then_watched(client: Client, namespace: str) -> None:
+async def test_objects_are_listed_in_pages_and_then_watched(client: ApiClient, namespace: str) -> None:
     """What was there comes first, then what is created, changed and deleted, each once."""
     for name in "abcdefg":
         await put(client, namespace, name)
@@ -49,7 +49,9 @@ async def test_objects_are_listed_in_pages_and_then_watched(client: Client, name
         assert [found.told(name) for name in "abch"] == [2, 2, 1, 1]
 
 
-async def test_a_cut_watch_goes_on_where_it_was(client: Client, relayed: Client, relay: Relay, namespace: str) -> None:
+async def test_a_cut_watch_goes_on_where_it_was(
+    client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
+) -> None:
     """Connections that are cut again and again lose nothing, repeat nothing and cost no list."""
     await put(client, namespace, "a", "0")
     counts = Counts()
@@ -65,7 +67,7 @@ async def test_a_cut_watch_goes_on_where_it_was(client: Client, relayed: Client,
         assert counts.of["watching", "ConfigMap"] >= 10
 
 
-async def test_half_an_event_is_no_event(client: Client, relayed: Client, relay: Relay, namespace: str) -> None:
+async def test_half_an_event_is_no_event(client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str) -> None:
     """A connection that ends in the middle of a line is cut, not wrong: the event comes again, whole."""
     await put(client, namespace, "a", "0")
     counts = Counts()
@@ -77,7 +79,7 @@ async def test_half_an_event_is_no_event(client: Client, relayed: Client, relay:
         assert (relay.halves, counts.of["failed", "ConfigMap"], counts.of["listed", "ConfigMap"]) == (False, 0, 1)
 
 
-async def test_an_api_server_that_cannot_be_reached_is_named(relayed: Client, relay: Relay, namespace: str) -> None:
+async def test_an_api_server_that_cannot_be_reached_is_named(relayed: ApiClient, relay: Relay, namespace: str) -> None:
     """Its URL is told once it is no passing matter, what is known stays, and all is well again when it is back."""
     await put(relayed, namespace, "a")
     troubles = DiagnosticSet()
@@ -94,7 +96,7 @@ async def test_an_api_server_that_cannot_be_reached_is_named(relayed: Client, re
         assert (found.told("a"), sorted(found.raws)) == (1, ["a"])
 
 
-async def test_compaction_between_pages_begins_the_list_anew(client: Client, namespace: str) -> None:
+async def test_compaction_between_pages_begins_the_list_anew(client: ApiClient, namespace: str) -> None:
     """A continue token that etcd has no versions for any more (410) costs another list, and loses nothing."""
     for name in "abcdefg":
         await put(client, namespace, name)
@@ -115,7 +117,7 @@ async def test_compaction_between_pages_begins_the_list_anew(client: Client, nam
 
 
 async def test_a_version_that_is_forgotten_makes_a_list_of_what_differs(
-    client: Client, relayed: Client, relay: Relay, namespace: str
+    client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
     """410 Gone for a watch: all is listed again, and only what changed or vanished meanwhile is told."""
     for name in "abc":
@@ -135,7 +137,7 @@ async def test_a_version_that_is_forgotten_makes_a_list_of_what_differs(
         assert [found.told(name) for name in "abcd"] == [1, 2, 2, 1]
 
 
-async def test_an_api_server_that_is_killed_costs_nothing_but_time(client: Client, namespace: str) -> None:
+async def test_an_api_server_that_is_killed_costs_nothing_but_time(client: ApiClient, namespace: str) -> None:
     """While it is away and while it starts, nothing that is known is taken for gone; then all goes on."""
     await put(client, namespace, "a")
     counts = Counts()
@@ -158,7 +160,7 @@ class Widget(NamespacedObject):
     plural = "widgets"
 
 
-async def define(client: Client, group: str, *versions: str) -> None:
+async def define(client: ApiClient, group: str, *versions: str) -> None:
     """Define the kind in a group of its own, in these versions, or others than before."""
     name = f"widgets.{group}"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
@@ -177,7 +179,7 @@ async def define(client: Client, group: str, *versions: str) -> None:
     await client.request("PATCH", path, body=body, query=query, content_type="application/apply-patch+yaml")
 
 
-async def create_widget(client: Client, group: str, version: str, namespace: str) -> None:
+async def create_widget(client: ApiClient, group: str, version: str, namespace: str) -> None:
     """Create one; a kind that was defined a moment ago may take a moment to be there."""
     body = {"apiVersion": f"{group}/{version}", "kind": "Widget", "metadata": {"name": "it"}}
     async with asyncio.timeout(20):
@@ -189,7 +191,7 @@ async def create_widget(client: Client, group: str, version: str, namespace: str
                 await asyncio.sleep(0.2)
 
 
-async def test_a_kind_that_is_not_there_is_waited_for(client: Client, namespace: str) -> None:
+async def test_a_kind_that_is_not_there_is_waited_for(client: ApiClient, namespace: str) -> None:
     """A missing kind counts as known to be empty; defined later it is picked up, in a version that is served."""
 
     class Local(Widget):

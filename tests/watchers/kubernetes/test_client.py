@@ -15,14 +15,14 @@ from tests.ports import unaccepting
 from tests.watchers.relay import kubeconfig
 from translator.objects.kubernetes.core import Namespace
 from watchers.kubernetes import client as module
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def serving(folder: Path, answer: Answer) -> AsyncIterator[Client]:
+async def serving(folder: Path, answer: Answer) -> AsyncIterator[ApiClient]:
     """Yield a client of a server that answers everything like that."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
@@ -31,7 +31,7 @@ async def serving(folder: Path, answer: Answer) -> AsyncIterator[Client]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     try:
-        async with Client(await kubeconfig(folder, f"http://127.0.0.1:{port}", "token: abc")) as client:
+        async with ApiClient(await kubeconfig(folder, f"http://127.0.0.1:{port}", "token: abc")) as client:
             yield client
     finally:
         await runner.cleanup()
@@ -39,7 +39,7 @@ async def serving(folder: Path, answer: Answer) -> AsyncIterator[Client]:
 
 async def test_where_nobody_listens_the_url_is_told(tmp_path: Path) -> None:
     """A request to where there is no API server says which URL gives no answer, and why."""
-    async with Client(await kubeconfig(tmp_path, "http://127.0.0.1:1", "token: abc")) as client:
+    async with ApiClient(await kubeconfig(tmp_path, "http://127.0.0.1:1", "token: abc")) as client:
         with pytest.raises(
             Unreachable, match=r"server at http://127\.0\.0\.1:1 gives no answer \(Connection refused\)"
         ):
@@ -131,7 +131,7 @@ async def test_a_server_that_cannot_be_connected_to_is_left(tmp_path: Path, monk
     """Where connections are not accepted, that is known long before a request would have taken too long."""
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
     with unaccepting() as port:
-        async with Client(await kubeconfig(tmp_path, f"http://127.0.0.1:{port}", "token: abc")) as client:
+        async with ApiClient(await kubeconfig(tmp_path, f"http://127.0.0.1:{port}", "token: abc")) as client:
             async with asyncio.timeout(10):
                 with pytest.raises(Unreachable, match="it took too long"):
                     await client.get("/version")

@@ -13,7 +13,7 @@ from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.kubernetes import paths
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.errors import ApiError, TooLarge, forbidden
-from watchers.kubernetes.json_lines import Lines
+from watchers.kubernetes.json_lines import JsonLines
 
 
 @given(st.lists(st.binary(max_size=5)), st.lists(st.integers(0, 30)), st.binary(max_size=5))
@@ -21,7 +21,7 @@ def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], cuts: list[
     """Chunks of any size give the same lines; what follows the last end of a line is none."""
     lines = [each.replace(b"\n", b"") for each in lines]
     stream = b"".join(each + b"\n" for each in lines) + rest.replace(b"\n", b"")
-    reader, found, start = Lines(10), [], 0
+    reader, found, start = JsonLines(10), [], 0
     for cut in [*sorted(cuts), len(stream)]:
         found += reader.feed(stream[start:cut])
         start = max(start, cut)
@@ -31,8 +31,8 @@ def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], cuts: list[
 def test_a_line_without_end_is_not_taken_in() -> None:
     """The memory that a line takes is bounded, whether it comes in one chunk or in many."""
     with pytest.raises(TooLarge):
-        Lines(10).feed(b"ok\n" + b"x" * 11)
-    reader = Lines(10)
+        JsonLines(10).feed(b"ok\n" + b"x" * 11)
+    reader = JsonLines(10)
     reader.feed(b"123456")
     with pytest.raises(TooLarge):
         reader.feed(b"78901")
@@ -40,7 +40,7 @@ def test_a_line_without_end_is_not_taken_in() -> None:
 
 def test_many_short_lines_make_a_long_chunk() -> None:
     """It is lines that are bounded, not what comes at once."""
-    assert len(Lines(10).feed(b"12345\n" * 100)) == 100
+    assert len(JsonLines(10).feed(b"12345\n" * 100)) == 100
 
 
 @given(st.lists(st.floats(0, 0.999), min_size=1, max_size=80))

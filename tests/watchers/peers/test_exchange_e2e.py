@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.watchers.cluster_actions import kill_api_server, ready
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.peers.exchange import LABEL, Peers
 from watchers.peers.shards import ShardedRecords
 
@@ -25,7 +25,7 @@ class Replica:
         told: all those keys.
     """
 
-    def __init__(self, client: Client, namespace: str, name: str, **options: Any) -> None:
+    def __init__(self, client: ApiClient, namespace: str, name: str, **options: Any) -> None:
         self.peers = Peers(client, namespace, name, self._take, **options)
         self.told: set[str] = set()
         self._news = asyncio.Event()
@@ -52,14 +52,14 @@ class Replica:
             await asyncio.wait([task])
 
 
-async def leases(client: Client, namespace: str) -> dict[str, str]:
+async def leases(client: ApiClient, namespace: str) -> dict[str, str]:
     """Who says something, by the names of the Leases."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
     found = await client.get(path, query={"labelSelector": f"{LABEL}=true"})
     return {each["metadata"]["name"]: each["spec"]["holderIdentity"] for each in found["items"]}
 
 
-async def test_each_hears_what_the_others_say(client: Client, namespace: str) -> None:
+async def test_each_hears_what_the_others_say(client: ApiClient, namespace: str) -> None:
     """What one says the others hear, but not itself; who stops in good order is forgotten at once, Leases and all."""
     async with Replica(client, namespace, "one").running() as one:
         async with Replica(client, namespace, "two").running() as two:
@@ -77,7 +77,7 @@ async def test_each_hears_what_the_others_say(client: Client, namespace: str) ->
     assert await leases(client, namespace) == {}
 
 
-async def test_ten_thousand_gateways(client: Client, namespace: str) -> None:
+async def test_ten_thousand_gateways(client: ApiClient, namespace: str) -> None:
     """What is too much for one Lease is said in several, all of it, and a change of one word is one more write."""
     async with Replica(client, namespace, "one").running() as one, Replica(client, namespace, "two").running() as two:
         two.peers.publish("a/b", 1)
@@ -96,13 +96,13 @@ async def test_ten_thousand_gateways(client: Client, namespace: str) -> None:
     assert await leases(client, namespace) == {}
 
 
-async def versions(client: Client, namespace: str) -> dict[str, str]:
+async def versions(client: ApiClient, namespace: str) -> dict[str, str]:
     """Return the versions of all Leases."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
     return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in (await client.get(path))["items"]}
 
 
-async def test_who_was_killed_is_buried(client: Client, namespace: str) -> None:
+async def test_who_was_killed_is_buried(client: ApiClient, namespace: str) -> None:
     """A replica that was killed has no say any more once it has been silent for too long; all its Leases go."""
     now = 0.0
 
@@ -127,7 +127,7 @@ async def test_who_was_killed_is_buried(client: Client, namespace: str) -> None:
         await one.hears({"a/0": [], "a/39": []})
 
 
-async def test_an_api_server_that_is_killed_makes_nobody_forgotten(client: Client, namespace: str) -> None:
+async def test_an_api_server_that_is_killed_makes_nobody_forgotten(client: ApiClient, namespace: str) -> None:
     """Who lives is heard of all the time, though nobody could say anything for longer than it takes to be gone."""
     gone: list[str] = []
     skipped = 0.0

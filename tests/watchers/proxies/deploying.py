@@ -21,7 +21,7 @@ from translator.translator import Translator
 from watchers.diagnostics import DiagnosticSet
 from watchers.informers.informer import Informer
 from watchers.informers.reflector import Reflector, Scope
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.proxies.inventory import Inventory, follow
 from watchers.proxies.reconciler import Deployer
 
@@ -33,7 +33,7 @@ SECONDS: Final = 120
 class Counting:
     """Passes requests on, and remembers them: method, kind of object, name and whether it was a rehearsal."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: ApiClient) -> None:
         self.requests: list[tuple[str, str, str, bool]] = []
         self._client = client
 
@@ -56,7 +56,7 @@ class Deploying:
         api: what the deployer asks of the API server.
     """
 
-    def __init__(self, client: Client, namespace: str, deploys: Client | None = None) -> None:
+    def __init__(self, client: ApiClient, namespace: str, deploys: ApiClient | None = None) -> None:
         self.gateway = Ref("Gateway", namespace, "gw")
         self.name = "headgate-gw"
         self.client = client

@@ -14,7 +14,7 @@ from translator.infrastructure.manifest import Manifest, ProxyManifests
 from translator.infrastructure.names import label_value, resource_name
 from translator.inputs import ApplyResult
 from translator.refs import Ref
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from watchers.proxies.api_errors import is_namespace_gone, is_transient, problem_of
 from watchers.proxies.inventory import Inventory, Live
@@ -138,7 +138,7 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     """Lists do not say what their objects are; who leads anew applies them once, and sees nothing to repair."""
     api, inventory, wanted = Failing(), Inventory(lambda _: None), manifest()
     body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
-    inventory.observe([Change(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
+    inventory.observe([ObjectChange(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
     deployer = Deployer(api, {GATEWAY: ProxyManifests((wanted,))}, inventory, "me", lambda *_: None)
     leading = asyncio.create_task(deployer.run())
     await asyncio.sleep(0.05)
@@ -177,7 +177,7 @@ async def deployed(
     """Return what is told of a Gateway, once it is settled where these objects are there."""
     told: list[ApplyResult | None] = []
     inventory = Inventory(lambda _: None)
-    inventory.observe([Change(ref, raw) for ref, raw in there])
+    inventory.observe([ObjectChange(ref, raw) for ref, raw in there])
     deployer = Deployer(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
     await deployer._reconcile(GATEWAY)
     return told
@@ -278,19 +278,19 @@ def test_the_inventory_knows_whose_an_object_is() -> None:
     touched: list[set[Ref]] = []
     inventory = Inventory(lambda gateways: touched.append(set(gateways)))
     metadata = {"labels": LABELS, "resourceVersion": "1", "uid": "u"}
-    inventory.observe([Change(CONFIG, {"metadata": metadata})])
+    inventory.observe([ObjectChange(CONFIG, {"metadata": metadata})])
     copy = CONFIG._replace(name="headgate-copy")
     owner = {"kind": "Gateway", "name": "shop"}
-    inventory.observe([Change(copy, {"metadata": {**metadata, "ownerReferences": [owner]}})])
+    inventory.observe([ObjectChange(copy, {"metadata": {**metadata, "ownerReferences": [owner]}})])
     assert touched == [{GATEWAY}]
     assert [ref for ref, _ in inventory.of(GATEWAY)] == [CONFIG]
     by_others = [{"manager": "kubectl-create", "operation": "Update"}]
-    inventory.observe([Change(CONFIG, {"metadata": {**metadata, "managedFields": by_others}})])
+    inventory.observe([ObjectChange(CONFIG, {"metadata": {**metadata, "managedFields": by_others}})])
     assert inventory.gateways == frozenset()
     ours = [*by_others, {"manager": "headgate", "operation": "Apply"}]
-    inventory.observe([Change(CONFIG, {"metadata": {**metadata, "managedFields": ours}})])
+    inventory.observe([ObjectChange(CONFIG, {"metadata": {**metadata, "managedFields": ours}})])
     assert inventory.gateways == {GATEWAY}
-    inventory.observe([Change(CONFIG, None)])
+    inventory.observe([ObjectChange(CONFIG, None)])
     assert (inventory.gateways, inventory.get(CONFIG)) == (frozenset(), None)
 
 
@@ -304,10 +304,10 @@ def test_whose_an_object_is_may_not_be_known() -> None:
     inventory = Inventory(lambda gateways: touched.append(set(gateways)))
     ref = CONFIG._replace(name=name)
     inventory.observe(
-        [Change(ref, {"metadata": {**metadata, "ownerReferences": [{"kind": "Gateway", "name": gateway.name}]}})]
+        [ObjectChange(ref, {"metadata": {**metadata, "ownerReferences": [{"kind": "Gateway", "name": gateway.name}]}})]
     )
     assert inventory.gateways == {gateway}
-    inventory.observe([Change(ref, {"metadata": metadata})])
+    inventory.observe([ObjectChange(ref, {"metadata": metadata})])
     assert inventory.gateways == frozenset()
     assert inventory.get(ref) is not None
     assert touched == [{gateway}, {gateway}]

@@ -9,7 +9,7 @@ import yaml
 
 from tests.translator.infrastructure.gateways import Cluster
 from tests.translator.infrastructure.test_manifests import EXAMPLES
-from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import SERVER_SIDE_APPLY, ApiClient
 
 pytestmark = pytest.mark.e2e
 
@@ -19,7 +19,7 @@ DOCUMENTS: Final = {path.name: list(yaml.safe_load_all(path.read_text())) for pa
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-async def test_an_example(client: Client, namespace: str, name: str) -> None:
+async def test_an_example(client: ApiClient, namespace: str, name: str) -> None:
     """The API server takes it, and all that is to be deployed for it."""
     documents = [each for each in DOCUMENTS[name] if each["kind"] != "GatewayClass"]
     cluster = Cluster(*(yaml.safe_dump(each) for each in DOCUMENTS[name] if each["kind"] != "Ingress"))
@@ -29,7 +29,7 @@ async def test_an_example(client: Client, namespace: str, name: str) -> None:
         await dry_run(client, {**each, "metadata": {**each["metadata"], "namespace": namespace}})
 
 
-async def dry_run(client: Client, body: Any) -> None:
+async def dry_run(client: ApiClient, body: Any) -> None:
     """Have the API server check an object."""
     version, metadata = body["apiVersion"], body["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"

@@ -15,7 +15,7 @@ from tests.translator.infrastructure.authority import Authority
 from tests.watchers.proxies.deploying import SECONDS, Deploying
 from tests.watchers.proxies.test_reconciler_e2e import ALL, CLASS, GATEWAY, parameters
 from translator.inputs import GatewaySyncStatus, ProxyDefaults
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from xds.server.server import Peer, Server
 
 pytestmark = pytest.mark.e2e
@@ -79,7 +79,7 @@ class Serving:
 
 
 @pytest.fixture
-async def serving(client: Client, namespace: str) -> AsyncIterator[Serving]:
+async def serving(client: ApiClient, namespace: str) -> AsyncIterator[Serving]:
     """Yield a server behind a Service of the test's namespace."""
     async with Deploying(client, namespace) as deploying:
         serving = Serving(deploying)

@@ -15,7 +15,7 @@ from tests.watchers.proxies.deploying import Deploying
 from tests.watchers.relay import kubeconfig
 from translator.infrastructure.names import resource_name
 from translator.refs import Ref
-from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, Client, Stream
+from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, ApiClient, ResponseStream
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
 
@@ -55,7 +55,7 @@ spec: {spec}
 
 
 @pytest.fixture
-async def deploying(client: Client, namespace: str) -> AsyncIterator[Deploying]:
+async def deploying(client: ApiClient, namespace: str) -> AsyncIterator[Deploying]:
     """Deploys into the test's namespace."""
     async with Deploying(client, namespace) as deploying:
         yield deploying
@@ -176,7 +176,7 @@ async def replicas_while(deploying: Deploying, spec: str, end: int) -> list[int]
     return seen
 
 
-async def _replicas(stream: Stream, seen: list[int]) -> None:
+async def _replicas(stream: ResponseStream, seen: list[int]) -> None:
     async for lines in stream.lines():
         for line in lines:
             number = orjson.loads(line)["object"]["spec"]["replicas"]
@@ -225,7 +225,7 @@ async def test_leftovers_are_collected(deploying: Deploying) -> None:
     await deploying.until(lambda: not deploying.there())
 
 
-async def test_leftovers_of_an_earlier_life(client: Client, namespace: str) -> None:
+async def test_leftovers_of_an_earlier_life(client: ApiClient, namespace: str) -> None:
     """What was deployed for a Gateway that went while nobody looked is collected at the start."""
     async with Deploying(client, namespace) as earlier:
         await deployed(earlier)
@@ -235,7 +235,7 @@ async def test_leftovers_of_an_earlier_life(client: Client, namespace: str) -> N
         await later.until(lambda: not later.there())
 
 
-async def test_what_cannot_be_told_is_left_alone(client: Client, namespace: str) -> None:
+async def test_what_cannot_be_told_is_left_alone(client: ApiClient, namespace: str) -> None:
     """A Gateway whose parameters are missing keeps what an earlier life deployed."""
     async with Deploying(client, namespace) as earlier:
         await deployed(earlier)
@@ -365,11 +365,13 @@ async def test_what_is_somebody_elses_is_not_taken(deploying: Deploying) -> None
     assert (await deploying.get("ConfigMap"))["data"] == {"mine": "yes"}
 
 
-async def test_what_headgate_may_not_do_is_told(access: Access, client: Client, namespace: str, tmp_path: Path) -> None:
+async def test_what_headgate_may_not_do_is_told(
+    access: Access, client: ApiClient, namespace: str, tmp_path: Path
+) -> None:
     """Without a permission the Gateway says which; once it is granted, all goes on."""
     user = f"token: {await service_account(client, namespace)}"
     nobody = await kubeconfig(tmp_path, access.url, user, ", insecure-skip-tls-verify: true")
-    async with Client(nobody) as denied, Deploying(client, namespace, denied) as deploying:
+    async with ApiClient(nobody) as denied, Deploying(client, namespace, denied) as deploying:
         deploying.apply(CLASS + parameters() + GATEWAY)
         deploying.lead()
         await deploying.until(lambda: "Headgate may not deploy" in deploying.condition("Programmed")[2])

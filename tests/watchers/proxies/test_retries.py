@@ -15,7 +15,7 @@ from tests.watchers.proxies.test_api_errors import CONFIG, GATEWAY, manifest
 from tests.watchers.punctual import Punctual
 from translator.infrastructure.manifest import Manifest, ProxyManifests
 from translator.refs import Ref
-from watchers.informers.list_watch import Change
+from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError
 from watchers.proxies.inventory import Inventory
 from watchers.proxies.reconciler import (
@@ -69,7 +69,7 @@ class Cluster:
         found = {**body, "metadata": {**body["metadata"], "uid": "u", "resourceVersion": str(self._version)}}
         if self.tells:
             ref = Ref(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
-            self.inventory.observe([Change(ref, found)])
+            self.inventory.observe([ObjectChange(ref, found)])
         return found
 
     @property

@@ -13,7 +13,7 @@ from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.informers.cluster import ClusterSource, WatchConfig
-from watchers.kubernetes.client import MERGE_PATCH, Client
+from watchers.kubernetes.client import MERGE_PATCH, ApiClient
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import collection, item
 from watchers.sources import SourceMux
@@ -71,7 +71,7 @@ class World:
         outcomes: how often something became of a write, by kind and outcome.
     """
 
-    def __init__(self, client: Client, namespace: str, *models: type[KubernetesObject]) -> None:
+    def __init__(self, client: ApiClient, namespace: str, *models: type[KubernetesObject]) -> None:
         self.client, self.namespace = client, namespace
         self.wanted: dict[Ref, dict[str, Any]] = {}
         self.outcomes: Counter[tuple[str, str]] = Counter()

@@ -81,7 +81,7 @@ class Keeper:
         return list(self.objects)
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
-        """As `watchers.kubernetes.client.Client` does."""
+        """As `watchers.kubernetes.client.ApiClient` does."""
         ref = _ref(path)
         if path.split("/")[3] != self.served:
             self._moved.set()

@@ -15,7 +15,7 @@ from tests.watchers.status.cluster_writing import World, accepted, messages, tol
 from translator.objects.parse import KINDS
 from translator.objects.schema.base import NamespacedObject
 from translator.refs import Ref
-from watchers.kubernetes.client import SERVER_SIDE_APPLY, Client
+from watchers.kubernetes.client import SERVER_SIDE_APPLY, ApiClient
 from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.paths import api_version, collection, item, resource
 
@@ -37,7 +37,7 @@ class Kind:
         model: its class.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: ApiClient) -> None:
         class Own(Local):
             group = f"{uuid4().hex[:8]}.example.com"
 
@@ -90,7 +90,7 @@ class Kind:
 
 
 @pytest.fixture
-async def kind(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
+async def kind(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
     """Yield a kind that Headgate knows, and the cluster not yet."""
     made = Kind(client)
     monkeypatch.setitem(KINDS, Local.kind, made.model)
@@ -99,7 +99,7 @@ async def kind(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     await made.remove()
 
 
-async def test_the_version_that_is_served_is_written(client: Client, kind: Kind, namespace: str) -> None:
+async def test_the_version_that_is_served_is_written(client: ApiClient, kind: Kind, namespace: str) -> None:
     """A kind served in an older version alone gets its status; so it does when the cluster moves on to the newer."""
     world = World(client, namespace, kind.model)
     await kind.define("v1beta1")
@@ -112,7 +112,7 @@ async def test_the_version_that_is_served_is_written(client: Client, kind: Kind,
         await kind.says("v1", ref, "newer")
 
 
-async def test_a_definition_without_a_status_is_told(client: Client, kind: Kind, namespace: str) -> None:
+async def test_a_definition_without_a_status_is_told(client: ApiClient, kind: Kind, namespace: str) -> None:
     """Where the definition has no subresource for it, the message names it; once it has, the status is written."""
     world = World(client, namespace, kind.model)
     await kind.define("v1beta1", status=False)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.watchers.status.cluster_writing import ODD, World, accepted
 from translator.refs import Ref
-from watchers.kubernetes.client import MERGE_PATCH, Client
+from watchers.kubernetes.client import MERGE_PATCH, ApiClient
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +23,7 @@ SERVED: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.fixture
-async def world(client: Client, namespace: str) -> World:
+async def world(client: ApiClient, namespace: str) -> World:
     """Return a writer for a new namespace."""
     return World(client, namespace)
 
@@ -48,7 +48,7 @@ async def write_as(world: World, manager: str, ref: Ref, status: dict[str, Any])
     )
 
 
-async def test_a_gateway_that_left_claims_nothing(world: World, client: Client) -> None:
+async def test_a_gateway_that_left_claims_nothing(world: World, client: ApiClient) -> None:
     """Another Headgate than the one that wrote takes it back: undecided conditions, no address, no listener.
 
     A condition that somebody else added stays byte for byte.

@@ -14,7 +14,7 @@ import structlog
 from tests.watchers.cluster_actions import kill_api_server, ready, service_account
 from tests.watchers.relay import kubeconfig
 from tests.watchers.status.cluster_writing import FOREIGN, ODD, OTHER, OURS, World, accepted, messages, parents, told
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-async def world(client: Client, namespace: str) -> World:
+async def world(client: ApiClient, namespace: str) -> World:
     """Return a writer for a new namespace."""
     return World(client, namespace)
 
@@ -169,7 +169,7 @@ async def test_a_missing_permission_is_named_and_waited_for(
     reading = [{"apiGroups": ["gateway.networking.k8s.io"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     await _grant(world, "reading", reading)
     limited = await kubeconfig(tmp_path, access.url, f"token: {account}", cluster)
-    async with Client(limited) as client:
+    async with ApiClient(limited) as client:
         poor = World(client, world.namespace)
         with structlog.testing.capture_logs() as logs:
             async with poor.running():

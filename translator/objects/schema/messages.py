@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from translator.objects.schema.problem import Problem
+from translator.objects.schema.problem import FieldProblem
 from translator.objects.schema.scalars import PATTERNS
 from translator.objects.schema.suggest import closest
 
@@ -38,7 +38,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 }
 
 
-def problems_of(error: ValidationError) -> Iterator[Problem]:
+def problems_of(error: ValidationError) -> Iterator[FieldProblem]:
     """Yield each thing that is wrong, at the place where the user can change it."""
     for details in error.errors(include_url=False):
         path = details["loc"]
@@ -46,11 +46,11 @@ def problems_of(error: ValidationError) -> Iterator[Problem]:
             continue
         if details["type"] == "violations":
             for violation in details["ctx"]["violations"]:
-                yield Problem((*path, *violation.path), violation.message)
+                yield FieldProblem((*path, *violation.path), violation.message)
         elif path and path[-1] == _KEY:
-            yield Problem(path[:-1], f"the name {_message(details)}")
+            yield FieldProblem(path[:-1], f"the name {_message(details)}")
         else:
-            yield Problem(path, _message(details))
+            yield FieldProblem(path, _message(details))
 
 
 def _follows_from_others(details: ErrorDetails) -> bool:

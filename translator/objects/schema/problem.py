@@ -7,7 +7,7 @@ from translator.objects.schema.base import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FieldProblem:
     """One thing wrong with an object as it was written.
 
     Attributes:

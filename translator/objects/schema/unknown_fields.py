@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Union, get_args
 
 from translator.objects.schema.base import Fields, Path
-from translator.objects.schema.problem import Problem
+from translator.objects.schema.problem import FieldProblem
 from translator.objects.schema.suggest import closest
 
 Plan = Mapping[str, Union["Plan", None]]
@@ -29,11 +29,11 @@ def _nested(annotation: Any) -> type[Fields] | None:
     return next(filter(None, map(_nested, get_args(annotation))), None)
 
 
-def unknown_fields(raw: Mapping[str, Any], known: Plan, path: Path = ()) -> Iterator[Problem]:
+def unknown_fields(raw: Mapping[str, Any], known: Plan, path: Path = ()) -> Iterator[FieldProblem]:
     """Yield a warning for each field that is not known, at any level, with the name that was perhaps meant."""
     for name, value in raw.items():
         if name not in known:
-            yield Problem((*path, name), f"is not a field that is known here{_meant(name, known)}", "warning")
+            yield FieldProblem((*path, name), f"is not a field that is known here{_meant(name, known)}", "warning")
         elif (level := known[name]) is not None:
             if isinstance(value, dict):
                 yield from unknown_fields(value, level, (*path, name))
