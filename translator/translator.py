@@ -67,6 +67,7 @@ class Translator:
         self._unmanaged: set[Ref] = set()
         self._unknown: set[Output] = set()
         self._unsure: set[Ref] = set()
+        self._inconsistent: set[Ref] = set()  # of which resources need what an index lacks: see `_assemble`
         self._status_pending: set[Ref] = set()
         self._bugs: dict[Ref, str] = {}
         self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
@@ -209,7 +210,8 @@ class Translator:
 
     def changes(self) -> Changes:
         """Return the changes since the last call, once all steps are done."""
-        assembled = [self._dirty.pop(gateway) for gateway in list(self._dirty) if self._assemble(gateway)]
+        stale = bool(self._db.failing_entries)
+        assembled = [self._dirty.pop(gateway) for gateway in list(self._dirty) if self._assemble(gateway, stale)]
         waiting = set().union(*self._dirty.values())
         for output in set().union(*assembled):
             if output not in self._users and output not in waiting:
@@ -266,6 +268,8 @@ class Translator:
             of_gateway = query in (gateway_outputs, deployment) or (query is STATUS[Gateway.kind])
             for gateway in (args[0],) if of_gateway else self._users.get((query, args), ()):
                 bugs.setdefault(gateway, failure.bug)
+        if bug := next((each.bug for each in self._db.failing_entries if each.bug), ""):
+            bugs = dict.fromkeys(self._inconsistent, bug) | bugs
         before, self._bugs = self._bugs, bugs
         for gateway in before.keys() | bugs.keys():
             if before.get(gateway) != bugs.get(gateway):
@@ -346,12 +350,18 @@ class Translator:
         for gateway in self._users[output]:
             self._dirty.setdefault(gateway, set()).add(output)
 
-    def _assemble(self, gateway: Ref) -> bool:
+    def _assemble(self, gateway: Ref, stale: bool) -> bool:
         """Bring a Gateway's snapshot up to date with the outputs that changed; tell whether all of them could be made.
 
         What was never published is published as a whole. Of what was, that goes on which needs nothing that is missing.
+
+        Args:
+            gateway: the Gateway.
+            stale: whether an index keeps old entries, so that the outputs need not fit each other although none fails:
+                the clusters may be those of before, and a table need new ones.
         """
         self.acknowledged.touch(gateway)
+        self._inconsistent.discard(gateway)
         before, wanted = self._snapshots.get(gateway), self._outputs.get(gateway)
         whole = gateway not in self._unsure and not (wanted and self._unknown and not self._unknown.isdisjoint(wanted))
         if not whole and (before is None or wanted is None):
@@ -364,7 +374,12 @@ class Translator:
         upserts = [resource for output, resource in found.items() if output in wanted]
         removals = [resource.reference for output, resource in found.items() if output not in wanted]
         after = (Snapshot() if before is None else before).replace(upserts, removals)
-        if not whole and before is not None:
+        if stale and whole and after.dangling():
+            self._inconsistent.add(gateway)
+            whole = False
+        if not whole:
+            if before is None:
+                return False
             after = without_dangling(before, after)
             after = after if diff(before, after) else before
         if after is not before:

@@ -14,10 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import translator as package
-from tests.translator.test_incremental import evaluated, versions
+from bench.world import edit, manifest
+from tests.translator.test_incremental import assert_same, evaluated, versions
 from tests.translator.test_not_synced import SETTINGS, Population, edits
-from tests.translator.universe import objects, populations
+from tests.translator.universe import objects, parsed, populations
 from translator.engine.query import Index, Query
+from translator.inputs import Edit, Settings
+from translator.objects.schema.base import KubernetesObject
 from translator.snapshots import without_dangling
 from translator.translator import Translator
 from xds.resources.resource import Reference, Resource
@@ -107,6 +110,71 @@ def test_later_nothing_goes_because_of_a_bug(
     for gateway, proxies in deployments.items():
         if proxies.manifests and (wanted := whole.deployments.get(gateway)) and wanted.manifests:
             assert translator.deployments[gateway].manifests
+
+
+API = "gateway.networking.k8s.io/v1"
+STANDALONE = Settings(standalone=True, offline=True)
+CLASS_SPEC = {"controllerName": "gateway.headgate.dev/controller"}
+LISTENER = {"name": "http", "port": 80, "protocol": "HTTP"}
+GATEWAY_SPEC = {"gatewayClassName": "headgate", "listeners": [LISTENER]}
+GATEWAY = parsed(manifest(API, "Gateway", "web", spec=GATEWAY_SPEC))
+BACKEND = parsed(manifest("v1", "Service", "shop", spec={"ports": [{"name": "http", "port": 80}]}))
+EXTERNAL = parsed(manifest("v1", "Service", "shop", spec={"type": "ExternalName", "externalName": "z.test"}))
+
+
+def attached(*gateways: str) -> KubernetesObject:
+    """Return a route to the Service `shop`, attached to Gateways."""
+    rules = [{"backendRefs": [{"name": "shop", "port": 80}]}]
+    spec = {"parentRefs": [{"name": each} for each in gateways], "rules": rules}
+    return parsed(manifest(API, "HTTPRoute", "shop", spec=spec))
+
+
+@pytest.mark.parametrize("standalone", [False, True])
+@pytest.mark.parametrize(
+    ("name", "found", "later"),
+    [
+        pytest.param("backends", [GATEWAY, attached("web"), BACKEND], [EXTERNAL], id="another backend"),
+        pytest.param("backends", [GATEWAY, attached("web")], [BACKEND], id="a first backend"),
+        pytest.param("backends", [GATEWAY, BACKEND], [attached("web")], id="a new route"),
+        pytest.param("routes", [GATEWAY, attached("web"), BACKEND], [attached("other")], id="a route that leaves"),
+    ],
+)
+def test_a_table_waits_for_clusters_that_an_index_lacks(
+    name: str, found: Population, later: Population, *, standalone: bool
+) -> None:
+    """Where an index keeps its old entries, a table that does not fit them stays; the Gateway says so until it ends."""
+    settings = Settings(standalone=standalone, offline=True)
+    given = [edit(manifest(API, "GatewayClass", "headgate", "", spec=CLASS_SPEC)), *edits(found)]
+    translator = evaluated(settings, given, {})
+    before = translator.snapshots[GATEWAY.ref]
+    with broken(name, 1):
+        translator.edit(edits(later))
+        failures = translator.evaluate().failures
+    assert [each.label for each in failures] == [f"{name}(HTTPRoute shop/shop)"]
+    assert translator.snapshots[GATEWAY.ref].dangling() == []
+    assert diff(before, translator.snapshots[GATEWAY.ref]) == {}
+    assert "A bug in Headgate" in str(translator.statuses[GATEWAY.ref])
+    translator.edit([Edit(attached().ref, None)])
+    translator.evaluate()
+    translator.edit(edits([*found, *later]))
+    assert translator.evaluate().failures == []
+    assert_same(translator, evaluated(settings, [*given, *edits(later)], {}))
+
+
+def test_a_gateway_is_not_published_with_clusters_missing() -> None:
+    """Of a new Gateway whose table needs a cluster that an index lacks, nothing is published until that is over."""
+    translator = evaluated(STANDALONE, edits([BACKEND]), {})
+    with broken("backends", 1):
+        translator.edit(edits([GATEWAY, attached("web")]))
+        translator.evaluate()
+    assert GATEWAY.ref not in translator.snapshots
+    assert not translator.serves_nothing(GATEWAY.ref)
+    assert "A bug in Headgate" in str(translator.statuses[GATEWAY.ref])
+    translator.edit([Edit(attached().ref, None)])
+    translator.evaluate()
+    translator.edit(edits([attached("web")]))
+    translator.evaluate()
+    assert_same(translator, evaluated(STANDALONE, edits([BACKEND, GATEWAY, attached("web")]), {}))
 
 
 def resource(kind: str, name: str, body: bytes, *needs: str) -> Resource:

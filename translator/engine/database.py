@@ -227,6 +227,11 @@ class Database:
         found = ((each, failure) for each, failure in self._memos.failing.items() if failure.bug)
         return [(each.query, each.args, failure) for each, failure in found]  # type: ignore[misc]  # none is an input
 
+    @property
+    def failing_entries(self) -> list[QueryError]:
+        """Why indexes fail for inputs now, whose last entries stand in, or are missing."""
+        return [failure for memo, failure in self._memos.failing.items() if memo.root is not self._outputs]
+
     def trace(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Trace | None:
         """Return what a remembered call read, and what that read, down to the inputs; None if it is not remembered."""
         memo = self._memos.of(query).get(args)
