@@ -172,7 +172,7 @@ async def test_the_command_line_tells_what_is_not_well(site: Site) -> None:
     await kube.apply(lost, broken)
     await kube.condition("HTTPRoute", "broken", "ResolvedRefs", "False")
     told = await headgate_status()
-    assert told.index("not as") < told.index("HTTPROUTE")
+    assert told.index("problem") < told.index("HTTPROUTE")
     lines = told.splitlines()
     name = kube.namespace
     assert any(

@@ -23,17 +23,17 @@ TIMING = LeaseTimings(lease=3.0, deadline=2.0, retry=0.2)
 
 PROCESS = """
 import asyncio, sys
-from watchers.controllers.leader_election import Election, Timing
+from watchers.controllers.leader_election import Election, LeaseTimings
 from watchers.kubernetes.kubeconfig import Access, Target
-from watchers.kubernetes.client import Client
+from watchers.kubernetes.client import ApiClient
 
 async def lead():
     print("leading", flush=True)
     await asyncio.Event().wait()
 
 async def main(namespace, name):
-    async with Client(await Access.load(Target())) as client:
-        await Election(client, namespace, "it", name, timing=Timing(3.0, 2.0, 0.2)).run(lead)
+    async with ApiClient(await Access.load(Target())) as client:
+        await Election(client, namespace, "it", name, timing=LeaseTimings(3.0, 2.0, 0.2)).run(lead)
 
 asyncio.run(main(*sys.argv[1:]))
 """
