@@ -108,7 +108,7 @@ async def test_compaction_between_pages_begins_the_list_anew(client: ApiClient, 
         await client.get(config_maps(namespace), query={**query, "continue": listed["metadata"]["continue"]})
     assert caught.value.reason == "Expired"
     async with following(client, namespace) as found:
-        mirror = found.reflector.mirror
+        mirror = found.reflector.list_watch
         first = mirror.page(listed)  # Nothing has run yet: the reflector goes on from here.
         await found.until(lambda: found.synced)
         assert [change.ref.name for change in first] == ["a", "b"]

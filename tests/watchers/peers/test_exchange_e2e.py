@@ -112,7 +112,7 @@ async def test_who_was_killed_is_buried(client: ApiClient, namespace: str) -> No
         now += 10.0
         return now
 
-    dead = Replica(client, namespace, "dead", words=ShardedRecords(max_bytes=64)).peers
+    dead = Replica(client, namespace, "dead", records=ShardedRecords(max_bytes=64)).peers
     for number in range(40):
         dead.publish(f"a/{number}", number)
     assert await dead._write_all()
