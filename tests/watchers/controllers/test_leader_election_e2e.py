@@ -33,7 +33,7 @@ async def lead():
 
 async def main(namespace, name):
     async with ApiClient(await Access.load(Target())) as client:
-        await Election(client, namespace, "it", name, timing=LeaseTimings(3.0, 2.0, 0.2)).run(lead)
+        await Election(client, namespace, "it", name, timings=LeaseTimings(3.0, 2.0, 0.2)).run(lead)
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -85,8 +85,8 @@ async def test_a_leader_that_is_killed_is_followed(client: ApiClient, namespace:
     )
     assert process.stdout is not None
     async with asyncio.timeout(30):
-        while await process.stdout.readline() != b"leading\n":
-            assert process.returncode is None
+        while (line := await process.stdout.readline()) != b"leading\n":
+            assert line, "the process has ended"
     loop = asyncio.get_running_loop()
     next_one = replica(client, namespace, "next")
     async with next_one.standing():
