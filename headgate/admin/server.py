@@ -18,13 +18,14 @@ from headgate.admin.access import Handler, May, known_hosts, proven
 from headgate.admin.connections import listening
 from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
-from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
+from headgate.controlplane.evaluator import ControlPlane
 from headgate.controlplane.nacks import NackReport, gateway_nack_reports
 from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address
 from headgate.reporting.proto_json import SECTIONS
 from translator.engine.memo import Trace
+from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from xds import Client, FaultLog, Reference, Snapshot

@@ -13,7 +13,7 @@ import structlog
 from headgate.admin.server import AdminState, serving
 from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
 from headgate.controlplane.acks import aggregate, decode, encode
-from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
+from headgate.controlplane.evaluator import ControlPlane
 from headgate.controlplane.reconnect_window import RETURN_SECONDS, ReconnectWindow
 from headgate.controlplane.status_store import StatusStore
 from headgate.observability.metrics import Metrics, XdsGauges
@@ -29,6 +29,7 @@ from headgate.security.tokens import TokenReviews
 from translator.infrastructure.manifest import KINDS as DEPLOYED_KINDS
 from translator.infrastructure.names import owned_by
 from translator.inputs import ApplyResult, GatewaySyncStatus, ProxyDefaults, in_cluster
+from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.refs import Ref
 from translator.status.registry import STATUS

@@ -9,8 +9,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from headgate.controlplane.evaluator import key_of
 from headgate.observability.metrics import by_gateway
+from translator.objects.gateway_api.gateway import key_of
 from watchers.informers.observer import InformerObserver
 from watchers.proxies.inventory import Scale
 

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from headgate.cluster.reader import load
-from headgate.controlplane.evaluator import gateway_of
 from headgate.process.errors import UserError
 from headgate.security.cluster_authority import SECRET
 from translator.infrastructure.manifest import WORKLOADS, Manifest
 from translator.infrastructure.names import CONTROLLER, MANAGED_BY
 from translator.inputs import Edit, ProxyDefaults, in_cluster
-from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gateway import Gateway, gateway_of
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.objects.kubernetes.core import ConfigMap

@@ -18,7 +18,7 @@ from headgate.observability.tracing import span
 from headgate.reporting.conditions import ConditionChange
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from translator.inputs import Edit
-from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
 from translator.translator import Changes, Translator
@@ -33,17 +33,6 @@ PENDING_AFTER = 1.0
 
 #: So many seconds are evaluated before leases, probes and streams are looked after.
 TURN_SECONDS = 0.05
-
-
-def key_of(gateway: Ref) -> str:
-    """Return the key of a Gateway's snapshot: "namespace/name"."""
-    return f"{gateway.namespace}/{gateway.name}"
-
-
-def gateway_of(key: str) -> Ref:
-    """Return the Gateway whose snapshot has this key."""
-    namespace, _, name = key.partition("/")
-    return Ref(Gateway.kind, namespace, name)
 
 
 class _Nacks(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headgate.controlplane.evaluator import key_of
 from headgate.observability.metrics import short
 from translator.engine.memo import Trace
+from translator.objects.gateway_api.gateway import key_of
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from headgate.controlplane.evaluator import gateway_of, key_of
 from translator.db import Db
 from translator.extensions import FEATURES
 from translator.gateway.attachment import domains
@@ -16,7 +15,7 @@ from translator.gateway.listeners import listeners
 from translator.inputs import SETTINGS, Settings
 from translator.ir.http import RouteFeature
 from translator.ir.listener import PortListener, RouteConfigKey
-from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gateway import Gateway, gateway_of, key_of
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.resources.listeners import port_listener

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from headgate.controlplane.evaluator import key_of
 from headgate.controlplane.status_store import as_object
 from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS
 from headgate.process.errors import UserError
 from headgate.process.own_addresses import own_addresses
 from headgate.reporting.proto_json import resources
 from translator.inputs import Edit, Settings
+from translator.objects.gateway_api.gateway import key_of
 from translator.translator import Translator
 from watchers.files.contents import read
 from watchers.files.source import SourceError, read_files

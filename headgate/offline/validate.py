@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headgate.controlplane.evaluator import key_of
 from headgate.envoy.validate import refusal
 from headgate.reporting.certificates import certificate_problems
 from headgate.reporting.conditions import bad, phrase
 from headgate.reporting.fields import FieldPlaces, explained
+from translator.objects.gateway_api.gateway import key_of
 from translator.refs import Ref
 from translator.translator import Translator
 from watchers.diagnostics import Diagnostic, Place, Severity

@@ -15,8 +15,7 @@ import structlog
 
 from translator.infrastructure.names import resource_name
 from translator.infrastructure.pod import AUDIENCE
-from translator.objects.gateway_api.gateway import Gateway
-from translator.refs import Ref
+from translator.objects.gateway_api.gateway import gateway_of
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 from xds import StreamRejected
@@ -33,8 +32,8 @@ log = structlog.stdlib.get_logger("headgate.security")
 
 def proxy_account(key: str) -> str:
     """Return the user name of the service account of the proxies of the Gateway "namespace/name"."""
-    namespace, _, name = key.partition("/")
-    return f"system:serviceaccount:{namespace}:{resource_name(Ref(Gateway.kind, namespace, name))}"
+    gateway = gateway_of(key)
+    return f"system:serviceaccount:{gateway.namespace}:{resource_name(gateway)}"
 
 
 class _Verdict(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from headgate.admin.server import AdminState, serving
-from headgate.controlplane.evaluator import ControlPlane, gateway_of, key_of
+from headgate.controlplane.evaluator import ControlPlane
 from headgate.controlplane.status_store import StatusStore
 from headgate.envoy.bootstrap import bootstrap
 from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
@@ -37,6 +37,7 @@ from headgate.security.tls_folder import keep_fresh, server_files
 from headgate.standalone.port_retry import retry_listeners
 from translator.inputs import ApplyResult
 from translator.inputs import Settings as TranslatorSettings
+from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
 from translator.refs import Ref
 from translator.translator import Translator

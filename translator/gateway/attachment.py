@@ -12,7 +12,7 @@ from translator.gateway.gateways import gateway_spec, is_managed
 from translator.gateway.hostnames import covers, intersect, specificity
 from translator.gateway.listeners import ListenerState, listeners
 from translator.ir.listener import RouteConfigKey
-from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gateway import Gateway, gateway_of
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.kubernetes.core import NAME_LABEL, Namespace
@@ -199,13 +199,7 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
                 yield _gateway(route, default)
 
 
-def gateway_of(table: RouteConfigKey) -> Ref:
-    """Return the Gateway that a table belongs to."""
-    namespace, _, name = table.gateway.partition("/")
-    return Ref(Gateway.kind, namespace, name)
-
-
-@index(*ROUTES, partitions=candidates, partition_of=gateway_of)
+@index(*ROUTES, partitions=candidates, partition_of=lambda table: gateway_of(table.gateway))
 def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey, str]]:
     """File the domains that a route table has routes for."""
     for _, binding in _bindings(db, route):
@@ -227,7 +221,7 @@ class RouteOnDomain(NamedTuple):
     route: Ref
 
 
-@index(*ROUTES, partitions=candidates, partition_of=lambda key: gateway_of(key[0]))
+@index(*ROUTES, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
 def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], RouteOnDomain]]:
     """File routes under route table and domain."""
     for _, binding in _bindings(db, route):

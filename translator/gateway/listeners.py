@@ -12,7 +12,7 @@ from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import addresses, gateway_spec, is_managed, unsupported_parameters
 from translator.gateway.hostnames import intersect
 from translator.ir.listener import RouteConfigKey
-from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
+from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, key_of
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener
 from translator.outcome import Problem
 from translator.own_addresses import overlap, taken
@@ -58,7 +58,7 @@ class ListenerState:
 
     def table(self, gateway: Ref) -> RouteConfigKey:
         """Return the RouteConfiguration that this listener of `gateway` uses."""
-        name = f"{gateway.namespace}/{gateway.name}"
+        name = key_of(gateway)
         return (
             RouteConfigKey(name, self.port, tls=True, hostname=self.hostname)
             if self.tls

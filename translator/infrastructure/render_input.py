@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from translator.infrastructure.names import GATEWAY_CLASS_NAME, identity, label_value, resource_name
 from translator.inputs import ProxyDefaults
-from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 
 
@@ -39,7 +39,7 @@ class RenderInput:
     @property
     def key(self) -> str:
         """The Gateway as "namespace/name"."""
-        return f"{self.gateway.metadata.namespace}/{self.gateway.metadata.name}"
+        return key_of(self.gateway.ref)
 
     @property
     def labels(self) -> dict[str, str]:

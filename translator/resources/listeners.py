@@ -15,6 +15,7 @@ from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.infrastructure.addresses import bind_addresses
 from translator.ir.listener import Certificate, FilterChain, PortListener
+from translator.objects.gateway_api.gateway import key_of
 from translator.refs import Ref
 from xds import Resource
 
@@ -42,7 +43,7 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
                 chains[FilterChain(state.table(gateway), secrets, allows_underscores(db, gateway))] = None
     if not chains:
         return None
-    name = f"{gateway.namespace}/{gateway.name}"
+    name = key_of(gateway)
     return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
 
 

@@ -18,9 +18,10 @@ from translator.envoy.route_configuration import (
 )
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
-from translator.gateway.attachment import ROUTES, gateway_of
+from translator.gateway.attachment import ROUTES
 from translator.gateway.hostnames import covers, specificity, wider
 from translator.ir.listener import ListenerContext, RouteConfigKey
+from translator.objects.gateway_api.gateway import gateway_of
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.routes.http import rules
@@ -46,7 +47,7 @@ def table_hostnames(db: Db, table: RouteConfigKey) -> tuple[tuple[str, ...], tup
     """Return the hostnames of a table's own listeners, and those that connections to them must not ask for."""
     states = [
         each
-        for each in gateway_listeners.listeners(db, gateway_of(table))
+        for each in gateway_listeners.listeners(db, gateway_of(table.gateway))
         if each.port == table.port and each.accepted and each.tls == table.tls
     ]
     hostnames = tuple(dict.fromkeys(each.hostname for each in states))

@@ -15,6 +15,7 @@ from translator.envoy.names import table_name
 from translator.envoy.route import EncodedRoute
 from translator.gateway.attachment import ROUTES, ParentStatus, attachment, candidates
 from translator.inputs import StillServed
+from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.references import ParentReference
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -124,7 +125,7 @@ def _partly(dropped: list[Problem], refused: tuple[RouteNack, ...]) -> Condition
 
 def _words(refusal: RouteNack) -> str:
     rules = f"rule {refusal.rules[0]}" if len(refusal.rules) == 1 else f"rules {', '.join(refusal.rules)}"
-    gateway = f"{refusal.gateway.namespace}/{refusal.gateway.name}"
+    gateway = key_of(refusal.gateway)
     what = "the route table" if refusal.type_url == ROUTE else "the backend"
     served = {
         StillServed.NOTHING: "nothing of the route is served there",

@@ -11,12 +11,13 @@ from aiohttp.test_utils import TestClient, TestServer
 import headgate.controlplane.evaluator as module
 from bench.world import edit, gateway, route, world
 from headgate.admin.server import STALLED_SECONDS, AdminState, application
-from headgate.controlplane.evaluator import PENDING_AFTER, ControlPlane, gateway_of
+from headgate.controlplane.evaluator import PENDING_AFTER, ControlPlane
 from headgate.controlplane.status_store import StatusStore
 from headgate.observability.metrics import Metrics
 from headgate.process.address import Address
 from tests import virtual_time
 from translator.inputs import Edit, GatewaySyncStatus, Settings
+from translator.objects.gateway_api.gateway import gateway_of
 from translator.translator import Translator
 from xds.server.server import Server
 

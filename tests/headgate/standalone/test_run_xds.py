@@ -15,7 +15,6 @@ import structlog
 from typer.testing import CliRunner
 
 from headgate.cli import app
-from headgate.controlplane.evaluator import gateway_of
 from headgate.process.address import Address
 from headgate.security.proxy_tokens import ProxyTokens
 from headgate.standalone.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, RunSettings, _Run
@@ -23,6 +22,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
+from translator.objects.gateway_api.gateway import gateway_of
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER
 

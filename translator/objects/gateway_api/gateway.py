@@ -26,6 +26,7 @@ from translator.objects.schema.scalars import (
     is_domain_name,
     is_ip_address,
 )
+from translator.refs import Ref
 
 _HOSTNAME: Final = re.compile(HOSTNAME)
 
@@ -176,3 +177,14 @@ class Gateway(NamespacedObject):
     plural = "gateways"
 
     spec: GatewaySpec
+
+
+def key_of(gateway: Ref) -> str:
+    """Return the key of a Gateway: "namespace/name", which names its snapshot too."""
+    return f"{gateway.namespace}/{gateway.name}"
+
+
+def gateway_of(key: str) -> Ref:
+    """Return the Gateway that has this key."""
+    namespace, _, name = key.partition("/")
+    return Ref(Gateway.kind, namespace, name)
