@@ -213,7 +213,7 @@ class ExternalAuthFilter(CheckedFields):
     forward_body: ForwardBodyConfig | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the settings are those of the protocol."""
+        """Yield violations of settings that are not those of the protocol."""
         for protocol, name, member in (("GRPC", "grpc", self.grpc), ("HTTP", "http", self.http)):
             if member is None and self.protocol == protocol:
                 yield FieldViolation((name,), f"is required when protocol is {protocol}: add it")

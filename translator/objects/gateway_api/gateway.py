@@ -156,7 +156,7 @@ class GatewaySpec(CheckedFields):
     default_scope: Literal["All", "None"] | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield listeners and addresses can be told apart."""
+        """Yield violations of listeners and addresses that cannot be told apart."""
         for path, message in listener_violations(self.listeners):
             yield FieldViolation(("listeners", *path), message)
         valued = [

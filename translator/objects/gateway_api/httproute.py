@@ -35,7 +35,7 @@ class HTTPRouteTimeouts(CheckedFields):
     backend_request: Milliseconds | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a single try has no longer than all of them."""
+        """Yield a violation if a single try has longer than all of them."""
         if self.request and self.backend_request and self.backend_request > self.request:
             yield FieldViolation(
                 ("backendRequest",), "must not be longer than request: shorten it, or lengthen request"

@@ -62,7 +62,7 @@ class BackendObjectReference(CheckedFields):
     port: PortNumber | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a Service needs a port; an XBackend has its own."""
+        """Yield a violation if a Service has no port, or an XBackend, which has its own, has one."""
         if self.port is None:
             if self.kind == "Service" and not self.group:
                 yield FieldViolation(("port",), "is required for a Service: add one of its ports")
@@ -71,7 +71,7 @@ class BackendObjectReference(CheckedFields):
 
 
 def backend_references(found: object) -> Iterator[BackendObjectReference]:
-    """Return all that a part of an object names as backends, in its filters too, in no order."""
+    """Yield all that a part of an object names as backends, in its filters too, in no order."""
     if isinstance(found, BackendObjectReference):
         yield found
     if isinstance(found, Fields):

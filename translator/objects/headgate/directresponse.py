@@ -26,7 +26,7 @@ class DirectResponseSpec(CheckedFields):
     body: Annotated[Text, Field(json_schema_extra={"maxLength": BODY_BYTES})] = ""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the limit is on bytes, not characters."""
+        """Yield a violation of the limit, which is on bytes, not characters."""
         size = len(self.body.encode())
         if size > BODY_BYTES:
             yield FieldViolation(("body",), f"must be at most {BODY_BYTES} bytes of UTF-8, not {size}: shorten it")

@@ -81,7 +81,7 @@ class Secret(CheckedFields, NamespacedObject):
         return self.model_copy(update={"data": {**self.data, **written}, "string_data": {}})
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield a Secret of a type has the keys that the type asks for."""
+        """Yield violations of a Secret that lacks the keys which its type asks for."""
         for key in _NEEDED.get(self.type, ()):
             if key not in self.data and key not in self.string_data:
                 yield FieldViolation(("data",), f"must hold {key}, because the type is {self.type}: add it")

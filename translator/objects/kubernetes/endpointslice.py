@@ -104,7 +104,7 @@ class EndpointSlice(CheckedFields, NamespacedObject):
         return self.metadata.labels.get(SERVICE_LABEL)
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield the addresses are of the type that the slice says."""
+        """Yield violations of addresses that are not of the type which the slice says."""
         is_right = _IS_OF_TYPE[self.address_type]
         for index, endpoint in enumerate(self.endpoints):
             for position, address in enumerate(endpoint.addresses):
