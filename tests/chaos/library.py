@@ -105,7 +105,7 @@ class Library(World):
         self.clusters[self.rng.choice(NAMES)].timeout = self.rng.randrange(1, 9)
 
     async def replace(self) -> Backend:
-        """Return a backend is replaced: the new one is there before the old one goes."""
+        """Replace a backend: the new one is there before the old one goes."""
         name = self.rng.choice(NAMES)
         changed = self.clusters[name]
         gone, changed.backend = changed.backend, await self.begin_backend(name)

@@ -74,13 +74,16 @@ def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
     return []
 
 
-def in_order(substream: Substream, resources: Iterable[str]) -> list[str]:
+def in_takeover_order(substream: Substream, resources: Iterable[str]) -> list[str]:
     """Return the names of a response's resources in the order in which they are sent, before that is recorded."""
     names = sorted(resources)
     graph = takeovers(substream, substream.upserts()) if substream.type_url == SCOPED_ROUTE else {}
-    if not graph or cycle(graph):
+    if not graph:
         return names
-    rank = {name: number for number, name in enumerate(TopologicalSorter(graph).static_order())}
+    try:
+        rank = {name: number for number, name in enumerate(TopologicalSorter(graph).static_order())}
+    except CycleError:
+        return names
     return sorted(names, key=lambda name: (rank.get(name, -1), name))
 
 

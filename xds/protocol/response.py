@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xds.protocol.client_state import Uncertain
-from xds.protocol.exclusive import in_order
+from xds.protocol.exclusive import in_takeover_order
 from xds.protocol.response_cache import CachedResponse, ResponseCache
 from xds.protocol.restated import STORED_FIRST, restated
 from xds.protocol.substream import Substream
@@ -31,7 +31,7 @@ def assemble(
     """
     if substream.delta and substream.type_url in ALIASED:
         return _aliased(cache, substream, resources, removed)
-    listed = [resources[name] for name in in_order(substream, resources)]
+    listed = [resources[name] for name in in_takeover_order(substream, resources)]
     unproven = {each.name for each in listed if _is_unproven(substream, each)}
     if unproven:
         listed = [(restated(each, mark) or each) if each.name in unproven else each for each in listed]
