@@ -19,7 +19,7 @@ from headgate.admin.connections import listening
 from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
 from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.nacks import NackReport, gateway_nack_reports
+from headgate.controlplane.nacks import nack_reports
 from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address
@@ -182,14 +182,14 @@ async def _status(state: AdminState, request: web.Request) -> web.StreamResponse
             "envoys", (JsonPart(f"the Envoy of {key}", partial(_envoy, key, each)) for key, each in supervisors)
         ),
         JsonSection(
-            "refused", (JsonPart(f"NACKs of {each}", partial(_nack_reports, plane, each)) for each in gateways)
+            "refused",
+            (
+                JsonPart(f"NACKs of {each}", partial(nack_reports, plane.translator, plane.server, each))
+                for each in gateways
+            ),
         ),
     ]
     return await send(request, JsonDocument(sections, lambda: map(str, state.diagnostics()), state.faults))
-
-
-def _nack_reports(plane: ControlPlane, gateway: Ref) -> Iterator[NackReport]:
-    return gateway_nack_reports(plane.translator, plane.server, gateway)
 
 
 def _envoy(gateway: str, supervisor: Supervisor) -> Iterator[dict[str, Any]]:

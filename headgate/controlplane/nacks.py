@@ -40,14 +40,7 @@ class NackReport:
     objects: tuple[str, ...]
 
 
-def nack_reports(translator: Translator, server: Server) -> list[NackReport]:
-    """Return the current NACKs of the proxies of all Gateways."""
-    return [
-        each for gateway in sorted(translator.snapshots) for each in gateway_nack_reports(translator, server, gateway)
-    ]
-
-
-def gateway_nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[NackReport]:
+def nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[NackReport]:
     """Yield the current NACKs of the proxies of one Gateway."""
     key = key_of(gateway)
     status = server.sync_status(key)

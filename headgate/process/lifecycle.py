@@ -59,13 +59,13 @@ def run_until_stopped(
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
-    known_alone: tuple[type[Exception], ...] = (SourceError, *mistakes)
+    mistakes = (*MISTAKES, *mistakes)
     try:
         asyncio.run(_until_stopped(serve, hurry))
-    except known_alone as error:
+    except mistakes as error:
         raise UserError(str(error)) from None
     except BaseExceptionGroup as errors:
-        known, bugs = errors.split((*MISTAKES, *mistakes))
+        known, bugs = errors.split(mistakes)
         if known is None or bugs is not None:
             raise
         raise UserError(str(_first(known))) from None

@@ -58,8 +58,8 @@ async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translato
     async with serving() as server:
         server.publish(KEY, snapshot.replace(removals=[each.reference for each in snapshot if each != bad]))
         await answer(server, CLUSTER, "out of memory")
-        await eventually(lambda: nack_reports(translator, server))
-        [found] = nack_reports(translator, server)
+        await eventually(lambda: list(nack_reports(translator, server, OWN)))
+        [found] = nack_reports(translator, server, OWN)
         assert found == NackReport(KEY, "Cluster", bad.name, "out of memory", (f"Service {NAMESPACE}/service-1",))
     text = io.StringIO()
     status: dict[str, Any] = {"objects": [], "envoys": [], "problems": [], "refused": [vars_of(found)]}
