@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from translator.inputs import Edit, Invalid
 from translator.objects.schema.base import KubernetesObject
@@ -56,7 +56,7 @@ class Waiting:
     def __init__(self) -> None:
         self._moved = asyncio.Event()
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.ensure_future(self._run())
         return self
 

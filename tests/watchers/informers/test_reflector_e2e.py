@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,16 @@ pytestmark = pytest.mark.e2e
 def values(found: Reflections) -> dict[str, str]:
     """Return what the ConfigMaps say."""
     return {name: raw["data"]["value"] for name, raw in found.raws.items()}
+
+
+def has(found: Reflections, name: str, value: str) -> bool:
+    """Whether the ConfigMap of a name says that."""
+    return values(found).get(name) == value
+
+
+def has_only(found: Reflections, name: str, value: str) -> bool:
+    """Whether the ConfigMap of a name is the only one, and says that."""
+    return values(found) == {name: value}
 
 
 def following(client: ApiClient, namespace: str, counts: Counts | None = None) -> Reflections:
@@ -61,7 +72,7 @@ async def test_a_cut_watch_goes_on_where_it_was(
             relay.cut()
             await change(client, namespace, "a", str(number))
             await put(client, namespace, f"n{number}")
-            await found.until(lambda number=number: values(found).get("a") == str(number))
+            await found.until(partial(has, found, "a", str(number)))
         assert counts.of["listed", "ConfigMap"] == 1
         assert [found.told(name) for name in ("a", "n1", "n10")] == [11, 1, 1]
         assert counts.of["watching", "ConfigMap"] >= 10
@@ -147,7 +158,7 @@ async def test_an_api_server_that_is_killed_costs_nothing_but_time(client: ApiCl
             kill_api_server()
             await ready(client)
             await change(client, namespace, "a", str(number))
-            await found.until(lambda number=number: values(found) == {"a": str(number)})
+            await found.until(partial(has_only, found, "a", str(number)))
         assert [each.raw is None for each in found.changes] == [False, False, False]
 
 
