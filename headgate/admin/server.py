@@ -19,7 +19,7 @@ from headgate.admin.connections import listening
 from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
 from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.nacks import nack_reports
+from headgate.controlplane.nack_reports import nack_reports
 from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address

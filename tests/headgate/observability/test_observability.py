@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from rich.console import Console
 
 from bench.world import GATEWAY, NAMESPACE, world
-from headgate.controlplane.nacks import NackReport, nack_reports, origins
+from headgate.controlplane.nack_reports import nack_reports, origins
 from headgate.observability.metrics import Metrics
 from headgate.observability.tracing import Traces, span
 from headgate.reporting.tables import overview
@@ -60,18 +60,19 @@ async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translato
         await answer(server, CLUSTER, "out of memory")
         await eventually(lambda: list(nack_reports(translator, server, OWN)))
         [found] = nack_reports(translator, server, OWN)
-        assert found == NackReport(KEY, "Cluster", bad.name, "out of memory", (f"Service {NAMESPACE}/service-1",))
+        assert found == {
+            "gateway": KEY,
+            "kind": "Cluster",
+            "name": bad.name,
+            "message": "out of memory",
+            "objects": (f"Service {NAMESPACE}/service-1",),
+        }
     text = io.StringIO()
-    status: dict[str, Any] = {"objects": [], "envoys": [], "problems": [], "refused": [vars_of(found)]}
+    status: dict[str, Any] = {"objects": [], "envoys": [], "problems": [], "refused": [found]}
     Console(file=text, width=500).print(overview(status))
     assert f"a proxy refused Cluster {bad.name}: out of memory; it comes of Service {NAMESPACE}/service-1" in (
         text.getvalue()
     )
-
-
-def vars_of(found: NackReport) -> dict[str, Any]:
-    """Return a refusal as `/status` shows it."""
-    return {name: getattr(found, name) for name in ("gateway", "kind", "name", "message", "objects")}
 
 
 def test_of_many_objects_some_are_named(translator: Translator) -> None:

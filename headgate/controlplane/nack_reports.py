@@ -1,9 +1,9 @@
-"""NACKs of proxies, with the objects that the rejected resources were made from."""
+"""NACKs of proxies, with the objects that the rejected resources were made from, as `/status` shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from headgate.observability.metrics import short
 from translator.engine.memo import Trace
@@ -21,34 +21,26 @@ CONTEXT_KINDS = frozenset({"Gateway", "GatewayClass", "Namespace", "EndpointSlic
 """Kinds that are read for context and rarely cause a NACK, or that the message names anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class NackReport:
-    """A resource that a proxy rejects.
+def nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[dict[str, Any]]:
+    """Yield the current NACKs of the proxies of one Gateway, as JSON values.
 
-    Attributes:
-        gateway: "namespace/name" of the Gateway.
-        kind: what the resource is, as "Cluster".
-        name: its name.
-        message: the error detail of the NACK.
-        objects: the objects that it was made from, as "HTTPRoute default/shop"; the last may be "and 7 more".
+    Each has the Gateway's key (`gateway`), what the resource is, as "Cluster" (`kind`), its name, the error detail of
+    the NACK (`message`), and the objects that the resource was made from (`objects`), as "HTTPRoute default/shop"; the
+    last of these may be "and 7 more".
     """
-
-    gateway: str
-    kind: str
-    name: str
-    message: str
-    objects: tuple[str, ...]
-
-
-def nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterator[NackReport]:
-    """Yield the current NACKs of the proxies of one Gateway."""
     key = key_of(gateway)
     status = server.sync_status(key)
     for each in attribute_nacks(status.snapshot, status.nacks) if status else ():
         # Of a whole table some routes are to blame, if that can be told.
         routes = [str(concern.route) for concern in each.routes] if each.type_url == ROUTE else []
         origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))
-        yield NackReport(key, short(each.type_url), each.name, each.message, origin)
+        yield {
+            "gateway": key,
+            "kind": short(each.type_url),
+            "name": each.name,
+            "message": each.message,
+            "objects": origin,
+        }
 
 
 def origins(translator: Translator, gateway: Ref, reference: Reference) -> tuple[str, ...]:
