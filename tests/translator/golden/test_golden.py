@@ -1,5 +1,6 @@
 """The golden cases: outputs of objects, as a specification."""
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.translator.golden.case import HERE, Case
 from tests.translator.golden.envoy import refusal
+from xds import Snapshot
 
 PATHS = sorted(HERE.glob("*/*.yaml"))
 
@@ -18,23 +20,29 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def test_case(case: Case, request: pytest.FixtureRequest) -> None:
-    """What comes out of a case's objects is what its file says."""
+    """The outputs of each step of a case are those that its file says."""
     if request.config.getoption("--rewrite-golden"):
         case.rewrite()
     else:
-        assert case.actual() == case.output
+        assert case.actual() == case.expected
 
 
 def test_nothing_dangles(case: Case) -> None:
-    """Every resource that another one names is there."""
-    for snapshot in case.translate().snapshots.values():
+    """Every resource that another one names is there, after each step."""
+    for snapshot in snapshots(case):
         assert list(snapshot.dangling()) == []
 
 
 def test_envoy_takes_all(envoy_path: Path, tmp_path: Path) -> None:
-    """The real Envoy takes everything that the cases make."""
-    made = {path: tuple(Case.read(path).translate().snapshots.values()) for path in PATHS}
+    """The real Envoy takes everything that the cases make, after each step."""
+    made = {path: tuple(snapshots(Case.read(path))) for path in PATHS}
     if refusal(envoy_path, tmp_path, chain.from_iterable(made.values())):
         refused = {path: refusal(envoy_path, tmp_path, snapshots) for path, snapshots in made.items()}
         assert {path: why for path, why in refused.items() if why} == {}
         pytest.fail("Envoy refuses all cases together, but none alone")
+
+
+def snapshots(case: Case) -> Iterator[Snapshot]:
+    """Yield the snapshots of all Gateways after each step."""
+    for evaluation in case.evaluate():
+        yield from evaluation.snapshots.values()

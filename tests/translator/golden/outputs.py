@@ -1,0 +1,101 @@
+"""The outputs of a golden case as plain data: all of them, or those that a step changed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from headgate.reporting.proto_json import SECTIONS, resources
+from translator.refs import Ref
+from translator.translator import Changes, Translator
+from xds.resources.snapshot import Snapshot, diff
+
+Snapshots = Mapping[Ref, Snapshot]
+
+_KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
+_CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
+
+
+def whole(translator: Translator) -> Any:
+    """Return all resources and statuses."""
+    xds = {_name(ref): resources(each) for ref, each in sorted(translator.snapshots.items())}
+    return _readable(xds, translator.statuses)
+
+
+def changed(before: Snapshots, changes: Changes, executions: Mapping[str, int]) -> Any:
+    """Return the outputs that an evaluation changed.
+
+    Args:
+        before: the snapshots before it.
+        changes: what it gave.
+        executions: how often it ran each query.
+    """
+    names: dict[str, Any] = {}
+    xds: dict[str, Any] = {}
+    for ref, found in sorted(changes.snapshots.items()):
+        old, new = before.get(ref, Snapshot()), found or Snapshot()
+        names[_name(ref)] = _kinds_of_change(old, new)
+        xds[_name(ref)] = resources(Snapshot.of(each for each in new if old.get(each.reference) != each))
+    return {"changes": names, **_readable(xds, changes.statuses), "executions": dict(executions)}
+
+
+def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Return the counters that increased, each with its increase."""
+    return dict(sorted((Counter(after) - Counter(before)).items()))
+
+
+def trimmed(value: Any, keep: Any) -> Any:
+    """Return the part of a tree that is selected: a key with nothing behind it selects all there, `*` any other key.
+
+    Lists are transparent: what is selected is selected in each element.
+    """
+    if keep is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [trimmed(each, keep) for each in value]
+    assert isinstance(value, dict), f"{value!r} has no {keep}"
+    return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
+
+
+def _kinds_of_change(old: Snapshot, new: Snapshot) -> dict[str, dict[str, str]]:
+    """Return each change by section and name: added, changed, removed, or replaced by a cluster of another hash."""
+    found: dict[str, dict[str, str]] = {}
+    differing = diff(old, new)
+    for section, type_url in SECTIONS.items():
+        for name in sorted(differing.get(type_url, ())):
+            kind = "changed" if name in old.resources(type_url) else "added"
+            kind = kind if name in new.resources(type_url) else "removed"
+            kinds = found.setdefault(section, {})
+            shown = _without_hashes(name)
+            kinds[shown] = "replaced" if shown in kinds else kind
+    return found
+
+
+def _readable(xds: Mapping[str, Any], statuses: Mapping[Ref, Any]) -> dict[str, Any]:
+    status = {str(ref): _by_key(each) for ref, each in sorted(statuses.items())}
+    return {"xds": _without_hashes(xds), "status": _without_hashes(status)}
+
+
+def _name(gateway: Ref) -> str:
+    return f"{gateway.namespace}/{gateway.name}"
+
+
+def _by_key(value: Any, key: str = "") -> Any:
+    """Show lists that the API declares as maps (`listType=map`) as maps."""
+    if isinstance(value, dict):
+        return {name: _by_key(each, _KEYS.get(name, "")) for name, each in value.items() if name != key}
+    if isinstance(value, list):
+        members = [_by_key(each, key) for each in value]
+        return dict(zip((each[key] for each in value), members, strict=True)) if key else members
+    return value
+
+
+def _without_hashes(value: Any) -> Any:
+    """Leave out the hash of a cluster's settings at the end of its name, which says nothing to a reader."""
+    if isinstance(value, dict):
+        return {key: _without_hashes(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_hashes(each) for each in value]
+    return _CLUSTER.sub(r"\1", value) if isinstance(value, str) else value
