@@ -47,6 +47,7 @@ from watchers.proxies.api_errors import MOST, problem_of
 from xds.protocol import exclusive
 from xds.protocol.client_state import MAX_CANDIDATES, after_nack, candidates
 from xds.protocol.draining import MAX_DRAINING, Draining
+from xds.protocol.nacks import Nack
 from xds.protocol.outstanding import MAX_ANSWERED
 from xds.protocol.session import MAX_MESSAGE
 from xds.resources.references import DEPTH, of
@@ -194,7 +195,7 @@ def test_a_message_of_many_problems_is_cut() -> None:
 
 def test_a_condition_of_many_refusals_is_cut() -> None:
     """What proxies refuse of a Gateway is told up to a length."""
-    told = programmed._refusal(AttributedNack(CLUSTER, f"c{number}", "no") for number in range(1000))
+    told = programmed._refusal(AttributedNack(Nack(CLUSTER, f"c{number}", "no")) for number in range(1000))
     assert len(told.message) == programmed.MOST_CHARACTERS
 
 

@@ -13,6 +13,7 @@ from translator.outcome import Problem
 from translator.own_addresses import OwnAddress
 from translator.proxy import ADMIN_PORT, ENVOY_VERSION, OWN_PORTS
 from translator.refs import Ref
+from xds import Nack
 
 
 class Invalid(NamedTuple):
@@ -117,20 +118,15 @@ class AffectedRoute(NamedTuple):
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AttributedNack:
-    """A NACK of a resource, with the routes that it affects.
+class AttributedNack(NamedTuple):
+    """A NACK with the routes that it affects.
 
     Attributes:
-        type_url: its type.
-        name: its name, "" where Envoy did not tell.
-        message: Envoy's words.
-        concerns: the routes that it came of, as far as that is known.
+        nack: the NACK.
+        routes: the routes that the rejected resource was made from, as far as that is known.
     """
 
-    type_url: str
-    name: str
-    message: str
+    nack: Nack
     routes: tuple[AffectedRoute, ...] = ()
 
 
@@ -140,9 +136,9 @@ class GatewaySyncStatus:
 
     Attributes:
         clients: how many proxies are connected.
-        current: whether all of them have answered all of the snapshot: accepted it, or refused what is refused.
-        rejections: what they refused.
-        returning: whether proxies that are not connected now may be about to connect again.
+        all_acked: whether all of them have answered all of the snapshot: accepted it, or refused what is refused.
+        nacks: what they refused.
+        reconnecting: whether proxies that are not connected now may be about to connect again.
         snapshot: the version of the snapshot that this is about, "" if it is of several; None for what is published.
         generation: of the Gateway, the one that the snapshot was made of; None for its newest.
         listeners: the names of the listeners which that had; None for those of the newest.

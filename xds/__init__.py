@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xds.protocol.client_state import VersionOnly as VersionOnly
     from xds.protocol.nacks import Nack as Nack
     from xds.protocol.nacks import NackGroup as NackGroup
+    from xds.protocol.nacks import NackState as NackState
     from xds.protocol.ordering import Timeouts as Timeouts
     from xds.protocol.session import Ack as Ack
     from xds.protocol.session import Response as Response
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "protocol.client_state": "ClientResource Uncertain VersionOnly",
-    "protocol.nacks": "Nack NackGroup",
+    "protocol.nacks": "Nack NackGroup NackState",
     "protocol.ordering": "Timeouts",
     "protocol.session": "Ack Response",
     "protocol.wire": "encode_field",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 
 from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, StillServed
 from translator.refs import Ref
+from xds import Nack
 
 Record = list[object]
 """The sync status of a Gateway as JSON values."""
@@ -39,18 +39,20 @@ def decode(record: object) -> GatewaySyncStatus:
     return GatewaySyncStatus()
 
 
-def _encode_nack(rejection: AttributedNack) -> Record:
-    concerns = [
+def _encode_nack(attributed: AttributedNack) -> Record:
+    type_url, name, message = attributed.nack
+    routes = [
         [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
-        for each in rejection.routes[:MOST_CONCERNS]
+        for each in attributed.routes[:MOST_CONCERNS]
     ]
-    return [rejection.type_url, rejection.name, rejection.message[:MOST_CHARACTERS], concerns]
+    return [type_url, name, message[:MOST_CHARACTERS], routes]
 
 
 def _decode_nack(record: object) -> AttributedNack | None:
     match record:
         case [str(type_url), str(name), str(message), list(concerns)]:
-            return AttributedNack(type_url, name, message, tuple(filter(None, map(_decode_route, concerns))))
+            routes = tuple(filter(None, map(_decode_route, concerns)))
+            return AttributedNack(Nack(type_url, name, message), routes)
     return None
 
 
@@ -72,9 +74,13 @@ def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
     known = [each for each in parts if each.clients]
     if not known:
         return GatewaySyncStatus()
-    cut = (replace(found, message=found.message[:MOST_CHARACTERS]) for each in known for found in each.nacks)
-    rejections = dict.fromkeys(cut)  # what is refused here and elsewhere is the same
+    nacks = dict.fromkeys(_cut(nack) for each in known for nack in each.nacks)  # the same here and elsewhere is one
     snapshots = {each.snapshot for each in known}
     current = len(snapshots) == 1 and all(each.all_acked for each in known)
     snapshot = snapshots.pop() if len(snapshots) == 1 else ""
-    return GatewaySyncStatus(sum(each.clients for each in known), current, tuple(rejections), snapshot=snapshot)
+    return GatewaySyncStatus(sum(each.clients for each in known), current, tuple(nacks), snapshot=snapshot)
+
+
+def _cut(attributed: AttributedNack) -> AttributedNack:
+    nack = attributed.nack
+    return attributed._replace(nack=nack._replace(message=nack.message[:MOST_CHARACTERS]))

@@ -22,7 +22,7 @@ from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
 from translator.translator import Changes, Translator
-from xds import Nack, Server, Snapshot, StreamRejected, SyncStatus
+from xds import NackState, Server, Snapshot, StreamRejected, SyncStatus
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -39,7 +39,7 @@ class _Nacks(NamedTuple):
     """The NACKs of a snapshot, and the same with the routes that they affect."""
 
     snapshot: Snapshot
-    nacks: tuple[Nack, ...]
+    nacks: tuple[NackState, ...]
     attributed: tuple[translated.AttributedNack, ...]
 
 

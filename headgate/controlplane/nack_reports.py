@@ -32,13 +32,13 @@ def nack_reports(translator: Translator, server: Server, gateway: Ref) -> Iterat
     status = server.sync_status(key)
     for each in attribute_nacks(status.snapshot, status.nacks) if status else ():
         # Of a whole table some routes are to blame, if that can be told.
-        routes = [str(concern.route) for concern in each.routes] if each.type_url == ROUTE else []
-        origin = _first(routes) or origins(translator, gateway, Reference(each.type_url, each.name))
+        routes = [str(concern.route) for concern in each.routes] if each.nack.type_url == ROUTE else []
+        origin = _first(routes) or origins(translator, gateway, Reference(each.nack.type_url, each.nack.name))
         yield {
             "gateway": key,
-            "kind": short(each.type_url),
-            "name": each.name,
-            "message": each.message,
+            "kind": short(each.nack.type_url),
+            "name": each.nack.name,
+            "message": each.nack.message,
             "objects": origin,
         }
 

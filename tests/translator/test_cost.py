@@ -14,7 +14,7 @@ from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncSt
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
 from translator.translator import Changes, Translator
-from xds.protocol.nacks import Nack
+from xds.protocol.nacks import Nack, NackState
 from xds.resources.snapshot import diff
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
@@ -238,7 +238,7 @@ def test_a_refusal_by_a_proxy(large: Translator) -> None:
     """That a proxy refuses a table of 10,000 routes has the queries run of the one route that it concerns, and back."""
     url = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
     concern = AffectedRoute(Ref("HTTPRoute", "shop", "route-7"), ("0",), StillServed.PREVIOUS_VERSION)
-    told = GatewaySyncStatus(1, False, (AttributedNack(url, "port-10080", "no", (concern,)),))
+    told = GatewaySyncStatus(1, False, (AttributedNack(Nack(url, "port-10080", "no"), (concern,)),))
     for delivery in (told, GatewaySyncStatus(1, True)):
         before = large.verifications
         large.set_sync_status(GATEWAY, delivery)
@@ -258,7 +258,7 @@ def test_whom_a_refusal_concerns(large: Translator) -> None:
     with put_back(large, edit(route(7, HOSTS, SERVICES))):
         cost(large, edit(route(7, HOSTS, SERVICES, path="/elsewhere")))
         now = large.snapshots[GATEWAY]
-        (found,) = attribute_nacks(now, [Nack(ROUTE, "port-10080", "no", before)])
+        (found,) = attribute_nacks(now, [NackState(Nack(ROUTE, "port-10080", "no"), before)])
         hosts = {id(each) for each in before.origin}  # type: ignore[attr-defined]
         assert [each.route.name for each in found.routes] == ["route-7"]
         new = [each for each in now.resources(ROUTE)["port-10080"].origin if id(each) not in hosts]  # type: ignore[attr-defined]

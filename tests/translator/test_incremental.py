@@ -16,13 +16,16 @@ from translator.objects.partial import partial_object
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.refs import Ref
 from translator.translator import Changes, Translator
+from xds.protocol.nacks import Nack
 from xds.resources import references
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import LISTENER, ROUTE
 
 SETTINGS = st.builds(Settings, standalone=st.booleans(), offline=st.booleans())
-REJECTIONS = st.builds(AttributedNack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))
+REJECTIONS = st.builds(
+    AttributedNack, st.builds(Nack, st.just(LISTENER), st.sampled_from(["port-80", "port-81", ""]), st.just("no"))
+)
 DELIVERIES = st.builds(
     GatewaySyncStatus,
     clients=st.integers(0, 1),

@@ -19,7 +19,7 @@ from translator.engine.query import index
 from translator.envoy.route import EncodedRoute
 from translator.inputs import SYNC_STATUS, AffectedRoute, AttributedNack, StillServed
 from translator.refs import Ref
-from xds import CLUSTER, ENDPOINT, ROUTE, ClientResource, Nack, Reference, Resource, Snapshot, Uncertain
+from xds import CLUSTER, ENDPOINT, ROUTE, ClientResource, Nack, NackState, Reference, Resource, Snapshot, Uncertain
 
 MOST_ROUTES: Final = 100
 """If more routes than these may be to blame, none is told: what is refused shows at the Gateway."""
@@ -32,53 +32,46 @@ Rules = dict[Ref, dict[str, None]]
 
 
 class RouteNack(NamedTuple):
-    """A NACK of a Gateway's proxies that affects a route; see `AttributedNack` and `AffectedRoute`."""
+    """A NACK of a Gateway's proxies that affects a route, and how."""
 
     gateway: Ref
-    type_url: str
-    name: str
-    message: str
-    rules: tuple[str, ...]
-    served: StillServed
-    generation: int
+    nack: Nack
+    effect: AffectedRoute
 
 
 @index(SYNC_STATUS, partitions=lambda _, gateway: (gateway,), partition_of=itemgetter(1))
 def nacks_by_route(db: Db, gateway: Ref) -> Iterator[tuple[tuple[Ref, Ref], RouteNack]]:
     """Index the NACKs of a Gateway's proxies by the affected route and the Gateway."""
     for each in db.sync_status(gateway).nacks:
-        for route, rules, served, generation in each.routes:
-            yield (
-                (route, gateway),
-                RouteNack(gateway, each.type_url, each.name, each.message, rules, served, generation),
-            )
+        for affected in each.routes:
+            yield (affected.route, gateway), RouteNack(gateway, each.nack, affected)
 
 
-def attribute_nacks(snapshot: Snapshot, nacks: Iterable[Nack]) -> tuple[AttributedNack, ...]:
+def attribute_nacks(snapshot: Snapshot, nacks: Iterable[NackState]) -> tuple[AttributedNack, ...]:
     """Return the NACKs of a snapshot, with the routes that they affect.
 
     Args:
         snapshot: the newest.
-        nacks: what clients refuse of it.
+        nacks: what clients refuse of it, and what they use instead.
     """
     refused = tuple(nacks)
-    clusters = frozenset(Reference(CLUSTER, name) for url, name, _, _ in refused if url in (CLUSTER, ENDPOINT))
+    clusters = frozenset(Reference(CLUSTER, nack.name) for nack, _ in refused if nack.type_url in (CLUSTER, ENDPOINT))
     users = _users(snapshot, clusters) if clusters else {}
-    tables = {name: snapshot.get(Reference(ROUTE, name)) for url, name, _, _ in refused if url == ROUTE}
+    tables = {nack.name: snapshot.get(Reference(ROUTE, nack.name)) for nack, _ in refused if nack.type_url == ROUTE}
     suspects = {
-        name: _suspects(_hosts(table), [each.still_used for each in refused if each[:2] == (ROUTE, name)])
+        name: _suspects(_hosts(table), [kept for nack, kept in refused if nack[:2] == (ROUTE, name)])
         for name, table in tables.items()
     }
     found: dict[AttributedNack, None] = {}
-    for url, name, message, kept in refused:
+    for nack, kept in refused:
         routes: Iterable[AffectedRoute] = ()
-        if url == ROUTE:
-            routes = _of_table(_hosts(tables[name]), suspects[name], kept, message)
-        elif url in (CLUSTER, ENDPOINT):
-            routes = users.get(name, ())
+        if nack.type_url == ROUTE:
+            routes = _of_table(_hosts(tables[nack.name]), suspects[nack.name], kept, nack.message)
+        elif nack.type_url in (CLUSTER, ENDPOINT):
+            routes = users.get(nack.name, ())
             if kept is not None:
                 routes = (each._replace(served=StillServed.PREVIOUS_VERSION) for each in routes)
-        found[AttributedNack(url, name, message, _bounded(routes))] = None
+        found[AttributedNack(nack, _bounded(routes))] = None
     return tuple(found)
 
 

@@ -84,9 +84,9 @@ def programming(db: Db, gateway: Ref) -> Programming:
     ports: defaultdict[int, list[AttributedNack]] = defaultdict(list)
     certificates: defaultdict[str, list[AttributedNack]] = defaultdict(list)
     for each in sync_status.nacks:
-        if each.type_url == SECRET:
-            certificates[each.name].append(each)
-        elif (port := port_of(each.name.partition("/")[0])) is not None:
+        if each.nack.type_url == SECRET:
+            certificates[each.nack.name].append(each)
+        elif (port := port_of(each.nack.name.partition("/")[0])) is not None:
             ports[port].append(each)
     return Programming(
         _refusal(sync_status.nacks),
@@ -110,11 +110,11 @@ def _refusal(nacks: Iterable[AttributedNack]) -> Condition:
     return Condition("Programmed", "False", reason, f"{advice} {text}".strip())
 
 
-def _words(rejection: AttributedNack) -> str:
-    kind = rejection.type_url.rpartition(".")[2]
-    text = f"A proxy refused {kind} {rejection.name}: {rejection.message}"
-    if not rejection.routes:
+def _words(attributed: AttributedNack) -> str:
+    type_url, name, message = attributed.nack
+    text = f"A proxy refused {type_url.rpartition('.')[2]} {name}: {message}"
+    if not attributed.routes:
         return text
-    routes = [str(each.route) for each in rejection.routes[:MOST_ROUTES]]
-    more = len(rejection.routes) - len(routes)
+    routes = [str(each.route) for each in attributed.routes[:MOST_ROUTES]]
+    more = len(attributed.routes) - len(routes)
     return f"{text} (it comes of {', '.join(routes)}{f' and {more} more' if more else ''})."

@@ -74,8 +74,8 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
         text = bounded([each.message for each in dropped] + [_words(each) for each in refused])
         yield Condition("Accepted", "False", reason, text).json(generation)
     else:
-        before = [each for each in refused if each.served is StillServed.PREVIOUS_VERSION]
-        good = min((each.generation or generation for each in before), default=generation)
+        before = [each for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
+        good = min((each.effect.generation or generation for each in before), default=generation)
         yield Condition("Accepted", "True", "Accepted", "The route is attached.").json(good)
         if dropped or refused:
             yield _partly(dropped, refused).json(generation)
@@ -97,15 +97,16 @@ def _refused(db: Db, ref: Ref, parent: ParentStatus) -> tuple[RouteNack, ...]:
     """Return what the proxies of a parent refuse of a route."""
     tables = {table_name(each.table) for each in parent.bindings}
     found = db.select(nacks_by_route, (ref, parent.gateway))
-    return tuple(each for each in found if each.type_url != ROUTE or each.name in tables)
+    return tuple(each for each in found if each.nack.type_url != ROUTE or each.nack.name in tables)
 
 
 def _nothing(parent: ParentStatus, refused: tuple[RouteNack, ...]) -> bool:
     """Whether the proxies serve nothing of a route at a parent, because of what they refuse."""
-    if any(each.served is StillServed.NOTHING and each.type_url != ROUTE for each in refused):
+    if any(each.effect.served is StillServed.NOTHING and each.nack.type_url != ROUTE for each in refused):
         return True
     tables = [
-        {each.served for each in refused if each.name == table_name(binding.table)} for binding in parent.bindings
+        {each.effect.served for each in refused if each.nack.name == table_name(binding.table)}
+        for binding in parent.bindings
     ]
     return bool(tables) and all(each == {StillServed.NOTHING} for each in tables)
 
@@ -115,26 +116,27 @@ def _partly(dropped: list[Problem], refused: tuple[RouteNack, ...]) -> Condition
 
     Where a proxy goes on with the version before, `Accepted` is of that version's generation.
     """
-    before = [_words(each) for each in refused if each.served is StillServed.PREVIOUS_VERSION]
+    before = [_words(each) for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
     rest = [each.message for each in dropped]
-    rest += [_words(each) for each in refused if each.served is not StillServed.PREVIOUS_VERSION]
+    rest += [_words(each) for each in refused if each.effect.served is not StillServed.PREVIOUS_VERSION]
     texts = [f"Fall Back: {bounded(before)}"] if before else []
     texts += [f"Dropped Rule: {bounded(rest)}"] if rest else []
     return Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded(texts))
 
 
 def _words(refusal: RouteNack) -> str:
-    rules = f"rule {refusal.rules[0]}" if len(refusal.rules) == 1 else f"rules {', '.join(refusal.rules)}"
+    nack, effect = refusal.nack, refusal.effect
+    rules = f"rule {effect.rules[0]}" if len(effect.rules) == 1 else f"rules {', '.join(effect.rules)}"
     gateway = key_of(refusal.gateway)
-    what = "the route table" if refusal.type_url == ROUTE else "the backend"
+    what = "the route table" if nack.type_url == ROUTE else "the backend"
     served = {
         StillServed.NOTHING: "nothing of the route is served there",
         StillServed.OTHER_RULES: "its requests are answered with 503",
         StillServed.PREVIOUS_VERSION: "the version before is served there",
     }
     return (
-        f"A proxy of Gateway {gateway} refuses {what} {refusal.name} because of {rules}: {refusal.message}; until that "
-        f"is mended, {served[refusal.served]}."
+        f"A proxy of Gateway {gateway} refuses {what} {nack.name} because of {rules}: {nack.message}; until that "
+        f"is mended, {served[effect.served]}."
     )
 
 

@@ -46,14 +46,24 @@ class Nack(NamedTuple):
 
     Attributes:
         type_url: Its type.
-        name: Its name.
+        name: Its name; "" where the client did not tell.
         message: The client's error text.
-        still_used: What the client uses under that name instead.
     """
 
     type_url: str
     name: str
     message: str
+
+
+class NackState(NamedTuple):
+    """A NACK that stands at a client.
+
+    Attributes:
+        nack: The NACK.
+        still_used: What the client uses under the name of the resource instead.
+    """
+
+    nack: Nack
     still_used: ClientResource
 
 

@@ -16,7 +16,7 @@ from xds.protocol import ordering, wire
 from xds.protocol.client_state import last_acked
 from xds.protocol.dependencies import Members
 from xds.protocol.fitting import fitting, fitting_names
-from xds.protocol.nacks import ClientNacks, Nack, NackGroup, group_by_message, unknown
+from xds.protocol.nacks import ClientNacks, Nack, NackGroup, NackState, group_by_message, unknown
 from xds.protocol.ordering import Timeouts
 from xds.protocol.response import assemble
 from xds.protocol.response_cache import ResponseCache
@@ -341,17 +341,17 @@ class Session:
         if type_url in self.substreams:
             self.substreams[type_url].retry(names)
 
-    def nacks(self) -> tuple[Nack, ...]:
+    def nacks(self) -> tuple[NackState, ...]:
         """Return what the client rejects, and what it uses instead."""
         return tuple(
-            Nack(url, name, nacked.message, substream.held(name))
+            NackState(Nack(url, name, nacked.message), substream.held(name))
             for url, substream in self.substreams.items()
             for name, nacked in substream.nacked.items()
         )
 
     def nack_groups(self) -> tuple[NackGroup, ...]:
         """Return what the client rejects, grouped by type and error text."""
-        return group_by_message(self.nacks())
+        return group_by_message(each.nack for each in self.nacks())
 
     def drain_deadline(self) -> float | None:
         """Return until when a stop waits for ACKs of what is under way, removals aside; None if it does not."""

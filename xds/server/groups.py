@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xds.protocol.nacks import Nack, NackGroup, group_by_message
+from xds.protocol.nacks import NackGroup, NackState, group_by_message
 from xds.protocol.session import Session
 from xds.resources.snapshot import Snapshot, diff
 
@@ -23,20 +23,20 @@ class SyncStatus:
         snapshot: The newest snapshot of the key.
         clients: How many streams are open. A client that uses a stream by type counts once for each.
         synced: How many of them have accepted all of the snapshot that they subscribe to.
-        nacks: What clients reject, each once, however many clients reject it.
+        nacks: What clients reject and use instead, each once, however many clients do.
         acked: How many of them have answered all of it, by an ACK or by a NACK that stands.
     """
 
     snapshot: Snapshot
     clients: int
     synced: int
-    nacks: tuple[Nack, ...] = ()
+    nacks: tuple[NackState, ...] = ()
     acked: int = 0
 
     @property
     def nack_groups(self) -> tuple[NackGroup, ...]:
         """The NACKs, grouped by type and error text."""
-        return group_by_message(self.nacks)
+        return group_by_message(each.nack for each in self.nacks)
 
 
 class Member(NamedTuple):
@@ -61,9 +61,9 @@ class SnapshotGroup:
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Member] = {}
         self._acked: set[Session] = set()
-        self._nacks: dict[Session, tuple[Nack, ...]] = {}
-        self._counts: Counter[Nack] = Counter()
-        self._listed: tuple[Nack, ...] | None = ()
+        self._nacks: dict[Session, tuple[NackState, ...]] = {}
+        self._counts: Counter[NackState] = Counter()
+        self._listed: tuple[NackState, ...] | None = ()
         self._reported: SyncStatus | None = None
         self._changed = changed
 
@@ -114,7 +114,7 @@ class SnapshotGroup:
             self._count(session, nacks)
             self._changed()
 
-    def _count(self, session: Session, nacks: tuple[Nack, ...]) -> None:
+    def _count(self, session: Session, nacks: tuple[NackState, ...]) -> None:
         """Replace the NACKs of a session in the counts, at the cost of that session's NACKs."""
         before = self._nacks.pop(session, ())
         if nacks == before == ():

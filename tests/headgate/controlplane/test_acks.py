@@ -21,6 +21,7 @@ from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, 
 from translator.refs import Ref
 from translator.translator import Translator
 from watchers.peers.shards import MAX_SHARD_BYTES
+from xds.protocol.nacks import Nack
 
 GATEWAY = Ref("Gateway", "shop", "web")
 
@@ -33,7 +34,9 @@ concerns = st.builds(
     st.integers(0, 9),
 )
 rejections = st.builds(
-    AttributedNack, texts, texts, st.text(max_size=99), st.lists(concerns, max_size=MOST_CONCERNS).map(tuple)
+    AttributedNack,
+    st.builds(Nack, texts, texts, st.text(max_size=99)),
+    st.lists(concerns, max_size=MOST_CONCERNS).map(tuple),
 )
 deliveries = st.builds(
     GatewaySyncStatus,
@@ -59,12 +62,26 @@ def test_long_refusals_are_cut() -> None:
     """What is told is bounded, however much proxies refuse and however long Envoy's words are."""
     route = Ref("HTTPRoute", "n" * 63, "r" * 253)
     concerned = (AffectedRoute(route, ("x" * 253,) * 99, StillServed.NOTHING),) * 99
-    many = tuple(AttributedNack("type", str(number), "x" * 9999, concerned) for number in range(99))
+    many = tuple(AttributedNack(Nack("type", str(number), "x" * 9999), concerned) for number in range(99))
     heard = decode(record := encode(GatewaySyncStatus(1, False, many)))
     assert len(heard.nacks) == MOST_REJECTIONS
-    assert {len(each.message) for each in heard.nacks} == {MOST_CHARACTERS}
+    assert {len(each.nack.message) for each in heard.nacks} == {MOST_CHARACTERS}
     assert {len(each.routes) for each in heard.nacks} == {MOST_CONCERNS}
     assert len(orjson.dumps(record)) < MAX_SHARD_BYTES
+
+
+def test_records_keep_their_form() -> None:
+    """Replicas of two versions understand each other during a rolling update: a record has the form it always had."""
+    effect = AffectedRoute(Ref("HTTPRoute", "shop", "cart"), ("0", "pay"), StillServed.OTHER_RULES, 7)
+    status = GatewaySyncStatus(
+        2, True, (AttributedNack(Nack("type.googleapis.com/C", "cart", "no"), (effect,)),), snapshot="v1"
+    )
+    record = (
+        b'["v1",2,true,[["type.googleapis.com/C","cart","no",'
+        b'[["HTTPRoute","shop","cart",["0","pay"],"other rules",7]]]]]'
+    )
+    assert orjson.dumps(encode(status)) == record
+    assert decode(orjson.loads(record)) == status
 
 
 STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
@@ -75,7 +92,7 @@ STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
 )
 def test_what_is_not_understood_is_passed_over(record: object) -> None:
     """Words of another version of Headgate do no harm."""
-    known = [GatewaySyncStatus(1, True, found, snapshot="v") for found in ((), (AttributedNack("a", "b", "c"),))]
+    known = [GatewaySyncStatus(1, True, found, snapshot="v") for found in ((), (AttributedNack(Nack("a", "b", "c")),))]
     assert decode(record) in (GatewaySyncStatus(), *known)
 
 
@@ -105,7 +122,7 @@ def test_only_equal_snapshots_add_up() -> None:
 
 def test_what_several_refuse_is_told_once() -> None:
     """The same refusal by proxies of two replicas is one, though one of them is heard of in fewer words."""
-    here = GatewaySyncStatus(1, True, (AttributedNack("type", "name", "no" * MOST_CHARACTERS),))
+    here = GatewaySyncStatus(1, True, (AttributedNack(Nack("type", "name", "no" * MOST_CHARACTERS)),))
     there = decode(encode(here))
     assert aggregate([here, there]).nacks == there.nacks
 

@@ -22,6 +22,7 @@ from translator.refs import Ref
 from translator.translator import Changes, Translator
 from watchers.files.documents import read_part, split
 from watchers.files.yaml_decoder import Budget
+from xds import Nack
 
 HERE = Path(__file__).parent
 BASE = HERE / "base.yaml"
@@ -184,7 +185,7 @@ def _sync_status(nacks: Iterable[Mapping[str, Any]] = (), **given: Any) -> Gatew
 
 
 def _nack(routes: Iterable[Mapping[str, Any]] = (), **given: Any) -> AttributedNack:
-    return AttributedNack(routes=tuple(_affected_route(**each) for each in routes), **given)
+    return AttributedNack(Nack(**given), tuple(_affected_route(**each) for each in routes))
 
 
 def _affected_route(route: str, rules: Iterable[str], served: str, generation: int = 0) -> AffectedRoute:

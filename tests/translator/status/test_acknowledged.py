@@ -8,6 +8,7 @@ from translator.inputs import AttributedNack, Edit, GatewaySyncStatus, Settings
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
 from translator.translator import Translator
+from xds.protocol.nacks import Nack
 from xds.resources.types import LISTENER
 
 WEB = Ref("Gateway", "default", "web")
@@ -100,7 +101,7 @@ def test_a_refusal_is_of_the_new_generation() -> None:
     told.hear()
     told.seen.clear()
     told.edit(gateway(2, 80, 81))
-    told.hear(nacks=(AttributedNack(LISTENER, "port-81", "in use"),))
+    told.hear(nacks=(AttributedNack(Nack(LISTENER, "port-81", "in use")),))
     assert told.seen == [("True", 1), ("False", 2)]
     assert told.programmed("l80") == ("True", 2)
     assert told.programmed("l81") == ("False", 2)
@@ -112,7 +113,7 @@ def test_who_is_awaited_too_long_is_told_to_be_pending() -> None:
     told.edit(gateway(1, 80))
     told.hear()
     told.edit(gateway(2, 80, 81))
-    told.hear(all_acked=False, nacks=(AttributedNack(LISTENER, "port-81", "in use"),))
+    told.hear(all_acked=False, nacks=(AttributedNack(Nack(LISTENER, "port-81", "in use")),))
     told.translator.acknowledged.overdue(WEB)
     told.evaluate()
     assert told.programmed() == told.programmed("l80") == told.programmed("l81") == ("False", 2)

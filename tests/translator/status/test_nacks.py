@@ -20,7 +20,7 @@ from translator.resources import routes as resources
 from translator.status.nacks import MOST_ROUTES, attribute_nacks
 from translator.translator import Translator
 from xds.protocol.client_state import ClientResource, Uncertain, VersionOnly
-from xds.protocol.nacks import Nack
+from xds.protocol.nacks import Nack, NackState
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
@@ -47,7 +47,7 @@ def refused(
     snapshot: Snapshot, kept: ClientResource, message: str = "no", reference: Reference = TABLE
 ) -> tuple[AffectedRoute, ...]:
     """Return the routes that it concerns that a resource is refused."""
-    (found,) = attribute_nacks(snapshot, [Nack(*reference, message, kept)])
+    (found,) = attribute_nacks(snapshot, [NackState(Nack(*reference, message), kept)])
     return found.routes
 
 
@@ -118,7 +118,7 @@ def test_what_is_new_to_all_who_refuse_it_is_to_blame(translator: Translator) ->
     two = after(translator, 7).get(TABLE)
     now = after(translator, 8)
     kept: list[ClientResource] = [None, one, two, VersionOnly("v")]
-    found = attribute_nacks(now, [Nack(*TABLE, "no", each) for each in kept])
+    found = attribute_nacks(now, [NackState(Nack(*TABLE, "no"), each) for each in kept])
     assert [each.routes for each in found] == [
         (AffectedRoute(ref(8), ("0",), StillServed.NOTHING),),
         (AffectedRoute(ref(8), ("0",), StillServed.PREVIOUS_VERSION),),
@@ -236,7 +236,7 @@ def test_a_refusal_comes_and_goes(translator: Translator) -> None:
     """A route's status follows what its proxies refuse of it, and is what it was before once they do no more."""
     before = dict(translator.statuses)
     kept = translator.snapshots[GATEWAY].get(TABLE)
-    found = attribute_nacks(after(translator, 7), [Nack(*TABLE, "no", kept)])
+    found = attribute_nacks(after(translator, 7), [NackState(Nack(*TABLE, "no"), kept)])
     translator.set_sync_status(GATEWAY, GatewaySyncStatus(1, False, found))
     changes = translator.evaluate()
     assert list(changes.statuses) == [ref(7)]

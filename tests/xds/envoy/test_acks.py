@@ -47,7 +47,7 @@ class Scene:
         named = {snapshot_name(self.kind, name) for name in bad}
 
         def is_judged(sync_status: SyncStatus) -> bool:
-            refused = {each.name for each in sync_status.nacks if each.type_url == self.kind.url}
+            refused = {each.name for each, _ in sync_status.nacks if each.type_url == self.kind.url}
             return sync_status.snapshot is snapshot and refused == named and sync_status.synced == (not named)
 
         await news.until(is_judged)

@@ -47,7 +47,7 @@ async def test_a_cluster_refused_while_another_warms(envoy_path: Path, delta: bo
                 return sync_status.snapshot is last and sync_status.acked == 1
 
             sync_status = await news.until(is_judged)
-            assert [(each.type_url, each.name) for each in sync_status.nacks] == [(CLUSTER, "bad")]
+            assert [(each.type_url, each.name) for each, _ in sync_status.nacks] == [(CLUSTER, "bad")]
             assert sync_status.synced == 0
             names = {line.partition("::")[0] for line in (await envoy.admin("/clusters")).splitlines()}
             assert names == {"xds", "a", "warming", "good"}

@@ -82,7 +82,7 @@ def test_a_late_nack_of_what_has_changed_since(delta: bool) -> None:
     talk.ask(CLUSTER, nonce=nonces[1], error="3 too")
     assert talk.hear() is None
     [refusal] = talk.session.nacks()
-    assert (refusal.message, refusal.still_used) == ("3 too", cluster("a", eds=False))
+    assert (refusal.nack.message, refusal.still_used) == ("3 too", cluster("a", eds=False))
 
 
 @both
@@ -115,7 +115,7 @@ def test_a_repeated_answer_is_about_nothing_else(delta: bool) -> None:
     assert talk.hear(CLUSTER) == (["b"], [])
     assert talk.ask(CLUSTER, nonce=first, error="no") is None
     talk.accept(CLUSTER)
-    assert [each.name for each in talk.session.nacks()] == ["a"]
+    assert [each.nack.name for each in talk.session.nacks()] == ["a"]
 
 
 def test_a_full_response_holds_what_is_not_answered() -> None:
@@ -126,7 +126,7 @@ def test_a_full_response_holds_what_is_not_answered() -> None:
     assert talk.hear(CLUSTER) == (["c"], [])
     talk.accept(CLUSTER)
     assert talk.hear() is None
-    assert [each.name for each in talk.session.nacks()] == ["b"]
+    assert [each.nack.name for each in talk.session.nacks()] == ["b"]
     assert talk.session.substreams[CLUSTER].holdings().keys() == {"a", "c"}
 
 
@@ -148,4 +148,4 @@ def test_what_changes_all_the_time_does_not_hide_the_culprit(delta: bool) -> Non
             ports[changing[0]] = port
             talk.publish(*(endpoints(each, ports[each]) for each in names))
         talk.reject(ENDPOINT, *again) if "bad" in heard[0] else talk.accept(ENDPOINT, *again)
-    assert [each.name for each in talk.session.nacks()] == ["bad"]
+    assert [each.nack.name for each in talk.session.nacks()] == ["bad"]

@@ -286,6 +286,6 @@ def test_a_client_ends_with_all_that_is_good(url: str, delta: bool, seed: int, s
     for _ in range(steps):
         world.step()
     world.settle()
-    assert {each.name for each in world.session.nacks()} == world.bad()
+    assert {each.nack.name for each in world.session.nacks()} == world.bad()
     assert world.unused() == world.bad()
     world.check_synced()

@@ -7,7 +7,7 @@ import pytest
 from headgate.security.authority import KeyPair
 from tests.xds.sample_resources import certificate, cluster, https_listener, listener, routes
 from tests.xds.talk import Talk
-from xds.protocol.nacks import Nack
+from xds.protocol.nacks import NackState
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, LISTENER, ROUTE, SECRET
 from xds.server.groups import MAX_NACKS, Member, SnapshotGroup
@@ -41,14 +41,14 @@ def test_an_answer_costs_what_its_client_refuses() -> None:
     assert (sync_status.clients, sync_status.acked, sync_status.synced) == (clients, clients, 0)
     assert len(sync_status.nacks) == bad
     looked = 0
-    plain = Nack.__hash__
+    plain = NackState.__hash__
 
-    def counted(refusal: Nack) -> int:
+    def counted(refusal: NackState) -> int:
         nonlocal looked
         looked += 1
         return plain(refusal)
 
-    with patch.object(Nack, "__hash__", counted):
+    with patch.object(NackState, "__hash__", counted):
         talks[0].session.retry(CLUSTER, ["c0"])
         group.note(talks[0].session)
         assert group.sync_status() is not None
@@ -71,7 +71,7 @@ def test_what_most_refuse_is_listed() -> None:
     sync_status = group.sync_status()
     assert sync_status is not None
     assert len(sync_status.nacks) == MAX_NACKS
-    assert "c000" not in {each.name for each in sync_status.nacks}
+    assert "c000" not in {each.nack.name for each in sync_status.nacks}
 
 
 @both
