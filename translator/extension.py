@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from translator.db import Db
 from translator.ir.http import RouteFeature
-from translator.objects.gateway_api.filters import HTTPRouteFilter
-from translator.objects.gateway_api.httproute import HTTPRouteRule
-from translator.objects.schema.base import KubernetesObject
+from translator.objects.gateway_api.filters import RouteFilter
+from translator.objects.gateway_api.rules import RouteRule
+from translator.objects.schema.base import Fields, KubernetesObject
 from translator.outcome import Outcome
 from translator.refs import Ref
+
+M = TypeVar("M", bound=Fields)
 
 FilterOutcome = Outcome[tuple[RouteFeature, ...] | None]
 """What a feature has to say of a rule; None instead of a tuple: the rule cannot be served as asked, answer 500."""
@@ -33,14 +35,21 @@ class FilterContext:
     group: str
     route: Ref
     field: str
-    filters: tuple[HTTPRouteFilter, ...]
-    rule: HTTPRouteRule | None = None
+    filters: tuple[RouteFilter, ...]
+    rule: RouteRule | None = None
 
-    def filters_of(self, *types: str) -> Iterator[tuple[str, HTTPRouteFilter]]:
+    def filters_of(self, *types: str) -> Iterator[tuple[str, RouteFilter]]:
         """Yield the filters of these types, each with its field's path."""
         for place, each in enumerate(self.filters):
             if each.type in types:
                 yield f"{self.field}.filters[{place}]", each
+
+    def members(self, model: type[M]) -> Iterator[tuple[str, M]]:
+        """Yield what the filters hold that is of a class, each with the path of its filter."""
+        for place, each in enumerate(self.filters):
+            member = each.member
+            if isinstance(member, model):
+                yield f"{self.field}.filters[{place}]", member
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class Feature:
     Attributes:
         name: its name, for people and documentation.
         read: takes a site, gives what it asks of this feature, nothing if it asks nothing.
-        filters: the types of HTTPRoute filters that it takes care of.
+        filters: the types of filters that it takes care of.
         accepts: for a filter type that several features share, whether this one takes care of it.
         on_backends: whether it can be asked for by one backend.
         kinds: the kinds of objects that it reads, beyond those that are always read.
@@ -61,13 +70,13 @@ class Feature:
     name: str
     read: Callable[[FilterContext], FilterOutcome]
     filters: tuple[str, ...] = ()
-    accepts: Callable[[HTTPRouteFilter], bool] = lambda _: True
+    accepts: Callable[[RouteFilter], bool] = lambda _: True
     on_backends: bool = False
     kinds: tuple[type[KubernetesObject], ...] = ()
     http_filter: Callable[[], Any] | None = None
     conformance: tuple[str, ...] = ()
 
-    def takes(self, found: HTTPRouteFilter) -> bool:
+    def takes(self, found: RouteFilter) -> bool:
         """Whether this feature takes care of the filter."""
         return found.type in self.filters and self.accepts(found)
 

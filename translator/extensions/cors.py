@@ -16,6 +16,7 @@ from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.ir.preflight import ANY_ORIGIN, FILTER, HEADERS, METHOD, PRESENT, preflight
+from translator.objects.gateway_api.filters import HTTPCORSFilter
 from translator.outcome import Outcome
 
 TYPE = "CORS"
@@ -140,9 +141,7 @@ def _pattern(origin: str) -> str:
 
 def read(site: FilterContext) -> FilterOutcome:
     """Read the CORS policy of a site."""
-    for _, each in site.filters_of(TYPE):
-        found = each.cors
-        assert found is not None
+    for _, found in site.members(HTTPCORSFilter):
         cors = Cors(
             origins=tuple(found.allow_origins),
             methods=tuple(found.allow_methods),

@@ -1,4 +1,4 @@
-"""Answers without a backend: the extension `DirectResponse`, named by an HTTPRoute's ExtensionRef filter."""
+"""Answers without a backend: the extension `DirectResponse`, named by a route's ExtensionRef filter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.ir.http import RouteFeature, RouteMatch
 from translator.ir.listener import ListenerContext
-from translator.objects.gateway_api.filters import HTTPRouteFilter
+from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.headgate.directresponse import DirectResponse
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -31,7 +31,7 @@ class Respond(RouteFeature):
             route.direct_response.body.inline_string = self.body
 
 
-def accepts(found: HTTPRouteFilter) -> bool:
+def accepts(found: RouteFilter) -> bool:
     """Whether the filter names a DirectResponse."""
     ref = found.extension_ref
     return ref is not None and (ref.group, ref.kind) == (DirectResponse.group, DirectResponse.kind)

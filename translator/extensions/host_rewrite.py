@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from translator.objects.gateway_api.filters import HTTPRouteFilter
+from translator.objects.gateway_api.filters import RouteFilter
 
 
 def set_host(action: Any, host: str) -> None:
@@ -20,7 +20,7 @@ def set_host(action: Any, host: str) -> None:
         action.host_rewrite_literal = host
 
 
-def sets_host(found: HTTPRouteFilter) -> bool:
+def sets_host(found: RouteFilter) -> bool:
     """Whether a filter sets the Host of requests."""
     modifier = found.request_header_modifier
     return modifier is not None and any(each.name.lower() == "host" for each in modifier.set)

@@ -54,9 +54,7 @@ def read(site: FilterContext) -> FilterOutcome:
     """Read the mirrors of a site; one whose target is broken is reported, and requests go on without it."""
     mirrors: list[Mirror] = []
     problems: list[Problem] = []
-    for field, each in site.filters_of(TYPE):
-        found = each.request_mirror
-        assert found is not None
+    for field, found in site.members(HTTPRequestMirrorFilter):
         target = backend(site.db, site.group, site.route, found.backend_ref, f"{field}.requestMirror.backendRef")
         problems += target.problems
         if target.value is not None:

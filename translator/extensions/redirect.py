@@ -11,6 +11,7 @@ from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.path_modifier import PathModifier, path_modifier
 from translator.ir.http import RouteFeature, RouteMatch
 from translator.ir.listener import ListenerContext
+from translator.objects.gateway_api.filters import HTTPRequestRedirectFilter
 from translator.outcome import Outcome
 
 TYPE = "RequestRedirect"
@@ -69,9 +70,7 @@ class Redirect(RouteFeature):
 
 def read(site: FilterContext) -> FilterOutcome:
     """Read the redirect of a site."""
-    for _, each in site.filters_of(TYPE):
-        found = each.request_redirect
-        assert found is not None
+    for _, found in site.members(HTTPRequestRedirectFilter):
         redirect = Redirect(
             status=found.status_code,
             scheme=(found.scheme or "").lower(),

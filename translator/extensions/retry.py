@@ -12,6 +12,7 @@ from translator.extensions.attempts import BACKOFF_FACTOR, attempts
 from translator.ir.backend import Backend
 from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
 from translator.ir.listener import ListenerContext
+from translator.objects.gateway_api.httproute import HTTPRouteRule
 from translator.outcome import Outcome
 
 UNAVAILABLE = "unavailable"
@@ -103,7 +104,7 @@ class Retry(RouteFeature):
 def read(site: FilterContext) -> FilterOutcome:
     """Read the retries of a rule."""
     rule = site.rule
-    if rule is None or rule.retry is None:
+    if not isinstance(rule, HTTPRouteRule) or rule.retry is None:
         return Outcome(())
     per_try = (rule.timeouts.backend_request or 0) if rule.timeouts else 0
     return Outcome((Retry(rule.retry.codes, attempts(rule), rule.retry.backoff or 0, per_try),))

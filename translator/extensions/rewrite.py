@@ -10,6 +10,7 @@ from translator.extensions.host_rewrite import set_host, sets_host
 from translator.extensions.path_modifier import PathModifier, path_modifier
 from translator.ir.http import RouteFeature, RouteMatch
 from translator.ir.listener import ListenerContext
+from translator.objects.gateway_api.filters import HTTPURLRewriteFilter
 from translator.outcome import Outcome
 
 TYPE = "URLRewrite"
@@ -34,8 +35,8 @@ class Rewrite(RouteFeature):
 def read(site: FilterContext) -> FilterOutcome:
     """Read the rewrite of a site; of its hostname and the Host of a header modifier, the later in the list counts."""
     for place, each in enumerate(site.filters):
-        if each.url_rewrite is not None:
-            found = each.url_rewrite
+        found = each.member
+        if isinstance(found, HTTPURLRewriteFilter):
             hostname = "" if any(map(sets_host, site.filters[place:])) else found.hostname or ""
             return Outcome((Rewrite(hostname, path_modifier(found.path)),))
     return Outcome(())

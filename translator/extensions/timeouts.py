@@ -9,7 +9,7 @@ from translator.extension import Feature, FilterContext, FilterOutcome
 from translator.extensions.attempts import BACKOFF_FACTOR, attempts
 from translator.ir.http import RouteFeature, RouteMatch
 from translator.ir.listener import ListenerContext
-from translator.objects.gateway_api.httproute import HTTPRouteRule
+from translator.objects.gateway_api.httproute import HTTPRouteRule, HTTPRouteTimeouts
 from translator.outcome import Outcome
 
 IDLE_MILLISECONDS = 300_000
@@ -46,7 +46,7 @@ def read(site: FilterContext) -> FilterOutcome:
     tried elsewhere is the same request still.
     """
     rule = site.rule
-    if rule is None or rule.timeouts is None or rule.timeouts == type(rule.timeouts)():
+    if not isinstance(rule, HTTPRouteRule) or rule.timeouts is None or rule.timeouts == HTTPRouteTimeouts():
         return Outcome(())
     longest = _longest(rule)
     request = (rule.timeouts.request or 0) if attempts(rule) else longest

@@ -11,7 +11,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Feature, FilterContext, features
 from translator.ir.http import PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
-from translator.objects.gateway_api.filters import HTTPRouteFilter
+from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.httproute import HTTPBackendRef, HTTPRoute, HTTPRouteRule
 from translator.objects.gateway_api.matches import HTTPRouteMatch
 from translator.outcome import Outcome, Problem, gather
@@ -96,11 +96,11 @@ def _features(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
     return Outcome(None if failed else tuple(found), tuple(problems))
 
 
-def _takes(feature: Feature, found: HTTPRouteFilter, site: FilterContext) -> bool:
+def _takes(feature: Feature, found: RouteFilter, site: FilterContext) -> bool:
     return feature.takes(found) and (site.rule is not None or feature.on_backends)
 
 
-def _unsupported_filter(found: HTTPRouteFilter, site: FilterContext) -> Problem:
+def _unsupported_filter(found: RouteFilter, site: FilterContext) -> Problem:
     field = f"{site.field}.filters[{site.filters.index(found)}]"
     if found.extension_ref is not None and any(each.takes(found) for each in features(site.db)):
         kind = found.extension_ref.kind

@@ -1,4 +1,4 @@
-"""Filters of an HTTPRoute (Gateway API, `apis/v1/httproute_types.go`)."""
+"""Filters of routes (Gateway API, `apis/v1/httproute_types.go`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
@@ -221,8 +221,27 @@ class ExternalAuthFilter(CheckedFields):
                 yield FieldViolation((name,), f"must not be set when protocol is {self.protocol}: remove it")
 
 
-class HTTPRouteFilter(CheckedFields):
-    """One change to requests or responses: the member that `type` says."""
+class RouteFilter(CheckedFields):
+    """One change to requests or responses: the member that `type` says. Here are the members that all routes have."""
+
+    type: str
+    request_header_modifier: HTTPHeaderFilter | None = None
+    response_header_modifier: HTTPHeaderFilter | None = None
+    request_mirror: HTTPRequestMirrorFilter | None = None
+    extension_ref: LocalObjectReference | None = None
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Return violations unless the member that is set is the one that `type` names."""
+        return member_violations(self, self.type)
+
+    @property
+    def member(self) -> object:
+        """The member that `type` names."""
+        return getattr(self, MEMBERS[self.type])
+
+
+class HTTPRouteFilter(RouteFilter):
+    """A filter of an HTTPRoute."""
 
     type: Literal[
         "RequestHeaderModifier",
@@ -234,18 +253,10 @@ class HTTPRouteFilter(CheckedFields):
         "CORS",
         "ExternalAuth",
     ]
-    request_header_modifier: HTTPHeaderFilter | None = None
-    response_header_modifier: HTTPHeaderFilter | None = None
-    request_mirror: HTTPRequestMirrorFilter | None = None
     request_redirect: HTTPRequestRedirectFilter | None = None
     url_rewrite: HTTPURLRewriteFilter | None = None
     cors: HTTPCORSFilter | None = None
     external_auth: ExternalAuthFilter | None = None
-    extension_ref: LocalObjectReference | None = None
-
-    def violations(self) -> Iterator[FieldViolation]:
-        """Return violations unless the member that is set is the one that `type` names."""
-        return member_violations(self, self.type)
 
     @property
     def path(self) -> HTTPPathModifier | None:
@@ -257,7 +268,7 @@ class HTTPRouteFilter(CheckedFields):
 _ONCE: Final = frozenset({"CORS", "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite"})
 
 
-def _filters_violations(filters: tuple[HTTPRouteFilter, ...]) -> Iterator[FieldViolation]:
+def _filters_violations(filters: tuple[RouteFilter, ...]) -> Iterator[FieldViolation]:
     types = [filter_.type for filter_ in filters]
     for index in repeated(types):
         if types[index] in _ONCE:
@@ -269,10 +280,15 @@ def _filters_violations(filters: tuple[HTTPRouteFilter, ...]) -> Iterator[FieldV
         yield FieldViolation(path, "a URLRewrite filter cannot go with a RequestRedirect filter: remove one of them")
 
 
-def _check(filters: tuple[Any, ...]) -> tuple[Any, ...]:
+def check_filters(filters: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the filters of a rule or backend, after a check of what they are together.
+
+    Raises:
+        PydanticCustomError: a type is there twice that can be there once, or two types exclude each other.
+    """
     if len(filters) > 1:
         raise_violations(_filters_violations(filters))
     return filters
 
 
-HTTPRouteFilters = Annotated[tuple[HTTPRouteFilter, ...], Field(max_length=16), AfterValidator(_check)]
+HTTPRouteFilters = Annotated[tuple[HTTPRouteFilter, ...], Field(max_length=16), AfterValidator(check_filters)]

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictInt, StringConstraints
+from pydantic import AfterValidator, Field, StrictInt
 
 from translator.objects.gateway_api.filters import HTTPRouteFilters
 from translator.objects.gateway_api.matches import HTTPRouteMatch
-from translator.objects.gateway_api.references import GATEWAY_GROUP, BackendObjectReference, ParentReference
+from translator.objects.gateway_api.references import GATEWAY_GROUP, ParentReference
+from translator.objects.gateway_api.rules import CHECK_RULES, FilteredBackendRef, SessionPersistence
 from translator.objects.schema.base import (
     CheckedFields,
     Fields,
@@ -18,13 +19,12 @@ from translator.objects.schema.base import (
     repeated,
     unique,
 )
-from translator.objects.schema.scalars import Count, HeaderName, Hostname, Milliseconds, SectionName
+from translator.objects.schema.scalars import Count, Hostname, Milliseconds, SectionName
 
 
-class HTTPBackendRef(BackendObjectReference):
-    """A backend, its share of the requests, and what is done to requests that go there."""
+class HTTPBackendRef(FilteredBackendRef):
+    """A backend of an HTTPRoute."""
 
-    weight: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 1
     filters: HTTPRouteFilters = ()
 
 
@@ -51,41 +51,6 @@ class HTTPRouteRetry(Fields):
     ] = ()
     attempts: Count = 1
     backoff: Milliseconds | None = None
-
-
-class CookieConfig(Fields):
-    """The cookie that holds a session."""
-
-    name: HeaderName | None = None
-    path: Annotated[str, StringConstraints(max_length=1024)] = "/"
-    lifetime_type: Literal["Permanent", "Session"] = "Session"
-
-
-class HeaderConfig(Fields):
-    """The header that holds a session."""
-
-    name: HeaderName
-
-
-class SessionPersistence(CheckedFields):
-    """Keeps the requests of a session at one endpoint (GEP-1619, experimental): `absolute_timeout` in milliseconds."""
-
-    absolute_timeout: Milliseconds | None = None
-    type: Literal["Cookie", "Header"] = "Cookie"
-    cookie: CookieConfig | None = None
-    header: HeaderConfig | None = None
-
-    def violations(self) -> Iterator[FieldViolation]:
-        """Yield violations of settings that do not fit the type, or lack a lifetime where it is permanent."""
-        for name, member in (("Cookie", self.cookie), ("Header", self.header)):
-            if member is None and self.type == name:
-                yield FieldViolation((name.lower(),), f"is required when type is {name}: add it")
-            elif member is not None and self.type != name:
-                yield FieldViolation((name.lower(),), f"must not be set when type is {self.type}: remove it")
-        if self.cookie and self.cookie.lifetime_type == "Permanent" and self.absolute_timeout is None:
-            yield FieldViolation(
-                ("absoluteTimeout",), "is required when the cookie's lifetimeType is Permanent: add it"
-            )
 
 
 class HTTPRouteRule(CheckedFields):
@@ -148,24 +113,7 @@ def _check_parents(parents: tuple[Any, ...]) -> tuple[Any, ...]:
     return parents
 
 
-def _rules_violations(rules: tuple[HTTPRouteRule, ...]) -> Iterator[FieldViolation]:
-    named = [index for index, rule in enumerate(rules) if rule.name]
-    for position in repeated(rules[index].name for index in named):
-        yield FieldViolation((named[position], "name"), "is the name of an earlier rule: choose another")
-    matches = sum(len(rule.matches) for rule in rules)
-    if matches > MOST_MATCHES:
-        yield FieldViolation((), f"have {matches} matches in all, and {MOST_MATCHES} are the most: split the route")
-
-
-def _check_rules(rules: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(rules) > 1:
-        raise_violations(_rules_violations(rules))
-    return rules
-
-
-HTTPRouteRules = Annotated[tuple[HTTPRouteRule, ...], Field(min_length=1, max_length=16), AfterValidator(_check_rules)]
-MOST_MATCHES = 128
-"""The matches that all rules of a route may have together."""
+HTTPRouteRules = Annotated[tuple[HTTPRouteRule, ...], Field(min_length=1, max_length=16), CHECK_RULES]
 
 
 class HTTPRouteSpec(Fields):

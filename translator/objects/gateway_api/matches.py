@@ -50,6 +50,13 @@ class HTTPHeaderMatch(Fields):
     value: HeaderValue
 
 
+HTTPHeaderMatches = Annotated[
+    tuple[HTTPHeaderMatch, ...],
+    Field(max_length=16),
+    unique("name", "has the header name of an earlier entry: a header is matched once"),
+]
+
+
 class HTTPQueryParamMatch(Fields):
     """Matches a parameter of a request's query by its value."""
 
@@ -62,11 +69,7 @@ class HTTPRouteMatch(Fields):
     """Matches a request that fulfils all of it."""
 
     path: HTTPPathMatch = HTTPPathMatch()
-    headers: Annotated[
-        tuple[HTTPHeaderMatch, ...],
-        Field(max_length=16),
-        unique("name", "has the header name of an earlier entry: a header is matched once"),
-    ] = ()
+    headers: HTTPHeaderMatches = ()
     query_params: Annotated[
         tuple[HTTPQueryParamMatch, ...],
         Field(max_length=16),
