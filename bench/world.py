@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from translator.inputs import Edit
-from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
+from translator.registry import KINDS
 
 NAMESPACE = "shop"
 GATEWAY = "web"
@@ -17,7 +17,7 @@ Raw = dict[str, Any]
 
 def parsed(raw: Raw) -> KubernetesObject:
     """Make an object of a manifest that has nothing wrong with it."""
-    found = parse(raw)
+    found = KINDS.parse(raw)
     assert found.object is not None, found.problems
     assert not found.problems, found.problems
     return found.object

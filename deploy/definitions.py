@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from deploy.schema import structural
 from translator.api_group import GROUP
-from translator.objects.parse import KINDS
-from translator.objects.schema.base import KubernetesObject
-from translator.status.registry import STATUS
+from translator.objects.schema.base import KubernetesObject, PrinterColumn
+from translator.registry import KINDS, REGISTRY
 
 CATEGORIES: Final = ("gateway-api", "headgate")
-SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"DirectResponse": ("dresp",), "GatewayParameters": ("gwparams",)}
-
-Column = tuple[str, str, str]
-COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
-    "DirectResponse": (("Status", "integer", ".spec.status"),),
-    "GatewayParameters": (
-        ("Kind", "string", ".spec.kind"),
-        ("Replicas", "integer", ".spec.replicas"),
-        ("Service", "string", ".spec.service.type"),
-    ),
-}
-"""What `kubectl get` shows of each kind: name, type and place."""
-ACCEPTED: Final[Column] = ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')
-AGE: Final[Column] = ("Age", "date", ".metadata.creationTimestamp")
+ACCEPTED: Final = PrinterColumn("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')
+AGE: Final = PrinterColumn("Age", "date", ".metadata.creationTimestamp")
 
 CONDITION: Final[dict[str, Any]] = {
     "type": "object",
@@ -68,7 +54,7 @@ def own_kinds() -> tuple[type[KubernetesObject], ...]:
 
 def definition(model: type[KubernetesObject]) -> dict[str, Any]:
     """Make the CustomResourceDefinition of a kind."""
-    schema = structural(model, defaults=not getattr(model, "merged", False))
+    schema = structural(model, defaults=model.has_schema_defaults)
     fields = schema["properties"]
     schema["properties"] = {
         "apiVersion": {"type": "string"},
@@ -80,7 +66,7 @@ def definition(model: type[KubernetesObject]) -> dict[str, Any]:
     schema["required"] = [each for each in schema.get("required", ()) if each != "metadata"]
     if not schema["required"]:
         del schema["required"]
-    told = (ACCEPTED,) if model.kind in STATUS else ()
+    accepted = (ACCEPTED,) if model in REGISTRY.with_status else ()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -95,7 +81,7 @@ def definition(model: type[KubernetesObject]) -> dict[str, Any]:
                 "listKind": f"{model.kind}List",
                 "plural": model.plural,
                 "singular": model.kind.lower(),
-                "shortNames": list(SHORT_NAMES.get(model.kind, ())),
+                "shortNames": list(model.short_names),
                 "categories": list(CATEGORIES),
             },
             "scope": "Namespaced" if model.namespaced else "Cluster",
@@ -107,7 +93,7 @@ def definition(model: type[KubernetesObject]) -> dict[str, Any]:
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [
                         {"name": name, "type": type_, "jsonPath": path}
-                        for name, type_, path in (*COLUMNS.get(model.kind, ()), *told, AGE)
+                        for name, type_, path in (*model.printer_columns, *accepted, AGE)
                     ],
                     "schema": {"openAPIV3Schema": schema},
                 }

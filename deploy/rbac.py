@@ -7,12 +7,9 @@ from typing import Final, NamedTuple
 
 from headgate.cluster.controller import LEASE
 from headgate.security.cluster_authority import SECRET
-from translator.extensions import FEATURES
-from translator.infrastructure.manifest import KINDS as DEPLOYED
-from translator.objects.parse import KINDS
+from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.objects.schema.base import KubernetesObject
-from translator.status.registry import STATUS
-from watchers.informers.cluster import ON_DEMAND
+from translator.registry import KINDS, REGISTRY
 
 FOLLOW: Final[tuple[str, ...]] = ("list", "watch")
 READ: Final = ("get", *FOLLOW)
@@ -41,14 +38,9 @@ class Rule(NamedTuple):
                 yield f"{start}{field}: [{', '.join(each or chr(34) * 2 for each in values)}]"
 
 
-def read_kinds() -> tuple[type[KubernetesObject], ...]:
-    """All kinds that are read: those that always are, and those of features."""
-    return tuple(dict.fromkeys([*KINDS.values(), *(kind for each in FEATURES for kind in each.kinds)]))
-
-
 def cluster_rules() -> tuple[Rule, ...]:
     """Return the rules for cluster-scoped kinds."""
-    kinds = [each for each in read_kinds() if not each.namespaced]
+    kinds = [each for each in KINDS.values() if not each.namespaced]
     return (
         *_reading(kinds),
         *_statuses(kinds),
@@ -69,15 +61,15 @@ def cluster_rules() -> tuple[Rule, ...]:
 
 def namespaced_rules() -> tuple[Rule, ...]:
     """Return the rules for what is in the watched namespaces: all of them, unless the chart is told otherwise."""
-    kinds = [each for each in read_kinds() if each.namespaced]
+    kinds = [each for each in KINDS.values() if each.namespaced]
     deployed = (
         Rule(
             "The proxies of Gateways, in the Gateways' namespaces: applied, repaired, and taken away with the Gateway.",
             (group,),
-            tuple(each.plural for each in DEPLOYED.values() if each.group == group),
+            tuple(each.plural for each in DEPLOYED_KINDS.values() if each.group == group),
             (*READ, "create", "patch", "delete"),
         )
-        for group in dict.fromkeys(each.group for each in DEPLOYED.values())
+        for group in dict.fromkeys(each.group for each in DEPLOYED_KINDS.values())
     )
     return (*_reading(kinds), *_statuses(kinds), *deployed)
 
@@ -101,36 +93,19 @@ def own_rules() -> tuple[Rule, ...]:
     )
 
 
-REASONS: Final = {
-    "Namespace": "Listeners say from which namespaces routes may come, by labels.",
-    "GatewayClass": "Which Gateways are Headgate's.",
-    "DirectResponse": "What routes answer by themselves, and how proxies are deployed.",
-    "GatewayParameters": "What routes answer by themselves, and how proxies are deployed.",
-    "Service": "What routes send requests to, and the addresses of Gateways.",
-    "EndpointSlice": "Where the pods of Services are.",
-    "Secret": "Certificates. Only their names are watched, and those that Gateways name are read.",
-    "ConfigMap": "Certificates of authorities. Only their names are watched, and those that are named are read.",
-    "Deployment": "How far the proxies have come.",
-    "DaemonSet": "How far the proxies have come.",
-    "CustomResourceDefinition": "Which release of the Gateway API there is. Only metadata is read.",
-    "Pod": "What keeps proxies from running.",
-}
-"""Why a kind is read, where it is not simply what is to be served."""
-
-
 def _reading(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
     """All kinds are followed; one by one are read those that are needed only if named, and those with a status."""
     by_reason: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for each in kinds:
-        verbs = READ if each in ON_DEMAND or each.kind in STATUS else FOLLOW
-        key = each.group, REASONS.get(each.kind, "What is to be served."), verbs
+        verbs = READ if each.on_demand or each in REGISTRY.with_status else FOLLOW
+        key = each.group, each.rbac_reason, verbs
         by_reason.setdefault(key, []).append(each.plural)
     for (group, reason, verbs), resources in sorted(by_reason.items()):
         yield Rule(reason, (group,), tuple(sorted(resources)), verbs)
 
 
 def _statuses(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
-    for group, resources in _by_group(each for each in kinds if each.kind in STATUS):
+    for group, resources in _by_group(each for each in kinds if each in REGISTRY.with_status):
         text = "Whoever wrote an object is told in its status what became of it."
         yield Rule(text, (group,), tuple(f"{each}/status" for each in resources), ("patch",))
 

@@ -36,6 +36,7 @@ from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule
 from translator.outcome import Problem
 from translator.refs import Ref
+from translator.registry import REGISTRY
 from translator.status import programmed
 from watchers.files import inotify as watch
 from watchers.files import symlinks as lookup
@@ -275,7 +276,7 @@ def test_silence_that_envoy_cannot_count_is_not_limited(attempts: int, silence: 
     """Where a request may take thousands of days, as after some of the longest tries, its silence has no limit."""
     timeouts, retry = {"backendRequest": "99999h"}, {"attempts": attempts}
     rule = HTTPRouteRule.model_validate({"timeouts": timeouts, "retry": retry})
-    found = read(FilterContext(Db(()), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
+    found = read(FilterContext(Db(REGISTRY), "", Ref("HTTPRoute", "shop", "cart"), "", (), rule)).value
     assert found == (RouteTimeouts(0, silence),)
     assert 2 * LONGEST_DURATION <= MAX_IDLE_MILLISECONDS < 3 * LONGEST_DURATION
 

@@ -19,6 +19,7 @@ from translator.inputs import (
     ProxyDefaults,
     Settings,
 )
+from translator.kinds import Registry
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
@@ -30,21 +31,20 @@ class Db:
 
     Attributes:
         database: the database, for its owner.
+        registry: what is declared of kinds of objects.
         input, read, read_each, select, count: those of the database.
-        features: what extends rules, in the order of filters; `translator.extension.features` gives them their type,
-            which is declared above this module.
     """
 
-    def __init__(self, features: tuple[object, ...], on_demand: Iterable[str] = ()) -> None:
+    def __init__(self, registry: Registry, on_demand: Iterable[str] = ()) -> None:
         """Make an empty database with all indexes; of the kinds `on_demand` only what is read is fetched."""
-        self.features = features
-        self.database = database = Database(declared_in("translator"), on_demand, self)
+        self.registry = registry
+        self.database = database = Database(declared_in("translator"), on_demand, self, registry.kinds)
         # The methods themselves and no wrappers: queries call them hundreds of thousands of times.
         self.input, self.read, self.read_each = database.input, database.read, database.read_each
         self.select, self.count = database.select, database.count
 
     def get(self, kind: type[T], ref: Ref) -> T | None:
-        """Read the object `ref`, which is of `kind`; None if there is none."""
+        """Read the object `ref`, which is of `kind` or of a class that derives from it; None if there is none."""
         found: T | None = self.input(ref.kind, ref)
         assert found is None or isinstance(found, kind)
         return found

@@ -83,4 +83,4 @@ class Feature:
 
 def features(db: Db) -> tuple[Feature, ...]:
     """Return the features that routes may use, in the order of their filters."""
-    return cast(tuple[Feature, ...], db.features)
+    return cast(tuple[Feature, ...], db.registry.extensions)

@@ -12,7 +12,6 @@ from translator.conditions import Status
 from translator.db import Db
 from translator.engine.memo import Memo, Trace
 from translator.engine.query import Query
-from translator.extensions import FEATURES
 from translator.infrastructure.manifest import PAUSED, ProxyManifests
 from translator.infrastructure.manifests import deployment
 from translator.inputs import (
@@ -29,14 +28,16 @@ from translator.inputs import (
     ProxyDefaults,
     Settings,
 )
+from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
+from translator.registry import REGISTRY
 from translator.resources.outputs import Output, Outputs, gateway_outputs
 from translator.snapshots import without_dangling
 from translator.status.acknowledged import Acknowledged
 from translator.status.bugs import with_bug
+from translator.status.gateway import gateway_status
 from translator.status.invalid import invalid_status
-from translator.status.registry import STATUS
 from xds import Reference, Resource, Snapshot, diff
 
 __all__ = ["Changes", "Translator"]
@@ -45,15 +46,17 @@ __all__ = ["Changes", "Translator"]
 class Translator:
     """Translates objects into one snapshot per Gateway and one status per object. Not thread-safe: one task owns it."""
 
-    def __init__(self, settings: Settings, on_demand: Iterable[str] = ()) -> None:
+    def __init__(self, settings: Settings, on_demand: Iterable[str] = (), registry: Registry = REGISTRY) -> None:
         """Make a translator that knows no objects.
 
         Args:
             settings: what the translation depends on besides the objects.
             on_demand: kinds of which only `referenced` objects are fed in. Nothing follows from the absence
                 of one before `set_absent` says that it is not there.
+            registry: what is declared of kinds of objects.
         """
-        self._db = Db(FEATURES, on_demand).database
+        self._status = registry.status
+        self._db = Db(registry, on_demand).database
         self._db.set(SETTINGS, None, settings)
         self._standalone = settings.standalone
         self._snapshots: dict[Ref, Snapshot] = {}
@@ -155,8 +158,8 @@ class Translator:
     def _set_invalid(self, ref: Ref, refused: Invalid) -> None:
         """Go on with what an object last was, and tell; if it never was any, leave its proxies alone at least."""
         self._db.set(INVALID, ref, refused)
-        if ref.kind in STATUS:
-            self._db.remove_root(STATUS[ref.kind], (ref,))
+        if (kind := self._status(ref.kind)) is not None:
+            self._db.remove_root(kind.query, (ref,))
             self._db.add_root(invalid_status, (ref,), self._status_changed)
         if ref.kind == Gateway.kind and ref not in self._deployments:
             self._set_deployment(ref, PAUSED)
@@ -226,7 +229,8 @@ class Translator:
 
     def trace_status(self, ref: Ref) -> Trace | None:
         """Tell what the status of an object was derived from."""
-        return self._db.trace(STATUS[ref.kind], (ref,)) if ref.kind in STATUS else None
+        kind = self._status(ref.kind)
+        return self._db.trace(kind.query, (ref,)) if kind is not None else None
 
     def trace_resource(self, gateway: Ref, reference: Reference) -> Trace | None:
         """Tell what a resource of a Gateway was derived from."""
@@ -237,17 +241,18 @@ class Translator:
     def _root(self, ref: Ref, present: bool) -> None:
         """Begin or end to keep up to date what follows from an object."""
         roots: list[tuple[Query[[Ref], Any], Callable[[Memo], None]]] = []
-        if ref.kind in STATUS:
-            roots.append((STATUS[ref.kind], self._status_changed))
+        kind = self._status(ref.kind)
+        if kind is not None:
+            roots.append((kind.query, self._status_changed))
         if ref.kind == Gateway.kind:
             roots += [(gateway_outputs, self._outputs_changed), (deployment, self._deployment_changed)]
         for query, changed in roots:
             if present:
                 self._db.add_root(query, (ref,), changed)
-                self._status_pending.update((ref,) if ref.kind in STATUS else ())
+                self._status_pending.update((ref,) if kind is not None else ())
             else:
                 self._db.remove_root(query, (ref,))
-        if not present and ref.kind in STATUS:
+        if not present and kind is not None:
             self._set_status(ref, None)
         if not present and ref.kind == Gateway.kind:
             self._unmanaged.discard(ref)
@@ -265,7 +270,7 @@ class Translator:
         """Have the status of a Gateway say so while something of it cannot be computed."""
         bugs: dict[Ref, str] = {}
         for query, args, failure in self._db.failing:
-            of_gateway = query in (gateway_outputs, deployment) or (query is STATUS[Gateway.kind])
+            of_gateway = query in (gateway_outputs, deployment) or query is gateway_status
             for gateway in (args[0],) if of_gateway else self._users.get((query, args), ()):
                 bugs.setdefault(gateway, failure.bug)
         if bug := next((each.bug for each in self._db.failing_entries if each.bug), ""):

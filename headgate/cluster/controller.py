@@ -26,17 +26,16 @@ from headgate.security.access import AccessReviews
 from headgate.security.cluster_authority import ClusterAuthority
 from headgate.security.identity import bearer
 from headgate.security.tokens import TokenReviews
-from translator.infrastructure.manifest import KINDS as DEPLOYED_KINDS
+from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.infrastructure.names import owned_by
 from translator.inputs import ApplyResult, GatewaySyncStatus, ProxyDefaults, in_cluster
 from translator.objects.gateway_api.gateway import gateway_of, key_of
-from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.refs import Ref
-from translator.status.registry import STATUS
+from translator.registry import KINDS, REGISTRY
 from translator.translator import Changes, Translator
 from watchers.controllers.leader_election import Election
 from watchers.diagnostics import Diagnostic, DiagnosticSet
-from watchers.informers.cluster import ON_DEMAND, ClusterSource, WatchConfig
+from watchers.informers.cluster import ClusterSource, WatchConfig
 from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
@@ -48,8 +47,7 @@ from watchers.status.writer import StatusWriter
 from xds import Observers, Peer, Server
 
 LEASE = "headgate"
-#: Kinds of which only what Headgate deployed itself is looked at.
-OWN = (Deployment, DaemonSet, Pod)
+ON_DEMAND = tuple(model for model in KINDS.values() if model.on_demand)
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -156,9 +154,9 @@ class Controller:
         """Return the watch configuration: all kinds; of the kinds that Headgate deploys, its own objects only."""
         own = owned_by(self.settings.controller_name)
         return WatchConfig(
-            statuses=frozenset(STATUS),
+            statuses=frozenset(each.kind for each in REGISTRY.with_status),
             controller=self.settings.controller_name,
-            labels={model.kind: own for model in OWN},
+            labels={model.kind: own for model in KINDS.values() if model.own_only},
             namespaces=self.settings.namespaces,
             namespace_labels=self.settings.namespace_labels,
         )

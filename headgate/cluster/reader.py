@@ -10,9 +10,8 @@ import orjson
 
 from headgate.cluster.ownership import status_of
 from headgate.process.errors import UserError
-from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
-from translator.status.registry import STATUS
+from translator.registry import KINDS, REGISTRY
 from watchers.files.contents import read
 from watchers.files.store import FileStore
 from watchers.kubernetes import paths
@@ -38,7 +37,7 @@ def read_statuses(target: Target, controller: str) -> Json:
     Raises:
         UserError: the cluster cannot be asked, or does not let us read.
     """
-    return status_of(_run(target, [KINDS[kind] for kind in STATUS]), controller)
+    return status_of(_run(target, REGISTRY.with_status), controller)
 
 
 def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) -> FileStore:

@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Any
 
 from translator.db import Db
-from translator.extensions import FEATURES
 from translator.gateway.attachment import domains
 from translator.gateway.attachment import routes as routes_of
 from translator.gateway.listeners import listeners
@@ -18,8 +17,9 @@ from translator.ir.listener import PortListener, RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of, key_of
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import REGISTRY
 from translator.resources.listeners import port_listener
-from translator.routes.http import rules
+from translator.routes.rules import rules
 
 
 class Ir:
@@ -27,7 +27,7 @@ class Ir:
 
     def __init__(self, objects: Mapping[Ref, KubernetesObject], settings: Settings) -> None:
         """Take the objects, and what the translation depends on besides."""
-        self._db = Db(FEATURES)
+        self._db = Db(REGISTRY)
         self._database = self._db.database
         self._database.set(SETTINGS, None, settings)
         for ref, found in objects.items():

@@ -13,8 +13,8 @@ from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
 from tests.agreement.oracle import NAME, Oracle
 from tests.live.objects import GATEWAY, Manifest, gateway, manifests, route, rule, service
 from translator.inputs import Edit, Settings
-from translator.objects.parse import parse
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Translator
 from xds.resources.types import ROUTE
 
@@ -70,7 +70,7 @@ def configured(*given_rules: Manifest) -> tuple[route_pb2.RouteConfiguration, li
     """Return what is sent of an HTTPRoute `NAME` with these rules, and which are served; None if it is invalid."""
     listener = {"name": "http", "protocol": "HTTP", "port": 80}
     objects = [gateway(listener), service("alpha"), route(*given_rules)]
-    found = [parse(each).object for each in manifests([objects])]
+    found = [KINDS.parse(each).object for each in manifests([objects])]
     if None in found:
         return None
     translator = Translator(Settings())

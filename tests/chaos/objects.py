@@ -10,8 +10,8 @@ from tests.chaos.stage import VARIANTS
 from tests.chaos.world import Backend, Change, World
 from tests.live.objects import ROUTES, Manifest, endpoints, prefix, rule, service
 from translator.inputs import Edit, Settings
-from translator.objects.parse import parse
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Translator
 
 NAMES = [f"s{number}" for number in range(4)]
@@ -142,6 +142,6 @@ def _route(name: str, rules: list[Manifest], section: str, hostname: str = "") -
 
 
 def _edit(manifest: Manifest) -> Edit:
-    parsed = parse(manifest)
+    parsed = KINDS.parse(manifest)
     assert parsed.object is not None, parsed.problems
     return Edit(parsed.object.ref, parsed.object)

@@ -11,11 +11,10 @@ import yaml
 
 from deploy.definitions import definition, own_kinds
 from deploy.generate import base, definitions, rules
-from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules, read_kinds
+from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
 from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import ROOT, helm
-from translator.objects.parse import parse
-from translator.status.registry import STATUS
+from translator.registry import KINDS, REGISTRY
 
 
 def test_what_is_committed_is_what_is_generated() -> None:
@@ -36,7 +35,7 @@ def test_the_kustomize_base_is_what_the_chart_renders() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=label)
 def test_models_judge_the_examples(example: Example) -> None:
     """The model takes what is right, and names the field of what is wrong; tests/e2e asks the API server the same."""
-    problems = [str(each) for each in parse(document(example)).problems]
+    problems = [str(each) for each in KINDS.parse(document(example)).problems]
     assert bool(problems) == bool(example.wrong), problems
     assert not example.wrong or any(example.wrong in each for each in problems)
 
@@ -86,10 +85,10 @@ def test_every_kind_that_is_read_may_be_read() -> None:
     What is in each role beyond that, test_rights_e2e.py compares with what Headgate asks of an API server.
     """
     for found, namespaced in ((cluster_rules(), False), (namespaced_rules(), True)):
-        kinds = [each for each in read_kinds() if each.namespaced is namespaced]
+        kinds = [each for each in KINDS.values() if each.namespaced is namespaced]
         for verb in ("list", "watch"):
             assert {(each.group, each.plural) for each in kinds} <= _granted(found, verb)
-        told = {(each.group, f"{each.plural}/status") for each in kinds if each.kind in STATUS}
+        told = {(each.group, f"{each.plural}/status") for each in kinds if each in REGISTRY.with_status}
         assert told == {each for each in _granted(found, "patch") if each[1].endswith("/status")}
 
 
@@ -112,7 +111,7 @@ def test_no_more_is_granted() -> None:
 def test_the_quickstart_is_valid() -> None:
     """The objects of the quickstart that Headgate reads are as it takes them, without a warning."""
     found = list(yaml.safe_load_all((ROOT / "deploy" / "kind" / "quickstart.yaml").read_text()))
-    problems = [each for raw in found if raw["kind"] != "Deployment" for each in parse(raw).problems]
+    problems = [each for raw in found if raw["kind"] != "Deployment" for each in KINDS.parse(raw).problems]
     assert problems == []
     assert len(found) == 7
 

@@ -22,8 +22,8 @@ from headgate.process.address import Address
 from tests.live.objects import GATEWAY, Manifest, manifests
 from tests.ports import free_port as free_port
 from translator.inputs import Edit, GatewaySyncStatus, Settings
-from translator.objects.parse import parse
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
 from xds.server.server import Server, SyncStatus, Timeouts
@@ -184,7 +184,7 @@ def _stream(body: bytes | None) -> bytes | io.BytesIO | None:
 
 
 def _edit(manifest: Manifest) -> Edit:
-    parsed = parse(manifest)
+    parsed = KINDS.parse(manifest)
     assert parsed.object is not None, parsed.problems
     return Edit(parsed.object.ref, parsed.object)
 

@@ -13,9 +13,9 @@ from tests.translator.universe import objects, populations
 from translator.engine.database import Database
 from translator.engine.query import QueryError, query
 from translator.inputs import Edit, Settings, not_synced
-from translator.objects.parse import KINDS
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Translator
 
 GATEWAY = Ref("Gateway", "shop", "web")

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.certificates import self_signed
-from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
+from translator.registry import KINDS
 
 Raw = dict[str, Any]
 Objects = st.SearchStrategy[KubernetesObject]
@@ -30,7 +30,7 @@ def key_pair(name: str) -> tuple[str, str]:
 
 def parsed(raw: Raw) -> KubernetesObject:
     """Return the object of a manifest, in which nothing is wrong."""
-    found = parse(raw)
+    found = KINDS.parse(raw)
     assert found.object is not None, found.problems
     assert not found.problems, found.problems
     return found.object
@@ -219,7 +219,7 @@ def definitions() -> Objects:
     return _object("apiextensions.k8s.io/v1", "CustomResourceDefinition", names, cluster=True, annotations=release)
 
 
-KINDS = {
+MOST_OF_EACH = {
     http_routes: 3,
     gateways: 2,
     services: 4,
@@ -236,10 +236,10 @@ KINDS = {
 
 def objects() -> Objects:
     """Objects of every kind."""
-    return st.one_of([kind() for kind in KINDS])
+    return st.one_of([kind() for kind in MOST_OF_EACH])
 
 
 def populations() -> st.SearchStrategy[list[KubernetesObject]]:
     """Enough objects for requests to get somewhere."""
-    some = [_some(kind(), most, most - 1, by=attrgetter("ref")) for kind, most in KINDS.items()]
+    some = [_some(kind(), most, most - 1, by=attrgetter("ref")) for kind, most in MOST_OF_EACH.items()]
     return st.tuples(*some).map(lambda kinds: [each for found in kinds for each in found])

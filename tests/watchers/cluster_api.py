@@ -14,16 +14,18 @@ from urllib.parse import unquote
 
 import orjson
 
-from translator.infrastructure.manifest import KINDS as DEPLOYED
-from translator.objects.parse import KINDS
+from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.objects.schema.base import KubernetesObject
+from translator.registry import KINDS
 from watchers.kubernetes.client import ApiClient, Query, ResponseStream
 from watchers.kubernetes.errors import ApiError
 
 Raw = dict[str, Any]
 Key = tuple[str, str, str]
 
-MODELS: Mapping[str, type[KubernetesObject]] = {each.plural: each for each in (*KINDS.values(), *DEPLOYED.values())}
+MODELS: Mapping[str, type[KubernetesObject]] = {
+    each.plural: each for each in (*KINDS.values(), *DEPLOYED_KINDS.values())
+}
 
 
 class Request(NamedTuple):

@@ -49,7 +49,11 @@ class Database:
     """
 
     def __init__(
-        self, indexes: Iterable[Index[Any, Any]] = (), on_demand: Iterable[str] = (), reader: Reader | None = None
+        self,
+        indexes: Iterable[Index[Any, Any]] = (),
+        on_demand: Iterable[str] = (),
+        reader: Reader | None = None,
+        types: Mapping[str, type] = MappingProxyType({}),
     ) -> None:
         """Make an empty database.
 
@@ -57,6 +61,7 @@ class Database:
             indexes: its indexes; one that reads another of them is best listed after it.
             on_demand: collections of which inputs are fetched once something has read them: one that is not there yet
                 is not synced until `set_absent` says that there is none. No index is over them.
+            types: by the name of a collection, the type of the objects in it, for indexes over types.
             reader: what query functions get as their first argument, by default this database.
         """
         self._on_demand = frozenset(on_demand)
@@ -64,7 +69,7 @@ class Database:
         self._referenced: dict[str, set[Any]] = {}
         self._outputs = Outputs()
         self._memos = Memos(reader or self, self._refresh_indexes)
-        self._indexes = Indexes(indexes, self._memos, self._inputs)
+        self._indexes = Indexes(indexes, self._memos, self._inputs, types)
         self._input_memos = self._memos.of(INPUT)
         # The methods themselves and no wrappers: queries call them hundreds of thousands of times.
         self.read, self.read_each = self._memos.read, self._memos.read_each

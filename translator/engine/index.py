@@ -146,6 +146,15 @@ class Listing:
             self.contributions.pop(source, None)
 
 
+def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> Iterator[str]:
+    """Yield the names of the collections that an index is over."""
+    for each in index.collections:
+        if isinstance(each, str):
+            yield each
+        else:
+            yield from (name for name, type_ in types.items() if issubclass(type_, each))
+
+
 class Indexes:
     """The indexes of a database, kept up to date ahead of queries, so that a bucket behaves like an input.
 
@@ -153,16 +162,26 @@ class Indexes:
         evaluated: whether all that was there at the start has been evaluated.
     """
 
-    def __init__(self, indexes: Iterable[Index[Any, Any]], memos: Memos, inputs: Inputs) -> None:
-        """Begin with empty indexes over `inputs`, which are read as they are whenever an index is refreshed."""
+    def __init__(
+        self, indexes: Iterable[Index[Any, Any]], memos: Memos, inputs: Inputs, types: Mapping[str, type]
+    ) -> None:
+        """Begin with empty indexes over `inputs`, which are read as they are whenever an index is refreshed.
+
+        Args:
+            indexes: the indexes.
+            memos: the table of memos.
+            inputs: the inputs by collection and key.
+            types: by the name of a collection, the type of the objects in it.
+        """
         self.evaluated = False
         self._memos = memos
         self._inputs = inputs
         self._listings = {each: Listing() for each in indexes}
         assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
+        self._collections = {each: tuple(_collections(each, types)) for each in self._listings}
         self._by_collection: dict[str, list[Index[Any, Any]]] = {}
-        for each in self._listings:
-            for collection in each.collections:
+        for each, collections in self._collections.items():
+            for collection in collections:
                 self._by_collection.setdefault(collection, []).append(each)
 
     # Inputs
@@ -265,7 +284,7 @@ class Indexes:
         memo = self._memos.get_or_add(index.entries, (source,))
         if (partitions := self._memos.of(index.partitions).get((source,))) is not None:
             self._memos.set_root(partitions, None)
-        if not any(source in self._inputs.get(collection, ()) for collection in index.collections):
+        if not any(source in self._inputs.get(collection, ()) for collection in self._collections[index]):
             self._memos.set_root(memo, None)
             return ()
         self._memos.set_root(memo, listing)
@@ -288,6 +307,6 @@ class Indexes:
 
         What comes later and fails from the beginning has never been of use to anybody: it is left out.
         """
-        not_synced = any(each in self._inputs.get(NOT_SYNCED, ()) for each in index.collections)
+        not_synced = any(each in self._inputs.get(NOT_SYNCED, ()) for each in self._collections[index])
         at_start = not self.evaluated or not_synced
         return memo.value is UNSET and (at_start or self._listings[index].is_incomplete(source))

@@ -108,7 +108,7 @@ class Index(Generic[K, E]):
     """A derived listing: for every input of `collections`, which elements it has under which keys. See `index`.
 
     Attributes:
-        collections: the collections that it is over.
+        collections: the collections that it is over, by name or by the type of what is in them.
         entries: by input, its keys and elements.
         partitions: by input, the partitions that it may contribute to; evaluated only where `entries` has no value.
         partition_of: gives the partition that a key belongs to.
@@ -119,7 +119,7 @@ class Index(Generic[K, E]):
 
     def __init__(
         self,
-        collections: tuple[str, ...],
+        collections: tuple[str | type, ...],
         function: Callable[[Any, Any], Iterable[tuple[K, E]]],
         partitions: Partitions = _all,
         partition_of: Callable[[K], Hashable] = lambda key: key,
@@ -158,7 +158,7 @@ def declared_in(package: str) -> tuple[Index[Any, Any], ...]:
 
 
 def index(
-    *collections: str, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
+    *collections: str | type, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
 ) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
     """Make a generator of (key, element) pairs, called for each input key of `collections`, an index over them.
 
@@ -169,7 +169,8 @@ def index(
     whoever reads one of their keys raises `NotSyncedError`.
 
     Args:
-        collections: the collections that it is over.
+        collections: the collections that it is over, each by its name; a type stands for all collections of objects of
+            that type (`translator.engine.database.Database`).
         partitions: gives, for an input, a superset of the partitions of its keys. It reads as little as it can, so that
             it has a value where the entries have none; where it raises too, all partitions are incomplete.
         partition_of: gives the partition of a key, without reading anything; by default each key is its own.

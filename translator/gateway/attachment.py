@@ -13,14 +13,11 @@ from translator.gateway.hostnames import covers, intersect, specificity
 from translator.gateway.listeners import ListenerState, listeners
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of
-from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import ParentReference
+from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.core import NAME_LABEL, Namespace
 from translator.outcome import Problem
 from translator.refs import Ref
-
-ROUTES = {HTTPRoute.kind: HTTPRoute}
-"""The kinds that attach to listeners."""
 
 
 class Domain(NamedTuple):
@@ -52,12 +49,12 @@ class ParentStatus:
 @query
 def attachment(db: Db, route: Ref) -> tuple[ParentStatus, ...]:
     """Return what came of a route's parentRefs that name Gateways of ours, in their order, then of the defaults."""
-    found = db.get(ROUTES[route.kind], route)
+    found = db.get(Route, route)
     if found is None:
         return ()
     named = [each for each in found.spec.parent_refs if is_ours(db, route, each)]
     return tuple(
-        _attach(db, route, reference, found.spec.hostnames)
+        _attach(db, route, reference, found.hostnames)
         for reference in (*named, *_defaults(db, route, found, {_gateway(route, each) for each in named}))
     )
 
@@ -75,7 +72,7 @@ def default_gateways(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
         yield spec.default_scope, gateway
 
 
-def _defaults(db: Db, route: Ref, found: HTTPRoute, named: Set[Ref]) -> Iterator[ParentReference]:
+def _defaults(db: Db, route: Ref, found: Route, named: Set[Ref]) -> Iterator[ParentReference]:
     """Yield the default Gateways that a route asks for, as references to those that it does not name."""
     if found.spec.use_default_gateways == "All":
         for each in db.select(default_gateways, "All"):
@@ -191,7 +188,7 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
     try:
         yield from [each.gateway for each in attachment(db, route) if each.bindings]
     except QueryError:
-        found = db.get(ROUTES[route.kind], route)
+        found = db.get(Route, route)
         if found is not None:
             named = {_gateway(route, each): None for each in found.spec.parent_refs}
             yield from named
@@ -199,7 +196,7 @@ def candidates(db: Db, route: Ref) -> Iterator[Ref]:
                 yield _gateway(route, default)
 
 
-@index(*ROUTES, partitions=candidates, partition_of=lambda table: gateway_of(table.gateway))
+@index(Route, partitions=candidates, partition_of=lambda table: gateway_of(table.gateway))
 def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey, str]]:
     """File the domains that a route table has routes for."""
     for _, binding in _bindings(db, route):
@@ -221,11 +218,11 @@ class RouteOnDomain(NamedTuple):
     route: Ref
 
 
-@index(*ROUTES, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
+@index(Route, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
 def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], RouteOnDomain]]:
     """File routes under route table and domain."""
     for _, binding in _bindings(db, route):
-        found = db.get(ROUTES[route.kind], route)
+        found = db.get(Route, route)
         creation_time = found.creation_time if found is not None else ""
         for domain in binding.domains:
             exact, length = specificity(domain.route_hostname)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -20,8 +20,6 @@ from translator.proxy import OWN_PORTS
 from translator.refs import Ref
 
 ROUTE_GROUP = "gateway.networking.k8s.io"
-ROUTE_KINDS = {"HTTP": ("HTTPRoute",), "HTTPS": ("HTTPRoute",)}
-"""The kinds of route that each protocol serves; a protocol that is not here is not supported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def _ports(db: Db, gateway: Ref) -> Iterator[int]:
     """Yield the ports that a Gateway may serve, whether its listeners are valid or not."""
     found = db.get(Gateway, gateway)
     if found is not None and db.settings.standalone:
-        yield from (each.port for each in found.spec.listeners if each.protocol in ROUTE_KINDS)
+        yield from (each.port for each in found.spec.listeners if each.protocol in db.registry.protocols)
 
 
 @index(Gateway.kind, partitions=_ports)
@@ -127,12 +125,12 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     spec = gateway_spec(db, gateway)
     if spec is None or not is_managed(db, gateway):
         return ()
-    supported = [each for each in spec.listeners if each.protocol in ROUTE_KINDS]
+    supported = [each for each in spec.listeners if each.protocol in db.registry.protocols]
     states = []
     for each in spec.listeners:
-        kinds, invalid = _kinds(each)
+        kinds, invalid = _kinds(db, each)
         problems = (
-            *_unsupported(spec, each),
+            *_unsupported(db, spec, each),
             *_unselectable(each),
             *_reserved(db, gateway, each),
             *_conflict(each, supported),
@@ -171,9 +169,9 @@ def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
     return replace(state, problems=(*state.problems, problem))
 
 
-def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+def _kinds(db: Db, listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """Return what may attach: of the kinds that the protocol serves those that the Gateway allows, by default all."""
-    served = ROUTE_KINDS.get(listener.protocol, ())
+    served = db.registry.routes_on(listener.protocol)
     asked = listener.allowed_routes.kinds or ()
     if not asked:
         return served, ()
@@ -188,10 +186,10 @@ def _kinds(listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
 
 
-def _unsupported(spec: GatewaySpec, listener: Listener) -> Iterator[Problem]:
+def _unsupported(db: Db, spec: GatewaySpec, listener: Listener) -> Iterator[Problem]:
     """Yield what cannot be had; where it would keep requests out, the listener is not served without it."""
-    if listener.protocol not in ROUTE_KINDS:
-        text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(ROUTE_KINDS)}."
+    if listener.protocol not in db.registry.protocols:
+        text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(db.registry.protocols)}."
         yield Problem("Accepted", "UnsupportedProtocol", text)
     elif listener.filters is not None and listener.filters.requests:
         text = "filters: filters of listeners are not supported yet; remove them."
@@ -227,7 +225,7 @@ def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
     if use is not None:
         text = f"Port {listener.port} is reserved for the proxy's own {use}; choose another port."
         yield Problem("Accepted", "PortUnavailable", text)
-    elif db.settings.standalone and listener.protocol in ROUTE_KINDS:
+    elif db.settings.standalone and listener.protocol in db.registry.protocols:
         for address in addresses(db, gateway).value:
             own = taken(db.settings.own, address, listener.port)
             if own is not None:
@@ -236,9 +234,9 @@ def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
                 return
 
 
-def _conflict(listener: Listener, others: Iterable[Listener]) -> Iterator[Problem]:
-    if listener.protocol not in ROUTE_KINDS:
-        return
+def _conflict(listener: Listener, others: Sequence[Listener]) -> Iterator[Problem]:
+    if all(each.protocol != listener.protocol for each in others):
+        return  # its protocol is not supported
     rivals = [each for each in others if each.port == listener.port and each.name != listener.name]
     protocols = [each.name for each in rivals if each.protocol != listener.protocol]
     if protocols:

@@ -18,7 +18,7 @@ from translator.objects.kubernetes.workloads import (
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
-KINDS: Final[Mapping[str, type[KubernetesObject]]] = {
+DEPLOYED_KINDS: Final[Mapping[str, type[KubernetesObject]]] = {
     each.kind: each
     for each in (
         ServiceAccount,
@@ -46,7 +46,7 @@ class Manifest:
     @property
     def model(self) -> type[KubernetesObject]:
         """The model of the object's kind."""
-        return KINDS[self.ref.kind]
+        return DEPLOYED_KINDS[self.ref.kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from translator.gateway.gateways import is_managed
 from translator.gateway.listeners import listeners
 from translator.infrastructure import bootstrap
 from translator.infrastructure.addresses import IP, bind_addresses, requested
-from translator.infrastructure.manifest import KINDS, PAUSED, Manifest, ProxyManifests
+from translator.infrastructure.manifest import DEPLOYED_KINDS, PAUSED, Manifest, ProxyManifests
 from translator.infrastructure.names import identity, selector
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
@@ -111,7 +111,7 @@ def _manifest(
                 "controller": True,
             }
         ]
-    model = KINDS[kind]
+    model = DEPLOYED_KINDS[kind]
     version = f"{model.group}/{model.versions[0]}" if model.group else model.versions[0]
     body = {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
     return Manifest(Ref(kind, meta.namespace, plan.name), body)

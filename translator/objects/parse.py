@@ -1,54 +1,19 @@
 """Parsing of raw objects into typed ones, or into the problems that prevent it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from translator.objects.gateway_api.gateway import Gateway
-from translator.objects.gateway_api.gatewayclass import GatewayClass
-from translator.objects.gateway_api.httproute import HTTPRoute
-from translator.objects.gateway_api.referencegrant import ReferenceGrant
-from translator.objects.headgate.directresponse import DirectResponse
-from translator.objects.headgate.gatewayparameters import GatewayParameters
-from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
-from translator.objects.kubernetes.customresourcedefinition import CustomResourceDefinition
-from translator.objects.kubernetes.endpointslice import EndpointSlice
-from translator.objects.kubernetes.service import Service
-from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.schema.base import KubernetesObject
 from translator.objects.schema.messages import problems_of
 from translator.objects.schema.problem import FieldProblem
 from translator.objects.schema.suggest import closest
 from translator.objects.schema.unknown_fields import plan, unknown_fields, without_nulls
 
-__all__ = ["KINDS", "MOST_PROBLEMS", "FieldProblem", "Parsed", "parse"]
-
-_MODELS: Final[tuple[type[KubernetesObject], ...]] = (
-    GatewayClass,
-    Gateway,
-    HTTPRoute,
-    ReferenceGrant,
-    DirectResponse,
-    Namespace,
-    Service,
-    EndpointSlice,
-    Secret,
-    ConfigMap,
-    GatewayParameters,
-    Deployment,
-    DaemonSet,
-    Pod,
-    CustomResourceDefinition,
-)
-
-KINDS: Final[Mapping[str, type[KubernetesObject]]] = {model.kind: model for model in _MODELS}
-"""The kinds of objects that are read; each class says its group, versions, plural and whether it is namespaced."""
-
-_GROUPS: Final = frozenset(model.group for model in _MODELS if "gateway" in model.group)
-"""The groups of which all kinds are ours to know: one that is not read is worth an error."""
+__all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 
 _LATER: Final = frozenset(
     ("gateway.networking.k8s.io", kind)
@@ -71,31 +36,85 @@ class Parsed:
     problems: tuple[FieldProblem, ...] = ()
 
 
-def parse(raw: object) -> Parsed:
-    """Make an object of a map of fields, as a JSON or YAML document holds it; never raises for what is in it.
+class Kinds(Mapping[str, type[KubernetesObject]]):
+    """The kinds of objects that are read, by their names."""
 
-    The model follows from `apiVersion` and `kind`. A namespaced object without a namespace is in "default".
+    def __init__(self, models: Iterable[type[KubernetesObject]]) -> None:
+        """Take the classes of the kinds.
 
-    Args:
-        raw: The document; it is not changed, and what is returned shares nothing with it that could change.
+        Raises:
+            ValueError: two of them have one name.
+        """
+        self._models: dict[str, type[KubernetesObject]] = {}
+        for each in models:
+            if self._models.setdefault(each.kind, each) is not each:
+                raise ValueError(f"there are two kinds {each.kind}: of {self._models[each.kind].group}, {each.group}")
+        self._groups = frozenset(each.group for each in self._models.values() if "gateway" in each.group)
 
-    Returns:
-        The object, with a warning for each field that is unknown; or None and at least one error. An object of a kind
-        that others read, such as a Deployment beside its routes, is None with a warning.
-    """
-    if not isinstance(raw, Mapping):
-        return _refused(FieldProblem((), "must be a Kubernetes object, with apiVersion, kind and metadata"))
-    model = _model(raw.get("apiVersion"), raw.get("kind"))
-    if isinstance(model, FieldProblem):
-        return _refused(model)
-    warnings = _bounded(unknown_fields(raw, plan(model)))
-    if not model.namespaced:
-        raw, more = _without_namespace(raw, model)
-        warnings += more
-    try:
-        return Parsed(model.model_validate(raw), warnings)
-    except ValidationError as error:
-        return _again(raw, model, error, warnings)
+    def __getitem__(self, kind: str) -> type[KubernetesObject]:
+        return self._models[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def subclasses(self, base: type[KubernetesObject]) -> tuple[type[KubernetesObject], ...]:
+        """Return the kinds whose class is `base` or derives from it."""
+        return tuple(each for each in self._models.values() if issubclass(each, base))
+
+    def parse(self, raw: object) -> Parsed:
+        """Make an object of a map of fields, as a JSON or YAML document holds it; never raises for what is in it.
+
+        The class follows from `apiVersion` and `kind`. A namespaced object without a namespace is in "default".
+
+        Args:
+            raw: The document; it is not changed, and what is returned shares nothing with it that could change.
+
+        Returns:
+            The object, with a warning for each field that is unknown; or None and at least one error. An object of a
+            kind that others read, such as a Deployment beside its routes, is None with a warning.
+        """
+        if not isinstance(raw, Mapping):
+            return _refused(FieldProblem((), "must be a Kubernetes object, with apiVersion, kind and metadata"))
+        model = self._model(raw.get("apiVersion"), raw.get("kind"))
+        if isinstance(model, FieldProblem):
+            return _refused(model)
+        warnings = _bounded(unknown_fields(raw, plan(model)))
+        if not model.namespaced:
+            raw, more = _without_namespace(raw, model)
+            warnings += more
+        try:
+            return Parsed(model.model_validate(raw), warnings)
+        except ValidationError as error:
+            return _again(raw, model, error, warnings)
+
+    def _model(self, api_version: object, kind: object) -> type[KubernetesObject] | FieldProblem:
+        if not isinstance(kind, str) or not kind:
+            return FieldProblem(("kind",), f"is required: it is one of {', '.join(self)}")
+        model = self.get(kind)
+        if not isinstance(api_version, str) or not api_version:
+            return FieldProblem(("apiVersion",), f"is required: {_served(model) if model else 'its group and version'}")
+        group, _, version = api_version.rpartition("/")
+        if model is None:
+            return self._unknown_kind(group, kind)
+        if group != model.group or version not in model.versions:
+            return FieldProblem(("apiVersion",), f"must be {_served(model)} for a {kind}, not {api_version[:253]!r}")
+        return model
+
+    def _unknown_kind(self, group: str, kind: str) -> FieldProblem:
+        """Return the problem of a kind that is not read; of some groups all kinds are ours to know."""
+        if (group, kind) in _LATER:
+            text = f"{kind} is not supported by this version of Headgate: it is left out"
+            return FieldProblem(("kind",), text, "warning")
+        close = closest(kind, self, _LIKENESS)
+        if close is None and group not in self._groups:
+            return FieldProblem(
+                ("kind",), f"{kind[:63]!r} is not a kind that Headgate reads: it is left out", "warning"
+            )
+        meant = f"did you mean {close}?" if close else f"the kinds are {', '.join(self)}"
+        return FieldProblem(("kind",), f"{kind[:63]!r} is not a kind that is read here; {meant}")
 
 
 def _again(
@@ -129,33 +148,6 @@ def _without_namespace(
     message = f"has no effect, because a {model.kind} is in no namespace: remove it"
     without = {**raw, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
     return without, (FieldProblem(("metadata", "namespace"), message, "warning"),)
-
-
-def _model(api_version: object, kind: object) -> type[KubernetesObject] | FieldProblem:
-    if not isinstance(kind, str) or not kind:
-        return FieldProblem(("kind",), f"is required: it is one of {', '.join(KINDS)}")
-    if not isinstance(api_version, str) or not api_version:
-        known = KINDS.get(kind)
-        return FieldProblem(("apiVersion",), f"is required: {_served(known) if known else 'its group and version'}")
-    model = KINDS.get(kind)
-    group, _, version = api_version.rpartition("/")
-    if model is None:
-        return _unknown_kind(group, kind)
-    if group != model.group or version not in model.versions:
-        return FieldProblem(("apiVersion",), f"must be {_served(model)} for a {kind}, not {api_version[:253]!r}")
-    return model
-
-
-def _unknown_kind(group: str, kind: str) -> FieldProblem:
-    if (group, kind) in _LATER:
-        return FieldProblem(
-            ("kind",), f"{kind} is not supported by this version of Headgate: it is left out", "warning"
-        )
-    close = closest(kind, KINDS, _LIKENESS)
-    if close is None and group not in _GROUPS:
-        return FieldProblem(("kind",), f"{kind[:63]!r} is not a kind that Headgate reads: it is left out", "warning")
-    meant = f"did you mean {close}?" if close else f"the kinds are {', '.join(KINDS)}"
-    return FieldProblem(("kind",), f"{kind[:63]!r} is not a kind that is read here; {meant}")
 
 
 def _served(model: type[KubernetesObject]) -> str:

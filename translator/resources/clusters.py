@@ -9,14 +9,14 @@ from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy import cluster as clusters
 from translator.gateway import attachment
-from translator.gateway.attachment import ROUTES
 from translator.ir.backend import Backend
+from translator.objects.gateway_api.route import Route
 from translator.refs import Ref
-from translator.routes.http import rules
+from translator.routes.rules import rules
 from xds import ENDPOINT, Resource
 
 
-@index(*ROUTES, partitions=attachment.candidates)
+@index(Route, partitions=attachment.candidates)
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to."""
     gateways = dict.fromkeys(each.gateway for each in attachment.attachment(db, route) if each.bindings)

@@ -18,13 +18,13 @@ from translator.envoy.route_configuration import (
 )
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
-from translator.gateway.attachment import ROUTES
 from translator.gateway.hostnames import covers, specificity, wider
 from translator.ir.listener import ListenerContext, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
+from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
-from translator.routes.http import rules
+from translator.routes.rules import rules
 from xds import Resource, check
 
 
@@ -95,7 +95,7 @@ def route_entries(db: Db, route: Ref, origin: ListenerContext) -> Outcome[tuple[
     """
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []
-    found = db.get(ROUTES[route.kind], route)
+    found = db.get(Route, route)
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
     for place, rule in enumerate(rules(db, route)):

@@ -1,1 +1,8 @@
-"""Routes' rules, translated to the IR."""
+"""The rules of routes: one file for each layer, one line for each kind."""
+
+from __future__ import annotations
+
+from translator.kinds import RouteKind
+from translator.routes import http
+
+ROUTES: tuple[RouteKind, ...] = (http.ROUTE,)

@@ -11,6 +11,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import Feature, FilterContext, features
 from translator.ir.http import PathKind, RouteFeature, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.kinds import RouteKind
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.httproute import HTTPBackendRef, HTTPRoute, HTTPRouteRule
 from translator.objects.gateway_api.matches import HTTPRouteMatch
@@ -28,17 +29,6 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     if found is None:
         return ()
     return tuple(_rule(db, route, place, each) for place, each in enumerate(found.spec.rules))
-
-
-@query
-def has_served_rule(db: Db, route: Ref) -> bool:
-    """Whether something of a route is served: not when every rule asks for what cannot be had."""
-    return not all(_dropped(each) for each in rules(db, route))
-
-
-def _dropped(rule: Outcome[Rule]) -> bool:
-    unsupported = any(each.condition == "Accepted" for each in rule.problems)
-    return unsupported and (not rule.value.matches or bool(rule.value.error))
 
 
 def _rule(db: Db, route: Ref, place: int, rule: HTTPRouteRule) -> Outcome[Rule]:
@@ -210,3 +200,20 @@ def _expression(value: str, field: str, kind: str) -> tuple[Problem, ...]:
         )
         return (Problem("Accepted", "UnsupportedValue", text),)
     return ()
+
+
+ROUTE = RouteKind(
+    HTTPRoute,
+    protocols=("HTTP", "HTTPS"),
+    rules=rules,
+    conformance=(
+        "HTTPRoute",
+        "HTTPRouteBackendProtocolH2C",
+        "HTTPRouteBackendProtocolWebSocket",
+        "HTTPRouteDestinationPortMatching",
+        "HTTPRouteMethodMatching",
+        "HTTPRouteNamedRouteRule",
+        "HTTPRouteParentRefPort",
+        "HTTPRouteQueryParamMatching",
+    ),
+)

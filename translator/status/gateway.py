@@ -13,17 +13,21 @@ from translator.gateway.gateways import (
     STANDALONE_CLASS,
     addresses,
     is_managed,
+    managed_class,
     unsupported_listener_sets,
     unsupported_parameters,
     unsupported_tls,
 )
 from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
 from translator.infrastructure.status import addresses_json, deployment_problems, warned
+from translator.inputs import Invalid
+from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.listeners import port_listener
+from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.programmed import Programming, programming
 from translator.status.route import attached
 
@@ -154,3 +158,15 @@ def _overlap(state: ListenerState) -> Iterator[Condition]:
             f"Its hostnames overlap with those of {', '.join(state.overlaps)}: clients that reuse a connection get 421."
         )
         yield Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", text)
+
+
+def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
+    before = last_valid_status(db, ref)
+    if not (managed_class(db, invalid.partial.gateway_class) if invalid.partial.gateway_class else before):
+        return None
+    conditions = [false(each, "Invalid", text, invalid) for each in ("Accepted", "Programmed")]
+    listeners = [{**each, "conditions": renewed(each["conditions"], invalid)} for each in before.get("listeners", ())]
+    return {**before, "conditions": conditions, "listeners": listeners}
+
+
+STATUS = StatusKind(Gateway, gateway_status, _invalid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from translator.conditions import Status, verdict
 from translator.db import Db
 from translator.engine.query import query
@@ -9,25 +11,21 @@ from translator.extension import features
 from translator.gateway.gateways import managed_class
 from translator.gateway.supported_version import supported_version
 from translator.infrastructure.parameters import class_parameters
+from translator.inputs import Invalid
+from translator.kinds import StatusKind
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.refs import Ref
-
-CORE_FEATURES = ("Gateway", "HTTPRoute", "ReferenceGrant")
-"""What is supported beyond what the features bring (names of the Gateway API's conformance suite)."""
+from translator.status.invalid import false, last_valid_status
 
 FEATURES = (
+    "Gateway",
     "GatewayHTTPListenerIsolation",
     "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",
     "GatewayRouteHostnameIntersectionPrecedence",
-    "HTTPRouteBackendProtocolH2C",
-    "HTTPRouteBackendProtocolWebSocket",
-    "HTTPRouteDestinationPortMatching",
-    "HTTPRouteMethodMatching",
-    "HTTPRouteNamedRouteRule",
-    "HTTPRouteParentRefPort",
-    "HTTPRouteQueryParamMatching",
+    "ReferenceGrant",
 )
+"""What is supported beside what routes and extensions bring (names of the Gateway API's conformance suite)."""
 
 DEPLOYED_FEATURES = ("GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
 """What is supported where Headgate deploys the proxies."""
@@ -41,8 +39,9 @@ def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
         return None
     problems = class_parameters(db, ref.name)
     generation = found.metadata.generation or 1
-    own = (*CORE_FEATURES, *FEATURES, *(() if db.settings.standalone else DEPLOYED_FEATURES))
-    supported = sorted({*own, *(name for each in features(db) for name in each.conformance)})
+    brought = (*(each.conformance for each in db.registry.routes), *(each.conformance for each in features(db)))
+    own = (*FEATURES, *(() if db.settings.standalone else DEPLOYED_FEATURES))
+    supported = sorted({*own, *chain.from_iterable(brought)})
     return {
         "conditions": [
             verdict("Accepted", problems, "Accepted", "Headgate runs Gateways of this class.").json(generation),
@@ -50,3 +49,12 @@ def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
         ],
         "supportedFeatures": [{"name": each} for each in supported],
     }
+
+
+def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
+    if invalid.partial.controller != db.settings.controller_name:
+        return None
+    return {**last_valid_status(db, ref), "conditions": [false("Accepted", "Unsupported", text, invalid)]}
+
+
+STATUS = StatusKind(GatewayClass, gatewayclass_status, _invalid)

@@ -10,10 +10,12 @@ from translator.engine.query import query
 from translator.infrastructure.manifests import manifests
 from translator.infrastructure.parameters import users
 from translator.infrastructure.render_input import InvalidParameters, RenderInput
+from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.outcome import Problem
 from translator.refs import Ref
+from translator.status.invalid import not_accepted
 
 ANY_GATEWAY: Final = Gateway.model_validate(
     {
@@ -45,3 +47,6 @@ def _error(db: Db, found: GatewayParameters) -> str:
     except InvalidParameters as caught:
         return str(caught)
     return ""
+
+
+STATUS = StatusKind(GatewayParameters, parameters_status, not_accepted)

@@ -13,14 +13,17 @@ from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy.names import table_name
 from translator.envoy.route import EncodedRoute
-from translator.gateway.attachment import ROUTES, ParentStatus, attachment, candidates
-from translator.inputs import StillServed
+from translator.gateway.attachment import ParentStatus, attachment, candidates, is_ours
+from translator.inputs import Invalid, StillServed
+from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.references import ParentReference
+from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.routes import route_entries
-from translator.routes.http import has_served_rule, rules
+from translator.routes.rules import has_served_rule, rules
+from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
 from xds import ROUTE
 
@@ -28,7 +31,7 @@ from xds import ROUTE
 @query
 def route_status(db: Db, ref: Ref) -> Status | None:
     """Return the status of a route that names a Gateway of ours, None for others."""
-    found = db.get(ROUTES[ref.kind], ref)
+    found = db.get(Route, ref)
     parents = attachment(db, ref)
     if found is None or not parents:
         return None
@@ -45,7 +48,7 @@ def route_status(db: Db, ref: Ref) -> Status | None:
     }
 
 
-@index(*ROUTES, partitions=candidates, partition_of=itemgetter(0))
+@index(Route, partitions=candidates, partition_of=itemgetter(0))
 def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
     """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`.
 
@@ -144,3 +147,22 @@ def _words(refusal: RouteNack) -> str:
 def reference_json(reference: ParentReference) -> dict[str, Any]:
     """Return a parentRef as the status has it."""
     return reference.model_dump(by_alias=True, exclude_none=True)
+
+
+def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
+    before = last_valid_status(db, ref).get("parents", [])
+    parents = [reference_json(each) for each in invalid.partial.parents if is_ours(db, ref, each)]
+    if not invalid.partial.parents:
+        parents = [each["parentRef"] for each in before]
+    conditions = {str(each["parentRef"]): renewed(each["conditions"], invalid) for each in before}
+
+    def entry(parent: dict[str, Any]) -> dict[str, Any]:
+        resolved = [each for each in conditions.get(str(parent), ()) if each["type"] == "ResolvedRefs"]
+        accepted = false("Accepted", "UnsupportedValue", text, invalid)
+        controller = db.settings.controller_name
+        return {"parentRef": parent, "controllerName": controller, "conditions": [accepted, *resolved]}
+
+    return {"parents": [entry(each) for each in parents]} if parents else None
+
+
+STATUS = StatusKind(Route, route_status, _invalid)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from translator.objects.parse import KINDS, parse
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 from watchers.diagnostics import Diagnostic, Place, Severity
 from watchers.files.documents import Document, ManifestError, count_lines, read_part, split
 from watchers.files.yaml_decoder import Budget
@@ -161,7 +161,7 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
     diagnostics = list(manifest.faults)
     for document in manifest.documents:
         budget.interrupt()
-        parsed = parse(document.raw)
+        parsed = KINDS.parse(document.raw)
         ref = parsed.object.ref if parsed.object else _identity(document)
         for problem in parsed.problems:
             place = Place(file, document.line_of(problem.path))

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
-from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
-from translator.objects.parse import KINDS
+from translator.objects.kubernetes.core import Namespace
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Report
 from watchers.informers.informer import Informer, ObservedObject
 from watchers.informers.namespace_selector import NamespaceSelector
@@ -17,9 +16,6 @@ from watchers.informers.on_demand import Fetcher, OnDemandInformer
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import ApiClient
 from watchers.sources import Source
-
-ON_DEMAND: Final = (Secret, ConfigMap)
-"""Kinds of which only those objects are read that others refer to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ class ClusterSource:
             yield from each.refs
 
     def set_referenced(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
-        """Take which objects of a kind of `ON_DEMAND` are wanted from now on; cheap if they are the same as before.
+        """Take which objects of a kind on demand are wanted from now on; cheap if they are the same as before.
 
         Returns:
             Those of them that are not there, for sure. The others have been handed on, or are going to be.
@@ -153,7 +149,7 @@ class ClusterSource:
         return selection
 
     def _follow(self, model: type[KubernetesObject], namespace: str) -> None:
-        on_demand = model in ON_DEMAND
+        on_demand = model.on_demand
         scope = Scope(
             namespace, self._config.labels.get(model.kind, model.selector), metadata=on_demand or model.metadata_only
         )

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from translator.inputs import Edit, Invalid
-from translator.objects.parse import parse
 from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 from watchers.diagnostics import Diagnostic, DiagnosticSet, Place
 from watchers.informers.list_watch import ObjectChange
 from watchers.informers.observed_status import wrote
@@ -129,7 +129,7 @@ def parsed(
         diagnostics: is told what is wrong with it, or that nothing is.
     """
     raw["apiVersion"], raw["kind"] = paths.api_version(model, version), model.kind
-    found, problems = (result := parse(raw)).object, result.problems
+    found, problems = (result := KINDS.parse(raw)).object, result.problems
     if found is not None:
         diagnostics.put(ref, None)
         return Edit(ref, found)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from translator.infrastructure.manifest import KINDS, WORKLOADS
+from translator.infrastructure.manifest import DEPLOYED_KINDS, WORKLOADS
 from translator.infrastructure.names import GATEWAY_NAME, MANAGER, owned_by, resource_name
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.schema.base import KubernetesObject
@@ -149,13 +149,13 @@ async def follow(
     Args:
         inventory: is told what changes.
         client: for the API server.
-        model: one of `translator.infrastructure.manifest.KINDS`.
+        model: one of `translator.infrastructure.manifest.DEPLOYED_KINDS`.
         controller: the name of the controller, whose objects count.
         synced: called once all that was there at the start is told.
         namespace: the only one in which there are proxies; "" for all.
         diagnostics: is told what is wrong.
     """
-    assert model.kind in KINDS
+    assert model.kind in DEPLOYED_KINDS
     reflector = Reflector(client, model, Scope(namespace, owned_by(controller)), diagnostics=diagnostics)
     told = False
     async with aclosing(reflector.batches()) as batches:

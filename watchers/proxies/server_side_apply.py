@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
-from translator.infrastructure.manifest import KINDS, Manifest
+from translator.infrastructure.manifest import DEPLOYED_KINDS, Manifest
 from translator.infrastructure.names import CONTROLLER, MANAGED_BY, MANAGER, label_value
 from translator.objects.kubernetes.workloads import Deployment
 from translator.refs import Ref
@@ -171,7 +171,7 @@ class Applier:
     async def _request(self, method: str, ref: Ref, **options: Any) -> Any:
         if method != "GET" and not self._may_write():
             raise NotLeader
-        model = KINDS[ref.kind]
+        model = DEPLOYED_KINDS[ref.kind]
         try:
             return await self._api.request(method, item(model, model.versions[0], ref), seconds=SECONDS, **options)
         except ApiError as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from translator.objects.parse import KINDS
 from translator.refs import Ref
+from translator.registry import KINDS
 from watchers.informers.observed_status import ObservedStatus, Status, field_manager, wrote
 from watchers.kubernetes.client import MERGE_PATCH, Api
 from watchers.kubernetes.paths import item

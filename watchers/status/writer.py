@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from translator.objects.parse import KINDS
 from translator.refs import Ref
+from translator.registry import KINDS
 from watchers.controllers.worker_pool import WorkerPool
 from watchers.informers.observed_status import ObservedStatus, Status
 from watchers.kubernetes.backoff import Backoff

@@ -19,14 +19,14 @@ from tests.headgate.cluster.installation import Installation
 from tests.headgate.cluster.shop import namespace, route
 from tests.headgate.cluster.test_incomplete_reads import forbidden, running
 from tests.watchers.cluster_api import MODELS, ClusterApi, Raw, Request
-from translator.infrastructure.manifest import KINDS
-from translator.status.registry import STATUS
+from translator.infrastructure.manifest import DEPLOYED_KINDS
+from translator.registry import REGISTRY
 from watchers.kubernetes.errors import ApiError, Malformed, TooLarge, Unreachable
 from xds.resources.snapshot import Snapshot
 
 HEALING_SECONDS: Final = 120.0
-DEPLOYED: Final = {each.plural for each in KINDS.values()}
-WITH_STATUS: Final = {plural for plural, model in MODELS.items() if model.kind in STATUS}
+DEPLOYED: Final = {each.plural for each in DEPLOYED_KINDS.values()}
+WITH_STATUS: Final = {plural for plural, model in MODELS.items() if model in REGISTRY.with_status}
 
 
 class Fault(NamedTuple):

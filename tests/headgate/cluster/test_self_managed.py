@@ -14,14 +14,14 @@ from headgate.process.errors import UserError
 from tests.translator.infrastructure.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
 from translator.api_group import CONTROLLER_NAME
 from translator.inputs import ProxyDefaults
-from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 
 
 def printed(*documents: str) -> dict[str, Any]:
     """Return the manifests for the Gateway, by kind."""
-    objects = [parse(yaml.safe_load(each)).object for each in documents]
+    objects = [KINDS.parse(yaml.safe_load(each)).object for each in documents]
     known: Mapping[Ref, KubernetesObject] = {each.ref: each for each in objects if each is not None}
     items = list(made(known, GATEWAY, ProxyDefaults(ca="authority"), CONTROLLER_NAME))
     assert yaml.safe_load(yaml.safe_dump(items)) == items

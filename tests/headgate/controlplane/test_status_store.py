@@ -6,8 +6,8 @@ from typing import Any
 from headgate.controlplane.status_store import StatusStore
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
-from translator.objects.parse import parse
 from translator.refs import Ref
+from translator.registry import KINDS
 
 WEB = Ref(Gateway.kind, "default", "web")
 SHOP = Ref(HTTPRoute.kind, "default", "shop")
@@ -40,7 +40,7 @@ def statuses() -> StatusStore:
         "metadata": {"name": "web", "generation": 3},
         "spec": {"gatewayClassName": "headgate", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
     }
-    return StatusStore({WEB: parse(raw).object}.get)
+    return StatusStore({WEB: KINDS.parse(raw).object}.get)
 
 
 def told(found: StatusStore, ref: Ref, status: dict[str, Any] | None) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tests.translator.test_index_bugs import CLUSTER, population
 from translator.engine.database import Database
 from translator.engine.query import declared_in, index
+from translator.registry import KINDS
 from translator.translator import Translator
 
 
@@ -50,7 +51,9 @@ def test_an_index_comes_after_those_that_it_reads() -> None:
     order = {each.name: place for place, each in enumerate(declared_in("translator"))}
     pairs = set[tuple[str, str]]()
     for each in declared_in("translator"):
-        for collection in each.collections:
+        over = tuple(name for name in each.collections if not isinstance(name, str))
+        types = (kind for kind, model in KINDS.items() if issubclass(model, over))
+        for collection in (*types, *(name for name in each.collections if isinstance(name, str))):
             for key in database.inputs(collection):
                 found = database.trace(each.entries, (key,))
                 lines = "\n".join(found.lines()) if found is not None else ""

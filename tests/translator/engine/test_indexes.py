@@ -8,7 +8,7 @@ import pytest
 
 from tests.translator.engine.numbers import NUMBER, Reports, positive, ran, signs
 from translator.engine.database import Database
-from translator.engine.query import CycleError, index, query
+from translator.engine.query import CycleError, QueryError, index, query
 
 
 @index(NUMBER)
@@ -152,3 +152,38 @@ def test_indexes_that_never_settle_raise() -> None:
     db.set(NUMBER, "a", 1)
     with pytest.raises(CycleError, match="without end"):
         db.evaluate()
+
+
+class Thing:
+    """The type of some collections' inputs."""
+
+
+class Tool(Thing):
+    """A type that derives from it."""
+
+
+@index(Thing, "Word")
+def by_initial(db: Database, name: str) -> Iterator[tuple[str, str]]:
+    """File the names of things and words under their initials."""
+    yield name[0], name
+
+
+def test_an_index_over_a_type_is_over_all_collections_of_it() -> None:
+    """A type stands for the collections of its objects, and of objects that derive from it; for no other."""
+    db = Database((by_initial,), types={"Thing": Thing, "Tool": Tool, "Number": int})
+    for collection, name in (("Thing", "hat"), ("Tool", "hammer"), ("Number", "hundred"), ("Word", "hello")):
+        db.set(collection, name, object())
+    assert db.select(by_initial, "h") == ("hammer", "hat", "hello")
+    db.set("Tool", "hammer", None)
+    assert db.select(by_initial, "h") == ("hat", "hello")
+
+
+def test_an_index_over_a_type_is_incomplete_until_all_its_collections_are_synced() -> None:
+    """While one of the collections is not listed, nobody knows what is missing."""
+    db = Database((by_initial,), types={"Thing": Thing, "Tool": Tool})
+    listed = query(lambda db: db.select(by_initial, "h"))
+    db.set_synced("Tool", False)
+    with pytest.raises(QueryError):
+        listed(db)
+    db.set_synced("Tool", True)
+    assert listed(db) == ()

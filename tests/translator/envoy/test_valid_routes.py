@@ -12,7 +12,7 @@ from translator.inputs import Edit, Settings
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.kubernetes.service import Service
-from translator.objects.parse import parse
+from translator.registry import KINDS
 from translator.translator import Translator
 from xds.resources.snapshot import Snapshot
 
@@ -28,7 +28,7 @@ SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "sp
 def translate(route: HTTPRoute) -> Snapshot:
     """Return what a Gateway with that one route is sent."""
     translator = Translator(Settings(offline=True))
-    gateway, service = parse(GATEWAY).object, parse(SERVICE).object
+    gateway, service = KINDS.parse(GATEWAY).object, KINDS.parse(SERVICE).object
     assert isinstance(gateway, Gateway)
     assert isinstance(service, Service)
     translator.edit(Edit(each.ref, each) for each in (gateway, service, route))

@@ -5,8 +5,8 @@ from typing import Any, TypeGuard
 from hypothesis import strategies as st
 
 from translator.objects.gateway_api.httproute import HTTPRoute
-from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
+from translator.registry import KINDS
 
 Json = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
@@ -133,7 +133,7 @@ def _object(rule: Json) -> KubernetesObject | None:
     metadata = {"name": "route"}
     spec = {"parentRefs": [{"name": "web"}], "rules": [rule]}
     raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
-    return parse(raw).object
+    return KINDS.parse(raw).object
 
 
 def _is_route(found: KubernetesObject | None) -> TypeGuard[HTTPRoute]:

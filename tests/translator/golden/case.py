@@ -16,9 +16,9 @@ from tests.translator.golden.writing import write
 from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Invalid, Settings, StillServed
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.httproute import HTTPRoute
-from translator.objects.parse import parse
 from translator.objects.partial import partial_object
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Changes, Translator
 from watchers.files.documents import read_part, split
 from watchers.files.yaml_decoder import Budget
@@ -171,7 +171,7 @@ def _edits(text: str, path: Path, *, may_be_invalid: bool = False) -> Iterator[E
 
 def _edit(raw: Mapping[str, Any]) -> tuple[Edit, str]:
     """Return the edit of one object, as an informer makes it, and its problems."""
-    parsed = parse(raw)
+    parsed = KINDS.parse(raw)
     problems = "; ".join(map(str, parsed.problems))
     if parsed.object is not None:
         return Edit(parsed.object.ref, parsed.object), problems

@@ -8,8 +8,8 @@ import yaml
 
 from translator.infrastructure.manifest import ProxyManifests
 from translator.inputs import ApplyResult, Edit, GatewaySyncStatus, Invalid, ProxyDefaults, Settings
-from translator.objects.parse import parse
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Changes, Translator
 
 GATEWAY = Ref("Gateway", "web", "shop")
@@ -86,7 +86,7 @@ class Cluster:
         """Take objects; one that is not valid is refused, as the watchers do."""
         for text in documents:
             raw: dict[str, Any] = yaml.safe_load(text)
-            parsed = parse(raw)
+            parsed = KINDS.parse(raw)
             metadata = raw["metadata"]
             ref = Ref(raw["kind"], metadata.get("namespace", ""), metadata["name"])
             errors = "; ".join(str(each) for each in parsed.problems if each.severity == "error")

@@ -16,9 +16,9 @@ from tests.translator.infrastructure.gateways import (
 from tests.translator.objects.written import errors
 from translator.infrastructure.manifest import PAUSED
 from translator.inputs import ApplyResult, Edit, Settings
-from translator.objects.parse import parse
 from translator.outcome import Problem
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Translator
 
 MINE = Ref("GatewayParameters", "web", "mine")
@@ -175,7 +175,7 @@ def test_without_a_cluster_there_is_nothing_to_deploy() -> None:
     """Standalone, no deployments come out, and parameters are told to be of no use."""
     translator = Translator(Settings())
     for text in (CLASS, with_parameters()):
-        found = parse(yaml.safe_load(text)).object
+        found = KINDS.parse(yaml.safe_load(text)).object
         assert found is not None
         translator.edit([Edit(found.ref, found)])
     assert translator.evaluate().deployments == {}

@@ -9,7 +9,7 @@ from tests.translator.objects.written import errors, raw, valid
 from translator.objects.kubernetes.core import ConfigMap, Secret
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
-from translator.objects.parse import parse
+from translator.registry import KINDS
 
 
 def document(kind: str, fields: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def test_secrets_are_not_shown() -> None:
     assert "hunter2" not in f"{secret!r} {secret} {secret!s}"
     assert "aHVudGVyMg" not in repr(secret)
     for wrong in ("{data: {a: hunter2}}", "{stringData: {a: [hunter2]}}", "{type: kubernetes.io/tls, data: hunter2}"):
-        assert "hunter2" not in str(parse(document("Secret", wrong)).problems)
+        assert "hunter2" not in str(KINDS.parse(document("Secret", wrong)).problems)
         with pytest.raises(ValidationError) as raised:
             Secret.model_validate(document("Secret", wrong))
         assert "hunter2" not in str(raised.value)

@@ -11,9 +11,10 @@ from tests.translator.objects.written import errors, raw, valid, warnings
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.kubernetes.core import ConfigMap, Namespace
-from translator.objects.parse import KINDS, MOST_PROBLEMS, parse
+from translator.objects.parse import MOST_PROBLEMS
 from translator.objects.schema.unknown_fields import Plan, plan
 from translator.refs import Ref
+from translator.registry import KINDS
 
 CONFIG_MAP = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: b}}"
 ROUTE = """
@@ -75,7 +76,7 @@ def test_default_namespace() -> None:
 def test_namespace_of_cluster_scoped_kind() -> None:
     """The namespace of an object that lives in none is dropped, and warned of."""
     document = "{apiVersion: v1, kind: Namespace, metadata: {name: web, namespace: web}}"
-    parsed = parse(raw(document))
+    parsed = KINDS.parse(raw(document))
     assert isinstance(parsed.object, Namespace)
     assert parsed.object.ref == Ref("Namespace", "", "web")
     assert warnings(document) == [
@@ -85,7 +86,9 @@ def test_namespace_of_cluster_scoped_kind() -> None:
 
 def test_kinds_that_are_not_supported_yet() -> None:
     """A kind of the Gateway API that this version does not know is no mistake of whoever wrote it."""
-    parsed = parse({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GRPCRoute", "metadata": {"name": "web"}})
+    parsed = KINDS.parse(
+        {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GRPCRoute", "metadata": {"name": "web"}}
+    )
     assert [(each.severity, str(each)) for each in parsed.problems] == [
         ("warning", "kind: GRPCRoute is not supported by this version of Headgate: it is left out")
     ]
@@ -93,7 +96,7 @@ def test_kinds_that_are_not_supported_yet() -> None:
 
 def test_kinds_of_others() -> None:
     """An object that others read, such as the StatefulSet behind a Service, is left out with a warning only."""
-    parsed = parse({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web"}})
+    parsed = KINDS.parse({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web"}})
     assert parsed.object is None
     assert [(each.severity, str(each)) for each in parsed.problems] == [
         ("warning", "kind: 'StatefulSet' is not a kind that Headgate reads: it is left out")
@@ -124,7 +127,7 @@ def test_kinds_of_others() -> None:
 )
 def test_what_it_is(document: Any, expected: str) -> None:
     """A document that does not say what it is gets one error that says what it can be."""
-    parsed = parse(document)
+    parsed = KINDS.parse(document)
     assert parsed.object is None
     assert len(parsed.problems) == 1
     assert str(parsed.problems[0]).startswith(expected)
@@ -184,7 +187,9 @@ def test_paths() -> None:
     """A problem's path leads to its place in the document as it was written."""
     document = raw(ROUTE)
     document["spec"]["rules"][0]["backendRefs"][0]["port"] = 70000
-    assert [problem.path for problem in parse(document).problems] == [("spec", "rules", 0, "backendRefs", 0, "port")]
+    assert [problem.path for problem in KINDS.parse(document).problems] == [
+        ("spec", "rules", 0, "backendRefs", 0, "port")
+    ]
 
 
 @pytest.mark.parametrize("value", ["'80'", "80.0", "true", "[80]"])
@@ -205,7 +210,7 @@ def test_unknown_fields_warn() -> None:
     document["spec"]["rules"][0]["backendrefs"] = []
     document["spec"]["rules"][0]["matches"][0]["path"]["regex"] = True
     document["specs"] = None
-    assert isinstance(parse(document).object, HTTPRoute)
+    assert isinstance(KINDS.parse(document).object, HTTPRoute)
     assert warnings(document) == [
         "metadata.label: is not a field that is known here; did you mean labels?",
         "spec.rules[0].matches[0].path.regex: is not a field that is known here; it has no effect: remove it",
@@ -216,7 +221,7 @@ def test_unknown_fields_warn() -> None:
 
 def test_attribute_names_are_no_field_names() -> None:
     """The names that attributes have in Python are not accepted for the API's own."""
-    parsed = parse(raw(ROUTE.replace("parentRefs", "parent_refs")))
+    parsed = KINDS.parse(raw(ROUTE.replace("parentRefs", "parent_refs")))
     assert isinstance(parsed.object, HTTPRoute)
     assert parsed.object.spec.parent_refs == ()
     assert [problem.severity for problem in parsed.problems] == ["warning"]
@@ -256,7 +261,7 @@ def test_problems_are_bounded() -> None:
     """However much is wrong with an object, what is said of it stays readable."""
     document = raw(CONFIG_MAP) | {f"field{number}": None for number in range(1000)}
     document["data"] = {f"key{number}": number for number in range(1000)}
-    problems = parse(document).problems
+    problems = KINDS.parse(document).problems
     assert [problem.severity for problem in problems] == ["error"] * MOST_PROBLEMS + ["warning"] * MOST_PROBLEMS
 
 
@@ -287,7 +292,7 @@ FIELD_NAMES = sorted(set().union(*(field_names(plan(model)) for model in KINDS.v
 @given(json_values)
 def test_never_raises_on_json(document: Any) -> None:
     """Whatever JSON a document holds, parsing gives an object or an error, and never raises."""
-    parsed = parse(document)
+    parsed = KINDS.parse(document)
     assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
 
 
@@ -304,7 +309,7 @@ def test_never_raises_on_a_known_kind(kind: str, fields: dict[str, Any], spec: A
     """A document of a known kind with anything in its fields is an object or has an error, and never raises."""
     model = KINDS[kind]
     api_version = f"{model.group}/{model.versions[0]}".lstrip("/")
-    parsed = parse({"metadata": {"name": "a"}, "spec": spec, **fields, "apiVersion": api_version, "kind": kind})
+    parsed = KINDS.parse({"metadata": {"name": "a"}, "spec": spec, **fields, "apiVersion": api_version, "kind": kind})
     assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
     assert all(isinstance(str(problem), str) for problem in parsed.problems)
 
@@ -314,13 +319,13 @@ def test_half_a_character(kind: str, field: str) -> None:
     """Half of a surrogate pair, which JSON can hold and UTF-8 cannot, is an error and not a crash."""
     document = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}, field: {"key": "\ud800"}}
     assert errors(document) == [f"{field}.key: must be valid Unicode"]
-    assert parse({"apiVersion": "v1", "kind": "\ud800", "\ud800": "\ud800"}).object is None
+    assert KINDS.parse({"apiVersion": "v1", "kind": "\ud800", "\ud800": "\ud800"}).object is None
 
 
 @pytest.mark.parametrize("kind", ["ServiceAccount", "Endpoints", "ServiceMonitor", "HTTPRouteFilter", "PodTemplate"])
 def test_a_kind_of_others_is_no_slip_of_the_pen(kind: str) -> None:
     """A kind that others read is left out with a warning, though its name begins like one that is read."""
-    parsed = parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}})
+    parsed = KINDS.parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}})
     (problem,) = parsed.problems
     assert (parsed.object, problem.severity) == (None, "warning")
 
@@ -330,6 +335,6 @@ def test_a_kind_of_others_is_no_slip_of_the_pen(kind: str) -> None:
 )
 def test_a_misspelt_kind_is_an_error(kind: str, meant: str) -> None:
     """A kind that is spelt much like one that is read is an error that says which one."""
-    (problem,) = parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}}).problems
+    (problem,) = KINDS.parse({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}}).problems
     assert problem.severity == "error"
     assert f"did you mean {meant}?" in problem.message

@@ -4,8 +4,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from translator.objects.parse import parse
 from translator.objects.schema.base import KubernetesObject
+from translator.registry import KINDS
 
 Model = TypeVar("Model", bound=KubernetesObject)
 
@@ -19,7 +19,7 @@ def raw(text: str) -> dict[str, Any]:
 
 def valid(model: type[Model], document: str | dict[str, Any]) -> Model:
     """Return the object that a document holds, about which there is nothing to say."""
-    parsed = parse(raw(document) if isinstance(document, str) else document)
+    parsed = KINDS.parse(raw(document) if isinstance(document, str) else document)
     assert parsed.problems == ()
     assert isinstance(parsed.object, model)
     return parsed.object
@@ -27,12 +27,12 @@ def valid(model: type[Model], document: str | dict[str, Any]) -> Model:
 
 def errors(document: str | dict[str, Any]) -> list[str]:
     """Return what keeps a document from being an object."""
-    parsed = parse(raw(document) if isinstance(document, str) else document)
+    parsed = KINDS.parse(raw(document) if isinstance(document, str) else document)
     assert (parsed.object is None) == any(problem.severity == "error" for problem in parsed.problems)
     return [str(problem) for problem in parsed.problems if problem.severity == "error"]
 
 
 def warnings(document: str | dict[str, Any]) -> list[str]:
     """Return what a document holds that has no effect."""
-    parsed = parse(raw(document) if isinstance(document, str) else document)
+    parsed = KINDS.parse(raw(document) if isinstance(document, str) else document)
     return [str(problem) for problem in parsed.problems if problem.severity == "warning"]

@@ -8,9 +8,9 @@ import pytest
 
 from bench.world import Raw, edit, gateway, manifest, route, world
 from translator.inputs import Edit, Invalid, Settings
-from translator.objects.parse import parse
 from translator.objects.partial import PartialObject, partial_object
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Translator
 from xds.resources.snapshot import diff
 
@@ -24,7 +24,7 @@ def read(raw: Raw) -> Edit:
     if raw["kind"] == "GatewayClass":
         del raw["metadata"]["namespace"]
     ref = Ref(raw["kind"], raw["metadata"].get("namespace", ""), raw["metadata"]["name"])
-    parsed = parse(raw)
+    parsed = KINDS.parse(raw)
     return Edit(ref, parsed.object or Invalid("; ".join(map(str, parsed.problems)), partial_object(raw)))
 
 

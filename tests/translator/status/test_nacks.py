@@ -8,7 +8,6 @@ import pytest
 
 from bench.world import edit, removal, route, world
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from translator import translator as outputs
 from translator.extension import Feature, FilterContext
 from translator.extensions import FEATURES
 from translator.inputs import AffectedRoute, GatewaySyncStatus, Settings, StillServed
@@ -16,6 +15,7 @@ from translator.ir.http import RouteFeature, RouteMatch
 from translator.ir.listener import ListenerContext
 from translator.outcome import Outcome
 from translator.refs import Ref
+from translator.registry import registry
 from translator.resources import routes as resources
 from translator.status.nacks import MOST_ROUTES, attribute_nacks
 from translator.translator import Translator
@@ -182,10 +182,9 @@ def conditions(translator: Translator, number: int) -> dict[str, tuple[str, str]
     return {each["type"]: (each["status"], each["message"]) for each in parent["conditions"]}
 
 
-def test_what_breaks_envoy_s_rules_is_told_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_breaks_envoy_s_rules_is_told_alike() -> None:
     """A rule that would be refused is never sent: the route is PartiallyInvalid, or not accepted if it has no other."""
-    monkeypatch.setattr(outputs, "FEATURES", (*FEATURES, Feature("unfit", _read)))
-    translator = Translator(Settings(offline=True))
+    translator = Translator(Settings(offline=True), registry=registry((*FEATURES, Feature("unfit", _read))))
     translator.edit(world(3, HOSTS, SERVICES))
     some = route(1, HOSTS, SERVICES)
     some["spec"]["rules"].append({**some["spec"]["rules"][0], "matches": [{"path": {"value": "/unfit"}}]})

@@ -10,13 +10,13 @@ from typing import Any, Final, Self
 
 import yaml
 
-from translator.infrastructure.manifest import KINDS
+from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.inputs import Edit, GatewaySyncStatus, ProxyDefaults, Settings
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
-from translator.objects.parse import parse
 from translator.refs import Ref
+from translator.registry import KINDS
 from translator.translator import Translator
 from watchers.diagnostics import DiagnosticSet
 from watchers.informers.informer import Informer
@@ -74,7 +74,7 @@ class Deploying:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         synced = asyncio.Semaphore(0)
-        for model in KINDS.values():
+        for model in DEPLOYED_KINDS.values():
             following = follow(
                 self.inventory, self.client, model, self.controller, synced.release, self.gateway.namespace
             )
@@ -83,7 +83,7 @@ class Deploying:
             self._start(
                 self._read(Informer(Reflector(self.client, model, Scope(self.gateway.namespace)), DiagnosticSet()))
             )
-        for _ in KINDS:
+        for _ in DEPLOYED_KINDS:
             await synced.acquire()
         return self
 
@@ -109,7 +109,7 @@ class Deploying:
         text = documents.replace("$NS", self.gateway.namespace).replace("$CONTROLLER", self.controller)
         edits = []
         for raw in filter(None, yaml.safe_load_all(text)):
-            parsed = parse(copy.deepcopy(raw))
+            parsed = KINDS.parse(copy.deepcopy(raw))
             assert parsed.object is not None, parsed.problems
             edits.append(Edit(parsed.object.ref, parsed.object))
         self.edit(edits)
@@ -161,7 +161,7 @@ class Deploying:
 
     def path(self, kind: str, name: str = "") -> str:
         """Return the path of an object of the test's namespace."""
-        model = KINDS[kind]
+        model = DEPLOYED_KINDS[kind]
         root = f"/apis/{model.group}/{model.versions[0]}" if model.group else "/api/v1"
         return f"{root}/namespaces/{self.gateway.namespace}/{model.plural}/{name or self.name}"
 

@@ -12,9 +12,9 @@ import pytest
 import structlog
 
 from tests.watchers.status.cluster_writing import World, accepted, messages, told
-from translator.objects.parse import KINDS
 from translator.objects.schema.base import NamespacedObject
 from translator.refs import Ref
+from translator.registry import KINDS
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, ApiClient
 from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.paths import api_version, collection, item, resource

@@ -1,22 +1,18 @@
 """HTTPRoute (Gateway API, `apis/v1/httproute_types.go`), without its matches and filters."""
 
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, StrictInt
+from pydantic import Field, StrictInt
 
 from translator.objects.gateway_api.filters import HTTPRouteFilters
 from translator.objects.gateway_api.matches import HTTPRouteMatch
-from translator.objects.gateway_api.references import GATEWAY_GROUP, ParentReference
+from translator.objects.gateway_api.route import Route, RouteSpec
 from translator.objects.gateway_api.rules import CHECK_RULES, FilteredBackendRef, SessionPersistence
 from translator.objects.schema.base import (
     CheckedFields,
     Fields,
     FieldViolation,
-    NamespacedObject,
-    raise_violations,
-    repeated,
     unique,
 )
 from translator.objects.schema.scalars import Count, Hostname, Milliseconds, SectionName
@@ -90,47 +86,26 @@ class HTTPRouteRule(CheckedFields):
                 yield FieldViolation((*path, index, member, "path", "type"), message)
 
 
-def _parent_violations(parents: tuple[ParentReference, ...]) -> Iterator[FieldViolation]:
-    by_parent: defaultdict[tuple[str | None, ...], list[int]] = defaultdict(list)
-    for index, parent in enumerate(parents):
-        by_parent[parent.group, parent.kind, parent.namespace, parent.name].append(index)
-    for indexes in by_parent.values():
-        sections = [(parents[index].section_name, parents[index].port) for index in indexes]
-        shapes = [(section is None, port is None) for section, port in sections]
-        for position, index in enumerate(indexes):
-            if shapes[position] != shapes[0]:
-                message = "names the parent of an earlier entry: give both a sectionName, or both a port"
-                yield FieldViolation((index,), message)
-        for position in repeated(sections):
-            yield FieldViolation(
-                (indexes[position],), "repeats an earlier entry: remove it, or change its sectionName or port"
-            )
-
-
-def _check_parents(parents: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(parents) > 1:
-        raise_violations(_parent_violations(parents))
-    return parents
-
-
 HTTPRouteRules = Annotated[tuple[HTTPRouteRule, ...], Field(min_length=1, max_length=16), CHECK_RULES]
 
 
-class HTTPRouteSpec(Fields):
+class HTTPRouteSpec(RouteSpec):
     """What a route attaches to, the names it serves (none stands for all), and its rules."""
 
-    parent_refs: Annotated[tuple[ParentReference, ...], Field(max_length=32), AfterValidator(_check_parents)] = ()
     hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
     rules: HTTPRouteRules = (HTTPRouteRule(),)
-    use_default_gateways: Literal["All", "None"] | None = None
 
 
-class HTTPRoute(NamespacedObject):
+class HTTPRoute(Route):
     """Routes HTTP requests from Gateways to backends."""
 
     kind = "HTTPRoute"
-    group = GATEWAY_GROUP
     versions = ("v1", "v1beta1")
     plural = "httproutes"
 
     spec: HTTPRouteSpec
+
+    @property
+    def hostnames(self) -> tuple[str, ...]:
+        """The hostnames that it serves, of which none stands for all."""
+        return self.spec.hostnames

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StrictInt
 
 from translator.api_group import GROUP
-from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject
+from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject, PrinterColumn
 from translator.objects.schema.scalars import Text
 
 BODY_BYTES: Final = 4096
@@ -39,5 +39,8 @@ class DirectResponse(NamespacedObject):
     group = GROUP
     versions = ("v1alpha1",)
     plural = "directresponses"
+    rbac_reason = "What routes answer by themselves."
+    short_names = ("dresp",)
+    printer_columns = (PrinterColumn("Status", "integer", ".spec.status"),)
 
     spec: DirectResponseSpec

@@ -13,7 +13,15 @@ from pydantic import Field, GetPydanticSchema, PlainValidator, StrictInt, String
 from pydantic_core import PydanticCustomError
 
 from translator.api_group import GROUP
-from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, NamespacedObject, unique
+from translator.objects.schema.base import (
+    CelRule,
+    CheckedFields,
+    Fields,
+    FieldViolation,
+    NamespacedObject,
+    PrinterColumn,
+    unique,
+)
 from translator.objects.schema.scalars import (
     Annotations,
     Boolean,
@@ -234,12 +242,17 @@ class GatewayParametersSpec(CheckedFields):
 class GatewayParameters(NamespacedObject):
     """How the proxies of the Gateways that refer to it are deployed."""
 
-    merged: ClassVar[bool] = True
-    """Its custom resource definition sets no defaults: merged over others, they would count as what was asked for."""
-
     kind = "GatewayParameters"
     group = GROUP
     versions = ("v1alpha1",)
     plural = "gatewayparameters"
+    has_schema_defaults = False  # merged over others, they would count as what was asked for
+    rbac_reason = "How proxies are deployed."
+    short_names = ("gwparams",)
+    printer_columns = (
+        PrinterColumn("Kind", "string", ".spec.kind"),
+        PrinterColumn("Replicas", "integer", ".spec.replicas"),
+        PrinterColumn("Service", "string", ".spec.service.type"),
+    )
 
     spec: GatewayParametersSpec = GatewayParametersSpec()

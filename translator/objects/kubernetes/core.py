@@ -37,6 +37,7 @@ class Namespace(ClusterObject):
     group = ""
     versions = ("v1",)
     plural = "namespaces"
+    rbac_reason = "Listeners say from which namespaces routes may come, by labels."
 
     metadata: NamespaceMeta
 
@@ -67,6 +68,8 @@ class Secret(CheckedFields, NamespacedObject):
     group = ""
     versions = ("v1",)
     plural = "secrets"
+    on_demand = True
+    rbac_reason = "Certificates. Only their names are watched, and those that Gateways name are read."
 
     type: Text = "Opaque"
     data: Data = Field(default_factory=dict, repr=False)
@@ -96,6 +99,8 @@ class ConfigMap(NamespacedObject):
     group = ""
     versions = ("v1",)
     plural = "configmaps"
+    on_demand = True
+    rbac_reason = "Certificates of authorities. Only their names are watched, and those that are named are read."
 
     data: TextData = Field(default_factory=dict)
     binary_data: Data = Field(default_factory=dict)

@@ -34,6 +34,7 @@ class CustomResourceDefinition(ClusterObject):
     group = "apiextensions.k8s.io"
     versions = ("v1",)
     plural = "customresourcedefinitions"
+    rbac_reason = "Which release of the Gateway API there is. Only metadata is read."
     metadata_only = True
 
     metadata: CustomResourceDefinitionMeta

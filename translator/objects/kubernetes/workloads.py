@@ -65,6 +65,8 @@ class Deployment(Workload):
 
     kind = "Deployment"
     plural = "deployments"
+    own_only = True
+    rbac_reason = "How far the proxies have come."
 
 
 class DaemonSet(Workload):
@@ -72,6 +74,8 @@ class DaemonSet(Workload):
 
     kind = "DaemonSet"
     plural = "daemonsets"
+    own_only = True
+    rbac_reason = "How far the proxies have come."
 
 
 class ContainerWaiting(Fields):
@@ -179,6 +183,8 @@ class Pod(NamespacedObject):
     group = ""
     versions = ("v1",)
     plural = "pods"
+    own_only = True
+    rbac_reason = "What keeps proxies from running."
     selector: ClassVar[str] = MANAGED_BY
 
     metadata: PodMeta

@@ -171,6 +171,14 @@ class ClusterMeta(ObjectMeta):
     namespace: Literal[""] = ""
 
 
+class PrinterColumn(NamedTuple):
+    """A column of `kubectl get` (`CustomResourceColumnDefinition`): its name, its type, and a JSONPath to its value."""
+
+    name: str
+    type: str
+    json_path: str
+
+
 class KubernetesObject(Fields):
     """One object of the API, as a value."""
 
@@ -188,6 +196,18 @@ class KubernetesObject(Fields):
     """Whether nothing but its metadata is asked for."""
     selector: ClassVar[str] = ""
     """The labels of those that matter, as a selector for an API server; "" for all."""
+    on_demand: ClassVar[bool] = False
+    """Whether of a cluster only those objects are read that others refer to."""
+    own_only: ClassVar[bool] = False
+    """Whether of a cluster only those objects are read that Headgate itself has deployed."""
+    rbac_reason: ClassVar[str] = "What is to be served."
+    """Why Headgate may read objects of the kind, in a sentence beside the RBAC rule."""
+    has_schema_defaults: ClassVar[bool] = True
+    """For kinds of our own: whether the schema in their custom resource definition sets defaults."""
+    short_names: ClassVar[tuple[str, ...]] = ()
+    """For kinds of our own: their short names for kubectl."""
+    printer_columns: ClassVar[tuple[PrinterColumn, ...]] = ()
+    """For kinds of our own: the columns of `kubectl get` beside the name, `Accepted` and the age."""
 
     metadata: NamespacedMeta | ClusterMeta
 

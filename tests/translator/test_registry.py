@@ -1,0 +1,74 @@
+"""The registry: what is declared once of each kind, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from translator.extension import Feature
+from translator.extensions import FEATURES
+from translator.objects.gateway_api.route import Route
+from translator.objects.kubernetes.service import Service
+from translator.objects.parse import Kinds
+from translator.objects.schema.base import NamespacedObject
+from translator.outcome import Outcome
+from translator.registry import KINDS, REGISTRY, registry
+
+
+class Teapot(NamespacedObject):
+    """A kind of somebody else's."""
+
+    kind = "Teapot"
+    group = "tea.example.com"
+    versions = ("v1",)
+    plural = "teapots"
+
+
+class OtherService(NamespacedObject):
+    """A kind with the name of one that there is."""
+
+    kind = "Service"
+    group = "other.example.com"
+    versions = ("v1",)
+    plural = "services"
+
+
+def test_an_extension_brings_its_kinds() -> None:
+    """What an extension reads is parsed like every other kind."""
+    found = registry((*FEATURES, Feature("tea", lambda _: Outcome(()), kinds=(Teapot,))))
+    parsed = found.kinds.parse({"apiVersion": "tea.example.com/v1", "kind": "Teapot", "metadata": {"name": "a"}})
+    assert isinstance(parsed.object, Teapot)
+    assert found.status("Teapot") is None
+    assert KINDS.get("Teapot") is None
+
+
+def test_two_kinds_of_one_name_are_refused() -> None:
+    """A name stands for one kind: which of two was meant could not be told."""
+    with pytest.raises(ValueError, match="two kinds Service"):
+        Kinds([Service, OtherService])
+    assert len(Kinds([Service, Service])) == 1
+
+
+def test_every_route_kind_has_a_status_and_a_listener() -> None:
+    """A kind of route attaches to listeners of some protocol, and says in its status what came of it."""
+    routes = KINDS.subclasses(Route)
+    assert routes == tuple(each.model for each in REGISTRY.routes) != ()
+    for each in routes:
+        assert each in REGISTRY.with_status
+        assert any(each.kind in REGISTRY.routes_on(protocol) for protocol in REGISTRY.protocols)
+
+
+def test_kinds_without_a_status_are_not_ours_to_write() -> None:
+    """Of the Gateway API's and our own kinds all get a status but those whose definition has none."""
+    without = {each.kind for each in KINDS.values() if "gateway" in each.group and each not in REGISTRY.with_status}
+    assert without == {"ReferenceGrant", "DirectResponse"}
+
+
+def _sentences() -> Iterator[str]:
+    yield from (each.rbac_reason for each in KINDS.values())
+
+
+def test_every_kind_says_why_it_is_read() -> None:
+    """The reason stands as a sentence beside the RBAC rule."""
+    assert all(each[:1].isupper() and each.endswith(".") for each in _sentences())

@@ -1,0 +1,126 @@
+"""What is declared of kinds of objects: which there are, how routes are read, where backends are, who gets a status.
+
+`translator.registry` collects the declarations; queries reach them as `Db.registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from translator.conditions import Status
+from translator.engine.query import Query
+from translator.inputs import Invalid
+from translator.ir.backend import Backend, BackendEndpoint
+from translator.ir.http import Rule
+from translator.objects.gateway_api.route import Route
+from translator.objects.parse import Kinds
+from translator.objects.schema.base import KubernetesObject
+from translator.outcome import Outcome
+from translator.refs import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class RouteKind:
+    """A kind of route.
+
+    Attributes:
+        model: its class.
+        protocols: the protocols of the listeners that it may attach to (`Listener.protocol`).
+        rules: the query for the rules of a route, in the order of its spec.
+        conformance: the features of the Gateway API's conformance suite that the kind brings.
+    """
+
+    model: type[Route]
+    protocols: tuple[str, ...]
+    rules: Query[[Ref], tuple[Outcome[Rule], ...]]
+    conformance: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackendKind:
+    """A kind of object that a backendRef may name.
+
+    Attributes:
+        model: its class.
+        resolve: the query for the backend that a port of an object is, or the problem that prevents it.
+        endpoints: the query for the endpoints of a backend that `resolve` gave.
+    """
+
+    model: type[KubernetesObject]
+    resolve: Query[[Ref, int], Outcome[Backend | None]]
+    endpoints: Query[[Backend], tuple[BackendEndpoint, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusKind:
+    """The status of the objects of a class.
+
+    Attributes:
+        model: the class; its subclasses are meant too.
+        query: the query for an object's `status`; None if it is not for us to write.
+        invalid: takes the database, an object, what is known of it though it is not valid, and a sentence that says
+            so; gives its `status`, None if it is not for us to write.
+    """
+
+    model: type[KubernetesObject]
+    query: Query[[Ref], Status | None]
+    invalid: Callable[[Any, Ref, Invalid, str], Status | None]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All that is declared: everything that differs between kinds is found here.
+
+    Attributes:
+        kinds: the kinds of objects that are read.
+        routes: the kinds of routes.
+        statuses: whose objects get a status; of a class and its subclass, the subclass comes first.
+        extensions: the extensions; `translator.extension.features` gives them their type, which is declared above the
+            database.
+    """
+
+    kinds: Kinds
+    routes: tuple[RouteKind, ...]
+    statuses: tuple[StatusKind, ...]
+    extensions: tuple[object, ...]
+
+    @cached_property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols of listeners that some kind of route can be served on."""
+        return tuple(dict.fromkeys(protocol for each in self.routes for protocol in each.protocols))
+
+    def routes_on(self, protocol: str) -> tuple[str, ...]:
+        """Return the kinds of routes that may attach to listeners of a protocol."""
+        return tuple(each.model.kind for each in self.routes if protocol in each.protocols)
+
+    def route(self, kind: str) -> RouteKind:
+        """Return what is declared of a kind of route.
+
+        Raises:
+            KeyError: it is none.
+        """
+        return self._routes[kind]
+
+    def status(self, kind: str) -> StatusKind | None:
+        """Return how objects of a kind get their status; None if they get none."""
+        return self._statuses.get(kind)
+
+    @cached_property
+    def with_status(self) -> tuple[type[KubernetesObject], ...]:
+        """The kinds whose objects get a status."""
+        return tuple(self.kinds[kind] for kind in self._statuses)
+
+    @cached_property
+    def _routes(self) -> dict[str, RouteKind]:
+        return {each.model.kind: each for each in self.routes}
+
+    @cached_property
+    def _statuses(self) -> dict[str, StatusKind]:
+        found: dict[str, StatusKind] = {}
+        for each in self.statuses:
+            for model in self.kinds.subclasses(each.model):
+                found.setdefault(model.kind, each)
+        return found

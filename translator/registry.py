@@ -1,0 +1,52 @@
+"""All that is declared, collected: kinds of objects, routes, statuses, extensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from translator.extension import Feature
+from translator.extensions import FEATURES
+from translator.kinds import Registry
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.referencegrant import ReferenceGrant
+from translator.objects.headgate.gatewayparameters import GatewayParameters
+from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
+from translator.objects.kubernetes.customresourcedefinition import CustomResourceDefinition
+from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.service import Service
+from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
+from translator.objects.parse import Kinds
+from translator.objects.schema.base import KubernetesObject
+from translator.routes import ROUTES
+from translator.status import gateway, gatewayclass, gatewayparameters, route
+
+KUBERNETES_KINDS = (
+    Namespace,
+    Service,
+    EndpointSlice,
+    Secret,
+    ConfigMap,
+    Deployment,
+    DaemonSet,
+    Pod,
+    CustomResourceDefinition,
+)
+"""The kinds of Kubernetes itself that are read."""
+
+STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS)
+
+
+def registry(extensions: Iterable[Feature]) -> Registry:
+    """Make the registry of Headgate with these extensions."""
+    found = tuple(extensions)
+    kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
+    kinds += (each.model for each in ROUTES)
+    kinds += (ReferenceGrant, *(model for each in found for model in each.kinds))
+    kinds += (GatewayParameters, *KUBERNETES_KINDS)
+    return Registry(Kinds(kinds), ROUTES, STATUSES, found)
+
+
+REGISTRY = registry(FEATURES)
+KINDS = REGISTRY.kinds
+"""The kinds of objects that are read."""
