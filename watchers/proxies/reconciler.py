@@ -18,25 +18,21 @@ from translator.infrastructure.manifest import WORKLOADS, Manifest, ProxyManifes
 from translator.inputs import ApplyResult
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
-from watchers.controllers.worker_pool import WorkerPool
+from watchers.controllers.reconciler import LONGEST_RETRY, Reconciler, Rejected, Result
 from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Api
-from watchers.kubernetes.errors import ApiError, ClusterError, Malformed
+from watchers.kubernetes.errors import ClusterError, Malformed
 from watchers.kubernetes.paths import collection
 from watchers.kubernetes.resource_version import older
 from watchers.proxies.api_errors import conflicting_object, is_namespace_gone, problem_of
 from watchers.proxies.inventory import Inventory
 from watchers.proxies.owned_fields import owned_fields
-from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, ApplyObserver, NotLeader
+from watchers.proxies.server_side_apply import Applied, Applier, ApplyError, ApplyObserver
 
 log = structlog.stdlib.get_logger("headgate.deployer")
 
 CONCURRENCY: Final = 8
 """The number of Gateways reconciled at once."""
-FIRST_RETRY: Final = 1.0
-LONGEST_RETRY: Final = 300.0
-"""How long to wait after something was refused, in seconds; a change of what is wanted comes before that."""
-LONGEST_OUTAGE: Final = 15.0
 REPAIRED_SECONDS: Final = 600.0
 """What has been left alone for so long drifts anew; until then, who undoes what we do is met ever less often."""
 OBSERVE_SECONDS: Final = 5.0
@@ -64,13 +60,11 @@ class _GatewayMemory:
         applied: by object, what was applied.
         observed: the objects that the API server has told of since: one that is not there then has been deleted.
         repairs: by object, how often it was repaired.
-        refusals: how long to wait after a refusal.
     """
 
     applied: dict[Ref, Applied] = field(default_factory=dict)
     observed: set[Ref] = field(default_factory=set)
     repairs: defaultdict[Ref, _Repairs] = field(default_factory=lambda: defaultdict(_Repairs))
-    refusals: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LONGEST_RETRY))
 
 
 class Deployer:
@@ -106,49 +100,36 @@ class Deployer:
         self._wanted = wanted
         self._inventory = inventory
         self._report = report
-        self._workers = WorkerPool(CONCURRENCY, self._reconcile, self._log_panic)
+        self._reconciler = Reconciler(CONCURRENCY, self._reconcile, _log_outage, _log_panic)
         self._memory: dict[Ref, _GatewayMemory] = {}
         self._reported: dict[Ref, ApplyResult] = {}
         self._unwatched: set[Ref] = set()
-        self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def enqueue(self, gateways: Iterable[Ref]) -> None:
         """Enqueue Gateways whose wanted or deployed objects have changed."""
-        self._workers.enqueue(gateways)
+        self._reconciler.enqueue(gateways)
 
     @property
     def depth(self) -> int:
         """The number of Gateways that wait to be reconciled; 0 while this replica does not lead."""
-        return self._workers.depth
+        return self._reconciler.depth
 
     async def run(self) -> None:
         """Reconcile all Gateways, then those that are enqueued, until cancelled."""
         self._memory.clear()
-        self._outages.reset()
-        await self._workers.run(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
+        await self._reconciler.run(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
 
-    def _log_panic(self, gateway: Ref) -> None:
-        log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))
-
-    async def _reconcile(self, gateway: Ref) -> float | None:
-        """Reconcile a Gateway, and return in how many seconds to try again, None if all is well."""
+    async def _reconcile(self, gateway: Ref) -> Result:
+        """Deploy what is wanted for a Gateway, and report what the API server rejects of it."""
         memory = self._memory.setdefault(gateway, _GatewayMemory())
         try:
             again = await self._deploy(gateway, memory)
-            self._outages.reset()
         except ApplyError as refused:
-            return self._report_error(gateway, refused, memory)
-        except ClusterError as error:
-            pause = self._outages.next(error.retry_after if isinstance(error, ApiError) else 0.0)
-            log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(pause, 1))
-            return pause
-        except NotLeader:
-            return None
-        memory.refusals.reset()
+            raise self._rejected(gateway, refused) from None
         self._report_result(gateway, None)
         if gateway not in self._wanted:
             self._memory.pop(gateway, None)
-        return again
+        return Result(again)
 
     async def _deploy(self, gateway: Ref, memory: _GatewayMemory) -> float | None:
         wanted = self._wanted.get(gateway)
@@ -244,13 +225,13 @@ class Deployer:
         status = live.raw.get("status") or {} if live is not None else {}
         return bool(status.get("availableReplicas") or status.get("numberAvailable"))
 
-    def _report_error(self, gateway: Ref, refused: ApplyError, memory: _GatewayMemory) -> float | None:
+    def _rejected(self, gateway: Ref, refused: ApplyError) -> Rejected:
         ref, error = refused.ref, refused.error
         if error is not None and is_namespace_gone(error):
-            return memory.refusals.next()
+            return Rejected()
         problem = conflicting_object(ref) if error is None else problem_of(ref, error)
         self._report_result(gateway, ApplyResult((problem,)))
-        return memory.refusals.next(0.0 if error is None else error.retry_after)
+        return Rejected(0.0 if error is None else error.retry_after)
 
     def _report_result(self, gateway: Ref, deployed: ApplyResult | None) -> None:
         if self._reported.get(gateway) == deployed:
@@ -261,3 +242,11 @@ class Deployer:
             self._reported[gateway] = deployed
             log.warning(deployed.problems[0].message, gateway=str(gateway))
         self._report(gateway, deployed)
+
+
+def _log_outage(gateway: Ref, error: ClusterError, seconds: float) -> None:
+    log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(seconds, 1))
+
+
+def _log_panic(gateway: Ref) -> None:
+    log.exception("A bug in Headgate, please report it: proxies are not deployed", gateway=str(gateway))

@@ -15,6 +15,7 @@ from translator.infrastructure.manifest import DEPLOYED_KINDS, Manifest
 from translator.infrastructure.names import CONTROLLER, MANAGED_BY, MANAGER, label_value
 from translator.objects.kubernetes.workloads import Deployment
 from translator.refs import Ref
+from watchers.controllers.reconciler import NotLeader
 from watchers.kubernetes.client import SERVER_SIDE_APPLY, Api, Query
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.paths import item
@@ -70,10 +71,6 @@ class ApplyError(Exception):
     def status(self) -> int:
         """The HTTP status code, 0 if there is none."""
         return 0 if self.error is None else self.error.status
-
-
-class NotLeader(Exception):
-    """Another replica leads by now."""
 
 
 class Applier:

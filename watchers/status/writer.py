@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import structlog
 
 from translator.refs import Ref
-from translator.registry import KINDS
-from watchers.controllers.worker_pool import WorkerPool
+from watchers.controllers.reconciler import KIND_BACKOFF, Blocked, NotLeader, Reconciler, Rejected, Result
 from watchers.informers.observed_status import ObservedStatus, Status
-from watchers.kubernetes.backoff import Backoff
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
-from watchers.kubernetes.paths import resource
 from watchers.kubernetes.resource_version import older
+from watchers.status.api_errors import failure_of, is_object_gone, not_served
 from watchers.status.client import StatusApi
 from watchers.status.merge import StatusAuthor, generation, has_entries, is_shared, merge, observed_generation
 from watchers.status.withdraw import withdrawn
@@ -36,14 +34,10 @@ MAX_PACE: Final = 60.0
 """So much it grows to at most, twofold each time, while somebody undoes what we write: that bounds the quarrel."""
 CONFLICTS: Final = 5
 """How often in a row a write is repeated at once because the object has changed in the meantime."""
-KIND_BACKOFF: Final = 30.0
-"""How long a kind rests whose status cannot be written, in seconds."""
 STALE_GRACE: Final = 2.0
 """How long a status waits that was made from an older generation of its object, in seconds."""
-LONGEST_RETRY: Final = 300.0
-"""The longest pause of an object whose status is refused, in seconds; a new status comes before that."""
-LONGEST_OUTAGE: Final = 15.0
-"""The longest pause while the API server is away, in seconds."""
+UNCHANGED: Final = Result(succeeded=False)
+"""The result where there is nothing to write before something changes."""
 
 
 class StatusCache(Protocol):
@@ -72,8 +66,7 @@ class _Memory:
 
     Attributes:
         tried: when it was written to last, or that was tried.
-        refusals: how long to wait after a refusal of this object.
-        refused: whether the last write was refused.
+        rejected: whether the last write was rejected.
         written: what the last write made of it, until it is observed.
         wanted: what the last write was to bring.
         since: when that was written.
@@ -84,8 +77,7 @@ class _Memory:
     """
 
     tried: float = -math.inf
-    refusals: Backoff = field(default_factory=lambda: Backoff(1.0, LONGEST_RETRY))
-    refused: bool = False
+    rejected: bool = False
     written: ObservedStatus | None = None
     wanted: Status | None = None
     since: float = -math.inf
@@ -145,28 +137,24 @@ class StatusWriter:
         self._observer = observer
         self._may_write = may_write
         self._has_no_status = has_no_status
-        self._workers = WorkerPool(CONCURRENCY, self._reconcile, _log_panic)
+        self._reconciler = Reconciler(
+            CONCURRENCY, self._reconcile, _log_outage, _log_panic, on_blocked=_log_blocked, pauses_all=True
+        )
         self._memory: dict[Ref, _Memory] = {}
-        self._blocked: dict[str, float] = {}
-        self._pause = 0.0
-        self._outages = Backoff(0.25, LONGEST_OUTAGE)
 
     def enqueue(self, refs: Iterable[Ref]) -> None:
         """Enqueue objects whose wanted or observed status has changed."""
-        self._workers.enqueue(refs)
+        self._reconciler.enqueue(refs)
 
     @property
     def depth(self) -> int:
         """The number of objects that wait to be reconciled; 0 while this replica does not lead."""
-        return self._workers.depth
+        return self._reconciler.depth
 
     async def run(self) -> None:
         """Reconcile all objects, then those that are enqueued, until cancelled."""
         self._memory.clear()
-        self._blocked.clear()
-        self._pause = 0.0
-        self._outages.reset()
-        await self._workers.run(dict.fromkeys([*self._wanted, *self._orphaned()]))
+        await self._reconciler.run(dict.fromkeys([*self._wanted, *self._orphaned()]))
 
     def _orphaned(self) -> Iterator[Ref]:
         """Yield objects whose status holds entries of ours, though none is wanted any more."""
@@ -178,40 +166,37 @@ class StatusWriter:
     def _is_ours(self, held: ObservedStatus) -> bool:
         return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
 
-    async def _reconcile(self, ref: Ref) -> float | None:
-        """Reconcile an object, and return in how many seconds to try again, None if all is well."""
+    async def _reconcile(self, ref: Ref) -> Result:
+        """Write the status of an object if it differs from the wanted one and may be written now."""
         memory = self._memory.setdefault(ref, _Memory())
         now = time.monotonic()
         held = self._latest(ref, memory)
         if held is None:
-            self._memory.pop(ref, None)
-            return None
-        held_up = (self._pause, self._blocked.get(ref.kind, 0.0), self._stale_until(ref, held, memory))
-        wait = max(memory.due(ref.kind, self._wanted.get(ref)), *held_up) - now
+            return self._forget(ref)
+        paused_until = self._reconciler.paused_until(ref), self._stale_until(ref, held, memory)
+        wait = max(memory.due(ref.kind, self._wanted.get(ref)), *paused_until) - now
         if self._is_up_to_date(ref, held, memory):
-            return None
+            return UNCHANGED
         if ref not in self._wanted and not self._has_no_status(ref):
-            return KIND_BACKOFF
+            return Result(KIND_BACKOFF, succeeded=False)
         if wait > 0:
-            return wait
+            return Result(wait, succeeded=False)
         memory.tried = now
         try:
             return await self._attempt(ref, held, memory)
         except ApiError as error:
             return self._failed(ref, error, memory)
-        except ClusterError as error:
-            return self._outage(0.0, str(error))
 
-    async def _attempt(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float | None:
+    async def _attempt(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Result:
         try:
             return await self._write(ref, held, memory)
         except ApiError as error:
             if error.status != 404:
                 raise
             await self._api.read(ref, held)  # if that is not there either, it says so
-            return self._not_served(ref.kind, error)
+            raise not_served(ref.kind, error) from None
 
-    async def _write(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float | None:
+    async def _write(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Result:
         for _ in range(CONFLICTS):
             wanted = self._wanted.get(ref)
             new = self._difference(ref, held, memory)
@@ -219,8 +204,8 @@ class StatusWriter:
                 found = await self._api.read(ref, held)
                 held, new = self._api.parse(found), withdrawn(found, self._api.manager, _now())
                 memory.withdrawn = held.resource_version
-            if new == held.status or not self._may_write():
-                return None
+            if new == held.status:
+                return UNCHANGED
             try:
                 memory.written = await self._patch(ref, held, new)
             except ApiError as error:
@@ -230,26 +215,21 @@ class StatusWriter:
                 memory.altered = None if memory.written.status == new else (new, memory.written.status)
                 memory.withdrawn = memory.written.resource_version
                 memory.wrote(wanted)
-                self._succeeded(ref.kind, memory)
-                return None
+                memory.rejected = False
+                return Result()
             held = memory.written = self._api.parse(await self._api.read(ref, held))
             memory.withdrawn = ""
             if self._is_up_to_date(ref, held, memory):
-                return None
+                return UNCHANGED
             patience = self._stale_until(ref, held, memory) - time.monotonic()
             if patience > 0:
-                return patience
-        return memory.refusals.next()
-
-    def _succeeded(self, kind: str, memory: _Memory) -> None:
-        memory.refused = False
-        memory.refusals.reset()
-        self._outages.reset()
-        self._blocked.pop(kind, None)
+                return Result(patience, succeeded=False)
+        raise Rejected
 
     async def _patch(self, ref: Ref, held: ObservedStatus, new: Status) -> ObservedStatus:
-        begun = time.perf_counter()
-        outcome = "failed"
+        if not self._may_write():
+            raise NotLeader
+        begun, outcome = time.perf_counter(), "failed"
         try:
             written = await self._api.patch(ref, held, new)
             outcome = "written"
@@ -302,56 +282,22 @@ class StatusWriter:
             return None
         return new
 
-    def _failed(self, ref: Ref, error: ApiError, memory: _Memory) -> float | None:
-        """Take an error that ends a write; gives when to try again, None: not before something changes."""
-        if error.status == 404 and f'"{ref.name}" not found' in error.message:
-            self._memory.pop(ref, None)
-            return None
-        if error.status == 404:
-            return self._not_served(ref.kind, error)
-        if error.status in (429, 503):
-            return self._outage(error.retry_after, str(error))
-        if error.status == 403 and " cannot " in error.message:
-            return self._forbidden(ref.kind, error)
-        # An admission policy, a webhook that fails, a field that this version of the API does not take.
-        if not memory.refused:
-            log.warning(f"The status of {ref} is not taken: {error}")
-        memory.refused = True
-        return memory.refusals.next(error.retry_after)
+    def _failed(self, ref: Ref, error: ApiError, memory: _Memory) -> Result:
+        """Raise what an error that ends a write concerns, unless that is an object that is gone."""
+        if is_object_gone(ref, error):
+            return self._forget(ref)
+        failure = failure_of(ref.kind, error)
+        if isinstance(failure, Rejected):
+            if not memory.rejected:
+                log.warning(f"The status of {ref} is not taken: {error}")
+            memory.rejected = True
+        raise failure from None
 
-    def _outage(self, at_least: float, message: str) -> float:
-        """Pause all writes while the API server is unavailable or throttles."""
-        now = time.monotonic()
-        if self._pause <= now:
-            self._pause = now + self._outages.next(at_least)
-            log.warning(f"Statuses are written later: {message}", seconds=round(self._pause - now, 1))
-        return self._pause - now
-
-    def _forbidden(self, kind: str, error: ApiError) -> float:
-        name, _, group = resource(KINDS[kind]).partition(".")
-        return self._block(
-            kind,
-            f"may not patch {name}/status in the API group {group}: grant the verbs get and patch on it, as the "
-            f"ClusterRole in deploy/ does; until then no {kind} tells what became of it",
-            error,
-        )
-
-    def _not_served(self, kind: str, error: ApiError) -> float:
-        """Block a kind without a status path: its version has changed, or its definition lacks the subresource."""
-        return self._block(
-            kind,
-            f"{resource(KINDS[kind])} has no status to write in the version that it was read in: either that has just "
-            f"ceased to be served, or its definition lacks the subresource status: install the Gateway API's own; "
-            f"until then no {kind} tells what became of it",
-            error,
-        )
-
-    def _block(self, kind: str, message: str, error: ApiError) -> float:
-        """Log once what blocks all objects of a kind, and pause the kind."""
-        if kind not in self._blocked:
-            log.error(message, answer=error.message)
-        self._blocked[kind] = time.monotonic() + KIND_BACKOFF
-        return KIND_BACKOFF
+    def _forget(self, ref: Ref) -> Result:
+        """Drop what is kept of an object that is gone."""
+        self._memory.pop(ref, None)
+        self._reconciler.forget(ref)
+        return UNCHANGED
 
 
 OUTCOMES: Final[Mapping[int, str]] = {409: "conflict", 404: "gone"}
@@ -359,6 +305,14 @@ OUTCOMES: Final[Mapping[int, str]] = {409: "conflict", 404: "gone"}
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _log_outage(_: Ref, error: ClusterError, seconds: float) -> None:
+    log.warning(f"Statuses are written later: {error}", seconds=round(seconds, 1))
+
+
+def _log_blocked(blocked: Blocked) -> None:
+    log.error(blocked.message, answer=blocked.error.message)
 
 
 def _log_panic(ref: Ref) -> None:

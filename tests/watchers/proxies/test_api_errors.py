@@ -14,13 +14,14 @@ from translator.infrastructure.manifest import Manifest, ProxyManifests
 from translator.infrastructure.names import label_value, resource_name
 from translator.inputs import ApplyResult
 from translator.refs import Ref
+from watchers.controllers.reconciler import NotLeader
 from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from watchers.proxies.api_errors import is_namespace_gone, is_transient, problem_of
 from watchers.proxies.inventory import Inventory, Live
 from watchers.proxies.owned_fields import project
 from watchers.proxies.reconciler import Deployer
-from watchers.proxies.server_side_apply import Applier, ApplyError, NotLeader
+from watchers.proxies.server_side_apply import Applier, ApplyError
 
 GATEWAY = Ref("Gateway", "web", "shop")
 CONFIG = Ref("ConfigMap", "web", "headgate-shop")
@@ -179,7 +180,11 @@ async def deployed(
     inventory = Inventory(lambda _: None)
     inventory.observe([ObjectChange(ref, raw) for ref, raw in there])
     deployer = Deployer(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
-    await deployer._reconcile(GATEWAY)
+    leading = asyncio.create_task(deployer.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
     return told
 
 

@@ -15,17 +15,11 @@ from tests.watchers.proxies.test_api_errors import CONFIG, GATEWAY, manifest
 from tests.watchers.punctual import Punctual
 from translator.infrastructure.manifest import Manifest, ProxyManifests
 from translator.refs import Ref
+from watchers.controllers.reconciler import FIRST_RETRY, LONGEST_RETRY
 from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError
 from watchers.proxies.inventory import Inventory
-from watchers.proxies.reconciler import (
-    CONCURRENCY,
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    OBSERVE_SECONDS,
-    REPAIRED_SECONDS,
-    Deployer,
-)
+from watchers.proxies.reconciler import CONCURRENCY, OBSERVE_SECONDS, REPAIRED_SECONDS, Deployer
 from watchers.proxies.server_side_apply import SECONDS
 
 

@@ -12,9 +12,10 @@ from tests.watchers.punctual import Punctual
 from tests.watchers.status.keeper import Keeper
 from tests.watchers.status.writing import GATEWAY, OURS, World, accepted, parents, route
 from translator.refs import Ref
+from watchers.controllers.reconciler import LONGEST_RETRY
 from watchers.kubernetes.errors import ApiError, Unreachable
 from watchers.status.client import SECONDS
-from watchers.status.writer import CONFLICTS, LONGEST_RETRY, StatusWriter
+from watchers.status.writer import CONFLICTS, StatusWriter
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ async def kind(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     """Yield a kind that Headgate knows, and the cluster not yet."""
     made = Kind(client)
     monkeypatch.setitem(KINDS, Local.kind, made.model)
-    monkeypatch.setattr("watchers.status.writer.KIND_BACKOFF", 0.5)
+    monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.5)
     yield made
     await made.remove()
 

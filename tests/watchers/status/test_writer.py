@@ -215,7 +215,7 @@ async def test_a_status_is_written_in_the_version_that_is_served(world: World) -
 
 async def test_a_definition_without_a_status_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to write to, the message names the definition; once there is, the status is written."""
-    monkeypatch.setattr("watchers.status.writer.KIND_BACKOFF", 0.05)
+    monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.05)
     world.keeper.put(route("a"), {})
     world.keeper.without_status = 3
     with structlog.testing.capture_logs() as logs:

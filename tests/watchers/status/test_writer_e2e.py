@@ -158,7 +158,7 @@ async def test_a_missing_permission_is_named_and_waited_for(
     world: World, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the right to patch, the message names verb and resource; once it is granted, the status is written."""
-    monkeypatch.setattr("watchers.status.writer.KIND_BACKOFF", 0.5)
+    monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.5)
     route = await world.create("shop")
     authority = tmp_path / "ca.crt"
     cluster = f", certificate-authority: {authority}"
