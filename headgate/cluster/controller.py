@@ -41,7 +41,7 @@ from watchers.kubernetes.errors import ClusterError
 from watchers.kubernetes.kubeconfig import Access, Target
 from watchers.peers.exchange import Peers
 from watchers.proxies.inventory import Inventory, follow
-from watchers.proxies.reconciler import Deployer
+from watchers.proxies.reconciler import ProxyReconciler
 from watchers.sources import SourceMux
 from watchers.status.writer import StatusWriter
 from xds import Observers, Peer, Server
@@ -125,7 +125,7 @@ class Controller:
         self.reconnect_window = ReconnectWindow(self.deliver)
         self.peers = Peers(client, self.namespace, identity, self.hear_peers, DiagnosticSet(self.log_diagnostics))
         self.inventory = Inventory(lambda gateways: self.deployer.enqueue(gateways))
-        self.deployer = Deployer(
+        self.deployer = ProxyReconciler(
             client,
             self.translator.deployments,
             self.inventory,

@@ -99,7 +99,7 @@ class ClusterGauges(Collector):
 
     Args:
         scales: gives how many proxies there are.
-        deployments: gives how many Gateways wait for the deployer.
+        deployments: gives how many Gateways wait for the proxy reconciler.
         statuses: gives how many objects wait for the writer of statuses.
     """
 

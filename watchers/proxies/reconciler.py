@@ -67,7 +67,7 @@ class _GatewayMemory:
     repairs: defaultdict[Ref, _Repairs] = field(default_factory=lambda: defaultdict(_Repairs))
 
 
-class Deployer:
+class ProxyReconciler:
     """Reconcile the deployed objects with the wanted manifests, while `run` runs.
 
     Args:

@@ -1,4 +1,4 @@
-"""A translator, a deployer and what they watch, at work on one namespace of the real API server."""
+"""A translator, a reconciler and what they watch, at work on one namespace of the real API server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from watchers.informers.informer import Informer
 from watchers.informers.reflector import Reflector, Scope
 from watchers.kubernetes.client import ApiClient
 from watchers.proxies.inventory import Inventory, follow
-from watchers.proxies.reconciler import Deployer
+from watchers.proxies.reconciler import ProxyReconciler
 
 READ = (Service, EndpointSlice, Deployment, DaemonSet, Pod)
 SECONDS: Final = 120
@@ -53,7 +53,7 @@ class Deploying:
 
     Attributes:
         gateway: the Gateway that the tests are about.
-        api: what the deployer asks of the API server.
+        api: what the reconciler asks of the API server.
     """
 
     def __init__(self, client: ApiClient, namespace: str, deploys: ApiClient | None = None) -> None:
@@ -65,8 +65,10 @@ class Deploying:
         self.translator = Translator(
             Settings(standalone=False, addresses=("0.0.0.0",), controller_name=self.controller)
         )
-        self.inventory = Inventory(lambda gateways: self.deployer.enqueue(gateways))
-        self.deployer = Deployer(self.api, self.translator.deployments, self.inventory, self.controller, self._deployed)
+        self.inventory = Inventory(lambda gateways: self.reconciler.enqueue(gateways))
+        self.reconciler = ProxyReconciler(
+            self.api, self.translator.deployments, self.inventory, self.controller, self._deployed
+        )
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -94,7 +96,7 @@ class Deploying:
 
     def lead(self) -> None:
         """Begin to deploy."""
-        self._start(self.deployer.run())
+        self._start(self.reconciler.run())
 
     def _start(self, work: Any) -> None:
         self._running.append(self._tasks.create_task(work))
@@ -140,7 +142,7 @@ class Deploying:
     def _evaluate(self) -> None:
         changes = self.translator.evaluate()
         assert not changes.failures, changes.failures
-        self.deployer.enqueue(changes.deployments)
+        self.reconciler.enqueue(changes.deployments)
         self._changed.set()
 
     def condition(self, type_: str) -> tuple[str, str, str]:
@@ -170,7 +172,7 @@ class Deploying:
         return await self.client.get(self.path(kind))
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until something holds, which only what the API server tells, or the deployer, makes hold."""
+        """Wait until something holds, which only what the API server tells, or the reconciler, makes hold."""
         try:
             async with asyncio.timeout(SECONDS):
                 while not true():  # noqa: ASYNC110 (another process makes it hold)

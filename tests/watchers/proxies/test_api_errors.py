@@ -20,7 +20,7 @@ from watchers.kubernetes.errors import ApiError, ClusterError, Unreachable
 from watchers.proxies.api_errors import is_namespace_gone, is_transient, problem_of
 from watchers.proxies.inventory import Inventory, Live
 from watchers.proxies.owned_fields import project
-from watchers.proxies.reconciler import Deployer
+from watchers.proxies.reconciler import ProxyReconciler
 from watchers.proxies.server_side_apply import Applier, ApplyError
 
 GATEWAY = Ref("Gateway", "web", "shop")
@@ -112,8 +112,8 @@ async def test_an_api_server_that_is_away_is_no_refusal() -> None:
     api, told = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[ApplyResult | None]()
     inventory = Inventory(lambda _: None)
     wanted = {GATEWAY: ProxyManifests((manifest(),))}
-    deployer = Deployer(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
-    leading = asyncio.create_task(deployer.run())
+    reconciler = ProxyReconciler(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
+    leading = asyncio.create_task(reconciler.run())
     async with asyncio.timeout(10):
         await api.gate.wait()
     leading.cancel()
@@ -124,10 +124,10 @@ async def test_an_api_server_that_is_away_is_no_refusal() -> None:
 async def test_who_does_not_lead_writes_nothing() -> None:
     """Once the lease is lost, no late write slips through."""
     api = Failing()
-    deployer = Deployer(
+    reconciler = ProxyReconciler(
         api, {GATEWAY: ProxyManifests((manifest(),))}, Inventory(lambda _: None), "me", print, may_write=lambda: False
     )
-    leading = asyncio.create_task(deployer.run())
+    leading = asyncio.create_task(reconciler.run())
     await asyncio.sleep(0.05)
     assert not leading.done()
     leading.cancel()
@@ -140,10 +140,10 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     api, inventory, wanted = Failing(), Inventory(lambda _: None), manifest()
     body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
     inventory.observe([ObjectChange(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
-    deployer = Deployer(api, {GATEWAY: ProxyManifests((wanted,))}, inventory, "me", lambda *_: None)
-    leading = asyncio.create_task(deployer.run())
+    reconciler = ProxyReconciler(api, {GATEWAY: ProxyManifests((wanted,))}, inventory, "me", lambda *_: None)
+    leading = asyncio.create_task(reconciler.run())
     await asyncio.sleep(0.05)
-    deployer.enqueue([GATEWAY])
+    reconciler.enqueue([GATEWAY])
     await asyncio.sleep(0.05)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
@@ -179,8 +179,8 @@ async def deployed(
     told: list[ApplyResult | None] = []
     inventory = Inventory(lambda _: None)
     inventory.observe([ObjectChange(ref, raw) for ref, raw in there])
-    deployer = Deployer(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
-    leading = asyncio.create_task(deployer.run())
+    reconciler = ProxyReconciler(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
+    leading = asyncio.create_task(reconciler.run())
     for _ in range(20):
         await asyncio.sleep(0)
     leading.cancel()

@@ -1,4 +1,4 @@
-"""Proxies that the deployer has the cluster run: a real Envoy in a pod, which finds its server by the cluster's DNS."""
+"""Proxies that the cluster runs: a real Envoy in a pod, which finds its server by the cluster's DNS."""
 
 from __future__ import annotations
 

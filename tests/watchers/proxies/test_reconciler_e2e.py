@@ -1,4 +1,4 @@
-"""The deployer and a real API server, its controllers, and pods that run a real Envoy."""
+"""The reconciler and a real API server, its controllers, and pods that run a real Envoy."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def settled(deploying: Deploying) -> None:
 
 
 async def patch(deploying: Deploying, kind: str, body: Any) -> None:
-    """Change an object behind the deployer's back."""
+    """Change an object behind the reconciler's back."""
     await deploying.client.request("PATCH", deploying.path(kind), body=body, content_type=MERGE_PATCH)
 
 

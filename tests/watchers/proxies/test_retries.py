@@ -19,7 +19,7 @@ from watchers.controllers.reconciler import FIRST_RETRY, LONGEST_RETRY
 from watchers.informers.list_watch import ObjectChange
 from watchers.kubernetes.errors import ApiError
 from watchers.proxies.inventory import Inventory
-from watchers.proxies.reconciler import CONCURRENCY, OBSERVE_SECONDS, REPAIRED_SECONDS, Deployer
+from watchers.proxies.reconciler import CONCURRENCY, OBSERVE_SECONDS, REPAIRED_SECONDS, ProxyReconciler
 from watchers.proxies.server_side_apply import SECONDS
 
 
@@ -72,14 +72,14 @@ class Cluster:
         return [after - before for before, after in pairwise(self.times)]
 
     @asynccontextmanager
-    async def leading(self, *names: str) -> AsyncIterator[Deployer]:
-        """Let a deployer deploy a ConfigMap for each of these Gateways."""
-        deployer = Deployer(
+    async def leading(self, *names: str) -> AsyncIterator[ProxyReconciler]:
+        """Let a reconciler deploy a ConfigMap for each of these Gateways."""
+        reconciler = ProxyReconciler(
             Punctual(self), {GATEWAY._replace(name=each): proxies(each) for each in names}, self.inventory, "me", print
         )
-        term = asyncio.create_task(deployer.run())
+        term = asyncio.create_task(reconciler.run())
         try:
-            yield deployer
+            yield reconciler
         finally:
             term.cancel()
             await asyncio.wait({term})
@@ -162,24 +162,24 @@ def test_what_was_left_alone_for_long_is_repaired_at_once() -> None:
     async def scenario() -> None:
         cluster = Cluster()
 
-        async def undo(deployer: Deployer, times: int) -> list[float]:
+        async def undo(reconciler: ProxyReconciler, times: int) -> list[float]:
             """Undo it so often, each time once it is as it should be; give how long that took each time."""
             found = []
             for _ in range(times):
                 cluster.put({**manifest().body, "data": {"a": "changed"}})
-                deployer.enqueue([GATEWAY])
+                reconciler.enqueue([GATEWAY])
                 changed, writes = asyncio.get_running_loop().time(), len(cluster.times)
                 while len(cluster.times) == writes:  # noqa: ASYNC110 - virtual time
                     await asyncio.sleep(0.1)
                 found.append(cluster.times[-1] - changed)
             return found
 
-        async with cluster.leading("shop") as deployer:
+        async with cluster.leading("shop") as reconciler:
             await asyncio.sleep(1)
-            assert max(await undo(deployer, 10)) > 60
+            assert max(await undo(reconciler, 10)) > 60
             await asyncio.sleep(REPAIRED_SECONDS)  # It rests only after the last pause.
-            assert max(await undo(deployer, 2)) > 60
+            assert max(await undo(reconciler, 2)) > 60
             await asyncio.sleep(REPAIRED_SECONDS + LONGEST_RETRY)
-            assert max(await undo(deployer, 3)) < 2
+            assert max(await undo(reconciler, 3)) < 2
 
     virtual_time.run(scenario())
