@@ -3,7 +3,7 @@
     python -m deploy.generate            write
     python -m deploy.generate --check    say what is out of date, and fail if anything is
 
-Custom resource definitions and RBAC rules follow from the models and features. The kustomize base is what the Helm
+Custom resource definitions and RBAC rules follow from the models and extensions. The kustomize base is what the Helm
 chart renders with its defaults, so that the two cannot differ; for that it takes `helm`, which `make tools` builds.
 """
 

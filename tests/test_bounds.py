@@ -222,7 +222,7 @@ def test_a_long_field_manager_is_cut() -> None:
 def test_the_time_between_tries_is_bounded(backoff: int, longest: int) -> None:
     """It grows to ten times the first and to an hour, and is never shorter than the first."""
     found = route_components_pb2.Route()
-    Retry((503,), 2, backoff).apply(found, ListenerContext(80, tls=False), RouteMatch())
+    Retry((503,), 2, backoff).apply_to_route(found, ListenerContext(80, tls=False), RouteMatch())
     assert found.route.retry_policy.retry_back_off.max_interval.ToMilliseconds() == longest
 
 

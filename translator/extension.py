@@ -1,13 +1,14 @@
-"""Extensions of route rules: each reads its part of a rule and writes it into Envoy's messages."""
+"""Extensions: each declares what it reads of objects, and what it writes into Envoy's messages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from translator.db import Db
-from translator.ir.http import RouteFeature
+from translator.envoy.http_filter import HttpFilter
+from translator.ir.http import RuleSetting
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.schema.base import Fields, KubernetesObject
@@ -16,8 +17,8 @@ from translator.refs import Ref
 
 M = TypeVar("M", bound=Fields)
 
-FilterOutcome = Outcome[tuple[RouteFeature, ...] | None]
-"""What a feature has to say of a rule; None instead of a tuple: the rule cannot be served as asked, answer 500."""
+FilterOutcome = Outcome[tuple[RuleSetting, ...] | None]
+"""The settings that a rule asks for; None instead of a tuple: the rule cannot be served as asked, answer 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +54,50 @@ class FilterContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """An extension of what rules can do; its place in `translator.extensions.FEATURES` is its filter's place in Envoy.
+class FilterReader:
+    """What a rule, or one of its backendRefs, may ask for, by its filters or by fields of its own.
+
+    Attributes:
+        read: takes a rule or backendRef in its context, returns the settings it asks for; none if it asks for nothing.
+        types: the types of filters that it reads.
+        accepts: for a type that several share, whether this one reads the filter.
+        on_backends: whether a single backendRef can have it.
+    """
+
+    read: Callable[[FilterContext], FilterOutcome]
+    types: tuple[str, ...] = ()
+    accepts: Callable[[RouteFilter], bool] = lambda _: True
+    on_backends: bool = False
+
+    def reads(self, found: RouteFilter) -> bool:
+        """Return whether it reads a filter."""
+        return found.type in self.types and self.accepts(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What one file of `translator.extensions` brings.
 
     Attributes:
         name: its name, for people and documentation.
-        read: takes a site, gives what it asks of this feature, nothing if it asks nothing.
-        filters: the types of filters that it takes care of.
-        accepts: for a filter type that several features share, whether this one takes care of it.
-        on_backends: whether it can be asked for by one backend.
-        kinds: the kinds of objects that it reads, beyond those that are always read.
-        http_filter: makes the ``HttpFilter`` that it needs in every connection manager, if it needs one.
+        objects: the kinds of objects that it reads, beyond those that are always read.
+        filters: what rules and backendRefs may ask for, read in the order of `translator.extensions.EXTENSIONS`.
+        http_filters: the HTTP filters that it needs in every connection manager.
         conformance: the features of the Gateway API's conformance suite that it brings.
     """
 
     name: str
-    read: Callable[[FilterContext], FilterOutcome]
-    filters: tuple[str, ...] = ()
-    accepts: Callable[[RouteFilter], bool] = lambda _: True
-    on_backends: bool = False
-    kinds: tuple[type[KubernetesObject], ...] = ()
-    http_filter: Callable[[], Any] | None = None
+    objects: tuple[type[KubernetesObject], ...] = ()
+    filters: tuple[FilterReader, ...] = ()
+    http_filters: tuple[HttpFilter, ...] = ()
     conformance: tuple[str, ...] = ()
 
-    def takes(self, found: RouteFilter) -> bool:
-        """Whether this feature takes care of the filter."""
-        return found.type in self.filters and self.accepts(found)
+
+def extensions(db: Db) -> tuple[Extension, ...]:
+    """Return the extensions there are, in the order in which their part of a rule is read."""
+    return cast(tuple[Extension, ...], db.registry.extensions)
 
 
-def features(db: Db) -> tuple[Feature, ...]:
-    """Return the features that routes may use, in the order of their filters."""
-    return cast(tuple[Feature, ...], db.registry.extensions)
+def filter_readers(db: Db) -> list[FilterReader]:
+    """Return what rules may ask for, in the order in which it is read, so in which problems are told."""
+    return [found for each in extensions(db) for found in each.filters]

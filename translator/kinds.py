@@ -78,7 +78,7 @@ class Registry:
         kinds: the kinds of objects that are read.
         routes: the kinds of routes.
         statuses: whose objects get a status; of a class and its subclass, the subclass comes first.
-        extensions: the extensions; `translator.extension.features` gives them their type, which is declared above the
+        extensions: the extensions; `translator.extension.extensions` gives them their type, which is declared above the
             database.
     """
 

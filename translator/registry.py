@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from translator.extension import Feature
-from translator.extensions import FEATURES
+from translator.extension import Extension
+from translator.extensions import EXTENSIONS
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
@@ -37,16 +37,16 @@ KUBERNETES_KINDS = (
 STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS)
 
 
-def registry(extensions: Iterable[Feature]) -> Registry:
+def registry(extensions: Iterable[Extension]) -> Registry:
     """Make the registry of Headgate with these extensions."""
     found = tuple(extensions)
     kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
     kinds += (each.model for each in ROUTES)
-    kinds += (ReferenceGrant, *(model for each in found for model in each.kinds))
+    kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
     return Registry(Kinds(kinds), ROUTES, STATUSES, found)
 
 
-REGISTRY = registry(FEATURES)
+REGISTRY = registry(EXTENSIONS)
 KINDS = REGISTRY.kinds
 """The kinds of objects that are read."""

@@ -12,7 +12,8 @@ from translator.gateway.attachment import domains
 from translator.gateway.attachment import routes as routes_of
 from translator.gateway.listeners import listeners
 from translator.inputs import SETTINGS, Settings
-from translator.ir.http import RouteFeature
+from translator.ir.backend import BackendSetting
+from translator.ir.http import RuleSetting
 from translator.ir.listener import PortListener, RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of, key_of
 from translator.objects.schema.base import KubernetesObject
@@ -68,8 +69,8 @@ def plain(value: Any) -> Any:
     """Convert a value of the IR to dicts, lists, strings and numbers, without empty ones."""
     if hasattr(value, "__dataclass_fields__"):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        if isinstance(value, RouteFeature):
-            fields = {"feature": type(value).__name__, **fields}
+        if isinstance(value, (RuleSetting, BackendSetting)):
+            fields = {"setting": type(value).__name__, **fields}
         return {name: each for name, each in fields.items() if each not in _EMPTY}
     if as_dict := getattr(value, "_asdict", None):
         return {name: plain(each) for name, each in as_dict().items() if each not in _EMPTY}

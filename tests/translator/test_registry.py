@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from translator.extension import Feature
-from translator.extensions import FEATURES
+from translator.extension import Extension
+from translator.extensions import EXTENSIONS
 from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.service import Service
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import NamespacedObject
-from translator.outcome import Outcome
 from translator.registry import KINDS, REGISTRY, registry
 
 
@@ -36,7 +35,7 @@ class OtherService(NamespacedObject):
 
 def test_an_extension_brings_its_kinds() -> None:
     """What an extension reads is parsed like every other kind."""
-    found = registry((*FEATURES, Feature("tea", lambda _: Outcome(()), kinds=(Teapot,))))
+    found = registry((*EXTENSIONS, Extension("tea", objects=(Teapot,))))
     parsed = found.kinds.parse({"apiVersion": "tea.example.com/v1", "kind": "Teapot", "metadata": {"name": "a"}})
     assert isinstance(parsed.object, Teapot)
     assert found.status("Teapot") is None

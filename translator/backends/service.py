@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
-from translator.ir.backend import Backend, BackendEndpoint, Protocol
+from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service, ServicePort
@@ -67,26 +68,26 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     found = db.get(Service, service)
     if found is None:
         return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
-    owner = f"{service.namespace}/{service.name}"
+    key = BackendKey(*service)
     spec = found.spec
     declared = next((each for each in spec.ports if each.port == port and each.protocol == "TCP"), None)
     if spec.type == "ExternalName" and not db.settings.external_names:
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
         return _unresolved("UnsupportedValue", text)
     if spec.type == "ExternalName":
-        return _named(db, Backend(owner, port, hostname=spec.external_name.rstrip(".")), declared, service)
+        return _named(db, Backend(key, port, hostname=spec.external_name.rstrip(".")), declared, service)
     if declared is None:
         has = ", ".join(str(each.port) for each in spec.ports if each.protocol == "TCP") or "none"
         return _unresolved("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
     if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
-        return _named(db, Backend(owner, port, hostname=address), declared, service)
+        return _named(db, Backend(key, port, hostname=address), declared, service)
     if db.settings.own and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
         for ref in db.select(slices, Slices(service)):
             if own := own_endpoint(db, ref, declared.name):
                 return _own(f"{ref} has an endpoint at {own.host}", own.address)
-    return _speaking(Backend(owner, port), declared, service)
+    return _speaking(Backend(key, port), declared, service)
 
 
 def _named(db: Db, found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
@@ -128,7 +129,7 @@ def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome
         text = f"{service} port {found.port}: a route of HTTP cannot speak appProtocol {name}, but {known}."
         return _unresolved("UnsupportedProtocol", text)
     speaks = Protocol.H2C if name.lower() in HTTP2_PROTOCOLS else Protocol.HTTP1
-    return Outcome(Backend(found.owner, found.port, speaks.value, found.hostname))
+    return Outcome(replace(found, protocol=speaks.value))
 
 
 @query
@@ -137,8 +138,7 @@ def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
 
     Those that are ready; if none is, those that still serve while they terminate, as kube-proxy does.
     """
-    namespace, _, name = found.owner.partition("/")
-    service = Ref(Service.kind, namespace, name)
+    service = Ref(*found.key)
     service_object = db.get(Service, service)
     ports = service_object.spec.ports if service_object else ()
     port_name = next((each.name for each in ports if each.port == found.port and each.protocol == "TCP"), None)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from itertools import groupby
 
 from headgate_proto.envoy.config.cluster.v3 import cluster_pb2
 from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
-from headgate_proto.envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+from headgate_proto.envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from translator.envoy.config_source import ADS
+from translator.envoy.hooks import CLUSTER, ENDPOINTS
 from translator.envoy.names import cluster_name
 from translator.ir.backend import Backend, BackendEndpoint, Protocol
 
@@ -36,22 +38,24 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     else:
         made.type = cluster_pb2.Cluster.EDS
         made.eds_cluster_config.eds_config.CopyFrom(ADS)
-    if options := _http_options(backend):
-        made.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)
+    if backend.protocol == Protocol.H2C.value:
+        with http_options(made) as options:
+            options.explicit_http_config.http2_protocol_options.SetInParent()
+    for each in CLUSTER.of(backend.settings):
+        each.apply_to_cluster(made)
     return made
 
 
-def _http_options(backend: Backend) -> http_protocol_options_pb2.HttpProtocolOptions | None:
-    """Make what is not Envoy's default of HTTP/1.1 without a limit; None if nothing is."""
-    http2 = backend.protocol == Protocol.H2C.value
-    if not http2 and not backend.max_stream_duration:
-        return None
-    options = http_protocol_options_pb2.HttpProtocolOptions()
-    config = options.explicit_http_config
-    (config.http2_protocol_options if http2 else config.http_protocol_options).SetInParent()
-    if backend.max_stream_duration:
-        options.common_http_protocol_options.max_stream_duration.FromMilliseconds(backend.max_stream_duration)
-    return options
+@contextmanager
+def http_options(cluster: cluster_pb2.Cluster) -> Iterator[HttpProtocolOptions]:
+    """Give the ``HttpProtocolOptions`` of a cluster to change; it has none where all is Envoy's default, HTTP/1.1."""
+    options = HttpProtocolOptions()
+    packed = cluster.typed_extension_protocol_options[HTTP_OPTIONS]
+    packed.Unpack(options)
+    yield options
+    if not options.WhichOneof("upstream_protocol_options"):
+        options.explicit_http_config.http_protocol_options.SetInParent()
+    packed.Pack(options, deterministic=True)
 
 
 def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
@@ -63,6 +67,8 @@ def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> e
             locality.locality.zone = zone
         for each in group:
             locality.lb_endpoints.append(_endpoint(each))
+    for setting in ENDPOINTS.of(backend.settings):
+        setting.apply_to_endpoints(made)
     return made
 
 

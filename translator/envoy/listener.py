@@ -14,11 +14,13 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 
 )
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
+from translator.envoy.hooks import CONNECTION_MANAGER, LISTENER
+from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import listener_name, table_name
 from translator.ir.listener import FilterChain, PortListener
 
-HttpFilters = Iterable[hcm_pb2.HttpFilter]
+Filters = Iterable[hcm_pb2.HttpFilter]
 Manager = hcm_pb2.HttpConnectionManager
 
 PER_CONNECTION_BUFFER_BYTES = 32768
@@ -35,9 +37,17 @@ send a request's headers or to finish a TLS handshake, how long it may be silent
 chain may have of those that the proxy has (`translator.envoy.overload`), so that no listener can have all."""
 
 
-def listener(spec: PortListener, http_filters: HttpFilters) -> listener_pb2.Listener:
-    """Make the listener of a port; `http_filters` are those that features need, in order."""
-    filters = tuple(http_filters)
+ROUTER = HttpFilter(
+    Stage.ROUTER,
+    "envoy.filters.http.router",
+    lambda: router_pb2.Router(suppress_envoy_headers=True),  # how long a backend took is not for clients to know
+    disabled=False,
+)
+
+
+def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener_pb2.Listener:
+    """Make the listener of a port; `http_filters` are those that extensions need, in any order."""
+    filters = encode_filters((*http_filters, ROUTER))
     made = listener_pb2.Listener(name=listener_name(spec.port))
     first, *others = spec.addresses
     made.address.CopyFrom(_address(first, spec.port))
@@ -52,6 +62,8 @@ def listener(spec: PortListener, http_filters: HttpFilters) -> listener_pb2.List
         made.listener_filters_timeout.seconds = HANDSHAKE_SECONDS  # for the ClientHello, before the handshake's own
     for chain in spec.chains:
         made.filter_chains.append(_filter_chain(chain, filters))
+    for setting in LISTENER.of(spec.settings):
+        setting.apply_to_listener(made)
     return made
 
 
@@ -61,7 +73,7 @@ def _address(address: str, port: int) -> address_pb2.Address:
     return made
 
 
-def _filter_chain(chain: FilterChain, http_filters: HttpFilters) -> listener_components_pb2.FilterChain:
+def _filter_chain(chain: FilterChain, http_filters: Filters) -> listener_components_pb2.FilterChain:
     made = listener_components_pb2.FilterChain(name=table_name(chain.table))
     if chain.table.tls:
         if chain.table.hostname:
@@ -97,14 +109,11 @@ def _tls(chain: FilterChain) -> tls_pb2.DownstreamTlsContext:
     return made
 
 
-def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
+def _manager(chain: FilterChain, http_filters: Filters) -> Manager:
     made = Manager(stat_prefix=_stat_prefix(chain))
     made.rds.route_config_name = table_name(chain.table)
     made.rds.config_source.CopyFrom(ADS)
     made.http_filters.extend(http_filters)
-    made.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(
-        router_pb2.Router(suppress_envoy_headers=True)  # how long a backend took is not for clients to know
-    )
     made.local_reply_config.CopyFrom(local_replies())
     made.upgrade_configs.add(upgrade_type="websocket")
     made.use_remote_address.value = True
@@ -125,4 +134,6 @@ def _manager(chain: FilterChain, http_filters: HttpFilters) -> Manager:
     http2.max_concurrent_streams.value = MAX_CONCURRENT_STREAMS
     http2.initial_stream_window_size.value = STREAM_WINDOW_BYTES
     http2.initial_connection_window_size.value = CONNECTION_WINDOW_BYTES
+    for each in CONNECTION_MANAGER.of(chain.settings):
+        each.apply_to_connection_manager(made)
     return made

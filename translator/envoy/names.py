@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Final
 
 from translator.ir.backend import Backend
 from translator.ir.listener import RouteConfigKey
 from translator.refs import Ref
 
+SERVICE: Final = "Service"
+"""The kind of object that a backendRef names unless it says another (Gateway API, `BackendObjectReference`)."""
+
 
 @lru_cache(maxsize=65536)
 def cluster_name(backend: Backend) -> str:
-    """Name a backend's cluster: service, port, and a hash of every setting, so that no cluster changes in place."""
-    settings = blake2b(repr(astuple(backend)).encode(), digest_size=4).hexdigest()
-    return f"{backend.owner}:{backend.port}/{settings}"
+    """Name a backend's cluster: object, port, and a hash of every setting, so that no cluster changes in place."""
+    kind, namespace, name = backend.key
+    # A reference without a kind is to a Service: so is a name without one.
+    owner = f"{namespace}/{name}" if kind == SERVICE else f"{kind}/{namespace}/{name}"
+    settings = ", ".join(each.fingerprint for each in backend.settings) or "0"
+    text = f"({owner!r}, {backend.port!r}, {backend.protocol!r}, {backend.hostname!r}, {settings})"
+    return f"{owner}:{backend.port}/{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def listener_name(port: int) -> str:

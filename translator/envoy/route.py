@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
+from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
 from translator.ir.backend import Backend
 from translator.ir.http import PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
@@ -103,22 +104,24 @@ class MatchRoute(NamedTuple):
 
 def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
     """Yield the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
-    features = () if rule.error else rule.features
+    settings = () if rule.error else rule.settings
+    written = ROUTE.of(settings)
     for place, match in enumerate(rule.matches):
         own = f"{name}/rule/{rule.name}/match/{place}"
         shared = False
-        for feature in features:
-            for preflight in feature.preflights(match):
+        for setting in settings:
+            for preflight in setting.preflights(match):
                 route = route_components_pb2.Route(name=f"{own}/preflight", match=route_match(preflight))
-                feature.answer(route, preflight)
+                for answer in PREFLIGHT.of((setting,)):
+                    answer.apply_to_preflight(route, preflight)
                 rank = precedence(match)._replace(request=False, headers=-len(preflight.headers))
                 shared = True
                 yield MatchRoute(place, preflight, rank, route, False, shared)
         for part in rule.parts(match):
             route = route_components_pb2.Route(name=own, match=route_match(part))
             _act(route, rule, part)
-            for feature in features:
-                feature.apply(route, origin, part)
+            for each in written:
+                each.apply_to_route(route, origin, part)
             yield MatchRoute(place, part, precedence(match), route, part == match, shared)
 
 
@@ -137,7 +140,7 @@ def error_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
 def _act(route: route_components_pb2.Route, rule: Rule, part: RouteMatch) -> None:
     if rule.error:
         route.direct_response.status = 500
-    elif not any(each.terminal for each in rule.features):
+    elif not any(each.terminal for each in rule.settings):
         _forward(route.route, [each for each in rule.backends if each.weight], partial(rule.shaped, part=part))
 
 
@@ -148,7 +151,7 @@ def _forward(
 ) -> None:
     # Envoy's default of 15 seconds would cut off what the specification sets no limit to.
     action.timeout.FromMilliseconds(0)
-    if len(weighted_clusters) == 1 and not weighted_clusters[0].features and weighted_clusters[0].backend is not None:
+    if len(weighted_clusters) == 1 and not weighted_clusters[0].settings and weighted_clusters[0].backend is not None:
         action.cluster = cluster_name(shaped(weighted_clusters[0].backend))
         return
     if any(each.backend is None for each in weighted_clusters):
@@ -157,8 +160,8 @@ def _forward(
         name = cluster_name(shaped(each.backend)) if each.backend is not None else BROKEN
         cluster = action.weighted_clusters.clusters.add(name=name)
         cluster.weight.value = each.weight
-        for feature in each.features:
-            feature.apply_to_weight(cluster)
+        for setting in WEIGHTED_CLUSTER.of(each.settings):
+            setting.apply_to_weighted_cluster(cluster)
 
 
 def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:

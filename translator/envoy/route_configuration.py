@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2, route_pb2
+from translator.envoy.hooks import ROUTE_CONFIGURATION, VIRTUAL_HOST
 from translator.envoy.names import table_name
 from translator.envoy.retry import BUFFER_BYTES, SAFE
 from translator.envoy.route import EncodedRoute
@@ -42,16 +43,19 @@ def _domains(domain: str) -> list[str]:
     return [domain, f"{domain}."] if domain else ["*"]
 
 
-def virtual_host(domain: str, entries: Iterable[EncodedRoute]) -> EncodedHost:
+def virtual_host(domain: str, entries: Iterable[EncodedRoute], settings: Iterable[object] = ()) -> EncodedHost:
     """Make the virtual host of a domain ("" for any) from its routes, the first to be tried first.
 
-    Without routes it answers 404, and keeps requests for the domain from those of wider domains.
+    Without routes it answers 404, and keeps requests for the domain from those of wider domains. All routes inherit
+    `settings`.
     """
     found = tuple(entries)
     head = route_components_pb2.VirtualHost(name=domain or "*", domains=_domains(domain))
     if found:
         head.retry_policy.CopyFrom(SAFE)
         head.request_body_buffer_limit.value = BUFFER_BYTES
+    for setting in VIRTUAL_HOST.of(settings):
+        setting.apply_to_virtual_host(head)
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
     body = encode_field(_VIRTUAL_HOSTS, b"".join(parts))
@@ -67,12 +71,19 @@ def misdirected_host(domain: str) -> EncodedHost:
     return EncodedHost(encode_field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
 
 
-def route_configuration(table: RouteConfigKey, hosts: Iterable[EncodedHost]) -> Resource:
-    """Make the resource of a table from its virtual hosts; its origin are the entries of each of them."""
+def route_configuration(
+    table: RouteConfigKey, hosts: Iterable[EncodedHost], settings: Iterable[object] = ()
+) -> Resource:
+    """Make the resource of a table from its virtual hosts; its origin are the entries of each of them.
+
+    All routes inherit `settings`.
+    """
     found = tuple(hosts)
     name = table_name(table)
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
+    for setting in ROUTE_CONFIGURATION.of(settings):
+        setting.apply_to_route_configuration(head)
     parts = [head.SerializeToString(deterministic=True)]
     parts += [each.body for each in found]
     needs = frozenset().union(*[each.references for each in found])

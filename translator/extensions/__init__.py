@@ -1,16 +1,16 @@
-"""Extensions of route rules, one file each, in the order of their filters in Envoy."""
+"""Extensions, one file each, in the order in which their part of a rule is read: so problems are told in this order."""
 
 from __future__ import annotations
 
 from translator.extensions import cors, direct_response, header_modifier, mirror, redirect, retry, rewrite, timeouts
 
-FEATURES = (
-    cors.FEATURE,
-    redirect.FEATURE,
-    direct_response.FEATURE,
-    header_modifier.FEATURE,
-    rewrite.FEATURE,
-    mirror.FEATURE,
-    timeouts.FEATURE,
-    retry.FEATURE,
+EXTENSIONS = (
+    cors.EXTENSION,
+    redirect.EXTENSION,
+    direct_response.EXTENSION,
+    header_modifier.EXTENSION,
+    rewrite.EXTENSION,
+    mirror.EXTENSION,
+    timeouts.EXTENSION,
+    retry.EXTENSION,
 )

@@ -7,13 +7,15 @@ to requests are marked by Envoy's CORS filter, which does not act on those that 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.extensions.filters.http.cors.v3 import cors_pb2
-from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
-from translator.extension import Feature, FilterContext, FilterOutcome
-from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
+from translator.envoy.hooks import PreflightHook, RouteHook
+from translator.envoy.http_filter import HttpFilter, Stage
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
+from translator.ir.http import RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.ir.preflight import ANY_ORIGIN, FILTER, HEADERS, METHOD, PRESENT, preflight
 from translator.objects.gateway_api.filters import HTTPCORSFilter
@@ -22,6 +24,8 @@ from translator.outcome import Outcome
 TYPE = "CORS"
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
+HeaderAppendAction = base_pb2.HeaderValueOption.HeaderAppendAction
+OVERWRITE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 NOBODY: Final = "$."
 """Matches nothing."""
 RESPONSE_HEADERS: Final = tuple(
@@ -36,7 +40,7 @@ VARY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Cors(RouteFeature):
+class Cors(RuleSetting, RouteHook, PreflightHook):
     """The CORS policy of a route: allowed origins, methods and headers."""
 
     origins: tuple[str, ...]
@@ -55,7 +59,7 @@ class Cors(RouteFeature):
         """Divide a match that the rule answers by itself: Envoy's filter does not act on that."""
         return (replace(match, headers=(*match.headers, self._allowed)), match) if answered else (match,)
 
-    def answer(self, route: Any, match: RouteMatch) -> None:
+    def apply_to_preflight(self, route: Route, match: RouteMatch) -> None:
         """Write the answer to a preflight."""
         route.direct_response.status = 200
         _set(route, "vary", "Origin")
@@ -66,7 +70,7 @@ class Cors(RouteFeature):
         _set(route, "access-control-allow-headers", _list(self.headers, HEADERS))
         _set(route, "access-control-max-age", str(self.max_age))
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the route's ``CorsPolicy``, or the headers of what the rule answers by itself."""
         # Who may read an answer is the gateway's to say; Envoy's filter adds what it allows after these are removed.
         route.response_headers_to_remove.extend(RESPONSE_HEADERS)
@@ -87,7 +91,7 @@ class Cors(RouteFeature):
                 matcher.exact = each
         route.typed_per_filter_config[FILTER].Pack(policy, deterministic=True)
 
-    def _write_common(self, route: Any) -> None:
+    def _write_common(self, route: Route) -> None:
         _set(route, "access-control-allow-origin", "%REQ(origin)%")
         _set(route, "access-control-expose-headers", _literal(self._exposed))
         if self.credentials:
@@ -116,9 +120,7 @@ def _literal(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _set(
-    route: Any, name: str, value: str, action: Any = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-) -> None:
+def _set(route: Route, name: str, value: str, action: HeaderAppendAction = OVERWRITE) -> None:
     """Write a header of the response; Envoy leaves it out where its value is empty."""
     if value:
         option = route.response_headers_to_add.add(append_action=action)
@@ -154,11 +156,10 @@ def read(site: FilterContext) -> FilterOutcome:
     return Outcome(())
 
 
-def http_filter() -> http_connection_manager_pb2.HttpFilter:
-    """Make the CORS filter, which does nothing for routes without a policy."""
-    made = http_connection_manager_pb2.HttpFilter(name=FILTER)
-    made.typed_config.Pack(cors_pb2.Cors())
-    return made
-
-
-FEATURE = Feature("CORS", read, filters=(TYPE,), http_filter=http_filter, conformance=("HTTPRouteCORS",))
+EXTENSION = Extension(
+    "CORS",
+    filters=(FilterReader(read, types=(TYPE,)),),
+    # Does nothing for routes without a policy.
+    http_filters=(HttpFilter(Stage.CORS, FILTER, cors_pb2.Cors, disabled=False),),
+    conformance=("HTTPRouteCORS",),
+)

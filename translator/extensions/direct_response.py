@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from translator.extension import Feature, FilterContext, FilterOutcome
-from translator.ir.http import RouteFeature, RouteMatch
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.headgate.directresponse import DirectResponse
@@ -17,14 +19,14 @@ TYPE = "ExtensionRef"
 
 
 @dataclass(frozen=True, slots=True)
-class Respond(RouteFeature):
+class Respond(RuleSetting, RouteHook):
     """A fixed answer."""
 
     terminal: ClassVar[bool] = True
     status: int
     body: str = ""
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``DirectResponseAction``."""
         route.direct_response.status = self.status
         if self.body:
@@ -52,4 +54,6 @@ def read(site: FilterContext) -> FilterOutcome:
     return Outcome(tuple(responses))
 
 
-FEATURE = Feature("direct responses", read, filters=(TYPE,), accepts=accepts, kinds=(DirectResponse,))
+EXTENSION = Extension(
+    "direct responses", objects=(DirectResponse,), filters=(FilterReader(read, types=(TYPE,), accepts=accepts),)
+)

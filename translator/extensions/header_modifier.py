@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from translator.extension import Feature, FilterContext, FilterOutcome
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
+from translator.envoy.hooks import RouteHook, WeightedClusterHook
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.extensions.host_rewrite import set_host
-from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPHeader, HTTPHeaderFilter
 from translator.outcome import Outcome, Problem
@@ -23,6 +24,7 @@ APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 Headers = tuple[tuple[str, str], ...]
+ClusterWeight = WeightedCluster.ClusterWeight
 
 OF_THE_CONNECTION = frozenset(
     {
@@ -46,7 +48,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class HeaderModifier(RouteFeature):
+class HeaderModifier(RuleSetting, RouteHook, WeightedClusterHook):
     """Headers to set, add and remove on the way to the backend, or back if not `request`."""
 
     request: bool
@@ -55,7 +57,7 @@ class HeaderModifier(RouteFeature):
     remove: tuple[str, ...] = ()
     host: str = ""
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the headers into a ``Route``; the Host header is Envoy's ``host_rewrite_literal``.
 
         Envoy changes headers for the backend first, and for the rule last, which would undo what a backend's own
@@ -71,7 +73,7 @@ class HeaderModifier(RouteFeature):
         if self.host and route.HasField("route"):
             set_host(route.route, self.host)
 
-    def apply_to_weight(self, cluster_weight: Any) -> None:
+    def apply_to_weighted_cluster(self, cluster_weight: ClusterWeight) -> None:
         """Write the headers into a ``ClusterWeight``."""
         self._write(cluster_weight)
         if self.host:
@@ -82,13 +84,13 @@ class HeaderModifier(RouteFeature):
         """How the names of Envoy's fields begin."""
         return "request" if self.request else "response"
 
-    def _write(self, message: Any) -> None:
+    def _write(self, message: Route | ClusterWeight) -> None:
         options = getattr(message, f"{self.direction}_headers_to_add")
         options.extend(_options(self.set, OVERWRITE))
         options.extend(_options(self.add, APPEND))
         getattr(message, f"{self.direction}_headers_to_remove").extend(self.remove)
 
-    def _write_before(self, share: Any) -> None:
+    def _write_before(self, share: ClusterWeight) -> None:
         """Write the headers before the changes that are there, without those that they make void."""
         added = getattr(share, f"{self.direction}_headers_to_add")
         later = list(added)
@@ -104,7 +106,7 @@ class HeaderModifier(RouteFeature):
         added.extend(later)
 
 
-def _changes(message: Any, direction: str) -> bool:
+def _changes(message: ClusterWeight, direction: str) -> bool:
     return bool(getattr(message, f"{direction}_headers_to_add") or getattr(message, f"{direction}_headers_to_remove"))
 
 
@@ -167,22 +169,20 @@ def _contradicted(found: HTTPHeaderFilter) -> str:
 
 def read(site: FilterContext) -> FilterOutcome:
     """Read the header modifiers of a site, in their order."""
-    features: list[HeaderModifier] = []
+    modifiers: list[HeaderModifier] = []
     for field, each in site.filters_of(REQUEST, RESPONSE):
         request = each.type == REQUEST
         found = each.request_header_modifier if request else each.response_header_modifier
         assert found is not None
         if error := _header_error(request, found):
             return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{field}: {error}"),))
-        features.append(_modifier(request, found))
-    return Outcome(tuple(features))
+        modifiers.append(_modifier(request, found))
+    return Outcome(tuple(modifiers))
 
 
-FEATURE = Feature(
+EXTENSION = Extension(
     "header modifiers",
-    read,
-    filters=(REQUEST, RESPONSE),
-    on_backends=True,
+    filters=(FilterReader(read, types=(REQUEST, RESPONSE), on_backends=True),),
     conformance=(
         "HTTPRouteBackendRequestHeaderModification",
         "HTTPRouteResponseHeaderModification",

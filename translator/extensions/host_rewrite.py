@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import RouteAction
 from translator.objects.gateway_api.filters import RouteFilter
 
 
-def set_host(action: Any, host: str) -> None:
+def set_host(action: RouteAction, host: str) -> None:
     """Write a rule's Host into a ``RouteAction``, but for backends that have one of their own.
 
     Envoy would let the route's win over a backend's.

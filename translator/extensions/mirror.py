@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.type.v3 import percent_pb2
 from translator.backends.service import backend
+from translator.envoy.hooks import RouteHook
 from translator.envoy.names import cluster_name
-from translator.extension import Feature, FilterContext, FilterOutcome
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.ir.backend import Backend
-from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPRequestMirrorFilter
 from translator.outcome import Outcome, Problem
@@ -21,7 +23,7 @@ MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror(RouteFeature):
+class Mirror(RuleSetting, RouteHook):
     """Copies of `millionths` of the requests go to `target`, whose answers are dropped."""
 
     forwarding: ClassVar[bool] = True
@@ -33,7 +35,7 @@ class Mirror(RouteFeature):
         """The target."""
         return (self.target,)
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Add a ``RequestMirrorPolicy``."""
         policy = route.route.request_mirror_policies.add(cluster=cluster_name(self.target))
         # The copy shall look like the request: no "-shadow" behind its Host.
@@ -62,10 +64,9 @@ def read(site: FilterContext) -> FilterOutcome:
     return Outcome(tuple(mirrors), tuple(problems))
 
 
-FEATURE = Feature(
+EXTENSION = Extension(
     "request mirrors",
-    read,
-    filters=(TYPE,),
+    filters=(FilterReader(read, types=(TYPE,)),),
     conformance=(
         "HTTPRouteRequestMirror",
         "HTTPRouteRequestMultipleMirrors",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import RedirectAction, RouteAction
 from translator.ir.http import RouteMatch
 from translator.objects.gateway_api.filters import HTTPPathModifier
 
@@ -24,7 +24,7 @@ class PathModifier:
     replacement: str
     full: bool
 
-    def apply(self, action: Any, match: RouteMatch, full_field: str) -> None:
+    def apply(self, action: RedirectAction | RouteAction, match: RouteMatch, full_field: str) -> None:
         """Write it into a ``RedirectAction`` or ``RouteAction``, whose field `full_field` takes a whole path.
 
         A ``RouteAction`` has no such field: give "" for a regular expression that matches everything.
@@ -47,7 +47,7 @@ def _escaped(text: str) -> str:
     return _ESCAPE.sub(lambda found: found[0] if len(found[0]) == 3 else quote(found[0], safe=""), text)
 
 
-def _rewrite(action: Any, pattern: str, substitution: str) -> None:
+def _rewrite(action: RedirectAction | RouteAction, pattern: str, substitution: str) -> None:
     action.regex_rewrite.pattern.regex = pattern
     # A backslash would begin a reference to a group; a path has none.
     action.regex_rewrite.substitution = substitution

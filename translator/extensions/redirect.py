@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from translator.extension import Feature, FilterContext, FilterOutcome
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import RedirectAction, Route
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.extensions.path_modifier import PathModifier, path_modifier
-from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPRequestRedirectFilter
 from translator.outcome import Outcome
@@ -17,11 +18,11 @@ from translator.outcome import Outcome
 TYPE = "RequestRedirect"
 
 STATUS = {
-    301: route_components_pb2.RedirectAction.MOVED_PERMANENTLY,
-    302: route_components_pb2.RedirectAction.FOUND,
-    303: route_components_pb2.RedirectAction.SEE_OTHER,
-    307: route_components_pb2.RedirectAction.TEMPORARY_REDIRECT,
-    308: route_components_pb2.RedirectAction.PERMANENT_REDIRECT,
+    301: RedirectAction.MOVED_PERMANENTLY,
+    302: RedirectAction.FOUND,
+    303: RedirectAction.SEE_OTHER,
+    307: RedirectAction.TEMPORARY_REDIRECT,
+    308: RedirectAction.PERMANENT_REDIRECT,
 }
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -31,7 +32,7 @@ WITHOUT_PORT = "%CEL(re.extract(response.headers['location'], '^({scheme}://[^/?
 
 
 @dataclass(frozen=True, slots=True)
-class Redirect(RouteFeature):
+class Redirect(RuleSetting, RouteHook):
     """A redirect; empty parts and port 0 keep those of the request."""
 
     terminal: ClassVar[bool] = True
@@ -41,7 +42,7 @@ class Redirect(RouteFeature):
     port: int = 0
     path: PathModifier | None = None
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RedirectAction``."""
         action = route.redirect
         action.response_code = STATUS[self.status]
@@ -51,7 +52,7 @@ class Redirect(RouteFeature):
         if self.path is not None:
             self.path.apply(action, match, "path_redirect")
 
-    def _write_port(self, route: Any, origin: ListenerContext) -> None:
+    def _write_port(self, route: Route, origin: ListenerContext) -> None:
         """Write the port given, else that of the scheme given, else the listener's; a default port is not named.
 
         Without a hostname Envoy keeps the Host of the request, with the port that the client wrote there, unless it is
@@ -82,10 +83,9 @@ def read(site: FilterContext) -> FilterOutcome:
     return Outcome(())
 
 
-FEATURE = Feature(
+EXTENSION = Extension(
     "redirects",
-    read,
-    filters=(TYPE,),
+    filters=(FilterReader(read, types=(TYPE,)),),
     conformance=(
         "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode",

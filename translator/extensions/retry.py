@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from translator.envoy.cluster import http_options
+from translator.envoy.hooks import ClusterHook, RouteHook
 from translator.envoy.retry import UNPROCESSED, avoid_tried_hosts, try_at_once
-from translator.extension import Feature, FilterContext, FilterOutcome
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.extensions.attempts import BACKOFF_FACTOR, attempts
-from translator.ir.backend import Backend
-from translator.ir.http import RouteFeature, RouteMatch, ValueMatch
+from translator.ir.backend import Backend, BackendSetting
+from translator.ir.http import RouteMatch, RuleSetting, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule
 from translator.outcome import Outcome
@@ -36,7 +40,24 @@ LONGEST_BACKOFF = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Retry(RouteFeature):
+class MaxStreamDuration(BackendSetting, ClusterHook):
+    """How long one request to a backend may take, from its first byte until the last of the response."""
+
+    milliseconds: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the number alone: clusters keep the names they have."""
+        return str(self.milliseconds)
+
+    def apply_to_cluster(self, cluster: Cluster) -> None:
+        """Write the ``HttpProtocolOptions``."""
+        with http_options(cluster) as options:
+            options.common_http_protocol_options.max_stream_duration.FromMilliseconds(self.milliseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(RuleSetting, RouteHook):
     """The retry policy of a rule; times in milliseconds, 0 for none.
 
     Attributes:
@@ -57,9 +78,9 @@ class Retry(RouteFeature):
 
         That is the end of the response that opens a WebSocket.
         """
-        if UPGRADE in match.headers or not self.attempts:
+        if UPGRADE in match.headers or not (self.attempts and self.per_try):
             return backend
-        return replace(backend, max_stream_duration=self.per_try)
+        return replace(backend, settings=(*backend.settings, MaxStreamDuration(self.per_try)))
 
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
         """Divide a match by what may take how long, and by what can be tried again after it was cut off."""
@@ -72,7 +93,7 @@ class Retry(RouteFeature):
             apart.append(replace(match, headers=(*match.headers, IDEMPOTENT)))
         return (*apart, match)
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RetryPolicy``, in place of the virtual host's."""
         policy = route.route.retry_policy
         policy.retry_on = ",".join(self._reasons(match))
@@ -110,9 +131,9 @@ def read(site: FilterContext) -> FilterOutcome:
     return Outcome((Retry(rule.retry.codes, attempts(rule), rule.retry.backoff or 0, per_try),))
 
 
-FEATURE = Feature(
+EXTENSION = Extension(
     "retries",
-    read,
+    filters=(FilterReader(read),),
     conformance=(
         "HTTPRouteBackendTimeout",
         "HTTPRouteRetryCodes",

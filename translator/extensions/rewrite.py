@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from translator.extension import Feature, FilterContext, FilterOutcome
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.extensions.host_rewrite import set_host, sets_host
 from translator.extensions.path_modifier import PathModifier, path_modifier
-from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPURLRewriteFilter
 from translator.outcome import Outcome
@@ -17,14 +19,14 @@ TYPE = "URLRewrite"
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite(RouteFeature):
+class Rewrite(RuleSetting, RouteHook):
     """A rewrite of Host ("" keeps it) and path."""
 
     forwarding: ClassVar[bool] = True
     hostname: str = ""
     path: PathModifier | None = None
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write into the ``RouteAction``."""
         if self.hostname:
             set_host(route.route, self.hostname)
@@ -42,10 +44,9 @@ def read(site: FilterContext) -> FilterOutcome:
     return Outcome(())
 
 
-FEATURE = Feature(
+EXTENSION = Extension(
     "URL rewrites",
-    read,
-    filters=(TYPE,),
+    filters=(FilterReader(read, types=(TYPE,)),),
     conformance=(
         "HTTPRouteHostRewrite",
         "HTTPRoutePathRewrite",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from translator.extension import Feature, FilterContext, FilterOutcome
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.extensions.attempts import BACKOFF_FACTOR, attempts
-from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.httproute import HTTPRouteRule, HTTPRouteTimeouts
 from translator.outcome import Outcome
@@ -20,7 +22,7 @@ MAX_IDLE_MILLISECONDS = 10_000 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class RouteTimeouts(RouteFeature):
+class RouteTimeouts(RuleSetting, RouteHook):
     """How long a request may take until the end of its response, in milliseconds; 0 for as long as it likes.
 
     Attributes:
@@ -32,7 +34,7 @@ class RouteTimeouts(RouteFeature):
     request: int
     silence: int | None = None
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RouteAction``'s timeouts."""
         route.route.timeout.FromMilliseconds(self.request)
         if self.silence is not None:
@@ -63,4 +65,4 @@ def _longest(rule: HTTPRouteRule) -> int:
     return min(limits, default=0)
 
 
-FEATURE = Feature("timeouts", read, conformance=("HTTPRouteRequestTimeout",))
+EXTENSION = Extension("timeouts", filters=(FilterReader(read),), conformance=("HTTPRouteRequestTimeout",))

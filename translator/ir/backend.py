@@ -14,26 +14,63 @@ class Protocol(Enum):
     H2C = "h2c"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+class BackendKey(NamedTuple):
+    """The object that a backend is of."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class BackendSetting:
+    """A setting of a backend: a frozen dataclass that implements `ClusterHook` or `EndpointsHook`."""
+
+    __slots__ = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the text that stands for this setting in the hash of a cluster's name: another one for each value."""
+        return repr(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """A backend: one port of one service, with every setting that shapes its cluster.
+    """A backend: one port of one object, with every setting that shapes its cluster.
 
     A cluster's name holds a hash of all of this, so that a cluster never changes in place: other settings make another.
+    Change it by `dataclasses.replace` only.
 
     Attributes:
-        owner: the object behind it, as ``namespace/name``.
+        key: the object behind it.
         port: its port, which also is the port to connect to where `hostname` is given.
         protocol: the value of `Protocol` that its endpoints speak.
         hostname: a DNS name or IP address that Envoy resolves by itself; "" where endpoints are discovered.
-        max_stream_duration: how long one request to it may take, from its first byte until the last of the response, in
-            milliseconds; 0 for as long as it likes.
+        settings: at most one of a type, the last that is given; in one order, whatever the order they are given in.
     """
 
-    owner: str
+    key: BackendKey
     port: int
     protocol: str = Protocol.HTTP1.value
     hostname: str = ""
-    max_stream_duration: int = 0
+    settings: tuple[BackendSetting, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.settings:
+            last = {type(each): each for each in self.settings}
+            ordered = tuple(sorted(last.values(), key=lambda each: (type(each).__qualname__, each.fingerprint)))
+            object.__setattr__(self, "settings", ordered)
+
+    def __lt__(self, other: Backend) -> bool:
+        own, others = self._plain, other._plain
+        return self._fingerprints < other._fingerprints if own == others else own < others
+
+    @property
+    def _plain(self) -> tuple[BackendKey, int, str, str]:
+        return self.key, self.port, self.protocol, self.hostname
+
+    @property
+    def _fingerprints(self) -> list[str]:
+        return [each.fingerprint for each in self.settings]
 
 
 class BackendEndpoint(NamedTuple):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from translator.ir.backend import Backend
-from translator.ir.listener import ListenerContext
 
 
 class PathKind(Enum):
@@ -47,8 +46,11 @@ class RouteMatch:
         )
 
 
-class RouteFeature:
-    """Something a rule asks for beside forwarding; features subclass it as frozen dataclasses.
+class RuleSetting:
+    """What a rule, or one of its backends, asks for beside forwarding: a frozen dataclass, compared by value.
+
+    Its members say what it means for requests; the hooks that it implements write it into Envoy's messages
+    (`translator.envoy.hooks`).
 
     Attributes:
         terminal: it answers by itself: requests are not forwarded.
@@ -62,7 +64,7 @@ class RouteFeature:
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        """The backends that this feature itself sends requests to."""
+        """The backends that this setting itself sends requests to."""
         return ()
 
     def parts(self, match: RouteMatch, answered: bool) -> tuple[RouteMatch, ...]:
@@ -77,27 +79,16 @@ class RouteFeature:
         return (match,)
 
     def preflights(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
-        """Return the CORS preflights of requests that match, which this feature answers before all of the same path.
+        """Return the CORS preflights of requests that match, which this setting answers before all of the same path.
 
-        They are tried in the order of the matches that they are for, by their own number of headers.
+        They are tried in the order of the matches that they are for, by their own number of headers. A setting that has
+        some implements `translator.envoy.hooks.PreflightHook`.
         """
         return ()
 
-    def answer(self, route: Any, match: RouteMatch) -> None:
-        """Write the answer to one of `preflights` into a ``Route``."""
-        raise NotImplementedError
-
     def shape(self, backend: Backend, match: RouteMatch) -> Backend:
-        """Return a backend of the rule with this feature's cluster settings, for requests that match."""
+        """Return a backend of the rule with the cluster settings that requests that match need."""
         return backend
-
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
-        """Write this feature into an ``envoy.config.route.v3.Route`` that serves `match` on `origin`."""
-        raise NotImplementedError
-
-    def apply_to_weight(self, cluster_weight: Any) -> None:
-        """Write this feature into one ``WeightedCluster.ClusterWeight``, for features allowed on a single backend."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,45 +97,45 @@ class WeightedBackend:
 
     backend: Backend | None
     weight: int = 1
-    features: tuple[RouteFeature, ...] = ()
+    settings: tuple[RuleSetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a route: requests that meet any of `matches` get `features` and go to `backends`.
+    """One rule of a route: requests that meet any of `matches` get `settings` and go to `backends`.
 
     Attributes:
         name: the rule's name, or its place, for people.
-        broken: why every matching request is answered with 500; "" where the rule works.
+        error: why every matching request is answered with 500; "" where the rule works.
     """
 
     name: str
     matches: tuple[RouteMatch, ...]
-    features: tuple[RouteFeature, ...] = ()
+    settings: tuple[RuleSetting, ...] = ()
     backends: tuple[WeightedBackend, ...] = ()
     error: str = ""
 
     @property
     def all_backends(self) -> tuple[Backend, ...]:
         """Every backend that the rule sends requests to, mirrors included: those, and only those, that Envoy needs."""
-        if self.error or not self.matches or any(each.terminal for each in self.features):
+        if self.error or not self.matches or any(each.terminal for each in self.settings):
             return ()
         weighted = tuple(each.backend for each in self.backends if each.backend is not None and each.weight)
-        parts = [part for match in self.matches for part in self.parts(match)] if self.features else self.matches[:1]
+        parts = [part for match in self.matches for part in self.parts(match)] if self.settings else self.matches[:1]
         shaped = dict.fromkeys(self.shaped(each, part) for part in parts for each in weighted)
-        return (*shaped, *(backend for feature in self.features for backend in feature.backends))
+        return (*shaped, *(backend for setting in self.settings for backend in setting.backends))
 
     def parts(self, match: RouteMatch) -> tuple[RouteMatch, ...]:
         """Return the parts of a match of this rule that have a route each, in their order."""
         parts: tuple[RouteMatch, ...] = (match,)
         if not self.error:
-            answered = any(each.terminal for each in self.features)
-            for feature in self.features:
-                parts = tuple(part for each in parts for part in feature.parts(each, answered))
+            answered = any(each.terminal for each in self.settings)
+            for setting in self.settings:
+                parts = tuple(part for each in parts for part in setting.parts(each, answered))
         return parts
 
     def shaped(self, backend: Backend, part: RouteMatch) -> Backend:
-        """Return the backend that requests of a part go to: one of the rule's, with its features' settings."""
-        for feature in self.features:
-            backend = feature.shape(backend, part)
+        """Return the backend that requests of a part go to: one of the rule's, as its settings shape it."""
+        for setting in self.settings:
+            backend = setting.shape(backend, part)
         return backend

@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
+class ListenerSetting:
+    """A setting of a port or a filter chain: a frozen dataclass that implements hooks of `translator.envoy.hooks`."""
+
+    __slots__ = ()
+
+
 class ListenerContext(NamedTuple):
     """The listener as its routes see it: the port and scheme that clients use."""
 
@@ -51,12 +57,14 @@ class RouteConfigKey(NamedTuple):
 class FilterChain:
     """The connections of one listener, told apart by SNI if HTTPS: their route table and their certificates' names.
 
-    `underscores` says whether requests may have header names with underscores.
+    `underscores` says whether requests may have header names with underscores, `settings` what shapes the HTTP
+    connection manager besides.
     """
 
     table: RouteConfigKey
     secrets: tuple[str, ...] = ()
     underscores: bool = False
+    settings: tuple[ListenerSetting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class PortListener:
         addresses: what to bind, one or more IP addresses.
         chains: for a port of HTTPS listeners one per listener, for a port of HTTP listeners exactly one.
         exclusive: no other program may share the port, which Envoy allows by default.
+        settings: what shapes the listener besides.
     """
 
     gateway: str
@@ -74,3 +83,4 @@ class PortListener:
     addresses: tuple[str, ...]
     chains: tuple[FilterChain, ...]
     exclusive: bool = False
+    settings: tuple[ListenerSetting, ...] = ()

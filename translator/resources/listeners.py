@@ -9,7 +9,7 @@ from translator.engine.query import query
 from translator.envoy import listener as listeners
 from translator.envoy.names import secret_name
 from translator.envoy.secret import secret
-from translator.extension import features
+from translator.extension import extensions
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
@@ -53,7 +53,7 @@ def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
     spec = port_listener(db, gateway, port)
     if spec is None:
         return None
-    needed = tuple(each.http_filter() for each in features(db) if each.http_filter is not None)
+    needed = [found for each in extensions(db) for found in each.http_filters]
     return Resource.pack(listeners.listener(spec, needed))
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from translator.extension import Feature, FilterContext, features
-from translator.ir.http import RouteFeature
+from translator.extension import FilterContext, FilterReader, extensions, filter_readers
+from translator.ir.http import RuleSetting
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.outcome import Outcome, Problem
 
 
-def read_filters(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
-    """Ask every feature what the site wants of it; None if something is asked for that cannot be had."""
-    unsupported = [
-        each for each in site.filters if not any(_takes(feature, each, site) for feature in features(site.db))
-    ]
+def read_filters(site: FilterContext) -> Outcome[tuple[RuleSetting, ...] | None]:
+    """Read what a rule or backendRef asks for; None if something is asked for that cannot be had."""
+    readers = filter_readers(site.db)
+    unsupported = [each for each in site.filters if not any(_reads(reader, each, site) for reader in readers)]
     if unsupported:
         return Outcome(None, tuple(_unsupported_filter(each, site) for each in unsupported))
-    found: list[RouteFeature] = []
+    found: list[RuleSetting] = []
     problems: list[Problem] = []
     failed = False
-    for feature in features(site.db):
-        if site.rule is not None or feature.on_backends:
-            read = feature.read(site)
+    for reader in readers:
+        if site.rule is not None or reader.on_backends:
+            read = reader.read(site)
             found += read.value or ()
             problems += read.problems
             failed |= read.value is None
@@ -35,18 +34,18 @@ def read_filters(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None
     return Outcome(None if failed else tuple(found), tuple(problems))
 
 
-def _takes(feature: Feature, found: RouteFilter, site: FilterContext) -> bool:
-    return feature.takes(found) and (site.rule is not None or feature.on_backends)
+def _reads(reader: FilterReader, found: RouteFilter, site: FilterContext) -> bool:
+    return reader.reads(found) and (site.rule is not None or reader.on_backends)
 
 
 def _unsupported_filter(found: RouteFilter, site: FilterContext) -> Problem:
     field = f"{site.field}.filters[{site.filters.index(found)}]"
-    if found.extension_ref is not None and any(each.takes(found) for each in features(site.db)):
+    if found.extension_ref is not None and any(each.reads(found) for each in filter_readers(site.db)):
         kind = found.extension_ref.kind
         text = f"{field}.extensionRef: a {kind} is a filter of rules only; move it from the backend to its rule."
         return Problem("Accepted", "UnsupportedValue", text)
     if found.extension_ref is not None:
-        kinds = ", ".join(f"{kind.kind}.{kind.group}" for feature in features(site.db) for kind in feature.kinds)
+        kinds = ", ".join(f"{kind.kind}.{kind.group}" for each in extensions(site.db) for kind in each.objects)
         ref = found.extension_ref
         text = f"{field}.extensionRef: {ref.kind}.{ref.group} cannot be a filter; the kinds that can: {kinds}."
         return Problem("ResolvedRefs", "InvalidKind", text)

@@ -33,18 +33,18 @@ def read_rule(
     name = rule.name or str(place)
     matches = gather(read)
     usable = tuple(each for each in matches.value if each is not None)
-    features = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule))
+    settings = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule))
     backends = gather(
         _weighted(db, route, each, f"{field}.backendRefs[{number}]") for number, each in enumerate(rule.backend_refs)
     )
     unsupported = _unsupported(rule, field)
-    problems = (*matches.problems, *unsupported, *features.problems, *backends.problems)
-    if unsupported or features.value is None:
-        return Outcome(Rule(name, usable, error=(*unsupported, *features.problems)[0].message), problems)
-    terminal = any(each.terminal for each in features.value)
+    problems = (*matches.problems, *unsupported, *settings.problems, *backends.problems)
+    if unsupported or settings.value is None:
+        return Outcome(Rule(name, usable, error=(*unsupported, *settings.problems)[0].message), problems)
+    terminal = any(each.terminal for each in settings.value)
     reachable = any(each.backend is not None and each.weight for each in backends.value)
     error = "" if terminal or reachable else NO_BACKENDS
-    return Outcome(Rule(name, usable, features.value, backends.value, error), problems)
+    return Outcome(Rule(name, usable, settings.value, backends.value, error), problems)
 
 
 def _unsupported(rule: RouteRule, field: str) -> tuple[Problem, ...]:
@@ -56,7 +56,7 @@ def _unsupported(rule: RouteRule, field: str) -> tuple[Problem, ...]:
 
 def _weighted(db: Db, route: Ref, reference: FilteredBackendRef, field: str) -> Outcome[WeightedBackend]:
     found = backend(db, GATEWAY_GROUP, route, reference, field)
-    features = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, reference.filters))
-    failed = features.value is None
-    weighted = WeightedBackend(None if failed else found.value, reference.weight, features.value or ())
-    return Outcome(weighted, (*found.problems, *features.problems))
+    settings = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, reference.filters))
+    failed = settings.value is None
+    weighted = WeightedBackend(None if failed else found.value, reference.weight, settings.value or ())
+    return Outcome(weighted, (*found.problems, *settings.problems))

@@ -7,7 +7,7 @@ from itertools import chain
 from translator.conditions import Status, verdict
 from translator.db import Db
 from translator.engine.query import query
-from translator.extension import features
+from translator.extension import extensions
 from translator.gateway.gateways import managed_class
 from translator.gateway.supported_version import supported_version
 from translator.infrastructure.parameters import class_parameters
@@ -39,7 +39,7 @@ def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
         return None
     problems = class_parameters(db, ref.name)
     generation = found.metadata.generation or 1
-    brought = (*(each.conformance for each in db.registry.routes), *(each.conformance for each in features(db)))
+    brought = (*(each.conformance for each in db.registry.routes), *(each.conformance for each in extensions(db)))
     own = (*FEATURES, *(() if db.settings.standalone else DEPLOYED_FEATURES))
     supported = sorted({*own, *chain.from_iterable(brought)})
     return {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bench.world import edit, removal, route, world
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
-from translator.extension import Feature, FilterContext
-from translator.extensions import FEATURES
+from translator.envoy.hooks import RouteHook
+from translator.extension import Extension, FilterContext, FilterReader
+from translator.extensions import EXTENSIONS
 from translator.inputs import AffectedRoute, GatewaySyncStatus, Settings, StillServed
-from translator.ir.http import RouteFeature, RouteMatch
+from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.outcome import Outcome
 from translator.refs import Ref
@@ -163,16 +162,16 @@ def test_a_listener_concerns_no_route(translator: Translator) -> None:
     assert refused(now, None, reference=Reference(CLUSTER, "gone")) == ()
 
 
-class Unfit(RouteFeature):
+class Unfit(RuleSetting, RouteHook):
     """Writes what Envoy's validation rules forbid."""
 
-    def apply(self, route: Any, origin: ListenerContext, match: RouteMatch) -> None:
+    def apply_to_route(self, route: route_components_pb2.Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Break a rule of the protocol's."""
         if match.path == "/unfit":
             route.direct_response.status = 1
 
 
-def _read(site: FilterContext) -> Outcome[tuple[RouteFeature, ...] | None]:
+def _read(site: FilterContext) -> Outcome[tuple[RuleSetting, ...] | None]:
     return Outcome((Unfit(),))
 
 
@@ -184,7 +183,8 @@ def conditions(translator: Translator, number: int) -> dict[str, tuple[str, str]
 
 def test_what_breaks_envoy_s_rules_is_told_alike() -> None:
     """A rule that would be refused is never sent: the route is PartiallyInvalid, or not accepted if it has no other."""
-    translator = Translator(Settings(offline=True), registry=registry((*FEATURES, Feature("unfit", _read))))
+    extension = Extension("unfit", filters=(FilterReader(_read),))
+    translator = Translator(Settings(offline=True), registry=registry((*EXTENSIONS, extension)))
     translator.edit(world(3, HOSTS, SERVICES))
     some = route(1, HOSTS, SERVICES)
     some["spec"]["rules"].append({**some["spec"]["rules"][0], "matches": [{"path": {"value": "/unfit"}}]})

@@ -1,0 +1,148 @@
+"""The hooks of settings: the messages that a setting writes into, one protocol each.
+
+A setting derives from the protocols whose messages it writes, so that mypy compares the signatures; which ones a type
+derives from is looked up once. Messages are written from the outside in and may be changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
+from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, VirtualHost, WeightedCluster
+from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+from translator.ir.http import RouteMatch
+from translator.ir.listener import ListenerContext
+
+
+class ListenerHook(Protocol):
+    """Writes into the ``Listener`` of a port, once it is complete."""
+
+    __slots__ = ()
+
+    def apply_to_listener(self, listener: Listener) -> None:
+        """Write this setting."""
+
+
+class ConnectionManagerHook(Protocol):
+    """Writes into the ``HttpConnectionManager`` of a filter chain, once it is complete."""
+
+    __slots__ = ()
+
+    def apply_to_connection_manager(self, manager: HttpConnectionManager) -> None:
+        """Write this setting."""
+
+
+class RouteConfigurationHook(Protocol):
+    """Writes into the head of a ``RouteConfiguration``, which has no virtual hosts yet; its routes inherit it."""
+
+    __slots__ = ()
+
+    def apply_to_route_configuration(self, configuration: RouteConfiguration) -> None:
+        """Write this setting."""
+
+
+class VirtualHostHook(Protocol):
+    """Writes into the head of a ``VirtualHost``, which has no routes yet; its routes inherit it."""
+
+    __slots__ = ()
+
+    def apply_to_virtual_host(self, host: VirtualHost) -> None:
+        """Write this setting."""
+
+
+class RouteHook(Protocol):
+    """Writes into each ``Route`` of a rule, after its match and action."""
+
+    __slots__ = ()
+
+    def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
+        """Write this setting into a route that serves `match` on `origin`."""
+
+
+class PreflightHook(Protocol):
+    """Answers the CORS preflights that `RuleSetting.preflights` gives."""
+
+    __slots__ = ()
+
+    def apply_to_preflight(self, route: Route, match: RouteMatch) -> None:
+        """Write the answer to the preflights that `match` is for into a ``Route`` with that match."""
+
+
+class WeightedClusterHook(Protocol):
+    """Writes into the ``ClusterWeight`` of one backendRef."""
+
+    __slots__ = ()
+
+    def apply_to_weighted_cluster(self, cluster_weight: WeightedCluster.ClusterWeight) -> None:
+        """Write this setting."""
+
+
+class ClusterHook(Protocol):
+    """Writes into the ``Cluster`` of a backend; the setting is part of the hash in the cluster's name."""
+
+    __slots__ = ()
+
+    def apply_to_cluster(self, cluster: Cluster) -> None:
+        """Write this setting."""
+
+
+class EndpointsHook(Protocol):
+    """Writes into the ``ClusterLoadAssignment`` of a backend; the setting is part of the hash in the cluster's name."""
+
+    __slots__ = ()
+
+    def apply_to_endpoints(self, assignment: ClusterLoadAssignment) -> None:
+        """Write this setting."""
+
+
+P = TypeVar("P")
+
+
+class Hook(Generic[P]):
+    """One of the hooks, to ask settings for; `P` is its protocol."""
+
+    def __init__(self, protocol: type) -> None:
+        """Take the protocol: mypy lets nobody pass a protocol as a ``type[P]``."""
+        self.protocol = protocol
+        self._known: dict[type, bool] = {}  # at most one entry a class
+
+    def of(self, settings: Iterable[Any]) -> list[P]:
+        """Return those settings that implement this hook, in their order."""
+        return [each for each in settings if self.implemented_by(type(each))]
+
+    def implemented_by(self, setting: type) -> bool:
+        """Return whether a type of settings derives from the protocol."""
+        known = self._known.get(setting)
+        if known is None:
+            known = self._known[setting] = self.protocol in setting.__mro__
+        return known
+
+
+LISTENER: Final = Hook[ListenerHook](ListenerHook)
+CONNECTION_MANAGER: Final = Hook[ConnectionManagerHook](ConnectionManagerHook)
+ROUTE_CONFIGURATION: Final = Hook[RouteConfigurationHook](RouteConfigurationHook)
+VIRTUAL_HOST: Final = Hook[VirtualHostHook](VirtualHostHook)
+ROUTE: Final = Hook[RouteHook](RouteHook)
+PREFLIGHT: Final = Hook[PreflightHook](PreflightHook)
+WEIGHTED_CLUSTER: Final = Hook[WeightedClusterHook](WeightedClusterHook)
+CLUSTER: Final = Hook[ClusterHook](ClusterHook)
+ENDPOINTS: Final = Hook[EndpointsHook](EndpointsHook)
+HOOKS: Final[tuple[Hook[Any], ...]] = (
+    LISTENER,
+    CONNECTION_MANAGER,
+    ROUTE_CONFIGURATION,
+    VIRTUAL_HOST,
+    ROUTE,
+    PREFLIGHT,
+    WEIGHTED_CLUSTER,
+    CLUSTER,
+    ENDPOINTS,
+)
+"""All hooks."""

@@ -1,0 +1,116 @@
+"""Envoy's HTTP filters, and the one order that they have in every HTTP connection manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum, auto
+
+from google.protobuf.message import Message
+
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpFilter as HttpFilterMessage,
+)
+
+
+class Stage(IntEnum):
+    """The places of HTTP filters, in the order in which requests pass them; responses pass them in reverse.
+
+    Each is the place of one filter. Names with ``BEFORE`` or ``AFTER`` are places for filters that users add.
+    """
+
+    MARK = auto()
+    """Marks requests by the route on which the chain was built."""
+    BANDWIDTH_LIMIT = auto()
+    """Counts bytes as they are on the wire, so before what compresses them."""
+    COMPRESS_ZSTD = auto()
+    """The last to see responses: whatever writes bodies comes behind it."""
+    COMPRESS_BROTLI = auto()
+    COMPRESS_GZIP = auto()
+    CUSTOM_RESPONSE = auto()
+    """Sees the local replies of all filters below."""
+    CLOSED = auto()
+    """Answers for what could not be built."""
+    BEFORE_FAULT = auto()
+    FAULT = auto()
+    """A fault costs nothing else."""
+    CORS = auto()
+    """Preflights carry no credentials, so before those who ask for them."""
+    CSRF = auto()
+    ACL = auto()
+    """Addresses first: no work for those who are kept out."""
+    ACL_ENFORCED = auto()
+    LOCAL_RATE_LIMIT_EARLY = auto()
+    """Guards the authorizers."""
+    DECOMPRESS = auto()
+    """Before all that read request bodies."""
+    WAF = auto()
+    """Inspects hostile input before it reaches an authorizer."""
+    BEFORE_AUTHN = auto()
+    OAUTH2 = auto()
+    """May redirect; hands on the token that the next ones check."""
+    JWT = auto()
+    BASIC_AUTH = auto()
+    API_KEY_AUTH = auto()
+    BEFORE_AUTHZ = auto()
+    EXT_AUTHZ = auto()
+    """Knows who it is."""
+    RBAC_ENFORCED = auto()
+    """Has the claims, headers and metadata of all filters above."""
+    RBAC = auto()
+    BEFORE_RATE_LIMIT = auto()
+    LOCAL_RATE_LIMIT = auto()
+    RATE_LIMIT = auto()
+    """By claims."""
+    QUOTA = auto()
+    ADMISSION = auto()
+    """Measures what was let in."""
+    BEFORE_ROUTE = auto()
+    BUFFER = auto()
+    """Refuses what is too long before anything transforms it."""
+    TRANSFORMATION = auto()
+    LUA = auto()
+    """Users' code, in this order."""
+    EXT_PROC = auto()
+    WASM = auto()
+    HEADER_MUTATION = auto()
+    """Has the last word on headers."""
+    STATEFUL_SESSION = auto()
+    """After all that could change the route."""
+    CREDENTIALS = auto()
+    """No filter before it can see or replace what it adds."""
+    FORWARD_PROXY = auto()
+    """Needs the final Host."""
+    AFTER_ROUTE = auto()
+    GUARD = auto()
+    """Refuses requests that were moved to a route with other security than their own."""
+    ROUTER = auto()
+    """Sends requests to backends."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFilter:
+    """One of Envoy's HTTP filters, as it is in every HTTP connection manager.
+
+    Attributes:
+        stage: its place.
+        name: its name, under which routes configure it.
+        config: makes its configuration.
+        disabled: whether it runs only for routes that configure it, which costs the others nothing.
+    """
+
+    stage: Stage
+    name: str
+    config: Callable[[], Message]
+    disabled: bool = True
+
+
+def encode_filters(filters: Iterable[HttpFilter]) -> list[HttpFilterMessage]:
+    """Write filters in the order of their stages."""
+    return [_encode(each) for each in sorted(filters, key=lambda each: each.stage)]
+
+
+def _encode(found: HttpFilter) -> HttpFilterMessage:
+    made = HttpFilterMessage(name=found.name, disabled=found.disabled)
+    made.typed_config.Pack(found.config(), deterministic=True)
+    return made
