@@ -103,8 +103,14 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _columns(kind: str) -> dict[str, Any]:
+    """Return what is shown of objects of a kind; the Gateway API has all kinds of routes end so."""
+    other = _ROUTE_COLUMNS if kind.endswith("Route") else {"ACCEPTED": lambda found: _state(found, "Accepted")}
+    return _COLUMNS.get(kind, other)
+
+
 def _objects(kind: str, objects: list[Json], now: datetime, screen: Screen | None) -> Iterator[RenderableType]:
-    columns = _COLUMNS.get(kind, {"ACCEPTED": lambda found: _state(found, "Accepted")})
+    columns = _columns(kind)
     if screen is not None and screen.width < NARROW:
         columns = {name: column for name, column in columns.items() if name not in LONG}
     most = screen and screen.most
@@ -158,6 +164,13 @@ def _gateways(found: Json) -> str:
     return "; ".join(dict.fromkeys(parent_label(each) for each in found["spec"].get("parentRefs", ()))) or "-"
 
 
+_ROUTE_COLUMNS: dict[str, Any] = {
+    "HOSTNAMES": lambda found: ", ".join(found["spec"].get("hostnames", ())) or "*",
+    "PARENTS": _gateways,
+    "ACCEPTED": lambda found: _state(found, "Accepted"),
+    "RESOLVED": lambda found: _state(found, "ResolvedRefs"),
+}
+
 _COLUMNS: dict[str, dict[str, Any]] = {
     "Gateway": {
         "CLASS": lambda found: found["spec"].get("gatewayClassName", "-"),
@@ -165,12 +178,6 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "ROUTES": _attached,
         "ACCEPTED": lambda found: _state(found, "Accepted"),
         "PROGRAMMED": lambda found: _state(found, "Programmed"),
-    },
-    "HTTPRoute": {
-        "HOSTNAMES": lambda found: ", ".join(found["spec"].get("hostnames", ())) or "*",
-        "PARENTS": _gateways,
-        "ACCEPTED": lambda found: _state(found, "Accepted"),
-        "RESOLVED": lambda found: _state(found, "ResolvedRefs"),
     },
     "GatewayClass": {
         "CONTROLLER": lambda found: found["spec"].get("controllerName", "-"),

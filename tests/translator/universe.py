@@ -84,7 +84,7 @@ def _listeners() -> st.SearchStrategy[Raw]:
     secret = _fields(name=_one("s1", "s2"), namespace=_maybe(_one(*NAMESPACES)))
     selector = {"matchLabels": {"team": "red"}}
     namespaces = _one(*[{"from": "All"}] * 6, {"from": "Same"}, {"from": "Selector", "selector": selector})
-    kinds = _one(None, None, None, [{"kind": "HTTPRoute"}], [{"kind": "GRPCRoute"}])
+    kinds = _one(None, None, None, [{"kind": "HTTPRoute"}], [{"kind": "TLSRoute"}])
     common = {
         "name": _one("l1", "l2", "l3"),
         "hostname": _maybe(_one(*HOSTNAMES)),

@@ -13,12 +13,13 @@ from translator.api_group import CONTROLLER_NAME
 from translator.inputs import Edit
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
-from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.references import ParentReference, backend_references
+from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.endpointslice import SERVICE_LABEL, EndpointSlice
 from translator.objects.kubernetes.service import Service
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 
 MOST_NAMES = 200
 """Of so many names of one kind and namespace, those of much the same length, one may be meant."""
@@ -146,15 +147,15 @@ class Relations:
         spec = found.spec
         if spec.type == "ExternalName" or (spec.cluster_ip and not spec.headless):
             return
-        used = any(each.kind == HTTPRoute.kind for each in sources)
+        used = any(isinstance(self._objects[each], Route) for each in sources)
         served = any(each.kind == EndpointSlice.kind for each in sources)
         others = self._names.get((EndpointSlice.kind, found.ref.namespace))
         if used and not served and (self._standalone or others):
             label = f"{SERVICE_LABEL}: {found.ref.name}"
             yield f"has no EndpointSlice, so that requests to it get 503; write one with the label {label}"
 
-    def _of_route(self, found: HTTPRoute) -> Iterator[Said]:
-        if not found.spec.parent_refs:
+    def _of_route(self, found: Route) -> Iterator[Said]:
+        if not found.spec.parent_refs and found.spec.use_default_gateways != "All":
             yield "spec.parentRefs is empty, so that it is served nowhere", Ref(Gateway.kind, found.ref.namespace, "")
         for place, reference in enumerate(found.spec.parent_refs):
             field = f"spec.parentRefs[{place}]"
@@ -196,7 +197,7 @@ class Relations:
 _CHECKS: Mapping[str, Callable[..., Iterator[Said]]] = {
     EndpointSlice.kind: Relations._of_slice,
     Service.kind: Relations._of_service,
-    HTTPRoute.kind: Relations._of_route,
+    **{each.kind: Relations._of_route for each in KINDS.subclasses(Route)},
     Gateway.kind: Relations._of_gateway,
     GatewayClass.kind: Relations._of_class,
 }
@@ -208,7 +209,7 @@ def _targets(found: KubernetesObject) -> Iterator[Ref]:
         yield _service(found)
     elif isinstance(found, Gateway):
         yield _class(found)
-    elif isinstance(found, HTTPRoute):
+    elif isinstance(found, Route):
         yield from (_parent(found, each) for each in found.spec.parent_refs)
         for backend in backend_references(found.spec):
             if (backend.group, backend.kind) == (Service.group, Service.kind):
@@ -223,5 +224,5 @@ def _class(found: Gateway) -> Ref:
     return Ref(GatewayClass.kind, "", found.spec.gateway_class_name)
 
 
-def _parent(route: HTTPRoute, reference: ParentReference) -> Ref:
+def _parent(route: Route, reference: ParentReference) -> Ref:
     return Ref(Gateway.kind, reference.namespace or route.ref.namespace, reference.name)

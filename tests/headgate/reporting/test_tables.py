@@ -90,6 +90,20 @@ def status(*arguments: str, body: bytes | None = None, code: int = 200) -> Any:
         return CliRunner().invoke(app, ["status", "--admin-address", address, *arguments])
 
 
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute", "TLSRoute"])
+def test_routes_of_every_kind_have_the_same_columns(kind: str) -> None:
+    """A route shows its hostnames, its parents, and whether it is accepted and its references are resolved."""
+    conditions = [condition("Accepted", "True"), condition("ResolvedRefs", "False")]
+    spec = {"parentRefs": [{"name": "web"}], "hostnames": ["a.example"]}
+    found = described(kind, "shop", spec, {"parents": [{"parentRef": {"name": "web"}, "conditions": conditions}]})
+    console = Console(file=io.StringIO(), width=200)
+    console.print(overview({"objects": [found], "envoys": [], "problems": []}))
+    assert isinstance(console.file, io.StringIO)
+    rows = [line.split() for line in console.file.getvalue().splitlines()]
+    assert [kind.upper(), "HOSTNAMES", "PARENTS", "ACCEPTED", "RESOLVED", "SINCE"] in rows
+    assert ["default/shop", "a.example", "Gateway", "web", "True", "False"] in [each[:6] for each in rows]
+
+
 def test_objects_and_envoys_are_shown_in_tables() -> None:
     """There is one table for each kind, as of `kubectl get`, and one of the Envoys, after what is wrong."""
     shown = status().stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from headgate.reporting.proto_json import SECTIONS, resources
@@ -47,7 +48,9 @@ def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str,
 
 
 def trimmed(value: Any, keep: Any) -> Any:
-    """Return the part of a tree that is selected: a key with nothing behind it selects all there, `*` any other key.
+    """Return the part of a tree that is selected: a key with nothing behind it selects all there.
+
+    A key may be a pattern, such as `HTTPRoute*` or `*`, for the keys that are not named by themselves.
 
     Lists are transparent: what is selected is selected in each element.
     """
@@ -56,7 +59,14 @@ def trimmed(value: Any, keep: Any) -> Any:
     if isinstance(value, list):
         return [trimmed(each, keep) for each in value]
     assert isinstance(value, dict), f"{value!r} has no {keep}"
-    return {key: trimmed(each, keep.get(key, keep.get("*"))) for key, each in value.items() if {key, "*"} & keep.keys()}
+    names = {key: _named(key, keep) for key in value}
+    return {key: trimmed(value[key], keep[name]) for key, name in names.items() if name is not None}
+
+
+def _named(key: str, keep: Mapping[str, Any]) -> str | None:
+    if key in keep:
+        return key
+    return next((pattern for pattern in keep if fnmatchcase(key, pattern)), None)
 
 
 def _kinds_of_change(old: Snapshot, new: Snapshot) -> dict[str, dict[str, str]]:

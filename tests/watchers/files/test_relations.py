@@ -131,6 +131,12 @@ def test_a_route_without_a_parent_is_told() -> None:
     assert message.endswith("name a Gateway; there are: front")
 
 
+def test_a_route_of_the_default_gateways_needs_no_parent() -> None:
+    """A route that asks for the default Gateways need not name any."""
+    route = HTTP_ROUTE.replace("  parentRefs:\n  - name: front\n", "  useDefaultGateways: All\n")
+    assert found(OURS, route, SERVICE, SLICE) == []
+
+
 def test_another_controller_s_gateway_is_told() -> None:
     """A Gateway of another controller's class is told, and so is a route that is attached to it."""
     assert found(CLASS, GATEWAY.replace("NAME", "other"), HTTP_ROUTE, SERVICE, SLICE) == [

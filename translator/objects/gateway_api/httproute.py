@@ -7,7 +7,7 @@ from pydantic import Field, StrictInt
 
 from translator.objects.gateway_api.filters import HTTPRouteFilters
 from translator.objects.gateway_api.matches import HTTPRouteMatch
-from translator.objects.gateway_api.route import Route, RouteSpec
+from translator.objects.gateway_api.route import HostnameRoute, HostnameRouteSpec
 from translator.objects.gateway_api.rules import CHECK_RULES, FilteredBackendRef, SessionPersistence
 from translator.objects.schema.base import (
     CheckedFields,
@@ -15,7 +15,7 @@ from translator.objects.schema.base import (
     FieldViolation,
     unique,
 )
-from translator.objects.schema.scalars import Count, Hostname, Milliseconds, SectionName
+from translator.objects.schema.scalars import Count, Milliseconds, SectionName
 
 
 class HTTPBackendRef(FilteredBackendRef):
@@ -89,14 +89,13 @@ class HTTPRouteRule(CheckedFields):
 HTTPRouteRules = Annotated[tuple[HTTPRouteRule, ...], Field(min_length=1, max_length=16), CHECK_RULES]
 
 
-class HTTPRouteSpec(RouteSpec):
+class HTTPRouteSpec(HostnameRouteSpec):
     """What a route attaches to, the names it serves (none stands for all), and its rules."""
 
-    hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
     rules: HTTPRouteRules = (HTTPRouteRule(),)
 
 
-class HTTPRoute(Route):
+class HTTPRoute(HostnameRoute):
     """Routes HTTP requests from Gateways to backends."""
 
     kind = "HTTPRoute"
@@ -104,8 +103,3 @@ class HTTPRoute(Route):
     plural = "httproutes"
 
     spec: HTTPRouteSpec
-
-    @property
-    def hostnames(self) -> tuple[str, ...]:
-        """The hostnames that it serves, of which none stands for all."""
-        return self.spec.hostnames

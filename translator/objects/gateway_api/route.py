@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from translator.objects.gateway_api.references import GATEWAY_GROUP, ParentReference
 from translator.objects.schema.base import Fields, FieldViolation, NamespacedObject, raise_violations, repeated
+from translator.objects.schema.scalars import Hostname
 
 
 def _parent_violations(parents: tuple[ParentReference, ...]) -> Iterator[FieldViolation]:
@@ -53,3 +54,20 @@ class Route(NamespacedObject):
     def hostnames(self) -> tuple[str, ...]:
         """The hostnames that it serves, of which none stands for all; empty for kinds that have no such field."""
         return ()
+
+
+class HostnameRouteSpec(RouteSpec):
+    """What a route attaches to, and the names it serves (none stands for all)."""
+
+    hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16)] = ()
+
+
+class HostnameRoute(Route):
+    """A route that tells requests apart by their host."""
+
+    spec: HostnameRouteSpec
+
+    @property
+    def hostnames(self) -> tuple[str, ...]:
+        """The hostnames that it serves, of which none stands for all."""
+        return self.spec.hostnames
