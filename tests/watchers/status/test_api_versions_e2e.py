@@ -93,7 +93,8 @@ class Kind:
 async def kind(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
     """Yield a kind that Headgate knows, and the cluster not yet."""
     made = Kind(client)
-    monkeypatch.setitem(KINDS, Local.kind, made.model)
+    for module in ("client", "api_errors"):
+        monkeypatch.setattr(f"watchers.status.{module}.KINDS", {**KINDS, Local.kind: made.model})
     monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.5)
     yield made
     await made.remove()
