@@ -32,21 +32,21 @@ ClientResource = Resource | VersionOnly | Uncertain | None
 """State of one resource name at a client; None if the client has no such resource."""
 
 MAX_CANDIDATES = 8
-"""Most candidates kept for one name."""
+"""Most candidates stored for one name."""
 
 
-def candidates(held: ClientResource) -> Iterator[Resource | VersionOnly]:
-    """Yield each resource that the client may have applied, as far as is known."""
-    if isinstance(held, Uncertain):
-        yield from held.candidates
-        held = held.acked
-    if held is not None:
-        yield held
+def candidates(state: ClientResource) -> Iterator[Resource | VersionOnly]:
+    """Yield each known resource that the client may have applied."""
+    if isinstance(state, Uncertain):
+        yield from state.candidates
+        state = state.acked
+    if state is not None:
+        yield state
 
 
-def last_acked(held: ClientResource) -> Resource | VersionOnly | None:
+def last_acked(state: ClientResource) -> Resource | VersionOnly | None:
     """Return the resource that the client certainly applied, whatever it may have applied since."""
-    return held.acked if isinstance(held, Uncertain) else held
+    return state.acked if isinstance(state, Uncertain) else state
 
 
 def after_nack(before: ClientResource, sent: Resource) -> Uncertain:

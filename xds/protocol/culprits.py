@@ -6,9 +6,9 @@ import re
 
 
 def split(names: list[str], message: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Split the names of a rejected response in those that the error does not mention and those it does, neither empty.
+    """Split the names of a rejected response into those that the error text does not mention and those that it does.
 
-    The error's text is only a hint, as a name may be a word of it by chance. Without it, the names are halved.
+    The text is only a hint, as it may contain a name by chance. If it mentions none or all, the names are halved.
     """
     named = frozenset(name for name in names if _mentions(message, name))
     if not named or len(named) == len(names):

@@ -1,6 +1,6 @@
 """Dependencies between resources, through all types and at any depth: one rule for every type.
 
-A resource waits until the client has accepted what it depends on (`waiting`), and is kept while a resource that the
+A resource waits until the client has accepted its dependencies (`waiting`). It is not removed while a resource that the
 client may still use refers to it (`in_use`).
 """
 
@@ -37,26 +37,26 @@ DEPTHS = (
     LOCALITY_ENDPOINT,
     SECRET,
 )
-"""Types in such an order that each refers only to itself and those after it, a cluster's own filters by ECDS aside."""
+"""Types in an order in which each refers only to itself and later ones, except for a cluster's filters (ECDS)."""
 
 
 def may_refer(type_url: str, to: str) -> bool:
-    """Tell whether resources of one type may refer to those of another type."""
+    """Return whether resources of one type may refer to those of another type."""
     return type_url in DEPTHS and to in DEPTHS and DEPTHS.index(type_url) < DEPTHS.index(to)
 
 
-def in_use(type_url: str, held: Iterable[tuple[str, Iterable[ClientResource]]]) -> set[str] | None:
-    """Return the names, and collections, of a type that resources refer to which a client may use.
+def in_use(type_url: str, states: Iterable[tuple[str, Iterable[ClientResource]]]) -> set[str] | None:
+    """Return the names, and collections, of a type to which the resources of a client refer.
 
     Args:
         type_url: The type.
-        held: For each type, what the client may use of it.
+        states: By type, the resources that the client may use.
 
     Returns:
-        The names; None if what a client holds is not known and might refer to anything of the type.
+        The names; None if the content of a resource is unknown, which may then refer to any name of the type.
     """
     used: set[str] = set()
-    for url, resources in held:
+    for url, resources in states:
         for each in (each for one in resources for each in candidates(one)):
             if isinstance(each, Resource):
                 used.update(need.name for need in each.references if need.type_url == type_url)
@@ -66,12 +66,12 @@ def in_use(type_url: str, held: Iterable[tuple[str, Iterable[ClientResource]]]) 
 
 
 def waiting(resources: Iterable[Resource], snapshot: Snapshot, unacked: Callable[[Reference], bool]) -> set[Reference]:
-    """Return which of some resources need one, at any depth, that the client has not accepted.
+    """Return those of some resources that depend, at any depth, on one that the client has not accepted.
 
     Args:
-        resources: What is to be sent.
-        snapshot: Holds what they need.
-        unacked: Tells whether the client has not accepted a resource yet.
+        resources: The resources to send.
+        snapshot: Contains their dependencies.
+        unacked: Returns whether the client has not accepted a resource yet.
     """
     needed_by = _needed_by(resources, snapshot)
     found: set[Reference] = set()
@@ -84,7 +84,7 @@ def waiting(resources: Iterable[Resource], snapshot: Snapshot, unacked: Callable
 
 
 def _needed_by(resources: Iterable[Resource], snapshot: Snapshot) -> dict[Reference, list[Reference]]:
-    """Return all that resources need, at any depth, each with what needs it."""
+    """Return the dependencies of resources, at any depth, each with its direct dependents."""
     needed_by: dict[Reference, list[Reference]] = {}
     members = Members(snapshot)
     todo = list(resources)
@@ -100,15 +100,15 @@ def _needed_by(resources: Iterable[Resource], snapshot: Snapshot) -> dict[Refere
 
 
 class Members:
-    """Index of the members of collections in a snapshot; a type is indexed when it is first looked up."""
+    """Index of a snapshot's resources by collection; a type is indexed at its first lookup."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Index nothing yet."""
+        """Start with an empty index."""
         self._snapshot = snapshot
         self._known: dict[str, dict[str, list[str]]] = {}
 
     def of(self, need: Reference) -> Iterable[Reference]:
-        """Return the resources that a reference means: itself, or the members of the collection that it names."""
+        """Return the resources that a reference names: one, or the members of a collection."""
         url, name = need
         if url not in COLLECTED:
             return (need,)

@@ -1,4 +1,4 @@
-"""References of listeners that were removed or replaced, and since when their connections drain."""
+"""Draining listeners: the references that removed or replaced listeners had, and when they lost them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from xds.protocol.client_state import ClientResource
 from xds.resources.resource import Reference, Resource
 
 MAX_DRAINING = 10_000
-"""Most references remembered; those that were lost longest ago are forgotten first."""
+"""Most references stored; the one that was lost first is dropped first."""
 
 
 class Draining:
     """The references that listeners lost, each with the time of the last loss.
 
-    What a reference leads to, through whatever other resources, is not listed: as long as the client holds the first
-    resource of a chain, the rest of it is in use.
+    Only direct references are stored: while the client has the first resource of a chain, the rest of it is in use.
     """
 
     __slots__ = ("_since",)
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._since: dict[Reference, float] = {}
 
     def add(self, lost: Iterable[Reference], now: float) -> None:
-        """Note references that a replaced or removed listener no longer has."""
+        """Add references that a replaced or removed listener no longer has."""
         for each in lost:
             self._since.pop(each, None)
             self._since[each] = now
@@ -33,18 +32,18 @@ class Draining:
             del self._since[next(iter(self._since))]
 
     def leave(self, before: Mapping[str, ClientResource], after: Mapping[str, ClientResource], now: float) -> None:
-        """Note the references that a response takes from listeners: their open connections still use them."""
-        for name, held in before.items():
-            if isinstance(held, Resource):
+        """Add the references that listeners lose by a response; their open connections still use them."""
+        for name, state in before.items():
+            if isinstance(state, Resource):
                 new = after[name]
-                self.add(held.references.difference(new.references if isinstance(new, Resource) else ()), now)
+                self.add(state.references.difference(new.references if isinstance(new, Resource) else ()), now)
 
     def __len__(self) -> int:
-        """Return how many references are remembered."""
+        """Return the number of references."""
         return len(self._since)
 
     def expire(self, before: float) -> None:
-        """Forget what was lost at a time or earlier: those connections are closed."""
+        """Drop the references that were lost at a time or earlier: those connections are closed."""
         for each in [each for each, since in self._since.items() if since <= before]:
             del self._since[each]
 
@@ -53,5 +52,5 @@ class Draining:
         return {each.name for each in self._since if each.type_url == type_url}
 
     def times(self) -> Iterable[float]:
-        """Return when each reference was lost."""
+        """Return the time at which each reference was lost."""
         return self._since.values()

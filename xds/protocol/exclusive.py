@@ -1,10 +1,10 @@
-"""Exclusive attributes, which one resource of a type has at a time: a listener's addresses, a scope's key.
+"""Exclusive attributes, which only one resource of a type may have: a listener's addresses, a scope's key.
 
-Envoy rejects a listener or scope that has what another one has already. Those that give up such a thing and those that
-take it over are therefore sent in one response, in which Envoy removes before it adds.
+Envoy rejects a listener or scope with an attribute that another one already has. The resource that gives up such an
+attribute and the one that takes it over are therefore sent in one response, in which Envoy removes before it adds.
 
-Scopes that give up a key come first in it: Envoy (1.40) goes through the scopes of a response one by one, and takes
-from each the key that it had before. If another one has that key by then, it loses it, and answers 404 from then on.
+Scopes that give up a key come first in it: Envoy (1.40) applies the scopes of a response one by one, and deletes the
+entry of each one's previous key. If another scope has taken that key by then, it loses it and answers 404 from then on.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ MAX_KNOWN = 10_000
 """Most resources whose exclusive attributes are cached."""
 
 Groups = Mapping[str, frozenset[str]]
-"""By name, all names that change in one response with it; a name that is not there changes alone."""
+"""By name, all names that must change in the same response; a missing name changes alone."""
 
 _known: dict[tuple[str, str], frozenset[bytes]] = {}
 
 
 def groups(substream: Substream) -> Groups:
-    """Return which names of a type that are to change are bound to each other."""
+    """Return the changing names of a type that must change together, since they exchange an exclusive attribute."""
     if substream.type_url not in CLAIMS:
         return {}
-    had = {name: claims(each for each in candidates(substream.held(name))) for name in substream.dirty}
+    had = {name: claims(each for each in candidates(substream.state(name))) for name in substream.dirty}
     if not any(had.values()):
         return {}
     upserts = substream.upserts()
@@ -45,13 +45,13 @@ def groups(substream: Substream) -> Groups:
 
 
 def takeovers(substream: Substream, wanted: Resources) -> dict[str, list[str]]:
-    """Return by name of each changed resource those from which it takes over what only one may have.
+    """Return, for each changed resource, those from which it takes over an exclusive attribute.
 
     Args:
-        substream: The type's.
-        wanted: All that the client is to have.
+        substream: The substream of the type.
+        wanted: The resources that the client should have.
     """
-    had = {name: claims(candidates(substream.held(name))) for name in sorted(substream.dirty)}
+    had = {name: claims(candidates(substream.state(name))) for name in sorted(substream.dirty)}
     owners: dict[bytes, list[str]] = {}
     for name, found in had.items():
         for claim in found:
@@ -65,7 +65,7 @@ def takeovers(substream: Substream, wanted: Resources) -> dict[str, list[str]]:
 
 
 def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return names of which each takes over from the next one, and the last from the first; empty if there are none."""
+    """Return the names of one cycle of takeovers, each taking over from the next; empty if there is no cycle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -75,7 +75,7 @@ def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def in_takeover_order(substream: Substream, resources: Iterable[str]) -> list[str]:
-    """Return the names of a response's resources in the order in which they are sent, before that is recorded."""
+    """Return the names of a response's resources in the order in which to send them; call it before `record`."""
     names = sorted(resources)
     graph = takeovers(substream, substream.upserts()) if substream.type_url == SCOPED_ROUTE else {}
     if not graph:
@@ -88,7 +88,7 @@ def in_takeover_order(substream: Substream, resources: Iterable[str]) -> list[st
 
 
 def _joined(sets: Iterable[set[str]]) -> Groups:
-    """Return the unions of those sets that have a name in common."""
+    """Return the unions of the sets that have a name in common."""
     found: dict[str, frozenset[str]] = {}
     for names in sets:
         union = frozenset(names).union(*(found[name] for name in names if name in found))
@@ -97,7 +97,7 @@ def _joined(sets: Iterable[set[str]]) -> Groups:
 
 
 def claims(resources: Iterable[object]) -> frozenset[bytes]:
-    """Return the exclusive attributes of resources, as far as their content is known."""
+    """Return the exclusive attributes of the resources whose content is known."""
     found: frozenset[bytes] = frozenset()
     for each in resources:
         if isinstance(each, Resource) and each.type_url in CLAIMS:

@@ -16,11 +16,11 @@ from xds.resources.resource import Resource
 RESPONSE_BYTES = 3 << 20
 """Most bytes of a response of several resources; a single one may have more."""
 ENTRY_BYTES = 160
-"""About as many bytes as a resource takes in a response besides its name and content: its type, version and lengths."""
+"""Estimated bytes of a response entry besides name and content: the type URL, the version and the length prefixes."""
 
 
 def fitting(substream: Substream, upserts: dict[str, Resource]) -> dict[str, Resource]:
-    """Return those of some resources of a type that are to be sent in one response; the others follow."""
+    """Return the resources of a type that fit in one response; the others follow in later ones."""
     if substream.type_url in STORED_FIRST:
         upserts = together(upserts)
     if substream.full_state or sum(map(_size, upserts, upserts.values())) <= RESPONSE_BYTES:
@@ -32,7 +32,7 @@ def fitting(substream: Substream, upserts: dict[str, Resource]) -> dict[str, Res
 
 
 def fitting_names(upserts: dict[str, Resource], removed: list[str]) -> list[str]:
-    """Return those names to be removed that fit in a response beside some resources."""
+    """Return the removed names that fit in a response beside some resources."""
     room = RESPONSE_BYTES - sum(map(_size, upserts, upserts.values()))
     if sum(len(name) + ENTRY_BYTES for name in removed) <= room:
         return removed
@@ -44,5 +44,5 @@ def _size(name: str, resource: Resource) -> int:
 
 
 def _count(sizes: Iterable[int], room: int = RESPONSE_BYTES) -> int:
-    """Return how many sizes fit in the room, but at least one."""
+    """Return how many entries of these sizes fit in the room, at least one."""
     return max(1, sum(1 for total in accumulate(sizes) if total <= room))

@@ -1,8 +1,8 @@
 """NACKs of clients, and a history of them that outlives streams.
 
-A client that reconnects has its last good resources, and the newest snapshot still holds those that it rejected. They
-are sent again, as a new process may accept them, but last and in a response of their own, so that no valid resource
-waits for another bisection.
+A reconnecting client has its last good resources, and the newest snapshot still contains those that it rejected. They
+are sent again, since a new Envoy process may accept them, but last and in a response of their own, so that no valid
+resource waits for another bisection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xds.resources.resource import Reference, Resource
 MAX_CLIENTS = 10_000
 """Most clients in the history; the client whose last NACK is oldest is dropped first."""
 MAX_NAMES = 100
-"""Most rejected resources kept for one client."""
+"""Most rejected resources stored for one client."""
 
 
 class NackedResource(NamedTuple):
@@ -56,11 +56,11 @@ class Nack(NamedTuple):
 
 
 class NackState(NamedTuple):
-    """A NACK that stands at a client.
+    """A NACK in force, and the resource that the client uses instead.
 
     Attributes:
         nack: The NACK.
-        still_used: What the client uses under the name of the resource instead.
+        still_used: The client's state of the resource's name.
     """
 
     nack: Nack
@@ -79,13 +79,13 @@ class NackHistory:
     """The versions that clients rejected; shared by all streams of a server."""
 
     def __init__(self, max_clients: int = MAX_CLIENTS, max_names: int = MAX_NAMES) -> None:
-        """Remember nothing yet."""
+        """Start with an empty history."""
         self._max_clients = max_clients
         self._max_names = max_names
         self._clients: OrderedDict[tuple[str, str], OrderedDict[Reference, str]] = OrderedDict()
 
     def of(self, key: str, node: str) -> ClientNacks:
-        """Return a live view of the NACKs of the client with a node id, which is served a key."""
+        """Return a live view of the NACKs of one client, identified by its snapshot's key and its node id."""
         return ClientNacks(self, (key, node))
 
     def __len__(self) -> int:
@@ -93,16 +93,16 @@ class NackHistory:
         return len(self._clients)
 
     def __contains__(self, client: tuple[str, str]) -> bool:
-        """Tell whether a client is in the history."""
+        """Return whether a client is in the history."""
         return client in self._clients
 
     def version(self, client: tuple[str, str], reference: Reference) -> str | None:
-        """Return the version of a resource that a client rejected last; None if it rejected none."""
+        """Return the version of a resource that a client last rejected; None if it rejected none."""
         known = self._clients.get(client)
         return known.get(reference) if known else None
 
     def add(self, client: tuple[str, str], resource: Resource) -> None:
-        """Note that a client rejected a resource."""
+        """Record that a client rejected a resource."""
         known = self._clients.setdefault(client, OrderedDict())
         self._clients.move_to_end(client)
         known[resource.reference] = resource.version
@@ -113,14 +113,14 @@ class NackHistory:
             self._clients.popitem(last=False)
 
     def discard(self, client: tuple[str, str], resource: Resource) -> None:
-        """Note that a client accepted a resource."""
+        """Record that a client accepted a resource."""
         known = self._clients.get(client)
         if known and known.pop(resource.reference, None) is not None and not known:
             del self._clients[client]
 
 
 class ClientNacks:
-    """View of the history of one client; false while it is empty."""
+    """View of the history of one client; falsy while it is empty."""
 
     __slots__ = ("_client", "_nack_history")
 
@@ -130,22 +130,22 @@ class ClientNacks:
         self._client = client
 
     def __bool__(self) -> bool:
-        """Tell whether the history holds NACKs of the client."""
+        """Return whether the history holds NACKs of the client."""
         return self._client in self._nack_history
 
     def __contains__(self, resource: Resource) -> bool:
-        """Tell whether the client rejected this version of a resource."""
+        """Return whether the client rejected this version of a resource."""
         return self._nack_history.version(self._client, resource.reference) == resource.version
 
     def add(self, resource: Resource) -> None:
-        """Note that the client rejected a resource."""
+        """Record that the client rejected a resource."""
         self._nack_history.add(self._client, resource)
 
     def discard(self, resource: Resource) -> None:
-        """Note that the client accepted a resource."""
+        """Record that the client accepted a resource."""
         self._nack_history.discard(self._client, resource)
 
 
 def unknown() -> ClientNacks:
-    """Return an empty view of a history of its own."""
+    """Return the view of an empty history, for a client that is not identified."""
     return NackHistory().of("", "")

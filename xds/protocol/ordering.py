@@ -1,13 +1,13 @@
-"""Make before break: the order in which a client is sent changes.
+"""Make before break: the order in which changes are sent to a client.
 
-Source: "Eventual consistency considerations". Clusters come first, then endpoints; what refers to a cluster waits until
-that very cluster is accepted; a resource is removed once nothing that the client may still use refers to it, and
-a little later, as proxies hand configuration to their workers after they accepted it. The waiting is by resource, so
-that a cluster which cannot warm holds back only what needs it, and none is without a deadline.
+Source: "Eventual consistency considerations". Clusters come first, then endpoints; a resource that refers to a cluster
+waits until that cluster is accepted. A resource is removed a short delay after the last resource that refers to it,
+because Envoy passes configuration to its worker threads only after it has accepted it. Resources wait individually, so
+that a cluster which cannot warm delays only its dependents, and every wait has a deadline.
 
-A listener that is removed or replaced lives on until its connections are drained, which no client reports. What it
-alone used stays for as long as that may take. An Envoy that is done earlier unsubscribes from the listener's routes,
-and then what only they refer to goes, too.
+A listener that is removed or replaced exists until its connections are drained, which no client reports. The resources
+that only it used stay for as long as draining may take. An Envoy that finishes earlier unsubscribes from the listener's
+routes; the resources that only they refer to are then removed, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from xds.protocol.dependencies import DEPTHS, in_use, waiting
 from xds.protocol.exclusive import groups
-from xds.protocol.staging import SUFFIX, unasked
+from xds.protocol.staging import SUFFIX, unrequested
 from xds.protocol.substream import Substream
 from xds.resources.collection import includes
 from xds.resources.resource import Reference, Resource
@@ -49,21 +49,21 @@ ORDER = (
     VIRTUAL_HOST,
     RUNTIME,
 )
-"""In which order types are looked at; other types come after them."""
+"""The order in which types are sent; other types come last."""
 
 WAITING = frozenset({LISTENER, EXTENSION_CONFIG, SCOPED_ROUTE, ROUTE, VIRTUAL_HOST})
-"""Types whose resources wait for what they need, at any depth. Envoy itself waits for what a cluster needs."""
+"""Types whose resources wait for their dependencies, at any depth. Envoy itself waits for those of a cluster."""
 
 RENEWED = {CLUSTER: frozenset({ENDPOINT, SECRET}), LISTENER: frozenset({SCOPED_ROUTE})}
-"""Types whose resources are sent again, though unchanged, when a resource which refers to them changes.
+"""By type, the types whose unchanged resources are resent when a resource that refers to them changes.
 
 "Warming of Cluster is completed only when a new ClusterLoadAssignment response is supplied by management server even
-though there is no change in endpoints" ("Resource warming"). Envoy subscribes to scopes but once, and drops those that
-come when no listener uses them: a listener that is added later would wait for them in vain.
+though there is no change in endpoints" ("Resource warming"). Envoy subscribes to scopes only once, and drops those that
+arrive while no listener uses them: a listener that is added later would never get them.
 """
 
 PRELOADED = {ROUTE: frozenset({VIRTUAL_HOST})}
-"""Types whose resources are sent again, though unchanged, when a resource comes to refer to them that did not before.
+"""By type, the types whose unchanged resources are resent when a resource gains a reference to them.
 
 Envoy subscribes to all virtual hosts, but drops those of route configurations that it does not have yet.
 """
@@ -78,8 +78,8 @@ class Timeouts:
     Attributes:
         ack_deadline: Seconds that a change waits for an ACK or NACK of the client before it is sent regardless.
         removal_delay: Seconds from the last reference to a resource until its removal.
-        drain: Seconds for which a listener that was removed or replaced may use what it did; Envoy's ``--drain-time-s``
-            or more.
+        drain: Seconds for which a removed or replaced listener may still use its resources; Envoy's
+            ``--drain-time-s`` or more.
     """
 
     ack_deadline: float = 5.0
@@ -88,16 +88,16 @@ class Timeouts:
 
 
 def in_order(substreams: Substreams) -> Iterator[Substream]:
-    """Yield the substreams in the order in which they are to be served."""
+    """Yield the substreams in the order in which they are served."""
     yield from (substreams[url] for url in ORDER if url in substreams)
     yield from (each for url, each in substreams.items() if url not in ORDER)
 
 
 def may_send(substream: Substream, now: float, timeouts: Timeouts) -> bool:
-    """Tell whether changes may be sent: one response is outstanding by type, unless the client is overdue.
+    """Return whether changes may be sent: at most one response by type is outstanding, until the ACK deadline.
 
-    Envoy withholds the answer to a CDS response while a cluster warms, and still takes the next one: without the
-    deadline a cluster that never warms would stop all later ones.
+    Envoy sends no ACK of a CDS response while a cluster warms, but accepts the next response: without the deadline, a
+    cluster that never warms would block all later ones.
     """
     waits_for = substream.outstanding.newest
     return waits_for is None or now >= waits_for.sent + timeouts.ack_deadline
@@ -108,7 +108,7 @@ def ready(
 ) -> dict[str, Resource]:
     """Return the new and changed resources of a type that may be sent now.
 
-    Everything may be sent once something was held back for `Timeouts.ack_deadline`.
+    All may be sent once one of them has waited for `Timeouts.ack_deadline`.
     """
     upserts = substream.upserts()
     free = upserts
@@ -126,12 +126,12 @@ def ready(
     return upserts
 
 
-def asked(substream: Substream, substreams: Substreams, snapshot: Snapshot) -> dict[str, Resource]:
-    """Return what the client asks for and may have although it has not answered the last response of the type.
+def requested(substream: Substream, substreams: Substreams, snapshot: Snapshot) -> dict[str, Resource]:
+    """Return the newly requested resources, which may be sent while the last response of the type is outstanding.
 
-    What is tried apart, while a culprit is looked for, still waits for its turn. A full response is not sent for it.
+    Resources in bisection still wait for their batch. Types of full responses have none.
     """
-    upserts = {} if substream.full_state else substream.asked()
+    upserts = {} if substream.full_state else substream.requested()
     if upserts and substream.type_url in WAITING:
         blocked = _blocked(substream, upserts, substreams, snapshot)
         return {name: each for name, each in upserts.items() if name not in blocked}
@@ -141,11 +141,11 @@ def asked(substream: Substream, substreams: Substreams, snapshot: Snapshot) -> d
 def _blocked(
     substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
 ) -> set[str]:
-    """Return the names of what has to wait, and of what changes only together with it."""
+    """Return the names that must wait, and those that must change together with them."""
     waits = _waiting(substream, upserts, substreams, snapshot)
     blocked = {name for name, each in upserts.items() if each.reference in waits}
     if substream.type_url == SCOPED_ROUTE:
-        blocked |= unasked(substream, substreams.get(ROUTE))
+        blocked |= unrequested(substream, substreams.get(ROUTE))
     bound = groups(substream) if blocked else {}
     return blocked.union(*(bound[name] for name in blocked if name in bound))
 
@@ -153,29 +153,29 @@ def _blocked(
 def _waiting(
     substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, snapshot: Snapshot
 ) -> set[Reference]:
-    """Return which resources need one, of another type, that the client subscribes to and has not accepted."""
+    """Return the resources that depend on one of another type that the client subscribes to and has not accepted."""
     others = [each for each in substreams.values() if each is not substream and each.type_url in DEPTHS]
     if not (unacked := {each.type_url: names for each in others if (names := each.unacked())}):
         return set()
-    if hosts := unacked.get(VIRTUAL_HOST):  # Which may be asked for by alias.
+    if hosts := unacked.get(VIRTUAL_HOST):  # The client may have requested them by alias.
         named = snapshot.resources(VIRTUAL_HOST)
         hosts.update([named[name].name for name in hosts if name in named])
     return waiting(upserts.values(), snapshot, lambda need: need.name in unacked.get(need.type_url, ()))
 
 
-def renewed(substream: Substream, changed: Mapping[str, Resource], asked: Collection[str]) -> Iterator[Reference]:
-    """Yield what is to be sent again because of changed resources of a type, which are about to be sent.
+def renewed(substream: Substream, changed: Mapping[str, Resource], requested: Collection[str]) -> Iterator[Reference]:
+    """Yield the resources to resend because resources of a type that refer to them are about to be sent.
 
     Args:
-        substream: The type's.
-        changed: What is about to be sent.
-        asked: The types that the client asks for; only of these is anything sent again.
+        substream: The substream of the type.
+        changed: The resources about to be sent.
+        requested: The types that the client requests; only their resources are resent.
     """
-    always = RENEWED.get(substream.type_url, NO_TYPES).intersection(asked)
-    at_first = PRELOADED.get(substream.type_url, NO_TYPES).intersection(asked)
+    always = RENEWED.get(substream.type_url, NO_TYPES).intersection(requested)
+    at_first = PRELOADED.get(substream.type_url, NO_TYPES).intersection(requested)
     for name, each in changed.items() if always or at_first else ():
-        held = substream.held(name)
-        known = held.references if isinstance(held, Resource) else ()
+        state = substream.state(name)
+        known = state.references if isinstance(state, Resource) else ()
         for need in each.references:
             if need.type_url in always or (need.type_url in at_first and need not in known):
                 yield need
@@ -184,10 +184,10 @@ def renewed(substream: Substream, changed: Mapping[str, Resource], asked: Collec
 def removable(
     substream: Substream, upserts: Mapping[str, Resource], substreams: Substreams, now: float, timeouts: Timeouts
 ) -> list[str]:
-    """Return the names that may be removed from the client in a response with some upserts.
+    """Return the names that may be removed in a response with some upserts.
 
-    What takes over what only one may have (`xds.protocol.exclusive`) goes together with what had it. Other listeners
-    go at once; anything else goes when nothing that the client may still use refers to it.
+    A resource that loses an exclusive attribute (`xds.protocol.exclusive`) is removed in the response that sends its
+    successor. Other listeners are removed at once; other resources once nothing that the client may use refers to them.
     """
     removed = substream.removed()
     unknown = substream.unknown()
@@ -203,7 +203,7 @@ def removable(
 
 
 def _replaced(substream: Substream, removed: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return the removed names that have successors, each with these."""
+    """Return the removed names whose exclusive attributes others take over, each with its successors."""
     bound, pending = groups(substream), substream.upserts().keys()
     successors = {name: bound[name] & pending for name in removed if name in bound}
     return {name: found for name, found in successors.items() if found}
@@ -212,7 +212,7 @@ def _replaced(substream: Substream, removed: Iterable[str]) -> dict[str, frozens
 def _unused(
     substream: Substream, removed: set[str], substreams: Substreams, now: float, timeouts: Timeouts
 ) -> list[str]:
-    """Return the removed names that nothing has referred to for `Timeouts.removal_delay`."""
+    """Return the removed names that nothing has referred to for `Timeouts.removal_delay` seconds."""
     used = in_use(substream.type_url, ((url, each.in_use()) for url, each in substreams.items()))
     if used is not None and LISTENER in substreams:
         substreams[LISTENER].draining.expire(now - timeouts.drain)
@@ -224,7 +224,7 @@ def _unused(
 
 
 def deadline(substreams: Substreams, now: float, timeouts: Timeouts) -> float | None:
-    """Return the time at which something that waits now may be sent though the client says nothing; None if never."""
+    """Return the time at which a waiting change may be sent without a request of the client; None if there is none."""
     times: list[float] = []
     for each in substreams.values():
         waits_for = each.outstanding.newest

@@ -1,8 +1,8 @@
-"""Responses that a client has neither accepted nor rejected, by nonce.
+"""Outstanding responses, which the client has neither accepted (ACK) nor rejected (NACK), by nonce.
 
-A client answers the responses of a type in their order, so that an answer also stands for the responses before it that
-it left unanswered: while Envoy warms a cluster, it withholds its answers to CDS responses, and in the
-state-of-the-world variant it then gives one for all of them.
+A client answers the responses of a type in order, so that an ACK or NACK also covers earlier responses without one:
+while Envoy warms a cluster, it sends no ACK of CDS responses, and in the state-of-the-world variant it then sends one
+for all of them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from xds.protocol.client_state import ClientResource
 from xds.resources.resource import Resource
 
 MAX_OUTSTANDING = 8
-"""Most responses kept apart for a type of a stream; beyond, the two oldest are merged."""
+"""Most responses tracked individually by type of a stream; above it, the two oldest are merged."""
 MAX_ANSWERED = 8
-"""Most answered responses whose nonces are remembered, so that an answer which is repeated is about nothing else."""
+"""Most nonces of answered responses that are stored, so that a repeated ACK or NACK is recognised."""
 
 
 @dataclass(slots=True)
@@ -24,12 +24,12 @@ class Outstanding:
     """A response that the client has neither accepted nor rejected.
 
     Attributes:
-        upserts: The resources sent that are new or changed, or that an earlier outstanding response held.
-        before: What the client held under each name that the response touched.
-        sent: When, on the session's clock.
-        changed: When the oldest change in it was made, on the same clock; None if it holds none.
-        batch: The names that it was limited to while looking for a culprit; None if it was not.
-        again: The names of those that an earlier one held, which was outstanding.
+        upserts: The resources sent that are new or changed, or that an earlier outstanding response contained.
+        before: The client's state of each name in the response, as it was before.
+        sent: The time of sending, on the session's clock.
+        changed: The time of its oldest change, on the same clock; None if it contains no change.
+        batch: The names that it was limited to by a bisection; None outside of one.
+        again: The names in `upserts` that an earlier outstanding response contained.
     """
 
     upserts: dict[str, Resource]
@@ -46,12 +46,12 @@ class OutstandingResponses:
     __slots__ = ("_answered", "_by_nonce")
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start empty."""
         self._by_nonce: dict[str, Outstanding] = {}
         self._answered: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Return whether there are any."""
         return bool(self._by_nonce)
 
     def __iter__(self) -> Iterator[Outstanding]:
@@ -60,16 +60,16 @@ class OutstandingResponses:
 
     @property
     def newest(self) -> Outstanding | None:
-        """The one that was sent last; None if there is none."""
+        """The response that was sent last; None if there is none."""
         return next(reversed(self._by_nonce.values()), None)
 
     @property
     def oldest(self) -> Outstanding | None:
-        """The one that was sent first; None if there is none."""
+        """The response that was sent first; None if there is none."""
         return next(iter(self._by_nonce.values()), None)
 
     def unanswered(self) -> Iterator[tuple[str, Resource, ClientResource]]:
-        """Yield what they hold, by name, with what the client held before: a full response holds it once more."""
+        """Yield the names and resources of all responses, which a full response repeats, with the state before each."""
         yield from ((name, sent, each.before.get(name)) for each in self for name, sent in each.upserts.items())
 
     def add(self, nonce: str, response: Outstanding) -> None:
@@ -80,19 +80,22 @@ class OutstandingResponses:
         self._by_nonce[nonce] = response
 
     def accept(self, response: Outstanding) -> None:
-        """Take what a response held, which was accepted, out of those that hold it once more."""
+        """Remove the resources of an accepted response from later responses that repeat them."""
         for each in self:
             for name in each.again & response.upserts.keys():
                 del each.upserts[name], each.before[name]
             each.again -= response.upserts.keys()
 
     def pop(self, nonce: str, rejected: bool) -> Outstanding | None:
-        """Remove and return the response that an answer is about, merged with those before it; None if there is none.
+        """Remove and return the response that an ACK or NACK answers, merged with those before it.
 
         Args:
-            nonce: The answer's.
-            rejected: Whether the answer is a NACK. One whose nonce is not known is about the oldest response, which
-                others were merged into, unless it repeats an answer.
+            nonce: The nonce of the ACK or NACK.
+            rejected: Whether it is a NACK. One with an unknown nonce is about the oldest response, into which others
+                were merged, unless it repeats an earlier NACK.
+
+        Returns:
+            The response; None if there is none of that nonce.
         """
         if rejected and nonce and nonce not in self._by_nonce and nonce not in self._answered:
             nonce = next(iter(self._by_nonce), "")
@@ -105,7 +108,7 @@ class OutstandingResponses:
         return self._by_nonce.pop(nonce)
 
     def _merge(self, earlier: str, later: str) -> Outstanding:
-        """Merge a response into a later one: what was held before both is what may still be in use."""
+        """Merge a response into a later one; the client's state before both counts as its state before."""
         old, new = self._by_nonce.pop(earlier), self._by_nonce[later]
         new.upserts = {**old.upserts, **new.upserts}
         new.before |= old.before

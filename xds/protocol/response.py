@@ -1,4 +1,4 @@
-"""Assembly of a response, shared between clients unless its bytes are specific to one of them."""
+"""Assembly of a response, which clients share unless its bytes are specific to one of them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def assemble(
     removed: Sequence[str],
     mark: str,
 ) -> CachedResponse:
-    """Return the body of a response.
+    """Return a serialised response.
 
     Args:
-        cache: Keeps bodies that are shared.
-        substream: Whose response it is, as it is before that is sent.
-        resources: What it holds, by the names that it is known by to the client.
+        cache: The cache of shared responses.
+        substream: The substream, before the response is recorded.
+        resources: The resources to send, by the names that the client uses for them.
         removed: The names that it removes.
-        mark: Makes bytes others than all that were sent before (`xds.protocol.restated`).
+        mark: A mark that was not used before (`xds.protocol.restated`).
     """
     if substream.delta and substream.type_url in ALIASED:
         return _aliased(cache, substream, resources, removed)
@@ -41,18 +41,18 @@ def assemble(
 
 
 def _is_unproven(substream: Substream, resource: Resource) -> bool:
-    """Tell whether the client may have stored this without using it, so that its ACK would be no proof.
+    """Return whether the client may have stored a resource without applying it, so that its ACK would prove nothing.
 
-    A client that reconnects may have stored a resource that it rejected, even under a name for which it uses another.
+    A reconnecting client may have stored a resource that it rejected, even under a name for which it uses another.
     """
     if substream.type_url not in STORED_FIRST:
         return False
-    held = substream.held(resource.name)
+    state = substream.state(resource.name)
     if resource in substream.client_nacks or (
-        substream.returning and not (substream.nonce and isinstance(held, Resource))
+        substream.returning and not (substream.nonce and isinstance(state, Resource))
     ):
         return True
-    if isinstance(held, Uncertain) and resource in held.candidates:
+    if isinstance(state, Uncertain) and resource in state.candidates:
         return True
     return any(resource == each.upserts.get(resource.name) for each in substream.outstanding)
 
@@ -60,10 +60,10 @@ def _is_unproven(substream: Substream, resource: Resource) -> bool:
 def _aliased(
     cache: ResponseCache, substream: Substream, resources: Mapping[str, Resource], removed: Sequence[str]
 ) -> CachedResponse:
-    """Return a response with resources that were requested by an alias."""
-    held = {name: each.name for name in [*resources, *removed] if isinstance(each := substream.held(name), Resource)}
+    """Return a response that contains resources which were requested by alias."""
+    known = {name: each.name for name in [*resources, *removed] if isinstance(each := substream.state(name), Resource)}
     found = {each.name for each in resources.values()}
-    removed_names = {held.get(name, name) for name in removed if substream.held(name) is not None}
-    left = {was for name, was in held.items() if name in resources and was not in found}
-    unknown = [name for name in removed if substream.held(name) is None]
+    removed_names = {known.get(name, name) for name in removed if substream.state(name) is not None}
+    left = {was for name, was in known.items() if name in resources and was not in found}
+    unknown = [name for name in removed if substream.state(name) is None]
     return cache.aliased(substream.type_url, entries(dict(resources), unknown), sorted(removed_names | left))

@@ -1,8 +1,8 @@
-"""Cache of serialised responses, assembled once for all clients that are sent the same resources.
+"""Cache of serialised responses, assembled once for all clients that get the same resources.
 
-Even the nonce is shared: it is the body's number. Numbers only grow, so that a stream which is sent bodies in the order
-of their numbers never sees one twice; where a body comes again, the session appends a nonce of its own, as of a field
-that stands twice in a message the last one counts.
+Clients share the nonce, too: it is the response's number. Numbers increase, so that a stream on which responses are
+sent in the order of their numbers never gets a nonce twice. Before a session repeats a response, it appends another
+nonce: of a field that occurs twice in a message, the last one counts.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class CachedResponse(NamedTuple):
     """A serialised response.
 
     Attributes:
-        version: ``version_info`` or ``system_version_info``: a hash of what the response holds.
-        data: The encoded fields, its number as the nonce.
-        resources: What it holds.
-        number: Greater than that of all bodies made before.
+        version: ``version_info`` or ``system_version_info``: a hash of the response's content.
+        data: The encoded fields, with the number as the nonce.
+        resources: The resources in it.
+        number: A number greater than that of each response assembled before.
     """
 
     version: str
@@ -34,12 +34,12 @@ class CachedResponse(NamedTuple):
 
     @property
     def nonce(self) -> str:
-        """Its own nonce."""
+        """The nonce in `data`."""
         return _nonce(self.number)
 
     @property
     def size(self) -> int:
-        """The number of bytes that it keeps in memory."""
+        """The number of bytes that it takes in memory."""
         return len(self.data) + sum(len(each.body) for each in self.resources)
 
 
@@ -54,8 +54,8 @@ class ResponseCache:
         """Make an empty cache.
 
         Args:
-            limit: Most bytes to keep, of bodies and the resources in them: those are soon replaced by others, and then
-                are kept by nothing else. A single body above it is made but not kept.
+            limit: Most bytes to store, of responses and of the resources in them, which nothing else references once
+                they are replaced. A single response above the limit is assembled but not stored.
         """
         self.made = 0
         self._limit = limit
@@ -64,12 +64,12 @@ class ResponseCache:
         self._by_version: dict[tuple[str, str], CachedResponse] = {}
 
     def sotw(self, type_url: str, resources: Sequence[Resource], shared: bool = True) -> CachedResponse:
-        """Return the DiscoveryResponse that holds these resources.
+        """Return the DiscoveryResponse of these resources.
 
         Args:
             type_url: Their type.
-            resources: What it holds.
-            shared: Whether others may be given it, as its bytes follow from the names and versions.
+            resources: The resources to send.
+            shared: Whether other clients may get it, since its bytes follow from the names and versions.
         """
 
         def make(version: str) -> bytes:
@@ -81,7 +81,7 @@ class ResponseCache:
     def delta(
         self, type_url: str, resources: Sequence[Resource], removed: Sequence[str], shared: bool = True
     ) -> CachedResponse:
-        """Return the DeltaDiscoveryResponse that holds these resources and removes others; see `sotw`."""
+        """Return the DeltaDiscoveryResponse that sends these resources and removes others; see `sotw`."""
 
         def make(version: str) -> bytes:
             entries = (wire.delta_resource(type_url, each.name, each.version, each.body) for each in resources)
@@ -90,9 +90,9 @@ class ResponseCache:
         return self._get(False, type_url, resources, removed, make, shared)
 
     def aliased(self, type_url: str, entries: Sequence[Entry], removed: Sequence[str]) -> CachedResponse:
-        """Return the DeltaDiscoveryResponse that also says under which names each resource was asked for.
+        """Return the DeltaDiscoveryResponse with the aliases by which each resource was requested.
 
-        Not shared: hardly two clients ask for the same names in one message.
+        It is not shared, as two clients rarely request the same names in one message.
         """
         self.made += 1
         known = [each.resource for each in entries if each.resource]
@@ -138,12 +138,12 @@ class ResponseCache:
         return body
 
     def recall(self, type_url: str, version: str) -> tuple[Resource, ...] | None:
-        """Return what a DiscoveryResponse of a version held; None if that is not known any more."""
+        """Return the resources of the DiscoveryResponse of a version; None if it is not in the cache any more."""
         body = self._by_version.get((type_url, version))
         return body.resources if body else None
 
 
 def version_of(resources: Sequence[Resource], removed: Sequence[str] = ()) -> str:
-    """Return the version of a set of resources: the same for the same names and contents, whatever the server."""
-    said = "\0".join([f"{each.name}\0{each.version}" for each in resources] + ["", *removed])
-    return blake2b(said.encode(), digest_size=8).hexdigest()
+    """Return the version of a set of resources: a hash of names and contents, the same on every server."""
+    content = "\0".join([f"{each.name}\0{each.version}" for each in resources] + ["", *removed])
+    return blake2b(content.encode(), digest_size=8).hexdigest()

@@ -1,11 +1,11 @@
-"""Resources that Envoy stores before it validates them: its ACK of one that it rejected before proves nothing.
+"""Resources that Envoy stores before it validates them: an ACK of one that it rejected before proves nothing.
 
-Seen of Envoy 1.40: SDS and ECDS keep a hash of the resource that they were sent, then begin to use the resource, and
-reject it if that fails. The same content, sent again under whatever version, is then accepted without validation.
-LDS, RDS, SRDS, VHDS, CDS and EDS validate it again. tests/xds/envoy/test_acks.py holds both.
+Observed with Envoy 1.40: SDS and ECDS store a hash of the received resource, then apply the resource, and reject it if
+that fails. The same content, sent again with any version, is then accepted without validation. LDS, RDS, SRDS, VHDS,
+CDS and EDS validate it again. tests/xds/envoy/test_acks.py tests both.
 
-A resource that may have been rejected is sent in other bytes that mean the same. If there are none, it is sent alone,
-so that a NACK is about it; and it counts as rejected until it changes.
+A resource that may have been rejected is sent in different bytes with the same meaning. If it has no such form, it is
+sent alone, so that a NACK identifies it, and counts as rejected until it changes.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from xds.resources.resource import Resource
 from xds.resources.types import EXTENSION_CONFIG, SECRET
 
 STORED_FIRST = frozenset({SECRET, EXTENSION_CONFIG})
-"""Types of which Envoy stores a resource before it checks it."""
+"""Types whose resources Envoy stores before it validates them."""
 
 
 def restated(resource: Resource, mark: str) -> Resource | None:
-    """Return a resource in other bytes that mean the same, None if none are known; its version stays.
+    """Return a resource in different bytes with the same meaning and version; None if no such form is known.
 
     Args:
-        resource: What is to be sent.
-        mark: Makes the bytes others than all that were sent before: some letters and digits.
+        resource: The resource to send.
+        mark: Letters and digits that were not used before, so that the bytes differ from all sent before.
     """
     if resource.type_url != SECRET:
         return None
@@ -48,18 +48,18 @@ def restated(resource: Resource, mark: str) -> Resource | None:
 
 
 def is_restatable(resource: Resource) -> bool:
-    """Tell whether there are other bytes that mean the same."""
+    """Return whether a resource can be sent in different bytes with the same meaning."""
     return restated(resource, "") is not None
 
 
 def together(upserts: dict[str, Resource]) -> dict[str, Resource]:
-    """Return those of some resources that may be in one response: one that cannot be restated is in its own."""
+    """Return the resources that may be in one response: one that cannot be restated is sent alone."""
     found = {name: each for name, each in upserts.items() if is_restatable(each)}
     return found or dict(sorted(upserts.items())[:1])
 
 
 def _pem(message: secret_pb2.Secret) -> Iterator[base_pb2.DataSource]:
-    """Yield what a secret holds in PEM itself, not in a file."""
+    """Yield the inline PEM data of a secret."""
     match message.WhichOneof("type"):
         case "tls_certificate":
             found = message.tls_certificate.certificate_chain

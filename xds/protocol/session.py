@@ -1,7 +1,7 @@
 """One client stream, without I/O: it takes requests and snapshots, and returns the next response to send.
 
-Source: Envoy's "xDS REST and gRPC protocol"; the quotations name the rule that a branch holds. Both variants share all
-but how a request names resources and how a response holds them.
+Source: Envoy's "xDS REST and gRPC protocol"; each quotation is the rule that the branch below it implements. The two
+variants differ only in the form of requests and responses.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from xds.resources.types import EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE,
 MAX_TYPES = 64
 """Most resource types on one stream."""
 MAX_MESSAGE = 2048
-"""Most characters kept of a client's error text."""
+"""Most characters stored of a client's error text."""
 
 
 NEEDED = frozenset({ROUTE, SCOPED_ROUTE, SECRET, EXTENSION_CONFIG})
-"""Types that Envoy asks for by name because of a listener, about when it accepts that."""
+"""Types whose resources Envoy requests by name for a listener, about when it accepts the listener."""
 
 
 class ProtocolError(ValueError):
-    """A request that breaks the protocol or a limit; the stream cannot go on."""
+    """A request breaks the protocol or a limit; the stream must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Response:
     Attributes:
         type_url: Its type.
         nonce: Its nonce.
-        resources: How many resources it holds.
-        changed: The names of those that are new to the client, changed, or sent again on request.
+        resources: The number of resources in it.
+        changed: The names of the resources that are new to the client, changed, or sent again on request.
         removed: The names that it removes.
         data: The serialised message.
     """
@@ -66,10 +66,10 @@ class Ack(NamedTuple):
 
     Attributes:
         type_url: The response's type.
-        seconds: Since the response was sent.
-        error: None for an ACK; the error text of a NACK.
-        age: Seconds since the oldest change in the response was made (`Server.publish`); None if it held no change but
-            what the client had asked for.
+        seconds: Seconds since the response was sent.
+        error: The error text of a NACK; None for an ACK.
+        age: Seconds since the time of the oldest change in the response (`Server.publish`); None if it contained only
+            resources that the client had newly requested.
     """
 
     type_url: str
@@ -82,13 +82,13 @@ Request = discovery_pb2.DiscoveryRequest | discovery_pb2.DeltaDiscoveryRequest
 
 
 class Session:
-    """The protocol's state for one stream; sans-I/O, for one task at a time.
+    """The protocol state of one stream; sans-I/O, for one task at a time.
 
     Attributes:
         delta: Whether the stream speaks the incremental variant.
         type_url: The one type of a stream that is not aggregated.
-        substreams: The state by type URL.
-        client_nacks: The NACK history of the client, across streams; to be set before the first request.
+        substreams: The substreams, by type URL.
+        client_nacks: The NACK history of the client, across streams; set it before the first request.
     """
 
     __slots__ = (
@@ -116,15 +116,15 @@ class Session:
         timeouts: Timeouts | None = None,
         max_names: int = 200_000,
     ) -> None:
-        """Begin a stream.
+        """Start a stream.
 
         Args:
-            delta: Whether it speaks the incremental variant.
+            delta: Whether it uses the incremental variant.
             clock: Returns the time in seconds.
             type_url: The type of a stream that is not aggregated.
-            cache: The cache of response bodies to share with other sessions.
-            timeouts: How long the client is waited for.
-            max_names: Most resource names to remember by type.
+            cache: The cache of responses, shared with other sessions.
+            timeouts: The timeouts of the client.
+            max_names: Most resource names to store by type.
         """
         self.delta = delta
         self.type_url = type_url
@@ -136,8 +136,8 @@ class Session:
         self._max_names = max_names
         self._snapshot: Snapshot | None = None
         self._count = 0
-        self._mark = secrets.token_hex(8)  # no other stream's, of this server or another
-        # A client of a stream by type may have had others before, of which it says nothing.
+        self._mark = secrets.token_hex(8)  # unique among the streams of all servers
+        # A client of a stream by type may have had earlier streams, which its first request does not show.
         self._returning = type_url is not None
 
     @property
@@ -148,13 +148,12 @@ class Session:
     def update(
         self, snapshot: Snapshot, changes: dict[str, frozenset[str]] | None = None, changed: float | None = None
     ) -> None:
-        """Take a new snapshot.
+        """Set a new snapshot.
 
         Args:
-            snapshot: What the client should have from now on.
-            changes: The difference to the snapshot before (see `xds.resources.snapshot.diff`), if the caller has it
-                at hand.
-            changed: When what differs was changed, on the session's clock; None for now.
+            snapshot: The snapshot that the client should have from now on.
+            changes: The difference to the snapshot before, if already computed (`xds.resources.snapshot.diff`).
+            changed: The time of the change, on the session's clock; None for now.
         """
         changed = self._clock() if changed is None and self._snapshot is not None else changed
         if not self.substreams:
@@ -167,7 +166,7 @@ class Session:
             substream.set_target(target, changes.get(url, frozenset()), changed)
 
     def receive(self, request: Request) -> Ack | None:
-        """Take a request of the stream's variant; return what it says to a response, if it does.
+        """Process a request of the stream's variant; return the ACK or NACK in it, if there is one.
 
         Raises:
             ProtocolError: The request breaks the protocol or a limit.
@@ -181,17 +180,17 @@ class Session:
         substream = self._substream(request.type_url)
         if substream.nonce and request.response_nonce and request.response_nonce != substream.nonce:
             # "The management server should not send a DiscoveryResponse for any DiscoveryRequest that has a stale
-            # nonce": the answer to the newer response will name all resources again. What this one does not name the
-            # client has dropped, and is to be sent it if it is named again.
+            # nonce": the answer to the newer response will name all resources again. The client has dropped the
+            # resources that this request does not name, and needs them if it names them again.
             substream.narrow(request.resource_names)
             return self._answer(substream, request)
         answer = self._answer(substream, request)
         self._check_names(request.resource_names)
         substream.replace(request.resource_names)
         if not substream.nonce and request.version_info:
-            # "The client's initial request on the new stream should indicate the most recent version seen": what that
-            # held must not be removed before its time. It is sent again nevertheless, as after a NACK the client may
-            # hold more than that ("Servers may decide to optimize" is but a permission).
+            # "The client's initial request on the new stream should indicate the most recent version seen": resources
+            # of that version must not be removed too early. They are sent again nevertheless ("Servers may decide to
+            # optimize" is only a permission), since after a NACK the client may have other resources, too.
             substream.restore(self._cache.recall(substream.type_url, request.version_info))
         return answer
 
@@ -202,7 +201,7 @@ class Session:
         answer = self._answer(substream, request)
         self._check_names(request.resource_names_subscribe)
         self._check_names(request.initial_resource_versions)
-        # Versions are only said in the first request of a stream for a type, before anything was sent.
+        # Only the first request of a type on a stream has versions, before any response.
         remembered = {} if substream.nonce else dict(request.initial_resource_versions)
         substream.change(request.resource_names_subscribe, request.resource_names_unsubscribe, remembered)
         self._check_names(substream.subscription.names)
@@ -229,7 +228,7 @@ class Session:
         return self.substreams[url]
 
     def _answer(self, substream: Substream, request: Request) -> Ack | None:
-        """Take the ACK or NACK that a request may be: "the presence of the error_detail field" tells which."""
+        """Process the ACK or NACK in a request, if any: "the presence of the error_detail field" distinguishes them."""
         error: str | None = None
         if request.HasField("error_detail"):
             error = request.error_detail.message[:MAX_MESSAGE] or "no reason given"
@@ -245,11 +244,11 @@ class Session:
         return Ack(substream.type_url, now - waiting.sent, error, age)
 
     def next(self) -> Response | None:
-        """Return the next response to send, and take it as sent; None if there is none to send now."""
+        """Return the next response, and record it as sent; None if there is nothing to send now."""
         if self._snapshot is None:
             return None
         stage(self.substreams)
-        # Not `any`: all are to be normalised.
+        # Not `any`, which would not normalise all.
         if not sum([each.normalise() for each in self.substreams.values()]):
             return None
         now = self._clock()
@@ -262,7 +261,7 @@ class Session:
         return None
 
     def deadline(self) -> float | None:
-        """Return the time at which `next` should be asked again though nothing happens; None if it need not be."""
+        """Return the time at which to call `next` without a new request or snapshot; None if there is none."""
         return ordering.deadline(self.substreams, self._clock(), self._timeouts)
 
     def _respond(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
@@ -277,8 +276,8 @@ class Session:
         return self._send(substream, snapshot, upserts, removed, now)
 
     def _answer_at_once(self, substream: Substream, snapshot: Snapshot, now: float) -> Response | None:
-        """Return a response about what the client asks for, though it has not answered the one before."""
-        upserts = fitting(substream, ordering.asked(substream, self.substreams, snapshot))
+        """Return a response with newly requested resources, although the last response is outstanding."""
+        upserts = fitting(substream, ordering.requested(substream, self.substreams, snapshot))
         removed = fitting_names(upserts, substream.unknown()) if self.delta else []
         return self._send(substream, snapshot, upserts, removed, now) if upserts or removed else None
 
@@ -312,7 +311,7 @@ class Session:
         return Response(substream.type_url, nonce, len(resources), changed, tuple(sorted(removed)), data)
 
     def _full(self, substream: Substream, upserts: dict[str, Resource], removed: list[str]) -> dict[str, Resource]:
-        """Return the complete state: what is not changed or removed now stays as the client has it.
+        """Return the resources of a full response, which repeats those that the client keeps.
 
         "The server must include the complete state of the world, meaning that all resources of the relevant type that
         are needed by the client must be included" ("Grouping Resources into Responses").
@@ -320,7 +319,7 @@ class Session:
         target = substream.target or {}
         state = {name: target[name] for name in substream.wanted()}
         for name in {*substream.dirty, *substream.nacked}.difference(upserts):
-            good = last_acked(substream.held(name))
+            good = last_acked(substream.state(name))
             if isinstance(good, Resource):
                 state[name] = good
             else:
@@ -330,49 +329,49 @@ class Session:
         return state
 
     def _renew(self, substream: Substream, changed: Mapping[str, Resource], snapshot: Snapshot) -> None:
-        """Resend the resources that changed ones need for their warming ("Resource warming")."""
+        """Resend the dependencies that changed resources need to warm ("Resource warming")."""
         members = Members(snapshot)
         for need in ordering.renewed(substream, changed, self.substreams.keys()):
             for each in members.of(need):
                 self.substreams[need.type_url].resend(each.name)
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
-        """Send resources that the client rejected once more."""
+        """Resend resources that the client rejected."""
         if type_url in self.substreams:
             self.substreams[type_url].retry(names)
 
     def nacks(self) -> tuple[NackState, ...]:
-        """Return what the client rejects, and what it uses instead."""
+        """Return the resources that the client rejects, with those that it uses instead."""
         return tuple(
-            NackState(Nack(url, name, nacked.message), substream.held(name))
+            NackState(Nack(url, name, nacked.message), substream.state(name))
             for url, substream in self.substreams.items()
             for name, nacked in substream.nacked.items()
         )
 
     def nack_groups(self) -> tuple[NackGroup, ...]:
-        """Return what the client rejects, grouped by type and error text."""
+        """Return the resources that the client rejects, grouped by type and error text."""
         return group_by_message(each.nack for each in self.nacks())
 
     def drain_deadline(self) -> float | None:
-        """Return until when a stop waits for ACKs of what is under way, removals aside; None if it does not."""
+        """Return the time until which a stop waits for ACKs of changes, except removals; None if it need not wait."""
         if self._snapshot is None:
             return None
-        now, patience = self._clock(), self._timeouts.ack_deadline
+        now, timeout = self._clock(), self._timeouts.ack_deadline
         newest = (each.outstanding.newest for each in self.substreams.values())
-        waiting = [each.sent + patience for each in newest if each]
+        waiting = [each.sent + timeout for each in newest if each]
         if any(each.upserts() for each in self.substreams.values()):
-            waiting.append(max([now, *waiting]) + patience)
+            waiting.append(max([now, *waiting]) + timeout)
         return max((each for each in waiting if each > now), default=None)
 
     def synced(self) -> bool:
-        """Tell whether the client accepted all of the newest snapshot that it subscribes to."""
+        """Return whether the client accepted all resources of the newest snapshot that it subscribes to."""
         return self.acked() and not any(each.nacked for each in self.substreams.values())
 
     def acked(self) -> bool:
-        """Tell whether the client accepted or rejected, for good, all of the newest snapshot that it subscribes to.
+        """Return whether the client accepted or finally rejected all resources that it subscribes to.
 
-        Removals that are still to come do not count. On an aggregated stream the listeners, and what Envoy asks for
-        once it has accepted them, must be among it: a client that did not ask for it yet is on its way.
+        Pending removals do not count. On an aggregated stream, the client must subscribe to the listeners and to the
+        resources that Envoy requests once it has accepted a listener: until then, it has not finished.
         """
         if self._snapshot is None or any(each.unacked() for each in self.substreams.values()):
             return False

@@ -1,13 +1,14 @@
-"""Route configurations that a scope (SRDS) is to lead to, and that the client does not ask for before it does.
+"""Staged scopes (SRDS), which make a client load a route configuration before a scope refers to it.
 
-Envoy asks for a route configuration once a scope leads to it, and until it has it, answers the scope's requests with
-404. So a client which uses a scope is first sent a copy of the new one, under a name of its own and with a key which no
-request has: it asks for the route configuration, and the scope follows when it has accepted it. The copy then goes.
+Envoy requests a route configuration once a scope refers to it, and answers the scope's requests with 404 until it has
+it. A client that uses a scope is therefore first sent a copy of the new scope, with another name and a key that no
+request matches: it requests the route configuration, and gets the scope when it has accepted that. The copy is then
+removed.
 
-A scope whose key another one takes over is not removed in that response: in Envoy (1.40, tried) there is a gap between
-what is removed and what is added, and a request in it gets 404. The scope is retired instead: the response that
-gives its key to the other gives it one that no request has, and it is removed later. Scopes that exchange keys cannot
-do so in one response (`xds.protocol.exclusive`): one of them is retired, and has its new key in the next response.
+A scope whose key another one takes over is not removed in that response: Envoy (1.40, tested) applies removals before
+additions, and answers requests in between with 404. The scope is retired instead: the response that gives its key to
+the other scope gives it a key that no request matches, and it is removed later. Scopes cannot exchange keys in one
+response (`xds.protocol.exclusive`): one of them is retired, and gets its new key in the next response.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ from xds.resources.snapshot import NONE, Resources
 from xds.resources.types import ROUTE, SCOPED_ROUTE
 
 SUFFIX = "~staged"
-"""Ends the names of copies, and is the last fragment of their keys."""
+"""The suffix of a copy's name, and the last fragment of its key."""
 RETIRED = "~retired~"
-"""Begins the last fragment of a retired scope's key; its name follows, which no other scope has."""
+"""The prefix of the last fragment of a retired scope's key, before its name, which no other scope has."""
 
 
 class Staged(ChainMap[str, Resource]):
-    """Copies and retired scopes, and behind them the scopes of a snapshot; nobody may change it."""
+    """Copies and retired scopes in front of the scopes of a snapshot; immutable."""
 
     @classmethod
     def of(cls, copies: dict[str, Resource], scopes: Resources) -> Resources:
-        """Put copies before scopes, if there are any."""
+        """Put copies in front of scopes, if there are any."""
         return cls(copies, scopes) if copies else scopes  # type: ignore[arg-type]
 
 
 def stage(substreams: Mapping[str, Substream]) -> None:
-    """Add to the scopes that a client is to have the copies that it needs now, and take away those it does not."""
+    """Add the copies that a client needs now to its target scopes, and remove those that it no longer needs."""
     scopes = substreams.get(SCOPED_ROUTE)
     if scopes is None or scopes.target is None or not (scopes.dirty or isinstance(scopes.target, Staged)):
         return
     scopes.normalise()
     before, plain = _parts(scopes.target)
-    new = (_copy(plain[name]) for name in unasked(scopes, substreams.get(ROUTE)))
+    new = (_copy(plain[name]) for name in unrequested(scopes, substreams.get(ROUTE)))
     unacked = scopes.unacked()
     after = {name: each for name, each in _copies(before).items() if name.removesuffix(SUFFIX) in unacked}
     after.update((each.name, each) for each in new)
@@ -56,12 +57,12 @@ def stage(substreams: Mapping[str, Substream]) -> None:
 
 
 def carried(before: Resources | None, scopes: Resources) -> Resources:
-    """Return the scopes of a new snapshot with the copies that were among those before."""
+    """Return the scopes of a new snapshot with the copies of the target before."""
     return Staged.of(_copies(_parts(before or NONE)[0]), scopes)
 
 
 def _copies(staged: dict[str, Resource]) -> dict[str, Resource]:
-    """Return what is not a retired scope; those are found anew each time, for once sent they are only to be removed."""
+    """Return the copies without the retired scopes, which are computed anew: once sent, they need only be removed."""
     return {name: each for name, each in staged.items() if name.endswith(SUFFIX)}
 
 
@@ -72,10 +73,10 @@ def _parts(scopes: Resources) -> tuple[dict[str, Resource], Resources]:
     return {}, scopes
 
 
-def unasked(scopes: Substream, routes: Substream | None) -> set[str]:
-    """Return the names of scopes in use which are to lead to a route configuration that the client does not ask for.
+def unrequested(scopes: Substream, routes: Substream | None) -> set[str]:
+    """Return the names of used scopes with a new route configuration that the client does not request yet.
 
-    One that is loaded on demand is left out: its requests wait until there is a route configuration.
+    Scopes loaded on demand are left out: Envoy holds their requests until it has the route configuration.
     """
     if routes is None:
         return set()
@@ -88,21 +89,21 @@ def unasked(scopes: Substream, routes: Substream | None) -> set[str]:
         and any(need.type_url == ROUTE and not routes.subscription.covers(need.name) for need in each.references)
     }
     bound = groups(scopes) if new else {}
-    used = (name for name in new if name in bound or scopes.held(name) is not None)
+    used = (name for name in new if name in bound or scopes.state(name) is not None)
     return {name for name in used if not _message(new[name]).on_demand}
 
 
 def _retired(scopes: Substream, plain: Resources) -> Iterator[Resource]:
-    """Yield in their retired form the scopes whose keys others take over, if they are gone or exchange keys."""
+    """Yield, in retired form, the scopes whose keys others take over, if they are removed or exchange keys."""
     taken = takeovers(scopes, plain)
     names = {owner for owners in taken.values() for owner in owners if owner not in plain}
     while found := cycle(taken):
         names.add(found[0])
         taken = {name: owners for name, owners in taken.items() if name != found[0]}
     for name in names:
-        held = last_acked(scopes.held(name))
-        if isinstance(held, Resource):
-            message = _message(held)
+        acked = last_acked(scopes.state(name))
+        if isinstance(acked, Resource):
+            message = _message(acked)
             message.key.fragments.add(string_key=RETIRED + name)
             yield Resource.pack(message)
 

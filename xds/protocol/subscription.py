@@ -13,47 +13,47 @@ WILDCARD = "*"
 class Subscription:
     """The names that a client subscribes to, on one stream, of one type.
 
-    It begins untouched. A first request without names means everything, as does the name ``*`` (the legacy and the
-    explicit wildcard). Once a name was given, `*` among them, an empty set means nothing.
+    A first request without names subscribes to everything (the legacy wildcard), as does the name ``*`` (the explicit
+    wildcard). Once the client has given a name, ``*`` included, an empty list subscribes to nothing.
 
     Attributes:
         names: The names subscribed to one by one, globs among them.
-        globs: Those that stand for a collection (`xds.resources.collection`).
-        wildcard: Whether the client wants whatever the server thinks it needs.
+        globs: The names that stand for a collection (`xds.resources.collection`).
+        wildcard: Whether the client subscribes to all resources that the server has for it.
     """
 
     __slots__ = ("_legacy", "globs", "names", "wildcard")
 
     def __init__(self) -> None:
-        """Begin with no request seen."""
+        """Start before the first request."""
         self.names: frozenset[str] = frozenset()
         self.globs: frozenset[str] = frozenset()
         self.wildcard = False
         self._legacy = True
 
     def covers(self, name: str) -> bool:
-        """Tell whether the client wants the resource of that name."""
+        """Return whether the client subscribes to a name."""
         return self.wildcard or name in self.names or (bool(self.globs) and collection(name) in self.globs)
 
     def among(self, names: Iterable[str]) -> frozenset[str]:
-        """Return those of some names that the client wants."""
+        """Return those of some names that the client subscribes to."""
         if self.wildcard:
             return frozenset(names)
         return self.names.intersection(names) if not self.globs else frozenset(filter(self.covers, names))
 
-    def expand(self, asked: frozenset[str], names: Iterable[str]) -> frozenset[str]:
-        """Return names that were asked for, and in the place of globs their members among some names, if there are any.
+    def expand(self, requested: frozenset[str], names: Iterable[str]) -> frozenset[str]:
+        """Return requested names, with each glob replaced by its members among some names.
 
-        A glob without members stays: the client is told that it does not exist.
+        A glob without members stays, and is reported to the client as non-existent.
         """
-        globs = asked & self.globs
+        globs = requested & self.globs
         if not globs:
-            return asked
+            return requested
         members = {name: within for name in names if (within := collection(name)) in globs and name != within}
-        return asked.difference(members.values()).union(members)
+        return requested.difference(members.values()).union(members)
 
     def replace(self, names: Iterable[str]) -> None:
-        """Take the full list of a state-of-the-world request.
+        """Apply the names of a state-of-the-world request, which are all that the client subscribes to.
 
         "If the client sends a request but has never explicitly subscribed to any resource names, the server should
         treat that identically to the client having explicitly subscribed to *."
@@ -62,9 +62,9 @@ class Subscription:
         self.change(wanted, () if self._legacy and not wanted else (self.names | {WILDCARD}) - wanted)
 
     def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str] = ()) -> None:
-        """Take the changes of an incremental request; phantom unsubscriptions are ignored.
+        """Apply the changes of an incremental request; unsubscriptions from other names are ignored.
 
-        A legacy wildcard goes on when names are added ("continuing the existing subscription to * and adding").
+        A legacy wildcard remains when names are added ("continuing the existing subscription to * and adding").
         """
         added, removed = frozenset(subscribe), frozenset(unsubscribe)
         if added or removed:

@@ -1,8 +1,8 @@
-"""One type on one stream: the subscription, the responses sent, and their ACKs and NACKs.
+"""The protocol state of one type on one stream: the subscription, the responses sent, and their ACKs and NACKs.
 
 "Each resource type is treated as a separate logical stream within the aggregated stream" ("Four Variants").
-The state of a client is stored as the resources that it was last in sync with, shared with the snapshot, and the
-exceptions to them: a client in sync costs no memory by resource.
+The state of a client is stored as the resources with which it was last in sync, shared with the snapshot, and the names
+that differ from them: a client in sync costs no memory per resource.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class Substream:
         type_url: The type.
         delta: Whether the stream speaks the incremental variant.
         subscription: The names that the client subscribes to.
-        target: What it should have, as of the newest snapshot; None before there is one.
-        dirty: The names under which it may hold something else than that, or which it asked for again.
-        to_resend: The names to send although nothing changed.
-        response_due: Whether a response is to be sent even if it is empty.
-        nonce: Of the newest response; empty before there was one.
-        number: The greatest of the bodies sent (`xds.protocol.response_cache`).
+        target: The resources that the client should have, of the newest snapshot; None before there is one.
+        dirty: The names for which the client's state may differ from the target, or which it requested again.
+        to_resend: The names to send although they did not change.
+        response_due: Whether a response must be sent even if it is empty.
+        nonce: The nonce of the newest response; empty before there is one.
+        number: The greatest number of the responses sent (`xds.protocol.response_cache`).
         outstanding: The responses without an ACK or NACK.
         nacked: The resources that the client rejects, by name; not sent again until they change.
-        restores: The last good resources that a client stored over with rejected ones; to be sent once more.
+        restores: The last good resources, to be resent because the client stored rejected ones in their place.
         client_nacks: The NACK history of the client, across streams.
         returning: Whether the client had an earlier stream, whose NACKs this server may not know.
-        batches: While looking for the culprit of a rejected response: the names to send, one batch at a time.
-        blocked_since: Since when something waits for another type, on the session's clock.
-        unused_since: The time since which nothing that the client uses refers to a removed name.
-        changed: When the oldest change that was not sent yet was made; None if there is none.
-        draining: The references of listeners that were removed or replaced.
+        batches: The names still to send in a bisection, one batch at a time.
+        blocked_since: The time since which a resource waits for another type, on the session's clock.
+        unused_since: By removed name, the time since which nothing that the client uses refers to it.
+        changed: The time of the oldest change that was not sent yet; None if there is none.
+        draining: The references of removed or replaced listeners.
     """
 
     type_url: str
@@ -79,18 +79,18 @@ class Substream:
 
     @property
     def full_state(self) -> bool:
-        """Whether each response holds all resources: LDS and CDS in the state-of-the-world variant."""
+        """Whether each response contains all resources: LDS, CDS and SRDS in the state-of-the-world variant."""
         return not self.delta and self.type_url in FULL_STATE
 
     @property
     def whole(self) -> bool:
-        """Whether the next response must hold all: the first full one to a client that holds something already.
+        """Whether the next response must contain all: the first full one to a client that already has resources.
 
-        What it left out would be deleted, if it is not known, or be sent twice.
+        The client would delete a resource that the response omits, or get it twice.
         """
         return self.full_state and not self.nonce and (self._state_unknown or any(self._own.values()))
 
-    def held(self, name: str) -> ClientResource:
+    def state(self, name: str) -> ClientResource:
         """Return the state of a subscribed name at the client."""
         return self._own[name] if name in self._own else self._base.get(name)
 
@@ -100,9 +100,9 @@ class Substream:
         return target.keys() if self.subscription.wildcard else self.subscription.among(target)
 
     def set_target(self, target: Resources, changed: frozenset[str], now: float | None = None) -> None:
-        """Take the resources of a new snapshot, the names in which they differ from those before, and since when."""
+        """Set the resources of a new snapshot, with the names that changed, and the time of the change."""
         if self.type_url in ALIASED:
-            # By which of its aliases a changed resource is asked for, only the names asked for can tell.
+            # Only the subscribed names show by which of its aliases a changed resource was requested.
             before = self.target or NONE
             changed |= {name for name in self.subscription.names if before.get(name) != target.get(name)}
         first, self.target = self.target is None, target
@@ -120,31 +120,31 @@ class Substream:
                 del by_name[name]
 
     def replace(self, names: Iterable[str]) -> None:
-        """Take the names of a state-of-the-world request, which are all that the client wants."""
+        """Apply the names of a state-of-the-world request, which are all that the client subscribes to."""
         wild, before = self.subscription.wildcard, self.subscription.names
         self.subscription.replace(names)
         self._update_subscription(wild, before, self.subscription.names - before, False, {})
 
     def narrow(self, names: Iterable[str]) -> None:
-        """Take that the client has dropped all but these names, of those that it had subscribed to one by one."""
+        """Unsubscribe from all names subscribed to one by one, except these."""
         before = self.subscription.names
         if removed := before.difference(names):
             self.subscription.change((), removed)
             self._update_subscription(self.subscription.wildcard, before, frozenset(), False, {})
 
     def change(self, subscribe: Iterable[str], unsubscribe: Iterable[str], remembered: Mapping[str, str]) -> None:
-        """Take the names of an incremental request, and the versions that the client has from an earlier stream.
+        """Apply the names of an incremental request, and the versions that the client has from an earlier stream.
 
         "A resource_names_subscribe field may contain names that the server believes the client is already subscribed
         to. However, the server must still provide those resources" ("Subscribing to Resources").
         """
         wild, before = self.subscription.wildcard, self.subscription.names
-        asked = frozenset(subscribe)
-        self.subscription.change(asked, unsubscribe)
-        self._update_subscription(wild, before, asked - {WILDCARD}, WILDCARD in asked, remembered)
+        added = frozenset(subscribe)
+        self.subscription.change(added, unsubscribe)
+        self._update_subscription(wild, before, added - {WILDCARD}, WILDCARD in added, remembered)
 
     def restore(self, resources: Iterable[Resource] | None) -> None:
-        """Note what the client of a state-of-the-world stream has from an earlier one; None if that is not known."""
+        """Set the resources that a state-of-the-world client has from an earlier stream; None if they are not known."""
         self._state_unknown = resources is None
         for each in resources or ():
             if self.subscription.covers(each.name):
@@ -152,29 +152,37 @@ class Substream:
                 self.dirty.add(each.name)
 
     def _update_subscription(
-        self, wild: bool, before: frozenset[str], asked: frozenset[str], all_again: bool, remembered: Mapping[str, str]
+        self, wild: bool, before: frozenset[str], added: frozenset[str], all_again: bool, remembered: Mapping[str, str]
     ) -> None:
-        """Note what a request changed: `wild` and `before` were the subscription, `asked` are names asked for."""
+        """Update the state after a change of the subscription.
+
+        Args:
+            wild: Whether it was a wildcard before.
+            before: Its names before.
+            added: The names that the request subscribes to.
+            all_again: Whether the request subscribes to the wildcard, perhaps once more.
+            remembered: The versions that the client has from an earlier stream.
+        """
         now = self.subscription
         opened = now.wildcard and not wild
         if self.delta:
-            # The first wildcard request is answered, be it empty, or Envoy waits with its start until a timeout.
+            # The first wildcard request needs a response, even an empty one: Envoy's start waits for it.
             self.response_due |= opened and not remembered
         else:
-            self.response_due |= self.full_state and (opened or bool(asked))
+            self.response_due |= self.full_state and (opened or bool(added))
         if opened or all_again:
-            asked = asked | (self.target or NONE).keys() | remembered.keys()
+            added = added | (self.target or NONE).keys() | remembered.keys()
         if now.wildcard:
             # Unsubscribed by name but maybe part of the wildcard: "the server must send a response that includes
             # the specific resource" or says that it is gone ("Unsubscribing from Resources").
-            asked |= before - now.names
+            added |= before - now.names
         elif wild or before - now.names:
             self._unsubscribe()
-        for name in now.expand(asked, chain(self.target or NONE, remembered)):
+        for name in now.expand(added, chain(self.target or NONE, remembered)):
             self._subscribe(name, wild or name in before, remembered.get(name))
 
     def _subscribe(self, name: str, covered: bool, version: str | None) -> None:
-        """Note that a name was asked for, by a client that `covered` it before or says to hold a version of it."""
+        """Mark a name as requested; `covered` if it was before, with a version if the client reports one."""
         self.nacked.pop(name, None)
         self.dirty.add(name)
         if version is not None:
@@ -186,7 +194,7 @@ class Substream:
             self._own[name] = None
 
     def _unsubscribe(self) -> None:
-        """Drop the state of all names that the client does not want any more."""
+        """Drop the state of all names that the client no longer subscribes to."""
         self.dirty = set(self.subscription.among(self.dirty))
         self.to_resend &= self.dirty
         by_name: dict[str, Any]
@@ -195,7 +203,7 @@ class Substream:
                 del by_name[name]
 
     def drop(self, names: Iterable[str]) -> None:
-        """Drop removed names, as SotW responses of this type cannot say that they are removed."""
+        """Drop removed names: SotW responses of this type cannot remove resources."""
         for name in names:
             self.dirty.discard(name)
             self.to_resend.discard(name)
@@ -203,19 +211,19 @@ class Substream:
             self._own[name] = None
 
     def retry(self, names: Iterable[str]) -> None:
-        """Send rejected resources once more although they did not change: the cause may have passed."""
+        """Resend unchanged resources that the client rejected: the cause may no longer exist."""
         for name in self.nacked.keys() & frozenset(names):
             del self.nacked[name]
             self.dirty.add(name)
 
     def resend(self, name: str) -> None:
-        """Send a resource again although it did not change, if the client subscribes to it."""
+        """Resend an unchanged resource, if the client subscribes to it."""
         if self.subscription.covers(name) and name in (self.target or NONE):
             self.dirty.add(name)
             self.to_resend.add(name)
 
     def normalise(self) -> bool:
-        """Drop names that do not differ, share the target once none is left; return whether there is more to send."""
+        """Drop dirty names that do not differ, share the target once none is left; return whether to send more."""
         if self.target is None:
             return False
         if not self.dirty:
@@ -231,9 +239,9 @@ class Substream:
         return bool(self.dirty) or self.response_due or bool(self.restores)
 
     def _set_apart(self) -> None:
-        """Send resources with a known NACK last, so that another NACK concerns no other resource."""
+        """Move resources with a known NACK to a batch of their own, so that another NACK affects no other resource."""
         if self.full_state and self._state_unknown:
-            return  # What a full response leaves out is deleted, and what to hold to instead is not known.
+            return  # A full response deletes what it omits, and the resources to send instead are unknown.
         upserts = self.upserts()
         client_nacks = frozenset(name for name, each in upserts.items() if each in self.client_nacks)
         if client_nacks and len(client_nacks) < len(upserts):
@@ -246,69 +254,69 @@ class Substream:
         if self.target is None or self._base is self.target:
             return
         self.batches.clear()
-        self._own = {name: self.held(name) for name in self.nacked}
+        self._own = {name: self.state(name) for name in self.nacked}
         self._base = self.target
 
     def _differs(self, name: str) -> bool:
-        held, wanted = self.held(name), (self.target or NONE).get(name)
-        if held is None or wanted is None:
-            return held is not wanted
-        return held.version != wanted.version
+        state, wanted = self.state(name), (self.target or NONE).get(name)
+        if state is None or wanted is None:
+            return state is not wanted
+        return state.version != wanted.version
 
     def upserts(self) -> dict[str, Resource]:
-        """Return what should be sent now, by name: of a batch, if a culprit is looked for."""
+        """Return the resources to send now, by name: in a bisection, those of the current batch."""
         if self.target is None:
             return {}
         batch = self.dirty & self.batches[0] if self.batches else self.dirty
         return {name: self.target[name] for name in batch if name in self.target} or dict(self.restores)
 
-    def asked(self) -> dict[str, Resource]:
-        """Return the resources to send although they did not change, by name, except those in bisection."""
+    def requested(self) -> dict[str, Resource]:
+        """Return the resources to send because they were requested, by name, except those in bisection."""
         target, names = self.target or NONE, self.to_resend.difference(*self.batches)
         return {name: target[name] for name in names if name in target}
 
     def unknown(self) -> list[str]:
-        """Return the names that the client asks for, and that do not exist."""
-        return [name for name in self.removed() if self.held(name) is None]
+        """Return the names that the client requests and that do not exist."""
+        return [name for name in self.removed() if self.state(name) is None]
 
     def removed(self) -> list[str]:
-        """Return the names that the client holds or asks for, and that do not exist."""
+        """Return the names that the client has or requests, and that do not exist."""
         return [name for name in self.dirty if name not in self.target] if self.target is not None else []
 
     def unacked(self) -> set[str]:
-        """Return the names whose newest resource the client has not accepted or rejected."""
+        """Return the names whose newest resource the client has neither accepted nor rejected."""
         names = {name for name in self.dirty if self.target is None or name in self.target}
         return names.union(*(each.upserts for each in self.outstanding))
 
     def holdings(self) -> dict[str, str]:
-        """Return the version of each resource that the client has accepted, as far as is known."""
+        """Return the known version of each resource that the client has accepted, by name."""
         before: dict[str, ClientResource] = {}
         for each in self.outstanding:
             before = {**each.before, **before}
         covered = self.subscription.among(self._base)
-        held = {name: before[name] if name in before else self.held(name) for name in {*covered, *self._own}}
-        return {name: good.version for name, each in sorted(held.items()) if (good := last_acked(each)) is not None}
+        states = {name: before[name] if name in before else self.state(name) for name in {*covered, *self._own}}
+        return {name: good.version for name, each in sorted(states.items()) if (good := last_acked(each)) is not None}
 
     def in_use(self) -> Iterator[ClientResource]:
-        """Yield what the client may still use although the target differs."""
+        """Yield the state of each name that may differ from the target; the client may still use those resources."""
         for name in self.dirty:
-            yield self.held(name)
+            yield self.state(name)
         for name in self.nacked:
-            yield self.held(name)
+            yield self.state(name)
         for each in self.outstanding:
             yield from each.before.values()
 
     def record(self, upserts: Mapping[str, Resource], removed: Iterable[str], nonce: str, now: float) -> None:
-        """Note that a response was sent."""
+        """Record a response as sent."""
         sent: dict[str, ClientResource] = {**upserts, **dict.fromkeys(removed)}
-        before = {name: self.held(name) for name in sent}
+        before = {name: self.state(name) for name in sent}
         if self.type_url == LISTENER:
             self.draining.leave(before, sent, now)
         batch = self.batches[0] if self.batches and upserts.keys() <= self.batches[0] else None
         content = dict(upserts)
-        for name, resource, held in self.outstanding.unanswered() if self.full_state else ():
-            if name not in sent and name not in self.dirty and self.held(name) == resource:
-                content[name], before[name] = resource, held
+        for name, resource, state in self.outstanding.unanswered() if self.full_state else ():
+            if name not in sent and name not in self.dirty and self.state(name) == resource:
+                content[name], before[name] = resource, state
         self.outstanding.add(
             nonce, Outstanding(content, before, now, self.changed, batch, content.keys() - upserts.keys())
         )
@@ -325,13 +333,13 @@ class Substream:
             self.changed = None
 
     def accept(self, response: Outstanding) -> None:
-        """Note that the client accepted a response, which is not outstanding any more."""
+        """Process the ACK of a response that was outstanding."""
         self.outstanding.accept(response)
         for name, sent in response.upserts.items() if self.nacked or self.client_nacks else ():
             if self._is_nacked(name, sent):
                 self._correct(name, response.before.get(name))
-            if name in self.nacked or self.held(name) != sent:
-                continue  # It was rejected after this was sent.
+            if name in self.nacked or self.state(name) != sent:
+                continue  # The client rejected it after this response.
             if (
                 sent in self.client_nacks
                 and self.returning
@@ -344,13 +352,13 @@ class Substream:
         self._end_batch(response)
 
     def reject(self, response: Outstanding, message: str) -> None:
-        """Note that the client rejected a response, which is not outstanding any more.
+        """Process the NACK of a response that was outstanding.
 
-        Of several resources, those that the error names and the others are tried apart, or else halves, until one is
-        left, which is to blame. It is not sent again until it changes; the others are.
+        Several resources are bisected: those that the error text names and the others, or else halves, are sent
+        separately, until one resource alone is rejected. It is not sent again until it changes; the others are.
         """
         self._end_batch(response)
-        self.returning = True  # What it rejected, it may have stored: as a client does that comes back.
+        self.returning = True  # It may have stored what it rejected, like a client of an earlier stream.
         alone = len(response.upserts) == 1
         for name, sent in response.upserts.items():
             before = response.before.get(name)
@@ -361,13 +369,13 @@ class Substream:
         names = sorted(name for name, sent in response.upserts.items() if self._current(name, sent))
         self.dirty.update(names)
         if len(names) < len(response.upserts):
-            # What has changed since, or is rejected already, may be the cause: the others are tried without it.
+            # A resource that changed since, or is rejected already, may be the cause: send the others without it.
             self.batches[:0] = filter(None, [frozenset(names)])
         elif alone:
             [(name, sent)] = response.upserts.items()
             self.nacked[name] = NackedResource(sent, message)
             self.dirty.discard(name)
-            good = self.held(name)
+            good = self.state(name)
             if self.type_url in STORED_FIRST and isinstance(good, Resource):
                 self.restores[name] = good
         else:
@@ -381,20 +389,20 @@ class Substream:
         if self.batches and response.batch is self.batches[0]:
             self.batches.pop(0)
 
-    def _correct(self, name: str, held: ClientResource) -> None:
-        """Correct what the client held after a response that it rejected; what it was sent later, it may hold since."""
+    def _correct(self, name: str, state: ClientResource) -> None:
+        """Correct the state of a name after a NACK: the state before the next outstanding response with it, or now."""
         for later in self.outstanding:
             if name in later.before:
-                later.before[name] = held
+                later.before[name] = state
                 return
         if self.subscription.covers(name):
-            self._own[name] = held
+            self._own[name] = state
 
     def _is_nacked(self, name: str, sent: Resource) -> bool:
         return name in self.nacked and self.nacked[name].resource == sent
 
     def _current(self, name: str, sent: Resource) -> bool:
-        """Tell whether the target still holds what was sent, and the client is not known to reject it."""
+        """Return whether the target still contains a sent resource, and the client is not known to reject it."""
         wanted = (self.target or NONE).get(name)
         is_wanted = wanted is not None and wanted.version == sent.version and self.subscription.covers(name)
         return is_wanted and not self._is_nacked(name, sent)

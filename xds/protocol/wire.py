@@ -1,7 +1,7 @@
-"""The few protobuf wire primitives that put a discovery response together from stored bytes.
+"""Protobuf wire primitives to assemble a discovery response from stored bytes.
 
-A field may stand anywhere in a message, and concatenated encodings of one message merge, so that a response is its
-shared part followed by what differs from client to client. Source: protobuf's "Encoding" page.
+The fields of a message may be in any order, and concatenated encodings of a message merge: a response is its shared
+part followed by the fields that are specific to one client. Source: protobuf's "Encoding" page.
 """
 
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ def delta_resource(type_url: str, name: str, version: str, body: bytes, aliases:
 
 
 def delta_unknown(name: str) -> bytes:
-    """Encode an entry that says of an alias that it leads to no resource."""
+    """Encode an entry of ``DeltaDiscoveryResponse.resources`` for an alias that names no resource."""
     return encode_field(2, text(3, name) + encode_field(4, name.encode()))
 
 

@@ -1,7 +1,7 @@
-"""References of an xDS message, found by a walk over the message and into every Any whose type is known.
+"""References of an xDS message, found by descent into the message and every Any of a known type.
 
-The table names each message that refers to another resource; everything else is found by descent. For each message type
-the fields that can lead to a reference are computed once, so that matchers and the like are not visited.
+`RULES` lists each message type that refers to another resource; all others are only descended into. The fields of a
+message type below which there may be references are computed once, so that matchers and the like are not visited.
 A name that another source resolves (a file, a static secret) is not a reference.
 """
 
@@ -34,9 +34,9 @@ DEPTH = 64
 
 
 def of(message: Message) -> frozenset[Found]:
-    """Return the (type URL, name) of every resource that the message needs.
+    """Return the (type URL, name) of every resource that a message refers to.
 
-    A message inside an Any is followed if its generated module is imported; one that cannot be parsed is left out.
+    The message in an Any is visited if its generated module is imported, and skipped if it cannot be parsed.
     """
     return frozenset(each for each in _walk(message, DEPTH) if each[1])
 
@@ -73,14 +73,14 @@ def _unpack(packed: Any) -> Message | None:
 
 @cache
 def _paths(descriptor: Descriptor) -> tuple[str, ...]:
-    """Return the names of the fields of a message type under which there can be references."""
+    """Return the names of the fields of a message type below which there may be references."""
     if descriptor.full_name in OPAQUE:
         return ()
     return tuple(field.name for field in descriptor.fields if (inner := _message(field)) and _reaches(inner))
 
 
 def _message(field: FieldDescriptor) -> Descriptor | None:
-    """Return the type of a field's messages: of its values, if it is a map."""
+    """Return the message type of a field; of its values, if it is a map."""
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
         return inner.fields_by_name["value"].message_type
@@ -89,7 +89,7 @@ def _message(field: FieldDescriptor) -> Descriptor | None:
 
 @cache
 def _reaches(descriptor: Descriptor) -> bool:
-    """Tell whether a reference can be found in messages of a type, at any depth."""
+    """Return whether messages of a type may contain a reference, at any depth."""
     seen: set[str] = set()
     todo = [descriptor]
     while todo:
@@ -103,12 +103,12 @@ def _reaches(descriptor: Descriptor) -> bool:
 
 
 def _from_here(source: Any) -> bool:
-    """Tell whether a ConfigSource names this server: over gRPC or the aggregated stream, not a file."""
+    """Return whether a ConfigSource means this server: gRPC or the aggregated stream, not a file."""
     return bool(source.WhichOneof("config_source_specifier") in ("ads", "self", "api_config_source"))
 
 
 def _named(type_url: str, name_field: str = "name", source: str | None = None) -> Callable[[Any], Iterator[Found]]:
-    """Make the rule of a message whose one field holds a name, or names, of resources of a type."""
+    """Return the rule of a message of which one field has the name, or names, of resources of a type."""
 
     def rule(message: Any) -> Iterator[Found]:
         value = getattr(message, name_field)
@@ -170,4 +170,4 @@ RULES: dict[str, Callable[[Any], Iterator[Found]]] = {
 }
 
 OPAQUE = frozenset({"envoy.config.core.v3.ConfigSource", "google.protobuf.Struct", "envoy.config.core.v3.Metadata"})
-"""Types not looked into: how to reach a control plane is no reference to what it serves."""
+"""Types that are not visited: the address of a control plane is not a reference to a resource."""

@@ -1,4 +1,4 @@
-"""A resource: one named message of an xDS type, serialised once, with what it refers to."""
+"""A resource: a named message of an xDS type, serialised once, with its references."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One xDS resource as it is stored and sent; two are equal if type, name and content are.
+    """A serialised xDS resource; two are equal if type, name, version and aliases are.
 
     Attributes:
         type_url: One of the constants of `xds.resources.types`.
         name: The resource's name, unique within its type.
-        version: Hash of the body: the same for the same content, across restarts and replicas.
+        version: A hash of the body: the same for the same content, across restarts and replicas.
         body: The deterministically serialised message (not wrapped in an Any).
-        references: The resources that it depends on, such as the clusters of a route.
-        aliases: Other names under which it can be asked for (`xds.resources.aliases`); virtual hosts only.
-        origin: Opaque data of the caller: what the resource was made from, so that a NACK can be attributed.
+        references: The resources that it refers to, such as the clusters of a route.
+        aliases: Other names by which clients may request it (`xds.resources.aliases`); virtual hosts only.
+        origin: Opaque data of the caller, which identifies the resource's origin to attribute a NACK.
     """
 
     type_url: str
@@ -52,16 +52,16 @@ class Resource:
         aliases: Iterable[str] = (),
         origin: object = None,
     ) -> Resource:
-        """Make a resource from a message that is serialised already (deterministically, or versions will vary)."""
+        """Return the resource of a serialised message. Serialise deterministically, or versions will vary."""
         version = blake2b(body, digest_size=8).hexdigest()
         return cls(type_url, name, version, body, frozenset(references), frozenset(aliases), origin)
 
     @classmethod
     def pack(cls, message: Message, name: str | None = None, aliases: Iterable[str] = ()) -> Resource:
-        """Make a resource from a message: its type, its name (unless given) and its references are read from it.
+        """Return the resource of a message, from which its type, name (unless given) and references are read.
 
         Raises:
-            ValueError: The message has no name, or is of no xDS type and no name was given.
+            ValueError: The message has no name, or no xDS type, and no name was given.
         """
         type_url = PREFIX + message.DESCRIPTOR.full_name
         if name is None:
@@ -74,5 +74,5 @@ class Resource:
 
     @property
     def reference(self) -> Reference:
-        """The resource's own identity."""
+        """The resource's type and name."""
         return Reference(self.type_url, self.name)

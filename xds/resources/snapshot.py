@@ -1,4 +1,4 @@
-"""Snapshots: immutable sets of all resources that the clients of one key are served."""
+"""Snapshots: immutable sets of all resources for the clients of one key."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ UNCOUNTED = frozenset({ENDPOINT, LOCALITY_ENDPOINT})
 
 
 class Snapshot:
-    """All resources for the clients of one key; never changes, shares unchanged types with those derived from it."""
+    """All resources for the clients of one key; immutable, shares unchanged types with snapshots derived from it."""
 
     __slots__ = ("_sum", "_types")
 
     def __init__(self, types: Mapping[str, Resources] | None = None) -> None:
-        """Make a snapshot of mappings that nobody changes any more; see `of` for the usual way."""
+        """Create a snapshot from mappings that must not change afterwards; usually, call `of`."""
         self._types: Mapping[str, Resources] = types or {}
         self._sum: int | None = None
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> Snapshot:
-        """Make a snapshot of resources.
+        """Return a snapshot of some resources.
 
         Raises:
             ValueError: Two resources of one type have the same name ("Duplicate Resource Names").
@@ -52,9 +52,9 @@ class Snapshot:
 
     @property
     def version(self) -> str:
-        """Hash of what it holds, endpoints aside: the same for the same resources, across restarts and replicas.
+        """A hash of its resources, except endpoints: the same across restarts and replicas.
 
-        Endpoints change all the time, and replicas that compare versions would report each change.
+        Endpoints change often, and replicas that compare versions would report each change.
         """
         if self._sum is None:
             self._sum = sum(map(_number, self))
@@ -85,8 +85,8 @@ class Snapshot:
     def replace(self, upserts: Iterable[Resource] = (), removals: Iterable[Reference] = ()) -> Snapshot:
         """Return a snapshot with resources added or replaced, and others removed.
 
-        Types in which nothing changes are shared with this snapshot, and it is returned itself where nothing does.
-        A name both removed and upserted is there afterwards.
+        Unchanged types are shared with this snapshot, which is returned itself if nothing changes. An upsert wins over
+        a removal of the same name.
         """
         changed: dict[str, dict[str, Resource]] = {}
 
@@ -113,16 +113,16 @@ class Snapshot:
         return after
 
     def dangling(self) -> list[tuple[Resource, Reference]]:
-        """Return each reference to a resource that is not in the snapshot, with the resource that makes it.
+        """Return each reference to a missing resource, with the resource that has it.
 
-        Collections are left out, as one may be empty.
+        References to collections are left out, as a collection may be empty.
         """
         single = ((each, need) for each in self for need in each.references if need.type_url not in COLLECTED)
         return [(each, need) for each, need in single if self.get(need) is None]
 
 
 def _number(resource: Resource) -> int:
-    """Return a hash of a resource; the sum of all is that of a snapshot, so that a change costs what it changes."""
+    """Return a hash of a resource; a snapshot's is the sum, so that an update costs as much as its changes."""
     if resource.type_url in UNCOUNTED:
         return 0
     text = f"{resource.type_url}\0{resource.name}\0{resource.version}"

@@ -25,9 +25,9 @@ class ResourceType:
 
     Attributes:
         url: The type URL, as in ``DiscoveryRequest.type_url``.
-        name_field: The field of the message that holds the resource's name; empty where none does (LEDS).
-        service: Full name of the type's own gRPC service.
-        stream: The service's state-of-the-world method; empty where there is none (VHDS, LEDS).
+        name_field: The field of the message with the resource's name; empty if there is none (LEDS).
+        service: The full name of the type's own gRPC service.
+        stream: The service's state-of-the-world method; empty if there is none (VHDS, LEDS).
         delta: The service's incremental method.
     """
 
@@ -59,10 +59,10 @@ TYPES: dict[str, ResourceType] = {
 }
 
 FULL_STATE = frozenset({LISTENER, CLUSTER, SCOPED_ROUTE})
-"""Types of which a state-of-the-world response holds all resources, so that absence deletes ("Deleting Resources").
+"""Types of which a state-of-the-world response contains all resources: an absent one is deleted ("Deleting Resources").
 
-The document names LDS and CDS; Envoy treats a state-of-the-world SRDS response so, too.
+The specification names LDS and CDS; Envoy treats a state-of-the-world SRDS response in the same way.
 """
 
 COLLECTED = frozenset({SCOPED_ROUTE, VIRTUAL_HOST, LOCALITY_ENDPOINT})
-"""Types that are referred to by collection (`xds.resources.collection`)."""
+"""Types to which references name a collection (`xds.resources.collection`)."""

@@ -1,4 +1,4 @@
-"""Admission of streams whose client is not authorised yet: bounded, and fair between hosts."""
+"""Admission of streams whose client is not authorised yet: bounded, and fair to hosts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Admission(Generic[StreamT]):
     """
 
     def __init__(self, limit: int, evict: Callable[[StreamT], None]) -> None:
-        """Begin with none.
+        """Start empty.
 
         Args:
             limit: Most streams that may wait.
-            evict: Called with a stream that has to make room.
+            evict: Called with a stream that exceeds the limit.
         """
         self._limit = limit
         self._evict = evict
@@ -35,7 +35,7 @@ class Admission(Generic[StreamT]):
 
         Args:
             stream: The stream.
-            peer: Its address as gRPC writes it: ``ipv4:127.0.0.1:4711``.
+            peer: Its address in gRPC's form: ``ipv4:127.0.0.1:4711``.
         """
         self._hosts.setdefault(host_of(peer), {})[stream] = None
         self._count += 1
@@ -46,7 +46,7 @@ class Admission(Generic[StreamT]):
             self._evict(oldest)
 
     def leave(self, stream: StreamT, peer: str) -> None:
-        """Remove a stream that was authorised or has ended, if it still waits."""
+        """Remove a stream that was authorised or has ended, if it is still waiting."""
         host = host_of(peer)
         if stream in self._hosts.get(host, {}):
             self._remove(stream, host)
@@ -59,5 +59,5 @@ class Admission(Generic[StreamT]):
 
 
 def host_of(peer: str) -> str:
-    """Return a peer's address without its port; all that come by a Unix socket are one host."""
+    """Return a peer's address without its port; all clients of a Unix socket are one host."""
     return peer.rpartition(":")[0] if peer.startswith("ip") else "unix"

@@ -11,29 +11,29 @@ log = logging.getLogger("xds")
 AGAIN_SECONDS = 60.0
 """Seconds for which the same error is not logged again."""
 MAX_KNOWN = 100
-"""Most different errors that are tracked; the oldest is forgotten."""
+"""Most different errors tracked; the oldest is dropped."""
 
 
 class FaultLog:
-    """Logs errors; the same error in the same place once a minute."""
+    """Logs errors; the same error at the same place once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing logged; `clock` returns seconds."""
+        """Start with no error logged; `clock` returns seconds."""
         self._clock = clock
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
     def tell(self, place: str, error: Exception) -> None:
         """Log an error.
 
         Args:
-            place: What does not work because of it: "The page /status".
+            place: The part that failed: "The page /status".
             error: The error; its traceback is logged.
         """
         text, now = f"{place}: {error!r}"[:1000], self._clock()
-        if now - self._told.get(text, -AGAIN_SECONDS) < AGAIN_SECONDS:
+        if now - self._logged.get(text, -AGAIN_SECONDS) < AGAIN_SECONDS:
             return
-        self._told.pop(text, None)
-        self._told[text] = now
-        if len(self._told) > MAX_KNOWN:
-            del self._told[next(iter(self._told))]
+        self._logged.pop(text, None)
+        self._logged[text] = now
+        if len(self._logged) > MAX_KNOWN:
+            del self._logged[next(iter(self._logged))]
         log.error("A bug in Headgate, please report it: %s", text, exc_info=error)

@@ -1,6 +1,7 @@
-"""Count of the fields of a request, from its bytes, before any object is made of it.
+"""Count of the fields of a serialised request, before it is parsed.
 
-A parsed message takes up to a hundred times its bytes: an empty name takes 2 on the wire. Source: protobuf's Encoding.
+A parsed message takes up to a hundred times the memory of its bytes: an empty name takes two bytes on the wire. Source:
+protobuf's "Encoding" page.
 """
 
 from __future__ import annotations
@@ -17,34 +18,34 @@ from xds.server.limits import Limits
 NAMES: Final = frozenset(
     {"resource_names", "resource_names_subscribe", "resource_names_unsubscribe", "initial_resource_versions"}
 )
-"""The fields of requests that hold resource names."""
+"""The fields of requests that contain resource names."""
 
 STEP: Final = 5_000
-"""So many fields are walked between two pauses."""
+"""Fields counted between two pauses."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class TooManyFields(Exception):
-    """A request holds more than it may."""
+    """A request has more fields or names than allowed."""
 
 
 def count_fields(data: bytes, request: Descriptor, limits: Limits) -> Iterator[None]:
-    """Walk a request, and pause now and then: the walk is as long as the request.
+    """Count the fields of a request; yield every `STEP` fields, so that the caller can pause.
 
     Args:
-        data: The request as it came.
+        data: The serialised request.
         request: Its type.
-        limits: How many names and other fields it may hold, and how long a name may be.
+        limits: The most names and other fields, and the longest name.
 
     Raises:
-        TooManyFields: It holds more.
-        DecodeError: The bytes are no message.
+        TooManyFields: It exceeds a limit.
+        DecodeError: The bytes are not a message.
     """
     if len(data) <= limits.name_bytes:
         return
     count = _Count(limits)
-    # What is still to be walked: where it begins and ends, and its type.
+    # The messages still to count: start, end and type.
     left: list[tuple[int, int, Descriptor | None]] = [(0, len(data), request)]
     while left:
         position, end, kind = left.pop()
@@ -63,7 +64,7 @@ def count_fields(data: bytes, request: Descriptor, limits: Limits) -> Iterator[N
 
 
 class _Count:
-    """The fields counted so far."""
+    """The numbers of names and other fields so far."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -85,7 +86,7 @@ class _Count:
 
 @cache
 def _named(kind: Descriptor | None) -> frozenset[int]:
-    """Return the numbers of the fields that hold resource names."""
+    """Return the numbers of the fields that contain resource names."""
     if kind is None or not kind.name.endswith("DiscoveryRequest"):
         return frozenset()
     return frozenset(each.number for each in kind.fields if each.name in NAMES)
@@ -93,14 +94,14 @@ def _named(kind: Descriptor | None) -> frozenset[int]:
 
 @cache
 def _inner(kind: Descriptor | None) -> dict[int, Descriptor | None]:
-    """Return the types of the fields that hold messages, by number."""
+    """Return the message types of the fields that contain messages, by number."""
     if kind is None:
         return {}
     return {each.number: each.message_type for each in kind.fields if each.type == FieldDescriptor.TYPE_MESSAGE}
 
 
 def _value(data: bytes, position: int, end: int, wire_type: int) -> tuple[int, int]:
-    """Return where a field's value begins and ends."""
+    """Return the start and end of a field's value."""
     if wire_type == _BYTES:
         length, position = _varint(data, position, end)
     elif wire_type == _VARINT:
@@ -117,7 +118,7 @@ def _value(data: bytes, position: int, end: int, wire_type: int) -> tuple[int, i
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """Return a variable-length integer and where the next byte is."""
+    """Return a variable-length integer and the position after it."""
     if position < end and (byte := data[position]) < 0x80:
         return byte, position + 1
     value = shift = 0

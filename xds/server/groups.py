@@ -21,10 +21,10 @@ class SyncStatus:
 
     Attributes:
         snapshot: The newest snapshot of the key.
-        clients: How many streams are open. A client that uses a stream by type counts once for each.
-        synced: How many of them have accepted all of the snapshot that they subscribe to.
-        nacks: What clients reject and use instead, each once, however many clients do.
-        acked: How many of them have answered all of it, by an ACK or by a NACK that stands.
+        clients: The number of open streams. A client with one stream by type counts once for each.
+        synced: The number of streams whose client has accepted all resources that it subscribes to.
+        nacks: The resources that clients reject, with those used instead; equal ones of several clients once.
+        acked: The number of streams whose client has accepted or finally rejected all resources that it subscribes to.
     """
 
     snapshot: Snapshot
@@ -43,8 +43,8 @@ class Member(NamedTuple):
     """Callbacks to the stream of a session.
 
     Attributes:
-        notify: Is called when there may be something to send to its client.
-        fail: Ends the stream because of an error that nothing expects.
+        notify: Called when there may be a response to send.
+        fail: Ends the stream with an unexpected error.
     """
 
     notify: Callable[[], None]
@@ -52,12 +52,12 @@ class Member(NamedTuple):
 
 
 class SnapshotGroup:
-    """The sessions that are served the snapshot of one key."""
+    """The sessions of the clients that get the snapshot of one key."""
 
     __slots__ = ("_acked", "_changed", "_counts", "_listed", "_nacks", "_reported", "sessions", "snapshot")
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        """Begin without sessions or snapshot; `changed` is called when the status may have changed."""
+        """Start without sessions or snapshot; `changed` is called when the status may have changed."""
         self.snapshot: Snapshot | None = None
         self.sessions: dict[Session, Member] = {}
         self._acked: set[Session] = set()
@@ -82,7 +82,7 @@ class SnapshotGroup:
         self._changed()
 
     def publish(self, snapshot: Snapshot, changed: float | None = None) -> None:
-        """Give all sessions a new snapshot; the difference is worked out once for those that have the one before."""
+        """Set the snapshot of all sessions; the difference is computed once for those with the one before."""
         before, self.snapshot = self.snapshot, snapshot
         if before is snapshot:
             return
@@ -91,11 +91,11 @@ class SnapshotGroup:
         self._changed()
 
     def retry(self, type_url: str, names: Iterable[str]) -> None:
-        """Send resources that clients rejected to them once more."""
+        """Resend resources to the clients that rejected them."""
         self._each(lambda session: session.retry(type_url, names))
 
     def _each(self, act: Callable[[Session], None]) -> None:
-        """Do something with all sessions; one that cannot take it ends, and the others are served."""
+        """Call a function with each session; an error ends the stream of that session only."""
         for session, member in self.sessions.items():
             try:
                 act(session)
@@ -105,7 +105,7 @@ class SnapshotGroup:
             member.notify()
 
     def note(self, session: Session) -> None:
-        """Update the counts by the state of a session."""
+        """Update the counts after a change of a session's state."""
         if session not in self.sessions:
             return
         acked, nacks = session.acked(), session.nacks()
@@ -115,7 +115,7 @@ class SnapshotGroup:
             self._changed()
 
     def _count(self, session: Session, nacks: tuple[NackState, ...]) -> None:
-        """Replace the NACKs of a session in the counts, at the cost of that session's NACKs."""
+        """Replace the NACKs of a session in the counts; the cost depends on that session's NACKs only."""
         before = self._nacks.pop(session, ())
         if nacks == before == ():
             return

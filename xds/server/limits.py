@@ -11,25 +11,25 @@ class Limits:
 
     Attributes:
         connections: Most connections at a time; further ones are closed at once.
-        streams: Most streams that are served at a time; further ones get RESOURCE_EXHAUSTED.
-        connection_streams: Most streams of one connection at a time; the client holds back further ones (HTTP/2).
-        unauthorised: Most streams at a time whose client is not authorised yet, apart from `streams`. Beyond it, the
-            oldest of the host that has the most of them gets RESOURCE_EXHAUSTED.
+        streams: Most authorised streams at a time; further ones get RESOURCE_EXHAUSTED.
+        connection_streams: Most streams of one connection at a time; the client delays further ones (HTTP/2).
+        unauthorised: Most streams at a time whose client is not authorised yet, not counted in `streams`. Above it, the
+            oldest such stream of the host with the most of them gets RESOURCE_EXHAUSTED.
         request_bytes: Longest request: a reconnecting client that names 90,000 resources sends 4.6 MB.
-        request_fields: Most fields of a request besides resource names, nested ones too: an Envoy's node has about
-            2,000.
-        names: Most resource names that one stream may subscribe to, by type, and most in a request.
+        request_fields: Most fields of a request besides resource names, including nested ones: an Envoy's node has
+            about 2,000.
+        names: Most resource names in a subscription of one type, and in a request.
         name_bytes: Longest resource name, node id, node cluster or type URL.
-        cache_bytes: Most bytes of response bodies, and of the resources in them, kept to be shared between clients.
-        requests_per_second: How many requests are read from a stream per second in the long run; a client that sends
-            more is slowed by flow control.
-        requests_at_once: How many requests a stream may send at once before that.
-        first_request: Seconds within which a stream must send its first request, and `authenticate` and `authorise`
-            must decide on it.
-        handshake: Seconds within which a connection must have done its TLS handshake and begun HTTP/2.
+        cache_bytes: Most bytes of cached responses, and of the resources in them, which clients share.
+        requests_per_second: Requests read from a stream per second in the long run; flow control throttles a client
+            that sends more.
+        requests_at_once: Requests that a stream may send in a burst.
+        first_request: Seconds in which a stream must send its first request, and `authenticate` and `authorise` must
+            decide about it.
+        handshake: Seconds in which a connection must complete its TLS handshake and start HTTP/2.
         idle: Seconds after which a connection without a stream is closed.
-        ping_interval: Shortest time between a client's keepalive pings, in seconds.
-        keepalive_timeout: Seconds of silence after which a connection is pinged, and twice that until it is closed.
+        ping_interval: Shortest interval between a client's keepalive pings, in seconds.
+        keepalive_timeout: Seconds without data after which a connection is pinged, and twice that until it is closed.
     """
 
     connections: int = 12_000
@@ -51,12 +51,12 @@ class Limits:
 
 
 def options(limits: Limits) -> list[tuple[str, int]]:
-    """Return the options of a gRPC server that holds these limits."""
+    """Return the options of a gRPC server that enforce these limits."""
     return [
-        # Without these two, Envoy's keepalive pings get it disconnected ("too many pings").
+        # Without these two, gRPC disconnects an Envoy with keepalive pings ("too many pings").
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(limits.ping_interval)),
         ("grpc.keepalive_permit_without_calls", 1),
-        # Finds clients whose machine or network is gone, of which TCP says nothing for hours.
+        # Detects clients without machine or network, for which TCP reports no error for hours.
         ("grpc.keepalive_time_ms", _milliseconds(limits.keepalive_timeout)),
         ("grpc.keepalive_timeout_ms", _milliseconds(limits.keepalive_timeout)),
         ("grpc.http2.ping_timeout_ms", _milliseconds(limits.keepalive_timeout)),
@@ -66,11 +66,11 @@ def options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.max_connection_idle_ms", _milliseconds(limits.idle)),
         ("grpc.max_concurrent_streams", limits.connection_streams),
         ("grpc.max_receive_message_length", limits.request_bytes),
-        # Else the window of a connection grows with its speed, and with it what is buffered of a stream unread.
+        # Otherwise a connection's window grows with its speed, and with it the buffered data of a stream.
         ("grpc.http2.bdp_probe", 0),
-        # State-of-the-world responses cannot be split: the client's own limit is the one that counts.
+        # State-of-the-world responses cannot be split: only the client's own limit applies.
         ("grpc.max_send_message_length", -1),
-        # Two servers on one port would each get some of the clients.
+        # Otherwise a second server could listen on the same port, and get some of the clients.
         ("grpc.so_reuseport", 0),
     ]
 

@@ -16,9 +16,9 @@ class TypeState:
 
     Attributes:
         wildcard: Whether it subscribes to everything.
-        names: The number of names it subscribes to.
-        pending: The names of what it should have and was not sent or has not accepted.
-        waiting: Seconds since the response it has not answered; None if it has answered all.
+        names: The number of names that it subscribes to.
+        pending: The names of resources that it should have, and that were not sent or not accepted.
+        waiting: Seconds since its oldest outstanding response was sent; None if it has answered all.
         has: The version of each resource that it has accepted, by name; only if requested.
     """
 
@@ -37,12 +37,12 @@ class Client:
         node: Its node id.
         cluster: Its node's cluster.
         key: The key of the snapshot that it is served.
-        peer: Its address, as gRPC writes it.
-        method: The gRPC method, which tells the variant.
-        since: When the stream began, in seconds since 1970.
-        synced: Whether it has accepted all that it subscribes to.
+        peer: Its address, in gRPC's form.
+        method: The gRPC method, which shows the variant.
+        since: The time at which the stream began, in seconds since 1970.
+        synced: Whether it has accepted all resources that it subscribes to.
         types: Its state by type URL.
-        rejections: What it rejects.
+        nack_groups: The resources that it rejects, grouped by type and error text.
     """
 
     node: str
@@ -53,33 +53,33 @@ class Client:
     since: float
     synced: bool = False
     types: Mapping[str, TypeState] = field(default_factory=dict)
-    rejections: tuple[NackGroup, ...] = ()
+    nack_groups: tuple[NackGroup, ...] = ()
 
 
 class Observer:
-    """Callbacks on the event loop; override those that you need. They must return quickly."""
+    """Callbacks on the event loop; override the ones you need. They must return quickly."""
 
     def opened(self, client: Client) -> None:
-        """Note that a client's first request arrived, and it is served."""
+        """Observe a new stream, once its client is authorised."""
 
     def closed(self, client: Client) -> None:
-        """Note that a client's stream has ended."""
+        """Observe the end of a stream."""
 
     def requested(self, client: Client, type_url: str) -> None:
-        """Note that a request arrived."""
+        """Observe a request."""
 
     def throttled(self, client: Client, seconds: float) -> None:
-        """Note that a client exceeds its rate limit: nothing is read from it for so many seconds."""
+        """Observe that a client exceeds its rate limit; its requests are not read for that many seconds."""
 
     def responded(self, client: Client, response: Response) -> None:
-        """Note that a response was written."""
+        """Observe a response that was sent."""
 
     def acked(self, client: Client, ack: Ack) -> None:
-        """Note that a client accepted (ACK) or rejected (NACK) a response."""
+        """Observe the ACK or NACK of a response."""
 
 
 class Observers(Observer):
-    """Calls several observers in turn; an exception of one is logged, and the others are called."""
+    """Calls several observers in turn; an exception of one is logged, and does not affect the others."""
 
     def __init__(self, *observers: Observer) -> None:
         """Take the observers to call."""

@@ -1,9 +1,9 @@
-"""The gRPC server: bytes in, bytes out; all that the protocol asks for is in `xds.protocol.session`.
+"""The gRPC server, which transports bytes; the protocol is in `xds.protocol.session`.
 
     async with Server(select=lambda node: node.cluster, address="127.0.0.1:18000") as server:
         server.publish("gateway", Snapshot.of(resources))
 
-Serves the aggregated service and one by type, each in both variants. Use it from one event loop only.
+It serves the aggregated service and one by type, each in both variants. Use it from one event loop only.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The peer of a stream, as the transport knows it.
+    """The peer of a stream, as identified by the transport.
 
     Attributes:
-        address: As gRPC writes it, such as ``ipv4:127.0.0.1:4711``.
+        address: Its address in gRPC's form, such as ``ipv4:127.0.0.1:4711``.
         auth: gRPC's authentication context: with mutual TLS, the certificate's subject names.
         metadata: The stream's request headers, such as ``authorization``.
     """
@@ -56,7 +56,7 @@ class Peer:
 
     @property
     def local(self) -> bool:
-        """Whether it came by a Unix socket."""
+        """Whether it is connected by the Unix socket."""
         return self.address.startswith("unix:")
 
 
@@ -64,10 +64,10 @@ Select = Callable[[base_pb2.Node], str]
 """Returns the key of the snapshot for a node, or raises `StreamRejected`."""
 
 Authenticate = Callable[[Peer], Awaitable[None] | None]
-"""Takes the peer before anything is read from it; raises `StreamRejected` if it is nobody. May be asynchronous."""
+"""Takes the peer before any request is read; raises `StreamRejected` if it is unknown. May be asynchronous."""
 
 Authorise = Callable[[str, Peer], Awaitable[None] | None]
-"""Takes the selected key and the peer; raises `StreamRejected` if it may not have that snapshot; may be async."""
+"""Takes the selected key and the peer; raises `StreamRejected` if it is not authorised. May be asynchronous."""
 
 
 class Server:
@@ -91,20 +91,21 @@ class Server:
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """Describe a server; nothing happens until `start`.
+        """Configure a server; it listens after `start`.
 
         Args:
-            select: Which snapshot a node gets, from the first request of its stream.
+            select: Selects the snapshot of a node, from the first request of its stream.
             address: Host and port to listen on; port 0 for a free one.
-            socket: A Unix socket to listen on besides, always in plain text; `Peer.local` tells its clients. One that
-                is there already is replaced.
-            credentials: TLS of the port, if any; without, it speaks plain text.
-            authenticate: Called with the peer before its requests are read, so that what an unknown client sends costs
-                no memory; raises `StreamRejected` for nobody. What it returns is awaited, as that of `authorise` is.
+            socket: A Unix socket to listen on as well, always in plain text; `Peer.local` identifies its clients. An
+                existing socket is replaced.
+            credentials: The TLS credentials of the port; None for plain text.
+            authenticate: Called with the peer before its requests are read, so that an unknown client cannot use
+                memory; raises `StreamRejected`. An awaitable result is awaited, as that of `authorise` is.
             authorise: Called with the selected key and the peer; raises `StreamRejected` if it may not have that
-                snapshot. What it returns is awaited for `Limits.first_request` at most; nothing more is read meanwhile.
-            on_sync_status: Called on the event loop when what the clients of a key have accepted changes.
-            observer: Gets streams, requests, responses, ACKs and NACKs.
+                snapshot. An awaitable result is awaited for `Limits.first_request` at most; no request is read
+                meanwhile.
+            on_sync_status: Called on the event loop when the sync status of a key changes.
+            observer: Observes streams, requests, responses, ACKs and NACKs.
             timeouts: The timeouts of each client.
             limits: Limits on clients.
         """
@@ -132,7 +133,7 @@ class Server:
         self._stopping = False
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start to listen.
 
         Raises:
             OSError: The address cannot be bound.
@@ -156,14 +157,14 @@ class Server:
         return server
 
     async def open_socket(self) -> None:
-        """Listen on the Unix socket again, after its file was removed. Clients that are connected stay so.
+        """Listen on the Unix socket again, after its file was removed.
 
-        Only those that came by a socket which was opened so before must connect anew.
+        Connected clients stay connected, except those of a socket that an earlier call opened, which must reconnect.
 
         Raises:
-            OSError: It cannot be bound.
+            OSError: The socket cannot be bound.
         """
-        # gRPC binds no further address once a server has started, and a server that stops removes the socket's file.
+        # gRPC binds no further address after the start of a server, and a stopping server removes the socket's file.
         if self._socket_server is not None:
             await self._socket_server.stop(None)
             self._socket_server = None
@@ -176,13 +177,13 @@ class Server:
         self._socket_server = server
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Stop, without leaving clients halfway.
+        """Stop gracefully.
 
-        New streams are rejected, and clients get a GOAWAY. An open stream ends once its client has accepted what is
-        under way, so that no client connects to another server without a cluster that its routes still need.
+        New streams are rejected, and clients get a GOAWAY. An open stream ends once its client has answered the
+        outstanding responses, so that no client connects to another server without a cluster that its routes need.
 
         Args:
-            grace: Seconds after which streams are cut off, whatever their clients have accepted.
+            grace: Seconds after which remaining streams are ended.
         """
         servers = [each for each in (self._server, self._socket_server) if each is not None]
         self._server = self._socket_server = None
@@ -205,28 +206,29 @@ class Server:
         await self.stop()
 
     def publish(self, key: str, snapshot: Snapshot, changed: float | None = None) -> None:
-        """Serve a snapshot to the clients of a key from now on: at once to those that are idle.
+        """Serve a snapshot to the clients of a key from now on.
 
-        A client that is busy gets the newest when it is ready, and never the ones between.
+        A client without an outstanding response gets it at once; another one gets the newest snapshot when it has
+        answered, and skips those in between.
 
         Args:
-            key: Whose it is.
-            snapshot: What to serve.
-            changed: When that was changed which the snapshot came of, on the event loop's clock, for `Ack.age`; None
+            key: The key.
+            snapshot: The snapshot.
+            changed: The time of the change that led to the snapshot, on the event loop's clock, for `Ack.age`; None
                 for now.
         """
         self._group(key).publish(snapshot, changed)
 
     def retry(self, key: str, type_url: str, names: Iterable[str]) -> None:
-        """Send resources that clients of a key rejected to them once more, though they did not change.
+        """Resend unchanged resources to the clients of a key that rejected them.
 
-        For NACKs whose cause is outside the resource and has passed, such as a port that was taken.
+        Use it when the cause of a NACK was outside the resource and no longer exists, such as a port in use.
         """
         if (group := self._groups.get(key)) is not None:
             group.retry(type_url, tuple(names))
 
     def withdraw(self, key: str) -> None:
-        """Serve nothing under a key any more: connected clients keep what they have, new ones wait."""
+        """Withdraw the snapshot of a key: connected clients keep their resources, new ones wait."""
         if (group := self._groups.get(key)) is not None:
             group.snapshot = None
             self._forget_if_idle(key)
@@ -235,12 +237,12 @@ class Server:
         """Return the state of every stream, the longest connected first.
 
         Args:
-            node: Only of streams with this node id, and then with all that each has.
+            node: If given, only streams with this node id, with the versions of all their resources.
         """
         return list(self.iter_clients(node))
 
     def iter_clients(self, node: str | None = None) -> Iterator[Client]:
-        """Yield what `clients` returns, the state of each stream as it is when its turn comes."""
+        """Yield the states that `clients` returns, each computed when it is yielded."""
         served = [(each, each.client) for each in self._streams if each.client and node in (None, each.client.node)]
         for stream, client in sorted(served, key=lambda each: each[1].since):
             yield self._state(stream, client, node is not None)
@@ -268,7 +270,7 @@ class Server:
             del self._groups[key]
 
     def _note(self, key: str) -> None:
-        """Report a key's sync status soon, once for all that happens in the same turn of the loop."""
+        """Schedule a report of a key's sync status, once for all changes in the same iteration of the event loop."""
         if self._on_sync_status is not None and key not in self._changed:
             self._changed.add(key)
             asyncio.get_running_loop().call_soon(self._report, key)
@@ -310,7 +312,7 @@ class Server:
         if self._stopping or self._served >= self._limits.streams:
             code = grpc.StatusCode.UNAVAILABLE if self._stopping else grpc.StatusCode.RESOURCE_EXHAUSTED
             await context.abort(code, "the server is stopping" if self._stopping else TOO_MANY)
-        # What is known of the peer before it says anything.
+        # The peer as known before its first request.
         peer = Peer(context.peer(), context.auth_context(), dict(context.invocation_metadata() or ()))
         stream = Stream(
             delta=delta,
@@ -329,7 +331,7 @@ class Server:
         except StreamRejected as rejected:
             await context.abort(rejected.code, str(rejected))
         except Exception as error:
-            if context.done():  # the client has left in the middle of a call of gRPC's
+            if context.done():  # the client disconnected during a call of gRPC
                 return
             self._faults.tell(f"The xDS stream of {stream.client.node if stream.client else peer.address}", error)
             await context.abort(grpc.StatusCode.INTERNAL, "an error of the server's; see its log")

@@ -29,7 +29,7 @@ MAX_LISTED = 100
 
 
 class StreamRejected(Exception):
-    """The stream is rejected: it ends with a gRPC status.
+    """A stream is rejected: it ends with a gRPC status.
 
     Attributes:
         code: The status.
@@ -54,8 +54,8 @@ class Stream:
     """One client's stream.
 
     Attributes:
-        session: The protocol's state.
-        client: Who it is; None before its first request.
+        session: The protocol state.
+        client: The client; None before its first request.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class Stream:
         authenticate: Authenticate,
         authorise: AuthoriseStream,
     ) -> None:
-        """Begin; see `xds.protocol.session.Session` for the arguments.
+        """Start a stream.
 
         Args:
-            delta: Whether it speaks the incremental variant.
+            delta: Whether it uses the incremental variant.
             type_url: The one type of a stream that is not aggregated.
-            cache: The cache of response bodies.
+            cache: The cache of responses.
             timeouts: The timeouts of the client.
-            limits: Limits on the client.
-            observer: Gets the events of the stream.
-            authenticate: Called before anything is read; what it returns is awaited.
-            authorise: Awaited with the first request's node; nothing further is read meanwhile.
+            limits: The limits on the client.
+            observer: Observes the stream.
+            authenticate: Called before any request is read; an awaitable result is awaited.
+            authorise: Awaited with the node of the first request; no further request is read meanwhile.
         """
         self._loop = asyncio.get_running_loop()
         self.session = Session(
@@ -94,7 +94,7 @@ class Stream:
         self.client: Client | None = None
         self._limits = limits
         self._rate_limit = TokenBucket(limits.requests_per_second, limits.requests_at_once, self._loop.time())
-        self._asked = False
+        self._deciding = False
         self._group: SnapshotGroup | None = None
         self._observer = observer
         self._authenticate = authenticate
@@ -104,11 +104,11 @@ class Stream:
         self._closing = False
 
     def notify(self) -> None:
-        """Wake the stream to send what there is to send."""
+        """Wake the stream to send pending responses."""
         self._event.set()
 
     def close(self) -> None:
-        """End the stream once its client has answered what is under way."""
+        """End the stream once its client has answered the outstanding responses."""
         self._closing = True
         self._event.set()
 
@@ -125,7 +125,7 @@ class Stream:
             write: Sends one message; returns when flow control allows the next.
 
         Raises:
-            StreamRejected: The client is not to be served, or broke the protocol.
+            StreamRejected: The client was not authorised, or broke the protocol.
         """
         reader = asyncio.create_task(self._read(requests))
         reader.add_done_callback(lambda _: self._event.set())
@@ -135,16 +135,16 @@ class Stream:
         finally:
             timeout.cancel()
             reader.cancel()
-            # What the reader met with has been raised already, or is not what the stream ends with.
+            # An error of the reader has been raised already, or is not the cause of the stream's end.
             with suppress(asyncio.CancelledError, Exception):
                 await reader
 
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
-        self._asked = True
+        self._deciding = True
         if (decision := self._authenticate()) is not None:
-            # Nothing is read meanwhile: gRPC holds what flow control lets in, 64 KB, and the client the rest.
+            # No request is read meanwhile: gRPC buffers what flow control permits, 64 KB.
             await decision
-        self._asked = False
+        self._deciding = False
         async for raw in requests:
             try:
                 await self._receive(raw)
@@ -168,7 +168,7 @@ class Stream:
             await asyncio.sleep(seconds)
 
     async def _receive(self, raw: bytes) -> None:
-        self._asked = True
+        self._deciding = True
         kind = discovery_pb2.DeltaDiscoveryRequest if self.session.delta else discovery_pb2.DiscoveryRequest
         for _ in count_fields(raw, cast("Descriptor", kind.DESCRIPTOR), self._limits):
             await asyncio.sleep(0)
@@ -185,27 +185,27 @@ class Stream:
             self._observer.acked(self.client, ack)
 
     async def _write(
-        self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], patience: float
+        self, reader: asyncio.Task[None], write: Callable[[bytes], Awaitable[None]], deadline: float
     ) -> None:
-        """Write what there is to write; wait for a wake-up or a deadline; again, until the reader or all is done."""
+        """Write responses as they become ready, until the reader ends, or the client has answered all while closing."""
         while not reader.done():
-            # Cleared before looking: whatever comes while a write is under way is seen in the next round.
+            # Cleared first: an event during a write is processed in the next iteration.
             self._event.clear()
             if self._failure is not None:
                 raise self._failure
             if not await self._drain(write) and self._group is not None:
-                # What was sent has to be answered first, and publishing noted that there was something to send.
+                # Not after a write, which makes an ACK due; publishing has noted that already.
                 self._group.note(self.session)
             if self._closing and self.session.drain_deadline() is None:
                 return
-            if self.client is None and self._loop.time() >= patience:
-                text = "who is asking could not be found out in time" if self._asked else "no request on the stream"
+            if self.client is None and self._loop.time() >= deadline:
+                text = "who is asking could not be found out in time" if self._deciding else "no request on the stream"
                 raise StreamRejected(text, grpc.StatusCode.DEADLINE_EXCEEDED)
             await self._wait()
         reader.result()
 
     async def _drain(self, write: Callable[[bytes], Awaitable[None]]) -> bool:
-        """Write all that can be written now; return whether there was anything."""
+        """Write all responses that are ready; return whether there was one."""
         wrote = False
         while (response := self.session.next()) is not None:
             await write(response.data)
@@ -225,11 +225,11 @@ class Stream:
                 alarm.cancel()
 
     def state(self, has: bool = False) -> Client:
-        """Return the client's state; with `has`, also the version of each of its resources."""
+        """Return the client's state; with `has`, including the version of each of its resources."""
         assert self.client is not None
         now = self._loop.time()
         types = {url: _state(each, now, has) for url, each in self.session.substreams.items()}
-        return replace(self.client, synced=self.session.synced(), types=types, rejections=self.session.nack_groups())
+        return replace(self.client, synced=self.session.synced(), types=types, nack_groups=self.session.nack_groups())
 
 
 def _state(substream: Substream, now: float, has: bool) -> TypeState:

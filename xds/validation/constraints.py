@@ -1,8 +1,8 @@
-"""The constraints that protoc-gen-validate's rules put on one value: numbers, strings, bytes, enums, durations.
+"""The constraints of protoc-gen-validate's rules on one value: numbers, strings, bytes, enums, durations.
 
-`validate/validate.proto` defines the rules; what they mean is what protoc-gen-validate's C++ templates make of them,
-for that is what Envoy runs. Three details matter: a pattern must match the whole value, an upper bound below the lower
-one asks for a value outside, and durations compare by seconds, then nanoseconds.
+`validate/validate.proto` defines the rules; protoc-gen-validate's C++ templates, which Envoy uses, define their
+meaning. Three details matter: a pattern must match the whole value, an upper bound below the lower one requires a value
+outside, and durations compare by seconds, then nanoseconds.
 """
 
 import operator
@@ -27,10 +27,10 @@ STRICT_PATTERNS = {
     validate_pb2.HTTP_HEADER_NAME: r"^:?[0-9a-zA-Z!#$%&'*+-.^_|~\x60]+$",
     validate_pb2.HTTP_HEADER_VALUE: r"^[^\x00-\x08\x0A-\x1F\x7F]*$",
 }
-#: What remains of either when the rule says `strict: false`.
+#: The pattern of both if the rule has `strict: false`.
 LENIENT_PATTERN = r"^[^\x00\n\r]*$"
 
-#: Rules that change how others work, or that are about presence; they constrain no value themselves.
+#: Rules that modify other rules, or concern presence; they do not constrain a value themselves.
 MODIFIERS = {"ignore_empty", "strict", "required"}
 BOUNDS = {"lt", "lte", "gt", "gte"}
 
@@ -40,20 +40,22 @@ class UnknownRuleError(NotImplementedError):
 
 
 class Constraint(NamedTuple):
-    """One thing that a value must be."""
+    """One constraint on a value."""
 
     broken: Callable[[Any], bool]
     text: str
-    """The message when it is broken, in the words of Envoy's own messages."""
+    """The error message, in Envoy's words."""
 
 
 def constraints(rules: Message, enum: EnumDescriptor | None = None) -> list[Constraint]:
-    """Return what the rules of one type (`validate.StringRules`, `validate.UInt32Rules` …) ask of a value.
+    """Return the constraints of the rules of one type (`validate.StringRules`, `validate.UInt32Rules` …).
 
-    Durations and timestamps are to be given as `comparable` returns them. `enum` is the field's type where it has one.
+    Args:
+        rules: The rules. Their constraints take durations and timestamps in the form that `comparable` returns.
+        enum: The type of the field, if it is an enum.
 
     Raises:
-        UnknownRuleError: a rule that is not known, so that no rule is ever overlooked.
+        UnknownRuleError: A rule is unknown; none is skipped silently.
     """
     found: list[Constraint] = []
     bounds: dict[str, Any] = {}
@@ -78,12 +80,12 @@ def constraints(rules: Message, enum: EnumDescriptor | None = None) -> list[Cons
 
 
 def comparable(value: Any) -> Any:
-    """Return a duration or timestamp as (seconds, nanoseconds), which compare as Envoy compares them; others as is."""
+    """Return a duration or timestamp as (seconds, nanoseconds), which compare as in Envoy; other values unchanged."""
     return (value.seconds, value.nanos) if isinstance(value, Duration | Timestamp) else value
 
 
 def is_out_of_range(duration: tuple[int, int]) -> bool:
-    """Says whether (seconds, nanoseconds) is beyond what google.protobuf.Duration allows."""
+    """Return whether (seconds, nanoseconds) is out of the range of google.protobuf.Duration."""
     seconds, nanos = duration
     return abs(seconds) > MAX_DURATION_SECONDS or abs(nanos) > MAX_NANOS
 
@@ -127,7 +129,7 @@ def _utf8_length(value: str) -> int:
     return len(value) if value.isascii() else len(value.encode())
 
 
-#: What breaks a length, and the words for it; in code points for strings and in bytes for bytes, as `len` counts.
+#: By rule, the comparison that breaks a length, and its message; `len` counts code points of strings, bytes of bytes.
 LENGTHS: dict[str, tuple[Callable[[int, int], bool], str]] = {
     "len": (operator.ne, "value must be"),
     "min_len": (operator.lt, "value length must be at least"),
@@ -139,7 +141,7 @@ def _length(broken: Callable[[int, int], bool], words: str, size: int, unit: str
     return Constraint(lambda value: broken(len(value), size), f"{words} {size} {unit}")
 
 
-#: The other rules that stand alone, by name.
+#: The constraints of all other rules, by name.
 MAKERS: dict[str, Callable[[Any], Constraint]] = {
     "const": _equal,
     "in": _one_of,
@@ -156,7 +158,7 @@ MAKERS: dict[str, Callable[[Any], Constraint]] = {
 
 
 def _within(bounds: dict[str, Any]) -> list[Constraint]:
-    """Return what `gt` or `gte`, and `lt` or `lte`, ask together; written so that NaN passes, as in C++."""
+    """Return the constraint of `gt` or `gte` together with `lt` or `lte`; NaN passes, as in C++."""
     low = _bound(bounds, "gt", operator.ge, "greater than")
     low = low or _bound(bounds, "gte", operator.gt, "greater than or equal to")
     high = _bound(bounds, "lt", operator.le, "less than")

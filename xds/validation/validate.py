@@ -1,13 +1,12 @@
-"""Validation of messages against Envoy's own protoc-gen-validate rules, before Envoy does it.
+"""Validation of messages by Envoy's own protoc-gen-validate rules, before Envoy gets them.
 
-Envoy rejects a message that breaks a rule of its `.proto` files, and with some types rejects valid resources that come
-in the same response. The rules are in the options of the generated descriptors, so they are read from there: each
-message type is compiled into closures when it is first seen. A message that breaks nothing costs a few microseconds and
-builds no path.
+Envoy rejects a message that breaks a rule of its `.proto` files and, for some types, valid resources in the same
+response, too. The rules are options of the generated descriptors: each message type is compiled into closures at its
+first use. A valid message costs a few microseconds, and no path is built for it.
 
-What is checked: the options `validate.rules` of fields (repeated fields and maps with their items), `validate.required`
-of oneofs, `validate.disabled` and `validate.ignored` of messages. Contents of `google.protobuf.Any` are checked where
-their type is known to this process. Rules that Envoy writes in C++ are not: `envoy --mode validate` knows those.
+Checked are the options `validate.rules` of fields (repeated fields and maps with their items), `validate.required`
+of oneofs, `validate.disabled` and `validate.ignored` of messages, and the content of each `google.protobuf.Any` whose
+type is known to this process. Rules that Envoy implements in C++ are not: only `envoy --mode validate` checks those.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,18 +40,18 @@ class Violation:
         return f"{self.path}: {self.rule}" if self.path else self.rule
 
     def below(self, step: str) -> "Violation":
-        """Return the same violation as seen from the message that holds this one in `step`."""
+        """Return the violation with its path relative to the parent message, in which `step` is the field."""
         dot = "." if self.path and not self.path.startswith("[") else ""
         return Violation(f"{step}{dot}{self.path}", self.rule)
 
 
-#: A compiled check of one value; what it returns is empty for nearly all.
+#: A compiled check of one value; it returns no violations for nearly all values.
 Check = Callable[[Any], Sequence[Violation]]
-#: Fields of which one must be set, and what is broken when none is.
+#: Fields of which one must be set, and the violations if none is.
 Absence = tuple[frozenset[FieldDescriptor], list[Violation]]
 
 NO_RULES = validate_pb2.FieldRules()
-#: The options; their generated types say less than they are.
+#: The options, whose generated stubs lack their types.
 RULES: Any = validate_pb2.rules
 REQUIRED: Any = validate_pb2.required
 DISABLED: Any = validate_pb2.disabled
@@ -61,15 +60,15 @@ IGNORED: Any = validate_pb2.ignored
 ANY = AnyMessage.DESCRIPTOR.full_name
 DURATION = Duration.DESCRIPTOR.full_name
 TIMESTAMP = Timestamp.DESCRIPTOR.full_name
-#: `google.protobuf.StringValue` and the like; their rules are about the value inside.
+#: `google.protobuf.StringValue` and the like, whose rules apply to the wrapped value.
 WRAPPERS = frozenset(message.full_name for message in wrappers_pb2.DESCRIPTOR.message_types_by_name.values())
 
 
 def check(message: Message) -> list[Violation]:
-    """Return every rule that the message breaks, missing fields last; an empty list when Envoy would take it.
+    """Return every rule that a message breaks, missing fields last; an empty list if Envoy would accept it.
 
     Raises:
-        UnknownRuleError: Envoy's API uses a rule that this checker does not know; a test holds that there is none.
+        UnknownRuleError: Envoy's API uses a rule that this checker does not know; a test ensures that there is none.
     """
     return list(_message_check(message.DESCRIPTOR)(message))
 
@@ -109,7 +108,7 @@ def _is_exempt(descriptor: Descriptor) -> bool:
 
 @cache
 def _is_constrained(descriptor: Descriptor) -> bool:
-    """Whether a rule, or an Any, lies in the message type or below it; if not, there is no need to descend."""
+    """Return whether a message type, at any depth, has a rule or an Any; otherwise it need not be visited."""
     seen: set[Descriptor] = set()
     todo = [descriptor]
     while todo:
@@ -138,11 +137,11 @@ def _missing_oneofs(descriptor: Descriptor) -> Iterator[Absence]:
 def _missing_fields(descriptor: Descriptor, checks: Mapping[FieldDescriptor, Check]) -> Iterator[Absence]:
     """Return required messages, and fields without presence whose default value breaks their own rule.
 
-    The latter because proto3 does not tell such a value from an unset one.
+    The latter, because proto3 does not distinguish such a value from an unset one.
     """
     for field in descriptor.fields:
         if field.has_presence:
-            # Of a oneof's members only the one that is set is looked at.
+            # Of a oneof's members, only the one that is set is checked.
             broken = [Violation("", "value is required")] if _is_required(field) and not field.containing_oneof else []
         else:
             compiled = checks.get(field, _nothing)
@@ -171,19 +170,19 @@ def _field_check(field: FieldDescriptor) -> Check | None:
 
 
 def _value_check(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Check | None:
-    """Check one value of the field's type: of the field itself, an item of it, or a map's key or value."""
+    """Return the check of one value of a field: the field itself, an item, or a map's key or value."""
     kind = rules.WhichOneof("type")
-    asked = getattr(rules, kind) if kind else NO_RULES
+    specific = getattr(rules, kind) if kind else NO_RULES
     if field.message_type is None:
-        return _constraint_check(constraints(asked, field.enum_type), ignore_empty=_ignores_empty(asked))
+        return _constraint_check(constraints(specific, field.enum_type), ignore_empty=_ignores_empty(specific))
     name = field.message_type.full_name
     if name == ANY:
-        return _any_check(constraints(asked))
+        return _any_check(constraints(specific))
     if name in (DURATION, TIMESTAMP):
-        return _time_check(constraints(asked), is_duration=name == DURATION)
+        return _time_check(constraints(specific), is_duration=name == DURATION)
     if name in WRAPPERS:
-        return _wrapper_check(_constraint_check(constraints(asked), ignore_empty=_ignores_empty(asked)))
-    # Rules of another type leave a message's own fields unchecked: `ExtensionConfigSource.config_source` has such.
+        return _wrapper_check(_constraint_check(constraints(specific), ignore_empty=_ignores_empty(specific)))
+    # Rules of another type disable the checks of a message's own fields, as in `ExtensionConfigSource.config_source`.
     return None if kind or rules.message.skip else _nested_check(field.message_type)
 
 
@@ -191,19 +190,19 @@ def _ignores_empty(rules: Message) -> bool:
     return bool(getattr(rules, "ignore_empty", False))
 
 
-def _constraint_check(asked: Sequence[Constraint], *, ignore_empty: bool) -> Check | None:
-    if not asked:
+def _constraint_check(required: Sequence[Constraint], *, ignore_empty: bool) -> Check | None:
+    if not required:
         return None
 
     def check_value(value: Any) -> Sequence[Violation]:
-        for broken, _ in asked:
+        for broken, _ in required:
             if broken(value):
                 break
         else:
             return ()
         if ignore_empty and not value:
             return ()
-        return [Violation("", text) for broken, text in asked if broken(value)]
+        return [Violation("", text) for broken, text in required if broken(value)]
 
     return check_value
 
@@ -212,8 +211,8 @@ def _wrapper_check(inner: Check | None) -> Check | None:
     return inner and (lambda wrapper: inner(wrapper.value))
 
 
-def _time_check(asked: Sequence[Constraint], *, is_duration: bool) -> Check | None:
-    inner = _constraint_check(asked, ignore_empty=False)
+def _time_check(required: Sequence[Constraint], *, is_duration: bool) -> Check | None:
+    inner = _constraint_check(required, ignore_empty=False)
     if inner is None:
         return None
 
@@ -229,19 +228,23 @@ def _time_check(asked: Sequence[Constraint], *, is_duration: bool) -> Check | No
 def _nested_check(descriptor: Descriptor) -> Check | None:
     if not _is_constrained(descriptor):
         return None
-    # Looked up at each call: message types may hold themselves.
+    # Looked up at each call, since message types may be recursive.
     return lambda message: _message_check(descriptor)(message)
 
 
 @cache
 def _type_named(name: str) -> tuple[type[Message], Check]:
-    """Find the class and check by full name; raises KeyError, which is not remembered, for unknown types."""
+    """Return the class and check of a message type by its full name.
+
+    Raises:
+        KeyError: The type is unknown; this is not cached.
+    """
     descriptor = default_pool().FindMessageTypeByName(name)
     return GetMessageClass(descriptor), _message_check(descriptor)
 
 
-def _any_check(asked: Sequence[Constraint]) -> Check:
-    check_type = _constraint_check(asked, ignore_empty=False) or _nothing
+def _any_check(required: Sequence[Constraint]) -> Check:
+    check_type = _constraint_check(required, ignore_empty=False) or _nothing
 
     def check_any(packed: AnyMessage) -> Sequence[Violation]:
         if violations := check_type(packed.type_url):
@@ -295,7 +298,7 @@ def _map_check(entry: Descriptor, rules: validate_pb2.MapRules) -> Check | None:
         if ignore_empty and not pairs:
             return ()
         found = [*check_size(pairs)] if check_size else []
-        # By key, for protobuf's maps have no order; an empty map comes as an empty sequence.
+        # Sorted by key, as protobuf's maps have no order.
         for key in sorted(pairs):
             violations = [*(check_key(key) if check_key else ()), *(check_value(pairs[key]) if check_value else ())]
             found += [violation.below(f"[{key!r}]") for violation in violations]

@@ -131,7 +131,7 @@ def test_no_script_breaks_a_session(delta: bool, script: list[Any]) -> None:
     fuzzed.session.receive(request)
     sent = {name for response in iter(fuzzed.session.next, None) for name in response.changed}
     substream = fuzzed.session.substreams[CLUSTER]
-    assert "a" in sent or substream.held("a") == cluster("a", timeout=9, secret="s")
+    assert "a" in sent or substream.state("a") == cluster("a", timeout=9, secret="s")
 
 
 @given(raw=st.binary(max_size=200))

@@ -130,4 +130,4 @@ def test_an_error_is_told_once_in_a_while(caplog: pytest.LogCaptureFixture) -> N
     assert len(caplog.records) == 3
     for number in range(2 * MAX_KNOWN):
         faults.tell("Page", Fault(str(number)))
-    assert len(faults._told) == MAX_KNOWN
+    assert len(faults._logged) == MAX_KNOWN

@@ -187,7 +187,7 @@ async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
         sync_status = server.sync_status("gateway")
         assert sync_status is not None
         assert sync_status.nack_groups == ((CLUSTER, ("b",), "b is bad"),)
-        assert server.clients()[0].rejections == sync_status.nack_groups
+        assert server.clients()[0].nack_groups == sync_status.nack_groups
         call.call.cancel()
         await eventually(lambda: deliveries[-1:] == [(0, 0, 0)])
     step = ["requested Cluster", "responded 1 in True", "requested Cluster"]
