@@ -21,11 +21,8 @@ from tests.translator.universe import objects, parsed, populations
 from translator.engine.query import Index, Query
 from translator.inputs import Edit, Settings
 from translator.objects.schema.base import KubernetesObject
-from translator.snapshots import without_dangling
 from translator.translator import Translator
-from xds.resources.resource import Reference, Resource
-from xds.resources.snapshot import Snapshot, diff
-from xds.resources.types import CLUSTER, ROUTE
+from xds.resources.snapshot import diff
 
 
 def queries() -> Iterator[tuple[str, Query[..., Any]]]:
@@ -175,18 +172,3 @@ def test_a_gateway_is_not_published_with_clusters_missing() -> None:
     translator.edit(edits([attached("web")]))
     translator.evaluate()
     assert_same(translator, evaluated(STANDALONE, edits([BACKEND, GATEWAY, attached("web")]), {}))
-
-
-def resource(kind: str, name: str, body: bytes, *needs: str) -> Resource:
-    """Make a resource that refers to clusters."""
-    return Resource.of(kind, name, body, [Reference(CLUSTER, each) for each in needs])
-
-
-@pytest.mark.parametrize("new", ["b", "a"])
-def test_what_refers_to_what_is_missing_stays_as_it_was(new: str) -> None:
-    """A table that needs a missing cluster goes back, with its clusters; the rest of the change holds."""
-    before = Snapshot.of([resource(ROUTE, "r", b"1", "a"), resource(CLUSTER, "a", b"1"), resource(CLUSTER, "c", b"1")])
-    made = [resource(ROUTE, "r", b"2", new), resource(ROUTE, "new", b"1", "b"), resource(CLUSTER, "c", b"2")]
-    after = without_dangling(before, before.replace(made, [Reference(CLUSTER, "a")]))
-    assert after.dangling() == []
-    assert diff(before, after) == {CLUSTER: frozenset({"c"})}

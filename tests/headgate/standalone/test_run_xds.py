@@ -14,6 +14,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
+from bench import world as documents
 from headgate.cli import app
 from headgate.process.address import Address
 from headgate.security.proxy_tokens import ProxyTokens
@@ -22,8 +23,6 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
-from translator.objects.gateway_api.gateway import gateway_of
-from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER
 
 
@@ -97,7 +96,10 @@ def test_what_is_told_of_envoys_of_no_gateway_is_bounded(state_root: Path, monke
     monkeypatch.setattr(time, "monotonic", lambda: now)
     run = _Run(RunSettings((state_root,), Address("127.0.0.1", 1), Address("127.0.0.1", 2), state_root, None))
     for number in range(2 * MOST_NAMED):
-        run.translator._snapshots[gateway_of(f"shop/{number:02}")] = Snapshot.of(())
+        gateway = documents.gateway(port=10000 + number)
+        gateway["metadata"]["name"] = f"{number:02}"
+        run.translator.edit([documents.edit(gateway)])
+    run.translator.evaluate()
     with structlog.testing.capture_logs() as logs:
         for number in range(2 * MOST_TOLD):
             run.tell_unknown(f"default/{number}")

@@ -1,0 +1,68 @@
+"""The status table: the `status` of each object, with the bugs that keep something of it from being computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from translator.conditions import Status
+from translator.refs import Ref
+from translator.status.bugs import with_bug
+from translator.tracked import TrackedMap
+
+
+class StatusTable:
+    """Statuses as they were computed last; that of a Gateway that a bug hits says so meanwhile.
+
+    A status is *pending* while it cannot be computed: what was computed last stands, and that there is none means
+    nothing.
+    """
+
+    def __init__(self, generation: Callable[[Ref], int | None], *, standalone: bool) -> None:
+        """Start without statuses.
+
+        Args:
+            generation: gives the generation of an object, None if it does not exist.
+            standalone: there is no API server. Where there is one, it may hold a status from before a restart, which
+                the report of a bug does not replace as long as none was computed.
+        """
+        self._generation = generation
+        self._standalone = standalone
+        self._statuses: TrackedMap[Ref, Status] = TrackedMap()
+        self._pending: set[Ref] = set()
+        self._bugs: Mapping[Ref, str] = {}
+        self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
+
+    @property
+    def statuses(self) -> Mapping[Ref, Status]:
+        """The status of each object that has one."""
+        return self._statuses.view
+
+    def has_no_status(self, ref: Ref) -> bool:
+        """Return whether an object certainly has no status."""
+        return ref not in self.statuses and ref not in self._pending
+
+    def set_pending(self, ref: Ref) -> None:
+        """Take that the status of an object is not known, or may be out of date."""
+        self._pending.add(ref)
+
+    def set(self, ref: Ref, status: Status | None) -> None:
+        """Set the status of an object as it was computed; None if it has none."""
+        if bug := self._bugs.get(ref):
+            self._computed[ref] = status
+            generation = self._generation(ref)
+            status = None if generation is None else with_bug(status or {}, bug, generation)
+        self._pending.discard(ref)
+        self._statuses.set(ref, status)
+
+    def set_bugs(self, bugs: Mapping[Ref, str]) -> None:
+        """Set the bugs that keep something of Gateways from being computed, by Gateway; those of before are over."""
+        before, self._bugs = self._bugs, bugs
+        for gateway in before.keys() | bugs.keys():
+            if before.get(gateway) != bugs.get(gateway):
+                status = self._computed.pop(gateway, self.statuses.get(gateway))
+                if status is not None or self._standalone:
+                    self.set(gateway, status)
+
+    def take_changes(self) -> dict[Ref, Status | None]:
+        """Return the statuses that changed since the last call, None where an object has none any more."""
+        return self._statuses.take_changes()
