@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from translator.db import Db
 from translator.envoy.http_filter import HttpFilter
 from translator.ir.http import RuleSetting
+from translator.kinds import BackendKind, StatusKind
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.schema.base import Fields, KubernetesObject
@@ -81,15 +82,19 @@ class Extension:
     Attributes:
         name: its name, for people and documentation.
         objects: the kinds of objects that it reads, beyond those that are always read.
+        backends: the kinds of objects that backendRefs may name by it; they are read too.
         filters: what rules and backendRefs may ask for, read in the order of `translator.extensions.EXTENSIONS`.
         http_filters: the HTTP filters that it needs in every connection manager.
+        statuses: the statuses of its objects.
         conformance: the features of the Gateway API's conformance suite that it brings.
     """
 
     name: str
     objects: tuple[type[KubernetesObject], ...] = ()
+    backends: tuple[BackendKind, ...] = ()
     filters: tuple[FilterReader, ...] = ()
     http_filters: tuple[HttpFilter, ...] = ()
+    statuses: tuple[StatusKind, ...] = ()
     conformance: tuple[str, ...] = ()
 
 

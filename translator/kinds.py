@@ -77,6 +77,7 @@ class Registry:
     Attributes:
         kinds: the kinds of objects that are read.
         routes: the kinds of routes.
+        backends: the kinds of objects that a backendRef may name.
         statuses: whose objects get a status; of a class and its subclass, the subclass comes first.
         extensions: the extensions; `translator.extension.extensions` gives them their type, which is declared above the
             database.
@@ -84,6 +85,7 @@ class Registry:
 
     kinds: Kinds
     routes: tuple[RouteKind, ...]
+    backends: tuple[BackendKind, ...]
     statuses: tuple[StatusKind, ...]
     extensions: tuple[object, ...]
 
@@ -104,6 +106,19 @@ class Registry:
         """
         return self._routes[kind]
 
+    def backend_of(self, group: str, kind: str) -> BackendKind | None:
+        """Return what is declared of a kind of object; None if a backendRef may not name it."""
+        found = self._backends.get(kind)
+        return found if found is not None and found.model.group == group else None
+
+    def backend(self, kind: str) -> BackendKind:
+        """Return what is declared of the kind of object that a backend is of.
+
+        Raises:
+            KeyError: a backendRef may not name it.
+        """
+        return self._backends[kind]
+
     def status(self, kind: str) -> StatusKind | None:
         """Return how objects of a kind get their status; None if they get none."""
         return self._statuses.get(kind)
@@ -116,6 +131,10 @@ class Registry:
     @cached_property
     def _routes(self) -> dict[str, RouteKind]:
         return {each.model.kind: each for each in self.routes}
+
+    @cached_property
+    def _backends(self) -> dict[str, BackendKind]:
+        return {each.model.kind: each for each in self.backends}
 
     @cached_property
     def _statuses(self) -> dict[str, StatusKind]:

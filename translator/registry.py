@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from translator.backends import service
 from translator.extension import Extension
 from translator.extensions import EXTENSIONS
 from translator.kinds import Registry
@@ -40,11 +41,14 @@ STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route
 def registry(extensions: Iterable[Extension]) -> Registry:
     """Make the registry of Headgate with these extensions."""
     found = tuple(extensions)
+    backends = (service.BACKEND, *(kind for each in found for kind in each.backends))
+    statuses = (*STATUSES, *(status for each in found for status in each.statuses))
     kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
     kinds += (each.model for each in ROUTES)
     kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
+    kinds += (each.model for each in backends if each.model is not Service)
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
-    return Registry(Kinds(kinds), ROUTES, STATUSES, found)
+    return Registry(Kinds(kinds), ROUTES, backends, statuses, found)
 
 
 REGISTRY = registry(EXTENSIONS)

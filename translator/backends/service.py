@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
-from translator.objects.gateway_api.references import BackendObjectReference
+from translator.kinds import BackendKind
 from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service, ServicePort
 from translator.outcome import Outcome, Problem
@@ -47,24 +46,15 @@ def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
     return tuple(Problem("ResolvedRefs", "UnsupportedValue", f"{each} {text}") for each in named)
 
 
-def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
-    """Resolve a reference of `route`, whose kind is of `group`; `field` is where it stands, for messages."""
-    if (reference.group, reference.kind) != (Service.group, Service.kind):
-        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
-        return _unresolved("InvalidKind", f"{field}: a {kind} is not supported as a backend; refer to a Service.")
-    service = Ref(Service.kind, reference.namespace or route.namespace, reference.name)
-    grantee = Grantee(group, route.kind, route.namespace, service.namespace)
-    target = GrantTarget(Service.group, Service.kind, service.name)
-    if not granted(db, grantee, target):
-        return Outcome(None, (not_permitted(grantee, target, field),))
-    resolved = service_port(db, service, reference.port or 0)
-    problems = (*resolved.problems, *unresolved(db, service))
-    return Outcome(resolved.value, tuple(_at(field, each) for each in problems)) if problems else resolved
-
-
 @query(firewall=True)
 def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
-    """Return the backend that a port of a Service is, or why it can be none."""
+    """Return the backend that a port of a Service is, or why it can be none, and which of its endpoints get nothing."""
+    resolved = _port(db, service, port)
+    problems = unresolved(db, service)
+    return Outcome(resolved.value, (*resolved.problems, *problems)) if problems else resolved
+
+
+def _port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     found = db.get(Service, service)
     if found is None:
         return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
@@ -169,5 +159,4 @@ def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
     return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
-def _at(field: str, problem: Problem) -> Problem:
-    return problem._replace(message=f"{field}: {problem.message}")
+BACKEND = BackendKind(Service, service_port, endpoints)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route
 from headgate_proto.envoy.type.v3 import percent_pb2
-from translator.backends.service import backend
+from translator.backends.reference import backend
 from translator.envoy.hooks import RouteHook
 from translator.envoy.names import cluster_name
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader

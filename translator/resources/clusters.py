@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translator.backends.service import endpoints
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy import cluster as clusters
@@ -36,5 +35,6 @@ def cluster_resource(db: Db, backend: Backend) -> Resource | None:
 @query
 def endpoints_resource(db: Db, backend: Backend) -> Resource | None:
     """Return the ``ClusterLoadAssignment`` of a backend; there for every backend, if need be empty."""
+    endpoints = db.registry.backend(backend.key.kind).endpoints
     message = clusters.load_assignment(backend, endpoints(db, backend))
     return Resource.of(ENDPOINT, message.cluster_name, message.SerializeToString(deterministic=True))

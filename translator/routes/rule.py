@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from translator.backends.service import backend
+from translator.backends.reference import backend
 from translator.db import Db
 from translator.extension import FilterContext
 from translator.ir.http import RouteMatch, Rule, WeightedBackend
