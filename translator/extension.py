@@ -19,7 +19,7 @@ from translator.refs import Ref
 M = TypeVar("M", bound=Fields)
 
 FilterOutcome = Outcome[tuple[RuleSetting, ...] | None]
-"""The settings that a rule asks for; None instead of a tuple: the rule cannot be served as asked, answer 500."""
+"""The settings that a rule asks for; None instead of a tuple: the rule cannot be served as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class FilterContext:
     field: str
     filters: tuple[RouteFilter, ...]
     rule: RouteRule | None = None
+
+    @property
+    def error(self) -> str:
+        """What requests are answered with that cannot be served as asked, in messages."""
+        return self.db.registry.route(self.route.kind).error
 
     def filters_of(self, *types: str) -> Iterator[tuple[str, RouteFilter]]:
         """Yield the filters of these types, each with its field's path."""

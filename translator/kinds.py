@@ -31,12 +31,14 @@ class RouteKind:
         protocols: the protocols of the listeners that it may attach to (`Listener.protocol`).
         rules: the query for the rules of a route, in the order of its spec.
         conformance: the features of the Gateway API's conformance suite that the kind brings.
+        error: what requests are answered with that cannot be served as asked, in messages.
     """
 
     model: type[Route]
     protocols: tuple[str, ...]
     rules: Query[[Ref], tuple[Outcome[Rule], ...]]
     conformance: tuple[str, ...] = ()
+    error: str = "500"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,11 @@ def with_unanswered(entries: Iterable[EncodedRoute]) -> Iterator[EncodedRoute | 
     """Return entries, in their order, each after the preflights of its requests if its rule has no policy for them.
 
     What a preflight says nothing about, such as a cookie, decides after the preflight: a rule that asks for it takes
-    no preflight from others.
+    no preflight from others. Requests of gRPC have no preflights.
     """
     for entry in entries:
         match = entry.match
-        if entry.whole and not entry.shared and not any(map(is_unannounced, match.headers)):
+        if entry.whole and not (entry.shared or match.grpc or any(map(is_unannounced, match.headers))):
             asked = preflight(match, method=match.method)
             rank = precedence(match)._replace(request=False, headers=-len(asked.headers))
             yield Unanswered(rank, asked, entry)
@@ -120,7 +120,7 @@ def _places(ordered: Sequence[EncodedRoute | Unanswered]) -> dict[str, list[int]
     places: dict[str, list[int]] = {}
     for place, each in enumerate(ordered):
         if isinstance(each, EncodedRoute) and (
-            is_answered(each) or (each.whole and each.match.method in ("", "OPTIONS"))
+            is_answered(each) or (each.whole and each.match.method in ("", "OPTIONS") and not each.match.grpc)
         ):
             places.setdefault(_start(each.match), []).append(place)
     return places

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
-from translator.ir.backend import Backend
-from translator.ir.http import PathKind, RouteMatch, Rule, ValueMatch, WeightedBackend
+from translator.ir.http import PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.refs import Ref
 from xds import CLUSTER, Reference
 
 BROKEN = "headgate/broken"
-"""A cluster that never exists: the share of requests that goes there is answered with 500."""
+"""A cluster that never exists: the share of requests that goes there is answered with an error."""
 
 MISSING = route_components_pb2.RouteAction.INTERNAL_SERVER_ERROR
 
@@ -28,25 +26,29 @@ _PATH_RANK = {PathKind.EXACT: 0, PathKind.REGEX: 1, PathKind.PREFIX: 2}
 class Precedence(NamedTuple):
     """Sorts matches of the routes of one domain, the first to be tried first (Gateway API, `HTTPRouteRule.matches`).
 
-    Preflights (`request` is False) come before the requests for the same path, in the order of those that they are for.
-    The specification leaves the place of regular expressions open; they come before prefixes, or a route for ``/``
-    would always hide them.
+    It begins with `translator.ir.http.Rank`. Preflights (`request` is False) come before the requests for the same
+    path, in the order of those that they are for. The specification leaves the place of regular expressions open; they
+    come before prefixes, or a route for ``/`` would always hide them.
     """
 
-    path_rank: int
-    path_length: int
+    kind: int
+    path: int
     request: bool
-    method: bool
+    method: int
     headers: int
     query: int
 
 
 def precedence(match: RouteMatch) -> Precedence:
     """Rank a match: exact paths, then the longest, then a method, then most headers, then most query parameters."""
+    rank = match.rank or _rank(match)
+    return Precedence(rank.kind, rank.path, True, rank.method, -len(match.headers), -len(match.query))
+
+
+def _rank(match: RouteMatch) -> Rank:
     # A slash at the end of a prefix means nothing, so it does not count.
     path = match.path.rstrip("/") if match.path_kind is PathKind.PREFIX else match.path
-    kind = _PATH_RANK[match.path_kind]
-    return Precedence(kind, -len(path), True, not match.method, -len(match.headers), -len(match.query))
+    return Rank(_PATH_RANK[match.path_kind], -len(path), not match.method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class EncodedRoute:
         route: the object that it is of.
         rule: the name of the rule that it is of.
         generation: that of the object which it was made from first.
-        dropped: whether it answers 500 in place of what Envoy would refuse.
+        dropped: whether it answers with an error in place of what Envoy would refuse.
     """
 
     precedence: Precedence
@@ -131,33 +133,35 @@ def references(rule: Rule) -> frozenset[Reference]:
 
 
 def error_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
-    """Make a route that answers 500, in place of one that Envoy would refuse."""
+    """Make a route that answers with an error, in place of one that Envoy would refuse."""
     route = route_components_pb2.Route(name=name, match=route_match(match))
-    route.direct_response.status = 500
+    route.direct_response.status = _error(match)
     return route
+
+
+def _error(match: RouteMatch) -> int:
+    # Envoy tells requests of gRPC 503 as UNAVAILABLE, and 500 as UNKNOWN.
+    return 503 if match.grpc else 500
 
 
 def _act(route: route_components_pb2.Route, rule: Rule, part: RouteMatch) -> None:
     if rule.error:
-        route.direct_response.status = 500
+        route.direct_response.status = _error(part)
     elif not any(each.terminal for each in rule.settings):
-        _forward(route.route, [each for each in rule.backends if each.weight], partial(rule.shaped, part=part))
+        _forward(route.route, rule, part)
 
 
-def _forward(
-    action: route_components_pb2.RouteAction,
-    weighted_clusters: list[WeightedBackend],
-    shaped: Callable[[Backend], Backend],
-) -> None:
+def _forward(action: route_components_pb2.RouteAction, rule: Rule, part: RouteMatch) -> None:
+    weighted = [each for each in rule.backends if each.weight]
     # Envoy's default of 15 seconds would cut off what the specification sets no limit to.
     action.timeout.FromMilliseconds(0)
-    if len(weighted_clusters) == 1 and not weighted_clusters[0].settings and weighted_clusters[0].backend is not None:
-        action.cluster = cluster_name(shaped(weighted_clusters[0].backend))
+    if len(weighted) == 1 and not weighted[0].settings and weighted[0].backend is not None:
+        action.cluster = cluster_name(rule.shaped(weighted[0].backend, part))
         return
-    if any(each.backend is None for each in weighted_clusters):
+    if any(each.backend is None for each in weighted) and not part.grpc:
         action.cluster_not_found_response_code = MISSING
-    for each in weighted_clusters:
-        name = cluster_name(shaped(each.backend)) if each.backend is not None else BROKEN
+    for each in weighted:
+        name = cluster_name(rule.shaped(each.backend, part)) if each.backend is not None else BROKEN
         cluster = action.weighted_clusters.clusters.add(name=name)
         cluster.weight.value = each.weight
         for setting in WEIGHTED_CLUSTER.of(each.settings):
@@ -168,6 +172,8 @@ def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
     """Write a match."""
     made = route_components_pb2.RouteMatch()
     _match_path(made, match)
+    if match.grpc:
+        made.grpc.SetInParent()
     if match.method:
         method = made.headers.add(name=":method")
         method.string_match.exact = match.method

@@ -28,22 +28,43 @@ class ValueMatch(NamedTuple):
     regex: bool = False
 
 
+class Rank(NamedTuple):
+    """Sorts matches of one domain by their paths, the first to be tried first.
+
+    Attributes:
+        kind: the kind of path match; below 0 those of gRPC, which are tried before those of HTTP.
+        path: the longer the path, or the service of gRPC, the smaller.
+        method: the smaller the more the method of the request is told.
+    """
+
+    kind: int
+    path: int
+    method: int
+
+
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """A match of requests; every part given must hold. `method` is "" for any."""
+    """A match of requests; every part given must hold.
+
+    Attributes:
+        method: the method of HTTP; "" for any.
+        grpc: only requests of gRPC match, by their content type; what Headgate answers to them are errors of gRPC.
+        rank: its rank among the matches of its domain; None for the one that its path and method have in HTTP.
+    """
 
     path_kind: PathKind = PathKind.PREFIX
     path: str = "/"
     headers: tuple[ValueMatch, ...] = ()
     query: tuple[ValueMatch, ...] = ()
     method: str = ""
+    grpc: bool = False
+    rank: Rank | None = None
 
     @property
     def catches_all(self) -> bool:
         """Whether every request matches."""
-        return (
-            self.path_kind is PathKind.PREFIX and self.path == "/" and not (self.headers or self.query or self.method)
-        )
+        partial = self.headers or self.query or self.method or self.grpc
+        return self.path_kind is PathKind.PREFIX and self.path == "/" and not partial
 
 
 class RuleSetting:
@@ -93,7 +114,7 @@ class RuleSetting:
 
 @dataclass(frozen=True, slots=True)
 class WeightedBackend:
-    """A share of a rule's requests. `backend` is None where the reference is broken: that share is answered 500."""
+    """A share of a rule's requests. `backend` is None where the reference is broken: its share gets an error."""
 
     backend: Backend | None
     weight: int = 1
@@ -106,7 +127,7 @@ class Rule:
 
     Attributes:
         name: the rule's name, or its place, for people.
-        error: why every matching request is answered with 500; "" where the rule works.
+        error: why every matching request is answered with an error; "" where the rule works.
     """
 
     name: str

@@ -89,9 +89,10 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
 
 @query
 def route_entries(db: Db, route: Ref, origin: ListenerContext) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
-    """Return the ``Route`` messages of a route on a listener's port; one that Envoy would refuse answers 500 instead.
+    """Return the ``Route`` messages of a route on a listener's port.
 
-    One whose match Envoy would refuse is left out: nothing can match it.
+    One that Envoy would refuse answers with an error instead; one whose match it would refuse is left out: nothing can
+    match it.
     """
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []
@@ -105,7 +106,8 @@ def route_entries(db: Db, route: Ref, origin: ListenerContext) -> Outcome[tuple[
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
                 message, needs = route_messages.error_route(message.name, match), frozenset()
                 matched = not check(message)
-                text += "; its requests are answered with 500." if matched else "; nothing matches it."
+                error = db.registry.route(route.kind).error
+                text += f"; its requests are answered with {error}." if matched else "; nothing matches it."
                 problems.append(Problem("Accepted", "UnsupportedValue", text))
                 if not matched:
                     continue

@@ -50,7 +50,5 @@ def _unsupported_filter(found: RouteFilter, site: FilterContext) -> Problem:
         text = f"{field}.extensionRef: {ref.kind}.{ref.group} cannot be a filter; the kinds that can: {kinds}."
         return Problem("ResolvedRefs", "InvalidKind", text)
     place = "a rule" if site.rule is not None else "a single backend"
-    text = (
-        f"{field}: {found.type} is not supported for {place}; its requests are answered with 500 until it is removed."
-    )
-    return Problem("Accepted", "UnsupportedValue", text)
+    answer = f"its requests are answered with {site.error} until it is removed."
+    return Problem("Accepted", "UnsupportedValue", f"{field}: {found.type} is not supported for {place}; {answer}")

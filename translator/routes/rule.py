@@ -33,11 +33,12 @@ def read_rule(
     name = rule.name or str(place)
     matches = gather(read)
     usable = tuple(each for each in matches.value if each is not None)
-    settings = read_filters(FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule))
+    site = FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule)
+    settings = read_filters(site)
     backends = gather(
         _weighted(db, route, each, f"{field}.backendRefs[{number}]") for number, each in enumerate(rule.backend_refs)
     )
-    unsupported = _unsupported(rule, field)
+    unsupported = _unsupported(site)
     problems = (*matches.problems, *unsupported, *settings.problems, *backends.problems)
     if unsupported or settings.value is None:
         return Outcome(Rule(name, usable, error=(*unsupported, *settings.problems)[0].message), problems)
@@ -47,10 +48,11 @@ def read_rule(
     return Outcome(Rule(name, usable, settings.value, backends.value, error), problems)
 
 
-def _unsupported(rule: RouteRule, field: str) -> tuple[Problem, ...]:
-    if rule.session_persistence is None:
+def _unsupported(site: FilterContext) -> tuple[Problem, ...]:
+    if site.rule is None or site.rule.session_persistence is None:
         return ()
-    text = f"{field}.sessionPersistence is not supported yet: requests are answered with 500 until it is removed."
+    answer = f"requests are answered with {site.error} until it is removed."
+    text = f"{site.field}.sessionPersistence is not supported yet: {answer}"
     return (Problem("Accepted", "UnsupportedValue", text),)
 
 
