@@ -1,7 +1,7 @@
 """The database: inputs, roots, evaluation and traces, composed of the table of memos and the indexes.
 
 *Inputs* are set from outside, queries read them, and *roots* are the calls that are kept up to date. README.md has the
-rules that queries obey.
+rules for queries.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from translator.engine.memos import Memos
 from translator.engine.query import Index, NotSyncedError, Query, QueryError, Reader
 
 INPUT: Final = "input"
-"""How the memo of an input is labelled."""
+"""The label of the memo of an input."""
 ABSENT: Final = "absent"
-"""The collection of those inputs of collections on demand, by collection and key, that are known not to be there."""
+"""The collection of the inputs of on-demand collections that are known to be absent, by collection and key."""
 
 
 class Outputs:
-    """The roots from outside, and which of them are to be brought up to date."""
+    """The outputs: the roots that were added from outside, and those of them to refresh."""
 
     def __init__(self) -> None:
         self.observers: dict[Memo, Callable[[Memo], None]] = {}
-        self.due: OrderedDict[Memo, bool] = OrderedDict()  # True: new or changed, so that it is to be reported
+        self.due: OrderedDict[Memo, bool] = OrderedDict()  # True: new or changed, to be reported
 
     def on_maybe_dirty(self, memo: Memo) -> None:
-        """Take that an output may be different."""
+        """Schedule the refresh of an output."""
         self.due.setdefault(memo, False)
 
     def on_changed(self, memo: Memo) -> None:
-        """Take that an output is different."""
+        """Schedule the report of a changed output."""
         self.due[memo] = True
 
 
@@ -42,10 +42,10 @@ class Database:
     """Inputs, queries, indexes and outputs. Not thread-safe: one task owns it.
 
     Attributes:
-        read: `Memos.read`; queries read each other by calling them.
-        read_each: `Memos.read_each`.
-        select: `Indexes.select`: the elements of a bucket.
-        count: `Indexes.count`: how many there are.
+        read: `Memos.read`, the value of a call.
+        read_each: `Memos.read_each`, the values of many calls.
+        select: `Indexes.select`, the elements of a bucket.
+        count: `Indexes.count`, the number of elements of a bucket.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Database:
         reader: Reader | None = None,
         types: Mapping[str, type] = MappingProxyType({}),
     ) -> None:
-        """Make an empty database.
+        """Create an empty database.
 
         Args:
-            indexes: its indexes; one that reads another of them is best listed after it.
-            on_demand: collections of which inputs are fetched once something has read them: one that is not there yet
-                is not synced until `set_absent` says that there is none. No index is over them.
-            types: by the name of a collection, the type of the objects in it, for indexes over types.
-            reader: what query functions get as their first argument, by default this database.
+            indexes: its indexes; list an index after those that it reads.
+            on_demand: collections whose inputs are fetched once a query has read them: a missing one is not synced
+                until `set_absent` reports that it does not exist. No index may cover them.
+            types: the type of the objects of each collection, by its name, for indexes over types.
+            reader: the first argument of query functions, by default this database.
         """
         self._on_demand = frozenset(on_demand)
         self._inputs: dict[str, dict[Any, object]] = {}
@@ -71,7 +71,7 @@ class Database:
         self._memos = Memos(reader or self, self._refresh_indexes)
         self._indexes = Indexes(indexes, self._memos, self._inputs, types)
         self._input_memos = self._memos.of(INPUT)
-        # The methods themselves and no wrappers: queries call them hundreds of thousands of times.
+        # The methods without wrappers, as queries call them hundreds of thousands of times.
         self.read, self.read_each = self._memos.read, self._memos.read_each
         self.select, self.count = self._indexes.select, self._indexes.count
 
@@ -81,18 +81,18 @@ class Database:
 
     @property
     def executions(self) -> Mapping[str, int]:
-        """By query name, how often its function really executed."""
+        """The number of executions, by query name."""
         return self._memos.executions
 
     @property
     def verifications(self) -> int:
-        """How often a memo was brought up to date, whether its function had to execute for that or not."""
+        """The number of refreshes of memos, whether they executed or were only verified."""
         return self._memos.verifications
 
     # Inputs
 
     def set(self, collection: str, key: Any, value: object) -> None:
-        """Set the input `key` of `collection`; None removes it. Costs nothing more when `value` equals the old one."""
+        """Set the input `key` of `collection`; None removes it. An equal value invalidates nothing."""
         assert not self._memos.is_reading, "inputs do not change while queries run"
         inputs = self._inputs.setdefault(collection, {})
         before = inputs.get(key)
@@ -109,10 +109,10 @@ class Database:
             self._indexes.note_presence_changed(collection, key)
 
     def input(self, collection: str, key: Any) -> Any:
-        """Read an input: its value, or None where there is none.
+        """Return the value of an input; None if it is absent.
 
         Raises:
-            NotSyncedError: it is not known whether there is one.
+            NotSyncedError: it is missing, and its collection is not synced.
         """
         memo = self._input_memos.get((collection, key))
         if memo is None:
@@ -128,15 +128,14 @@ class Database:
         return memo.value
 
     def inputs(self, collection: str) -> Mapping[Any, object]:
-        """Return the inputs of a collection by key, for the owner of the database; queries use an index instead."""
+        """Return the inputs of a collection by key, for the owner of the database; queries use an index."""
         assert not self._memos.is_reading, "a query lists by an index"
         return MappingProxyType(self._inputs.get(collection, {}))
 
     def set_synced(self, collection: str, synced: bool) -> None:
-        """Take whether the inputs of a collection are all set; at the start each collection is synced.
+        """Set whether a collection is synced: all its inputs are set. By default, each collection is.
 
-        While they are not, a query that reads an absent input of it, or an index over it, raises `NotSyncedError`.
-        So does one that reads a partition of an index that may lack entries since they failed and never had a value.
+        While it is not, a query that reads an absent input of it, or an index over it, raises `NotSyncedError`.
         """
         assert not self._memos.is_reading, "inputs do not change while queries run"
         self.set(NOT_SYNCED, collection, None if synced else True)
@@ -146,10 +145,10 @@ class Database:
                 self._memos.invalidate(memo, memo.dependents if memo.value is None else ())
 
     def set_absent(self, collection: str, keys: frozenset[Any]) -> bool:
-        """Take which of the referenced inputs of a collection on demand are known not to be there.
+        """Set the referenced inputs of an on-demand collection that are known to be absent.
 
         Returns:
-            Whether those are others than before.
+            Whether the set has changed.
         """
         assert collection in self._on_demand
         before = {key for each, key in self._inputs.get(ABSENT, ()) if each == collection}
@@ -158,15 +157,15 @@ class Database:
         return before != keys
 
     def referenced(self, collection: str) -> frozenset[Any]:
-        """Return the keys of the inputs that something has read and still depends on, present or not."""
+        """Return the keys of the inputs on which a memo depends, present or not."""
         return frozenset(self._referenced.get(collection, ()))
 
     # Roots
 
     def add_root(self, query: Query[..., Any], args: tuple[Any, ...], changed: Callable[[Memo], None]) -> None:
-        """Make a query's call an output: `evaluate` keeps it up to date and calls `changed` first, and when it differs.
+        """Make a call an output: `evaluate` keeps it up to date, and calls `changed` at first and after each change.
 
-        `changed` is also called when the query raises: the memo's `failure` says why, its `value` is the last good one.
+        `changed` is also called if the query raises: the memo's `failure` is the error, its `value` the last good one.
         """
         memo = self._memos.get_or_add(query, args)
         self._memos.set_root(memo, self._outputs)
@@ -174,7 +173,7 @@ class Database:
         self._outputs.due[memo] = True
 
     def remove_root(self, query: Query[..., Any], args: tuple[Any, ...]) -> None:
-        """Make a query's call an output no more; it is collected unless something reads it."""
+        """Remove a call from the outputs; it is collected unless something reads it."""
         memo = self._memos.of(query).get(args)
         if memo is not None:
             self._outputs.observers.pop(memo, None)
@@ -184,11 +183,11 @@ class Database:
     # Evaluation
 
     def evaluate(self) -> None:
-        """Bring all outputs up to date, then collect the memos that nothing reads any more."""
+        """Bring all outputs up to date, then collect the memos that no output needs."""
         deque(self.steps(), maxlen=0)
 
     def steps(self) -> Iterator[None]:
-        """Do the same in steps, as small as queries are; between any two inputs may be set, but nothing be read."""
+        """Evaluate in steps of one query each; between two steps, inputs may be set, but nothing may be read."""
         while True:
             yield from self._indexes.refresh()
             if self._memos.waited_for:
@@ -223,21 +222,21 @@ class Database:
 
     @property
     def failures(self) -> list[QueryError]:
-        """What is failing now because of bugs: outputs and index entries whose last good value stands in."""
+        """The bugs of outputs and index entries, which keep their last good value."""
         return [each for each in self._memos.failing.values() if not each.not_synced]
 
     @property
     def failing(self) -> list[tuple[Query[..., Any], tuple[Any, ...], QueryError]]:
-        """The outputs and index entries that are failing now because of bugs, be it one in another's entry."""
+        """The outputs and index entries that fail because of a bug, possibly in an index that they read."""
         found = ((each, failure) for each, failure in self._memos.failing.items() if failure.bug)
         return [(each.query, each.args, failure) for each, failure in found]  # type: ignore[misc]  # none is an input
 
     @property
     def failing_entries(self) -> list[QueryError]:
-        """Why indexes fail for inputs now, whose last entries stand in, or are missing."""
+        """The errors of index entries, which keep their last good value or are missing."""
         return [failure for memo, failure in self._memos.failing.items() if memo.root is not self._outputs]
 
     def trace(self, query: Query[..., Any], args: tuple[Any, ...], depth: int = 64) -> Trace | None:
-        """Return what a remembered call read, and what that read, down to the inputs; None if it is not remembered."""
+        """Return the dependencies of a call as a tree, down to the inputs; None if the call has no memo."""
         memo = self._memos.of(query).get(args)
         return None if memo is None else trace(memo, depth)

@@ -1,4 +1,4 @@
-"""Indexes: buckets of elements in order, which input contributed what, and what is missing of them."""
+"""Indexes: sorted buckets of elements, the contributions of each input, and incomplete partitions."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ Entries = tuple[tuple[Any, Any], ...]
 """The keys and elements that an input contributes to an index."""
 
 NOT_SYNCED: Final = "not synced"
-"""The collection of the names of those collections whose inputs are not all set yet."""
+"""The collection of the names of collections that are not synced."""
 
 ROUNDS: Final = 100
-"""How often indexes and firewall queries may turn each other stale before that is taken for a cycle."""
+"""Most rounds in which indexes and firewall queries may invalidate each other, before that counts as a cycle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """The key under which an index has something while it does not know all that a partition is to hold.
+    """The key of the elements that mark a partition as incomplete.
 
-    The elements there are the bugs in the way, "" for inputs that are not known yet.
+    The elements are the bugs that make it so, "" for inputs that are not synced.
     """
 
     partition: Hashable = ALL
 
 
 INCOMPLETE: Final[Any] = Incomplete()
-"""The key for all partitions at once."""
+"""The key that marks all partitions as incomplete."""
 INCOMPLETE_WITHOUT_BUG: Final = ((INCOMPLETE, ""),)
-"""The entries that make all partitions incomplete, where no bug is in the way."""
+"""The entries that mark all partitions as incomplete without a bug."""
 
 VIEWS: Final[Mapping[Callable[[list[Any]], Any], str]] = {tuple: "select", len: "count"}
-"""How a bucket can be read, and what that is called."""
+"""The functions by which a bucket is read, with the name of the read."""
 
 
 class Bucket:
-    """The elements that an index has under one key: a multiset, listed in order.
+    """The elements of an index under one key: a sorted multiset.
 
     Attributes:
-        items: each element once, in order.
-        duplicates: how many times more those are there that are there more than once; None if there are none.
+        items: the distinct elements, in order.
+        duplicates: by element, the number of its further occurrences; None if there are none.
     """
 
     __slots__ = ("duplicates", "items")
@@ -62,7 +62,7 @@ class Bucket:
         self.duplicates: dict[Any, int] | None = None
 
     def add(self, element: Any) -> None:
-        """Count one more of an element."""
+        """Add one occurrence of an element."""
         place = bisect_left(self.items, element)
         if place == len(self.items) or self.items[place] != element:
             self.items.insert(place, element)
@@ -71,7 +71,7 @@ class Bucket:
             self.duplicates[element] = self.duplicates.get(element, 0) + 1
 
     def discard(self, element: Any) -> None:
-        """Count one less of an element."""
+        """Remove one occurrence of an element."""
         if not self.duplicates or element not in self.duplicates:
             del self.items[bisect_left(self.items, element)]
         elif self.duplicates[element] > 1:
@@ -81,13 +81,13 @@ class Bucket:
 
 
 class Listing:
-    """An index's buckets, and what each input contributed to them; the root of the memos of its entries.
+    """The state of an index: its buckets and the contributions of each input; the root of the memos of its entries.
 
     Attributes:
-        buckets: by key, those that hold something.
-        contributions: by input what it contributed.
-        incomplete: the keys of `buckets` that say of a partition that it is incomplete.
-        stale: the inputs whose contributions may be different now.
+        buckets: the buckets that are not empty, by key.
+        contributions: the entries of each input.
+        incomplete: the keys of `buckets` that mark partitions as incomplete.
+        stale: the inputs whose contributions may have changed.
     """
 
     __slots__ = ("buckets", "contributions", "incomplete", "stale")
@@ -99,29 +99,29 @@ class Listing:
         self.stale: set[Any] = set()
 
     def on_maybe_dirty(self, memo: Memo) -> None:
-        """Take that the entries, or partitions, of an input may be different."""
+        """Mark the contributions of an input as stale."""
         self.stale.add(*memo.args)
 
     def on_changed(self, memo: Memo) -> None:
-        """Take that they are; whoever refreshed them compares them anyway."""
+        """Do nothing, as `replace` compares the entries."""
 
     def take_stale(self) -> list[Any]:
-        """Return the stale inputs, which are not stale any more."""
+        """Return the stale inputs, and clear the set."""
         stale = list(self.stale)
         self.stale.clear()
         return stale
 
     def items(self, key: Hashable) -> list[Any]:
-        """Return the elements under a key, in order; not to be changed."""
+        """Return the elements under a key, in order; do not change the list."""
         bucket = self.buckets.get(key)
         return bucket.items if bucket else []
 
     def is_incomplete(self, source: Any) -> bool:
-        """Tell whether something is missing of what `source` contributes."""
+        """Return whether an input marks a partition as incomplete."""
         return any(isinstance(key, Incomplete) for key, _ in self.contributions.get(source, ()))
 
     def replace(self, source: Any, entries: Entries) -> Iterator[Hashable]:
-        """Replace what `source` contributed; yield the keys whose buckets this touched."""
+        """Replace the contributions of an input; yield the keys of the buckets that change."""
         before = self.contributions.get(source, ())
         if before == entries:
             return
@@ -147,7 +147,7 @@ class Listing:
 
 
 def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> Iterator[str]:
-    """Yield the names of the collections that an index is over."""
+    """Yield the names of the collections that an index covers."""
     for each in index.collections:
         if isinstance(each, str):
             yield each
@@ -156,28 +156,28 @@ def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> Iterator[
 
 
 class Indexes:
-    """The indexes of a database, kept up to date ahead of queries, so that a bucket behaves like an input.
+    """The indexes of a database, refreshed before queries, so that a bucket behaves like an input.
 
     Attributes:
-        evaluated: whether all that was there at the start has been evaluated.
+        evaluated: whether the first evaluation is complete.
     """
 
     def __init__(
         self, indexes: Iterable[Index[Any, Any]], memos: Memos, inputs: Inputs, types: Mapping[str, type]
     ) -> None:
-        """Begin with empty indexes over `inputs`, which are read as they are whenever an index is refreshed.
+        """Create empty indexes over `inputs`.
 
         Args:
             indexes: the indexes.
             memos: the table of memos.
-            inputs: the inputs by collection and key.
-            types: by the name of a collection, the type of the objects in it.
+            inputs: the inputs by collection and key; a live view, read at each refresh.
+            types: the type of the objects of each collection, by its name.
         """
         self.evaluated = False
         self._memos = memos
         self._inputs = inputs
         self._listings = {each: Listing() for each in indexes}
-        assert len({each.name for each in self._listings}) == len(self._listings), "indexes have names of their own"
+        assert len({each.name for each in self._listings}) == len(self._listings), "names of indexes are unique"
         self._collections = {each: tuple(_collections(each, types)) for each in self._listings}
         self._by_collection: dict[str, list[Index[Any, Any]]] = {}
         for each, collections in self._collections.items():
@@ -187,12 +187,12 @@ class Indexes:
     # Inputs
 
     def note_presence_changed(self, collection: str, key: Any) -> None:
-        """Take that an input came or went."""
+        """Mark the contributions of an added or removed input as stale."""
         for each in self._by_collection.get(collection, ()):
             self._listings[each].stale.add(key)
 
     def set_synced(self, collection: str, synced: bool) -> None:
-        """Take whether all inputs of a collection are set; while they are not, its indexes are incomplete."""
+        """Set whether a collection is synced; while it is not, all partitions of its indexes are incomplete."""
         for each in self._by_collection.get(collection, ()):
             touched = self._listings[each].replace(INCOMPLETE, () if synced else INCOMPLETE_WITHOUT_BUG)
             self._invalidate_buckets(each, list(touched))
@@ -200,18 +200,18 @@ class Indexes:
     # Reads
 
     def select(self, index: Index[K, E], key: K) -> tuple[E, ...]:
-        """Read an index's bucket: its elements in ascending order, empty where there is none.
+        """Return the elements of an index under a key, in ascending order; empty if there are none.
 
         Raises:
-            NotSyncedError: it is not known what is to be in it.
+            NotSyncedError: the key's partition is incomplete.
         """
         return self._bucket(tuple, index, key)
 
     def count(self, index: Index[K, E], key: K) -> int:
-        """Read how many elements an index has under `key`, without depending on which.
+        """Return the number of elements of an index under a key, without a dependency on the elements.
 
         Raises:
-            NotSyncedError: it is not known what is to be among them.
+            NotSyncedError: the key's partition is incomplete.
         """
         return self._bucket(len, index, key)
 
@@ -241,12 +241,12 @@ class Indexes:
     # Refreshing
 
     def refresh(self) -> Iterator[None]:
-        """Bring indexes and firewall queries up to date, so that they are like inputs to what is evaluated after.
+        """Bring indexes and firewall queries up to date, so that they behave like inputs of later queries.
 
-        One may be refreshed while another that it reads is still stale; it is then stale again, until nothing is.
+        If one is refreshed before another that it reads, it becomes stale again; this repeats until none is.
 
         Raises:
-            CycleError: they turn each other stale without end.
+            CycleError: they invalidate each other endlessly.
         """
         for _ in range(ROUNDS * (len(self._listings) + 1) + 1):
             index = next((each for each, listing in self._listings.items() if listing.stale), None)
@@ -295,7 +295,7 @@ class Indexes:
         return cast(Entries, memo.value)
 
     def _missing(self, index: Index[Any, Any], source: Any, bug: str) -> Entries:
-        """Return the entries of an input of which it is not known what it contributes: where it may belong."""
+        """Return the entries that mark the partitions of an input as incomplete, as its contributions are unknown."""
         memo = self._memos.get_or_add(index.partitions, (source,))
         self._memos.set_root(memo, self._listings[index])
         self._memos.refresh_root(memo)
@@ -303,9 +303,9 @@ class Indexes:
         return tuple((Incomplete(each), bug) for each in partitions)
 
     def _may_have_been_there(self, index: Index[Any, Any], source: Any, memo: Memo) -> bool:
-        """Whether an input for which an index fails may have been listed by an earlier process.
+        """Return whether an input for which an index fails may have had entries in an earlier process.
 
-        What comes later and fails from the beginning has never been of use to anybody: it is left out.
+        An input that was added later, and fails from the start, never had any: it is left out.
         """
         not_synced = any(each in self._inputs.get(NOT_SYNCED, ()) for each in self._collections[index])
         at_start = not self.evaluated or not_synced

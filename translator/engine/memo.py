@@ -1,4 +1,4 @@
-"""Memos: the remembered values of a database, and the tree of reads that explains one."""
+"""Memos: the stored values of a database, and traces, which explain one by its dependencies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from translator.engine.query import Query, QueryError
 
 
 class State(Enum):
-    """How far a memo's value can be trusted."""
+    """The state of a memo's value."""
 
     CLEAN = "clean"
     MAYBE_DIRTY = "maybe dirty"
@@ -22,11 +22,11 @@ class State(Enum):
 
 CLEAN, MAYBE_DIRTY, DIRTY, VERIFYING, EXECUTING = State
 BUSY: Final = (VERIFYING, EXECUTING)
-"""The states of a memo that waits for what it reads: whoever reads it meanwhile closes a cycle."""
+"""The states of a memo that waits for its dependencies: a query that reads it meanwhile closes a cycle."""
 
 
 class _Unset:
-    """The value of a memo that never ran: equal to nothing."""
+    """The value of a memo that never executed; equal to no other value."""
 
     def __repr__(self) -> str:
         return "<unset>"
@@ -36,37 +36,37 @@ UNSET: Final = _Unset()
 
 
 FEW: Final = 8
-"""Up to so many memos are held in a tuple, which takes a third of the memory of a set."""
+"""Most memos stored in a tuple, which takes a third of the memory of a set."""
 
 
 class Root(Protocol):
-    """What keeps memos up to date for themselves, and not for what reads them."""
+    """The owner of memos that are kept up to date, whether they have readers or not."""
 
     def on_maybe_dirty(self, memo: Memo) -> None:
-        """Take that a memo has to be refreshed in time."""
+        """Schedule the refresh of a memo."""
         ...
 
     def on_changed(self, memo: Memo) -> None:
-        """Take that a memo was refreshed and is different."""
+        """Process a changed value of a memo."""
         ...
 
 
 class Memo:
-    """One remembered value: an input, a bucket of an index, or a query's call.
+    """One stored value: an input, a bucket of an index, or a query's call.
 
-    There are some dozen for each object that is read, so they are small: most have few readers, and no
-    dependency that may have changed.
+    There are several dozen per object, so they are small: most have few readers, and no dependency that may have
+    changed.
 
     Attributes:
-        query: what was called; for an input or a bucket what it is.
-        args: with which arguments.
-        value: what came of it, the last time that it did not fail.
-        failure: why the last call failed, if it did.
-        state: how far that can be trusted.
-        dependencies: what it has read, in that order; a dict while it runs.
-        dependents: what has read it.
-        maybe_changed: those of its dependencies that may be different by now; None for none.
-        root: what keeps it, and keeps it up to date, for itself; None if only its readers do.
+        query: the query that was called; the name of the kind of an input or a bucket.
+        args: the arguments.
+        value: the value of the last call that did not fail.
+        failure: the error of the last call, if it failed.
+        state: the state of the value.
+        dependencies: the memos that it has read, in order; a dict while it executes.
+        dependents: the memos that have read it.
+        maybe_changed: the dependencies whose values may have changed; None if there are none.
+        root: the owner that keeps it up to date; None if only its readers do.
     """
 
     __slots__ = ("args", "dependencies", "dependents", "failure", "maybe_changed", "query", "root", "state", "value")
@@ -84,12 +84,12 @@ class Memo:
 
     @property
     def label(self) -> str:
-        """The memo as a reader would write it: ``attachment(HTTPRoute default/web)``."""
+        """The memo as a call: ``attachment(HTTPRoute default/web)``."""
         name = self.query if isinstance(self.query, str) else self.query.name
         return f"{name}({', '.join(map(str, self.args))})"
 
     def add_dependent(self, reader: Memo) -> None:
-        """Note that `reader` has read it, if it did not before."""
+        """Add a reader, unless it is one already."""
         known = self.dependents
         if isinstance(known, set):
             known.add(reader)
@@ -97,7 +97,7 @@ class Memo:
             self.dependents = (*known, reader) if len(known) < FEW else {*known, reader}
 
     def drop_dependent(self, reader: Memo) -> None:
-        """Note that `reader` does not read it any more."""
+        """Remove a reader."""
         known = self.dependents
         if isinstance(known, set):
             known.discard(reader)
@@ -105,19 +105,19 @@ class Memo:
             self.dependents = tuple(each for each in known if each is not reader)
 
     def note_maybe_changed(self, source: Memo) -> None:
-        """Note that `source`, which it has read, may be different."""
+        """Record that a dependency may have changed."""
         if self.maybe_changed is None:
             self.maybe_changed = {}
         self.maybe_changed[source] = None
 
     def maybe_changed_in_order(self) -> Collection[Memo]:
-        """Return the dependencies that may have changed, in the order in which it read it."""
+        """Return the dependencies that may have changed, in the order in which it read them."""
         found = self.maybe_changed or {}
         return tuple(found) if len(found) < 2 else [each for each in self.dependencies if each in found]
 
 
 def reads_itself(memo: Memo) -> bool:
-    """Tell whether a memo is among what it read, or what that read, and so on; costs a step for each read."""
+    """Return whether a memo is one of its transitive dependencies; visits each of them once."""
     seen: set[Memo] = set()
     pending = list(memo.dependencies)
     while pending:
@@ -132,21 +132,27 @@ def reads_itself(memo: Memo) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One node of the answer to "why is this so?": what was read, what it was, and what that was read from."""
+    """One node of the tree that explains a value by its dependencies.
+
+    Attributes:
+        label: the memo as a call.
+        value: its value, or its error.
+        reads: its dependencies.
+    """
 
     label: str
     value: object
     reads: tuple[Trace, ...]
 
     def lines(self, indent: int = 0) -> Iterator[str]:
-        """Give the tree as indented lines of text, one per read."""
+        """Yield the tree as indented lines of text, one for each dependency."""
         yield f"{'  ' * indent}{self.label}"
         for read in self.reads:
             yield from read.lines(indent + 1)
 
 
 def trace(memo: Memo, depth: int, seen: set[Memo] | None = None) -> Trace:
-    """Tell what a memo read, and what that read, `depth` levels down; what is read in many places is shown once."""
+    """Return the dependencies of a memo as a tree, `depth` levels deep; those of a repeated memo are shown once."""
     seen = set() if seen is None else seen
     reads = () if memo in seen or not depth else tuple(memo.dependencies)
     seen.add(memo)

@@ -1,7 +1,7 @@
 """The table of memos: dependencies, invalidation and verification.
 
-A memo that read something changed is *dirty* and executes again; what read that memo in turn is *maybe dirty*, and
-executes again only if something that it read came out different. README.md has the rules.
+A memo with a changed dependency is *dirty* and executes again; its transitive readers are *maybe dirty*, and execute
+again only if the value of one of their own dependencies changes. README.md has the rules.
 """
 
 from __future__ import annotations
@@ -25,37 +25,39 @@ from translator.engine.memo import (
 from translator.engine.query import CycleError, Query, QueryError, Reader
 
 PART: Final = 128
-"""Of so many calls that a query reads at once, and that are not up to date, each is a step of its own."""
+"""If a query reads more outdated calls than this at once, each of them is evaluated in a step of its own."""
 
 
 class Postponed(BaseException):
-    """A query waits for calls that are evaluated first, in steps of their own; then it runs again. No query catches it.
+    """A query waits for calls that are evaluated in steps of their own, and then executes again.
+
+    It derives from BaseException, so that no query catches it.
 
     Attributes:
-        memos: those calls.
+        memos: the calls.
     """
 
     def __init__(self, memos: list[Memo]) -> None:
-        """Take what is waited for."""
+        """Set the calls to wait for."""
         super().__init__()
         self.memos = memos
 
 
 class Memos:
-    """All memos, by what they remember; the engine's other parts read and invalidate through it.
+    """The memos by query and arguments; the engine's other parts read and invalidate them by this class.
 
     Attributes:
-        executions: by query name, how often functions really executed.
-        verifications: how often a memo was brought up to date, whether its function had to execute for that or not.
-        failing: the roots that fail now, and why.
-        waited_for: the memos that a postponed query waits for.
+        executions: the number of executions, by query name.
+        verifications: the number of refreshes of memos, whether they executed or were only verified.
+        failing: the failing roots, with their errors.
+        waited_for: the memos for which a postponed query waits.
     """
 
     def __init__(self, reader: Reader, before_read: Callable[[], None]) -> None:
-        """Make an empty table.
+        """Create an empty table.
 
         Args:
-            reader: what query functions get as their first argument.
+            reader: the first argument of query functions.
             before_read: called before a read from outside of queries.
         """
         self.executions: Counter[str] = Counter()
@@ -68,8 +70,8 @@ class Memos:
         self._stack: list[Memo] = []
         self._unreferenced: set[Memo] = set()
         self._stale_firewalls: dict[Memo, None] = {}
-        self._pending_invalidations: list[tuple[Memo, list[Memo]]] = []  # changed firewall queries, and their readers
-        self._in_steps = False  # whether what is evaluated now may be postponed
+        self._pending_invalidations: list[tuple[Memo, list[Memo]]] = []  # changed firewall queries, with their readers
+        self._in_steps = False  # whether the current evaluation may be postponed
 
     def __len__(self) -> int:
         """Return the number of memos."""
@@ -78,11 +80,11 @@ class Memos:
     # The table
 
     def of(self, query: Query[..., Any] | str) -> dict[tuple[Any, ...], Memo]:
-        """Return the memos of a query, or of a kind of input or bucket, by arguments; the dictionary stays the same."""
+        """Return the memos of a query, or of a kind of input or bucket, by arguments; a live dictionary."""
         return self._memos[query]
 
     def add(self, query: Query[..., Any] | str, args: tuple[Any, ...], value: object = UNSET) -> Memo:
-        """Add a memo that is not there yet."""
+        """Add a memo that does not exist yet."""
         memo = self._memos[query][args] = Memo(query, args, value)
         if not self._stack:
             self._unreferenced.add(memo)
@@ -93,7 +95,7 @@ class Memos:
         return self._memos[query].get(args) or self.add(query, args)
 
     def set_root(self, memo: Memo, root: Root | None) -> None:
-        """Keep a memo up to date for itself, or, with None, only as long as something reads it."""
+        """Set the owner that keeps a memo up to date; with None, it is collected unless something reads it."""
         memo.root = root
         if root is None:
             self.failing.pop(memo, None)
@@ -105,7 +107,7 @@ class Memos:
         return bool(self._unreferenced)
 
     def collect(self) -> Iterator[Memo]:
-        """Remove the memos that nothing reads and that are no roots, one a step, and yield each that is looked at."""
+        """Remove the memos that have neither readers nor a root, one by step, and yield each removed one."""
         while self._unreferenced:
             memo = self._unreferenced.pop()
             if not memo.dependents and memo.root is None:
@@ -113,17 +115,17 @@ class Memos:
                 for dependency in memo.dependencies:
                     self._drop(dependency, memo)
                 yield memo
-        self._unreferenced.clear()  # A set keeps room for the most that it ever held.
+        self._unreferenced.clear()  # A set never shrinks by itself.
 
     # Reads
 
     @property
     def is_reading(self) -> bool:
-        """Whether a query executes or is verified now, which records what is read."""
+        """Whether a query is being executed or verified, so that reads are recorded."""
         return bool(self._stack)
 
     def record(self, memo: Memo) -> None:
-        """Note that the query that executes now reads `memo`."""
+        """Record a memo as a dependency of the executing query."""
         if self._stack:
             reader = self._stack[-1]
             known = reader.dependencies
@@ -133,7 +135,7 @@ class Memos:
                 memo.add_dependent(reader)
 
     def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
-        """Return a query's value for `args`, evaluated if need be; record the read.
+        """Return a query's value for `args`, evaluated if necessary; record the dependency.
 
         Raises:
             QueryError: the query raised.
@@ -153,12 +155,12 @@ class Memos:
         return memo.value
 
     def read_each(self, query: Query[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Return a query's values for many calls, as `read` would; what is up to date costs a quarter of that.
+        """Return a query's values for many calls, like `read`, at a quarter of its cost for clean memos.
 
         Raises:
             QueryError: the query raised.
         """
-        assert self._stack, "it is queries that read so much"
+        assert self._stack, "only queries read many calls at once"
         self._wait_for(query, calls := list(calls))
         reader, memos, values = self._stack[-1], self._memos[query], list[Any]()
         reads = cast(dict[Memo, None], reader.dependencies)
@@ -176,24 +178,24 @@ class Memos:
     # Invalidation: pushed
 
     def assign(self, memo: Memo, value: object) -> None:
-        """Give the memo of an input or a bucket a new value."""
+        """Set the value of an input's or a bucket's memo."""
         if memo.value != value:
             memo.value = value
             self.invalidate(memo, memo.dependents)
 
     def invalidate(self, memo: Memo, readers: Iterable[Memo]) -> None:
-        """Mark these readers as dirty, and what is behind them as maybe dirty, because `memo` is different."""
+        """Mark readers of a changed memo as dirty, and their transitive readers as maybe dirty."""
         for reader in readers:
             self._mark_maybe_dirty(reader, memo)
             reader.state = DIRTY
 
     def invalidate_firewall_readers(self) -> None:
-        """Mark the readers of firewall queries that came out different as dirty."""
+        """Mark the readers of changed firewall queries as dirty."""
         while self._pending_invalidations:
             self.invalidate(*self._pending_invalidations.pop())
 
     def _mark_maybe_dirty(self, memo: Memo, source: Memo) -> None:
-        """Mark `memo`, and all behind it, as maybe dirty because of `source`."""
+        """Mark a memo and its transitive readers as maybe dirty, because its dependency `source` is."""
         pending = [(memo, source)]
         while pending:
             memo, source = pending.pop()
@@ -211,7 +213,7 @@ class Memos:
     # Verification: pulled
 
     def refresh(self, memo: Memo) -> None:
-        """Bring a memo up to date: verify what it read, and execute it again if something is different."""
+        """Bring a memo up to date: verify its dependencies, and execute it again if one has changed."""
         self._stack.append(memo)
         self.verifications += 1
         try:
@@ -228,7 +230,7 @@ class Memos:
         memo.maybe_changed = None
 
     def refresh_root(self, memo: Memo) -> None:
-        """Bring a root up to date, and note whether it fails."""
+        """Bring a root up to date, and record whether it fails."""
         if memo.state is not CLEAN:
             self.refresh(memo)
         if memo.failure is not None:
@@ -237,7 +239,7 @@ class Memos:
             self.failing.pop(memo, None)
 
     def refresh_in_steps(self, memo: Memo) -> bool:
-        """Bring a root up to date, unless it has to wait for others; return whether it is."""
+        """Bring a root up to date, unless it is postponed; return whether it is up to date."""
         self._in_steps = True
         try:
             if memo.state is not CLEAN:
@@ -249,7 +251,7 @@ class Memos:
         return memo.state is CLEAN
 
     def refresh_waited_for(self) -> None:
-        """Bring one more memo up to date that is waited for; it waits for none itself, so that cycles are noticed."""
+        """Bring one memo of `waited_for` up to date; it is not postponed itself, so that cycles are detected."""
         memo = self.waited_for.pop()
         if memo.state is not CLEAN:
             self.refresh(memo)
@@ -260,7 +262,7 @@ class Memos:
         return bool(self._stale_firewalls)
 
     def refresh_firewalls(self) -> Iterator[None]:
-        """Bring the firewall queries up to date that may be out of date now, one a step."""
+        """Bring the firewall queries that may be out of date up to date, one by step."""
         memos = list(self._stale_firewalls)
         self._stale_firewalls.clear()
         for memo in memos:
@@ -268,15 +270,15 @@ class Memos:
             if memo.dependents and memo.state is not CLEAN:
                 self.refresh(memo)
                 if memo.failure is None and reads_itself(memo):
-                    # It was not noticed: what stood between was clean.
+                    # The refresh did not detect it, as the memos in between were clean.
                     memo.failure = QueryError(memo.label, CycleError(f"{memo.label} reads itself"))
                     self._changed(memo)
 
     def _wait_for(self, query: Query[..., Any], calls: list[tuple[Any, ...]]) -> None:
-        """Have many calls evaluated before the query that is about to read them, which has read them then.
+        """Postpone a query that is about to read many outdated calls, and record them as its dependencies.
 
         Raises:
-            Postponed: that is so.
+            Postponed: more than `PART` of the calls are out of date.
         """
         if not self._in_steps:
             return
@@ -289,23 +291,23 @@ class Memos:
             raise Postponed(waited_for)
 
     def _verify(self, memo: Memo) -> None:
-        """Bring up to date what `memo` read that may have changed, in order, to the first that differs.
+        """Bring the dependencies that may have changed up to date, in order, until one has changed.
 
-        What it read after that one it may not read again.
+        The memo may not read the later ones again.
         """
         memo.state = VERIFYING
         for read in memo.maybe_changed_in_order():
             if read.state in BUSY:
-                memo.state = DIRTY  # it is waiting for this memo: whether that is a cycle, the function will tell
+                memo.state = DIRTY  # it waits for this memo: the execution shows whether that is a cycle
             elif read.state is not CLEAN:
                 self.refresh(read)
             if memo.state is DIRTY:
                 break
 
     def _cycle(self, memo: Memo) -> CycleError:
-        """Return the error for the memo on top of the stack, which reads `memo`, which waits for it.
+        """Return the error of the memo on top of the stack, which reads `memo`, which waits for it.
 
-        What led there is counted among what the top has read: once that changes, the cycle may be gone.
+        The dependencies of all memos in the cycle are recorded for the top: when one changes, the cycle may be broken.
         """
         path = self._stack[self._stack.index(memo) :]
         for dependency in [each for waiting in path[:-1] for each in waiting.dependencies]:
@@ -327,7 +329,7 @@ class Memos:
             raise
         except QueryError as error:
             failure = error
-        except Exception as error:  # a bug in one query stays inside the outputs that read it
+        except Exception as error:  # a bug in one query affects only the outputs that read it
             failure = QueryError(memo.label, error)
         memo.dependencies = tuple(reads)
         for dependency in before:
@@ -343,8 +345,8 @@ class Memos:
         for reader in memo.dependents:
             if reader.state is MAYBE_DIRTY or reader.state is VERIFYING:
                 reader.state = DIRTY
-        if memo.query.firewall:  # type: ignore[union-attr]  # what changes here was executed
-            # Those that are clean; what executes now must not be invalidated before it ends.
+        if memo.query.firewall:  # type: ignore[union-attr]  # only queries execute
+            # Only the clean ones: an executing memo must not be invalidated before it ends.
             self._pending_invalidations.append((memo, [reader for reader in memo.dependents if reader.state is CLEAN]))
 
     def _drop(self, dependency: Memo, reader: Memo) -> None:

@@ -1,4 +1,4 @@
-"""Queries and indexes as they are declared; `translator.engine.database` evaluates them."""
+"""Declarations of queries and indexes; `translator.engine.database` evaluates them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ R = TypeVar("R")
 
 
 class Reader(Protocol):
-    """What queries read each other through; `translator.engine.database.Database` is one."""
+    """The interface by which queries read each other; `translator.engine.database.Database` implements it."""
 
     def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
-        """Return a query's value for `args`, and record the read."""
+        """Return a query's value for `args`, and record the dependency."""
         ...
 
     def read_each(self, query: Query[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Return a query's values for many calls, and record the reads."""
+        """Return a query's values for many calls, and record the dependencies."""
         ...
 
 
@@ -26,11 +26,11 @@ D = TypeVar("D", bound=Reader)
 
 
 class Query(Generic[P, R]):
-    """A pure function whose calls are remembered; made by the decorator `query`.
+    """A pure function with memoised calls, created by the decorator `query`.
 
     Attributes:
         function: the function, whose first parameter is the database.
-        firewall: whether changes stop at it until it is known to be different: see `query`.
+        firewall: whether its readers are invalidated only once its value has changed: see `query`.
     """
 
     __slots__ = ("firewall", "function", "name")
@@ -42,19 +42,19 @@ class Query(Generic[P, R]):
         self.name = function.__name__
 
     def __call__(self, db: Reader, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the function's value for `args` as of the current inputs, and record that the caller read it.
+        """Return the function's value for `args` and the current inputs, and record the caller's dependency.
 
         Raises:
-            QueryError: the function, or one that it reads, raised.
+            QueryError: the function, or a query that it reads, raised.
         """
         assert not kwargs, "queries take positional arguments: they are the memo's key"
         return db.read(self, args)  # type: ignore[no-any-return]
 
     def each(self, db: Reader, calls: Iterable[tuple[Any, ...]]) -> list[R]:
-        """Return the values of many calls, given by their arguments, in their order: for queries that read thousands.
+        """Return the values of many calls, given by their arguments, in order; for queries that read thousands.
 
         Raises:
-            QueryError: the function, or one that it reads, raised.
+            QueryError: the function, or a query that it reads, raised.
         """
         return db.read_each(self, calls)
 
@@ -71,12 +71,12 @@ def query(*, firewall: bool) -> Callable[[Callable[Concatenate[D, P], R]], Query
 
 
 def query(function: Callable[..., Any] | None = None, *, firewall: bool = False) -> Any:
-    """Make a pure function of the database and hashable arguments an incremental one.
+    """Declare a pure function of the database and hashable arguments as a query.
 
     Args:
-        function: the function, where the decorator has no arguments.
-        firewall: the query has very many readers, and often comes out equal. It is brought up to date before anything
-            else is evaluated, and its readers are invalidated only if it is different.
+        function: the function, if the decorator has no arguments.
+        firewall: whether the query is a firewall: for queries with very many readers and a value that rarely changes.
+            It is refreshed before all other queries, and its readers are invalidated only if its value has changed.
     """
     if function is None:
         return lambda function: Query(function, firewall=firewall)
@@ -88,7 +88,7 @@ E = TypeVar("E")
 
 
 class _All:
-    """Stands for all partitions of an index."""
+    """All partitions of an index."""
 
     def __repr__(self) -> str:
         return "all"
@@ -97,7 +97,7 @@ class _All:
 ALL: Final = _All()
 
 Partitions = Callable[[Any, Any], Iterable[Hashable]]
-"""A function from (database, input key) to the partitions of an index that the input may contribute to."""
+"""A function from (database, input key) to the partitions of an index to which the input may contribute."""
 
 
 def _all(_db: Reader, _key: Any) -> Iterable[Hashable]:
@@ -105,13 +105,14 @@ def _all(_db: Reader, _key: Any) -> Iterable[Hashable]:
 
 
 class Index(Generic[K, E]):
-    """A derived listing: for every input of `collections`, which elements it has under which keys. See `index`.
+    """A derived multimap: the entries, (key, element) pairs, of every input of some collections. See `index`.
 
     Attributes:
-        collections: the collections that it is over, by name or by the type of what is in them.
-        entries: by input, its keys and elements.
-        partitions: by input, the partitions that it may contribute to; evaluated only where `entries` has no value.
-        partition_of: gives the partition that a key belongs to.
+        collections: the collections that it covers, by name or by the type of their objects.
+        entries: the query from an input key to its entries.
+        partitions: the query from an input key to the partitions to which it may contribute; evaluated only if
+            `entries` has no value.
+        partition_of: returns the partition of a key.
         module: the module that declares it.
     """
 
@@ -124,7 +125,7 @@ class Index(Generic[K, E]):
         partitions: Partitions = _all,
         partition_of: Callable[[K], Hashable] = lambda key: key,
     ) -> None:
-        """Take the collections that the index is over, the function to its entries, and those to its partitions."""
+        """Declare an index; see `index` for the arguments."""
         self.collections = collections
         self.entries: Query[[Any], tuple[tuple[K, E], ...]] = Query(lambda db, key: tuple(function(db, key)))
         self.entries.name = function.__name__
@@ -137,7 +138,7 @@ class Index(Generic[K, E]):
 
     @property
     def name(self) -> str:
-        """The name of the function that files the elements."""
+        """The name of the function that yields the entries."""
         return self.entries.name
 
     def __repr__(self) -> str:
@@ -145,14 +146,13 @@ class Index(Generic[K, E]):
 
 
 _declared: WeakKeyDictionary[Index[Any, Any], None] = WeakKeyDictionary()
-"""All indexes, in the order in which they were declared."""
+"""All indexes, in the order of their declarations."""
 
 
 def declared_in(package: str) -> tuple[Index[Any, Any], ...]:
-    """Return the indexes that the modules of a package declare which are imported by now.
+    """Return the indexes that the imported modules of a package declare, in the order of their declarations.
 
-    They come in the order of their declarations. A module imports those whose indexes it reads, so an index comes after
-    those that it reads.
+    A module imports the modules whose indexes it reads, so an index comes after those that it reads.
     """
     return tuple(each for each in _declared if f"{each.module}.".startswith(f"{package}."))
 
@@ -160,52 +160,53 @@ def declared_in(package: str) -> tuple[Index[Any, Any], ...]:
 def index(
     *collections: str | type, partitions: Partitions = _all, partition_of: Callable[[Any], Hashable] = lambda key: key
 ) -> Callable[[Callable[[D, Any], Iterable[tuple[K, E]]]], Index[K, E]]:
-    """Make a generator of (key, element) pairs, called for each input key of `collections`, an index over them.
+    """Declare a generator of entries, (key, element) pairs, as an index over the inputs of some collections.
 
-    The function is a query like any other and may read whatever it likes, other indexes included; elements of one
-    bucket must be hashable and comparable with each other. An index is brought up to date before any query runs.
+    The generator is called with the database and an input key. It is a query, and may read other queries and indexes.
+    The elements of one key must be hashable and comparable with each other. Indexes are refreshed before queries.
 
-    An input whose entries cannot be computed, and never could, makes the partitions incomplete that it may belong to:
-    whoever reads one of their keys raises `NotSyncedError`.
+    An input whose entries have never been computed without an error makes the partitions incomplete to which it may
+    contribute: a query that reads one of their keys raises `NotSyncedError`.
 
     Args:
-        collections: the collections that it is over, each by its name; a type stands for all collections of objects of
-            that type (`translator.engine.database.Database`).
-        partitions: gives, for an input, a superset of the partitions of its keys. It reads as little as it can, so that
-            it has a value where the entries have none; where it raises too, all partitions are incomplete.
-        partition_of: gives the partition of a key, without reading anything; by default each key is its own.
+        collections: the names of the collections that it covers; a type means all collections of objects of that type
+            (`translator.engine.database.Database`).
+        partitions: returns, for an input, a superset of the partitions of its keys. It should read as little as
+            possible, so that it rarely fails when the entries do; if it raises, too, all partitions are incomplete.
+        partition_of: returns the partition of a key, without reading anything; by default, each key is one.
     """
     return lambda function: Index(collections, function, partitions, partition_of)
 
 
 class NotSyncedError(Exception):
-    """A query depends on inputs of which it is not known yet what they are, or whether there are any.
+    """A query depends on inputs that are not synced yet, or on an incomplete partition of an index.
 
     Attributes:
-        bug: the bug for which that is so, "" if it is none: an index lacks entries that could not be computed.
+        bug: the bug that made the partition incomplete; "" if there is none.
     """
 
     def __init__(self, what: str, bug: str = "") -> None:
-        """Say what is not known."""
+        """Name the collection or index, and the bug."""
         super().__init__(f"{what}, for a bug in {bug}" if bug else what)
         self.bug = bug
 
 
 MOST_CHARACTERS: Final = 256
-"""Of what a query is called with, so much is told of a bug in it."""
+"""Most characters of a query's label, which includes its arguments, in the description of a bug."""
 
 
 class QueryError(Exception):
-    """A query that raised, seen from what read it; `__cause__` is the original exception.
+    """A query raised; its readers get this error. `__cause__` is the original exception.
 
     Attributes:
         label: the innermost query that raised, with its arguments.
-        not_synced: whether it raised only because it depends on what is not known, which is no bug in it.
-        bug: which bug it comes of, not in that one's own words, which may hold anything; "" if it comes of none.
+        not_synced: whether it raised `NotSyncedError`, which is not a bug of the query.
+        bug: the query and type of the exception that caused it, without its message, which may contain anything; ""
+            if no bug caused it.
     """
 
     def __init__(self, label: str, cause: BaseException) -> None:
-        """Name the innermost query that raised, and why."""
+        """Name the innermost query that raised, and its exception."""
         super().__init__(f"{label}: {type(cause).__name__}: {cause}")
         self.label = label
         self.not_synced = isinstance(cause, NotSyncedError)
@@ -216,4 +217,4 @@ class QueryError(Exception):
 
 
 class CycleError(Exception):
-    """A query that reads itself, by way of others."""
+    """A query reads itself, directly or by other queries."""
