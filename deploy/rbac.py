@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from headgate.cluster.controller import LEASE
+from headgate.cluster.leader import LEASE
 from headgate.security.cluster_authority import SECRET
 from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.objects.schema.base import KubernetesObject

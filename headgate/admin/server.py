@@ -18,8 +18,8 @@ from headgate.admin.access import Handler, May, known_hosts, proven
 from headgate.admin.connections import listening
 from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
-from headgate.controlplane.evaluator import ControlPlane
 from headgate.controlplane.nack_reports import nack_reports
+from headgate.controlplane.plane import ControlPlane
 from headgate.envoy.supervisor import Supervisor
 from headgate.observability.encoding import to_text
 from headgate.process.address import Address
@@ -150,14 +150,14 @@ def _text(text: str, status: int = 200) -> web.Response:
 
 
 async def _healthz(state: AdminState, _request: web.Request) -> web.Response:
-    stalled = state.plane.stalled_seconds
+    stalled = state.plane.evaluator.stalled_seconds
     if stalled < STALLED_SECONDS:
         return _text("ok")
     return _text(f"nothing has been evaluated for {stalled:.0f} s, though something has changed", 503)
 
 
 async def _readyz(state: AdminState, _request: web.Request) -> web.Response:
-    if state.plane.ready.is_set():
+    if state.plane.keys.ready.is_set():
         return _text("ok")
     problems = [str(each) for each in state.diagnostics()]
     return _text("\n".join(["the objects that are there at the start are still being read", *problems]), 503)

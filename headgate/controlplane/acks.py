@@ -1,86 +1,77 @@
-"""Sync status of each Gateway's proxies, encoded for other replicas and aggregated over all of them. Pure."""
+"""ACKs of all replicas: the sync status of each Gateway, aggregated over the proxies of this replica and the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
-from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, StillServed
+from headgate.controlplane.inputs import Inputs
+from headgate.controlplane.reconnect_window import ReconnectWindow
+from headgate.controlplane.sync_records import aggregate, decode, encode
+from translator.inputs import GatewaySyncStatus
+from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
-from xds import Nack
-
-Record = list[object]
-"""The sync status of a Gateway as JSON values."""
-
-#: Of what proxies refuse, so much is told to other replicas: it is for people to read.
-MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
 
 
-def encode(delivery: GatewaySyncStatus) -> Record | None:
-    """Encode the sync status of a Gateway for `decode`; return None if it has no proxies."""
-    if not delivery.clients:
-        return None
-    refused = islice(delivery.nacks, MOST_REJECTIONS)
-    return [delivery.snapshot or "", delivery.clients, delivery.all_acked, [_encode_nack(each) for each in refused]]
+class Exchange(Protocol):
+    """The exchange of records with the other replicas; `watchers.peers.exchange.Peers` is one."""
+
+    def add_event_handler(self, handler: Callable[[Iterable[str]], None]) -> None:
+        """Call a handler with the keys whose records of other replicas changed, whenever some do."""
+        ...
+
+    def records(self, key: str) -> Iterator[Any]:
+        """Yield the records of a key, one of each other replica that has one."""
+        ...
+
+    def publish(self, key: str, record: object) -> None:
+        """Set this replica's record of a key, in a form that JSON can hold; None removes it."""
+        ...
 
 
-def decode(record: object) -> GatewaySyncStatus:
-    """Decode the record of another replica; return an empty status if it is malformed.
+class AckAggregator:
+    """Aggregates the sync status of each Gateway over all replicas.
 
-    A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
+    While proxies may be about to reconnect, which they may from the start on until `close_reconnect_window`, what was
+    known of a Gateway stands.
+
+    Args:
+        exchange: with the other replicas.
+        inputs: take the aggregated status.
     """
-    match record:
-        case [str(snapshot), int(clients), bool(current), list(rejections)]:
-            return GatewaySyncStatus(
-                clients, current, tuple(filter(None, map(_decode_nack, rejections))), snapshot=snapshot
-            )
-        case [int(clients), bool(), list()]:
-            return GatewaySyncStatus(clients, snapshot="")
-    return GatewaySyncStatus()
 
+    def __init__(self, exchange: Exchange, inputs: Inputs) -> None:
+        self._exchange = exchange
+        self._inputs = inputs
+        self._window = ReconnectWindow(inputs.set_sync_status)
+        self._own: dict[Ref, GatewaySyncStatus] = {}
+        inputs.set_reconnecting(True)
+        exchange.add_event_handler(self._aggregate_changed)
 
-def _encode_nack(attributed: AttributedNack) -> Record:
-    type_url, name, message = attributed.nack
-    routes = [
-        [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
-        for each in attributed.routes[:MOST_CONCERNS]
-    ]
-    return [type_url, name, message[:MOST_CHARACTERS], routes]
+    def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
+        """Take the sync status of the proxies of this replica, and publish it to the other replicas."""
+        if status.clients:
+            self._own[gateway] = status
+        else:
+            self._own.pop(gateway, None)
+        if status.all_acked or not status.clients:
+            self._exchange.publish(key_of(gateway), encode(status))
+        self._aggregate(gateway)
 
+    def set_overdue(self, gateway: Ref) -> None:
+        """Publish the sync status of overdue proxies to the other replicas, which it is not before."""
+        self._inputs.set_overdue(gateway)
+        self._exchange.publish(key_of(gateway), encode(self._own.get(gateway, GatewaySyncStatus())))
 
-def _decode_nack(record: object) -> AttributedNack | None:
-    match record:
-        case [str(type_url), str(name), str(message), list(concerns)]:
-            routes = tuple(filter(None, map(_decode_route, concerns)))
-            return AttributedNack(Nack(type_url, name, message), routes)
-    return None
+    def close_reconnect_window(self) -> None:
+        """Wait no longer for proxies that have not connected since the start: all had the time to."""
+        self._inputs.set_reconnecting(False)
 
+    def _aggregate_changed(self, keys: Iterable[str]) -> None:
+        for each in keys:
+            self._aggregate(gateway_of(each))
 
-def _decode_route(record: object) -> AffectedRoute | None:
-    match record:
-        case [str(kind), str(namespace), str(name), list(rules), str(served), int(generation)] if served in _SERVED:
-            return AffectedRoute(Ref(kind, namespace, name), tuple(map(str, rules)), StillServed(served), generation)
-    return None
-
-
-_SERVED = frozenset(StillServed)
-
-
-def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
-    """Aggregate the sync statuses of one Gateway: all are acknowledged if every replica with proxies says so.
-
-    Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
-    """
-    known = [each for each in parts if each.clients]
-    if not known:
-        return GatewaySyncStatus()
-    nacks = dict.fromkeys(_cut(nack) for each in known for nack in each.nacks)  # the same here and elsewhere is one
-    snapshots = {each.snapshot for each in known}
-    current = len(snapshots) == 1 and all(each.all_acked for each in known)
-    snapshot = snapshots.pop() if len(snapshots) == 1 else ""
-    return GatewaySyncStatus(sum(each.clients for each in known), current, tuple(nacks), snapshot=snapshot)
-
-
-def _cut(attributed: AttributedNack) -> AttributedNack:
-    nack = attributed.nack
-    return attributed._replace(nack=nack._replace(message=nack.message[:MOST_CHARACTERS]))
+    def _aggregate(self, gateway: Ref) -> None:
+        own = self._own.get(gateway, GatewaySyncStatus())
+        others = map(decode, self._exchange.records(key_of(gateway)))
+        self._window.take(gateway, aggregate([own, *others]))

@@ -42,6 +42,14 @@ def log_diagnostics(change: FileStoreChange) -> None:
         log.info(f"And {len(fixed) - MAX_LINES} more problems are resolved")
 
 
+def log_cluster_diagnostics(appeared: Iterable[Diagnostic], resolved: Iterable[Diagnostic]) -> None:
+    """Log diagnostics of a cluster that appear or are resolved."""
+    for each in appeared:
+        (log.error if each.severity == "error" else log.warning)(str(each))
+    for each in resolved:
+        log.info(f"Resolved: {each}")
+
+
 def _by_words(diagnostics: Iterable[Diagnostic]) -> dict[tuple[object, ...], Diagnostic]:
     return {(each.place.file, each.severity, each.ref, each.message): each for each in diagnostics}
 

@@ -31,7 +31,6 @@ class ClusterAuthority:
         api: the way to the API server.
         namespace: where the Secret is.
         names: the server's DNS names.
-        changed: called with the certificates to trust, when they change.
         clock: gives the time.
     """
 
@@ -40,14 +39,13 @@ class ClusterAuthority:
         api: Api,
         namespace: str,
         names: tuple[str, ...],
-        changed: Callable[[str], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
         self._collection = f"/api/v1/namespaces/{namespace}/secrets"
         self._namespace = namespace
         self._names = names
-        self._changed = changed
+        self._handlers: list[Callable[[Authorities], None]] = []
         self._clock = clock
         self._authorities: Authorities | None = None
         self._server: KeyPair | None = None
@@ -59,11 +57,11 @@ class ClusterAuthority:
         assert self._authorities is not None
         return self._authorities.trusted
 
-    @property
-    def drain_key(self) -> bytes:
-        """The secret with which the drain paths of proxies are made."""
-        assert self._authorities is not None
-        return self._authorities.drain_key
+    def add_event_handler(self, handler: Callable[[Authorities], None]) -> None:
+        """Call a handler with the authorities, now if they are loaded, and when what proxies get of them changes."""
+        self._handlers.append(handler)
+        if self._authorities is not None:
+            handler(self._authorities)
 
     async def load(self) -> None:
         """Read the Secret, make it if it is not there, renew what is due.
@@ -119,7 +117,8 @@ class ClusterAuthority:
         if self._server is None or self._server.due(now) or before is None or before.current != authorities.current:
             self._server = issue_server(authorities.current, self._names, now)
         if before is None or (before.trusted, before.drain_key) != (authorities.trusted, authorities.drain_key):
-            self._changed(authorities.trusted)
+            for handler in self._handlers:
+                handler(authorities)
 
     async def _read(self) -> tuple[Authorities | None, str]:
         try:

@@ -9,14 +9,16 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from headgate.admin.server import AdminState, serving
-from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.status_store import StatusStore
-from headgate.envoy.bootstrap import bootstrap
+from headgate.controlplane.inputs import Inputs
+from headgate.controlplane.plane import ControlPlane
+from headgate.controlplane.publisher import SnapshotKeys
+from headgate.controlplane.sync_status import SyncStatusReporter
 from headgate.envoy.process import DRAIN_SECONDS, EnvoyProcess, Launch
 from headgate.envoy.state import StateDirectory
 from headgate.envoy.state_repair import StateRepair
@@ -27,28 +29,23 @@ from headgate.process.address import Address
 from headgate.process.lifecycle import run_until_stopped, settle_memory
 from headgate.process.own_addresses import own_addresses
 from headgate.process.ports import check_free
-from headgate.reporting.condition_log import MAX_LINES, log_changes, log_diagnostics, log_edits
-from headgate.reporting.conditions import ConditionChange
-from headgate.reporting.fields import explained
+from headgate.reporting.condition_log import log_diagnostics, log_edits
 from headgate.security.identity import certified
 from headgate.security.proxy_tokens import ProxyTokens
 from headgate.security.tls_files import server_credentials
 from headgate.security.tls_folder import keep_fresh, server_files
+from headgate.standalone.events import RunEvents
 from headgate.standalone.port_retry import retry_listeners
 from translator.inputs import ApplyResult
 from translator.inputs import Settings as TranslatorSettings
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.outcome import Problem
-from translator.refs import Ref
 from translator.translator import Translator
 from watchers.files.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux
-from xds import Observers, Peer, Server, Snapshot, StreamRejected
-
-#: The last part of the node id of the Envoys that Headgate starts itself: there is one per Gateway.
-INSTANCE = "local"
+from xds import Observers, Peer, Server, StreamRejected
 
 #: What made the files valid again has been evaluated so many seconds later.
 SETTLE = 1.0
@@ -101,33 +98,36 @@ class _Run:
     def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
         self.state = StateDirectory(settings.state, settings.xds)
-        self.source = FileSource(settings.paths, self.tell_change)
-        self.metrics = Metrics()
-        self.translator = Translator(TranslatorSettings(own=own_addresses(settings.xds, settings.admin)))
         self.tokens = ProxyTokens.load(self.state.root)
-        self.server = Server(
+        self.unknown: dict[str, float] = {}
+        self.files_changed = asyncio.Event()
+        self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
+        metrics = Metrics()
+        translator = Translator(TranslatorSettings(own=own_addresses(settings.xds, settings.admin)))
+        keys = SnapshotKeys(translator)
+        self.inputs = Inputs(translator)
+        self.source = FileSource(settings.paths, partial(self.tell_change, keys.ready))
+        self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy)
+        sync_statuses = SyncStatusReporter(self.inputs)
+        server = Server(
             select=lambda node: node.cluster,
             address=str(settings.xds),
             socket=self.state.xds_socket if settings.envoy else None,
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
             authenticate=self.authenticate,
-            authorise=self.authorise,
-            observer=Observers(self.metrics, Traces()),
-            on_sync_status=lambda key, status: self.plane.deliver(key, status),
+            authorise=partial(self.authorise, keys),
+            observer=Observers(metrics, Traces()),
+            on_sync_status=sync_statuses.report,
         )
-        self.plane = ControlPlane(
-            self.translator,
-            self.server,
-            StatusStore(self.translator.object),
-            gateways_changed=self.run_envoys,
-            conditions_changed=self.log_changes,
-            metrics=self.metrics,
-            gone=self.drain if settings.envoy else None,
+        self.plane = ControlPlane.build(
+            self.inputs,
+            server,
+            keys,
+            sync_statuses,
+            self.events,
+            metrics,
+            drains=settings.envoy is not None,
         )
-        self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
-        self.fleet: Fleet | None = None
-        self.files_changed = asyncio.Event()
-        self.unknown: dict[str, float] = {}
 
     def until_stopped(self) -> None:
         """Serve until a signal arrives; a second one kills the Envoys."""
@@ -135,8 +135,8 @@ class _Run:
 
     def kill(self) -> None:
         """End the Envoys at once."""
-        if self.fleet:
-            self.fleet.kill()
+        if self.events.fleet:
+            self.events.fleet.kill()
 
     def authenticate(self, peer: Peer) -> None:
         """Authenticate a client by its token; over TLS, the handshake has checked its certificate.
@@ -147,7 +147,7 @@ class _Run:
         if peer.local or not self.settings.tls:
             self.tokens.authenticate(peer)
 
-    def authorise(self, gateway: str, peer: Peer) -> None:
+    def authorise(self, keys: SnapshotKeys, gateway: str, peer: Peer) -> None:
         """Authorise an Envoy for a Gateway's resources.
 
         Over TLS its certificate says whose it is; over plain text, and by the Unix socket, the Gateway's token does:
@@ -160,12 +160,11 @@ class _Run:
             certified(gateway, peer)
         else:
             self.tokens.check(gateway, peer)
-        if self.server.sync_status(gateway) is None:
-            try:
-                self.plane.check(gateway)
-            except StreamRejected:
-                self.tell_unknown(gateway)
-                raise
+        try:
+            keys.check(gateway)
+        except StreamRejected:
+            self.tell_unknown(gateway)
+            raise
 
     def tell_unknown(self, gateway: str) -> None:
         """Log that an Envoy asks for a Gateway that does not exist, once per Gateway and period."""
@@ -174,7 +173,7 @@ class _Run:
         if gateway in self.unknown or len(self.unknown) >= MOST_TOLD:
             return
         self.unknown[gateway] = now
-        there = sorted(map(key_of, self.translator.snapshots))
+        there = sorted(map(key_of, self.plane.translator.snapshots))
         log.warning(
             "An Envoy asks for a Gateway that Headgate does not serve; start it with a bootstrap of one that is there",
             gateway=gateway,
@@ -183,18 +182,25 @@ class _Run:
 
     def admin_state(self) -> AdminState:
         """Return the state that the admin server shows."""
-        diagnostics, settings = lambda: self.source.diagnostics, self.settings
-        return AdminState(self.plane, self.supervisors, diagnostics, self.place, settings.admin, settings.admin_hosts)
+        return AdminState(
+            self.plane,
+            supervisors=self.supervisors,
+            diagnostics=lambda: self.source.diagnostics,
+            place=self.events.place,
+            address=self.settings.admin,
+            hosts=self.settings.admin_hosts,
+        )
 
     async def serve(self) -> None:
         """Serve until it is cancelled."""
         await in_thread(self.source.check)
-        async with self.server, serving(self.admin_state()), self.orphaned_processes(), asyncio.TaskGroup() as group:
+        server, evaluator = self.plane.server, self.plane.evaluator
+        async with server, serving(self.admin_state()), self.orphaned_processes(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
-                self.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.withdraw)
-            self.metrics.collect(
+                self.events.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.publisher.withdraw)
+            self.plane.metrics.collect(
                 XdsGauges(
-                    self.server.clients,
+                    server.clients,
                     self.supervisors,
                     lambda: (each.severity for each in self.source.diagnostics),
                 )
@@ -207,19 +213,19 @@ class _Run:
             )
             feed = SourceMux([self.source])
             group.create_task(feed.run(), name="feed")
-            group.create_task(self.plane.take(feed), name="edits")
-            group.create_task(self.plane.evaluate(), name="evaluation")
+            group.create_task(evaluator.take(feed), name="edits")
+            group.create_task(evaluator.run(), name="evaluation")
             if self.settings.tls:
                 group.create_task(keep_fresh(self.settings.tls), name="certificates")
             group.create_task(self.state_repair().run(), name="state directory")
-            group.create_task(retry_listeners(self.server, self.keys), name="taken ports")
-            await self.plane.ready.wait()
+            group.create_task(retry_listeners(server, self.keys), name="taken ports")
+            await self.plane.keys.ready.wait()
             settle_memory()
             await self.started()
 
     async def started(self) -> None:
         """Log that Headgate is ready, then stop Envoys that an earlier run left without a Gateway."""
-        gateways = sorted(map(key_of, self.translator.snapshots))
+        gateways = sorted(map(key_of, self.plane.translator.snapshots))
         if gateways:
             log.info("Headgate is ready", gateways=" ".join(gateways))
         else:
@@ -227,8 +233,8 @@ class _Run:
                 "Headgate is ready, but there is no Gateway to serve: "
                 "write one with `gatewayClassName: headgate` into the folder"
             )
-        if self.fleet:
-            await self.clean_up(self.fleet)
+        if self.events.fleet:
+            await self.clean_up(self.events.fleet)
         elif gateways:
             log.info(f"Start an Envoy with the output of: {self.bootstrap_command(gateways[0])}")
 
@@ -250,13 +256,13 @@ class _Run:
         running = [each for each in left if each.path in self.running]
         for each in running:
             log.info("Draining an Envoy that was left running", gateway=each.gateway)
-            self.server.publish(each.gateway, Snapshot())
+            self.plane.publisher.drain(each.gateway)
         if running:
             await asyncio.sleep(DRAIN_SECONDS)
         for each in left:
             if each.gateway not in fleet.supervisors:
                 await stop_all({each.path: fleet.take(each.path)})
-                self.plane.withdraw(each.gateway)
+                self.plane.publisher.withdraw(each.gateway)
                 shutil.rmtree(each.path, ignore_errors=True)
 
     def has_errors(self) -> bool:
@@ -269,16 +275,16 @@ class _Run:
         try:
             yield
         finally:
-            if self.fleet:
-                await stop_all(self.fleet.untaken)
+            if self.events.fleet:
+                await stop_all(self.events.fleet.untaken)
 
     def keys(self) -> list[str]:
         """Return the keys of the snapshots that are served."""
-        return [key_of(each) for each in self.translator.snapshots]
+        return [key_of(each) for each in self.plane.translator.snapshots]
 
     def supervisors(self) -> dict[str, Supervisor]:
         """Return the supervisors of Envoys, by Gateway; none with `--no-envoy`."""
-        return self.fleet.supervisors if self.fleet else {}
+        return self.events.fleet.supervisors if self.events.fleet else {}
 
     def state_repair(self) -> StateRepair:
         """Return the task that restores removed files of the state directory."""
@@ -286,44 +292,18 @@ class _Run:
         def launches() -> list[Launch]:
             return [each.launch for each in self.supervisors().values() if each.process]
 
-        open_socket = self.server.open_socket if self.settings.envoy else None
+        open_socket = self.plane.server.open_socket if self.settings.envoy else None
         return StateRepair(self.state, self.tokens, launches, open_socket)
-
-    def run_envoys(self, gateways: frozenset[str]) -> None:
-        """Run an Envoy for each of these Gateways."""
-        if self.fleet and self.settings.envoy:
-            self.fleet.want({each: self.launch(each, self.settings.envoy) for each in gateways})
-
-    def launch(self, gateway: str, envoy: Path) -> Launch:
-        """Return the launch of a Gateway's Envoy. It connects by a Unix socket, which no route can name."""
-        state = self.state.gateway(gateway)
-        xds, token = self.state.xds_socket, self.tokens.token(gateway)
-        return Launch(state, envoy, bootstrap(gateway, INSTANCE, xds, state.admin_socket, token=token))
-
-    def drain(self, gateway: str) -> None:
-        """Let the Envoy of a deleted Gateway close its listeners; the fleet stops it later."""
-        self.server.publish(gateway, Snapshot())
 
     def tell_envoy(self, gateway: str, failure: str | None) -> None:
         """Report why a Gateway has no Envoy; None if it runs again."""
         text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
         problems = (Problem("Programmed", "NoResources", text),) if failure else ()
-        self.translator.set_apply_result(gateway_of(gateway), ApplyResult(problems) if problems else None)
-        self.plane.wake()
+        self.inputs.set_apply_result(gateway_of(gateway), ApplyResult(problems) if problems else None)
 
-    def place(self, ref: Ref) -> str:
-        """Return the place of an object: "file:line", or "" if it is in no file."""
-        return str(self.source.store.place(ref) or "")
-
-    def log_changes(self, changes: list[ConditionChange]) -> None:
-        """Log changes of conditions, with hints about missing objects."""
-        told = changes[:MAX_LINES]
-        explained_texts = [each._replace(text=explained(self.source.store, each.text)) for each in told]
-        log_changes([*explained_texts, *changes[MAX_LINES:]], self.place)
-
-    def tell_change(self, change: FileStoreChange) -> None:
-        """Log what was read from files; at the start, only the diagnostics."""
-        if self.plane.ready.is_set():
+    def tell_change(self, ready: asyncio.Event, change: FileStoreChange) -> None:
+        """Log what was read from files; until all is ready, only the diagnostics."""
+        if ready.is_set():
             log_edits(change)
         log_diagnostics(change)
         self.files_changed.set()

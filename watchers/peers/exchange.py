@@ -63,7 +63,6 @@ class Peers:
         client: for the API server.
         namespace: where Headgate is.
         identity: what tells this replica from all others, its own earlier lives included.
-        changed: called with the keys whose records of other replicas changed.
         diagnostics: receives what is wrong with the watch of Leases.
         clock: gives seconds; only differences count.
         records: the records of this replica; other limits than usual are for tests.
@@ -74,7 +73,6 @@ class Peers:
         client: ApiClient,
         namespace: str,
         identity: str,
-        changed: Callable[[Iterable[str]], None],
         diagnostics: DiagnosticSet | None = None,
         clock: Callable[[], float] = time.monotonic,
         records: ShardedRecords | None = None,
@@ -83,7 +81,7 @@ class Peers:
         self._namespace = namespace
         self._identity = identity
         self._name = f"headgate-replica-{blake2b(identity.encode(), digest_size=8).hexdigest()}"
-        self._changed = changed
+        self._handlers: list[Callable[[Iterable[str]], None]] = []
         self._clock = clock
         self._reflector = Reflector(client, Lease, Scope(namespace, f"{LABEL}=true"), diagnostics=diagnostics)
         self._membership = Membership(identity)
@@ -91,6 +89,10 @@ class Peers:
         self._dirty = asyncio.Event()
         self._published_at = clock()
         self._error = ""
+
+    def add_event_handler(self, handler: Callable[[Iterable[str]], None]) -> None:
+        """Call a handler with the keys whose records of other replicas changed, whenever some do."""
+        self._handlers.append(handler)
 
     def records(self, key: str) -> Iterator[Any]:
         """Yield the records of a key, one of each other replica that has one."""
@@ -176,8 +178,12 @@ class Peers:
         async with aclosing(self._reflector.batches()) as batches:
             async for changes, _ in batches:
                 if keys := self.receive(changes):
-                    self._changed(keys)
+                    self._notify(keys)
                 await self._collect_expired()
+
+    def _notify(self, keys: set[str]) -> None:
+        for handler in self._handlers:
+            handler(keys)
 
     def receive(self, changes: Iterable[ObjectChange]) -> set[str]:
         """Take changes of Leases, and return the keys whose records of other replicas changed."""
@@ -192,7 +198,7 @@ class Peers:
     async def _collect_expired(self) -> None:
         """Delete the Leases of replicas that expired."""
         if gone := self._membership.expired():
-            self._changed(set[str]().union(*(shard.records for shard in gone.values())))
+            self._notify(set[str]().union(*(shard.records for shard in gone.values())))
             await asyncio.gather(*(self._delete(name, shard.resource_version) for name, shard in gone.items()))
 
     async def _delete(self, name: str, version: str = "") -> None:

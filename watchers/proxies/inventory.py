@@ -75,16 +75,16 @@ def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
 
 
 class Inventory:
-    """All objects that carry the labels of this controller.
+    """All objects that carry the labels of this controller."""
 
-    Args:
-        changed: called with the Gateways of which something came, changed or went.
-    """
-
-    def __init__(self, changed: Callable[[Iterable[Ref]], None]) -> None:
-        self._changed = changed
+    def __init__(self) -> None:
+        self._handlers: list[Callable[[Iterable[Ref]], None]] = []
         self._live: dict[Ref, Live] = {}
         self._of: dict[Ref, set[Ref]] = {}
+
+    def add_event_handler(self, handler: Callable[[Iterable[Ref]], None]) -> None:
+        """Call a handler with the Gateways of which something came, changed or went, whenever it does."""
+        self._handlers.append(handler)
 
     def get(self, ref: Ref) -> Live | None:
         """Give an object, None if it is not there, as far as is known."""
@@ -127,7 +127,8 @@ class Inventory:
                     touched[after.gateway] = None
                     self._of.setdefault(after.gateway, set()).add(ref)
         if touched:
-            self._changed(touched)
+            for handler in self._handlers:
+                handler(touched)
 
     def _drop(self, gateway: Ref, ref: Ref) -> None:
         self._of[gateway].discard(ref)

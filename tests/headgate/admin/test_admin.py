@@ -18,19 +18,16 @@ import headgate.admin.connections as connections
 from bench.world import world
 from headgate.admin.server import AdminState, serving
 from headgate.admin.token import Token
-from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.status_store import StatusStore
+from headgate.controlplane.plane import ControlPlane
 from headgate.observability.metrics import OTHERS, Metrics, XdsGauges
 from headgate.process.address import Address
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from tests.headgate.controlplane.test_evaluator import batches
+from tests.headgate.controlplane.planes import batches, make
 from tests.headgate.running import free_port
 from tests.headgate.waiting import eventually
 from tests.xds.calls import Dial
 from tests.xds.conftest import dial
-from translator.inputs import Settings
 from translator.refs import Ref
-from translator.translator import Translator
 from xds.resources.types import CLUSTER
 from xds.server.server import Server
 
@@ -64,20 +61,13 @@ async def running(
     host: str = "127.0.0.1", place: Callable[[Ref], str] = lambda _: "", **kwargs: Any
 ) -> AsyncIterator[Admin]:
     """Yield an admin address that shows 20 routes."""
-    translator, metrics = Translator(Settings(offline=True)), Metrics()
+    metrics = Metrics()
     async with Server(lambda node: node.cluster, observer=metrics) as server:
-        plane = ControlPlane(
-            translator,
-            server,
-            StatusStore(translator.object),
-            gateways_changed=lambda _: None,
-            conditions_changed=lambda _: None,
-            metrics=metrics,
-        )
+        plane, _ = make(server, metrics=metrics)
         metrics.collect(XdsGauges(server.clients, dict, tuple))
-        evaluating = asyncio.create_task(plane.evaluate())
-        await plane.take(batches(*world(20, hosts=5, services=3)))
-        await plane.ready.wait()
+        evaluating = asyncio.create_task(plane.evaluator.run())
+        await plane.evaluator.take(batches(*world(20, hosts=5, services=3)))
+        await plane.keys.ready.wait()
         address = Address(host, free_port())
         async with serving(AdminState(plane, dict, kwargs.pop("diagnostics", tuple), place, address, **kwargs)):
             yield Admin(plane, address.port)
@@ -100,7 +90,7 @@ def broken(*_: object, **__: object) -> Any:
 
 
 FAULTS = {
-    "/healthz": "headgate.controlplane.evaluator.ControlPlane.stalled_seconds",
+    "/healthz": "headgate.controlplane.evaluator.Evaluator.stalled_seconds",
     "/metrics": "headgate.observability.metrics.Metrics.text",
     "/status": "headgate.controlplane.status_store.StatusStore.refs",
     "/config": "xds.server.server.Server.iter_clients",
@@ -153,7 +143,7 @@ async def test_no_value_breaks_a_page() -> None:
         found = json.loads(text)
         assert {each["place"] for each in found["objects"]} == {r"/tmp/\udcff.yaml:3"}
         assert found["problems"][0] == r"\udcff.yaml:1: no such \ud800 thing"
-        admin.plane.ready.clear()
+        admin.plane.keys.ready.clear()
         status, text = await admin.get("/readyz")
         assert status == 503
         assert r"\udcff.yaml:1" in text

@@ -12,6 +12,7 @@ from tests.watchers.cluster_api import ClusterApi, Raw
 from translator.api_group import CONTROLLER_NAME
 from watchers.kubernetes.kubeconfig import Target
 from xds.resources.snapshot import Snapshot
+from xds.server.groups import SyncStatus
 from xds.server.server import Server
 
 SECONDS = 600.0
@@ -24,11 +25,18 @@ class Published:
     Attributes:
         snapshots: by key, what is served.
         history: all that was published, None where a key was withdrawn.
+        report: takes the sync status of a snapshot, as it would come from clients.
     """
 
     def __init__(self) -> None:
+        self.report: Callable[[str, SyncStatus], None]
         self.snapshots: dict[str, Snapshot] = {}
         self.history: list[tuple[str, Snapshot | None]] = []
+
+    def connect(self, *, on_sync_status: Callable[[str, SyncStatus], None], **_: object) -> Server:
+        """Take the place of a server that a controller makes."""
+        self.report = on_sync_status
+        return cast(Server, self)
 
     def publish(self, key: str, snapshot: Snapshot, edited: float | None = None) -> None:
         """Note a snapshot."""
@@ -58,14 +66,13 @@ class Installation:
     """
 
     def __init__(self, api: ClusterApi, namespace_labels: str = "", namespace: str = "headgate-system") -> None:
-        here = Address("127.0.0.1", 0)
+        here, host = Address("127.0.0.1", 0), f"headgate.{namespace}.svc"
         settings = ControllerSettings(
-            Target(), namespace, CONTROLLER_NAME, (), namespace_labels, here, "", here, "", external_names=False
+            Target(), namespace, CONTROLLER_NAME, (), namespace_labels, here, host, here, "", external_names=False
         )
         self.api = api
-        self.controller = Controller(settings, api)
         self.published = Published()
-        self.controller.attach(cast(Server, self.published))
+        self.controller = Controller(settings, api, self.published.connect)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.ensure_future(self._run())
@@ -84,7 +91,7 @@ class Installation:
 
     def ready(self) -> bool:
         """Whether it says that it is."""
-        return self.controller.plane.ready.is_set()
+        return self.controller.plane.keys.ready.is_set()
 
     async def until(self, true: Callable[[], object]) -> None:
         """Wait until something holds."""

@@ -70,7 +70,7 @@ def test_a_secret_that_cannot_be_read_is_not_absent(fault: str) -> None:
             await again.until(again.ready)
             await asyncio.sleep(300)
             assert {key for key, _ in again.published.history} == {"stock/inner"}
-            assert not again.controller.translator.serves_nothing(Ref("Gateway", "shop", "web"))
+            assert not again.controller.plane.translator.serves_nothing(Ref("Gateway", "shop", "web"))
             assert api.of("Gateway")["shop", "web"]["status"]["listeners"][1]["conditions"]
             read.set()
             await again.until(lambda: "shop/web" in again.published.snapshots)
@@ -171,9 +171,9 @@ def test_a_namespace_comes_and_goes_as_a_whole(plural: str) -> None:
             api.put(namespace("shop", team="shop"))
             await asyncio.sleep(1)
             deposed.set()  # who leads anew compares all statuses
-            await own.until(lambda: not own.controller.election.leading)
+            await own.until(lambda: not own.controller.leader.election.leading)
             deposed.clear()
-            await own.until(lambda: own.controller.election.leading)
+            await own.until(lambda: own.controller.leader.election.leading)
             await asyncio.sleep(60)
             assert {key for key, _ in own.published.history} == {"stock/inner"}
             told = [api.of("Gateway")["shop", "web"]["status"], api.of("HTTPRoute")["shop", "cart"]["status"]]

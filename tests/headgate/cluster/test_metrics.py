@@ -86,7 +86,7 @@ def test_many_gateways_are_not_too_many_series() -> None:
 
 def test_how_many_proxies_there_are() -> None:
     """A Deployment is asked for so many replicas, a DaemonSet for so many nodes; nothing is told yet of a new one."""
-    inventory = Inventory(lambda _: None)
+    inventory = Inventory()
     inventory.observe([workload("Deployment", spec={"replicas": 3}, status={"readyReplicas": 2})])
     assert list(inventory.scales()) == [Scale(SHOP, 3, 2)]
     inventory.observe([workload("Deployment", spec={"replicas": 3})])

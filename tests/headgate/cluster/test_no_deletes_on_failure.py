@@ -254,7 +254,9 @@ def test_while_writes_fail(writes: list[Fault], reads: list[Fault], seconds: flo
         api.fault = faulty(writes + reads) if at_the_start else None
         async with Installation(api) as installation:
             if not at_the_start:
-                await installation.until(lambda: installation.ready() and installation.controller.election.leading)
+                await installation.until(
+                    lambda: installation.ready() and installation.controller.leader.election.leading
+                )
                 api.fault = faulty(writes + reads)
             await asyncio.sleep(seconds / 2)
             api.put(route("more", "web", "cart"))

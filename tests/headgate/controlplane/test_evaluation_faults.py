@@ -11,14 +11,13 @@ from unittest.mock import patch
 import pytest
 
 from bench.world import edit, manifest
-from headgate.controlplane.evaluator import ControlPlane
-from headgate.controlplane.status_store import StatusStore
-from headgate.observability.metrics import Metrics
+from headgate.controlplane.events import Events
+from tests.headgate.controlplane.planes import batches, make
 from tests.headgate.waiting import eventually
 from translator.engine.query import Query
 from translator.gateway import listeners
 from translator.infrastructure import manifests
-from translator.inputs import Edit, Settings
+from translator.inputs import Edit
 from translator.resources.listeners import listener_resource, port_listener
 from translator.resources.outputs import gateway_outputs
 from translator.resources.routes import table_resource
@@ -75,16 +74,14 @@ async def test_a_bug_in_one_gateway_is_told_there_alone(query: Query[..., Any]) 
     """Whatever raises in the evaluation of one Gateway, from the start or later, others are published meanwhile."""
     queue: asyncio.Queue[tuple[Edit, ...]] = asyncio.Queue()
 
-    async def batches() -> Any:
+    async def queued() -> Any:
         while True:
             yield await queue.get()
 
     async with Server(lambda node: node.cluster) as server, asyncio.TaskGroup() as group:
-        translator = Translator(Settings(offline=True))
-        made = ControlPlane(
-            translator, server, StatusStore(translator.object), lambda _: None, lambda _: None, Metrics()
-        )
-        tasks = [group.create_task(made.take(batches())), group.create_task(made.evaluate())]
+        made, _ = make(server)
+        translator, evaluator = made.translator, made.evaluator
+        tasks = [group.create_task(evaluator.take(queued())), group.create_task(evaluator.run())]
         with bug(query, "broken"):
             queue.put_nowait((gateway("broken", 9001), gateway("good", 9002)))
             await eventually(lambda: programmed(translator, "broken").startswith("False A bug in Headgate"))
@@ -115,18 +112,16 @@ async def test_what_hands_on_and_raises_stops_nothing() -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("a bug")
 
+    events = Events()
+    for method in ("gateways_changed", "conditions_changed", "evaluated"):
+        setattr(events, method, fail)
     async with Server(lambda node: node.cluster) as server:
-        translator = Translator(Settings(offline=True))
-        made = ControlPlane(translator, server, StatusStore(translator.object), fail, fail, Metrics(), changed=fail)
-        evaluating = asyncio.create_task(made.evaluate())
-
-        async def batch(*edits: Edit) -> Any:
-            yield edits
-
-        await made.take(batch(gateway("one", 9001)))
-        await made.ready.wait()
+        made, _ = make(server, events)
+        evaluating = asyncio.create_task(made.evaluator.run())
+        await made.evaluator.take(batches(gateway("one", 9001)))
+        await made.keys.ready.wait()
         with patch.object(Server, "publish", fail):
-            await made.take(batch(gateway("two", 9002)))
-            await eventually(lambda: len(translator.snapshots) == 2)
+            await made.evaluator.take(batches(gateway("two", 9002)))
+            await eventually(lambda: len(made.translator.snapshots) == 2)
         assert not evaluating.done()
         evaluating.cancel()

@@ -1,9 +1,8 @@
-"""Evaluation: when the control plane evaluates and publishes."""
+"""Evaluation: when the evaluator evaluates, and has published what."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -11,34 +10,15 @@ from aiohttp.test_utils import TestClient, TestServer
 import headgate.controlplane.evaluator as module
 from bench.world import edit, gateway, route, world
 from headgate.admin.server import STALLED_SECONDS, AdminState, application
-from headgate.controlplane.evaluator import PENDING_AFTER, ControlPlane
-from headgate.controlplane.status_store import StatusStore
-from headgate.observability.metrics import Metrics
+from headgate.controlplane.inputs import Inputs
+from headgate.controlplane.sync_status import PENDING_AFTER
 from headgate.process.address import Address
 from tests import virtual_time
-from translator.inputs import Edit, GatewaySyncStatus, Settings
+from tests.headgate.controlplane.planes import Completing, batches, make
+from translator.inputs import GatewaySyncStatus
 from translator.objects.gateway_api.gateway import gateway_of
-from translator.translator import Translator
+from translator.refs import Ref
 from xds.server.server import Server
-
-
-def plane(server: Server, complete: Callable[[], bool]) -> ControlPlane:
-    """Return a control plane that knows nothing yet; `complete` is called after each evaluation."""
-    translator = Translator(Settings(offline=True))
-    return ControlPlane(
-        translator,
-        server,
-        StatusStore(translator.object),
-        gateways_changed=lambda _: None,
-        conditions_changed=lambda _: None,
-        metrics=Metrics(),
-        complete=complete,
-    )
-
-
-async def batches(*edits: Edit) -> AsyncIterator[tuple[Edit, ...]]:
-    """Yield a source of one batch."""
-    yield edits
 
 
 async def test_nothing_is_published_before_all_is_read() -> None:
@@ -50,14 +30,14 @@ async def test_nothing_is_published_before_all_is_read() -> None:
         return True
 
     async with Server(lambda node: node.cluster) as server:
-        made = plane(server, complete)
-        evaluating = asyncio.create_task(made.evaluate())
-        made.wake()
+        made, inputs = make(server, Completing(complete))
+        evaluating = asyncio.create_task(made.evaluator.run())
+        inputs.set_reconnecting(False)
         for _ in range(10):
             await asyncio.sleep(0)
-        assert (evaluations, made.ready.is_set()) == ([], False)
-        await made.take(batches(edit(gateway())))
-        await made.ready.wait()
+        assert (evaluations, made.keys.ready.is_set()) == ([], False)
+        await made.evaluator.take(batches(edit(gateway())))
+        await made.keys.ready.wait()
         evaluating.cancel()
     assert evaluations == [1]
 
@@ -76,14 +56,14 @@ async def test_others_have_their_turn_while_much_is_evaluated(monkeypatch: pytes
         return True
 
     async with Server(lambda node: node.cluster) as server:
-        made = plane(server, complete)
-        evaluating = asyncio.create_task(made.evaluate())
-        await made.take(batches(*world(routes, hosts=10, services=10)))
+        made, _ = make(server, Completing(complete))
+        evaluating = asyncio.create_task(made.evaluator.run())
+        await made.evaluator.take(batches(*world(routes, hosts=10, services=10)))
         while not made.translator.statuses:
             await asyncio.sleep(0)
             turns += 1
-        more = asyncio.create_task(made.take(batches(edit(route(routes, hosts=10, services=10)))))
-        while not made.ready.is_set():
+        more = asyncio.create_task(made.evaluator.take(batches(edit(route(routes, hosts=10, services=10)))))
+        while not made.keys.ready.is_set():
             await asyncio.sleep(0)
             turns += 1
         await more
@@ -98,7 +78,7 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
     loop = asyncio.get_running_loop()
     begun, later = loop.time(), 0.0
     async with Server(lambda node: node.cluster) as server:
-        made = plane(server, lambda: True)
+        made, _ = make(server)
         state = AdminState(made, dict, tuple, lambda _: "", Address("127.0.0.1", 0))
         async with TestClient(TestServer(application(state))) as client:
             monkeypatch.setattr(loop, "time", lambda: begun + later)
@@ -108,17 +88,17 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
                     return response.status
 
             assert await health() == 200
-            await made.take(batches(*world(10, hosts=1, services=1)))
+            await made.evaluator.take(batches(*world(10, hosts=1, services=1)))
             later = STALLED_SECONDS - 1
             assert await health() == 200
             later = STALLED_SECONDS + 1  # more than floats round
             assert await health() == 503
             monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
-            evaluating = asyncio.create_task(made.evaluate())
+            evaluating = asyncio.create_task(made.evaluator.run())
             await asyncio.sleep(0)
-            assert not made.ready.is_set()
+            assert not made.keys.ready.is_set()
             assert await health() == 200
-            await made.ready.wait()
+            await made.keys.ready.wait()
             later = 10 * STALLED_SECONDS
             assert await health() == 200
             evaluating.cancel()
@@ -127,18 +107,26 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
 @virtual_time.passes
 async def test_proxies_that_do_not_answer_are_told_to_be_pending() -> None:
     """A change that proxies have not acknowledged after a while is told, once, and not before that."""
-    made, web = plane(Server(lambda node: node.cluster), lambda: True), gateway_of("shop/web")
+    web = gateway_of("shop/web")
     told: list[float] = []
     now = asyncio.get_running_loop().time
-    made.overdue = lambda ref: told.append(now()) if ref == web else None
-    evaluating = asyncio.create_task(made.evaluate())
-    await made.take(batches(edit(gateway())))
-    await made.ready.wait()
-    made.translator.set_sync_status(web, GatewaySyncStatus(1, True, snapshot=made.translator.snapshots[web].version))
-    made.wake()
+
+    class Telling(Inputs):
+        """Inputs that tell when the Gateway is overdue."""
+
+        def set_overdue(self, gateway: Ref) -> None:
+            super().set_overdue(gateway)
+            assert gateway == web
+            told.append(now())
+
+    made, inputs = make(Server(lambda node: node.cluster), sink=lambda each: Telling(each.translator))
+    evaluating = asyncio.create_task(made.evaluator.run())
+    await made.evaluator.take(batches(edit(gateway())))
+    await made.keys.ready.wait()
+    inputs.set_sync_status(web, GatewaySyncStatus(1, True, snapshot=made.translator.snapshots[web].version))
     await asyncio.sleep(10)
-    made.translator.set_sync_status(web, GatewaySyncStatus(1, False, snapshot=""))
-    await made.take(batches(edit(gateway(port=8081))))
+    inputs.set_sync_status(web, GatewaySyncStatus(1, False, snapshot=""))
+    await made.evaluator.take(batches(edit(gateway(port=8081))))
     await asyncio.sleep(10)
     evaluating.cancel()
     assert told == [pytest.approx(10 + PENDING_AFTER)]

@@ -52,7 +52,9 @@ class Secrets:
 
 def made(api: Secrets, told: list[str]) -> ClusterAuthority:
     """Return an authority that knows nothing yet."""
-    return ClusterAuthority(api, "headgate", ("headgate.headgate.svc",), told.append)
+    authority = ClusterAuthority(api, "headgate", ("headgate.headgate.svc",))
+    authority.add_event_handler(lambda each: told.append(each.trusted))
+    return authority
 
 
 async def test_a_secret_that_is_deleted_is_written_again() -> None:

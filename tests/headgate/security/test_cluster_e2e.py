@@ -48,7 +48,9 @@ async def secret(client: ApiClient, namespace: str) -> dict[str, Any]:
 async def test_replicas_share_one_authority(client: ApiClient, namespace: str) -> None:
     """Of replicas that start at the same moment one makes the authority, and all of them trust that one."""
     told: list[str] = []
-    replicas = [ClusterAuthority(client, namespace, NAMES, told.append) for _ in range(5)]
+    replicas = [ClusterAuthority(client, namespace, NAMES) for _ in range(5)]
+    for each in replicas:
+        each.add_event_handler(lambda authorities: told.append(authorities.trusted))
     await asyncio.gather(*(each.load() for each in replicas))
     assert len(set(told)) == 1
     held = (await secret(client, namespace))["data"]["ca.crt"]
@@ -59,8 +61,9 @@ async def test_an_authority_is_renewed_in_two_steps(client: ApiClient, namespace
     """When it is due a next one is trusted too; a day later that one signs; every replica follows."""
     now = datetime.now(UTC)
     told: list[str] = []
-    replica = ClusterAuthority(client, namespace, NAMES, told.append, lambda: now)
-    other = ClusterAuthority(client, namespace, NAMES, lambda _: None, lambda: now)
+    replica = ClusterAuthority(client, namespace, NAMES, lambda: now)
+    replica.add_event_handler(lambda authorities: told.append(authorities.trusted))
+    other = ClusterAuthority(client, namespace, NAMES, lambda: now)
     await replica.load()
     await other.load()
     now += AUTHORITY_LIFETIME * 0.7
@@ -79,7 +82,7 @@ async def test_a_secret_that_is_none_of_ours_is_told(client: ApiClient, namespac
     metadata = {"name": SECRET}
     await client.request("POST", f"/api/v1/namespaces/{namespace}/secrets", body={"metadata": metadata})
     with pytest.raises(UserError, match="delete it, and a new one is made"):
-        await ClusterAuthority(client, namespace, NAMES, lambda _: None).load()
+        await ClusterAuthority(client, namespace, NAMES).load()
     assert "data" not in await secret(client, namespace)
 
 

@@ -98,8 +98,8 @@ def test_what_is_told_of_envoys_of_no_gateway_is_bounded(state_root: Path, monke
     for number in range(2 * MOST_NAMED):
         gateway = documents.gateway(port=10000 + number)
         gateway["metadata"]["name"] = f"{number:02}"
-        run.translator.edit([documents.edit(gateway)])
-    run.translator.evaluate()
+        run.plane.translator.edit([documents.edit(gateway)])
+    run.plane.translator.evaluate()
     with structlog.testing.capture_logs() as logs:
         for number in range(2 * MOST_TOLD):
             run.tell_unknown(f"default/{number}")

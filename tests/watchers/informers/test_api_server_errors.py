@@ -78,7 +78,7 @@ def test_what_the_others_deleted_is_said_again() -> None:
     async def scenario() -> None:
         api = ClusterApi()
         clock = asyncio.get_running_loop().time
-        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock, records=ShardedRecords(200, 16))
+        peers = Peers(api, "headgate-system", "one", clock=clock, records=ShardedRecords(200, 16))
         for number in range(50):
             peers.publish(f"shop/gateway-{number}", [number])
         running = asyncio.ensure_future(peers.run())
@@ -114,7 +114,7 @@ def test_a_replica_that_cannot_take_back_what_it_said_stops() -> None:
     async def scenario() -> None:
         api = ClusterApi()
         clock = asyncio.get_running_loop().time
-        peers = Peers(api, "headgate-system", "one", lambda _: None, clock=clock)
+        peers = Peers(api, "headgate-system", "one", clock=clock)
         running = asyncio.ensure_future(peers.run())
         await asyncio.sleep(20)
         api.fault = hangs
@@ -129,7 +129,7 @@ def test_a_replica_that_cannot_take_back_what_it_said_stops() -> None:
 
 def test_an_annotation_that_is_nonsense_is_no_end() -> None:
     """A Lease that says to be part of absurdly many is taken for the only one."""
-    peers = Peers(ClusterApi(), "headgate-system", "one", lambda _: None)
+    peers = Peers(ClusterApi(), "headgate-system", "one")
     for part in ("9" * 5000 + "/" + "9" * 5000, "1/0", "-1/2", "x"):
         metadata = {"resourceVersion": "1", "annotations": {"gateway.headgate.dev/shard": part}}
         assert peers.receive([ObjectChange(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == set()
@@ -137,7 +137,7 @@ def test_an_annotation_that_is_nonsense_is_no_end() -> None:
 
 def test_the_annotations_of_an_earlier_version_are_read() -> None:
     """The records of a replica of an earlier version count during a rolling update."""
-    peers = Peers(ClusterApi(), "headgate-system", "one", lambda _: None)
+    peers = Peers(ClusterApi(), "headgate-system", "one")
     annotations = {FORMER_SYNC_ANNOTATION: '{"a":1}', FORMER_SHARD_ANNOTATION: "0/1"}
     metadata = {"resourceVersion": "1", "annotations": annotations}
     assert peers.receive([ObjectChange(Ref("Lease", "headgate-system", "other"), {"metadata": metadata})]) == {"a"}

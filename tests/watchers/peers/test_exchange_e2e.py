@@ -26,7 +26,8 @@ class Replica:
     """
 
     def __init__(self, client: ApiClient, namespace: str, name: str, **options: Any) -> None:
-        self.peers = Peers(client, namespace, name, self._take, **options)
+        self.peers = Peers(client, namespace, name, **options)
+        self.peers.add_event_handler(self._take)
         self.told: set[str] = set()
         self._news = asyncio.Event()
 

@@ -65,10 +65,11 @@ class Deploying:
         self.translator = Translator(
             Settings(standalone=False, addresses=("0.0.0.0",), controller_name=self.controller)
         )
-        self.inventory = Inventory(lambda gateways: self.reconciler.enqueue(gateways))
+        self.inventory = Inventory()
         self.reconciler = ProxyReconciler(
             self.api, self.translator.deployments, self.inventory, self.controller, self._deployed
         )
+        self.inventory.add_event_handler(self.reconciler.enqueue)
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()

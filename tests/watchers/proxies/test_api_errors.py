@@ -110,7 +110,7 @@ def manifest() -> Manifest:
 async def test_an_api_server_that_is_away_is_no_refusal() -> None:
     """It is tried again until it works, and nothing is told of it."""
     api, told = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[ApplyResult | None]()
-    inventory = Inventory(lambda _: None)
+    inventory = Inventory()
     wanted = {GATEWAY: ProxyManifests((manifest(),))}
     reconciler = ProxyReconciler(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
     leading = asyncio.create_task(reconciler.run())
@@ -125,7 +125,7 @@ async def test_who_does_not_lead_writes_nothing() -> None:
     """Once the lease is lost, no late write slips through."""
     api = Failing()
     reconciler = ProxyReconciler(
-        api, {GATEWAY: ProxyManifests((manifest(),))}, Inventory(lambda _: None), "me", print, may_write=lambda: False
+        api, {GATEWAY: ProxyManifests((manifest(),))}, Inventory(), "me", print, may_write=lambda: False
     )
     leading = asyncio.create_task(reconciler.run())
     await asyncio.sleep(0.05)
@@ -137,7 +137,7 @@ async def test_who_does_not_lead_writes_nothing() -> None:
 
 async def test_objects_of_a_list_have_not_drifted() -> None:
     """Lists do not say what their objects are; who leads anew applies them once, and sees nothing to repair."""
-    api, inventory, wanted = Failing(), Inventory(lambda _: None), manifest()
+    api, inventory, wanted = Failing(), Inventory(), manifest()
     body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
     inventory.observe([ObjectChange(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
     reconciler = ProxyReconciler(api, {GATEWAY: ProxyManifests((wanted,))}, inventory, "me", lambda *_: None)
@@ -177,7 +177,7 @@ async def deployed(
 ) -> list[ApplyResult | None]:
     """Return what is told of a Gateway, once it is settled where these objects are there."""
     told: list[ApplyResult | None] = []
-    inventory = Inventory(lambda _: None)
+    inventory = Inventory()
     inventory.observe([ObjectChange(ref, raw) for ref, raw in there])
     reconciler = ProxyReconciler(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
     leading = asyncio.create_task(reconciler.run())
@@ -281,7 +281,8 @@ async def test_creating_repairing_and_deleting_are_told_apart() -> None:
 def test_the_inventory_knows_whose_an_object_is() -> None:
     """Its owner tells, and where there is none its label, if it is called as what is made for that Gateway."""
     touched: list[set[Ref]] = []
-    inventory = Inventory(lambda gateways: touched.append(set(gateways)))
+    inventory = Inventory()
+    inventory.add_event_handler(lambda gateways: touched.append(set(gateways)))
     metadata = {"labels": LABELS, "resourceVersion": "1", "uid": "u"}
     inventory.observe([ObjectChange(CONFIG, {"metadata": metadata})])
     copy = CONFIG._replace(name="headgate-copy")
@@ -306,7 +307,8 @@ def test_whose_an_object_is_may_not_be_known() -> None:
     labels = {**LABELS, "gateway.networking.k8s.io/gateway-name": label}
     metadata: dict[str, Any] = {"labels": labels, "resourceVersion": "1", "uid": "u"}
     touched: list[set[Ref]] = []
-    inventory = Inventory(lambda gateways: touched.append(set(gateways)))
+    inventory = Inventory()
+    inventory.add_event_handler(lambda gateways: touched.append(set(gateways)))
     ref = CONFIG._replace(name=name)
     inventory.observe(
         [ObjectChange(ref, {"metadata": {**metadata, "ownerReferences": [{"kind": "Gateway", "name": gateway.name}]}})]

@@ -39,7 +39,7 @@ class Cluster:
         self.meets: Callable[[], Any] | None = None
         self.times: list[float] = []
         self.running = self.most = 0
-        self.inventory = Inventory(lambda _: None)
+        self.inventory = Inventory()
         self._version = 0
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:

@@ -1,0 +1,60 @@
+"""Reactions of `headgate controller` to the control plane: statuses and manifests are written, references fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headgate.controlplane.events import Events
+from headgate.reporting.condition_log import log_changes
+from headgate.reporting.conditions import ConditionChange
+from translator.refs import Ref
+from translator.registry import KINDS
+from translator.translator import Changes, Translator
+from watchers.informers.cluster import ClusterSource
+from watchers.proxies.reconciler import ProxyReconciler
+from watchers.status.writer import StatusWriter
+
+ON_DEMAND = tuple(model for model in KINDS.values() if model.on_demand)
+"""The kinds of which only referenced objects are read."""
+
+
+class ClusterEvents(Events):
+    """Reacts to the events of a control plane in a cluster.
+
+    Args:
+        translator: references objects that are read on demand.
+        cluster: reads them.
+        writer: writes statuses.
+        proxy_reconciler: applies the manifests of proxies.
+    """
+
+    def __init__(
+        self, translator: Translator, cluster: ClusterSource, writer: StatusWriter, proxy_reconciler: ProxyReconciler
+    ) -> None:
+        self._translator = translator
+        self._cluster = cluster
+        self._writer = writer
+        self._proxy_reconciler = proxy_reconciler
+
+    def edited(self, refs: Iterable[Ref]) -> None:
+        """Enqueue the statuses of objects that changed: they may differ from the wanted ones now."""
+        self._writer.enqueue(refs)
+
+    def is_complete(self) -> bool:
+        """Fetch objects that are read on demand; return whether the translator learned of no new absent ones."""
+        learned = [
+            self._translator.set_absent(
+                model.kind, self._cluster.set_referenced(model, self._translator.referenced(model.kind))
+            )
+            for model in ON_DEMAND
+        ]
+        return not any(learned)
+
+    def conditions_changed(self, changes: list[ConditionChange]) -> None:
+        """Log the changes of conditions."""
+        log_changes(changes, lambda _: "")
+
+    def evaluated(self, changes: Changes) -> None:
+        """Enqueue the statuses and deployments that an evaluation changed."""
+        self._writer.enqueue(changes.statuses)
+        self._proxy_reconciler.enqueue(changes.deployments)

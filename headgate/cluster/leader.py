@@ -1,0 +1,112 @@
+"""The writes of the leader: the statuses of objects, and the proxies of Gateways."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from headgate.cluster.metrics import ClusterGauges, ClusterMetrics
+from headgate.controlplane.inputs import Inputs
+from headgate.reporting.condition_log import log_cluster_diagnostics
+from translator.infrastructure.manifest import DEPLOYED_KINDS
+from translator.refs import Ref
+from translator.translator import Translator
+from watchers.controllers.leader_election import Election
+from watchers.diagnostics import DiagnosticSet
+from watchers.informers.cluster import ClusterSource
+from watchers.kubernetes.client import ApiClient
+from watchers.proxies.inventory import Inventory, follow
+from watchers.proxies.reconciler import ProxyReconciler
+from watchers.status.writer import StatusWriter
+
+LEASE = "headgate"
+
+
+class Leader:
+    """Writes statuses and deploys proxies while this replica leads.
+
+    Args:
+        client: for the API server.
+        namespace: where the Lease is.
+        controller_name: whose statuses and proxies they are.
+        identity: of this replica.
+        translator: has the wanted statuses and manifests.
+        inputs: take what the API server refuses.
+        cluster: has the statuses that are there.
+        metrics: count writes.
+
+    Attributes:
+        election: whether this replica leads.
+        proxy_reconciler: applies the manifests of proxies.
+        writer: writes statuses.
+        gauges: of proxies and work queues.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        namespace: str,
+        controller_name: str,
+        identity: str,
+        translator: Translator,
+        inputs: Inputs,
+        cluster: ClusterSource,
+        metrics: ClusterMetrics,
+    ) -> None:
+        self._client = client
+        self._controller_name = controller_name
+        self._translator = translator
+        self._inventory = Inventory()
+        self.election = Election(client, namespace, LEASE, identity, changed=metrics.leads)
+        self.proxy_reconciler = ProxyReconciler(
+            client,
+            translator.deployments,
+            self._inventory,
+            controller_name,
+            inputs.set_apply_result,
+            observer=metrics,
+            may_write=self._is_leading,
+            is_unmanaged=translator.is_unmanaged,
+        )
+        self._inventory.add_event_handler(self.proxy_reconciler.enqueue)
+        self.writer = StatusWriter(
+            client,
+            translator.statuses,
+            cluster,
+            controller_name,
+            observer=metrics,
+            may_write=self._is_leading,
+            has_no_status=self._has_no_status,
+        )
+        self.gauges = ClusterGauges(
+            self._inventory.scales, lambda: self.proxy_reconciler.depth, lambda: self.writer.depth
+        )
+
+    async def follow_inventory(self, group: asyncio.TaskGroup, namespaces: Iterable[str]) -> None:
+        """Start watching deployed objects in some namespaces, "" for all, and wait until all of them are synced."""
+        diagnostics = DiagnosticSet(log_cluster_diagnostics)
+        parts = [(model, namespace) for model in DEPLOYED_KINDS.values() for namespace in namespaces]
+        synced = asyncio.Semaphore(0)
+        for model, namespace in parts:
+            following = follow(
+                self._inventory, self._client, model, self._controller_name, synced.release, namespace, diagnostics
+            )
+            group.create_task(following, name=f"inventory of {model.kind}")
+        for _ in parts:
+            await synced.acquire()
+
+    async def run(self) -> None:
+        """Join the leader election, and deploy and write while this replica leads."""
+        await self.election.run(self._lead)
+
+    async def _lead(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.proxy_reconciler.run(), name="deployer")
+            group.create_task(self.writer.run(), name="statuses")
+
+    def _is_leading(self) -> bool:
+        return self.election.leading
+
+    def _has_no_status(self, ref: Ref) -> bool:
+        """Return whether a known object certainly has no status of ours."""
+        return self._translator.object(ref) is not None and self._translator.has_no_status(ref)

@@ -1,0 +1,58 @@
+"""A control plane, put together of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from headgate.controlplane.evaluator import Evaluator
+from headgate.controlplane.events import Events
+from headgate.controlplane.inputs import Inputs
+from headgate.controlplane.publisher import Publisher, SnapshotKeys
+from headgate.controlplane.status_store import StatusStore
+from headgate.controlplane.sync_status import SyncStatusReporter
+from headgate.observability.metrics import Metrics
+from translator.translator import Translator
+from xds import Server
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """The parts of a control plane that its users and the admin endpoints need.
+
+    Attributes:
+        translator: turns objects into snapshots and statuses; the evaluator alone edits and evaluates it.
+        server: serves the snapshots.
+        keys: the keys of the snapshots, and whether all that was there at the start is published.
+        publisher: publishes the snapshots.
+        statuses: the status of each object.
+        evaluator: evaluates.
+        metrics: measures all that.
+    """
+
+    translator: Translator
+    server: Server
+    keys: SnapshotKeys
+    publisher: Publisher
+    statuses: StatusStore
+    evaluator: Evaluator
+    metrics: Metrics
+
+    @classmethod
+    def build(
+        cls,
+        inputs: Inputs,
+        server: Server,
+        keys: SnapshotKeys,
+        sync_statuses: SyncStatusReporter,
+        events: Events,
+        metrics: Metrics,
+        *,
+        drains: bool = False,
+    ) -> Self:
+        """Build the rest on the parts that the server and the events are made of; `drains` as in `Publisher`."""
+        translator = inputs.translator
+        publisher = Publisher(translator, server, keys, sync_statuses, events, drains=drains)
+        statuses = StatusStore(translator.object)
+        evaluator = Evaluator(translator, inputs.changed, publisher, statuses, events, metrics, keys.ready)
+        return cls(translator, server, keys, publisher, statuses, evaluator, metrics)

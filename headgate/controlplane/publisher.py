@@ -1,0 +1,120 @@
+"""Publication: which snapshot the xDS server serves under which key, and to which nodes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headgate.controlplane.events import Events
+from headgate.controlplane.sync_status import SyncStatusReporter
+from headgate.observability.containment import contained
+from headgate.observability.tracing import span
+from headgate_proto.envoy.config.core.v3 import base_pb2
+from translator.objects.gateway_api.gateway import gateway_of, key_of
+from translator.translator import Changes, Translator
+from xds import Server, Snapshot, StreamRejected
+
+
+class SnapshotKeys:
+    """The keys of snapshots: those of the Gateways that have something to serve, and of removed ones that drain.
+
+    Attributes:
+        ready: set once everything that was there at the start is published, as far as it could be read: not while of
+            no Gateway is known what to serve. Until then any key may be that of a Gateway.
+        draining: the keys of Gateways that are gone, whose proxies are served an empty snapshot.
+    """
+
+    def __init__(self, translator: Translator) -> None:
+        self._translator = translator
+        self.ready = asyncio.Event()
+        self.draining: set[str] = set()
+
+    def select(self, node: base_pb2.Node) -> str:
+        """Return the key of a node's snapshot, which is its cluster.
+
+        Raises:
+            StreamRejected: there is no such Gateway. While it is not known what it serves, its proxies keep what they
+                have.
+        """
+        self.check(node.cluster)
+        return node.cluster
+
+    def check(self, key: str) -> None:
+        """Check that a key names a Gateway; while its configuration is not known, its proxies may wait.
+
+        Raises:
+            StreamRejected: there is none.
+        """
+        if key in self.draining:
+            return
+        if self.ready.is_set() and self._translator.serves_nothing(gateway_of(key)):
+            text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
+            raise StreamRejected(text)
+
+
+class Publisher:
+    """Publishes the snapshots of Gateways.
+
+    Args:
+        translator: has the snapshots of all Gateways.
+        server: where they are published.
+        keys: learns which keys drain.
+        sync_statuses: reports what proxies acknowledge; learns which ACKs are awaited.
+        events: learns which Gateways have something to serve.
+        drains: whether the proxies of a Gateway that is removed are served an empty snapshot, which closes their
+            listeners, until it is withdrawn; otherwise it is withdrawn at once: connected proxies keep what they have.
+    """
+
+    def __init__(
+        self,
+        translator: Translator,
+        server: Server,
+        keys: SnapshotKeys,
+        sync_statuses: SyncStatusReporter,
+        events: Events,
+        *,
+        drains: bool = False,
+    ) -> None:
+        self._translator = translator
+        self._server = server
+        self._keys = keys
+        self._sync_statuses = sync_statuses
+        self._events = events
+        self._drains = drains
+        self._gateways: frozenset[str] | None = None
+
+    def publish(self, changes: Changes, edited: float | None) -> None:
+        """Publish the snapshots that changed; what fails of one Gateway leaves all others be.
+
+        Args:
+            changes: of an evaluation.
+            edited: when the oldest edit was taken that they came of, on the event loop's clock; None if of no edit.
+        """
+        for gateway, snapshot in changes.snapshots.items():
+            with contained(f"publishing Gateway {key_of(gateway)}"):
+                self._publish(key_of(gateway), snapshot, edited)
+        gateways = frozenset(map(key_of, self._translator.snapshots))
+        if gateways != self._gateways:
+            self._gateways = gateways
+            with contained("running proxies"):
+                self._events.gateways_changed(gateways)
+        self._sync_statuses.await_acks(self._translator.acknowledged.awaiting)
+
+    def drain(self, key: str) -> None:
+        """Serve the proxies of a Gateway that is gone an empty snapshot, so that they close their listeners."""
+        self._keys.draining.add(key)
+        self._server.publish(key, Snapshot())
+
+    def withdraw(self, key: str) -> None:
+        """Withdraw the snapshot of a key, unless its Gateway is back."""
+        self._keys.draining.discard(key)
+        if gateway_of(key) not in self._translator.snapshots:
+            self._server.withdraw(key)
+            self._sync_statuses.report_withdrawn(key)
+
+    def _publish(self, key: str, snapshot: Snapshot | None, edited: float | None) -> None:
+        if snapshot is None:
+            (self.drain if self._drains else self.withdraw)(key)
+            return
+        self._keys.draining.discard(key)
+        with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
+            self._server.publish(key, snapshot, edited)

@@ -1,0 +1,86 @@
+"""Records of sync status: encoded for other replicas, decoded from theirs, and aggregated. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, StillServed
+from translator.refs import Ref
+from xds import Nack
+
+Record = list[object]
+"""The sync status of a Gateway as JSON values."""
+
+#: Of what proxies refuse, so much is told to other replicas: it is for people to read.
+MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
+
+
+def encode(delivery: GatewaySyncStatus) -> Record | None:
+    """Encode the sync status of a Gateway for `decode`; return None if it has no proxies."""
+    if not delivery.clients:
+        return None
+    refused = islice(delivery.nacks, MOST_REJECTIONS)
+    return [delivery.snapshot or "", delivery.clients, delivery.all_acked, [_encode_nack(each) for each in refused]]
+
+
+def decode(record: object) -> GatewaySyncStatus:
+    """Decode the record of another replica; return an empty status if it is malformed.
+
+    A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
+    """
+    match record:
+        case [str(snapshot), int(clients), bool(current), list(rejections)]:
+            return GatewaySyncStatus(
+                clients, current, tuple(filter(None, map(_decode_nack, rejections))), snapshot=snapshot
+            )
+        case [int(clients), bool(), list()]:
+            return GatewaySyncStatus(clients, snapshot="")
+    return GatewaySyncStatus()
+
+
+def _encode_nack(attributed: AttributedNack) -> Record:
+    type_url, name, message = attributed.nack
+    routes = [
+        [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
+        for each in attributed.routes[:MOST_CONCERNS]
+    ]
+    return [type_url, name, message[:MOST_CHARACTERS], routes]
+
+
+def _decode_nack(record: object) -> AttributedNack | None:
+    match record:
+        case [str(type_url), str(name), str(message), list(concerns)]:
+            routes = tuple(filter(None, map(_decode_route, concerns)))
+            return AttributedNack(Nack(type_url, name, message), routes)
+    return None
+
+
+def _decode_route(record: object) -> AffectedRoute | None:
+    match record:
+        case [str(kind), str(namespace), str(name), list(rules), str(served), int(generation)] if served in _SERVED:
+            return AffectedRoute(Ref(kind, namespace, name), tuple(map(str, rules)), StillServed(served), generation)
+    return None
+
+
+_SERVED = frozenset(StillServed)
+
+
+def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
+    """Aggregate the sync statuses of one Gateway: all are acknowledged if every replica with proxies says so.
+
+    Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
+    """
+    known = [each for each in parts if each.clients]
+    if not known:
+        return GatewaySyncStatus()
+    nacks = dict.fromkeys(_cut(nack) for each in known for nack in each.nacks)  # the same here and elsewhere is one
+    snapshots = {each.snapshot for each in known}
+    current = len(snapshots) == 1 and all(each.all_acked for each in known)
+    snapshot = snapshots.pop() if len(snapshots) == 1 else ""
+    return GatewaySyncStatus(sum(each.clients for each in known), current, tuple(nacks), snapshot=snapshot)
+
+
+def _cut(attributed: AttributedNack) -> AttributedNack:
+    nack = attributed.nack
+    return attributed._replace(nack=nack._replace(message=nack.message[:MOST_CHARACTERS]))

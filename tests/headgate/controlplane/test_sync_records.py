@@ -1,0 +1,163 @@
+"""Sync status of proxies, encoded for and aggregated over replicas."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.world import edit, gateway
+from headgate.controlplane.sync_records import (
+    MOST_CHARACTERS,
+    MOST_CONCERNS,
+    MOST_REJECTIONS,
+    MOST_RULES,
+    aggregate,
+    decode,
+    encode,
+)
+from translator.inputs import AffectedRoute, AttributedNack, GatewaySyncStatus, Settings, StillServed
+from translator.refs import Ref
+from translator.translator import Translator
+from watchers.peers.shards import MAX_SHARD_BYTES
+from xds.protocol.nacks import Nack
+
+GATEWAY = Ref("Gateway", "shop", "web")
+
+texts = st.text(max_size=9)
+concerns = st.builds(
+    AffectedRoute,
+    st.builds(Ref, texts, texts, texts),
+    st.lists(texts, max_size=MOST_RULES).map(tuple),
+    st.sampled_from(StillServed),
+    st.integers(0, 9),
+)
+rejections = st.builds(
+    AttributedNack,
+    st.builds(Nack, texts, texts, st.text(max_size=99)),
+    st.lists(concerns, max_size=MOST_CONCERNS).map(tuple),
+)
+deliveries = st.builds(
+    GatewaySyncStatus,
+    st.integers(1, 9),
+    st.booleans(),
+    st.lists(rejections, max_size=MOST_REJECTIONS).map(tuple),
+    snapshot=texts,
+)
+
+
+@given(deliveries)
+def test_what_is_said_is_heard(delivery: GatewaySyncStatus) -> None:
+    """Another replica hears exactly what was said, by way of JSON."""
+    assert decode(orjson.loads(orjson.dumps(encode(delivery)))) == delivery
+
+
+def test_gateways_without_proxies_are_not_spoken_of() -> None:
+    """What has no proxies here is left to those who have some."""
+    assert encode(GatewaySyncStatus()) is None
+
+
+def test_long_refusals_are_cut() -> None:
+    """What is told is bounded, however much proxies refuse and however long Envoy's words are."""
+    route = Ref("HTTPRoute", "n" * 63, "r" * 253)
+    concerned = (AffectedRoute(route, ("x" * 253,) * 99, StillServed.NOTHING),) * 99
+    many = tuple(AttributedNack(Nack("type", str(number), "x" * 9999), concerned) for number in range(99))
+    heard = decode(record := encode(GatewaySyncStatus(1, False, many)))
+    assert len(heard.nacks) == MOST_REJECTIONS
+    assert {len(each.nack.message) for each in heard.nacks} == {MOST_CHARACTERS}
+    assert {len(each.routes) for each in heard.nacks} == {MOST_CONCERNS}
+    assert len(orjson.dumps(record)) < MAX_SHARD_BYTES
+
+
+def test_records_keep_their_form() -> None:
+    """Replicas of two versions understand each other during a rolling update: a record has the form it always had."""
+    effect = AffectedRoute(Ref("HTTPRoute", "shop", "cart"), ("0", "pay"), StillServed.OTHER_RULES, 7)
+    status = GatewaySyncStatus(
+        2, True, (AttributedNack(Nack("type.googleapis.com/C", "cart", "no"), (effect,)),), snapshot="v1"
+    )
+    record = (
+        b'["v1",2,true,[["type.googleapis.com/C","cart","no",'
+        b'[["HTTPRoute","shop","cart",["0","pay"],"other rules",7]]]]]'
+    )
+    assert orjson.dumps(encode(status)) == record
+    assert decode(orjson.loads(record)) == status
+
+
+STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
+
+
+@pytest.mark.parametrize(
+    "record", [None, 1, [1], ["1", True, []], {}, ["v", 1, True, [1, ["a"]]], ["v", 1, True, [STRANGE]]]
+)
+def test_what_is_not_understood_is_passed_over(record: object) -> None:
+    """Words of another version of Headgate do no harm."""
+    known = [GatewaySyncStatus(1, True, found, snapshot="v") for found in ((), (AttributedNack(Nack("a", "b", "c")),))]
+    assert decode(record) in (GatewaySyncStatus(), *known)
+
+
+def test_words_that_name_no_snapshot_prove_nothing() -> None:
+    """Proxies of a replica which does not say what they have are there, and have not acknowledged the newest."""
+    heard = decode([3, True, []])
+    assert heard == GatewaySyncStatus(3, snapshot="")
+    assert not aggregate([GatewaySyncStatus(1, True, snapshot="v"), heard]).all_acked
+
+
+def test_a_configuration_is_current_if_it_is_everywhere() -> None:
+    """Proxies are added up; one replica whose proxies lag behind makes all of it pending; who has none has no say."""
+    assert aggregate(
+        [GatewaySyncStatus(2, True), GatewaySyncStatus(1, True), GatewaySyncStatus()]
+    ) == GatewaySyncStatus(3, True)
+    assert aggregate([GatewaySyncStatus(2, True), GatewaySyncStatus(1, False)]) == GatewaySyncStatus(3, False)
+    assert aggregate([]) == GatewaySyncStatus()
+
+
+def test_only_equal_snapshots_add_up() -> None:
+    """A replica whose proxies have acknowledged another snapshot says nothing of this one, whichever is the newer."""
+    one, other = GatewaySyncStatus(1, True, snapshot="one"), GatewaySyncStatus(2, True, snapshot="other")
+    assert aggregate([one, one]) == GatewaySyncStatus(2, True, snapshot="one")
+    assert aggregate([one, other]) == aggregate([other, one]) == GatewaySyncStatus(3, False, snapshot="")
+    assert aggregate([one, GatewaySyncStatus()]) == one
+
+
+def test_what_several_refuse_is_told_once() -> None:
+    """The same refusal by proxies of two replicas is one, though one of them is heard of in fewer words."""
+    here = GatewaySyncStatus(1, True, (AttributedNack(Nack("type", "name", "no" * MOST_CHARACTERS)),))
+    there = decode(encode(here))
+    assert aggregate([here, there]).nacks == there.nacks
+
+
+def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
+    """Proxies of a replica that did not come to the newest snapshot keep the leader from telling that it is there."""
+    leader, other = Translator(Settings()), Translator(Settings())
+    for each in (leader, other):
+        each.edit([edit(gateway())])
+        each.evaluate()
+    both = [leader, other]
+    leader.set_sync_status(GATEWAY, _added_up(both))
+    leader.evaluate()
+    assert _programmed(leader) == "True"
+    leader.edit([edit(gateway(port=8081))])  # the other replica does not evaluate any more
+    leader.evaluate()
+    leader.set_sync_status(GATEWAY, _added_up(both))
+    leader.evaluate()
+    assert leader.acknowledged.awaiting == {GATEWAY}
+    leader.acknowledged.overdue(GATEWAY)
+    leader.evaluate()
+    assert _programmed(leader) == "False"
+    other.edit([edit(gateway(port=8081))])
+    other.evaluate()
+    leader.set_sync_status(GATEWAY, _added_up(both))
+    leader.evaluate()
+    assert _programmed(leader) == "True"
+
+
+def _added_up(replicas: list[Translator]) -> GatewaySyncStatus:
+    """Return what is known of the proxies of replicas, each of which acknowledged what its own replica published."""
+    own, *others = (GatewaySyncStatus(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
+    return aggregate([own, *(decode(orjson.loads(orjson.dumps(encode(each)))) for each in others)])
+
+
+def _programmed(translator: Translator) -> str:
+    conditions = translator.statuses[GATEWAY]["conditions"]
+    return next(str(each["status"]) for each in conditions if each["type"] == "Programmed")
