@@ -120,9 +120,9 @@ class Translator:
         """Return an object as it was fed in, None if there is none."""
         return self._db.inputs(ref.kind).get(ref)
 
-    def _generation(self, ref: Ref) -> int | None:
+    def _generation(self, ref: Ref) -> int:
         found = self.object(ref)
-        return None if found is None else found.metadata.generation or 1
+        return found.metadata.generation or 1 if found is not None else 1
 
     def referenced(self, kind: str) -> frozenset[Ref]:
         """Tell which objects of a kind the outputs depend on, as of the last evaluation, whether they are there or not.

@@ -172,3 +172,21 @@ def test_a_gateway_is_not_published_with_clusters_missing() -> None:
     translator.edit(edits([attached("web")]))
     translator.evaluate()
     assert_same(translator, evaluated(STANDALONE, edits([BACKEND, GATEWAY, attached("web")]), {}))
+
+
+@pytest.mark.parametrize("standalone", [False, True])
+def test_a_bug_is_not_told_at_the_gateway_of_another_controller(*, standalone: bool) -> None:
+    """A Gateway that goes over to another controller while a bug hits it loses its status."""
+    settings = Settings(standalone=standalone, offline=True)
+    class_ = manifest(API, "GatewayClass", "headgate", "", spec=CLASS_SPEC)
+    other = manifest(API, "GatewayClass", "other", "", spec={"controllerName": "example.com/other"})
+    specs = ({"gatewayClassName": each, "listeners": [{**LISTENER, "port": 81}]} for each in ("headgate", "other"))
+    changed, handed_over = (parsed(manifest(API, "Gateway", "web", spec=spec)) for spec in specs)
+    translator = evaluated(settings, [edit(class_), edit(other), *edits([GATEWAY])], {})
+    with broken("gateway_outputs", 1):
+        translator.edit([Edit(GATEWAY.ref, None), *edits([changed])])
+        translator.evaluate()
+        assert "A bug in Headgate" in str(translator.statuses[GATEWAY.ref])
+        translator.edit(edits([handed_over]))
+        assert [each.label for each in translator.evaluate().failures] == ["gateway_outputs(Gateway shop/web)"]
+    assert GATEWAY.ref not in translator.statuses

@@ -17,11 +17,11 @@ class StatusTable:
     nothing.
     """
 
-    def __init__(self, generation: Callable[[Ref], int | None], *, standalone: bool) -> None:
+    def __init__(self, generation: Callable[[Ref], int], *, standalone: bool) -> None:
         """Start without statuses.
 
         Args:
-            generation: gives the generation of an object, None if it does not exist.
+            generation: gives the generation of an object.
             standalone: there is no API server. Where there is one, it may hold a status from before a restart, which
                 the report of a bug does not replace as long as none was computed.
         """
@@ -30,7 +30,7 @@ class StatusTable:
         self._statuses: TrackedMap[Ref, Status] = TrackedMap()
         self._pending: set[Ref] = set()
         self._bugs: Mapping[Ref, str] = {}
-        self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these
+        self._computed: dict[Ref, Status | None] = {}  # the statuses of `_bugs` without these, where there was one
 
     @property
     def statuses(self) -> Mapping[Ref, Status]:
@@ -47,21 +47,29 @@ class StatusTable:
 
     def set(self, ref: Ref, status: Status | None) -> None:
         """Set the status of an object as it was computed; None if it has none."""
-        if bug := self._bugs.get(ref):
-            self._computed[ref] = status
-            generation = self._generation(ref)
-            status = None if generation is None else with_bug(status or {}, bug, generation)
         self._pending.discard(ref)
-        self._statuses.set(ref, status)
+        if ref in self._bugs:
+            self._computed[ref] = status
+        self._tell(ref, status)
 
     def set_bugs(self, bugs: Mapping[Ref, str]) -> None:
         """Set the bugs that keep something of Gateways from being computed, by Gateway; those of before are over."""
         before, self._bugs = self._bugs, bugs
         for gateway in before.keys() | bugs.keys():
-            if before.get(gateway) != bugs.get(gateway):
-                status = self._computed.pop(gateway, self.statuses.get(gateway))
-                if status is not None or self._standalone:
-                    self.set(gateway, status)
+            if gateway not in before and gateway in self.statuses:
+                self._computed[gateway] = self.statuses[gateway]
+            if gateway in self._computed:
+                self._tell(gateway, self._computed[gateway])
+            elif self._standalone and gateway in self._pending:
+                self._tell(gateway, {} if gateway in bugs else None)
+            if gateway not in bugs:
+                self._computed.pop(gateway, None)
+
+    def _tell(self, ref: Ref, status: Status | None) -> None:
+        """Give a status out, with the bug of its object; an object that has none is nobody's to tell of."""
+        if status is not None and (bug := self._bugs.get(ref)):
+            status = with_bug(status, bug, self._generation(ref))
+        self._statuses.set(ref, status)
 
     def take_changes(self) -> dict[Ref, Status | None]:
         """Return the statuses that changed since the last call, None where an object has none any more."""

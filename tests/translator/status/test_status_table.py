@@ -13,12 +13,6 @@ STATUS: Status = {"conditions": [{"type": "Accepted", "status": "True"}]}
 OTHER: Status = {"conditions": [{"type": "Accepted", "status": "False"}]}
 
 
-@pytest.fixture
-def generations() -> dict[Ref, int]:
-    """Give the generation of each object that exists."""
-    return {GATEWAY: 7}
-
-
 @pytest.fixture(params=[False, True], ids=["cluster", "standalone"])
 def standalone(request: pytest.FixtureRequest) -> bool:
     """Tell whether there is no API server."""
@@ -26,9 +20,9 @@ def standalone(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def table(generations: dict[Ref, int], standalone: bool) -> StatusTable:
+def table(standalone: bool) -> StatusTable:
     """Make a table without statuses."""
-    return StatusTable(generations.get, standalone=standalone)
+    return StatusTable({GATEWAY: 7}.__getitem__, standalone=standalone)
 
 
 def programmed(table: StatusTable) -> list[tuple[str, int]]:
@@ -83,19 +77,39 @@ def test_the_same_bug_is_no_change(table: StatusTable) -> None:
 
 def test_a_status_that_is_not_known_is_not_overwritten(table: StatusTable, standalone: bool) -> None:
     """Where no status was computed, there may be one in a cluster: a bug is told only where there is no cluster."""
+    table.set_pending(GATEWAY)
     table.set_bugs({GATEWAY: "bug"})
+    assert bool(programmed(table)) is standalone
+    table.set_bugs({GATEWAY: "another"})
     assert bool(programmed(table)) is standalone
     table.set_bugs({})
     assert not table.statuses
+    assert not table.has_no_status(GATEWAY)
 
 
-def test_an_object_that_goes_takes_its_bug_along(table: StatusTable, generations: dict[Ref, int]) -> None:
-    """Of an object that does not exist nothing is told, even while a bug hits it."""
+def test_a_status_that_is_computed_late_is_told_with_the_bug(table: StatusTable) -> None:
+    """A bug that was there before the first status is told beside it, and ends with it left."""
+    table.set_pending(GATEWAY)
+    table.set_bugs({GATEWAY: "bug"})
+    table.set(GATEWAY, STATUS)
+    assert len(programmed(table)) == 1
+    table.set_bugs({})
+    assert table.statuses == {GATEWAY: STATUS}
+    table.set(GATEWAY, None)
+    table.set_bugs({GATEWAY: "bug"})
+    assert not table.statuses
+
+
+def test_no_bug_is_told_of_an_object_without_a_status(table: StatusTable) -> None:
+    """A Gateway that turns out to be another controller's loses its status, and gets none for a bug."""
+    table.set_bugs({GATEWAY: "bug"})
+    assert not table.statuses
+    table.set_bugs({})
     table.set(GATEWAY, STATUS)
     table.set_bugs({GATEWAY: "bug"})
-    del generations[GATEWAY]
     table.set(GATEWAY, None)
     assert table.has_no_status(GATEWAY)
     assert table.take_changes() == {GATEWAY: None}
+    table.set_bugs({GATEWAY: "another"})
     table.set_bugs({})
     assert table.take_changes() == {}
