@@ -1,4 +1,4 @@
-"""A little spreadsheet for the tests of the database: numbers as inputs, queries and an index over them."""
+"""Queries and an index over numbers, for tests of the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUMBER = "Number"
 
 @query
 def number(db: Database, name: str) -> int:
-    """Return the input of that name, 0 where there is none."""
+    """Return an input; 0 if it is absent."""
     found: int | None = db.input(NUMBER, name)
     return 0 if found is None else found
 
@@ -26,49 +26,49 @@ def parity(db: Database, name: str) -> int:
 
 @query
 def parity_name(db: Database, name: str) -> str:
-    """Return a query behind the projection."""
+    """Return a value derived from the projection."""
     return "odd" if parity(db, name) else "even"
 
 
 @query
 def quotient(db: Database, one: str, other: str) -> int:
-    """Return a division, which a 0 makes a bug."""
+    """Return a quotient; raises for a divisor of 0."""
     return number(db, one) // number(db, other)
 
 
 @query
 def guarded(db: Database, one: str, other: str) -> int:
-    """Return a division that looks first."""
+    """Return a quotient, or 0 for a divisor of 0."""
     return quotient(db, one, other) if parity_of_sign(db, other) else 0
 
 
 @query
 def parity_of_sign(db: Database, name: str) -> bool:
-    """Whether a number is not 0."""
+    """Return whether a number is not 0."""
     return number(db, name) != 0
 
 
 @query
 def chosen(db: Database, which: str) -> int:
-    """One number or another, as a third says."""
+    """Return one of two numbers, selected by a third."""
     return number(db, "left") if parity(db, which) else number(db, "right")
 
 
 @query
 def ping(db: Database, name: str) -> int:
-    """Read `pong` if the input says so."""
+    """Read `pong` if the input selects it."""
     first = number(db, "first")
     return pong(db, name) if number(db, f"{name} goes on") else first
 
 
 @query
 def pong(db: Database, name: str) -> int:
-    """Read `ping` if the input says so."""
+    """Read `ping` if the input selects it."""
     return ping(db, name) if number(db, f"{name} comes back") else 7
 
 
 class Reports(list[Memo]):
-    """What an output told: each time its memo as it then was."""
+    """The reported memos of outputs."""
 
     @property
     def values(self) -> list[object]:
@@ -85,13 +85,13 @@ def database(**numbers: int) -> Database:
 
 
 def ran(db: Database, *names: str) -> list[int]:
-    """How often the queries of these names ran so far."""
+    """Return the number of executions of each of some queries."""
     return [db.executions[name] for name in names]
 
 
 @index(NUMBER)
 def signs(db: Database, name: str) -> Iterator[tuple[str, str]]:
-    """File the names of numbers under their sign; 0 has none, and 13 is a bug."""
+    """Index the names of numbers by their sign; 0 has no entry, and 13 raises."""
     value = number(db, name)
     if value == 13:
         raise ValueError("unlucky")
@@ -101,5 +101,5 @@ def signs(db: Database, name: str) -> Iterator[tuple[str, str]]:
 
 @query
 def positive(db: Database) -> tuple[str, ...]:
-    """List a bucket."""
+    """Return the elements of a bucket."""
     return db.select(signs, "positive")

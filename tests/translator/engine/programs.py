@@ -1,4 +1,4 @@
-"""Random programs for the database, of queries and indexes that read inputs and each other, and a naive evaluation."""
+"""Random programs of queries and indexes for the database, and a naive evaluation to compare with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Node:
-    """A query: the sum of its reads, or one of two as the first says, or a division that may raise."""
+    """A query: the sum of its reads, one of two selected by the first, or a division that may raise."""
 
     kind: Form
     reads: tuple[Read, Read, Read]
@@ -42,7 +42,7 @@ class Node:
 
 @dataclass(frozen=True)
 class IndexNode:
-    """An index: files each input under the sum of its value and of some reads."""
+    """An index of each input by the sum of its value and of some reads."""
 
     reads: tuple[Read, ...]
 
@@ -55,7 +55,7 @@ Reader = Callable[[Read], int]
 
 
 def compute(node: Node, reader: Reader) -> int:
-    """Evaluate a node."""
+    """Return the value of a node."""
     one, two, three = node.reads
     if node.kind == "choose":
         return reader(two) if reader(one) % 2 else reader(three)
@@ -65,7 +65,7 @@ def compute(node: Node, reader: Reader) -> int:
 
 
 def entries(node: IndexNode, key: int, reader: Reader) -> Iterator[tuple[int, int]]:
-    """Give what an index files for an input."""
+    """Yield the entries of an input."""
     total = reader(Read("input", 0, key)) + sum(map(reader, node.reads))
     yield total % len(KEYS), key
     if total % 3 == 0:
@@ -76,21 +76,21 @@ Bucket = tuple[int, ...]
 
 
 def number(read: int | Bucket) -> int:
-    """Make a number of what was read; not every two listings have different ones, which would be too large."""
+    """Return a number for a read; different lists may have the same, since one for each would be too large."""
     if isinstance(read, int):
         return read
     return sum(place * (element + 1) for place, element in enumerate(read, 1))
 
 
 class Naive:
-    """Evaluates a query of a program from scratch, without a database; if it fails, start anew for the next one."""
+    """An evaluation of one query of a program without a database; after a failure, create another one."""
 
     def __init__(self, program: Program, inputs: Inputs) -> None:
         self.program, self.inputs = program, inputs
         self.known: dict[int, int | str] = {}
 
     def node(self, place: int) -> int | str:
-        """Evaluate a node; FAILED where it raises, or reads itself."""
+        """Return the value of a node; FAILED if it raises, or reads itself."""
         if place not in self.known:
             self.known[place] = FAILED  # as it stands while it is evaluated
             node = self.program[place]
@@ -100,7 +100,7 @@ class Naive:
         return self.known[place]
 
     def bucket(self, place: int, key: int) -> Bucket:
-        """List a bucket."""
+        """Return the elements of a bucket."""
         node = self.program[place]
         assert isinstance(node, IndexNode)
         filed: set[int] = set()
@@ -109,11 +109,11 @@ class Naive:
         return tuple(sorted(filed))
 
     def __call__(self, read: Read) -> int:
-        """Answer a read as a number."""
+        """Return a read as a number."""
         return number(self.exactly(read))
 
     def exactly(self, read: Read) -> int | Bucket:
-        """Answer a read as it is, which is what decides whether two answers differ."""
+        """Return a read unchanged, to decide whether it differs from another."""
         if read.what == "input":
             return self.inputs.get(read.key, ABSENT)
         if read.what == "node":
@@ -187,7 +187,7 @@ class Compiled:
         return db.count(self.indexes[read.place], read.key)
 
     def node(self, place: int) -> int | str:
-        """Read a node from outside; FAILED where it raises."""
+        """Read a node from outside of queries; FAILED if it raises."""
         try:
             return self.queries[place](self.database)
         except QueryError:
@@ -233,11 +233,11 @@ Edits = list[tuple[int, int | None]]
 
 
 def edits() -> st.SearchStrategy[Edits]:
-    """Edits between two evaluations: a key and its new value, None to remove it."""
+    """Return a strategy of edits between two evaluations: a key and its new value, None to remove it."""
     return st.lists(st.tuples(st.sampled_from(KEYS), st.none() | st.integers(0, 3)), max_size=4)
 
 
 def final(batches: list[Edits]) -> dict[int, int]:
-    """Give the inputs that are there after all edits."""
+    """Return the inputs after all edits."""
     inputs = dict(each for batch in batches for each in batch)
     return {key: value for key, value in inputs.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Indexes are found where they are declared, in the order in which they read each other."""
+"""Declared indexes are found by package, in the order in which they read each other."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from translator.registry import KINDS
 from translator.translator import Translator
 
 
-def test_a_package_s_indexes_are_those_that_its_modules_declare() -> None:
-    """The indexes of one package do not get into another, whose name may begin like it."""
+def test_declared_indexes_of_a_package() -> None:
+    """A package's indexes are those of its modules, not those of a package whose name has the same prefix."""
 
     @index("Number")
     def mine(_db: Database, name: str) -> Iterator[tuple[str, str]]:
@@ -26,8 +26,8 @@ def test_a_package_s_indexes_are_those_that_its_modules_declare() -> None:
     assert set(declared_in("translator.gateway")) < set(declared_in("translator"))
 
 
-def test_an_index_that_nobody_holds_is_forgotten() -> None:
-    """Programs that come and go, as those of tests do, leave nothing behind in the registry."""
+def test_an_unreferenced_index_is_not_declared() -> None:
+    """An index that is garbage-collected, as those of tests are, leaves the registry."""
 
     def made(number: int) -> None:
         @index("Number")
@@ -42,8 +42,8 @@ def test_an_index_that_nobody_holds_is_forgotten() -> None:
     assert len(declared_in(__name__)) == before
 
 
-def test_an_index_comes_after_those_that_it_reads() -> None:
-    """So no index of the translator is brought up to date twice because another one was stale."""
+def test_an_index_follows_the_indexes_that_it_reads() -> None:
+    """No index of the translator is refreshed twice because another one was stale."""
     translator = Translator(CLUSTER)
     translator.edit(population(CLUSTER))
     translator.evaluate()

@@ -23,24 +23,24 @@ MANY = 10 * evaluation.PART
 
 @query
 def total(db: Database) -> int:
-    """Add up what many calls give."""
+    """Return the sum of many calls."""
     return sum(quotient.each(db, ((str(each), "by") for each in range(MANY))))
 
 
 @query
 def doubled(db: Database) -> int:
-    """Read what reads many."""
+    """Read a query with many reads."""
     return 2 * total(db)
 
 
 @query
 def circle(db: Database, name: str) -> int:
-    """Read many calls of itself."""
+    """Read many calls of the same query."""
     return sum(circle.each(db, ((str(each),) for each in range(MANY)))) + parity_of_sign(db, name)
 
 
 def numbers(by: int = 1) -> Database:
-    """Return a database with many numbers, and what they are divided by."""
+    """Return a database with many numbers and their divisor."""
     made = Database()
     for each in range(MANY):
         made.set(NUMBER, str(each), 1)
@@ -49,7 +49,7 @@ def numbers(by: int = 1) -> Database:
 
 
 def most_in_a_step(db: Database) -> int:
-    """Evaluate; the most queries that one step ran."""
+    """Evaluate; return the most executions in one step."""
     most, before = 0, sum(db.executions.values())
     for _ in db.steps():
         now = sum(db.executions.values())
@@ -57,8 +57,8 @@ def most_in_a_step(db: Database) -> int:
     return most
 
 
-def test_what_is_read_at_once_is_evaluated_in_steps() -> None:
-    """At first and when all of it changes, no step runs more than a few queries, and what comes out is right."""
+def test_many_calls_are_evaluated_in_steps() -> None:
+    """Initially and after a change of all inputs, no step executes more than a few queries."""
     db, reports = numbers(), Reports()
     db.add_root(doubled, (), reports.append)
     assert most_in_a_step(db) < 10
@@ -72,7 +72,7 @@ def test_what_is_read_at_once_is_evaluated_in_steps() -> None:
 
 
 def test_inputs_may_change_between_steps() -> None:
-    """What is set while calls are waited for counts."""
+    """An input that is set while a query is postponed counts."""
     db, reports = numbers(), Reports()
     db.add_root(doubled, (), reports.append)
     steps = db.steps()
@@ -86,8 +86,8 @@ def test_inputs_may_change_between_steps() -> None:
     assert reports.values == [-2 * (3 * MANY // 2 + MANY // 2)]
 
 
-def test_a_failing_call_is_told_where_it_is_read() -> None:
-    """Calls that raise while they are waited for have their reader fail, as ever; mended, it has its value."""
+def test_a_postponed_query_fails_with_its_calls() -> None:
+    """A query whose postponed calls raise fails, and recovers with them."""
     db, reports = numbers(by=0), Reports()
     db.add_root(total, (), reports.append)
     db.evaluate()
@@ -98,7 +98,7 @@ def test_a_failing_call_is_told_where_it_is_read() -> None:
 
 
 def test_calls_that_read_their_reader_are_a_cycle() -> None:
-    """A query that reads many calls of itself raises, whoever waits for whom."""
+    """A query that reads many calls of itself raises, whichever is evaluated first."""
     db = numbers()
     db.add_root(circle, ("0",), Reports().append)
     db.evaluate()
@@ -111,8 +111,10 @@ STEPS = st.builds(lambda first, then: [first, *then], BEGINNINGS, st.lists(st.li
 
 
 @given(SETTINGS, STEPS, st.randoms(use_true_random=False))
-def test_steps_do_not_show(settings: Settings, steps: list[list[Edit]], chance: Random) -> None:
-    """However little is evaluated at once, what comes out is the same."""
+def test_evaluation_in_steps_equals_evaluation_at_once(
+    settings: Settings, steps: list[list[Edit]], chance: Random
+) -> None:
+    """The outputs are the same, however few queries each step executes."""
     translator = Translator(settings)
     with patch.object(evaluation, "PART", 0):
         for edits in steps:

@@ -1,4 +1,4 @@
-"""Firewall queries are brought up to date first, so that an equal result costs their readers nothing."""
+"""Firewall queries are refreshed first, so that an equal result costs their readers nothing."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ def _sign(db: Database, name: str) -> int:
 
 _sign.__name__ = "sign"
 sign, plain_sign = query(firewall=True)(_sign), query(_sign)
-"""What everyone reads, as a firewall query and as another one: -1, 0 or 1; it fails for 13."""
+"""The query that all others read, as a firewall query and as an ordinary one: -1, 0 or 1; it raises for 13."""
 
 
 @query(firewall=True)
 def opposite(db: Database, name: str) -> int:
-    """Return a firewall query that reads another."""
+    """Return a value of a firewall query that reads another."""
     return -sign(db, name)
 
 
 @query
 def scaled(db: Database, by: int) -> int:
-    """One of many readers."""
+    """Read a firewall query, as one of many readers."""
     return by * opposite(db, "a")
 
 
 @query
 def plainly_scaled(db: Database, by: int) -> int:
-    """One of many readers of what is no firewall query."""
+    """Read an ordinary query, as one of many readers."""
     return by * plain_sign(db, "a")
 
 
 @query
-def when_asked(db: Database) -> int:
-    """Read a firewall query only if the input says so."""
+def when_selected(db: Database) -> int:
+    """Read a firewall query only if the input selects it."""
     return sign(db, "a") if number(db, "ask") else 0
 
 
 def firewalls(reader: Query[[int], int] = scaled) -> tuple[Database, Reports]:
-    """Return a database in which many outputs read a firewall query, and what they report."""
+    """Return a database in which many outputs read a firewall query, and their reports."""
     db, reports = Database(), Reports()
     db.set(NUMBER, "a", 5)
     for by in range(READERS):
@@ -57,15 +57,15 @@ def firewalls(reader: Query[[int], int] = scaled) -> tuple[Database, Reports]:
 
 
 def verifications(db: Database, value: int) -> int:
-    """How many memos are verified when the input becomes `value`."""
+    """Return the number of verified memos after a change of the input to `value`."""
     before = db.verifications
     db.set(NUMBER, "a", value)
     db.evaluate()
     return db.verifications - before
 
 
-def test_a_firewall_that_comes_out_equal_costs_its_readers_nothing() -> None:
-    """Where a thousand memos would have been looked at, only the firewall query and what it reads are."""
+def test_an_equal_firewall_query_does_not_verify_its_readers() -> None:
+    """Of a thousand readers, none is verified if the firewall query has an equal value."""
     plain, _ = firewalls(plainly_scaled)
     assert verifications(plain, 7) > READERS
     db, reports = firewalls()
@@ -73,16 +73,16 @@ def test_a_firewall_that_comes_out_equal_costs_its_readers_nothing() -> None:
     assert (db.executions["sign"], db.executions["opposite"], reports) == (2, 1, [])
 
 
-def test_a_firewall_that_changes_is_told() -> None:
-    """Each reader of a firewall query that came out different runs once, and the outputs tell."""
+def test_a_changed_firewall_query_executes_its_readers_once() -> None:
+    """Each reader of a changed firewall query executes once, and the outputs are reported."""
     db, reports = firewalls()
     assert verifications(db, -7) == READERS + 3
     assert (db.executions["opposite"], db.executions["scaled"]) == (2, 2 * READERS)
     assert sorted(reports.values) == list(range(1, READERS))  # type: ignore[type-var]  # 0 times anything is as it was
 
 
-def test_a_firewall_that_fails_and_recovers() -> None:
-    """What a firewall query raises reaches its readers' outputs once, and goes away with its cause."""
+def test_a_firewall_query_fails_and_recovers() -> None:
+    """An error of a firewall query is reported once by its readers' outputs, and ends with its cause."""
     db, reports = firewalls()
     verifications(db, 13)
     assert len(reports) == len(db.failures) == READERS
@@ -91,35 +91,35 @@ def test_a_firewall_that_fails_and_recovers() -> None:
     assert scaled(db, 3) == -3
 
 
-def test_a_firewall_that_nobody_reads_is_let_be() -> None:
-    """A firewall query whose last reader is gone does not run, and is collected; read again, it is up to date."""
+def test_a_firewall_query_without_readers_is_collected() -> None:
+    """A firewall query without readers is not executed, and is collected; read again, it is up to date."""
     db = Database()
     db.set(NUMBER, "a", 5)
     db.set(NUMBER, "ask", 1)
-    db.add_root(when_asked, (), Reports().append)
+    db.add_root(when_selected, (), Reports().append)
     db.evaluate()
     db.set(NUMBER, "ask", 0)
     db.evaluate()
     verifications(db, -5)
     assert (db.executions["sign"], len(db)) == (1, 3)
     db.set(NUMBER, "ask", 1)
-    assert when_asked(db) == -1
+    assert when_selected(db) == -1
 
 
 @query
 def through(db: Database) -> int:
-    """Return what a firewall query may come to read, though it reads that firewall query itself."""
+    """Read a firewall query that may read this query."""
     return circular(db)
 
 
 @query(firewall=True)
 def circular(db: Database) -> int:
-    """Return a firewall query that reads itself by way of another if the input says so."""
+    """Return a firewall query's value that depends on itself if the input selects it."""
     return through(db) if number(db, "circle") else 0
 
 
-def test_a_firewall_that_comes_to_read_itself_fails() -> None:
-    """A cycle through a firewall query is found though its readers were not in doubt, and ends when its cause does."""
+def test_a_cycle_through_a_firewall_query_fails() -> None:
+    """A cycle through a firewall query is detected although its readers are clean, and ends with its cause."""
     db, reports = Database(), Reports()
     db.add_root(through, (), reports.append)
     db.evaluate()

@@ -1,4 +1,4 @@
-"""The database's promise, over random programs and random edits: what comes out is what a fresh evaluation gives."""
+"""Over random programs and edits, incremental evaluation gives the same values as evaluation from scratch."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def nodes(program: Program) -> list[int]:
 
 
 def apply(compiled: Compiled, batch: Edits) -> None:
-    """Make some edits, without evaluating."""
+    """Apply some edits, without an evaluation."""
     for key, value in batch:
         compiled.database.set(NUMBER, key, value)
 
 
 def expected(program: Program, inputs: Inputs) -> dict[int, int | str]:
-    """Return what every query of a program comes to, each evaluated from scratch."""
+    """Return the value of every query of a program, each evaluated from scratch."""
     return {place: Naive(program, inputs).node(place) for place in nodes(program)}
 
 
 class Outputs:
-    """Makes roots of queries, and holds what they were last reported as."""
+    """The outputs of a program, with their last reported values."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
@@ -66,20 +66,20 @@ class Outputs:
         self.compiled.database.add_root(self.compiled.queries[place], (), changed)
 
     def remove_root(self, place: int) -> None:
-        """Make a query an output no more."""
+        """Remove a query from the outputs."""
         self.compiled.database.remove_root(self.compiled.queries[place], ())
         self.reported.pop(place, None)
         self.good.pop(place, None)
 
     def check(self, values: dict[int, int | str]) -> None:
-        """Assert that what was reported is so."""
+        """Assert that the reported values are the expected ones."""
         for place, memo in self.reported.items():
             assert (memo.failure is not None) == (values[place] == FAILED)
             if values[place] != FAILED:
                 assert self.good[place] == values[place]
 
     def check_failing(self) -> None:
-        """Assert that a failing output kept its last good value; that is the one reported, if nobody else read it."""
+        """Assert that a failing output kept its last good value, which is the last reported one unless it was read."""
         for place, memo in self.reported.items():
             if memo.failure is not None and place in self.good:
                 assert memo.value == self.good[place]
@@ -94,7 +94,7 @@ def with_roots(compiled: Compiled) -> Outputs:
 
 
 def evaluated(compiled: Compiled, batches: list[Edits]) -> Iterator[Inputs]:
-    """Make batches of edits, evaluate after each, and give the inputs that there are then."""
+    """Apply batches of edits, evaluate after each, and yield the inputs."""
     for number, batch in enumerate(batches, 1):
         apply(compiled, batch)
         compiled.database.evaluate()
@@ -103,7 +103,7 @@ def evaluated(compiled: Compiled, batches: list[Edits]) -> Iterator[Inputs]:
 
 @given(programs(), BATCHES)
 def test_incremental_equals_from_scratch(program: Program, batches: list[Edits]) -> None:
-    """After any edits, every query gives what it gives from scratch, and every output was told."""
+    """After any edits, every query has its value from scratch, and every changed output was reported."""
     compiled = Compiled(program)
     outputs = with_roots(compiled)
     for inputs in evaluated(compiled, batches):
@@ -114,8 +114,8 @@ def test_incremental_equals_from_scratch(program: Program, batches: list[Edits])
 
 
 @given(programs(), st.lists(st.tuples(edits(), st.integers(0, 7), st.sampled_from(["add", "remove", "read", ""]))))
-def test_outputs_come_and_go(program: Program, steps: list[tuple[Edits, int, str]]) -> None:
-    """Wherever outputs are added, removed and read between edits, those that there are tell what is from scratch."""
+def test_outputs_added_and_removed_at_random(program: Program, steps: list[tuple[Edits, int, str]]) -> None:
+    """Outputs that are added, removed and read between edits report their values from scratch."""
     compiled = Compiled(program)
     outputs = Outputs(compiled)
     places = nodes(program)
@@ -133,8 +133,8 @@ def test_outputs_come_and_go(program: Program, steps: list[tuple[Edits, int, str
 
 
 @given(programs(cycles=True, indexes=False), BATCHES)
-def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
-    """Where queries may read each other in circles, those that fail are those that fail from scratch."""
+def test_queries_in_cycles_fail_as_from_scratch(program: Program, batches: list[Edits]) -> None:
+    """With cyclic reads, the queries that fail are those that fail from scratch."""
     compiled = Compiled(program)
     outputs = with_roots(compiled)
     for inputs in evaluated(compiled, batches):
@@ -145,7 +145,7 @@ def test_cycles_come_and_go(program: Program, batches: list[Edits]) -> None:
 
 @given(programs(), BATCHES)
 def test_indexes_may_be_listed_in_any_order(program: Program, batches: list[Edits]) -> None:
-    """Listed the wrong way round they may run more often than need be, but what comes out is the same."""
+    """Indexes in an unfavourable order may execute more often, with the same results."""
     compiled = Compiled(program, backwards=True)
     outputs = with_roots(compiled)
     for inputs in evaluated(compiled, batches):
@@ -156,7 +156,7 @@ def test_indexes_may_be_listed_in_any_order(program: Program, batches: list[Edit
 
 @given(programs(), st.permutations(KEYS), st.lists(st.integers(0, 3), min_size=len(KEYS), max_size=len(KEYS)))
 def test_the_order_of_inputs_never_matters(program: Program, order: list[int], numbers: list[int]) -> None:
-    """The same inputs in another order, evaluated in between or not, give the same."""
+    """The same inputs in another order, evaluated in between or not, have the same results."""
     inputs = dict(enumerate(numbers))
     compiled = Compiled(program, {key: inputs[key] for key in order})
     one_by_one = Compiled(program)
@@ -185,8 +185,8 @@ def test_nothing_runs_without_need(program: Program, batches: list[Edits]) -> No
 
 
 @given(programs(), BATCHES)
-def test_what_is_remembered_depends_on_the_inputs_only(program: Program, batches: list[Edits]) -> None:
-    """However the inputs came about, no more memos are kept than a database has that never saw others."""
+def test_the_number_of_memos_depends_on_the_inputs_only(program: Program, batches: list[Edits]) -> None:
+    """After any edits, a database has no more memos than one that only ever had the last inputs."""
     compiled, fresh = Compiled(program), Compiled(program, final(batches))
     outputs, _ = with_roots(compiled), with_roots(fresh)
     for _ in evaluated(compiled, batches):
@@ -200,8 +200,8 @@ def test_what_is_remembered_depends_on_the_inputs_only(program: Program, batches
     assert len(compiled.database) == 0
 
 
-def test_reads_are_told_apart() -> None:
-    """The naive evaluation agrees with one that was worked out by hand."""
+def test_the_naive_evaluation_is_right() -> None:
+    """The naive evaluation agrees with values computed by hand."""
     program = (
         Node("sum", (Read("input", 0, 0), Read("input", 0, 1), Read("input", 0, 2)), 4),
         Node("divide", (Read("input", 0, 0), Read("node", 0, 0), Read("input", 0, 0)), 1),
@@ -210,8 +210,8 @@ def test_reads_are_told_apart() -> None:
     assert expected(program, {0: 3, 1: 2, 2: 3}) == {0: 0, 1: FAILED}
 
 
-def test_listings_are_compared_as_they_are() -> None:
-    """Two listings that come to the same number are not the same: who read one has to run again for the other."""
+def test_lists_are_compared_by_their_elements() -> None:
+    """Two lists with the same number differ: the reader of one executes again for the other."""
     program, read = (IndexNode(()),), Read("select", 0, 0)
     one, other = Naive(program, {4: 0}), Naive(program, {3: 4, 1: 0, 0: 8})
     assert one.exactly(read) == one.bucket(0, 0) != other.exactly(read)

@@ -1,4 +1,4 @@
-"""The database's indexes: derived listings that queries read by key."""
+"""Indexes: derived multimaps that queries read by key."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from translator.engine.query import CycleError, QueryError, index, query
 
 @index(NUMBER)
 def company(db: Database, name: str) -> Iterator[tuple[int, str]]:
-    """File every number's name under how many positive ones there are: an index that reads another."""
+    """Index every number's name by the count of positive ones: an index that reads another."""
     yield db.count(signs, "positive"), name
 
 
 @index(NUMBER, "Word")
 def initials(db: Database, name: str) -> Iterator[tuple[str, int]]:
-    """File under each initial the length of the names of numbers and words: elements that repeat."""
+    """Index the lengths of names of numbers and words by initial: elements that repeat."""
     yield name[0], len(name)
 
 
 @query
 def how_many(db: Database) -> int:
-    """Count a bucket."""
+    """Return the count of a bucket."""
     return db.count(signs, "positive")
 
 
 def indexed(**numbers: int) -> Database:
-    """Return a database with indexes, the one that reads another listed first, which is the hard way round."""
+    """Return a database with indexes in an unfavourable order: one that reads another comes first."""
     made = Database((company, signs, initials))
     for name, value in numbers.items():
         made.set(NUMBER, name, value)
     return made
 
 
-def test_an_index_lists_in_order() -> None:
-    """A bucket holds its elements in ascending order, whatever the order of the edits."""
+def test_buckets_are_sorted() -> None:
+    """A bucket has its elements in ascending order, whatever the order of the edits."""
     db = indexed(c=1, a=2, d=-1, b=3)
     assert db.select(signs, "positive") == ("a", "b", "c")
     assert db.select(signs, "negative") == ("d",)
@@ -47,7 +47,7 @@ def test_an_index_lists_in_order() -> None:
 
 
 def test_an_index_follows_edits() -> None:
-    """Elements move between buckets, come and go."""
+    """Elements are added to, moved between and removed from buckets."""
     db = indexed(a=1, b=2)
     assert positive(db) == ("a", "b")
     db.set(NUMBER, "a", -1)
@@ -59,7 +59,7 @@ def test_an_index_follows_edits() -> None:
 
 
 def test_a_bucket_depends_on_its_members_only() -> None:
-    """An input that stays in its bucket, or is indexed by another key, does not touch the bucket's readers."""
+    """An input that stays in its bucket, or has another key, does not invalidate the bucket's readers."""
     db = indexed(a=1)
     positive(db)
     db.set(NUMBER, "a", 2)
@@ -69,7 +69,7 @@ def test_a_bucket_depends_on_its_members_only() -> None:
 
 
 def test_a_count_is_narrower_than_a_listing() -> None:
-    """One that takes another's place changes what is listed, not how many there are."""
+    """An element that replaces another changes the elements, not their count."""
     db = indexed(a=1)
     assert (positive(db), how_many(db)) == (("a",), 1)
     db.set(NUMBER, "a", None)
@@ -87,8 +87,8 @@ def test_an_index_may_read_another() -> None:
     assert db.select(company, 3) == ("a", "b", "c")
 
 
-def test_an_element_filed_twice_goes_with_the_last_of_those_who_filed_it() -> None:
-    """A bucket lists an element once, and as long as any input files it."""
+def test_an_element_of_several_inputs_stays_until_the_last_one_is_removed() -> None:
+    """A bucket lists an element once, while at least one input contributes it."""
     db = indexed(aa=1, ab=1)
     db.set("Word", "ac", "x")
     assert db.select(initials, "a") == (2,)
@@ -99,8 +99,8 @@ def test_an_element_filed_twice_goes_with_the_last_of_those_who_filed_it() -> No
     assert db.select(initials, "a") == ()
 
 
-def test_a_key_of_two_domains_is_filed_while_either_has_it() -> None:
-    """An index over several domains files a key until none of them has it."""
+def test_a_key_in_two_collections_is_indexed_while_either_has_it() -> None:
+    """An index over several collections has entries of a key until none of them has it."""
     db = indexed(ab=1)
     db.set("Word", "ab", "x")
     db.set(NUMBER, "ab", None)
@@ -109,8 +109,8 @@ def test_a_key_of_two_domains_is_filed_while_either_has_it() -> None:
     assert db.select(initials, "a") == ()
 
 
-def test_an_index_that_raises_keeps_what_it_filed() -> None:
-    """The entries of an input whose node raises stand in until it works again, and it is told meanwhile."""
+def test_a_failing_index_keeps_its_entries() -> None:
+    """The entries of an input whose function raises stay until it recovers; the failure is reported."""
     db = indexed(a=1, b=2)
     db.add_root(positive, (), Reports().append)
     db.evaluate()
@@ -124,8 +124,8 @@ def test_an_index_that_raises_keeps_what_it_filed() -> None:
     assert (positive(db), db.failures) == ((), [])
 
 
-def test_an_index_forgets_an_input_that_went() -> None:
-    """What was remembered for node an input goes with it, a failure included."""
+def test_an_index_drops_a_removed_input() -> None:
+    """The memos for an input are removed with it, including a failure."""
     db = indexed(a=1)
     db.evaluate()
     size = len(db)
@@ -141,13 +141,13 @@ def test_an_index_forgets_an_input_that_went() -> None:
 
 @index(NUMBER)
 def contrary(db: Database, name: str) -> Iterator[tuple[str, str]]:
-    """File under "lonely" what is not: an index that unsettles itself for ever."""
+    """Yield an entry exactly if there is none: an index that never settles."""
     if not db.count(contrary, "lonely"):
         yield "lonely", name
 
 
 def test_indexes_that_never_settle_raise() -> None:
-    """An index that turns itself stale again and again is taken for a cycle, and not followed for ever."""
+    """An index that invalidates itself endlessly raises, as a cycle does."""
     db = Database((contrary,))
     db.set(NUMBER, "a", 1)
     with pytest.raises(CycleError, match="without end"):
@@ -164,12 +164,12 @@ class Tool(Thing):
 
 @index(Thing, "Word")
 def by_initial(db: Database, name: str) -> Iterator[tuple[str, str]]:
-    """File the names of things and words under their initials."""
+    """Index the names of things and words by initial."""
     yield name[0], name
 
 
 def test_an_index_over_a_type_is_over_all_collections_of_it() -> None:
-    """A type stands for the collections of its objects, and of objects that derive from it; for no other."""
+    """A type stands for the collections of its objects, and of objects of derived types, and for no other."""
     db = Database((by_initial,), types={"Thing": Thing, "Tool": Tool, "Number": int})
     for collection, name in (("Thing", "hat"), ("Tool", "hammer"), ("Number", "hundred"), ("Word", "hello")):
         db.set(collection, name, object())
@@ -179,7 +179,7 @@ def test_an_index_over_a_type_is_over_all_collections_of_it() -> None:
 
 
 def test_an_index_over_a_type_is_incomplete_until_all_its_collections_are_synced() -> None:
-    """While one of the collections is not listed, nobody knows what is missing."""
+    """While one of its collections is not synced, the index is incomplete."""
     db = Database((by_initial,), types={"Thing": Thing, "Tool": Tool})
     listed = query(lambda db: db.select(by_initial, "h"))
     db.set_synced("Tool", False)

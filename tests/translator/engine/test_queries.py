@@ -1,4 +1,4 @@
-"""The incremental evaluation: what runs again after an edit, and what does not."""
+"""Incremental evaluation of queries: which ones execute again after an edit."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from translator.engine.memo import Trace
 from translator.engine.query import QueryError, query
 
 
-def test_a_query_runs_once_for_many_reads() -> None:
-    """What was evaluated is remembered until something that it read changes."""
+def test_a_query_executes_once_for_many_reads() -> None:
+    """A value is stored until one of its dependencies changes."""
     db = database(a=3)
     assert [parity(db, "a"), parity(db, "a"), parity_name(db, "a")] == [1, 1, "odd"]
     assert ran(db, "number", "parity", "parity_name") == [1, 1, 1]
 
 
-def test_calls_with_other_arguments_are_other_cells() -> None:
-    """Each combination of arguments is remembered by itself."""
+def test_calls_with_other_arguments_are_other_memos() -> None:
+    """Each combination of arguments has a memo of its own."""
     db = database(a=3, b=4)
     assert [parity_name(db, "a"), parity_name(db, "b")] == ["odd", "even"]
     db.set(NUMBER, "b", 5)
@@ -43,8 +43,8 @@ def test_keyword_arguments_are_refused() -> None:
         number(database(a=1), name="a")
 
 
-def test_an_equal_result_stops_the_wave() -> None:
-    """What reads a projection does not run when the projection comes out the same (early cutoff)."""
+def test_an_equal_result_stops_the_propagation() -> None:
+    """A reader of a projection does not execute if the projection is equal (early cutoff)."""
     db = database(a=3)
     assert parity_name(db, "a") == "odd"
     db.set(NUMBER, "a", 5)
@@ -53,7 +53,7 @@ def test_an_equal_result_stops_the_wave() -> None:
 
 
 def test_setting_an_equal_input_costs_nothing() -> None:
-    """An input that is set to what it is makes nothing run, not even itself be looked at."""
+    """An input that is set to an equal value executes and verifies nothing."""
     db = database(a=3)
     db.add_root(parity_name, ("a",), Reports().append)
     db.evaluate()
@@ -63,8 +63,8 @@ def test_setting_an_equal_input_costs_nothing() -> None:
     assert sum(db.executions.values()) == before
 
 
-def test_absence_is_a_read() -> None:
-    """A query that found no input runs again when it comes, and again when it goes."""
+def test_an_absent_input_is_a_dependency() -> None:
+    """A query that read an absent input executes again when it is added, and when it is removed."""
     db = Database()
     assert parity_name(db, "a") == "even"
     db.set(NUMBER, "a", 1)
@@ -73,23 +73,23 @@ def test_absence_is_a_read() -> None:
     assert parity_name(db, "a") == "even"
 
 
-def test_removing_what_is_not_there_is_nothing() -> None:
-    """An input that never was can be removed."""
+def test_removing_an_absent_input_changes_nothing() -> None:
+    """An input that was never set can be removed."""
     db = Database()
     db.set(NUMBER, "a", None)
     assert not db.inputs(NUMBER)
 
 
-def test_inputs_are_listed_by_domain() -> None:
-    """The owner sees the inputs of a domain, and only those that are there."""
+def test_inputs_are_listed_by_collection() -> None:
+    """The owner can list the present inputs of a collection."""
     db = database(a=1, b=2)
     db.set(NUMBER, "b", None)
     assert dict(db.inputs(NUMBER)) == {"a": 1}
     assert dict(db.inputs("Other")) == {}
 
 
-def test_only_what_is_asked_for_is_evaluated() -> None:
-    """Invalidation is pushed but evaluation is pulled: an edit by itself runs nothing."""
+def test_edits_execute_nothing() -> None:
+    """Invalidation is pushed but evaluation is pulled: an edit by itself executes nothing."""
     db = database(a=3)
     parity_name(db, "a")
     before = sum(db.executions.values())
@@ -97,8 +97,8 @@ def test_only_what_is_asked_for_is_evaluated() -> None:
     assert sum(db.executions.values()) == before
 
 
-def test_reads_that_became_obsolete_are_not_evaluated() -> None:
-    """What a query read after something that is different now is not brought up to date for its sake."""
+def test_obsolete_dependencies_are_not_evaluated() -> None:
+    """A dependency that was read after a changed one is not refreshed by the verification."""
     db = database(one=6, other=2)
     assert guarded(db, "one", "other") == 3
     db.set(NUMBER, "other", 0)
@@ -107,8 +107,8 @@ def test_reads_that_became_obsolete_are_not_evaluated() -> None:
 
 
 @pytest.mark.parametrize("edits", [{"one": 8, "other": 0}, {"other": 0, "one": 8}])
-def test_reads_are_verified_in_the_order_in_which_they_were_made(edits: dict[str, int]) -> None:
-    """When several reads may have changed, the first is verified first, whichever changed first."""
+def test_dependencies_are_verified_in_the_order_of_the_reads(edits: dict[str, int]) -> None:
+    """If several dependencies may have changed, they are verified in the order of the reads."""
     db = database(one=6, other=2)
     assert guarded(db, "one", "other") == 3
     for name, value in edits.items():
@@ -117,8 +117,8 @@ def test_reads_are_verified_in_the_order_in_which_they_were_made(edits: dict[str
     assert ran(db, "quotient") == [1]
 
 
-def test_a_read_that_is_no_longer_made_is_forgotten() -> None:
-    """A query does not run for an input that its last run did not read."""
+def test_a_dropped_dependency_does_not_invalidate() -> None:
+    """A query does not execute for an input that its last execution did not read."""
     db = database(which=1, left=10, right=20)
     assert chosen(db, "which") == 10
     db.set(NUMBER, "which", 2)
@@ -129,8 +129,8 @@ def test_a_read_that_is_no_longer_made_is_forgotten() -> None:
     assert sum(db.executions.values()) == runs
 
 
-def test_why_names_the_recorded_reads() -> None:
-    """The answer is the tree of reads, in their order, down to the inputs and with their values."""
+def test_a_trace_has_the_dependencies() -> None:
+    """A trace is the tree of dependencies in order, down to the inputs, with their values."""
     db = database(one=6, other=2)
     guarded(db, "one", "other")
     why = db.trace(guarded, ("one", "other"))
@@ -148,21 +148,21 @@ def test_why_names_the_recorded_reads() -> None:
     assert why.reads[1].reads[0] == Trace("number(one)", 6, (Trace("input(Number, one)", 6, ()),))
 
 
-def test_why_is_bounded_by_depth() -> None:
-    """No more levels are told than asked for."""
+def test_a_trace_is_bounded_by_depth() -> None:
+    """A trace has no more levels than requested."""
     db = database(a=3)
     parity_name(db, "a")
     why = db.trace(parity_name, ("a",), depth=1)
     assert why == Trace("parity_name(a)", "odd", (Trace("parity(a)", 1, ()),))
 
 
-def test_why_of_what_is_not_remembered_is_nothing() -> None:
-    """There is no tree of what was never evaluated."""
+def test_a_call_without_a_memo_has_no_trace() -> None:
+    """A call that was never evaluated has no trace."""
     assert Database().trace(parity, ("a",)) is None
 
 
-def test_why_tells_of_a_failure() -> None:
-    """The value of a memo that raised is the error."""
+def test_a_trace_has_failures() -> None:
+    """The value of a failed memo in a trace is its error."""
     db = database(one=6)
     with pytest.raises(QueryError):
         quotient(db, "one", "other")
@@ -179,19 +179,19 @@ def meddling(db: Database) -> int:
 
 
 def test_a_query_cannot_change_inputs() -> None:
-    """Inputs do not change while queries run."""
+    """Inputs cannot be set while a query executes."""
     with pytest.raises(QueryError, match="inputs do not change while queries run"):
         meddling(database(a=1))
 
 
 @query
 def quotients(db: Database, other: str) -> tuple[int, ...]:
-    """Many divisions at once."""
+    """Return many quotients, read at once."""
     return tuple(quotient.each(db, ((one, other) for one in "abc")))
 
 
-def test_many_calls_are_read_as_one_after_the_other() -> None:
-    """What was read at once is recorded call by call: only what changed runs again, and a bug among them is told."""
+def test_many_calls_are_separate_dependencies() -> None:
+    """Calls read at once are separate dependencies: only changed ones execute again, and a bug in one is reported."""
     db = database(a=6, b=4, c=2, two=2)
     assert quotients(db, "two") == (3, 2, 1)
     db.set(NUMBER, "b", 8)

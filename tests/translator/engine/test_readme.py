@@ -16,6 +16,6 @@ def test_the_example_prints_what_its_comments_say(capsys: pytest.CaptureFixture[
     """Each evaluation in the example reports the root, or does not, as the comment beside it says."""
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     exec(compile(example, str(README), "exec"), {"__name__": "example"})
-    told = re.findall(r'# prints "(.+)"', example)
-    assert told
-    assert capsys.readouterr().out.splitlines() == told
+    expected = re.findall(r'# prints "(.+)"', example)
+    assert expected
+    assert capsys.readouterr().out.splitlines() == expected

@@ -1,12 +1,12 @@
-"""Which inputs the outputs depend on: what a source must bring in, of kinds that it brings in only on demand."""
+"""Referenced inputs: those that the outputs depend on, which a source of an on-demand collection must fetch."""
 
 from __future__ import annotations
 
 from tests.translator.engine.numbers import NUMBER, Reports, chosen, database, parity
 
 
-def test_wanted_are_the_inputs_that_outputs_depend_on() -> None:
-    """An input that was looked for is wanted though it is not there; one that nobody looks at is not."""
+def test_referenced_inputs_are_those_that_outputs_depend_on() -> None:
+    """An absent input that a query has read is referenced; one that no query reads is not."""
     db = database(which=1, idle=5)
     assert db.referenced(NUMBER) == frozenset()
     db.add_root(chosen, ("which",), Reports().append)
@@ -15,8 +15,8 @@ def test_wanted_are_the_inputs_that_outputs_depend_on() -> None:
     assert db.referenced("Other") == frozenset()
 
 
-def test_what_is_not_read_any_more_is_not_wanted() -> None:
-    """With the branch that an output takes, what is wanted changes; with the last output it ends."""
+def test_an_input_that_is_no_longer_read_is_not_referenced() -> None:
+    """The referenced inputs change with the branch that an output takes, and end with the last output."""
     db = database(which=1)
     db.add_root(chosen, ("which",), Reports().append)
     db.add_root(parity, ("other",), Reports().append)

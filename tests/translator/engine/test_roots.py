@@ -1,4 +1,4 @@
-"""The database's outputs: what is reported, what bugs and cycles do, and what is collected."""
+"""The outputs of the database: reports, bugs, cycles, and the collection of memos."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from translator.engine.memo import Memo
 from translator.engine.query import CycleError, Query, QueryError
 
 
-def test_a_bug_is_seen_by_whoever_reads() -> None:
-    """A query that raises makes its readers raise, with the innermost memo's name and the original exception."""
+def test_readers_of_a_bug_raise() -> None:
+    """A query that raises makes its readers raise, with the innermost query's name and the original exception."""
     db = database(one=6, other=0)
     with pytest.raises(QueryError, match=r"quotient\(one, other\): ZeroDivisionError") as caught:
         quotient(db, "one", "other")
@@ -35,7 +35,7 @@ def test_a_bug_is_seen_by_whoever_reads() -> None:
 
 
 def test_a_bug_stays_inside_its_output() -> None:
-    """An output that raises reports it and keeps its last good value, and the others go on."""
+    """An output that raises is reported and keeps its last good value; the others are not affected."""
     db = database(one=6, other=2, third=1)
     reports, others = Reports(), Reports()
     db.add_root(quotient, ("one", "other"), reports.append)
@@ -50,7 +50,7 @@ def test_a_bug_stays_inside_its_output() -> None:
 
 
 def test_a_failing_output_recovers() -> None:
-    """Once the query no longer raises, its output is reported again and no failure is left."""
+    """Once the query no longer raises, its output is reported, and there is no failure."""
     db = database(one=6, other=0)
     reports = Reports()
     db.add_root(quotient, ("one", "other"), reports.append)
@@ -64,7 +64,7 @@ def test_a_failing_output_recovers() -> None:
 
 
 def test_recovery_to_the_last_good_value_is_reported() -> None:
-    """An output that failed is reported when it works again, though its value is what it was before."""
+    """A failed output is reported when it recovers, even with the value that it had before."""
     db = database(one=6, other=2)
     reports = Reports()
     db.add_root(quotient, ("one", "other"), reports.append)
@@ -75,8 +75,8 @@ def test_recovery_to_the_last_good_value_is_reported() -> None:
     assert db.failures == []
 
 
-def test_a_failing_output_that_is_unpinned_is_no_failure() -> None:
-    """Nobody is told about the bug of an output that nobody wants any more."""
+def test_a_removed_root_is_no_failure() -> None:
+    """The bug of an output that was removed is not a failure."""
     db = database(one=6, other=0)
     db.add_root(quotient, ("one", "other"), Reports().append)
     db.evaluate()
@@ -85,7 +85,7 @@ def test_a_failing_output_that_is_unpinned_is_no_failure() -> None:
 
 
 def test_a_cycle_raises_and_names_its_path() -> None:
-    """A query that reads itself by way of another raises, and the error tells the way."""
+    """A query that reads itself by another raises, and the error has the path."""
     db = database(**{"x goes on": 1, "x comes back": 1})
     with pytest.raises(QueryError, match=re.escape("ping(x) reads pong(x) reads ping(x)")) as caught:
         ping(db, "x")
@@ -93,8 +93,8 @@ def test_a_cycle_raises_and_names_its_path() -> None:
 
 
 @pytest.mark.parametrize("first", [ping, pong])
-def test_a_cycle_that_an_edit_closes_is_found(first: Query[[str], int]) -> None:
-    """It makes no difference that the queries of a cycle had values before, nor which of them is looked at first."""
+def test_a_cycle_closed_by_an_edit_is_detected(first: Query[[str], int]) -> None:
+    """A cycle is detected although its queries had values before, whichever of them is verified first."""
     db = database(**{"x goes on": 1})
     reports = Reports()
     for each in (ping, pong):
@@ -113,8 +113,8 @@ def test_a_cycle_that_an_edit_closes_is_found(first: Query[[str], int]) -> None:
 
 @pytest.mark.parametrize("undone", ["x goes on", "x comes back"])
 @pytest.mark.parametrize("outputs", [(ping, pong), (pong, ping)])
-def test_a_cycle_that_an_edit_opens_is_gone(outputs: tuple[Query[[str], int], ...], undone: str) -> None:
-    """Wherever a cycle is cut, and whichever of its queries is looked at first, they work again."""
+def test_a_cycle_broken_by_an_edit_recovers(outputs: tuple[Query[[str], int], ...], undone: str) -> None:
+    """Wherever a cycle is broken, and whichever of its queries is verified first, they recover."""
     db = database(**{"x goes on": 1, "x comes back": 1, "first": 5})
     for each in outputs:
         db.add_root(each, ("x",), Reports().append)
@@ -126,8 +126,8 @@ def test_a_cycle_that_an_edit_opens_is_gone(outputs: tuple[Query[[str], int], ..
     assert {ping(db, "x"), pong(db, "x")} == ({5} if undone == "x goes on" else {7})
 
 
-def test_a_turn_of_direction_is_no_cycle() -> None:
-    """Two queries of which the one read the other may turn round in one edit."""
+def test_a_reversed_dependency_is_no_cycle() -> None:
+    """Two queries, of which one read the other, may reverse this in one edit."""
     db = database(**{"x goes on": 1, "first": 5})
     for each in (ping, pong):
         db.add_root(each, ("x",), Reports().append)
@@ -140,7 +140,7 @@ def test_a_turn_of_direction_is_no_cycle() -> None:
 
 
 def test_an_output_is_reported_first_and_when_it_differs() -> None:
-    """An output's owner hears of it once at the start, then only when its value is another."""
+    """An output is reported once at the start, and then only when its value changes."""
     db = database(a=3)
     reports = Reports()
     db.add_root(parity_name, ("a",), reports.append)
@@ -153,7 +153,7 @@ def test_an_output_is_reported_first_and_when_it_differs() -> None:
 
 @pytest.mark.parametrize("outputs", [(parity, parity_name), (parity_name, parity)])
 def test_an_output_that_another_output_reads_is_reported(outputs: tuple[Query[[str], object], ...]) -> None:
-    """Both outputs are reported, whichever is brought up to date first, and on whose behalf."""
+    """Both outputs are reported, whichever is refreshed first, and for whichever reader."""
     db = database(a=3)
     reports = Reports()
     for each in outputs:
@@ -165,7 +165,7 @@ def test_an_output_that_another_output_reads_is_reported(outputs: tuple[Query[[s
 
 
 def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
-    """A direct read between an edit and `evaluate` does not swallow the report."""
+    """A direct read between an edit and `evaluate` does not suppress the report."""
     db = database(a=3)
     reports = Reports()
     db.add_root(parity, ("a",), reports.append)
@@ -176,8 +176,8 @@ def test_an_output_that_its_owner_read_meanwhile_is_reported() -> None:
     assert len(reports) == 2
 
 
-def test_an_output_may_pin_and_unpin_others() -> None:
-    """What becomes a root while outputs are reported is evaluated in the same go, what is removed in time is not."""
+def test_roots_may_be_added_and_removed_by_a_report() -> None:
+    """Roots that are added by a report are evaluated in the same evaluation; those removed in time are not."""
     db = database(a=3, b=4)
     added = Reports()
 
@@ -193,8 +193,8 @@ def test_an_output_may_pin_and_unpin_others() -> None:
     assert db.executions["quotient"] == 0
 
 
-def test_what_nobody_reads_is_collected() -> None:
-    """Once an output is unpinned, all that only it read is forgotten."""
+def test_memos_without_readers_are_collected() -> None:
+    """Once an output is removed, the memos that only it read are collected."""
     db = database(one=6, other=2)
     db.add_root(parity_name, ("one",), Reports().append)
     db.evaluate()
@@ -207,8 +207,8 @@ def test_what_nobody_reads_is_collected() -> None:
     assert len(db) == before
 
 
-def test_what_is_not_read_any_more_is_collected() -> None:
-    """A branch that an output no longer takes is forgotten, and evaluated afresh if it is taken again."""
+def test_memos_of_a_branch_not_taken_are_collected() -> None:
+    """A branch that an output no longer takes is collected, and evaluated again if it is taken again."""
     db = database(which=1, left=10, right=20)
     db.add_root(chosen, ("which",), Reports().append)
     db.evaluate()
@@ -220,8 +220,8 @@ def test_what_is_not_read_any_more_is_collected() -> None:
         assert chosen(db, "which") == value
 
 
-def test_what_the_owner_read_is_collected() -> None:
-    """Memos that were made for a direct read go with the next evaluation."""
+def test_memos_of_direct_reads_are_collected() -> None:
+    """Memos that were created by a direct read are collected in the next evaluation."""
     db = database(a=3)
     assert parity_name(db, "a") == "odd"
     db.input(NUMBER, "nothing")
@@ -229,8 +229,8 @@ def test_what_the_owner_read_is_collected() -> None:
     assert len(db) == 0
 
 
-def test_unpinning_what_another_output_reads_keeps_it() -> None:
-    """A memo stays as long as anything reads it."""
+def test_a_removed_root_with_readers_stays() -> None:
+    """A memo stays while another one reads it."""
     db = database(a=3)
     db.add_root(parity, ("a",), Reports().append)
     db.add_root(parity_name, ("a",), Reports().append)
@@ -242,15 +242,15 @@ def test_unpinning_what_another_output_reads_keeps_it() -> None:
     assert ran(db, "parity") == [1]
 
 
-def test_unpinning_what_never_was_is_nothing() -> None:
-    """An output that is not known can be unpinned."""
+def test_removing_an_unknown_root_changes_nothing() -> None:
+    """A call that is no output can be removed from the outputs."""
     db = Database()
     db.remove_root(parity, ("a",))
     assert len(db) == 0
 
 
 def test_outputs_are_evaluated_in_steps() -> None:
-    """Between two steps an input may be set: in the end all is as if it had been set before."""
+    """Inputs may be set between two steps: the result is as if they had been set before."""
     db = database(**{f"number{each}": each for each in range(10)})
     reports = Reports()
     for each in range(10):
@@ -265,8 +265,8 @@ def test_outputs_are_evaluated_in_steps() -> None:
     assert db.executions["parity_name"] == 11
 
 
-def test_what_is_not_read_any_more_is_collected_in_steps() -> None:
-    """However much becomes needless at once, a step drops one result; inputs that are set meanwhile count."""
+def test_memos_are_collected_in_steps() -> None:
+    """Each step collects one memo, however many have no readers; inputs that are set meanwhile count."""
     names = [f"number{each}" for each in range(100)]
     db = database(**{name: each for each, name in enumerate(names)})
     for name in names:
