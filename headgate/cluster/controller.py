@@ -19,7 +19,7 @@ from headgate.controlplane.acks import AckAggregator
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
-from headgate.controlplane.reconnect_window import RETURN_SECONDS
+from headgate.controlplane.reconnect_window import RECONNECT_SECONDS
 from headgate.controlplane.sync_status import SyncStatusReporter
 from headgate.observability.metrics import Metrics, XdsGauges
 from headgate.observability.tracing import Traces
@@ -93,14 +93,19 @@ def run(settings: ControllerSettings) -> None:
 async def _serve(settings: ControllerSettings) -> None:
     access = await Access.load(settings.target)
     async with ApiClient(access) as client:
-        namespace = settings.namespace or client.namespace
-        host = settings.xds_host or f"headgate.{namespace}.svc"
-        authority = ClusterAuthority(client, namespace, (host, f"{host}.cluster.local", "localhost"))
-        await authority.load()
-        new_server = partial(Server, credentials=authority.credentials())
-        controller = Controller(replace(settings, namespace=namespace, xds_host=host), client, new_server)
-        authority.add_event_handler(controller.trust)
-        await controller.serve(authority)
+        await serve(settings, client)
+
+
+async def serve(settings: ControllerSettings, client: ApiClient) -> None:
+    """Serve a cluster, with a certificate of the authority that its Secret holds, until this is cancelled."""
+    namespace = settings.namespace or client.namespace
+    host = settings.xds_host or f"headgate.{namespace}.svc"
+    authority = ClusterAuthority(client, namespace, (host, f"{host}.cluster.local", "localhost"))
+    await authority.load()
+    new_server = partial(Server, credentials=authority.credentials())
+    controller = Controller(replace(settings, namespace=namespace, xds_host=host), client, new_server)
+    authority.add_event_handler(controller.trust)
+    await controller.serve(authority)
 
 
 class Controller:
@@ -188,7 +193,7 @@ class Controller:
         await self.plane.keys.ready.wait()
         settle_memory()
         log.info("Headgate is ready", gateways=len(self.plane.translator.snapshots))
-        asyncio.get_running_loop().call_later(RETURN_SECONDS, self.acks.close_reconnect_window)
+        asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self.acks.close_reconnect_window)
         group.create_task(self.leader.run(), name="election")
 
     def trust(self, authorities: Authorities) -> None:

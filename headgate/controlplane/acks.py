@@ -74,4 +74,4 @@ class AckAggregator:
     def _aggregate(self, gateway: Ref) -> None:
         own = self._own.get(gateway, GatewaySyncStatus())
         others = map(decode, self._exchange.records(key_of(gateway)))
-        self._window.take(gateway, aggregate([own, *others]))
+        self._window.set_sync_status(gateway, aggregate([own, *others]))

@@ -13,7 +13,7 @@ from typing import Final
 from translator.inputs import GatewaySyncStatus
 from translator.refs import Ref
 
-RETURN_SECONDS: Final = 30.0
+RECONNECT_SECONDS: Final = 30.0
 """The longest that Envoy waits before it connects again (its back-off for a gRPC stream has this limit)."""
 
 
@@ -21,27 +21,27 @@ class ReconnectWindow:
     """The sync status of all replicas' proxies, with a window in which disconnected proxies may reconnect.
 
     Args:
-        tell: takes how far the configuration of a Gateway has come; `reconnecting` where its proxies are waited for.
+        report: takes the sync status of a Gateway; `reconnecting` while its proxies are waited for.
         seconds: how long they are.
     """
 
-    def __init__(self, tell: Callable[[Ref, GatewaySyncStatus], None], seconds: float = RETURN_SECONDS) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[Ref, GatewaySyncStatus], None], seconds: float = RECONNECT_SECONDS) -> None:
+        self._report = report
         self._seconds = seconds
         self._connected: set[Ref] = set()
         self._waiting: dict[Ref, TimerHandle] = {}
 
-    def take(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
+    def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
         """Take the sync status of the proxies of a Gateway that are connected now."""
-        if delivery.clients:
+        if status.clients:
             self._connected.add(gateway)
             if timer := self._waiting.pop(gateway, None):
                 timer.cancel()
         elif gateway in self._connected:
             self._connected.discard(gateway)
-            self._waiting[gateway] = get_running_loop().call_later(self._seconds, self._give_up, gateway)
-        self._tell(gateway, GatewaySyncStatus(reconnecting=True) if gateway in self._waiting else delivery)
+            self._waiting[gateway] = get_running_loop().call_later(self._seconds, self._expire, gateway)
+        self._report(gateway, GatewaySyncStatus(reconnecting=True) if gateway in self._waiting else status)
 
-    def _give_up(self, gateway: Ref) -> None:
+    def _expire(self, gateway: Ref) -> None:
         del self._waiting[gateway]
-        self._tell(gateway, GatewaySyncStatus())
+        self._report(gateway, GatewaySyncStatus())

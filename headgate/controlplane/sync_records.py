@@ -12,16 +12,16 @@ from xds import Nack
 Record = list[object]
 """The sync status of a Gateway as JSON values."""
 
-#: Of what proxies refuse, so much is told to other replicas: it is for people to read.
-MOST_REJECTIONS, MOST_CHARACTERS, MOST_CONCERNS, MOST_RULES = 5, 500, 10, 3
+MOST_NACKS, MOST_CHARACTERS, MOST_ROUTES, MOST_RULES = 5, 500, 10, 3
+"""So much of the NACKs of a Gateway is told to other replicas: it is for people to read."""
 
 
-def encode(delivery: GatewaySyncStatus) -> Record | None:
+def encode(status: GatewaySyncStatus) -> Record | None:
     """Encode the sync status of a Gateway for `decode`; return None if it has no proxies."""
-    if not delivery.clients:
+    if not status.clients:
         return None
-    refused = islice(delivery.nacks, MOST_REJECTIONS)
-    return [delivery.snapshot or "", delivery.clients, delivery.all_acked, [_encode_nack(each) for each in refused]]
+    nacks = [_encode_nack(each) for each in islice(status.nacks, MOST_NACKS)]
+    return [status.snapshot or "", status.clients, status.all_acked, nacks]
 
 
 def decode(record: object) -> GatewaySyncStatus:
@@ -30,10 +30,9 @@ def decode(record: object) -> GatewaySyncStatus:
     A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
     """
     match record:
-        case [str(snapshot), int(clients), bool(current), list(rejections)]:
-            return GatewaySyncStatus(
-                clients, current, tuple(filter(None, map(_decode_nack, rejections))), snapshot=snapshot
-            )
+        case [str(snapshot), int(clients), bool(all_acked), list(records)]:
+            nacks = tuple(filter(None, map(_decode_nack, records)))
+            return GatewaySyncStatus(clients, all_acked, nacks, snapshot=snapshot)
         case [int(clients), bool(), list()]:
             return GatewaySyncStatus(clients, snapshot="")
     return GatewaySyncStatus()
@@ -43,15 +42,15 @@ def _encode_nack(attributed: AttributedNack) -> Record:
     type_url, name, message = attributed.nack
     routes = [
         [*each.route, list(each.rules[:MOST_RULES]), each.served.value, each.generation]
-        for each in attributed.routes[:MOST_CONCERNS]
+        for each in attributed.routes[:MOST_ROUTES]
     ]
     return [type_url, name, message[:MOST_CHARACTERS], routes]
 
 
 def _decode_nack(record: object) -> AttributedNack | None:
     match record:
-        case [str(type_url), str(name), str(message), list(concerns)]:
-            routes = tuple(filter(None, map(_decode_route, concerns)))
+        case [str(type_url), str(name), str(message), list(records)]:
+            routes = tuple(filter(None, map(_decode_route, records)))
             return AttributedNack(Nack(type_url, name, message), routes)
     return None
 
@@ -69,16 +68,16 @@ _SERVED = frozenset(StillServed)
 def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
     """Aggregate the sync statuses of one Gateway: all are acknowledged if every replica with proxies says so.
 
-    Replicas whose proxies have other snapshots cannot be added up: then it is not current, of whatever snapshot.
+    Replicas whose proxies have other snapshots cannot be added up: then not all is acknowledged, of whatever snapshot.
     """
     known = [each for each in parts if each.clients]
     if not known:
         return GatewaySyncStatus()
     nacks = dict.fromkeys(_cut(nack) for each in known for nack in each.nacks)  # the same here and elsewhere is one
     snapshots = {each.snapshot for each in known}
-    current = len(snapshots) == 1 and all(each.all_acked for each in known)
+    all_acked = len(snapshots) == 1 and all(each.all_acked for each in known)
     snapshot = snapshots.pop() if len(snapshots) == 1 else ""
-    return GatewaySyncStatus(sum(each.clients for each in known), current, tuple(nacks), snapshot=snapshot)
+    return GatewaySyncStatus(sum(each.clients for each in known), all_acked, tuple(nacks), snapshot=snapshot)
 
 
 def _cut(attributed: AttributedNack) -> AttributedNack:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
+import grpc
+import grpc.aio
+
+from headgate.cluster.controller import ControllerSettings, serve
+from headgate.process.address import Address
 from headgate.security.cluster_authority import SECRET, ClusterAuthority
 from headgate.security.rotation import Authorities
+from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests import virtual_time
 from tests.headgate.cluster.installation import Installation, world
 from tests.headgate.cluster.shop import shop
 from tests.headgate.cluster.test_incomplete_reads import PEM, PROXY
+from tests.headgate.running import free_port
+from tests.headgate.waiting import eventually
 from tests.watchers.cluster_api import ClusterApi
+from tests.xds.calls import DELTA, Call
+from translator.api_group import CONTROLLER_NAME
+from watchers.kubernetes.kubeconfig import Target
 from xds.protocol.nacks import Nack, NackState
 from xds.resources.types import CLUSTER, LISTENER
 from xds.server.groups import SyncStatus
@@ -79,6 +91,29 @@ def test_the_proxies_of_all_replicas_count() -> None:
                 task.cancel()
 
     virtual_time.run(scenario())
+
+
+async def test_a_controller_serves_by_tls() -> None:
+    """Proxies reach the port with the authority's certificates alone, and get nothing without a token."""
+    api, xds, admin = ClusterApi(), free_port(), free_port()
+    world(api, shop(*PEM))
+    local = Address("127.0.0.1", xds), Address("127.0.0.1", admin)
+    settings = ControllerSettings(Target(), "", CONTROLLER_NAME, (), "", local[0], "", local[1], "", False)
+    serving = asyncio.create_task(serve(settings, api))
+
+    await eventually(lambda: serving.done() or PROXY in api.of("Deployment"))
+    async with aiohttp.request("GET", f"http://127.0.0.1:{admin}/readyz") as response:
+        assert response.status == 200
+    trusted = b64decode(api.of("Secret")["headgate-system", SECRET]["data"]["ca.crt"])
+    assert deployed(api, trusted.decode())
+    channel = grpc.aio.secure_channel(f"localhost:{xds}", grpc.ssl_channel_credentials(trusted))
+    call = Call(channel, DELTA)
+    await call.ask(CLUSTER, "*", node=base_pb2.Node(id="proxy", cluster=KEY))
+    assert await call.status() == (grpc.StatusCode.UNAUTHENTICATED, "send a token: authorization: Bearer TOKEN")
+    await channel.close()
+    serving.cancel()
+    await asyncio.wait({serving})
+    assert serving.cancelled()
 
 
 def replace(api: ClusterApi, authorities: Authorities) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from headgate.controlplane.acks import AckAggregator
 from headgate.controlplane.inputs import Inputs
-from headgate.controlplane.reconnect_window import RETURN_SECONDS
+from headgate.controlplane.reconnect_window import RECONNECT_SECONDS
 from headgate.controlplane.sync_records import encode
 from tests import virtual_time
 from translator.inputs import GatewaySyncStatus, Settings
@@ -112,10 +112,10 @@ async def test_proxies_that_are_gone_may_come_back() -> None:
     assert replicas.published == [(KEY, encode(ACKED)), (KEY, None)]
     assert inputs.statuses[1:] == [GatewaySyncStatus(reconnecting=True)]
     replicas.says(encode(ACKED))
-    await asyncio.sleep(2 * RETURN_SECONDS)
+    await asyncio.sleep(2 * RECONNECT_SECONDS)
     assert inputs.statuses[2:] == [ACKED]
     replicas.says(None)
-    await asyncio.sleep(2 * RETURN_SECONDS)
+    await asyncio.sleep(2 * RECONNECT_SECONDS)
     assert inputs.statuses[3:] == [GatewaySyncStatus(reconnecting=True), GatewaySyncStatus()]
 
 

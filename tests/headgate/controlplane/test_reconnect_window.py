@@ -29,7 +29,7 @@ async def test_who_was_connected_is_waited_for() -> None:
 
     window = ReconnectWindow(tell, seconds=0.05)
     for each in (CONNECTED, NONE, NONE, CONNECTED, NONE):
-        window.take(WEB, each)
+        window.set_sync_status(WEB, each)
     assert told == [CONNECTED, AWAITED, AWAITED, CONNECTED, AWAITED]
     async with asyncio.timeout(10):
         await done.wait()
@@ -39,7 +39,7 @@ async def test_who_was_connected_is_waited_for() -> None:
 async def test_who_was_never_connected_is_not() -> None:
     """Of a Gateway that had no proxies, that is told at once."""
     told: list[GatewaySyncStatus] = []
-    ReconnectWindow(lambda _, delivery: told.append(delivery)).take(WEB, NONE)
+    ReconnectWindow(lambda _, delivery: told.append(delivery)).set_sync_status(WEB, NONE)
     assert told == [NONE]
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bench.world import edit, gateway
 from headgate.controlplane.sync_records import (
     MOST_CHARACTERS,
-    MOST_CONCERNS,
-    MOST_REJECTIONS,
+    MOST_NACKS,
+    MOST_ROUTES,
     MOST_RULES,
     aggregate,
     decode,
@@ -26,31 +26,31 @@ from xds.protocol.nacks import Nack
 GATEWAY = Ref("Gateway", "shop", "web")
 
 texts = st.text(max_size=9)
-concerns = st.builds(
+routes = st.builds(
     AffectedRoute,
     st.builds(Ref, texts, texts, texts),
     st.lists(texts, max_size=MOST_RULES).map(tuple),
     st.sampled_from(StillServed),
     st.integers(0, 9),
 )
-rejections = st.builds(
+nacks = st.builds(
     AttributedNack,
     st.builds(Nack, texts, texts, st.text(max_size=99)),
-    st.lists(concerns, max_size=MOST_CONCERNS).map(tuple),
+    st.lists(routes, max_size=MOST_ROUTES).map(tuple),
 )
-deliveries = st.builds(
+statuses = st.builds(
     GatewaySyncStatus,
     st.integers(1, 9),
     st.booleans(),
-    st.lists(rejections, max_size=MOST_REJECTIONS).map(tuple),
+    st.lists(nacks, max_size=MOST_NACKS).map(tuple),
     snapshot=texts,
 )
 
 
-@given(deliveries)
-def test_what_is_said_is_heard(delivery: GatewaySyncStatus) -> None:
+@given(statuses)
+def test_what_is_said_is_heard(status: GatewaySyncStatus) -> None:
     """Another replica hears exactly what was said, by way of JSON."""
-    assert decode(orjson.loads(orjson.dumps(encode(delivery)))) == delivery
+    assert decode(orjson.loads(orjson.dumps(encode(status)))) == status
 
 
 def test_gateways_without_proxies_are_not_spoken_of() -> None:
@@ -64,9 +64,9 @@ def test_long_refusals_are_cut() -> None:
     concerned = (AffectedRoute(route, ("x" * 253,) * 99, StillServed.NOTHING),) * 99
     many = tuple(AttributedNack(Nack("type", str(number), "x" * 9999), concerned) for number in range(99))
     heard = decode(record := encode(GatewaySyncStatus(1, False, many)))
-    assert len(heard.nacks) == MOST_REJECTIONS
+    assert len(heard.nacks) == MOST_NACKS
     assert {len(each.nack.message) for each in heard.nacks} == {MOST_CHARACTERS}
-    assert {len(each.routes) for each in heard.nacks} == {MOST_CONCERNS}
+    assert {len(each.routes) for each in heard.nacks} == {MOST_ROUTES}
     assert len(orjson.dumps(record)) < MAX_SHARD_BYTES
 
 
