@@ -9,11 +9,13 @@ from typing import TypeVar, cast
 from translator.db import Db
 from translator.envoy.http_filter import HttpFilter
 from translator.ir.http import RuleSetting
-from translator.kinds import BackendKind, StatusKind
+from translator.kinds import BackendKind, PolicyKind, StatusKind
 from translator.objects.gateway_api.filters import RouteFilter
+from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.rules import RouteRule
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.outcome import Outcome
+from translator.policies.merging import Effective
 from translator.refs import Ref
 
 M = TypeVar("M", bound=Fields)
@@ -81,6 +83,40 @@ class FilterReader:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyContext:
+    """The context in which a unit of a policy is read.
+
+    Attributes:
+        field: the path of the unit in the policies' specs, such as ``spec.cors``, for messages.
+        effective: its effective value, and from which policy each part of it comes.
+    """
+
+    db: Db
+    field: str
+    effective: Effective
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyUnit:
+    """A field of a policy's spec that has a meaning of its own.
+
+    Attributes:
+        policy: the class of the policies.
+        field: the name of the field in their specs.
+        read: takes the effective value in its context, returns the settings of the rules that it is effective for;
+            None if what it protects cannot be served without it.
+        setting: the class of its settings: a rule whose own filters or fields ask for one is not given the policy's.
+        closed: whether rules answer 500 where the unit cannot be read; otherwise they are served without it.
+    """
+
+    policy: type[Policy]
+    field: str
+    read: Callable[[PolicyContext], FilterOutcome]
+    setting: type[RuleSetting]
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Extension:
     """What one file of `translator.extensions` brings.
 
@@ -88,6 +124,8 @@ class Extension:
         name: its name, for people and documentation.
         objects: the kinds of objects that it reads, beyond those that are always read.
         backends: the kinds of objects that backendRefs may name by it; they are read too.
+        policies: the kinds of policies that it brings.
+        units: fields of policies that it gives a meaning to.
         filters: what rules and backendRefs may ask for, read in the order of `translator.extensions.EXTENSIONS`.
         http_filters: the HTTP filters that it needs in every connection manager.
         statuses: the statuses of its objects.
@@ -97,6 +135,8 @@ class Extension:
     name: str
     objects: tuple[type[KubernetesObject], ...] = ()
     backends: tuple[BackendKind, ...] = ()
+    policies: tuple[PolicyKind, ...] = ()
+    units: tuple[PolicyUnit, ...] = ()
     filters: tuple[FilterReader, ...] = ()
     http_filters: tuple[HttpFilter, ...] = ()
     statuses: tuple[StatusKind, ...] = ()
@@ -111,3 +151,8 @@ def extensions(db: Db) -> tuple[Extension, ...]:
 def filter_readers(db: Db) -> list[FilterReader]:
     """Return what rules may ask for, in the order in which it is read, so in which problems are told."""
     return [found for each in extensions(db) for found in each.filters]
+
+
+def policy_units(db: Db) -> list[PolicyUnit]:
+    """Return the units of policies, in the order of their extensions."""
+    return [found for each in extensions(db) for found in each.units]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from translator.engine.query import Query
 from translator.inputs import Invalid
 from translator.ir.backend import Backend, BackendEndpoint
 from translator.ir.http import Rule
+from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import KubernetesObject
@@ -56,6 +58,28 @@ class BackendKind:
     endpoints: Query[[Backend], tuple[BackendEndpoint, ...]]
 
 
+class Level(IntEnum):
+    """Where a policy can be, the least specific first (GEP-713)."""
+
+    GATEWAY = 0
+    LISTENER = 1
+    ROUTE = 2
+    RULE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKind:
+    """A kind of policy; what its fields do, units say (`translator.extension.PolicyUnit`).
+
+    Attributes:
+        model: its class.
+        levels: where its policies can be.
+    """
+
+    model: type[Policy]
+    levels: frozenset[Level] = frozenset(Level)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusKind:
     """The status of the objects of a class.
@@ -80,6 +104,7 @@ class Registry:
         kinds: the kinds of objects that are read.
         routes: the kinds of routes.
         backends: the kinds of objects that a backendRef may name.
+        policies: the kinds of policies.
         statuses: whose objects get a status; of a class and its subclass, the subclass comes first.
         extensions: the extensions; `translator.extension.extensions` gives them their type, which is declared above the
             database.
@@ -88,6 +113,7 @@ class Registry:
     kinds: Kinds
     routes: tuple[RouteKind, ...]
     backends: tuple[BackendKind, ...]
+    policies: tuple[PolicyKind, ...]
     statuses: tuple[StatusKind, ...]
     extensions: tuple[object, ...]
 
@@ -121,6 +147,14 @@ class Registry:
         """
         return self._backends[kind]
 
+    def policy(self, kind: str) -> PolicyKind:
+        """Return what is declared of a kind of policy.
+
+        Raises:
+            KeyError: it is none.
+        """
+        return self._policies[kind]
+
     def status(self, kind: str) -> StatusKind | None:
         """Return how objects of a kind get their status; None if they get none."""
         return self._statuses.get(kind)
@@ -137,6 +171,10 @@ class Registry:
     @cached_property
     def _backends(self) -> dict[str, BackendKind]:
         return {each.model.kind: each for each in self.backends}
+
+    @cached_property
+    def _policies(self) -> dict[str, PolicyKind]:
+        return {each.model.kind: each for each in self.policies}
 
     @cached_property
     def _statuses(self) -> dict[str, StatusKind]:

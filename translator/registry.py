@@ -20,7 +20,7 @@ from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import KubernetesObject
 from translator.routes import ROUTES
-from translator.status import gateway, gatewayclass, gatewayparameters, route
+from translator.status import gateway, gatewayclass, gatewayparameters, policy, route
 
 KUBERNETES_KINDS = (
     Namespace,
@@ -35,7 +35,7 @@ KUBERNETES_KINDS = (
 )
 """The kinds of Kubernetes itself that are read."""
 
-STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS)
+STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS, policy.STATUS)
 
 
 def registry(extensions: Iterable[Extension]) -> Registry:
@@ -43,12 +43,14 @@ def registry(extensions: Iterable[Extension]) -> Registry:
     found = tuple(extensions)
     backends = (service.BACKEND, *(kind for each in found for kind in each.backends))
     statuses = (*STATUSES, *(status for each in found for status in each.statuses))
+    policies = tuple(kind for each in found for kind in each.policies)
     kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
     kinds += (each.model for each in ROUTES)
     kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
     kinds += (each.model for each in backends if each.model is not Service)
+    kinds += (each.model for each in policies)
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
-    return Registry(Kinds(kinds), ROUTES, backends, statuses, found)
+    return Registry(Kinds(kinds), ROUTES, backends, policies, statuses, found)
 
 
 REGISTRY = registry(EXTENSIONS)

@@ -146,13 +146,10 @@ class Listing:
             self.contributions.pop(source, None)
 
 
-def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> Iterator[str]:
-    """Yield the names of the collections that an index covers."""
-    for each in index.collections:
-        if isinstance(each, str):
-            yield each
-        else:
-            yield from (name for name, type_ in types.items() if issubclass(type_, each))
+def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> tuple[str, ...]:
+    """Return the names of the collections that an index covers."""
+    named = (each for each in index.collections if isinstance(each, str))
+    return tuple(dict.fromkeys((*named, *(name for name, type_ in types.items() if index.is_over(name, type_)))))
 
 
 class Indexes:
@@ -178,7 +175,7 @@ class Indexes:
         self._inputs = inputs
         self._listings = {each: Listing() for each in indexes}
         assert len({each.name for each in self._listings}) == len(self._listings), "names of indexes are unique"
-        self._collections = {each: tuple(_collections(each, types)) for each in self._listings}
+        self._collections = {each: _collections(each, types) for each in self._listings}
         self._by_collection: dict[str, list[Index[Any, Any]]] = {}
         for each, collections in self._collections.items():
             for collection in collections:

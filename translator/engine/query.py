@@ -136,6 +136,13 @@ class Index(Generic[K, E]):
         self.module = function.__module__
         _declared[self] = None
 
+    def is_over(self, collection: str, type_: type | None) -> bool:
+        """Return whether it is over a collection, whose objects are of a type if that is known."""
+        return any(
+            each == collection if isinstance(each, str) else type_ is not None and issubclass(type_, each)
+            for each in self.collections
+        )
+
     @property
     def name(self) -> str:
         """The name of the function that yields the entries."""

@@ -209,6 +209,9 @@ class RouteOnDomain(NamedTuple):
 
     That is the one with the more specific own hostname, then the older, then the first by "namespace/name", which is
     compared as one text (`HTTPRouteRule`): "team-a/zz" is before "team/aa".
+
+    Attributes:
+        listener: the name of the listener that serves it there.
     """
 
     wildcard: bool
@@ -216,6 +219,7 @@ class RouteOnDomain(NamedTuple):
     creation_time: str
     name: str
     route: Ref
+    listener: str
 
 
 @index(Route, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
@@ -226,7 +230,8 @@ def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], Rou
         creation_time = found.creation_time if found is not None else ""
         for domain in binding.domains:
             exact, length = specificity(domain.route_hostname)
-            served = RouteOnDomain(not exact, -length, creation_time, f"{route.namespace}/{route.name}", route)
+            name = f"{route.namespace}/{route.name}"
+            served = RouteOnDomain(not exact, -length, creation_time, name, route, binding.listener)
             yield (binding.table, domain.name), served
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from translator.objects.gateway_api.policy import PolicyTargetReference
 from translator.objects.gateway_api.references import ParentReference
+from translator.objects.schema.base import Fields
 from translator.objects.schema.scalars import MAX_GENERATION
+
+R = TypeVar("R", bound=Fields)
 
 
 class PartialObject(NamedTuple):
@@ -19,12 +23,14 @@ class PartialObject(NamedTuple):
         controller: `spec.controllerName`, of a GatewayClass.
         gateway_class: `spec.gatewayClassName`, of a Gateway.
         parents: those of `spec.parentRefs` that can be read, of a route.
+        targets: those of `spec.targetRefs` that can be read, of a policy.
     """
 
     generation: int = 0
     controller: str = ""
     gateway_class: str = ""
     parents: tuple[ParentReference, ...] = ()
+    targets: tuple[PolicyTargetReference, ...] = ()
 
 
 def partial_object(raw: Mapping[str, Any]) -> PartialObject:
@@ -35,7 +41,8 @@ def partial_object(raw: Mapping[str, Any]) -> PartialObject:
         generation if isinstance(generation, int) and 0 <= generation <= MAX_GENERATION else 0,
         _text(spec.get("controllerName")),
         _text(spec.get("gatewayClassName")),
-        tuple(dict.fromkeys(_parents(spec.get("parentRefs")))),
+        _references(spec.get("parentRefs"), ParentReference),
+        _references(spec.get("targetRefs"), PolicyTargetReference),
     )
 
 
@@ -48,9 +55,14 @@ def _text(found: object) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _parents(found: object) -> Iterator[ParentReference]:
+def _references(found: object, model: type[R]) -> tuple[R, ...]:
+    """Return those of a list of references that can be read, each once."""
+    return tuple(dict.fromkeys(_readable(found, model)))
+
+
+def _readable(found: object, model: type[R]) -> Iterator[R]:
     for each in found if isinstance(found, list) else ():
         try:
-            yield ParentReference.model_validate(each)
+            yield model.model_validate(each)
         except ValidationError:
             continue

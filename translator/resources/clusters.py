@@ -10,20 +10,25 @@ from translator.envoy import cluster as clusters
 from translator.gateway import attachment
 from translator.ir.backend import Backend
 from translator.objects.gateway_api.route import Route
+from translator.policies.effective import inherited
 from translator.refs import Ref
-from translator.routes.rules import rules
+from translator.routes.policies import effective_rules
 from xds import ENDPOINT, Resource
 
 
 @index(Route, partitions=attachment.candidates)
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to."""
-    gateways = dict.fromkeys(each.gateway for each in attachment.attachment(db, route) if each.bindings)
-    if gateways:
-        used = dict.fromkeys(backend for each in rules(db, route) for backend in each.value.all_backends)
-        for gateway in gateways:
-            for backend in used:
-                yield gateway, backend
+    stacks = dict.fromkeys(
+        (parent.gateway, inherited(db, parent.gateway, binding.listener))
+        for parent in attachment.attachment(db, route)
+        for binding in parent.bindings
+    )
+    used: dict[tuple[Ref, Backend], None] = {}
+    for gateway, stack in stacks:
+        for rule in effective_rules(db, route, stack):
+            used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
+    yield from used
 
 
 @query

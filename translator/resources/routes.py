@@ -23,8 +23,9 @@ from translator.ir.listener import ListenerContext, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
+from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
-from translator.routes.rules import rules
+from translator.routes.policies import effective_rules
 from xds import Resource, check
 
 
@@ -67,13 +68,14 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     """
     owners = [each for each in table_hostnames(db, table)[0] if covers(each, domain)]
     owner = max(owners, key=specificity, default="")
-    origin = table.origin
+    origin, gateway = table.origin, gateway_of(table.gateway)
     found: list[tuple[attachment.RouteOnDomain, tuple[route_messages.EncodedRoute, ...]]] = []
     for wide in wider(domain):
         if not covers(owner, wide):
             break
         made = [
-            (each, route_entries(db, each.route, origin).value) for each in db.select(attachment.routes, (table, wide))
+            (each, route_entries(db, each.route, origin, inherited(db, gateway, each.listener)).value)
+            for each in db.select(attachment.routes, (table, wide))
         ]
         found += made
         if any(entry.catches_all for _, entries in made for entry in entries):
@@ -88,18 +90,26 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
 
 
 @query
-def route_entries(db: Db, route: Ref, origin: ListenerContext) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
+def route_entries(
+    db: Db, route: Ref, origin: ListenerContext, stack: Stack
+) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
     """Return the ``Route`` messages of a route on a listener's port.
 
     One that Envoy would refuse answers with an error instead; one whose match it would refuse is left out: nothing can
     match it.
+
+    Args:
+        db: the database.
+        route: the route.
+        origin: the listener as clients see it.
+        stack: the policies that the route inherits there.
     """
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []
     found = db.get(Route, route)
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
-    for place, rule in enumerate(rules(db, route)):
+    for place, rule in enumerate(effective_rules(db, route, stack)):
         for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule.value, origin):
             needs, violations = route_messages.references(rule.value), check(message)
             if violations:

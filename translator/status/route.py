@@ -20,6 +20,7 @@ from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
+from translator.policies.effective import inherited
 from translator.refs import Ref
 from translator.resources.routes import route_entries
 from translator.routes.rules import has_served_rule, rules
@@ -86,8 +87,10 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
 
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
-    for origin in dict.fromkeys(each.table.origin for each in parent.bindings):
-        yield route_entries(db, ref, origin)
+    for origin, stack in dict.fromkeys(
+        (each.table.origin, inherited(db, parent.gateway, each.listener)) for each in parent.bindings
+    ):
+        yield route_entries(db, ref, origin, stack)
 
 
 def _serves(db: Db, ref: Ref, parent: ParentStatus) -> bool:

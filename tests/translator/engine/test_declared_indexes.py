@@ -51,9 +51,7 @@ def test_an_index_follows_the_indexes_that_it_reads() -> None:
     order = {each.name: place for place, each in enumerate(declared_in("translator"))}
     pairs = set[tuple[str, str]]()
     for each in declared_in("translator"):
-        over = tuple(name for name in each.collections if not isinstance(name, str))
-        types = (kind for kind, model in KINDS.items() if issubclass(model, over))
-        for collection in (*types, *(name for name in each.collections if isinstance(name, str))):
+        for collection in (kind for kind, model in KINDS.items() if each.is_over(kind, model)):
             for key in database.inputs(collection):
                 found = database.trace(each.entries, (key,))
                 lines = "\n".join(found.lines()) if found is not None else ""

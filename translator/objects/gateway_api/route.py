@@ -55,6 +55,12 @@ class Route(NamespacedObject):
         """The hostnames that it serves, of which none stands for all; empty for kinds that have no such field."""
         return ()
 
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The names of its rules, "" for one without."""
+        rules: tuple[Any, ...] = getattr(self.spec, "rules", ())
+        return tuple(each.name or "" for each in rules)
+
 
 class HostnameRouteSpec(RouteSpec):
     """What a route attaches to, and the names it serves (none stands for all)."""

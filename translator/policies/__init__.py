@@ -1,0 +1,1 @@
+"""Policies: what they attach to, and what is effective where."""

@@ -1,0 +1,63 @@
+"""Attachment of policies: their targets, and the policies of a target in their order (GEP-713)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from translator.db import Db
+from translator.engine.query import index
+from translator.kinds import Level
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
+from translator.objects.gateway_api.route import Route
+from translator.refs import Ref
+
+
+class AttachedPolicy(NamedTuple):
+    """A policy at a section of an object, "" for all of it; of one section the one that sorts first wins.
+
+    That is the older, then the first by "namespace/name" (GEP-713, "Conflict resolution").
+    """
+
+    section: str
+    creation_time: str
+    name: str
+    policy: Ref
+
+
+@index(Policy)
+def attached_policies(db: Db, policy: Ref) -> Iterator[tuple[Ref, AttachedPolicy]]:
+    """File policies under the objects that they target."""
+    found = db.get(Policy, policy)
+    if found is None:
+        return
+    for each in found.spec.target_refs:
+        if level(db, policy.kind, each) is not None:
+            name = f"{policy.namespace}/{policy.name}"
+            section = each.section_name or ""
+            yield target(policy, each), AttachedPolicy(section, found.creation_time, name, policy)
+
+
+def target(policy: Ref, reference: PolicyTargetReference) -> Ref:
+    """Return the object that a policy targets."""
+    return Ref(reference.kind, policy.namespace, reference.name)
+
+
+def level(db: Db, policy_kind: str, reference: PolicyTargetReference) -> Level | None:
+    """Return the level of a target; None if policies of the kind cannot be at it."""
+    model = db.registry.kinds.get(reference.kind)
+    if model is None or model.group != reference.group:
+        return None
+    found = None
+    if model is Gateway:
+        found = Level.LISTENER if reference.section_name else Level.GATEWAY
+    elif issubclass(model, Route):
+        found = Level.RULE if reference.section_name else Level.ROUTE
+    return found if found in db.registry.policy(policy_kind).levels else None
+
+
+def policies_at(db: Db, ref: Ref, section: str = "") -> tuple[Ref, ...]:
+    """Return the policies at an object, or at a section of it, the one that wins last."""
+    found = [each.policy for each in db.select(attached_policies, ref) if each.section == section]
+    return tuple(reversed(found))

@@ -1,0 +1,72 @@
+"""The rules of a route with what policies make of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
+from translator.ir.http import Rule, RuleSetting
+from translator.objects.gateway_api.route import Route
+from translator.outcome import Outcome, Problem
+from translator.policies.attachment import attached_policies, policies_at
+from translator.policies.effective import Stack, effective, of_kind
+from translator.refs import Ref
+from translator.routes.rules import rules
+
+
+def effective_rules(db: Db, route: Ref, stack: Stack) -> tuple[Outcome[Rule], ...]:
+    """Return each rule of a route with the settings of policies; the problems are those of the route alone.
+
+    Args:
+        db: the database.
+        route: the route.
+        stack: the policies that it inherits at a listener.
+    """
+    own = rules(db, route)
+    if not stack and not db.select(attached_policies, route):
+        return own
+    found = db.get(Route, route)
+    names = found.rule_names if found is not None else ()
+    stack = (*stack, *policies_at(db, route))
+    return tuple(
+        _with_settings(db, each, (*stack, *policies_at(db, route, name)) if name else stack)
+        for each, name in zip(own, names, strict=True)
+    )
+
+
+@query
+def unit_settings(db: Db, stack: Stack, field: str) -> FilterOutcome:
+    """Return the settings of a unit for a stack, all of one kind; none where it cannot be read and is not closed."""
+    unit = next(each for each in policy_units(db) if (each.policy.kind, each.field) == (stack[0].kind, field))
+    found, path = effective(db, stack, field), f"spec.{field}"
+    if found.value is None:
+        return Outcome(())
+    read: FilterOutcome
+    if broken := [Problem("Accepted", "Invalid", f"{path}.{each}") for each in found.violations()]:
+        read = Outcome(None, tuple(broken))
+    else:
+        read = unit.read(PolicyContext(db, path, found))
+    return Outcome((), read.problems) if read.value is None and not unit.closed else read
+
+
+def overrides(rule: Rule, unit: PolicyUnit) -> bool:
+    """Return whether a rule itself asks for what a unit would give it."""
+    return any(isinstance(each, unit.setting) for each in rule.settings)
+
+
+def _with_settings(db: Db, own: Outcome[Rule], stack: Stack) -> Outcome[Rule]:
+    rule = own.value
+    settings: list[RuleSetting] = []
+    for unit in policy_units(db) if not rule.error else ():
+        policies = of_kind(stack, unit.policy.kind)
+        if policies and not overrides(rule, unit):
+            made = unit_settings(db, policies, unit.field)
+            if made.value is None:
+                text = f"{policies[-1]}: {made.problems[0].message}"
+                return Outcome(replace(rule, settings=(), error=text), own.problems)
+            settings += made.value
+    if any(each.terminal for each in rule.settings):
+        settings = [each for each in settings if not each.forwarding]
+    return Outcome(replace(rule, settings=(*settings, *rule.settings)), own.problems) if settings else own

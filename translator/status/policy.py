@@ -1,0 +1,243 @@
+"""The status of policies (GEP-713, GEP-2648): by ancestor, the Gateways at which a policy has an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from translator.conditions import Condition, Status, bounded
+from translator.db import Db
+from translator.engine.query import query
+from translator.extension import PolicyUnit, policy_units
+from translator.gateway.attachment import attachment
+from translator.gateway.gateways import gateway_spec, is_managed
+from translator.inputs import Invalid
+from translator.kinds import Level, StatusKind
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
+from translator.objects.gateway_api.route import Route
+from translator.outcome import Problem
+from translator.policies.attachment import level, policies_at, target
+from translator.policies.effective import Stack, effective, inherited, of_kind
+from translator.policies.merging import leaves
+from translator.refs import Ref
+from translator.routes.policies import overrides, unit_settings
+from translator.routes.rules import rules
+from translator.status.invalid import false, last_valid_status, renewed
+
+MAX_ANCESTORS: Final = 16
+"""The most ancestors in a status (`PolicyStatus.ancestors`)."""
+
+AncestorRef = tuple[tuple[str, str], ...]
+"""An `ancestorRef`, as the items of a map."""
+
+
+ITSELF: Final = "the route itself"
+"""What overrides a policy whose target asks for the same by its own filters or fields."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What there is to say of a policy at one ancestor.
+
+    Attributes:
+        problems: why it is not accepted.
+        pending: whether its target is attached to no Gateway.
+        set: the paths of the fields that it sets.
+        lost: those that another policy, or the rule itself, overrides, by what.
+        merged: the paths of fields that others set beside it, by whom.
+    """
+
+    problems: dict[Problem, None] = field(default_factory=dict)
+    pending: bool = False
+    set: dict[str, None] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether nothing of the policy is effective."""
+        return bool(self.set) and self.lost.keys() >= self.set.keys()
+
+    @property
+    def conflicted(self) -> bool:
+        """Whether that is because of other policies at the same target."""
+        return self.overridden and ITSELF not in self.lost.values()
+
+
+@query
+def policy_status(db: Db, ref: Ref) -> Status | None:
+    """Return the status of a policy; None if it concerns no Gateway of ours."""
+    found = db.get(Policy, ref)
+    if found is None:
+        return None
+    reports: dict[AncestorRef, Report] = {}
+    for place, each in enumerate(found.spec.target_refs):
+        for ancestor, problem in _ancestors(db, ref, each, f"spec.targetRefs[{place}]"):
+            report = reports.setdefault(ancestor, Report())
+            if problem is not None:
+                report.pending |= problem.condition == "Attached"
+                report.problems.update({problem: None} if problem.condition == "Accepted" else {})
+            else:
+                _report(db, found, each, _gateway(ancestor), report)
+    generation = found.metadata.generation or 1
+    entries = {ancestor: [each.json(generation) for each in _conditions(one)] for ancestor, one in reports.items()}
+    return _status(db, entries)
+
+
+def _status(db: Db, entries: dict[AncestorRef, list[dict[str, Any]]]) -> Status | None:
+    """Return a status with these conditions by ancestor; of too many the last says how many are not shown."""
+    shown: list[dict[str, Any]] = [
+        {"ancestorRef": dict(ancestor), "controllerName": db.settings.controller_name, "conditions": conditions}
+        for ancestor, conditions in list(entries.items())[:MAX_ANCESTORS]
+    ]
+    if hidden := len(entries) - len(shown):
+        for condition in shown[-1]["conditions"][:1]:
+            more = f"The status of {hidden} more Gateways is not shown."
+            shown[-1]["conditions"] = [{**condition, "message": bounded([condition["message"], more])}]
+    return {"ancestors": shown} if shown else None
+
+
+def _ancestors(
+    db: Db, policy: Ref, reference: PolicyTargetReference, path: str
+) -> Iterator[tuple[AncestorRef, Problem | None]]:
+    """Yield the ancestors of a target: the Gateways that it is served at, or itself with the reason why there is none.
+
+    Nothing for what belongs to another controller.
+    """
+    at, ref, itself = level(db, policy.kind, reference), target(policy, reference), _itself(policy, reference)
+    if at is None:
+        levels = ", ".join(each.name.lower() for each in sorted(db.registry.policy(policy.kind).levels))
+        section = " with a sectionName" if reference.section_name else ""
+        text = f"{path}: a {policy.kind} cannot target a {reference.kind}{section}; it can target: {levels}."
+        yield itself, Problem("Accepted", "Invalid", text)
+    elif at in (Level.GATEWAY, Level.LISTENER):
+        spec = gateway_spec(db, ref)
+        sections = [each.name for each in spec.listeners] if spec is not None else []
+        if problem := _not_found(reference, ref, path, spec is not None, sections):
+            yield itself, problem
+        elif is_managed(db, ref):
+            yield _gateway_reference(ref), None
+    else:
+        route = db.get(Route, ref)
+        names = [each for each in route.rule_names if each] if route is not None else []
+        parents = attachment(db, ref)
+        if problem := _not_found(reference, ref, path, route is not None, names):
+            yield itself, problem
+        elif not any(each.bindings for each in parents):
+            if parents:
+                yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
+        else:
+            for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
+                yield _gateway_reference(gateway), None
+
+
+def _not_found(
+    reference: PolicyTargetReference, ref: Ref, path: str, exists: bool, sections: list[str]
+) -> Problem | None:
+    if not exists:
+        text = f"{path}: {ref} does not exist; create it or correct the name."
+        return Problem("Accepted", "TargetNotFound", text)
+    if reference.section_name and reference.section_name not in sections:
+        has = ", ".join(sections) or "none"
+        text = f"{path}.sectionName: {ref} has no section {reference.section_name}; its sections: {has}."
+        return Problem("Accepted", "TargetNotFound", text)
+    return None
+
+
+def _itself(policy: Ref, reference: PolicyTargetReference) -> AncestorRef:
+    items = [("group", reference.group), ("kind", reference.kind)]
+    items += [("namespace", policy.namespace), ("name", reference.name)]
+    return (*items, *([("sectionName", reference.section_name)] if reference.section_name else []))
+
+
+def _gateway_reference(gateway: Ref) -> AncestorRef:
+    names = (("namespace", gateway.namespace), ("name", gateway.name))
+    return (("group", Gateway.group), ("kind", Gateway.kind), *names)
+
+
+def _gateway(ancestor: AncestorRef) -> Ref:
+    found = dict(ancestor)
+    return Ref(Gateway.kind, found["namespace"], found["name"])
+
+
+def _report(db: Db, policy: Policy, reference: PolicyTargetReference, gateway: Ref, report: Report) -> None:
+    """Add what becomes of a policy at one of its targets, as far as that is served at a Gateway."""
+    ref, section = target(policy.ref, reference), reference.section_name or ""
+    units = [each for each in policy_units(db) if each.policy.kind == policy.kind]
+    for unit in units:
+        value = getattr(policy.spec, unit.field)
+        if value is None:
+            continue
+        own = dict.fromkeys(f"{unit.field}.{each}" for each in leaves(value)) or {unit.field: None}
+        report.set |= own
+        if ref.kind != Gateway.kind and _overridden_by_rules(db, ref, section, unit):
+            report.lost |= dict.fromkeys(own, ITSELF)
+        for stack in _stacks(db, ref, section, gateway):
+            policies = of_kind(stack, policy.kind)
+            report.problems |= dict.fromkeys(unit_settings(db, policies, unit.field).problems)
+            for leaf, origin in effective(db, policies, unit.field).origins.items():
+                path = f"{unit.field}.{leaf}"
+                if origin != policy.ref:
+                    (report.lost if path in own else report.merged)[path] = str(origin)
+
+
+def _stacks(db: Db, ref: Ref, section: str, gateway: Ref) -> Iterator[Stack]:
+    """Yield the policies of the levels above a target, and of its own, at each listener that it is served at."""
+    if ref == gateway:
+        yield inherited(db, gateway, section) if section else policies_at(db, gateway)
+        return
+    own = (*policies_at(db, ref), *(policies_at(db, ref, section) if section else ()))
+    bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)
+    yield from dict.fromkeys((*inherited(db, gateway, each.listener), *own) for each in bindings)
+
+
+def _overridden_by_rules(db: Db, route: Ref, section: str, unit: PolicyUnit) -> bool:
+    found = db.get(Route, route)
+    names = found.rule_names if found is not None else ()
+    meant = [rule.value for rule, name in zip(rules(db, route), names, strict=True) if section in ("", name)]
+    return bool(meant) and all(overrides(each, unit) for each in meant)
+
+
+def _conditions(report: Report) -> Iterator[Condition]:
+    """Yield Accepted, and Attached unless the target is not there."""
+    if report.problems:
+        first = next(iter(report.problems))
+        yield Condition("Accepted", "False", first.reason, bounded([each.message for each in report.problems]))
+    elif report.conflicted:
+        yield Condition("Accepted", "False", "Conflicted", _lost(report))
+    else:
+        yield Condition("Accepted", "True", "Accepted", "The policy is valid.")
+    if report.pending:
+        yield Condition("Attached", "False", "Pending", "The target is attached to no Gateway of this controller.")
+    elif report.overridden:
+        yield Condition("Attached", "False", "Overridden", _lost(report))
+    elif report.lost:
+        yield Condition("Attached", "True", "PartiallyOverridden", _lost(report))
+    elif report.set and report.merged:
+        text = "; ".join(f"{path} comes from {origin}" for path, origin in report.merged.items())
+        yield Condition("Attached", "True", "Merged", f"{text}.")
+    elif report.set:
+        yield Condition("Attached", "True", "Attached", "All that the policy sets is effective.")
+
+
+def _lost(report: Report) -> str:
+    return "; ".join(f"{path} is overridden by {by}" for path, by in report.lost.items()) + "."
+
+
+def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
+    """Return the status of an invalid policy: at the ancestors of before, or of those targets that can be read."""
+    accepted = false("Accepted", "Invalid", text, invalid)
+    entries: dict[AncestorRef, list[dict[str, Any]]] = {}
+    for each in last_valid_status(db, ref).get("ancestors", []):
+        rest = [found for found in each["conditions"] if found["type"] != "Accepted"]
+        entries[tuple(each["ancestorRef"].items())] = [accepted, *renewed(rest, invalid)]
+    if not entries:
+        for reference in invalid.partial.targets:
+            for ancestor, _ in _ancestors(db, ref, reference, "spec.targetRefs"):
+                entries[ancestor] = [accepted]
+    return _status(db, entries)
+
+
+STATUS = StatusKind(Policy, policy_status, _invalid)
