@@ -14,7 +14,7 @@ from typing import Any
 from translator.conditions import Status
 from translator.engine.query import Query
 from translator.inputs import Invalid
-from translator.ir.backend import Backend, BackendEndpoint
+from translator.ir.backend import Backend, BackendEndpoint, Protocol
 from translator.ir.http import Rule
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
@@ -33,6 +33,7 @@ class RouteKind:
         protocols: the protocols of the listeners that it may attach to (`Listener.protocol`).
         rules: the query for the rules of a route, in the order of its spec.
         conformance: the features of the Gateway API's conformance suite that the kind brings.
+        backend_protocols: what it can speak to backends; first what it speaks to those of which nothing says it.
         error: what requests are answered with that cannot be served as asked, in messages.
     """
 
@@ -40,6 +41,7 @@ class RouteKind:
     protocols: tuple[str, ...]
     rules: Query[[Ref], tuple[Outcome[Rule], ...]]
     conformance: tuple[str, ...] = ()
+    backend_protocols: tuple[Protocol, ...] = (Protocol.HTTP1, Protocol.H2C)
     error: str = "500"
 
 

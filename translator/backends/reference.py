@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
 from translator.db import Db
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
-from translator.ir.backend import Backend
+from translator.ir.backend import Backend, Protocol
+from translator.kinds import RouteKind
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
+
+NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2"}
 
 
 def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
@@ -24,9 +31,32 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     resolved = found.resolve(db, ref, reference.port or 0)
-    if not resolved.problems:
+    spoken = _spoken(db.registry.route(route.kind), ref, resolved)
+    if not spoken.problems:
+        return spoken
+    return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))
+
+
+def _spoken(kind: RouteKind, ref: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
+    """Return a backend with the protocol that a kind of route speaks to it, or why it can speak none."""
+    found = resolved.value
+    if found is None:
         return resolved
-    return Outcome(resolved.value, tuple(_at(field, each) for each in resolved.problems))
+    if not found.protocol:
+        return Outcome(_speaking(found, kind.backend_protocols[0].value), resolved.problems)
+    if Protocol(found.protocol) in kind.backend_protocols:
+        return resolved
+    text = (
+        f"{ref} port {found.port}: its appProtocol asks for {NAMES[Protocol(found.protocol)]}, and routes of kind "
+        f"{kind.model.kind} speak {' or '.join(NAMES[each] for each in kind.backend_protocols)} only; change it, or "
+        f"remove it."
+    )
+    return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedProtocol", text)))
+
+
+@lru_cache(maxsize=65536)  # one value for all rules that name it, as without a protocol there is
+def _speaking(found: Backend, protocol: str) -> Backend:
+    return replace(found, protocol=protocol)
 
 
 def _at(field: str, problem: Problem) -> Problem:

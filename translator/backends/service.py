@@ -16,7 +16,7 @@ from translator.outcome import Outcome, Problem
 from translator.own_addresses import OwnAddress, reached
 from translator.refs import Ref
 
-HTTP1_PROTOCOLS = ("", "http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web")
+HTTP1_PROTOCOLS = ("http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web")
 HTTP2_PROTOCOLS = ("kubernetes.io/h2c", "h2c", "http2", "grpc")
 TLS_PROTOCOLS = ("https", "kubernetes.io/wss", "wss", "tls")
 
@@ -111,6 +111,8 @@ def own_endpoint(db: Db, ref: Ref, port_name: str) -> OwnEndpoint | None:
 
 def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
     name = (port.app_protocol or "") if port else ""
+    if not name:
+        return Outcome(found)
     if name.lower() in TLS_PROTOCOLS:
         text = f"{service} port {found.port}: appProtocol {name} asks for TLS, which is not supported yet; remove it."
         return _unresolved("UnsupportedProtocol", text)

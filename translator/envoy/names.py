@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from translator.ir.backend import Backend
+from translator.ir.backend import Backend, Protocol
 from translator.ir.listener import RouteConfigKey
 from translator.refs import Ref
 
@@ -21,7 +21,8 @@ def cluster_name(backend: Backend) -> str:
     # A reference without a kind is to a Service: so is a name without one.
     owner = f"{namespace}/{name}" if kind == SERVICE else f"{kind}/{namespace}/{name}"
     settings = ", ".join(each.fingerprint for each in backend.settings) or "0"
-    text = f"({owner!r}, {backend.port!r}, {backend.protocol!r}, {backend.hostname!r}, {settings})"
+    protocol = backend.protocol or Protocol.HTTP1.value
+    text = f"({owner!r}, {backend.port!r}, {protocol!r}, {backend.hostname!r}, {settings})"
     return f"{owner}:{backend.port}/{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 

@@ -43,14 +43,14 @@ class Backend:
     Attributes:
         key: the object behind it.
         port: its port, which also is the port to connect to where `hostname` is given.
-        protocol: the value of `Protocol` that its endpoints speak.
+        protocol: the value of `Protocol` that its endpoints speak; "" where nothing says so: what the route speaks.
         hostname: a DNS name or IP address that Envoy resolves by itself; "" where endpoints are discovered.
         settings: at most one of a type, the last that is given; in one order, whatever the order they are given in.
     """
 
     key: BackendKey
     port: int
-    protocol: str = Protocol.HTTP1.value
+    protocol: str = ""
     hostname: str = ""
     settings: tuple[BackendSetting, ...] = ()
 
