@@ -1,1 +1,1 @@
-"""A cluster as a source of objects: lists and watches."""
+"""Informers: the objects of a cluster as sources, by list and watch."""

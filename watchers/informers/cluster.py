@@ -1,4 +1,4 @@
-"""A cluster as sources for a `SourceMux`: all kinds of objects that are read, of the namespaces that are watched."""
+"""A cluster as sources for a `SourceMux`: the objects of all kinds in the watched namespaces."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,15 +20,15 @@ from watchers.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class WatchConfig:
-    """What is watched.
+    """Configuration of the watches.
 
     Attributes:
         kinds: the kinds of objects.
-        statuses: the names of those kinds whose objects' status is remembered, for `ClusterSource.observed`.
-        controller: the name of the controller that writes them.
-        labels: by the name of a kind, a label selector that its objects must match in place of the kind's own.
+        statuses: the names of the kinds whose statuses are stored, for `ClusterSource.observed`.
+        controller: the name of the controller that writes the statuses.
+        labels: by the name of a kind, a label selector for its objects that replaces the kind's own.
         namespaces: the names of the namespaces to watch; empty for all.
-        namespace_labels: a label selector that namespaces to watch must match; "" for all. Not with `namespaces`.
+        namespace_labels: a label selector for the namespaces to watch; "" for all. Not with `namespaces`.
     """
 
     kinds: tuple[type[KubernetesObject], ...] = tuple(KINDS.values())
@@ -46,17 +46,17 @@ class WatchConfig:
 class ClusterSource:
     """The objects of a cluster.
 
-    Objects of no namespace are watched whatever namespaces are. Namespaces chosen by name are asked for one by one, so
-    a Role in each is enough; those chosen by labels are picked out of all, for which it takes a ClusterRole.
+    Cluster-scoped objects are always watched. Namespaces selected by name are watched one by one, so that a Role in
+    each is enough; for those selected by labels, all namespaces are watched, which needs a ClusterRole.
 
-    Give `sources` and `unsynced_namespaces` to a `SourceMux`; after each evaluation, pass `set_referenced` the objects
-    that it depends on.
+    Give `sources` and `unsynced_namespaces` to a `SourceMux`; after each evaluation, pass the objects on which it
+    depends to `set_referenced`.
 
     Args:
-        client: for its API server.
-        config: what is watched.
-        report: is told what begins and ceases to be wrong.
-        observer: is told what happens.
+        client: the client of the API server.
+        config: the configuration of the watches.
+        report: called with new and resolved diagnostics.
+        observer: observes lists, watches and errors.
     """
 
     def __init__(
@@ -80,36 +80,36 @@ class ClusterSource:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What to give to a `SourceMux`."""
+        """The sources for a `SourceMux`."""
         return tuple(self._sources)
 
     @property
     def unsynced_namespaces(self) -> Collection[str]:
-        """The names of namespaces that were selected or deselected and not yet synced for every kind; a live view.
+        """The names of namespaces that were selected or deselected and are not synced yet for every kind; a live view.
 
-        Give it to the `SourceMux`: until they are synced, their objects stay as it handed them out before.
+        Give it to the `SourceMux`, which holds their edits back until they are synced.
         """
         return self._namespace_selector.unsynced if self._namespace_selector else ()
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All that is wrong now."""
+        """The current diagnostics."""
         return self._diagnostics.diagnostics
 
     @property
     def not_installed(self) -> tuple[str, ...]:
-        """The names of the kinds that the API server does not have."""
+        """The names of the kinds that the API server does not serve."""
         reflectors = [each.reflector for each in self._informers.values()]
         reflectors += [each.reflector for each in self._on_demand.values()]
         return tuple(dict.fromkeys(each.model.kind for each in reflectors if each.not_installed))
 
     def observed(self, ref: Ref) -> ObservedObject | None:
-        """Give an object's status and version; None if it is not there, or statuses of its kind are not remembered."""
+        """Return an object's status and version; None if it does not exist, or its kind's statuses are not stored."""
         objects = _of(self._informers, ref)
         return objects.observed(ref) if objects else None
 
     def observed_status(self, ref: Ref) -> ObservedStatus | None:
-        """Give what a `StatusWriter` must know of an object; None if it is not there, as for `observed`."""
+        """Return the state of an object that a `StatusWriter` needs; None as for `observed`."""
         objects = _of(self._informers, ref)
         found = objects.observed(ref) if objects else None
         if objects is None or found is None:
@@ -118,15 +118,15 @@ class ClusterSource:
         return ObservedStatus(found.resource_version, found.generation, found.status or {}, version, found.written)
 
     def observed_refs(self) -> Iterator[Ref]:
-        """Give the objects whose status is remembered."""
+        """Yield the objects whose status is stored."""
         for each in self._informers.values():
             yield from each.refs
 
     def set_referenced(self, kind: type[KubernetesObject], refs: Iterable[Ref]) -> frozenset[Ref]:
-        """Take which objects of a kind on demand are wanted from now on; cheap if they are the same as before.
+        """Set the referenced objects of an on-demand kind; cheap if they have not changed.
 
         Returns:
-            Those of them that are not there, for sure. The others have been handed on, or are going to be.
+            Those that are known not to exist. The others have been yielded, or will be.
         """
         refs = frozenset(refs)
         parts = {namespace: each for (name, namespace), each in self._on_demand.items() if name == kind.kind}

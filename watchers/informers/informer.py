@@ -1,4 +1,4 @@
-"""An informer: the objects of a kind as a source for a `SourceMux`, parsed."""
+"""An informer: the parsed objects of a kind as a source for a `SourceMux`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
@@ -21,18 +21,18 @@ from watchers.kubernetes import paths
 from watchers.sources import Batch
 
 AT_ONCE: Final = 100
-"""So many objects are parsed before others get a turn: some milliseconds."""
+"""Objects parsed before other tasks run: some milliseconds."""
 
 
 class ObservedObject(NamedTuple):
-    """An object as the API server was last heard to have it, as far as whoever writes its status must know.
+    """The last observed state of an object, as far as the writer of its status needs it.
 
     Attributes:
-        uid: which object of that name.
-        resource_version: which state of it.
-        generation: of its spec; None for kinds that count none.
+        uid: its `metadata.uid`.
+        resource_version: its `metadata.resourceVersion`.
+        generation: its `metadata.generation`; None for kinds without one.
         raw_status: its `status` as JSON; `null` if it has none.
-        written: whether some of its status is as we wrote it.
+        written: whether our field manager wrote some of its status.
     """
 
     uid: str
@@ -43,20 +43,21 @@ class ObservedObject(NamedTuple):
 
     @property
     def status(self) -> Any:
-        """Its `status`, decoded anew: others' entries included, nothing normalised."""
+        """Its `status`, decoded at each call, including other controllers' entries, not normalised."""
         return orjson.loads(self.raw_status)
 
 
 class Informer:
     """The objects of one kind.
 
-    An object that cannot be parsed, which the API server's own validation should rule out, keeps its last good version.
+    Of an object that is not valid, which the API server's own validation should rule out, the last valid version stays
+    in use.
 
     Args:
-        reflector: of that kind.
-        diagnostics: is told which objects are not valid.
-        manager: the field manager who writes the objects' statuses, which are remembered for `observed`; None if
-            nobody does.
+        reflector: the reflector of the kind.
+        diagnostics: gets a diagnostic for each object that is not valid.
+        manager: the field manager that writes the objects' statuses, which are stored for `observed`; None if they are
+            not written.
     """
 
     def __init__(self, reflector: Reflector, diagnostics: DiagnosticSet, manager: str | None = None) -> None:
@@ -66,19 +67,19 @@ class Informer:
         self._observed: dict[Ref, ObservedObject] = {}
 
     def observed(self, ref: Ref) -> ObservedObject | None:
-        """Return what is remembered of an object; None if it is not there, or its status is not remembered.
+        """Return the observed state of an object; None if it does not exist, or its status is not stored.
 
-        All of it is of one moment. The reflector may know a later version already, of a change that waits to be parsed.
+        The state is consistent. The reflector may already know a later version, which is not parsed yet.
         """
         return self._observed.get(ref)
 
     @property
     def refs(self) -> Collection[Ref]:
-        """The objects whose status is remembered."""
+        """The objects whose status is stored."""
         return self._observed.keys()
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yield the objects, and then what changes."""
+        """Yield the objects, and then their changes."""
         async with aclosing(self.reflector.batches()) as reflected:
             async for changes, synced in reflected:
                 waiting = iter(changes)
@@ -112,21 +113,21 @@ def _observe(raw: dict[str, Any], manager: str) -> ObservedObject:
 
 
 def _compact(value: object) -> bytes:
-    """Return a value as JSON that is to be kept: what orjson gives has 4 KB, however little of it is used."""
+    """Return a value as JSON in a minimal buffer, for storage: orjson's own result takes 4 KB at least."""
     return bytes(memoryview(orjson.dumps(value)))
 
 
 def parsed(
     ref: Ref, raw: dict[str, Any], model: type[KubernetesObject], version: str, diagnostics: DiagnosticSet
 ) -> Edit:
-    """Parse an object as the API server sent it; `Invalid` if it is not valid, which `diagnostics` is told.
+    """Parse an object from the API server; return its edit, `Invalid` if it is not valid.
 
     Args:
-        ref: of the object.
-        raw: its fields. In lists of built-in kinds, objects do not say what they are: it is added.
+        ref: the object.
+        raw: its fields. The items of lists of built-in kinds lack `apiVersion` and `kind`, which are added.
         model: its kind.
-        version: the version in which it was asked for.
-        diagnostics: is told what is wrong with it, or that nothing is.
+        version: the requested version of the API.
+        diagnostics: gets a diagnostic if the object is not valid, and loses it otherwise.
     """
     raw["apiVersion"], raw["kind"] = paths.api_version(model, version), model.kind
     found, problems = (result := KINDS.parse(raw)).object, result.problems

@@ -1,12 +1,12 @@
 """The list-and-watch state of one kind: folds lists and events into changes. Pure: no I/O.
 
-The state says what to ask for next, a page of a list or a watch, and takes the answer. It keeps of each object
-only its version. So a list, whenever one is needed again, tells what differs: an object whose version is known is no
-change, and one that is not in the list any more is gone.
+The state returns the next request, for a page of a list or a watch, and takes the response. It stores only the version
+of each object, which is enough to compute the changes when a list has to be repeated: an object with a known version
+has not changed, and one that is missing from the list was deleted.
 
-Within a list and a watch the API server's order is that of time, and a watch from a list's resource version misses
-nothing (Kubernetes API concepts, "Efficient detection of changes"). A namespace that is listed by itself is newer than
-the watch, which is to go on from where it was: what that tells again is passed over, by its version.
+The events of a watch are in the order of time, and a watch from a list's resource version misses none (Kubernetes API
+concepts, "Efficient detection of changes"). A namespace that is listed separately is newer than the watch, which
+continues from its position: events that are older than the list are skipped, by their resource version.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,28 +17,29 @@ from watchers.kubernetes.errors import ApiError, Malformed
 from watchers.kubernetes.resource_version import older
 
 LIMIT: Final = 500
-"""Objects of a page, at first."""
+"""Initial number of objects in a page."""
 MOST_LIMIT: Final = 8000
+"""Most objects in a page."""
 MOST_FAILURES: Final = 3
-"""So many failures of a watch in a row, and it may be the version that it is to begin with: the list is asked for."""
+"""Consecutive failures of a watch after which its resource version may be the cause, so that the list is repeated."""
 
 
 class Version(NamedTuple):
-    """What tells an object's state from any other: equal versions, equal objects."""
+    """The version of an object: equal versions mean equal objects."""
 
     uid: str
     resource_version: str
 
 
 class ObjectChange(NamedTuple):
-    """An object as it is now, decoded but not parsed; None when it is gone."""
+    """The new state of an object, decoded but not parsed; None if it was deleted."""
 
     ref: Ref
     raw: dict[str, Any] | None
 
 
 class ListPage(NamedTuple):
-    """Asks for a page of a list: of a namespace, or if that is "" of all there is."""
+    """A request for a page of a list, of one namespace or, with "", of all."""
 
     namespace: str
     limit: int
@@ -46,24 +47,24 @@ class ListPage(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """Asks for all that happens after a version."""
+    """A request for the events after a resource version."""
 
     resource_version: str
 
 
 class ListWatch:
-    """The state of one kind.
+    """The list-and-watch state of one kind.
 
     Args:
-        kind: of the objects.
-        selective: whether only the objects of some namespaces count, none until `select` says which.
-        limit: how many objects to ask for at once, at first.
+        kind: the name of the kind.
+        selective: whether only objects of selected namespaces are reported, none until `select` is called.
+        limit: the initial number of objects in a page.
 
     Attributes:
-        known: the version of each object that is there.
-        synced: whether all that was there at the start is known, or cannot be.
-        was_listed: whether what is there has ever been known.
-        unlisted: the namespaces that count and have not been listed since they do.
+        known: the version of each existing object.
+        synced: whether the first list is complete, or was denied.
+        was_listed: whether a list has ever been complete.
+        unlisted: the selected namespaces that have not been listed since their selection.
     """
 
     def __init__(self, kind: str, selective: bool = False, limit: int = LIMIT) -> None:
@@ -73,15 +74,15 @@ class ListWatch:
         self.was_listed = False
         self._selected: frozenset[str] | None = frozenset() if selective else None
         self.unlisted: set[str] = set()
-        self._covered: set[str] = set()  # of these, those of which the list that is being read misses nothing
-        self._listed: dict[str, str] = {}  # by namespace the version of its list, while the watch is behind
-        self._position = ""  # "": all is to be listed
+        self._covered: set[str] = set()  # those of `unlisted` that the current list covers
+        self._listed: dict[str, str] = {}  # by namespace, the version of its own list, while the watch is older
+        self._position = ""  # of the watch; "": a full list is needed
         self._page = ListPage("", limit, "")
-        self._found: set[Ref] | None = None  # what the list that is being read has had so far
+        self._found: set[Ref] | None = None  # the objects in the pages of the current list so far
         self._failures = 0
 
     def next(self) -> ListPage | Watch:
-        """Give what to ask the API server for."""
+        """Return the next request to the API server."""
         if self._found is None:
             if not self._position:
                 self._page = self._page._replace(namespace="", token="")
@@ -92,11 +93,11 @@ class ListWatch:
         return self._page
 
     def is_absent(self, ref: Ref) -> bool:
-        """Tell whether an object is not there, for sure: what there is has been listed, and it was not in it."""
+        """Return whether an object is known not to exist: its namespace was listed, and does not contain it."""
         return self.was_listed and ref not in self.known and ref.namespace not in self.unlisted
 
     def select(self, namespaces: frozenset[str]) -> list[ObjectChange]:
-        """Take which namespaces count from now on; objects of others are gone, those of new ones are to be listed."""
+        """Select the namespaces; return the removal of other ones' objects. New ones are listed next."""
         assert self._selected is not None
         self.unlisted = (self.unlisted | (namespaces - self._selected)) & namespaces
         self._covered &= namespaces
@@ -107,10 +108,10 @@ class ListWatch:
         return self._forget([ref for ref in self.known if ref.namespace not in namespaces])
 
     def page(self, body: object) -> list[ObjectChange]:
-        """Take the page that was asked for.
+        """Process the requested page; return the changes.
 
         Raises:
-            Malformed: it is no list of objects.
+            Malformed: the body is not a list of objects.
         """
         items, token, position = _list(body)
         identified = [(*self._identity(raw), raw) for raw in items]
@@ -135,11 +136,11 @@ class ListWatch:
         return changes + self._forget(vanished)
 
     def event(self, body: object) -> ObjectChange | None:
-        """Take an event of the watch that was asked for; None if it changes nothing.
+        """Process an event of the watch; return its change, None if there is none.
 
         Raises:
-            ApiError: the server says that the watch has failed.
-            Malformed: it is no event.
+            ApiError: the event reports an error of the watch.
+            Malformed: the body is not an event.
         """
         match body:
             case {"type": "ADDED" | "MODIFIED" | "DELETED", "object": dict(raw)} if self._is_behind(raw):
@@ -154,44 +155,44 @@ class ListWatch:
                 raise _failure(self.kind, status)
             case _:
                 raise Malformed(f"What a watch of {self.kind} sent is no event of an API server")
-        self._position = _metadata(raw)["resourceVersion"]  # of objects that do not count, too
+        self._position = _metadata(raw)["resourceVersion"]  # of objects in other namespaces, too
         self._failures = 0
         if self._listed:
             self._listed = {name: at for name, at in self._listed.items() if older(self._position, at)}
         return change
 
     def _is_behind(self, raw: object) -> bool:
-        """Whether a watch tells what the list of a namespace, which came later, knew already."""
+        """Return whether an event is not newer than the separate list of its namespace."""
         metadata = _metadata(raw)
         listed, version = self._listed.get(str(metadata.get("namespace") or "")), metadata["resourceVersion"]
         return listed is not None and (version == listed or older(version, listed))
 
     def expired(self) -> None:
-        """Take that the server no longer has the versions that it was asked for (410 Gone)."""
+        """Process a response 410 Gone: the requested resource version has expired."""
         if self._found is None:
             self._position = ""
         else:
-            # It took too long to read the list page by page, for what happens meanwhile: take larger ones.
+            # Reading the list page by page took too long: request larger pages.
             self._page = self._page._replace(limit=min(MOST_LIMIT, self._page.limit * 2))
             self._restart()
 
     def too_large(self) -> None:
-        """Take that the answer was too large."""
+        """Process a response that is too large."""
         self._page = self._page._replace(limit=max(1, self._page.limit // 2))
         self._count_failure()
 
     def failed(self) -> None:
-        """Take that the server, which answers, did not do what it was asked for."""
+        """Process an error response."""
         self._count_failure()
 
     def forbidden(self) -> None:
-        """Take that it may not be listed: what is known stays, and is all that can be told."""
+        """Process a denied list: the known objects stay, and the kind counts as synced."""
         self._position = ""
         self._restart()
         self.synced = True
 
     def not_installed(self) -> list[ObjectChange]:
-        """Take that the API server has no such kind: none of its objects is there."""
+        """Process that the API server does not serve the kind; return the removal of all its objects."""
         self.forbidden()
         self.was_listed = True
         return self._forget(list(self.known))
@@ -204,7 +205,7 @@ class ListWatch:
         if self._found is None:
             self._position = ""
         else:
-            self.expired()  # it may be the token to continue with that it does not take
+            self.expired()  # the continue token may be the cause
 
     def _restart(self) -> None:
         self._found = None
@@ -220,7 +221,7 @@ class ListWatch:
 
     def _delete(self, ref: Ref, version: Version) -> ObjectChange | None:
         known = self.known.get(ref)
-        # A list may have told already of the object that took the place of this one.
+        # A list may already have contained another object of the same name.
         if known is None or known.uid != version.uid:
             return None
         del self.known[ref]
@@ -246,7 +247,7 @@ def _metadata(raw: object) -> dict[str, Any]:
 
 
 def _list(body: object) -> tuple[list[dict[str, Any]], str, str]:
-    """Return the items of a list, the token to continue with, and the version."""
+    """Return the items of a list, the continue token, and the resource version."""
     match body:
         case {"items": list() | None as items, "metadata": {"resourceVersion": str(version), **rest}} if version:
             return items or [], str(rest.get("continue") or ""), version

@@ -1,4 +1,4 @@
-"""The watched namespaces, where a label selector chooses them."""
+"""The watched namespaces, selected by a label selector."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
@@ -10,17 +10,17 @@ from watchers.sources import Batch
 
 
 class NamespaceSelector:
-    """The namespaces that a label selector chooses, followed; a source that brings no objects.
+    """The namespaces that match a label selector; a source that yields no objects.
 
     Args:
-        reflector: of those namespaces; the API server judges the selector.
+        reflector: the reflector of the namespaces; the API server applies the selector.
 
     Attributes:
-        names: of the namespaces; another object whenever they change.
-        known: set once they have been read; that there are none is known only then.
-        followers: whom to tell when they change.
-        unsynced: the namespaces that were selected or deselected, by name, and for each the followers that have not yet
-            yielded the changes that follow. No change of such a namespace is to be used before all of them have.
+        names: the names of the namespaces; a new object after each change.
+        known: set once the namespaces have been listed.
+        followers: the followers to call after a change.
+        unsynced: by the name of each selected or deselected namespace, the followers that have not yielded its changes
+            yet. No edit of the namespace may be used before all of them have.
     """
 
     def __init__(self, reflector: Reflector) -> None:
@@ -33,11 +33,11 @@ class NamespaceSelector:
 
     @property
     def not_synced_reason(self) -> str:
-        """Why the namespaces are not known; "" if they are, or if that may be only a matter of time."""
+        """The reason why the namespaces cannot be listed; "" if they are listed, or may be soon."""
         return self._reflector.not_synced_reason
 
     def mark_synced(self, follower: NamespaceFollower, unlisted: Collection[str] = ()) -> bool:
-        """Note that a follower has yielded all that it knows of the namespaces, except of those not listed yet.
+        """Record that a follower has yielded all changes of the namespaces, except of those not listed yet.
 
         Returns:
             Whether it was the last follower of a namespace to do so.
@@ -51,12 +51,12 @@ class NamespaceSelector:
         return done
 
     async def observed(self) -> None:
-        """Wait until the namespaces are known, or it is known that they cannot be read."""
+        """Wait until the namespaces have been listed, or the list was denied."""
         while not (self.known.is_set() or self.not_synced_reason):
             await self._changed.wait()
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Follow the namespaces; yields nothing but whether they are known."""
+        """Follow the namespaces; yield batches without edits, which report whether they are synced."""
         async with aclosing(self._reflector.batches()) as reflected:
             async for _, synced in reflected:
                 if self._reflector.list_watch.was_listed:

@@ -1,4 +1,4 @@
-"""The namespaces whose objects are watched, as those see them who watch the objects."""
+"""The interface between the selected namespaces and the reflectors of their objects."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -6,45 +6,45 @@ from typing import Protocol
 
 
 class NamespaceFollower(Protocol):
-    """Follows the objects of the selected namespaces."""
+    """A follower of the selected namespaces, such as a reflector of their objects."""
 
     def reselect(self) -> None:
-        """Take that other namespaces are selected than before."""
+        """Process a change of the selected namespaces."""
         ...
 
 
 class NamespaceSet(Protocol):
-    """The selected namespaces; `NamespaceSelector` follows those of a label selector."""
+    """The selected namespaces; `NamespaceSelector` implements it for a label selector."""
 
     @property
     def names(self) -> frozenset[str]:
-        """The namespaces; another object whenever they change."""
+        """The names of the namespaces; a new object after each change."""
         ...
 
     @property
     def known(self) -> asyncio.Event:
-        """Set once they have been read; that there are none is known only then."""
+        """Set once the namespaces have been listed."""
         ...
 
     @property
     def followers(self) -> list[NamespaceFollower]:
-        """Whom to tell when they change."""
+        """The followers to call after a change."""
         ...
 
     @property
     def unsynced(self) -> Mapping[str, set[NamespaceFollower]]:
-        """The namespaces that come or go, each with the followers that have not yet yielded what follows."""
+        """The selected or deselected namespaces, each with the followers that have not yielded its changes yet."""
         ...
 
     @property
     def not_synced_reason(self) -> str:
-        """Why the namespaces are not known; "" if they are, or if that may be only a matter of time."""
+        """The reason why the namespaces cannot be listed; "" if they are listed, or may be soon."""
         ...
 
     async def observed(self) -> None:
-        """Wait until the namespaces are known, or it is known that they cannot be read."""
+        """Wait until the namespaces have been listed, or the list was denied."""
         ...
 
     def mark_synced(self, follower: NamespaceFollower, unlisted: Collection[str] = ()) -> bool:
-        """Note that a follower has yielded all that it knows; tell whether it was the last of a namespace."""
+        """Record that a follower has yielded all changes; return whether it was the last one of a namespace."""
         ...

@@ -1,4 +1,4 @@
-"""An object's status as the API server has it, and whether it is of our writing. No I/O."""
+"""An object's status as observed at the API server, and whether our field manager wrote some of it. No I/O."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LONGEST_MANAGER: Final = 128
 
 
 class ObservedStatus(NamedTuple):
-    """An object's status as the API server has it.
+    """An object's status as observed at the API server.
 
     Attributes:
         resource_version: the object's `metadata.resourceVersion`.
-        generation: its `metadata.generation`, None for kinds without.
-        status: its `status`, empty if there is none.
-        api_version: the version of the API that it was read in, such as "v1": the only one that is sure to be served.
-        written: whether some of the status is as we wrote it.
+        generation: its `metadata.generation`; None for kinds without one.
+        status: its `status`; empty if there is none.
+        api_version: the version of the API in which it was read, such as "v1", which is known to be served.
+        written: whether our field manager wrote some of the status.
     """
 
     resource_version: str
@@ -30,15 +30,15 @@ class ObservedStatus(NamedTuple):
 
 
 def field_manager(controller: str) -> str:
-    """Return the name under which the API server notes what a controller wrote."""
+    """Return the field manager of a controller (server-side apply, `metadata.managedFields`)."""
     return controller[-LONGEST_MANAGER:]
 
 
 def wrote(metadata: Mapping[str, Any], manager: str) -> bool:
-    """Whether some of an object's status is as a field manager wrote it."""
+    """Return whether a field manager wrote some of an object's status."""
     return any(is_status(each) and each.get("manager") == manager for each in metadata.get("managedFields") or ())
 
 
 def is_status(written: Mapping[str, Any]) -> bool:
-    """Whether an entry of `metadata.managedFields` is about the status."""
+    """Return whether an entry of `metadata.managedFields` covers the status."""
     return "f:status" in (written.get("fieldsV1") or {})

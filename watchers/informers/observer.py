@@ -2,25 +2,25 @@
 
 
 class InformerObserver:
-    """Receives events; a subclass overrides those that it counts. `kind` is as in "HTTPRoute"."""
+    """Callbacks for events of informers; override the ones you need. `kind` is a name such as "HTTPRoute"."""
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:
-        """Note that a page of a list was read, with so many objects, in so many seconds."""
+        """Observe a page of a list: its number of objects, and the seconds until it was read."""
 
     def watching(self, kind: str) -> None:
-        """Note that a watch was opened."""
+        """Observe an opened watch."""
 
     def events(self, kind: str, count: int) -> None:
-        """Note that a watch told so many events."""
+        """Observe a number of events of a watch."""
 
     def expired(self, kind: str) -> None:
-        """Note that the API server no longer had the versions asked for: the list is read again."""
+        """Observe an expired resource version (410 Gone); the list is repeated."""
 
     def failed(self, kind: str, reason: str) -> None:
-        """Note that a request failed; `reason` is an HTTP status code, or a word such as "Unreachable"."""
+        """Observe a failed request; `reason` is an HTTP status code, or a word such as "Unreachable"."""
 
     def not_installed(self, kind: str) -> None:
-        """Note that the API server has no such kind; it is asked again from time to time."""
+        """Observe that the API server does not serve a kind; it is requested again periodically."""
 
     def fetched(self, kind: str) -> None:
-        """Note that an object was read in full, because it is referenced."""
+        """Observe that a referenced object was read in full."""

@@ -1,7 +1,7 @@
-"""Kinds of which there are many objects and few are of use, with secrets in them: only those referenced are read.
+"""On-demand informers, for kinds with many objects, few of which are used, such as Secrets: only those are read.
 
-Of all others nothing but metadata is ever asked for. Which are referenced is known once the objects that may refer to
-them have been evaluated, so whoever evaluates passes them to `set_referenced`, each time.
+Only the metadata of all others is watched. The evaluation of the objects that refer to them shows which are referenced:
+after each evaluation, the caller passes them to `set_referenced`.
 """
 
 import asyncio
@@ -27,33 +27,33 @@ from watchers.sources import Batch
 log = structlog.stdlib.get_logger("headgate.cluster")
 
 AT_ONCE: Final = 16
-"""So many objects are asked for at the same time."""
+"""Objects read concurrently."""
 LONGEST_PAUSE: Final = 10.0
-"""The longest pause until an object that cannot be read is asked for again, in seconds."""
+"""The longest pause before another attempt to read an object, in seconds."""
 
 
 class OnDemandInformer:
-    """The objects of one kind, as far as they are wanted.
+    """The referenced objects of one kind.
 
-    Two sources that belong together: this one follows which objects there are, and `Fetcher` reads those wanted.
+    It consists of two sources: this one follows the metadata of all objects, and `Fetcher` reads the referenced ones.
 
     Args:
-        reflector: of the kind's metadata.
+        reflector: the reflector of the kind's metadata.
     """
 
     def __init__(self, reflector: Reflector) -> None:
         self.reflector = reflector
         self.referenced: frozenset[Ref] = frozenset()
         self.delivered: dict[Ref, str] = {}
-        """The resource version of each object that has been handed on."""
+        """The resource version of each object that was yielded."""
         self.enqueue: Callable[[Iterable[Ref]], None] = lambda _: None
-        """Has objects read, or dropped, if need be."""
+        """Schedules objects to be read or removed, if necessary."""
 
     def set_referenced(self, refs: frozenset[Ref]) -> frozenset[Ref]:
-        """Take which objects are wanted from now on.
+        """Set the referenced objects.
 
         Returns:
-            Those of them that are not there, for sure. The others have been handed on, or are going to be.
+            Those that are known not to exist. The others have been yielded, or will be.
         """
         if refs != self.referenced:
             changed = refs ^ self.referenced
@@ -62,21 +62,21 @@ class OnDemandInformer:
         return frozenset(filter(self.reflector.is_absent, refs))
 
     def is_stale(self, ref: Ref) -> bool:
-        """Whether an object is to be read: it is wanted, is there, and is not what was handed on."""
+        """Return whether an object must be read: it is referenced, exists, and was not yielded in this version."""
         version = self.reflector.list_watch.known.get(ref)
         return version is not None and ref in self.referenced and self.delivered.get(ref) != version.resource_version
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yield which of the objects that were handed on are gone."""
+        """Yield the deletion of objects that were yielded before."""
         async with aclosing(self.reflector.batches()) as reflected:
             async for changes, synced in reflected:
-                gone = [ref for ref, raw in changes if raw is None and self.delivered.pop(ref, "")]
+                deleted = [ref for ref, raw in changes if raw is None and self.delivered.pop(ref, "")]
                 self.enqueue(ref for ref, _ in changes if ref in self.referenced)
-                yield Batch((*(Edit(ref, None) for ref in gone), *self.reflector.sync_edits()), synced)
+                yield Batch((*(Edit(ref, None) for ref in deleted), *self.reflector.sync_edits()), synced)
 
 
 class Fetcher:
-    """Reads what is wanted of a kind, when it is there, and again when it has changed; each object by itself."""
+    """Reads the referenced objects of a kind one by one, each again after a change."""
 
     def __init__(
         self, kind: OnDemandInformer, client: ApiClient, observer: InformerObserver, diagnostics: DiagnosticSet
@@ -92,8 +92,8 @@ class Fetcher:
         kind.enqueue = self._workers.enqueue
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yield what is wanted as it is read, and that there is nothing of it any more when it is not wanted."""
-        yield Batch((), synced=True)  # What is wanted is not known before all the rest is.
+        """Yield each referenced object once it is read, and its removal once it is not referenced any more."""
+        yield Batch((), synced=True)  # The referenced objects are known only after an evaluation.
         working = asyncio.ensure_future(self._work())
         try:
             while True:
@@ -109,7 +109,7 @@ class Fetcher:
         await self._workers.run(self._kind.referenced)
 
     async def _reconcile(self, ref: Ref) -> float | None:
-        """Reconcile an object, and return in how many seconds to try again, None if all is well."""
+        """Read or remove an object; return the seconds until another attempt, None if there is no need for one."""
         kind, reflector = self._kind, self._kind.reflector
         if ref not in kind.referenced or ref not in reflector.list_watch.known:
             self._resolve(ref)
@@ -122,7 +122,7 @@ class Fetcher:
         except ClusterError as error:
             return self._failed(ref, error)
         self._observer.fetched(ref.kind)
-        # Meanwhile it may have gone, or not be wanted any more: only what is so now is told.
+        # It may have been deleted or become unreferenced meanwhile.
         if not kind.is_stale(ref):
             return None
         match raw:
@@ -138,7 +138,7 @@ class Fetcher:
         self._changed.set()
 
     def _failed(self, ref: Ref, error: ClusterError) -> float:
-        """Try it again after a while; until then it is not known, unless it was read before."""
+        """Report an error; return the seconds until another attempt. Until then, the object's last version stays."""
         self._observer.failed(ref.kind, str(error.status if isinstance(error, ApiError) else type(error).__name__))
         resource = paths.resource(self._kind.reflector.model)
         message = f"cannot be read, and is tried again: {error}"
@@ -149,7 +149,7 @@ class Fetcher:
         return self._pauses.setdefault(ref, Backoff(most=LONGEST_PAUSE)).next()
 
     def _resolve(self, ref: Ref) -> None:
-        """Forget what was wrong with reading it."""
+        """Resolve the diagnostic about the reading of an object."""
         if self._pauses.pop(ref, None):
             self._diagnostics.put(("read", ref), None)
 

@@ -1,4 +1,4 @@
-"""One kind of objects, listed and then watched, for as long as it takes: the I/O around a `ListWatch`."""
+"""A reflector, which lists and watches one kind of objects: the I/O around a `ListWatch`."""
 
 import asyncio
 import random
@@ -26,19 +26,19 @@ METADATA: Final = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 METADATA_LIST: Final = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 WATCH_SECONDS: Final = (240, 480)
-"""How long a watch may last: some time between, so that those of many replicas do not end together."""
+"""The shortest and longest duration of a watch; random, so that those of many replicas do not end together."""
 LASTING_SECONDS: Final = 5.0
-"""A watch that lasted so long and brought nothing was a good one; another is begun at once."""
+"""Seconds after which a watch that ends without an event counts as successful: another is started at once."""
 LIST_SECONDS: Final = 2 * SECONDS
 LONGEST_PAUSE: Final = 10.0
-MAX_REJECTIONS: Final = 9
-"""So many denials in a row, in half a minute, are believed even if the API server does not say that it is ready."""
-REPORTED_REJECTIONS: Final = 4
-"""So many are told."""
+MAX_DENIALS: Final = 9
+"""Consecutive denials, within half a minute, that are believed even if the API server does not report to be ready."""
+REPORTED_DENIALS: Final = 4
+"""Consecutive denials after which they are reported."""
 
 
 class _Stage(IntEnum):
-    """How far it goes, or went: what works proves that all before it does."""
+    """The stage of a request: a success at one stage proves that all earlier ones work."""
 
     LIST = 0
     OPEN_WATCH = 1
@@ -46,19 +46,19 @@ class _Stage(IntEnum):
 
 
 class Reflected(NamedTuple):
-    """Changes that came together, and whether all that was there at the start has been told."""
+    """Changes that arrived together, and whether the first list is complete."""
 
     changes: list[ObjectChange]
     synced: bool
 
 
 class Scope(NamedTuple):
-    """Which objects of a kind.
+    """The selection of objects of a kind.
 
     Attributes:
-        namespace: those of one namespace; "" for all.
-        labels: a label selector, as the API server takes it; "" for all.
-        metadata: whether only their metadata are asked for.
+        namespace: their namespace; "" for all.
+        labels: a label selector in the API server's syntax; "" for all.
+        metadata: whether only their metadata is read.
     """
 
     namespace: str = ""
@@ -69,17 +69,16 @@ class Scope(NamedTuple):
 class Reflector:
     """Follows the objects of one kind.
 
-    What cannot be listed now is asked for again and again, with pauses: a kind that the API server does not have
-    counts as having no objects until then. Of one that may not be listed, what is known stays; if it never could be,
-    `sync_edits` says so.
+    A failed list is repeated with back-off. A kind that the API server does not serve has no objects. If the list is
+    denied, the known objects stay; if it has never been complete, `sync_edits` reports the kind as not synced.
 
     Args:
-        client: for the API server.
+        client: the client of the API server.
         model: the kind.
-        scope: which of its objects.
-        namespaces: the namespaces whose objects count, if not all do.
-        observer: is told what happens.
-        diagnostics: is told what is wrong.
+        scope: the selection of its objects.
+        namespaces: the selected namespaces; None for all.
+        observer: observes lists, watches and errors.
+        diagnostics: gets a diagnostic while the kind cannot be listed or watched.
     """
 
     def __init__(
@@ -95,9 +94,9 @@ class Reflector:
         self.scope = scope or Scope()
         self.list_watch = ListWatch(model.kind, selective=namespaces is not None)
         self.version: str | None = None
-        """The version of the API in which the kind was served last, None if it never was or the kind is missing."""
+        """The version of the API in which the kind was last served; None if it never was, or is not installed."""
         self.not_installed = False
-        """Whether the API server has no such kind."""
+        """Whether the API server does not serve the kind."""
         self._forbidden_reason = ""
         self._reported = ""
         self._client = client
@@ -107,7 +106,7 @@ class Reflector:
         self._diagnostics = diagnostics or DiagnosticSet()
         self._backoff = Backoff(most=LONGEST_PAUSE)
         self._failures = 0
-        self._rejections = 0
+        self._denials = 0
         self._stage = _Stage.LIST
         self._verb = "list"
         self._failing = _Stage.LIST
@@ -116,24 +115,24 @@ class Reflector:
             namespaces.followers.append(self)
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
-        """Yield what changes, beginning with what is there; never ends by itself.
+        """Yield the existing objects, and then their changes; endless.
 
-        The list of changes is empty again once the next one is asked for.
+        Each list of changes is cleared before the next one is yielded.
         """
-        told = (False, "")
+        yielded = (False, "")
         while True:
             async with aclosing(self._step()) as turn:
                 async for changes in turn:
                     now = (self.list_watch.synced, self.not_synced_reason)
-                    if changes or now != told:
-                        told = now
+                    if changes or now != yielded:
+                        yielded = now
                         yield Reflected(changes, self.list_watch.synced)
-                        changes.clear()  # Else a page, decoded, is kept for as long as nothing happens.
+                        changes.clear()  # Otherwise a decoded page stays in memory until the next event.
                     if self._mark_synced():
                         yield Reflected([], self.list_watch.synced)
 
     def sync_edits(self) -> tuple[Edit, ...]:
-        """Tell that the objects may not be listed and never could be, or that they are known now; each time once."""
+        """Return the edit that reports the kind as not synced, or as synced again, if that has changed."""
         if self._reported == self.not_synced_reason:
             return ()
         self._reported = self.not_synced_reason
@@ -141,16 +140,16 @@ class Reflector:
 
     @property
     def not_synced_reason(self) -> str:
-        """Why it is not known what objects there are; "" if it is, or if that may be only a matter of time."""
+        """The reason why the objects cannot be listed; "" if they were listed, or may be soon."""
         return "" if self.list_watch.was_listed else self._forbidden_reason
 
     def is_absent(self, ref: Ref) -> bool:
-        """Tell whether an object is not there, or none that counts, for sure."""
+        """Return whether an object is known not to exist in the selected namespaces."""
         selected = self._namespaces is None or self._namespaces.names is self._selected_names
         return selected and self.list_watch.is_absent(ref)
 
     async def _step(self) -> AsyncGenerator[list[ObjectChange], None]:
-        """Ask the API server for one thing, and take what comes of it."""
+        """Send the next request to the API server, and yield the changes in its response."""
         if self._namespaces:
             await self._namespaces.observed()
             if not self._namespaces.known.is_set():
@@ -162,14 +161,14 @@ class Reflector:
                 self._selected_names = self._namespaces.names
                 yield self.list_watch.select(self._selected_names)
         try:
-            asked = self.list_watch.next()
-            # That a list begins does not prove that it can be continued.
-            self._stage = _Stage.LIST if isinstance(asked, ListPage) and not asked.token else _Stage.OPEN_WATCH
-            self._verb = "list" if isinstance(asked, ListPage) else "watch"
-            if isinstance(asked, ListPage):
-                yield await self._list(asked)
+            request = self.list_watch.next()
+            # The first page of a list does not prove that the list can be continued.
+            self._stage = _Stage.LIST if isinstance(request, ListPage) and not request.token else _Stage.OPEN_WATCH
+            self._verb = "list" if isinstance(request, ListPage) else "watch"
+            if isinstance(request, ListPage):
+                yield await self._list(request)
             else:
-                async with aclosing(self._watch(asked)) as watched:
+                async with aclosing(self._watch(request)) as watched:
                     async for changes in watched:
                         yield changes
         except ClusterError as error:
@@ -187,11 +186,11 @@ class Reflector:
         except ApiError as error:
             if error.status == 404 and await self._is_served():
                 raise Malformed(f"{error}, though the API server says that it serves {self._name}") from None
-            believed = error.status not in (403, 404) or self._rejections >= MAX_REJECTIONS
+            believed = error.status not in (403, 404) or self._denials >= MAX_DENIALS
             if believed or not await self._client.ready():
                 raise
-            # While it starts, an API server denies rights and kinds that it has: what it says from now on is believed.
-            self._rejections = MAX_REJECTIONS
+            # While it starts, an API server denies existing rights and kinds: believe it once it is ready.
+            self._denials = MAX_DENIALS
             body = await self._get(namespace, query)
         changes = self.list_watch.page(body)
         self._observer.listed(self.model.kind, len(body["items"] or ()), asyncio.get_running_loop().time() - begun)
@@ -199,7 +198,7 @@ class Reflector:
         return changes
 
     async def _is_served(self) -> bool:
-        """Whether the kind is there by the API server's own account; who may not ask for that goes by the 404."""
+        """Return whether discovery lists the kind; False if discovery is denied, so that the 404 counts."""
         try:
             return await is_served(self._client, self.model)
         except ApiError as error:
@@ -208,7 +207,7 @@ class Reflector:
             raise
 
     async def _get(self, namespace: str, query: dict[str, str | int]) -> Any:
-        """Get a list in the version in which the kind was served last; if it is no more, in the first one that is."""
+        """Get a list in the last served version of the API or, if it is no longer served, in the first one that is."""
         accept = METADATA_LIST if self.scope.metadata else JSON
         unserved: ApiError | None = None
         for version in dict.fromkeys(filter(None, (self.version, *self.model.versions))):
@@ -238,7 +237,7 @@ class Reflector:
             self._stage = _Stage.WATCH
             self._stream = stream
             try:
-                # The namespaces may have changed just before there was something to interrupt.
+                # The namespaces may have changed before there was a stream to end.
                 if self._namespaces is None or self._namespaces.names is self._selected_names:
                     async for lines in stream.lines():
                         changes, error = self._fold(lines)
@@ -254,12 +253,12 @@ class Reflector:
             await asyncio.sleep(self._backoff.next())
 
     def _fold(self, lines: list[bytes]) -> tuple[list[ObjectChange], ClusterError | None]:
-        """Take events that came together: what they change, up to the first that is none."""
+        """Return the changes of events that arrived together, up to the first error, and the error."""
         changes = []
         try:
             for line in lines:
                 if change := self.list_watch.event(_decoded(line)):
-                    changes.append(change)  # noqa: PERF401 (what came before an error counts)
+                    changes.append(change)  # noqa: PERF401 (changes before an error count)
         except ClusterError as error:
             return changes, error
         finally:
@@ -267,7 +266,7 @@ class Reflector:
         return changes, None
 
     def _failed(self, error: ClusterError) -> list[ObjectChange]:
-        """Take that something failed: what it means for what is known, and whom to tell."""
+        """Process an error: update the state, report it, and return the changes that follow."""
         status = error.status if isinstance(error, ApiError) else 0
         if status == 410:
             self._observer.expired(self.model.kind)
@@ -278,11 +277,11 @@ class Reflector:
             return self._report_failure(error)
         self._observer.failed(self.model.kind, str(status or type(error).__name__))
         if status in (403, 404) and self._stage is _Stage.LIST:
-            self._rejections += 1
-            if self._rejections >= MAX_REJECTIONS:
+            self._denials += 1
+            if self._denials >= MAX_DENIALS:
                 return self._unavailable(error)
         else:
-            self._rejections = 0
+            self._denials = 0
         if isinstance(error, TooLarge):
             self.list_watch.too_large()
         elif not isinstance(error, Unreachable):
@@ -290,8 +289,8 @@ class Reflector:
         return self._report_failure(error)
 
     def _report_failure(self, error: ClusterError) -> list[ObjectChange]:
-        # Once is no trouble: servers restart, connections are cut, versions are compacted.
-        if self._failures > 1 and not 0 < self._rejections < REPORTED_REJECTIONS:
+        # A single error is normal: servers restart, connections are closed, versions are compacted.
+        if self._failures > 1 and not 0 < self._denials < REPORTED_DENIALS:
             self._report(_diagnostic(self._verb, self._name, error, self._unsynced_namespaces))
         return []
 
@@ -299,7 +298,7 @@ class Reflector:
         assert isinstance(error, ApiError)
         self.not_installed = error.status == 404
         if self.not_installed:
-            self.version = None  # once it is defined again, the first version that is served then counts
+            self.version = None  # once it is installed again, any version may be served
             self._observer.not_installed(self.model.kind)
             self._report(None)
             return self.list_watch.not_installed()
@@ -309,13 +308,13 @@ class Reflector:
         return []
 
     def _succeeded(self, stage: _Stage) -> None:
-        """Take that something works, which ends what was wrong with it."""
+        """Process the success of a stage, which resolves its diagnostic."""
         self.not_installed = False
-        self._rejections = 0
+        self._denials = 0
         if stage >= self._failing:
             self._failures = 0
             self._report(None)
-            if stage is not _Stage.OPEN_WATCH:  # which is cheap; a watch must last to be a good one
+            if stage is not _Stage.OPEN_WATCH:  # an opened watch must last to count as successful
                 self._backoff.reset()
 
     def _report(self, diagnostic: Diagnostic | None) -> None:
@@ -329,24 +328,24 @@ class Reflector:
 
     @property
     def _unsynced_namespaces(self) -> list[str]:
-        """The namespaces that were selected since the kind was listed."""
+        """The namespaces that were selected and not listed yet, after the first list."""
         return sorted(self.list_watch.unlisted) if self.list_watch.was_listed else []
 
     def _labels(self) -> dict[str, str | int]:
         return {"labelSelector": self.scope.labels} if self.scope.labels else {}
 
     def reselect(self) -> None:
-        """Have the watch end: there are other namespaces to ask for."""
+        """End the watch, as other namespaces are selected."""
         if self._stream:
             self._stream.cut()
         if self.not_installed or self.not_synced_reason:
-            self._mark_synced()  # It may not ask again for a while.
+            self._mark_synced()  # The next request may be far off.
 
     def _mark_synced(self) -> bool:
-        """Tell the selection which namespaces it has yielded in full; return whether it was the last for some."""
+        """Mark the namespaces as synced whose changes were all yielded; return whether it was the last for one."""
         if self._namespaces is None or not self._namespaces.unsynced:
             return False
-        if self.not_installed or self.not_synced_reason:  # There is nothing to wait for.
+        if self.not_installed or self.not_synced_reason:  # There are no objects to wait for.
             return self._namespaces.mark_synced(self)
         return self._namespaces.names is self._selected_names and self._namespaces.mark_synced(
             self, self.list_watch.unlisted
@@ -361,7 +360,7 @@ def _decoded(line: bytes) -> Any:
 
 
 def _diagnostic(verb: str, resource: str, error: ClusterError, waiting: list[str]) -> Diagnostic:
-    """Return what is wrong: with the API server as a whole, or with one kind, and which namespaces wait for it."""
+    """Return the diagnostic of an error: of the API server or a kind, with the namespaces that wait for it."""
     if isinstance(error, Unreachable):
         return Diagnostic(Place(error.url), str(error))
     if isinstance(error, ApiError) and error.status == 403:

@@ -179,8 +179,8 @@ def test_denials_are_told_once_they_last() -> None:
         api.is_ready = False
         api.fault = fault
         async with Followed(*cluster.sources) as found:
-            await found.until(lambda: len(told) > reflector.REPORTED_REJECTIONS)
-        assert told[: reflector.REPORTED_REJECTIONS + 1] == [False] * reflector.REPORTED_REJECTIONS + [True]
+            await found.until(lambda: len(told) > reflector.REPORTED_DENIALS)
+        assert told[: reflector.REPORTED_DENIALS + 1] == [False] * reflector.REPORTED_DENIALS + [True]
 
     api = TimedApi()
     cluster = ClusterSource(api, WatchConfig(kinds=(Service,)))
