@@ -11,7 +11,7 @@ from translator.engine.query import query
 from translator.gateway import gateways
 from translator.infrastructure.names import resource_name
 from translator.infrastructure.parameters import parameters
-from translator.infrastructure.workload import running
+from translator.infrastructure.workload_health import running
 from translator.objects.kubernetes.service import HEADLESS, Service
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref

@@ -9,7 +9,7 @@ from translator.infrastructure.addresses import assigned
 from translator.infrastructure.manifests import deployment
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import drain_blockers
-from translator.infrastructure.workload import has_ready_endpoint, workload_problems
+from translator.infrastructure.workload_health import has_ready_endpoint, workload_problems
 from translator.outcome import Problem
 from translator.refs import Ref
 

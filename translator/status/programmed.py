@@ -10,7 +10,7 @@ from translator.conditions import Condition, bounded
 from translator.db import Db
 from translator.engine.query import NotSyncedError, query
 from translator.envoy.names import port_of
-from translator.infrastructure.workload import has_ready_endpoint
+from translator.infrastructure.workload_health import has_ready_endpoint
 from translator.inputs import AttributedNack
 from translator.refs import Ref
 from xds import SECRET

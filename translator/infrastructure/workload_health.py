@@ -1,4 +1,4 @@
-"""Problems of the workload and pods of a Gateway's proxies."""
+"""The health of a Gateway's proxies: which pods run, whether one is ready, and what is wrong with the rest."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from translator.outcome import Problem
 from translator.refs import Ref
 
 MOST_FAILURES: Final = 3
-"""So many different things are told."""
+"""How many different failures of pods a condition lists."""
 
 SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
-"""Words by which a lack of resources is known."""
+"""Words in messages that mean a lack of resources."""
 
 
 @index(Pod.kind, partitions=lambda _, pod: (pod.namespace,), partition_of=itemgetter(0))
 def pods(db: Db, pod: Ref) -> Iterator[tuple[tuple[str, str], Ref]]:
-    """File the proxies' pods under namespace and label of their Gateway."""
+    """Index the proxies' pods by namespace and label of their Gateway."""
     found = db.get(Pod, pod)
     if found is not None and GATEWAY_NAME in found.metadata.labels:
         yield (pod.namespace, found.metadata.labels[GATEWAY_NAME]), pod
@@ -54,7 +54,7 @@ def workload_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
 
 @query
 def has_ready_endpoint(db: Db, gateway: Ref) -> bool:
-    """Whether a proxy gets what comes to the Gateway's Service; so it is taken where somebody else runs the proxies.
+    """Return whether a proxy gets what comes to the Gateway's Service; assumed where somebody else runs the proxies.
 
     A pod that is ready is not enough: until an EndpointSlice has it, nobody gets to it.
     """
@@ -96,12 +96,12 @@ def _bad(condition: WorkloadCondition) -> bool:
 
 
 def _of_pods(db: Db, gateway: Ref) -> Iterator[str]:
-    """Yield what ails pods, each thing once with the first pod that it ails."""
-    ailing: dict[str, list[str]] = {}
+    """Yield the failures of pods, each once, with the first pod that has it."""
+    failing: dict[str, list[str]] = {}
     for pod in running(db, gateway):
         reason = next(pod_failures(pod), "")
         if reason:
-            ailing.setdefault(reason, []).append(pod.metadata.name)
-    for reason, (first, *others) in islice(ailing.items(), MOST_FAILURES):
+            failing.setdefault(reason, []).append(pod.metadata.name)
+    for reason, (first, *others) in islice(failing.items(), MOST_FAILURES):
         more = f" and {len(others)} more" if others else ""
         yield f"Pod {first}{more}: {reason.rstrip('.')}."
