@@ -9,7 +9,7 @@ from translator.engine.database import Database
 from translator.engine.memo import Memo, Trace
 from translator.engine.query import Query
 from translator.infrastructure.manifest_table import ManifestTable
-from translator.infrastructure.manifests import deployment
+from translator.infrastructure.manifests import proxy_manifests
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.refs import Ref
@@ -23,7 +23,7 @@ from xds import Reference
 Root = Query[[Ref], Any]
 Observer = Callable[[Memo], None]
 
-OF_ONE_GATEWAY: Final = (gateway_outputs, deployment, gateway_status)
+OF_ONE_GATEWAY: Final = (gateway_outputs, proxy_manifests, gateway_status)
 """The queries whose failure concerns the Gateway that is their argument."""
 
 
@@ -79,7 +79,7 @@ class Roots:
             yield status, self._status_changed
         if ref.kind == Gateway.kind:
             yield gateway_outputs, self._outputs_changed
-            yield deployment, self._deployment_changed
+            yield proxy_manifests, self._manifests_changed
 
     def _status_changed(self, memo: Memo) -> None:
         ref: Any = memo.args[0]
@@ -89,7 +89,7 @@ class Roots:
         else:
             self._statuses.set_pending(ref)
 
-    def _deployment_changed(self, memo: Memo) -> None:
+    def _manifests_changed(self, memo: Memo) -> None:
         gateway: Any = memo.args[0]
         outcome: Any = memo.value
         if memo.failure is None:

@@ -54,8 +54,8 @@ class ProxyManifests:
     """The manifests of a Gateway's proxies.
 
     Attributes:
-        manifests: all of it, in the order in which it is applied; empty where somebody else runs the proxies.
-        held: what is to be deployed cannot be told, so whatever runs is left as it is.
+        manifests: all of them, in the order in which they are applied; empty where somebody else runs the proxies.
+        paused: the manifests are not known, so whatever runs is left as it is.
     """
 
     manifests: tuple[Manifest, ...] = ()

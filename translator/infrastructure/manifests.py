@@ -30,10 +30,10 @@ CPU_PERCENT: Final = 80
 
 
 @query
-def deployment(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
-    """Return what is to be deployed for a Gateway; None if it is none of ours. The problems are the Gateway's.
+def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
+    """Return the manifests of a Gateway's proxies, with the problems of the Gateway; None if it is not managed.
 
-    A Gateway whose class is gone may still have been ours: what runs for it is not taken down for that.
+    A Gateway whose class is gone may still have been managed: the manifests are paused, and what runs for it is left.
     """
     found = db.get(Gateway, gateway)
     if found is None or db.settings.standalone:
@@ -70,7 +70,7 @@ def manifests(plan: RenderInput) -> Iterator[Manifest]:
     """Make the manifests of a Gateway's proxies, in the order in which they are applied.
 
     Raises:
-        Unfit: no proxy could run with what the parameters say.
+        InvalidParameters: no proxy could run with what the parameters say.
     """
     drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key, plan.proxies.drain_key)
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)

@@ -6,7 +6,7 @@ from translator.conditions import Condition
 from translator.db import Db
 from translator.engine.query import query
 from translator.infrastructure.addresses import assigned
-from translator.infrastructure.manifests import deployment
+from translator.infrastructure.manifests import proxy_manifests
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import drain_blockers
 from translator.infrastructure.workload_health import has_ready_endpoint, workload_problems
@@ -22,7 +22,7 @@ NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet behind the S
 @query
 def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
     """Return the problems of deploying a Gateway's proxies, for Accepted and Programmed."""
-    outcome = deployment(db, gateway)
+    outcome = proxy_manifests(db, gateway)
     if outcome is None:
         return ()
     addresses = assigned(db, gateway).problems

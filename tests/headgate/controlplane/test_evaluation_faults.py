@@ -32,7 +32,7 @@ QUERIES: list[Query[..., Any]] = [
     port_listener,
     listener_resource,
     table_resource,
-    manifests.deployment,
+    manifests.proxy_manifests,
     gateway_status,
 ]
 """What is evaluated of a Gateway, from its objects to its resources and its status."""
