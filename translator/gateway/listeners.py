@@ -94,28 +94,28 @@ def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
 
 
 @query(firewall=True)
-def holders(db: Db, port: int) -> Mapping[Ref, str]:
-    """Return the Gateways that do not get a port because an older one has it, each with who has it where.
+def port_conflicts(db: Db, port: int) -> Mapping[Ref, str]:
+    """Return the Gateways that do not get a port, each with the older Gateway that has it, and its address.
 
-    A Gateway binds a port on all of its addresses or not at all: what it does not get it keeps from nobody.
+    A Gateway binds a port on all of its addresses or on none: one that does not get it keeps it from no other.
     """
-    held: dict[str, Ref] = {}
-    late: dict[Ref, str] = {}
+    holders: dict[str, Ref] = {}
+    conflicts: dict[Ref, str] = {}
     for claim in db.select(claims, port):
         wanted = addresses(db, claim.gateway).value
-        taken_by = next((known for each in wanted for known in _overlapping(each, held)), None)
+        taken_by = next((known for each in wanted for known in _overlapping(each, holders)), None)
         if taken_by is not None:
-            late[claim.gateway] = f"{held[taken_by]} already serves {taken_by}:{port}"
+            conflicts[claim.gateway] = f"{holders[taken_by]} already serves {taken_by}:{port}"
         else:
-            held |= dict.fromkeys(wanted, claim.gateway)
-    return late
+            holders |= dict.fromkeys(wanted, claim.gateway)
+    return conflicts
 
 
-def _overlapping(address: str, held: Mapping[str, Ref]) -> Iterator[str]:
-    if address in held:
+def _overlapping(address: str, holders: Mapping[str, Ref]) -> Iterator[str]:
+    if address in holders:
         yield address
-    for known in held if ip_address(address).is_unspecified else ("0.0.0.0", "::"):
-        if known in held and overlap(address, known):
+    for known in holders if ip_address(address).is_unspecified else ("0.0.0.0", "::"):
+        if known in holders and overlap(address, known):
             yield known
 
 
@@ -162,10 +162,10 @@ def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
 
 def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
     """Return a listener, with the problem that another Gateway has its port, if one has."""
-    late = holders(db, state.port).get(gateway)
-    if late is None:
+    conflict = port_conflicts(db, state.port).get(gateway)
+    if conflict is None:
         return state
-    problem = Problem("Accepted", "PortUnavailable", f"{late}; choose another port or set spec.addresses.")
+    problem = Problem("Accepted", "PortUnavailable", f"{conflict}; choose another port or set spec.addresses.")
     return replace(state, problems=(*state.problems, problem))
 
 
