@@ -93,6 +93,24 @@ def test_the_proxies_of_all_replicas_count() -> None:
     virtual_time.run(scenario())
 
 
+def test_what_others_undo_is_restored() -> None:
+    """Proxies that somebody deletes are deployed again, and a status that somebody overwrites is written again."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        world(api, shop(*PEM))
+        async with Installation(api) as made:
+            await made.until(lambda: PROXY in api.of("Deployment") and "status" in api.of("HTTPRoute")["shop", "cart"])
+            await asyncio.sleep(60)
+            api.remove("Deployment", *PROXY)
+            await made.until(lambda: PROXY in api.of("Deployment"))
+            route = api.of("HTTPRoute")["shop", "cart"]
+            api.put({**route, "status": {"parents": []}})
+            await made.until(lambda: api.of("HTTPRoute")["shop", "cart"]["status"] == route["status"])
+
+    virtual_time.run(scenario())
+
+
 async def test_a_controller_serves_by_tls() -> None:
     """Proxies reach the port with the authority's certificates alone, and get nothing without a token."""
     api, xds, admin = ClusterApi(), free_port(), free_port()
