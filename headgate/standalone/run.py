@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shlex
 import shutil
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -30,10 +29,10 @@ from headgate.process.lifecycle import run_until_stopped, settle_memory
 from headgate.process.own_addresses import own_addresses
 from headgate.process.ports import check_free
 from headgate.reporting.condition_log import log_diagnostics, log_edits
-from headgate.security.identity import certified
 from headgate.security.proxy_tokens import ProxyTokens
 from headgate.security.tls_files import server_credentials
 from headgate.security.tls_folder import keep_fresh, server_files
+from headgate.standalone.authentication import EnvoyAuthentication
 from headgate.standalone.events import RunEvents
 from headgate.standalone.port_retry import retry_listeners
 from translator.inputs import ApplyResult
@@ -45,14 +44,10 @@ from watchers.files.background import in_thread
 from watchers.files.source import FileSource
 from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux
-from xds import Observers, Peer, Server, StreamRejected
+from xds import Observers, Server
 
 #: What made the files valid again has been evaluated so many seconds later.
 SETTLE = 1.0
-
-#: An Envoy that asks for a Gateway that does not exist is told of again after so many seconds; of so many Gateways at a
-#: time, with so many names of those that are there.
-TOLD_AGAIN, MOST_TOLD, MOST_NAMED = 300.0, 100, 10
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -93,13 +88,12 @@ def run(settings: RunSettings) -> None:
 
 
 class _Run:
-    """One run: its parts and how they are connected."""
+    """One run: its parts, each made of those before it."""
 
     def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
         self.state = StateDirectory(settings.state, settings.xds)
         self.tokens = ProxyTokens.load(self.state.root)
-        self.unknown: dict[str, float] = {}
         self.files_changed = asyncio.Event()
         self.running = EnvoyProcess.find_all(self.state.path) if settings.envoy else {}
         metrics = Metrics()
@@ -109,13 +103,14 @@ class _Run:
         self.source = FileSource(settings.paths, partial(self.tell_change, keys.ready))
         self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy)
         sync_statuses = SyncStatusReporter(self.inputs)
+        authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
         server = Server(
             select=lambda node: node.cluster,
             address=str(settings.xds),
             socket=self.state.xds_socket if settings.envoy else None,
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
-            authenticate=self.authenticate,
-            authorise=partial(self.authorise, keys),
+            authenticate=authentication.authenticate,
+            authorise=authentication.authorise,
             observer=Observers(metrics, Traces()),
             on_sync_status=sync_statuses.report,
         )
@@ -137,48 +132,6 @@ class _Run:
         """End the Envoys at once."""
         if self.events.fleet:
             self.events.fleet.kill()
-
-    def authenticate(self, peer: Peer) -> None:
-        """Authenticate a client by its token; over TLS, the handshake has checked its certificate.
-
-        Raises:
-            StreamRejected: the peer has none.
-        """
-        if peer.local or not self.settings.tls:
-            self.tokens.authenticate(peer)
-
-    def authorise(self, keys: SnapshotKeys, gateway: str, peer: Peer) -> None:
-        """Authorise an Envoy for a Gateway's resources.
-
-        Over TLS its certificate says whose it is; over plain text, and by the Unix socket, the Gateway's token does:
-        whoever merely reaches the port, as by a route of a tenant, gets nothing.
-
-        Raises:
-            StreamRejected: it may not have them, or there is no such Gateway.
-        """
-        if self.settings.tls and not peer.local:
-            certified(gateway, peer)
-        else:
-            self.tokens.check(gateway, peer)
-        try:
-            keys.check(gateway)
-        except StreamRejected:
-            self.tell_unknown(gateway)
-            raise
-
-    def tell_unknown(self, gateway: str) -> None:
-        """Log that an Envoy asks for a Gateway that does not exist, once per Gateway and period."""
-        now = time.monotonic()
-        self.unknown = {name: told for name, told in self.unknown.items() if now - told < TOLD_AGAIN}
-        if gateway in self.unknown or len(self.unknown) >= MOST_TOLD:
-            return
-        self.unknown[gateway] = now
-        there = sorted(map(key_of, self.plane.translator.snapshots))
-        log.warning(
-            "An Envoy asks for a Gateway that Headgate does not serve; start it with a bootstrap of one that is there",
-            gateway=gateway,
-            there=" ".join(there[:MOST_NAMED]) or "none",
-        )
 
     def admin_state(self) -> AdminState:
         """Return the state that the admin server shows."""

@@ -16,13 +16,16 @@ from typer.testing import CliRunner
 
 from bench import world as documents
 from headgate.cli import app
-from headgate.process.address import Address
+from headgate.controlplane.publisher import SnapshotKeys
 from headgate.security.proxy_tokens import ProxyTokens
-from headgate.standalone.run import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, RunSettings, _Run
+from headgate.standalone.authentication import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, EnvoyAuthentication
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
 from tests.headgate.waiting import eventually
+from translator.inputs import Settings
+from translator.translator import Translator
+from xds import Peer, StreamRejected
 from xds.resources.types import CLUSTER
 
 
@@ -90,23 +93,33 @@ async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
     assert '"there":"default/web"' in told[0]
 
 
-def test_what_is_told_of_envoys_of_no_gateway_is_bounded(state_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_told_of_envoys_of_no_gateway_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is told once in a while, so many of them, with so many of the Gateways that are there."""
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    run = _Run(RunSettings((state_root,), Address("127.0.0.1", 1), Address("127.0.0.1", 2), state_root, None))
+    translator, tokens = Translator(Settings()), ProxyTokens(b"key")
+    keys = SnapshotKeys(translator)
+    keys.ready.set()
+    authentication = EnvoyAuthentication(tokens, keys, translator, tls=False)
+
+    def ask(gateway: str) -> None:
+        """Have an Envoy ask for a Gateway that does not exist."""
+        peer = Peer("ipv4:127.0.0.1:1", {}, {"authorization": f"Bearer {tokens.token(gateway)}"})
+        with pytest.raises(StreamRejected, match=f"serves no Gateway '{gateway}'"):
+            authentication.authorise(gateway, peer)
+
     for number in range(2 * MOST_NAMED):
         gateway = documents.gateway(port=10000 + number)
         gateway["metadata"]["name"] = f"{number:02}"
-        run.plane.translator.edit([documents.edit(gateway)])
-    run.plane.translator.evaluate()
+        translator.edit([documents.edit(gateway)])
+    translator.evaluate()
     with structlog.testing.capture_logs() as logs:
         for number in range(2 * MOST_TOLD):
-            run.tell_unknown(f"default/{number}")
+            ask(f"default/{number}")
         assert [each["gateway"] for each in logs] == [f"default/{number}" for number in range(MOST_TOLD)]
         assert logs[0]["there"] == " ".join(f"shop/{number:02}" for number in range(MOST_NAMED))
         for now, times in ((TOLD_AGAIN - 1, 1), (TOLD_AGAIN, 2)):  # noqa: B007 - the clock reads it
-            run.tell_unknown("default/0")
+            ask("default/0")
             assert [each["gateway"] for each in logs].count("default/0") == times
 
 
