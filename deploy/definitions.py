@@ -6,11 +6,17 @@ from typing import Any, Final
 
 from deploy.schema import structural
 from translator.api_group import GROUP
+from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import KubernetesObject, PrinterColumn
+from translator.objects.schema.scalars import CONTROLLER
 from translator.registry import KINDS, REGISTRY
+from translator.status.policy import MAX_ANCESTORS
 
 CATEGORIES: Final = ("gateway-api", "headgate")
 ACCEPTED: Final = PrinterColumn("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status')
+ANCESTORS_ACCEPTED: Final = PrinterColumn(
+    "Accepted", "string", '.status.ancestors[*].conditions[?(@.type=="Accepted")].status'
+)
 AGE: Final = PrinterColumn("Age", "date", ".metadata.creationTimestamp")
 
 CONDITION: Final[dict[str, Any]] = {
@@ -32,16 +38,45 @@ CONDITION: Final[dict[str, Any]] = {
     },
 }
 
+CONDITIONS: Final[dict[str, Any]] = {
+    "type": "array",
+    "maxItems": 8,
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["type"],
+    "items": CONDITION,
+}
+
 STATUS_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "description": "What Headgate says about the object.",
+    "properties": {"conditions": CONDITIONS},
+}
+
+REFERENCE: Final = {"group": 253, "kind": 63, "namespace": 63, "name": 253, "sectionName": 253}
+"""The fields of a ParentReference, and the most characters that each may have."""
+
+POLICY_STATUS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "What controllers say about the policy, for each Gateway that it has an effect at (PolicyStatus).",
+    "required": ["ancestors"],
     "properties": {
-        "conditions": {
+        "ancestors": {
             "type": "array",
-            "maxItems": 8,
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-            "items": CONDITION,
+            "maxItems": MAX_ANCESTORS,
+            "items": {
+                "type": "object",
+                "required": ["ancestorRef", "conditions", "controllerName"],
+                "properties": {
+                    "ancestorRef": {
+                        "type": "object",
+                        "required": ["name"],
+                        "properties": {name: {"type": "string", "maxLength": most} for name, most in REFERENCE.items()}
+                        | {"port": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}},
+                    },
+                    "controllerName": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": CONTROLLER},
+                    "conditions": CONDITIONS,
+                },
+            },
         }
     },
 }
@@ -61,12 +96,13 @@ def definition(model: type[KubernetesObject]) -> dict[str, Any]:
         "kind": {"type": "string"},
         "metadata": {"type": "object"},
         **{name: each for name, each in fields.items() if name not in ("metadata", "status")},
-        "status": STATUS_SCHEMA,
+        "status": POLICY_STATUS_SCHEMA if issubclass(model, Policy) else STATUS_SCHEMA,
     }
     schema["required"] = [each for each in schema.get("required", ()) if each != "metadata"]
     if not schema["required"]:
         del schema["required"]
-    accepted = (ACCEPTED,) if model in REGISTRY.with_status else ()
+    told = ANCESTORS_ACCEPTED if issubclass(model, Policy) else ACCEPTED
+    accepted = (told,) if model in REGISTRY.with_status else ()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

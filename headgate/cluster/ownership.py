@@ -30,19 +30,24 @@ def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
     our_gateways = {
         name: each for name, each in gateways.items() if each["spec"].get("gatewayClassName") in our_classes
     }
-    routes = [each for found in kinds.values() for each in found.values()]
-    our_routes = [_with_our_entries(each, controller) for each in routes]
+    others = [each for found in kinds.values() for each in found.values()]  # routes and policies
+    ours = [_with_our_entries(each, controller) for each in others]
     problems = [] if our_classes else [_no_class(controller)]
     problems += (text for each in gateways.values() for text in _classless(each, classes))
-    problems += (text for each in routes for text in _parentless(each, gateways))
-    problems += (text for each in our_routes for text in _unanswered(each, our_gateways))
-    shown = [*our_classes.values(), *our_gateways.values(), *(each for each in our_routes if each["status"]["parents"])]
+    problems += (text for each in others for text in _parentless(each, gateways))
+    problems += (text for each in ours for text in _unanswered(each, our_gateways))
+    shown = [*our_classes.values(), *our_gateways.values(), *(each for each in ours if any(each["status"].values()))]
     return {"objects": [*shown, *parameters], "envoys": [], "problems": problems}
 
 
-def _with_our_entries(route: Json, controller: str) -> Json:
-    entries = (route.get("status") or {}).get("parents") or ()
-    return {**route, "status": {"parents": [each for each in entries if each.get("controllerName") == controller]}}
+def _with_our_entries(found: Json, controller: str) -> Json:
+    """Return a route or policy with nothing in its status but the entries of a controller."""
+    status = found.get("status") or {}
+    entries = {field: status.get(field) or () for field in ("parents", "ancestors")}
+    ours = {
+        field: [each for each in some if each.get("controllerName") == controller] for field, some in entries.items()
+    }
+    return {**found, "status": ours}
 
 
 def _no_class(controller: str) -> str:

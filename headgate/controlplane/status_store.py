@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from headgate.reporting.conditions import NEGATIVE, ConditionChange, bad, is_good, phrase, places
+from headgate.reporting.conditions import NEGATIVE, PARTS, ConditionChange, bad, is_good, phrase, places
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
 Status = Mapping[str, Any]
 
 #: The fields of `spec` that are shown beside a status.
-SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_refs"}
+SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_refs", "target_refs"}
 
 
 class _Told(NamedTuple):
@@ -101,7 +101,7 @@ def _timed(told: _Told) -> Status:
         return {**holder, "conditions": conditions}
 
     result = stamped(told.status) if "conditions" in told.status else dict(told.status)
-    for field in ("listeners", "parents"):  # in the order of `places`
+    for field in PARTS:  # in the order of `places`
         if field in result:
             result[field] = [stamped(each) for each in result[field]]
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from translator.refs import Ref
@@ -15,6 +15,7 @@ NEGATIVE = frozenset({"Conflicted", "OverlappingTLSConfig", "PartiallyInvalid"})
 #: What is said of an object: when a condition is good, and when it is not.
 PHRASES = {
     "Accepted": ("is accepted", "is not accepted"),
+    "Attached": ("is attached", "is not attached"),
     "Programmed": ("is programmed", "is not programmed"),
     "ResolvedRefs": ("has all its references resolved", "has references that cannot be resolved"),
     "Conflicted": ("is in nobody's way", "is in conflict"),
@@ -51,13 +52,12 @@ class ConditionChange(NamedTuple):
 
 
 def places(status: Json) -> Iterator[ConditionPlace]:
-    """Yield all conditions of a status: the object's own, those of a Gateway's listeners, and of a route's parents."""
+    """Yield all conditions of a status: the object's own, then those of its parts, in the order of `PARTS`."""
     if "conditions" in status:
         yield ConditionPlace("", status["conditions"])
-    for listener in status.get("listeners", ()):
-        yield ConditionPlace(f"listener {listener['name']}", listener["conditions"])
-    for parent in status.get("parents", ()):
-        yield ConditionPlace(parent_label(parent["parentRef"]), parent["conditions"])
+    for field, label in PARTS.items():
+        for each in status.get(field, ()):
+            yield ConditionPlace(label(each), each["conditions"])
 
 
 def parent_label(reference: Json) -> str:
@@ -68,6 +68,14 @@ def parent_label(reference: Json) -> str:
 
 
 _PARTS = (("section", "sectionName"), ("port", "port"))
+
+
+PARTS: Mapping[str, Callable[[Json], str]] = {
+    "listeners": lambda each: f"listener {each['name']}",
+    "parents": lambda each: parent_label(each["parentRef"]),
+    "ancestors": lambda each: parent_label(each["ancestorRef"]),
+}
+"""The lists of a status whose items have conditions, and how people name an item: of Gateways, routes and policies."""
 
 
 def is_good(condition: Json) -> bool:

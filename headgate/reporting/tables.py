@@ -17,7 +17,7 @@ from headgate.reporting.findings import Finding, findings, name_of
 Json = Mapping[str, Any]
 
 #: Columns that may be long.
-LONG = frozenset({"CLASS", "ADDRESS", "CONTROLLER", "HOSTNAMES", "PARENTS", "LAST END", "LOG"})
+LONG = frozenset({"CLASS", "ADDRESS", "CONTROLLER", "HOSTNAMES", "PARENTS", "TARGETS", "LAST END", "LOG"})
 
 #: A terminal of fewer characters has no room for those.
 NARROW = 80
@@ -104,8 +104,8 @@ def _table(*columns: str) -> Table:
 
 
 def _columns(kind: str) -> dict[str, Any]:
-    """Return what is shown of objects of a kind; the Gateway API has all kinds of routes end so."""
-    other = _ROUTE_COLUMNS if kind.endswith("Route") else {"ACCEPTED": lambda found: _state(found, "Accepted")}
+    """Return what is shown of objects of a kind; the Gateway API has all kinds of routes, and of policies, end so."""
+    other = next((found for suffix, found in _COLUMNS_BY_SUFFIX.items() if kind.endswith(suffix)), _OTHER_COLUMNS)
     return _COLUMNS.get(kind, other)
 
 
@@ -164,11 +164,24 @@ def _gateways(found: Json) -> str:
     return "; ".join(dict.fromkeys(parent_label(each) for each in found["spec"].get("parentRefs", ()))) or "-"
 
 
-_ROUTE_COLUMNS: dict[str, Any] = {
-    "HOSTNAMES": lambda found: ", ".join(found["spec"].get("hostnames", ())) or "*",
-    "PARENTS": _gateways,
-    "ACCEPTED": lambda found: _state(found, "Accepted"),
-    "RESOLVED": lambda found: _state(found, "ResolvedRefs"),
+def _targets(found: Json) -> str:
+    return "; ".join(dict.fromkeys(parent_label(each) for each in found["spec"].get("targetRefs", ()))) or "-"
+
+
+_OTHER_COLUMNS: dict[str, Any] = {"ACCEPTED": lambda found: _state(found, "Accepted")}
+
+_COLUMNS_BY_SUFFIX: dict[str, dict[str, Any]] = {
+    "Route": {
+        "HOSTNAMES": lambda found: ", ".join(found["spec"].get("hostnames", ())) or "*",
+        "PARENTS": _gateways,
+        "ACCEPTED": lambda found: _state(found, "Accepted"),
+        "RESOLVED": lambda found: _state(found, "ResolvedRefs"),
+    },
+    "Policy": {
+        "TARGETS": _targets,
+        "ACCEPTED": lambda found: _state(found, "Accepted"),
+        "ATTACHED": lambda found: _state(found, "Attached"),
+    },
 }
 
 _COLUMNS: dict[str, dict[str, Any]] = {

@@ -28,6 +28,7 @@ OWN_TYPES: Final = frozenset(
     {
         "Accepted",
         "AddressesAssigned",
+        "Attached",
         "Conflicted",
         "Detached",
         "InsecureFrontendValidationMode",
@@ -40,7 +41,7 @@ OWN_TYPES: Final = frozenset(
         "SupportedVersion",
     }
 )
-"""The condition types that the Gateway API (v1.7.0, `apis/v1`) gives to the controller of an object."""
+"""The condition types of an object's controller: by the Gateway API (v1.7.0, `apis/v1`), and ours of policies."""
 
 MOST_CONDITIONS: Final = 8
 """How many conditions the API server takes in one place."""

@@ -80,6 +80,20 @@ def test_only_what_is_ours_is_shown() -> None:
     assert findings(shown) == []
 
 
+def test_of_a_policy_only_our_entries_are_shown() -> None:
+    """A policy for Gateways of several controllers shows what we say of ours; one for theirs alone is left out."""
+
+    def policy(name: str, *controllers: str) -> dict[str, Any]:
+        entries = [
+            {"ancestorRef": {"name": each}, "controllerName": each, "conditions": [accepted()]} for each in controllers
+        ]
+        return manifest("TrafficPolicy", name, {"targetRefs": [{"kind": "Gateway", "name": "web"}]}, ancestors=entries)
+
+    shown = status_of([*CLASSES, policy("both", OTHER, OURS), policy("theirs", OTHER)], OURS)["objects"]
+    assert [name_of(each) for each in shown if each["kind"] == "TrafficPolicy"] == ["default/both"]
+    assert [each["controllerName"] for each in shown[-1]["status"]["ancestors"]] == [OURS]
+
+
 def test_what_nobody_answers_for_is_told() -> None:
     """A class, or a parent, that does not exist has no controller who would say so in a status."""
     assert text(

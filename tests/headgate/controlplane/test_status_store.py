@@ -134,3 +134,21 @@ def test_what_is_gone_is_forgotten() -> None:
     assert told(found, WEB, None) == []
     assert found.objects() == []
     assert told(found, WEB, gateway(condition("Programmed", "True"))) == ["Gateway default/web is programmed"]
+
+
+def test_the_conditions_of_a_policy_are_those_of_its_ancestors() -> None:
+    """What an ancestor of a policy says is logged with the Gateway's name, and has its own times."""
+    policy = Ref("TrafficPolicy", "default", "slow")
+
+    def status(*conditions: dict[str, Any]) -> dict[str, Any]:
+        ancestor = {"kind": "Gateway", "namespace": "default", "name": "web"}
+        return {"ancestors": [{"ancestorRef": ancestor, "conditions": list(conditions)}]}
+
+    found = statuses()
+    overridden = condition("Attached", "False", "cors is overridden.", "Overridden")
+    assert told(found, policy, status(condition("Accepted", "True"), overridden)) == [
+        "TrafficPolicy default/slow is not attached (Gateway default/web): cors is overridden."
+    ]
+    assert told(found, policy, status(condition("Accepted", "True"), condition("Attached", "True"))) == [
+        "TrafficPolicy default/slow is attached"
+    ]

@@ -104,6 +104,20 @@ def test_routes_of_every_kind_have_the_same_columns(kind: str) -> None:
     assert ["default/shop", "a.example", "Gateway", "web", "True", "False"] in [each[:6] for each in rows]
 
 
+def test_policies_of_every_kind_have_the_same_columns() -> None:
+    """A policy shows its targets, and whether it is accepted and attached, over all Gateways."""
+    conditions = [condition("Accepted", "True"), condition("Attached", "False")]
+    spec = {"targetRefs": [{"group": "", "kind": "HTTPRoute", "name": "shop", "sectionName": "cart"}]}
+    status = {"ancestors": [{"ancestorRef": {"name": "web"}, "conditions": conditions}]}
+    console = Console(file=io.StringIO(), width=200)
+    found = described("TrafficPolicy", "slow", spec, status)
+    console.print(overview({"objects": [found], "envoys": [], "problems": []}))
+    assert isinstance(console.file, io.StringIO)
+    rows = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["TRAFFICPOLICY", "TARGETS", "ACCEPTED", "ATTACHED", "SINCE"] in rows
+    assert ["default/slow", "HTTPRoute", "shop,", "section", "cart", "True", "False"] in [each[:7] for each in rows]
+
+
 def test_objects_and_envoys_are_shown_in_tables() -> None:
     """There is one table for each kind, as of `kubectl get`, and one of the Envoys, after what is wrong."""
     shown = status().stdout
