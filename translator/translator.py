@@ -125,14 +125,14 @@ class Translator:
         return found.metadata.generation or 1 if found is not None else 1
 
     def referenced(self, kind: str) -> frozenset[Ref]:
-        """Tell which objects of a kind the outputs depend on, as of the last evaluation, whether they are there or not.
+        """Return which objects of a kind the outputs depend on, as of the last evaluation, whether they exist or not.
 
         Of kinds whose objects are many and seldom used, such as Secrets, only these need to be fed in.
         """
         return self._db.referenced(kind)
 
     def set_absent(self, kind: str, absent: frozenset[Ref]) -> bool:
-        """Take which of the wanted objects of a kind on demand are not there, for sure.
+        """Take which of the referenced objects of a kind on demand certainly do not exist.
 
         Returns:
             Whether those are others than before, so that there is something to evaluate.
@@ -165,17 +165,17 @@ class Translator:
         elif is_new:
             self._roots.add(ref)
 
-    def set_sync_status(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
+    def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
         """Set the sync status of a Gateway; it counts from the next evaluation."""
-        self.acknowledged.observe(gateway, delivery)
+        self.acknowledged.observe(gateway, status)
 
-    def set_reconnecting(self, awaited: bool) -> None:
+    def set_reconnecting(self, reconnecting: bool) -> None:
         """Set whether disconnected proxies may be about to reconnect, as after a start."""
-        self._db.set(SYNC_STATUS, None, GatewaySyncStatus(reconnecting=True) if awaited else None)
+        self._db.set(SYNC_STATUS, None, GatewaySyncStatus(reconnecting=True) if reconnecting else None)
 
-    def set_apply_result(self, gateway: Ref, deployed: ApplyResult | None) -> None:
+    def set_apply_result(self, gateway: Ref, result: ApplyResult | None) -> None:
         """Set the result of applying a Gateway's manifests; None if all were applied."""
-        self._db.set(APPLY_RESULT, gateway, deployed)
+        self._db.set(APPLY_RESULT, gateway, result)
 
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""
@@ -184,12 +184,12 @@ class Translator:
     # Evaluation
 
     def evaluate(self) -> Changes:
-        """Bring everything up to date with all that was taken, and give what came out different since the last time."""
+        """Bring everything up to date with all that was fed in, and return the changes since the last call."""
         self._db.evaluate()
         return self.changes()
 
     def steps(self) -> Iterator[None]:
-        """Bring everything up to date in small steps; what is taken between two counts, edits had better wait."""
+        """Bring everything up to date in small steps; inputs may be set between two, but edits had better wait."""
         return self._db.steps()
 
     def changes(self) -> Changes:
@@ -197,7 +197,7 @@ class Translator:
         for gateway in self._outputs.dirty:
             self.acknowledged.touch(gateway)
         self._assembler.assemble(stale=bool(self._db.failing_entries))
-        if self.acknowledged.update(self._db.inputs(Gateway.kind), self.snapshots, set(self._outputs.incomplete)):
+        if self.acknowledged.update(self._db.inputs(Gateway.kind), self.snapshots, self._outputs.incomplete):
             self._db.evaluate()
         self._statuses.set_bugs(self._bugs())
         return Changes(
@@ -230,10 +230,10 @@ class Translator:
 
     @property
     def verifications(self) -> int:
-        """How often a remembered result has been looked at, to see whether it still holds."""
+        """How often a memo has been verified so far."""
         return self._db.verifications
 
     @property
     def memos(self) -> int:
-        """How many results and reads are remembered."""
+        """The number of memos."""
         return len(self._db)

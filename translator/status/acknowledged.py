@@ -7,7 +7,7 @@ takes no time does not make a Gateway pending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
 from translator.inputs import GatewaySyncStatus
@@ -32,12 +32,12 @@ class Acknowledged:
         """The Gateways whose proxies have not answered what is published for them."""
         return frozenset(self._awaiting)
 
-    def observe(self, gateway: Ref, delivery: GatewaySyncStatus) -> None:
+    def observe(self, gateway: Ref, status: GatewaySyncStatus) -> None:
         """Take the last sync status of a Gateway."""
-        if delivery == GatewaySyncStatus():
+        if status == GatewaySyncStatus():
             self._latest.pop(gateway, None)
         else:
-            self._latest[gateway] = delivery
+            self._latest[gateway] = status
         self._changed.add(gateway)
 
     def overdue(self, gateway: Ref) -> None:
@@ -51,15 +51,15 @@ class Acknowledged:
         if gateway in self._latest:
             self._changed.add(gateway)
 
-    def update(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], held: set[Ref]) -> bool:
+    def update(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], incomplete: Set[Ref]) -> bool:
         """Report the sync status that counts now; return whether any Gateway was examined.
 
         Args:
             gateways: the newest of each.
             snapshots: what is published of them, or about to be.
-            held: those of which the snapshot is not that of the newest; what was told of them last stands.
+            incomplete: those whose snapshot is not that of the newest; what was reported of them last stands.
         """
-        updated = self._changed - held
+        updated = self._changed - incomplete
         for gateway in updated:
             self._update(gateway, gateways.get(gateway), snapshots.get(gateway))
         self._changed -= updated

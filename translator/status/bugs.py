@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from translator.conditions import Condition
-
-Status = dict[str, Any]
+from translator.conditions import Condition, Status
 
 
 def with_bug(status: Status, bug: str, generation: int) -> Status:
