@@ -15,11 +15,11 @@ from translator.objects.schema.unknown_fields import plan, unknown_fields, witho
 
 __all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 
-_LATER: Final = frozenset(
+_GATEWAY_API: Final = frozenset(
     ("gateway.networking.k8s.io", kind)
     for kind in ("GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet", "BackendTLSPolicy")
 )
-"""Kinds of the Gateway API, by group, that are no mistake and not supported yet."""
+"""Kinds of the Gateway API, by group, that are no mistake where this version does not read them."""
 
 _LIKENESS: Final = 0.85
 """How much alike a kind must be to one that is read to be a slip of the pen: not ServiceAccount, nor Endpoints."""
@@ -105,7 +105,7 @@ class Kinds(Mapping[str, type[KubernetesObject]]):
 
     def _unknown_kind(self, group: str, kind: str) -> FieldProblem:
         """Return the problem of a kind that is not read; of some groups all kinds are ours to know."""
-        if (group, kind) in _LATER:
+        if (group, kind) in _GATEWAY_API:
             text = f"{kind} is not supported by this version of Headgate: it is left out"
             return FieldProblem(("kind",), text, "warning")
         close = closest(kind, self, _LIKENESS)

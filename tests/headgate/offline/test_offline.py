@@ -78,7 +78,7 @@ def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
     shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "ir").stdout)["default/web"]
     assert shown["tables"][0]["domains"] == {"*": ["HTTPRoute default/shop"]}
     (rule,) = shown["routes"]["HTTPRoute default/shop"]
-    assert rule["matches"] == [{"path_kind": "PathPrefix", "path": "/a"}]
+    assert rule["matches"] == [{"path_kind": "PathPrefix", "path": "/a", "grpc": False}]
 
 
 def test_standard_input_is_a_file_too() -> None:
