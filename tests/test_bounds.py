@@ -84,9 +84,9 @@ def test_references_of_draining_listeners_are_bounded() -> None:
 def test_the_text_of_a_nack_is_cut() -> None:
     """A client's words are kept up to a length."""
     talk = Talk(cluster("a", eds=False), delta=True)
-    talk.ask(CLUSTER)
-    talk.hear()
-    answer = talk.ask(CLUSTER, nonce=talk.nonces[CLUSTER], error="x" * (MAX_MESSAGE + 1))
+    talk.request(CLUSTER)
+    talk.response()
+    answer = talk.request(CLUSTER, nonce=talk.nonces[CLUSTER], error="x" * (MAX_MESSAGE + 1))
     assert answer is not None
     assert answer.error == "x" * MAX_MESSAGE
 
@@ -94,10 +94,10 @@ def test_the_text_of_a_nack_is_cut() -> None:
 def test_answers_that_are_remembered_are_bounded() -> None:
     """Of many responses that were answered, the newest are known as answered."""
     talk = Talk(endpoints("a", 1), delta=True)
-    talk.ask(ENDPOINT, "a")
+    talk.request(ENDPOINT, "a")
     newest = ""
     for port in range(2, MAX_ANSWERED + 4):
-        talk.hear()
+        talk.response()
         newest = talk.nonces[ENDPOINT]
         talk.accept(ENDPOINT)
         talk.publish(endpoints("a", port))
@@ -113,8 +113,8 @@ async def test_pending_names_that_are_shown_are_bounded(dial: Dial) -> None:
             "gateway", Snapshot.of([cluster(f"c{number:03}", eds=False) for number in range(MAX_LISTED + 1)])
         )
         call = dial(server)
-        await call.ask(CLUSTER)
-        await call.hear()
+        await call.request(CLUSTER)
+        await call.response()
         [client] = server.clients()
         assert len(client.types[CLUSTER].pending) == MAX_LISTED
 

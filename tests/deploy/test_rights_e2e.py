@@ -174,7 +174,7 @@ class Controller:
         async with grpc.aio.secure_channel(f"localhost:{self.xds}", trusted) as channel:
             call = Call(channel, DELTA, (("authorization", bearer),))
             node = base_pb2.Node(id="proxy", cluster=f"{self.watched.namespace}/{GATEWAY}")
-            await call.ask(CLUSTER, node=node)
+            await call.request(CLUSTER, node=node)
             _, said = await call.status()
             return said
 

@@ -1,4 +1,4 @@
-"""Clients over a real gRPC channel, message by message."""
+"""Clients of a server over a real gRPC channel, message by message."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class Call:
         )
         self.call = opened(metadata=metadata)
 
-    async def ask(
+    async def request(
         self, url: str, *names: str, node: base_pb2.Node | None = NODE, nonce: str = "", error: str = ""
     ) -> None:
         """Send a request."""
@@ -51,7 +51,7 @@ class Call:
         with contextlib.suppress(grpc.aio.AioRpcError):
             await self.call.write(request.SerializeToString())
 
-    async def hear(self) -> Any:
+    async def response(self) -> Any:
         """Return the next response; an error, if the stream ended with one."""
         async with asyncio.timeout(10):
             return await self.call.read()
@@ -67,7 +67,7 @@ Dial = Callable[..., Call]
 
 
 class Serving(Server):
-    """A server whose streams need not be brought to an end before it stops."""
+    """A server that stops at once, without waiting for its streams."""
 
     async def __aexit__(self, *_: object) -> None:
         """Stop at once."""

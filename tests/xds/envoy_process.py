@@ -1,4 +1,4 @@
-"""A real Envoy as an xDS client, and small upstreams behind it."""
+"""A real Envoy as an xDS client, and small upstreams for it."""
 
 import asyncio
 import contextlib
@@ -66,14 +66,14 @@ def bootstrap(
 
 
 class Envoy:
-    """A running Envoy: its admin interface, and requests through it."""
+    """A running Envoy: its admin interface, and requests to its listeners."""
 
     def __init__(self, admin: Path, http: aiohttp.ClientSession) -> None:
         self._admin = admin
         self._http = http
 
     async def get(self, port: int, path: str = "/", headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Status and body of a request through a listener; status 0 if nothing listens."""
+        """Return status and body of a request to a listener; status 0 if nothing listens."""
         try:
             async with self._http.get(f"http://127.0.0.1:{port}{path}", headers=headers) as response:
                 return response.status, await response.text()
@@ -95,7 +95,7 @@ class Envoy:
             await asyncio.sleep(0.02)
 
     async def holds(self, what: str, path: str, within: float = 15) -> None:
-        """Wait until what the admin interface says, once it is there, holds a text; fails after so many seconds."""
+        """Wait until a page of the admin interface contains a text; fails after `within` seconds."""
         end, said = asyncio.get_running_loop().time() + within, ""
         while what not in said:
             assert asyncio.get_running_loop().time() < end, f"{path} does not hold {what}"
@@ -104,14 +104,14 @@ class Envoy:
                 said = await self.admin(path)
 
     async def lacks(self, what: str, path: str, within: float = 15) -> None:
-        """Wait until what the admin interface says does not hold a text any more; fails after so many seconds."""
+        """Wait until a page of the admin interface does not contain a text; fails after `within` seconds."""
         end = asyncio.get_running_loop().time() + within
         while what in await self.admin(path):
             assert asyncio.get_running_loop().time() < end, f"{path} holds {what}"
             await asyncio.sleep(0.02)
 
     async def admin(self, path: str) -> str:
-        """Return what the admin interface says to GET."""
+        """Return a page of the admin interface."""
         connector = aiohttp.UnixConnector(path=str(self._admin))
         async with aiohttp.ClientSession(connector=connector) as http, http.get(f"http://admin{path}") as response:
             return await response.text()
@@ -155,7 +155,7 @@ async def running_envoy(
 
 @contextlib.asynccontextmanager
 async def upstream(name: str, *, delay: float = 0.0) -> AsyncIterator[int]:
-    """Yield an HTTP server on a free port of loopback that answers every request with its name; health checks late."""
+    """Run an HTTP server on a free loopback port that answers with its name, health checks after a delay."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -174,7 +174,7 @@ async def upstream(name: str, *, delay: float = 0.0) -> AsyncIterator[int]:
 
 
 async def is_kept_served(http: aiohttp.ClientSession, url: str, text: str) -> None:
-    """Hold that for half a second each request over a connection that is open already is answered with this text."""
+    """Assert that for half a second each request on an open connection is answered with a text."""
     for _ in range(10):
         await asyncio.sleep(0.05)
         async with http.get(url) as response:

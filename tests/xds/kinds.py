@@ -1,4 +1,4 @@
-"""Every type of resource that Envoy can refuse: good and bad ones, and what an Envoy really uses of them."""
+"""The types of resources that Envoy can reject: good and bad ones, and the versions that Envoy uses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Manager = http_connection_manager_pb2.HttpConnectionManager
 
 
 class Kind(ABC):
-    """A type of resource: each resource has one of `NAMES` and a version, from 1; bad ones have one, too."""
+    """A type of resource, each of which has one of `NAMES` and a version, from 1, including bad ones."""
 
     url: str
     delta_only = False
@@ -44,20 +44,20 @@ class Kind(ABC):
         self.ports = {name: free_port() for name in NAMES}
 
     def base(self) -> Iterable[Resource]:
-        """Return what else an Envoy needs to have such resources."""
+        """Return the other resources that an Envoy needs to use those of the type."""
         return ()
 
     @abstractmethod
     def good(self, name: str, version: int) -> Resource:
-        """Return a resource that Envoy takes."""
+        """Return a resource that Envoy accepts."""
 
     @abstractmethod
     def bad(self, name: str, version: int) -> Resource:
-        """Return a resource that Envoy refuses."""
+        """Return a resource that Envoy rejects."""
 
     @abstractmethod
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return the version in use of each resource that is."""
+        """Return the version of each resource that Envoy uses."""
 
     async def _each(self, look: Mapping[str, Awaitable[int | None]]) -> dict[str, int]:
         found = {name: await each for name, each in look.items()}
@@ -94,7 +94,7 @@ def _listener(
 
 
 async def _answer(port: int, header: str = "") -> int | None:
-    """Return the number that a port answers with, in the body or in a header."""
+    """Return the number in the body, or a header, of a port's response."""
     try:
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as response:
             text = response.headers.get(header, "") if header else await response.text()
@@ -104,7 +104,7 @@ async def _answer(port: int, header: str = "") -> int | None:
 
 
 class Listeners(Kind):
-    """LDS: the bad ones have a certificate in them that is none."""
+    """LDS: bad ones have an invalid certificate."""
 
     url = LISTENER
 
@@ -112,11 +112,11 @@ class Listeners(Kind):
         return _listener(name, self.ports[name], Manager(route_config=_table("own", str(version))))
 
     def good(self, name: str, version: int) -> Resource:
-        """Answer with its version."""
+        """Return a listener that answers with its version."""
         return Resource.pack(self._made(name, version))
 
     def bad(self, name: str, version: int) -> Resource:
-        """Its certificate is none."""
+        """Return a listener with an invalid certificate."""
         made, context = self._made(name, version), tls_pb2.DownstreamTlsContext()
         own = context.common_tls_context.tls_certificates.add()
         own.certificate_chain.inline_string = own.private_key.inline_string = "none"
@@ -125,12 +125,12 @@ class Listeners(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return what its ports answer."""
+        """Return the versions that its ports answer."""
         return await self._each({name: _answer(port) for name, port in self.ports.items()})
 
 
 class RouteConfigurations(Kind):
-    """RDS: the bad ones have a regular expression that is none."""
+    """RDS: bad ones have an invalid regular expression."""
 
     url = ROUTE
 
@@ -143,25 +143,25 @@ class RouteConfigurations(Kind):
             yield Resource.pack(_listener(f"l{name}", port, manager))
 
     def good(self, name: str, version: int) -> Resource:
-        """Answer with its version."""
+        """Return a route configuration that answers with its version."""
         return Resource.pack(_table(name, str(version)))
 
     def bad(self, name: str, version: int) -> Resource:
-        """Answer so, too."""
+        """Return one with its version and an invalid regular expression."""
         return Resource.pack(_table(name, str(version), bad=True))
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return what its ports answer."""
+        """Return the versions that its ports answer."""
         return await self._each({name: _answer(port) for name, port in self.ports.items()})
 
 
 class ScopedRoutes(Kind):
-    """SRDS: the bad ones hold a route configuration with a regular expression that is none."""
+    """SRDS: bad ones contain a route configuration with an invalid regular expression."""
 
     url = SCOPED_ROUTE
 
     def base(self) -> Iterable[Resource]:
-        """Yield a listener that finds the scope by a header."""
+        """Yield a listener that selects the scope by a header."""
         manager = Manager()
         scopes = manager.scoped_routes
         scopes.name = "scopes"
@@ -172,31 +172,31 @@ class ScopedRoutes(Kind):
         yield Resource.pack(_listener("l", self.ports["a"], manager))
 
     def good(self, name: str, version: int, bad: bool = False) -> Resource:
-        """Its key holds its version."""
+        """Return a scope with its version in its key."""
         made = scoped_route_pb2.ScopedRouteConfiguration(name=name)
         made.key.fragments.add(string_key=f"{name}{version}")
         made.route_configuration.CopyFrom(_table(f"r{name}", str(version), bad))
         return Resource.pack(made)
 
     def bad(self, name: str, version: int) -> Resource:
-        """Give it another key, too."""
+        """Return one with another key, too."""
         return self.good(name, version, bad=True)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return the keys of the scopes that Envoy has."""
+        """Return the keys of Envoy's scopes."""
         dump = json.loads(await envoy.admin("/config_dump?resource=dynamic_scoped_route_configs"))
         scopes = [scope for each in dump.get("configs", ()) for scope in each.get("scoped_route_configs", ())]
         return {each["name"]: int(each["key"]["fragments"][0]["string_key"][1:]) for each in scopes}
 
 
 class VirtualHosts(Kind):
-    """VHDS: the bad ones have a regular expression that is none."""
+    """VHDS: bad ones have an invalid regular expression."""
 
     url = VIRTUAL_HOST
     delta_only = True
 
     def base(self) -> Iterable[Resource]:
-        """Return a route configuration whose virtual hosts come one by one, and its listener."""
+        """Return a route configuration with VHDS, and its listener."""
         table = route_pb2.RouteConfiguration(name="r")
         table.vhds.config_source.CopyFrom(ADS)
         table.virtual_hosts.add(name="own", domains=["own"])
@@ -208,17 +208,17 @@ class VirtualHosts(Kind):
         return Resource.pack(table), Resource.pack(_listener("l", self.ports["a"], manager, [on_demand]))
 
     def good(self, name: str, version: int, bad: bool = False) -> Resource:
-        """Answer with its version."""
+        """Return a virtual host that answers with its version."""
         made = route_components_pb2.VirtualHost(name=f"r/{name}", domains=[name])
         _answering(made, str(version), bad)
         return replace(Resource.pack(made), aliases=frozenset({f"r/{name}"}))
 
     def bad(self, name: str, version: int) -> Resource:
-        """Answer so, too."""
+        """Return one with its version and an invalid regular expression."""
         return self.good(name, version, bad=True)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return what the virtual hosts answer that Envoy has; a request would wait for one that was refused."""
+        """Return the versions that Envoy's virtual hosts answer; a request for a rejected one would wait."""
         dump = json.loads(await envoy.admin("/config_dump?resource=dynamic_route_configs"))
         found = [host for each in dump.get("configs", ()) for host in each["route_config"]["virtual_hosts"]]
         answers = {each["name"][2:]: each["routes"][0] for each in found if each.get("routes")}
@@ -226,16 +226,16 @@ class VirtualHosts(Kind):
 
 
 class Clusters(Kind):
-    """CDS: the bad ones have a type that provides no load balancer, or a CA certificate that is none."""
+    """CDS: bad ones have a type without a load balancer, or an invalid CA certificate."""
 
     url = CLUSTER
 
     def good(self, name: str, version: int) -> Resource:
-        """Its timeout is its version."""
+        """Return a cluster with its version as timeout."""
         return cluster(name, eds=False, timeout=version)
 
     def bad(self, name: str, version: int) -> Resource:
-        """Of two kinds."""
+        """Return one of two kinds of bad clusters."""
         if name in "ace":
             return replace(invalid_cluster(name), version=f"bad{version}")
         made, context = cluster_pb2.Cluster.FromString(self.good(name, version).body), tls_pb2.UpstreamTlsContext()
@@ -245,14 +245,14 @@ class Clusters(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return the timeouts of the clusters that Envoy has."""
+        """Return the timeouts of Envoy's clusters."""
         dump = json.loads(await envoy.admin("/config_dump?resource=dynamic_active_clusters"))
         found = [each["cluster"] for each in dump.get("configs", ())]
         return {each["name"]: int(each["connect_timeout"].rstrip("s")) for each in found}
 
 
 class Assignments(Kind):
-    """EDS: the bad ones have an address that is none."""
+    """EDS: bad ones have an invalid address."""
 
     url = ENDPOINT
 
@@ -261,15 +261,15 @@ class Assignments(Kind):
         return map(cluster, NAMES)
 
     def good(self, name: str, version: int) -> Resource:
-        """Its port is its version."""
+        """Return an assignment with its version as port."""
         return endpoints(name, version)
 
     def bad(self, name: str, version: int) -> Resource:
-        """Give it that port, too."""
+        """Return one with that port and an invalid address."""
         return endpoints(name, version, host="nowhere")
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return the ports of the endpoints that Envoy has."""
+        """Return the ports of Envoy's endpoints."""
         found = json.loads(await envoy.admin("/clusters?format=json"))["cluster_statuses"]
         return {
             each["name"]: each["host_statuses"][0]["address"]["socket_address"]["port_value"]
@@ -284,7 +284,7 @@ def _pair(name: str, version: int) -> tuple[str, str]:
 
 
 class Secrets(Kind):
-    """SDS: the bad ones are a certificate that is none, or a key of another certificate."""
+    """SDS: bad ones have an invalid certificate, or the key of another certificate."""
 
     url = SECRET
 
@@ -300,11 +300,11 @@ class Secrets(Kind):
             yield Resource.pack(made)
 
     def good(self, name: str, version: int) -> Resource:
-        """Its subject names its version."""
+        """Return a certificate with its version in the subject."""
         return self._made(name, *_pair(name, version))
 
     def bad(self, name: str, version: int) -> Resource:
-        """Of two kinds."""
+        """Return one of two kinds of bad certificates."""
         chain, key = _pair(name, version)
         if name in "ace":
             return self._made(name, chain, _pair(name, version + 100)[1])
@@ -317,7 +317,7 @@ class Secrets(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return what the certificates are that its ports show."""
+        """Return the versions of the certificates that its ports present."""
         return await self._each({name: self._shown(name, port) for name, port in self.ports.items()})
 
     async def _shown(self, name: str, port: int) -> int | None:
@@ -336,7 +336,7 @@ class Secrets(Kind):
 
 
 class FilterConfigurations(Kind):
-    """ECDS: the bad ones are a script that is none."""
+    """ECDS: bad ones have an invalid script."""
 
     url = EXTENSION_CONFIG
 
@@ -352,7 +352,7 @@ class FilterConfigurations(Kind):
             yield Resource.pack(_listener(f"l{name}", port, Manager(route_config=_table("own", name)), [own]))
 
     def good(self, name: str, version: int) -> Resource:
-        """Add a header with its version."""
+        """Return a filter that adds a header with its version."""
         mutation = header_mutation_pb2.HeaderMutation()
         added = mutation.mutations.response_mutations.add().append.header
         added.key, added.value = "x-version", str(version)
@@ -361,7 +361,7 @@ class FilterConfigurations(Kind):
         return Resource.pack(made)
 
     def bad(self, name: str, version: int) -> Resource:
-        """Its script is none."""
+        """Return a filter with an invalid script."""
         script = lua_pb2.Lua()
         script.default_source_code.inline_string = f"this is no script {version}"
         made = extension_pb2.TypedExtensionConfig(name=name)
@@ -369,7 +369,7 @@ class FilterConfigurations(Kind):
         return Resource.pack(made)
 
     async def used(self, envoy: Envoy) -> dict[str, int]:
-        """Return the header that its ports answer with."""
+        """Return the headers of its ports' responses."""
         return await self._each({name: _answer(port, header="x-version") for name, port in self.ports.items()})
 
 

@@ -49,7 +49,7 @@ class Peer:
         self.session: Session
 
     def connect(self, session: Session) -> None:
-        """Begins a stream: what was under way on the one before is lost."""
+        """Start a stream; messages of the stream before are lost."""
         self.session = session
         self.inbox.clear()
         self.outbox.clear()
@@ -62,20 +62,20 @@ class Peer:
                 self.begin(url, names)
 
     def flush(self, count: int = 1000) -> None:
-        """Lets the session receive waiting requests."""
+        """Let the session receive waiting requests."""
         while self.outbox and count:
             self.session.receive(self.outbox.popleft())
             count -= 1
 
     def fetch(self) -> bool:
-        """Lets the session send a response; tells whether it did."""
+        """Let the session send a response; return whether it did."""
         response = self.session.next()
         if response is not None:
             self.inbox.append(response.data)
         return response is not None
 
     def run(self) -> None:
-        """Exchanges messages until there are no more."""
+        """Exchange messages until there are no more."""
         for _ in range(1000):
             self.flush()
             while self.inbox:
@@ -85,7 +85,7 @@ class Peer:
         raise AssertionError("the session never becomes quiet")
 
     def dangling(self) -> list[tuple[str, str]]:
-        """Return what the client's routes refer to and it does not have."""
+        """Return the references of the client's routes to missing resources."""
         needs = {need for route in self.held[ROUTE].values() for need in route.needs}
         return sorted(need for need in needs if need[1] not in self.held[need[0]])
 
@@ -94,7 +94,7 @@ class Peer:
         raise NotImplementedError
 
     def take(self) -> None:
-        """Apply the oldest response and answers it."""
+        """Apply the oldest response, and answer it."""
         raise NotImplementedError
 
     def want(self, url: str, names: set[str]) -> None:
@@ -113,7 +113,7 @@ class Peer:
         return good, f"cannot take {', '.join(bad)}: bad timeout" if self._says_why else "no"
 
     def follow(self, url: str) -> None:
-        """Subscribe to what the listeners or clusters now refer to, drops what they do not any more."""
+        """Subscribe to the resources that listeners or clusters refer to, and unsubscribe from all others."""
         child = ROOTS.get(url)
         if child is None:
             return
@@ -130,7 +130,7 @@ class DeltaPeer(Peer):
     """A client of the incremental variant."""
 
     def begin(self, url: str, names: set[str]) -> None:
-        """Says what it has from before: "initial_resource_versions"."""
+        """Send the versions that the client has from an earlier stream ("initial_resource_versions")."""
         had = {name: each.version for name, each in self.held[url].items()}
         self.asked.update((url, name) for name in names - had.keys())
         self.outbox.append(
@@ -140,7 +140,7 @@ class DeltaPeer(Peer):
         )
 
     def want(self, url: str, names: set[str]) -> None:
-        """Subscribe and unsubscribes by name."""
+        """Subscribe and unsubscribe by name."""
         before = self.wanted[url]
         self.outbox.append(
             discovery_pb2.DeltaDiscoveryRequest(
@@ -151,7 +151,7 @@ class DeltaPeer(Peer):
         )
 
     def take(self) -> None:
-        """Check that nothing is sent which it has, and applies the rest."""
+        """Check that no resource is sent that the client has, and apply the response."""
         response = discovery_pb2.DeltaDiscoveryResponse.FromString(self.inbox.popleft())
         self.messages += 1
         url = response.type_url
@@ -184,7 +184,7 @@ class SotwPeer(Peer):
         self._last: dict[str, dict[str, bytes]] = {}
 
     def begin(self, url: str, names: set[str]) -> None:
-        """Says the last version that it took."""
+        """Send the last accepted version."""
         self._nonces.pop(url, None)
         self._last.pop(url, None)
         self._request(url, names)
@@ -205,7 +205,7 @@ class SotwPeer(Peer):
         self.outbox.append(request)
 
     def take(self) -> None:
-        """Check that something changed, and applies the response: of listeners and clusters, it is all there is."""
+        """Check that the response changes something, and apply it; listeners and clusters that it omits are deleted."""
         response = discovery_pb2.DiscoveryResponse.FromString(self.inbox.popleft())
         self.messages += 1
         url = response.type_url

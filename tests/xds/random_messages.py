@@ -1,4 +1,4 @@
-"""Random messages of Envoy's API: mostly such as keep its rules, with values at and around their bounds."""
+"""Random messages of Envoy's API: mostly valid ones, with values at and near their bounds."""
 
 from random import Random
 from typing import Any, TypeVar

@@ -35,7 +35,7 @@ ADS = source()
 def cluster(
     name: str, *, secret: str = "", eds: bool = True, timeout: int = 1, source: config_source_pb2.ConfigSource = ADS
 ) -> Resource:
-    """Return a cluster whose endpoints come by EDS; with TLS whose CA comes by SDS, if a secret is named."""
+    """Return a cluster with endpoints by EDS; if a secret is given, with TLS and its CA by SDS."""
     message = cluster_pb2.Cluster(name=name)
     message.connect_timeout.seconds = timeout
     if eds:
@@ -76,7 +76,7 @@ def routes(name: str, clusters: dict[str, str]) -> Resource:
 
 
 def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigSource = ADS) -> Resource:
-    """Return an HTTP listener on loopback whose routes come by RDS."""
+    """Return an HTTP listener on loopback with routes by RDS."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     manager.rds.route_config_name = route
     manager.rds.config_source.CopyFrom(source)
@@ -84,7 +84,7 @@ def listener(name: str, port: int, route: str, source: config_source_pb2.ConfigS
 
 
 def inline_listener(name: str, port: int, to: str) -> Resource:
-    """Return an HTTP listener on loopback that holds its one route itself, to a cluster."""
+    """Return an HTTP listener on loopback with one inline route, to a cluster."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     host = manager.route_config.virtual_hosts.add(name="all", domains=["*"])
     route = host.routes.add()
@@ -93,7 +93,7 @@ def inline_listener(name: str, port: int, to: str) -> Resource:
 
 
 def scoped_listener(name: str, port: int) -> Resource:
-    """Return an HTTP listener on loopback whose scopes come by SRDS: the header `x-scope` chooses one."""
+    """Return an HTTP listener on loopback with scopes by SRDS, selected by the header `x-scope`."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix=name)
     manager.scoped_routes.name = "scopes"
     manager.scoped_routes.rds_config_source.CopyFrom(ADS)
@@ -104,7 +104,7 @@ def scoped_listener(name: str, port: int) -> Resource:
 
 
 def _http_listener(name: str, port: int, manager: http_connection_manager_pb2.HttpConnectionManager) -> Resource:
-    """Return a listener on loopback with the router and nothing else behind it."""
+    """Return a listener on loopback with the router as its only HTTP filter."""
     manager.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
     message = listener_pb2.Listener(name=name)
     message.address.socket_address.address = "127.0.0.1"
@@ -119,7 +119,7 @@ def path(to: str, timeout: int = 1) -> list[Resource]:
 
 
 def scope(name: str, key: str, route: str) -> Resource:
-    """Return a scope: requests whose key is of that one fragment are led by a route configuration."""
+    """Return a scope with a key of one fragment, and its route configuration."""
     message = scoped_route_pb2.ScopedRouteConfiguration(name=name, route_configuration_name=route)
     message.key.fragments.add(string_key=key)
     return Resource.pack(message)
@@ -141,21 +141,21 @@ def _add_filter(message: listener_pb2.Listener, manager: Message) -> None:
 
 
 def ca(name: str, pem: str) -> Resource:
-    """Return a Secret that holds a CA certificate."""
+    """Return a Secret with a CA certificate."""
     message = secret_pb2.Secret(name=name)
     message.validation_context.trusted_ca.inline_string = pem
     return Resource.pack(message)
 
 
 def invalid_cluster(name: str) -> Resource:
-    """Return a cluster that keeps the rules of its fields, which Envoy refuses: its type provides no load balancer."""
+    """Return a cluster with valid fields that Envoy rejects: its type provides no load balancer."""
     message = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
     message.lb_policy = cluster_pb2.Cluster.CLUSTER_PROVIDED
     return Resource.pack(message)
 
 
 def certificate(name: str, pair: KeyPair) -> Resource:
-    """Return a Secret that holds a certificate and its key."""
+    """Return a Secret with a certificate and its key."""
     message = secret_pb2.Secret(name=name)
     message.tls_certificate.certificate_chain.inline_bytes = pair.certificate
     message.tls_certificate.private_key.inline_bytes = pair.key
@@ -163,7 +163,7 @@ def certificate(name: str, pair: KeyPair) -> Resource:
 
 
 def https_listener(name: str, port: int, route: str, secret: str) -> Resource:
-    """Return an HTTPS listener on loopback whose certificate comes by SDS."""
+    """Return an HTTPS listener on loopback with its certificate by SDS."""
     message = listener_pb2.Listener.FromString(listener(name, port, route).body)
     context = tls_pb2.DownstreamTlsContext()
     config = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=secret, sds_config=ADS)

@@ -23,7 +23,7 @@ class StatusRecorder:
             self._news.notify_all()
 
     async def until(self, wanted: Callable[[SyncStatus], bool], within: float = 15) -> SyncStatus:
-        """Return the first report that is as wanted."""
+        """Return the first report that satisfies a condition."""
         async with asyncio.timeout(within), self._news:
             while self._last is None or not wanted(self._last):
                 await self._news.wait()

@@ -1,4 +1,4 @@
-"""A conversation with a session, message by message, for tests of single rules."""
+"""A client of a session without I/O, message by message, for tests of single rules."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import CLUSTER, ENDPOINT, EXTENSION_CONFIG, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, VIRTUAL_HOST
 
-PACE = Timeouts(ack_deadline=5.0, removal_delay=1.0)
+TIMEOUTS = Timeouts(ack_deadline=5.0, removal_delay=1.0)
 
 
 class Talk:
-    """One stream; `now` is its clock. Names are read from what is sent, in the order they are sent in."""
+    """One stream, with `now` as its clock. Names of resources are in the order in which they were sent."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Talk:
             clock=lambda: self.now,
             type_url=type_url,
             cache=cache,
-            timeouts=PACE,
+            timeouts=TIMEOUTS,
             max_names=max_names,
         )
         self.nonces: dict[str, str] = {}
@@ -41,7 +41,7 @@ class Talk:
         """Publish a snapshot of these resources."""
         self.session.update(Snapshot.of(resources))
 
-    def ask(
+    def request(
         self,
         url: str,
         *names: str,
@@ -69,8 +69,8 @@ class Talk:
             request.error_detail.message = error
         return self.session.receive(request)
 
-    def hear(self, url: str = "") -> tuple[list[str], list[str]] | None:
-        """Return the names of the next response's resources, and of those removed; None if nothing is sent."""
+    def response(self, url: str = "") -> tuple[list[str], list[str]] | None:
+        """Return the names of the next response's resources, and of those removed; None if there is no response."""
         response = self.session.next()
         if response is None:
             return None
@@ -88,33 +88,33 @@ class Talk:
 
     def accept(self, url: str, *names: str) -> Ack | None:
         """Send the ACK of the last response of a type; in SotW with all names."""
-        return self.ask(url, *names, nonce=self.nonces[url], version=self.versions.get(url, ""))
+        return self.request(url, *names, nonce=self.nonces[url], version=self.versions.get(url, ""))
 
     def reject(self, url: str, *names: str, error: str = "no") -> Ack | None:
         """Send a NACK of the last response of a type."""
-        return self.ask(url, *names, nonce=self.nonces[url], error=error)
+        return self.request(url, *names, nonce=self.nonces[url], error=error)
 
     def settle(self, *urls: str) -> None:
-        """Accept all there is, as a client of these types with wildcards."""
+        """Accept all resources, as a client that subscribes to these types by wildcard."""
         for url in urls:
-            self.ask(url)
+            self.request(url)
         while (response := self.session.next()) is not None:
             self.nonces[response.type_url] = response.nonce
             self.accept(response.type_url)
 
 
 def settled(*resources: Resource, delta: bool) -> Talk:
-    """Return a client that has accepted a snapshot as Envoy would: it asks for roots as a whole, for others by name."""
+    """Return a client that has accepted a snapshot like Envoy: roots by wildcard, all others by name."""
     talk = Talk(*resources, delta=delta)
     there = {each.type_url for each in resources}
     whole = (CLUSTER, LISTENER, *(url for url in (SCOPED_ROUTE, VIRTUAL_HOST) if url in there))
     named = [url for url in (ENDPOINT, ROUTE, SECRET, EXTENSION_CONFIG) if url in there]
     names = {url: [each.name for each in resources if each.type_url == url] for url in named}
     for url in whole:
-        talk.ask(url)
+        talk.request(url)
     for url, wanted in names.items():
-        talk.ask(url, *wanted)
-    while talk.hear() is not None:
+        talk.request(url, *wanted)
+    while talk.response() is not None:
         for url in talk.nonces:
             talk.accept(url, *(() if delta else names.get(url, ())))
     return talk

@@ -1,4 +1,4 @@
-"""The names that the package offers to others."""
+"""The names of the package's API."""
 
 import ast
 import subprocess
@@ -12,8 +12,8 @@ import xds
 TREE = ast.parse(Path(xds.__file__).read_text())
 
 
-def test_each_name_is_the_one_that_type_checkers_see() -> None:
-    """A name of the API is imported from the module from which the block for type checkers imports it."""
+def test_names_are_those_of_type_checkers() -> None:
+    """Each name is imported from the module from which the block for type checkers imports it."""
     imports = [each for each in ast.walk(TREE) if isinstance(each, ast.ImportFrom)]
     declared = {alias.asname: str(each.module) for each in imports for alias in each.names if alias.asname}
     assert declared == xds._MODULES
@@ -23,13 +23,13 @@ def test_each_name_is_the_one_that_type_checkers_see() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    """A name that is not offered fails as one does in any module."""
+    """An unknown name raises AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="module 'xds' has no attribute 'Nonsense'"):
         getattr(xds, "Nonsense")  # noqa: B009 (a checker would not let it pass)
 
 
 @pytest.mark.parametrize("names", ["Snapshot, Resource, Reference, diff, CLUSTER", "Timeouts, Nack, Ack", "check"])
-def test_grpc_is_loaded_by_what_serves_only(names: str) -> None:
+def test_only_the_server_loads_grpc(names: str) -> None:
     """Resources, snapshots, the protocol and the validation load neither gRPC nor the server."""
     code = f"from xds import {names}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

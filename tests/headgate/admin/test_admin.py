@@ -176,9 +176,9 @@ async def test_types_that_do_not_exist_share_a_series(dial: Dial) -> None:
         for number in range(3):
             call = dial(admin.plane.server)
             for other in range(20):
-                await call.ask(f"type.googleapis.com/{number}.{other}", node=base_pb2.Node(id="a", cluster=GATEWAY))
-            await call.ask(CLUSTER)
-            await call.hear()
+                await call.request(f"type.googleapis.com/{number}.{other}", node=base_pb2.Node(id="a", cluster=GATEWAY))
+            await call.request(CLUSTER)
+            await call.response()
         expected = f'headgate_xds_requests_total{{type="{OTHERS}"}} 60.0'
         await eventually(lambda: expected in admin.plane.metrics.text().decode())
         text = admin.plane.metrics.text().decode()

@@ -126,7 +126,7 @@ async def test_a_controller_serves_by_tls() -> None:
     assert deployed(api, trusted.decode())
     channel = grpc.aio.secure_channel(f"localhost:{xds}", grpc.ssl_channel_credentials(trusted))
     call = Call(channel, DELTA)
-    await call.ask(CLUSTER, "*", node=base_pb2.Node(id="proxy", cluster=KEY))
+    await call.request(CLUSTER, "*", node=base_pb2.Node(id="proxy", cluster=KEY))
     assert await call.status() == (grpc.StatusCode.UNAUTHENTICATED, "send a token: authorization: Bearer TOKEN")
     await channel.close()
     serving.cancel()

@@ -45,9 +45,9 @@ def translator() -> Translator:
 async def answer(server: Server, url: str, error: str = "") -> Call:
     """Return a client that subscribes to a type and answers the first response: with a NACK, if there is an error."""
     call = Call(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"), DELTA)
-    await call.ask(url, "*", node=NODE)
-    response = await call.hear()
-    await call.ask(url, node=None, nonce=response.nonce, error=error)
+    await call.request(url, "*", node=NODE)
+    response = await call.response()
+    await call.request(url, node=None, nonce=response.nonce, error=error)
     return call
 
 
@@ -90,8 +90,8 @@ async def test_a_client_shows_what_it_has(translator: Translator) -> None:
     async with serving() as server:
         server.publish(KEY, snapshot)
         call = await answer(server, CLUSTER)
-        await call.ask(ENDPOINT, "*", node=None)
-        await call.hear()
+        await call.request(ENDPOINT, "*", node=None)
+        await call.response()
         [client] = server.clients(NODE.id)
         assert client.types[CLUSTER].has == {
             name: each.version for name, each in sorted(snapshot.resources(CLUSTER).items())
@@ -114,7 +114,7 @@ async def test_the_time_from_an_edit_to_its_ack_is_measured(translator: Translat
         assert "xds_change_seconds_count" not in metrics.text().decode()
         [first, *others] = snapshot.resources(CLUSTER).values()
         server.publish(KEY, snapshot.replace([type(first).of(CLUSTER, first.name, others[0].body)]))
-        await call.ask(CLUSTER, node=None, nonce=(await call.hear()).nonce)
+        await call.request(CLUSTER, node=None, nonce=(await call.response()).nonce)
         await eventually(lambda: 'xds_change_seconds_count{type="Cluster"} 1.0' in metrics.text().decode())
         assert "headgate_xds_streams_total 1.0" in metrics.text().decode()
 
@@ -134,7 +134,7 @@ async def test_traces_follow_a_stream(translator: Translator, exporter: InMemory
         with span("publish", {"headgate.gateway": KEY}):
             server.publish(KEY, translator.snapshots[OWN])
         call = await answer(server, CLUSTER, "no")
-        await call.hear()
+        await call.response()
         call.call.cancel()
         await eventually(lambda: any(each.name == "xds.stream" for each in exporter.get_finished_spans()))
     spans = {each.name: each for each in exporter.get_finished_spans()}

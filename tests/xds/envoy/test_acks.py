@@ -1,4 +1,4 @@
-"""An ACK of a real Envoy counts only where Envoy uses what it accepts: of every type that it can refuse."""
+"""An ACK of a real Envoy counts only if Envoy uses the accepted resource: for every type that it can reject."""
 
 import asyncio
 from pathlib import Path
@@ -25,25 +25,25 @@ cases = pytest.mark.parametrize(
 
 
 def serving(news: StatusRecorder, address: str = "127.0.0.1:0") -> Server:
-    """Return a server without a history."""
+    """Return a server without a NACK history."""
     timeouts = Timeouts(ack_deadline=1, removal_delay=0.1)
     return Server(lambda node: node.cluster, address=address, on_sync_status=news, timeouts=timeouts)
 
 
 class Scene:
-    """Resources of a kind that are published, refused and used."""
+    """Published resources of one kind, which Envoy rejects or uses."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.base = tuple(kind.base())
 
     def snapshot(self, version: int, *bad: str, **others: Resource) -> Snapshot:
-        """All resources in a version, some of them bad."""
+        """Return a snapshot of all resources in a version, some of them bad."""
         made = {name: (self.kind.bad if name in bad else self.kind.good)(name, version) for name in NAMES}
         return Snapshot.of([*self.base, *(made | others).values()])
 
     async def comes_to(self, news: StatusRecorder, envoy: Envoy, snapshot: Snapshot, bad: str, **used: int) -> None:
-        """Wait until all is answered; then exactly the bad ones are refused, and what is used is used."""
+        """Wait until all responses are answered, exactly the bad resources rejected, and the expected ones used."""
         named = {snapshot_name(self.kind, name) for name in bad}
 
         def is_judged(sync_status: SyncStatus) -> bool:
@@ -64,8 +64,8 @@ def snapshot_name(kind: Kind, name: str) -> str:
 
 
 @cases
-async def test_what_is_refused_is_exactly_known(envoy_path: Path, kind: type[Kind], delta: bool) -> None:
-    """Several bad resources among good ones are refused, at the start, later, again, and by another server."""
+async def test_rejected_resources_are_identified(envoy_path: Path, kind: type[Kind], delta: bool) -> None:
+    """Bad resources among good ones are identified at the start, later, again, and by another server."""
     scene, news = Scene(kind()), StatusRecorder()
     old = dict.fromkeys(NAMES, 1)
     async with serving(news) as server:

@@ -1,4 +1,4 @@
-"""A real Envoy whose listeners go while connections to them are open."""
+"""A real Envoy whose listeners are removed or replaced while connections are open."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 @both
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
-async def test_connections_of_a_listener_that_goes_are_served(envoy_path: Path, delta: bool, replaced: bool) -> None:
-    """On a connection that is open already, requests are served by the old routes and clusters while it drains."""
+async def test_connections_of_a_removed_listener_are_served(envoy_path: Path, delta: bool, replaced: bool) -> None:
+    """While a listener drains, requests on its open connections are served by the old routes and clusters."""
     port, news = free_port(), StatusRecorder()
     timeouts = Timeouts(removal_delay=0.05, drain=20)
     server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)

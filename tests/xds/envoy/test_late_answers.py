@@ -1,4 +1,4 @@
-"""A real Envoy that answers late, as it does while a cluster warms: no NACK is lost."""
+"""A real Envoy that answers late, while a cluster warms: no NACK is lost."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from xds.server.server import Server, SyncStatus, Timeouts
 
 
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
-async def test_a_cluster_refused_while_another_warms(envoy_path: Path, delta: bool) -> None:
-    """Envoy withholds its answer to a bad cluster while another warms; a good one that is sent next hides nothing."""
+async def test_a_cluster_rejected_while_another_warms(envoy_path: Path, delta: bool) -> None:
+    """Envoy delays the NACK of a bad cluster while another one warms; a later good cluster does not hide it."""
     news, sent = StatusRecorder(), Sent()
     timeouts = Timeouts(ack_deadline=0.3, removal_delay=0.1)
     async with contextlib.AsyncExitStack() as stack:
@@ -54,7 +54,7 @@ async def test_a_cluster_refused_while_another_warms(envoy_path: Path, delta: bo
 
 
 def slow(name: str, port: int) -> Resource:
-    """Return a cluster that is warming until its first health check has failed: that of a port that says nothing."""
+    """Return a cluster that warms until its first health check fails: its port accepts connections and is silent."""
     made = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STATIC)
     made.load_assignment.CopyFrom(endpoint_pb2.ClusterLoadAssignment.FromString(endpoints(name, port).body))
     check = made.health_checks.add()
@@ -65,13 +65,13 @@ def slow(name: str, port: int) -> Resource:
 
 
 class Sent(Observer):
-    """Notes which clusters were sent."""
+    """Records the clusters that were sent."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
     def responded(self, client: Client, response: Response) -> None:
-        """Take a response."""
+        """Record a response."""
         if response.type_url == CLUSTER:
             self.names |= set(response.changed)
 

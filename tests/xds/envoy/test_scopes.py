@@ -1,4 +1,4 @@
-"""A real Envoy under constant requests whose routes are chosen by scope (SRDS), while scopes and listeners change."""
+"""A real Envoy under constant requests, with routes selected by scope (SRDS), while scopes and listeners change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = {"x-scope": "k"}
 
 @contextlib.asynccontextmanager
 async def constantly(get: Callable[[], Awaitable[tuple[int, str]]]) -> AsyncIterator[Counter[tuple[int, str]]]:
-    """Send one request after another, and counts the answers, while the block runs."""
+    """Send one request after another, and count the answers, while the block runs."""
     seen: Counter[tuple[int, str]] = Counter()
 
     async def send() -> None:
@@ -101,7 +101,7 @@ async def test_keys_pass_from_scope_to_scope(
 
 @both
 async def test_connections_of_a_removed_listener_keep_their_scopes(envoy_path: Path, delta: bool) -> None:
-    """A scope, its route configuration and cluster stay for open connections of a listener that is gone."""
+    """A scope, its route configuration and cluster stay for the open connections of a removed listener."""
     port, news = free_port(), StatusRecorder()
     timeouts = Timeouts(removal_delay=0.05, drain=20)
     server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)
@@ -122,7 +122,7 @@ async def test_connections_of_a_removed_listener_keep_their_scopes(envoy_path: P
 
 @both
 async def test_a_listener_that_is_added_later_gets_the_scopes(envoy_path: Path, delta: bool) -> None:
-    """A listener uses scopes that were sent before it came, also after the last listener with scopes has gone."""
+    """A listener uses scopes that were sent before it, even after the last listener with scopes was removed."""
     one, two = free_port(), free_port()
     timeouts = Timeouts(removal_delay=0.05, drain=0.2)
     async with upstream("old") as old, Server(lambda node: node.cluster, timeouts=timeouts) as server:

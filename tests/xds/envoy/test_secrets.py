@@ -1,4 +1,4 @@
-"""A real Envoy whose secrets come late or go: what needs them suffers, and nothing else."""
+"""A real Envoy whose secrets arrive late or are deleted: only the resources that need them are affected."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ def issued(authority: KeyPair) -> KeyPair:
 
 
 def serving(news: StatusRecorder) -> Server:
-    """Return a server that does not wait long for answers that a warming cluster holds back."""
+    """Return a server with a short ACK deadline, as Envoy delays answers while a cluster warms."""
     timeouts = Timeouts(ack_deadline=0.5, removal_delay=0.1)
     return Server(lambda node: node.cluster, on_sync_status=news, timeouts=timeouts)
 
@@ -91,7 +91,7 @@ async def test_the_ca_of_a_cluster_comes_late(
 
 
 @both
-async def test_the_ca_of_a_cluster_never_comes(envoy_path: Path, delta: bool, authority: KeyPair) -> None:
+async def test_a_missing_ca_affects_only_its_cluster(envoy_path: Path, delta: bool, authority: KeyPair) -> None:
     """A cluster whose CA never arrives answers 503 on its own routes; a cluster that is added later serves at once."""
     port, news = free_port(), StatusRecorder()
     async with upstream("one") as one, serving(news) as server:
@@ -110,8 +110,8 @@ async def test_the_ca_of_a_cluster_never_comes(envoy_path: Path, delta: bool, au
 
 
 @both
-async def test_a_secret_is_deleted_under_a_listener(envoy_path: Path, delta: bool, authority: KeyPair) -> None:
-    """A listener whose Secret is deleted stops no other listener or cluster, and has the next Secret at once."""
+async def test_a_deleted_secret_affects_only_its_listener(envoy_path: Path, delta: bool, authority: KeyPair) -> None:
+    """A listener whose Secret is deleted affects no other listener or cluster, and gets the next Secret at once."""
     port, secure, news = free_port(), free_port(), StatusRecorder()
     first, second = issued(authority), issued(authority)
 
@@ -137,7 +137,7 @@ async def test_a_secret_is_deleted_under_a_listener(envoy_path: Path, delta: boo
 
 
 async def shows(port: int, pair: KeyPair, within: float = 10) -> None:
-    """Wait until a port shows a certificate and answers."""
+    """Wait until a port presents a certificate and answers."""
     wanted = ssl.PEM_cert_to_DER_cert(pair.certificate.decode())
     async with asyncio.timeout(within):
         while await _shown(port) != wanted:  # noqa: ASYNC110

@@ -1,4 +1,4 @@
-"""A real Envoy is served: by both variants, through changes, restarts and mistakes."""
+"""A real Envoy is served by both variants, through changes, restarts and mistakes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUICK = Timeouts(ack_deadline=1.0, removal_delay=0.2)
 
 
 class Counting(Observer):
-    """Counts the resources sent by type, and keeps what clients answered."""
+    """Counts the resources sent by type, and records the NACKs."""
 
     def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
@@ -44,7 +44,7 @@ class Counting(Observer):
         self.sent[response.type_url] += response.resources
 
     def acked(self, client: Client, answer: Ack) -> None:
-        """Keep the text of a NACK."""
+        """Record the error text of a NACK."""
         if answer.error is not None:
             self.errors.append(answer.error)
 
@@ -84,7 +84,7 @@ def serving(observer: Observer | None = None, port: int = 0, **kwargs: Any) -> S
 
 
 async def test_no_resource_is_sent_again_after_a_restart(envoy_path: Path) -> None:
-    """A delta client that is up to date is sent nothing by a new server, and then only what changes."""
+    """A new server sends an up-to-date delta client nothing, and then only changes."""
     port, xds = free_port(), free_port()
     async with upstream("one") as one, upstream("two") as two:
         snapshot = Snapshot.of(one_path(port, one))
@@ -104,8 +104,8 @@ async def test_no_resource_is_sent_again_after_a_restart(envoy_path: Path) -> No
                 await eventually(lambda: after.sent == {ENDPOINT: 1})  # It is counted once it is sent.
 
 
-async def test_a_restart_goes_unnoticed_in_sotw(envoy_path: Path) -> None:
-    """A state-of-the-world client goes on answering when another server takes over, and is sent each resource once."""
+async def test_a_restart_does_not_interrupt_a_sotw_client(envoy_path: Path) -> None:
+    """A state-of-the-world client keeps answering when another server takes over, and gets each resource once."""
     port, xds = free_port(), free_port()
     async with upstream("one") as one, contextlib.AsyncExitStack() as stack:
         snapshot = Snapshot.of(one_path(port, one))
@@ -122,8 +122,8 @@ async def test_a_restart_goes_unnoticed_in_sotw(envoy_path: Path) -> None:
 
 
 @both
-async def test_a_listener_takes_over_the_port_of_one_that_is_gone(envoy_path: Path, delta: bool) -> None:
-    """A listener renamed keeps its port, and one that moves to another port leaves the old one."""
+async def test_a_listener_takes_over_the_port_of_a_removed_one(envoy_path: Path, delta: bool) -> None:
+    """A renamed listener keeps its port, and one that moves to another port gives up the old one."""
     port, other, seen, news = free_port(), free_port(), Counting(), StatusRecorder()
     async with upstream("one") as one, serving(seen, on_sync_status=news) as server:
         shared = [cluster("a"), endpoints("a", one), routes("r", {"/": "a"})]
@@ -140,8 +140,8 @@ async def test_a_listener_takes_over_the_port_of_one_that_is_gone(envoy_path: Pa
 
 
 @both
-async def test_bad_resources_are_found_and_the_others_take_effect(envoy_path: Path, delta: bool) -> None:
-    """Envoy's NACKs of some among many new clusters and listeners are reported verbatim; all others are in use."""
+async def test_bad_resources_are_identified_and_the_others_applied(envoy_path: Path, delta: bool) -> None:
+    """Envoy's NACKs of some among many new clusters and listeners are reported verbatim; all others are used."""
     port, news = free_port(), StatusRecorder()
     async with upstream("one") as one, serving(on_sync_status=news) as server:
         good = [*one_path(port, one), *(cluster(f"c{n}", eds=False) for n in range(20))]
@@ -161,8 +161,8 @@ async def test_bad_resources_are_found_and_the_others_take_effect(envoy_path: Pa
 
 
 @both
-async def test_a_cluster_that_changes_gets_its_unchanged_endpoints_again(envoy_path: Path, delta: bool) -> None:
-    """A cluster replaced under its name warms at once, as its unchanged assignment is sent again."""
+async def test_a_changed_cluster_gets_its_unchanged_endpoints_again(envoy_path: Path, delta: bool) -> None:
+    """A cluster replaced under its name warms at once, as its unchanged assignment is resent."""
     port, news = free_port(), StatusRecorder()
     async with upstream("one") as one, serving(on_sync_status=news) as server:
         server.publish("gateway", Snapshot.of(one_path(port, one)))
@@ -174,8 +174,8 @@ async def test_a_cluster_that_changes_gets_its_unchanged_endpoints_again(envoy_p
 
 
 @both
-async def test_a_cluster_that_cannot_warm_stops_no_other(envoy_path: Path, delta: bool) -> None:
-    """Clusters and routes that come after one whose CA never arrives are served all the same."""
+async def test_a_cluster_that_cannot_warm_blocks_no_other(envoy_path: Path, delta: bool) -> None:
+    """Clusters and routes that follow a cluster whose CA never arrives are served."""
     port = free_port()
     async with upstream("one") as one, upstream("two") as two, serving() as server:
         server.publish("gateway", Snapshot.of(one_path(port, one)))

@@ -1,4 +1,4 @@
-"""The checker of protoc-gen-validate's rules and the real Envoy agree."""
+"""Our checker of protoc-gen-validate's rules agrees with a real Envoy."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ REFUSED = "Proto constraint validation failed"
 
 
 def validate(envoy: Path, folder: Path, bootstrap: Bootstrap) -> str:
-    """Return what `envoy --mode validate` says to the bootstrap."""
+    """Return the output of `envoy --mode validate` for a bootstrap."""
     config = folder / "bootstrap.pb"
     config.write_bytes(bootstrap.SerializeToString())
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
@@ -33,15 +33,15 @@ def validate(envoy: Path, folder: Path, bootstrap: Bootstrap) -> str:
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
-def refused_path(output: str) -> str:
-    """Return the path in Envoy's message, in lower case and without underscores; it begins at the innermost Any."""
+def rejected_path(output: str) -> str:
+    """Return the path in Envoy's message, in lower case and without underscores; it starts at the innermost Any."""
     reasons = output[output.index(REFUSED) :].split("caused by ")
     steps = [re.match(r'.*?(?:Error\.|field: ")(\w+(?:\[[^]]*\])?)', reason, re.DOTALL) for reason in reasons]
     return ".".join(step[1] for step in steps if step).replace("_", "").lower()
 
 
 def comparable(path: str) -> str:
-    """Return our path as `refused_path` writes Envoy's."""
+    """Return our path in the form of `rejected_path`."""
     return path.replace("_", "").replace("'", "").lower()
 
 
@@ -82,12 +82,12 @@ def test_envoy_refuses_the_same_field(
     (violation,) = check(bootstrap)
     output = validate(envoy_path, tmp_path, bootstrap)
     assert REFUSED in output
-    assert comparable(violation.path).endswith(refused_path(output))
+    assert comparable(violation.path).endswith(rejected_path(output))
     assert violation.rule.split(' "')[0] in output
 
 
-def test_envoy_takes_what_breaks_no_rule(envoy_path: Path, tmp_path: Path) -> None:
-    """Envoy accepts a message in which the checker finds nothing."""
+def test_envoy_accepts_valid_messages(envoy_path: Path, tmp_path: Path) -> None:
+    """Envoy accepts a message in which the checker finds no violation."""
     header = {"name": "a b", "string_match": {"exact": "c"}}
     bootstrap = with_route({"match": {"prefix": "/", "headers": [header]}, "direct_response": RESPONSE}, {})
     assert check(bootstrap) == []
@@ -111,7 +111,7 @@ def test_envoy_agrees_on_random_messages(
     output = validate(envoy_path, tmp_path, bootstrap)
     ours = [comparable(violation.path) for violation in check(bootstrap)]
     if REFUSED in output:
-        assert refused_path(output) in ours
+        assert rejected_path(output) in ours
     elif ours:
         # Envoy looks at durations before it looks at rules.
         assert "Invalid duration" in output

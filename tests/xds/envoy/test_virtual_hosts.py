@@ -1,4 +1,4 @@
-"""A real Envoy whose virtual hosts come by VHDS, while the route configurations that they belong to change."""
+"""A real Envoy with virtual hosts by VHDS, while their route configurations change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from xds.server.server import Server, Timeouts
 
 
 def table(name: str) -> Resource:
-    """Return a route configuration that holds no virtual host itself."""
+    """Return a route configuration without inline virtual hosts."""
     message = route_pb2.RouteConfiguration(name=name)
     message.vhds.config_source.CopyFrom(ADS)
     return Resource.pack(message)
 
 
 def host(table: str, to: str) -> Resource:
-    """Return the virtual host for all domains of a route configuration: it leads to a cluster."""
+    """Return the virtual host for all domains of a route configuration, with a route to a cluster."""
     message = route_components_pb2.VirtualHost(name=f"{table}/all", domains=["*"])
     route = message.routes.add()
     route.match.prefix, route.route.cluster = "/", to
@@ -32,12 +32,12 @@ def host(table: str, to: str) -> Resource:
 
 
 def leads(name: str, to: str, port: int) -> list[Resource]:
-    """Return a route configuration with a virtual host that leads to a cluster with an endpoint."""
+    """Return a route configuration with a virtual host to a cluster with an endpoint."""
     return [cluster(to), endpoints(to, port), table(name), host(name, to)]
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
-async def test_connections_of_a_listener_that_goes_keep_their_virtual_hosts(envoy_path: Path, replaced: bool) -> None:
+async def test_connections_of_a_removed_listener_keep_their_virtual_hosts(envoy_path: Path, replaced: bool) -> None:
     """Virtual hosts of a route configuration that only a draining listener uses stay while it drains."""
     port, news = free_port(), StatusRecorder()
     timeouts = Timeouts(removal_delay=0.05, drain=20)

@@ -1,4 +1,4 @@
-"""Virtual hosts asked for on demand: by the hosts of requests, which are aliases of what they are called."""
+"""Virtual hosts on demand (VHDS), requested by the hosts of HTTP requests, which are their aliases."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ from xds.server.server import Server, Timeouts
 
 
 def host(name: str, *domains: str, answer: str = "hello") -> Resource:
-    """Return a virtual host of the route configuration "t" that answers every request by itself."""
+    """Return a virtual host of the route configuration "t" that answers every request itself."""
     message = route_components_pb2.VirtualHost(name=f"t/{name}", domains=domains)
     route = message.routes.add()
     route.match.prefix = "/"
@@ -32,8 +32,8 @@ def host(name: str, *domains: str, answer: str = "hello") -> Resource:
     return Resource.pack(message, aliases=[f"t/{each}" for each in domains])
 
 
-def heard(talk: Talk) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the aliases of each resource of the next response, with a mark where there is none, and what is gone."""
+def response_of(talk: Talk) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the aliases of each resource in the next response, marked if there is none, and the removed names."""
     response = talk.session.next()
     assert response is not None
     talk.nonces[VIRTUAL_HOST] = response.nonce
@@ -45,42 +45,42 @@ def heard(talk: Talk) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def test_a_resource_is_found_by_any_of_its_aliases() -> None:
-    """An alias is answered with the resource's own name; several of them with one entry; an unknown one with none."""
+    """An alias gets the resource under its own name, several aliases one entry, an unknown one an empty entry."""
     talk = Talk(host("shop", "a.org", "b.org"), delta=True)
-    talk.ask(VIRTUAL_HOST, "t/a.org", "t/b.org", "t/none.org")
-    assert heard(talk) == ({"t/shop": ["t/a.org", "t/b.org"], "t/none.org": ["t/none.org", "nothing"]}, [])
+    talk.request(VIRTUAL_HOST, "t/a.org", "t/b.org", "t/none.org")
+    assert response_of(talk) == ({"t/shop": ["t/a.org", "t/b.org"], "t/none.org": ["t/none.org", "nothing"]}, [])
     talk.accept(VIRTUAL_HOST)
-    talk.ask(VIRTUAL_HOST, "t/shop")
-    assert heard(talk) == ({"t/shop": []}, [])
+    talk.request(VIRTUAL_HOST, "t/shop")
+    assert response_of(talk) == ({"t/shop": []}, [])
 
 
-def test_changes_follow_the_names_that_were_asked_for() -> None:
-    """A change of a resource, an alias that leads elsewhere, and one that leads nowhere any more are all told."""
+def test_changes_are_sent_by_requested_alias() -> None:
+    """A changed resource, an alias with another resource, and one that no longer has any are sent."""
     shop, blog = host("shop", "a.org"), host("blog", "b.org")
     talk = Talk(shop, blog, delta=True)
-    talk.ask(VIRTUAL_HOST, "t/a.org")
-    assert heard(talk) == ({"t/shop": ["t/a.org"]}, [])
+    talk.request(VIRTUAL_HOST, "t/a.org")
+    assert response_of(talk) == ({"t/shop": ["t/a.org"]}, [])
     talk.accept(VIRTUAL_HOST)
     talk.publish(shop, host("blog", "b.org", answer="new"))
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.publish(host("shop", "a.org", answer="new"), blog)
-    assert heard(talk) == ({"t/shop": ["t/a.org"]}, [])
+    assert response_of(talk) == ({"t/shop": ["t/a.org"]}, [])
     talk.accept(VIRTUAL_HOST)
     talk.publish(host("shop", "c.org"), host("blog", "a.org", "b.org", answer="other"))
-    assert heard(talk) == ({"t/blog": ["t/a.org"]}, ["t/shop"])
+    assert response_of(talk) == ({"t/blog": ["t/a.org"]}, ["t/shop"])
     talk.accept(VIRTUAL_HOST)
     talk.publish()
     talk.now += 1
-    talk.hear()
+    talk.response()
     talk.now += 1
-    assert heard(talk) == ({}, ["t/blog"])
+    assert response_of(talk) == ({}, ["t/blog"])
 
 
 @pytest.mark.parametrize(
     ("asked", "found"),
     [("a.b.org", "t/exact"), ("x.b.org", "t/near"), ("y.x.b.org", "t/near"), ("c.org", "t/far"), ("d.net", "t/any")],
 )
-def test_wildcard_aliases_stand_for_hosts_as_domains_do(asked: str, found: str) -> None:
+def test_wildcard_aliases_match_like_domains(asked: str, found: str) -> None:
     """An exact alias counts before a wildcard, a longer wildcard before a shorter one, and `*` last."""
     hosts = [host("exact", "a.b.org"), host("near", "*.b.org"), host("far", "*.org"), host("any", "*")]
     named = Aliased({each.name: each for each in hosts})
@@ -90,7 +90,7 @@ def test_wildcard_aliases_stand_for_hosts_as_domains_do(asked: str, found: str) 
 
 
 def on_demand(port: int) -> list[Resource]:
-    """Return a listener that asks for virtual hosts as requests need them, and its empty route configuration."""
+    """Return a listener with virtual hosts on demand, and its empty route configuration."""
     message = listener_pb2.Listener.FromString(listener("l", port, "t").body)
     http = message.filter_chains[0].filters[0]
     manager = http_connection_manager_pb2.HttpConnectionManager()
@@ -104,8 +104,8 @@ def on_demand(port: int) -> list[Resource]:
     return [Resource.pack(message), Resource.pack(table)]
 
 
-async def test_an_envoy_asks_for_virtual_hosts_on_demand(envoy_path: Path) -> None:
-    """A real Envoy gets a host when a request needs it, follows its changes, and answers 404 where there is none."""
+async def test_an_envoy_requests_virtual_hosts_on_demand(envoy_path: Path) -> None:
+    """A real Envoy gets a host when a request needs it, follows its changes, and answers 404 if there is none."""
     port, news = free_port(), StatusRecorder()
     async with Server(lambda node: node.cluster, on_sync_status=news, timeouts=Timeouts(removal_delay=0.1)) as server:
         base = on_demand(port)

@@ -1,4 +1,4 @@
-"""A state-of-the-world and an incremental client of the same snapshots end alike, whatever happens."""
+"""A state-of-the-world and an incremental client of the same snapshots end in the same state, whatever happens."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ choices = st.integers(0, 3)
 
 
 def consistent(made: dict[str, tuple[int, int]], uses: list[int], bad: set[str]) -> Snapshot:
-    """Return a snapshot without dangling references; bad clusters are used by no route."""
+    """Return a snapshot without dangling references, in which no route uses a bad cluster."""
     resources: list[Resource] = []
     for name, (timeout, port) in made.items():
         resources += [cluster(name, timeout=BAD_TIMEOUT if name in bad else timeout), endpoints(name, port)]
@@ -35,7 +35,7 @@ def consistent(made: dict[str, tuple[int, int]], uses: list[int], bad: set[str])
 
 
 class Clients(RuleBasedStateMachine):
-    """Edits, messages that arrive late, refusals, reconnects and time, in any order."""
+    """Edits, late messages, NACKs, reconnections and time, in any order."""
 
     @initialize(all_or_nothing=st.booleans(), says_why=st.booleans())
     def begin(self, all_or_nothing: bool, says_why: bool) -> None:
@@ -67,57 +67,57 @@ class Clients(RuleBasedStateMachine):
 
     @rule(made=clusters, uses=st.lists(choices, min_size=4, max_size=4), bad=st.sets(st.sampled_from(CLUSTERS)))
     def edit(self, made: dict[str, tuple[int, int]], uses: list[int], bad: set[str]) -> None:
-        """Publish another snapshot, in which some clusters are bad."""
+        """Publish another snapshot, with some bad clusters."""
         self.good = (made, uses)
         self._publish(consistent(made, uses, bad & made.keys()))
 
     @rule(made=clusters, uses=st.lists(choices, min_size=4, max_size=4))
     def edit_well(self, made: dict[str, tuple[int, int]], uses: list[int]) -> None:
-        """Publish another snapshot, in which all is good."""
+        """Publish another snapshot without bad clusters."""
         self.good = (made, uses)
         self._publish(consistent(made, uses, set()))
 
     @rule(which=st.integers(0, 1))
     def send(self, which: int) -> None:
-        """Lets a session send."""
+        """Let a session send."""
         self.peers[which].fetch()
 
     @rule(which=st.integers(0, 1))
     def take(self, which: int) -> None:
-        """Lets a client take a response."""
+        """Let a client process a response."""
         if self.peers[which].inbox:
             self.peers[which].take()
 
     @rule(which=st.integers(0, 1))
     def receive(self, which: int) -> None:
-        """Lets a session receive a request."""
+        """Let a session process a request."""
         self.peers[which].flush(1)
 
     @rule(which=st.integers(0, 1))
     def reconnect(self, which: int) -> None:
-        """Break a stream and begins another."""
+        """End a stream and start another."""
         self._connect(self.peers[which])
 
     @rule()
     def wait(self) -> None:
-        """Lets some time go by, less than removals are delayed."""
+        """Let some time pass, less than the removal delay."""
         self.now += 0.4
 
     @rule()
     def exchange(self) -> None:
-        """Lets all messages there are arrive."""
+        """Deliver all messages."""
         for peer in self.peers:
             peer.run()
 
     @invariant()
     def nothing_dangles(self) -> None:
-        """Check that a client's routes never lead to a cluster that it does not have."""
+        """Check that a client's routes never refer to a cluster that it does not have."""
         for peer in getattr(self, "peers", []):
             assert not peer.dangling()
 
     @invariant()
     def a_deadline_lies_ahead(self) -> None:
-        """Check that a session without anything to send does not ask to be looked at at once."""
+        """Check that the deadline of a session without a response to send is in the future."""
         for peer in getattr(self, "peers", []):
             if not peer.fetch():
                 deadline = peer.session.deadline()
@@ -134,7 +134,7 @@ class Clients(RuleBasedStateMachine):
     @precondition(lambda self: self.snapshot is not None)
     @rule()
     def all_good_arrives(self) -> None:
-        """Check that what is good arrives although something is not; what clients refuse is known."""
+        """Check that all good resources arrive despite bad ones, and that the NACKs are known."""
         self._settle()
         assert self.snapshot is not None
         for peer in self.peers:
@@ -147,7 +147,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule()
     def all_is_mended(self) -> None:
-        """Once nothing is bad any more, both hold what the snapshot says, and nothing else."""
+        """Check that without bad resources, both clients have exactly the resources of the snapshot."""
         self._publish(snapshot := consistent(*self.good, set()))
         self._settle()
         for peer in self.peers:

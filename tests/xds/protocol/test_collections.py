@@ -1,4 +1,4 @@
-"""Collections that clients subscribe to by a glob, and what Envoy makes of them: clusters, and endpoints (LEDS)."""
+"""Collections that clients subscribe to by a glob, also with a real Envoy: clusters, and endpoints (LEDS)."""
 
 from pathlib import Path
 
@@ -20,80 +20,80 @@ HERE = "xdstp://here/envoy.config.endpoint.v3.ClusterLoadAssignment/"
 
 
 def assignment(name: str, *ports: int) -> Resource:
-    """Endpoints under a URL."""
+    """Return an assignment whose name is a URL."""
     return endpoints(HERE + name, *ports)
 
 
 @both
 def test_a_glob_stands_for_its_members(delta: bool) -> None:
-    """All members of a collection are sent, those of others and of deeper ones are not; changes follow."""
+    """All members of a collection are sent, those of other and of nested ones are not; changes follow."""
     one, two, other, deep = (assignment(each) for each in ("c/1", "c/2", "d/1", "c/e/1"))
     talk = Talk(one, two, other, deep, delta=delta)
-    talk.ask(ENDPOINT, HERE + "c/*")
-    assert talk.hear() == ([one.name, two.name], [])
+    talk.request(ENDPOINT, HERE + "c/*")
+    assert talk.response() == ([one.name, two.name], [])
     talk.accept(ENDPOINT, *(() if delta else (HERE + "c/*",)))
     assert talk.session.synced()
     three = assignment("c/3")
     talk.publish(assignment("c/1", 1), three, other, deep)
-    assert talk.hear() == ([one.name, three.name], [])
+    assert talk.response() == ([one.name, three.name], [])
     talk.accept(ENDPOINT, *(() if delta else (HERE + "c/*",)))
     talk.now += 1
-    assert talk.hear() == (([], [two.name]) if delta else None)
+    assert talk.response() == (([], [two.name]) if delta else None)
     assert talk.session.substreams[ENDPOINT].holdings().keys() == {one.name, three.name}
 
 
 def test_a_glob_without_members_does_not_exist() -> None:
     """An empty collection is reported as removed; a member that is added later is sent."""
     talk = Talk(assignment("d/1"), delta=True)
-    talk.ask(ENDPOINT, HERE + "c/*")
-    assert talk.hear() == ([], [HERE + "c/*"])
+    talk.request(ENDPOINT, HERE + "c/*")
+    assert talk.response() == ([], [HERE + "c/*"])
     talk.accept(ENDPOINT)
     talk.publish(assignment("d/1"), assignment("c/1"))
-    assert talk.hear() == ([HERE + "c/1"], [])
+    assert talk.response() == ([HERE + "c/1"], [])
 
 
-def test_a_glob_that_was_asked_for_before_there_was_a_snapshot() -> None:
-    """A client that comes too early is sent the members when they are known, and nothing is said to be gone."""
+def test_a_glob_requested_before_the_first_snapshot() -> None:
+    """A client that connects before the first snapshot gets the members later, and no removals."""
     early = Talk(delta=True)
     waits = type(early.session)(delta=True, clock=lambda: 0.0)
     early.session = waits
-    early.ask(ENDPOINT, HERE + "c/*")
-    assert early.hear() is None
+    early.request(ENDPOINT, HERE + "c/*")
+    assert early.response() is None
     early.publish(assignment("c/1"))
-    assert early.hear() == ([HERE + "c/1"], [])
+    assert early.response() == ([HERE + "c/1"], [])
     early.accept(ENDPOINT)
-    assert early.hear() is None
+    assert early.response() is None
 
 
-def test_a_glob_that_is_dropped_takes_its_members_along() -> None:
-    """Nothing more is said of members, save those that were asked for by name."""
+def test_an_unsubscribed_glob_drops_its_members() -> None:
+    """No changes of the members are sent any more, except of those requested by name."""
     one, two = assignment("c/1"), assignment("c/2")
     talk = Talk(one, two, delta=True)
-    talk.ask(ENDPOINT, HERE + "c/*", two.name)
-    assert talk.hear() == ([one.name, two.name], [])
-    talk.ask(ENDPOINT, drop=[HERE + "c/*"], nonce=talk.nonces[ENDPOINT])
+    talk.request(ENDPOINT, HERE + "c/*", two.name)
+    assert talk.response() == ([one.name, two.name], [])
+    talk.request(ENDPOINT, drop=[HERE + "c/*"], nonce=talk.nonces[ENDPOINT])
     talk.publish(assignment("c/1", 1), assignment("c/2", 1))
-    assert talk.hear() == ([two.name], [])
+    assert talk.response() == ([two.name], [])
 
 
-def test_a_client_that_comes_back_is_sent_what_changed_of_a_glob() -> None:
-    """A client with members from an earlier stream is sent those that changed, and the removals."""
+def test_a_reconnected_client_gets_the_changes_of_a_glob() -> None:
+    """A client with members from an earlier stream gets the changed ones, and the removals."""
     one, two = assignment("c/1"), assignment("c/2")
     talk = Talk(one, two, delta=True)
     had = {one.name: one.version, two.name: "old", HERE + "c/3": "gone"}
-    talk.ask(ENDPOINT, HERE + "c/*", had=had)
-    assert talk.hear() == ([two.name], [])
+    talk.request(ENDPOINT, HERE + "c/*", had=had)
+    assert talk.response() == ([two.name], [])
     talk.accept(ENDPOINT)
     talk.now += 1
-    assert talk.hear() == ([], [HERE + "c/3"])
+    assert talk.response() == ([], [HERE + "c/3"])
 
 
-def test_a_full_response_holds_the_members() -> None:
-    """In the state-of-the-world variant clusters of a glob are all in each response."""
+def test_a_full_response_contains_the_members() -> None:
+    """In the state-of-the-world variant, each response contains all clusters of a glob."""
     url = "xdstp://here/envoy.config.cluster.v3.Cluster/"
     made = [Resource.pack(cluster_pb2.Cluster(name=url + each)) for each in ("c/1", "c/2", "d/1")]
     talk = Talk(*made, delta=False)
-    talk.ask(CLUSTER, url + "c/*")
+    talk.request(CLUSTER, url + "c/*")
     response = talk.session.next()
     assert response is not None
     assert response.resources == 2
@@ -108,8 +108,8 @@ def member(port: int) -> endpoint_components_pb2.LbEndpoint:
     return message
 
 
-async def test_an_envoy_gets_endpoints_one_by_one(envoy_path: Path) -> None:
-    """A locality names a collection of endpoints (LEDS): a real Envoy uses its members and follows their changes."""
+async def test_an_envoy_gets_a_collection_of_endpoints(envoy_path: Path) -> None:
+    """A real Envoy uses the members of a locality's collection of endpoints (LEDS), and follows their changes."""
     port = free_port()
     url = "xdstp://here/envoy.config.endpoint.v3.LbEndpoint/a/"
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name="a")
@@ -131,7 +131,7 @@ async def test_an_envoy_gets_endpoints_one_by_one(envoy_path: Path) -> None:
 
 @both
 async def test_an_envoy_gets_the_clusters_of_a_glob(envoy_path: Path, delta: bool) -> None:
-    """A real Envoy whose bootstrap names a collection of clusters gets its members, and not those of another."""
+    """A real Envoy with a collection of clusters in its bootstrap gets its members, and not those of another."""
     url = "xdstp://here/envoy.config.cluster.v3.Cluster/"
     mine, more, other = (
         Resource.pack(cluster_pb2.Cluster(name=url + each, type=cluster_pb2.Cluster.STATIC))

@@ -1,4 +1,4 @@
-"""Dependencies, through all types and at any depth: what is removed last, what waits, what is sent again."""
+"""Dependencies, through all types and at any depth: the order of removals, waits, and resends."""
 
 import pytest
 
@@ -26,14 +26,14 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
 def table(name: str) -> Resource:
-    """Return a route configuration whose virtual hosts come by VHDS."""
+    """Return a route configuration with virtual hosts by VHDS."""
     message = route_pb2.RouteConfiguration(name=name)
     message.vhds.config_source.CopyFrom(ADS)
     return Resource.pack(message)
 
 
 def host(name: str, to: str) -> Resource:
-    """Return a virtual host that leads to a cluster."""
+    """Return a virtual host with a route to a cluster."""
     message = route_components_pb2.VirtualHost(name=name, domains=["*"])
     route = message.routes.add()
     route.match.prefix, route.route.cluster = "/", to
@@ -41,7 +41,7 @@ def host(name: str, to: str) -> Resource:
 
 
 def scoped(to: str) -> list[Resource]:
-    """Return a listener, a scope, its route configuration and a cluster with TLS: a chain of every type."""
+    """Return a listener, a scope, its route configuration and a cluster with TLS: a chain of all types."""
     leads = [ca(f"s-{to}", "pem"), cluster(to, secret=f"s-{to}"), endpoints(to), routes(f"r-{to}", {"/": to})]
     return [*leads, scope("s", "k", f"r-{to}"), scoped_listener("l", 80)]
 
@@ -52,11 +52,11 @@ def on_demand(to: str) -> list[Resource]:
 
 
 def removed(talk: Talk, until: float) -> dict[str, float]:
-    """Return what is removed until a time, by name, and when; all responses are accepted."""
+    """Return the time of each removal until a given time, by name; all responses are accepted."""
     found: dict[str, float] = {}
     while True:
-        while (heard := talk.hear()) is not None:
-            found.update(dict.fromkeys(heard[1], talk.now))
+        while (received := talk.response()) is not None:
+            found.update(dict.fromkeys(received[1], talk.now))
             for url in talk.nonces:
                 names = talk.session.substreams[url].subscription.names
                 talk.accept(url, *(() if talk.session.delta else names))
@@ -66,8 +66,8 @@ def removed(talk: Talk, until: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("base", "last"), [(scoped("a"), "s-a"), (on_demand("a"), "a")], ids=["scopes", "hosts"])
-def test_all_that_a_removed_listener_needs_stays_while_it_drains(base: list[Resource], last: str) -> None:
-    """Nothing of a chain of references goes before the listener has drained; then the ends of it go one by one."""
+def test_dependencies_of_a_removed_listener_stay_while_it_drains(base: list[Resource], last: str) -> None:
+    """Nothing in a chain of references is removed before the listener has drained; then its parts are, one by one."""
     talk = settled(*base, delta=True)
     talk.publish()
     assert removed(talk, 599) == {"l": 0}
@@ -76,8 +76,8 @@ def test_all_that_a_removed_listener_needs_stays_while_it_drains(base: list[Reso
     assert gone[last] == max(gone.values())
 
 
-def test_full_responses_keep_what_a_removed_listener_needs() -> None:
-    """In the state-of-the-world variant scopes and clusters of a removed listener stay until it has drained."""
+def test_full_responses_contain_dependencies_of_a_removed_listener() -> None:
+    """In the state-of-the-world variant, scopes and clusters of a removed listener stay until it has drained."""
     talk = settled(*scoped("a"), delta=False)
     talk.publish()
     assert removed(talk, 599) == {"l": 0}
@@ -85,16 +85,16 @@ def test_full_responses_keep_what_a_removed_listener_needs() -> None:
 
 
 @both
-def test_scopes_go_at_once_while_a_listener_still_uses_scopes(delta: bool) -> None:
-    """A scope that is removed while its listener is not is gone after the removal delay."""
+def test_a_scope_is_removed_before_its_listener(delta: bool) -> None:
+    """A scope whose listener stays is removed after the removal delay."""
     base = scoped("a")
     talk = settled(*base, delta=delta)
     talk.publish(*(each for each in base if each.type_url != SCOPED_ROUTE))
     assert removed(talk, 3) == {"s": 1}
 
 
-def test_virtual_hosts_of_a_kept_route_configuration_go_at_once() -> None:
-    """A virtual host that is removed while its route configuration is not is gone after the removal delay."""
+def test_a_virtual_host_is_removed_before_its_route_configuration() -> None:
+    """A virtual host whose route configuration stays is removed after the removal delay."""
     base = on_demand("a")
     talk = settled(*base, delta=True)
     talk.publish(*(each for each in base if each.type_url != VIRTUAL_HOST))
@@ -103,110 +103,110 @@ def test_virtual_hosts_of_a_kept_route_configuration_go_at_once() -> None:
 
 @both
 def test_a_scope_waits_for_the_clusters_of_its_route_configuration(delta: bool) -> None:
-    """A scope that comes to lead to a route configuration in use waits until the new cluster of that is accepted."""
+    """A scope with another used route configuration waits until the new cluster of that is accepted."""
     one, two = routes("r1", {"/": "a"}), routes("r2", {"/": "a"})
     base = [cluster("a", eds=False), scoped_listener("l", 80)]
     other = scope("o", "other", "r2")
     talk = settled(*base, one, two, scope("s", "k", "r1"), other, delta=delta)
     new = [cluster("b", eds=False), routes("r2", {"/": "b"})]
     talk.publish(*base, one, *new, scope("s", "k", "r2"), other)
-    assert talk.hear(CLUSTER) == (["b"], [])
-    assert talk.hear() is None
+    assert talk.response(CLUSTER) == (["b"], [])
+    assert talk.response() is None
     talk.accept(CLUSTER)
-    assert talk.hear(ROUTE) == (["r2"], [])
-    assert talk.hear() is None
+    assert talk.response(ROUTE) == (["r2"], [])
+    assert talk.response() is None
     talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
-    assert talk.hear(SCOPED_ROUTE) == (["s"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s"], [])
 
 
 @both
-def test_a_listener_waits_for_the_route_configuration_it_moves_to(delta: bool) -> None:
-    """A listener that comes to use a route configuration in use, which changes, waits until that is accepted."""
+def test_a_listener_waits_for_its_new_route_configuration(delta: bool) -> None:
+    """A listener with another used route configuration, which changes, waits until that is accepted."""
     base = [cluster("a", eds=False), routes("r1", {"/": "a"}), listener("m", 81, "r2")]
     talk = settled(*base, routes("r2", {"/": "a"}), listener("l", 80, "r1"), delta=delta)
     talk.publish(*base, routes("r2", {"/": "a", "/new": "a"}), listener("l", 80, "r2"))
-    assert talk.hear(ROUTE) == (["r2"], [])
-    assert talk.hear() is None
+    assert talk.response(ROUTE) == (["r2"], [])
+    assert talk.response() is None
     talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
-    assert talk.hear(LISTENER) == (["l"], [])
+    assert talk.response(LISTENER) == (["l"], [])
 
 
 @both
-def test_a_listener_that_replaces_another_waits_for_the_clusters_behind_it(delta: bool) -> None:
-    """A listener in the place of another, with routes of its own, is not sent before their cluster is accepted."""
+def test_a_listener_that_replaces_another_waits_for_its_clusters(delta: bool) -> None:
+    """A listener with its own routes that replaces another is not sent before their cluster is accepted."""
     talk = settled(cluster("a", eds=False), inline_listener("l", 80, "a"), delta=delta)
     talk.publish(*[cluster(each, eds=False) for each in "ab"], routes("r", {"/": "b"}), listener("m", 80, "r"))
-    assert talk.hear(CLUSTER) == (["b"], [])
-    assert talk.hear() is None
+    assert talk.response(CLUSTER) == (["b"], [])
+    assert talk.response() is None
     talk.accept(CLUSTER)
-    assert talk.hear(LISTENER) == (["m"], ["l"])
+    assert talk.response(LISTENER) == (["m"], ["l"])
 
 
-def test_virtual_hosts_come_again_with_a_new_route_configuration() -> None:
-    """Virtual hosts that a client dropped, for want of their route configuration, are sent again; others are not."""
+def test_virtual_hosts_are_resent_with_a_new_route_configuration() -> None:
+    """Virtual hosts that a client dropped without their route configuration are resent; others are not."""
     talk = settled(*on_demand("a"), delta=True)
     more = [table("u"), host("u/all", "a")]
     talk.publish(*on_demand("a"), *more)
-    assert talk.hear(VIRTUAL_HOST) == (["u/all"], [])
+    assert talk.response(VIRTUAL_HOST) == (["u/all"], [])
     talk.accept(VIRTUAL_HOST)
-    talk.ask(ROUTE, "u")
-    assert talk.hear(ROUTE) == (["u"], [])
-    assert talk.hear(VIRTUAL_HOST) == (["u/all"], [])
+    talk.request(ROUTE, "u")
+    assert talk.response(ROUTE) == (["u"], [])
+    assert talk.response(VIRTUAL_HOST) == (["u/all"], [])
     talk.accept(ROUTE)
     talk.accept(VIRTUAL_HOST)
     again = route_pb2.RouteConfiguration.FromString(table("u").body)
     again.ignore_port_in_host_matching = True
     talk.publish(*on_demand("a"), Resource.pack(again), more[1])
-    assert talk.hear(ROUTE) == (["u"], [])
-    assert talk.hear() is None
+    assert talk.response(ROUTE) == (["u"], [])
+    assert talk.response() is None
 
 
 @both
-def test_scopes_come_again_with_a_listener(delta: bool) -> None:
-    """Envoy subscribes to scopes once, so that a listener which is added later would wait for them in vain."""
+def test_scopes_are_resent_with_a_listener(delta: bool) -> None:
+    """Scopes are resent with a later listener, as Envoy subscribes to scopes only once."""
     base = scoped("a")
     talk = settled(*base, delta=delta)
     talk.publish(*base, scoped_listener("m", 81))
-    assert talk.hear(LISTENER) == (["m"], [])
-    assert talk.hear(SCOPED_ROUTE) == (["s"], [])
+    assert talk.response(LISTENER) == (["m"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s"], [])
     talk.accept(SCOPED_ROUTE)
     talk.accept(LISTENER)
-    assert talk.hear() is None
+    assert talk.response() is None
 
 
 def test_no_listener_is_left_out_of_the_first_full_response() -> None:
-    """A client that comes back with listeners that are not known is not sent a response without those that wait."""
+    """The first full response to a reconnected client with unknown listeners waits until it contains all of them."""
     base = [cluster("a", eds=False), inline_listener("l", 80, "a"), listener("m", 81, "r")]
     talk = Talk(*base, delta=False)
-    talk.ask(CLUSTER, version="of another server")
-    talk.ask(LISTENER, version="of another server")
-    assert talk.hear(CLUSTER) == (["a"], [])
-    assert talk.hear() is None
+    talk.request(CLUSTER, version="of another server")
+    talk.request(LISTENER, version="of another server")
+    assert talk.response(CLUSTER) == (["a"], [])
+    assert talk.response() is None
     talk.accept(CLUSTER)
-    assert talk.hear(LISTENER) == (["l", "m"], [])
+    assert talk.response(LISTENER) == (["l", "m"], [])
 
 
-def test_a_wait_does_not_outlive_what_waited() -> None:
-    """A change that is reverted while it waits leaves no deadline behind."""
+def test_a_reverted_change_has_no_deadline() -> None:
+    """A change that is reverted while it waits leaves no deadline."""
     base = [cluster("a", eds=False), inline_listener("l", 80, "a")]
     talk = settled(*base, delta=True)
     talk.publish(*base, cluster("b", eds=False), inline_listener("m", 81, "b"))
-    talk.hear(CLUSTER)
-    assert talk.hear() is None
+    talk.response(CLUSTER)
+    assert talk.response() is None
     talk.publish(*base, cluster("b", eds=False))
-    assert talk.hear() is None
+    assert talk.response() is None
     assert talk.session.deadline() is None
 
 
-def test_no_collection_dangles() -> None:
-    """A snapshot without scopes and virtual hosts refers to nothing that it does not hold."""
+def test_an_empty_collection_does_not_dangle() -> None:
+    """A snapshot without scopes and virtual hosts has no dangling references."""
     assert not Snapshot.of([scoped_listener("l", 80), table("t")]).dangling()
     [(_, need)] = Snapshot.of([scope("s", "k", "r")]).dangling()
     assert need == Reference(ROUTE, "r")
 
 
-def test_collections_are_told_by_name() -> None:
-    """A collection is all but the last part of a name, and the context parameters of a URL."""
+def test_the_collection_of_a_name() -> None:
+    """A collection is a name without its last part, with the context parameters of a URL."""
     assert collection("t/a/b") == "t/a/*"
     assert collection("alone") == "*"
     assert collection("xdstp://here/type/a/b?x=1/2") == "xdstp://here/type/a/*?x=1/2"
@@ -221,8 +221,8 @@ def test_collections_are_told_by_name() -> None:
     assert includes({"*"}, "anything/at/all")
 
 
-def test_a_listener_that_is_rebuilt_drains_what_it_left() -> None:
-    """A listener that goes from scopes to routes by RDS leaves its scopes to its old connections."""
+def test_a_replaced_listener_drains_its_scopes() -> None:
+    """A listener that changes from scopes to RDS leaves its scopes to its old connections."""
     base = scoped("a")
     talk = settled(*base, delta=True)
     message = listener_pb2.Listener.FromString(listener("l", 80, "r-a").body)

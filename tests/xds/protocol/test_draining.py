@@ -10,52 +10,52 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
 @both
-def test_what_a_removed_listener_used_outlives_its_connections(delta: bool) -> None:
-    """A cluster that only a removed listener leads to stays while that drains, and so do its routes."""
+def test_resources_of_a_removed_listener_stay_while_it_drains(delta: bool) -> None:
+    """A cluster that only a removed listener refers to stays while it drains, and so do its routes."""
     talk = settled(*path("a"), delta=delta)
     talk.publish()
-    assert talk.hear() == ([], ["l"])
+    assert talk.response() == ([], ["l"])
     talk.accept(LISTENER)
     talk.now += 599
-    assert talk.hear() is None
+    assert talk.response() is None
     assert talk.session.deadline() == 600.0
     gone: list[str] = []
     for second in range(600, 605):
         talk.now = float(second)
-        while (heard := talk.hear()) is not None:
-            gone += heard[1]
+        while (received := talk.response()) is not None:
+            gone += received[1]
             for url in talk.nonces:
                 talk.accept(url)
     assert gone == (["r", "a", "a"] if delta else ["a"])
 
 
 @both
-def test_a_client_that_has_drained_says_so(delta: bool) -> None:
-    """Once the client drops the routes of a removed listener, what only they refer to is removed."""
+def test_a_client_that_has_drained_unsubscribes(delta: bool) -> None:
+    """Once the client unsubscribes from the routes of a removed listener, what only they refer to is removed."""
     talk = settled(*path("a"), delta=delta)
     talk.publish()
-    talk.hear(LISTENER)
+    talk.response(LISTENER)
     talk.accept(LISTENER)
     talk.now += 10
-    assert talk.hear() is None
-    talk.ask(ROUTE, drop=["r"], nonce=talk.nonces[ROUTE])
-    talk.hear()
+    assert talk.response() is None
+    talk.request(ROUTE, drop=["r"], nonce=talk.nonces[ROUTE])
+    talk.response()
     talk.now += 1
-    assert talk.hear(CLUSTER) == ([], ["a"])
+    assert talk.response(CLUSTER) == ([], ["a"])
 
 
 @both
-def test_a_listener_replaced_keeps_what_only_the_old_one_used(delta: bool) -> None:
-    """A listener that moves to other routes leaves the old ones for its old connections; shared ones are as ever."""
+def test_resources_of_a_replaced_listener_stay_while_it_drains(delta: bool) -> None:
+    """A listener with other routes leaves the old ones to its old connections; shared ones are not affected."""
     talk = settled(*path("a"), delta=delta)
     moved = [cluster("b"), endpoints("b"), routes("s", {"/": "b"}), listener("l", 80, "s")]
     talk.publish(*moved)
-    talk.hear(CLUSTER)
+    talk.response(CLUSTER)
     talk.accept(CLUSTER)
-    assert talk.hear(LISTENER) == (["l"], [])
+    assert talk.response(LISTENER) == (["l"], [])
     talk.accept(LISTENER)
     talk.now += 599
-    while (heard := talk.hear()) is not None:
-        assert heard[1] == []
+    while (received := talk.response()) is not None:
+        assert received[1] == []
     talk.publish(*moved[:2], routes("s", {"/x": "b"}), listener("l", 81, "s"))
     assert len(talk.session.substreams[LISTENER].draining) == 1

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the server neither fails nor leaks nor gets stuck, and goes on to serve others."""
+"""Whatever a client sends, the server neither fails nor leaks nor hangs, and serves other clients."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ errors = st.none() | st.text(max_size=20) | st.sampled_from(["a is bad", "\0" * 
 
 
 def snapshot(timeout: int) -> Snapshot:
-    """Return a snapshot of all that is asked for; each timeout makes another."""
+    """Return a snapshot of all requested resources; each timeout makes another."""
     leads = [cluster("a", timeout=timeout, secret="s"), cluster("b"), endpoints("a", timeout), endpoints("b")]
     leads += [routes("r", {"/": "a"}), routes("q", {"/": "b"}), scope("s", "k", "rq"[timeout % 2])]
     listeners = [listener("l", 80, "r"), listener("m", 81 + timeout, "r"), scoped_listener("n", 90)]
@@ -43,7 +43,7 @@ def snapshot(timeout: int) -> Snapshot:
 
 @st.composite
 def delta_requests(draw: st.DrawFn) -> discovery_pb2.DeltaDiscoveryRequest:
-    """Incremental requests, right and wrong."""
+    """Return incremental requests, valid and invalid."""
     request = discovery_pb2.DeltaDiscoveryRequest(
         type_url=draw(st.sampled_from(URLS)),
         resource_names_subscribe=draw(names),
@@ -58,7 +58,7 @@ def delta_requests(draw: st.DrawFn) -> discovery_pb2.DeltaDiscoveryRequest:
 
 @st.composite
 def sotw_requests(draw: st.DrawFn) -> discovery_pb2.DiscoveryRequest:
-    """State-of-the-world requests, right and wrong."""
+    """Return state-of-the-world requests, valid and invalid."""
     request = discovery_pb2.DiscoveryRequest(
         type_url=draw(st.sampled_from(URLS)),
         resource_names=draw(names),
@@ -74,7 +74,7 @@ steps = st.lists(st.integers(1, 4) | st.floats(0, 6) | delta_requests() | sotw_r
 
 
 class Fuzzed:
-    """A session that is sent anything, and what has to hold of it all the time."""
+    """A session that gets arbitrary requests, with its invariants."""
 
     def __init__(self, delta: bool) -> None:
         self.now = 0.0
@@ -85,7 +85,7 @@ class Fuzzed:
         self.nonces: dict[str, str] = {}
 
     def step(self, what: int | float | Request) -> None:
-        """Publish (an integer), waits (seconds), or receives (a request of the session's variant)."""
+        """Publish (an integer), wait (seconds), or receive (a request of the session's variant)."""
         if isinstance(what, int):
             self.session.update(snapshot(what))
         elif isinstance(what, float):
@@ -98,7 +98,7 @@ class Fuzzed:
         self.drain()
 
     def drain(self) -> None:
-        """Send all there is: a response for each type and some more for culprits, never without end."""
+        """Send all responses: one by type and some more for bisection, never endlessly."""
         for _ in range(40):
             response = self.session.next()
             if response is None:
@@ -118,8 +118,8 @@ class Fuzzed:
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 @given(script=steps)
 @settings(max_examples=200)
-def test_no_script_breaks_a_session(delta: bool, script: list[Any]) -> None:
-    """After any requests, a session that is asked for clusters sends the newest within its deadlines."""
+def test_a_session_survives_arbitrary_requests(delta: bool, script: list[Any]) -> None:
+    """After any requests, a session sends requested clusters in their newest version within its deadlines."""
     fuzzed = Fuzzed(delta)
     for what in script:
         fuzzed.step(what)
@@ -135,8 +135,8 @@ def test_no_script_breaks_a_session(delta: bool, script: list[Any]) -> None:
 
 
 @given(raw=st.binary(max_size=200))
-def test_bytes_are_requests_or_not(raw: bytes) -> None:
-    """Bytes either cannot be parsed, or are a request that a session takes or refuses with its own error."""
+def test_arbitrary_bytes_are_processed_or_rejected(raw: bytes) -> None:
+    """Bytes either cannot be parsed, or are a request that a session processes or rejects with ProtocolError."""
     for kind, delta in ((discovery_pb2.DeltaDiscoveryRequest, True), (discovery_pb2.DiscoveryRequest, False)):
         session = Session(delta=delta, clock=lambda: 0.0)
         session.update(snapshot(1))
@@ -175,12 +175,12 @@ async def _attack(method: str, sent: list[bytes], first: bool, cut: bool) -> Non
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             bad, good = Call(channel, method), Call(channel, method)
             if first:
-                await bad.ask(CLUSTER)
+                await bad.request(CLUSTER)
             for each in sent:
                 with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                     await bad.call.write(each)
-            await good.ask(CLUSTER, node=NODE)
-            assert (await good.hear()).resources
+            await good.request(CLUSTER, node=NODE)
+            assert (await good.response()).resources
             if cut:
                 bad.call.cancel()
             else:

@@ -31,19 +31,19 @@ MAX_ROUNDS = 300
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a resource: a number that makes it another one, and whether the client rejects it."""
+    """The content of a resource: a number that distinguishes it, and whether the client rejects it."""
 
     number: int
     bad: bool
 
     @property
     def text(self) -> str:
-        """Stands in the resource's bytes."""
+        """The text in the resource's bytes."""
         return f"{'BAD' if self.bad else 'GOOD'}-{self.number}."
 
 
 def packed(url: str, name: str, content: Content) -> Resource:
-    """Return a resource of a type with a content."""
+    """Return a resource with a type and content."""
     if url == SECRET:
         secret = secret_pb2.Secret(name=name)
         secret.tls_certificate.certificate_chain.inline_string = content.text
@@ -89,7 +89,7 @@ class Client:
         return self._sotw()
 
     def toggle(self, name: str) -> Request:
-        """Subscribe to a name, or drop it with all that is known of it."""
+        """Subscribe to a name, or unsubscribe from it and drop its state."""
         self.names ^= {name}
         dropped = name not in self.names
         if dropped:
@@ -171,12 +171,12 @@ class Client:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it uses just what it says to hold, and has stored nothing else."""
+        """Return whether it uses exactly the resources that it reports, and has stored no others."""
         return self.used == self.acked and bool(self.used) and (self.url != SECRET or self.stored == self.used)
 
 
 class World:
-    """A client, the sessions that it has one after another, and what they serve."""
+    """A client, its successive sessions, and the snapshots that they serve."""
 
     def __init__(self, url: str, delta: bool, random: Random) -> None:
         self.url, self.delta, self.random = url, delta, random
@@ -208,7 +208,7 @@ class World:
         return session
 
     def step(self) -> None:
-        """Do one thing that may happen, then send, and answer some of what was sent."""
+        """Do one random action, then send, and answer some of the responses."""
         dice = self.random.random()
         if dice < 0.3:
             self._publish()
@@ -250,7 +250,7 @@ class World:
             self.session.receive(request)
 
     def settle(self) -> None:
-        """Send and answer until nothing is left to be said."""
+        """Send and answer until there are no more messages."""
         for _ in range(MAX_ROUNDS):
             self._send()
             if self.waiting:
@@ -262,17 +262,17 @@ class World:
         raise AssertionError("the session never settles")
 
     def check_synced(self) -> None:
-        """Check that a session that counts as synced has a client that uses all of the snapshot."""
+        """Check that the client of a synced session uses all resources of the snapshot."""
         if not self.waiting and self.session.synced():
             assert self.unused() == set()
 
     def unused(self) -> set[str]:
-        """Return the names of what the client should use and does not."""
+        """Return the names of the resources that the client should use and does not."""
         wanted = self._wanted()
         return {name for name, each in wanted.items() if each.text.encode() not in self.client.used.get(name, b"")}
 
     def bad(self) -> set[str]:
-        """Return the names of what the client is to refuse."""
+        """Return the names of the resources that the client must reject."""
         return {name for name, each in self._wanted().items() if each.bad}
 
 
@@ -280,8 +280,8 @@ class World:
 @pytest.mark.parametrize("url", [SECRET, ENDPOINT, CLUSTER], ids=["secrets", "endpoints", "clusters"])
 @given(seed=st.integers(0, 1 << 32), steps=st.integers(3, 60))
 @example(seed=57, steps=52)  # A cluster taken from a rejected response, an ACK of others, and a new stream.
-def test_a_client_ends_with_all_that_is_good(url: str, delta: bool, seed: int, steps: int) -> None:
-    """Only what is bad is refused, all else is used, and synced means so at any time."""
+def test_a_client_ends_with_all_good_resources(url: str, delta: bool, seed: int, steps: int) -> None:
+    """Only bad resources are rejected, all others are used, and a synced client always uses all."""
     world = World(url, delta, Random(seed))
     for _ in range(steps):
         world.step()

@@ -25,14 +25,14 @@ def secret(name: str, chain: str = PEM) -> Resource:
 
 
 def token(name: str, value: str) -> Resource:
-    """Return a Secret that is in no PEM."""
+    """Return a Secret without PEM data."""
     message = secret_pb2.Secret(name=name)
     message.generic_secret.secret.inline_string = value
     return Resource.pack(message)
 
 
 def sent(talk: Talk) -> dict[str, bytes]:
-    """Return the bodies in the next response, by the names of the secrets."""
+    """Return the bodies in the next response, by the name of the secret."""
     response = talk.session.next()
     if response is None:
         return {}
@@ -45,19 +45,19 @@ def sent(talk: Talk) -> dict[str, bytes]:
 
 
 def chain_of(body: bytes) -> str:
-    """Return the certificates of a secret."""
+    """Return the certificate chain of a secret."""
     return secret_pb2.Secret.FromString(body).tls_certificate.certificate_chain.inline_bytes.decode()
 
 
 def answer(talk: Talk, *names: str, error: str = "") -> None:
-    """Accept or rejects the last response of secrets."""
-    talk.ask(SECRET, *(() if talk.session.delta else names), nonce=talk.nonces[SECRET], error=error)
+    """Accept or reject the last response of secrets."""
+    talk.request(SECRET, *(() if talk.session.delta else names), nonce=talk.nonces[SECRET], error=error)
 
 
 @pytest.mark.parametrize("field", ["inline_bytes", "inline_string"])
 @pytest.mark.parametrize("kind", ["tls_certificate.certificate_chain", "validation_context.trusted_ca"])
 def test_only_text_after_the_pem_differs(kind: str, field: str) -> None:
-    """A restated secret has the same version, and the mark on a line of its own after its PEM; all else is the same."""
+    """A restated secret has the same version, and the mark on a separate line after its PEM; all else is equal."""
     message = secret_pb2.Secret(name="a")
     outer, inner = kind.split(".")
     setattr(getattr(getattr(message, outer), inner), field, PEM.encode() if field == "inline_bytes" else PEM)
@@ -70,8 +70,8 @@ def test_only_text_after_the_pem_differs(kind: str, field: str) -> None:
     assert (value if isinstance(value, str) else value.decode()) == f"{PEM}\nx1\n"
 
 
-def test_what_has_no_other_form() -> None:
-    """Files, other secrets and other types have no other bytes that mean the same."""
+def test_resources_without_another_form() -> None:
+    """Files, other secrets and other types have no different bytes with the same meaning."""
     file = secret_pb2.Secret(name="a")
     file.tls_certificate.certificate_chain.filename = "/a.crt"
     for each in (Resource.pack(file), token("a", "t"), cluster("a")):
@@ -79,10 +79,10 @@ def test_what_has_no_other_form() -> None:
 
 
 @both
-def test_what_was_in_a_refused_response_is_sent_in_other_bytes(delta: bool) -> None:
-    """Whenever a secret of a refused response is sent again, its bytes are others; a good one is then accepted."""
+def test_a_secret_of_a_rejected_response_is_restated(delta: bool) -> None:
+    """Each time a secret of a rejected response is resent, its bytes differ; a good one is then accepted."""
     talk = Talk(secret("a"), secret("b"), delta=delta)
-    talk.ask(SECRET, "a", "b")
+    talk.request(SECRET, "a", "b")
     assert sent(talk) == {"a": secret("a").body, "b": secret("b").body}
     answer(talk, "a", "b", error="one is bad")
     seen = {PEM}
@@ -99,13 +99,13 @@ def test_what_was_in_a_refused_response_is_sent_in_other_bytes(delta: bool) -> N
 
 
 @both
-def test_a_client_that_has_just_started_is_sent_shared_bytes(delta: bool) -> None:
-    """A new process is sent resources unaltered, also when it subscribes to more, and when they change."""
+def test_a_new_client_gets_shared_bytes(delta: bool) -> None:
+    """A new client gets unaltered resources, also when it subscribes to more, and when they change."""
     talk = Talk(secret("a"), secret("b"), delta=delta)
-    talk.ask(SECRET, "a")
+    talk.request(SECRET, "a")
     assert sent(talk) == {"a": secret("a").body}
     answer(talk, "a")
-    talk.ask(SECRET, "a", "b", nonce=talk.nonces[SECRET])
+    talk.request(SECRET, "a", "b", nonce=talk.nonces[SECRET])
     assert sent(talk)["b"] == secret("b").body
     answer(talk, "a", "b")
     talk.publish(secret("a", PEM + "\n"), secret("b"))
@@ -113,11 +113,11 @@ def test_a_client_that_has_just_started_is_sent_shared_bytes(delta: bool) -> Non
 
 
 @both
-def test_a_client_that_comes_back_may_have_refused_what_it_does_not_hold(delta: bool) -> None:
-    """A server that does not know a client's earlier NACKs sends resources in other bytes, too."""
+def test_a_reconnected_client_gets_restated_secrets(delta: bool) -> None:
+    """A server that does not know a client's earlier NACKs restates the resources that it does not report."""
     talk = Talk(cluster("c"), secret("a"), secret("b"), delta=delta)
-    talk.ask(CLUSTER, had={"c": cluster("c").version}, version="1")
-    talk.ask(SECRET, "a", "b", had={"b": secret("b").version} if delta else {})
+    talk.request(CLUSTER, had={"c": cluster("c").version}, version="1")
+    talk.request(SECRET, "a", "b", had={"b": secret("b").version} if delta else {})
     cache: dict[str, bytes] = {}
     while found := sent(talk):
         cache |= found
@@ -126,10 +126,10 @@ def test_a_client_that_comes_back_may_have_refused_what_it_does_not_hold(delta: 
 
 
 @both
-def test_what_has_no_other_form_is_sent_alone(delta: bool) -> None:
-    """Tokens come one by one, so that a refusal says of which; what was refused is not sent again."""
+def test_a_token_is_sent_alone(delta: bool) -> None:
+    """Tokens are sent one by one, so that a NACK identifies the token; a rejected one is not resent."""
     talk = Talk(*(token(each, each) for each in "abc"), delta=delta)
-    talk.ask(SECRET, "a", "b", "c")
+    talk.request(SECRET, "a", "b", "c")
     for name in "abc":
         assert sent(talk) == {name: token(name, name).body}
         answer(talk, "a", "b", "c", error="no" if name == "b" else "")
@@ -138,16 +138,16 @@ def test_what_has_no_other_form_is_sent_alone(delta: bool) -> None:
 
 
 @both
-def test_an_ack_of_what_was_refused_before_is_no_proof(delta: bool) -> None:
-    """A client that comes back and accepts a token that it refused still refuses it; a new process, or token, not."""
+def test_an_ack_after_a_nack_is_no_proof(delta: bool) -> None:
+    """A token that a reconnected client rejected before counts as rejected despite its ACK; others do not."""
     nack_history = NackHistory()
 
     def comes(value: str, before: str = "") -> Talk:
         talk = Talk(cluster("c"), token("a", value), delta=delta)
         talk.session.client_nacks = nack_history.of("gateway", "envoy-1")
-        talk.ask(CLUSTER, had={"c": before} if before else {}, version=before)
-        talk.hear(CLUSTER)
-        talk.ask(SECRET, "a")
+        talk.request(CLUSTER, had={"c": before} if before else {}, version=before)
+        talk.response(CLUSTER)
+        talk.request(SECRET, "a")
         assert sent(talk)
         return talk
 
@@ -163,10 +163,10 @@ def test_an_ack_of_what_was_refused_before_is_no_proof(delta: bool) -> None:
 
 
 @both
-def test_what_was_used_before_is_sent_again(delta: bool) -> None:
-    """Envoy has stored what it refused, and would build its next listener of it: it is sent what it still uses."""
+def test_the_last_good_secret_is_resent(delta: bool) -> None:
+    """Envoy has stored the rejected secret, and would use it for its next listener: it gets the last good one again."""
     talk = Talk(ca("a", PEM), ca("b", PEM), delta=delta)
-    talk.ask(SECRET, "a", "b")
+    talk.request(SECRET, "a", "b")
     assert sent(talk)
     answer(talk, "a", "b")
     talk.publish(ca("a", "none"), ca("b", PEM))
@@ -181,14 +181,14 @@ def test_what_was_used_before_is_sent_again(delta: bool) -> None:
 
 
 @both
-def test_a_client_that_comes_back_may_have_refused_the_next_of_what_it_holds(delta: bool) -> None:
-    """The version that a client reports, or that it accepted last, may not be the one that it stored last."""
+def test_a_reported_version_may_not_be_the_stored_one(delta: bool) -> None:
+    """A client may have stored a later version than the one that it reports, or accepted last."""
     cache = ResponseCache()
     talk = Talk(ca("a", PEM), delta=delta, cache=cache)
-    talk.ask(SECRET, "a")
+    talk.request(SECRET, "a")
     assert sent(talk)
     answer(talk, "a")
     accepted = cache.sotw(SECRET, [ca("a", PEM)]).version
     again = Talk(ca("a", "none"), delta=delta, cache=cache)
-    again.ask(SECRET, "a", had={"a": ca("a", PEM).version} if delta else {}, version="" if delta else accepted)
+    again.request(SECRET, "a", had={"a": ca("a", PEM).version} if delta else {}, version="" if delta else accepted)
     assert sent(again)["a"] != ca("a", "none").body

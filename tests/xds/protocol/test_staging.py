@@ -1,4 +1,4 @@
-"""A scope in use follows its route configuration, which the client asks for because of a copy of the scope."""
+"""A used scope follows its route configuration, which the client requests because of a copy of the scope."""
 
 import pytest
 
@@ -14,13 +14,13 @@ both = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 BASE = [cluster("a", eds=False), scoped_listener("l", 80), routes("r1", {"/": "a"})]
 
 
-def ask_for(talk: Talk, *names: str) -> None:
-    """Asks for route configurations, as Envoy does because of a scope: in SotW by all names."""
-    talk.ask(ROUTE, *(names[-1:] if talk.session.delta else names), nonce=talk.nonces[ROUTE])
+def request_routes(talk: Talk, *names: str) -> None:
+    """Request route configurations, as Envoy does because of a scope; in SotW by all names."""
+    talk.request(ROUTE, *(names[-1:] if talk.session.delta else names), nonce=talk.nonces[ROUTE])
 
 
 def keys(talk: Talk) -> list[tuple[str, list[str]]]:
-    """Return the scopes of the next response, in its order, with the fragments of their keys."""
+    """Return the scopes of the next response, in order, with the fragments of their keys."""
     response = talk.session.next()
     assert response is not None
     talk.nonces[response.type_url] = response.nonce
@@ -33,37 +33,37 @@ def keys(talk: Talk) -> list[tuple[str, list[str]]]:
 
 
 def unchanged(delta: bool, name: str, *key: str) -> list[tuple[str, list[str]]]:
-    """Return what only a full response holds: a scope that the client has, by default a copy for the key `k`."""
+    """Return an unchanged scope that only a full response repeats, by default a copy for the key `k`."""
     return [] if delta else [(name, list(key) or ["k", "~staged"])]
 
 
 @both
 def test_a_scope_follows_its_route_configuration(delta: bool) -> None:
-    """The cluster comes first, a copy of the scope next, then the route configuration, and the scope last."""
+    """The cluster is sent first, then a copy of the scope, the route configuration, and the scope."""
     talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
     talk.publish(*BASE, cluster("b", eds=False), routes("r2", {"/": "b"}), scope("s", "k", "r2"))
-    assert talk.hear(CLUSTER) == (["b"], [])
-    assert talk.hear() is None
+    assert talk.response(CLUSTER) == (["b"], [])
+    assert talk.response() is None
     talk.accept(CLUSTER)
-    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s~staged"], [])
     talk.accept(SCOPED_ROUTE)
-    assert talk.hear() is None
-    ask_for(talk, "r1", "r2")
-    assert talk.hear(ROUTE) == (["r2"], [])
-    assert talk.hear() is None
+    assert talk.response() is None
+    request_routes(talk, "r1", "r2")
+    assert talk.response(ROUTE) == (["r2"], [])
+    assert talk.response() is None
     talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
-    assert talk.hear(SCOPED_ROUTE) == (["s"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s"], [])
     assert not talk.session.synced()
     talk.accept(SCOPED_ROUTE)
     assert talk.session.synced()
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.now += 1
-    assert talk.hear(SCOPED_ROUTE) == ([], ["s~staged"])
+    assert talk.response(SCOPED_ROUTE) == ([], ["s~staged"])
 
 
 @both
-def test_a_copy_has_a_key_that_no_request_has(delta: bool) -> None:
-    """A copy leads to the new route configuration, and its key has a fragment more; a full response keeps the scope."""
+def test_a_copy_has_a_key_that_no_request_matches(delta: bool) -> None:
+    """A copy refers to the new route configuration by a key with one more fragment; a full response keeps the scope."""
     talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
     talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
     response = talk.session.next()
@@ -80,28 +80,28 @@ def test_a_scope_is_switched_after_the_deadline_at_the_latest(delta: bool) -> No
     """A scope is sent after a deadline if the client never subscribes to the new route configuration."""
     talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
     talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
-    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s~staged"], [])
     talk.accept(SCOPED_ROUTE)
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.now += 5
-    assert talk.hear(SCOPED_ROUTE) == (["s"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s"], [])
 
 
 @both
-def test_a_copy_goes_when_it_is_not_needed_any_more(delta: bool) -> None:
-    """A scope that is taken back takes its copy along; one that leads elsewhere meanwhile has another."""
+def test_a_copy_is_removed_when_it_is_not_needed(delta: bool) -> None:
+    """A scope whose change is reverted loses its copy; one that changes again has another copy."""
     old = scope("s", "k", "r1")
     talk = settled(*BASE, old, delta=delta)
     talk.publish(*BASE, routes("r2", {"/": "a"}), scope("s", "k", "r2"))
-    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s~staged"], [])
     talk.accept(SCOPED_ROUTE)
     talk.publish(*BASE, routes("r3", {"/": "a"}), scope("s", "k", "r3"))
-    assert talk.hear(SCOPED_ROUTE) == (["s~staged"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s~staged"], [])
     talk.accept(SCOPED_ROUTE)
     talk.publish(*BASE, old)
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.now += 1
-    assert talk.hear(SCOPED_ROUTE) == ([], ["s~staged"])
+    assert talk.response(SCOPED_ROUTE) == ([], ["s~staged"])
     talk.accept(SCOPED_ROUTE)
     assert talk.session.synced()
     assert talk.session.deadline() is None
@@ -109,41 +109,41 @@ def test_a_copy_goes_when_it_is_not_needed_any_more(delta: bool) -> None:
 
 @both
 def test_only_scopes_in_use_are_staged(delta: bool) -> None:
-    """A new scope has no requests yet, and those of one on demand wait: they are sent at once."""
+    """A new scope has no requests yet, and those of an on-demand scope wait: they are sent at once."""
     lazy = scoped_route_pb2.ScopedRouteConfiguration.FromString(scope("o", "o", "r1").body)
     lazy.on_demand = True
     talk = settled(*BASE, Resource.pack(lazy), delta=delta)
     lazy.route_configuration_name = "r2"
     talk.publish(*BASE, routes("r2", {"/": "a"}), Resource.pack(lazy), scope("n", "n", "r2"))
-    assert talk.hear(SCOPED_ROUTE) == (["n", "o"], [])
+    assert talk.response(SCOPED_ROUTE) == (["n", "o"], [])
 
 
 @both
-def test_a_scope_that_is_renamed_goes_with_its_successor(delta: bool) -> None:
-    """The old scope has its key until the new one's route configuration is there, then another key, and goes."""
+def test_a_renamed_scope_is_retired_by_its_successor(delta: bool) -> None:
+    """The old scope has its key until the new route configuration is accepted, then another key, and is removed."""
     talk = settled(*BASE, scope("s", "k", "r1"), delta=delta)
     talk.publish(*BASE, routes("r2", {"/": "a"}), scope("t", "k", "r2"))
-    assert talk.hear(SCOPED_ROUTE) == (["t~staged"], [])
+    assert talk.response(SCOPED_ROUTE) == (["t~staged"], [])
     talk.accept(SCOPED_ROUTE)
     talk.now += 2
-    assert talk.hear() is None
-    ask_for(talk, "r1", "r2")
-    talk.hear(ROUTE)
+    assert talk.response() is None
+    request_routes(talk, "r1", "r2")
+    talk.response(ROUTE)
     talk.accept(ROUTE, *(() if delta else ("r1", "r2")))
     assert keys(talk) == [*unchanged(delta, "t~staged"), ("s", ["k", "~retired~s"]), ("t", ["k"])]
     assert not talk.session.synced()
     talk.accept(SCOPED_ROUTE)
     assert talk.session.synced()
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.now += 1
-    assert talk.hear(SCOPED_ROUTE) == ([], ["s", "t~staged"])
+    assert talk.response(SCOPED_ROUTE) == ([], ["s", "t~staged"])
     talk.accept(SCOPED_ROUTE)
     assert talk.session.deadline() is None
 
 
 @both
 def test_a_scope_that_gives_up_a_key_comes_before_the_one_that_takes_it(delta: bool) -> None:
-    """Envoy takes from a scope the key that it had before, even where another one of the response has it by then."""
+    """Envoy removes the key that a scope had before, even if another scope of the response has it by then."""
     talk = settled(*BASE, scope("a", "i", "r1"), scope("b", "k", "r1"), scope("c", "l", "r1"), delta=delta)
     talk.publish(*BASE, scope("a", "k", "r1"), scope("b", "l", "r1"), scope("c", "m", "r1"))
     assert keys(talk) == [("c", ["m"]), ("b", ["l"]), ("a", ["k"])]
@@ -151,7 +151,7 @@ def test_a_scope_that_gives_up_a_key_comes_before_the_one_that_takes_it(delta: b
 
 @both
 def test_scopes_that_exchange_keys_change_one_by_one(delta: bool) -> None:
-    """One of them is retired, so that the other has its key at once; it has its own in the next response."""
+    """One of them is retired, so that the other gets its key at once; it gets its own in the next response."""
     talk = settled(*BASE, scope("a", "i", "r1"), scope("b", "k", "r1"), delta=delta)
     talk.publish(*BASE, scope("a", "k", "r1"), scope("b", "i", "r1"))
     assert keys(talk) == [("a", ["i", "~retired~a"]), ("b", ["i"])]
@@ -160,27 +160,27 @@ def test_scopes_that_exchange_keys_change_one_by_one(delta: bool) -> None:
     assert keys(talk) == [("a", ["k"]), *unchanged(delta, "b", "i")]
     talk.accept(SCOPED_ROUTE)
     assert talk.session.synced()
-    assert talk.hear() is None
+    assert talk.response() is None
 
 
 @both
-def test_a_scope_that_comes_back_is_not_retired(delta: bool) -> None:
-    """A scope that was retired, or is about to be, has its key again as soon as it is wanted again."""
+def test_a_scope_added_again_is_not_retired(delta: bool) -> None:
+    """A scope that was retired, or is about to be, gets its key again as soon as it exists again."""
     old = scope("s", "k", "r1")
     talk = settled(*BASE, old, delta=delta)
     talk.publish(*BASE, scope("t", "k", "r1"))
     talk.publish(*BASE, old)
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.publish(*BASE, scope("t", "k", "r1"))
-    assert talk.hear(SCOPED_ROUTE) == (["s", "t"], [])
+    assert talk.response(SCOPED_ROUTE) == (["s", "t"], [])
     talk.accept(SCOPED_ROUTE)
     talk.publish(*BASE, old)
     assert keys(talk) == [("t", ["k", "~retired~t"]), ("s", ["k"])]
     talk.accept(SCOPED_ROUTE)
     assert talk.session.synced()
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.now += 1
-    assert talk.hear(SCOPED_ROUTE) == ([], ["t"])
+    assert talk.response(SCOPED_ROUTE) == ([], ["t"])
 
 
 @both
@@ -189,25 +189,25 @@ def test_a_scope_is_replaced_although_a_listener_drains(delta: bool) -> None:
     base = [*BASE, scoped_listener("m", 81)]
     talk = settled(*base, scope("s", "k", "r1"), scope("o", "o", "r1"), delta=delta)
     talk.publish(*BASE[::2], scope("t", "k", "r1"))
-    assert talk.hear(LISTENER) == ([], ["l", "m"])
-    assert talk.hear(SCOPED_ROUTE) == (["s", "t"], [])
+    assert talk.response(LISTENER) == ([], ["l", "m"])
+    assert talk.response(SCOPED_ROUTE) == (["s", "t"], [])
     talk.accept(SCOPED_ROUTE)
     talk.accept(LISTENER)
     talk.now += 100
-    assert talk.hear() is None
+    assert talk.response() is None
 
 
 @both
 def test_listeners_that_swap_their_ports_are_sent_together(delta: bool) -> None:
-    """A listener waits for the cluster of another whose port it takes, or Envoy would reject it; others do not."""
+    """A listener waits for the cluster of another whose port it takes, as Envoy would reject it; others do not."""
     a, b = cluster("a", eds=False), cluster("b", eds=False)
     before = [inline_listener(name, port, "a") for name, port in (("l", 80), ("m", 81), ("n", 82), ("o", 83))]
     talk = settled(a, *before, delta=delta)
     after = [inline_listener("l", 81, "b"), inline_listener("m", 80, "a"), inline_listener("p", 82, "a")]
     talk.publish(a, b, *after)
-    assert talk.hear(CLUSTER) == (["b"], [])
-    assert talk.hear(LISTENER) == (["p"], ["n", "o"])
+    assert talk.response(CLUSTER) == (["b"], [])
+    assert talk.response(LISTENER) == (["p"], ["n", "o"])
     talk.accept(LISTENER)
-    assert talk.hear() is None
+    assert talk.response() is None
     talk.accept(CLUSTER)
-    assert talk.hear(LISTENER) == (["l", "m"], [])
+    assert talk.response(LISTENER) == (["l", "m"], [])

@@ -1,10 +1,10 @@
-"""How the client specifies what resources to return: the examples of the protocol document, and its exceptions."""
+"""Subscriptions: the examples of "How the client specifies what resources to return", and exceptions."""
 
 from xds.protocol.subscription import Subscription
 
 
-def test_the_example_of_the_document_for_sotw() -> None:
-    """Unset is a wildcard; `*` and A is both; A drops the wildcard; unset, then, drops all."""
+def test_the_specification_s_example_for_sotw() -> None:
+    """No names are a wildcard; `*` and A are both; A drops the wildcard; no names, then, drop all."""
     wanted = Subscription()
     wanted.replace([])
     assert wanted.covers("anything")
@@ -18,8 +18,8 @@ def test_the_example_of_the_document_for_sotw() -> None:
     assert not wanted.covers("anything")
 
 
-def test_the_example_of_the_document_for_incremental() -> None:
-    """Unset is a wildcard; A is added to it; dropping `*` leaves A; dropping A leaves nothing."""
+def test_the_specification_s_example_for_incremental() -> None:
+    """No names are a wildcard; A is added; without `*`, A remains; without A, nothing does."""
     wanted = Subscription()
     wanted.change([])
     assert wanted.covers("anything")
@@ -34,7 +34,7 @@ def test_the_example_of_the_document_for_incremental() -> None:
 
 
 def test_a_client_that_begins_with_names_has_no_wildcard() -> None:
-    """Names in the first request mean these names, and an empty set after them means nothing."""
+    """Names in the first request mean these names, and an empty list after them means nothing."""
     sotw, delta = Subscription(), Subscription()
     sotw.replace(["A"])
     delta.change(["A"])
@@ -47,7 +47,7 @@ def test_a_client_that_begins_with_names_has_no_wildcard() -> None:
 
 
 def test_a_legacy_wildcard_ends_with_a_name_in_sotw() -> None:
-    """Once a name is given without `*`, the legacy wildcard is over for good."""
+    """Once a name is given without `*`, the legacy wildcard has ended."""
     wanted = Subscription()
     wanted.replace([])
     wanted.replace(["A"])
@@ -57,7 +57,7 @@ def test_a_legacy_wildcard_ends_with_a_name_in_sotw() -> None:
 
 
 def test_phantom_unsubscriptions_are_ignored() -> None:
-    """Dropping names that were never asked for changes nothing, and is no legacy wildcard in a first request."""
+    """Unsubscribing from other names changes nothing, and is no legacy wildcard in a first request."""
     wanted = Subscription()
     wanted.change(["A"], ["B", "*"])
     assert wanted.names == {"A"}

@@ -1,4 +1,4 @@
-"""The wire primitives say what the generated messages say, and bodies are shared."""
+"""Wire primitives encode what the generated messages parse, and cached responses are shared."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def test_varint_is_read_back(value: int) -> None:
 
 @given(resources, names)
 def test_a_sotw_body_is_a_discovery_response(listed: list[Resource], nonce: str) -> None:
-    """A body with a nonce appended parses as the DiscoveryResponse that holds just these resources."""
+    """A response with a nonce appended parses as the DiscoveryResponse of exactly these resources."""
     body = ResponseCache().sotw(CLUSTER, listed)
     parsed = discovery_pb2.DiscoveryResponse.FromString(body.data + wire.nonce(nonce))
     expected = discovery_pb2.DiscoveryResponse(version_info=body.version, type_url=CLUSTER, nonce=nonce or body.nonce)
@@ -34,7 +34,7 @@ def test_a_sotw_body_is_a_discovery_response(listed: list[Resource], nonce: str)
 
 @given(resources, st.lists(names, max_size=5), names)
 def test_a_delta_body_is_a_delta_discovery_response(listed: list[Resource], removed: list[str], nonce: str) -> None:
-    """A body with a nonce appended parses as the DeltaDiscoveryResponse with these resources and removals."""
+    """A response with a nonce appended parses as the DeltaDiscoveryResponse with these resources and removals."""
     body = ResponseCache().delta(CLUSTER, listed, removed)
     parsed = discovery_pb2.DeltaDiscoveryResponse.FromString(body.data + wire.nonce(nonce))
     expected = discovery_pb2.DeltaDiscoveryResponse(
@@ -46,8 +46,8 @@ def test_a_delta_body_is_a_delta_discovery_response(listed: list[Resource], remo
     assert parsed == expected
 
 
-def test_a_body_is_made_once_for_the_same_resources() -> None:
-    """Equal resources, even of other objects, get the very same bytes; others do not."""
+def test_a_response_is_assembled_once_for_the_same_resources() -> None:
+    """Equal resources, even other objects, have the same response; others do not."""
     cache = ResponseCache()
     first, same, other = (Resource.of(CLUSTER, "a", body) for body in (b"1", b"1", b"2"))
     assert cache.delta(CLUSTER, [first], []) is cache.delta(CLUSTER, [same], [])
@@ -61,8 +61,8 @@ def test_a_body_is_made_once_for_the_same_resources() -> None:
     assert cache.made == 4
 
 
-def test_bodies_are_bounded() -> None:
-    """The least recently used bodies are given up, and their versions forgotten, above the limit."""
+def test_cached_responses_are_bounded() -> None:
+    """Above the limit, the least recently used responses are dropped, with their versions."""
     cache = ResponseCache(limit=1000)
     made = [cache.sotw(ENDPOINT, [Resource.of(ENDPOINT, str(n), bytes(200))]) for n in range(10)]
     recalled = [cache.recall(ENDPOINT, each.version) for each in made]
@@ -76,8 +76,8 @@ def test_bodies_are_bounded() -> None:
     assert len(cache.sotw(ENDPOINT, [Resource.of(ENDPOINT, "big", bytes(2000))]).data) > 2000
 
 
-def test_versions_tell_names_apart() -> None:
-    """The version of a set is another if a name is, and does not depend on the server."""
+def test_versions_depend_on_names() -> None:
+    """The version of a set depends on the names, and not on the server."""
     a, b = Resource.of(CLUSTER, "a", b"same"), Resource.of(CLUSTER, "b", b"same")
     assert version_of([a]) != version_of([b])
     assert version_of([a], ["b"]) != version_of([a]) != version_of([])

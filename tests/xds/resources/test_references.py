@@ -1,4 +1,4 @@
-"""References of each type are found, however deep they are nested; what another source serves is no reference."""
+"""References of each type are found at any depth; resources from other sources are no references."""
 
 from google.protobuf.any_pb2 import Any
 
@@ -27,7 +27,7 @@ from xds.resources.types import (
 
 
 def test_a_route_configuration_needs_its_clusters() -> None:
-    """Clusters of routes, weighted ones and mirrors of route, virtual host and configuration are found."""
+    """Clusters of routes, weighted clusters and mirrors of route, virtual host and configuration are found."""
     made = route_pb2.RouteConfiguration(name="r")
     made.request_mirror_policies.add(cluster="mirror-all")
     host = made.virtual_hosts.add(name="v", domains=["*"])
@@ -81,7 +81,7 @@ def test_a_cluster_needs_its_assignment_and_secrets() -> None:
     assert references.of(together) == {(CLUSTER, "a"), (CLUSTER, "b")}
 
 
-def test_what_comes_from_elsewhere_is_no_reference() -> None:
+def test_other_sources_are_no_references() -> None:
     """Secrets of a file or of the bootstrap, endpoints of a file, and the cluster of a control plane are left out."""
     made = cluster_pb2.Cluster(name="a", type=cluster_pb2.Cluster.EDS)
     made.eds_cluster_config.eds_config.path_config_source.path = "/endpoints.yaml"
@@ -96,13 +96,13 @@ def test_what_comes_from_elsewhere_is_no_reference() -> None:
 
 
 def test_scoped_routes_need_their_route_configuration() -> None:
-    """A scope names the route configuration that it leads to."""
+    """A scope refers to its route configuration."""
     scope = scoped_route_pb2.ScopedRouteConfiguration(name="s", route_configuration_name="r")
     assert references.of(scope) == {(ROUTE, "r")}
 
 
-def test_collections_are_referred_to_as_such() -> None:
-    """A listener needs all scopes or a locator's, a route configuration its virtual hosts, a locality its members."""
+def test_references_to_collections() -> None:
+    """Listeners refer to all scopes or a locator's, route configurations to virtual hosts, localities to endpoints."""
     manager = http_connection_manager_pb2.HttpConnectionManager(stat_prefix="x")
     manager.scoped_routes.scoped_rds.scoped_rds_config_source.ads.SetInParent()
     assert references.of(manager) == {(SCOPED_ROUTE, "*")}
@@ -118,8 +118,8 @@ def test_collections_are_referred_to_as_such() -> None:
     assert references.of(assignment) == {(LOCALITY_ENDPOINT, "xdstp://here/members/*")}
 
 
-def test_filters_of_every_kind_may_come_by_ecds() -> None:
-    """HTTP, network, listener and upstream filters are found where their configuration is discovered."""
+def test_filters_of_every_kind_by_ecds() -> None:
+    """HTTP, network, listener and upstream filters with discovered configuration are found."""
     made = listener_pb2.Listener(name="l")
     made.listener_filters.add(name="of-listener").config_discovery.config_source.ads.SetInParent()
     chain = made.filter_chains.add()
@@ -130,8 +130,8 @@ def test_filters_of_every_kind_may_come_by_ecds() -> None:
     assert references.of(upstream) == {(EXTENSION_CONFIG, "of-cluster")}
 
 
-def test_an_any_that_is_unknown_or_broken_is_left_out() -> None:
-    """A message of a type that is not known, or that cannot be parsed, hides no reference that could be found."""
+def test_an_unknown_or_invalid_any_is_skipped() -> None:
+    """A message of an unknown type, or that cannot be parsed, does not hide other references."""
     made = listener_pb2.Listener(name="l")
     chain = made.filter_chains.add()
     chain.filters.add(name="unknown").typed_config.type_url = "type.googleapis.com/not.known"

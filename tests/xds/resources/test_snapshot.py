@@ -1,4 +1,4 @@
-"""Resources and snapshots: immutable, sharing what did not change, with names that do not dangle."""
+"""Resources and snapshots are immutable, share unchanged parts, and have no dangling references."""
 
 import pytest
 from hypothesis import given
@@ -15,20 +15,20 @@ some = st.dictionaries(st.tuples(st.sampled_from([CLUSTER, ROUTE]), st.sampled_f
 
 
 def snapshot(wanted: dict[tuple[str, str], bytes]) -> Snapshot:
-    """Return a snapshot of these contents."""
+    """Return a snapshot with these contents."""
     return Snapshot.of(Resource.of(url, name, body) for (url, name), body in wanted.items())
 
 
 def test_a_version_is_a_hash_of_the_content() -> None:
-    """The same message has the same version in every process and replica; another has another."""
+    """The same message has the same version in every process and replica, and another message another."""
     assert cluster("a").version == cluster("a").version == "4a095fbf25a753e0"
     assert cluster("a", timeout=2).version != cluster("a").version
     assert cluster("a") == cluster("a")
     assert endpoints("a", 1).name == "a"
 
 
-def test_a_message_without_a_name_is_refused() -> None:
-    """Neither a resource without its name nor a message that is no xDS resource is packed, unless given a name."""
+def test_a_message_without_a_name_is_rejected() -> None:
+    """A message without a name, or of another type, is not packed unless a name is given."""
     with pytest.raises(ValueError, match=r"Cluster: the message has no name; set its name field or pass name="):
         Resource.pack(cluster_pb2.Cluster())
     with pytest.raises(ValueError, match=r"core\.v3\.Node"):
@@ -36,15 +36,15 @@ def test_a_message_without_a_name_is_refused() -> None:
     assert Resource.pack(cluster_pb2.Cluster(), name="given").name == "given"
 
 
-def test_two_resources_of_a_name_are_refused() -> None:
-    """Duplicate Resource Names: a snapshot cannot hold two resources of one type and name."""
+def test_duplicate_names_are_rejected() -> None:
+    """Duplicate Resource Names: a snapshot cannot have two resources of one type and name."""
     with pytest.raises(ValueError, match=r"two resources of type .*Cluster are named 'a'"):
         Snapshot.of([cluster("a"), cluster("a", timeout=2)])
     assert len(Snapshot.of([cluster("a"), endpoints("a")])) == 2
 
 
-def test_what_does_not_change_is_shared() -> None:
-    """A replaced resource leaves the mappings of other types as they are; replacing by an equal one changes nothing."""
+def test_unchanged_types_are_shared() -> None:
+    """Replacing a resource shares the mappings of other types; replacing by an equal one changes nothing."""
     before = Snapshot.of([cluster("a"), endpoints("a", 1), routes("r", {"/": "a"})])
     after = before.replace([endpoints("a", 2)])
     assert after.resources(CLUSTER) is before.resources(CLUSTER)
@@ -56,8 +56,8 @@ def test_what_does_not_change_is_shared() -> None:
     assert set(after.replace(removals=[Reference(ROUTE, "r")]).types()) == {CLUSTER, ENDPOINT}
 
 
-def test_the_version_is_of_what_is_configured() -> None:
-    """Endpoints, which come and go all the time, are not part of it; the same is the same in every process."""
+def test_the_version_does_not_include_endpoints() -> None:
+    """Endpoints, which change often, are not part of the version, which is the same in every process."""
     before = Snapshot.of([cluster("a"), endpoints("a", 1)])
     assert before.version == before.replace([endpoints("a", 2)]).version == Snapshot.of([cluster("a")]).version
     assert before.version != before.replace([cluster("a", timeout=2)]).version
@@ -90,8 +90,8 @@ def test_replacing_the_difference_gives_the_other(
     assert {(url, name) for url, names in diff(before, after).items() for name in names} == differing
 
 
-def test_what_dangles_is_found() -> None:
-    """References to what is not in the snapshot are listed with the resource that makes them."""
+def test_dangling_references_are_found() -> None:
+    """References to missing resources are listed with the resource that has them."""
     lost = routes("r", {"/": "a", "/b": "b"})
     made = Snapshot.of([lost, cluster("a"), endpoints("a"), listener("l", 80, "r"), cluster("c", secret="s")])
     assert sorted((each.name, need) for each, need in made.dangling()) == [
@@ -103,7 +103,7 @@ def test_what_dangles_is_found() -> None:
 
 
 def test_a_snapshot_is_read_by_type_and_reference() -> None:
-    """Resources are found by type, and by type and name; what is not there is empty or None."""
+    """Resources are found by type, and by type and name; missing ones are empty or None."""
     made = Snapshot.of([cluster("a"), listener("l", 80, "r")])
     assert list(made.resources(LISTENER)) == ["l"]
     assert not made.resources(SECRET)

@@ -1,4 +1,4 @@
-"""gRPC's own xDS client, as a program for tests: calls `xds:///TARGET` and prints who answers when that changes."""
+"""A program for tests with gRPC's own xDS client: it calls `xds:///TARGET`, and prints the answering server."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ import grpc
 
 
 def main(target: str) -> None:
-    """Call until it is killed."""
+    """Call until the process is killed."""
     before = ""
     with grpc.insecure_channel(f"xds:///{target}") as channel:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/test.Echo/Who")

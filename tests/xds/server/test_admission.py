@@ -1,4 +1,4 @@
-"""Unauthorised clients cost little memory, take no place of others, and no time."""
+"""Unauthorised clients cost little memory and time, and do not count against the limit of others."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ MANY_NAMES = b"\x1a\x00"
 REFUSED = grpc.StatusCode.UNAUTHENTICATED, "no token"
 
 
-async def nobody(_: Peer) -> None:
-    """Lets nobody in, after a moment in which a client could send a lot."""
+async def reject(_: Peer) -> None:
+    """Reject every peer, after a moment in which a client could send much."""
     await asyncio.sleep(0.5)
     raise StreamRejected("no token", grpc.StatusCode.UNAUTHENTICATED)
 
 
 def strict(link: Connection, authenticated: bool) -> None:
-    """Serve, in a process of its own; says its highest memory in bytes whenever it is asked."""
+    """Run a server in its own process; it reports its highest memory in bytes on request."""
 
     async def main() -> None:
-        authenticate = nobody if authenticated else None
+        authenticate = reject if authenticated else None
         async with Server(lambda node: node.cluster, authenticate=authenticate) as server:
             link.send(server.port)
             asked = asyncio.Event()
@@ -57,14 +57,14 @@ def strict(link: Connection, authenticated: bool) -> None:
 
 
 def highest(server: Remote) -> int:
-    """Return the most memory that the server has had, in bytes."""
+    """Return the highest memory of the server, in bytes."""
     server.link.send("memory")
     found: int = server.link.recv()
     return found
 
 
 async def send(port: int, request: bytes) -> tuple[grpc.StatusCode, str]:
-    """Send a request over a connection of its own; returns how the stream ended."""
+    """Send a request over a separate connection; return the status of the stream."""
     options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
     def ask() -> tuple[grpc.StatusCode, str]:
@@ -83,8 +83,8 @@ async def send(port: int, request: bytes) -> tuple[grpc.StatusCode, str]:
 
 
 @pytest.mark.parametrize(("megabytes", "streams"), [(66, 4), (15, 20)])
-async def test_who_proves_nothing_costs_no_memory(megabytes: int, streams: int) -> None:
-    """Whatever clients send before it is known who they are, the server does not read it: less than 10 MB grow."""
+async def test_unauthenticated_clients_cost_no_memory(megabytes: int, streams: int) -> None:
+    """The server does not read the requests of an unauthenticated client: its memory grows by less than 10 MB."""
     request = MANY_NAMES * (megabytes * 500_000)
     with Remote.start(partial(strict, authenticated=True)) as server:
         assert await send(server.port, b"") == REFUSED
@@ -96,7 +96,7 @@ async def test_who_proves_nothing_costs_no_memory(megabytes: int, streams: int) 
 
 
 async def test_a_request_is_measured_before_it_is_decoded() -> None:
-    """Without authorisation, a too long request is not buffered, and one of many names makes no objects."""
+    """Without authorisation, a too long request is not buffered, and one with many names is not parsed."""
     with Remote.start(partial(strict, authenticated=False)) as server:
         before = highest(server)
         code, _ = await send(server.port, MANY_NAMES * 33_000_000)
@@ -108,8 +108,8 @@ async def test_a_request_is_measured_before_it_is_decoded() -> None:
         assert highest(server) - before < 5 * 15e6
 
 
-async def test_who_is_not_authorised_takes_no_place_of_those_who_are(dial: Dial) -> None:
-    """Streams that wait do not count among those that are served, and those that are too many do not wait."""
+async def test_unauthorised_streams_have_a_limit_of_their_own(dial: Dial) -> None:
+    """Waiting streams do not count as authorised ones, and a stream above the limit of those does not wait."""
     verified = asyncio.Event()
 
     async def authorise(_: str, peer: Peer) -> None:
@@ -120,18 +120,18 @@ async def test_who_is_not_authorised_takes_no_place_of_those_who_are(dial: Dial)
         server.publish("gateway", CLUSTERS)
         waiting = [dial(server) for _ in range(3)]
         for call in waiting:
-            await call.ask(CLUSTER)
+            await call.request(CLUSTER)
         good = dial(server, metadata=(("token", "good"),))
-        await good.ask(CLUSTER)
-        assert (await good.hear()).resources
+        await good.request(CLUSTER)
+        assert (await good.response()).resources
         verified.set()
         for call in waiting:
             assert await call.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
         assert [each.node for each in server.clients()] == [NODE.id]
 
 
-async def test_streams_that_wait_are_so_many(dial: Dial) -> None:
-    """Beyond the limit of streams that wait, the oldest of the greediest host ends and says why."""
+async def test_waiting_streams_are_limited(dial: Dial) -> None:
+    """Above the limit of waiting streams, the oldest one of the host with the most ends with RESOURCE_EXHAUSTED."""
 
     async def authenticate(_: Peer) -> None:
         await asyncio.Event().wait()
@@ -140,7 +140,7 @@ async def test_streams_that_wait_are_so_many(dial: Dial) -> None:
         calls = []
         for number in range(3):
             calls.append(dial(server))
-            await calls[-1].ask(CLUSTER)
+            await calls[-1].request(CLUSTER)
             await eventually(lambda number=number: len(server._waiting) == min(number + 1, 2))  # type: ignore[misc]
         code, why = await calls[0].status()
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -149,7 +149,7 @@ async def test_streams_that_wait_are_so_many(dial: Dial) -> None:
         assert not calls[2].call.done()
 
 
-def test_the_greediest_host_makes_room() -> None:
+def test_the_host_with_the_most_streams_loses_one() -> None:
     """A host that opens many streams loses its own oldest one, and no other host loses any."""
     evicted: list[str] = []
     admission: Admission[str] = Admission(3, evicted.append)
@@ -163,19 +163,19 @@ def test_the_greediest_host_makes_room() -> None:
     assert not len(admission)
 
 
-async def test_names_of_a_node_are_no_novels(dial: Dial) -> None:
-    """An id or a cluster that is longer than any name is refused before anything is kept of it."""
+async def test_long_node_names_are_rejected(dial: Dial) -> None:
+    """A node id or cluster above the limit of names is rejected before it is stored."""
     async with serving() as server:
         for field in ("id", "cluster"):
             call = dial(server, STREAM)
             node = discovery_pb2.DiscoveryRequest(node={"id": "a", "cluster": "b", field: "x" * 3000}).node
-            await call.ask(CLUSTER, node=node)
+            await call.request(CLUSTER, node=node)
             assert (await call.status())[0] is grpc.StatusCode.INVALID_ARGUMENT
         assert not server._groups
 
 
-async def test_connections_are_so_many() -> None:
-    """Beyond the limit a connection is closed at once, and those that are open go on."""
+async def test_connections_are_limited() -> None:
+    """Above the limit, a connection is closed at once, and open ones stay."""
     async with serving(limits=Limits(connections=2)) as server:
         pairs = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
         for reader, _ in pairs[:2]:
@@ -185,28 +185,28 @@ async def test_connections_are_so_many() -> None:
             writer.close()
 
 
-async def test_streams_of_a_connection_wait_for_their_turn() -> None:
-    """A client with all the streams that a connection may have is served the next one when another has ended."""
+async def test_streams_of_a_connection_are_limited() -> None:
+    """A client with the most streams on a connection is served the next one when another has ended."""
     async with serving(limits=Limits(connection_streams=1)) as server:
         server.publish("gateway", CLUSTERS)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             first = Call(channel, DELTA)
-            await first.ask(CLUSTER)
-            heard = await first.hear()
+            await first.request(CLUSTER)
+            received = await first.response()
             second = Call(channel, DELTA)
-            waiting = asyncio.create_task(second.ask(CLUSTER))
+            waiting = asyncio.create_task(second.request(CLUSTER))
             for seconds in range(2, 7):
-                await first.ask(CLUSTER, node=None, nonce=heard.nonce)
+                await first.request(CLUSTER, node=None, nonce=received.nonce)
                 server.publish("gateway", Snapshot.of([cluster("a", timeout=seconds)]))
-                heard = await first.hear()
+                received = await first.response()
             assert len(server.clients()) == 1
             first.call.cancel()
             await waiting
-            assert (await second.hear()).resources
+            assert (await second.response()).resources
 
 
-async def test_a_connection_that_says_nothing_is_closed() -> None:
-    """A client that does not begin HTTP/2 is disconnected after the deadline for the handshake."""
+async def test_a_connection_without_handshake_is_closed() -> None:
+    """A client that does not start HTTP/2 is disconnected after the handshake deadline."""
     async with serving(limits=Limits(handshake=0.2)) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         async with asyncio.timeout(10):
@@ -214,20 +214,20 @@ async def test_a_connection_that_says_nothing_is_closed() -> None:
         writer.close()
 
 
-async def test_a_connection_without_a_stream_is_closed(dial: Dial) -> None:
-    """A client that keeps a connection and opens no stream is disconnected; one that has a stream stays."""
+async def test_an_idle_connection_is_closed(dial: Dial) -> None:
+    """A connection without a stream is closed after the idle time; one with a stream stays."""
     async with serving(limits=Limits(idle=0.3)) as server:
         server.publish("gateway", CLUSTERS)
         used, idle = dial(server), dial(server)
         for call in (used, idle):
-            await call.ask(CLUSTER)
-            assert (await call.hear()).resources
+            await call.request(CLUSTER)
+            assert (await call.response()).resources
         idle.call.cancel()
         await eventually(lambda: len(connections(server.port)) == 1)
         assert not used.call.done()
 
 
 def connections(port: int) -> list[object]:
-    """Return the connections that this process, as the server, has on a port."""
+    """Return the connections of this process, as the server, on a port."""
     found = psutil.Process().net_connections("tcp")
     return [each for each in found if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port]

@@ -1,4 +1,4 @@
-"""The example of the library's use works as it says."""
+"""The example program of the library works as documented."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tests.xds.envoy_process import free_port, running_envoy
 
 
 async def test_the_example_serves_an_envoy(envoy_path: Path) -> None:
-    """An Envoy pointed at the example answers with what it is told to."""
+    """An Envoy connected to the example answers with the configured response."""
     xds, port = free_port(), free_port()
     serving = asyncio.create_task(serve(xds, port))
     async with running_envoy(envoy_path, xds, delta=True) as envoy:
@@ -24,8 +24,8 @@ async def test_the_example_serves_an_envoy(envoy_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["http"]], ids=["no-port", "no-number"])
-async def test_the_example_says_how_it_is_used(arguments: list[str]) -> None:
-    """Without a port that is a number, the example ends with its usage and the argument at fault."""
+async def test_the_example_prints_its_usage(arguments: list[str]) -> None:
+    """Without a numeric port, the example ends with its usage and the invalid argument."""
     script = [sys.executable, xds_server.__file__, *arguments]
     process = await asyncio.create_subprocess_exec(*script, stderr=asyncio.subprocess.PIPE)
     _, errors = await process.communicate()

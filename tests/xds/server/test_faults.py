@@ -1,4 +1,4 @@
-"""An error that nothing expects stays with the stream that it happened to, and is told in the log."""
+"""An unexpected error ends only the stream that it affects, and is logged."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Fault(Exception):
 async def test_a_stream_with_a_bug_ends_alone(
     method: str, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever of a stream's handling raises, the others of the same snapshot get the next one, and the bug is told."""
+    """If the handling of a stream raises, other streams of the snapshot get the next one, and the bug is logged."""
     async with serving() as server:
         server.publish("gateway", CLUSTERS)
         calls = {}
         for node in (BAD, GOOD):
             calls[node.id] = dial(server)
-            await calls[node.id].ask(CLUSTER, node=node)
-            await calls[node.id].ask(CLUSTER, nonce=(await calls[node.id].hear()).nonce)
+            await calls[node.id].request(CLUSTER, node=node)
+            await calls[node.id].request(CLUSTER, nonce=(await calls[node.id].response()).nonce)
         await eventually(lambda: all(each.synced for each in server.clients()))
         broken = next(each.session for each in server._streams if each.client and each.client.node == "bad")
         real = getattr(Session, method)
@@ -52,9 +52,9 @@ async def test_a_stream_with_a_bug_ends_alone(
 
         monkeypatch.setattr(Session, method, act)
         server.publish("gateway", Snapshot.of([cluster("a"), cluster("b")]))
-        assert [each.name for each in (await calls["good"].hear()).resources] == ["b"]
+        assert [each.name for each in (await calls["good"].response()).resources] == ["b"]
         if method == "receive":
-            await calls["bad"].ask(CLUSTER)
+            await calls["bad"].request(CLUSTER)
         # What is only looked at is no reason to end a stream.
         if method in ("nack_groups", "synced"):
             assert {each.node for each in server.clients()} == {"good", "bad"}
@@ -68,10 +68,10 @@ async def test_a_stream_with_a_bug_ends_alone(
 
 
 @pytest.mark.parametrize("part", ["select", "authenticate", "authorise"])
-async def test_whoever_cannot_be_decided_about_is_not_served(
+async def test_a_client_is_not_served_if_its_authorisation_fails(
     part: str, dial: Dial, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug in what decides about a client lets it not in, ends its stream alone, and is told."""
+    """A bug in a callback that authorises a client ends that stream alone, and is logged."""
 
     def decide(*args: Any) -> Any:
         peer = args[-1]
@@ -87,38 +87,38 @@ async def test_whoever_cannot_be_decided_about_is_not_served(
     async with server:
         server.publish("gateway", CLUSTERS)
         good, bad = dial(server, metadata=(("good", "1"),)), dial(server)
-        await good.ask(CLUSTER, node=GOOD)
-        await bad.ask(CLUSTER, node=BAD)
+        await good.request(CLUSTER, node=GOOD)
+        await bad.request(CLUSTER, node=BAD)
         assert (await bad.status())[0] is grpc.StatusCode.INTERNAL
-        assert (await good.hear()).resources
+        assert (await good.response()).resources
         assert "Fault" in caplog.text
 
 
 class Broken(Observer):
-    """An observer that fails at whatever it is told."""
+    """An observer that raises in every callback."""
 
     def opened(self, client: Client) -> None:
-        """Fails."""
+        """Raise."""
         raise Fault
 
     requested = responded = acked = closed = opened  # type: ignore[assignment]
 
 
-async def test_an_observer_with_a_bug_stops_nothing(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
-    """Streams are served whatever becomes of what is observed of them, and the bug is told once a minute."""
+async def test_an_observer_with_a_bug_ends_no_stream(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    """Streams are served although their observer raises, and the bug is logged once a minute."""
     async with serving(observer=Broken()) as server:
         server.publish("gateway", CLUSTERS)
         for _ in range(2):
             call = dial(server)
-            await call.ask(CLUSTER)
-            assert (await call.hear()).resources
-        told = [each for each in caplog.records if "The observer Broken" in each.message]
-    assert [each.levelno for each in told][:1] == [logging.ERROR]
-    assert len({each.message for each in told}) == len(told)
+            await call.request(CLUSTER)
+            assert (await call.response()).resources
+        logged = [each for each in caplog.records if "The observer Broken" in each.message]
+    assert [each.levelno for each in logged][:1] == [logging.ERROR]
+    assert len({each.message for each in logged}) == len(logged)
 
 
-def test_an_error_is_told_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
-    """The same error again is not told for a minute, another one is, and what is known of them has an end."""
+def test_an_error_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """The same error is not logged again for a minute, another one is, and the tracked errors are bounded."""
     now = 0.0
     faults = FaultLog(lambda: now)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The count of fields in a request's bytes equals that of the decoded request."""
+"""The number of fields counted in a serialised request equals that of the parsed request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Delta, Sotw = discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DiscoveryReques
 
 
 def fields(message: Message) -> int:
-    """Count the fields of a message, nested ones too, that are not resource names; as on the wire."""
+    """Return the number of fields of a message, including nested ones, except resource names."""
     total = 0
     for field, value in message.ListFields():
         if field.name not in NAMES:
@@ -30,7 +30,7 @@ def fields(message: Message) -> int:
 
 
 def verdict(raw: bytes, kind: Any, **limits: int) -> str:
-    """Return what counting says of a request: "" for nothing."""
+    """Return the error of the count of a request; "" if there is none."""
     try:
         for _ in count_fields(raw, kind.DESCRIPTOR, Limits(name_bytes=limits.pop("name_bytes", 30), **limits)):
             pass
@@ -45,7 +45,7 @@ def verdict(raw: bytes, kind: Any, **limits: int) -> str:
     extensions=st.lists(st.lists(st.text(min_size=1, max_size=3), max_size=3), max_size=5),
 )
 def test_names_and_fields_are_counted(names: list[str], held: dict[str, str], extensions: list[list[str]]) -> None:
-    """A request passes exactly if it holds no more names and no more other fields than it may."""
+    """A request passes exactly if it has no more names and no more other fields than allowed."""
     request = Delta(type_url="type", resource_names_subscribe=names, initial_resource_versions=held)
     request.node.id = "a node whose id is longer than any name"
     for urls in extensions:
@@ -68,28 +68,28 @@ def test_names_and_fields_are_counted(names: list[str], held: dict[str, str], ex
     ],
 )
 def test_nested_fields_are_counted(fill: Callable[[Any], None]) -> None:
-    """No part of a request can hold very many messages, however deep they are."""
+    """No part of a request may contain very many messages, at any depth."""
     request = Sotw()
     fill(request)
     assert verdict(request.SerializeToString(), Sotw) == "more than 10000 fields in one request"
 
 
-def test_a_long_name_is_refused() -> None:
-    """A name that is longer than any is refused; one in a short request is as long as the request at most."""
+def test_a_long_name_is_rejected() -> None:
+    """A name above the limit is rejected; in a short request, a name is at most as long as the request."""
     request = Sotw(resource_names=["x" * 31])
     assert verdict(request.SerializeToString(), Sotw) == "a resource name of 31 bytes; at most 30 are allowed"
     assert verdict(Sotw(resource_names=["x" * 30]).SerializeToString(), Sotw) == ""
 
 
-def test_the_walk_pauses() -> None:
-    """A request of many names is walked in steps, so that others are served meanwhile."""
+def test_counting_pauses() -> None:
+    """The fields of a large request are counted in steps, so that other clients are served meanwhile."""
     raw = Sotw(resource_names=[f"name {number}" for number in range(4 * STEP)]).SerializeToString()
     assert len(list(count_fields(raw, Sotw.DESCRIPTOR, Limits()))) == 4  # type: ignore[arg-type]
 
 
 @given(st.binary(min_size=31, max_size=200))
-def test_bytes_that_are_no_request_do_no_harm(raw: bytes) -> None:
-    """Whatever bytes come, counting ends; what it calls malformed cannot be decoded, groups aside."""
+def test_counting_of_arbitrary_bytes_ends(raw: bytes) -> None:
+    """Counting ends for any bytes; those that it rejects as malformed cannot be parsed, except for groups."""
     try:
         verdict(raw, Delta)
     except DecodeError as error:

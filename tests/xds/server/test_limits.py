@@ -1,4 +1,4 @@
-"""Limits on clients: the rate of their requests, the time they take of others, how streams begin and end."""
+"""Limits on clients: request rates, deadlines of decisions, and the start and end of streams."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from xds.server.token_bucket import TokenBucket
 
 
 class Verifier:
-    """Lets in whoever has a good token, once `answer` is set."""
+    """Authorises each peer with a valid token, once `answer` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -26,7 +26,7 @@ class Verifier:
         self.answer = asyncio.Event()
 
     async def __call__(self, key: str, peer: Peer) -> None:
-        """Decides about a peer."""
+        """Authorise a peer."""
         self.asked.append(key)
         try:
             await self.answer.wait()
@@ -37,48 +37,48 @@ class Verifier:
             raise StreamRejected("the token is not good", grpc.StatusCode.UNAUTHENTICATED)
 
 
-async def test_who_may_have_a_snapshot_can_be_looked_up(dial: Dial) -> None:
-    """A stream waits for an asynchronous decision, is asked about once, and then gets all that it asked for."""
+async def test_authorisation_may_be_asynchronous(dial: Dial) -> None:
+    """A stream waits for an asynchronous authorisation, which is requested once, and then gets its resources."""
     verifier = Verifier()
     async with serving(authorise=verifier) as server:
         server.publish("gateway", Snapshot.of([cluster("a"), endpoints("a")]))
         good, bad = dial(server, metadata=(("authorization", "Bearer good"),)), dial(server)
         for call in (good, bad):
-            await call.ask(CLUSTER)
-            await call.ask(ENDPOINT, "a", node=None)
+            await call.request(CLUSTER)
+            await call.request(ENDPOINT, "a", node=None)
         await eventually(lambda: len(verifier.asked) == 2)
         assert not server.clients()
         verifier.answer.set()
-        assert {(await good.hear()).type_url, (await good.hear()).type_url} == {CLUSTER, ENDPOINT}
+        assert {(await good.response()).type_url, (await good.response()).type_url} == {CLUSTER, ENDPOINT}
         assert await bad.status() == (grpc.StatusCode.UNAUTHENTICATED, "the token is not good")
         assert [each.node for each in server.clients()] == [NODE.id]
         assert verifier.asked == ["gateway"] * 2
 
 
-async def test_a_decision_that_takes_too_long_ends_the_stream(dial: Dial) -> None:
-    """A stream whose client is not decided about in time is ended with a status."""
+async def test_a_slow_authorisation_ends_the_stream(dial: Dial) -> None:
+    """A stream whose client is not authorised in time ends with a status."""
     verifier = Verifier()
     async with serving(authorise=verifier, limits=Limits(first_request=0.5)) as server:
         waiting = dial(server)
-        await waiting.ask(CLUSTER)
+        await waiting.request(CLUSTER)
         code, details = await waiting.status()
         assert (code, details) == (grpc.StatusCode.DEADLINE_EXCEEDED, "who is asking could not be found out in time")
         await eventually(lambda: verifier.cancelled == 1)
 
 
-async def test_a_client_that_leaves_is_not_decided_about(dial: Dial) -> None:
-    """A lookup whose client is gone is given up, and leaves nothing behind."""
+async def test_a_disconnected_client_is_not_authorised(dial: Dial) -> None:
+    """The authorisation of a disconnected client is cancelled, and leaves nothing behind."""
     verifier = Verifier()
     async with serving(authorise=verifier) as server:
         call = dial(server)
-        await call.ask(CLUSTER)
+        await call.request(CLUSTER)
         await eventually(lambda: verifier.asked)
         call.call.cancel()
         await eventually(lambda: verifier.cancelled == 1)
         assert server.sync_status("gateway") is None
 
 
-class Slowed(Observer):
+class Throttled(Observer):
     """Counts requests and pauses."""
 
     def __init__(self) -> None:
@@ -90,38 +90,38 @@ class Slowed(Observer):
         self.requests += 1
 
     def throttled(self, client: Client, seconds: float) -> None:
-        """Keep a pause."""
+        """Record a pause."""
         self.pauses.append(seconds)
 
 
-async def test_a_client_that_asks_too_fast_is_slowed(dial: Dial) -> None:
-    """Beyond its burst a stream is not read until it is time, is not ended, and others are served meanwhile."""
-    seen = Slowed()
+async def test_a_client_above_the_request_rate_is_throttled(dial: Dial) -> None:
+    """After its burst a stream is read at the permitted rate, is not ended, and others are served meanwhile."""
+    seen = Throttled()
     async with serving(observer=seen, limits=Limits(requests_per_second=0.001, requests_at_once=20)) as server:
         server.publish("gateway", CLUSTERS)
         greedy, other = dial(server), dial(server)
         for number in range(40):
-            await greedy.ask(ENDPOINT, f"e{number}")
+            await greedy.request(ENDPOINT, f"e{number}")
         await eventually(lambda: seen.pauses)
         assert seen.requests == 21
-        await other.ask(CLUSTER)
-        assert (await other.hear()).resources
+        await other.request(CLUSTER)
+        assert (await other.response()).resources
         assert (seen.requests, len(seen.pauses), len(server.clients())) == (22, 1, 2)
 
 
-async def test_a_client_that_is_slowed_is_read_to_the_end(dial: Dial) -> None:
-    """All that it asks for is read in time, one after the other."""
-    seen = Slowed()
+async def test_all_requests_of_a_throttled_client_are_read(dial: Dial) -> None:
+    """All requests of a throttled client are read in time, one after another."""
+    seen = Throttled()
     async with serving(observer=seen, limits=Limits(requests_per_second=100, requests_at_once=1)) as server:
         call = dial(server)
         for number in range(20):
-            await call.ask(ENDPOINT, f"e{number}")
+            await call.request(ENDPOINT, f"e{number}")
         await eventually(lambda: seen.requests == 20)
 
 
 @given(rate=st.floats(0.5, 100), burst=st.integers(1, 50), gaps=st.lists(st.floats(0, 3), max_size=100))
-def test_a_bucket_never_lets_more_through(rate: float, burst: int, gaps: list[float]) -> None:
-    """However requests come, by any time at most the burst and what the rate gives are let through."""
+def test_a_bucket_permits_no_more_than_its_rate(rate: float, burst: int, gaps: list[float]) -> None:
+    """At any time, at most the burst and the tokens of the elapsed time were permitted, for any requests."""
     now, bucket = 10.0, TokenBucket(rate, burst, 10.0)
     for count, gap in enumerate(gaps, start=1):
         now += gap
@@ -129,20 +129,20 @@ def test_a_bucket_never_lets_more_through(rate: float, burst: int, gaps: list[fl
         assert count <= burst + (now - 10.0) * rate + 1e-6
 
 
-def test_a_bucket_keeps_no_more_than_its_burst() -> None:
-    """However long nothing was asked, after the burst each request waits again."""
+def test_a_bucket_stores_no_more_than_its_burst() -> None:
+    """After any pause and a burst of requests, each further request waits."""
     bucket = TokenBucket(rate=2, burst=3, now=0.0)
     assert [bucket.take(1000.0) for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
 
 
-async def test_a_stop_cuts_off_after_its_grace(dial: Dial) -> None:
-    """A client that does not read its responses holds up a stop for the grace and no longer."""
+async def test_a_stop_ends_streams_after_the_grace_period(dial: Dial) -> None:
+    """A client that does not read its responses delays a stop for the grace period and no longer."""
     server = serving()
     await server.start()
     big = Snapshot.of([cluster("x" * 100 + str(number)) for number in range(100_000 // 10)])
     server.publish("gateway", big)
     stuck = dial(server)
-    await stuck.ask(CLUSTER)
+    await stuck.request(CLUSTER)
     await eventually(lambda: server.clients())
     await asyncio.sleep(0.1)
     begun = asyncio.get_running_loop().time()
@@ -150,7 +150,7 @@ async def test_a_stop_cuts_off_after_its_grace(dial: Dial) -> None:
     assert asyncio.get_running_loop().time() - begun < 3
     assert not server.clients()
     with contextlib.suppress(grpc.aio.AioRpcError):
-        await stuck.hear()
+        await stuck.response()
 
 
 FRAME, PING, GOAWAY = 9, 6, 7
@@ -158,7 +158,7 @@ TOO_MANY_PINGS = b"too_many_pings"
 
 
 class Connection:
-    """A bare HTTP/2 connection: frames in, frames out."""
+    """A bare HTTP/2 connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -201,23 +201,23 @@ async def connect(port: int) -> AsyncIterator[Connection]:
             await writer.wait_closed()
 
 
-async def test_keepalive_pings_are_welcome() -> None:
-    """A client that pings no faster than it may gets answers, stream or no stream; a faster one is told to go away."""
+async def test_keepalive_pings_are_answered() -> None:
+    """A client that pings at the permitted interval gets answers, with or without a stream; a faster one a GOAWAY."""
     async with serving(limits=Limits(ping_interval=0.05)) as server, connect(server.port) as patient:
         for _ in range(6):
             await asyncio.sleep(0.06)
             patient.ping()
             assert await patient.until(PING) == (1, b"12345678")
     async with serving(limits=Limits(ping_interval=60)) as server, connect(server.port) as hasty:
-        told = None
+        goaway = None
         for _ in range(6):
             hasty.ping()
-            told = await hasty.until(PING, GOAWAY) or told
-        assert told is not None
-        assert told[1].endswith(TOO_MANY_PINGS)
+            goaway = await hasty.until(PING, GOAWAY) or goaway
+        assert goaway is not None
+        assert goaway[1].endswith(TOO_MANY_PINGS)
 
 
-async def test_a_connection_without_a_sign_of_life_is_closed() -> None:
+async def test_a_silent_connection_is_closed() -> None:
     """A silent client is pinged; one that answers stays, one that does not is disconnected."""
     async with (
         serving(limits=Limits(keepalive_timeout=0.2)) as server,
@@ -235,14 +235,14 @@ async def test_a_connection_without_a_sign_of_life_is_closed() -> None:
         assert ended.result() is None
 
 
-async def test_a_stop_tells_clients_to_go_elsewhere(dial: Dial) -> None:
+async def test_a_stop_sends_goaway(dial: Dial) -> None:
     """A stop sends GOAWAY, so that clients open their next stream on another connection, and drains at once."""
     server = serving()
     await server.start()
     call = dial(server)
     server.publish("gateway", CLUSTERS)
-    await call.ask(CLUSTER)
-    await call.ask(CLUSTER, nonce=(await call.hear()).nonce)
+    await call.request(CLUSTER)
+    await call.request(CLUSTER, nonce=(await call.response()).nonce)
     await eventually(lambda: not server.clients()[0].types[CLUSTER].pending)
     async with connect(server.port) as bare:
         bare.ping()
@@ -254,12 +254,12 @@ async def test_a_stop_tells_clients_to_go_elsewhere(dial: Dial) -> None:
         await stopping
 
 
-async def test_streams_by_the_dozen_leave_nothing_behind(dial: Dial) -> None:
-    """Streams that end in the middle of anything are forgotten: no group, no stream is left."""
+async def test_ended_streams_leave_nothing_behind(dial: Dial) -> None:
+    """Streams that end in any state leave no group and no stream behind."""
     async with serving() as server:
         calls: list[Call] = [dial(server, DELTA) for _ in range(30)]
         for number, call in enumerate(calls):
-            await call.ask(CLUSTER)
+            await call.request(CLUSTER)
             if number % 3 == 0:
                 call.call.cancel()
         await eventually(lambda: server.clients())

@@ -1,4 +1,4 @@
-"""gRPC's own xDS client, which resolves `xds:///` without a proxy, is served by the same server."""
+"""gRPC's own xDS client, which resolves `xds:///` without a proxy, is served."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ PROGRAM = Path(__file__).parent / "proxyless.py"
 
 
 def api_listener(name: str, route: str) -> Resource:
-    """Return a listener as gRPC's clients want it: an HTTP connection manager without an address."""
+    """Return a listener for gRPC clients: an HTTP connection manager without an address."""
     full = listener_pb2.Listener.FromString(listener(name, 1, route).body)
     manager = http_connection_manager_pb2.HttpConnectionManager()
     full.filter_chains[0].filters[0].typed_config.Unpack(manager)
@@ -34,7 +34,7 @@ def api_listener(name: str, route: str) -> Resource:
 
 
 def weighted(name: str, *ports: int) -> Resource:
-    """Endpoints of a cluster in a locality with a weight, without which gRPC's clients pass over it."""
+    """Return endpoints in a locality with a weight, without which gRPC clients ignore it."""
     message = endpoint_pb2.ClusterLoadAssignment.FromString(endpoints(name, *ports).body)
     message.endpoints[0].locality.zone = "here"
     message.endpoints[0].load_balancing_weight.value = 1
@@ -43,7 +43,7 @@ def weighted(name: str, *ports: int) -> Resource:
 
 @contextlib.asynccontextmanager
 async def backend(name: str) -> AsyncIterator[int]:
-    """Yield a gRPC server on a free port of loopback that answers with its name."""
+    """Run a gRPC server on a free loopback port that answers with its name."""
 
     async def who(_request: bytes, _context: object) -> bytes:
         return name.encode()
@@ -61,7 +61,7 @@ async def backend(name: str) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def client(xds_port: int, target: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Run the client; gives what it prints."""
+    """Run the client, and yield its output."""
     bootstrap = {
         "xds_servers": [
             {

@@ -1,4 +1,4 @@
-"""The server over a real gRPC channel: who is served what, limits, wake-ups, and how it ends."""
+"""The server over a real gRPC channel: selection of snapshots, limits, notifications, and its end."""
 
 import asyncio
 import tempfile
@@ -25,12 +25,12 @@ async def test_a_client_gets_the_snapshot_of_its_key(dial: Dial, method: str) ->
         server.publish("gateway", CLUSTERS)
         server.publish("other", Snapshot.of([cluster("b")]))
         call = dial(server, method)
-        await call.ask(CLUSTER)
-        response = await call.hear()
+        await call.request(CLUSTER)
+        response = await call.response()
         assert len(response.resources) == 1
-        await call.ask(CLUSTER, node=None, nonce=response.nonce)
+        await call.request(CLUSTER, node=None, nonce=response.nonce)
         server.publish("gateway", CLUSTERS.replace([cluster("c")]))
-        assert (await call.hear()).nonce != response.nonce
+        assert (await call.response()).nonce != response.nonce
         [client] = server.clients()
         assert (client.node, client.cluster, client.key, client.method) == ("envoy-1", "gateway", "gateway", method)
         assert client.types[CLUSTER].wildcard
@@ -42,36 +42,36 @@ async def test_a_client_gets_the_snapshot_of_its_key(dial: Dial, method: str) ->
     "method", [f"/{each.service}/{name}" for each in TYPES.values() for name in (each.stream, each.delta) if name]
 )
 async def test_each_type_has_a_service_of_its_own(dial: Dial, method: str) -> None:
-    """Every type is served by its own service, in both variants where there are two, without a type URL."""
+    """Every type is served by its own service, in both variants if it has two, without a type URL."""
     async with serving() as server:
         server.publish("gateway", Snapshot.of([cluster("a"), endpoints("a")]))
         call = dial(server, method)
-        await call.ask("")
+        await call.request("")
         if method.startswith("/envoy.service.cluster.") or "/Delta" in method:
-            response = await call.hear()
+            response = await call.response()
             assert method.rpartition("/")[0][1:] == TYPES[response.type_url].service
 
 
 async def test_a_client_waits_for_its_snapshot(dial: Dial) -> None:
-    """A client whose key has no snapshot hears nothing until there is one; withdrawn, it keeps what it has."""
+    """A client whose key has no snapshot gets no response until there is one; withdrawn, it keeps its resources."""
     async with serving() as server:
         call = dial(server)
-        await call.ask(CLUSTER)
+        await call.request(CLUSTER)
         await eventually(lambda: server.clients())
         assert server.sync_status("gateway") is None
         server.publish("gateway", CLUSTERS)
-        assert [each.name for each in (await call.hear()).resources] == ["a"]
+        assert [each.name for each in (await call.response()).resources] == ["a"]
         server.withdraw("gateway")
         assert server.sync_status("gateway") is None
         later = dial(server)
-        await later.ask(CLUSTER)
+        await later.request(CLUSTER)
         await eventually(lambda: len(server.clients()) == 2)
         server.publish("gateway", CLUSTERS)
-        assert [each.name for each in (await later.hear()).resources] == ["a"]
+        assert [each.name for each in (await later.response()).resources] == ["a"]
 
 
-async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
-    """An exception of `select` or `authorise` is the status of the stream, and the server goes on."""
+async def test_an_unknown_node_is_rejected_with_a_status(dial: Dial) -> None:
+    """An exception of `select` or `authorise` is the status of the stream, and the server continues."""
 
     def select(node: base_pb2.Node) -> str:
         if node.cluster != "gateway":
@@ -87,19 +87,19 @@ async def test_an_unknown_node_is_refused_with_a_status(dial: Dial) -> None:
     seen: list[str] = []
     async with Serving(select, authorise=authorise) as server:
         stranger = dial(server)
-        await stranger.ask(CLUSTER, node=base_pb2.Node(cluster="none"))
+        await stranger.request(CLUSTER, node=base_pb2.Node(cluster="none"))
         assert await stranger.status() == (grpc.StatusCode.NOT_FOUND, "no Gateway 'none'; known is 'gateway'")
         first, second = dial(server), dial(server)
-        await first.ask(CLUSTER)
+        await first.request(CLUSTER)
         await eventually(lambda: server.clients())
-        await second.ask(CLUSTER)
+        await second.request(CLUSTER)
         assert await second.status() == (grpc.StatusCode.PERMISSION_DENIED, "not yours")
         server.publish("gateway", CLUSTERS)
-        assert (await first.hear()).resources
+        assert (await first.response()).resources
 
 
 async def test_bad_requests_end_only_their_own_stream(dial: Dial) -> None:
-    """Bytes that are no request, and requests that break the protocol, get INVALID_ARGUMENT and say why."""
+    """Invalid bytes and requests that break the protocol end their stream with INVALID_ARGUMENT and the reason."""
     async with serving(limits=Limits(names=2)) as server:
         server.publish("gateway", CLUSTERS)
         good, garbage, nameless, greedy = (dial(server) for _ in range(4))
@@ -107,63 +107,63 @@ async def test_bad_requests_end_only_their_own_stream(dial: Dial) -> None:
         code, details = await garbage.status()
         assert code == grpc.StatusCode.INVALID_ARGUMENT
         assert "cannot be parsed" in details
-        await nameless.ask("")
+        await nameless.request("")
         assert (await nameless.status())[1] == "type_url: a request on an aggregated stream must name its resource type"
-        await greedy.ask(ENDPOINT, "a", "b", "c")
+        await greedy.request(ENDPOINT, "a", "b", "c")
         assert "at most 2" in (await greedy.status())[1]
-        await good.ask(CLUSTER)
-        assert (await good.hear()).resources
+        await good.request(CLUSTER)
+        assert (await good.response()).resources
         await eventually(lambda: len(server.clients()) == 1)
 
 
 async def test_limits_of_streams(dial: Dial) -> None:
-    """A stream too many and one that says nothing are ended with a status; a place becomes free again."""
+    """A stream above the limit, and one without a request, end with a status; an ended stream frees its place."""
     async with serving(limits=Limits(first_request=0.05)) as server:
         silent = dial(server)
         assert await silent.status() == (grpc.StatusCode.DEADLINE_EXCEEDED, "no request on the stream")
     async with serving(limits=Limits(streams=1)) as server:
         server.publish("gateway", CLUSTERS)
         one = dial(server)
-        await one.ask(CLUSTER)
-        await one.hear()
+        await one.request(CLUSTER)
+        await one.response()
         two = dial(server)  # asks for nothing: a client that still writes when its stream ends may see INTERNAL
         assert await two.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
         one.call.cancel()
         await eventually(lambda: not server.clients())
         three = dial(server)
-        await three.ask(CLUSTER)
-        assert (await three.hear()).resources
+        await three.request(CLUSTER)
+        assert (await three.response()).resources
 
 
 class Recorder(Observer):
     """Records the callbacks."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.events: list[str] = []
 
     def opened(self, client: Client) -> None:
-        """Note a stream."""
-        self.told.append(f"opened {client.node}")
+        """Record a stream."""
+        self.events.append(f"opened {client.node}")
 
     def closed(self, client: Client) -> None:
-        """Its end."""
-        self.told.append(f"closed {client.node}")
+        """Record its end."""
+        self.events.append(f"closed {client.node}")
 
     def requested(self, client: Client, type_url: str) -> None:
-        """Note a request."""
-        self.told.append("requested " + type_url.rpartition(".")[2])
+        """Record a request."""
+        self.events.append("requested " + type_url.rpartition(".")[2])
 
     def responded(self, client: Client, response: Response) -> None:
-        """Note a response."""
-        self.told.append(f"responded {response.resources} in {len(response.data) > 50}")
+        """Record a response."""
+        self.events.append(f"responded {response.resources} in {len(response.data) > 50}")
 
     def acked(self, client: Client, answer: Ack) -> None:
-        """Note an answer."""
-        self.told.append(f"answered {answer.error}")
+        """Record an ACK or NACK."""
+        self.events.append(f"answered {answer.error}")
 
 
-async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
-    """An observer hears of every step, and the delivery goes from nobody to synced, or says what was refused."""
+async def test_observers_and_the_sync_status_follow_a_stream(dial: Dial) -> None:
+    """An observer gets every event, and the sync status goes from no client to synced, or has the NACKs."""
     deliveries: list[tuple[int, int, int]] = []
 
     def note(key: str, sync_status: SyncStatus) -> None:
@@ -174,12 +174,12 @@ async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
     async with serving(observer=seen, on_sync_status=note) as server:
         server.publish("gateway", CLUSTERS)
         call = dial(server)
-        await call.ask(CLUSTER)
-        response = await call.hear()
-        await call.ask(CLUSTER, nonce=response.nonce)
+        await call.request(CLUSTER)
+        response = await call.response()
+        await call.request(CLUSTER, nonce=response.nonce)
         await eventually(lambda: deliveries[-1:] == [(1, 1, 0)])
         server.publish("gateway", CLUSTERS.replace([cluster("b")]))
-        response = await call.hear()
+        response = await call.response()
         request = discovery_pb2.DeltaDiscoveryRequest(type_url=CLUSTER, response_nonce=response.nonce)
         request.error_detail.message = "b is bad"
         await call.call.write(request.SerializeToString())
@@ -191,12 +191,12 @@ async def test_observers_and_deliveries_are_told(dial: Dial) -> None:
         call.call.cancel()
         await eventually(lambda: deliveries[-1:] == [(0, 0, 0)])
     step = ["requested Cluster", "responded 1 in True", "requested Cluster"]
-    assert seen.told[:4] == ["opened envoy-1", *step]
-    assert seen.told[4:] == ["answered None", *step[1:], "answered b is bad", "closed envoy-1"]
+    assert seen.events[:4] == ["opened envoy-1", *step]
+    assert seen.events[4:] == ["answered None", *step[1:], "answered b is bad", "closed envoy-1"]
 
 
-async def test_a_client_that_leaves_counts_no_more(dial: Dial) -> None:
-    """A client that had accepted all is neither connected nor synced once it is gone."""
+async def test_a_disconnected_client_does_not_count(dial: Dial) -> None:
+    """A client that had accepted all resources is neither connected nor synced after it has disconnected."""
     async with serving() as server:
 
         def counted() -> tuple[int, int]:
@@ -205,8 +205,8 @@ async def test_a_client_that_leaves_counts_no_more(dial: Dial) -> None:
 
         server.publish("gateway", CLUSTERS)
         call = dial(server)
-        await call.ask(CLUSTER)
-        await call.ask(CLUSTER, nonce=(await call.hear()).nonce)
+        await call.request(CLUSTER)
+        await call.request(CLUSTER, nonce=(await call.response()).nonce)
         await eventually(lambda: counted() == (1, 1))
         call.call.cancel()
         await eventually(lambda: not server.clients())
@@ -214,20 +214,20 @@ async def test_a_client_that_leaves_counts_no_more(dial: Dial) -> None:
 
 
 async def test_no_change_is_lost(dial: Dial) -> None:
-    """However changes and answers fall together, each client ends with the newest, and skips what was in between."""
+    """For any order of changes and answers, each client ends with the newest snapshot, and skips those in between."""
     async with serving() as server:
         calls = [dial(server) for _ in range(5)]
         for call in calls:
-            await call.ask(CLUSTER)
+            await call.request(CLUSTER)
 
         async def follow(call: Call) -> int:
-            heard = 0
+            received = 0
             while True:
-                response = await call.hear()
-                heard += 1
+                response = await call.response()
+                received += 1
                 if {each.version for each in response.resources} == {cluster("a", timeout=300).version}:
-                    return heard
-                await call.ask(CLUSTER, nonce=response.nonce)
+                    return received
+                await call.request(CLUSTER, nonce=response.nonce)
 
         followers = [asyncio.ensure_future(follow(call)) for call in calls]
         for timeout in range(1, 301):
@@ -238,14 +238,14 @@ async def test_no_change_is_lost(dial: Dial) -> None:
 
 
 async def test_a_stop_ends_streams_at_once(dial: Dial) -> None:
-    """A stop does not wait out its grace for streams on which all is answered: they end with OK."""
+    """A stop does not wait for its grace period if all is answered: streams end with OK."""
     server = serving()
     await server.start()
     server.publish("gateway", CLUSTERS)
     call = dial(server)
-    await call.ask(CLUSTER)
-    response = await call.hear()
-    await call.ask(CLUSTER, nonce=response.nonce)
+    await call.request(CLUSTER)
+    response = await call.response()
+    await call.request(CLUSTER, nonce=response.nonce)
     await eventually(lambda: not server.clients()[0].types[CLUSTER].pending)
     async with asyncio.timeout(5):
         await server.stop(grace=60)
@@ -253,53 +253,53 @@ async def test_a_stop_ends_streams_at_once(dial: Dial) -> None:
     assert not server.clients()
 
 
-async def test_a_stop_finishes_what_it_began(dial: Dial) -> None:
+async def test_a_stop_completes_make_before_break(dial: Dial) -> None:
     """A stop in the middle of make before break waits for the answers: the route still follows its cluster."""
     server = serving()
     await server.start()
     call = dial(server)
     server.publish("gateway", Snapshot.of([cluster("a", eds=False), routes("r", {"/": "a"})]))
-    await call.ask(CLUSTER)
-    await call.ask(ROUTE, "r")
-    clusters = await call.hear()
+    await call.request(CLUSTER)
+    await call.request(ROUTE, "r")
+    clusters = await call.response()
     stopping = asyncio.ensure_future(server.stop(grace=60))
     await asyncio.sleep(0.05)
     assert not stopping.done()
-    await call.ask(CLUSTER, nonce=clusters.nonce)
-    found = await call.hear()
+    await call.request(CLUSTER, nonce=clusters.nonce)
+    found = await call.response()
     assert found.type_url == ROUTE
-    await call.ask(ROUTE, nonce=found.nonce)
+    await call.request(ROUTE, nonce=found.nonce)
     async with asyncio.timeout(5):
         await stopping
     assert await call.status() == (grpc.StatusCode.OK, "")
 
 
-async def test_a_port_that_is_taken_is_an_error() -> None:
-    """An address in use is an OSError that names it."""
+async def test_a_port_in_use_is_an_error() -> None:
+    """An address in use raises an OSError that names it."""
     async with serving() as server:
         other = serving(address=f"127.0.0.1:{server.port}")
         with pytest.raises(OSError, match=rf"cannot listen for xDS on 127\.0\.0\.1:{server.port}"):
             await other.start()
 
 
-async def test_a_socket_that_was_removed_is_opened_again() -> None:
-    """Clients of the first socket stay, and new ones connect by the new socket, however often it is removed."""
+async def test_a_removed_socket_is_opened_again() -> None:
+    """Clients of the first socket stay connected, and new ones connect by the new one, however often it is removed."""
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     path = Path(tempfile.mkdtemp()) / "xds.sock"
     async with serving(socket=path) as server, grpc.aio.insecure_channel(f"unix:{path}") as channel:
         server.publish("gateway", CLUSTERS)
         first = Call(channel, DELTA)
-        await first.ask(CLUSTER)
-        response = await first.hear()
+        await first.request(CLUSTER)
+        response = await first.response()
         for _ in range(3):
             path.unlink()
             await server.open_socket()
             async with grpc.aio.insecure_channel(f"unix:{path}") as another:
                 call = Call(another, DELTA)
-                await call.ask(CLUSTER)
-                assert (await call.hear()).resources
+                await call.request(CLUSTER)
+                assert (await call.response()).resources
         assert path.exists()
         server.publish("gateway", CLUSTERS.replace([cluster("c")]))
-        await first.ask(CLUSTER, nonce=response.nonce)
-        assert (await first.hear()).nonce != response.nonce
+        await first.request(CLUSTER, nonce=response.nonce)
+        assert (await first.response()).nonce != response.nonce
     path.parent.rmdir()

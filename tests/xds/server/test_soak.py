@@ -30,13 +30,13 @@ MAX_GROWTH = 0.25
 
 
 def world(number: int) -> list[Resource]:
-    """Resources; each number makes others."""
+    """Return resources, different for each number."""
     leads = [each for name in range(50) for each in (cluster(f"c{name}"), endpoints(f"c{name}", 1 + number % 1000))]
     return [*leads, routes("r", {f"/{number}": "c0", "/": "c1"}), listener("l", 80, "r")]
 
 
 async def client(port: int, rng: random.Random, places: asyncio.Semaphore) -> None:
-    """Subscribe, accepts or refuses what comes or says nothing, and leaves at any time, with or without a word."""
+    """Subscribe, answer or ignore responses at random, and disconnect at any time."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with places, grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         call = Call(channel, rng.choice([DELTA, STREAM]))
@@ -49,17 +49,17 @@ async def client(port: int, rng: random.Random, places: asyncio.Semaphore) -> No
 async def _talk(call: Call, node: base_pb2.Node, rng: random.Random) -> None:
     wanted = {CLUSTER: (), LISTENER: (), ENDPOINT: ("c0", "c1"), ROUTE: ("r",)}
     for url, names in wanted.items():
-        await call.ask(url, *names, node=node)
+        await call.request(url, *names, node=node)
     while rng.random() > 0.05:
-        response = await call.hear()
+        response = await call.response()
         if response is grpc.aio.EOF or rng.random() < 0.05:
             return
         names = () if call.delta else wanted[response.type_url]
         error = "no" if rng.random() < 0.1 else ""
-        await call.ask(response.type_url, *names, node=None, nonce=response.nonce, error=error)
+        await call.request(response.type_url, *names, node=None, nonce=response.nonce, error=error)
 
 
-async def test_streams_come_and_go() -> None:
+async def test_replaced_streams_leave_no_memory() -> None:
     """After every stream was replaced many times, the server's memory has not grown, and it has no streams left."""
     rng = random.Random(1)
     with Remote.start(partial(ours, limits=Limits(cache_bytes=1 << 20))) as server:

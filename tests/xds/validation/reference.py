@@ -29,7 +29,7 @@ def broken_paths(message: Message, at: str = "") -> Iterator[str]:
 
 
 def field_paths(message: Message, field: FieldDescriptor, at: str) -> Iterator[str]:
-    """Yield what is broken in one field of the message."""
+    """Yield the paths of violations in one field of a message."""
     rules: validate_pb2.FieldRules = field.GetOptions().Extensions[RULES]
     value = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -45,7 +45,7 @@ def field_paths(message: Message, field: FieldDescriptor, at: str) -> Iterator[s
 
 
 def map_paths(pairs: Any, entry: Descriptor, rules: validate_pb2.MapRules, at: str) -> Iterator[str]:
-    """Yield what is broken in a map."""
+    """Yield the paths of violations in a map."""
     if len(pairs) < rules.min_pairs or (rules.HasField("max_pairs") and len(pairs) > rules.max_pairs):
         yield at
     for key in pairs:
@@ -54,7 +54,7 @@ def map_paths(pairs: Any, entry: Descriptor, rules: validate_pb2.MapRules, at: s
 
 
 def repeated_paths(values: Any, field: FieldDescriptor, rules: validate_pb2.RepeatedRules, at: str) -> Iterator[str]:
-    """Yield what is broken in a repeated field."""
+    """Yield the paths of violations in a repeated field."""
     if len(values) < rules.min_items or (rules.HasField("max_items") and len(values) > rules.max_items):
         yield at
     if rules.unique and any(value in values[:index] for index, value in enumerate(values)):
@@ -64,7 +64,7 @@ def repeated_paths(values: Any, field: FieldDescriptor, rules: validate_pb2.Repe
 
 
 def value_paths(value: Any, field: FieldDescriptor, rules: validate_pb2.FieldRules, at: str) -> Iterator[str]:
-    """Yield what is broken in one value, and in the messages below it."""
+    """Yield the paths of violations in one value, and in the messages below it."""
     kind = rules.WhichOneof("type")
     type_name = field.message_type.full_name if field.message_type is not None else ""
     if type_name == "google.protobuf.Any":
@@ -84,7 +84,7 @@ def value_paths(value: Any, field: FieldDescriptor, rules: validate_pb2.FieldRul
 
 
 def any_paths(packed: Any, at: str) -> Iterator[str]:
-    """Yield what is broken in the content of an Any, where its type is known."""
+    """Yield the paths of violations in the content of an Any of a known type."""
     name = packed.type_url.split("/")[-1]
     try:
         kind = GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
@@ -99,13 +99,13 @@ def any_paths(packed: Any, at: str) -> Iterator[str]:
 
 
 def is_undefined(value: int, field: FieldDescriptor, rules: validate_pb2.EnumRules) -> bool:
-    """Says whether an enum that must be defined is not."""
+    """Return whether an enum value that must be defined is not."""
     kind = field.enum_type
     return rules.defined_only and kind is not None and value not in kind.values_by_number
 
 
 def is_duration_allowed(value: Any, rules: validate_pb2.DurationRules) -> bool:
-    """Says whether a duration is one, and within its bounds."""
+    """Return whether a duration is valid, and within its bounds."""
     compared = any(rules.HasField(name) for name in ("const", "lt", "lte", "gt", "gte"))
     if compared and not (abs(value.seconds) <= 315_576_000_000 and abs(value.nanos) <= 999_999_999):
         return False
@@ -120,7 +120,7 @@ BOUNDS = ("lt", "lte", "gt", "gte")
 
 
 def is_in_range(value: Any, bounds: dict[str, Any]) -> bool:
-    """Says whether a number is within its bounds; an upper one below the lower one asks for a value outside."""
+    """Return whether a number is within its bounds; if the upper is below the lower one, outside of them."""
     too_high = ("lt" in bounds and value >= bounds["lt"]) or ("lte" in bounds and value > bounds["lte"])
     too_low = ("gt" in bounds and value <= bounds["gt"]) or ("gte" in bounds and value < bounds["gte"])
     upper, lower = bounds.get("lt", bounds.get("lte")), bounds.get("gt", bounds.get("gte"))
@@ -130,7 +130,7 @@ def is_in_range(value: Any, bounds: dict[str, Any]) -> bool:
 
 
 def is_allowed(value: Any, rules: Any, kind: str) -> bool:
-    """Says whether a number, a string, bytes or an enum keeps its rules."""
+    """Return whether a number, a string, bytes or an enum satisfies its rules."""
     names = {field.name for field, _ in rules.ListFields()}
     if "const" in names and value != rules.const:
         return False
@@ -144,7 +144,7 @@ def is_allowed(value: Any, rules: Any, kind: str) -> bool:
 
 
 def is_text_allowed(value: Any, rules: Any, names: set[str]) -> bool:
-    """Says whether a string or bytes keeps the rules that numbers do not have."""
+    """Return whether a string or bytes satisfies the rules that numbers do not have."""
     size = len(value.encode() if isinstance(value, str) else value)
     whole = {"min_len": len(value) >= rules.min_len, "max_len": len(value) <= rules.max_len}
     if isinstance(value, str):
@@ -156,7 +156,7 @@ def is_text_allowed(value: Any, rules: Any, names: set[str]) -> bool:
 
 
 def is_header_text(value: str, rules: validate_pb2.StringRules) -> bool:
-    """Says whether a string is a header's name or value, strictly by RFC 7230 or just without what splits requests."""
+    """Return whether a string is a header's name or value, by RFC 7230, or without characters that split requests."""
     if not rules.strict:
         return not set(value) & set("\0\r\n")
     if rules.well_known_regex == validate_pb2.HTTP_HEADER_VALUE:

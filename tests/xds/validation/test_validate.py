@@ -1,4 +1,4 @@
-"""The checker of protoc-gen-validate's rules: each kind by hand, then all of Envoy's API against a reference."""
+"""The checker of protoc-gen-validate's rules: each kind by example, then all of Envoy's API against a reference."""
 
 import importlib
 from collections.abc import Iterable, Iterator
@@ -128,12 +128,12 @@ CASES: list[tuple[str, type[Message], dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("kind", "content", "paths"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_kinds_of_rules(kind: type[Message], content: dict[str, Any], paths: list[str]) -> None:
-    """Each kind of rule breaks where protoc-gen-validate says it does, and nowhere else."""
+    """Each kind of rule is broken where protoc-gen-validate reports it, and nowhere else."""
     assert [violation.path for violation in check(ParseDict(content, kind()))] == paths
 
 
 def test_violation_names_field_and_rule() -> None:
-    """A violation reads as the path in names of fields, then what Envoy itself would say."""
+    """A violation has the path of field names, and Envoy's own message."""
     route = {"match": {"prefix": "/"}, "route": {"weighted_clusters": {"clusters": []}}}
     host = ParseDict({"name": "a", "domains": ["*"], "routes": [route]}, VirtualHost())
     path = "routes[0].route.weighted_clusters.clusters"
@@ -142,7 +142,7 @@ def test_violation_names_field_and_rule() -> None:
 
 
 def nested(router: dict[str, Any]) -> Listener:
-    """Return a listener that holds a router filter inside an Any inside an Any."""
+    """Return a listener with a router filter in an Any in an Any."""
     manager = HttpConnectionManager(stat_prefix="a")
     manager.route_config.name = "a"
     manager.http_filters.add(name="router").typed_config.Pack(ParseDict(router, Router()))
@@ -152,14 +152,14 @@ def nested(router: dict[str, Any]) -> Listener:
 
 
 def test_contents_of_any_are_checked() -> None:
-    """A rule broken inside nested Any is found, with its whole path."""
+    """A violation in nested Anys is found, with its whole path."""
     path = "filter_chains[0].filters[0].typed_config.http_filters[0].typed_config.strict_check_headers[0]"
     assert [violation.path for violation in check(nested({"strict_check_headers": ["a"]}))] == [path]
     assert check(nested({})) == []
 
 
 def test_any_of_unknown_type_passes() -> None:
-    """An Any whose type this process does not know is left to Envoy."""
+    """An Any of a type unknown to this process is left to Envoy."""
     config = TypedExtensionConfig(name="a")
     config.typed_config.type_url = "type.googleapis.com/example.Unknown"
     assert check(config) == []
@@ -186,7 +186,7 @@ def test_any_with_broken_content() -> None:
     ],
 )
 def test_bounds(bounds: validate_pb2.DoubleRules, inside: list[float], outside: list[float]) -> None:
-    """Bounds hold alone and together; an upper one not above the lower one asks for a value outside; NaN passes."""
+    """Bounds apply alone and together; an upper one not above the lower one requires a value outside; NaN passes."""
     (constraint,) = constraints(bounds)
     assert [value for value in inside if constraint.broken(value)] == []
     assert [value for value in outside if not constraint.broken(value)] == []
@@ -200,8 +200,8 @@ def test_durations_compare_to_the_nanosecond() -> None:
     assert constraint.broken(comparable(duration_pb2.Duration(seconds=1, nanos=1)))
 
 
-def test_unknown_rule_is_refused() -> None:
-    """A rule that the checker does not know raises instead of being overlooked."""
+def test_unknown_rule_raises() -> None:
+    """A rule that the checker does not know raises."""
     with pytest.raises(UnknownRuleError, match=r"validate\.StringRules\.email"):
         constraints(validate_pb2.StringRules(email=True))
 
@@ -224,7 +224,7 @@ def all_messages() -> list[type[Message]]:
 
 
 def test_every_rule_of_the_api_is_known() -> None:
-    """Every message type of Envoy's API compiles, so that there is no rule the checker does not know."""
+    """Every message type of Envoy's API compiles, so that the checker knows all rules."""
     for kind in all_messages():
         rules.check(kind())
 
@@ -234,7 +234,7 @@ MAIN_KINDS = [Route, VirtualHost, RouteConfiguration, Listener, Cluster, Cluster
 
 
 def assert_as_reference(kind: type[Message], seed: int, breaking: float) -> None:
-    """Make a random message and compares what breaks with the reference."""
+    """Compare the violations of a random message with the reference."""
     message = MessageMaker(Random(seed), CONTENTS, breaking).make(kind)
     assert sorted({violation.path for violation in check(message)}) == sorted(set(broken_paths(message)))
 
@@ -245,11 +245,11 @@ BREAKING = st.sampled_from([0.0, 0.01, 0.05, 0.2])
 
 @given(kind=st.sampled_from(MAIN_KINDS), seed=SEEDS, breaking=BREAKING)
 def test_agrees_with_the_reference(kind: type[Message], seed: int, breaking: float) -> None:
-    """On random listeners, routes, clusters and endpoints, the same values break rules as in a plain interpreter."""
+    """On random listeners, routes, clusters and endpoints, the checker finds the same violations as the reference."""
     assert_as_reference(kind, seed, breaking)
 
 
 @given(data=st.data(), seed=SEEDS, breaking=BREAKING)
 def test_agrees_with_the_reference_everywhere(data: st.DataObject, seed: int, breaking: float) -> None:
-    """The same holds for every message type of Envoy's API."""
+    """On random messages of every type of Envoy's API, the checker agrees with the reference."""
     assert_as_reference(data.draw(st.sampled_from(all_messages())), seed, breaking)
