@@ -1,4 +1,4 @@
-"""Requests to one API server: JSON in and out, streams of events, errors in words. No models but those of `orjson`."""
+"""The client of one API server: requests and responses in JSON, watches, and errors with messages."""
 
 import asyncio
 import os
@@ -19,13 +19,13 @@ SERVER_SIDE_APPLY: Final = "application/apply-patch+yaml"
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 MOST_BYTES: Final = 32 << 20
-"""The longest answer, and the longest event, that is taken in; an object has at most 3 MB."""
+"""Longest response, and longest event, that is read; an object has at most 3 MB."""
 MOST_ERROR_BYTES: Final = 64 << 10
 CONNECT_SECONDS: Final = 5.0
 SECONDS: Final = 30.0
-"""How long a request may take, if it does not say otherwise."""
+"""Default timeout of a request."""
 SILENCE_SECONDS: Final = 150.0
-"""A watch with no word for so long is taken for cut; bookmarks come about every minute."""
+"""Seconds without data after which a watch counts as broken; bookmarks arrive about every minute."""
 
 _LOST: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -53,15 +53,15 @@ class ResponseStream:
         self._url = url
 
     def cut(self) -> None:
-        """End it; whoever reads it finds its end."""
+        """Close the stream; its iteration ends."""
         self._response.close()
 
     async def lines(self) -> AsyncIterator[list[bytes]]:
-        """Yield the lines as they come, those that came together at once; ends when the server or a cut ends it.
+        """Yield lines as they arrive, those that arrived together at once, until the server or `cut` closes the stream.
 
         Raises:
-            TooLarge: a line is longer than is taken in.
-            Unreachable: there was no word for too long.
+            TooLarge: a line exceeds `MOST_BYTES`.
+            Unreachable: there was no data for `SILENCE_SECONDS`.
         """
         lines = JsonLines(MOST_BYTES)
         try:
@@ -71,11 +71,11 @@ class ResponseStream:
         except TimeoutError:
             raise Unreachable(self._url, f"no word for {SILENCE_SECONDS:.0f} s") from None
         except (aiohttp.ClientError, OSError):
-            return  # Cut in the middle of a chunk: what was whole has been handed on.
+            return  # Closed in the middle of a chunk; all complete lines were yielded.
 
 
 class Api(Protocol):
-    """The API server; `ApiClient` is one."""
+    """The interface of a client of the API server; `ApiClient` implements it."""
 
     async def request(
         self,
@@ -87,23 +87,23 @@ class Api(Protocol):
         content_type: str = JSON,
         seconds: float = SECONDS,
     ) -> Any:
-        """Send a request and gives the answer decoded.
+        """Send a request; return the decoded response.
 
         Raises:
-            ClusterError: there is none, or (ApiError) it is an error.
+            ClusterError: there is no response, or (ApiError) it is an error.
         """
         ...
 
 
 class ApiClient:
-    """Requests to the API server that `access` leads to. An asynchronous context manager: leaving closes connections.
+    """The client of the API server of `access`. An asynchronous context manager, whose exit closes the connections.
 
     Every request may raise:
-        ApiError: the API server's answer is an error.
-        Unreachable: there is no answer.
-        TooLarge: it is longer than is taken in.
-        Malformed: it is not JSON.
-        ConfigurationError: credentials were to be renewed, and could not be.
+        ApiError: the response is an error.
+        Unreachable: there is no response.
+        TooLarge: the response exceeds `MOST_BYTES`.
+        Malformed: the response is not JSON.
+        ConfigurationError: the credentials could not be renewed.
     """
 
     def __init__(self, access: Access) -> None:
@@ -140,16 +140,16 @@ class ApiClient:
         accept: str = JSON,
         seconds: float = SECONDS,
     ) -> Any:
-        """Send a request, give its answer decoded.
+        """Send a request; return the decoded response.
 
         Args:
             method: the HTTP method.
-            path: the path, from the root of the API server; `watchers.kubernetes.paths` makes some.
-            query: the query's parameters.
-            body: what to send as JSON, which is YAML too; None for nothing.
-            content_type: of the body; says which kind of patch a PATCH is.
-            accept: the form of the answer.
-            seconds: the most that it may take.
+            path: the path, from the root of the API server (`watchers.kubernetes.paths`).
+            query: the query parameters.
+            body: the body, sent as JSON, which is also YAML; None for no body.
+            content_type: the content type of the body, which selects the kind of a PATCH.
+            accept: the content type of the response.
+            seconds: the timeout.
         """
         limits = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         data = None if body is None else orjson.dumps(body)
@@ -159,14 +159,14 @@ class ApiClient:
             return _decoded(await _read(response, MOST_BYTES), str(request))
 
     async def get(self, path: str, *, query: Query | None = None, accept: str = JSON, seconds: float = SECONDS) -> Any:
-        """Send a GET request, give its answer decoded."""
+        """Send a GET request; return the decoded response."""
         return await self.request("GET", path, query=query, accept=accept, seconds=seconds)
 
     @asynccontextmanager
     async def watch(
         self, path: str, query: Query, accept: str = JSON, seconds: float = 300
     ) -> AsyncIterator[ResponseStream]:
-        """Open a watch on a collection, which the server ends after so many seconds."""
+        """Open a watch on a collection, which the server ends after `seconds`."""
         most = seconds + SECONDS
         limits = aiohttp.ClientTimeout(total=most, sock_connect=CONNECT_SECONDS, sock_read=min(SILENCE_SECONDS, most))
         parameters = {**query, "watch": "true", "timeoutSeconds": int(seconds)}
@@ -174,7 +174,7 @@ class ApiClient:
             yield ResponseStream(response, self.url)
 
     async def ready(self) -> bool:
-        """Tell whether the API server says that it has all it needs; while it starts it denies what it has."""
+        """Return whether the API server reports to be ready; while it starts, it denies existing rights and kinds."""
         try:
             async with self._send(_Request("GET", "/readyz", aiohttp.ClientTimeout(total=CONNECT_SECONDS))):
                 return True
@@ -183,18 +183,18 @@ class ApiClient:
 
     @asynccontextmanager
     async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request and yield the answer, which is a good one."""
+        """Send a request and yield the successful response."""
         response = await self._attempt(request)
         try:
-            if response.status >= 300:  # Nor is a redirection followed, which could lead credentials astray.
+            if response.status >= 300:  # Redirections are not followed, as they could leak credentials.
                 raise await _error(response, str(request))
             yield response
         finally:
-            # A connection whose answer was not read to its end is of no use to a next request.
+            # The connection of a response that was not read completely cannot be reused.
             response.close()
 
     async def _attempt(self, request: _Request) -> aiohttp.ClientResponse:
-        """Send a request, a second time with renewed credentials if they are what the first one failed for."""
+        """Send a request, and once more with renewed credentials if it failed because of them."""
         for last in (False, True):
             authorization = await self._access.authorization()
             try:
@@ -227,7 +227,7 @@ class ApiClient:
         )
 
     async def _connections(self) -> aiohttp.ClientSession:
-        """Give the connections; new ones once the certificates are others."""
+        """Return the session of connections; a new one after a change of the certificates."""
         if self._session is not None and self._tls is not self._access.tls:
             old, self._session = self._session, None
             await old.close()
@@ -235,7 +235,7 @@ class ApiClient:
             self._tls = self._access.tls
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True),
-                # Within a cluster, compressing takes longer than sending.
+                # In a cluster, compression takes longer than the transfer.
                 headers={"Accept-Encoding": "identity", "User-Agent": "headgate"},
                 read_bufsize=1 << 20,
             )
@@ -255,7 +255,7 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 async def _error(response: aiohttp.ClientResponse, what: str) -> ApiError:
-    """Return the API server's `Status` as an error; what is between may answer too, in words of its own."""
+    """Return the API server's `Status` as an error; a proxy in between may answer with a plain text."""
     try:
         body = await _read(response, MOST_ERROR_BYTES)
     except (TooLarge, Unreachable):
@@ -286,7 +286,7 @@ def _decoded(body: bytes, what: str) -> Any:
 
 
 def _why(error: BaseException) -> str:
-    """Return an error of the network in a few words."""
+    """Return a short description of a network error."""
     if isinstance(error, asyncio.TimeoutError):
         return "it took too long"
     cause = getattr(error, "os_error", error)

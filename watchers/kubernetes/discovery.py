@@ -1,4 +1,4 @@
-"""Discovery of the kinds that an API server has: an error may mean anything, so absence takes an answer."""
+"""Discovery of the kinds that an API server serves: only a response can show that a kind is missing, not an error."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from watchers.kubernetes.client import ApiClient
 
 
 async def is_served(client: ApiClient, model: type[KubernetesObject]) -> bool:
-    """Tell whether an API server says that it serves a kind, in one of the versions that Headgate reads.
+    """Return whether an API server serves a kind, in one of the versions that Headgate reads.
+
+    It reads the discovery API: `/apis`, and the resources of each version of a group.
 
     Raises:
-        ClusterError: it does not say (the API's "discovery": `/apis`, and the resources of each version of a group).
+        ClusterError: discovery failed.
     """
     served = ["v1"] if not model.group else _versions(await client.get("/apis"), model.group)
     for version in model.versions:

@@ -1,4 +1,4 @@
-"""Errors of requests to an API server, each with a message that says the way out."""
+"""Errors of requests to an API server; each message says how to resolve it."""
 
 import re
 from typing import Final
@@ -7,15 +7,15 @@ _USER: Final = re.compile(r'User "([^"]+)"')
 
 
 class ClusterError(Exception):
-    """The cluster cannot be used as asked; the message says why and the way out, and holds no secret."""
+    """A request failed; the message has the cause and the way to resolve it, and no secret."""
 
 
 class ConfigurationError(ClusterError):
-    """It is not known which API server to ask, or how to prove who asks."""
+    """The address or the credentials of the API server are missing or invalid."""
 
 
 class Unreachable(ClusterError):
-    """There was no answer, or not a whole one; whether a change was made is not known."""
+    """There was no complete response; whether a change was made is not known."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
@@ -26,21 +26,21 @@ class Unreachable(ClusterError):
 
 
 class TooLarge(ClusterError):
-    """An answer is longer than is taken in."""
+    """A response is too long."""
 
 
 class Malformed(ClusterError):
-    """What came is not what an API server sends; something between may have put in a page of its own."""
+    """A response is not one of an API server; a proxy in between may have answered."""
 
 
 class ApiError(ClusterError):
-    """The API server's answer is that it does not do it.
+    """The API server answered with an error.
 
     Attributes:
         status: the HTTP status code, such as 409; also of an ERROR event of a watch.
         reason: the reason of the Kubernetes `Status`, such as "Conflict" or "AlreadyExists"; "" if there is none.
-        message: the server's own words.
-        retry_after: the seconds that it asks to wait, 0 if it does not.
+        message: the server's message.
+        retry_after: the seconds of the header Retry-After; 0 if there is none.
     """
 
     def __init__(self, what: str, status: int, reason: str = "", message: str = "", retry_after: float = 0) -> None:
@@ -52,16 +52,16 @@ class ApiError(ClusterError):
 
 
 def forbidden(verb: str, resource: str, error: ApiError) -> str:
-    """Say that RBAC does not allow something, and the way out.
+    """Return the message of a request that RBAC does not allow, with the way to allow it.
 
     Args:
         verb: the RBAC verb, such as "list".
         resource: the resource with its group, such as "httproutes.gateway.networking.k8s.io", and where.
-        error: the API server's answer, a 403.
+        error: the API server's response 403.
     """
     user = _USER.search(error.message)
-    whom = user.group(1) if user else "the user that Headgate is"
+    subject = user.group(1) if user else "the user that Headgate is"
     return (
-        f"may not {verb} {resource}: grant the verbs get, list and watch on it to {whom}, as the ClusterRole in "
+        f"may not {verb} {resource}: grant the verbs get, list and watch on it to {subject}, as the ClusterRole in "
         f"deploy/ does; until then nothing of it is known"
     )

@@ -1,10 +1,10 @@
-"""A stream of bytes as lines: what a watch sends, one event each. Pure."""
+"""Splits the bytes of a watch into lines, one for each event. Pure."""
 
 from watchers.kubernetes.errors import TooLarge
 
 
 class JsonLines:
-    """Puts lines together from chunks; what is left without an end is no line, for it was cut off.
+    """Assembles lines from chunks; the rest without a line end is incomplete, and not yielded.
 
     Args:
         most: the most bytes of a line.
@@ -15,10 +15,10 @@ class JsonLines:
         self._rest = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take a chunk, give the lines that it completes, without their ends; empty ones are left out.
+        """Add a chunk; return the lines that it completes, without line ends and empty lines.
 
         Raises:
-            TooLarge: a line is longer than is taken in.
+            TooLarge: a line is too long.
         """
         first, *others = chunk.split(b"\n")
         self._rest += first

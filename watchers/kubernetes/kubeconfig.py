@@ -1,6 +1,6 @@
 """The API server's address and credentials: kubeconfig files, contexts, plugins, and the pod's service account.
 
-All of it is kubernetes-asyncio's to know.
+kubernetes-asyncio implements all of these.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ from watchers.kubernetes.kubernetes_asyncio import (
 )
 
 PLUGIN_SECONDS: Final = 60.0
-"""The most seconds that a credential plugin may take, such as a cloud's command line."""
+"""Timeout of a credential plugin, such as a cloud provider's command line."""
 REREAD_SECONDS: Final = 60.0
-"""How often a token is read from its file again, or a plugin's expiry looked at."""
+"""Interval at which a token is read from its file again, or a plugin's expiry checked."""
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 _MISTAKES: Final = (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError)
-"""What kubernetes-asyncio raises for what is written in a kubeconfig; not all of it on purpose."""
+"""Exceptions that kubernetes-asyncio raises for mistakes in a kubeconfig, some of them unintentionally."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which cluster is meant.
+    """The selection of a cluster.
 
     Attributes:
-        kubeconfig: the file; several with ":" between them are merged. None for what KUBECONFIG says, then
-            ~/.kube/config, then the account of the pod that this runs in.
+        kubeconfig: the file; several, separated by ":", are merged. None for that of KUBECONFIG, then ~/.kube/config,
+            then the service account of the current pod.
         context: the name of a context in it; None for its current one.
     """
 
@@ -48,7 +48,7 @@ class Target:
     context: str | None = None
 
     def files(self) -> str | None:
-        """Give the kubeconfig files to read; None for the account of the pod.
+        """Return the kubeconfig files to read; None for the service account of the pod.
 
         Raises:
             ConfigurationError: there is neither.
@@ -73,14 +73,14 @@ class Target:
 
 @dataclass(slots=True)
 class Access:
-    """The configuration of one cluster, kept fresh. Make one with `load`.
+    """The address and credentials of one cluster, reloaded as needed. Create one with `load`.
 
     Attributes:
-        url: the API server's, without a slash at the end.
+        url: the API server's URL, without a trailing slash.
         namespace: the namespace of the context or the pod.
-        tls: for connections to it; another object once certificates have changed.
-        proxy: the URL of the proxy to go through, if there is one.
-        server_name: the name to look for in the server's certificate, where that is not its host name.
+        tls: the TLS context of connections; a new object after a change of certificates.
+        proxy: the URL of a proxy, if there is one.
+        server_name: the name expected in the server's certificate, if it is not the host name.
     """
 
     target: Target
@@ -96,20 +96,20 @@ class Access:
 
     @classmethod
     async def load(cls, target: Target | None = None) -> "Access":
-        """Read the configuration, run the plugin that it names, if any.
+        """Read the configuration; run its credential plugin, if any.
 
         Raises:
-            ConfigurationError: there is none, or it is not right.
+            ConfigurationError: there is none, or it is invalid.
         """
         access = cls(target or Target())
         await access._load()
         return access
 
     async def authorization(self) -> str | None:
-        """Give the value of the header Authorization, read again or renewed if it is due.
+        """Return the value of the header Authorization, reloaded if it is due.
 
         Raises:
-            ConfigurationError: it was due and could not be renewed.
+            ConfigurationError: it could not be reloaded.
         """
         if time.monotonic() >= self._due:
             async with self._lock:
@@ -118,20 +118,20 @@ class Access:
         return await self._token()
 
     async def renew(self, refused: str | None) -> None:
-        """Read everything again, because the API server did not take an authorization or show a known certificate.
+        """Reload everything, because the API server rejected an authorization or has an unknown certificate.
 
         Args:
-            refused: the authorization that was not taken; if it has been renewed since, nothing is done.
+            refused: the rejected authorization; if it has changed since, nothing is reloaded.
 
         Raises:
-            ConfigurationError: it is not right any more.
+            ConfigurationError: the configuration is invalid.
         """
         async with self._lock:
             if await self._token() == refused:
                 await self._load()
 
     async def _token(self) -> str | None:
-        """Return the header's value; that of a pod's own account is read from its file every minute."""
+        """Return the header's value; that of a pod's service account is read from its file every minute."""
         try:
             found: str | None = await self._configuration.get_api_key_with_prefix("BearerToken")
         except _MISTAKES as error:
@@ -140,7 +140,7 @@ class Access:
 
     async def _load(self) -> None:
         configuration = Configuration()
-        # A plain Configuration says http://localhost, and a mistake must not lead there.
+        # The default is http://localhost, which must not be used because of a mistake.
         configuration.host = ""
         files = self.target.files()
         try:
@@ -168,7 +168,7 @@ class Access:
     async def _read(self, files: str | None, configuration: Configuration) -> None:
         self._due = float("inf")
         if files is None:
-            # Its hook reads the token again every minute.
+            # Its hook rereads the token every minute.
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             self.namespace = NAMESPACE_FILE.read_text().strip() if NAMESPACE_FILE.is_file() else "default"
             return
@@ -192,10 +192,10 @@ class Access:
 
 
 def _due(loader: Any) -> float:
-    """When, on the monotonic clock, a kubeconfig's credentials are to be loaded again by themselves."""
+    """Return the time, on the monotonic clock, at which a kubeconfig's credentials must be reloaded."""
     now = time.monotonic()
     if (expiry := getattr(loader, "exec_plugin_expiry", None)) is not None:
-        # As client-go does, a plugin runs again when what it gave has expired; a little before is better.
+        # Like client-go, run a plugin again when its credentials expire, but a little earlier.
         lasts: float = expiry.timestamp() - time.time()
         return now + max(10.0, lasts * 0.9)
     user = getattr(loader, "_user", None)
@@ -204,7 +204,7 @@ def _due(loader: Any) -> float:
 
 
 def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL; aiohttp would look for passwords in ~/.netrc with it."""
+    """Return the environment's proxy for a URL; aiohttp's own lookup would also read passwords from ~/.netrc."""
     parts = urlsplit(url)
     if proxy_bypass(parts.netloc):
         return None
@@ -222,6 +222,6 @@ def _tls(configuration: Configuration) -> ssl.SSLContext:
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    # Many clusters' own authorities lack extensions that Go, whose judgement counts here, does not ask for.
+    # Many clusters' own authorities lack extensions that Go, the reference here, does not require.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

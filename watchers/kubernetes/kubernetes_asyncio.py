@@ -1,8 +1,8 @@
 """The configuration loader of kubernetes-asyncio, without its request and model classes.
 
-Those are 900 modules and 36 MB of memory, more than all else that Headgate imports, and nothing here makes use of them;
-yet the library imports them with any part of itself. So while its configuration is imported, the packages around it
-are bare: they lead to the modules in them, and hold nothing else. Whoever imports the library after that gets it whole.
+Those are 900 modules and 36 MB of memory, more than all other imports of Headgate, and are not used here; but the
+library imports them with any of its modules. While its configuration is imported, its packages are therefore replaced
+by bare ones, which only locate their modules. A later import of the library imports it completely.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PACKAGE: Final = f"{LIBRARY}.config"
 
 
 def _read() -> ModuleType:
-    """Return the package of that name; whole if somebody else has imported it, or a bare one will not do."""
+    """Return the configuration package; the complete library if it is imported already, or bare packages fail."""
     if LIBRARY not in sys.modules:
         try:
             return _read_alone()
-        except ImportError:  # another version asks for more of its client
+        except ImportError:  # another version imports more of its client
             pass
         finally:
             for name in [each for each in sys.modules if each.partition(".")[0] == LIBRARY]:

@@ -1,8 +1,8 @@
-"""Versions of objects (`metadata.resourceVersion`)."""
+"""Order of resource versions (`metadata.resourceVersion`)."""
 
 
 def older(one: str, other: str) -> bool:
-    """Whether a version is older than another; unless both are numbers, as the API server's are, it is not."""
+    """Return whether a version is older than another; False unless both are numbers, as those of the API server are."""
     return _is_number(one) and _is_number(other) and _order(one) < _order(other)
 
 
@@ -11,6 +11,6 @@ def _is_number(version: str) -> bool:
 
 
 def _order(version: str) -> tuple[int, str]:
-    """Return what orders numbers of any length, which Python takes no more than 4,300 digits of for one."""
+    """Return a sort key of numbers of any length; Python parses no more than 4,300 digits."""
     digits = version.lstrip("0")
     return len(digits), digits

@@ -1,7 +1,7 @@
-"""Exchange of proxy states between replicas: each publishes them in Leases of its own, and watches the others'.
+"""Exchange of proxy states between replicas: each publishes its own in Leases, and watches those of the others.
 
-A proxy is connected to one replica; whether a Gateway's proxies have acknowledged its configuration is known to the
-replicas together. The leader, which writes statuses, needs the records of all of them.
+A proxy is connected to one replica, so that only all replicas together know whether a Gateway's proxies have
+acknowledged its configuration. The leader, which writes statuses, needs the records of all of them.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ FORMER_SHARD_ANNOTATION: Final = "gateway.headgate.dev/part"
 """The annotations of earlier versions, read during a rolling update, never written."""
 
 PACE_SECONDS: Final = 0.1
-"""The least time between two writes: records that change meanwhile are written together."""
+"""Shortest interval between two writes; records that change meanwhile are written together."""
 RETRY_SECONDS: Final = 1.0
 _SHARD: Final = re.compile("([0-9]{1,4})/([1-9][0-9]{0,3})")
 SHUTDOWN_SECONDS: Final = 3.0
-"""How long deleting the own Leases may take at the end."""
+"""Timeout of the deletion of the replica's own Leases at shutdown."""
 
 
 class Lease(NamespacedObject):
-    """A Lease of coordination.k8s.io, of which only the annotations are of use here."""
+    """A Lease of coordination.k8s.io, of which only the annotations are used here."""
 
     kind = "Lease"
     group = "coordination.k8s.io"
@@ -60,12 +60,12 @@ class Peers:
     """The exchange of this replica with the others.
 
     Args:
-        client: for the API server.
-        namespace: where Headgate is.
-        identity: what tells this replica from all others, its own earlier lives included.
-        diagnostics: receives what is wrong with the watch of Leases.
-        clock: gives seconds; only differences count.
-        records: the records of this replica; other limits than usual are for tests.
+        client: the client of the API server.
+        namespace: Headgate's namespace.
+        identity: the identity of this replica, which differs from all others, and after each restart.
+        diagnostics: gets a diagnostic while the Leases cannot be watched.
+        clock: returns the time in seconds; only differences count.
+        records: the records of this replica; tests set other limits.
     """
 
     def __init__(
@@ -91,15 +91,15 @@ class Peers:
         self._error = ""
 
     def add_event_handler(self, handler: Callable[[Iterable[str]], None]) -> None:
-        """Call a handler with the keys whose records of other replicas changed, whenever some do."""
+        """Add a handler to call with the keys of changed records of other replicas."""
         self._handlers.append(handler)
 
     def records(self, key: str) -> Iterator[Any]:
-        """Yield the records of a key, one of each other replica that has one."""
+        """Yield the record of a key of each other replica that has one."""
         return self._membership.records(key)
 
     def publish(self, key: str, record: object) -> None:
-        """Set the record of a key, in a form that JSON can hold; None removes it."""
+        """Set the record of a key, as JSON data; None removes it."""
         was_truncated = self._records.is_truncated
         self._records.put(key, record)
         if self._records.is_truncated and not was_truncated:
@@ -117,12 +117,12 @@ class Peers:
             await self._withdraw()
 
     async def _publish_loop(self) -> None:
-        """Write the shards that changed, and the first one from time to time, as a heartbeat."""
+        """Write the dirty shards, and the first one periodically, as a heartbeat."""
         while True:
             self._dirty.clear()
             self._records.dirty.add(0)
             if self._clock() - self._published_at >= EXPIRY_SECONDS / 2:
-                # The others may have counted this one as expired, and deleted all its Leases.
+                # The others may consider this replica expired, and have deleted its Leases.
                 self._records.dirty.update(range(self._records.count))
             done = await self._write_all()
             self._published_at = self._clock() if done else self._published_at
@@ -133,11 +133,11 @@ class Peers:
                         await self._dirty.wait()
 
     async def _write_all(self) -> bool:
-        """Write the shards that have changed; tell whether that worked."""
+        """Write the dirty shards; return whether that succeeded."""
         shards = self._records.count
         for number in self._records.next_shards:
             if shards != self._records.count:
-                break  # there are more of them meanwhile, all of which are to be written
+                break  # the number of shards has grown meanwhile, and all must be written
             self._records.dirty.discard(number)
             if not await self._write(number):
                 self._records.dirty.add(number)
@@ -145,7 +145,7 @@ class Peers:
         return True
 
     async def _write(self, number: int) -> bool:
-        """Write the Lease of a shard; tell whether that worked."""
+        """Write the Lease of a shard; return whether that succeeded."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         metadata = {
             "name": self._lease(number),
@@ -186,7 +186,7 @@ class Peers:
             handler(keys)
 
     def receive(self, changes: Iterable[ObjectChange]) -> set[str]:
-        """Take changes of Leases, and return the keys whose records of other replicas changed."""
+        """Process changes of Leases; return the keys of changed records of other replicas."""
         now, changes = self._clock(), list(changes)
         deleted = {ref.name for ref, raw in changes if raw is None}
         lost = {number for number in range(self._records.count) if self._lease(number) in deleted} if deleted else set()
@@ -196,10 +196,10 @@ class Peers:
         return set[str]().union(*(self._membership.update(ref.name, _shard(ref, raw), now) for ref, raw in changes))
 
     async def _collect_expired(self) -> None:
-        """Delete the Leases of replicas that expired."""
-        if gone := self._membership.expired():
-            self._notify(set[str]().union(*(shard.records for shard in gone.values())))
-            await asyncio.gather(*(self._delete(name, shard.resource_version) for name, shard in gone.items()))
+        """Delete the Leases of expired replicas."""
+        if expired := self._membership.expired():
+            self._notify(set[str]().union(*(shard.records for shard in expired.values())))
+            await asyncio.gather(*(self._delete(name, shard.resource_version) for name, shard in expired.items()))
 
     async def _delete(self, name: str, version: str = "") -> None:
         options = {"preconditions": {"resourceVersion": version}} if version else None
@@ -226,7 +226,7 @@ class Peers:
 
 
 def _shard(ref: Ref, raw: Mapping[str, Any] | None) -> Shard | None:
-    """Return the shard that a Lease holds."""
+    """Return the shard in a Lease; None for a deleted one."""
     if raw is None:
         return None
     metadata = raw["metadata"]

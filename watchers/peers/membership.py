@@ -1,7 +1,7 @@
-"""The records of the other replicas, and which replicas have expired. Pure.
+"""The other replicas: their records, and their expiry. Pure.
 
-A replica without a heartbeat for a while has expired. The time counts only while this replica sees its own heartbeat
-come back: an outage of the API server, which concerns all of them, expires nobody.
+A replica expires without a heartbeat for `EXPIRY_SECONDS`. Time passes only while this replica observes its own
+heartbeats: no replica expires during an outage of the API server, which affects all of them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, Final, NamedTuple
 from watchers.peers.shards import shard_of
 
 RENEWAL_SECONDS: Final = 10.0
-"""How often a replica whose records do not change sends a heartbeat."""
+"""Interval of the heartbeats of a replica whose records do not change."""
 EXPIRY_SECONDS: Final = 35.0
-"""A replica without a heartbeat for so long has expired."""
+"""Seconds without a heartbeat after which a replica has expired."""
 
 
 class Shard(NamedTuple):
-    """A shard of the records of a replica, as one Lease holds it.
+    """A shard of the records of a replica, read from one Lease.
 
     Attributes:
         identity: the replica's identity.
         number: the number of the shard, from 0.
-        total: how many shards its replica publishes.
-        records: the records by their keys.
+        total: the number of shards of the replica.
+        records: the records by key.
         resource_version: the resource version of the Lease.
     """
 
@@ -38,18 +38,18 @@ class Shard(NamedTuple):
 
 @dataclass(slots=True)
 class _Peer:
-    """Another replica: the time of its last heartbeat, and its shards by the names of their Leases."""
+    """Another replica: the time of its last heartbeat, and its shards by the name of the Lease."""
 
     at: float
     shards: dict[str, Shard] = field(default_factory=dict)
 
     def record(self, key: str) -> Any:
-        """Return the record of a key, from the newest of the shards that the key belongs to; None if there is none."""
+        """Return the record of a key, from the newest shard for the key; None if there is none."""
         fitting = [each for each in self.shards.values() if shard_of(key, each.total) == each.number]
         return max(fitting, key=lambda each: each.total).records.get(key) if fitting else None
 
     def superseded(self, newer: Shard) -> Iterator[str]:
-        """Yield the keys of earlier, fewer shards whose record differs in `newer`, or is missing there."""
+        """Yield the keys of an earlier set of fewer shards whose record differs, or is missing, in `newer`."""
         for each in self.shards.values():
             if each.total < newer.total and newer.number % each.total == each.number:
                 for key, record in each.records.items():
@@ -58,7 +58,7 @@ class _Peer:
 
 
 class Membership:
-    """The other replicas, as one replica knows them.
+    """The other replicas, as observed by this one.
 
     Args:
         own: the identity of this replica.
@@ -68,15 +68,15 @@ class Membership:
         self._own = own
         self._peers: dict[str, _Peer] = {}
         self._peer_of: dict[str, str] = {}
-        self._time = 0.0  # that counts towards expiry
+        self._time = 0.0  # the time that counts for expiry
         self._last_tick: float | None = None
 
     def update(self, name: str, shard: Shard | None, now: float) -> set[str]:
-        """Take the state of a Lease, and return the keys whose records may have changed.
+        """Process the new state of a Lease; return the keys whose records may have changed.
 
         Args:
             name: the name of the Lease.
-            shard: the shard that the Lease holds; None if the Lease is deleted.
+            shard: the shard in the Lease; None if the Lease was deleted.
             now: the time in seconds; only differences count.
         """
         if shard is not None and shard.identity == self._own:
@@ -94,13 +94,13 @@ class Membership:
         return {key for key in (before.keys() | after.keys()) if before.get(key) != after.get(key)}.union(overruled)
 
     def records(self, key: str) -> Iterator[Any]:
-        """Yield the records of a key, of all replicas that have not expired."""
+        """Yield the record of a key of each replica that has not expired."""
         for each in self._peers.values():
             if not self._is_expired(each) and (record := each.record(key)) is not None:
                 yield record
 
     def expired(self) -> dict[str, Shard]:
-        """Return the shards of replicas that expired without deleting them, by the names of their Leases."""
+        """Return the remaining shards of expired replicas, by the name of the Lease."""
         silent = filter(self._is_expired, self._peers.values())
         return {name: shard for each in silent for name, shard in each.shards.items()}
 

@@ -1,7 +1,7 @@
-"""The records of a replica, split into shards that fit into an object of the API server each. Pure.
+"""The records of a replica, split into shards of which each fits into one object of the API server. Pure.
 
-The hash of a record's key determines its shard. A shard that grows too long doubles the number of shards, which never
-shrinks. So a shard can be read by itself, and a record that changes is written with its shard only.
+The hash of a record's key determines its shard. When a shard becomes too long, the number of shards is doubled; it
+never decreases. Each shard can be read separately, and a changed record is written with its shard only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from zlib import crc32
 import orjson
 
 MAX_SHARD_BYTES: Final = 64_000
-"""The longest shard: some thousand records. All annotations of an object have 256 KiB."""
+"""Longest shard: some thousand records. The annotations of an object may have 256 KiB in total."""
 MAX_SHARDS: Final = 256
-"""Beyond so many shards, the longest records of shards that are too long are left out."""
+"""Most shards; above it, the longest records of too long shards are left out."""
 
 
 def shard_of(key: str, count: int) -> int:
@@ -24,14 +24,14 @@ def shard_of(key: str, count: int) -> int:
 
 
 class ShardedRecords:
-    """The records of a replica, and which shards have changed.
+    """The records of a replica, and its dirty shards.
 
     Args:
-        max_bytes: the longest shard. A record that is longer by itself is left out.
+        max_bytes: the length of the longest shard; a longer record is left out.
         max_shards: the most shards, a power of two.
 
     Attributes:
-        dirty: the numbers of the shards that have changed; whoever writes one removes it.
+        dirty: the numbers of the changed shards; remove one before writing it.
     """
 
     def __init__(self, max_bytes: int = MAX_SHARD_BYTES, max_shards: int = MAX_SHARDS) -> None:
@@ -46,16 +46,16 @@ class ShardedRecords:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether records are left out for want of room."""
+        """Whether records are left out because of the limits."""
         return max(self._sizes) > self._max_bytes
 
     @property
     def next_shards(self) -> list[int]:
-        """The dirty shards in the order to write them: a record is in its new shard before it leaves the old one."""
+        """The dirty shards in the order to write them: a record is in its new shard before the old one loses it."""
         return sorted(self.dirty, reverse=True)
 
     def put(self, key: str, record: object) -> None:
-        """Set the record of a key, in a form that JSON can hold; None removes it."""
+        """Set the record of a key, as JSON data; None removes it."""
         number = shard_of(key, self.count)
         entry = b"" if record is None else orjson.dumps(key) + b":" + orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
         if len(entry) + len(b"{}") > self._max_bytes:
@@ -69,7 +69,7 @@ class ShardedRecords:
             self._reshard([item for each in self._shards for item in each.items()], 2 * self.count)
 
     def body(self, number: int) -> str:
-        """Return a shard as JSON: an object with the records by their keys."""
+        """Return a shard as JSON: an object of the records by key."""
         entries, size = list(self._shards[number].values()), self._sizes[number]
         if size > self._max_bytes:
             entries.sort(key=len)
@@ -97,14 +97,14 @@ class ShardedRecords:
 
 
 def _size(entry: bytes) -> int:
-    """Return the bytes that an entry takes in a shard, with its comma."""
+    """Return the length of an entry in a shard, including its comma."""
     return len(entry) + 1
 
 
 def decode(text: str) -> Mapping[str, Any]:
-    """Return the records of a shard by their keys; none if another version of Headgate wrote it in another form."""
+    """Return the records of a shard by key; none if another version of Headgate wrote it in another format."""
     try:
-        said = orjson.loads(text or "{}")
+        records = orjson.loads(text or "{}")
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return records if isinstance(records, dict) else {}
