@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from deploy.schema import structural
 from translator.api_group import GROUP
+from translator.kinds import Registry
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import KubernetesObject, PrinterColumn
 from translator.objects.schema.scalars import CONTROLLER
@@ -87,8 +88,8 @@ def own_kinds() -> tuple[type[KubernetesObject], ...]:
     return tuple(each for each in KINDS.values() if each.group == GROUP)
 
 
-def definition(model: type[KubernetesObject]) -> dict[str, Any]:
-    """Make the CustomResourceDefinition of a kind."""
+def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> dict[str, Any]:
+    """Make the CustomResourceDefinition of a kind that a registry knows."""
     schema = structural(model, defaults=model.has_schema_defaults)
     fields = schema["properties"]
     schema["properties"] = {
@@ -102,7 +103,7 @@ def definition(model: type[KubernetesObject]) -> dict[str, Any]:
     if not schema["required"]:
         del schema["required"]
     told = ANCESTORS_ACCEPTED if issubclass(model, Policy) else ACCEPTED
-    accepted = (told,) if model in REGISTRY.with_status else ()
+    accepted = (told,) if model in registry.with_status else ()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from headgate.cluster.leader import LEASE
 from headgate.security.cluster_authority import SECRET
 from translator.infrastructure.manifest import DEPLOYED_KINDS
+from translator.kinds import Registry
 from translator.objects.schema.base import KubernetesObject
 from translator.registry import KINDS, REGISTRY
 
@@ -42,8 +43,7 @@ def cluster_rules() -> tuple[Rule, ...]:
     """Return the rules for cluster-scoped kinds."""
     kinds = [each for each in KINDS.values() if not each.namespaced]
     return (
-        *_reading(kinds),
-        *_statuses(kinds),
+        *kind_rules(kinds),
         Rule(
             "Proxies prove with their service account's token which Gateway they belong to.",
             ("authentication.k8s.io",),
@@ -71,7 +71,7 @@ def namespaced_rules() -> tuple[Rule, ...]:
         )
         for group in dict.fromkeys(each.group for each in DEPLOYED_KINDS.values())
     )
-    return (*_reading(kinds), *_statuses(kinds), *deployed)
+    return (*kind_rules(kinds), *deployed)
 
 
 def own_rules() -> tuple[Rule, ...]:
@@ -93,19 +93,25 @@ def own_rules() -> tuple[Rule, ...]:
     )
 
 
-def _reading(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
+def kind_rules(kinds: Iterable[type[KubernetesObject]], registry: Registry = REGISTRY) -> tuple[Rule, ...]:
+    """Return the rules for objects of these kinds: to read them, and to write the status of those that get one."""
+    found = tuple(kinds)
+    return (*_reading(found, registry), *_statuses(found, registry))
+
+
+def _reading(kinds: Iterable[type[KubernetesObject]], registry: Registry) -> Iterator[Rule]:
     """All kinds are followed; one by one are read those that are needed only if named, and those with a status."""
     by_reason: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for each in kinds:
-        verbs = READ if each.on_demand or each in REGISTRY.with_status else FOLLOW
+        verbs = READ if each.on_demand or each in registry.with_status else FOLLOW
         key = each.group, each.rbac_reason, verbs
         by_reason.setdefault(key, []).append(each.plural)
     for (group, reason, verbs), resources in sorted(by_reason.items()):
         yield Rule(reason, (group,), tuple(sorted(resources)), verbs)
 
 
-def _statuses(kinds: Iterable[type[KubernetesObject]]) -> Iterator[Rule]:
-    for group, resources in _by_group(each for each in kinds if each in REGISTRY.with_status):
+def _statuses(kinds: Iterable[type[KubernetesObject]], registry: Registry) -> Iterator[Rule]:
+    for group, resources in _by_group(each for each in kinds if each in registry.with_status):
         text = "Whoever wrote an object is told in its status what became of it."
         yield Rule(text, (group,), tuple(f"{each}/status" for each in resources), ("patch",))
 

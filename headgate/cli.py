@@ -10,16 +10,17 @@ from typer.core import TyperGroup
 
 from headgate.commands import bootstrap, certs, controller, run, status, translate, validate, version
 from headgate.process.errors import UserError
+from translator.errors import ExtensionError
 
 
 class Commands(TyperGroup):
     """The command group; it shows a user's mistakes as one message instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; exit status 1 and the message on standard error for a `UserError`."""
+        """Run the command; exit status 1 and the message on standard error for an error that a user can fix."""
         try:
             return super().invoke(ctx)
-        except UserError as error:
+        except (UserError, ExtensionError) as error:
             typer.secho("Error: ", err=True, fg="red", bold=True, nl=False)
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from error

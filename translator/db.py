@@ -38,7 +38,7 @@ class Db:
     def __init__(self, registry: Registry, on_demand: Iterable[str] = ()) -> None:
         """Make an empty database with all indexes; of the kinds `on_demand` only what is read is fetched."""
         self.registry = registry
-        self.database = database = Database(declared_in("translator"), on_demand, self, registry.kinds)
+        self.database = database = Database(declared_in(*registry.packages), on_demand, self, registry.kinds)
         # The methods themselves and no wrappers: queries call them hundreds of thousands of times.
         self.input, self.read, self.read_each = database.input, database.read, database.read_each
         self.select, self.count = database.select, database.count

@@ -108,6 +108,7 @@ class Registry:
         backends: the kinds of objects that a backendRef may name.
         policies: the kinds of policies.
         statuses: whose objects get a status; of a class and its subclass, the subclass comes first.
+        packages: the packages whose indexes there are.
         extensions: the extensions; `translator.extension.extensions` gives them their type, which is declared above the
             database.
     """
@@ -117,6 +118,7 @@ class Registry:
     backends: tuple[BackendKind, ...]
     policies: tuple[PolicyKind, ...]
     statuses: tuple[StatusKind, ...]
+    packages: tuple[str, ...]
     extensions: tuple[object, ...]
 
     @cached_property

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from translator.backends import service
+from translator.errors import ExtensionError
 from translator.extension import Extension
 from translator.extensions import EXTENSIONS
+from translator.installed import installed_extensions
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
@@ -38,8 +40,16 @@ KUBERNETES_KINDS = (
 STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS, policy.STATUS)
 
 
-def registry(extensions: Iterable[Extension]) -> Registry:
-    """Make the registry of Headgate with these extensions."""
+def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> Registry:
+    """Make the registry of Headgate with these extensions.
+
+    Args:
+        extensions: the extensions.
+        packages: the packages beside Headgate's own that declare indexes.
+
+    Raises:
+        ValueError: there would be two kinds of one name.
+    """
     found = tuple(extensions)
     backends = (service.BACKEND, *(kind for each in found for kind in each.backends))
     statuses = (*STATUSES, *(status for each in found for status in each.statuses))
@@ -50,9 +60,18 @@ def registry(extensions: Iterable[Extension]) -> Registry:
     kinds += (each.model for each in backends if each.model is not Service)
     kinds += (each.model for each in policies)
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
-    return Registry(Kinds(kinds), ROUTES, backends, policies, statuses, found)
+    return Registry(Kinds(kinds), ROUTES, backends, policies, statuses, ("translator", *packages), found)
 
 
-REGISTRY = registry(EXTENSIONS)
+def _with_installed() -> Registry:
+    found = tuple(installed_extensions())
+    try:
+        return registry((*EXTENSIONS, *(each for _, each in found)), dict.fromkeys(package for package, _ in found))
+    except ValueError as error:
+        raise ExtensionError(f"an installed extension cannot be used: {error}; remove its package") from error
+
+
+REGISTRY = _with_installed()
+"""All that is declared here and in installed packages."""
 KINDS = REGISTRY.kinds
 """The kinds of objects that are read."""

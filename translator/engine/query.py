@@ -156,12 +156,13 @@ _declared: WeakKeyDictionary[Index[Any, Any], None] = WeakKeyDictionary()
 """All indexes, in the order of their declarations."""
 
 
-def declared_in(package: str) -> tuple[Index[Any, Any], ...]:
-    """Return the indexes that the imported modules of a package declare, in the order of their declarations.
+def declared_in(*packages: str) -> tuple[Index[Any, Any], ...]:
+    """Return the indexes that the imported modules of some packages declare, in the order of their declarations.
 
     A module imports the modules whose indexes it reads, so an index comes after those that it reads.
     """
-    return tuple(each for each in _declared if f"{each.module}.".startswith(f"{package}."))
+    prefixes = tuple(f"{each}." for each in packages)
+    return tuple(each for each in _declared if f"{each.module}.".startswith(prefixes))
 
 
 def index(

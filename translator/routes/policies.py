@@ -67,6 +67,12 @@ def _with_settings(db: Db, own: Outcome[Rule], stack: Stack) -> Outcome[Rule]:
                 text = f"{policies[-1]}: {made.problems[0].message}"
                 return Outcome(replace(rule, settings=(), error=text), own.problems)
             settings += made.value
-    if any(each.terminal for each in rule.settings):
-        settings = [each for each in settings if not each.forwarding]
-    return Outcome(replace(rule, settings=(*settings, *rule.settings)), own.problems) if settings else own
+    return Outcome(replace(rule, settings=_combined(settings, rule.settings)), own.problems) if settings else own
+
+
+def _combined(policies: list[RuleSetting], own: tuple[RuleSetting, ...]) -> tuple[RuleSetting, ...]:
+    """Return the settings of policies and a rule's own: the answer of a policy stands in for that of the rule."""
+    answers = any(each.terminal for each in policies)
+    found = (*policies, *(each for each in own if not (answers and each.terminal)))
+    terminal = any(each.terminal for each in found)
+    return tuple(each for each in found if not (terminal and each.forwarding))

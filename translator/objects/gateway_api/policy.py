@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from translator.objects.gateway_api.references import LocalObjectReference
-from translator.objects.schema.base import Fields, NamespacedObject, unique
+from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject, repeated
 from translator.objects.schema.scalars import SectionName
 
 MAX_TARGETS = 16
@@ -19,14 +20,22 @@ class PolicyTargetReference(LocalObjectReference):
     section_name: SectionName | None = None
 
 
-class PolicySpec(Fields):
-    """What every policy has: its targets."""
+_SAME_SECTION = "(has(a.sectionName) ? has(b.sectionName) && a.sectionName == b.sectionName : !has(b.sectionName))"
+_SAME = f"a.group == b.group && a.kind == b.kind && a.name == b.name && {_SAME_SECTION}"
+TWICE = CelRule(f"self.targetRefs.all(a, self.targetRefs.exists_one(b, {_SAME}))", "is in the list already: remove it")
 
-    target_refs: Annotated[
-        tuple[PolicyTargetReference, ...],
-        Field(min_length=1, max_length=MAX_TARGETS),
-        unique("group,kind,name,section_name", "is in the list already: remove it"),
-    ]
+
+class PolicySpec(CheckedFields):
+    """What every policy has: its targets. A subclass with rules of its own adds them to these."""
+
+    rules = (TWICE,)
+
+    target_refs: Annotated[tuple[PolicyTargetReference, ...], Field(min_length=1, max_length=MAX_TARGETS)]
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield each target that is in the list already."""
+        for index in repeated(self.target_refs):
+            yield FieldViolation(("targetRefs", index), TWICE.message)
 
 
 class Policy(NamespacedObject):
