@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.translator.golden import case as golden
 from translator.extension import Extension
 from translator.extensions import EXTENSIONS
 from translator.objects.gateway_api.route import Route
@@ -71,3 +74,10 @@ def _sentences() -> Iterator[str]:
 def test_every_kind_says_why_it_is_read() -> None:
     """The reason stands as a sentence beside the RBAC rule."""
     assert all(each[:1].isupper() and each.endswith(".") for each in _sentences())
+
+
+def test_every_kind_has_a_golden_case() -> None:
+    """What an object does, of the Gateway API's kinds and ours, is pinned down by a case that has one."""
+    cases = (path.read_text() for path in Path(golden.__file__).parent.rglob("*.yaml"))
+    there = {found for text in cases for found in re.findall(r"^kind: (\w+)$", text, re.MULTILINE)}
+    assert {each.kind for each in KINDS.values() if "gateway" in each.group} - there == set()

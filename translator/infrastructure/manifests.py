@@ -75,7 +75,7 @@ def manifests(plan: RenderInput) -> Iterator[Manifest]:
     drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key, plan.proxies.drain_key)
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
     if isinstance(files, str):
-        raise InvalidParameters(f"bootstrap of the GatewayParameters: {files}.")
+        raise InvalidParameters(f"bootstrap of the GatewayParameters: {files.rstrip('.')}.")
     yield _manifest(plan, "ServiceAccount", {"automountServiceAccountToken": False})
     yield _manifest(plan, "ConfigMap", {"data": dict(files)})
     yield _service(plan)
