@@ -1,4 +1,4 @@
-"""Work in threads that nobody has to wait for."""
+"""Work in threads that neither the event loop nor the process has to wait for."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run work in a thread of its own and return what it returns.
+    """Run work in a separate thread; return its result.
 
-    Unlike with `asyncio.to_thread`, work that never ends, as on a network file system that does not answer, keeps
+    Unlike with `asyncio.to_thread`, work that never ends, as on a network file system without a response, prevents
     neither the event loop from closing nor the process from ending.
 
     Raises:
-        BaseException: what the work raises.
+        BaseException: the exception of the work.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -35,7 +35,7 @@ async def in_thread(work: Callable[[], T]) -> T:
             result = work()
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the result is not needed
             loop.call_soon_threadsafe(deliver, result, error)
 
     threading.Thread(target=run, name="background", daemon=True).start()

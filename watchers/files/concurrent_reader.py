@@ -1,4 +1,4 @@
-"""Reads the files of a tree each by itself, so that one that takes long, or never ends, holds up no other."""
+"""Reads the files of a tree concurrently, so that a slow or endless one delays no other."""
 
 import math
 from collections.abc import Callable, Collection
@@ -16,9 +16,9 @@ class ConcurrentReader:
     """The files of a source, read without blocking the event loop.
 
     Args:
-        reader: finds and reads them; not to be used by anybody else.
-        together: how long, in seconds, files that are looked at at once are waited for.
-        slow: after how long a file that is still being read is told.
+        reader: finds and reads them; it must have no other user.
+        together: the seconds to wait for files that are read at the same time.
+        slow: the seconds after which a file that is still being read gets a diagnostic.
     """
 
     def __init__(self, reader: FileReader, together: float, slow: float) -> None:
@@ -30,37 +30,37 @@ class ConcurrentReader:
 
     @property
     def tree(self) -> Tree:
-        """Where the files are."""
+        """The tree of the files."""
         return self._reader.tree
 
     @property
     def is_idle(self) -> bool:
-        """Whether no file is being read, and all that was read is collected."""
+        """Whether no file is being read, and all results were collected."""
         return self._pool.is_idle
 
     async def progress(self, seconds: float) -> None:
-        """Wait until there is something to collect, but no longer than this; of many files, until there are some."""
+        """Wait for results to collect, at most `seconds`; while many files are read, for several results."""
         if not self._pool.has_results:
             await self._pool.progress(seconds)
         await self._pool.wait(list(self._pool.paths), min(seconds, self._together))
 
     def stop(self) -> None:
-        """Give up what is being read; returns at once."""
+        """Cancel all reads; return at once."""
         self._pool.stop()
 
     async def look(self, paths: Collection[str]) -> dict[str, FileContents]:
-        """Look again at these paths and all below them.
+        """Look at these paths and all below them again.
 
         Returns:
-            What those say now that do not say the same as before, and could be read soon. `collect` gives the others.
+            The contents that changed and could be read soon; `collect` returns the others.
         """
         return await self._look(partial(self._reader.find, paths), self._together)
 
     async def look_everywhere(self, patiently: bool = False) -> dict[str, FileContents]:
-        """Look again at everything, opening only files whose signature is not what it was.
+        """Look at all paths again, and read only files with a changed signature.
 
         Args:
-            patiently: wait for all files that can be read at all.
+            patiently: whether to wait for all files that can be read.
         """
         return await self._look(self._reader.find_everywhere, math.inf if patiently else self._together)
 
@@ -80,14 +80,14 @@ class ConcurrentReader:
         return readings
 
     def collect(self) -> dict[str, FileContents]:
-        """Return what files say that were read meanwhile, and which of them take long."""
+        """Return the contents of files read since the last call, and diagnostics of slow ones."""
         readings = {}
         for file, content in self._pool.take().items():
             reading = self._reader.learn(file, content)
             if reading is not None:
                 readings[file] = reading
             elif file in self._slow and (signature := self.tree.signature(file)):
-                # The same as before, but meanwhile it was said to be slow.
+                # Unchanged, but it was reported as slow meanwhile.
                 self._reader.forget(file)
                 self._pool.submit(file, self._reader.work(file), signature)
             self._slow.discard(file)

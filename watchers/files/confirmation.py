@@ -1,8 +1,8 @@
-"""Debouncing of file contents: removals and new errors count once they have lasted. Pure: the time is given.
+"""Debouncing of file contents: removals and new errors count once they have lasted. Pure: the caller passes the time.
 
-What is written is believed at once. What a file takes away, or gets wrong, is not: an editor that renames the old file
-before it writes the new one, `helm template > f`, which empties a file for as long as it works, a folder that is
-filled one file after the other, must not take down what is served. What has to be waited for longer is told meanwhile.
+New and changed objects count at once. Removals and errors do not: an editor that renames the old file before it writes
+the new one, `helm template > f`, which empties the file while it works, or a folder that is copied file by file, must
+not remove served objects. A longer wait is reported by a diagnostic.
 """
 
 import math
@@ -18,35 +18,35 @@ from watchers.files.store import FileStore
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """How long a reading must stay as it is until it is believed, in seconds.
+    """Debounce times: the seconds for which file contents must not change before they count.
 
     Attributes:
-        wrong: one with a new error, which takes nothing away.
-        deleted: of a file that is not there any more.
-        shrunk: of a file in which an object is missing, or that breaks off within a line.
-        emptied: of a file that has no objects any more.
-        unrest: how many times as long that lasts at most, if files do not come to rest.
-        untold: how long a reading is in doubt before that is told.
+        wrong: for contents with a new error that remove no object.
+        deleted: for a deleted file.
+        shrunk: for a file in which an object is missing, or that ends within a line.
+        emptied: for a file without objects.
+        most_extension: the factor by which the time is extended at most while files keep changing.
+        report_after: the seconds after which a debounced file gets a diagnostic.
     """
 
     wrong: float = 0.1
     deleted: float = 0.5
     shrunk: float = 2.0
     emptied: float = 30.0
-    unrest: int = 10
-    untold: float = 1.0
+    most_extension: int = 10
+    report_after: float = 1.0
 
 
 class _Debounced(NamedTuple):
-    """A reading that is not believed yet.
+    """Debounced file contents.
 
     Attributes:
-        contents: what is in doubt.
-        since: since when the file is in doubt.
-        due: when it is believed, if nothing else comes.
-        pause: how long it must stay so, in seconds.
-        message: what to tell of it; "" if it takes nothing away.
-        reported: whether that was told.
+        contents: the contents.
+        since: the time of the first contents that were debounced.
+        due: the time at which they count, if they do not change again.
+        pause: the debounce time, in seconds.
+        message: the text of the diagnostic; "" if they remove no object.
+        reported: whether the diagnostic was reported.
     """
 
     contents: FileContents
@@ -56,13 +56,13 @@ class _Debounced(NamedTuple):
     message: str
     reported: bool
 
-    def postpone(self, now: float, unrest: int) -> "_Debounced":
-        """Have it wait from now on, unless it has waited for too long already."""
-        return self._replace(due=min(now + self.pause, self.since + self.pause * unrest))
+    def postpone(self, now: float, most_extension: int) -> "_Debounced":
+        """Restart the debounce time, up to its extended limit."""
+        return self._replace(due=min(now + self.pause, self.since + self.pause * most_extension))
 
 
 class Confirmation:
-    """The readings of a folder that are in doubt."""
+    """The debounced contents of the files of a folder."""
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
@@ -70,35 +70,39 @@ class Confirmation:
 
     @property
     def due(self) -> float:
-        """When `confirmed` has to be called though there is no new reading; infinity for never."""
+        """The time at which to call `confirmed` without new contents; infinity for never."""
         return min(map(self._next, self._debounced.values()), default=math.inf)
 
-    def _next(self, doubt: _Debounced) -> float:
-        return doubt.due if doubt.reported or not doubt.message else min(doubt.due, doubt.since + self._pauses.untold)
+    def _next(self, debounced: _Debounced) -> float:
+        return (
+            debounced.due
+            if debounced.reported or not debounced.message
+            else min(debounced.due, debounced.since + self._pauses.report_after)
+        )
 
     def confirmed(
         self, folder: FileStore, readings: Mapping[str, FileContents], now: float, busy: bool = False
     ) -> dict[str, FileContents]:
-        """Return what is to be believed now, of new readings and of those in doubt.
+        """Return the contents that count now, of new and of debounced ones.
 
         Args:
-            folder: what is believed so far; it is not changed.
-            readings: what files say now.
+            folder: the files as they count so far; not changed.
+            readings: the new contents, by path.
             now: the time in seconds.
-            busy: whether files are still being read, which may have what is missing in others.
+            busy: whether files are still being read, which may contain objects that are missing in others.
         """
-        candidates = {path: doubt.contents for path, doubt in self._debounced.items()} | dict(readings)
+        candidates = {path: debounced.contents for path, debounced in self._debounced.items()} | dict(readings)
         before, self._debounced = self._debounced, {}
         for path in sorted(folder.needs_debounce(candidates)):
-            doubt = self._debounce(folder, path, candidates[path], before.get(path), now)
-            # A folder may be filled one file after the other.
-            unrest = readings and doubt.contents is ABSENT
-            if path in readings or unrest or (busy and doubt.message):
-                doubt = doubt.postpone(now, self._pauses.unrest)
-            if doubt.due > now:
-                self._debounced[path] = doubt
-        told = {path: self._notice(path, each) for path, each in self._debounced.items() if self._next(each) <= now}
-        return told | {path: each for path, each in candidates.items() if path not in self._debounced}
+            debounced = self._debounce(folder, path, candidates[path], before.get(path), now)
+            # A folder may be copied file by file.
+            is_copied = readings and debounced.contents is ABSENT
+            if path in readings or is_copied or (busy and debounced.message):
+                debounced = debounced.postpone(now, self._pauses.most_extension)
+            if debounced.due > now:
+                self._debounced[path] = debounced
+        reports = {path: self._notice(path, each) for path, each in self._debounced.items() if self._next(each) <= now}
+        return reports | {path: each for path, each in candidates.items() if path not in self._debounced}
 
     def _debounce(
         self, folder: FileStore, path: str, reading: FileContents, before: _Debounced | None, now: float
@@ -106,8 +110,8 @@ class Confirmation:
         if before and before.contents is reading:
             return before
         pause, message = self._pause(folder.file(path), reading)
-        told = before is not None and before.reported and before.message == message
-        return _Debounced(reading, before.since if before else now, now + pause, pause, message, told)
+        reported = before is not None and before.reported and before.message == message
+        return _Debounced(reading, before.since if before else now, now + pause, pause, message, reported)
 
     def _pause(self, file: File, reading: FileContents) -> tuple[float, str]:
         pauses = self._pauses
@@ -126,8 +130,8 @@ class Confirmation:
             )
         return pauses.wrong, ""
 
-    def _notice(self, path: str, doubt: _Debounced) -> FileContents:
-        """Tell of a doubt: as a reading that takes nothing away."""
-        self._debounced[path] = doubt._replace(reported=True)
-        diagnostic = Diagnostic(Place(printable(path)), doubt.message, "warning")
+    def _notice(self, path: str, debounced: _Debounced) -> FileContents:
+        """Return the contents that report a debounced file, without a removal."""
+        self._debounced[path] = debounced._replace(reported=True)
+        diagnostic = Diagnostic(Place(printable(path)), debounced.message, "warning")
         return FileContents({}, complete=False, diagnostics=(diagnostic,))

@@ -1,4 +1,4 @@
-"""The contents of one file: its objects and diagnostics. A pure function of the file's bytes."""
+"""The contents of one file: its objects and diagnostics, a pure function of its bytes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,11 +13,11 @@ from watchers.files.documents import Document, ManifestError, count_lines, read_
 from watchers.files.yaml_decoder import Budget
 
 MOST_DIAGNOSTICS = 1_000
-"""The most that are told about one file."""
+"""Most diagnostics of one file."""
 
 
 class Definition(NamedTuple):
-    """An object and where it is written."""
+    """An object and its place in a file."""
 
     object: KubernetesObject
     place: Place
@@ -25,7 +25,7 @@ class Definition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a part of a file says by itself, when it starts at `line` and goes on for `lines` of them."""
+    """The contents of a part of a file, which starts at `line` and has `lines` lines."""
 
     line: int
     lines: int
@@ -37,7 +37,7 @@ class Part:
     expansion: int
 
     def at(self, line: int) -> "Part":
-        """Give what it says when it starts at another line."""
+        """Return the contents of the same part at another line."""
         by = line - self.line
         if not by:
             return self
@@ -46,7 +46,7 @@ class Part:
         return replace(self, line=line, definitions=claims, diagnostics=diagnostics)
 
     def charge(self, budget: Budget) -> bool:
-        """Charge a budget with what it cost to read; not if that is more than is left."""
+        """Charge a budget with the cost of the part; return False, and charge nothing, if it exceeds the budget."""
         if self.nodes > budget.nodes or self.expansion > budget.expansion:
             return False
         budget.nodes -= self.nodes
@@ -63,13 +63,13 @@ class FileContents:
     """The contents of a file.
 
     Attributes:
-        definitions: the valid objects; where a file has one twice, the first.
-        broken: the names of objects that are not valid, as far as they are written.
-        complete: whether these are all objects of the file. If not, nothing can be said of what is not here.
-        diagnostics: what is wrong.
-        parts: what its parts say, by their text, so that they need not be read again; if a file cannot be read, what
-            they said before.
-        breaks_off: whether the text ends within a line, as where it is still being written.
+        definitions: the valid objects; if the file has one twice, the first.
+        broken: the identities of objects that are not valid, as far as they are readable.
+        complete: whether these are all objects of the file. If not, the absence of an object means nothing.
+        diagnostics: the errors and warnings.
+        parts: the contents of its parts, by their text, so that they need not be parsed again; if the file cannot be
+            read, those of the last time.
+        breaks_off: whether the text ends within a line, as in a file that is still being written.
     """
 
     definitions: Mapping[Ref, Definition]
@@ -81,7 +81,7 @@ class FileContents:
 
     @property
     def errors(self) -> frozenset[tuple[Ref | None, str]]:
-        """What is wrong in the file, wherever in it that is."""
+        """The errors of the file, regardless of their lines."""
         return frozenset((each.ref, each.message) for each in self.diagnostics if each.severity == "error")
 
 
@@ -90,20 +90,20 @@ ABSENT = FileContents({})
 
 
 def unreadable(file: str, message: str) -> FileContents:
-    """Return a file or a folder of which nothing can be known at the moment, and why."""
+    """Return the contents of a file or folder that cannot be read, with the reason."""
     return FileContents({}, complete=False, diagnostics=(Diagnostic(Place(file), message),))
 
 
 def read(
     data: bytes, file: str, known: Mapping[str, Part] = MappingProxyType({}), budget: Budget | None = None
 ) -> FileContents:
-    """Read a file's content; whatever is wrong with it becomes a diagnostic.
+    """Parse the bytes of a file; errors become diagnostics.
 
     Args:
-        data: the content.
+        data: the bytes.
         file: the name of the file.
-        known: the parts of another reading of this file.
-        budget: what the file may cost to read; what `budget.interrupt` raises is not caught.
+        known: the parts of earlier contents of the file.
+        budget: the budget of the file; exceptions of `budget.interrupt` are not caught.
     """
     parts: dict[str, Part] = {}
     try:
@@ -125,12 +125,12 @@ def read(
 
 
 def _breaks_off(data: bytes) -> bool:
-    # JSON that breaks off does not parse.
+    # Incomplete JSON is a syntax error anyway.
     return bool(data) and data[-1:] not in b"\r\n" and data.lstrip()[:1] not in (b"{", b"[")
 
 
 def _bounded(diagnostics: list[Diagnostic], file: str) -> tuple[Diagnostic, ...]:
-    """Keep as many as somebody may read."""
+    """Return at most `MOST_DIAGNOSTICS`, and the number of all others."""
     rest = diagnostics[MOST_DIAGNOSTICS:]
     if not rest:
         return tuple(diagnostics)
@@ -142,7 +142,7 @@ def _bounded(diagnostics: list[Diagnostic], file: str) -> tuple[Diagnostic, ...]
 def _parts(
     texts: list[str], file: str, known: Mapping[str, Part], parts: dict[str, Part], budget: Budget
 ) -> Iterator[Part]:
-    """Give what each part of a file says, and note it in `parts` if there are several."""
+    """Yield the contents of each part of a file, and store them in `parts` if there are several."""
     line = 1
     for text in texts:
         part = known.get(text)
@@ -184,14 +184,14 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
 
 
 def duplicate(ref: Ref, place: Place, first: Place) -> Diagnostic:
-    """Return the diagnostic of an object that is defined at two places; only the first is served."""
+    """Return the diagnostic of an object that is defined at two places, of which only the first is used."""
     return Diagnostic(
         place, f"is already at {first}, which is the one in use; remove or rename one of them", "error", ref
     )
 
 
 def _identity(document: Document) -> Ref | None:
-    """Return the name of an object that is not valid, as far as it is written."""
+    """Return the identity of an object that is not valid; None if it cannot be read."""
     metadata = document.raw.get("metadata")
     kind, meta = document.raw.get("kind"), metadata if isinstance(metadata, dict) else {}
     namespace, name = meta.get("namespace") or "", meta.get("name")

@@ -1,6 +1,6 @@
-"""The text of a file to documents with positions: YAML or JSON, as kubectl takes it.
+"""Parser from the text of a file to documents with positions: YAML or JSON, as kubectl accepts it.
 
-A file is read in parts, each a document with its `---`, so that a part whose text is known need not be read again.
+A file is read in parts, each a document with its `---`, so that an unchanged part need not be parsed again.
 """
 
 import re
@@ -17,17 +17,17 @@ MAX_BYTES = 16 * 1024 * 1024
 """The largest file that is read; the API server's own limit for one object is 3 MB."""
 
 MAX_DOCUMENTS = 100_000
-"""How many documents a file may hold, empty ones too."""
+"""Most documents in a file, including empty ones."""
 
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 _BREAKS = ("\n", "\r", "\x85", "\u2028", "\u2029")
-"""What ends a line in YAML 1.1, besides the first two together."""
+"""The line breaks of YAML 1.1, besides the first two together."""
 _MARKER, _MARKER_ENDS = "\n---", ("", " ", "\t", "\r", "\n")
-"""What the start of a document is known by: nothing in YAML can hold such a line, be it a quoted or a block scalar."""
+"""The start of a document, and what may follow it: no YAML value, not even a scalar, can contain such a line."""
 
 _PIECE = 256 * 1024
-"""A text is searched by so many characters at once: while Python searches, nothing else in the process runs."""
+"""Characters searched at once: during a search, no other thread of the process runs."""
 
 _WAYS_OUT = (
     (r"found a tab character|'\\t'", "a tab is used for indentation here; YAML wants spaces"),
@@ -45,7 +45,7 @@ _WAYS_OUT = (
 
 
 class _Source:
-    """The text of one document, from which lines are found again when somebody asks: few documents have problems."""
+    """The text of one document, parsed again for the lines of fields when needed: few documents have problems."""
 
     def __init__(self, text: str, line: int, interrupt: Callable[[], None]) -> None:
         self._text = text
@@ -62,12 +62,12 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object as it is written.
+    """One object in a file.
 
     Attributes:
         raw: the object's fields.
         file: the name of the file.
-        line: where it starts, counted from 1.
+        line: its first line, from 1.
     """
 
     raw: Mapping[str, object]
@@ -78,21 +78,21 @@ class Document:
 
     @property
     def place(self) -> Place:
-        """Where it starts."""
+        """The place of its first line."""
         return Place(self.file, self.line)
 
     def line_of(self, path: Path) -> int:
-        """Return the line of a field, or of the nearest field around it that is written there; counted from 1."""
+        """Return the line of a field or, if it is missing, of the nearest existing parent; from 1."""
         return self._source.line_of((*self._prefix, *path)) if path else self.line
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectDocument:
-    """What one file, or a part of it, says.
+    """The documents of a file, or of a part of it.
 
     Attributes:
         documents: its objects, in order.
-        faults: what keeps us from knowing all of its objects.
+        faults: the errors that hide some of its objects.
     """
 
     documents: tuple[Document, ...] = ()
@@ -100,7 +100,7 @@ class ObjectDocument:
 
 
 class ManifestError(Exception):
-    """A text that is not what it should be, so that nothing of its file can be taken; says where and why."""
+    """A text cannot be parsed, so that its file is unreadable; it has the place and the reason."""
 
     def __init__(self, fault: Diagnostic) -> None:
         super().__init__(str(fault))
@@ -108,14 +108,14 @@ class ManifestError(Exception):
 
 
 def split(data: bytes, file: str) -> list[str]:
-    """Take a file's content apart where documents start; the parts make up the whole text again.
+    """Split a file's content at the starts of documents; joined, the parts are the whole text.
 
     Args:
         data: the content, in UTF-8, of at most `MAX_BYTES`.
-        file: its name, for the messages; one that ends in `.json` may write characters as pairs of surrogates.
+        file: its name, for the messages; a `.json` file may contain characters as pairs of escaped surrogates.
 
     Raises:
-        ManifestError: the content is no text, or too much of it.
+        ManifestError: the content is not text, or too long.
     """
     try:
         text = _decode(data)
@@ -124,7 +124,7 @@ def split(data: bytes, file: str) -> list[str]:
     if file.endswith(".json"):
         text = _SURROGATES.sub(_join_surrogates, text)
     if text.startswith("%") or any(True for end in _BREAKS for _ in _find(text, f"{end}%")):
-        return [text]  # a directive comes before the `---` of the document that it is for
+        return [text]  # a directive precedes the `---` of its document
     markers = list(islice(_markers(text), MAX_DOCUMENTS))
     if len(markers) == MAX_DOCUMENTS:
         raise _error(file, 0, f"the file holds more than {MAX_DOCUMENTS:,} documents; split it")
@@ -132,12 +132,12 @@ def split(data: bytes, file: str) -> list[str]:
 
 
 def count_lines(text: str) -> int:
-    """Count what ends a line in YAML; what follows a text starts that many lines below it."""
+    """Return the number of YAML line breaks in a text."""
     return sum(_count(text, end) for end in _BREAKS) - _count(text, "\r\n")
 
 
 def _markers(text: str) -> Iterator[int]:
-    """Yield where documents start, but for the first."""
+    """Yield the positions at which documents start, except the first."""
     for at in _find(text, _MARKER):
         end = at + len(_MARKER)
         if text[end : end + 1] in _MARKER_ENDS:
@@ -145,7 +145,7 @@ def _markers(text: str) -> Iterator[int]:
 
 
 def _find(text: str, wanted: str) -> Iterator[int]:
-    """Yield where the text holds what is wanted, which does not overlap with itself."""
+    """Yield the positions of a substring that does not overlap with itself."""
     for start, end in _pieces(text, wanted):
         at = text.find(wanted, start, end)
         while at >= 0:
@@ -154,29 +154,29 @@ def _find(text: str, wanted: str) -> Iterator[int]:
 
 
 def _count(text: str, wanted: str) -> int:
-    """Count how often the text holds what is wanted, which does not overlap with itself."""
+    """Return the number of occurrences of a substring that does not overlap with itself."""
     return sum(text.count(wanted, start, end) for start, end in _pieces(text, wanted))
 
 
 def _pieces(text: str, wanted: str) -> Iterator[tuple[int, int]]:
-    """Yield where pieces of the text start and end, such that each place of what is wanted is within one of them."""
+    """Yield start and end of pieces of a text, so that each occurrence of a substring is within one."""
     return ((start, start + _PIECE + len(wanted) - 1) for start in range(0, len(text), _PIECE))
 
 
 def read_part(text: str, file: str, line: int, budget: Budget) -> ObjectDocument:
-    """Read one of the parts of a file.
+    """Parse one part of a file.
 
     Args:
-        text: what `split` gave.
+        text: the text of the part, from `split`.
         file: the name of the file.
-        line: where in it the part starts, counted from 1.
-        budget: what it may cost; it is charged.
+        line: the first line of the part, from 1.
+        budget: the budget of the file, which is charged.
 
     Returns:
-        Its documents; a `List` stands for its items, and empty documents are left out.
+        Its documents; a `List` is replaced by its items, and empty documents are left out.
 
     Raises:
-        ManifestError: it is not YAML, or has what objects of Kubernetes cannot have.
+        ManifestError: it is not YAML, or contains values that JSON does not have.
     """
     values = YamlValues(text, budget=budget)
     try:
@@ -208,7 +208,7 @@ def _decode(data: bytes) -> str:
 
 
 def _join_surrogates(match: re.Match[str]) -> str:
-    """JSON writes characters above U+FFFF as two escapes, YAML as one."""
+    """Replace the two escapes of a character above U+FFFF in JSON by the one of YAML."""
     before = start = match.start()
     while before and match.string[before - 1] == "\\":
         before -= 1
@@ -219,9 +219,9 @@ def _join_surrogates(match: re.Match[str]) -> str:
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> tuple[int, str]:
-    """How far below the text's first line, which is `line` of the file, and what is wrong.
+    """Return the line of an error, relative to the text's first line, and its message.
 
-    The message says the way out where the mistake is a common one.
+    For common mistakes, the message says how to correct them. `line` is the text's first line in the file.
     """
     problem = error.problem or "it is not YAML"
     mark = error.problem_mark or error.context_mark

@@ -1,4 +1,4 @@
-"""Watches directories for changes, by inotify through `watchfiles`."""
+"""Watches of directories by inotify, with the library `watchfiles`."""
 
 import asyncio
 import os
@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from watchfiles import Change, awatch
 
 STEP_MS = 5
-"""How often the library looks for events, in ms. It hands them on after one such step without a new one: a change is
-seen within two steps, and idling takes 0.4 % of a processor."""
+"""The interval at which the library polls for events, in ms. It reports them after one interval without a new one: a
+change is seen within two intervals, and idling takes 0.4 % of a processor."""
 
 _ATTEMPTS = 3
 
@@ -16,23 +16,23 @@ _Changes = set[tuple[Change, str]]
 
 
 class DirectoryWatch:
-    """Follows a set of directories, not what is below them; the set can be replaced at any time.
+    """Watches a set of directories, not their subdirectories; the set can be replaced at any time.
 
-    What changes while it is replaced may go untold, so look at everything once after `follow`.
+    Changes during a replacement may be missed: look at everything once after `follow`.
     """
 
     def __init__(self) -> None:
         self.asked: frozenset[str] = frozenset()
-        """The directories that `follow` was called with; empty when they must be followed anew."""
+        """The directories that `follow` was called with; empty if they must be followed again."""
         self.failure: str | None = None
-        """Why changes are not told, if they are not."""
+        """The reason why changes are not reported; None if they are."""
         self._current: _Running | None = None
 
     async def follow(self, directories: frozenset[str]) -> None:
-        """Tell of changes in these directories from now on, as far as they are there and may be read."""
+        """Watch these directories from now on, as far as they exist and can be read."""
         previous, self._current = self._current, None
         for _ in range(_ATTEMPTS):
-            # A directory that goes away or is closed at this moment makes the whole attempt fail.
+            # If one directory is removed or becomes unreadable at this moment, the whole attempt fails.
             self._current = await _Running.start(_present(directories))
             self.failure = self._current.failure
             if self.failure is None:
@@ -42,18 +42,18 @@ class DirectoryWatch:
             await previous.stop()
 
     async def changes(self, seconds: float) -> frozenset[str] | None:
-        """Wait for directory entries to change, at most so many seconds.
+        """Wait for changed directory entries, at most `seconds`.
 
         Returns:
-            Their absolute paths; None if there are none. A directory of `asked` that is itself among them must be
-            followed anew, as it may be another one by now.
+            Their absolute paths; None if there are none. If a directory of `asked` is among them, follow again, as it
+            may have been replaced.
         """
         if self._current is None or self.failure is not None:
             await asyncio.sleep(seconds)
             return None
         changes = await self._current.changes(seconds)
         if self._current.failure is not None:
-            # Such as a file name that is not UTF-8; events are lost, and following anew finds out whether that helps.
+            # For example a file name that is not UTF-8; events are lost, and the caller follows again.
             self.asked = frozenset()
             return frozenset()
         if changes is None:
@@ -64,7 +64,7 @@ class DirectoryWatch:
         return entries
 
     async def stop(self) -> None:
-        """Stop; it can be made to follow again."""
+        """Stop watching; `follow` starts again."""
         if self._current is not None:
             await self._current.stop()
         self._current, self.asked = None, frozenset()
@@ -86,7 +86,7 @@ class _Running:
             step=STEP_MS,
             stop_event=self._stopping,
             recursive=False,
-            # It would keep all other errors to itself as well, such as that the system watches no more directories.
+            # Otherwise the library would hide all other errors, such as the system's limit of watches.
             ignore_permission_denied=False,
         )
         self._next = asyncio.create_task(self._advance())
@@ -94,7 +94,7 @@ class _Running:
 
     @classmethod
     async def start(cls, directories: list[str]) -> "_Running":
-        """Start; the kernel keeps events from when this returns."""
+        """Start a run; the kernel queues events from the return on."""
         running = cls(directories)
         # The library sets up its watches in the task's first step, before it waits for anything.
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The objects of one file, with the last good version of those that are not valid now."""
+"""The objects of one file, including the last good version of those that are not valid now."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from watchers.files.contents import ABSENT, Definition, FileContents
 Definitions = Mapping[Ref, Definition]
 
 MAX_KINDS = 100
-"""Of so many invalid objects of one name, and different kinds, may one be what became of a good one."""
+"""Most invalid objects of one name and different kinds that are compared with a missing valid one."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a file gives, which is more than it says while something in it is not valid.
+    """The objects of a file: those in its contents, and the last good version of invalid ones.
 
     Attributes:
         definitions: the objects.
-        unrelated_invalid: objects that are not valid and stand for none of the claims.
-        contents: what it says.
+        unrelated_invalid: the invalid objects that correspond to none of the definitions.
+        contents: the contents.
     """
 
     definitions: Definitions = field(default_factory=dict)
@@ -29,7 +29,7 @@ class File:
     contents: FileContents = ABSENT
 
     def after(self, reading: FileContents) -> "File":
-        """Return what it gives once it says something else."""
+        """Return the file with new contents."""
         broken = _Broken(reading.broken, self.unrelated_invalid)
         kept, standing = dict[Ref, Definition](), set[Ref]()
         for ref in self.definitions.keys() - reading.definitions.keys():
@@ -40,31 +40,31 @@ class File:
         return File({**kept, **reading.definitions}, reading.broken - standing, reading)
 
     def lost(self, reading: FileContents) -> frozenset[Ref]:
-        """Return what it does not give any more once it says something else."""
+        """Return the objects that new contents would remove."""
         return frozenset(self.definitions.keys() - self.after(reading).definitions.keys())
 
 
 NOTHING = File()
-"""A file that is not there."""
+"""A missing file."""
 
 
 class _Broken:
-    """Objects that are not valid, by the names under which they may be what became of good ones.
+    """Invalid objects, by the names of the valid ones to which they may correspond.
 
-    A mistake in the kind must not take an object away: a new one whose kind is spelt much the same stands for it. One
-    that has been there before, such as a route of a kind that is not read, has nothing to do with it.
+    A mistake in the kind must not remove an object: a new invalid one with a similar kind corresponds to it. One that
+    existed before, such as a route of a kind that is not read, does not.
     """
 
     def __init__(self, broken: Iterable[Ref], strangers: frozenset[Ref]) -> None:
         self._unrelated = strangers
         self._kinds: dict[tuple[str, str], dict[str, list[Ref]]] = {}
         for each in broken:
-            # An object of no namespace may have been given one by mistake.
+            # A cluster-scoped object may have a namespace by mistake.
             for namespace in ("", each.namespace or "default"):
                 self._kinds.setdefault((namespace, each.name), {}).setdefault(each.kind, []).append(each)
 
     def standing_for(self, ref: Ref) -> list[Ref]:
-        """Return those that may be what has become of an object."""
+        """Return the invalid objects that may correspond to an object."""
         kinds = self._kinds.get((ref.namespace, ref.name), {})
         found = list(kinds.get(ref.kind, ()))
         for kind in self._alike(ref.kind, kinds):

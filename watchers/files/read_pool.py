@@ -1,8 +1,8 @@
-"""Reads files in threads, so that one that takes long, or never comes to an end, holds up no other.
+"""A pool of threads that read files, so that a slow or endless one delays no other.
 
-One thread reads one file after the other. When it has not come on for a moment, another one takes over the rest, and
-the first is left with its file. Files that have been read before and new ones take turns: a change of one file does
-not wait for a folder of others that is copied in at the same time.
+One thread reads one file after another. If it has not finished one for a moment, another thread takes over the rest,
+and the first continues with its file. Known and new files are read in turn: a change of one file does not wait for a
+folder of others that is being copied.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 MAX_THREADS = 16
-"""The most files that are read at once; with so many that do not come to an end, the others wait."""
+"""Most files read concurrently; if that many are endless, all others wait."""
 
 TAKEOVER = 0.02
-"""After so many seconds without a file that is done, another thread helps."""
+"""Seconds without a finished file after which another thread is started."""
 
 _MAX_PROCESSOR_SECONDS = 10.0
 
 
 class InterruptedRead(Exception):
-    """What is being read is not wanted any more."""
+    """A read was cancelled."""
 
 
 class TooExpensive(Exception):
-    """A file takes more than its share of the processor to read."""
+    """The read of a file takes too much processor time."""
 
     def __init__(self) -> None:
         super().__init__(f"it takes more than {_MAX_PROCESSOR_SECONDS:.0f} s of processor time; split it")
 
 
 def processor_limit(clock: Callable[[], float] = time.thread_time) -> Callable[[], None]:
-    """Return a check that raises once this thread has used too much of the processor since now.
+    """Return a check that raises `TooExpensive` once this thread has used too much processor time from now on.
 
     Args:
         clock: the processor time of the current thread, in seconds.
@@ -59,9 +59,9 @@ class Read(Generic[Result]):
     Attributes:
         path: the file.
         work: reads it; calls its argument often, which may raise `InterruptedRead`.
-        key: what tells this version of the file from others.
-        started: when a thread began with it, by the pool's clock.
-        interrupted: whether the result is not wanted any more.
+        key: identifies the version of the file.
+        started: the time at which a thread started it, on the pool's clock.
+        interrupted: whether it was cancelled.
     """
 
     path: str
@@ -71,16 +71,16 @@ class Read(Generic[Result]):
     interrupted: bool = False
 
     def check(self) -> None:
-        """Raise `InterruptedRead` if the result is not wanted any more."""
+        """Raise `InterruptedRead` if the read was cancelled."""
         if self.interrupted:
             raise InterruptedRead
 
 
 class ReadPool(Generic[Result]):
-    """Files that are being read; used from one event loop.
+    """The files being read; use it from one event loop only.
 
     Args:
-        clock: seconds that only grow.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -94,12 +94,12 @@ class ReadPool(Generic[Result]):
         self._changed = asyncio.Event()
 
     def submit(self, path: str, work: Callable[[Callable[[], None]], Result], key: object, known: bool = False) -> None:
-        """Have a file read; what is being read of another version of it is interrupted.
+        """Schedule the read of a file; cancel that of another version.
 
         Args:
             path: the file.
             work: reads it; calls its argument often, which may raise, and raises nothing else.
-            key: what tells this version of the file from others.
+            key: identifies the version of the file.
             known: whether an earlier version of it has been read.
         """
         self.interrupt(path)
@@ -109,18 +109,18 @@ class ReadPool(Generic[Result]):
         self._help()
 
     def interrupt(self, path: str) -> None:
-        """Give up reading a file, and forget its result."""
+        """Cancel the read of a file, and drop its result."""
         self._results.pop(path, None)
         if earlier := self._pending.pop(path, None):
             earlier.interrupted = True
 
     def stop(self) -> None:
-        """Give up reading all files; returns at once."""
+        """Cancel all reads; return at once."""
         for path in list(self._pending):
             self.interrupt(path)
 
     def pending(self, path: str) -> object:
-        """Return the key of what is being read of a file; None if nothing is."""
+        """Return the key of the version of a file that is being read; None if none is."""
         read = self._pending.get(path)
         return read and read.key
 
@@ -131,16 +131,16 @@ class ReadPool(Generic[Result]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being read, and all results are taken."""
+        """Whether no file is being read, and all results were taken."""
         return not self._pending and not self._results
 
     @property
     def has_results(self) -> bool:
-        """Whether there is something to take."""
+        """Whether there are results to take."""
         return bool(self._results)
 
     def slow(self, seconds: float) -> list[str]:
-        """Return the files that take longer than this, those that wait because others do included."""
+        """Return the files whose read takes longer than `seconds`, including those that wait for others."""
         latest = self._clock() - seconds
         starved = self._progress < latest
         return [
@@ -148,7 +148,7 @@ class ReadPool(Generic[Result]):
         ]
 
     async def wait(self, paths: Iterable[str], seconds: float) -> None:
-        """Wait until none of these files is being read any more, but no longer than this."""
+        """Wait until none of these files is being read, at most `seconds`."""
         deadline = self._clock() + seconds
         for read in [self._pending[path] for path in paths if path in self._pending]:
             while self._pending.get(read.path) is read:
@@ -157,7 +157,7 @@ class ReadPool(Generic[Result]):
                 await self.progress(left)
 
     async def progress(self, seconds: float) -> None:
-        """Wait until another file is done, but no longer than this."""
+        """Wait until another file is finished, at most `seconds`."""
         self._changed.clear()
         ends = self._clock() + seconds
         while not self._changed.is_set() and (left := ends - self._clock()) > 0:
@@ -167,12 +167,12 @@ class ReadPool(Generic[Result]):
                     await self._changed.wait()
 
     def take(self) -> dict[str, Result]:
-        """Return the results that came since the last call."""
+        """Return the results since the last call."""
         taken, self._results = self._results, {}
         return taken
 
     def _help(self) -> None:
-        """Start a thread if files wait, and nobody comes on with them."""
+        """Start a thread if files wait, and no other thread makes progress."""
         stuck = self._clock() - self._progress >= TAKEOVER
         if any(self._queues) and self._threads < MAX_THREADS and (not self._threads or stuck):
             self._threads += 1
@@ -181,8 +181,8 @@ class ReadPool(Generic[Result]):
             threading.Thread(target=self._run, args=(loop,), name="reader", daemon=True).start()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read one file after the other, in a thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        """Read one file after another, in a thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: results are not needed
             while (read := self._next()) is not None:
                 read.started = self._clock()
                 with contextlib.suppress(InterruptedRead):
@@ -200,7 +200,7 @@ class ReadPool(Generic[Result]):
 
     def _ended(self) -> None:
         self._threads -= 1
-        self._help()  # for what was submitted meanwhile
+        self._help()  # for files submitted meanwhile
 
     def _complete(self, read: Read[Result], result: Result) -> None:
         self._progress = self._clock()

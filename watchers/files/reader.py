@@ -1,6 +1,6 @@
-"""Finds the files of a tree that may have changed, and reads them; what has not changed is not parsed again.
+"""Reader of the files of a tree: it finds those that may have changed, and parses only changed ones.
 
-Synchronous I/O. To find files and to read one are two steps, so that many can be read at once, each by itself.
+Synchronous I/O. Finding files and reading one are separate steps, so that many can be read concurrently.
 """
 
 import os
@@ -19,17 +19,17 @@ from watchers.files.tree import MAX_PATHS, Signature, TooManyFiles, Tree
 from watchers.files.yaml_decoder import Budget
 
 _CLOCK_GRAIN_NS = 50_000_000
-"""How coarse a file system's clock may be: a file changed so recently may change again under the same signature."""
+"""Resolution of a file system's clock: a file changed more recently may change again with the same signature."""
 
 Interrupt = Callable[[], None]
 
 
 class Found(NamedTuple):
-    """What a look at the tree gives.
+    """The result of a look at the tree.
 
     Attributes:
-        contents: what is known without reading: files that are gone, folders that cannot be read or can be again.
-        files: those to read, with what tells this version of each from others.
+        contents: the contents known without a read: of deleted files, and of folders that became (un)readable.
+        files: the files to read, each with a key that identifies its version.
     """
 
     contents: dict[str, FileContents]
@@ -37,12 +37,12 @@ class Found(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What reading a file gave.
+    """The result of the read of a file.
 
     Attributes:
-        contents: what it says; None if that is what it said before.
-        digest: of its bytes; None if it could not be read.
-        trusted: its signature, if it cannot change any more without another one.
+        contents: its contents; None if they have not changed.
+        digest: the hash of its bytes; None if it could not be read.
+        trusted: its signature, if no later change can have the same one.
     """
 
     contents: FileContents | None
@@ -51,10 +51,10 @@ class Content(NamedTuple):
 
 
 class FileReader:
-    """The files of a source, and what they said last.
+    """The files of a source, with their last contents.
 
     Args:
-        roots: folders and files, as the user wrote them.
+        roots: folders and files, as given by the user.
     """
 
     def __init__(self, roots: Iterable[str]) -> None:
@@ -64,19 +64,19 @@ class FileReader:
         self._parts: dict[str, Mapping[str, Part]] = {}
         self._trusted: dict[str, Signature] = {}
         self.closed: dict[str, str] = {}
-        """The files and folders of which nothing can be known now, and why."""
+        """The unreadable files and folders, with the reasons."""
         self._overflowing: dict[str, str] = {}
 
     def look(self, paths: Collection[str]) -> dict[str, FileContents]:
-        """Look again at these paths and all below them, and read what may be another now.
+        """Look at these paths and all below them again, and read files that may have changed.
 
         Returns:
-            What those files and folders say now that do not say the same as before.
+            The contents of those that have changed, by path.
         """
         return self._read_all(self.find(paths))
 
     def look_everywhere(self) -> dict[str, FileContents]:
-        """Look again at everything, opening only files whose signature is not what it was."""
+        """Look at all paths again, and read only files with a changed signature."""
         return self._read_all(self.find_everywhere())
 
     def _read_all(self, found: Found) -> dict[str, FileContents]:
@@ -84,11 +84,11 @@ class FileReader:
         return found.contents | {file: reading for file, reading in said.items() if reading is not None}
 
     def find(self, paths: Collection[str]) -> Found:
-        """Find these files, and those below these paths whose signature is not what it was."""
+        """Find these files, and those below these paths with a changed signature."""
         return self._find(paths, frozenset(paths))
 
     def find_everywhere(self) -> Found:
-        """Find all files whose signature is not what it was."""
+        """Find all files with a changed signature."""
         return self._find(self.tree.roots, frozenset())
 
     def _find(self, paths: Iterable[str], changed: frozenset[str]) -> Found:
@@ -102,7 +102,7 @@ class FileReader:
                 self._overflowing[path] = why
         readings = self._closures(self.tree.unreadable | self._overflowing)
         files = dict[str, Signature]()
-        # In order, so that the messages about what is there twice do not depend on chance.
+        # Sorted, so that the diagnostics of duplicates do not depend on chance.
         for file in sorted(candidates):
             signature = self.tree.signature(file)
             if signature is None:
@@ -113,7 +113,7 @@ class FileReader:
         return Found({path: each for path, each in readings.items() if path not in files}, files)
 
     def _closures(self, closed: dict[str, str]) -> dict[str, FileContents]:
-        """Return what has come to be unreadable, and what no longer is."""
+        """Return the contents of files and folders that became unreadable, or readable again."""
         changed = {path for path, _ in closed.items() ^ self.closed.items()}
         self.closed = closed
         readings = {}
@@ -123,22 +123,22 @@ class FileReader:
         return readings
 
     def forget(self, file: str) -> None:
-        """Have a file read as if for the first time, the next time."""
+        """Drop the stored contents of a file, so that it is parsed again."""
         self._digests.pop(file, None)
         self._parts.pop(file, None)
         self._trusted.pop(file, None)
 
     def is_known(self, file: str) -> bool:
-        """Return whether an earlier version of a file has been read, and could be."""
+        """Return whether an earlier version of a file was read successfully."""
         return file in self._digests
 
     def work(self, file: str) -> Callable[[Interrupt], Content]:
-        """Return what reads a file of the tree: in any thread, and raising nothing but what it is interrupted with."""
+        """Return a function that reads a file, in any thread; it raises only the exceptions of its argument."""
         known = self._parts.get(file, {})
         return partial(_read, file, self.tree.real(file), self._digests.get(file), known)
 
     def learn(self, file: str, content: Content) -> FileContents | None:
-        """Take in what reading a file gave, and return what it says, unless that is what it said before."""
+        """Store the result of a read; return the contents, None if they have not changed."""
         if content.digest is None:
             self.forget(file)
             return content.contents
@@ -158,7 +158,7 @@ def _read(file: str, real: str, digest: bytes | None, known: Mapping[str, Part],
     try:
         data, opened = _content(real)
     except FileNotFoundError:
-        # Gone since it was found: whether it was deleted or went with its folder, the next look at the tree tells.
+        # Deleted since it was found; the next look at the tree finds out whether its folder was, too.
         return Content(None)
     except OSError as error:
         return Content(_unreadable(file, error.strerror or str(error)))
@@ -182,7 +182,7 @@ def _parsed(data: bytes, file: str, known: Mapping[str, Part], interrupt: Interr
         return _unreadable(file, str(error))
     except InterruptedRead:
         raise
-    except Exception as error:  # the other files have nothing to do with it
+    except Exception as error:  # a bug must not affect the other files
         return _unreadable(file, f"a bug in Headgate, please report it: {type(error).__name__}: {error}")
 
 
@@ -191,7 +191,7 @@ def _unreadable(path: str, why: str) -> FileContents:
 
 
 def _content(path: str) -> tuple[bytes, Signature]:
-    """Return a file's content, and one byte too many of it if it is too large; never waits, as opening a pipe would."""
+    """Return a file's content, one byte too many if it is too large; never block, as opening a pipe would."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)

@@ -1,7 +1,7 @@
-"""Findings about relations between objects that are each valid and have no condition for it. Pure, incremental.
+"""Problems of relations between valid objects that no condition can report. Pure, incremental.
 
-A status tells what Headgate answers for. An EndpointSlice has none, and neither has a route or a Gateway that is not
-Headgate's: a slip of the pen that makes one of these would be told nowhere.
+Headgate writes statuses of its own objects only. An EndpointSlice has none, and neither has a route or Gateway of
+another controller: a typing error that makes an object one of these would not be reported anywhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,20 +22,20 @@ from translator.refs import Ref
 from translator.registry import KINDS
 
 MOST_NAMES = 200
-"""Of so many names of one kind and namespace, those of much the same length, one may be meant."""
+"""Most names of one kind and namespace, and of similar length, that are compared to suggest one."""
 
 
 Said = str | tuple[str, Ref]
-"""A message, and what is missing if something is."""
+"""A message, with the missing object if there is one."""
 
 
 class RelationProblem(NamedTuple):
-    """One thing that is wrong with an object.
+    """A problem of an object.
 
     Attributes:
         ref: the object.
-        message: what is wrong.
-        missing: what it names, or would have to name (without a name then), and is not there.
+        message: the problem.
+        missing: the missing object that it refers to, or would have to (then without a name).
     """
 
     ref: Ref
@@ -44,18 +44,18 @@ class RelationProblem(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What came of a change: what is wrong now and was not before, and the other way round."""
+    """The result of a change: the problems that appeared, and those that were resolved."""
 
     appeared: tuple[RelationProblem, ...] = ()
     resolved: tuple[RelationProblem, ...] = ()
 
 
 class Relations:
-    """The objects of a folder, as far as they name each other.
+    """The references between the objects of a folder.
 
     Args:
-        standalone: nobody else writes EndpointSlices, so a Service without any is of no use. Otherwise that is told
-            only where there are EndpointSlices in its namespace.
+        standalone: whether no controller writes EndpointSlices, so that a Service without any is a problem. Otherwise
+            it is reported only if its namespace has EndpointSlices.
     """
 
     def __init__(self, standalone: bool = True) -> None:
@@ -68,15 +68,15 @@ class Relations:
 
     @property
     def findings(self) -> list[RelationProblem]:
-        """All that is wrong now."""
+        """All current problems."""
         return [each for ref in sorted(self._findings) for each in self._findings[ref]]
 
     def explain(self, finding: RelationProblem) -> str:
-        """Return the message with the way out, which depends on what there is now."""
+        """Return the message with a suggestion, which depends on the current objects."""
         return f"{finding.message}; {self._meant(finding.missing)}" if finding.missing else finding.message
 
     def update(self, edits: Iterable[Edit]) -> Findings:
-        """Take in what changed; it costs what the changed objects, and those that name them, hold."""
+        """Apply edits; the cost depends on the changed objects and those that refer to them."""
         affected: dict[Ref, None] = {}
         for ref, found in edits:
             if ref.kind not in _CHECKS:
@@ -129,11 +129,11 @@ class Relations:
             yield from self._of_ports(found, service)
 
     def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Said]:
-        """Yield ports of a slice that match no port of the Service by name, and so receive nothing."""
+        """Yield the ports of a slice whose names match no port of the Service, so that they get no requests."""
         named = self._objects[service]
         names = {each.name for each in named.spec.ports} if isinstance(named, Service) else set()
         if not names:
-            return  # a route to the Service says so
+            return  # the status of a route to the Service reports it
         if not found.ports:
             yield f"has no ports, so that nothing is sent to its endpoints; write those at which they serve {service}"
         way_out = f"write one of: {', '.join(sorted(names))}" if any(names) else "leave it out, as the Service does"
@@ -164,7 +164,7 @@ class Relations:
                 continue
             gateway = self._objects.get(target := _parent(found, reference))
             if gateway is None:
-                continue  # the route's status says so
+                continue  # the route's status reports it
             if isinstance(gateway, Gateway) and (other := self._controller(gateway)):
                 yield f"{field}: {target} is not Headgate's, but of {other}, so that the route is not served there"
 
@@ -174,7 +174,7 @@ class Relations:
             yield f"{field}: GatewayClass {found.spec.gateway_class_name} is of {other}, so that it is not served"
 
     def _controller(self, gateway: Gateway) -> str | None:
-        """Return the other controller that a Gateway belongs to."""
+        """Return the other controller that manages a Gateway; None for ours."""
         found = self._objects.get(_class(gateway))
         if isinstance(found, GatewayClass) and found.spec.controller_name != CONTROLLER_NAME:
             return f"the controller {found.spec.controller_name}"
@@ -184,7 +184,7 @@ class Relations:
         yield from ()
 
     def _meant(self, missing: Ref) -> str:
-        """Return what may have been meant."""
+        """Return a suggestion of the intended name."""
         names = self._names.get((missing.kind, missing.namespace), {})
         if not missing.name:
             known = ", ".join(sorted(islice(names, MOST_NAMES))[:5])
@@ -204,7 +204,7 @@ _CHECKS: Mapping[str, Callable[..., Iterator[Said]]] = {
 
 
 def _targets(found: KubernetesObject) -> Iterator[Ref]:
-    """Yield the objects that an object names, as far as that matters here."""
+    """Yield the objects that an object refers to, as far as they are checked here."""
     if isinstance(found, EndpointSlice) and found.service_name:
         yield _service(found)
     elif isinstance(found, Gateway):

@@ -1,6 +1,6 @@
-"""Folders of YAML as a source of objects: read once, then followed.
+"""Folders of YAML files as a source of objects: read once, then watched.
 
-What is written is told at once; what a file takes away, or gets wrong, once that is certain (`confirmation`).
+New and changed objects are yielded at once; removals and errors are debounced (`confirmation`).
 """
 
 import asyncio
@@ -24,23 +24,23 @@ from watchers.files.store import FileStore, FileStoreChange, Plan
 from watchers.sources import Batch
 
 _TICK = 0.5
-"""How often, in seconds, it is looked whether what is being read takes too long."""
+"""Interval of the check for slow reads, in seconds."""
 
 
 class SourceError(Exception):
-    """A folder or file that was asked for is not there, or may not be read; the message says the way out."""
+    """A given folder or file does not exist, or cannot be read; the message says how to resolve it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When to look again, in seconds.
+    """Timings of a source, in seconds.
 
     Attributes:
-        pauses: how long what takes something away, or is wrong, must stay so to be believed.
-        together: how long files that changed at once are waited for, to be told at once.
-        slow: after how long a file that is still being read is told.
-        resync: how often everything is looked at for changes that nobody told of, as on some network file systems.
-        unwatched: how often that is done where changes cannot be told at all.
+        pauses: the debounce times of removals and errors.
+        together: the time to wait for files that change at the same time, to yield them together.
+        slow: the time after which a file that is still being read gets a diagnostic.
+        resync: the interval of looks at everything, for changes without an event, as on some network file systems.
+        unwatched: the same interval where directories cannot be watched.
     """
 
     pauses: Pauses = field(default_factory=Pauses)
@@ -51,7 +51,7 @@ class Timing:
 
 
 def related(folder: FileStore) -> tuple[Diagnostic, ...]:
-    """Return what is wrong between the objects of a folder, which somebody else may complete."""
+    """Return the problems of relations between the objects of a folder, which may be part of a larger set."""
     relations = Relations(standalone=False)
     relations.update(Edit(ref, found) for ref, found in folder.objects.items())
     return _placed(folder, relations, relations.findings)
@@ -68,7 +68,7 @@ def read_files(paths: Iterable[str | Path]) -> FileStore:
     """Read folders, recursively, and files once.
 
     Raises:
-        SourceError: one of them is not there or may not be read.
+        SourceError: one of them does not exist or cannot be read.
     """
     reader = FileReader(map(str, paths))
     folder = FileStore()
@@ -84,8 +84,8 @@ class FileSource:
 
     Args:
         paths: folders, read recursively, and files.
-        report: called with what changes, diagnostics with it, whenever something does; before the edits are handed out.
-        timing: for tests.
+        report: called with each change, including diagnostics, before its edits are yielded.
+        timing: the timings; tests set shorter ones.
     """
 
     def __init__(
@@ -103,27 +103,27 @@ class FileSource:
         self._resync_at = 0.0
         self._relations = Relations()
         self.store = FileStore()
-        """What the files make together; to be read, not changed."""
+        """The state of all files; read-only."""
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All that is wrong now: in files by line, then between objects."""
+        """All current diagnostics: of files by line, then of relations between objects."""
         return (*self.store.diagnostics, *_placed(self.store, self._relations, self._relations.findings))
 
     def check(self) -> None:
-        """Look whether all paths are there, before anything begins.
+        """Check that all paths exist, before the start.
 
         Raises:
-            SourceError: one of them is not.
+            SourceError: one of them does not.
         """
         _check_there(self._reader)
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yield all objects as the first batch, which is the synced one, and then what changes.
+        """Yield all objects as the first, synced batch, and then the changes.
 
         Raises:
-            SourceError: at the start, when a path is not there or may not be read. Later on nothing is raised for what
-                becomes of the files.
+            SourceError: at the start, a path does not exist or cannot be read. Later changes of the files raise
+                nothing.
         """
         try:
             await in_thread(partial(_check_there, self._reader))
@@ -133,7 +133,7 @@ class FileSource:
             yield Batch(self._commit(*await in_thread(partial(self._relate, readings))), synced=True)
             while True:
                 readings = await self._next()
-                # In a thread: a file may have thousands of objects, and others want the event loop meanwhile.
+                # In a thread: a file may have thousands of objects, which would block the event loop.
                 plan = await in_thread(partial(self._plan, readings, self._now()))
                 if edits := self._commit(*plan):
                     yield Batch(edits)
@@ -145,8 +145,8 @@ class FileSource:
         return asyncio.get_running_loop().time()
 
     async def _next(self) -> dict[str, FileContents]:
-        """Wait until something may have changed or is due, and read what has."""
-        # Only now: what was read before is handed out already.
+        """Wait until files may have changed or a time is due; return the changed contents."""
+        # Only now, as the results of earlier reads were yielded already.
         if readings := await self._follow():
             return readings | self._files.collect()
         entries = await self._changes(max(0.0, min(self._resync_at, self._debounce.due) - self._now()))
@@ -157,7 +157,7 @@ class FileSource:
         return readings | (await self._files.look(paths) if paths else {})
 
     async def _changes(self, seconds: float) -> frozenset[str] | None:
-        """Wait for directory entries to change, or for a file to be read that took long."""
+        """Wait for changed directory entries, or for the result of a slow read."""
         if self._files.is_idle:
             return await self._watch.changes(seconds)
         changes = asyncio.ensure_future(self._watch.changes(min(seconds, _TICK)))
@@ -179,7 +179,7 @@ class FileSource:
         return await self._files.look_everywhere() | await self._follow()
 
     async def _follow(self, anew: bool = False) -> dict[str, FileContents]:
-        """Watch all directories that matter now, and read what changed before that was so."""
+        """Watch the directories of the tree, and read the files that changed before the watch."""
         readings: dict[str, FileContents] = {}
         while anew or not self._watch.asked.issuperset(self._files.tree.directories):
             anew = False
@@ -208,7 +208,7 @@ class FileSource:
 
 
 def _check_there(reader: FileReader) -> None:
-    """At the start, what is not there is a mistake."""
+    """Raise `SourceError` for a missing path: at the start, it is a mistake."""
     for path in reader.paths:
         if not os.path.exists(path):
             if os.path.islink(path):
@@ -225,7 +225,7 @@ def _check_open(reader: FileReader) -> None:
 
 
 def _similar(path: str) -> str:
-    """Return what may have been meant, or how far the path leads."""
+    """Return a suggestion for a missing path: a similar name, or its existing parent."""
     parent, name = os.path.split(os.path.abspath(path))
     try:
         close = get_close_matches(name, os.listdir(parent), n=1)

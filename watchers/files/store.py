@@ -1,8 +1,8 @@
-"""The state of a folder of files: what each of them last said, and what that makes together. Pure: no I/O, no clock.
+"""The state of a folder of files: the contents of each, and the objects of all. Pure: no I/O, no clock.
 
-A file's word is taken object by object. An object that is not valid now keeps its last good version; one that the file
-no longer names is gone; a file of which not everything can be known loses nothing. Of an object that several files
-have, the one known first is served, and the next one takes over when that goes away.
+Files are applied object by object. An object that became invalid keeps its last good version; one that the file no
+longer contains is removed; a file with incomplete contents removes nothing. If several files define an object, the
+definition that was known first is used; when it is removed, the next one replaces it.
 """
 
 from collections import Counter
@@ -21,9 +21,9 @@ class FileStoreChange(NamedTuple):
     """The result of new file contents.
 
     Attributes:
-        edits: the objects that are not what they were before.
-        appeared: what is wrong now and was not before.
-        resolved: what was wrong before and is not any more.
+        edits: the edits of changed objects.
+        appeared: the new diagnostics.
+        resolved: the diagnostics that no longer apply.
     """
 
     edits: tuple[Edit, ...]
@@ -32,7 +32,7 @@ class FileStoreChange(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The effect of new file contents, computed before anything is changed."""
+    """The effect of new file contents, computed without a change of the store."""
 
     change: FileStoreChange
     files: Mapping[str, File]
@@ -41,27 +41,27 @@ class Plan(NamedTuple):
 
 
 class FileStore:
-    """All files of a source, by path, and the objects they make together."""
+    """The files of a source, by path, and their objects."""
 
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
-        # Who has an object, in the order in which it became known; the first one's is served.
+        # By object its definitions, in the order in which they became known; the first one is used.
         self._definitions: dict[Ref, Mapping[str, Definition]] = {}
         self._diagnostics: tuple[Diagnostic, ...] = ()
 
     def apply(self, contents: Mapping[str, FileContents]) -> FileStoreChange:
-        """Take in what files say now; those that are absent say so with `ABSENT`.
+        """Apply new contents of files; a missing file has `ABSENT`.
 
         Args:
-            contents: by path; they count as one step, so an object that moves from one file to another never goes away.
+            contents: by path; they are applied together, so that an object that moves to another file is not removed.
 
         Returns:
-            What came of it. Objects that are equal to what they were are not edited.
+            The change; an unchanged object has no edit.
         """
         return self.commit(self.plan(contents))
 
     def plan(self, contents: Mapping[str, FileContents]) -> Plan:
-        """Work out what `apply` would do, and change nothing: nearly all of the work, for any thread."""
+        """Compute the effect of `apply` without a change: nearly all of its work, possible in any thread."""
         files = {path: self.file(path).after(contents[path]) for path in sorted(contents)}
         touched = {ref for path, new in files.items() for ref in (*self.file(path).definitions, *new.definitions)}
         claims = self._definitions_after(files, touched)
@@ -78,7 +78,7 @@ class FileStore:
         return Plan(change, files, claims, diagnostics)
 
     def commit(self, plan: Plan) -> FileStoreChange:
-        """Do what was planned, provided that nothing else was done since."""
+        """Apply a plan; the store must not have changed since."""
         for path, new in plan.files.items():
             if new == NOTHING:
                 self._files.pop(path, None)
@@ -107,10 +107,9 @@ class FileStore:
         return dict(claims)
 
     def needs_debounce(self, readings: Mapping[str, FileContents]) -> frozenset[str]:
-        """Tell which files would take an object away that no other of these readings brings, or have new errors.
+        """Return the files that would remove an object which no other of these contents adds, or that have new errors.
 
-        Such a reading may be of a file that is just being written, and is worth a second look. So is one that breaks
-        off within a line, which it did not before.
+        Such a file may be incomplete because it is just being written, and so may one that newly ends within a line.
         """
         lost = {path: self.file(path).lost(reading) for path, reading in readings.items()}
         losers: dict[Ref, list[str]] = {}
@@ -138,29 +137,29 @@ class FileStore:
         return breaks_off or not reading.errors <= before.contents.errors
 
     def file(self, path: str) -> File:
-        """Return what a file gives."""
+        """Return the state of a file."""
         return self._files.get(path, NOTHING)
 
     def get(self, ref: Ref) -> KubernetesObject | None:
-        """Return the object of that name that is served, if there is one."""
+        """Return the used definition of an object; None if there is none."""
         return _first(self._definitions.get(ref, {}))
 
     def place(self, ref: Ref) -> Place | None:
-        """Where the served object of that name is written."""
+        """Return the place of the used definition of an object."""
         return next((claim.place for claim in self._definitions.get(ref, {}).values()), None)
 
     def is_broken(self, ref: Ref) -> bool:
-        """Whether an object of that name is written somewhere, but is not valid."""
+        """Return whether a file has an invalid definition of an object."""
         return any(ref in each.contents.broken for each in self._files.values())
 
     @property
     def objects(self) -> Mapping[Ref, KubernetesObject]:
-        """All objects that are served."""
+        """The used definitions of all objects."""
         return {ref: next(iter(claims.values())).object for ref, claims in self._definitions.items()}
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All that is wrong now, in the order of files and lines."""
+        """All current diagnostics, in the order of files and lines."""
         return self._diagnostics
 
 
@@ -169,7 +168,7 @@ def _first(claims: Mapping[str, Definition]) -> KubernetesObject | None:
 
 
 def _wrong(files: Iterable[File], claims: Iterable[tuple[Ref, Mapping[str, Definition]]]) -> set[Diagnostic]:
-    """Return what is wrong in these files, and with these objects where several files have them."""
+    """Return the diagnostics of these files, and of these objects if several files define them."""
     found = {each for file in files for each in file.contents.diagnostics}
     for ref, claimed in claims:
         if len(claimed) > 1:

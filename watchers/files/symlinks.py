@@ -1,4 +1,4 @@
-"""Resolution of symbolic links: where a path leads, and the directory entries on the way."""
+"""Resolution of symbolic links: the real path, and the directory entries on the way to it."""
 
 import errno
 import os
@@ -6,17 +6,16 @@ from collections import deque
 from typing import NamedTuple
 
 _MAX_LINKS = 40
-"""How many symbolic links in a row the kernel follows before it calls them a circle; path_resolution(7)."""
+"""Most symbolic links that the kernel follows in one resolution; path_resolution(7)."""
 
 
 class Lookup(NamedTuple):
-    """What looking up a path came to.
+    """The result of a lookup.
 
     Attributes:
-        real: the absolute path it stands for, with no symbolic links in it; where something on the way is missing, the
-            path of that.
-        entries: the absolute path, without links up to its last part, of every directory entry that was read on the
-            way. As long as none of them changes, the path stands for the same.
+        real: the real, absolute path without symbolic links; if a part of the path is missing, the path of that part.
+        entries: the path of each directory entry that was read, absolute and without links up to its last part. While
+            none of them changes, the result stays the same.
     """
 
     real: str
@@ -24,14 +23,14 @@ class Lookup(NamedTuple):
 
 
 def look_up(path: str, directory: str = "/") -> Lookup:
-    """Follow a path, links and all, from a directory.
+    """Resolve a path from a directory.
 
     Args:
         path: absolute, or relative to the directory.
         directory: an absolute path without links.
 
     Raises:
-        OSError: something on the way may not be read, or links lead in a circle. What is missing is no error.
+        OSError: a part of the path cannot be read, or its links form a cycle. A missing part is no error.
     """
     real, entries, links = directory, dict[str, None](), 0
     rest = deque(path.split("/"))
@@ -57,7 +56,7 @@ def look_up(path: str, directory: str = "/") -> Lookup:
 
 
 def _link(entry: str) -> str | None:
-    """Return the target of an entry, None if it is no symbolic link."""
+    """Return the target of a symbolic link; None for any other entry."""
     try:
         return os.readlink(entry)
     except OSError as error:

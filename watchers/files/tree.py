@@ -1,9 +1,9 @@
-"""What is in some folders, and which entries of which directories that depends on. I/O, but no watching or reading.
+"""The files in some folders, and the directory entries on which they depend. I/O, but no watches and no reads of files.
 
-Looking up a path reads directory entries: one for each of its parts, and more where one is a symbolic link. Whenever
-one of these changes, so may what the path stands for. Remembering them covers with one rule all that a folder goes
-through: editors that rename, folders that come and go, links to files elsewhere, and the volume of a ConfigMap, whose
-files lead through a link `..data` that is swapped as a whole.
+The lookup of a path reads directory entries: one for each of its parts, and more for symbolic links. When one of them
+changes, the path may have another target. Storing these entries handles all kinds of changes with one rule: editors
+that rename files, folders that are removed and created, links to files elsewhere, and the volume of a ConfigMap, whose
+files are behind a link `..data` that is replaced as a whole.
 """
 
 import os
@@ -15,22 +15,22 @@ from typing import NamedTuple
 from watchers.files.symlinks import Lookup, look_up
 
 SUFFIXES = (".yaml", ".yml", ".json")
-"""The files in a folder that are read; hidden ones, and with them editors' droppings, are not."""
+"""The suffixes of files that are read from a folder; hidden files, such as editors' temporary ones, are not."""
 
 MAX_PATHS = 100_000
-"""The most files and folders of one source: more of them are hardly meant."""
+"""Most files and folders of one source: more are probably a mistake."""
 
 
 _ATTEMPTS = 3
-"""How often a path is looked at again where a folder around a missing file changed during the look."""
+"""Most looks at a path while a parent folder of a missing file changes during the look."""
 
 
 class TooManyFiles(Exception):
-    """A source holds more than `MAX_PATHS` files and folders."""
+    """A source has more than `MAX_PATHS` files and folders."""
 
 
 class Signature(NamedTuple):
-    """What changes when a file's content does, as far as the file system's clock (in ns) tells."""
+    """Metadata of a file that changes with its content, within the resolution of the file system's clock (in ns)."""
 
     inode: int
     size: int
@@ -39,26 +39,26 @@ class Signature(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Signature":
-        """Return the signature of a file with this status."""
+        """Return the signature in a file's status."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class _Node(NamedTuple):
-    """What a path stands for: a file has a signature, a folder has its chain, anything else has neither."""
+    """The target of a path: a file has a signature, a folder has a chain, anything else has neither."""
 
     lookup: Lookup
     signature: Signature | None = None
     chain: frozenset[str] = frozenset()
-    """The real paths of a folder and of those around it, against links that lead in circles."""
+    """The real paths of a folder and its parents, to detect cycles of links."""
     identity: tuple[int, int] | None = None
-    """The device and inode of a folder; None of one that is not there now, but may come back."""
+    """The device and inode of a folder; None for one that is missing, but may come back."""
 
 
 class Tree:
-    """The files of a source, by the paths under which its user knows them.
+    """The files of a source, by the paths below the user's roots.
 
     Args:
-        roots: folders, read recursively, and files, whatever their names are; as the user wrote them.
+        roots: folders, read recursively, and files with any name, as given by the user.
     """
 
     def __init__(self, roots: Iterable[str]) -> None:
@@ -75,44 +75,43 @@ class Tree:
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """The roots, without those that are the same as, or inside, another one."""
+        """The roots, without those that are equal to, or inside of, another one."""
         return tuple(self._reals)
 
     @property
     def directories(self) -> frozenset[str]:
-        """The directories of all entries on which anything depends, as absolute paths without links."""
+        """The directories of all entries on which a path depends, as absolute paths without links."""
         return frozenset(self._directories) | self._folders.keys()
 
     def signature(self, path: str) -> Signature | None:
-        """Return the signature of a file when it was last looked at; None if it is no file of this source."""
+        """Return the last signature of a file; None if it is not a file of this source."""
         node = self._nodes.get(path)
         return node.signature if node else None
 
     def real(self, path: str) -> str:
-        """Return the path without links of a file of this source."""
+        """Return the real path of a file of this source."""
         return self._nodes[path].lookup.real
 
     def affected(self, entry: str) -> set[str]:
-        """Return the paths that may stand for something else once this directory entry has changed."""
+        """Return the paths whose target may have changed with a directory entry."""
         directory, name = os.path.split(entry)
         folders = () if name.startswith(".") else self._folders.get(directory, ())
         return self._dependants.get(entry, set()) | {os.path.join(folder, name) for folder in folders}
 
     def look(self, path: str) -> set[str]:
-        """Look again at a path: one of the roots or anything below one.
+        """Look again at a path: one of the roots, or a path below one.
 
-        What cannot be read goes into `unreadable`, and what was known of it or below it stays as it was. So does what
-        is not there, though nobody deleted it: a root that is gone, and a folder in whose place there is another one
-        with nothing in it, as where something is not mounted any more. Where a folder goes during the look, it looks
-        again.
+        Unreadable paths are added to `unreadable`, and the known files at and below them stay. So do those of missing
+        paths that were probably not deleted: a root, and a folder that was replaced by an empty one, as when a file
+        system is unmounted. If a folder is removed during the look, the look is repeated.
 
         Returns:
-            The files at and below it that are there or were: all whose content may be another now. Where the folder
-            around it is not the one that is known, those of that folder. None, and nothing has changed, if folders
-            come and go all the time; their next change, or the next look at everything, tells.
+            The present and former files at and below the path, whose contents may have changed; if a parent folder was
+            replaced, those of that folder. Empty, without a change, if folders change continuously; their next event,
+            or the next look at everything, finds the changes.
 
         Raises:
-            TooManyFiles: and nothing has changed.
+            TooManyFiles: there are too many; nothing has changed.
         """
         for _ in range(_ATTEMPTS):
             path = self._moved(path)
@@ -132,19 +131,19 @@ class Tree:
         return set()
 
     def _is_consistent(self, lost: Iterable[str], before: Mapping[str, _Node], found: Mapping[str, _Node]) -> bool:
-        """Return whether the lost files were deleted, rather than gone with a folder that went during the look.
+        """Return whether lost files were deleted, and not missing because a folder was replaced during the look.
 
-        That is so if they, and all folders around them, are still what was found.
+        They were if they, and all parent folders, are still as found.
         """
 
         def known(path: str) -> _Node | None:
             return found.get(path) if path in before else self._nodes.get(path)
 
-        # From the outside in: a folder that is there by now was away, or else the file is really missing.
+        # From the outermost on: if all folders are unchanged, the file is really missing.
         for path in sorted(set(lost).union(*map(self._folders_around, lost))):
             folder = None if path in self._reals else known(os.path.dirname(path))
             if path not in self._reals and not (folder and folder.chain):
-                continue  # gone with its folder, which is looked at too
+                continue  # its folder is missing, which is looked at, too
             try:
                 if self._node(path, folder) != known(path):
                     return False
@@ -153,7 +152,7 @@ class Tree:
         return True
 
     def _folders_around(self, path: str) -> Iterator[str]:
-        """Yield the folders of this source around a path, from the innermost to the root."""
+        """Yield the parent folders of a path in this source, from the innermost to the root."""
         while path not in self._reals and path != os.path.dirname(path):
             path = os.path.dirname(path)
             yield path
@@ -161,7 +160,7 @@ class Tree:
     def _replace(
         self, path: str, before: Mapping[str, _Node], found: dict[str, _Node], unreadable: dict[str, str]
     ) -> set[str]:
-        """Replace what is known at and below a path by what a look found, and return the files to read anew."""
+        """Replace the nodes at and below a path by those that a look found; return the files to read."""
         held = self._hold(before, found, unreadable)
         kept = {each: node for each, node in before.items() if each not in found and _is_at_any(each, unreadable)}
         self.unreadable = {each: why for each, why in self.unreadable.items() if not _is_at(each, path)} | unreadable
@@ -172,7 +171,7 @@ class Tree:
         return {each for each, node in (*before.items(), *found.items()) if node.signature} - kept.keys() - held
 
     def _moved(self, path: str) -> str:
-        """Return the path, or the outermost folder around it that is not the one known: what was in it may be there."""
+        """Return the path, or its outermost parent folder that was replaced, whose files may have changed."""
         moved = [folder for folder in self._folders_around(path) if not self._is_as_known(folder)]
         return moved[-1] if moved else path
 
@@ -187,19 +186,19 @@ class Tree:
         return (status.st_dev, status.st_ino) == node.identity
 
     def _hold(self, before: Mapping[str, _Node], found: dict[str, _Node], unreadable: dict[str, str]) -> set[str]:
-        """Keep what is not there though nobody deleted it, and return its paths."""
+        """Keep the nodes of missing paths that were probably not deleted; return the paths."""
         held = set()
         for path, node in before.items():
             now = found.get(path)
             if now is not None and (why := self._absence(path, node, now, found)):
                 unreadable[path] = why
-                # Looked up anew, so that it is seen when it comes back.
+                # With the new lookup, so that its return is noticed.
                 found[path] = node._replace(lookup=now.lookup, identity=None)
                 held.add(path)
         return held
 
     def _absence(self, path: str, node: _Node, now: _Node, found: Mapping[str, _Node]) -> str | None:
-        """Why what was at a path may come back, though it is not there now."""
+        """Return the reason why a missing path probably was not deleted; None if it was."""
         if path in self._reals and (node.signature or node.chain) and not (now.signature or now.chain):
             return "it is gone"
         is_another = node.chain and now.chain and now.identity != node.identity
@@ -208,7 +207,7 @@ class Tree:
         return None
 
     def _below(self, path: str) -> dict[str, _Node]:
-        """Return what is known of a path and all below it; only for a folder that takes a search."""
+        """Return the nodes at and below a path; only a folder needs a search."""
         node = self._nodes.get(path)
         if node is None or not node.chain:
             return {path: node} if node else {}
@@ -228,7 +227,7 @@ class Tree:
                 unreadable[each] = error.strerror or str(error)
 
     def _node(self, path: str, folder: _Node | None) -> _Node | None:
-        """Return what a path in a folder is, or in none if it is a root; None if it does not matter at all."""
+        """Return the node of a path in a folder, None for a root; None if the path is not relevant."""
         if folder is None:
             lookup = look_up(os.path.join(self._base, path))
             self._reals[path] = lookup.real
@@ -236,7 +235,7 @@ class Tree:
             lookup = look_up(os.path.basename(path), folder.lookup.real)
         chain = folder.chain if folder else frozenset()
         linked = folder is not None and lookup.real != os.path.join(folder.lookup.real, os.path.basename(path))
-        # What is not read, but is a link or a root, may come to be when something elsewhere changes.
+        # A link or a root without a file may get one by a change elsewhere.
         other = _Node(lookup) if linked or folder is None else None
         try:
             status = os.lstat(lookup.real)
@@ -251,7 +250,7 @@ class Tree:
         return other
 
     def _is_read_elsewhere(self, real: str) -> bool:
-        """Whether the target of a link is in one of the roots, where it is read under its own name."""
+        """Return whether the target of a link is in one of the roots, and so is read under its own path."""
         for root in self._reals.values():
             if real == root:
                 return True
@@ -282,7 +281,7 @@ class Tree:
 
 
 def _is_at(path: str, root: str) -> bool:
-    """Whether a path is the root or below it."""
+    """Return whether a path is a root or below it."""
     return path == root or path.startswith(root.rstrip("/") + "/")
 
 
@@ -300,7 +299,7 @@ def _has_files(nodes: Mapping[str, _Node], folder: str) -> bool:
 
 
 def _names(node: _Node) -> list[str]:
-    """Return what is in a folder, without what is hidden; nothing else has anything in it."""
+    """Return the names in a folder, without hidden ones; empty for anything else."""
     try:
         return [name for name in os.listdir(node.lookup.real) if not name.startswith(".")] if node.chain else []
     except (FileNotFoundError, NotADirectoryError):

@@ -1,10 +1,10 @@
-"""YAML to the values JSON knows, bounded, and read as kubectl reads it.
+"""Decoder from YAML to JSON values, bounded, compatible with kubectl.
 
-libyaml's event stream is walked rather than a tree of nodes composed: composing recurses in C without a bound, so that
-a file of brackets crashes the process; and nothing here may run code or make objects of a tag's choosing.
+It processes libyaml's events instead of composing a tree of nodes: composing recurses in C without a limit, so that a
+file of brackets crashes the process. No tag can run code or create objects.
 
-Plain scalars mean what they mean to kubectl, whose library (sigs.k8s.io/yaml) follows YAML 1.1 here: `yes`, `no`, `on`,
-`off`, `y`, `n` are booleans and `010` is octal. Timestamps stay strings. Keys become strings, as in JSON.
+Plain scalars have the same values as in kubectl, whose library (sigs.k8s.io/yaml) follows YAML 1.1 here: `yes`, `no`,
+`on`, `off`, `y`, `n` are booleans and `010` is octal. Timestamps stay strings. Keys become strings, as in JSON.
 """
 
 import re
@@ -29,13 +29,13 @@ from yaml.events import (
 Path = tuple[str | int, ...]
 
 MAX_DEPTH = 100
-"""How deep values may nest; Kubernetes' own objects stay below 30."""
+"""Deepest nesting of values; Kubernetes objects stay below 30."""
 
 MAX_EXPANSION = 1_000_000
-"""How many characters and values aliases may add to what the text of a file itself holds."""
+"""Most characters and values that aliases may add to those in the text of a file."""
 
 MAX_NODES = 1_000_000
-"""How many values a file may hold; a route has about 50, so that is 20,000 of them."""
+"""Most values in a file; a route has about 50, so that is 20,000 routes."""
 
 _TAG = "tag:yaml.org,2002:"
 _CONSTANTS: dict[str, bool | None] = {
@@ -48,11 +48,11 @@ _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bo
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*|0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MAX_INTEGER = 24
-"""Characters of an integer: enough for 64 bits in any base that people write; longer ones are read as floats."""
+"""Most characters of an integer: enough for 64 bits in any usual base; longer ones are read as floats."""
 
 
 class ValueFault(Exception):
-    """What is wrong with the text, and on which line of it (counted from 0)."""
+    """A text has an invalid value; it has the message and the line in the text, from 0."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ class ValueFault(Exception):
 
 
 def resolve_plain(text: str) -> str | int | float | bool | None:
-    """Give a plain scalar its value: a constant, a number, or the text itself."""
+    """Return the value of a plain scalar: a constant, a number, or the text itself."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if text[0] not in "-+.0123456789":
@@ -83,12 +83,12 @@ def _never() -> None:
 
 @dataclass(slots=True)
 class Budget:
-    """What the parts of one file may cost together; mutable, and charged while they are read.
+    """The remaining budget of a file, for all its parts together; charged while they are parsed.
 
     Attributes:
-        nodes: how many more values they may hold.
-        expansion: how many more characters and values aliases may add.
-        interrupt: called before every 16 KB of text; what it raises ends the reading.
+        nodes: the most further values.
+        expansion: the most further characters and values that aliases may add.
+        interrupt: called before every 16 KB of text; its exceptions end the parsing.
     """
 
     nodes: int = MAX_NODES
@@ -97,9 +97,9 @@ class Budget:
 
 
 class Lines:
-    """The line (from 0) of a value, and those of the values in it: of the key in a mapping, of the item in a sequence.
+    """The line (from 0) of a value, and of the values in it: that of the key in a mapping, of the item in a sequence.
 
-    What an alias brings in has no lines of its own. A tree, as paths written out would cost their depth each.
+    The values of an alias have no lines. It is a tree, since storing the path of each value would cost its depth.
     """
 
     __slots__ = ("_below", "_line")
@@ -109,13 +109,13 @@ class Lines:
         self._below: dict[str | int, Lines] | None = None
 
     def add(self, key: str | int, line: int) -> "Lines":
-        """Note the line of a value in this one."""
+        """Add the line of a value in this one."""
         if self._below is None:
             self._below = {}
         return self._below.setdefault(key, Lines(line))
 
     def of(self, path: Path) -> int:
-        """Return the line of the value at a path, or of the nearest one around it that is written there."""
+        """Return the line of the value at a path or, if it is missing, of its nearest existing parent."""
         here = self
         for key in path:
             below = here._below and here._below.get(key)
@@ -126,7 +126,7 @@ class Lines:
 
 
 class _Text:
-    """A text as libyaml takes it: in pieces, so that it can be interrupted and others have the interpreter between."""
+    """A text as a file for libyaml, read in pieces, so that it can be interrupted and other threads can run."""
 
     def __init__(self, text: str, interrupt: Callable[[], None]) -> None:
         self._text = text
@@ -144,24 +144,24 @@ class YamlValues:
 
     Args:
         text: YAML, of which JSON is a subset.
-        lines: filled, if given, with the lines of all values in the documents read.
-        budget: what the text may cost; it is charged.
+        lines: gets the lines of all values in the documents read, if given.
+        budget: the budget of the file, which is charged.
     """
 
     def __init__(self, text: str, lines: Lines | None = None, budget: Budget | None = None) -> None:
         self._budget = budget or Budget()
-        self._parser = CSafeLoader(_Text(text, self._budget.interrupt))  # type: ignore[arg-type]  # as it takes files
+        self._parser = CSafeLoader(_Text(text, self._budget.interrupt))  # type: ignore[arg-type]  # it accepts files, too
         self._text = text
         self._lines = lines
         self._anchors: dict[str, tuple[object, int]] = {}
         self._size = 0
 
     def documents(self) -> Iterator[tuple[object, int, str]]:
-        """Yield each document's value, the line (from 0) where it starts, and its text from the start of that line.
+        """Yield each document's value, its first line (from 0), and its text from the start of that line.
 
         Raises:
-            ValueFault: for what is well-formed but not allowed, or is no value of JSON.
-            yaml.YAMLError: for what is not well-formed.
+            ValueFault: a value exceeds a limit, or is not a JSON value.
+            yaml.YAMLError: the text is not well-formed.
         """
         while (event := self._next()) is not None:
             if isinstance(event, DocumentStartEvent):
@@ -259,7 +259,7 @@ class YamlValues:
         return out
 
     def _key(self, event: Event) -> str:
-        """Return a key as JSON has it; called for scalars and, rarely, for aliases of scalars."""
+        """Return a key as a string, as in JSON; called for scalars and, rarely, for aliases of scalars."""
         value = self._value(event, MAX_DEPTH, None) if isinstance(event, ScalarEvent | AliasEvent) else None
         if isinstance(value, bool):
             return "true" if value else "false"
@@ -269,7 +269,7 @@ class YamlValues:
 
 
 def _start(event: Event) -> Mark:
-    """Every event has one; only the stubs allow for none."""
+    """Return the start of an event, which always has one, unlike in the stubs."""
     return cast(Mark, event.start_mark)
 
 
@@ -283,9 +283,9 @@ def _unknown_tag(event: ScalarEvent | CollectionStartEvent) -> ValueFault:
 
 
 def _merge_sources(value: object, event: Event) -> list[object]:
-    """Return what `<<` names, the most important last."""
+    """Return the mappings that `<<` merges, in ascending order of precedence."""
     sources = value if isinstance(value, list) else [value]
     if not all(isinstance(source, dict) for source in sources):
         raise ValueFault("'<<' merges mappings; give it an alias of one, or a list of such", _line(event))
-    # Of several merged mappings the earlier ones win.
+    # Of several merged mappings, earlier ones take precedence.
     return sources

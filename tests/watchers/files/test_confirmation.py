@@ -90,7 +90,7 @@ def test_unrest_has_an_end() -> None:
     """A folder that never comes to rest does not keep a deleted file for ever."""
     scene = Scene(a=config_map("x"))
     scene.say(a=None)
-    for number in range(2 * PAUSES.unrest):
+    for number in range(2 * PAUSES.most_extension):
         scene.wait(PAUSES.deleted * 0.9)
         scene.say(b=config_map("w", str(number)))
     assert scene.served == {"w"}
@@ -190,7 +190,7 @@ def test_in_the_end_the_files_are_believed(
         scene.say(**_own(step))
         scene.wait(pause)
     scene.say(**_own(end))
-    scene.wait(PAUSES.emptied * PAUSES.unrest)
+    scene.wait(PAUSES.emptied * PAUSES.most_extension)
     fresh.apply({name: ABSENT if text is None else read(text.encode(), name) for name, text in _own(end).items()})
     assert (scene.folder.objects, scene.told) == (fresh.objects, [])
 

@@ -11,7 +11,7 @@ from tests.watchers.files.written import config_map, documents, write
 from watchers.files.confirmation import Pauses
 from watchers.files.source import FileSource, SourceError, Timing, read_files
 
-PATIENT = Timing(pauses=Pauses(60.0, 60.0, 60.0, 60.0, untold=60.0))
+PATIENT = Timing(pauses=Pauses(60.0, 60.0, 60.0, 60.0, report_after=60.0))
 """For tests in which nothing that is taken away may be believed."""
 
 
