@@ -26,6 +26,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     "a port number": ("translator.proxy.*_PORT", "translator.extensions.redirect.DEFAULT_PORTS"),
     "an HTTP status code": (
         "translator.envoy.route_configuration.MISDIRECTED",
+        "translator.envoy.preflights.OK",
         "translator.envoy.preflights.NOT_FOUND",
         "translator.envoy.local_reply.*",
     ),

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from translator.db import Db
 from translator.envoy.http_filter import HttpFilter
 from translator.ir.http import RuleSetting
+from translator.ir.listener import ListenerSetting
 from translator.kinds import BackendKind, PolicyKind, StatusKind
 from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.policy import Policy
@@ -107,6 +108,8 @@ class PolicyUnit:
             None if what it protects cannot be served without it.
         setting: the class of its settings: a rule whose own filters or fields ask for one is not given the policy's.
         closed: whether rules answer 500 where the unit cannot be read; otherwise they are served without it.
+        inherit: makes of the settings of a Gateway's or listener's policies what routes inherit in Envoy, so that none
+            has to say it; None where each has to. A closed unit has none.
     """
 
     policy: type[Policy]
@@ -114,6 +117,10 @@ class PolicyUnit:
     read: Callable[[PolicyContext], FilterOutcome]
     setting: type[RuleSetting]
     closed: bool = False
+    inherit: Callable[[tuple[RuleSetting, ...]], tuple[ListenerSetting, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        assert not (self.closed and self.inherit), "what is closed is closed at each route"
 
 
 @dataclass(frozen=True, slots=True)

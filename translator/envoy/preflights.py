@@ -19,6 +19,7 @@ from translator.envoy.route_configuration import encoded
 from translator.ir.http import PathKind, RouteMatch, ValueMatch
 from translator.ir.preflight import FILTER, METHOD, is_unannounced, preflight
 
+OK: Final = 200
 NOT_FOUND: Final = 404
 ANYWHERE: Final = ""
 
@@ -74,6 +75,26 @@ def routed(ordered: Sequence[EncodedRoute | Unanswered]) -> list[EncodedRoute]:
     return found
 
 
+def inherited(ordered: Sequence[EncodedRoute | Unanswered]) -> list[EncodedRoute]:
+    """Return entries in the order in which Envoy tries them, where the gateway answers preflights of all routes.
+
+    First come preflights: those that are answered for their rules, among them those of other rules of the same paths,
+    then all that are left. What is answered to those others the routes inherit, so no route says it.
+    """
+    requests = [each for each in ordered if isinstance(each, EncodedRoute) and not is_answered(each)]
+    if not requests:
+        return []
+    found, places = list[EncodedRoute](), _places(ordered)
+    for place, each in enumerate(ordered):
+        if isinstance(each, Unanswered):
+            later = _later(ordered, places, place, each.match)
+            if any(is_answered(entry) and _both(each.match, entry.match) for entry in later):
+                found.append(_direct(each.entry, each.match, OK))
+        elif is_answered(each):
+            found.append(each)
+    return [*found, _direct(requests[0], preflight(RouteMatch()), OK), *requests]
+
+
 def _routes(unanswered: Unanswered, later: Iterable[EncodedRoute]) -> list[EncodedRoute]:
     """Return the copies of routes that a preflight needs, the first to be tried first."""
     asked, made, answered = unanswered.match, list[EncodedRoute](), False
@@ -88,7 +109,7 @@ def _routes(unanswered: Unanswered, later: Iterable[EncodedRoute]) -> list[Encod
         if _covers(entry.match, asked) and not entry.match.headers and set(entry.match.query) <= set(asked.query):
             break
     else:
-        made.append(_not_found(unanswered))
+        made.append(_direct(unanswered.entry, unanswered.match, NOT_FOUND))
     return made if answered else []
 
 
@@ -99,10 +120,11 @@ def _copy(entry: EncodedRoute, match: RouteMatch) -> EncodedRoute:
     return _entry(entry, match, route)
 
 
-def _not_found(unanswered: Unanswered) -> EncodedRoute:
-    route = route_components_pb2.Route(name=_decoded(unanswered.entry).name)
-    route.direct_response.status = NOT_FOUND
-    return replace(_entry(unanswered.entry, unanswered.match, route), references=frozenset())
+def _direct(entry: EncodedRoute, match: RouteMatch, status: int) -> EncodedRoute:
+    """Return an entry that answers by itself, of the rule of another."""
+    route = route_components_pb2.Route(name=_decoded(entry).name)
+    route.direct_response.status = status
+    return replace(_entry(entry, match, route), references=frozenset())
 
 
 def _entry(entry: EncodedRoute, match: RouteMatch, route: route_components_pb2.Route) -> EncodedRoute:

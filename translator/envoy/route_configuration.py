@@ -72,16 +72,18 @@ def misdirected_host(domain: str) -> EncodedHost:
 
 
 def route_configuration(
-    table: RouteConfigKey, hosts: Iterable[EncodedHost], settings: Iterable[object] = ()
+    table: RouteConfigKey, hosts: Iterable[EncodedHost], settings: Iterable[object] = (), nearest_wins: bool = False
 ) -> Resource:
     """Make the resource of a table from its virtual hosts; its origin are the entries of each of them.
 
-    All routes inherit `settings`.
+    All routes inherit `settings`. With `nearest_wins` a route's own changes of headers come after the inherited ones.
     """
     found = tuple(hosts)
     name = table_name(table)
     # A request's Host may name a port, which says nothing about the listener.
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
+    if nearest_wins:
+        head.most_specific_header_mutations_wins = True
     for setting in ROUTE_CONFIGURATION.of(settings):
         setting.apply_to_route_configuration(head)
     parts = [head.SerializeToString(deterministic=True)]

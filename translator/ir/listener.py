@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class ListenerSetting:
-    """A setting of a port or a filter chain: a frozen dataclass that implements hooks of `translator.envoy.hooks`."""
+    """A setting of a listener: a frozen dataclass that implements hooks of `translator.envoy.hooks`.
+
+    Attributes:
+        answers_preflights: whether it has the gateway answer the CORS preflights of all routes of the listener.
+    """
 
     __slots__ = ()
+    answers_preflights: ClassVar[bool] = False
 
 
 class ListenerContext(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from translator.db import Db
-from translator.engine.query import index
+from translator.engine.query import index, query
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
@@ -37,6 +37,34 @@ def attached_policies(db: Db, policy: Ref) -> Iterator[tuple[Ref, AttachedPolicy
             name = f"{policy.namespace}/{policy.name}"
             section = each.section_name or ""
             yield target(policy, each), AttachedPolicy(section, found.creation_time, name, policy)
+
+
+class Targeted(NamedTuple):
+    """The routes, or the Gateways, of a namespace."""
+
+    namespace: str
+    routes: bool
+
+
+@index(Policy)
+def targeting(db: Db, policy: Ref) -> Iterator[tuple[Targeted, Ref]]:
+    """File policies under whether they target routes or Gateways of their namespace."""
+    found = db.get(Policy, policy)
+    for each in found.spec.target_refs if found is not None else ():
+        at = level(db, policy.kind, each)
+        if at is not None:
+            yield Targeted(policy.namespace, at in (Level.ROUTE, Level.RULE)), policy
+
+
+@query(firewall=True)
+def any_targets(db: Db, targeted: Targeted) -> bool:
+    """Return whether any of them has a policy: while none has, nobody looks for those of each."""
+    return db.count(targeting, targeted) > 0
+
+
+def has_policies(db: Db, route: Ref) -> bool:
+    """Return whether a route, or a rule of it, has policies of its own."""
+    return any_targets(db, Targeted(route.namespace, routes=True)) and bool(db.select(attached_policies, route))
 
 
 def target(policy: Ref, reference: PolicyTargetReference) -> Ref:

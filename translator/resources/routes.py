@@ -19,13 +19,14 @@ from translator.envoy.route_configuration import (
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.hostnames import covers, specificity, wider
-from translator.ir.listener import ListenerContext, RouteConfigKey
+from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
+from translator.policies.attachment import Targeted, any_targets
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
-from translator.routes.policies import effective_rules
+from translator.routes.policies import answers_preflights, effective_rules, listener_settings, route_stack
 from xds import Resource, check
 
 
@@ -40,7 +41,37 @@ def table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
     domains = dict.fromkeys((*db.select(attachment.domains, table), *own_hostnames))
     hosts = encoded_host.each(db, ((table, each) for each in domains))
     hosts += (misdirected_host(each) for each in misdirected_hostnames if each not in domains)
-    return route_configuration(table, hosts)
+    stacks = table_stacks(db, table)
+    inherits = any(listener_settings(db, each) for each in stacks if each)
+    return route_configuration(table, hosts, common_settings(db, stacks), nearest_wins=inherits)
+
+
+def table_stacks(db: Db, table: RouteConfigKey) -> tuple[Stack, ...]:
+    """Return the policies that routes inherit at the listeners of a table, each of these once."""
+    gateway = gateway_of(table.gateway)
+    if not any_targets(db, Targeted(gateway.namespace, routes=False)):
+        return ((),)
+    return tuple(dict.fromkeys(inherited(db, gateway, each) for each in table_listeners(db, table)))
+
+
+@query
+def table_listeners(db: Db, table: RouteConfigKey) -> tuple[str, ...]:
+    """Return the names of the listeners of a table."""
+    gateway = gateway_of(table.gateway)
+    found = gateway_listeners.listeners(db, gateway)
+    return tuple(each.name for each in found if each.accepted and each.table(gateway) == table)
+
+
+def common_settings(db: Db, stacks: tuple[Stack, ...]) -> tuple[ListenerSetting, ...]:
+    """Return what all routes inherit, if that is the same at all listeners; these have the policies `stacks`."""
+    found = {listener_settings(db, each) if each else () for each in stacks}
+    return found.pop() if len(found) == 1 else ()
+
+
+@query(firewall=True)
+def own_settings(db: Db, table: RouteConfigKey, stack: Stack) -> tuple[ListenerSetting, ...]:
+    """Return what the routes of one listener inherit where those of others of its table inherit something else."""
+    return () if common_settings(db, table_stacks(db, table)) else listener_settings(db, stack)
 
 
 @query
@@ -74,7 +105,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
         if not covers(owner, wide):
             break
         made = [
-            (each, route_entries(db, each.route, origin, inherited(db, gateway, each.listener)).value)
+            (each, route_entries(db, each.route, origin, route_stack(db, each.route, gateway, each.listener)).value)
             for each in db.select(attachment.routes, (table, wide))
         ]
         found += made
@@ -86,7 +117,12 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     for _, alike in groupby(found, key=lambda each: each[0][:2]):
         entries = (entry for _, entries in alike for entry in entries)
         ordered += sorted(preflights.with_unanswered(entries) if answers else entries, key=attrgetter("precedence"))
-    return virtual_host(domain, preflights.routed(ordered))
+    # The routes of a domain are those of one listener (Gateway API: listener isolation).
+    stack = inherited(db, gateway, found[0][0].listener) if found else ()
+    if not stack:
+        return virtual_host(domain, preflights.routed(ordered))
+    routed = preflights.inherited if answers_preflights(db, stack) else preflights.routed
+    return virtual_host(domain, routed(ordered), own_settings(db, table, stack))
 
 
 @query
@@ -102,7 +138,7 @@ def route_entries(
         db: the database.
         route: the route.
         origin: the listener as clients see it.
-        stack: the policies that the route inherits there.
+        stack: the policies that it has to know, `route_stack`.
     """
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []

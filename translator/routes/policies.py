@@ -8,12 +8,43 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
 from translator.ir.http import Rule, RuleSetting
+from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import attached_policies, policies_at
-from translator.policies.effective import Stack, effective, of_kind
+from translator.policies.attachment import has_policies, policies_at
+from translator.policies.effective import Stack, effective, inherited, of_kind
 from translator.refs import Ref
 from translator.routes.rules import rules
+
+
+def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack:
+    """Return the policies of a listener and its Gateway that a route has to know to be written."""
+    stack = inherited(db, gateway, listener)
+    return written_out(db, stack) if stack and not has_policies(db, route) else stack
+
+
+@query(firewall=True)
+def written_out(db: Db, stack: Stack) -> Stack:
+    """Return those policies that each route has to say, as routes do not inherit all of what they set."""
+    units = [each for each in policy_units(db) if each.inherit is None]
+    return tuple(each for each in stack if any(_sets(db, (each,), unit) for unit in units))
+
+
+@query
+def listener_settings(db: Db, stack: Stack) -> tuple[ListenerSetting, ...]:
+    """Return what all routes of a listener with these policies inherit."""
+    found: list[ListenerSetting] = []
+    for unit in policy_units(db):
+        policies = of_kind(stack, unit.policy.kind)
+        if unit.inherit is not None and policies and (settings := unit_settings(db, policies, unit.field).value):
+            found += unit.inherit(settings)
+    return tuple(found)
+
+
+@query(firewall=True)
+def answers_preflights(db: Db, stack: Stack) -> bool:
+    """Return whether these policies have the gateway answer the CORS preflights of all routes, whatever it answers."""
+    return any(each.answers_preflights for each in listener_settings(db, stack))
 
 
 def effective_rules(db: Db, route: Ref, stack: Stack) -> tuple[Outcome[Rule], ...]:
@@ -22,18 +53,22 @@ def effective_rules(db: Db, route: Ref, stack: Stack) -> tuple[Outcome[Rule], ..
     Args:
         db: the database.
         route: the route.
-        stack: the policies that it inherits at a listener.
+        stack: the policies of a listener and its Gateway that it has to know, `route_stack`.
     """
-    own = rules(db, route)
-    if not stack and not db.select(attached_policies, route):
-        return own
+    rules_ = rules(db, route)
+    if not stack and not has_policies(db, route):
+        return rules_
     found = db.get(Route, route)
     names = found.rule_names if found is not None else ()
-    stack = (*stack, *policies_at(db, route))
+    own = policies_at(db, route)
     return tuple(
-        _with_settings(db, each, (*stack, *policies_at(db, route, name)) if name else stack)
-        for each, name in zip(own, names, strict=True)
+        _with_settings(db, each, stack, (*own, *policies_at(db, route, name)) if name else own)
+        for each, name in zip(rules_, names, strict=True)
     )
+
+
+def _sets(db: Db, policies: Stack, unit: PolicyUnit) -> bool:
+    return effective(db, of_kind(policies, unit.policy.kind), unit.field).value is not None
 
 
 @query
@@ -56,18 +91,19 @@ def overrides(rule: Rule, unit: PolicyUnit) -> bool:
     return any(isinstance(each, unit.setting) for each in rule.settings)
 
 
-def _with_settings(db: Db, own: Outcome[Rule], stack: Stack) -> Outcome[Rule]:
-    rule = own.value
+def _with_settings(db: Db, read: Outcome[Rule], wide: Stack, own: Stack) -> Outcome[Rule]:
+    """Return a rule with the settings of its own policies and of wider ones, but for what it inherits in Envoy."""
+    rule = read.value
     settings: list[RuleSetting] = []
     for unit in policy_units(db) if not rule.error else ():
-        policies = of_kind(stack, unit.policy.kind)
-        if policies and not overrides(rule, unit):
+        policies = of_kind((*wide, *own), unit.policy.kind)
+        if policies and not overrides(rule, unit) and (unit.inherit is None or _sets(db, own, unit)):
             made = unit_settings(db, policies, unit.field)
             if made.value is None:
                 text = f"{policies[-1]}: {made.problems[0].message}"
-                return Outcome(replace(rule, settings=(), error=text), own.problems)
+                return Outcome(replace(rule, settings=(), error=text), read.problems)
             settings += made.value
-    return Outcome(replace(rule, settings=_combined(settings, rule.settings)), own.problems) if settings else own
+    return Outcome(replace(rule, settings=_combined(settings, rule.settings)), read.problems) if settings else read
 
 
 def _combined(policies: list[RuleSetting], own: tuple[RuleSetting, ...]) -> tuple[RuleSetting, ...]:
