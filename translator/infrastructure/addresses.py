@@ -1,4 +1,4 @@
-"""Addresses of a Gateway in a cluster: those requested, those assigned to its Service, those that proxies bind."""
+"""Addresses of a Gateway in a cluster: requested ones, those assigned to its Service, and those that proxies bind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY_IPV6: Final = "::"
 """All IPv6 addresses of a pod, and no others."""
 IP, HOSTNAME = "IPAddress", "Hostname"
 MOST: Final = 16
-"""So many addresses a Gateway's status can have."""
+"""Most addresses in a Gateway's status."""
 
 
 class AssignedAddress(NamedTuple):
@@ -32,9 +32,9 @@ class AssignedAddress(NamedTuple):
 
 @query
 def bind_addresses(db: Db, gateway: Ref) -> tuple[str, ...]:
-    """Return the IP addresses that the proxies of a Gateway bind: in a cluster the pod's, of its Service's families.
+    """Return the IP addresses that the proxies of a Gateway bind: in a cluster the pod's, of its Service's IP families.
 
-    The families are those that the Service has been given; until it is there, those that it is to ask for.
+    The IP families are those assigned to the Service; until it exists, those that it will request.
     """
     addresses = gateways.addresses(db, gateway).value
     if db.settings.standalone or "IPv6" not in _families(db, gateway):
@@ -51,7 +51,7 @@ def _families(db: Db, gateway: Ref) -> tuple[str, ...]:
 
 @query
 def requested(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
-    """Return the addresses that a Gateway asks for; the problems are the Gateway's."""
+    """Return the addresses that a Gateway requests; the problems are the Gateway's."""
     spec = gateways.gateway_spec(db, gateway)
     wanted: list[AssignedAddress] = []
     problems: list[Problem] = []
@@ -60,7 +60,7 @@ def requested(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
         if address.type not in (IP, HOSTNAME):
             text = f"{field}: the type {address.type} is not supported; give an address of type {IP} or {HOSTNAME}."
             problems.append(Problem("Accepted", "UnsupportedAddress", text))
-        elif not address.value:  # then any address will do
+        elif not address.value:  # an address of the implementation's choice
             continue
         elif address.type == HOSTNAME:
             wanted.append(AssignedAddress(HOSTNAME, address.value))
@@ -73,22 +73,22 @@ def requested(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
 
 
 def _reserved(text: str) -> bool:
-    """Whether Kubernetes refuses an address for a Service."""
+    """Return whether Kubernetes rejects an address for a Service."""
     address = ip_address(text)
     return address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
 
 
 @query
 def assigned(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
-    """Return the addresses at which a Gateway is reached; the problems tell which are missing, and why.
+    """Return the addresses at which a Gateway is reached; the problems are about missing ones.
 
-    A load balancer has been given some. Without one, whoever asked for hostnames or external IPs leads the traffic
-    there. Else it is the nodes that have proxies where those can be reached on them, and the Service's own address.
+    They are the addresses of the Service's load balancer; without one, the requested hostnames or external IPs;
+    otherwise the nodes with proxies if these are reachable on them, or the Service's own addresses.
     """
     chosen = parameters(db, gateway).value
     wanted = requested(db, gateway)
     if chosen is not None and chosen.self_managed:
-        # Whoever runs the proxies also brings the traffic to them.
+        # Self-managed proxies: their operator routes the traffic to them.
         return wanted
     service = _service(db, gateway)
     if service is None:
@@ -116,7 +116,7 @@ def _of_balancer(service: Service) -> tuple[AssignedAddress, ...]:
 
 
 def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[AssignedAddress, ...]:
-    """Return the nodes that have proxies, which need not be all; or the Service's own addresses, within the cluster."""
+    """Return the nodes with proxies, or else the Service's own addresses, which are reachable in the cluster."""
     proxies = list(running(db, gateway))
     if service.spec.type == "NodePort" or any(each.on_host_network for each in proxies):
         return _addresses(sorted(address for each in proxies for address in each.node_addresses))
@@ -140,7 +140,7 @@ def _missing(
         )
         yield Problem("Programmed", "AddressNotUsable", text)
     elif not given and of_balancer:
-        # Whether the address that was asked for is the reason is known to the load balancer's controller alone.
+        # Only the load balancer's controller knows whether the requested address is the reason.
         text = f"Service {service.metadata.name} has no address yet; its events tell why (`kubectl describe service`)."
         yield Problem("Programmed", "AddressNotAssigned", text)
     elif not given:

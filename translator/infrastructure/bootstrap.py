@@ -1,13 +1,13 @@
-"""The bootstrap of a proxy in a cluster, with all that it needs from its first moment to its last.
+"""The bootstrap of a proxy in a cluster.
 
-It finds Headgate over TLS, and says who it is by the token of its service account. Both the authority's certificates
-and the token are read again when they change: Kubernetes puts new files in place of old ones while the pod runs, which
-Envoy notices only for secrets that come from a file of their own.
+The proxy connects to Headgate over TLS, and authenticates by the token of its service account. Envoy rereads the
+authority's certificates and the token when they change: Kubernetes replaces the files while the pod runs, which Envoy
+notices only for secrets that it reads from separate files.
 
-Static listeners serve readiness, metrics and the drain: before a pod is stopped, the kubelet sends GET to a path that
-nobody can compute without Headgate's key; Envoy then tells its own administration interface to fail health checks,
-which makes it close connections as they become idle, and answers once the time to drain is over. If it has not ended a
-while after that, nobody meant to stop it, and it passes health checks again.
+Static listeners serve readiness, metrics and the drain. Before a pod is stopped, the kubelet sends GET to a path that
+cannot be computed without Headgate's key. Envoy then requests its own administration interface to fail health checks,
+so that it closes idle connections, and answers after the drain time. If the process has not ended some time after that,
+the pod was not stopped, and it passes health checks again.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _EXTENSIONS: Final = f"{_TYPE}envoy.extensions"
 _SECRET: Final = f"{_EXTENSIONS}.transport_sockets.tls.v3.Secret"
 
 MARGIN_SECONDS: Final = 20
-"""What a pod gets to stop beyond the time to drain."""
+"""Seconds that a pod has to stop after the drain time."""
 _MOST_SECONDS: Final = 2 * 3600
-"""How long a request for the drain may last; parameters allow an hour for the drain."""
+"""Timeout of a drain request; parameters allow an hour of drain time."""
 _RETURN_SECONDS: Final = 2 * MARGIN_SECONDS
-"""A proxy that still runs so long after the time to drain is not going to stop."""
+"""Seconds after the drain time after which a running proxy is assumed not to be stopped."""
 
 _DRAIN: Final = """\
 function envoy_on_request(handle)
@@ -81,16 +81,16 @@ class Folders:
 def files(
     proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str, folders: Folders = Folders()
 ) -> Mapping[str, str] | str:
-    """Make the files of a proxy's configuration, by name.
+    """Return the files of a proxy's configuration, by name.
 
     Args:
-        proxies: where Headgate is.
-        parameters: log level, statistics, overrides and so on.
-        drain_path: the path that begins the drain.
-        folders: where the files are going to be.
+        proxies: the defaults of all proxies, including Headgate's address.
+        parameters: the Gateway's parameters: log level, statistics, overrides and so on.
+        drain_path: the path that starts the drain.
+        folders: the folders of the files in the container.
 
     Returns:
-        The files; or, as text, why Envoy would not take the bootstrap with what was laid over it.
+        The files; or, as text, why Envoy would reject the bootstrap with the overrides.
     """
     plain = _plain(proxies, parameters, drain_path, folders)
     if parameters.bootstrap is not None:
@@ -110,11 +110,11 @@ def files(
 
 
 def drain_path(uid: str, key: bytes) -> str:
-    """Return the path that begins the drain of a Gateway's proxies.
+    """Return the path that starts the drain of a Gateway's proxies.
 
     Args:
-        uid: the Gateway's, which many may read.
-        key: a secret of Headgate's, the same for all replicas and for ever: another path is another pod template.
+        uid: the Gateway's `metadata.uid`, which is no secret.
+        key: Headgate's secret key, the same for all replicas and for ever: another path changes the pod template.
     """
     return f"/drain/{blake2b(uid.encode(), digest_size=16, key=key, person=b'headgate-drain').hexdigest()}"
 
@@ -139,7 +139,7 @@ def _plain(
     message = bootstrap(
         socket_address("127.0.0.1", ADMIN_PORT),
         xds_cluster(proxies.xds_host, proxies.xds_port),
-        # A proxy without its listeners is not ready, however long Headgate may take.
+        # A proxy without its listeners is not ready, however long Headgate takes.
         initial_fetch_timeout=timedelta(0),
         max_heap_bytes=heap_of(memory_limit(parameters)),
     )
@@ -147,7 +147,7 @@ def _plain(
     if parameters.stats.prometheus:
         route = {"match": {"path": METRICS_PATH}, "route": {"cluster": "admin"}}
         listeners.append(_listener("metrics", proxies.addresses, METRICS_PORT, [route]))
-    # An Any is unpacked for others to be laid over it; by way of text, since that leaves no OrderedDicts.
+    # Unpacked Anys can be merged with overrides; through text, which leaves no OrderedDicts.
     made = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
     own = {
         "static_resources": {
@@ -168,7 +168,7 @@ def _plain(
 
 
 def memory_limit(parameters: GatewayParametersSpec) -> int | None:
-    """Return the memory that a proxy's container may have, in bytes; None if it is not limited."""
+    """Return the memory limit of a proxy's container, in bytes; None if there is none."""
     resources = [parameters.resources]
     spec: Any = (parameters.pod_template or {}).get("spec")
     containers: Any = spec.get("containers") if isinstance(spec, Mapping) else None
@@ -192,7 +192,7 @@ def _stats(stats: StatsParameters) -> dict[str, Any]:
 
 
 def _xds_security(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:
-    """Return what the cluster that Headgate is has besides its address: TLS, and a filter that adds the token."""
+    """Return the security fields of Headgate's own cluster: TLS, and a filter that adds the token."""
     credential = {
         "@type": f"{_EXTENSIONS}.http.injected_credentials.generic.v3.Generic",
         "credential": _from_file("token", TOKEN_SECRET_FILE, folders, folders.token),
@@ -209,7 +209,7 @@ def _xds_security(proxies: ProxyDefaults, folders: Folders) -> dict[str, Any]:
         "sni": proxies.xds_host,
         "common_tls_context": {
             "alpn_protocols": ["h2"],
-            # As a client, Envoy goes no higher than 1.2 unless it is told to.
+            # Envoy's default for clients is at most TLS 1.2.
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
             "validation_context_sds_secret_config": _from_file("ca", CA_SECRET_FILE, folders, folders.config),
         },
@@ -250,7 +250,7 @@ def _token_secret(folders: Folders) -> dict[str, Any]:
 
 
 def _own(addresses: tuple[str, ...]) -> str:
-    """Return the address at which a proxy finds its own readiness listener."""
+    """Return the address of a proxy's own readiness listener."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(addresses[0], addresses[0])
 
 
@@ -277,7 +277,7 @@ def _probe_routes(parameters: GatewayParametersSpec, drain_path: str) -> list[di
 
 
 def _delayed(path: str, script: str, seconds: int) -> dict[str, Any]:
-    """Return a route that runs a script, and answers after so many seconds."""
+    """Return a route that runs a script, and answers after a delay."""
     lua = {"@type": f"{_EXTENSIONS}.filters.http.lua.v3.LuaPerRoute", "source_code": {"inline_string": script}}
     delay = {"fixed_delay": f"{seconds}s", "percentage": {"numerator": 100}}
     wait = {"@type": f"{_EXTENSIONS}.filters.http.fault.v3.HTTPFault", "delay": delay}
@@ -309,8 +309,8 @@ def _listener(name: str, addresses: tuple[str, ...], port: int, routes: list[dic
         "name": name,
         **first,
         **({"additional_addresses": others} if others else {}),
-        # A proxy with all the connections that it takes, or without memory for more, is ready all the same: its clients
-        # are not to be sent to the others, which have no more.
+        # A proxy at its limit of connections or memory is still ready: its clients must not be moved to the others,
+        # which have no more capacity.
         "ignore_global_conn_limit": True,
         "bypass_overload_manager": True,
         "filter_chains": [chain],

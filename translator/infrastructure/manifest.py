@@ -30,15 +30,15 @@ DEPLOYED_KINDS: Final[Mapping[str, type[KubernetesObject]]] = {
         PodDisruptionBudget,
     )
 }
-"""All kinds that are deployed, in the order in which they are applied."""
+"""The kinds that are deployed, in the order in which they are applied."""
 
 WORKLOADS: Final = (Deployment.kind, DaemonSet.kind)
-"""Those that run proxies."""
+"""The kinds that run proxies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The desired state of an object: exactly the fields that Headgate owns."""
+    """The desired state of an object: the fields that Headgate owns, and no others."""
 
     ref: Ref
     body: Mapping[str, Any]
@@ -54,8 +54,8 @@ class ProxyManifests:
     """The manifests of a Gateway's proxies.
 
     Attributes:
-        manifests: all of them, in the order in which they are applied; empty where somebody else runs the proxies.
-        paused: the manifests are not known, so whatever runs is left as it is.
+        manifests: all of them, in the order in which they are applied; empty for self-managed proxies.
+        paused: whether the manifests are unknown, so that existing objects are left as they are.
     """
 
     manifests: tuple[Manifest, ...] = ()

@@ -1,4 +1,4 @@
-"""The manifest table: the manifests of each Gateway's proxies, as they were computed last."""
+"""The manifest table: the last computed manifests of each Gateway's proxies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from translator.tracked import TrackedMap
 
 
 class ManifestTable:
-    """The manifests of each managed Gateway; paused ones never take the place of others."""
+    """The manifests of each managed Gateway; paused ones never replace others."""
 
     def __init__(self) -> None:
         """Start without Gateways."""
@@ -23,11 +23,11 @@ class ManifestTable:
         return self._manifests.view
 
     def is_unmanaged(self, gateway: Ref) -> bool:
-        """Return whether a Gateway exists and certainly is another controller's."""
+        """Return whether a Gateway exists and is known to be another controller's."""
         return gateway in self._unmanaged
 
     def set(self, gateway: Ref, manifests: ProxyManifests | None) -> None:
-        """Set the manifests of a Gateway as they were computed; None if another controller manages it."""
+        """Set the computed manifests of a Gateway; None if another controller manages it."""
         if manifests is None:
             self._unmanaged.add(gateway)
             self._manifests.set(gateway, None)
@@ -39,15 +39,15 @@ class ManifestTable:
             self._manifests.set(gateway, manifests)
 
     def pause(self, gateway: Ref) -> None:
-        """Leave alone whatever runs for a Gateway whose manifests are not known."""
+        """Pause a Gateway whose manifests are unknown: its existing objects are left as they are."""
         if gateway not in self.manifests:
             self._manifests.set(gateway, PAUSED)
 
     def remove(self, gateway: Ref) -> None:
-        """Remove a Gateway that is gone."""
+        """Remove a deleted Gateway."""
         self._unmanaged.discard(gateway)
         self._manifests.set(gateway, None)
 
     def take_changes(self) -> dict[Ref, ProxyManifests | None]:
-        """Return the manifests that changed since the last call, None where a Gateway has none any more."""
+        """Return the manifests that changed since the last call; None for a Gateway without any."""
         return self._manifests.take_changes()

@@ -26,14 +26,14 @@ from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
 CPU_PERCENT: Final = 80
-"""At how much of the requested CPU an autoscaler without metrics of its own aims."""
+"""Target share of the requested CPU of an autoscaler without configured metrics, in percent."""
 
 
 @query
 def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     """Return the manifests of a Gateway's proxies, with the problems of the Gateway; None if it is not managed.
 
-    A Gateway whose class is gone may still have been managed: the manifests are paused, and what runs for it is left.
+    A Gateway whose class was deleted may have been managed: its manifests are paused, and its objects stay.
     """
     found = db.get(Gateway, gateway)
     if found is None or db.settings.standalone:
@@ -67,10 +67,10 @@ def served_ports(db: Db, gateway: Ref) -> tuple[tuple[int, str], ...]:
 
 
 def manifests(plan: RenderInput) -> Iterator[Manifest]:
-    """Make the manifests of a Gateway's proxies, in the order in which they are applied.
+    """Yield the manifests of a Gateway's proxies, in the order in which they are applied.
 
     Raises:
-        InvalidParameters: no proxy could run with what the parameters say.
+        InvalidParameters: no proxy could run with these parameters.
     """
     drain_path = bootstrap.drain_path(plan.gateway.metadata.uid or plan.key, plan.proxies.drain_key)
     files = bootstrap.files(plan.proxies, plan.parameters, drain_path)
@@ -161,7 +161,7 @@ def _workload(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> M
         "template": template(plan, drain_path, files),
         "strategy" if is_deployment else "updateStrategy": strategy(wanted),
     }
-    # Otherwise whoever scales has the say over the number, and a DaemonSet has none.
+    # With an autoscaler, the autoscaler owns the field, and a DaemonSet does not have it.
     if is_deployment and wanted.hpa is None and wanted.replicas is not None:
         spec["replicas"] = wanted.replicas
     return _manifest(plan, wanted.kind, {"spec": spec})

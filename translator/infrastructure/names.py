@@ -1,4 +1,4 @@
-"""Names and labels of the objects that are made for a Gateway."""
+"""Names and labels of the objects that are deployed for a Gateway."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from translator.api_group import GROUP
 from translator.refs import Ref
 
 LONGEST: Final = 63
-"""The most characters of a label, and of a name of what becomes part of a DNS name."""
+"""Most characters of a label value, and of a name that becomes part of a DNS name."""
 
 CONTAINER: Final = "envoy"
-"""The container of a proxy's pod in which Envoy runs."""
+"""The container of Envoy in a proxy's pod."""
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_CLASS_NAME: Final = "gateway.networking.k8s.io/gateway-class-name"
 CONTROLLER: Final = f"{GROUP}/controller"
 MANAGER: Final = "headgate"
-"""The value of `MANAGED_BY`, and the manager of the fields that are applied."""
+"""The value of `MANAGED_BY`, and the field manager of applied fields."""
 
 _UNFIT: Final = re.compile(r"[^a-z0-9]+")
 _HASHED: Final = re.compile(r".*-[0-9a-f]{10}")
-"""What looks as if it had been shortened: such names are shortened too, so that nobody can take another's."""
+"""Names in the form of a shortened one, which are shortened, too, so that no name equals another one shortened."""
 
 
 def resource_name(gateway: Ref) -> str:
-    """Name all objects of a Gateway: a DNS label, the same for ever, and of no other Gateway in its namespace."""
+    """Return the name of a Gateway's objects: a DNS label that never changes, unique in its namespace."""
     name = f"headgate-{gateway.name}"
     fit = _UNFIT.sub("-", name)
     return name if fit == name and len(name) <= LONGEST and not _HASHED.fullmatch(name) else _hashed(name, fit)
 
 
 def label_value(text: str) -> str:
-    """Make a label's value of a name, which may be longer than a label can be."""
+    """Return the label value of a name, shortened if it is too long."""
     fit = text.replace("/", ".")
     return text if fit == text and len(text) <= LONGEST else _hashed(text, fit)
 
@@ -46,7 +46,7 @@ def _hashed(text: str, fit: str) -> str:
 
 
 def identity(gateway: Ref, controller: str) -> dict[str, str]:
-    """Return the labels that every object of a Gateway has, whatever is configured."""
+    """Return the labels of every object of a Gateway, which cannot be configured."""
     return {
         "app.kubernetes.io/name": "headgate-proxy",
         "app.kubernetes.io/component": "proxy",
@@ -58,10 +58,10 @@ def identity(gateway: Ref, controller: str) -> dict[str, str]:
 
 
 def selector(gateway: Ref) -> dict[str, str]:
-    """Return the labels by which a Gateway's pods are selected; they can never change."""
+    """Return the labels that select a Gateway's pods; they can never change."""
     return {"app.kubernetes.io/instance": resource_name(gateway), GATEWAY_NAME: label_value(gateway.name)}
 
 
 def owned_by(controller: str) -> str:
-    """Return the labels of everything that is deployed by this controller, as a selector for the API server."""
+    """Return the label selector of all objects that a controller deploys, in the API server's syntax."""
     return f"{MANAGED_BY}={MANAGER},{CONTROLLER}={label_value(controller)}"

@@ -22,7 +22,7 @@ from translator.strategic_merge import TooDeep, merge
 
 
 class ParametersSource(NamedTuple):
-    """A reference to parameters: the field that holds it, and what it names."""
+    """A reference to parameters: its field, and the object that it refers to."""
 
     field: str
     group: str
@@ -32,7 +32,7 @@ class ParametersSource(NamedTuple):
 
     @property
     def ref(self) -> Ref:
-        """What is named."""
+        """The object that it refers to."""
         return Ref(self.kind, self.namespace, self.name)
 
 
@@ -44,7 +44,7 @@ def _used(db: Db, gateway: Ref) -> Iterator[Ref]:
 
 @index(Gateway.kind, partitions=_used)
 def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
-    """File each of our Gateways under the parameters that count for it."""
+    """Index each managed Gateway by the parameters that apply to it."""
     spec = gateway_spec(db, gateway)
     if spec is not None and is_managed(db, gateway):
         for source in dict.fromkeys(each.ref for each in _sources(db, gateway, spec)):
@@ -53,7 +53,7 @@ def users(db: Db, gateway: Ref) -> Iterator[tuple[Ref, Ref]]:
 
 @query
 def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
-    """Return the parameters of a Gateway, None where they are not valid; the problems are the Gateway's."""
+    """Return the parameters of a Gateway; None if they are not valid. The problems are the Gateway's."""
     spec = gateway_spec(db, gateway)
     if spec is None:
         return Outcome(None)
@@ -77,7 +77,7 @@ def parameters(db: Db, gateway: Ref) -> Outcome[GatewayParametersSpec | None]:
 
 @query
 def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
-    """Return what is wrong with the parameters of a GatewayClass."""
+    """Return the problems of the parameters of a GatewayClass."""
     found = db.get(GatewayClass, Ref(GatewayClass.kind, "", name))
     source = _class_source(found)
     if source is None:
@@ -86,7 +86,7 @@ def class_parameters(db: Db, name: str) -> tuple[Problem, ...]:
 
 
 def _sources(db: Db, gateway: Ref, spec: GatewaySpec) -> Iterator[ParametersSource]:
-    """Yield the references that count, the weakest first."""
+    """Yield the references that apply, in ascending order of precedence."""
     of_class = _class_source(db.get(GatewayClass, Ref(GatewayClass.kind, "", spec.gateway_class_name)))
     if of_class is not None:
         yield of_class._replace(field=f"GatewayClass {spec.gateway_class_name}: {of_class.field}")
@@ -106,7 +106,7 @@ def _source(field: str, reference: LocalParametersReference | ParametersReferenc
 
 
 def _layer(db: Db, source: ParametersSource) -> Outcome[Mapping[str, Any]]:
-    """Return what the parameters set, in the form in which they are written."""
+    """Return the fields that parameters set, in JSON form."""
     if (source.group, source.kind) != (GROUP, GatewayParameters.kind):
         text = f"{source.field}: {source.kind} of group {source.group or 'core'} are no parameters; use"
         return Outcome({}, (_invalid(f"{text} {GatewayParameters.kind} of group {GROUP}."),))

@@ -1,4 +1,4 @@
-"""The pod of a proxy: Envoy as a user without privileges, on a file system that it cannot write to."""
+"""The pod of a proxy: Envoy as an unprivileged user, with a read-only file system."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ USER: Final = 65532
 """The user and group "nonroot" of distroless images."""
 
 AUDIENCE: Final = "headgate"
-"""Whom a proxy's token is for: nobody else takes it, and Headgate takes no token for anybody else."""
+"""The audience of a proxy's token: others do not accept it, and Headgate accepts no token for others."""
 TOKEN_SECONDS: Final = 3600
-"""How long a token is valid; the kubelet renews it well before."""
+"""Validity of a token; the kubelet renews it well before its end."""
 
 BOOTSTRAP_HASH: Final = f"{GROUP}/bootstrap-hash"
 
@@ -36,14 +36,14 @@ DEFAULT_RESOURCES: Final[Mapping[str, Any]] = {"requests": {"cpu": "100m", "memo
 def pod_spec(
     name: str, gateway: str, proxies: ProxyDefaults, parameters: GatewayParametersSpec, drain_path: str
 ) -> dict[str, Any]:
-    """Make the `spec` of the proxies' pods.
+    """Return the `spec` of the proxies' pods.
 
     Args:
-        name: what the ServiceAccount and the ConfigMap are called.
-        gateway: "namespace/name" of the Gateway.
-        proxies: what all proxies are told.
-        parameters: the Gateway's.
-        drain_path: the path that begins the drain.
+        name: the name of the ServiceAccount and the ConfigMap.
+        gateway: the Gateway as "namespace/name".
+        proxies: the defaults of all proxies.
+        parameters: the Gateway's parameters.
+        drain_path: the path that starts the drain.
     """
     security: dict[str, Any] = {
         "runAsNonRoot": True,
@@ -52,7 +52,7 @@ def pod_spec(
         "fsGroup": USER,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    if not on_host_network(parameters):  # there, Kubernetes refuses it
+    if not on_host_network(parameters):  # where Kubernetes rejects it
         security["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
     token = {"audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN_FILE}
     return {
@@ -70,13 +70,13 @@ def pod_spec(
 
 
 def on_host_network(parameters: GatewayParametersSpec) -> bool:
-    """Whether the pods have the network of their nodes."""
+    """Return whether the pods use the network of their nodes."""
     over: Any = (parameters.pod_template or {}).get("spec")
     return isinstance(over, Mapping) and bool(over.get("hostNetwork"))
 
 
 def metrics_annotations(parameters: GatewayParametersSpec) -> dict[str, str]:
-    """Return the annotations by which a Prometheus finds the metrics of pods."""
+    """Return the annotations by which Prometheus discovers the metrics of pods."""
     if not parameters.stats.prometheus:
         return {}
     return {
@@ -98,9 +98,9 @@ def _container(
         "command": ["envoy"],
         "args": _arguments(gateway, parameters),
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-        # The Gateway's own ports are left out: a new listener is no reason to replace the pods.
+        # The Gateway's own ports are left out, so that a new listener does not replace the pods.
         "ports": [{**each, "protocol": "TCP"} for each in ports],
-        # What Envoy said before it ended is told in the pod's status, and from there in the Gateway's.
+        # Envoy's last log lines are then in the pod's status, from which the Gateway's status gets them.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": dict(DEFAULT_RESOURCES if parameters.resources is None else parameters.resources),
         "readinessProbe": {
@@ -139,7 +139,7 @@ def _arguments(gateway: str, parameters: GatewayParametersSpec) -> list[str]:
 
 
 def required_fields(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what of a pod's `spec` Headgate cannot do without, by field: account, token and configuration."""
+    """Return the required fields of a pod's `spec`: service account, token and configuration."""
     volumes = _by("name", spec.get("volumes"))
     mounts = _by("mountPath", _by("name", spec["containers"])[CONTAINER].get("volumeMounts"))
     return {
@@ -150,6 +150,6 @@ def required_fields(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _by(key: str, items: Any) -> Mapping[Any, Any]:
-    """Return the items of a list by their key; what is no such list is for the API server to refuse."""
+    """Return the items of a list by their key; the API server rejects anything else."""
     found = items if isinstance(items, list) else []
     return {str(each.get(key)): each for each in found if isinstance(each, Mapping)}

@@ -14,19 +14,19 @@ NONE: Final = (0, "0%")
 
 
 def budget(plan: RenderInput, wanted: PdbParameters) -> dict[str, Any]:
-    """Make the `spec` of a PodDisruptionBudget."""
+    """Return the `spec` of a PodDisruptionBudget."""
     return {
         **wanted.model_dump(by_alias=True, exclude_none=True),
         "selector": {"matchLabels": selector(plan.gateway.ref)},
-        # By default proxies that never get ready would hold up the drain of a node for ever.
+        # By default, proxies that never become ready would block the drain of a node for ever.
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
 
 
 def drain_blockers(parameters: GatewayParametersSpec) -> Iterator[str]:
-    """Tell, for the Gateway's condition, that no proxy could ever be moved from a node that is to be drained."""
+    """Yield the message, for the Gateway's condition, that no proxy can be evicted from a node that is drained."""
     wanted = parameters.pdb
-    if wanted is None or parameters.kind == DaemonSet.kind:  # whose pods a drain leaves where they are
+    if wanted is None or parameters.kind == DaemonSet.kind:  # a drain does not evict its pods
         return
     least = _least(parameters)
     if wanted.max_unavailable in NONE:
@@ -39,14 +39,14 @@ def drain_blockers(parameters: GatewayParametersSpec) -> Iterator[str]:
 
 
 def _of(value: int | str | None, whole: int) -> int:
-    """So many, or so many percent, rounded up as Kubernetes does it."""
+    """Return a number, or a percentage of `whole`, rounded up like in Kubernetes."""
     if isinstance(value, str):
         return -(-int(value.removesuffix("%")) * whole // 100)
     return value or 0
 
 
 def _least(parameters: GatewayParametersSpec) -> int:
-    """How many proxies there are at least, of those that are asked for."""
+    """Return the smallest number of requested proxies."""
     if parameters.hpa is not None:
         return parameters.hpa.min_replicas
     return 1 if parameters.replicas is None else parameters.replicas

@@ -9,17 +9,17 @@ from typing import Final
 from translator.objects.kubernetes.workloads import ContainerEnd, ContainerStatus, Pod
 
 STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
-"""Reasons to wait that pass by themselves."""
+"""Reasons of a waiting container that resolve themselves."""
 PULLING: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 MOST_WORDS: Final = 1024
-"""So many characters of what a program said last are told."""
+"""Most characters reported of a program's last output."""
 
 _LOGGED: Final = re.compile(r"(\[[^]]*\])+ (\[[^]]*\] )?")
-"""What stands before Envoy's words in its log: time, thread, level, component and place."""
+"""The prefix of a line of Envoy's log: time, thread, level, component and place."""
 
 
 def pod_failures(pod: Pod) -> Iterator[str]:
-    """Yield the failures of a pod, the same for each try of the kubelet; nothing while the pod is starting."""
+    """Yield the failures of a pod, the same for each attempt of the kubelet; nothing while the pod is starting."""
     for each in pod.status.conditions:
         if (each.type, each.status) == ("PodScheduled", "False"):
             yield f"{each.reason}: {each.message}"
@@ -31,7 +31,7 @@ def _of_container(status: ContainerStatus) -> Iterator[str]:
     waiting = status.state.waiting
     end = status.state.terminated or status.last_state.terminated
     if waiting is not None and waiting.reason in PULLING:
-        # The kubelet's words change from one try to the next.
+        # The kubelet's messages differ from one attempt to the next.
         yield f"the image of container {status.name} cannot be pulled ({_cause(waiting.message) or waiting.reason})"
     elif end is not None and end.exit_code and not status.ready:
         yield f"container {status.name} ended {_how(end)}"
@@ -40,7 +40,7 @@ def _of_container(status: ContainerStatus) -> Iterator[str]:
 
 
 def _how(end: ContainerEnd) -> str:
-    """How a container ended, with what it said last: Envoy says there why."""
+    """Return how a container ended, with its last output, in which Envoy reports the reason."""
     how = f"with exit code {end.exit_code}" + (f" ({end.reason})" if end.reason not in ("", "Error") else "")
     lines = [each for each in end.message.splitlines() if each.strip()]
     return f"{how}: {_LOGGED.sub('', lines[-1].strip(), count=1)[:MOST_WORDS]}" if lines else how

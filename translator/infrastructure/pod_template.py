@@ -21,17 +21,17 @@ from translator.strategic_merge import TooDeep, merge, without_nulls
 
 
 def template(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> dict[str, Any]:
-    """Make the pod template.
+    """Return the pod template.
 
     Args:
-        plan: of the Gateway.
-        drain_path: the path that begins the drain.
-        files: of the proxies' configuration.
+        plan: the inputs of the Gateway's manifests.
+        drain_path: the path that starts the drain.
+        files: the files of the proxies' configuration.
 
     Raises:
-        Unfit: no proxy could run, or be known, with what the parameters say.
+        InvalidParameters: no proxy could run, or authenticate, with these parameters.
     """
-    # Certificates are read again while the proxy runs; the rest takes a new one.
+    # A running proxy rereads certificates; a change of the other files needs a new pod.
     lasting = repr(sorted(item for item in files.items() if item[0] != CA_FILE))
     made = {
         "metadata": {
@@ -51,7 +51,7 @@ def template(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> di
 
 
 def _fixed(plan: RenderInput, digest: str) -> dict[str, Any]:
-    """Return what no template may change, or the pods would not be found, or not be replaced in time."""
+    """Return the fields that no template may change, as pods would not be selected, or not replaced in time."""
     return {
         "metadata": {
             "labels": identity(plan.gateway.ref, plan.controller),
@@ -61,7 +61,7 @@ def _fixed(plan: RenderInput, digest: str) -> dict[str, Any]:
 
 
 def _check(template: Any) -> None:
-    """Raise what the API server would say of a template in words that nobody understands."""
+    """Raise for mistakes in a template for which the API server's error message is not understandable."""
     field = "podTemplate of the GatewayParameters"
     for name in ("metadata", "spec"):
         if not isinstance(template.get(name), Mapping):
@@ -76,7 +76,7 @@ def _check(template: Any) -> None:
 
 
 def _check_own(made: Any, template: Any) -> None:
-    """Raise if a template changes what a proxy needs to find Headgate and to be known there."""
+    """Raise if a template changes the fields that a proxy needs to connect to Headgate and to authenticate."""
     found = required_fields(template["spec"])
     for field, value in required_fields(made["spec"]).items():
         if found[field] != value:
@@ -85,9 +85,9 @@ def _check_own(made: Any, template: Any) -> None:
 
 
 def strategy(wanted: GatewayParametersSpec) -> Mapping[str, Any]:
-    """Tell how pods are replaced: a proxy that works does not go for one that never gets ready."""
+    """Return the update strategy of pods: no working proxy is replaced by one that never becomes ready."""
     if wanted.strategy is not None:
         return {name: each for name, each in wanted.strategy.items() if each is not None}
-    if on_host_network(wanted):  # where one cannot start before the other one is gone
+    if on_host_network(wanted):  # a new pod cannot start before the old one on the node has ended
         return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
     return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}

@@ -1,4 +1,4 @@
-"""Quantities as Kubernetes writes them, such as 512Mi (apimachinery, `resource.Quantity`)."""
+"""Kubernetes quantities, such as 512Mi (apimachinery, `resource.Quantity`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FACTORS: Final[Mapping[str, Decimal]] = {
 
 
 def whole(quantity: object) -> int | None:
-    """Read a quantity as a whole number, rounded down; None for what is none, or is nothing."""
+    """Return a quantity as an integer, rounded down; None if it is invalid or 0."""
     found = _QUANTITY.fullmatch(str(quantity)) if isinstance(quantity, str | int | float) else None
     if found is None or isinstance(quantity, bool):
         return None

@@ -11,7 +11,7 @@ from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
 
 
 class InvalidParameters(ValueError):
-    """Parameters with which no proxies can be deployed; the text goes into the Gateway's condition."""
+    """Parameters with which no proxies can be deployed; the text is for the Gateway's condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class RenderInput:
 
     Attributes:
         controller: the name of the controller, for the labels.
-        ports: the ports that are served, with their transport protocol.
-        addresses: the IP addresses that were asked for.
+        ports: the served ports, with their transport protocol.
+        addresses: the requested IP addresses.
     """
 
     gateway: Gateway
@@ -43,7 +43,7 @@ class RenderInput:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels of everything: the Gateway's own wishes first, then those that nobody may change."""
+        """The labels of all objects: those of the Gateway's `infrastructure`, overridden by the fixed ones."""
         infrastructure = self.gateway.spec.infrastructure
         asked = dict(infrastructure.labels) if infrastructure is not None else {}
         class_name = label_value(self.gateway.spec.gateway_class_name)
@@ -51,6 +51,6 @@ class RenderInput:
 
     @property
     def annotations(self) -> dict[str, str]:
-        """The annotations that the Gateway wishes for."""
+        """The annotations of the Gateway's `infrastructure`."""
         infrastructure = self.gateway.spec.infrastructure
         return dict(infrastructure.annotations) if infrastructure is not None else {}

@@ -1,4 +1,4 @@
-"""Problems of deploying proxies, as conditions of Gateways."""
+"""Problems of the deployment of proxies, as conditions of Gateways."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from translator.outcome import Problem
 from translator.refs import Ref
 
 FIRST = ("AddressNotUsable", "NoResources", "Pending", "AddressNotAssigned")
-"""Reasons for Programmed=False, the more telling before the others; what the API server refuses goes before them."""
+"""Reasons for Programmed=False, in order of precedence; rejections by the API server precede them."""
 
 NOT_READY = Problem("Programmed", "Pending", "No proxy is ready yet behind the Service.")
 
 
 @query
 def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
-    """Return the problems of deploying a Gateway's proxies, for Accepted and Programmed."""
+    """Return the problems of the deployment of a Gateway's proxies, for Accepted and Programmed."""
     outcome = proxy_manifests(db, gateway)
     if outcome is None:
         return ()
@@ -33,7 +33,7 @@ def deployment_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
 
 
 def _idle(db: Db, gateway: Ref) -> tuple[Problem, ...]:
-    """Why no proxy serves. Old ones that go on while new ones do not come up keep the Gateway programmed."""
+    """Return why no proxy serves. While old ones still serve, failing new ones do not affect Programmed."""
     connected = bool(db.sync_status(gateway).clients)
     if connected and has_ready_endpoint(db, gateway):
         return ()
@@ -45,7 +45,7 @@ def _rank(problem: Problem) -> int:
 
 
 def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
-    """Return a Gateway's condition Programmed with what keeps some of its proxies from running, or will keep nodes."""
+    """Return a Gateway's condition Programmed with the problems of some of its proxies, and with drain blockers."""
     if db.settings.offline or db.settings.standalone or condition.status != "True":
         return condition
     chosen = parameters(db, gateway).value

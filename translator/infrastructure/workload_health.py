@@ -1,4 +1,4 @@
-"""The health of a Gateway's proxies: which pods run, whether one is ready, and what is wrong with the rest."""
+"""The health of a Gateway's proxies: running pods, readiness, and problems of all others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from translator.outcome import Problem
 from translator.refs import Ref
 
 MOST_FAILURES: Final = 3
-"""How many different failures of pods a condition lists."""
+"""Most different failures of pods in a condition."""
 
 SHORTAGES: Final = ("exceeded quota", "Insufficient ", "Unschedulable")
 """Words in messages that mean a lack of resources."""
@@ -54,9 +54,9 @@ def workload_problems(db: Db, gateway: Ref) -> tuple[Problem, ...]:
 
 @query
 def has_ready_endpoint(db: Db, gateway: Ref) -> bool:
-    """Return whether a proxy gets what comes to the Gateway's Service; assumed where somebody else runs the proxies.
+    """Return whether a proxy is a ready endpoint of the Gateway's Service; assumed for self-managed proxies.
 
-    A pod that is ready is not enough: until an EndpointSlice has it, nobody gets to it.
+    A ready pod is not enough: it gets no traffic until it is in an EndpointSlice.
     """
     service = Ref(Service.kind, gateway.namespace, resource_name(gateway))
     return not _workloads(db, gateway) or any(_has_ready(db, each) for each in db.select(slices, Slices(service)))
@@ -83,7 +83,7 @@ def _of_workload(db: Db, gateway: Ref) -> Iterator[str]:
 
 
 def _of_daemons(found: Workload) -> Iterator[str]:
-    """Yield what a DaemonSet says only in Events: that pods are denied. One that is missing may be on its way."""
+    """Yield the problem of denied pods, which a DaemonSet reports only in Events; a missing pod may still start."""
     wanted, there = found.status.desired_number_scheduled, found.status.current_number_scheduled
     if there < wanted and (not there or wanted - there > 1):
         name = f"{found.kind} {found.metadata.name}"
