@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from translator.kinds import RouteKind
-from translator.routes import http
+from translator.routes import grpc, http
 
-ROUTES: tuple[RouteKind, ...] = (http.ROUTE,)
+ROUTES: tuple[RouteKind, ...] = (http.ROUTE, grpc.ROUTE)
