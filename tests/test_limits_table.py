@@ -62,7 +62,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "how much is done in one go before others have their turn; the rest is done after that": (
         "headgate.controlplane.evaluator.TURN_SECONDS",
-        "headgate.standalone.run.SETTLE",
+        "headgate.standalone.run.SETTLE_SECONDS",
         "headgate.admin.streaming.TURN_SECONDS",
         "watchers.files.source.Timing.together",
         "watchers.informers.informer.AT_ONCE",

@@ -1,1 +1,1 @@
-"""The admin port: its pages, connections and access."""
+"""The admin server: endpoints, connections and access control."""

@@ -1,4 +1,4 @@
-"""Access to the admin server: known host names, and authentication before configuration is shown."""
+"""Access to the admin server: checks of the Host header, and of bearer tokens for configuration."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from aiohttp.typedefs import Middleware
 from headgate.admin.token import Token
 from headgate.process.address import Address
 
-FOR_ALL = frozenset({"/", "/healthz", "/readyz", "/metrics"})
-"""Paths that need no token where other machines reach the address."""
+PUBLIC_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics"})
+"""Paths that need no token on an address that other machines can reach."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-May = Callable[[str, str], Awaitable[str]]
-"""Takes a bearer token and a path; returns why its holder may not see that, "" if it may."""
+AccessCheck = Callable[[str, str], Awaitable[str]]
+"""Takes a bearer token and a path; returns the reason to deny the request, or "" to allow it."""
 
 
 def known_hosts(address: Address, hosts: Iterable[str] = ()) -> Middleware:
-    """Refuse unknown host names, by which a web page could read the answers (DNS rebinding).
+    """Reject requests for unknown host names, by which a web page could read responses (DNS rebinding).
 
-    A port-forward leads there from the loopback of somebody's machine, so this holds for any address. An IP address
-    is what nobody can rebind, and names of one label or below ``svc`` are nobody's to register.
+    A port-forward exposes the server on the loopback address of a user's machine, so the check applies to every
+    address. IP addresses cannot be rebound; names of one label and names below ``svc`` cannot be registered.
 
     Args:
-        address: where the endpoints are; on loopback, only loopback's own names are known.
-        hosts: other names that lead to it.
+        address: the address of the admin server; on loopback, only loopback's own names are known.
+        hosts: other names that resolve to it.
     """
     known = {each.lower() for each in hosts}
 
@@ -57,20 +57,20 @@ def _host(request: web.Request) -> str | None:
         return None
 
 
-def proven(token: Token, may: May | None) -> Middleware:
+def require_token(token: Token, may: AccessCheck | None) -> Middleware:
     """Require a token for configuration; health and metrics need none.
 
-    Even with proof only by way of this machine, such as by `kubectl port-forward`: no token crosses a network in plain
-    text. And loopback alone is no proof: whoever shares the network of the host comes from there.
+    Requests with a token must come from loopback, as those of `kubectl port-forward` do: a token must not cross a
+    network in plain text. Loopback alone does not authenticate: pods on the host's network have it too.
 
     Args:
-        token: the process' own.
+        token: the token of this process.
         may: decides about other tokens.
     """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in FOR_ALL:
+        if request.path in PUBLIC_PATHS:
             return await handler(request)
         source = (request.remote or "").partition("%")[0]
         if not source or not Address(source, 0).is_loopback:

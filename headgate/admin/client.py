@@ -11,21 +11,21 @@ from headgate.admin.token import Token
 from headgate.process.address import Address
 from headgate.process.errors import UserError
 
-#: How long the running Headgate may take to answer, in seconds.
+#: The timeout of the request, in seconds.
 DEADLINE = 10
 
-#: So many bytes of an answer are told that is no status.
-MAX_SAID = 500
+#: The bytes of an error response that a message quotes.
+MAX_BODY = 500
 
 
 def fetch(admin: Address) -> dict[str, Any]:
     """Fetch `/status` from the running Headgate.
 
     Raises:
-        UserError: nobody answers there, or it is not Headgate; the message names the way out.
+        UserError: the server does not respond, or is not Headgate; the message names the way out.
     """
     url = f"http://{admin.for_clients}/status"
-    # A proxy set in the environment has no business here.
+    # The server is local: ignore a proxy that is set in the environment.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     token = Token(admin).read()
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
@@ -34,10 +34,10 @@ def fetch(admin: Address) -> dict[str, Any]:
             status: dict[str, Any] = json.load(response)
             return status
     except urllib.error.HTTPError as error:
-        said = error.read(MAX_SAID).decode(errors="replace").strip()
+        body = error.read(MAX_BODY).decode(errors="replace").strip()
         error.close()
         if error.code in (401, 403, 500):
-            raise UserError(f"{url} answers {error.code}: {said}") from error
+            raise UserError(f"{url} answers {error.code}: {body}") from error
         raise UserError(f"{url} answers {error.code}: that is not Headgate; name it with --admin-address") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

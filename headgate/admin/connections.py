@@ -1,4 +1,4 @@
-"""Connections of the admin server, limited in number and duration, so that no client keeps others out."""
+"""Connections of the admin server, limited in number and duration, so that no client starves others."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from aiohttp import web
 from headgate.process.address import Address
 
 MAX_CONNECTIONS = 64
-"""Most connections at a time; for a further one the oldest is closed, so that probes always get through."""
+"""The limit of open connections; a further one closes the oldest, so that probes always get through."""
 CONNECTION_SECONDS = 120.0
-"""A connection is closed after so many seconds, whatever it does."""
+"""The limit of a connection's lifetime, active or not."""
 IDLE_SECONDS = 60.0
-"""A connection on which nothing is asked is closed after so many seconds."""
+"""The limit of the time that a connection waits for a request."""
 STOP_SECONDS = 1.0
-"""A stop waits so long for answers that are under way."""
+"""The time that a shutdown waits for responses in progress."""
 BACKLOG = 1024
-"""So many connections may wait to be taken, if the kernel allows it. Beyond them it drops the next, and who connects
-tries again only after a second: a probe among many connections would come too late."""
+"""The listen backlog, if the kernel allows it. When it is full, the kernel drops the SYN of the next connection, and
+the client retries it only after a second: too late for a probe."""
 
-# What clients send wrong, or do not wait for, is no error of Headgate's. aiohttp logs a traceback for each, with which
-# whoever reaches the address could fill the disk. Bugs in pages are told before they come here.
+# Malformed requests and closed connections are no errors of Headgate's. aiohttp logs a traceback for each, by which
+# any client could fill the disk. Bugs in handlers are logged by a middleware of the server.
 _quiet = logging.getLogger("headgate.admin.connections")
 _quiet.setLevel(logging.CRITICAL)
 
 
 @contextlib.asynccontextmanager
 async def listening(application: web.Application, address: Address) -> AsyncIterator[None]:
-    """Answer on an address for as long as the context lasts.
+    """Serve an application on an address for as long as the context lasts.
 
     Raises:
         OSError: the address cannot be bound.
@@ -60,15 +60,15 @@ class Connections:
     """A factory of connection protocols that enforces the limits."""
 
     def __init__(self, server: web.Server) -> None:
-        """Begin with none.
+        """Create the factory.
 
         Args:
-            server: Makes the protocols, and knows which are connected.
+            server: makes the protocols, and knows which are connected.
         """
         self._server = server
 
     def __call__(self) -> asyncio.Protocol:
-        """Return the protocol of a new connection; the oldest ones make room for it."""
+        """Return the protocol of a new connection, and close the oldest connections above the limit."""
         for each in self._server.connections[: 1 - MAX_CONNECTIONS or None]:
             _abort(each)
         made = self._server()
@@ -77,6 +77,6 @@ class Connections:
 
 
 def _abort(connection: web.RequestHandler) -> None:
-    """Close a connection, also one whose client does not read."""
+    """Close a connection without a flush, which would wait for a client that does not read."""
     if isinstance(connection.transport, asyncio.Transport):
         connection.transport.abort()

@@ -1,4 +1,4 @@
-"""The admin server: HTTP endpoints for people, Prometheus and orchestrators. Read-only, and without secrets."""
+"""The admin server: HTTP endpoints for operators, Prometheus and probes. Read-only, and without secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from headgate.admin.access import Handler, May, known_hosts, proven
+from headgate.admin.access import AccessCheck, Handler, known_hosts, require_token
 from headgate.admin.connections import listening
 from headgate.admin.streaming import JsonDocument, JsonPart, JsonSection, send
 from headgate.admin.token import Token
@@ -30,11 +30,11 @@ from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from xds import Client, FaultLog, Reference, Snapshot
 
-#: How many lines of an explanation are shown.
+#: The most lines of an explanation.
 MAX_EXPLANATION_LINES = 2000
 
-#: Who has something to evaluate and does not come on for so many seconds never will. A turn takes less than one; what
-#: is still being fetched is waited for for a few.
+#: The seconds without progress of a due evaluation after which /healthz fails. A turn of the evaluation takes less than
+#: one second; fetching referenced objects takes a few.
 STALLED_SECONDS = 60.0
 
 ENDPOINTS = {
@@ -49,7 +49,7 @@ ENDPOINTS = {
 }
 
 RENAMED = {"/why": "/explain"}
-"""Paths of earlier versions, and what they are called now."""
+"""Paths of earlier versions, and their present names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class AdminState:
 
     Attributes:
         plane: the control plane.
-        supervisors: gives the supervisors of Envoys, by Gateway.
-        diagnostics: gives the problems in the files.
-        place: gives "file:line" of an object, "" if it has none.
-        address: where the endpoints are.
-        hosts: further names under which they are found.
-        may: decides who else may see configuration, where the address is not of this machine alone.
-        faults: is told of bugs in pages.
+        supervisors: returns the supervisors of Envoys, by Gateway.
+        diagnostics: returns the diagnostics of the files or the cluster.
+        place: returns "file:line" of an object, "" if it has none.
+        address: the address of the admin server.
+        hosts: further names in the Host header that the server accepts.
+        may: authorises tokens of others for configuration, where other machines reach the address; None denies them.
+        faults: logs bugs in handlers.
     """
 
     plane: ControlPlane
@@ -73,7 +73,7 @@ class AdminState:
     place: Callable[[Ref], str]
     address: Address
     hosts: tuple[str, ...] = ()
-    may: May | None = None
+    may: AccessCheck | None = None
     faults: FaultLog = field(default_factory=FaultLog)
 
 
@@ -92,10 +92,10 @@ async def serving(state: AdminState) -> AsyncIterator[None]:
 
 
 def application(state: AdminState, token: Token | None = None) -> web.Application:
-    """Make the application that answers on the admin address; `token` proves whoever has it."""
-    guards = [_telling_faults(state.faults), known_hosts(state.address, state.hosts), _only_reading, _known_paths]
+    """Return the application of the admin server; `token` authenticates on addresses other than loopback."""
+    guards = [_log_faults(state.faults), known_hosts(state.address, state.hosts), _read_only, _known_paths]
     if not state.address.is_loopback:
-        guards.insert(2, proven(token or Token(state.address), state.may))
+        guards.insert(2, require_token(token or Token(state.address), state.may))
     app = web.Application(middlewares=guards)
     handlers: dict[str, Callable[[AdminState, web.Request], Awaitable[web.StreamResponse]]] = {
         "/healthz": _healthz,
@@ -110,8 +110,8 @@ def application(state: AdminState, token: Token | None = None) -> web.Applicatio
     return app
 
 
-def _telling_faults(faults: FaultLog) -> Middleware:
-    """Answer 500 for a bug in a page, and log it; other pages are not affected."""
+def _log_faults(faults: FaultLog) -> Middleware:
+    """Respond with 500 to a request whose handler has a bug, and log the bug."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -127,7 +127,7 @@ def _telling_faults(faults: FaultLog) -> Middleware:
 
 
 @web.middleware
-async def _only_reading(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _read_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method not in ("GET", "HEAD"):
         answer = _text("there is nothing to change here: use GET", 405)
         answer.headers["Allow"] = "GET, HEAD"
@@ -231,7 +231,7 @@ def _versions(snapshot: Snapshot) -> Iterator[dict[str, dict[str, str]]]:
 
 
 async def _explain(state: AdminState, request: web.Request) -> web.Response:
-    """Explain an object's status or a resource by the names of what was read, not the content: no secret is shown."""
+    """Explain a status or a resource by the names of its inputs, without their content: no secret is shown."""
     query = request.query
     try:
         found = _explained(state, query)

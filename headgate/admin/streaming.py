@@ -1,6 +1,6 @@
-"""Streaming of large JSON documents in pieces, with bounded memory, without blocking the event loop.
+"""Streaming of large JSON documents, with bounded memory, without blocking the event loop.
 
-A part that cannot be encoded is left out, and reported in the answer and the log.
+A part that cannot be encoded is left out, and reported in the document and the log.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from headgate.observability.encoding import to_json
 from xds import FaultLog
 
 PIECE_BYTES = 64 << 10
-"""So much is sent at once."""
+"""The least size of a write, except for the last."""
 TURN_SECONDS = 0.01
-"""After so long others have their turn."""
+"""The time after which encoding yields to the event loop."""
 
 
 class JsonPart(NamedTuple):
     """A part of a section.
 
     Attributes:
-        name: what it is about: "HTTPRoute default/shop"; the key, in a section that is a mapping.
-        make: returns its values; of a mapping exactly one.
+        name: the name for messages, as "HTTPRoute default/shop"; in a section that is a mapping, the key.
+        make: returns the values; in a mapping exactly one.
     """
 
     name: str
@@ -34,11 +34,11 @@ class JsonPart(NamedTuple):
 
 
 class JsonSection(NamedTuple):
-    """A field of the document, which holds a list or a mapping.
+    """A field of the document: a list or a mapping.
 
     Attributes:
-        name: the field.
-        parts: what is in it.
+        name: the name of the field.
+        parts: the parts, in order.
         mapping: whether it is a mapping, by the names of the parts.
     """
 
@@ -48,17 +48,17 @@ class JsonSection(NamedTuple):
 
 
 class JsonDocument:
-    """One document. The last field is `problems`, a list of text; parts that failed are told there too."""
+    """One document. Its last field is `problems`, a list of texts, with the parts that cannot be encoded."""
 
     def __init__(
         self, sections: Iterable[JsonSection], problems: Callable[[], Iterable[str]], faults: FaultLog
     ) -> None:
-        """Begin.
+        """Create the document.
 
         Args:
             sections: the fields, in order.
-            problems: gives what else is wrong.
-            faults: is told of parts that cannot be made.
+            problems: returns the other entries of `problems`.
+            faults: logs parts that cannot be encoded.
         """
         self._sections = sections
         self._problems = problems
@@ -66,7 +66,7 @@ class JsonDocument:
         self._failed: list[str] = []
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the document."""
+        """Yield the encoded document."""
         start = b"{"
         for section in self._sections:
             opening, closing = (b"{", b"}") if section.mapping else (b"[", b"]")
@@ -91,7 +91,7 @@ class JsonDocument:
 
 
 async def send(request: web.Request, document: JsonDocument) -> web.StreamResponse:
-    """Answer a request with a document."""
+    """Respond to a request with a document."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     if request.method != "HEAD":

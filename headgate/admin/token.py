@@ -17,16 +17,16 @@ log = structlog.stdlib.get_logger("headgate")
 
 
 class Token:
-    """The token of one process for its admin address, in a file that only its user can read.
+    """The token of one process for its admin server, in a file that only its user can read.
 
-    Whoever can read the file may as well read the process' memory. `headgate status` does so in the same container.
+    A user who can read the file could read the process' memory too. `headgate status` reads it in the same container.
     """
 
     def __init__(self, address: Address, root: Path | None = None) -> None:
-        """Name the token.
+        """Set the path of the file.
 
         Args:
-            address: the admin address; its port tells the files of several processes apart.
+            address: the address of the admin server; its port is part of the file's name.
             root: the directory; by default the one for state.
         """
         self.path = (root or default_root()) / f"admin-{address.port}.token"
@@ -45,12 +45,12 @@ class Token:
             log.warning(f"{self.path} cannot be written, so `headgate status` proves nothing here: {error.strerror}")
 
     def read(self) -> str:
-        """Return the token in the file; "" if there is none to be read."""
+        """Return the token in the file; "" if there is no readable file."""
         try:
             return self.path.read_text(encoding="ascii", errors="replace").strip()[:100]
         except OSError:
             return ""
 
     def is_good(self, token: str) -> bool:
-        """Return whether a token is the right one."""
+        """Return whether a token is that of this process, compared in constant time."""
         return bool(self._token) and hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())

@@ -1,4 +1,4 @@
-"""The wiring of `headgate controller`: watch a cluster, evaluate in one task, deploy and write as the leader."""
+"""The wiring of `headgate controller`: watch a cluster, evaluate in one task, write to the API server as leader."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ class ControllerSettings:
 
     Attributes:
         target: the cluster.
-        namespace: where Headgate itself is; "" for that of the pod or of the kubeconfig's context.
-        controller_name: GatewayClasses with this name are ours.
+        namespace: the namespace of Headgate; "" for that of the pod or of the kubeconfig's context.
+        controller_name: the spec.controllerName of Headgate's GatewayClasses.
         namespaces: the namespaces to watch, by name; empty for all.
         namespace_labels: the namespaces to watch, by a label selector; "" for all.
-        xds: where proxies connect.
-        xds_host: the DNS name under which they do; its certificate is made for it.
-        admin: where Headgate answers about itself.
+        xds: the address of the xDS server.
+        xds_host: the DNS name that proxies connect to, and the subject of the server's certificate.
+        admin: the address of the admin server.
         proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
         external_names: whether Services of type ExternalName may be backends.
-        admin_hosts: further names of hosts under which it does so.
+        admin_hosts: further names in the Host header that the admin server accepts.
     """
 
     target: Target
@@ -83,7 +83,7 @@ def run(settings: ControllerSettings) -> None:
     """Run until SIGINT or SIGTERM.
 
     Raises:
-        UserError: something that the user can mend stands in the way.
+        UserError: it cannot start; the message says how to correct that.
     """
     check_free(settings.xds, "--xds-address")
     check_free(settings.admin, "--admin-address")
@@ -97,7 +97,7 @@ async def _serve(settings: ControllerSettings) -> None:
 
 
 async def serve(settings: ControllerSettings, client: ApiClient) -> None:
-    """Serve a cluster, with a certificate of the authority that its Secret holds, until this is cancelled."""
+    """Serve a cluster until cancelled; the authority in a Secret issues the xDS server's certificate."""
     namespace = settings.namespace or client.namespace
     host = settings.xds_host or f"headgate.{namespace}.svc"
     authority = ClusterAuthority(client, namespace, (host, f"{host}.cluster.local", "localhost"))
@@ -109,11 +109,11 @@ async def serve(settings: ControllerSettings, client: ApiClient) -> None:
 
 
 class Controller:
-    """One controller: its parts, each made of those before it.
+    """One controller, wired from its parts.
 
     Args:
-        settings: with the namespace, and the host where proxies connect.
-        client: for the API server.
+        settings: the settings; `namespace` and `xds_host` are not empty.
+        client: the client of the API server.
         new_server: makes the xDS server; takes the keyword arguments of `Server`.
     """
 
@@ -157,7 +157,7 @@ class Controller:
         metrics.collect(XdsGauges(server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics)))
 
     async def serve(self, authority: ClusterAuthority) -> None:
-        """Serve until it is cancelled, and keep the certificates fresh meanwhile."""
+        """Serve and renew the certificates until cancelled."""
         log.info(
             "Headgate is starting",
             cluster=self.client.url,
@@ -184,7 +184,7 @@ class Controller:
         )
 
     async def follow(self, group: asyncio.TaskGroup) -> None:
-        """Start watching and evaluating; once all is synced, join the leader election."""
+        """Start to watch and evaluate; once everything is synced, join the leader election."""
         feed = SourceMux(self.cluster.sources, self.cluster.unsynced_namespaces)
         group.create_task(feed.run(), name="feed")
         group.create_task(self.plane.evaluator.take(feed), name="edits")
@@ -211,7 +211,7 @@ class Controller:
 
 
 def watch_config(settings: ControllerSettings) -> WatchConfig:
-    """Return the watch configuration: all kinds; of the kinds that Headgate deploys, its own objects only."""
+    """Return the watch configuration: all kinds; for kinds that Headgate deploys, only its own objects."""
     own = owned_by(settings.controller_name)
     return WatchConfig(
         statuses=frozenset(each.kind for each in REGISTRY.with_status),
@@ -229,7 +229,7 @@ class _Authentication:
         self._tokens = tokens
 
     async def authenticate(self, peer: Peer) -> None:
-        """Authenticate a client by a TokenReview, before anything is read from it."""
+        """Authenticate a client by a TokenReview, before the server reads from its stream."""
         await self._tokens.identify(bearer(peer))
 
     async def authorise(self, key: str, peer: Peer) -> None:

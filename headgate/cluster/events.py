@@ -1,4 +1,4 @@
-"""Reactions of `headgate controller` to the control plane: statuses and manifests are written, references fetched."""
+"""The event handlers of `headgate controller`: write statuses and manifests, fetch referenced objects."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from watchers.proxies.reconciler import ProxyReconciler
 from watchers.status.writer import StatusWriter
 
 ON_DEMAND = tuple(model for model in KINDS.values() if model.on_demand)
-"""The kinds of which only referenced objects are read."""
+"""The kinds whose objects are read only when they are referenced."""
 
 
 class ClusterEvents(Events):
-    """Reacts to the events of a control plane in a cluster.
+    """Handles the events of a control plane in a cluster.
 
     Args:
-        translator: references objects that are read on demand.
-        cluster: reads them.
+        translator: knows which objects are referenced.
+        cluster: fetches referenced objects.
         writer: writes statuses.
         proxy_reconciler: applies the manifests of proxies.
     """
@@ -37,11 +37,11 @@ class ClusterEvents(Events):
         self._proxy_reconciler = proxy_reconciler
 
     def edited(self, refs: Iterable[Ref]) -> None:
-        """Enqueue the statuses of objects that changed: they may differ from the wanted ones now."""
+        """Enqueue the statuses of edited objects, which may differ from the desired ones now."""
         self._writer.enqueue(refs)
 
     def is_complete(self) -> bool:
-        """Fetch objects that are read on demand; return whether the translator learned of no new absent ones."""
+        """Request referenced objects that are read on demand; return whether no object was newly found absent."""
         learned = [
             self._translator.set_absent(
                 model.kind, self._cluster.set_referenced(model, self._translator.referenced(model.kind))

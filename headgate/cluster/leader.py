@@ -1,4 +1,4 @@
-"""The writes of the leader: the statuses of objects, and the proxies of Gateways."""
+"""The writes of the leader: object statuses and the manifests of proxies."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Leader:
     """Writes statuses and deploys proxies while this replica leads.
 
     Args:
-        client: for the API server.
-        namespace: where the Lease is.
-        controller_name: whose statuses and proxies they are.
-        identity: of this replica.
-        translator: has the wanted statuses and manifests.
-        inputs: take what the API server refuses.
-        cluster: has the statuses that are there.
+        client: the client of the API server.
+        namespace: the namespace of the Lease.
+        controller_name: the controller that statuses and proxies are written for.
+        identity: the identity of this replica.
+        translator: has the desired statuses and manifests.
+        inputs: take the results of applying manifests.
+        cluster: has the observed statuses.
         metrics: count writes.
 
     Attributes:
-        election: whether this replica leads.
+        election: the leader election.
         proxy_reconciler: applies the manifests of proxies.
         writer: writes statuses.
-        gauges: of proxies and work queues.
+        gauges: the gauges of proxies and work queues.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Leader:
         )
 
     async def follow_inventory(self, group: asyncio.TaskGroup, namespaces: Iterable[str]) -> None:
-        """Start watching deployed objects in some namespaces, "" for all, and wait until all of them are synced."""
+        """Start to watch the objects of proxies in these namespaces, "" for all, and wait until all are synced."""
         diagnostics = DiagnosticSet(log_cluster_diagnostics)
         parts = [(model, namespace) for model in DEPLOYED_KINDS.values() for namespace in namespaces]
         synced = asyncio.Semaphore(0)
@@ -96,7 +96,7 @@ class Leader:
             await synced.acquire()
 
     async def run(self) -> None:
-        """Join the leader election, and deploy and write while this replica leads."""
+        """Join the leader election, and write while this replica leads."""
         await self.election.run(self._lead)
 
     async def _lead(self) -> None:
@@ -108,5 +108,5 @@ class Leader:
         return self.election.leading
 
     def _has_no_status(self, ref: Ref) -> bool:
-        """Return whether a known object certainly has no status of ours."""
+        """Return whether an object is known and is to have no status of this controller."""
         return self._translator.object(ref) is not None and self._translator.has_no_status(ref)

@@ -32,27 +32,29 @@ class ClusterMetrics(InformerObserver):
         self._listed = counter("watch_listed_objects", "Objects read in lists.")
         self._watches = counter("watch_watches", "Watches opened.")
         self._events = counter("watch_events", "Events of watches.")
-        self._expired = counter("watch_expired", "Lists read again because the API server had forgotten a version.")
+        self._expired = counter("watch_expired", "Lists read again because a resource version had expired.")
         self._failed = counter("watch_failures", "Requests to the API server that failed.", "reason")
-        self._missing = counter("watch_missing", "Times that the API server said not to have a kind.")
+        self._missing = counter("watch_missing", "Responses of the API server that a kind is not installed.")
         self._fetched = counter("watch_fetched", "Objects read one by one because they are referenced.")
-        self._written = counter("status_writes", "Writes of statuses by what became of them.", "outcome")
+        self._written = counter("status_writes", "Writes of statuses, by outcome.", "outcome")
         self._leading = prometheus.Gauge(
-            "headgate_leading", "Whether this replica deploys and writes.", registry=registry
+            "headgate_leading",
+            "Whether this replica is the leader, which deploys proxies and writes statuses.",
+            registry=registry,
         )
         self._seconds = prometheus.Histogram(
             "headgate_status_write_seconds", "Duration of writes of statuses.", ["kind"], registry=registry
         )
-        self._deployed = counter("deploy_writes", "Writes of what proxies consist of, by outcome.", "outcome")
+        self._deployed = counter("deploy_writes", "Writes of the objects of proxies, by outcome.", "outcome")
         self._deploying = prometheus.Histogram(
             "headgate_deploy_write_seconds",
-            "Duration of writes of what proxies consist of.",
+            "Duration of writes of the objects of proxies.",
             ["kind"],
             registry=registry,
         )
 
     def leads(self, leading: bool) -> None:
-        """Note that this replica begins or ceases to lead."""
+        """Note that this replica became the leader, or is no longer."""
         self._leading.set(leading)
 
     def listed(self, kind: str, objects: int, seconds: float) -> None:
@@ -64,7 +66,7 @@ class ClusterMetrics(InformerObserver):
         self._watches.labels(kind).inc()
 
     def events(self, kind: str, count: int) -> None:
-        """Note that a watch told so many events."""
+        """Note that a watch received events."""
         self._events.labels(kind).inc(count)
 
     def expired(self, kind: str) -> None:
@@ -76,11 +78,11 @@ class ClusterMetrics(InformerObserver):
         self._failed.labels(kind, reason).inc()
 
     def not_installed(self, kind: str) -> None:
-        """Note that the API server has no such kind."""
+        """Note that a kind is not installed."""
         self._missing.labels(kind).inc()
 
     def fetched(self, kind: str) -> None:
-        """Note that one object was read in full."""
+        """Note that one referenced object was read."""
         self._fetched.labels(kind).inc()
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
@@ -89,7 +91,7 @@ class ClusterMetrics(InformerObserver):
         self._seconds.labels(kind).observe(seconds)
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
-        """Note that a write of something that proxies consist of has ended."""
+        """Note that a write of an object of a proxy has ended."""
         self._deployed.labels(kind, outcome).inc()
         self._deploying.labels(kind).observe(seconds)
 
@@ -98,9 +100,9 @@ class ClusterGauges(Collector):
     """Gauges of proxies and work queues, read at each scrape.
 
     Args:
-        scales: gives how many proxies there are.
-        deployments: gives how many Gateways wait for the proxy reconciler.
-        statuses: gives how many objects wait for the writer of statuses.
+        scales: returns the wanted and ready proxies of each Gateway.
+        deployments: returns the depth of the proxy reconciler's queue.
+        statuses: returns the depth of the status writer's queue.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class ClusterGauges(Collector):
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of this moment."""
+        """Yield the current metrics."""
         yield GaugeMetricFamily(
             "headgate_deploy_workqueue_depth", "Gateways in the queue of the proxy reconciler.", self._deployments()
         )
@@ -121,5 +123,5 @@ class ClusterGauges(Collector):
         scales = list(self._scales())
         wanted = ((key_of(each.gateway), each.wanted) for each in scales)
         ready = ((key_of(each.gateway), each.ready) for each in scales)
-        yield by_gateway("headgate_proxies_wanted", "Proxies that a Gateway is to have.", wanted)
+        yield by_gateway("headgate_proxies_wanted", "Desired proxies of a Gateway.", wanted)
         yield by_gateway("headgate_proxies_ready", "Proxies of a Gateway that are ready.", ready)

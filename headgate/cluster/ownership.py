@@ -1,4 +1,4 @@
-"""Ownership of a cluster's objects: which are ours, and which have no controller. Pure."""
+"""Ownership of a cluster's objects: those of this controller, and those that no controller serves. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
     """Return the input of `headgate status` for a cluster, in the form of `/status`.
 
     Args:
-        objects: all of the kinds that have a status.
-        controller: the name of our controller.
+        objects: all objects of the kinds that have a status.
+        controller: the controller name of Headgate.
     """
     kinds: dict[str, dict[str, Json]] = {}
     for each in objects:
@@ -33,15 +33,15 @@ def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
     others = [each for found in kinds.values() for each in found.values()]  # routes and policies
     ours = [_with_our_entries(each, controller) for each in others]
     problems = [] if our_classes else [_no_class(controller)]
-    problems += (text for each in gateways.values() for text in _classless(each, classes))
-    problems += (text for each in others for text in _parentless(each, gateways))
-    problems += (text for each in ours for text in _unanswered(each, our_gateways))
+    problems += (text for each in gateways.values() for text in _missing_class(each, classes))
+    problems += (text for each in others for text in _missing_parents(each, gateways))
+    problems += (text for each in ours for text in _missing_status(each, our_gateways))
     shown = [*our_classes.values(), *our_gateways.values(), *(each for each in ours if any(each["status"].values()))]
     return {"objects": [*shown, *parameters], "envoys": [], "problems": problems}
 
 
 def _with_our_entries(found: Json, controller: str) -> Json:
-    """Return a route or policy with nothing in its status but the entries of a controller."""
+    """Return a route or policy whose status has only the entries of a controller."""
     status = found.get("status") or {}
     entries = {field: status.get(field) or () for field in ("parents", "ancestors")}
     ours = {
@@ -57,7 +57,7 @@ def _no_class(controller: str) -> str:
     )
 
 
-def _classless(gateway: Json, classes: Mapping[str, Json]) -> Iterator[str]:
+def _missing_class(gateway: Json, classes: Mapping[str, Json]) -> Iterator[str]:
     name = gateway["spec"].get("gatewayClassName")
     if name not in classes:
         yield f"Gateway {name_of(gateway)}: spec.gatewayClassName: there is no GatewayClass {name}, so nobody serves it"
@@ -70,20 +70,20 @@ def _parents(route: Json) -> Iterator[tuple[int, Json, str]]:
             yield place, each, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"
 
 
-def _parentless(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
+def _missing_parents(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
     for place, _, gateway in _parents(route):
         if gateway not in gateways:
             at = f"{route['kind']} {name_of(route)}: spec.parentRefs[{place}]"
             yield f"{at}: there is no Gateway {gateway}, so nobody serves the route there"
 
 
-def _unanswered(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
-    """Yield problems of parentRefs to our Gateways for which we wrote no status."""
-    told = [each["parentRef"] for each in route["status"]["parents"]]
+def _missing_status(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
+    """Yield a problem for each parentRef to one of our Gateways without a status entry."""
+    written = [each["parentRef"] for each in route["status"]["parents"]]
     for _, parent, gateway in _parents(route):
-        if gateway in gateways and not any(_is_same(parent, each) for each in told):
-            said = f"{route['kind']} {name_of(route)}: Headgate has said nothing of it at Gateway {gateway} yet"
-            yield f"{said}: unless it does so in a moment, see that it runs and has a leader that may write statuses"
+        if gateway in gateways and not any(_is_same(parent, each) for each in written):
+            at = f"{route['kind']} {name_of(route)}: Headgate has written no status for Gateway {gateway} yet"
+            yield f"{at}: if none appears, check that Headgate runs and that its leader may write statuses"
 
 
 def _is_same(one: Json, other: Json) -> bool:

@@ -1,4 +1,4 @@
-"""Reading a cluster's objects once, for `headgate status` and `headgate translate` without a running Headgate."""
+"""One-time reads of a cluster's objects, for `headgate status` and `headgate translate` without a running Headgate."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError, forbidden
 from watchers.kubernetes.kubeconfig import Access, Target
 
-#: So many objects are asked for at a time.
+#: The `limit` of a list request.
 PAGE = 500
 
-#: What a cluster is called among files, in messages.
+#: The name of a cluster in the place of a file's, in messages.
 CLUSTER = "<cluster>"
 
-#: What the translation looks at. Who translates is not to need the right to read what only statuses tell of.
+#: The kinds that the translation reads. The others, which only statuses mention, need no permission.
 WHOLE_KINDS: Final = tuple(each for each in KINDS.values() if not each.metadata_only)
 
 Json = dict[str, Any]
@@ -35,7 +35,7 @@ def read_statuses(target: Target, controller: str) -> Json:
     """Read the statuses that a controller wrote, in the form of `/status`.
 
     Raises:
-        UserError: the cluster cannot be asked, or does not let us read.
+        UserError: the cluster cannot be reached, or denies access.
     """
     return status_of(_run(target, REGISTRY.with_status), controller)
 
@@ -45,10 +45,10 @@ def load(target: Target, kinds: Iterable[type[KubernetesObject]] = WHOLE_KINDS) 
 
     Args:
         target: the cluster.
-        kinds: of the objects; by default all that the translation looks at, Secrets included.
+        kinds: the kinds to read; by default all that the translation reads, Secrets included.
 
     Raises:
-        UserError: the cluster cannot be asked, or does not let us read.
+        UserError: the cluster cannot be reached, or denies access.
     """
     return as_folder(_run(target, kinds))
 

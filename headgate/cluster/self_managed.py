@@ -1,7 +1,7 @@
-"""Manifests of self-managed proxies: what Headgate would deploy, for users to adapt.
+"""Manifests of self-managed proxies: those that Headgate would deploy, for users to adapt.
 
-A Gateway whose GatewayParameters say `selfManaged` is served to whoever proves to be its proxy: by the token of the
-ServiceAccount that the Gateway's proxies would have. What is printed is not Headgate's, and never touched by it.
+A proxy of a Gateway whose GatewayParameters set `selfManaged` authenticates by the token of the ServiceAccount that the
+Gateway's proxies would have. The manifests carry none of Headgate's labels, so it never changes these objects.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from watchers.kubernetes.kubeconfig import Access, Target
 Json = dict[str, Any]
 
 PRINTED: Final = (ServiceAccount.kind, ConfigMap.kind, *WORKLOADS)
-"""Whoever runs the proxies also brings the traffic to them, and knows how many there are to be."""
+"""The kinds that are printed. Users bring their own Services, autoscalers and disruption budgets."""
 
 
 def manifests(target: Target, gateway: str, namespace: str, controller: str) -> Json:
@@ -41,31 +41,31 @@ def manifests(target: Target, gateway: str, namespace: str, controller: str) -> 
     Args:
         target: the cluster.
         gateway: "namespace/name".
-        namespace: where Headgate is.
+        namespace: the namespace of Headgate.
         controller: the name of the controller.
 
     Raises:
-        UserError: the cluster cannot be asked, or nothing can be told of the Gateway's proxies.
+        UserError: the cluster cannot be read, or the Gateway has no proxies.
     """
     found = load(target, (GatewayClass, GatewayParameters, Gateway)).objects
     host = f"headgate.{namespace}.svc"
     proxies = ProxyDefaults(xds_host=host, ca=_authority(target, namespace))
-    return {"apiVersion": "v1", "kind": "List", "items": list(made(found, gateway_of(gateway), proxies, controller))}
+    return {"apiVersion": "v1", "kind": "List", "items": list(render(found, gateway_of(gateway), proxies, controller))}
 
 
-def made(
+def render(
     objects: Mapping[Ref, KubernetesObject], gateway: Ref, proxies: ProxyDefaults, controller: str
 ) -> Iterator[Json]:
-    """Yield the manifests of a Gateway's proxies, whoever runs them.
+    """Yield the manifests of a Gateway's proxies, self-managed or not.
 
     Args:
-        objects: the Gateway, its class and what these refer to.
+        objects: the Gateway, its class and the objects that these refer to.
         gateway: the Gateway.
-        proxies: what all proxies are told.
+        proxies: the defaults of all proxies.
         controller: the name of the controller.
 
     Raises:
-        UserError: nothing can be told of them.
+        UserError: the Gateway has no proxies, for the reason in the message.
     """
     translator = Translator(in_cluster(controller, offline=True))
     translator.set_proxy_defaults(proxies)
@@ -79,10 +79,10 @@ def made(
     if wanted.paused:
         status: Any = translator.statuses.get(gateway, {})
         why = " ".join(each["message"] for each in status.get("conditions", ()) if each["type"] == "Accepted")
-        raise UserError(f"nothing can be told of the proxies of {gateway}: {why}")
+        raise UserError(f"the proxies of {gateway} cannot be rendered: {why}")
     for each in wanted.manifests:
         if each.ref.kind in PRINTED:
-            yield _disowned(each)
+            yield _without_ownership(each)
 
 
 def _deployable(found: KubernetesObject) -> KubernetesObject:
@@ -92,7 +92,7 @@ def _deployable(found: KubernetesObject) -> KubernetesObject:
     return found.model_copy(update={"spec": found.spec.model_copy(update={"self_managed": False})})
 
 
-def _disowned(manifest: Manifest) -> Json:
+def _without_ownership(manifest: Manifest) -> Json:
     """Return a manifest without the labels and owner by which Headgate manages objects."""
     body = {**manifest.body, "metadata": _without_labels(manifest.body["metadata"])}
     body["metadata"].pop("ownerReferences", None)
@@ -109,7 +109,7 @@ def _without_labels(metadata: Json) -> Json:
 
 
 def _authority(target: Target, namespace: str) -> str:
-    """Return the certificates that proxies are to trust."""
+    """Return the CA certificates that proxies trust, in PEM."""
     try:
         secret = asyncio.run(_read_secret(target, namespace))
     except ClusterError as error:

@@ -1,4 +1,4 @@
-"""The commands: each module's `command` declares its options and hands over to the module that does the work.
+"""The subcommands: each module's `command` declares its options and calls the module that implements it.
 
-Those modules are imported when a command runs, not before: help and shell completion should be quick.
+These modules are imported when a command runs, not before, so that help and shell completion are quick.
 """

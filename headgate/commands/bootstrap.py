@@ -1,4 +1,4 @@
-"""`headgate bootstrap`."""
+"""`headgate bootstrap`: print the bootstrap of an Envoy, or the manifests of self-managed proxies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from translator.api_group import CONTROLLER_NAME
 def command(
     gateway: Annotated[
         str,
-        typer.Option(metavar="NAMESPACE/NAME", parser=parse_gateway, help="The Gateway that the Envoy is to serve."),
+        typer.Option(metavar="NAMESPACE/NAME", parser=parse_gateway, help="The Gateway that the Envoy serves."),
     ],
     xds_address: XdsAddress = DEFAULT_XDS,
     instance: Annotated[
@@ -45,7 +45,7 @@ def command(
     controller_name: ControllerName = CONTROLLER_NAME,
     output: OutputFormat = Output.YAML,
 ) -> None:
-    """Print the bootstrap with which an Envoy of your own connects to Headgate.
+    """Print the bootstrap of an Envoy of your own that connects to Headgate.
 
     **Example:** an Envoy of your own beside `headgate run --no-envoy FOLDER`:
 

@@ -1,4 +1,4 @@
-"""`headgate certs`."""
+"""`headgate certs`: issue certificates for mutual TLS between Headgate and Envoys."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def command(
         headgate run config/ --xds-tls tls/
         headgate certs tls/ --name headgate.example.com --gateway default/web
 
-    Writes ca.crt and ca.key (kept and used again if they are there), server.crt and server.key, and for each --gateway
+    Writes ca.crt and ca.key (existing ones are reused), server.crt and server.key, and for each --gateway
     NAMESPACE.NAME.crt and .key. Envoys that `headgate run` starts need none. Where ca.key is available, `headgate run`
-    renews certificates in time; elsewhere run this again. Headgate and Envoys take new files without a restart.
+    renews certificates in time; elsewhere run this again. Headgate and Envoys reload files without a restart.
     """
     from headgate.security.issue import issue
 
     gateways = [parse_gateway(each) for each in gateway or ()]
     if os.path.lexists(folder) and not folder.is_dir():
-        raise UserError(f"certificates go into a folder, and {folder} is none: name another one, or remove it")
+        raise UserError(f"{folder} is no folder; name another one for the certificates, or remove it")
     try:
         for line in issue(folder, name, gateways):
             typer.echo(line)
     except OSError as error:
-        raise UserError(f"certificates for {folder}: {reason(error)}; mend that, or name another folder") from None
+        raise UserError(f"certificates for {folder}: {reason(error)}; correct that, or name another folder") from None
     except ValueError as error:
         raise UserError(f"certificates for {folder}: {error}") from None

@@ -1,4 +1,4 @@
-"""`headgate controller`."""
+"""`headgate controller`: run the control plane of a Kubernetes cluster."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from headgate.observability.logging import LogFormat, LogLevel, configure
 from headgate.process.address import Address
 from translator.api_group import CONTROLLER_NAME
 
-EVERYWHERE_XDS = Address("0.0.0.0", 18000)
-EVERYWHERE_ADMIN = Address("0.0.0.0", 19080)
+ALL_INTERFACES_XDS = Address("0.0.0.0", 18000)
+ALL_INTERFACES_ADMIN = Address("0.0.0.0", 19080)
 
 
 def command(
@@ -51,17 +51,17 @@ def command(
         ),
     ] = "",
     controller_name: ControllerName = CONTROLLER_NAME,
-    xds_address: XdsAddress = EVERYWHERE_XDS,
+    xds_address: XdsAddress = ALL_INTERFACES_XDS,
     xds_host: Annotated[
         str,
         typer.Option(
             envvar="HEADGATE_XDS_HOST",
             metavar="NAME",
-            help="The DNS name under which proxies find Headgate; by default headgate.NAMESPACE.svc.",
+            help="The DNS name that proxies connect to; by default headgate.NAMESPACE.svc.",
             show_default=False,
         ),
     ] = "",
-    admin_address: AdminAddress = EVERYWHERE_ADMIN,
+    admin_address: AdminAddress = ALL_INTERFACES_ADMIN,
     admin_host: AdminHosts = None,
     proxy_image: Annotated[
         str,
@@ -84,7 +84,7 @@ def command(
         headgate controller --context kind-dev --namespace headgate-system
         headgate controller --watch-namespace web --watch-namespace shop
 
-    The manifests in deploy/ run this command. All replicas watch and serve; the leader deploys and writes.
+    The manifests in deploy/ run this command. All replicas watch and serve xDS; the leader deploys and writes.
     """
     from headgate.cluster.controller import ControllerSettings, run
     from watchers.kubernetes.kubeconfig import Target

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_ADMIN", "DEFAULT_XDS"]
 
 
 def parse_address(value: str | Address) -> Address:
-    """Return an option's value, or its default, as an address; anything else is a usage error."""
+    """Parse an option's value, or its default, as an address; raise a usage error for any other text."""
     try:
         return Address.parse(str(value))
     except ValueError as error:
@@ -25,18 +25,18 @@ def parse_address(value: str | Address) -> Address:
 
 
 def parse_gateway(text: str) -> str:
-    """Return an option's value as a Gateway's "namespace/name"; anything else is a usage error."""
+    """Check that an option's value is a Gateway's "namespace/name"; raise a usage error for any other text."""
     namespace, _, name = text.partition("/")
     if not namespace or not name or "/" in name:
         raise typer.BadParameter(f"{text!r} is not NAMESPACE/NAME, as in default/web")
     return text
 
 
-class _WrittenOut(yaml.SafeDumper):
-    """A YAML dumper that writes repeated values out, instead of anchors and aliases."""
+class _NoAliases(yaml.SafeDumper):
+    """A YAML dumper that writes repeated values in full, without anchors and aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Return that every value is written out."""
+        """Return True: no value becomes an alias."""
         return True
 
 
@@ -51,7 +51,7 @@ class Output(StrEnum):
         if self is Output.JSON:
             typer.echo(json.dumps(data, indent=2))
         else:
-            typer.echo(yaml.dump(data, Dumper=_WrittenOut, sort_keys=False, allow_unicode=True), nl=False)
+            typer.echo(yaml.dump(data, Dumper=_NoAliases, sort_keys=False, allow_unicode=True), nl=False)
 
 
 XdsAddress = Annotated[
@@ -68,7 +68,7 @@ XdsTls = Annotated[
     typer.Option(
         metavar="DIR",
         envvar="HEADGATE_XDS_TLS",
-        help="Mutual TLS with Envoys at the xDS address, with the files that `headgate certs DIR` makes. Envoys that "
+        help="Use mutual TLS on the xDS address, with the files that `headgate certs DIR` makes. Envoys that "
         "Headgate starts itself use a Unix socket.",
         show_default=False,
     ),
@@ -88,8 +88,8 @@ AdminHosts = Annotated[
         "--admin-host",
         envvar="HEADGATE_ADMIN_HOSTS",
         metavar="NAME",
-        help="A further DNS name under which the admin address answers; repeatable. It does for IP addresses, "
-        "localhost and Services of a cluster.",
+        help="A further DNS name in the Host header that the admin server accepts; repeatable. IP addresses, "
+        "localhost and the names of Services need none.",
         show_default=False,
     ),
 ]
@@ -129,7 +129,7 @@ ControllerName = Annotated[
     typer.Option(
         envvar="HEADGATE_CONTROLLER_NAME",
         metavar="DOMAIN/PATH",
-        help="GatewayClasses with this spec.controllerName are Headgate's.",
+        help="The spec.controllerName of Headgate's GatewayClasses.",
     ),
 ]
 ExternalNames = Annotated[
@@ -137,7 +137,7 @@ ExternalNames = Annotated[
     typer.Option(
         "--external-names",
         envvar="HEADGATE_EXTERNAL_NAMES",
-        help="In a cluster, serve Services of type ExternalName: whoever may write one can have proxies connect to "
+        help="In a cluster, serve Services of type ExternalName: users who may write one can have proxies connect to "
         "anything.",
     ),
 ]

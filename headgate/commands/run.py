@@ -1,4 +1,4 @@
-"""`headgate run`."""
+"""`headgate run`: serve the Gateways in a folder of YAML."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def command(
         headgate run config/ --xds-address 127.0.0.1:18001
         headgate run config/ --no-envoy
 
-    Gateways listen on 127.0.0.1, or on their spec.addresses. `headgate status` shows the conditions of the objects.
-    Ctrl-C stops Headgate and its Envoys. When Headgate is killed, its Envoys go on serving; the next
+    Listeners bind to 127.0.0.1, or to the spec.addresses of their Gateway. `headgate status` shows the conditions of
+    the objects. Ctrl-C stops Headgate and its Envoys. When Headgate is killed, its Envoys go on serving; the next
     `headgate run` with the same --xds-address takes them over.
     """
     from headgate.envoy.binary import find_envoy
@@ -70,8 +70,8 @@ def command(
     configure(log_format, log_level)
     if not (xds_tls or xds_plain_text or xds_address.is_loopback):
         raise UserError(
-            f"--xds-address {xds_address} can be reached from other machines, and what is sent there holds private "
-            "keys: use TLS (headgate certs DIR, then --xds-tls DIR), or say --xds-plain-text"
+            f"--xds-address {xds_address} can be reached from other machines, and xDS carries private keys: "
+            "use TLS (headgate certs DIR, then --xds-tls DIR), or allow plain text with --xds-plain-text"
         )
     envoy = None if no_envoy else find_envoy(envoy_path)
     state, hosts = state_dir or default_root(), tuple(admin_host or ())

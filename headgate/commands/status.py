@@ -1,4 +1,4 @@
-"""`headgate status`."""
+"""`headgate status`: show conditions, Envoys and problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from translator.api_group import CONTROLLER_NAME
 
 MAX_WIDTH = 10_000
 
-#: So many objects of a kind are shown on a terminal, and so many things that are wrong.
+#: The most objects of a kind, and the most findings, that are shown on a terminal.
 MOST_ROWS = 50
 
 
@@ -69,7 +69,7 @@ def command(
         return
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        # Other programs get all there is, in whole lines.
+        # Output for other programs is complete, without line breaks within rows.
         console = Console(width=MAX_WIDTH, soft_wrap=True, highlight=False, markup=False)
     screen = Screen(console.width, None if everything else MOST_ROWS) if console.is_terminal else None
     console.print(overview(status, screen=screen) if name is None else details(objects))

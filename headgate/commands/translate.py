@@ -1,4 +1,4 @@
-"""`headgate translate`."""
+"""`headgate translate`: translate objects without running anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Section(StrEnum):
-    """The types of resources, as `headgate.reporting.proto_json.SECTIONS` names them."""
+    """The types of resources, with the names of `headgate.reporting.proto_json.SECTIONS`."""
 
     LISTENERS = "listeners"
     ROUTES = "routes"
@@ -81,7 +81,7 @@ def command(
 
     of_cluster = bool(cluster or kubeconfig or context)
     if of_cluster == bool(files):
-        raise typer.BadParameter("say what to translate: files with -f, or a cluster with --cluster or --context")
+        raise typer.BadParameter("choose what to translate: files with -f, or a cluster with --cluster or --context")
     if of_cluster:
         from headgate.cluster.reader import load as load_cluster
         from watchers.kubernetes.kubeconfig import Target
@@ -90,9 +90,9 @@ def command(
     else:
         folder = load(files or ())
     settings = in_cluster(controller_name, external_names=external_names, offline=True) if of_cluster else FILES
-    wrong = _tell(folder.diagnostics)
+    wrong = _print(folder.diagnostics)
     if not of_cluster:
-        _tell(related(folder))
+        _print(related(folder))
     shown: Any
     if to is To.IR:
         ir = Ir(folder.objects, settings)
@@ -100,15 +100,15 @@ def command(
     else:
         translator = translate(folder, settings)
         if to is To.XDS:
-            wrong = _tell(conditions(folder, translator)) or wrong
+            wrong = _print(conditions(folder, translator)) or wrong
         shown = statuses(translator) if to is To.STATUS else xds(translator, gateway, type_ and type_.value)
     output.write(shown)
     if wrong:
-        raise UserError("what has an error above is not translated as it is written")
+        raise UserError("objects with an error above are not translated as they are written")
 
 
-def _tell(problems: Iterable[Diagnostic]) -> bool:
-    """Print problems to standard error; return whether there are errors among them."""
+def _print(problems: Iterable[Diagnostic]) -> bool:
+    """Print diagnostics to standard error; return whether there are errors among them."""
     wrong = False
     for each in problems:
         typer.echo(str(each), err=True)

@@ -1,4 +1,4 @@
-"""`headgate validate`."""
+"""`headgate validate`: report the problems in files."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ def command(
     ```
     """
     from headgate.offline.translate import load, translate
-    from headgate.offline.validate import problems, refusals
+    from headgate.offline.validate import envoy_errors, problems
 
     folder = load(files)
     if not folder.objects and not folder.diagnostics:
         raise UserError(f"there is no object in {', '.join(files)}: Headgate reads *.yaml, *.yml and *.json there")
     translator = translate(folder)
-    found = _tell(problems(folder, translator))
+    found = _print(problems(folder, translator))
     envoy = _envoy(envoy_path)
     if envoy is not None:
-        found += _tell(refusals(folder, translator, envoy))
+        found += _print(envoy_errors(folder, translator, envoy))
     if any(each.severity == "error" or not allow_warnings for each in found):
         raise typer.Exit(1)
     count = len(folder.objects)
     typer.echo(f"{count} {'object is' if count == 1 else 'objects are'} valid")
 
 
-def _tell(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Print problems as they are found."""
-    told = []
+def _print(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Print diagnostics as they are found, and return them."""
+    printed = []
     for each in found:
         typer.echo(str(each))
-        told.append(each)
-    return told
+        printed.append(each)
+    return printed
 
 
 def _envoy(path: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""`headgate version`."""
+"""`headgate version`: show the versions of Headgate, Python and Envoy."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _envoy_version() -> str:
     try:
         binary = find_envoy()
         # "…/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
-        told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
-        return f"{told.split('/')[-4]} ({binary})"
+        output = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        return f"{output.split('/')[-4]} ({binary})"
     except EnvoyNotFound as error:
         return f"none: {error}"
     except (OSError, subprocess.SubprocessError, IndexError) as error:

@@ -1,1 +1,1 @@
-"""The control plane: evaluates changes, publishes snapshots and statuses, and follows ACKs and NACKs."""
+"""The control plane: evaluation of changes, publication of snapshots and statuses, ACKs and NACKs of proxies."""

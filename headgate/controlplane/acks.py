@@ -1,4 +1,4 @@
-"""ACKs of all replicas: the sync status of each Gateway, aggregated over the proxies of this replica and the others."""
+"""The sync status of each Gateway, aggregated over the proxies of all replicas."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ class Exchange(Protocol):
     """The exchange of records with the other replicas; `watchers.peers.exchange.Peers` is one."""
 
     def add_event_handler(self, handler: Callable[[Iterable[str]], None]) -> None:
-        """Call a handler with the keys whose records of other replicas changed, whenever some do."""
+        """Register a handler of changed records of other replicas; it takes their keys."""
         ...
 
     def records(self, key: str) -> Iterator[Any]:
-        """Yield the records of a key, one of each other replica that has one."""
+        """Yield the records of a key: at most one of each other replica."""
         ...
 
     def publish(self, key: str, record: object) -> None:
-        """Set this replica's record of a key, in a form that JSON can hold; None removes it."""
+        """Set this replica's record of a key, a JSON value; None removes it."""
         ...
 
 
 class AckAggregator:
     """Aggregates the sync status of each Gateway over all replicas.
 
-    While proxies may be about to reconnect, which they may from the start on until `close_reconnect_window`, what was
-    known of a Gateway stands.
+    From the start until `close_reconnect_window`, proxies may still have to reconnect: a Gateway without proxies keeps
+    its last status.
 
     Args:
-        exchange: with the other replicas.
+        exchange: exchanges records with the other replicas.
         inputs: take the aggregated status.
     """
 
@@ -49,7 +49,7 @@ class AckAggregator:
         exchange.add_event_handler(self._aggregate_changed)
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Take the sync status of the proxies of this replica, and publish it to the other replicas."""
+        """Set the sync status of the proxies of this replica, and publish it to the other replicas."""
         if status.clients:
             self._own[gateway] = status
         else:
@@ -59,12 +59,12 @@ class AckAggregator:
         self._aggregate(gateway)
 
     def set_overdue(self, gateway: Ref) -> None:
-        """Publish the sync status of overdue proxies to the other replicas, which it is not before."""
+        """Publish the sync status of proxies whose ACKs are overdue; until then, other replicas have the last one."""
         self._inputs.set_overdue(gateway)
         self._exchange.publish(key_of(gateway), encode(self._own.get(gateway, GatewaySyncStatus())))
 
     def close_reconnect_window(self) -> None:
-        """Wait no longer for proxies that have not connected since the start: all had the time to."""
+        """End the wait for proxies that have not connected since the start."""
         self._inputs.set_reconnecting(False)
 
     def _aggregate_changed(self, keys: Iterable[str]) -> None:

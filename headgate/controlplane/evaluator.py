@@ -1,4 +1,4 @@
-"""Evaluation: edits go to the translator, and what comes out to the publisher. One task does so, hence no locks."""
+"""The evaluation loop: passes edits to the translator, and its outputs to the publisher, in one task."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from translator.translator import Changes, Translator
 log = structlog.stdlib.get_logger("headgate")
 
 TURN_SECONDS: Final = 0.05
-"""So many seconds are evaluated before leases, probes and streams are looked after."""
+"""The seconds of evaluation after which leases, probes and streams get a turn of the event loop."""
 
 
 class Evaluator:
-    """Decides when to evaluate, and hands on what comes out.
+    """Decides when to evaluate, and passes on the changes.
 
     Args:
-        translator: owned by this: nobody else edits or evaluates it.
-        changed: set while an evaluation is due for other reasons than edits.
-        publisher: takes the snapshots.
-        statuses: takes the statuses.
-        events: learns of edits and evaluations.
-        metrics: learns how long evaluations take.
-        ready: to be set once everything that was there at the start is published.
+        translator: the translator; no other task edits or evaluates it.
+        changed: set while an evaluation is due, by edits or other inputs.
+        publisher: publishes the snapshots.
+        statuses: stores the statuses.
+        events: handles edits and evaluations.
+        metrics: measures evaluations.
+        ready: set by this once the objects that existed at the start are published.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class Evaluator:
         """Apply batches of edits until the iteration ends."""
         async for edits in batches:
             self._begun.set()
-            async with self._taking:  # else what never ends to come would never be published
+            async with self._taking:  # edits that arrive without end must not delay publication
                 self._translator.edit(edits)
             self._progress.edit()
             self._changed.set()
             self._events.edited(each.ref for each in edits)
 
     async def run(self) -> None:
-        """Evaluate and publish on each change; changes that arrive meanwhile are evaluated in the next round.
+        """Evaluate and publish on each change; edits that arrive meanwhile are evaluated in the next round.
 
-        Not before the first batch, which is all that was there at the start: of no objects it would follow that there
-        is nothing to serve, and that all that was deployed and written for them is to go.
+        The first evaluation waits for the first batch, which has all objects that existed at the start. Without
+        objects, every snapshot would be empty, and every deployed object and written status would be removed.
         """
         await self._begun.wait()
         while True:
@@ -84,9 +84,9 @@ class Evaluator:
             self._publisher.publish(changes, self._progress.publish())
             self._metrics.evaluated(time.perf_counter() - begun)
             self._failures.log(changes.failures)
-            with contained("telling statuses"):
+            with contained("logging conditions"):
                 self._events.conditions_changed(self._statuses.update(changes.statuses))
-            with contained("handing on changes"):
+            with contained("handling changes"):
                 self._events.evaluated(changes)
             if not self._translator.nothing_synced:
                 self._ready.set()
@@ -98,7 +98,7 @@ class Evaluator:
         return self._progress.stalled_seconds
 
     async def _evaluate(self) -> Changes:
-        """Evaluate until all objects that are referenced are there."""
+        """Evaluate until all referenced objects are fetched."""
         changes = Changes()
         with span("evaluate"):
             changes.merge(await self._turns())
@@ -107,7 +107,7 @@ class Evaluator:
         return changes
 
     async def _turns(self) -> Changes:
-        """Evaluate in steps that yield to the event loop: all at once, 10,000 routes take seconds."""
+        """Evaluate in steps that yield to the event loop: in one step, 10,000 routes would block it for seconds."""
         async with self._taking:
             since = time.perf_counter()
             for _ in self._translator.steps():
@@ -119,10 +119,10 @@ class Evaluator:
 
 
 class _Progress:
-    """The progress from edits to their publication, by the event loop's clock."""
+    """The progress from edits to their publication, on the event loop's clock."""
 
     def __init__(self) -> None:
-        self._edited: float | None = None  # when the oldest edit was taken that nothing has been published of
+        self._edited: float | None = None  # the time of the oldest edit that is not published
         self._moved = 0.0
 
     def edit(self) -> None:
@@ -131,11 +131,11 @@ class _Progress:
             self._edited = asyncio.get_running_loop().time()
 
     def move(self) -> None:
-        """Note that the evaluation came on."""
+        """Note that the evaluation has made progress."""
         self._moved = asyncio.get_running_loop().time()
 
     def publish(self) -> float | None:
-        """Note that all edits are about to be published; return when the oldest was taken, None if there is none."""
+        """Note that all edits are evaluated; return the time of the oldest, None if there is none."""
         edited, self._edited = self._edited, None
         return edited
 
@@ -148,13 +148,13 @@ class _Progress:
 
 
 class _FailureLog:
-    """Logs each bug that an evaluation met once, when it first occurs."""
+    """Logs each bug in an evaluation once, when it first occurs."""
 
     def __init__(self) -> None:
         self._known: frozenset[str] = frozenset()
 
     def log(self, failures: Iterable[Exception]) -> None:
-        """Log those of the current failures that were none before."""
+        """Log the current failures that the last evaluation did not have."""
         failing: Mapping[str, Exception] = {str(each): each for each in failures}
         for text in failing.keys() - self._known:
             log.error(

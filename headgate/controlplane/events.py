@@ -1,4 +1,4 @@
-"""Events of the control plane, to which `headgate run` and `headgate controller` react each in its own way."""
+"""Events of the control plane, which `headgate run` and `headgate controller` handle in different ways."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from translator.translator import Changes
 
 
 class Events:
-    """Reactions to what the control plane does; this class reacts to nothing.
+    """Handlers of events of the control plane; those of this class do nothing.
 
-    All methods are called on the event loop, in the task that evaluates or in the one that takes edits.
+    All methods run on the event loop, in the task that evaluates or in the one that takes edits.
     """
 
     def edited(self, refs: Iterable[Ref]) -> None:
-        """React to a batch of edits that the translator has taken; nothing is evaluated of it yet."""
+        """Handle a batch of edits that the translator has taken, but not evaluated yet."""
 
     def is_complete(self) -> bool:
-        """Return whether all objects are there that an evaluation referenced, as far as is known.
+        """Return whether the translator has all known objects that the evaluation referenced.
 
-        If not, the translator has been given more to evaluate, and all is evaluated again before anything is published.
+        If not, this has added inputs to the translator, which the evaluator evaluates before it publishes.
         """
         return True
 
     def gateways_changed(self, gateways: frozenset[str]) -> None:
-        """React to a change of the keys of all Gateways that have something to serve."""
+        """Handle a change of the set of served Gateways; takes the keys of all of them."""
 
     def conditions_changed(self, changes: list[ConditionChange]) -> None:
-        """React to the changes of conditions that an evaluation brought, which may be none."""
+        """Handle the condition changes of an evaluation; there may be none."""
 
     def evaluated(self, changes: Changes) -> None:
-        """React to the changes that an evaluation brought, once they are published."""
+        """Handle the changes of an evaluation, once they are published."""

@@ -1,4 +1,4 @@
-"""Inputs of the translator besides objects."""
+"""The translator's inputs besides objects, each of which requests an evaluation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from translator.translator import Translator
 
 
 class Inputs:
-    """The inputs of a translator besides objects: each that is set requests an evaluation.
+    """Sets the inputs of a translator besides objects, and requests an evaluation for each.
 
     Attributes:
         translator: the translator.
-        changed: set while there is something to evaluate; the evaluator clears it.
+        changed: set while an evaluation is due; the evaluator clears it.
     """
 
     def __init__(self, translator: Translator) -> None:
@@ -22,12 +22,12 @@ class Inputs:
         self.changed = asyncio.Event()
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Set what the proxies of a Gateway have acknowledged."""
+        """Set the sync status of a Gateway's proxies."""
         self.translator.set_sync_status(gateway, status)
         self.changed.set()
 
     def set_overdue(self, gateway: Ref) -> None:
-        """Note that the proxies of a Gateway have not acknowledged its configuration in time."""
+        """Set that the ACKs of a Gateway's proxies are overdue."""
         self.translator.acknowledged.overdue(gateway)
         self.changed.set()
 
@@ -37,7 +37,7 @@ class Inputs:
         self.changed.set()
 
     def set_apply_result(self, gateway: Ref, result: ApplyResult | None) -> None:
-        """Set the result of applying a Gateway's proxy manifests, or of starting its Envoy; None if all went well."""
+        """Set the result of applying a Gateway's proxy manifests, or of starting its Envoy; None for success."""
         self.translator.set_apply_result(gateway, result)
         self.changed.set()
 

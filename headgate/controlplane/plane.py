@@ -1,4 +1,4 @@
-"""A control plane, put together of its parts."""
+"""A control plane, assembled from its parts."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from xds import Server
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """The parts of a control plane that its users and the admin endpoints need.
+    """The parts of a control plane that commands and the admin server need.
 
     Attributes:
         translator: turns objects into snapshots and statuses; the evaluator alone edits and evaluates it.
         server: serves the snapshots.
-        keys: the keys of the snapshots, and whether all that was there at the start is published.
+        keys: the keys of the snapshots, and whether the objects that existed at the start are published.
         publisher: publishes the snapshots.
         statuses: the status of each object.
-        evaluator: evaluates.
-        metrics: measures all that.
+        evaluator: evaluates the translator.
+        metrics: the metrics of the other parts.
     """
 
     translator: Translator
@@ -50,7 +50,7 @@ class ControlPlane:
         *,
         drains: bool = False,
     ) -> Self:
-        """Build the rest on the parts that the server and the events are made of; `drains` as in `Publisher`."""
+        """Build the parts that depend on the server and the event handlers; `drains` as in `Publisher`."""
         translator = inputs.translator
         publisher = Publisher(translator, server, keys, sync_statuses, events, drains=drains)
         statuses = StatusStore(translator.object)

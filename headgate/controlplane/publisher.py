@@ -1,4 +1,4 @@
-"""Publication: which snapshot the xDS server serves under which key, and to which nodes."""
+"""Publication of snapshots to the xDS server, and the keys under which it serves them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from xds import Server, Snapshot, StreamRejected
 
 
 class SnapshotKeys:
-    """The keys of snapshots: those of the Gateways that have something to serve, and of removed ones that drain.
+    """The keys of snapshots: those of served Gateways, and of deleted Gateways whose proxies drain.
 
     Attributes:
-        ready: set once everything that was there at the start is published, as far as it could be read: not while of
-            no Gateway is known what to serve. Until then any key may be that of a Gateway.
-        draining: the keys of Gateways that are gone, whose proxies are served an empty snapshot.
+        ready: set once the readable objects that existed at the start are published; not while no Gateway can be
+            served. Until then, any key may be that of a Gateway.
+        draining: the keys of deleted Gateways whose proxies are served an empty snapshot.
     """
 
     def __init__(self, translator: Translator) -> None:
@@ -32,17 +32,17 @@ class SnapshotKeys:
         """Return the key of a node's snapshot, which is its cluster.
 
         Raises:
-            StreamRejected: there is no such Gateway. While it is not known what it serves, its proxies keep what they
-                have.
+            StreamRejected: there is no such Gateway. While its configuration cannot be computed, its proxies keep the
+                last one.
         """
         self.check(node.cluster)
         return node.cluster
 
     def check(self, key: str) -> None:
-        """Check that a key names a Gateway; while its configuration is not known, its proxies may wait.
+        """Check that a key names a Gateway; while its configuration cannot be computed, its proxies may wait.
 
         Raises:
-            StreamRejected: there is none.
+            StreamRejected: there is no such Gateway.
         """
         if key in self.draining:
             return
@@ -56,12 +56,12 @@ class Publisher:
 
     Args:
         translator: has the snapshots of all Gateways.
-        server: where they are published.
-        keys: learns which keys drain.
-        sync_statuses: reports what proxies acknowledge; learns which ACKs are awaited.
-        events: learns which Gateways have something to serve.
-        drains: whether the proxies of a Gateway that is removed are served an empty snapshot, which closes their
-            listeners, until it is withdrawn; otherwise it is withdrawn at once: connected proxies keep what they have.
+        server: the xDS server.
+        keys: the keys; takes those that drain.
+        sync_statuses: reports ACKs; takes the Gateways whose ACKs are awaited.
+        events: handles changes of the set of served Gateways.
+        drains: whether the proxies of a deleted Gateway are served an empty snapshot, which closes their listeners,
+            until `withdraw`; otherwise the snapshot is withdrawn at once: connected proxies keep their configuration.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Publisher:
         self._gateways: frozenset[str] | None = None
 
     def publish(self, changes: Changes, edited: float | None) -> None:
-        """Publish the snapshots that changed; what fails of one Gateway leaves all others be.
+        """Publish the changed snapshots; a failure of one Gateway does not affect the others.
 
         Args:
-            changes: of an evaluation.
-            edited: when the oldest edit was taken that they came of, on the event loop's clock; None if of no edit.
+            changes: the changes of an evaluation.
+            edited: the time of their oldest edit, on the event loop's clock; None without edits.
         """
         for gateway, snapshot in changes.snapshots.items():
             with contained(f"publishing Gateway {key_of(gateway)}"):
@@ -100,12 +100,12 @@ class Publisher:
         self._sync_statuses.await_acks(self._translator.acknowledged.awaiting)
 
     def drain(self, key: str) -> None:
-        """Serve the proxies of a Gateway that is gone an empty snapshot, so that they close their listeners."""
+        """Serve an empty snapshot to the proxies of a deleted Gateway, so that they close their listeners."""
         self._keys.draining.add(key)
         self._server.publish(key, Snapshot())
 
     def withdraw(self, key: str) -> None:
-        """Withdraw the snapshot of a key, unless its Gateway is back."""
+        """Withdraw the snapshot of a key, unless its Gateway was created again."""
         self._keys.draining.discard(key)
         if gateway_of(key) not in self._translator.snapshots:
             self._server.withdraw(key)

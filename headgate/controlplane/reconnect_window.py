@@ -1,7 +1,7 @@
-"""The reconnect window: disconnected proxies get time to come back, before their Gateway is not programmed.
+"""The reconnect window: the time in which disconnected proxies may reconnect before their Gateway is not programmed.
 
-A replica that is replaced, and one that has just begun, know nothing of proxies that serve on as ever; telling that a
-Gateway is not programmed would be an alarm about nothing.
+When a replica restarts, its proxies go on serving while they reconnect. A condition Programmed=False in the meantime
+would be a false alarm.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from translator.inputs import GatewaySyncStatus
 from translator.refs import Ref
 
 RECONNECT_SECONDS: Final = 30.0
-"""The longest that Envoy waits before it connects again (its back-off for a gRPC stream has this limit)."""
+"""The longest time between two connection attempts of Envoy: the limit of its backoff for xDS streams."""
 
 
 class ReconnectWindow:
-    """The sync status of all replicas' proxies, with a window in which disconnected proxies may reconnect.
+    """Delays the report of a Gateway without proxies by a window in which its proxies may reconnect.
 
     Args:
-        report: takes the sync status of a Gateway; `reconnecting` while its proxies are waited for.
-        seconds: how long they are.
+        report: takes the sync status of a Gateway; `reconnecting` during the window.
+        seconds: the length of the window.
     """
 
     def __init__(self, report: Callable[[Ref, GatewaySyncStatus], None], seconds: float = RECONNECT_SECONDS) -> None:
@@ -32,7 +32,7 @@ class ReconnectWindow:
         self._waiting: dict[Ref, TimerHandle] = {}
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Take the sync status of the proxies of a Gateway that are connected now."""
+        """Set the sync status of the connected proxies of a Gateway."""
         if status.clients:
             self._connected.add(gateway)
             if timer := self._waiting.pop(gateway, None):

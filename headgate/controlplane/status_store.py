@@ -1,4 +1,4 @@
-"""Object statuses in the form of the API server, with transition times, and the condition changes to log."""
+"""Object statuses in the form of the API server, with transition times, and changes of conditions."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from translator.refs import Ref
 
 Status = Mapping[str, Any]
 
-#: The fields of `spec` that are shown beside a status.
+#: The fields of `spec` that `/status` shows.
 SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_refs", "target_refs"}
 
 
-class _Told(NamedTuple):
+class _TimedStatus(NamedTuple):
     """A status of the translator, and the transition times of its conditions, in their order."""
 
     status: Status
     times: tuple[str, ...]
 
 
-_NOTHING = _Told({}, ())
+_NO_STATUS = _TimedStatus({}, ())
 
 
 class StatusStore:
     """A store of statuses and the transition times of their conditions.
 
     Args:
-        find: gives an object by its identity.
+        find: returns an object by its identity, or None.
     """
 
     def __init__(self, find: Callable[[Ref], KubernetesObject | None]) -> None:
         self._find = find
-        self._told: dict[Ref, _Told] = {}
+        self._statuses: dict[Ref, _TimedStatus] = {}
 
     def update(self, changed: Mapping[Ref, Status | None], now: datetime | None = None) -> list[ConditionChange]:
-        """Store changed statuses (None: the object has none any more), and return the condition changes to log.
+        """Store changed statuses (None: the object no longer has one), and return the condition changes.
 
         Args:
-            changed: as the translator gives them, without times.
-            now: becomes the `lastTransitionTime` of conditions whose status changed.
+            changed: the changed statuses of the translator, without times.
+            now: the `lastTransitionTime` of conditions whose status changed; by default the current time.
         """
         time = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
         changes: list[ConditionChange] = []
         for ref in sorted(changed):
-            before, after = self._told.pop(ref, _NOTHING), changed[ref]
+            before, after = self._statuses.pop(ref, _NO_STATUS), changed[ref]
             if after is not None:
-                self._told[ref] = _Told(after, tuple(_times(before, after, time)))
+                self._statuses[ref] = _TimedStatus(after, tuple(_times(before, after, time)))
                 changes += _changes(ref, before.status, after)
         return changes
 
     def refs(self) -> list[Ref]:
         """Return the objects that have a status, sorted."""
-        return sorted(self._told)
+        return sorted(self._statuses)
 
     def object(self, ref: Ref) -> dict[str, Any] | None:
         """Return an object's apiVersion, kind, metadata, some of its spec, and status; None if it has no status."""
-        found, told = self._find(ref), self._told.get(ref)
-        if found is None or told is None:
+        found, status = self._find(ref), self._statuses.get(ref)
+        if found is None or status is None:
             return None
-        return as_object(found, _timed(told)) | {"spec": _shown(found)}
+        return as_object(found, _with_times(status)) | {"spec": _shown(found)}
 
     def objects(self) -> list[dict[str, Any]]:
         """Return all objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
@@ -83,8 +83,8 @@ def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": found.kind, "metadata": metadata, "status": dict(status)}
 
 
-def _times(before: _Told, after: Status, now: str) -> Iterator[str]:
-    """Yield the `lastTransitionTime` of each condition: it changes only with the condition's own status."""
+def _times(before: _TimedStatus, after: Status, now: str) -> Iterator[str]:
+    """Yield the `lastTransitionTime` of each condition, which changes only with the condition's status."""
     flat = zip(_flat(before.status), before.times, strict=True)
     known = {(label, each["type"]): (each["status"], time) for (label, each), time in flat}
     for label, each in _flat(after):
@@ -92,15 +92,15 @@ def _times(before: _Told, after: Status, now: str) -> Iterator[str]:
         yield time if status == each["status"] else now
 
 
-def _timed(told: _Told) -> Status:
-    """Return the status with the times in it."""
-    times = iter(told.times)
+def _with_times(timed: _TimedStatus) -> Status:
+    """Return the status with the times in its conditions."""
+    times = iter(timed.times)
 
     def stamped(holder: Status) -> dict[str, Any]:
         conditions = [{**each, "lastTransitionTime": next(times)} for each in holder["conditions"]]
         return {**holder, "conditions": conditions}
 
-    result = stamped(told.status) if "conditions" in told.status else dict(told.status)
+    result = stamped(timed.status) if "conditions" in timed.status else dict(timed.status)
     for field in PARTS:  # in the order of `places`
         if field in result:
             result[field] = [stamped(each) for each in result[field]]
@@ -113,7 +113,7 @@ def _flat(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _changes(ref: Ref, before: Status, after: Status) -> Iterator[ConditionChange]:
-    """Yield conditions that turned bad, those that are good again, and the first time a Gateway is programmed."""
+    """Yield the conditions that turned bad or good, and the first time that a Gateway is programmed."""
     old = {(label, each["type"]): each for label, each in _flat(before)}
     was_bad = {each["type"] for _, each in bad(before)}
     for label, condition in bad(after):
@@ -123,17 +123,17 @@ def _changes(ref: Ref, before: Status, after: Status) -> Iterator[ConditionChang
             yield ConditionChange(
                 ref, f"{_subject(ref, label, condition)}: {condition['message']}", False, condition["reason"]
             )
-    told: set[str] = set()
+    reported: set[str] = set()
     if after.keys() == before.keys() and next(bad(after), None) is None:
-        # Of these, some are not there at all while all is well.
-        there = {each["type"] for _, each in _flat(after)}
-        for kind in sorted((was_bad & NEGATIVE) - there):
+        # Conditions of negative polarity may be absent while they are good.
+        present = {each["type"] for _, each in _flat(after)}
+        for kind in sorted((was_bad & NEGATIVE) - present):
             yield ConditionChange(ref, f"{ref} {phrase({'type': kind, 'status': 'False'})}", True, "")
     for label, condition in _flat(after):
         kind = condition["type"]
         first = kind == "Programmed" and not label and (label, kind) not in old
-        if is_good(condition) and (kind in was_bad or first) and kind not in told:
-            told.add(kind)
+        if is_good(condition) and (kind in was_bad or first) and kind not in reported:
+            reported.add(kind)
             yield ConditionChange(ref, f"{ref} {phrase(condition)}", True, condition["reason"])
 
 

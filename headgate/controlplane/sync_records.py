@@ -1,4 +1,4 @@
-"""Records of sync status: encoded for other replicas, decoded from theirs, and aggregated. Pure."""
+"""Records of sync status: encoding for other replicas, decoding of theirs, and aggregation. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Record = list[object]
 """The sync status of a Gateway as JSON values."""
 
 MOST_NACKS, MOST_CHARACTERS, MOST_ROUTES, MOST_RULES = 5, 500, 10, 3
-"""So much of the NACKs of a Gateway is told to other replicas: it is for people to read."""
+"""The limits of the NACKs in a Gateway's record, which only become text of a condition."""
 
 
 def encode(status: GatewaySyncStatus) -> Record | None:
@@ -27,7 +27,7 @@ def encode(status: GatewaySyncStatus) -> Record | None:
 def decode(record: object) -> GatewaySyncStatus:
     """Decode the record of another replica; return an empty status if it is malformed.
 
-    A replica of a version that names no snapshot has clients, and of none is known that it has the newest.
+    Records of earlier versions name no snapshot: none of their clients counts as up to date.
     """
     match record:
         case [str(snapshot), int(clients), bool(all_acked), list(records)]:
@@ -66,14 +66,14 @@ _SERVED = frozenset(StillServed)
 
 
 def aggregate(parts: Iterable[GatewaySyncStatus]) -> GatewaySyncStatus:
-    """Aggregate the sync statuses of one Gateway: all are acknowledged if every replica with proxies says so.
+    """Aggregate the sync statuses of one Gateway: all is acknowledged if every replica with proxies reports that.
 
-    Replicas whose proxies have other snapshots cannot be added up: then not all is acknowledged, of whatever snapshot.
+    If the replicas serve different snapshots, nothing counts as acknowledged by all.
     """
     known = [each for each in parts if each.clients]
     if not known:
         return GatewaySyncStatus()
-    nacks = dict.fromkeys(_cut(nack) for each in known for nack in each.nacks)  # the same here and elsewhere is one
+    nacks = dict.fromkeys(_cut(nack) for each in known for nack in each.nacks)  # replicas may report the same NACK
     snapshots = {each.snapshot for each in known}
     all_acked = len(snapshots) == 1 and all(each.all_acked for each in known)
     snapshot = snapshots.pop() if len(snapshots) == 1 else ""

@@ -1,4 +1,4 @@
-"""Sync status of Gateways: that of their snapshots, with the routes that NACKs affect, and deadlines for ACKs."""
+"""The sync status of each Gateway on this replica, with the routes that NACKs affect, and deadlines for ACKs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from translator.status.nacks import attribute_nacks
 from xds import NackState, Snapshot, SyncStatus
 
 PENDING_AFTER: Final = 1.0
-"""A configuration that is on its way to the proxies for so many seconds is told to be pending. One that arrives sooner,
-as nearly all do, leaves a Gateway's condition Programmed as it is."""
+"""The seconds without all ACKs after which a configuration counts as pending. Nearly all ACKs arrive sooner, and leave
+the condition Programmed of the Gateway as it is."""
 
 
 class SyncStatusSink(Protocol):
-    """Takes the sync status of Gateways: the inputs of the translator, or what aggregates it over replicas."""
+    """Takes the sync status of Gateways: the translator's inputs, or the aggregation over replicas."""
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Take what the proxies of a Gateway that are connected here have acknowledged."""
+        """Take the sync status of a Gateway's proxies that are connected to this replica."""
         ...
 
     def set_overdue(self, gateway: Ref) -> None:
-        """Take that the proxies of a Gateway have not acknowledged its configuration in time."""
+        """Take that the ACKs of a Gateway's proxies are overdue."""
         ...
 
 
 class _Attribution(NamedTuple):
-    """The NACKs of a snapshot, and the same with the routes that they affect."""
+    """The NACKs of a snapshot, without and with the routes that they affect."""
 
     snapshot: Snapshot
     nacks: tuple[NackState, ...]
@@ -41,7 +41,7 @@ class SyncStatusReporter:
     """Reports the sync status of each Gateway to a sink.
 
     Args:
-        sink: takes it.
+        sink: takes the sync status.
     """
 
     def __init__(self, sink: SyncStatusSink) -> None:
@@ -50,19 +50,19 @@ class SyncStatusReporter:
         self._deadlines: dict[Ref, asyncio.TimerHandle] = {}
 
     def report(self, key: str, status: SyncStatus) -> None:
-        """Report the sync status of a snapshot, as the xDS server has it; it counts once all clients have answered."""
+        """Report the sync status of a snapshot, as the xDS server reports it."""
         all_acked = status.clients == status.acked
         nacks = self._attributed(key, status)
         found = GatewaySyncStatus(status.clients, all_acked, nacks, snapshot=status.snapshot.version)
         self._sink.set_sync_status(gateway_of(key), found if status.clients else GatewaySyncStatus())
 
     def report_withdrawn(self, key: str) -> None:
-        """Report that nothing is served under a key any more."""
+        """Report that the snapshot of a key is withdrawn."""
         self._attributions.pop(key, None)
         self._sink.set_sync_status(gateway_of(key), GatewaySyncStatus())
 
     def await_acks(self, awaiting: Set[Ref]) -> None:
-        """Begin the deadlines of Gateways whose ACKs are awaited now, and end those of all others."""
+        """Start the deadlines of Gateways whose ACKs are awaited, and cancel those of all others."""
         for gateway in self._deadlines.keys() - awaiting:
             self._deadlines.pop(gateway).cancel()
         for gateway in awaiting - self._deadlines.keys():
@@ -73,7 +73,7 @@ class SyncStatusReporter:
         self._sink.set_overdue(gateway)
 
     def _attributed(self, key: str, status: SyncStatus) -> tuple[AttributedNack, ...]:
-        """Return the NACKs with the routes they affect; compute them again only when they change."""
+        """Return the NACKs with the routes they affect, cached for the same snapshot and NACKs."""
         known = self._attributions.pop(key, None)
         if not status.nacks:
             return ()

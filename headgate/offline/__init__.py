@@ -1,1 +1,1 @@
-"""Translation and validation without a proxy."""
+"""Translation and validation without a running control plane."""

@@ -24,10 +24,10 @@ from translator.routes.rules import rules
 
 
 class Ir:
-    """The IR of some objects, evaluated as it is asked for."""
+    """The IR of objects, evaluated on demand."""
 
     def __init__(self, objects: Mapping[Ref, KubernetesObject], settings: Settings) -> None:
-        """Take the objects, and what the translation depends on besides."""
+        """Set the objects and the settings of the translation."""
         self._db = Db(REGISTRY)
         self._database = self._db.database
         self._database.set(SETTINGS, None, settings)
@@ -40,7 +40,7 @@ class Ir:
         return [key_of(ref) for ref in sorted(self._database.inputs(Gateway.kind)) if self._listeners(ref)]
 
     def of(self, gateway: str) -> dict[str, Any]:
-        """Return what a Gateway serves: its listeners, the routes of each table by domain, and the rules of each."""
+        """Return a Gateway's IR: its listeners, its routes by route table and domain, and the rules of each route."""
         found = self._listeners(gateway_of(gateway))
         tables = list(dict.fromkeys(chain.table for listener in found for chain in listener.chains))
         by_domain = {table: self._domains(table) for table in tables}
@@ -66,7 +66,7 @@ class Ir:
 
 
 def plain(value: Any) -> Any:
-    """Convert a value of the IR to dicts, lists, strings and numbers, without empty ones."""
+    """Convert a value of the IR to dicts, lists, strings and numbers; leave out empty values."""
     if hasattr(value, "__dataclass_fields__"):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         if isinstance(value, (RuleSetting, BackendSetting)):

@@ -26,7 +26,7 @@ def load(paths: Sequence[str]) -> FileStore:
     """Read folders, files and, for "-", standard input.
 
     Raises:
-        UserError: one of them is not there or cannot be read.
+        UserError: one of them does not exist or cannot be read.
     """
     named = [path for path in paths if path != STDIN]
     try:
@@ -38,19 +38,19 @@ def load(paths: Sequence[str]) -> FileStore:
     return folder
 
 
-#: As `headgate run` serves files, where no proxies can be asked; in a cluster: `translator.inputs.in_cluster`.
+#: The settings of `headgate run`, without proxies that acknowledge; in a cluster: `translator.inputs.in_cluster`.
 FILES = Settings(own=own_addresses(DEFAULT_XDS, DEFAULT_ADMIN), offline=True)
 
 
 def translate(folder: FileStore, settings: Settings = FILES) -> Translator:
-    """Translate all objects of a folder, as if every proxy took what it is sent.
+    """Translate all objects of a folder, as if every proxy acknowledged its configuration.
 
     Args:
         folder: the objects.
-        settings: what the translation depends on besides.
+        settings: the settings of the translation.
 
     Raises:
-        ExceptionGroup: a bug in the translation of some of them.
+        ExceptionGroup: bugs in the translation of some of them.
     """
     translator = Translator(settings)
     translator.edit(Edit(ref, found) for ref, found in folder.objects.items())
@@ -64,18 +64,18 @@ def select(gateways: Iterable[str], wanted: str | None) -> list[str]:
     """Return the Gateways to show.
 
     Args:
-        gateways: the "namespace/name" of those that there are.
+        gateways: the "namespace/name" of each Gateway.
         wanted: the one to show; all if None.
 
     Raises:
-        UserError: it is not among them.
+        UserError: `wanted` is not among them.
     """
     known = sorted(gateways)
     if wanted is None:
         return known
     if wanted not in known:
-        there = f"there are {', '.join(known)}" if known else "there is none"
-        raise UserError(f"no Gateway {wanted} that Headgate serves; {there}")
+        served = f"it serves {', '.join(known)}" if known else "it serves none"
+        raise UserError(f"Headgate serves no Gateway {wanted}; {served}")
     return [wanted]
 
 
@@ -90,5 +90,5 @@ def xds(translator: Translator, gateway: str | None, section: str | None) -> dic
 
 
 def statuses(translator: Translator) -> list[dict[str, Any]]:
-    """Return the objects that have a status, as the API server would hold them."""
+    """Return the objects that have a status, in the form of the API server."""
     return [as_object(translator.object(ref), status) for ref, status in sorted(translator.statuses.items())]

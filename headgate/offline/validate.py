@@ -1,4 +1,4 @@
-"""Validation for `headgate validate`: problems by our own rules, then by Envoy's."""
+"""Validation for `headgate validate`: by the rules of Headgate, then by those of Envoy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from watchers.diagnostics import Diagnostic, Place, Severity
 from watchers.files.source import related
 from watchers.files.store import FileStore
 
-#: Conditions that only warn: everything is served as it is written.
+#: Conditions that are only warnings: the object is served as it is written.
 WARNINGS = frozenset({"OverlappingTLSConfig"})
 
 
 def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:
-    """Yield the diagnostics of files, then those of relations between objects, each with its place."""
+    """Yield the diagnostics of files, of relations between objects, of conditions and of certificates."""
     yield from folder.diagnostics
     yield from related(folder)
     yield from conditions(folder, translator)
@@ -41,12 +41,14 @@ def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic
             yield Diagnostic(fields.place(ref, label, message), text, severity, ref)
 
 
-def refusals(folder: FileStore, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
+def envoy_errors(folder: FileStore, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each Gateway whose resources Envoy would reject."""
     for ref, snapshot in sorted(translator.snapshots.items()):
-        words = refusal(envoy, snapshot)
-        if words is not None:
-            yield Diagnostic(_place(folder, ref), f"Envoy refuses what {key_of(ref)} would get: {words}", "error", ref)
+        message = refusal(envoy, snapshot)
+        if message is not None:
+            yield Diagnostic(
+                _place(folder, ref), f"Envoy rejects the configuration of {key_of(ref)}: {message}", "error", ref
+            )
 
 
 def _place(folder: FileStore, ref: Ref) -> Place:

@@ -1,4 +1,4 @@
-"""Which Envoys may have the resources of which Gateway, on the xDS address and the socket of `headgate run`."""
+"""Authentication of Envoys by `headgate run`, and authorisation of each for the resources of one Gateway."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from translator.objects.gateway_api.gateway import key_of
 from translator.translator import Translator
 from xds import Peer, StreamRejected
 
-TOLD_AGAIN, MOST_TOLD, MOST_NAMED = 300.0, 100, 10
-"""An Envoy that asks for a Gateway that does not exist is told of again after so many seconds; of so many Gateways at a
-time, with so many names of those that are there."""
+LOG_INTERVAL, MAX_LOGGED, MAX_LISTED = 300.0, 100, 10
+"""Limits of warnings about Envoys of unknown Gateways: the seconds between two about the same Gateway, the Gateways
+warned about in that time, and the known Gateways that a warning lists."""
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -24,10 +24,10 @@ class EnvoyAuthentication:
     """Authenticates Envoys and authorises each for its own Gateway.
 
     Args:
-        tokens: of the Gateways.
-        keys: of the snapshots.
-        translator: has the names of the Gateways that are there.
-        tls: whether the address speaks TLS, which has clients show a certificate; the socket never does.
+        tokens: the tokens of the Gateways.
+        keys: the keys of the snapshots.
+        translator: has the names of the Gateways.
+        tls: whether the xDS address uses mutual TLS; the Unix socket never does.
     """
 
     def __init__(self, tokens: ProxyTokens, keys: SnapshotKeys, translator: Translator, *, tls: bool) -> None:
@@ -38,10 +38,10 @@ class EnvoyAuthentication:
         self._unknown: dict[str, float] = {}
 
     def authenticate(self, peer: Peer) -> None:
-        """Authenticate a client by its token; over TLS, the handshake has checked its certificate.
+        """Authenticate a client by its token; over TLS, the handshake has verified its certificate.
 
         Raises:
-            StreamRejected: the peer has none.
+            StreamRejected: the client has no valid token.
         """
         if peer.local or not self._tls:
             self._tokens.authenticate(peer)
@@ -49,11 +49,11 @@ class EnvoyAuthentication:
     def authorise(self, gateway: str, peer: Peer) -> None:
         """Authorise an Envoy for a Gateway's resources.
 
-        Over TLS its certificate says whose it is; over plain text, and by the Unix socket, the Gateway's token does:
-        whoever merely reaches the port, as by a route of a tenant, gets nothing.
+        Over TLS, the certificate names the Gateway; over plain text and the Unix socket, the Gateway's token does. A
+        client that merely reaches the port, as by a tenant's route, is rejected.
 
         Raises:
-            StreamRejected: it may not have them, or there is no such Gateway.
+            StreamRejected: the client is not an Envoy of the Gateway, or the Gateway does not exist.
         """
         if self._tls and not peer.local:
             certified(gateway, peer)
@@ -66,15 +66,15 @@ class EnvoyAuthentication:
             raise
 
     def _log_unknown(self, gateway: str) -> None:
-        """Log that an Envoy asks for a Gateway that does not exist, once per Gateway and period."""
+        """Log that an Envoy subscribes to a Gateway that does not exist, once per Gateway and interval."""
         now = time.monotonic()
-        self._unknown = {name: told for name, told in self._unknown.items() if now - told < TOLD_AGAIN}
-        if gateway in self._unknown or len(self._unknown) >= MOST_TOLD:
+        self._unknown = {name: logged for name, logged in self._unknown.items() if now - logged < LOG_INTERVAL}
+        if gateway in self._unknown or len(self._unknown) >= MAX_LOGGED:
             return
         self._unknown[gateway] = now
-        there = sorted(map(key_of, self._translator.snapshots))
+        known = sorted(map(key_of, self._translator.snapshots))
         log.warning(
             "An Envoy asks for a Gateway that Headgate does not serve; start it with a bootstrap of one that is there",
             gateway=gateway,
-            there=" ".join(there[:MOST_NAMED]) or "none",
+            there=" ".join(known[:MAX_LISTED]) or "none",
         )

@@ -1,4 +1,4 @@
-"""Retry of listeners whose port another program uses, once the port is free."""
+"""Retries of listeners that Envoy rejected since another program used their port, once the port is free."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from headgate.process.errors import UserError
 from headgate.process.ports import check_free
 from xds import LISTENER, NackGroup, Server
 
-#: How often taken ports are looked at, in seconds.
+#: The seconds between two checks of ports in use.
 INTERVAL = 1.0
 
-#: Envoy's words for a port that it could not have.
+#: Envoy's error message for a port in use.
 _TAKEN = re.compile(r"cannot bind '([^']+)': Address already in use")
 
 log = structlog.stdlib.get_logger("headgate")
 
 
 async def retry_listeners(server: Server, keys: Callable[[], Iterable[str]]) -> None:
-    """Retry rejected listeners until this is cancelled.
+    """Retry rejected listeners until cancelled.
 
     Args:
-        server: where listeners are offered.
-        keys: gives the keys of the snapshots that it serves.
+        server: the xDS server; sends the listeners again.
+        keys: returns the keys of the snapshots that it serves.
     """
     while True:
         await asyncio.sleep(INTERVAL)
@@ -46,7 +46,7 @@ def _offer(server: Server, key: str) -> None:
 
 
 def is_free_again(nacks: NackGroup) -> bool:
-    """Whether all addresses that a proxy could not bind can be bound now; False if that was not what it refused for."""
+    """Return whether all addresses that a proxy could not bind are free; False for NACKs with other causes."""
     addresses = _TAKEN.findall(nacks.message)
     try:
         for each in addresses:

@@ -46,8 +46,8 @@ from watchers.files.store import FileStoreChange
 from watchers.sources import SourceMux
 from xds import Observers, Server
 
-#: What made the files valid again has been evaluated so many seconds later.
-SETTLE = 1.0
+#: The seconds from a change of the files until it is evaluated at the latest.
+SETTLE_SECONDS = 1.0
 
 log = structlog.stdlib.get_logger("headgate")
 
@@ -58,12 +58,12 @@ class RunSettings:
 
     Attributes:
         paths: folders and files to follow.
-        xds: where Envoys connect.
-        admin: where Headgate answers about itself.
-        state: the directory for what must outlive Headgate.
+        xds: the address of the xDS server.
+        admin: the address of the admin server.
+        state: the directory for state that outlives Headgate.
         envoy: the Envoy to run for every Gateway; None to run none.
-        tls: the folder with the certificates of the xDS address, of `headgate certs`; None for plain text.
-        admin_hosts: further names of hosts under which it does so.
+        tls: the folder of `headgate certs` with the certificates of the xDS server; None for plain text.
+        admin_hosts: further names in the Host header that the admin server accepts.
     """
 
     paths: tuple[Path, ...]
@@ -79,7 +79,7 @@ def run(settings: RunSettings) -> None:
     """Run until SIGINT or SIGTERM, then stop the Envoys; a second signal kills them.
 
     Raises:
-        UserError: something that the user can mend stands in the way.
+        UserError: it cannot start; the message says how to correct that.
     """
     with StateDirectory(settings.state, settings.xds).lock():
         check_free(settings.xds, "--xds-address")
@@ -88,7 +88,7 @@ def run(settings: RunSettings) -> None:
 
 
 class _Run:
-    """One run: its parts, each made of those before it."""
+    """One run, wired from its parts."""
 
     def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
@@ -100,7 +100,7 @@ class _Run:
         translator = Translator(TranslatorSettings(own=own_addresses(settings.xds, settings.admin)))
         keys = SnapshotKeys(translator)
         self.inputs = Inputs(translator)
-        self.source = FileSource(settings.paths, partial(self.tell_change, keys.ready))
+        self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
         self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy)
         sync_statuses = SyncStatusReporter(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
@@ -129,7 +129,7 @@ class _Run:
         run_until_stopped(self.serve, self.kill)
 
     def kill(self) -> None:
-        """End the Envoys at once."""
+        """Kill the Envoys at once."""
         if self.events.fleet:
             self.events.fleet.kill()
 
@@ -145,12 +145,12 @@ class _Run:
         )
 
     async def serve(self) -> None:
-        """Serve until it is cancelled."""
+        """Serve until cancelled."""
         await in_thread(self.source.check)
         server, evaluator = self.plane.server, self.plane.evaluator
         async with server, serving(self.admin_state()), self.orphaned_processes(), asyncio.TaskGroup() as group:
             if self.settings.envoy:
-                self.events.fleet = Fleet(group, self.running, self.tell_envoy, self.plane.publisher.withdraw)
+                self.events.fleet = Fleet(group, self.running, self.report_envoy, self.plane.publisher.withdraw)
             self.plane.metrics.collect(
                 XdsGauges(
                     server.clients,
@@ -177,7 +177,7 @@ class _Run:
             await self.started()
 
     async def started(self) -> None:
-        """Log that Headgate is ready, then stop Envoys that an earlier run left without a Gateway."""
+        """Log that Headgate is ready, then stop Envoys of an earlier run whose Gateway was deleted."""
         gateways = sorted(map(key_of, self.plane.translator.snapshots))
         if gateways:
             log.info("Headgate is ready", gateways=" ".join(gateways))
@@ -193,18 +193,20 @@ class _Run:
 
     def bootstrap_command(self, gateway: str) -> str:
         """Return the command that prints a bootstrap for the user's own Envoy on this machine."""
-        words = ["headgate", "bootstrap", "--gateway", gateway, "--xds-address", str(self.settings.xds.for_clients)]
-        proof = ["--xds-tls", str(self.settings.tls)] if self.settings.tls else ["--state-dir", str(self.state.root)]
-        return shlex.join([*words, *proof])
+        command = ["headgate", "bootstrap", "--gateway", gateway, "--xds-address", str(self.settings.xds.for_clients)]
+        credentials = (
+            ["--xds-tls", str(self.settings.tls)] if self.settings.tls else ["--state-dir", str(self.state.root)]
+        )
+        return shlex.join([*command, *credentials])
 
     async def clean_up(self, fleet: Fleet) -> None:
-        """Stop the Envoys of Gateways deleted since an earlier run, once all files are without errors."""
+        """Stop the Envoys of Gateways that were deleted since an earlier run, once no file has errors."""
         if self.has_errors():
             log.warning("Envoys that an earlier run left behind go on until the files are without errors")
         while self.has_errors():
             self.files_changed.clear()
             await self.files_changed.wait()
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(SETTLE_SECONDS)
         left = [each for each in self.state.kept(self.running) if each.gateway not in fleet.supervisors]
         running = [each for each in left if each.path in self.running]
         for each in running:
@@ -248,14 +250,14 @@ class _Run:
         open_socket = self.plane.server.open_socket if self.settings.envoy else None
         return StateRepair(self.state, self.tokens, launches, open_socket)
 
-    def tell_envoy(self, gateway: str, failure: str | None) -> None:
-        """Report why a Gateway has no Envoy; None if it runs again."""
+    def report_envoy(self, gateway: str, failure: str | None) -> None:
+        """Set a problem of a Gateway whose Envoy fails; clear it if `failure` is None."""
         text = f"Envoy {failure}. Headgate tries again; its log: {self.state.gateway(gateway).log}"
         problems = (Problem("Programmed", "NoResources", text),) if failure else ()
         self.inputs.set_apply_result(gateway_of(gateway), ApplyResult(problems) if problems else None)
 
-    def tell_change(self, ready: asyncio.Event, change: FileStoreChange) -> None:
-        """Log what was read from files; until all is ready, only the diagnostics."""
+    def log_change(self, ready: asyncio.Event, change: FileStoreChange) -> None:
+        """Log a change of the files; before Headgate is ready, only its diagnostics."""
         if ready.is_set():
             log_edits(change)
         log_diagnostics(change)

@@ -115,7 +115,7 @@ def test_what_headgate_has_not_looked_at_is_told() -> None:
         "HTTPRoute default/new",
         "Gateway default/web is newer than what Headgate says of it",
     ]
-    assert "Headgate has said nothing of it at Gateway default/web yet" in told[0]
+    assert "Headgate has written no status for Gateway default/web yet" in told[0]
     unknown = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
     assert text(*CLASSES, gateway("web", "headgate", unknown)) == [
         "Gateway default/web is not accepted (Pending): Waiting for controller"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from headgate.cluster.self_managed import made
+from headgate.cluster.self_managed import render
 from headgate.process.errors import UserError
 from tests.translator.infrastructure.gateways import CLASS, GATEWAY, NAME, gateway, parameters, with_parameters
 from translator.api_group import CONTROLLER_NAME
@@ -23,7 +23,7 @@ def printed(*documents: str) -> dict[str, Any]:
     """Return the manifests for the Gateway, by kind."""
     objects = [KINDS.parse(yaml.safe_load(each)).object for each in documents]
     known: Mapping[Ref, KubernetesObject] = {each.ref: each for each in objects if each is not None}
-    items = list(made(known, GATEWAY, ProxyDefaults(ca="authority"), CONTROLLER_NAME))
+    items = list(render(known, GATEWAY, ProxyDefaults(ca="authority"), CONTROLLER_NAME))
     assert yaml.safe_load(yaml.safe_dump(items)) == items
     return {each["kind"]: each for each in items}
 
@@ -55,7 +55,7 @@ def test_what_is_printed_is_not_headgates() -> None:
     [
         ((CLASS,), "Headgate has no Gateway web/shop"),
         ((gateway(), CLASS.replace("gateway.headgate.dev/controller", "example.com/other")), "has no Gateway web/shop"),
-        ((gateway(),), "nothing can be told of the proxies of Gateway web/shop"),
+        ((gateway(),), "the proxies of Gateway web/shop cannot be rendered"),
         ((CLASS, with_parameters()), "there is no GatewayParameters web/mine; create it."),
     ],
 )

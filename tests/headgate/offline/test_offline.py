@@ -94,7 +94,7 @@ def test_a_gateway_that_is_not_there_is_told(folder: Path) -> None:
     """The message names the Gateways that there are."""
     result = headgate("translate", "-f", str(folder), "--gateway", "default/wbe")
     assert result.exit_code == 1
-    assert "there are default/other, default/web" in result.stderr
+    assert "it serves default/other, default/web" in result.stderr
 
 
 def test_valid_files_are_told_so(folder: Path) -> None:

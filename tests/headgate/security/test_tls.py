@@ -170,10 +170,10 @@ def make_place(place: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("place", "says"),
     [
-        ("file", "go into a folder, and PLACE is none: name another one, or remove it"),
-        ("dangling", "go into a folder, and PLACE is none: name another one, or remove it"),
-        ("below a file", "PLACE: Not a directory; mend that, or name another folder"),
-        ("folder for a file", "PLACE/server.crt: Is a directory; mend that, or name another folder"),
+        ("file", "PLACE is no folder; name another one for the certificates, or remove it"),
+        ("dangling", "PLACE is no folder; name another one for the certificates, or remove it"),
+        ("below a file", "PLACE: Not a directory; correct that, or name another folder"),
+        ("folder for a file", "PLACE/server.crt: Is a directory; correct that, or name another folder"),
         (
             "spoilt",
             "PLACE/ca.crt and .key are no authority: the key is not an unencrypted private key in PEM form; mend",

@@ -18,7 +18,7 @@ from bench import world as documents
 from headgate.cli import app
 from headgate.controlplane.publisher import SnapshotKeys
 from headgate.security.proxy_tokens import ProxyTokens
-from headgate.standalone.authentication import MOST_NAMED, MOST_TOLD, TOLD_AGAIN, EnvoyAuthentication
+from headgate.standalone.authentication import LOG_INTERVAL, MAX_LISTED, MAX_LOGGED, EnvoyAuthentication
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.service.discovery.v3 import discovery_pb2
 from tests.headgate.running import GATEWAY, ROUTE, SERVICE, Headgate, free_port
@@ -108,17 +108,17 @@ def test_what_is_told_of_envoys_of_no_gateway_is_bounded(monkeypatch: pytest.Mon
         with pytest.raises(StreamRejected, match=f"serves no Gateway '{gateway}'"):
             authentication.authorise(gateway, peer)
 
-    for number in range(2 * MOST_NAMED):
+    for number in range(2 * MAX_LISTED):
         gateway = documents.gateway(port=10000 + number)
         gateway["metadata"]["name"] = f"{number:02}"
         translator.edit([documents.edit(gateway)])
     translator.evaluate()
     with structlog.testing.capture_logs() as logs:
-        for number in range(2 * MOST_TOLD):
+        for number in range(2 * MAX_LOGGED):
             ask(f"default/{number}")
-        assert [each["gateway"] for each in logs] == [f"default/{number}" for number in range(MOST_TOLD)]
-        assert logs[0]["there"] == " ".join(f"shop/{number:02}" for number in range(MOST_NAMED))
-        for now, times in ((TOLD_AGAIN - 1, 1), (TOLD_AGAIN, 2)):  # noqa: B007 - the clock reads it
+        assert [each["gateway"] for each in logs] == [f"default/{number}" for number in range(MAX_LOGGED)]
+        assert logs[0]["there"] == " ".join(f"shop/{number:02}" for number in range(MAX_LISTED))
+        for now, times in ((LOG_INTERVAL - 1, 1), (LOG_INTERVAL, 2)):  # noqa: B007 - the clock reads it
             ask("default/0")
             assert [each["gateway"] for each in logs].count("default/0") == times
 
