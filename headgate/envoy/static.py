@@ -1,6 +1,6 @@
 """Static bootstraps: all resources of a snapshot in one file, which `envoy --mode validate` checks in one process.
 
-Works on plain data (`headgate.reporting.proto_json.resources`), which is also what the golden cases hold.
+It works on JSON values (`headgate.reporting.proto_json.resources`), like the golden cases.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Json = dict[str, Any]
 
 
 def static_bootstrap(resources: Mapping[str, Sequence[Json]]) -> Json:
-    """Make a bootstrap that needs no xDS server.
+    """Return a bootstrap that needs no xDS server.
 
     Args:
         resources: lists of listeners, routes, clusters, endpoints and secrets, private keys included.
 
     Returns:
-        The bootstrap as plain data: routes stand in their listeners, endpoints in their clusters, secrets are static.
-        A route that a listener names and that is not there is an empty one, endpoints likewise.
+        The bootstrap as JSON values: routes are inlined in listeners, endpoints in clusters, and secrets are static.
+        Missing routes and endpoints are empty.
     """
     config = to_plain(
         bootstrap("validate/validate", "validate", Address("127.0.0.1", 1), Address("127.0.0.1", ADMIN_PORT))
@@ -47,7 +47,7 @@ def _inline(value: Any, routes: Mapping[str, Json]) -> Any:
     inlined = {key: _inline(each, routes) for key, each in value.items() if key not in ("rds", "sds_config")}
     if "rds" in value:
         name = value["rds"]["route_config_name"]
-        # A cluster that does not exist is right where a backend is broken: by xDS Envoy does not mind it either.
+        # A route may refer to a missing cluster, for an unresolved backend: by xDS, Envoy accepts it, too.
         inlined["route_config"] = {"validate_clusters": False, **routes.get(name, {"name": name})}
     return inlined
 

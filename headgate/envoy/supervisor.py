@@ -1,4 +1,4 @@
-"""Supervision: one running Envoy per Gateway, restarted with backoff."""
+"""Supervision: one running Envoy for each Gateway, restarted with back-off."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import structlog
 from headgate.envoy.process import EnvoyProcess, Launch
 from headgate.process.errors import UserError, reason
 
-#: The first pause before an Envoy that ended is started again, and the longest, in seconds.
+#: The first and the longest pause before an Envoy is restarted, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
-#: An Envoy that ran for so many seconds has recovered: its next end counts as the first.
+#: Seconds of running after which an Envoy has recovered: its next end counts as the first.
 HEALTHY_AFTER = 10.0
-#: Of an Envoy that ended, so many lines of its log are told.
+#: Lines of the log that are reported of an Envoy that ended.
 LAST_LINES, MAX_TOLD_BYTES = 3, 2048
-#: So much of the last line is told in the Gateway's condition, without what Envoy writes before it.
+#: Most characters of the last line in the Gateway's condition, without the prefix of Envoy's log.
 MAX_TOLD_CHARACTERS = 500
 _PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[\w+\]\[\w+\] (?:\[[^]]*\] )?")
-#: A log that outgrows this many bytes loses its older half; looked at every so many seconds.
+#: Bytes above which a log loses its older half, and the interval of checks, in seconds.
 MAX_LOG_BYTES, LOG_CHECK_INTERVAL = 8 * 1024 * 1024, 60.0
 
 NO_START = "cannot be started"
@@ -35,7 +35,7 @@ log = structlog.stdlib.get_logger("headgate.envoy")
 
 
 def pauses() -> Iterator[float]:
-    """Yield an exponential backoff in seconds, with jitter: each pause is up to a half shorter at random."""
+    """Yield the pauses of an exponential back-off in seconds, each shortened at random by up to half."""
     pause = FIRST_PAUSE
     while True:
         yield pause * random.uniform(0.5, 1)
@@ -44,18 +44,18 @@ def pauses() -> Iterator[float]:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keep the Envoy of one Gateway running until it is cancelled; then stop it.
+    """Keeps the Envoy of one Gateway running until cancelled, and then stops it.
 
-    No failure ends it or affects another Gateway: it is reported and tried again.
+    No failure ends it or affects another Gateway: it is reported, and Envoy is started again.
 
     Attributes:
-        launch: how it is started.
-        found: those that an earlier run left running.
-        told: called with why there is no Envoy, in words, whenever one ended or could not be started; with None once
-            one has recovered.
-        process: the one that runs now.
-        restarts: how often it was started again.
-        failure: why it ended last, in words; None as long as it never did.
+        launch: the launch of the Envoy.
+        found: the Envoys that an earlier run left running.
+        told: called with the reason, as text, when an Envoy ended or could not be started; with None once one has
+            recovered.
+        process: the running Envoy.
+        restarts: the number of restarts.
+        failure: the reason of the last end, as text; None if there was none.
     """
 
     launch: Launch
@@ -67,7 +67,7 @@ class Supervisor:
     _pauses: Iterator[float] = field(default_factory=pauses)
 
     async def run(self) -> None:
-        """Adopt the Gateway's running Envoy or start one, and start it again whenever it ends."""
+        """Adopt the Gateway's running Envoy or start one, and restart it when it ends."""
         try:
             while True:
                 await self._pause(await self._once())
@@ -76,14 +76,14 @@ class Supervisor:
             await self._stop()
 
     async def _once(self) -> str:
-        """Run the Envoy once; return why it ended, or could not be started."""
+        """Run the Envoy once; return the reason why it ended, or could not be started."""
         begun = time.monotonic()
         try:
             await self._begin()
             return await self._watch()
         except (OSError, UserError) as error:
             return f"{NO_START}: {reason(error)}"
-        except Exception as error:  # a bug, which is nobody else's
+        except Exception as error:  # a bug, which must not affect others
             log.exception("A bug in Headgate, please report it", gateway=self.gateway)
             return f"{NO_START}: {type(error).__name__}: {error}"
         finally:
@@ -91,14 +91,14 @@ class Supervisor:
                 self._pauses = pauses()
 
     async def _begin(self) -> None:
-        """Return an Envoy: the running one if its launch is equal, else a new one."""
+        """Adopt the running Envoy if its launch is equal, or start a new one."""
         while self.found:
             each = self.found[0]
             if self.process is None and each.is_as(self.launch):
                 self.process = each
                 with contextlib.suppress(OSError, UserError):
                     self.launch.state.make()
-                    self.launch.write()  # whoever reads them sees what runs
+                    self.launch.write()  # the files describe the running Envoy
                 log.info("Adopted the Envoy that was running", gateway=self.gateway, pid=each.pid)
             else:
                 log.info("Replacing an Envoy that was started in another way", gateway=self.gateway, pid=each.pid)
@@ -109,7 +109,7 @@ class Supervisor:
             log.info("Started Envoy", gateway=self.gateway, pid=self.process.pid)
 
     async def _watch(self) -> str:
-        """Wait for the end of the process, and keep its log bounded meanwhile."""
+        """Wait for the end of the process, and bound its log meanwhile."""
         assert self.process is not None
         waiting = asyncio.ensure_future(self.process.wait())
         patience = HEALTHY_AFTER
@@ -138,7 +138,7 @@ class Supervisor:
         await asyncio.sleep(pause)
 
     async def _stop(self) -> None:
-        """Stop the Envoy; when this is cancelled too, at once."""
+        """Stop the Envoy; on cancellation, kill it."""
         for each in (*self.found, *([self.process] if self.process else [])):
             log.info("Stopping Envoy", gateway=self.gateway, pid=each.pid)
             with contextlib.suppress(OSError):
@@ -156,10 +156,10 @@ class Fleet:
     """The supervisors of all Gateways' Envoys.
 
     Args:
-        group: holds the supervisors; when it is cancelled all Envoys are stopped.
+        group: the task group of the supervisors; its cancellation stops all Envoys.
         found: the Envoys that an earlier run left running, by the directories of their Gateways.
-        told: called with a Gateway and why its Envoy does not run; with None once it does.
-        drained: called with a Gateway whose Envoy was stopped after its Gateway went.
+        told: called with a Gateway and the reason why its Envoy does not run; with None once it does.
+        drained: called with a deleted Gateway after its Envoy was stopped.
     """
 
     def __init__(
@@ -179,19 +179,19 @@ class Fleet:
 
     @property
     def untaken(self) -> Mapping[Path, Sequence[EnvoyProcess]]:
-        """The Envoys of an earlier run that nobody supervises, by the directories of their Gateways."""
+        """The Envoys of an earlier run without a supervisor, by the directories of their Gateways."""
         return dict(self._found)
 
     def take(self, directory: Path) -> Sequence[EnvoyProcess]:
-        """Return the Envoys of an earlier run in a Gateway's directory, for the caller to look after."""
+        """Return the Envoys of an earlier run in a Gateway's directory, for which the caller is then responsible."""
         return self._found.pop(directory, ())
 
     def want(self, launches: Mapping[str, Launch]) -> None:
         """Run exactly these Envoys, by Gateway ("namespace/name"): start missing ones, stop all others.
 
-        One whose Gateway went is told to serve nothing by whoever calls this, which closes its listeners. It goes on
-        for `Launch.drain_seconds`, in which connections end as their clients are ready; a Gateway that comes back
-        meanwhile finds it running.
+        The caller makes the Envoy of a deleted Gateway serve nothing, which closes its listeners. It runs for another
+        `Launch.drain_seconds`, in which its clients close their connections; if the Gateway is created again
+        meanwhile, it is reused.
         """
         for gateway, supervisor in list(self.supervisors.items()):
             if gateway not in launches:
@@ -244,7 +244,7 @@ async def _after(predecessor: asyncio.Task[None] | None, supervisor: Supervisor)
         await asyncio.wait({predecessor})
     try:
         await supervisor.run()
-    except Exception:  # else it would end the Envoys of all others
+    except Exception:  # it would otherwise end the Envoys of all others
         log.exception("A bug in Headgate, please report it; the Gateway has no Envoy", gateway=supervisor.gateway)
 
 
@@ -257,7 +257,7 @@ async def stop_all(processes: Mapping[Path, Sequence[EnvoyProcess]]) -> None:
 
 
 def last_lines(path: Path) -> list[str]:
-    """Return the last few lines of a log; none when there is no log."""
+    """Return the last lines of a log; none if there is no log."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - MAX_TOLD_BYTES))

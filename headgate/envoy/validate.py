@@ -13,28 +13,28 @@ from headgate.process.errors import UserError
 from headgate.reporting.proto_json import resources
 from xds import Snapshot
 
-#: How long Envoy may take, in seconds.
+#: Timeout of Envoy, in seconds.
 DEADLINE = 120
 
-#: What an Envoy that refuses a configuration writes about itself rather than about the configuration.
+#: Lines of Envoy's output that are not about the rejected configuration.
 _PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]\[\w+\] (?:\[[^]]*\] )?")
 
 
 def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
-    """Validate a snapshot with Envoy (`--mode validate`), regular expressions and certificates included.
+    """Validate a snapshot with Envoy (`--mode validate`), including regular expressions and certificates.
 
     Args:
         envoy: the binary.
-        snapshot: what is to be validated; it need not be complete.
+        snapshot: the snapshot, which need not be complete.
 
     Returns:
-        Why Envoy refuses it, in Envoy's words; None if it does not.
+        Envoy's error message; None if Envoy accepts it.
 
     Raises:
         UserError: it takes longer than `DEADLINE`.
     """
     bootstrap = static_bootstrap(resources(snapshot, redacted=False))
-    # Holds private keys, so nobody else may read it, and it is gone in a moment.
+    # It contains private keys: only the owner can read it, and it is deleted soon.
     with tempfile.TemporaryDirectory(prefix="headgate-validate-") as directory:
         file = Path(directory) / "bootstrap.json"
         file.write_text(json.dumps(bootstrap), encoding="utf-8")

@@ -12,7 +12,7 @@ log = structlog.stdlib.get_logger("headgate")
 
 @contextlib.contextmanager
 def contained(doing: str) -> Iterator[None]:
-    """Log an exception in the context instead of raising it, so that the evaluation goes on for all others."""
+    """Log an exception in the context instead of raising it, so that all other objects are evaluated."""
     try:
         yield
     except Exception:

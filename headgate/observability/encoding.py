@@ -1,4 +1,4 @@
-"""Encoding of any value as text and JSON, also of values without such a form: no object can break a page or log."""
+"""Encoding of any value as text and JSON, including values without such a form: none can break a page or log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 MAX_DEPTH = 100
-"""The most levels of nested values that are encoded."""
+"""Most levels of nested values that are encoded."""
 
 
 def to_text(text: str) -> bytes:
-    r"""Encode text as UTF-8; what of a file's name is none becomes ``\udcff``."""
+    r"""Encode text as UTF-8; invalid bytes of a file name are written like ``\udcff``."""
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -27,7 +27,7 @@ def to_json(data: Any) -> bytes:
 
 
 def _known(value: Any) -> Any:
-    """Return a JSON form of a type that orjson does not know."""
+    """Return the JSON form of a type that orjson does not support."""
     if isinstance(value, tuple):
         fields = getattr(value, "_fields", None)
         return list(value) if fields is None else dict(zip(fields, value, strict=True))

@@ -34,8 +34,8 @@ def configure(form: LogFormat, level: LogLevel) -> None:
     """Configure logging of the process and of its libraries, which use the standard library.
 
     Args:
-        form: `AUTO` is `CONSOLE` where standard error is a terminal, else `JSON`.
-        level: what is shown of our own lines; of the libraries', only warnings and errors are.
+        form: the format; `AUTO` is `CONSOLE` if standard error is a terminal, else `JSON`.
+        level: the lowest level of Headgate's own lines; libraries log warnings and errors only.
     """
     people = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and sys.stderr.isatty())
     enrich: list[Processor] = [
@@ -70,7 +70,7 @@ def about(ref: Ref | None) -> dict[str, str]:
     return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name} if ref else {}
 
 
-#: What only machines need apart.
+#: Fields that only machines need separately.
 FOR_MACHINES = frozenset({"kind", "namespace", "name", "file", "line", "reason"})
 
 
@@ -80,7 +80,7 @@ def _for_people(colors: bool) -> list[Processor]:
     )
 
     def lists_below(logger: WrappedLogger, method: str, event: EventDict) -> str:
-        """Write list values on lines of their own, and leave out the fields that only machines need."""
+        """Write list values on separate lines, and leave out the fields that only machines need."""
         for key in FOR_MACHINES & event.keys():
             del event[key]
         lists = [event.pop(key) for key in [key for key, value in event.items() if isinstance(value, list)]]
@@ -92,7 +92,7 @@ def _for_people(colors: bool) -> list[Processor]:
 def _for_machines() -> list[Processor]:
     return [
         structlog.processors.EventRenamer("message"),
-        # Tracebacks as text: the structured ones hold local variables, and so secrets.
+        # Tracebacks as text: structured ones contain local variables, which may be secrets.
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(serializer=lambda data, **_: to_json(data).decode()),
     ]

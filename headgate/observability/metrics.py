@@ -16,13 +16,13 @@ from headgate import __version__
 from headgate.observability.encoding import to_text
 from xds import TYPES, Ack, Client, FaultLog, Observer, Response
 
-# The time of creation of each series doubles what is scraped, and Prometheus makes little use of it.
+# The creation times of series double the size of a scrape, and Prometheus hardly uses them.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 #: Bounds of the histograms of durations, in seconds.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-#: So many Gateways have series of their own, the first ones by name; the others are added up under `OTHERS`.
+#: Most Gateways with their own series, the first ones by name; the others are added up under `OTHERS`.
 MOST_GATEWAYS = 1000
 OTHERS = "(others)"
 
@@ -33,13 +33,13 @@ def by_gateway(
     counts: Iterable[tuple[str, float]],
     family: type[GaugeMetricFamily] | type[CounterMetricFamily] = GaugeMetricFamily,
 ) -> Metric:
-    """Make a metric of counts by Gateway, so that no number of Gateways is too many for a Prometheus.
+    """Return a metric of counts by Gateway, with a bounded number of series.
 
     Args:
-        name: the metric's.
-        text: what it says.
-        counts: Gateways as "namespace/name" with what is counted; those of the same Gateway are added up.
-        family: what it is.
+        name: the name of the metric.
+        text: its description.
+        counts: Gateways as "namespace/name" with their counts; those of the same Gateway are added up.
+        family: its type.
     """
     sums: dict[str, float] = {}
     for gateway, count in counts:
@@ -59,12 +59,12 @@ def short(type_url: str) -> str:
 
 
 def type_label(type_url: str) -> str:
-    """Return the label of a resource type: clients may ask for types that do not exist, and these share one."""
+    """Return the label of a resource type; unknown types, which clients may request, share one."""
     return short(type_url) if type_url in TYPES else OTHERS
 
 
 class Guarded(Collector):
-    """A collector that wraps another one, so that its failure leaves all other metrics in place."""
+    """A collector that wraps another one, so that its failure does not affect other metrics."""
 
     def __init__(self, collector: Collector, failed: prometheus.Counter) -> None:
         self._collector = collector
@@ -72,7 +72,7 @@ class Guarded(Collector):
         self._faults = FaultLog()
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: what there is is known at the time of a scrape."""
+        """Return nothing, as the metrics are known only at a scrape."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -85,11 +85,11 @@ class Guarded(Collector):
 
 
 class Metrics(Observer):
-    """Counters and histograms of the xDS server and the control plane, in a registry of their own."""
+    """Counters and histograms of the xDS server and the control plane, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
-        # Memory, CPU, file descriptors and the time of the start, as every Prometheus client tells them.
+        # Memory, CPU, file descriptors and the start time, as in all Prometheus clients.
         prometheus.ProcessCollector(registry=self.registry)
         self._requests = self._counter("requests", "Requests of xDS clients.")
         self._responses = self._counter("responses", "Responses to xDS clients.")
@@ -122,32 +122,32 @@ class Metrics(Observer):
         return prometheus.Histogram(f"headgate_{name}", text, labels, registry=self.registry, buckets=BUCKETS)
 
     def collect(self, collector: Collector) -> None:
-        """Show the metrics of a collector too."""
+        """Add the metrics of a collector."""
         self.registry.register(Guarded(collector, self._failed))
 
     def evaluated(self, seconds: float) -> None:
-        """Note that an evaluation is done."""
+        """Record an evaluation."""
         self._evaluations.observe(seconds)
 
     def opened(self, client: Client) -> None:
-        """Note that a client is served."""
+        """Record a new stream."""
         self._streams.inc()
 
     def throttled(self, client: Client, seconds: float) -> None:
-        """Note that a client asks too fast."""
+        """Record a throttled client."""
         self._throttled.inc()
 
     def requested(self, client: Client, type_url: str) -> None:
-        """Note that a request arrived."""
+        """Record a request."""
         self._requests.labels(type_label(type_url)).inc()
 
     def responded(self, client: Client, response: Response) -> None:
-        """Note that a response was written."""
+        """Record a response."""
         self._responses.labels(type_label(response.type_url)).inc()
         self._bytes.labels(type_label(response.type_url)).inc(len(response.data))
 
     def acked(self, client: Client, ack: Ack) -> None:
-        """Note that a client accepted (ACK) or rejected (NACK) a response."""
+        """Record an ACK or NACK."""
         counter = self._acks if ack.error is None else self._nacks
         counter.labels(type_label(ack.type_url)).inc()
         self._answers.labels(type_label(ack.type_url)).observe(ack.seconds)
@@ -160,16 +160,16 @@ class Metrics(Observer):
 
 
 class RunningProcess(Protocol):
-    """A process that runs."""
+    """A running process."""
 
     @property
     def started(self) -> float:
-        """When it was started, in seconds since the epoch."""
+        """The time of its start, in seconds since the epoch."""
         ...
 
 
 class SupervisedProcess(Protocol):
-    """A process that is started again whenever it ends by itself."""
+    """A process that is restarted when it ends."""
 
     @property
     def process(self) -> RunningProcess | None:
@@ -178,7 +178,7 @@ class SupervisedProcess(Protocol):
 
     @property
     def restarts(self) -> int:
-        """How often it ended by itself."""
+        """The number of restarts."""
         ...
 
 
@@ -186,9 +186,9 @@ class XdsGauges(Collector):
     """Gauges of xDS clients, Envoys and diagnostics, read at each scrape.
 
     Args:
-        clients: gives the streams of the xDS server.
-        supervisors: gives the supervisors of Envoys, by Gateway.
-        problems: gives the severity of each diagnostic.
+        clients: returns the streams of the xDS server.
+        supervisors: returns the supervisors of Envoys, by Gateway.
+        problems: returns the severity of each diagnostic.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class XdsGauges(Collector):
         yield by_gateway("headgate_envoy_up", "Whether the Envoy of a Gateway runs.", up)
         yield by_gateway("headgate_envoy_restarts", "How often Envoy ended by itself.", restarts, CounterMetricFamily)
         uptime = GaugeMetricFamily("headgate_envoy_uptime_seconds", "How long an Envoy has run.", labels=["gateway"])
-        # Times of several Envoys do not add up.
+        # Without a series of the other Gateways, as times cannot be added up.
         for gateway, supervisor in supervisors[:MOST_GATEWAYS]:
             if supervisor.process is not None:
                 uptime.add_metric([to_text(gateway).decode()], time.time() - supervisor.process.started)

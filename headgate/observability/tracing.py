@@ -1,7 +1,7 @@
-"""OpenTelemetry traces of evaluations, publications, and of each proxy's stream with its pushes.
+"""OpenTelemetry traces of evaluations, publications, and of each proxy's stream with its responses.
 
-Off unless the extra `tracing` is installed and an SDK is set up, as `opentelemetry-instrument headgate run …` does from
-the environment (OTEL_EXPORTER_OTLP_ENDPOINT and the like). Without, spans cost nothing and go nowhere.
+They are off unless the extra `tracing` is installed and an SDK is configured, as by `opentelemetry-instrument headgate
+run …` from the environment (OTEL_EXPORTER_OTLP_ENDPOINT and others). Without an SDK, spans cost nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCOPE = "headgate"
 
 
 def span(name: str, attributes: Mapping[str, str | int] | None = None) -> AbstractContextManager[Any]:
-    """Return a context in which a span is the current one."""
+    """Return a context with a new current span."""
     if trace is None:
         return nullcontext()
     found: AbstractContextManager[Any] = trace.get_tracer(SCOPE).start_as_current_span(name, attributes=attributes)
@@ -30,15 +30,15 @@ def span(name: str, attributes: Mapping[str, str | int] | None = None) -> Abstra
 
 
 class Traces(Observer):
-    """An observer that makes a span of each stream, and within it one of each response until its ACK or NACK."""
+    """An observer that creates a span for each stream, and in it one for each response until its ACK or NACK."""
 
     def __init__(self) -> None:
-        # By identity: the server hands the same object to every call about a stream.
+        # By identity: the server passes the same object in each call about a stream.
         self._streams: dict[int, Any] = {}
         self._pushes: dict[tuple[int, str], Any] = {}
 
     def opened(self, client: Client) -> None:
-        """Note that a stream begins."""
+        """Start the span of a stream."""
         attributes = {
             "headgate.gateway": client.key,
             "xds.node.id": client.node,
@@ -48,13 +48,13 @@ class Traces(Observer):
         self._streams[id(client)] = _start("xds.stream", attributes)
 
     def closed(self, client: Client) -> None:
-        """Note that a stream ends, and with it what was not answered."""
+        """End the span of a stream, and those of its outstanding responses."""
         for key in [each for each in self._pushes if each[0] == id(client)]:
             _end(self._pushes.pop(key))
         _end(self._streams.pop(id(client), None))
 
     def responded(self, client: Client, response: Response) -> None:
-        """Note that a response is sent: it takes the place of one of its type that was never answered."""
+        """Start the span of a response, and end that of an outstanding one of its type."""
         key = id(client), response.type_url
         _end(self._pushes.pop(key, None))
         attributes: dict[str, str | int] = {
@@ -68,7 +68,7 @@ class Traces(Observer):
         self._pushes[key] = _start("xds.push", attributes, self._streams.get(id(client)))
 
     def acked(self, client: Client, ack: Ack) -> None:
-        """Note that a response is accepted or rejected."""
+        """End the span of a response at its ACK or NACK."""
         found = self._pushes.pop((id(client), ack.type_url), None)
         if found is not None and ack.error is not None:
             found.set_status(trace.StatusCode.ERROR, ack.error)

@@ -20,10 +20,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `127.0.0.1:18000`, `[::1]:18000`, `localhost:18000` or `:18000` (every interface).
+        """Parse `127.0.0.1:18000`, `[::1]:18000`, `localhost:18000` or `:18000` (every interface).
 
         Raises:
-            ValueError: it is none of these; the message says which part is wrong.
+            ValueError: it has another form; the message names the wrong part.
         """
         host, colon, digits = text.rpartition(":")
         if not colon:
@@ -35,7 +35,7 @@ class Address:
             host = host[1:-1]
         if ":" in host and not bracketed:
             raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, as in [::1]:{digits}")
-        return cls(host or "0.0.0.0", int(digits))  # what an empty host means everywhere else
+        return cls(host or "0.0.0.0", int(digits))  # the usual meaning of an empty host
 
     @property
     def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -52,7 +52,7 @@ class Address:
 
     @property
     def for_clients(self) -> Address:
-        """The address for clients on this machine: loopback in place of "every interface"."""
+        """The address for clients on this machine: loopback instead of "every interface"."""
         if self.ip is None or not self.ip.is_unspecified:
             return self
         return Address("127.0.0.1" if self.ip.version == 4 else "::1", self.port)
@@ -62,5 +62,5 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-#: Where Headgate listens unless its user says otherwise: for Envoys, and to answer about itself.
+#: The default addresses of the xDS server and of the admin port.
 DEFAULT_XDS, DEFAULT_ADMIN = Address("127.0.0.1", 18000), Address("127.0.0.1", 19080)

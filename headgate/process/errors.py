@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """An error that the user can fix: its text is shown as it is, without a traceback.
+    """An error that the user can fix; its text is shown without a traceback.
 
     The text names the place, the fault and the fix.
     """

@@ -17,27 +17,27 @@ from watchers.files.source import SourceError
 
 log = structlog.stdlib.get_logger("headgate")
 
-#: Signals that would end the process and leave its Envoys alone. A service manager's reload sends SIGHUP.
+#: Ignored signals, which would end the process but not its Envoys. A service manager's reload sends SIGHUP.
 IGNORED = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 
-#: What of all that can end a process is the user's to mend.
+#: The errors that end a process and that the user can fix.
 MISTAKES: tuple[type[Exception], ...] = (SourceError, UserError)
 
 
-#: How many more objects there must be than before until Python looks for cycles among the youngest. Queries make many
-#: objects and hardly a cycle: with Python's 700, the search takes 40 % of the time to read 10,000 routes.
+#: Number of new objects after which Python collects cycles of the youngest ones. Queries create many objects and
+#: hardly any cycle: with Python's default of 700, the collection takes 40 % of the time to read 10,000 routes.
 GC_THRESHOLD = 50_000
 
 
-#: How long a thread may keep the interpreter from others, in seconds. A change passes through a dozen threads between
-#: its file and Envoy; with Python's 0.005, a large file that is read meanwhile made that 0.1 s.
+#: Most seconds for which a thread may hold the interpreter while others wait. A change passes through a dozen threads
+#: between its file and Envoy; with Python's default of 0.005, a large file read meanwhile adds 0.1 s.
 SWITCH_INTERVAL = 0.001
 
 
 def settle_memory() -> None:
-    """Freeze the objects of the garbage collector, which else pauses a change for 0.4 s at 10,000 routes.
+    """Freeze the objects of the garbage collector, which otherwise delays a change by 0.4 s at 10,000 routes.
 
-    It does not collect cycles before, which would take as long: reading objects makes none.
+    It does not collect cycles before, which would take as long: reading objects creates none.
     """
     gc.freeze()
 
@@ -47,12 +47,12 @@ def run_until_stopped(
     hurry: Callable[[], None] = lambda: None,
     mistakes: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Run `serve` until it ends, a signal says to stop, or its terminal ends; a second signal calls `hurry`.
+    """Run `serve` until it ends, a signal stops it, or its terminal is closed; a second signal calls `hurry`.
 
     Args:
-        serve: is cancelled by the first signal.
-        hurry: makes what is left to do when stopping quick.
-        mistakes: errors that are the user's to mend, besides `UserError`.
+        serve: cancelled by the first signal.
+        hurry: speeds up the rest of the shutdown.
+        mistakes: errors that the user can fix, in addition to `UserError`.
 
     Raises:
         UserError: such an error ended it.
@@ -88,7 +88,7 @@ async def _until_stopped(serve: Callable[[], Awaitable[None]], hurry: Callable[[
     for number in _stopping():
         loop.add_signal_handler(number, stop)
     for number in IGNORED - _stopping():
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # unless it is ignored, as by `nohup`
             loop.add_signal_handler(number, _ignore, number)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
@@ -96,7 +96,7 @@ async def _until_stopped(serve: Callable[[], Awaitable[None]], hurry: Callable[[
 
 
 def _stopping() -> frozenset[signal.Signals]:
-    """Return the signals that stop the process and its Envoys: SIGHUP too, if the process has a terminal."""
+    """Return the signals that stop the process and its Envoys; if the process has a terminal, including SIGHUP."""
     stopping = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT})
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not _has_terminal():
         return stopping

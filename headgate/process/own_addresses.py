@@ -12,11 +12,11 @@ from translator.proxy import ADMIN_PORT
 
 
 def own_addresses(xds: Address, admin: Address) -> tuple[OwnAddress, ...]:
-    """Return the addresses of `headgate run`, and that of the administration of Envoys which users start themselves.
+    """Return the addresses of `headgate run`, and that of the admin interface of Envoys that users start themselves.
 
     Args:
-        xds: where it serves xDS.
-        admin: where it answers about itself.
+        xds: the address of the xDS server.
+        admin: the address of the admin port.
     """
     return (
         OwnAddress(xds.port, "Headgate's xDS server", _bound(xds)),
@@ -26,11 +26,11 @@ def own_addresses(xds: Address, admin: Address) -> tuple[OwnAddress, ...]:
 
 
 def _bound(address: Address) -> tuple[str, ...]:
-    """Return the IP addresses that an address is bound to; those of the machine too, where it is bound to all."""
+    """Return the IP addresses to which an address is bound; if it is bound to all, including those of the machine."""
     if address.ip is None:
         try:
             found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
-        except OSError:  # it cannot be bound either, which is told elsewhere
+        except OSError:  # it cannot be bound either, which is reported elsewhere
             return ()
         return tuple(dict.fromkeys(str(each[4][0]) for each in found))
     if not address.ip.is_unspecified:

@@ -25,7 +25,7 @@ def check_free(address: Address, option: str) -> None:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, target = found[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As servers do: connections of an earlier one, which are still closing, are no obstacle.
+            # Like servers, ignore connections of an earlier process that are still closing.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(target)
             probe.listen(1)

@@ -21,8 +21,8 @@ def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnosti
     """Yield diagnostics of listener certificates that clients will reject.
 
     Args:
-        folder: the objects; what is missing, or of no use to Envoy, is left to conditions.
-        now: the time, with its zone.
+        folder: the objects; missing and unusable certificates are reported by conditions.
+        now: the time, with its time zone.
     """
     fields = FieldPlaces(folder)
     for ref, found in sorted(folder.objects.items()):
@@ -43,7 +43,7 @@ def _of_listener(
         found = folder.get(secret)
         certificate = _certificate(found.data.get("tls.crt")) if isinstance(found, Secret) else None
         if certificate is None:
-            return  # a condition says so
+            return  # a condition reports it
         names += _names(certificate)
         if certificate.not_valid_after_utc < now:
             yield "error", place, f"the certificate in {secret} expired at {certificate.not_valid_after_utc:%F %T} UTC"
@@ -57,9 +57,9 @@ def _of_listener(
 
 
 def _certificate(chain: bytes | None) -> x509.Certificate | None:
-    """Return the server's certificate of a chain, if it can be read."""
+    """Return the server's certificate in a chain; None if it cannot be parsed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what authorities should not do, in terms of Python
+        warnings.simplefilter("ignore")  # about unusual certificates of authorities
         try:
             return x509.load_pem_x509_certificates(chain)[0] if chain else None
         except ValueError:

@@ -1,4 +1,4 @@
-"""Log lines about files, objects and conditions: each change once, and a bounded number at a time."""
+"""Log lines about files, objects and conditions: one for each change, and a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
 from watchers.files.store import FileStoreChange
 
-#: Of what happens at once, so many things are told one by one.
+#: Most log lines about changes that occur together; the others are summarised.
 MAX_LINES = 20
 
 log = structlog.stdlib.get_logger("headgate")
 
 
 def log_edits(change: FileStoreChange) -> None:
-    """Log which objects were read."""
+    """Log the changed objects."""
     if change.edits:
         edited = [f"{each.ref} is gone" if each.object is None else str(each.ref) for each in change.edits]
         rest = len(edited) - MAX_LINES
@@ -43,7 +43,7 @@ def log_diagnostics(change: FileStoreChange) -> None:
 
 
 def log_cluster_diagnostics(appeared: Iterable[Diagnostic], resolved: Iterable[Diagnostic]) -> None:
-    """Log diagnostics of a cluster that appear or are resolved."""
+    """Log diagnostics of a cluster that appeared or were resolved."""
     for each in appeared:
         (log.error if each.severity == "error" else log.warning)(str(each))
     for each in resolved:
@@ -63,7 +63,7 @@ def log_changes(changes: list[ConditionChange], place: Callable[[Ref], str]) -> 
 
     Args:
         changes: the changes.
-        place: gives "file:line" of an object, or "".
+        place: returns "file:line" of an object, or "".
     """
     for each in changes[:MAX_LINES]:
         say = log.info if each.good or each.reason == "Pending" else log.warning

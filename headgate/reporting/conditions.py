@@ -9,10 +9,10 @@ from translator.refs import Ref
 
 Json = Mapping[str, Any]
 
-#: Conditions that are good when they are False (Gateway API: "negative polarity").
+#: Conditions that are good if they are False (Gateway API: "negative polarity").
 NEGATIVE = frozenset({"Conflicted", "OverlappingTLSConfig", "PartiallyInvalid"})
 
-#: What is said of an object: when a condition is good, and when it is not.
+#: The predicates of a condition that is good, and of one that is not.
 PHRASES = {
     "Accepted": ("is accepted", "is not accepted"),
     "Attached": ("is attached", "is not attached"),
@@ -28,7 +28,7 @@ class ConditionPlace(NamedTuple):
 
     Attributes:
         label: the part of the object; "" for the object itself.
-        conditions: in the form of the API server.
+        conditions: the conditions, in the API server's form.
     """
 
     label: str
@@ -41,7 +41,7 @@ class ConditionChange(NamedTuple):
     Attributes:
         ref: the object.
         text: the sentence: "HTTPRoute default/shop is not accepted: …".
-        good: whether there is nothing to do about it.
+        good: whether it needs no action.
         reason: the condition's reason.
     """
 
@@ -61,7 +61,7 @@ def places(status: Json) -> Iterator[ConditionPlace]:
 
 
 def parent_label(reference: Json) -> str:
-    """Return a route's parent as people name it: "Gateway infra/web, section https, port 443"."""
+    """Return the label of a route's parent: "Gateway infra/web, section https, port 443"."""
     namespace = f"{reference['namespace']}/" if "namespace" in reference else ""
     details = [f"{field} {reference[key]}" for field, key in _PARTS if key in reference]
     return ", ".join([f"{reference.get('kind', 'Gateway')} {namespace}{reference['name']}", *details])

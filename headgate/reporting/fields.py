@@ -21,10 +21,10 @@ _MISSING = re.compile(r"([A-Z]\w+) ([a-z0-9.-]+)/([a-z0-9.-]+) does not exist; [
 
 
 class FieldPlaces:
-    """The fields of objects in files, which are read again on demand.
+    """The places of objects' fields in files, which are read again on demand.
 
     Args:
-        folder: where each object begins.
+        folder: the files, with the place of each object.
     """
 
     def __init__(self, folder: FileStore) -> None:
@@ -36,8 +36,8 @@ class FieldPlaces:
 
         Args:
             ref: the object.
-            label: the part of the object that the condition is of, as `conditions.places` has it.
-            message: begins with the field, if it is of one.
+            label: the part of the object with the condition, as in `conditions.places`.
+            message: the message, which starts with a field if it is about one.
         """
         start = self._folder.place(ref) or Place("<nowhere>")
         for each in self._of(start.file):
@@ -52,7 +52,7 @@ class FieldPlaces:
 
 
 def _documents(file: str) -> list[Document]:
-    """Return the documents of a file; none if it is not one, such as standard input, or has changed for the worse."""
+    """Return the documents of a file; none if it is not a file, such as standard input, or invalid by now."""
     found, line = list[Document](), 1
     try:
         for part in split(Path(file).read_bytes(), file):

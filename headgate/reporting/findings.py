@@ -27,7 +27,7 @@ class Finding(NamedTuple):
     place: str = ""
 
     def __str__(self) -> str:
-        """In one line."""
+        """Return the finding as one line."""
         at = f"{self.place}: " if self.place else ""
         return f"{at}{self.text}: {self.detail}" if self.detail else f"{at}{self.text}"
 
@@ -42,7 +42,7 @@ def findings(status: Json) -> list[Finding]:
     """Return the findings of a status, those of kinds that others depend on first.
 
     Args:
-        status: as the running Headgate tells it, or as it is made of a cluster.
+        status: the status of the running Headgate, or of a cluster, as `headgate status` reads it.
     """
     found = [Finding(str(each)) for each in status["problems"]]
     found += map(_idle, (each for each in status["envoys"] if not each["pid"]))

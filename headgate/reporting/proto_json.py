@@ -12,10 +12,10 @@ from google.protobuf.message import Message
 from headgate_proto.udpa.annotations import sensitive_pb2
 from xds import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET, Resource, Snapshot
 
-#: What is shown in place of a private key, as Envoy's own /config_dump does.
+#: The text that replaces a private key, as in Envoy's own /config_dump.
 REDACTED = "[redacted]"
 
-#: What each type of resource is called in `headgate translate --to xds`.
+#: The name of each type of resource in `headgate translate --to xds`.
 SECTIONS = {
     "listeners": LISTENER,
     "routes": ROUTE,
@@ -25,22 +25,22 @@ SECTIONS = {
     "secrets": SECRET,
 }
 
-#: The annotation of sensitive fields (the stubs of extensions say less than they are).
+#: The annotation of sensitive fields, whose generated stub lacks its type.
 _SENSITIVE = cast("Any", sensitive_pb2.sensitive)
 
 
 def to_plain(message: Message) -> dict[str, Any]:
-    """Turn a message into dicts, lists, strings and numbers: its JSON form with the field names of the .proto files.
+    """Return the JSON form of a message, with the field names of the .proto files, as dicts, lists and scalars.
 
-    An Any is unpacked, its type in "@type". Envoy reads this form from a file.
+    An Any is unpacked, with its type in "@type". Envoy reads this form from a file.
     """
-    # By way of text, since MessageToDict leaves OrderedDicts, which YAML writers do not know, where an Any is unpacked.
+    # Through text, as MessageToDict returns OrderedDicts for Anys, which YAML writers do not support.
     plain: dict[str, Any] = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
     return plain
 
 
 def to_json(message: Message) -> str:
-    """Write a message as an indented JSON document."""
+    """Return a message as an indented JSON document."""
     return json.dumps(to_plain(message), indent=2) + "\n"
 
 
@@ -48,8 +48,8 @@ def resources(snapshot: Snapshot, redacted: bool = True) -> dict[str, list[dict[
     """Return all resources of a snapshot as JSON values, sorted by name.
 
     Args:
-        snapshot: where they are.
-        redacted: whether fields that Envoy's API marks as sensitive are blanked, as is right for all that is shown.
+        snapshot: the snapshot.
+        redacted: whether to blank the fields that Envoy's API marks as sensitive, which is necessary for any output.
 
     Returns:
         A list for each of `SECTIONS` of which there are resources.
@@ -74,7 +74,7 @@ def unpack(resource: Resource) -> Message:
 def redact(message: Message) -> Message:
     """Blank, in place, all strings and bytes in fields that Envoy's API marks as sensitive; return the message.
 
-    An Any is looked into; so nothing is shown that a filter's configuration keeps secret either.
+    The messages in Anys are redacted, too, such as the secrets in a filter's configuration.
     """
     if isinstance(message, any_pb2.Any):
         inner = redact(_parse(message.TypeName(), message.value))

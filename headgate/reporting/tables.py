@@ -27,8 +27,8 @@ class Screen(NamedTuple):
     """The size of the terminal.
 
     Attributes:
-        width: its characters.
-        most: of each kind so many objects are shown, those first with which something is wrong; None for all.
+        width: its width in characters.
+        most: the most objects shown of each kind, those with findings first; None for all.
     """
 
     width: int
@@ -39,9 +39,9 @@ def overview(status: Json, now: datetime | None = None, screen: Screen | None = 
     """Render the findings, then tables of the objects by kind, and of the Envoys.
 
     Args:
-        status: as the running Headgate tells it, or as it is made of a cluster.
-        now: for ages.
-        screen: where it is shown; None for no end of lines, as other programs take them.
+        status: the status of the running Headgate, or of a cluster, as `headgate status` reads it.
+        now: the time, for ages.
+        screen: the terminal; None for unlimited lines, for other programs.
     """
     objects, now = status["objects"], now or datetime.now(UTC)
     kinds: dict[str, list[Json]] = {}
@@ -75,7 +75,7 @@ def details(objects: Iterable[Json]) -> RenderableType:
 
 
 def _findings(found: list[Finding], screen: Screen | None) -> Iterator[RenderableType]:
-    """Yield the findings, each in a paragraph of its own; in one line each without a terminal."""
+    """Yield the findings, each in a separate paragraph; without a terminal, each on one line."""
     if not found:
         return
     count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
@@ -98,13 +98,13 @@ def _rest(count: int, screen: Screen | None) -> Iterator[RenderableType]:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
     for number, each in enumerate(columns):
-        # In a narrow terminal names and other long things go on in the next line; nothing is cut.
+        # In a narrow terminal, long values are wrapped, not truncated.
         table.add_column(each, no_wrap=number > 0 and each not in LONG, overflow="fold")
     return table
 
 
 def _columns(kind: str) -> dict[str, Any]:
-    """Return what is shown of objects of a kind; the Gateway API has all kinds of routes, and of policies, end so."""
+    """Return the columns of a kind; in the Gateway API, all kinds of routes and policies have these suffixes."""
     other = next((found for suffix, found in _COLUMNS_BY_SUFFIX.items() if kind.endswith(suffix)), _OTHER_COLUMNS)
     return _COLUMNS.get(kind, other)
 

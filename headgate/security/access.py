@@ -24,18 +24,18 @@ class AccessReviews:
     """Access reviews: whether the holder of a token may `get` a path (nonResourceURLs)."""
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing known.
+        """Start with an empty cache.
 
         Args:
-            api: the way to the API server.
-            clock: gives seconds; only differences count.
+            api: the client of the API server.
+            clock: returns the time in seconds; only differences count.
         """
         self._api = api
         self._clock = clock
         self._known: OrderedDict[tuple[bytes, str], tuple[str, float]] = OrderedDict()
 
     async def may(self, token: str, path: str) -> str:
-        """Return why the holder of a token may not see a path; "" if it may."""
+        """Return the reason why the holder of a token may not get a path; "" if it may."""
         key = sha256(token.encode("utf-8", "replace")).digest(), path
         known = self._known.get(key)
         if known is not None and self._clock() < known[1]:

@@ -1,4 +1,4 @@
-"""The certificate authority of the xDS port. Pure: times are given."""
+"""The certificate authority of the xDS port. Pure: the caller passes the time."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 CERTIFICATE_LIFETIME = timedelta(days=90)
-#: Certificates begin to be valid so long ago, for machines whose clocks differ.
+#: How far in the past a certificate's validity starts, for machines whose clocks differ.
 BACKDATED = timedelta(minutes=10)
-#: A certificate is renewed when less than this share of its life is left.
+#: A certificate is renewed when less than this share of its validity is left.
 RENEWED_AT = 1 / 3
 
 
 def read_certificate(pem: bytes) -> x509.Certificate:
-    """Read a certificate, which may be one that a user brings.
+    """Parse a certificate, possibly one of a user.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a certificate.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what authorities should not do, in terms of Python
+        warnings.simplefilter("ignore")  # about unusual certificates of authorities
         return x509.load_pem_x509_certificate(pem)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its private key, PEM; the key never shows in a repr."""
+    """A certificate and its private key, PEM; the key is not part of its repr."""
 
     certificate: bytes
     key: bytes = field(repr=False)
 
     @property
     def expires(self) -> datetime:
-        """When the certificate ends, UTC."""
+        """The end of the certificate's validity, UTC."""
         return read_certificate(self.certificate).not_valid_after_utc
 
     def check(self) -> None:
-        """Check that key and certificate belong together.
+        """Check that key and certificate match.
 
         Raises:
-            ValueError: they do not, or one is not PEM. The message has nothing of the key.
+            ValueError: they do not, or one is not PEM. The message contains nothing of the key.
         """
         try:
             known = load_pem_private_key(self.key, None).public_key()
@@ -69,10 +69,10 @@ class KeyPair:
             raise ValueError("the key does not belong to the certificate")
 
     def check_authority(self) -> None:
-        """Check that this can sign certificates that others trust.
+        """Check that this is an authority that can sign certificates.
 
         Raises:
-            ValueError: it cannot. The message has nothing of the key.
+            ValueError: it is not. The message contains nothing of the key.
         """
         self.check()
         _signing_key(self.key)
@@ -91,7 +91,7 @@ class KeyPair:
 
 
 def gateway_uri(key: str) -> str:
-    """Return the URI by which a certificate names the Gateway "namespace/name" whose proxies may use it (a SPIFFE ID).
+    """Return the URI (a SPIFFE ID) in the certificates of the proxies of the Gateway "namespace/name".
 
     >>> gateway_uri("default/web")
     'spiffe://headgate/ns/default/gateway/web'
@@ -101,7 +101,7 @@ def gateway_uri(key: str) -> str:
 
 
 def make_authority(now: datetime) -> KeyPair:
-    """Make an authority that can sign certificates, but no further authorities."""
+    """Create an authority that can sign certificates, but no further authorities."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Headgate")])
     builder = (
@@ -120,7 +120,7 @@ def make_authority(now: datetime) -> KeyPair:
 
 
 def issue_server(authority: KeyPair, names: Iterable[str], now: datetime) -> KeyPair:
-    """Make a certificate for a server with these DNS names and IP addresses.
+    """Issue a certificate for a server with these DNS names and IP addresses.
 
     Raises:
         ValueError: there is no name.
@@ -132,16 +132,16 @@ def issue_server(authority: KeyPair, names: Iterable[str], now: datetime) -> Key
 
 
 def issue_proxy(authority: KeyPair, gateway: str, now: datetime) -> KeyPair:
-    """Make a certificate with which proxies of the Gateway "namespace/name" prove themselves."""
+    """Issue a certificate that authenticates proxies of the Gateway "namespace/name"."""
     uri = x509.UniformResourceIdentifier(gateway_uri(gateway))
     return _issue(authority, "headgate-proxy", [uri], ExtendedKeyUsageOID.CLIENT_AUTH, now)
 
 
 def reissue(authority: KeyPair, pair: KeyPair, now: datetime) -> KeyPair | None:
-    """Make a certificate, with a new key, in the place of one by the same authority; None if that is another's.
+    """Issue a certificate with a new key that replaces one of the same authority; None for another authority's.
 
     Raises:
-        ValueError: one of the two is no key pair.
+        ValueError: one of the two is not a key pair.
     """
     old, issuer = (read_certificate(each.certificate) for each in (pair, authority))
     try:
@@ -178,7 +178,7 @@ def _issue(
     return _pair(builder.sign(issuer_key, digest), key)
 
 
-#: Keys of an authority that may be somebody else's make; those that Headgate makes are of elliptic curves.
+#: Types of keys of a user's authority; those that Headgate creates use elliptic curves.
 _SIGNING = (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 _NEED_NO_DIGEST = (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 
@@ -186,10 +186,10 @@ _NEED_NO_DIGEST = (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 def _signing_key(
     pem: bytes,
 ) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey:
-    """Read a key that can sign certificates.
+    """Parse a key that can sign certificates.
 
     Raises:
-        ValueError: it is none. The message has nothing of the key.
+        ValueError: it is not such a key. The message contains nothing of the key.
     """
     try:
         key = load_pem_private_key(pem, None)

@@ -18,20 +18,20 @@ from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 
 SECRET = "headgate-authority"
-#: How often the Secret is looked at, in seconds: another replica may have renewed it.
+#: Interval of reads of the Secret, in seconds: another replica may have renewed it.
 INTERVAL = 300.0
 
 log = structlog.stdlib.get_logger("headgate.security")
 
 
 class ClusterAuthority:
-    """The authority, and the server's certificate by it. Call `load` before anything else, then let `run` run.
+    """The authority and the server's certificate. Call `load` first, then run `run`.
 
     Args:
-        api: the way to the API server.
-        namespace: where the Secret is.
+        api: the client of the API server.
+        namespace: the namespace of the Secret.
         names: the server's DNS names.
-        clock: gives the time.
+        clock: returns the time.
     """
 
     def __init__(
@@ -53,25 +53,25 @@ class ClusterAuthority:
 
     @property
     def trusted(self) -> str:
-        """The certificates that proxies are to trust, PEM."""
+        """The certificates that proxies must trust, PEM."""
         assert self._authorities is not None
         return self._authorities.trusted
 
     def add_event_handler(self, handler: Callable[[Authorities], None]) -> None:
-        """Call a handler with the authorities, now if they are loaded, and when what proxies get of them changes."""
+        """Add a handler to call with the authorities: now if they are loaded, and after each change for proxies."""
         self._handlers.append(handler)
         if self._authorities is not None:
             handler(self._authorities)
 
     async def load(self) -> None:
-        """Read the Secret, make it if it is not there, renew what is due.
+        """Read the Secret, create it if it does not exist, and renew certificates that are due.
 
-        One that was deleted is written again as it was: proxies trust that authority, and no other. Of several replicas
-        that do so at once one wins, and the others take what it made.
+        A deleted Secret is created again with the same authority, which proxies trust. If several replicas create it at
+        the same time, one succeeds, and the others use its authority.
 
         Raises:
-            UserError: the Secret does not hold an authority, or may not be read or written.
-            ClusterError: the API server does not answer.
+            UserError: the Secret contains no authority, or may not be read or written.
+            ClusterError: the API server is unavailable.
         """
         found, version = await self._read()
         now = self._clock()
@@ -87,19 +87,19 @@ class ClusterAuthority:
         self._take(wanted, now)
 
     async def run(self) -> None:
-        """Renew what is due until this is cancelled."""
+        """Renew certificates that are due, until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
             try:
                 await self.load()
             except (ClusterError, UserError) as error:
                 log.warning("The authority cannot be looked at; going on with what is known", error=str(error))
-            except Exception:  # the certificates that there are serve on, whatever the Secret may hold
+            except Exception:  # the current certificates stay in use, whatever the Secret contains
                 log.exception("A bug in Headgate, please report it; going on with the authority that is known")
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials for the xDS port that always use the newest certificate."""
-        fetch: Any = self._fetch  # the stubs do not know that None stands for no change
+        fetch: Any = self._fetch  # the stubs lack None, which means no change
         first = self._fetch()
         assert first is not None, "load comes first"
         return grpc.dynamic_ssl_server_credentials(first, fetch, False)

@@ -12,7 +12,7 @@ from xds import Peer, StreamRejected
 
 
 def certified(key: str, peer: Peer) -> None:
-    """Authorise a peer for a Gateway's resources if its certificate names that Gateway (`gateway_uri`).
+    """Authorise a peer for a Gateway's resources if its certificate contains the Gateway's `gateway_uri`.
 
     Raises:
         StreamRejected: it does not.

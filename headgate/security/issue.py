@@ -14,13 +14,13 @@ def issue(folder: Path, names: list[str], gateways: Iterable[str]) -> Iterator[s
     """Write key pairs into a folder, by its authority or a new one; return a description of what was written.
 
     Args:
-        folder: is made if it does not exist.
+        folder: the folder, which is created if it does not exist.
         names: the DNS names and IP addresses of the server.
         gateways: Gateways whose proxies get a certificate, as "namespace/name".
 
     Raises:
         OSError: the folder or a file cannot be written or read.
-        ValueError: a name is none, or what is in a file is no key pair.
+        ValueError: a name is invalid, or a file is not part of a key pair.
     """
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,17 +15,17 @@ from headgate.process.errors import UserError
 from headgate.security.identity import bearer
 from xds import Peer, StreamRejected
 
-#: The file that holds the key, and the key's length in bytes.
+#: The file of the key, and the key's length in bytes.
 FILE, KEY_BYTES = "token.key", 32
 
 
 class ProxyTokens:
-    """Make and check tokens: the Gateway's "namespace/name" and its HMAC-SHA256, so that none need be stored.
+    """Issues and verifies tokens: the Gateway's "namespace/name" and its HMAC-SHA256, so that none need be stored.
 
-    A token is good for one Gateway and for as long as the key is kept: it is the same after a restart.
+    A token is valid for one Gateway, as long as the key exists: it is the same after a restart.
 
     Args:
-        key: whoever has it can make every token.
+        key: the secret key of all tokens.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -33,17 +33,17 @@ class ProxyTokens:
 
     @staticmethod
     def path(directory: Path) -> Path:
-        """Return the file of a directory that holds the key."""
+        """Return the file of the key in a directory."""
         return directory / FILE
 
     @classmethod
     def load(cls, directory: Path) -> ProxyTokens:
-        """Read the key of a private directory, which must exist; make one if there is none.
+        """Read the key of a private directory, which must exist; create one if there is none.
 
-        Of several processes that do so at once, all take the same key.
+        Processes that do so at the same time get the same key.
 
         Raises:
-            UserError: the key cannot be read or written, or is none.
+            UserError: the key cannot be read or written, or is invalid.
         """
         path = cls.path(directory)
         try:
@@ -65,14 +65,14 @@ class ProxyTokens:
         _write(self.path(directory), self._key)
 
     def token(self, gateway: str) -> str:
-        """Return the token of the proxies of the Gateway "namespace/name", which it names."""
+        """Return the token of the proxies of the Gateway "namespace/name", which it contains."""
         return f"{gateway}:{hmac.new(self._key, gateway.encode(), hashlib.sha256).hexdigest()}"
 
     def authenticate(self, peer: Peer) -> None:
-        """Authenticate a peer by its token, of whichever Gateway, before any request is read.
+        """Authenticate a peer by its token, for any Gateway, before a request is read.
 
         Raises:
-            StreamRejected: it is not.
+            StreamRejected: it has no valid token.
         """
         if not self._is_good(bearer(peer)):
             text = "the token is not one of this Headgate's; `headgate bootstrap` prints one"
@@ -85,7 +85,7 @@ class ProxyTokens:
         """Authorise a peer for a Gateway's resources by the Gateway's token (``authorization: Bearer TOKEN``).
 
         Raises:
-            StreamRejected: it did not.
+            StreamRejected: it has another token, or none.
         """
         if not hmac.compare_digest(bearer(peer).encode(), self.token(gateway).encode()):
             text = f"the token is not that of Gateway {gateway}; `headgate bootstrap --gateway {gateway}` prints it"

@@ -1,8 +1,8 @@
-"""Rotation of an authority, in which no peer ever sees a certificate that it does not trust. Pure: times are given.
+"""Rotation of an authority without a certificate that a peer does not trust. Pure: the caller passes the time.
 
-A new authority is trusted before it signs, and the old one for as long as it lives: first the *next* one is handed out
-beside the *current* one; a day later, when every proxy has it, it becomes the current one; the *previous* one stays
-trusted until it ends.
+A new authority is trusted before it signs, and the old one until it expires: first the *next* one is distributed in
+addition to the *current* one; a day later, when every proxy has it, it becomes the current one; the *previous* one is
+trusted until it expires.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Self
 
 from headgate.security.authority import BACKDATED, KeyPair, make_authority, read_certificate
 
-#: How long a new authority is handed out before it signs: ConfigMaps reach pods within minutes.
+#: Time from the distribution of a new authority until it signs: ConfigMaps reach pods within minutes.
 HANDED_OUT = timedelta(days=1)
 _KEY_BYTES = 32
 
@@ -25,11 +25,11 @@ class Authorities:
     """The authorities at one time.
 
     Attributes:
-        current: signs.
-        next: will sign; None most of the time.
-        previous: the certificate of the one that signed before, PEM; empty if there was none.
-        drain_key: the secret with which the drain paths of proxies are made. It never changes, since they are part of
-            the pods' template; empty if there is none yet.
+        current: the authority that signs.
+        next: the authority that will sign next; None most of the time.
+        previous: the certificate of the authority that signed before, PEM; empty if there was none.
+        drain_key: the secret key of the drain paths of proxies. It never changes, since they are part of the pod
+            template; empty if there is none yet.
     """
 
     current: KeyPair
@@ -39,15 +39,15 @@ class Authorities:
 
     @property
     def trusted(self) -> str:
-        """The certificates of all of them, PEM: what proxies are to trust."""
+        """The certificates of all of them, PEM, which proxies must trust."""
         certificates = (self.current.certificate, self.next.certificate if self.next else b"", self.previous)
-        # Somebody else's certificate may lack the end of its last line.
+        # A user's certificate may lack a final line break.
         return b"".join(each.rstrip() + b"\n" for each in certificates if each).decode()
 
     def at(self, now: datetime) -> Authorities:
-        """Return the authorities for a time; the same ones if nothing is due.
+        """Return the authorities for a time; the same ones if none is due.
 
-        One that ended while nobody ran is trusted by no one: the next takes its place at once.
+        One that expired while no replica ran is not trusted any more: the next one replaces it at once.
         """
         if not self.drain_key:
             return replace(self, drain_key=secrets.token_bytes(_KEY_BYTES)).at(now)
@@ -78,7 +78,7 @@ class Authorities:
         """Read the data of a Secret; an invalid previous certificate is ignored.
 
         Raises:
-            ValueError: it holds no authority's certificate and key.
+            ValueError: it contains no certificate and key of an authority.
         """
         try:
             current = KeyPair(data["tls.crt"], data["tls.key"])
@@ -92,7 +92,7 @@ class Authorities:
 
     @classmethod
     def new(cls, now: datetime) -> Self:
-        """Make the first authority."""
+        """Create the first authority."""
         return cls(make_authority(now), drain_key=secrets.token_bytes(_KEY_BYTES))
 
 

@@ -1,4 +1,4 @@
-"""TLS for the xDS port, from files that may be replaced while it is open."""
+"""TLS of the xDS port, from files that may be replaced at any time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from headgate.process.errors import UserError, reason
 
 log = structlog.stdlib.get_logger("headgate.security")
 
-#: Files that could not be used are tried again, even unchanged, after so many seconds: what was wrong may be elsewhere.
+#: Seconds after which unusable files are read again, even unchanged: the cause may be elsewhere.
 RETRY_SECONDS = 1.0
 
-#: The names of the secrets that a proxy discovers from files.
+#: The names of the secrets that a proxy reads from SDS files.
 IDENTITY, TRUST = "proxy", "authority"
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -30,9 +30,9 @@ class TlsFiles:
     """The files of a server's certificate.
 
     Attributes:
-        certificate: its chain, PEM.
-        key: its private key, PEM.
-        client_ca: the authorities whose certificates clients must show, PEM; None asks for none.
+        certificate: the certificate chain, PEM.
+        key: the private key, PEM.
+        client_ca: the authorities of required client certificates, PEM; None requires none.
     """
 
     certificate: Path
@@ -47,7 +47,7 @@ class TlsFiles:
         """Return a stamp that changes when a file is replaced.
 
         Raises:
-            OSError: one cannot be looked at.
+            OSError: the status of one cannot be read.
         """
         return tuple(
             (found.st_ino, found.st_size, found.st_mtime_ns) for found in (each.stat() for each in self._paths)
@@ -58,7 +58,7 @@ class TlsFiles:
 
         Raises:
             OSError: one cannot be read.
-            ValueError: certificate and key do not belong together, or are not PEM.
+            ValueError: certificate and key do not match, or are not PEM.
         """
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
@@ -78,7 +78,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class ProxyTls:
-    """The files with which a proxy connects over TLS.
+    """The files of a proxy's TLS connection.
 
     Attributes:
         authority: the certificate of the authority that it trusts, PEM.
@@ -92,12 +92,12 @@ class ProxyTls:
 
     @property
     def identity(self) -> Path:
-        """The SDS file of Envoy's certificate, which Envoy reads again when the certificate is replaced."""
+        """The SDS file of Envoy's certificate, which Envoy rereads when the certificate is replaced."""
         return self.certificate.with_suffix(".sds.json")
 
     @property
     def trust(self) -> Path:
-        """The SDS file of the authority, which Envoy reads again when the authority is replaced."""
+        """The SDS file of the authority, which Envoy rereads when the authority is replaced."""
         return self.authority.with_suffix(".sds.json")
 
     @property
@@ -117,10 +117,10 @@ def _response(secret: dict[str, Any]) -> dict[str, Any]:
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Make credentials that follow the files: each handshake uses what is there, or the last that was good.
+    """Return credentials that follow the files: each handshake uses the current ones, or the last valid ones.
 
     Raises:
-        UserError: the files cannot be used to begin with.
+        UserError: the files are unusable at the start.
     """
     try:
         stamp, first = files.stamp(), files.load()
@@ -132,30 +132,30 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
         raise UserError(f"TLS for xDS: there is no {error.filename}; `headgate certs {folder}` makes it") from None
     except (OSError, ValueError) as error:
         raise UserError(f"TLS for xDS: {files.certificate}, {files.key}: {reason(error)}") from None
-    follow: Any = _follow(files, stamp)  # the stubs do not know that None stands for no change
+    follow: Any = _follow(files, stamp)  # the stubs lack None, which means no change
     return grpc.dynamic_ssl_server_credentials(first, follow, files.client_ca is not None)
 
 
 def _follow(files: TlsFiles, seen: Stamp) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
-    trouble = ""
+    failure = ""
     tried = -RETRY_SECONDS
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        """Return the new configuration, or None to keep the one in use; never raise, since gRPC calls this."""
-        nonlocal seen, trouble, tried
+        """Return the new configuration, or None to keep the current one; never raise, since gRPC calls it."""
+        nonlocal seen, failure, tried
         now = time.monotonic()
         try:
             stamp = files.stamp()
-            if stamp == seen or (trouble and now - tried < RETRY_SECONDS):
+            if stamp == seen or (failure and now - tried < RETRY_SECONDS):
                 return None
             tried = now
             loaded = files.load()
         except (OSError, ValueError) as error:
-            if trouble != str(error):  # each handshake would tell it again
+            if failure != str(error):  # log it once, not at each handshake
                 log.warning("The new TLS files cannot be used; going on with those before", error=str(error))
-            trouble = str(error)
+            failure = str(error)
             return None
-        seen, trouble = stamp, ""
+        seen, failure = stamp, ""
         log.info("Took new TLS files", certificate=str(files.certificate))
         return loaded
 

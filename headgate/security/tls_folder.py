@@ -17,17 +17,17 @@ from headgate.security.tls_files import ProxyTls, TlsFiles
 
 AUTHORITY, SERVER = "ca", "server"
 
-#: Longer names of Gateways are cut in names of files, which may have 255 characters.
+#: Most characters of a Gateway's name in a file name, which may have 255.
 MOST_CHARACTERS = 200
 
-#: Certificates are looked at every so many seconds; they are due weeks before they end.
+#: Interval of checks of certificates, in seconds; they are due weeks before they expire.
 INTERVAL = 3600.0
 
 log = structlog.stdlib.get_logger("headgate.security")
 
 
 def read_pair(folder: Path, name: str) -> KeyPair | None:
-    """Read a certificate and its key; None if one of them is not there.
+    """Read a certificate and its key; None if one of them does not exist.
 
     Raises:
         OSError: they cannot be read.
@@ -39,7 +39,7 @@ def read_pair(folder: Path, name: str) -> KeyPair | None:
 
 
 def write_pair(folder: Path, name: str, pair: KeyPair) -> None:
-    """Write a certificate and its key, each file at once as a whole, the key for its owner only.
+    """Write a certificate and its key, each file atomically, the key readable for its owner only.
 
     Raises:
         OSError: they cannot be written.
@@ -57,7 +57,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def proxy_name(gateway: str) -> str:
-    """Return the file name, without suffix, of a Gateway's certificate; no longer than file names may be."""
+    """Return the file name, without suffix, of a Gateway's certificate, shortened if it is too long."""
     name = gateway.replace("/", ".")
     return (
         name if len(name) <= MOST_CHARACTERS else f"{name[:MOST_CHARACTERS]}.{sha256(name.encode()).hexdigest()[:12]}"
@@ -65,15 +65,15 @@ def proxy_name(gateway: str) -> str:
 
 
 def server_files(folder: Path) -> TlsFiles:
-    """Return the server's files; clients must show a certificate of the same authority."""
+    """Return the server's files; clients must present a certificate of the same authority."""
     return TlsFiles(folder / f"{SERVER}.crt", folder / f"{SERVER}.key", folder / f"{AUTHORITY}.crt")
 
 
 def proxy_files(folder: Path, gateway: str) -> ProxyTls:
-    """Return the files of a Gateway's proxies; with the authority's key, make them if they are missing or due.
+    """Return the files of a Gateway's proxies; with the authority's key, issue them if they are missing or due.
 
     Raises:
-        UserError: they are missing and cannot be made.
+        UserError: they are missing and cannot be issued.
     """
     name = proxy_name(gateway)
     now = datetime.now(UTC)
@@ -99,9 +99,9 @@ def proxy_files(folder: Path, gateway: str) -> ProxyTls:
 
 
 def renew(folder: Path, now: datetime) -> None:
-    """Renew the certificates of a folder that are due, if the authority's key is there; log each failure.
+    """Renew the certificates of a folder that are due, if the authority's key exists; log each failure.
 
-    Headgate's server takes new files at the next connection, Envoys whose bootstrap Headgate made at once.
+    Headgate's server uses new files for the next connection, Envoys with a bootstrap of Headgate at once.
     """
     try:
         authority = read_pair(folder, AUTHORITY)
@@ -122,7 +122,7 @@ def renew(folder: Path, now: datetime) -> None:
 
 
 async def keep_fresh(folder: Path) -> None:
-    """Renew the certificates of a folder that are due, until this is cancelled."""
+    """Renew the certificates of a folder that are due, until cancelled."""
     while True:
         renew(folder, datetime.now(UTC))
         await asyncio.sleep(INTERVAL)

@@ -20,11 +20,11 @@ from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 from xds import StreamRejected
 
-#: A token that was found good is not asked about again for so many seconds, and so many are remembered.
+#: Seconds for which a valid token is cached, and the most valid tokens in the cache.
 REMEMBERED_SECONDS, REMEMBERED = 60.0, 10_000
-#: The same of tokens that were found bad. They are kept apart, so that whoever makes some up evicts no good one.
+#: The same for invalid tokens, in a separate cache, so that invented tokens evict no valid one.
 BAD_SECONDS, BAD = 10.0, 10_000
-#: So many tokens are asked about at once, and so long each may take, in seconds; who waits longer tries again.
+#: Most concurrent reviews, and the timeout of each, in seconds; a client that waits longer must retry.
 AT_ONCE, SECONDS = 32, 10.0
 
 log = structlog.stdlib.get_logger("headgate.security")
@@ -64,7 +64,7 @@ class _ReviewCache:
 
 
 @dataclass(slots=True)
-class _Asked:
+class _PendingReview:
     """A pending review, and the number of streams that wait for it."""
 
     task: asyncio.Task[_Verdict]
@@ -77,25 +77,25 @@ class TokenReviews:
     During an outage of the API server only cached tokens are accepted; open streams stay open.
 
     Args:
-        api: the way to it.
-        clock: gives seconds; only differences count.
+        api: the client of the API server.
+        clock: returns the time in seconds; only differences count.
     """
 
     def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
-        # By digest: what is remembered is of no use to whoever reads our memory.
+        # By digest, so that the caches contain no tokens.
         self._good = _ReviewCache(REMEMBERED_SECONDS, REMEMBERED)
         self._bad = _ReviewCache(BAD_SECONDS, BAD)
-        self._asked: dict[bytes, _Asked] = {}
+        self._pending: dict[bytes, _PendingReview] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._trouble = ""
+        self._failure = ""
 
     async def verify(self, token: str, key: str) -> None:
         """Authorise the holder of a token for a Gateway ("namespace/name") if it is one of its proxies.
 
         Raises:
-            StreamRejected: it is not, the token is not good, or the API server cannot be asked.
+            StreamRejected: it is not, the token is invalid, or the API server is unavailable.
         """
         user = await self.identify(token)
         if user != proxy_account(key):
@@ -106,7 +106,7 @@ class TokenReviews:
         """Return the Kubernetes user name of a token.
 
         Raises:
-            StreamRejected: the token is not good, or the API server cannot be asked.
+            StreamRejected: the token is invalid, or the API server is unavailable.
         """
         verdict = await self._verdict(token)
         if verdict.why:
@@ -117,27 +117,27 @@ class TokenReviews:
         digest, now = sha256(token.encode()).digest(), self._clock()
         if known := self._good.get(digest, now) or self._bad.get(digest, now):
             return known
-        asked = self._asked.get(digest)
-        if asked is None:
-            asked = self._asked[digest] = _Asked(asyncio.create_task(self._ask(token, digest)))
-        asked.waiting += 1
+        pending = self._pending.get(digest)
+        if pending is None:
+            pending = self._pending[digest] = _PendingReview(asyncio.create_task(self._limited_review(token, digest)))
+        pending.waiting += 1
         try:
-            return await asyncio.shield(asked.task)  # who gives up does not take the answer from the others
+            return await asyncio.shield(pending.task)  # a cancelled stream must not cancel the review of others
         finally:
-            asked.waiting -= 1
-            if not asked.waiting:
-                # Nobody is left who would hear the answer: what is still in the queue is not asked at all.
-                asked.task.cancel()
-                del self._asked[digest]
+            pending.waiting -= 1
+            if not pending.waiting:
+                # No stream waits for the review any more: one in the queue is not sent at all.
+                pending.task.cancel()
+                del self._pending[digest]
 
-    async def _ask(self, token: str, digest: bytes) -> _Verdict:
+    async def _limited_review(self, token: str, digest: bytes) -> _Verdict:
         try:
             async with self._turns:
                 verdict = await self._review(token)
         except ClusterError as error:
-            self._tell(error)
+            self._log_failure(error)
             return _Verdict("", f"the token cannot be checked: {error}", grpc.StatusCode.UNAVAILABLE)
-        self._tell(None)
+        self._log_failure(None)
         (self._bad if verdict.why else self._good).put(digest, verdict, self._clock())
         return verdict
 
@@ -155,12 +155,12 @@ class TokenReviews:
             return _Verdict("", f"the token is not good: {why}", grpc.StatusCode.UNAUTHENTICATED)
         return _Verdict(str(status["user"]["username"]))
 
-    def _tell(self, error: ClusterError | None) -> None:
-        """Log when a failure begins, and when it ends."""
-        trouble = "" if error is None else _words(error)
-        if trouble != self._trouble:
-            log.warning(trouble) if trouble else log.info("Tokens of proxies can be checked again")
-        self._trouble = trouble
+    def _log_failure(self, error: ClusterError | None) -> None:
+        """Log the start and the end of a failure."""
+        failure = "" if error is None else _words(error)
+        if failure != self._failure:
+            log.warning(failure) if failure else log.info("Tokens of proxies can be checked again")
+        self._failure = failure
 
 
 def _words(error: ClusterError) -> str:

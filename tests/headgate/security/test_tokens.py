@@ -199,7 +199,7 @@ async def test_a_question_that_nobody_waits_for_is_not_asked() -> None:
     api.gate.set()
     assert await refused(reviews, "web") is None
     assert len(api.asked) <= tokens.AT_ONCE + 1
-    assert not reviews._asked
+    assert not reviews._pending
 
 
 @virtual_time.passes
