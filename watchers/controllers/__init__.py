@@ -1,1 +1,1 @@
-"""The frame of all that writes to a cluster: work queue, workers, back-off, leader election."""
+"""The framework of controllers: work queue, worker pool, reconciler with backoff, leader election."""

@@ -1,8 +1,8 @@
 """Leader election by a Lease (coordination.k8s.io/v1), which the leader renews.
 
-`kubernetes_asyncio.leaderelection` is not used: it goes by the wall clock, puts no limit on a request (one that hangs
-keeps an expired leader leading), lets errors of the network out of its loop, ends for good once the lease is lost, and
-neither waits for the leader's task nor hears of its failure, nor gives the lease back.
+`kubernetes_asyncio.leaderelection` is not used: it depends on the wall clock, has no timeout for requests (one that
+hangs keeps an expired leader leading), does not handle network errors, ends once the lease is lost, neither awaits the
+leader's task nor notices its failure, and does not release the lease.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from watchers.kubernetes.errors import ApiError, ClusterError
 log = structlog.stdlib.get_logger("headgate.election")
 
 RELEASE_SECONDS: Final = 3.0
-"""The longest time to release the lease."""
+"""The timeout of the lease's release."""
 
 
 class LeaseTimings(NamedTuple):
     """The durations of a lease, in seconds; each less than the one before.
 
     Attributes:
-        lease: a holder that has not renewed for so long has lost the lease.
-        deadline: so long after its last renewal a holder that cannot renew steps down by itself. What is left until
-            `lease` is for what it has under way.
-        retry: the time between two tries to get or renew the lease.
+        lease: the time without a renewal after which other replicas may acquire the lease.
+        deadline: the time without a renewal after which the holder steps down. The rest until `lease` is for its
+            requests in progress.
+        retry: the time between two attempts to acquire or renew the lease.
     """
 
     lease: float = 15.0
@@ -42,29 +42,29 @@ class LeaseTimings(NamedTuple):
 
 
 class _Lost(Exception):
-    """Another has the lease, or it could not be renewed in time; the text says which."""
+    """Another replica has the lease, or it could not be renewed in time; the text says which."""
 
 
 def running() -> float:
-    """Give seconds that go on while the machine sleeps, and that nobody sets."""
+    """Return the seconds of a monotonic clock that includes the time in which the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 class Election:
-    """Acquire the lease, lead, step down and try again, until cancelled.
+    """Acquires the lease, leads, steps down and tries again, until cancelled.
 
-    No wall clock decides anything, neither this machine's nor another's: whether somebody else's lease has run out is
-    told by how long it has been seen unchanged.
+    It depends on no wall clock, neither of this machine nor of another: another replica's lease has expired once it has
+    been observed unchanged for its duration.
 
     Args:
-        api: the way to the API server.
-        namespace: where the Lease is.
-        name: its name.
-        identity: what nobody else has, this process in an earlier life included.
-        timings: how long what takes.
-        changed: called with whether this one leads, when that changes.
-        clock: gives the time in seconds; only differences count.
+        api: the client of the API server.
+        namespace: the namespace of the Lease.
+        name: the name of the Lease.
+        identity: the unique identity of this process, different after a restart.
+        timings: the durations of the lease.
+        changed: called when this replica becomes the leader (True) or stops to be (False).
+        clock: returns the time in seconds; only differences count.
     """
 
     def __init__(
@@ -93,18 +93,18 @@ class Election:
 
     @property
     def leading(self) -> bool:
-        """Whether this replica leads, for sure and at this moment."""
+        """Whether this replica certainly leads at this moment."""
         return self._clock() < self._until
 
     @property
     def leader(self) -> str:
-        """The identity of the holder of the lease, as far as is known; "" for nobody."""
+        """The last observed holder of the lease; "" for none."""
         return "" if self._lease is None else self._spec.get("holderIdentity") or ""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Run `lead` while this replica leads, cancel it once the lease is lost, and try to acquire the lease again.
 
-        Ends when `lead` does, raises what it raises, and releases the lease in any case.
+        Ends when `lead` does, raises its exceptions, and always releases the lease.
         """
         try:
             while True:
@@ -121,20 +121,20 @@ class Election:
             await asyncio.sleep(self._pause())
 
     async def _lead(self, lead: Callable[[], Awaitable[None]]) -> bool:
-        """Lead, and return whether the leader's task ended by itself."""
+        """Run `lead` until it ends or the lease is lost; return whether it ended."""
         log.info("Leading", identity=self._identity)
         self._changed(True)
-        term, keep = asyncio.ensure_future(lead()), asyncio.create_task(self._renew_loop())
+        term, renewal = asyncio.ensure_future(lead()), asyncio.create_task(self._renew_loop())
         try:
-            await asyncio.wait({term, keep}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({term, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # No task group: those of Python 3.11 swallow a cancellation that comes while one of their tasks fails.
+            # No task group: that of Python 3.11 swallows a cancellation that arrives while one of its tasks fails.
             self._until = float("-inf")
             term.cancel()
-            keep.cancel()
-            await asyncio.wait({term, keep})
+            renewal.cancel()
+            await asyncio.wait({term, renewal})
             self._changed(False)
-        lost = None if keep.cancelled() else keep.exception()
+        lost = None if renewal.cancelled() else renewal.exception()
         if not isinstance(lost, _Lost | None):
             raise lost
         if not term.cancelled():
@@ -144,7 +144,7 @@ class Election:
         return lost is None
 
     async def _renew_loop(self) -> None:
-        """Renew the lease; raise _Lost once another has it, or it could not be renewed in time."""
+        """Renew the lease; raise _Lost once another replica has it, or it could not be renewed in time."""
         while True:
             await asyncio.sleep(min(self._pause(), max(0.0, self._until - self._clock())))
             left = self._until - self._clock()
@@ -156,22 +156,22 @@ class Election:
     def _pause(self) -> float:
         return self._timings.retry * random.uniform(0.8, 1.2)
 
-    async def _attempt(self, what: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-        """Make an attempt; an error of the API server is logged when it begins, and is an attempt that failed."""
+    async def _attempt(self, attempt: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+        """Make an attempt; log an error of the API server when it first occurs, and return False for it."""
         try:
             async with asyncio.timeout(seconds):
-                done = await what()
+                done = await attempt()
         except (ClusterError, TimeoutError) as error:
-            trouble = str(error) or "the API server does not answer"
-            if trouble != self._error:
-                log.warning(f"The lease {self._metadata['namespace']}/{self._metadata['name']}: {trouble}")
-            self._error = trouble
+            text = str(error) or "the API server does not answer"
+            if text != self._error:
+                log.warning(f"The lease {self._metadata['namespace']}/{self._metadata['name']}: {text}")
+            self._error = text
             return False
         self._error = ""
         return done
 
     async def _try_acquire(self) -> bool:
-        """Take the lease if nobody has it, or its holder has been silent for too long."""
+        """Acquire the lease if nobody holds it, or if it has expired."""
         try:
             self._lease = await self._api.request("GET", self._path, seconds=self._timings.deadline)
         except ApiError as error:
@@ -188,7 +188,7 @@ class Election:
         return await self._write("PUT", self._path, self._lease)
 
     async def _renew(self) -> bool:
-        """Renew the lease as it is known; if it has changed, read who holds it."""
+        """Renew the lease as last observed; if it has changed, read it again."""
         if await self._write("PUT", self._path, self._lease):
             return True
         try:
@@ -209,21 +209,24 @@ class Election:
         return found
 
     async def _write(self, method: str, path: str, lease: dict[str, Any] | None) -> bool:
-        """Write the lease with us as its holder; False if it has changed in the meantime."""
+        """Write the lease with this replica as its holder; return False on a conflict."""
         begun = self._clock()
         try:
             self._lease = await self._api.request(
-                method, path, body=self._held(lease or {"metadata": self._metadata}), seconds=self._timings.deadline
+                method,
+                path,
+                body=self._with_holder(lease or {"metadata": self._metadata}),
+                seconds=self._timings.deadline,
             )
         except ApiError as error:
             if error.status in (404, 409):
                 return False
             raise
-        # Counted from before the request: no other can have seen this renewal earlier.
+        # Counted from before the request: no other replica can have observed this renewal earlier.
         self._until = begun + self._timings.deadline
         return True
 
-    def _held(self, lease: dict[str, Any]) -> dict[str, Any]:
+    def _with_holder(self, lease: dict[str, Any]) -> dict[str, Any]:
         spec, now = dict(lease.get("spec") or {}), _now()
         if spec.get("holderIdentity") != self._identity:
             spec |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1}
@@ -235,7 +238,7 @@ class Election:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease, "spec": spec}
 
     async def _release(self) -> None:
-        """Give the lease back, so that another need not wait until it runs out."""
+        """Release the lease, so that other replicas need not wait until it expires."""
         lease, self._lease, self._until = self._lease, None, float("-inf")
         spec = (lease or {}).get("spec") or {}
         if spec.get("holderIdentity") != self._identity:
@@ -245,9 +248,9 @@ class Election:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._api.request("PUT", self._path, body={**(lease or {}), "spec": free})
         except (ClusterError, TimeoutError) as error:
-            log.info(f"The lease is not given back, and runs out by itself: {error}")
+            log.info(f"The lease could not be released; it expires by itself: {error}")
 
 
 def _now() -> str:
-    """For people who look at the Lease; nothing here reads it."""
+    """Return the present time, for users who read the Lease; Headgate does not evaluate it."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

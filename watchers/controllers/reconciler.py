@@ -1,17 +1,17 @@
-"""The frame of the controllers: reconciles enqueued objects, and decides when each is reconciled again.
+"""The framework of controllers: reconciles enqueued objects, and requeues them after errors.
 
-What `reconcile` raises says what an error concerns:
+The exception that `reconcile` raises determines the scope of an error:
 
-| raised | concerns | reconciled again |
+| exception | scope | reconciled again |
 |---|---|---|
-| `Rejected` | the object | after its back-off, from `FIRST_RETRY` to `LONGEST_RETRY` |
+| `Rejected` | the object | after its backoff, from `FIRST_RETRY` to `LONGEST_RETRY` |
 | `Blocked` | its kind | after `KIND_BACKOFF` |
-| `ClusterError` | the API server: an outage | after the back-off of outages, up to `LONGEST_OUTAGE` |
-| `NotLeader` | this replica | not before it leads anew |
-| anything else | the object: a bug | after `worker_pool.PANIC_SECONDS` |
+| `ClusterError` | the API server: an outage | after the backoff of outages, up to `LONGEST_OUTAGE` |
+| `NotLeader` | this replica | when it leads again |
+| any other | the object: a bug | after `worker_pool.PANIC_SECONDS` |
 
-An object that is enqueued is reconciled at once, whatever it waits for; so before it sends a request `reconcile` asks
-`paused_until`.
+An object that is enqueued is reconciled at once, even during a pause; so `reconcile` must check `paused_until` before
+it sends a request.
 """
 
 from __future__ import annotations
@@ -28,20 +28,19 @@ from watchers.kubernetes.errors import ApiError, ClusterError
 FIRST_RETRY: Final = 1.0
 """The first pause of an object that the API server rejects, in seconds."""
 LONGEST_RETRY: Final = 300.0
-"""The longest pause of such an object, in seconds; a change of what is wanted comes before that."""
+"""The longest pause of such an object, in seconds; a change of its wanted state ends it."""
 LONGEST_OUTAGE: Final = 15.0
 """The longest pause while the API server is unavailable, in seconds."""
 KIND_BACKOFF: Final = 30.0
-"""How long a kind rests that is blocked, in seconds."""
+"""The pause of a blocked kind, in seconds."""
 
 
 class Result(NamedTuple):
-    """Outcome of a reconciliation without an error.
+    """The outcome of a reconciliation without an error.
 
     Attributes:
-        requeue_after: in how many seconds the object is reconciled again; None: not before it is enqueued.
-        succeeded: whether the API server has accepted what is wanted, so that back-offs begin anew; False where there
-            was nothing to write, or not yet.
+        requeue_after: the seconds until the object is reconciled again; None for not before it is enqueued.
+        succeeded: whether the API server has accepted a write, which resets the backoffs; False without a write.
     """
 
     requeue_after: float | None = None
@@ -49,10 +48,10 @@ class Result(NamedTuple):
 
 
 class Rejected(Exception):
-    """The API server does not accept what is written to one object.
+    """The API server rejects a write to one object.
 
     Attributes:
-        retry_after: the seconds that it asks to wait, 0 if it does not.
+        retry_after: the value of its Retry-After header, in seconds; 0 if there is none.
     """
 
     def __init__(self, retry_after: float = 0.0) -> None:
@@ -64,8 +63,8 @@ class Blocked(Exception):
     """No object of a kind can be written, such as for a missing permission.
 
     Attributes:
-        message: what blocks the kind, and the way out.
-        error: the API server's answer.
+        message: the cause, and the way out.
+        error: the API server's error.
     """
 
     def __init__(self, message: str, error: ApiError) -> None:
@@ -75,21 +74,21 @@ class Blocked(Exception):
 
 
 class NotLeader(Exception):
-    """Another replica leads by now."""
+    """This replica no longer leads."""
 
 
 class Reconciler:
-    """Reconcile objects, several at once, while `run` runs. Use from one event loop only.
+    """Reconciles objects, several at once, while `run` runs. Use from one event loop only.
 
     Args:
-        concurrency: how many objects are reconciled at once.
-        reconcile: reconciles the object of a name.
-        on_outage: called when a pause begins because the API server is unavailable or throttles: with the object whose
-            request failed, the error, and the pause in seconds.
+        concurrency: the most objects reconciled at once.
+        reconcile: reconciles one object.
+        on_outage: called at the start of a pause, while the API server is unavailable or throttles: with the object
+            whose request failed, the error, and the pause in seconds.
         on_panic: called while an unforeseen exception is handled.
-        on_blocked: called when a kind becomes blocked; not again until a write to an object of it has succeeded.
-        pauses_all: whether an outage pauses all objects until the same time. If not, each has a pause of its own: for
-            controllers to which an error that passes by itself, such as a conflict, may concern one object only.
+        on_blocked: called when a kind becomes blocked; not again until a write to one of its objects has succeeded.
+        pauses_all: whether an outage pauses all objects until the same time. If not, each object has its own pause: for
+            controllers whose transient errors, such as conflicts, may concern one object only.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class Reconciler:
         self._outage_until = 0.0
 
     def enqueue(self, refs: Iterable[Ref]) -> None:
-        """Enqueue objects whose wanted or observed state has changed; does nothing while `run` does not run."""
+        """Enqueue objects whose wanted or observed state has changed; ignored while `run` does not run."""
         self._workers.enqueue(refs)
 
     @property
@@ -130,15 +129,15 @@ class Reconciler:
         await self._workers.run(first)
 
     def paused_until(self, ref: Ref) -> float:
-        """Return the time, by `time.monotonic`, until which an outage or its kind's block holds back an object."""
+        """Return the time, of `time.monotonic`, until which an outage or its blocked kind pauses an object."""
         return max(self._outage_until, self._blocked.get(ref.kind, 0.0))
 
     def forget(self, ref: Ref) -> None:
-        """Drop the back-off of an object that is gone."""
+        """Drop the backoff of an object, such as a deleted one."""
         self._backoffs.pop(ref, None)
 
     async def _process(self, ref: Ref) -> float | None:
-        """Reconcile an object, and return in how many seconds to do so again, None if all is well."""
+        """Reconcile an object; return the seconds until it is reconciled again, None for not before it is enqueued."""
         try:
             result = await self._reconcile(ref)
         except NotLeader:

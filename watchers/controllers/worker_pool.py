@@ -1,4 +1,4 @@
-"""A pool of workers that reconcile enqueued keys, several at once, for as long as this replica leads."""
+"""A pool of workers that reconcile enqueued keys concurrently."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from watchers.controllers.workqueue import WorkQueue
 Key = TypeVar("Key", bound=Hashable)
 
 PANIC_SECONDS: Final = 60.0
-"""The time until a key is reconciled again whose reconciliation raised an unforeseen exception."""
+"""The pause of a key whose reconciliation raised an unforeseen exception."""
 SLOW_SECONDS: Final = 1.0
-"""A key that takes longer, such as for a webhook that does not answer, no longer occupies a slot."""
+"""The time after which a key gives up its slot, such as when a webhook does not respond."""
 MAX_SLOW: Final = 100
-"""So many keys may take long at once without holding up others; where more do, the others wait until one ends."""
+"""The most slow keys without a slot; further ones occupy slots until one of them ends."""
 
 
 class WorkerPool(Generic[Key]):
-    """Reconcile keys, each in one task at a time, while `run` runs. Use from one event loop only.
+    """Reconciles keys, each in one task at a time, while `run` runs. Use from one event loop only.
 
     Args:
-        count: how many keys are reconciled at once, besides at most `MAX_SLOW` that take long.
-        reconcile: reconciles a key; returns in how many seconds to try again, None if all is well.
+        count: the number of slots: of keys reconciled at once, besides at most `MAX_SLOW` slow ones.
+        reconcile: reconciles a key; returns the seconds until it is reconciled again, None for not before `enqueue`.
         on_panic: called while an unforeseen exception of `reconcile` is handled.
     """
 
@@ -36,13 +36,13 @@ class WorkerPool(Generic[Key]):
         self._queue: WorkQueue[Key] | None = None
 
     def enqueue(self, keys: Iterable[Key]) -> None:
-        """Enqueue keys to be reconciled; does nothing while `run` does not run."""
+        """Enqueue keys; ignored while `run` does not run."""
         if self._queue is not None:
             self._queue.add_all(keys)
 
     @property
     def depth(self) -> int:
-        """The number of keys that wait; 0 while `run` does not run."""
+        """The number of queued keys; 0 while `run` does not run."""
         return 0 if self._queue is None else len(self._queue)
 
     async def run(self, first: Iterable[Key]) -> None:
@@ -51,30 +51,30 @@ class WorkerPool(Generic[Key]):
         queue.add_all(first)
         try:
             async with asyncio.TaskGroup() as group:
-                places = _Slots[Key](self._count)
+                slots = _Slots[Key](self._count)
                 while True:
-                    await places.free()
+                    await slots.wait_free()
                     key = await queue.get()
-                    places.acquire(key)
-                    group.create_task(self._work(queue, key, places))
+                    slots.acquire(key)
+                    group.create_task(self._work(queue, key, slots))
         finally:
             self._queue = None
 
-    async def _work(self, queue: WorkQueue[Key], key: Key, places: _Slots[Key]) -> None:
+    async def _work(self, queue: WorkQueue[Key], key: Key, slots: _Slots[Key]) -> None:
         try:
-            again = await self._reconcile(key)
+            requeue_after = await self._reconcile(key)
         except Exception:
             self._on_panic(key)
-            again = PANIC_SECONDS
+            requeue_after = PANIC_SECONDS
         finally:
-            places.release(key)
+            slots.release(key)
             queue.done(key)
-        if again is not None:
-            queue.add(key, again)
+        if requeue_after is not None:
+            queue.add(key, requeue_after)
 
 
 class _Slots(Generic[Key]):
-    """The slots in which keys are reconciled, and `MAX_SLOW` more for keys that take long."""
+    """The slots in which keys are reconciled, and `MAX_SLOW` more for slow keys."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -82,18 +82,18 @@ class _Slots(Generic[Key]):
         self._slow: set[Key] = set()
         self._changed = asyncio.Event()
 
-    async def free(self) -> None:
-        """Wait until there is a slot for another key."""
+    async def wait_free(self) -> None:
+        """Wait until a slot is free."""
         while len(self._timers) - min(len(self._slow), MAX_SLOW) >= self._count:
             self._changed.clear()
             await self._changed.wait()
 
     def acquire(self, key: Key) -> None:
-        """Take a slot for a key."""
+        """Occupy a slot for a key."""
         self._timers[key] = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._mark_slow, key)
 
     def release(self, key: Key) -> None:
-        """Free the slot of a key that is reconciled."""
+        """Free the slot of a reconciled key."""
         self._timers.pop(key).cancel()
         self._slow.discard(key)
         self._changed.set()

@@ -1,4 +1,4 @@
-"""A work queue of keys: each key waits once, is processed by one task at a time, and may be delayed."""
+"""A work queue like client-go's: each key is queued once, processed by one task at a time, and may be delayed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class WorkQueue(Generic[Key]):
-    """Keys that are due, oldest first. For several tasks of one event loop.
+    """A queue of keys, ordered by due time. For several tasks of one event loop.
 
-    A key that is added while it waits keeps the earlier of both times. One that is added while it is worked on waits
-    until that is done. So what waits is bounded by the number of keys, and nothing is done twice at once.
+    A queued key that is added again keeps the earlier due time. A key that is added while it is processed is due once
+    that is done. So the number of keys bounds the queue, and no key is processed twice at once.
 
     Args:
-        clock: tells the time in seconds; only differences count.
+        clock: returns the time in seconds; only differences count.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -31,7 +31,7 @@ class WorkQueue(Generic[Key]):
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """Return how many keys wait, without those in progress."""
+        """Return the number of queued keys, without those in progress."""
         return len(self._due)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
@@ -48,7 +48,7 @@ class WorkQueue(Generic[Key]):
             self.add(each)
 
     async def get(self) -> Key:
-        """Give the next key that is due, once there is one; `done` must be called for it."""
+        """Wait for the next due key and return it; call `done` for it afterwards."""
         while True:
             key, wait = self._next()
             if key is not None:
@@ -59,7 +59,7 @@ class WorkQueue(Generic[Key]):
                     await self._changed.wait()
 
     def done(self, key: Key) -> None:
-        """Note that the work on a key that was taken is over, however it went."""
+        """Mark a key as processed, successfully or not."""
         self._busy.discard(key)
         if key in self._due:
             self._push(key)
@@ -70,11 +70,11 @@ class WorkQueue(Generic[Key]):
             self._changed.set()
 
     def _next(self) -> tuple[Key, None] | tuple[None, float | None]:
-        """Return a key that is due; else how long to wait for the first one, None if there is none."""
+        """Return a due key; else the seconds until the first one is due, None if the queue is empty."""
         while self._heap:
             due, _, key = self._heap[0]
             if self._due.get(key) != due or key in self._busy:
-                heapq.heappop(self._heap)  # it was taken, or has come forward
+                heapq.heappop(self._heap)  # it was processed, or is due earlier
                 continue
             wait = due - self._clock()
             if wait > 0:

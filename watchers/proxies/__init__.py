@@ -1,1 +1,1 @@
-"""Applies the manifests of the Gateways' proxies."""
+"""Deployment of the Gateways' proxies: applies, repairs and prunes their manifests."""

@@ -9,56 +9,56 @@ from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
 
 MOST: Final = 4096
-"""The longest text of the API server that is told."""
+"""The most characters of the API server's message in a condition."""
 
 _INVALID: Final = ("typed patch object", "field is immutable", "cannot be handled as")
-"""Words of answers that say the same as 422 does."""
+"""Parts of messages that mean the same as status 422."""
 _DENIED: Final = ("denied request", "denied the request")
-"""Words of admission policies and webhooks, which may answer with 422 too."""
-_UNHEARD: Final = "failed calling webhook"
-"""Words of the API server about a webhook that must be asked and does not answer; it tells them as a 500."""
+"""Parts of messages of admission policies and webhooks, which may have status 422 too."""
+_WEBHOOK_FAILED: Final = "failed calling webhook"
+"""Part of the message about a required webhook that does not respond; its status is 500."""
 
 
 def is_transient(error: ApiError) -> bool:
-    """Tell whether an error passes by itself: the server is busy, or another client changed the same object."""
-    told = _invalid(error) or _UNHEARD in error.message
-    return error.status in (409, 429) or (error.status >= 500 and not told)
+    """Return whether an error is transient: the server is busy, or another client changed the same object."""
+    lasting = _invalid(error) or _WEBHOOK_FAILED in error.message
+    return error.status in (409, 429) or (error.status >= 500 and not lasting)
 
 
 def is_namespace_gone(error: ApiError) -> bool:
-    """Tell whether the namespace is missing or being deleted, and the Gateway with it."""
+    """Return whether the namespace is missing or being deleted, and the Gateway with it."""
     return (error.status == 404 and "namespaces" in error.message) or "being terminated" in error.message
 
 
 def problem_of(ref: Ref, error: ApiError) -> Problem:
-    """Return the problem that an error of the API server means: the object, the reason and the way out.
+    """Return the problem for an error of the API server: the object, the reason and the way out.
 
     Args:
         ref: the object that was applied.
-        error: the API server's answer.
+        error: the API server's error.
     """
-    said = error.message[:MOST].rstrip(".")
+    message = error.message[:MOST].rstrip(".")
     if _invalid(error):
-        text = f"{ref} would not be valid: {said}. Correct the GatewayParameters."
+        text = f"{ref} would not be valid: {message}. Correct the GatewayParameters."
         return Problem("Accepted", "InvalidParameters", text)
-    if "exceeded quota" in said or "failed quota" in said:
-        return Problem("Programmed", "NoResources", f"A quota denies {ref}: {said}.")
-    if " cannot " in said and error.status == 403:
-        text = f"Headgate may not deploy {ref}: {said}. Grant it, as the ClusterRole in deploy/ does."
+    if "exceeded quota" in message or "failed quota" in message:
+        return Problem("Programmed", "NoResources", f"A quota denies {ref}: {message}.")
+    if " cannot " in message and error.status == 403:
+        text = f"Headgate may not deploy {ref}: {message}. Grant the permission, as the ClusterRole in deploy/ does."
         return Problem("Programmed", "Pending", text)
-    if _UNHEARD in said:
-        text = f"{ref} is not taken while a webhook gives no answer: {said}. Mend or remove the webhook."
+    if _WEBHOOK_FAILED in message:
+        text = f"{ref} cannot be applied while a webhook does not respond: {message}. Repair or remove the webhook."
         return Problem("Programmed", "Pending", text)
-    return Problem("Programmed", "Pending", f"{ref} is denied: {said}.")
+    return Problem("Programmed", "Pending", f"{ref} is denied: {message}.")
 
 
 def conflicting_object(ref: Ref) -> Problem:
-    """Return the problem that an object of this name belongs to somebody else."""
-    text = f"{ref} is there already, and not Headgate's: rename or delete it."
+    """Return the problem that an object of this name exists and is not Headgate's."""
+    text = f"{ref} exists already, and is not Headgate's: rename or delete it."
     return Problem("Programmed", "Pending", text)
 
 
 def _invalid(error: ApiError) -> bool:
-    if any(words in error.message for words in _DENIED):
+    if any(each in error.message for each in _DENIED):
         return False
-    return error.status == 422 or any(words in error.message for words in _INVALID)
+    return error.status == 422 or any(each in error.message for each in _INVALID)

@@ -1,4 +1,4 @@
-"""The inventory of this controller's deployed objects, by Gateway, as last observed."""
+"""The inventory: the last observed state of this controller's deployed objects, by Gateway."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from watchers.kubernetes.client import ApiClient
 
 
 class Live(NamedTuple):
-    """An object that is there.
+    """An observed object.
 
     Attributes:
-        gateway: the Gateway that it is for, be that there or not; None where that cannot be told, or it is not Headgate
-            that made the object.
-        body: all of it that can matter, as JSON: some kilobytes for each object.
+        gateway: the Gateway that it belongs to, which may not exist; None if that is unknown, or if Headgate did not
+            create the object.
+        body: the object without managedFields, as JSON: a few kilobytes.
     """
 
     gateway: Ref | None
@@ -35,7 +35,7 @@ class Live(NamedTuple):
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The object, decoded anew."""
+        """The object, decoded at each access."""
         raw: dict[str, Any] = orjson.loads(self.body)
         return raw
 
@@ -49,7 +49,7 @@ class Scale(NamedTuple):
 
 
 def live(ref: Ref, raw: Mapping[str, Any]) -> Live:
-    """Keep of an object what can matter."""
+    """Return the observed state of an object."""
     metadata = dict(raw["metadata"])
     managers = metadata.pop("managedFields", None)
     body = orjson.dumps({**raw, "metadata": metadata})
@@ -58,15 +58,15 @@ def live(ref: Ref, raw: Mapping[str, Any]) -> Live:
 
 
 def _is_ours(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of `metadata.managedFields` says that Headgate applied the object: no copy of one has that."""
+    """Return whether an entry of `metadata.managedFields` is of Headgate's applies; copies of the object have none."""
     return (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply")
 
 
 def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
-    """Return the Gateway that an object is for: its owner; if somebody took the owner away, by the label.
+    """Return the Gateway that an object belongs to: its owner or, without an owner reference, that of its label.
 
-    A label may be shortened: then it is the name of no Gateway. What is not called as Headgate calls it is somebody's
-    copy, labels and owner included.
+    A label may be shortened, and then names no Gateway. An object with another name than Headgate's is a copy, although
+    it has the labels and the owner.
     """
     owners = metadata.get("ownerReferences") or ()
     owner = next((each["name"] for each in owners if each.get("kind") == Gateway.kind), None)
@@ -75,7 +75,7 @@ def _gateway(ref: Ref, metadata: Mapping[str, Any]) -> Ref | None:
 
 
 class Inventory:
-    """All objects that carry the labels of this controller."""
+    """The observed objects with the labels of this controller."""
 
     def __init__(self) -> None:
         self._handlers: list[Callable[[Iterable[Ref]], None]] = []
@@ -83,29 +83,29 @@ class Inventory:
         self._of: dict[Ref, set[Ref]] = {}
 
     def add_event_handler(self, handler: Callable[[Iterable[Ref]], None]) -> None:
-        """Call a handler with the Gateways of which something came, changed or went, whenever it does."""
+        """Register a handler of changes; it takes the Gateways whose objects were created, changed or deleted."""
         self._handlers.append(handler)
 
     def get(self, ref: Ref) -> Live | None:
-        """Give an object, None if it is not there, as far as is known."""
+        """Return an object, None if none is observed."""
         return self._live.get(ref)
 
     def of(self, gateway: Ref) -> Iterator[tuple[Ref, Live]]:
-        """Give the objects of a Gateway, in the order of their names."""
+        """Yield the objects of a Gateway, sorted."""
         for ref in sorted(self._of.get(gateway, ())):
             yield ref, self._live[ref]
 
     def has(self, gateway: Ref) -> bool:
-        """Tell whether something is there for a Gateway."""
+        """Return whether a Gateway has objects."""
         return gateway in self._of
 
     @property
     def gateways(self) -> frozenset[Ref]:
-        """All Gateways for which something is there."""
+        """All Gateways that have objects."""
         return frozenset(self._of)
 
     def scales(self) -> Iterator[Scale]:
-        """Give for each Deployment and DaemonSet how many proxies it is to run, and how many are ready."""
+        """Yield the desired and the ready number of proxies of each Deployment and DaemonSet."""
         for ref, found in self._live.items():
             if ref.kind in WORKLOADS and found.gateway is not None:
                 raw = found.raw
@@ -114,7 +114,7 @@ class Inventory:
                 yield Scale(found.gateway, wanted, status.get("readyReplicas", status.get("numberReady", 0)))
 
     def observe(self, changes: Iterable[ObjectChange]) -> None:
-        """Take objects that came, changed or went."""
+        """Apply changes of observed objects."""
         touched: dict[Ref, None] = {}
         for ref, raw in changes:
             before = self._live.pop(ref, None)
@@ -145,23 +145,23 @@ async def follow(
     namespace: str = "",
     diagnostics: DiagnosticSet | None = None,
 ) -> None:
-    """Keep one kind of an inventory up to date, until it is cancelled.
+    """Update one kind of an inventory, until cancelled.
 
     Args:
-        inventory: is told what changes.
-        client: for the API server.
+        inventory: takes the changes.
+        client: the client of the API server.
         model: one of `translator.infrastructure.manifest.DEPLOYED_KINDS`.
-        controller: the name of the controller, whose objects count.
-        synced: called once all that was there at the start is told.
-        namespace: the only one in which there are proxies; "" for all.
-        diagnostics: is told what is wrong.
+        controller: the name of the controller, whose objects are selected by label.
+        synced: called once the initial list is in the inventory.
+        namespace: the namespace to watch; "" for all.
+        diagnostics: takes the failures of the watch.
     """
     assert model.kind in DEPLOYED_KINDS
     reflector = Reflector(client, model, Scope(namespace, owned_by(controller)), diagnostics=diagnostics)
-    told = False
+    is_synced = False
     async with aclosing(reflector.batches()) as batches:
         async for changes, complete in batches:
             inventory.observe(changes)
-            if complete and not told:
-                told = True
+            if complete and not is_synced:
+                is_synced = True
                 synced()

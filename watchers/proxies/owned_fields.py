@@ -1,4 +1,4 @@
-"""The fields of an object that its manifest owns. Pure."""
+"""The fields of an object that its manifest sets, for comparison. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from translator.strategic_merge import keyed
 
 
 def owned_fields(live: Mapping[str, Any], manifest: Mapping[str, Any]) -> Any:
-    """Give the fields of an object that its manifest has, but for what it is: objects in lists do not say that."""
+    """Return the fields of an object that its manifest has, without apiVersion and kind, which items of lists lack."""
     return project(live, {name: wanted for name, wanted in manifest.items() if name not in ("apiVersion", "kind")})
 
 
 def project(live: Any, like: Any) -> Any:
-    """Give the part of `live` that has the shape of `like`.
+    """Return the part of `live` that has the shape of `like`.
 
-    Of objects the fields that `like` has, of lists whose items have names the items that `like` has, and all of
-    anything else. What others add, and what the API server fills in, is left out; what is missing is missing.
+    That is: of objects, the fields that `like` has; of lists with merge keys, the items that `like` has; other values
+    whole. Fields that other clients add or the API server defaults are left out; missing fields stay missing.
     """
     if isinstance(live, Mapping) and isinstance(like, Mapping):
         return {name: project(live[name], wanted) for name, wanted in like.items() if name in live}

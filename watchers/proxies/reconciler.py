@@ -1,7 +1,7 @@
-"""Reconciles the proxies of Gateways: applies what differs, repairs what drifts, prunes what is left.
+"""The controller of proxies: applies changed manifests, repairs drift, and prunes objects that are no longer wanted.
 
-What has been applied is not applied again until its manifest changes, or the fields of the manifest do in the API
-server. Before something that runs is changed, the API server is asked whether it would take all of it.
+A manifest that was applied is applied again only when it changes, or when its fields change at the API server. Before
+existing objects of a Gateway are changed, the API server validates all of them by a dry run.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ log = structlog.stdlib.get_logger("headgate.deployer")
 CONCURRENCY: Final = 8
 """The number of Gateways reconciled at once."""
 REPAIRED_SECONDS: Final = 600.0
-"""What has been left alone for so long drifts anew; until then, who undoes what we do is met ever less often."""
+"""The time without drift after which the backoff of repairs is reset."""
 OBSERVE_SECONDS: Final = 5.0
-"""Within so many seconds the API server tells of what was created; what it does not tell of is not there."""
+"""The time in which a watch delivers a created object; one that is not observed by then counts as deleted."""
 
 
 @dataclass(slots=True)
 class _Repairs:
-    """How often an object was repaired lately.
+    """The backoff of an object's repairs.
 
     Attributes:
-        rest: until when its drift is left alone.
-        pauses: how long it is left alone after a repair.
+        rest: the time until which its drift is not repaired.
+        pauses: the pauses after repairs.
     """
 
     rest: float = 0.0
@@ -57,9 +57,9 @@ class _GatewayMemory:
     """The state kept of a Gateway.
 
     Attributes:
-        applied: by object, what was applied.
-        observed: the objects that the API server has told of since: one that is not there then has been deleted.
-        repairs: by object, how often it was repaired.
+        applied: the result of the last apply, by object.
+        observed: the objects that were observed since: one that is missing later has been deleted.
+        repairs: the backoff of repairs, by object.
     """
 
     applied: dict[Ref, Applied] = field(default_factory=dict)
@@ -68,18 +68,18 @@ class _GatewayMemory:
 
 
 class ProxyReconciler:
-    """Reconcile the deployed objects with the wanted manifests, while `run` runs.
+    """Reconciles the deployed objects with the wanted manifests, while `run` runs.
 
     Args:
-        api: the way to the API server.
-        wanted: for each Gateway what is to be deployed; looked at anew each time.
-        inventory: what is deployed; it must be complete before `run` runs, and tell `enqueue` what changes.
-        controller: the name of the controller, by whose label objects are known as its own.
-        report: called with what the API server refuses of a Gateway, None once nothing.
-        observer: is told what becomes of writes.
-        may_write: asked right before each write, so that no late one slips through once the lease is lost.
-        is_unmanaged: whether a Gateway is there, and for sure none of ours. What was deployed for one that is not
-            `wanted` is deleted only if it is that, or the API server says that there is no such Gateway.
+        api: the client of the API server.
+        wanted: the wanted manifests of each Gateway; read at each reconciliation.
+        inventory: the observed objects; synced before `run`, with `enqueue` as a handler of changes.
+        controller: the name of the controller, whose label marks its objects.
+        report: called when the result of a Gateway changes: with the API server's errors, None for success.
+        observer: receives the outcomes of writes.
+        may_write: called before each write; False once the lease is lost, so that no late write is sent.
+        is_unmanaged: whether a Gateway exists, and certainly is not ours. The objects of a Gateway that is not `wanted`
+            are deleted only if this holds, or if the API server has no such Gateway.
     """
 
     def __init__(
@@ -120,12 +120,12 @@ class ProxyReconciler:
         await self._reconciler.run(dict.fromkeys([*self._wanted, *self._inventory.gateways]))
 
     async def _reconcile(self, gateway: Ref) -> Result:
-        """Deploy what is wanted for a Gateway, and report what the API server rejects of it."""
+        """Deploy the manifests of a Gateway, and report the API server's error or success."""
         memory = self._memory.setdefault(gateway, _GatewayMemory())
         try:
             again = await self._deploy(gateway, memory)
-        except ApplyError as refused:
-            raise self._rejected(gateway, refused) from None
+        except ApplyError as failure:
+            raise self._rejected(gateway, failure) from None
         self._report_result(gateway, None)
         if gateway not in self._wanted:
             self._memory.pop(gateway, None)
@@ -140,12 +140,12 @@ class ProxyReconciler:
         if wanted.paused:
             return None
         now = time.monotonic()
-        fresh = [each for each in wanted.manifests if self._has_changed(each, memory)]
-        drifted = [each for each in wanted.manifests if each not in fresh and self._has_drifted(each, memory, now)]
+        changed = [each for each in wanted.manifests if self._has_changed(each, memory)]
+        drifted = [each for each in wanted.manifests if each not in changed and self._has_drifted(each, memory, now)]
         rests = {each.ref: max(memory.repairs[each.ref].rest - now, 0.0) for each in drifted}
-        await self._dry_run(fresh)
+        await self._dry_run(changed)
         for each in wanted.manifests:
-            if each in fresh or rests.get(each.ref) == 0.0:
+            if each in changed or rests.get(each.ref) == 0.0:
                 live = self._inventory.get(each.ref)
                 memory.applied[each.ref] = await self._applier.apply(each, live, repair=each in drifted)
                 memory.observed.discard(each.ref)
@@ -153,14 +153,14 @@ class ProxyReconciler:
                 self._note_repair(gateway, each.ref, memory.repairs[each.ref], now)
         await self._prune(gateway, wanted, memory)
         wait = min(filter(None, rests.values()), default=0.0)
-        untold = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
-        return wait or (OBSERVE_SECONDS if untold else None)
+        unobserved = any(self._inventory.get(each.ref) is None for each in wanted.manifests)
+        return wait or (OBSERVE_SECONDS if unobserved else None)
 
     async def _is_orphaned(self, gateway: Ref) -> bool:
-        """Whether what is deployed for a Gateway that is not wanted is nobody's any more.
+        """Return whether the objects of a Gateway that is not wanted are orphaned.
 
-        That this Headgate does not know a Gateway proves nothing: it may not watch its namespace, and another
-        installation does. Only an answer is believed, so it is a list that is asked for: an error may mean anything.
+        A Gateway that this Headgate does not know may be in a namespace that another installation watches. So this
+        lists it at the API server: an empty list proves that it does not exist, which a 404 would not.
         """
         if self._is_unmanaged(gateway):
             return True
@@ -174,8 +174,8 @@ class ProxyReconciler:
         if items and gateway not in self._unwatched:
             self._unwatched.add(gateway)
             log.warning(
-                "Proxies of a Gateway that this Headgate does not watch are left alone: another installation may look "
-                "after them. If none does, delete them; give each installation a --controller-name of its own",
+                "Proxies of a Gateway that this Headgate does not watch are left unchanged: another installation may "
+                "manage them. If none does, delete them; give each installation a --controller-name of its own",
                 gateway=str(gateway),
             )
         return not items
@@ -185,7 +185,7 @@ class ProxyReconciler:
         return known is None or known.body != manifest.body
 
     def _has_drifted(self, manifest: Manifest, memory: _GatewayMemory, now: float) -> bool:
-        """Whether the API server has something else by now than it made of the manifest."""
+        """Return whether the manifest's fields differ from those after the last apply."""
         known, live = memory.applied[manifest.ref], self._inventory.get(manifest.ref)
         if live is None:
             return manifest.ref in memory.observed or now - known.time >= OBSERVE_SECONDS
@@ -198,19 +198,19 @@ class ProxyReconciler:
         if now - repairs.rest > REPAIRED_SECONDS:
             repairs.pauses.reset()
         repairs.rest = now + repairs.pauses.next()
-        log.info("What somebody had changed or deleted is as it was", gateway=str(gateway), object=str(ref))
+        log.info("Repaired an object that was changed or deleted", gateway=str(gateway), object=str(ref))
 
     async def _dry_run(self, manifests: Iterable[Manifest]) -> None:
-        """Have the API server check all of it, so that it is not changed by half.
+        """Validate the manifests of existing objects at the API server, so that no change is applied partially.
 
-        Only what is there can be checked: what is to be created may depend on something that is not there yet.
+        Manifests of new objects cannot be validated: they may depend on objects that are yet to be created.
         """
         for each in manifests:
             if self._inventory.get(each.ref) is not None:
                 await self._applier.dry_run(each)
 
     async def _prune(self, gateway: Ref, wanted: ProxyManifests, memory: _GatewayMemory) -> None:
-        """Delete what is there and not wanted. Proxies of the other kind stay until there are new ones."""
+        """Delete objects that are not wanted; a workload of the other kind only once the new one is available."""
         keep = {each.ref for each in wanted.manifests}
         waiting = any(ref.kind in WORKLOADS and not self._available(ref) for ref in keep)
         for ref, live in list(self._inventory.of(gateway)):
@@ -218,34 +218,34 @@ class ProxyReconciler:
                 continue
             memory.applied.pop(ref, None)
             if await self._applier.delete(ref, live):
-                log.info("What nothing asks for any more is deleted", gateway=str(gateway), object=str(ref))
+                log.info("Deleted an object that is no longer wanted", gateway=str(gateway), object=str(ref))
 
     def _available(self, ref: Ref) -> bool:
         live = self._inventory.get(ref)
         status = live.raw.get("status") or {} if live is not None else {}
         return bool(status.get("availableReplicas") or status.get("numberAvailable"))
 
-    def _rejected(self, gateway: Ref, refused: ApplyError) -> Rejected:
-        ref, error = refused.ref, refused.error
+    def _rejected(self, gateway: Ref, failure: ApplyError) -> Rejected:
+        ref, error = failure.ref, failure.error
         if error is not None and is_namespace_gone(error):
             return Rejected()
         problem = conflicting_object(ref) if error is None else problem_of(ref, error)
         self._report_result(gateway, ApplyResult((problem,)))
         return Rejected(0.0 if error is None else error.retry_after)
 
-    def _report_result(self, gateway: Ref, deployed: ApplyResult | None) -> None:
-        if self._reported.get(gateway) == deployed:
+    def _report_result(self, gateway: Ref, result: ApplyResult | None) -> None:
+        if self._reported.get(gateway) == result:
             return
-        if deployed is None:
+        if result is None:
             del self._reported[gateway]
         else:
-            self._reported[gateway] = deployed
-            log.warning(deployed.problems[0].message, gateway=str(gateway))
-        self._report(gateway, deployed)
+            self._reported[gateway] = result
+            log.warning(result.problems[0].message, gateway=str(gateway))
+        self._report(gateway, result)
 
 
 def _log_outage(gateway: Ref, error: ClusterError, seconds: float) -> None:
-    log.warning(f"Proxies are deployed later: {error}", gateway=str(gateway), seconds=round(seconds, 1))
+    log.warning(f"Deployment of proxies is paused: {error}", gateway=str(gateway), seconds=round(seconds, 1))
 
 
 def _log_panic(gateway: Ref) -> None:

@@ -1,7 +1,6 @@
-"""Writes single objects to the API server: applies manifests and deletes what is left of them.
+"""Writes of single objects to the API server: server-side apply of manifests, and deletes.
 
-Everything is applied server-side, by one manager of fields and by force, so that exactly the fields of the manifests
-are Headgate's.
+Manifests are applied with one field manager and `force`, so that Headgate owns exactly their fields.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from watchers.proxies.inventory import Live
 from watchers.proxies.owned_fields import owned_fields
 
 SECONDS: Final = 35.0
-"""How long a request may take: webhooks are given up to 30 s, and what one does not answer is to be told."""
+"""The timeout of a request: webhooks may take up to 30 s, and the API server's error about one is to be reported."""
 SCALER: Final = "headgate-replicas"
-"""The manager of the number of replicas from when Headgate gives it up until somebody scales."""
+"""The field manager of `replicas` between its release by Headgate and the next scaling."""
 OUTCOMES: Final[Mapping[int, str]] = {404: "gone", 409: "conflict"}
 
 
@@ -34,18 +33,18 @@ class ApplyObserver(Protocol):
     """Receives the outcome of each write, for metrics."""
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
-        """Note the end of a write: created, changed, repaired, deleted, refused, gone, conflict or failed."""
+        """Note the outcome of a write: created, changed, repaired, deleted, refused, gone, conflict or failed."""
         ...
 
 
 class Applied(NamedTuple):
-    """What the API server made of a manifest.
+    """The result of an apply.
 
     Attributes:
         body: the manifest.
-        fields: those fields, as the API server wrote them.
-        version: the object's resourceVersion then.
-        time: when it was.
+        fields: the fields of the manifest, as the API server stored them.
+        version: the object's resourceVersion.
+        time: the time of the apply, of `time.monotonic`.
     """
 
     body: Mapping[str, Any]
@@ -59,7 +58,7 @@ class ApplyError(Exception):
 
     Attributes:
         ref: the object.
-        error: what the API server says; None if an object of that name is there that is somebody else's.
+        error: the API server's error; None if an object of that name exists that is not Headgate's.
     """
 
     def __init__(self, ref: Ref, error: ApiError | None = None) -> None:
@@ -76,13 +75,13 @@ class ApplyError(Exception):
 class Applier:
     """Applies and deletes single objects.
 
-    All that it does may raise `ApplyError`, `NotLeader`, and a `ClusterError` that passes by itself.
+    All methods may raise `ApplyError`, `NotLeader`, and a transient `ClusterError`.
 
     Args:
-        api: the way to the API server.
-        controller: the name of the controller, by whose label objects are known as its own.
-        may_write: asked right before each write, so that no late one slips through once the lease is lost.
-        observer: is told what becomes of writes.
+        api: the client of the API server.
+        controller: the name of the controller, whose label marks its objects.
+        may_write: called before each write; False once the lease is lost, so that no late write is sent.
+        observer: receives the outcomes of writes.
     """
 
     def __init__(
@@ -102,33 +101,33 @@ class Applier:
         """Apply a manifest server-side.
 
         Args:
-            manifest: of the object.
-            live: the object as far as is known, None if it is not there.
-            repair: whether it was as the manifest says before, and somebody changed it.
+            manifest: the manifest of the object.
+            live: the observed object, None if there is none.
+            repair: whether another client changed the object after the last apply.
         """
         with self._counted(manifest.ref, "repaired" if repair else "created" if live is None else "changed"):
             if live is None:
                 await self._check_ownership(manifest.ref)
             elif manifest.ref.kind == Deployment.kind and "replicas" not in manifest.body["spec"]:
                 await self._release_replicas(manifest)
-            made = await self._patch(manifest.ref, manifest.body)
-        fields = owned_fields(made, manifest.body)
-        return Applied(manifest.body, fields, made["metadata"]["resourceVersion"], time.monotonic())
+            stored = await self._patch(manifest.ref, manifest.body)
+        fields = owned_fields(stored, manifest.body)
+        return Applied(manifest.body, fields, stored["metadata"]["resourceVersion"], time.monotonic())
 
     async def delete(self, ref: Ref, live: Live) -> bool:
-        """Delete an object; tells whether it was still there."""
+        """Delete an object; return whether it still existed."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": live.uid}}
         try:
             with self._counted(ref, "deleted"):
                 await self._request("DELETE", ref, body=options)
         except (ApplyError, ApiError) as error:
-            if error.status not in (404, 409):  # gone already, or another one by now, of which an event will tell
+            if error.status not in (404, 409):  # already deleted, or created again with another uid
                 raise
             return False
         return True
 
     async def _check_ownership(self, ref: Ref) -> None:
-        """Raise if an object of that name is there that is somebody else's: it would be taken over by force."""
+        """Raise ApplyError if an object of that name exists that is not Headgate's: an apply would take it over."""
         found = await self._find(ref)
         if found is None:
             return
@@ -137,10 +136,10 @@ class Applier:
             raise ApplyError(ref)
 
     async def _release_replicas(self, manifest: Manifest) -> None:
-        """Have the number of replicas stay as it is if it has been ours.
+        """Hand `replicas` over to another field manager, if Headgate owns it, so that its value does not change.
 
-        What its only manager gives up, the API server sets back to its default: one replica, until an autoscaler acts.
-        So another manager takes it, and whoever scales takes it from that one.
+        When its only manager drops the field, the API server resets it to the default: one replica, until an autoscaler
+        acts. `SCALER` owns it from then on, until an autoscaler or a user scales.
         """
         found = await self._find(manifest.ref)
         if found is None or not any(map(_manages_replicas, found["metadata"].get("managedFields") or ())):
@@ -153,11 +152,11 @@ class Applier:
         await self._patch(manifest.ref, body, {"fieldManager": SCALER})
 
     async def _find(self, ref: Ref) -> Any:
-        """Return an object as it is now; None if it is not there."""
+        """Read an object; return None if it does not exist."""
         try:
             return await self._request("GET", ref)
-        except ApplyError as refused:
-            if refused.status == 404:
+        except ApplyError as error:
+            if error.status == 404:
                 return None
             raise
 
@@ -176,13 +175,13 @@ class Applier:
 
     @contextmanager
     def _counted(self, ref: Ref, done: str) -> Iterator[None]:
-        """Tell what becomes of a write: `done` if it succeeds."""
+        """Report the outcome of a write to the observer: `done` if it succeeds."""
         begun, outcome = time.perf_counter(), "failed"
         try:
             yield
             outcome = done
-        except ApplyError as refused:
-            outcome = OUTCOMES.get(refused.status, "refused")
+        except ApplyError as failure:
+            outcome = OUTCOMES.get(failure.status, "refused")
             raise
         except ApiError as error:
             outcome = OUTCOMES.get(error.status, "failed")
@@ -196,6 +195,6 @@ class Applier:
 
 
 def _manages_replicas(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of `metadata.managedFields` says that Headgate applies the number of replicas."""
+    """Return whether an entry of `metadata.managedFields` says that Headgate applies `replicas`."""
     applies = (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply")
     return applies and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})

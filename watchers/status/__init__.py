@@ -1,1 +1,1 @@
-"""Writes the status of objects."""
+"""Writes of object statuses to the API server."""

@@ -1,4 +1,4 @@
-"""Requests that read and patch the status of an object."""
+"""Requests that read and patch object statuses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from watchers.kubernetes.paths import item
 from watchers.status.merge import patch
 
 SECONDS: Final = 35.0
-"""How long a request may take: webhooks are given up to 30 s, and one that hangs is the trouble of its object alone."""
+"""The timeout of a request: webhooks may take up to 30 s, and one that hangs must affect its objects only."""
 
 
 class StatusApi:
-    """Reads and changes statuses, in the name of a controller.
+    """Reads and patches statuses, with the field manager of a controller.
 
     Args:
-        api: the way to the API server.
+        api: the client of the API server.
         controller: the controller's name.
     """
 
@@ -28,28 +28,28 @@ class StatusApi:
         self._api = api
         self.manager = field_manager(controller)
 
-    async def read(self, ref: Ref, held: ObservedStatus) -> Mapping[str, Any]:
-        """Give an object as the API server has it now."""
-        found: Mapping[str, Any] = await self._api.request("GET", _path(ref, held), seconds=SECONDS)
+    async def read(self, ref: Ref, observed: ObservedStatus) -> Mapping[str, Any]:
+        """Read an object from the API server."""
+        found: Mapping[str, Any] = await self._api.request("GET", _path(ref, observed), seconds=SECONDS)
         return found
 
-    async def patch(self, ref: Ref, held: ObservedStatus, new: Status) -> ObservedStatus:
-        """Make a status of the one that is held; gives what the API server made of it.
+    async def patch(self, ref: Ref, observed: ObservedStatus, new: Status) -> ObservedStatus:
+        """Patch an observed status to a new one; return the status as the API server stored it.
 
-        It is a JSON merge patch with a resourceVersion: it holds only for the very object that it was made for.
+        The JSON merge patch has the observed resourceVersion, so it fails if the object has changed since.
         """
         found = await self._api.request(
             "PATCH",
-            _path(ref, held, "status"),
+            _path(ref, observed, "status"),
             query={"fieldManager": self.manager},
-            body={"metadata": {"resourceVersion": held.resource_version}, "status": patch(held.status, new)},
+            body={"metadata": {"resourceVersion": observed.resource_version}, "status": patch(observed.status, new)},
             content_type=MERGE_PATCH,
             seconds=SECONDS,
         )
         return self.parse(found)
 
     def parse(self, found: Mapping[str, Any]) -> ObservedStatus:
-        """Give what counts of an object that the API server sent."""
+        """Return the observed status of an object that the API server sent."""
         metadata = found["metadata"]
         version = found["apiVersion"].rpartition("/")[2]
         status = found.get("status") or {}
@@ -58,5 +58,5 @@ class StatusApi:
         )
 
 
-def _path(ref: Ref, held: ObservedStatus, subresource: str = "") -> str:
-    return item(KINDS[ref.kind], held.api_version, ref, subresource)
+def _path(ref: Ref, observed: ObservedStatus, subresource: str = "") -> str:
+    return item(KINDS[ref.kind], observed.api_version, ref, subresource)

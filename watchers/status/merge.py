@@ -1,14 +1,14 @@
-"""Merges the wanted status into the observed one, without touching what other controllers wrote. No I/O.
+"""Merges of the wanted status into the observed one, without changes of what other controllers wrote. No I/O.
 
-What is whose, after the Gateway API's specification:
+Ownership, according to the Gateway API's specification:
 
-- A route's `parents` and a policy's `ancestors` belong to the controller that each entry names. Of several controllers
-  each writes its own entries only, and takes its own away when they no longer hold.
+- An entry of a route's `parents` or a policy's `ancestors` belongs to the controller that it names. Each controller
+  writes only its own entries, and removes those that no longer apply.
 - Any other status belongs to the controller of the object.
-- Everywhere, in an entry of ours too, conditions of types that the specification leaves to others stay as they are
-  (`RouteParentStatus.conditions`, `GatewayStatus.conditions`: "MUST NOT remove").
+- In every list of conditions, also in our own entries, conditions of types that the specification leaves to others are
+  unchanged (`RouteParentStatus.conditions`, `GatewayStatus.conditions`: "MUST NOT remove").
 
-What stays, stays where it was, and as it was.
+Entries and conditions of others keep their content and their order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from translator.api_group import GROUP
 from watchers.informers.observed_status import Status
 
 OWN_DOMAIN: Final = f"{GROUP}/"
-"""Condition types that begin so are ours everywhere."""
+"""The prefix of condition types that are ours in every list."""
 
 OWN_TYPES: Final = frozenset(
     {
@@ -44,20 +44,20 @@ OWN_TYPES: Final = frozenset(
 """The condition types of an object's controller: by the Gateway API (v1.7.0, `apis/v1`), and ours of policies."""
 
 MOST_CONDITIONS: Final = 8
-"""How many conditions the API server takes in one place."""
+"""The most conditions that the API server accepts in one list."""
 MOST_BYTES: Final = 256 * 1024
-"""The most that we say of an object, as JSON: the API server takes objects of 1.5 MB, with all that is in them."""
+"""The most bytes of a status, as JSON: the API server accepts objects of up to 1.5 MB, spec and metadata included."""
 MESSAGE_CHARACTERS: Final = 32768
-"""The longest message of a condition that the API server takes."""
+"""The longest message of a condition that the API server accepts."""
 
 
 class Entries(NamedTuple):
     """A list in which several controllers have entries.
 
     Attributes:
-        field: its name in the status.
-        reference: the field of an entry that says what it is about.
-        most: how many entries the API server takes.
+        field: the list's name in the status.
+        reference: the field of an entry that identifies it.
+        most: the most entries that the API server accepts.
     """
 
     field: str
@@ -69,99 +69,99 @@ SHARED: Final = (Entries("parents", "parentRef", 32), Entries("ancestors", "ance
 
 
 class StatusAuthor(NamedTuple):
-    """Who writes.
+    """The controller that writes a status, and the time of the write.
 
     Attributes:
         controller: the controller name in our entries.
-        time: what becomes the `lastTransitionTime` of conditions that change, as in RFC 3339.
+        time: the `lastTransitionTime` of conditions that change, as in RFC 3339.
     """
 
     controller: str
     time: str
 
 
-def merge(held: Status, wanted: Status | None, writer: StatusAuthor) -> dict[str, Any]:
-    """Give the status that an object shall have; equal to `held` if there is nothing to change.
+def merge(observed: Status, wanted: Status | None, author: StatusAuthor) -> dict[str, Any]:
+    """Return the status to write; equal to `observed` if there is nothing to change.
 
     Args:
-        held: the status as the API server has it.
-        wanted: all that we have to say about the object, without times; None: nothing any more.
-        writer: who says it, and when.
+        observed: the status as the API server has it.
+        wanted: our whole status of the object, without times; None to remove our entries.
+        author: the controller and the time of the write.
     """
-    shared = next((each for each in SHARED if each.field in (held if wanted is None else wanted)), None)
+    shared = next((each for each in SHARED if each.field in (observed if wanted is None else wanted)), None)
     if shared is not None:
         ours = () if wanted is None else _bounded(wanted)[shared.field]
-        return {**held, shared.field: list(_entries(shared, items(held, shared.field), ours, writer))}
+        return {**observed, shared.field: list(_entries(shared, items(observed, shared.field), ours, author))}
     if wanted is None:
-        # Whose these conditions are cannot be seen: another controller may have taken over, and they are its own now.
-        return dict(held)
-    return _own(held, _bounded(wanted), writer)
+        # The conditions name no controller: those of a controller that has taken over look the same as ours.
+        return dict(observed)
+    return _own(observed, _bounded(wanted), author)
 
 
-def patch(held: Status, new: Status) -> dict[str, Any]:
-    """Give the JSON merge patch (RFC 7386) that makes `new` of `held`: the fields that differ; empty if none does."""
-    changed: dict[str, Any] = dict.fromkeys(held.keys() - new.keys())
+def patch(observed: Status, new: Status) -> dict[str, Any]:
+    """Return the JSON merge patch (RFC 7386) from `observed` to `new`: the fields that differ; empty if none does."""
+    changed: dict[str, Any] = dict.fromkeys(observed.keys() - new.keys())
     for key, value in new.items():
-        before = held.get(key)
+        before = observed.get(key)
         if isinstance(value, dict) and isinstance(before, dict):
             if inner := patch(before, value):
                 changed[key] = inner
-        elif key not in held or before != value:
+        elif key not in observed or before != value:
             changed[key] = value
     return changed
 
 
 def generation(wanted: Status) -> int | None:
-    """Give the generation of the object that a status is about, None if it does not say."""
+    """Return the generation of the object that a status is of, None if it has none."""
     return max((each.get("observedGeneration") or 0 for each in _all_conditions(wanted)), default=0) or None
 
 
-def observed_generation(held: Status, controller: str) -> int:
-    """Give the newest generation that the conditions of a status are about which a controller may have written."""
+def observed_generation(observed: Status, controller: str) -> int:
+    """Return the newest observedGeneration among the conditions that a controller may have written."""
     entries = [
-        each for shared in SHARED for each in items(held, shared.field) if each.get("controllerName") == controller
+        each for shared in SHARED for each in items(observed, shared.field) if each.get("controllerName") == controller
     ]
     conditions = [condition for each in entries for condition in items(each, "conditions")]
-    conditions += [each for each in items(held, "conditions") if each["type"] in OWN_TYPES]
+    conditions += [each for each in items(observed, "conditions") if each["type"] in OWN_TYPES]
     return max((each.get("observedGeneration") or 0 for each in conditions), default=0)
 
 
 def is_shared(status: Status) -> bool:
-    """Whether a status is one in which several controllers have entries."""
+    """Return whether a status has a list in which several controllers have entries."""
     return any(each.field in status for each in SHARED)
 
 
-def has_entries(held: Status, controller: str) -> bool:
-    """Whether a status holds entries of a controller, which somebody has to take away one day."""
-    return any(each.get("controllerName") == controller for shared in SHARED for each in items(held, shared.field))
+def has_entries(observed: Status, controller: str) -> bool:
+    """Return whether a status has entries of a controller, which it must remove some day."""
+    return any(each.get("controllerName") == controller for shared in SHARED for each in items(observed, shared.field))
 
 
 def _entries(
-    shared: Entries, held: Sequence[Status], wanted: Sequence[Status], writer: StatusAuthor
+    shared: Entries, observed: Sequence[Status], wanted: Sequence[Status], author: StatusAuthor
 ) -> Iterator[dict[str, Any]]:
-    """Yield the entries of others as they are, ours in their places, and then those that are new."""
+    """Yield the existing entries in their order, others' unchanged and ours updated, then the new ones."""
     left = {_identity(each[shared.reference]): each for each in wanted}
-    others = sum(each.get("controllerName") != writer.controller for each in held)
+    others = sum(each.get("controllerName") != author.controller for each in observed)
     room = shared.most - others
-    for each in held:
-        if each.get("controllerName") != writer.controller:
+    for each in observed:
+        if each.get("controllerName") != author.controller:
             yield dict(each)
             continue
         ours = left.pop(_identity(each.get(shared.reference) or {}), None)
         if ours is not None and room > 0:
             room -= 1
-            yield _entry(each, ours, writer)
+            yield _entry(each, ours, author)
     for ours in list(left.values())[: max(room, 0)]:
-        yield _entry({}, ours, writer)
+        yield _entry({}, ours, author)
 
 
-def _entry(held: Status, wanted: Status, writer: StatusAuthor) -> dict[str, Any]:
+def _entry(observed: Status, wanted: Status, author: StatusAuthor) -> dict[str, Any]:
     ours = _is_ours(wanted["conditions"])
-    return {**wanted, "conditions": _conditions(items(held, "conditions"), wanted["conditions"], writer.time, ours)}
+    return {**wanted, "conditions": _conditions(items(observed, "conditions"), wanted["conditions"], author.time, ours)}
 
 
 def items(status: Status, field: str) -> Sequence[dict[str, Any]]:
-    """Give a list of a status; there is none in a new object, and `null` in some that were never written."""
+    """Return a list of a status; empty if the field is absent or `null`, as in new objects."""
     found = status.get(field)
     return found if isinstance(found, list) else ()
 
@@ -170,20 +170,20 @@ def _identity(reference: Status) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(reference.items()))
 
 
-def _own(held: Status, wanted: Status, writer: StatusAuthor) -> dict[str, Any]:
+def _own(observed: Status, wanted: Status, author: StatusAuthor) -> dict[str, Any]:
     new = dict(wanted)
-    if "conditions" in held or "conditions" in wanted:
+    if "conditions" in observed or "conditions" in wanted:
         conditions = wanted.get("conditions", ())
-        new["conditions"] = _conditions(items(held, "conditions"), conditions, writer.time, _is_ours(conditions))
+        new["conditions"] = _conditions(items(observed, "conditions"), conditions, author.time, _is_ours(conditions))
     if "listeners" in wanted:
-        before = {each["name"]: each for each in items(held, "listeners")}
-        new["listeners"] = [_listener(before.get(each["name"], {}), each, writer) for each in wanted["listeners"]]
+        before = {each["name"]: each for each in items(observed, "listeners")}
+        new["listeners"] = [_listener(before.get(each["name"], {}), each, author) for each in wanted["listeners"]]
     return new
 
 
-def _listener(held: Status, wanted: Status, writer: StatusAuthor) -> dict[str, Any]:
+def _listener(observed: Status, wanted: Status, author: StatusAuthor) -> dict[str, Any]:
     ours = _is_ours(wanted["conditions"])
-    return {**wanted, "conditions": _conditions(items(held, "conditions"), wanted["conditions"], writer.time, ours)}
+    return {**wanted, "conditions": _conditions(items(observed, "conditions"), wanted["conditions"], author.time, ours)}
 
 
 def _is_ours(wanted: Iterable[Status]) -> Callable[[str], bool]:
@@ -192,13 +192,13 @@ def _is_ours(wanted: Iterable[Status]) -> Callable[[str], bool]:
 
 
 def _conditions(
-    held: Sequence[Status], wanted: Sequence[Status], time: str, is_ours: Callable[[str], bool]
+    observed: Sequence[Status], wanted: Sequence[Status], time: str, is_ours: Callable[[str], bool]
 ) -> list[dict[str, Any]]:
-    """Return the conditions of others as they are, ours in their places, then new ones; others' come first."""
+    """Return the existing conditions in their order, others' unchanged and ours updated, then the new ones."""
     left = {each["type"]: each for each in wanted}
-    room = MOST_CONDITIONS - sum(not is_ours(each["type"]) for each in held)
+    room = MOST_CONDITIONS - sum(not is_ours(each["type"]) for each in observed)
     new: list[dict[str, Any]] = []
-    for each in held:
+    for each in observed:
         if not is_ours(each["type"]):
             new.append(dict(each))
         elif (ours := left.pop(each["type"], None)) is not None and room > 0:
@@ -216,7 +216,7 @@ def _all_conditions(status: Status) -> Iterator[Status]:
 
 
 def _bounded(wanted: Status) -> Status:
-    """Return the same with messages so short that it fits."""
+    """Return the status with messages cut to fit the limits."""
     longest = MESSAGE_CHARACTERS
     bounded: Status = _shortened(wanted, longest)
     while len(orjson.dumps(bounded)) > MOST_BYTES and longest > 64:

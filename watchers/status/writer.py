@@ -1,4 +1,4 @@
-"""Writes object statuses to the API server where they differ from the wanted ones."""
+"""The controller that writes object statuses to the API server where they differ from the wanted ones."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from watchers.status.withdraw import withdrawn
 log = structlog.stdlib.get_logger("headgate.status")
 
 CONCURRENCY: Final = 16
-"""How many requests are under way at once."""
+"""The most concurrent requests."""
 PACE: Final[Mapping[str, float]] = {"Gateway": 1 / 3, "GatewayClass": 1 / 3}
-"""The least time between two writes to one object of a kind, in seconds."""
+"""The least time between two writes to one object, by kind, in seconds."""
 OTHER_PACE: Final = 0.1
-"""That of all other kinds."""
+"""The same for all other kinds, in seconds."""
 MAX_PACE: Final = 60.0
-"""So much it grows to at most, twofold each time, while somebody undoes what we write: that bounds the quarrel."""
+"""The most that it grows to, doubled each time another client overwrites our status, in seconds."""
 CONFLICTS: Final = 5
-"""How often in a row a write is repeated at once because the object has changed in the meantime."""
+"""The most immediate retries of a write after conflicts."""
 STALE_GRACE: Final = 2.0
-"""How long a status waits that was made from an older generation of its object, in seconds."""
+"""The time that a status of an older generation is held back, in seconds: the current one is usually computed soon."""
 UNCHANGED: Final = Result(succeeded=False)
-"""The result where there is nothing to write before something changes."""
+"""The result without a write; the object is not requeued."""
 
 
 class StatusCache(Protocol):
-    """The statuses of all objects whose status may be ours to write, as last seen."""
+    """The last observed statuses of all objects of kinds that have a status."""
 
     def observed_status(self, ref: Ref) -> ObservedStatus | None:
-        """Give the status of an object, None if there is no such object."""
+        """Return the status of an object, None if there is no such object."""
         ...
 
     def observed_refs(self) -> Iterable[Ref]:
-        """Give the names of all objects of the kinds that have a status."""
+        """Return the identities of all objects of the kinds that have a status."""
         ...
 
 
@@ -56,24 +56,25 @@ class WriteObserver(Protocol):
     """Receives the outcome of each write, for metrics."""
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """Note the end of a request for a status of a kind: "written", "conflict", "gone", "refused" or "failed"."""
+        """Note the outcome of a write to an object of a kind: "written", "conflict", "gone", "refused" or "failed"."""
         ...
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What is kept of an object between writes.
+    """The state of an object between writes. Times are those of `time.monotonic`.
 
     Attributes:
-        tried: when it was written to last, or that was tried.
+        tried: the time of the last write, successful or not.
         rejected: whether the last write was rejected.
-        written: what the last write made of it, until it is observed.
-        wanted: what the last write was to bring.
-        since: when that was written.
-        overwrites: how often in a row it has been written once more, because somebody had undone it.
-        stale_generation: a generation of the object that no status was made from yet, and until when to wait for one.
-        altered: what the last write asked for and what the API server made of it instead: it would do so again.
-        withdrawn: the version of the object from which our claims have been taken back.
+        written: the status after the last write, until it is observed.
+        wanted: the wanted status of the last write.
+        since: the time of the last successful write.
+        overwrites: the number of repeated writes of `wanted`, since another client overwrote it.
+        stale_generation: a generation of the object without a wanted status yet, and the end of the wait for one.
+        altered: the status that the last write sent and the one that the API server stored, if they differ: it would
+            alter the same write again.
+        withdrawn: the resourceVersion of the object whose status was withdrawn.
     """
 
     tried: float = -math.inf
@@ -87,12 +88,12 @@ class _Memory:
     withdrawn: str = ""
 
     def due(self, kind: str, wanted: Status | None) -> float:
-        """When the object may be written to next: the later the more often the same was undone."""
+        """Return the earliest time of the next write; overwrites of the same status delay it."""
         pace = PACE.get(kind, OTHER_PACE)
         return self.tried + (min(MAX_PACE, pace * 2 ** min(self.overwrites, 32)) if self.wanted == wanted else pace)
 
     def wrote(self, wanted: Status | None) -> None:
-        """Take that what was wanted is written; if that is the same as the last time, somebody undid it meanwhile."""
+        """Note a successful write; the same status as the last time has been overwritten in the meantime."""
         now = time.monotonic()
         again = self.wanted == wanted and now < self.since + 2 * MAX_PACE
         self.overwrites = self.overwrites + 1 if again else 0
@@ -100,23 +101,23 @@ class _Memory:
 
 
 class StatusWriter:
-    """Reconcile the statuses at the API server with the wanted ones, while `run` runs.
+    """Reconciles the statuses at the API server with the wanted ones, while `run` runs.
 
-    Only what differs is written, by a JSON merge patch of the status that holds only if nobody changed the object in
-    the meantime; so the entries and conditions of others stay, though the patch repeats them. However often an object
-    changes while it waits, it is written once, with what is wanted then. A status that was made from an older
-    generation of the object than the API server's waits a while, because one from that generation is about to come.
-    Where there is nothing to say any more, what we said is taken back.
+    A write is a JSON merge patch of the differences, with the observed resourceVersion: if another client has changed
+    the object, it fails, so the patch cannot undo entries and conditions of others, although it repeats them. An object
+    that changes several times while it is queued is written once, with its last status. A status of an older generation
+    of the object is held back for a while, until the one of the current generation is computed. The status of an object
+    that is no longer to have one is withdrawn.
 
     Args:
-        api: the way to the API server.
-        wanted: for each object what is to be told of it, without times; looked at anew at each write.
-        cache: what the API server holds.
+        api: the client of the API server.
+        wanted: the wanted status of each object, without times; read at each write.
+        cache: the observed statuses.
         controller: the controller name in our entries.
-        observer: is told what becomes of writes.
-        may_write: asked right before each write, so that no late one slips through once the lease is lost.
-        has_no_status: whether an object for which no status is wanted has none for sure, so that the entries and
-            conditions that this controller wrote are withdrawn.
+        observer: receives the outcomes of writes.
+        may_write: called before each write; False once the lease is lost, so that no late write is sent.
+        has_no_status: whether an object without a wanted status certainly is to have none, so that the entries and
+            conditions of this controller are withdrawn.
     """
 
     def __init__(
@@ -157,25 +158,25 @@ class StatusWriter:
         await self._reconciler.run(dict.fromkeys([*self._wanted, *self._orphaned()]))
 
     def _orphaned(self) -> Iterator[Ref]:
-        """Yield objects whose status holds entries of ours, though none is wanted any more."""
+        """Yield the objects whose status has entries of ours, although none is wanted."""
         for ref in self._cache.observed_refs():
-            held = self._cache.observed_status(ref)
-            if ref not in self._wanted and held is not None and self._is_ours(held):
+            observed = self._cache.observed_status(ref)
+            if ref not in self._wanted and observed is not None and self._is_ours(observed):
                 yield ref
 
-    def _is_ours(self, held: ObservedStatus) -> bool:
-        return has_entries(held.status, self._controller) if is_shared(held.status) else held.written
+    def _is_ours(self, observed: ObservedStatus) -> bool:
+        return has_entries(observed.status, self._controller) if is_shared(observed.status) else observed.written
 
     async def _reconcile(self, ref: Ref) -> Result:
-        """Write the status of an object if it differs from the wanted one and may be written now."""
+        """Write the status of an object if it differs from the wanted one and a write is due."""
         memory = self._memory.setdefault(ref, _Memory())
         now = time.monotonic()
-        held = self._latest(ref, memory)
-        if held is None:
+        observed = self._latest(ref, memory)
+        if observed is None:
             return self._forget(ref)
-        paused_until = self._reconciler.paused_until(ref), self._stale_until(ref, held, memory)
+        paused_until = self._reconciler.paused_until(ref), self._stale_until(ref, observed, memory)
         wait = max(memory.due(ref.kind, self._wanted.get(ref)), *paused_until) - now
-        if self._is_up_to_date(ref, held, memory):
+        if self._is_up_to_date(ref, observed, memory):
             return UNCHANGED
         if ref not in self._wanted and not self._has_no_status(ref):
             return Result(KIND_BACKOFF, succeeded=False)
@@ -183,31 +184,31 @@ class StatusWriter:
             return Result(wait, succeeded=False)
         memory.tried = now
         try:
-            return await self._attempt(ref, held, memory)
+            return await self._attempt(ref, observed, memory)
         except ApiError as error:
             return self._failed(ref, error, memory)
 
-    async def _attempt(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Result:
+    async def _attempt(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> Result:
         try:
-            return await self._write(ref, held, memory)
+            return await self._write(ref, observed, memory)
         except ApiError as error:
             if error.status != 404:
                 raise
-            await self._api.read(ref, held)  # if that is not there either, it says so
+            await self._api.read(ref, observed)  # raises if the object does not exist
             raise not_served(ref.kind, error) from None
 
-    async def _write(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Result:
+    async def _write(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> Result:
         for _ in range(CONFLICTS):
             wanted = self._wanted.get(ref)
-            new = self._difference(ref, held, memory)
+            new = self._difference(ref, observed, memory)
             if new is None:
-                found = await self._api.read(ref, held)
-                held, new = self._api.parse(found), withdrawn(found, self._api.manager, _now())
-                memory.withdrawn = held.resource_version
-            if new == held.status:
+                found = await self._api.read(ref, observed)
+                observed, new = self._api.parse(found), withdrawn(found, self._api.manager, _now())
+                memory.withdrawn = observed.resource_version
+            if new == observed.status:
                 return UNCHANGED
             try:
-                memory.written = await self._patch(ref, held, new)
+                memory.written = await self._patch(ref, observed, new)
             except ApiError as error:
                 if error.status != 409:
                     raise
@@ -217,21 +218,21 @@ class StatusWriter:
                 memory.wrote(wanted)
                 memory.rejected = False
                 return Result()
-            held = memory.written = self._api.parse(await self._api.read(ref, held))
+            observed = memory.written = self._api.parse(await self._api.read(ref, observed))
             memory.withdrawn = ""
-            if self._is_up_to_date(ref, held, memory):
+            if self._is_up_to_date(ref, observed, memory):
                 return UNCHANGED
-            patience = self._stale_until(ref, held, memory) - time.monotonic()
-            if patience > 0:
-                return Result(patience, succeeded=False)
+            wait = self._stale_until(ref, observed, memory) - time.monotonic()
+            if wait > 0:
+                return Result(wait, succeeded=False)
         raise Rejected
 
-    async def _patch(self, ref: Ref, held: ObservedStatus, new: Status) -> ObservedStatus:
+    async def _patch(self, ref: Ref, observed: ObservedStatus, new: Status) -> ObservedStatus:
         if not self._may_write():
             raise NotLeader
         begun, outcome = time.perf_counter(), "failed"
         try:
-            written = await self._api.patch(ref, held, new)
+            written = await self._api.patch(ref, observed, new)
             outcome = "written"
             return written
         except ApiError as error:
@@ -242,7 +243,7 @@ class StatusWriter:
                 self._observer.status_written(ref.kind, outcome, time.perf_counter() - begun)
 
     def _latest(self, ref: Ref, memory: _Memory) -> ObservedStatus | None:
-        """Return what the API server holds, as far as is known: as observed, or as we wrote it if that is newer."""
+        """Return the newer of the observed status and the one of our last write."""
         observed = self._cache.observed_status(ref)
         if (
             observed is None
@@ -253,48 +254,50 @@ class StatusWriter:
             return observed
         return memory.written
 
-    def _stale_until(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> float:
-        """Until when to wait for a status made from the generation that is held."""
-        told = generation(self._wanted.get(ref, {}))
-        if told is None or held.generation is None or told >= held.generation:
+    def _stale_until(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> float:
+        """Return the time until which to wait for a status of the observed generation; 0 if it is there."""
+        wanted = generation(self._wanted.get(ref, {}))
+        if wanted is None or observed.generation is None or wanted >= observed.generation:
             memory.stale_generation = None
             return 0.0
-        if memory.stale_generation is None or memory.stale_generation[0] != held.generation:
-            memory.stale_generation = held.generation, time.monotonic() + STALE_GRACE
+        if memory.stale_generation is None or memory.stale_generation[0] != observed.generation:
+            memory.stale_generation = observed.generation, time.monotonic() + STALE_GRACE
         return memory.stale_generation[1]
 
-    def _is_up_to_date(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> bool:
-        """Whether there is nothing to write now, nor to look for what of ours is left."""
-        leaves = ref not in self._wanted and self._is_ours(held) and memory.withdrawn != held.resource_version
-        return not leaves and self._difference(ref, held, memory) is None
+    def _is_up_to_date(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> bool:
+        """Return whether there is nothing to write or to withdraw."""
+        unmanaged = (
+            ref not in self._wanted and self._is_ours(observed) and memory.withdrawn != observed.resource_version
+        )
+        return not unmanaged and self._difference(ref, observed, memory) is None
 
-    def _difference(self, ref: Ref, held: ObservedStatus, memory: _Memory) -> Status | None:
-        """Return the new status, None if there is nothing to write now."""
+    def _difference(self, ref: Ref, observed: ObservedStatus, memory: _Memory) -> Status | None:
+        """Return the status to write, None if there is nothing to write now."""
         wanted = self._wanted.get(ref)
-        if wanted is not None and held.generation and (made := generation(wanted)):
-            newest = observed_generation(held.status, self._controller)
-            # One is of an object of this name that was there before; the other "MUST NOT perform the update"
-            # (`GatewayClassStatus.conditions`): another leader knew more, and what it knew is about to come.
-            if made > held.generation or made < newest <= held.generation:
+        if wanted is not None and observed.generation and (computed := generation(wanted)):
+            newest = observed_generation(observed.status, self._controller)
+            # A newer generation is of a deleted object of the same name. An older one than the written "MUST NOT
+            # perform the update" (`GatewayClassStatus.conditions`): another leader observed a newer object.
+            if computed > observed.generation or computed < newest <= observed.generation:
                 return None
-        new = merge(held.status, wanted, StatusAuthor(self._controller, _now()))
-        if new == held.status or memory.altered == (new, held.status):
+        new = merge(observed.status, wanted, StatusAuthor(self._controller, _now()))
+        if new == observed.status or memory.altered == (new, observed.status):
             return None
         return new
 
     def _failed(self, ref: Ref, error: ApiError, memory: _Memory) -> Result:
-        """Raise what an error that ends a write concerns, unless that is an object that is gone."""
+        """Raise the exception for an error of a write; forget the object if it does not exist."""
         if is_object_gone(ref, error):
             return self._forget(ref)
         failure = failure_of(ref.kind, error)
         if isinstance(failure, Rejected):
             if not memory.rejected:
-                log.warning(f"The status of {ref} is not taken: {error}")
+                log.warning(f"The API server rejects the status of {ref}: {error}")
             memory.rejected = True
         raise failure from None
 
     def _forget(self, ref: Ref) -> Result:
-        """Drop what is kept of an object that is gone."""
+        """Drop the state of a deleted object."""
         self._memory.pop(ref, None)
         self._reconciler.forget(ref)
         return UNCHANGED
@@ -308,7 +311,7 @@ def _now() -> str:
 
 
 def _log_outage(_: Ref, error: ClusterError, seconds: float) -> None:
-    log.warning(f"Statuses are written later: {error}", seconds=round(seconds, 1))
+    log.warning(f"Writes of statuses are paused: {error}", seconds=round(seconds, 1))
 
 
 def _log_blocked(blocked: Blocked) -> None:

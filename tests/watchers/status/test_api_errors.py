@@ -33,7 +33,7 @@ def test_a_busy_api_server_is_an_outage(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "message", "says"),
     [
-        (404, "the server could not find the requested resource", "has no status to write"),
+        (404, "the server could not find the requested resource", "has no status subresource"),
         (403, 'User "u" cannot patch resource "httproutes/status"', "may not patch httproutes/status in the API group"),
     ],
 )
@@ -42,7 +42,7 @@ def test_what_no_object_of_a_kind_gets_past_blocks_the_kind(status: int, message
     failure = failure_of("HTTPRoute", error(status, message))
     assert isinstance(failure, Blocked)
     assert says in failure.message
-    assert failure.message.endswith("until then no HTTPRoute tells what became of it")
+    assert failure.message.endswith("until then no HTTPRoute gets a status")
     assert failure.error.message == message
 
 

@@ -73,7 +73,7 @@ async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(worl
     assert world.keeper.requests == [("PATCH", route("a")), ("PATCH", GATEWAY)]
     assert [each["event"] for each in logs] == [
         "may not patch httproutes/status in the API group gateway.networking.k8s.io: grant the verbs get and patch on "
-        "it, as the ClusterRole in deploy/ does; until then no HTTPRoute tells what became of it"
+        "it, as the ClusterRole in deploy/ does; until then no HTTPRoute gets a status"
     ]
 
 
@@ -90,7 +90,7 @@ async def test_a_refusal_concerns_its_object_only(world: World) -> None:
             await world.keeper.until(lambda: world.keeper.wrote(route("b")) and not world.keeper.running)
             await world.keeper.until(lambda: world.keeper.wrote(route("a")) == 2 and not world.keeper.running)
     assert [each["event"] for each in logs] == [
-        "The status of HTTPRoute default/a is not taken: PATCH x: a policy denied request: no (422)"
+        "The API server rejects the status of HTTPRoute default/a: PATCH x: a policy denied request: no (422)"
     ]
     assert world.keeper.status(route("a"))["parents"]
 

@@ -56,7 +56,7 @@ def test_what_we_alone_wrote_is_taken_back() -> None:
     for each in left["conditions"]:
         assert (each["status"], each["reason"], each["observedGeneration"]) == ("Unknown", "Pending", 3)
         assert each["lastTransitionTime"] == NOW
-        assert "class is another controller's or is gone" in each["message"]
+        assert "GatewayClass is another controller's or was deleted" in each["message"]
 
 
 def test_what_is_taken_back_stays_so() -> None:

@@ -223,7 +223,7 @@ async def test_a_definition_without_a_status_is_told_once(world: World, monkeypa
             world.want(route("a"), parents(accepted()))
             await world.keeper.until(lambda: world.keeper.wrote(route("a")) == 4 and not world.keeper.running)
     assert [each["event"].partition(":")[0] for each in logs] == [
-        "httproutes.gateway.networking.k8s.io has no status to write in the version that it was read in"
+        "httproutes.gateway.networking.k8s.io has no status subresource in the version that it was read in"
     ]
     assert world.keeper.status(route("a"))["parents"]
 

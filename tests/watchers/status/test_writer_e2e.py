@@ -150,7 +150,7 @@ async def test_a_policy_that_denies_is_told_and_overcome(world: World) -> None:
             with suppress(ApiError):
                 await world.client.request("DELETE", each)
     (said,) = [each["event"] for each in logs]
-    assert said.startswith(f"The status of HTTPRoute {world.namespace}/denied is not taken:")
+    assert said.startswith(f"The API server rejects the status of HTTPRoute {world.namespace}/denied:")
     assert "not today" in said
 
 
