@@ -66,10 +66,12 @@ PIECES += [
 EXPRESSIONS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map("".join) | TEXTS
 
 
-def configured(*given_rules: Manifest) -> tuple[route_pb2.RouteConfiguration, list[bool]] | None:
-    """Return what is sent of an HTTPRoute `NAME` with these rules, and which are served; None if it is invalid."""
+def configured(
+    *given_rules: Manifest, kind: str = "HTTPRoute"
+) -> tuple[route_pb2.RouteConfiguration, list[bool]] | None:
+    """Return what is sent of a route `NAME` with these rules, and which are served; None if it is invalid."""
     listener = {"name": "http", "protocol": "HTTP", "port": 80}
-    objects = [gateway(listener), service("alpha"), route(*given_rules)]
+    objects = [gateway(listener), service("alpha"), {**route(*given_rules), "kind": kind}]
     found = [KINDS.parse(each).object for each in manifests([objects])]
     if None in found:
         return None
@@ -141,6 +143,26 @@ def test_regular_expressions(oracle: Oracle, value: str) -> None:
     entry = answering()
     entry.match.safe_regex.regex = value
     assert len(served) == (1 if oracle.refusal(raw(entry)) else 4)
+
+
+@example(service=r"\Qa", method="b")
+@example(service="a)|(?:b", method="")
+@example(service=r"(?:a\Q", method=r"\E)b")
+@example(service="[a-z]{1000}" * 17, method="[a-z]{1000}" * 17)
+@given(service=EXPRESSIONS | st.just(""), method=EXPRESSIONS | st.just(""))
+def test_expressions_of_grpc(oracle: Oracle, service: str, method: str) -> None:
+    """Envoy takes what is made of expressions for a service and a method; one that is none by itself is left out."""
+    kind = "RegularExpression"
+    called = {"type": kind, "service": service, "method": method}
+    found = configured(rule("alpha", matches=[{"method": called}]), rule("alpha"), kind="GRPCRoute")
+    assert found is not None
+    configuration, served = found
+    assert not oracle.refusal(configuration)
+    for value in filter(None, (service, method)):
+        entry = answering()
+        entry.match.safe_regex.regex = value
+        if oracle.refusal(raw(entry)):
+            assert len(served) == 1
 
 
 @given(text=TEXTS)

@@ -84,7 +84,7 @@ def _listeners() -> st.SearchStrategy[Raw]:
     secret = _fields(name=_one("s1", "s2"), namespace=_maybe(_one(*NAMESPACES)))
     selector = {"matchLabels": {"team": "red"}}
     namespaces = _one(*[{"from": "All"}] * 6, {"from": "Same"}, {"from": "Selector", "selector": selector})
-    kinds = _one(None, None, None, [{"kind": "HTTPRoute"}], [{"kind": "TLSRoute"}])
+    kinds = _one(None, None, None, [{"kind": "HTTPRoute"}], [{"kind": "GRPCRoute"}], [{"kind": "TLSRoute"}])
     common = {
         "name": _one("l1", "l2", "l3"),
         "hostname": _maybe(_one(*HOSTNAMES)),
@@ -133,9 +133,12 @@ def _matches() -> st.SearchStrategy[Raw]:
     return _fields(path=_maybe(_one(*paths, *regexes)), method=_maybe(_one("GET")), headers=_maybe(st.just(headers)))
 
 
+def _parents() -> st.SearchStrategy[Raw]:
+    return _fields(name=_one("g1", "g2"), namespace="a", sectionName=_one(None, None, None, None, "l1"))
+
+
 def http_routes() -> Objects:
     """Routes to Gateways, listeners, Services and extensions that may or may not be there, or let them."""
-    parents = _fields(name=_one("g1", "g2"), namespace="a", sectionName=_one(None, None, None, None, "l1"))
     rules = _fields(
         matches=_maybe(_some(_matches(), 2)),
         filters=_maybe(_some(_filters(), 2, by=itemgetter("type"))),
@@ -143,16 +146,36 @@ def http_routes() -> Objects:
         timeouts=_maybe(_one({"request": "3s"})),
     )
     spec = _fields(
-        parentRefs=_some(parents, 2, 1, by=itemgetter("name")),
+        parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")),
         hostnames=_maybe(_some(_one(*HOSTNAMES), 2)),
         rules=st.lists(rules, min_size=1, max_size=2),
     )
     return _object(f"{GATEWAY_API}/v1", "HTTPRoute", ("r1", "r2"), spec=spec)
 
 
+def grpc_routes() -> Objects:
+    """Routes of gRPC, in the way of the others."""
+    names = [{"service": "x.Y"}, {"service": "x.Y", "method": "Z"}, {"method": "Z"}]
+    expressions = [{"type": "RegularExpression", "service": value} for value in ("x.*", "(")]
+    headers = [{"name": "x-test", "value": "1"}]
+    matches = _fields(method=_maybe(_one(*names, *expressions)), headers=_maybe(st.just(headers)))
+    filters = _filters().filter(lambda found: found["type"] != "URLRewrite")
+    rules = _fields(
+        matches=_maybe(_some(matches, 2)),
+        filters=_maybe(_some(filters, 2, by=itemgetter("type"))),
+        backendRefs=_some(_backends(weight=_maybe(_one(0, 3))), 2),
+    )
+    spec = _fields(
+        parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")),
+        hostnames=_maybe(_some(_one(*HOSTNAMES), 2)),
+        rules=st.lists(rules, max_size=2),
+    )
+    return _object(f"{GATEWAY_API}/v1", "GRPCRoute", ("r1", "r2"), spec=spec)
+
+
 def services() -> Objects:
     """Services with endpoints, with an address, without either, by name, and of protocols good and bad."""
-    protocols = _one(None, None, None, "kubernetes.io/h2c", "https")
+    protocols = _one(None, None, None, "kubernetes.io/h2c", "http", "https")
     port = _fields(name="http", port=_one(80, 80, 80, 81), appProtocol=protocols)
     spec = st.one_of(
         _fields(ports=_some(port, 1, 1), clusterIP=_maybe(_one("10.0.0.1", "None"))),
@@ -194,7 +217,7 @@ def secrets() -> Objects:
 
 def reference_grants() -> Objects:
     """Grants of some target, or all of a kind, to one side or the other."""
-    route = {"group": GATEWAY_API, "kind": "HTTPRoute"}
+    route = {"group": GATEWAY_API, "kind": _one("HTTPRoute", "HTTPRoute", "GRPCRoute")}
     gateway = {"group": GATEWAY_API, "kind": "Gateway"}
     givers = _fields(namespace=_one(*NAMESPACES), **route) | _fields(namespace=_one(*NAMESPACES), **gateway)
     targets = _fields(group="", kind="Service", name=_maybe(_one("w1", "w2"))) | _fields(group="", kind="Secret")
@@ -221,6 +244,7 @@ def definitions() -> Objects:
 
 MOST_OF_EACH = {
     http_routes: 3,
+    grpc_routes: 2,
     gateways: 2,
     services: 4,
     endpoint_slices: 3,

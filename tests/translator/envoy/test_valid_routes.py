@@ -10,7 +10,7 @@ from tests.translator.envoy.valid_routes import routes
 from tests.translator.golden.envoy import refusal
 from translator.inputs import Edit, Settings
 from translator.objects.gateway_api.gateway import Gateway
-from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.service import Service
 from translator.registry import KINDS
 from translator.translator import Translator
@@ -25,7 +25,7 @@ GATEWAY = {
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
 
 
-def translate(route: HTTPRoute) -> Snapshot:
+def translate(route: Route) -> Snapshot:
     """Return what a Gateway with that one route is sent."""
     translator = Translator(Settings(offline=True))
     gateway, service = KINDS.parse(GATEWAY).object, KINDS.parse(SERVICE).object
@@ -39,7 +39,7 @@ def translate(route: HTTPRoute) -> Snapshot:
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(found=st.lists(routes(), min_size=20, max_size=20))
 def test_envoy_takes_every_valid_route(
-    envoy_path: Path, tmp_path_factory: pytest.TempPathFactory, found: list[HTTPRoute]
+    envoy_path: Path, tmp_path_factory: pytest.TempPathFactory, found: list[Route]
 ) -> None:
     """A valid route never becomes what Envoy refuses, for it would refuse all other routes with it."""
     assert refusal(envoy_path, tmp_path_factory.mktemp("envoy"), map(translate, found)) == ""

@@ -1,10 +1,11 @@
-"""Random HTTPRoutes, odd ones above all, that the custom resource definitions accept."""
+"""Random routes, odd ones above all, that the custom resource definitions accept."""
 
+from functools import partial
 from typing import Any, TypeGuard
 
 from hypothesis import strategies as st
 
-from translator.objects.gateway_api.httproute import HTTPRoute
+from translator.objects.gateway_api.route import Route
 from translator.objects.schema.base import KubernetesObject
 from translator.registry import KINDS
 
@@ -129,17 +130,35 @@ def rules() -> Strategy:
     )
 
 
-def _object(rule: Json) -> KubernetesObject | None:
+def grpc_rules() -> Strategy:
+    """One rule of a GRPCRoute."""
+    names = st.sampled_from(["a", "a.B", ".a.B", "_1"])
+    exact = st.fixed_dictionaries({"service": names}) | st.fixed_dictionaries({"method": st.sampled_from(["A", "_1"])})
+    expression = st.fixed_dictionaries({"type": st.just("RegularExpression"), "service": EXPRESSIONS | ANYTHING})
+    both = st.builds(lambda found, method: {**found, "method": method}, expression, EXPRESSIONS | ANYTHING)
+    match = optional(method=exact | expression | both, headers=compared(NAMES, VALUES))
+    own = filters().filter(lambda found: found["type"] not in ("RequestRedirect", "URLRewrite", "CORS"))
+    return optional(
+        matches=st.lists(match, max_size=2),
+        filters=st.lists(own, max_size=2),
+        backendRefs=st.lists(
+            st.builds(lambda weight: {**BACKEND, "weight": weight}, st.sampled_from([0, 1])), max_size=2
+        ),
+    )
+
+
+def _object(kind: str, rule: Json) -> KubernetesObject | None:
     metadata = {"name": "route"}
     spec = {"parentRefs": [{"name": "web"}], "rules": [rule]}
-    raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+    raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
     return KINDS.parse(raw).object
 
 
-def _is_route(found: KubernetesObject | None) -> TypeGuard[HTTPRoute]:
-    return isinstance(found, HTTPRoute)
+def _is_route(found: KubernetesObject | None) -> TypeGuard[Route]:
+    return isinstance(found, Route)
 
 
-def routes() -> st.SearchStrategy[HTTPRoute]:
-    """Return a valid HTTPRoute of one rule, in the namespace `default`, that refers to the Service `a`."""
-    return rules().map(_object).filter(_is_route)
+def routes() -> st.SearchStrategy[Route]:
+    """Return a valid HTTPRoute or GRPCRoute of one rule, in the namespace `default`, that refers to the Service `a`."""
+    http = rules().map(partial(_object, "HTTPRoute"))
+    return (http | http | http | grpc_rules().map(partial(_object, "GRPCRoute"))).filter(_is_route)

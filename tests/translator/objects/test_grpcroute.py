@@ -72,7 +72,7 @@ def test_what_it_names() -> None:
     assert valid(GRPCRoute, route("{hostnames: [a.example.com]}")).hostnames == ("a.example.com",)
 
 
-@pytest.mark.parametrize("service", ["a", "A_1", "_", "shop.v1.Cart", ".shop.v1.Cart", "a" * 1024])
+@pytest.mark.parametrize("service", ["a", "A_1", "_", "shop.v1.Cart", ".shop.v1.Cart", "\u212a\u017f", "a" * 1024])
 @pytest.mark.parametrize("method", ["a", "_Add1", "A" * 1024])
 def test_names(service: str, method: str) -> None:
     """The names that protobuf has can be matched."""

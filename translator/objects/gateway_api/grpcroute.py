@@ -13,7 +13,10 @@ from translator.objects.gateway_api.rules import CHECK_RULES, FilteredBackendRef
 from translator.objects.schema.base import CheckedFields, Fields, FieldViolation
 from translator.objects.schema.scalars import SectionName
 
-_SERVICE: Final = re.compile(r"\.?[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)*")
+# The API server's expression is without regard to case, to which RE2 counts the long s and the sign of kelvin.
+_START: Final = "[A-Za-z\u017f\u212a_]"
+_NAME: Final = rf"{_START}(?:{_START}|[0-9])*"
+_SERVICE: Final = re.compile(rf"\.?{_NAME}(?:\.{_NAME})*")
 _METHOD: Final = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 
 Element = Annotated[str, StringConstraints(max_length=1024)]
