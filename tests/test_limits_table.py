@@ -36,6 +36,8 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "xds.server.field_count._*",
     ),
     "a unit, a rank or a modulus": (
+        "translator.policies.attachment.SHARDS",
+        "translator.policies.attachment.GATEWAYS",
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
         "translator.extensions.mirror.MILLION",

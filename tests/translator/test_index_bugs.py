@@ -111,7 +111,7 @@ def test_every_index_of_objects_is_tried() -> None:
     assert {case.values[1] for case in cases()} == set(INDEXES.values()) - {
         INDEXES["nacks_by_route"],
         INDEXES["attached_policies"],
-        INDEXES["targeting"],
+        INDEXES["targeted_shards"],
     }
 
 

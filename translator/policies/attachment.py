@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from zlib import crc32
 
 from translator.db import Db
 from translator.engine.query import index, query
@@ -39,32 +40,44 @@ def attached_policies(db: Db, policy: Ref) -> Iterator[tuple[Ref, AttachedPolicy
             yield target(policy, each), AttachedPolicy(section, found.creation_time, name, policy)
 
 
-class Targeted(NamedTuple):
-    """The routes, or the Gateways, of a namespace."""
+SHARDS: Final = 256
+"""The parts into which the routes of a namespace are divided: the first policy of a part concerns its routes only."""
+
+GATEWAYS: Final = -1
+"""In place of a shard: the Gateways of a namespace."""
+
+
+class Shard(NamedTuple):
+    """A part of the routes of a namespace, by their names, or its Gateways."""
 
     namespace: str
-    routes: bool
+    number: int
+
+
+def shard(ref: Ref) -> Shard:
+    """Return the shard of a route or Gateway."""
+    number = GATEWAYS if ref.kind == Gateway.kind else crc32(ref.name.encode()) % SHARDS
+    return Shard(ref.namespace, number)
 
 
 @index(Policy)
-def targeting(db: Db, policy: Ref) -> Iterator[tuple[Targeted, Ref]]:
-    """File policies under whether they target routes or Gateways of their namespace."""
+def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[Shard, Ref]]:
+    """File policies under the shards of their targets."""
     found = db.get(Policy, policy)
     for each in found.spec.target_refs if found is not None else ():
-        at = level(db, policy.kind, each)
-        if at is not None:
-            yield Targeted(policy.namespace, at in (Level.ROUTE, Level.RULE)), policy
+        if level(db, policy.kind, each) is not None:
+            yield shard(target(policy, each)), policy
 
 
 @query(firewall=True)
-def any_targets(db: Db, targeted: Targeted) -> bool:
-    """Return whether any of them has a policy: while none has, nobody looks for those of each."""
-    return db.count(targeting, targeted) > 0
+def any_policies(db: Db, shard: Shard) -> bool:
+    """Return whether an object of a shard has a policy: while none has, nobody looks for those of each."""
+    return db.count(targeted_shards, shard) > 0
 
 
 def has_policies(db: Db, route: Ref) -> bool:
     """Return whether a route, or a rule of it, has policies of its own."""
-    return any_targets(db, Targeted(route.namespace, routes=True)) and bool(db.select(attached_policies, route))
+    return any_policies(db, shard(route)) and bool(db.select(attached_policies, route))
 
 
 def target(policy: Ref, reference: PolicyTargetReference) -> Ref:

@@ -12,7 +12,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
-from translator.policies.attachment import Targeted, any_targets, policies_at
+from translator.policies.attachment import any_policies, policies_at, shard
 from translator.policies.merging import Effective, merge
 from translator.refs import Ref
 
@@ -22,7 +22,7 @@ Stack = tuple[Ref, ...]
 
 def inherited(db: Db, gateway: Ref, listener: str) -> Stack:
     """Return the policies that all routes of a listener inherit: those of its Gateway, then its own."""
-    return _inherited(db, gateway, listener) if any_targets(db, Targeted(gateway.namespace, routes=False)) else ()
+    return _inherited(db, gateway, listener) if any_policies(db, shard(gateway)) else ()
 
 
 @query(firewall=True)

@@ -23,7 +23,7 @@ from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfig
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import Targeted, any_targets
+from translator.policies.attachment import any_policies, shard
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
 from translator.routes.policies import answers_preflights, effective_rules, listener_settings, route_stack
@@ -49,7 +49,7 @@ def table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
 def table_stacks(db: Db, table: RouteConfigKey) -> tuple[Stack, ...]:
     """Return the policies that routes inherit at the listeners of a table, each of these once."""
     gateway = gateway_of(table.gateway)
-    if not any_targets(db, Targeted(gateway.namespace, routes=False)):
+    if not any_policies(db, shard(gateway)):
         return ((),)
     return tuple(dict.fromkeys(inherited(db, gateway, each) for each in table_listeners(db, table)))
 

@@ -21,6 +21,7 @@ from translator.kinds import PolicyKind
 from translator.objects.gateway_api.policy import Policy, PolicySpec
 from translator.objects.schema.base import Fields
 from translator.outcome import Outcome
+from translator.policies.attachment import shard
 from translator.refs import Ref
 from translator.registry import registry
 from translator.translator import Translator
@@ -202,14 +203,23 @@ def test_what_a_policy_of_a_gateway_costs(large: Translator) -> None:
     assert not table(large).most_specific_header_mutations_wins
 
 
+def ref(number: int) -> Ref:
+    """Return the name of a route."""
+    return Ref("HTTPRoute", NAMESPACE, f"route-{number}")
+
+
 def test_what_a_policy_of_a_route_costs(large: Translator) -> None:
-    """One more policy of a route has that route made again, its virtual host and the table."""
+    """A policy of a route has that route made again, its virtual host and the table; the first, those of its shard."""
     large.edit([on_gateway("wide")])
     large.evaluate()
+    alike = [number for number in range(ROUTES) if shard(ref(number)) == shard(ref(7))]
+    assert 1 < len(alike) < ROUTES / 50
+    first = cost(large, on_route(alike[-1], "other"))
+    assert first == {"table_resource": 1, "encoded_host": len(alike), "route_entries": len(alike), "rules": 0}
     for policy_ in (on_route(7, "new"), on_route(7, "newer"), on_route(7, "newer")._replace(object=None)):
         assert cost(large, policy_) == {"table_resource": 1, "encoded_host": 1, "route_entries": 1, "rules": 0}
         assert notes(table(large)) == ["wide"]
-    assert by_route(large) == {"/route-2": ["near"]}
+    assert by_route(large) == {"/route-2": ["near"], f"/route-{alike[-1]}": ["other"]}
 
 
 def test_a_route_inherits_what_its_own_policies_do_not_set(large: Translator) -> None:
