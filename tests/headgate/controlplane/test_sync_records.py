@@ -48,7 +48,7 @@ statuses = st.builds(
 
 
 @given(statuses)
-def test_what_is_said_is_heard(status: GatewaySyncStatus) -> None:
+def test_published_records_are_received(status: GatewaySyncStatus) -> None:
     """Another replica hears exactly what was said, by way of JSON."""
     assert decode(orjson.loads(orjson.dumps(encode(status)))) == status
 

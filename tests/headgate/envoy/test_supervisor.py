@@ -193,7 +193,7 @@ async def test_a_binary_that_cannot_be_executed_is_told(
     assert supervisor.failure == f"cannot be started: {broken}: Exec format error"
 
 
-def test_pauses_grow_to_a_bound() -> None:
+def test_backoff_pauses_are_bounded() -> None:
     """Pauses begin short enough to be back in two seconds, and never exceed the longest."""
     taken = list(islice(pauses(), 20))
     assert taken[0] < 1

@@ -1,4 +1,4 @@
-"""A little API server in memory, for what the state machine is asked: one kind, versions, events, compaction."""
+"""A small API server in memory for the list-and-watch state machine: one kind, versions, events, compaction."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PAGE: Final = 2
 
 
 class Gone(Exception):
-    """410: what was asked for is compacted."""
+    """A response 410 Gone: the requested version was compacted."""
 
 
 class ApiServer:
-    """Holds objects by namespace and name; every change has a revision of its own."""
+    """Objects by namespace and name; every change has its own revision."""
 
     def __init__(self) -> None:
         self.revision = 1
@@ -39,7 +39,7 @@ class ApiServer:
         self._record({**self.objects, (namespace, name): raw}, "MODIFIED" if before else "ADDED", raw)
 
     def delete(self, namespace: str, name: str) -> None:
-        """Delete an object, if it is there."""
+        """Delete an object, if it exists."""
         before = self.objects.get((namespace, name))
         if before:
             self.revision += 1
@@ -52,11 +52,11 @@ class ApiServer:
         self.events.append((self.revision, {"type": word, "object": raw}))
 
     def compact(self) -> None:
-        """Forget all that is past."""
+        """Drop all past versions and events."""
         self.compacted = self.revision
 
     def page(self, page: ListPage) -> dict[str, Any]:
-        """Serve a page; a list that was begun stays as of its beginning."""
+        """Serve a page; later pages of a list are of the same revision."""
         revision, start = map(int, page.token.split("/")) if page.token else (self.revision, 0)
         if page.token and revision < self.compacted:
             raise Gone
@@ -69,7 +69,7 @@ class ApiServer:
         return {"metadata": metadata, "items": [state[key] for key in keys[start:end]] or None}
 
     def watch(self, watch: Watch) -> list[dict[str, Any]]:
-        """Serve all that has happened since a version, with a bookmark at its end."""
+        """Serve all events since a version, with a bookmark at the end."""
         since = int(watch.resource_version)
         if since < self.compacted:
             raise Gone
@@ -78,7 +78,7 @@ class ApiServer:
 
 
 class Applied:
-    """What the changes that a mirror told make together; holds that each of them is one."""
+    """The objects that follow from the changes of a `ListWatch`; asserts that each change is one."""
 
     def __init__(self, mirror: ListWatch) -> None:
         self.mirror = mirror
@@ -87,7 +87,7 @@ class Applied:
         self._newest: dict[Ref, int] = {}
 
     def take(self, *changes: ObjectChange | None) -> None:
-        """Apply changes, and compare with what the mirror says to know."""
+        """Apply changes, and compare the result with the state's known versions."""
         for change in filter(None, changes):
             self.count += 1
             if change.raw is None:
@@ -127,7 +127,7 @@ def step(mirror: ListWatch, server: ApiServer, applied: Applied, events: int | N
 
 
 def settle(mirror: ListWatch, server: ApiServer, applied: Applied) -> None:
-    """Ask until there is nothing new."""
+    """Request until there is nothing new."""
     for _ in range(100):
         if step(mirror, server, applied):
             return

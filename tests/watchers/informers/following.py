@@ -1,4 +1,4 @@
-"""Reads what a source brings, and waits until it has brought what a test waits for."""
+"""Readers of sources that let a test wait for edits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 90.0
 
 
 class Counts(InformerObserver):
-    """Counts what is observed, by what happened and the kind."""
+    """Counts events, by name and kind."""
 
     def __init__(self) -> None:
         self.of: Counter[tuple[str, str]] = Counter()
@@ -42,16 +42,16 @@ class Counts(InformerObserver):
         self.of["failed", kind] += 1
 
     def missing(self, kind: str) -> None:
-        """Count a kind that is not there."""
+        """Count a kind that is not served."""
         self.of["missing", kind] += 1
 
     def fetched(self, kind: str) -> None:
-        """Count an object that is read by itself."""
+        """Count an object that is read in full."""
         self.of["fetched", kind] += 1
 
 
 class Waiting:
-    """Something that changes in another task, and can be waited for. An asynchronous context manager."""
+    """A state that changes in another task, and can be waited for. An asynchronous context manager."""
 
     def __init__(self) -> None:
         self._moved = asyncio.Event()
@@ -68,11 +68,11 @@ class Waiting:
         raise NotImplementedError
 
     def moved(self) -> None:
-        """Say that something has changed."""
+        """Report a change."""
         self._moved.set()
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Wait until something holds; fails with what there is if it does not come to that, or the task has failed."""
+        """Wait until a condition holds; fail with the current state after a timeout, or if the task has failed."""
         try:
             async with asyncio.timeout(SECONDS):
                 while not true():
@@ -150,6 +150,6 @@ class Reflections(Waiting):
                     self.raws[ref.name] = raw
             self.moved()
 
-    def told(self, name: str) -> int:
-        """How many changes of an object came."""
+    def reported(self, name: str) -> int:
+        """Return the number of changes of an object."""
         return sum(ref.name == name for ref, _ in self.changes)

@@ -1,4 +1,4 @@
-"""Answers of an API server that lead nowhere: what follows them is paced, told, and no end of the process."""
+"""Errors of an API server: requests are paced, diagnostics appear, and the process continues."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from watchers.peers.shards import ShardedRecords
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "one", "namespace": "shop"}, "data": {}}
 
 
-def answering(status: int, *verbs: str, plural: str = "configmaps") -> Callable[[Request], Awaitable[None]]:
-    """Make a fault: an error in answer to requests of these verbs."""
+def failing(status: int, *verbs: str, plural: str = "configmaps") -> Callable[[Request], Awaitable[None]]:
+    """Return a fault: an error for requests with these verbs."""
 
     async def fault(request: Request) -> None:
         if request.verb in verbs and request.plural == plural:
@@ -30,11 +30,11 @@ def answering(status: int, *verbs: str, plural: str = "configmaps") -> Callable[
     return fault
 
 
-def test_lists_and_watches_that_expire_at_once_are_paced_and_told() -> None:
-    """Where each watch is answered with 410, lists come ever more seldom, and somebody hears of it."""
+def test_watches_that_expire_at_once_are_paced_and_reported() -> None:
+    """If each watch is answered with 410, lists become less frequent, and a diagnostic appears."""
 
     async def scenario() -> None:
-        api = ClusterApi(answering(410, "watch", plural="services"))
+        api = ClusterApi(failing(410, "watch", plural="services"))
         cluster = ClusterSource(api, WatchConfig(kinds=(Service,)))
         async with Followed(*cluster.sources) as found:
             await found.until(lambda: found.first is not None)
@@ -48,8 +48,8 @@ def test_lists_and_watches_that_expire_at_once_are_paced_and_told() -> None:
     virtual_time.run(scenario())
 
 
-def test_a_kind_that_is_served_is_not_missing() -> None:
-    """A 404 for a kind that the API server says it has means nothing: what is known stays, and is read on demand."""
+def test_a_404_of_a_served_kind_removes_nothing() -> None:
+    """A 404 for a kind that discovery lists changes nothing: known objects stay, and are read on demand."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -58,7 +58,7 @@ def test_a_kind_that_is_served_is_not_missing() -> None:
         cluster = ClusterSource(api, WatchConfig(kinds=(ConfigMap,)))
         async with Followed(*cluster.sources) as found:
             await found.until(lambda: found.first is not None)
-            api.fault = answering(404, "list")
+            api.fault = failing(404, "list")
             api.moved()
             assert cluster.set_referenced(ConfigMap, {ref}) == frozenset()
             await found.until(lambda: ref in found.objects)
@@ -72,8 +72,8 @@ def test_a_kind_that_is_served_is_not_missing() -> None:
     virtual_time.run(scenario())
 
 
-def test_what_the_others_deleted_is_said_again() -> None:
-    """A replica whose Leases were deleted, as when it was cut off, says all of it again, and no more than that."""
+def test_deleted_leases_are_written_again() -> None:
+    """A replica whose Leases were deleted, as after a partition, writes all of them again, once."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -92,7 +92,7 @@ def test_what_the_others_deleted_is_said_again() -> None:
             api.remove_key(Lease.plural, "headgate-system", name)
         await asyncio.sleep(5)
         assert {key for key in api.objects if key[0] == Lease.plural} == said
-        api.fault = answering(503, "patch", "list", "watch", plural=Lease.plural)
+        api.fault = failing(503, "patch", "list", "watch", plural=Lease.plural)
         await asyncio.sleep(60)
         for _, _, name in said:
             api.remove_key(Lease.plural, "headgate-system", name)
@@ -105,8 +105,8 @@ def test_what_the_others_deleted_is_said_again() -> None:
     virtual_time.run(scenario())
 
 
-def test_a_replica_that_cannot_take_back_what_it_said_stops() -> None:
-    """Of an API server that does not answer any more, it waits so long for the end of its Leases."""
+def test_a_replica_stops_although_its_leases_cannot_be_deleted() -> None:
+    """If the API server does not answer, the deletion of the Leases ends after a timeout."""
 
     async def hangs(request: Request) -> None:
         await asyncio.Event().wait()
@@ -127,8 +127,8 @@ def test_a_replica_that_cannot_take_back_what_it_said_stops() -> None:
     virtual_time.run(scenario())
 
 
-def test_an_annotation_that_is_nonsense_is_no_end() -> None:
-    """A Lease that says to be part of absurdly many is taken for the only one."""
+def test_an_invalid_shard_annotation_is_ignored() -> None:
+    """A Lease with an absurd number of shards counts as the only one."""
     peers = Peers(ClusterApi(), "headgate-system", "one")
     for part in ("9" * 5000 + "/" + "9" * 5000, "1/0", "-1/2", "x"):
         metadata = {"resourceVersion": "1", "annotations": {"gateway.headgate.dev/shard": part}}

@@ -1,4 +1,4 @@
-"""Back-off of lists, watches and reads where the API server denies, fails or does not answer; in virtual time."""
+"""Back-off of lists, watches and reads if the API server denies, fails or does not answer; in virtual time."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class TimedApi(ClusterApi):
         self.is_ready = True
 
     async def ready(self) -> bool:
-        """Whether it has all that it needs."""
+        """Return whether it is ready."""
         return self.is_ready
 
     async def get(self, path: str, *, query: Query | None = None, **rest: Any) -> Any:
-        """Answer a GET request, if that is done in its time."""
+        """Answer a GET request within its timeout."""
         return await Punctual(super()).request("GET", path, query=query, **rest)  # type: ignore[arg-type]
 
     @asynccontextmanager
@@ -66,8 +66,8 @@ class TimedApi(ClusterApi):
 
 
 @pytest.mark.parametrize(("verb", "longest"), [("list", reflector.LONGEST_PAUSE), ("get", ondemand.LONGEST_PAUSE)])
-def test_pauses_grow_to_a_bound(verb: str, longest: float) -> None:
-    """What fails for hours is asked for again as often as ever, even where the API server asks for more patience."""
+def test_backoff_pauses_are_bounded(verb: str, longest: float) -> None:
+    """A request that fails for hours is repeated at the longest pause, even if Retry-After is longer."""
 
     async def scenario() -> None:
         api = TimedApi()
@@ -89,8 +89,8 @@ def test_pauses_grow_to_a_bound(verb: str, longest: float) -> None:
     virtual_time.run(scenario())
 
 
-def test_objects_are_read_so_many_at_once() -> None:
-    """Of many objects that are wanted at the same time the others wait, and all are read."""
+def test_concurrent_reads_are_bounded() -> None:
+    """Of many objects that become referenced at once, some wait, and all are read."""
     running = most = 0
 
     async def fault(request: Request) -> None:
@@ -116,8 +116,8 @@ def test_objects_are_read_so_many_at_once() -> None:
     virtual_time.run(scenario())
 
 
-def test_a_list_that_is_not_answered_is_asked_for_again() -> None:
-    """A request for a page that hangs is given up after its time, and the next one is answered."""
+def test_an_unanswered_list_is_repeated() -> None:
+    """A request for a page that hangs is cancelled after its timeout, and repeated."""
 
     async def fault(request: Request) -> None:
         if request.verb == "list" and len(api.times) == 1:
@@ -135,8 +135,8 @@ def test_a_list_that_is_not_answered_is_asked_for_again() -> None:
     virtual_time.run(scenario())
 
 
-def test_a_watch_ends_and_is_begun_again() -> None:
-    """The watches of one kind last so long, each another time, and none is followed by a pause."""
+def test_a_watch_ends_and_is_repeated() -> None:
+    """Each watch of a kind has another duration, and the next one follows without a pause."""
 
     async def scenario() -> None:
         api = TimedApi()
@@ -151,8 +151,8 @@ def test_a_watch_ends_and_is_begun_again() -> None:
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_only_watches_that_last_are_begun_again_at_once(good: bool) -> None:
-    """Where watches end too soon, another is begun after pauses that grow."""
+def test_short_watches_are_repeated_after_a_pause(good: bool) -> None:
+    """If watches end too soon, the next ones are started after growing pauses."""
     lasts = reflector.LASTING_SECONDS - (0.0 if good else 0.1)
 
     async def scenario() -> None:
@@ -166,8 +166,8 @@ def test_only_watches_that_last_are_begun_again_at_once(good: bool) -> None:
     virtual_time.run(scenario())
 
 
-def test_denials_are_told_once_they_last() -> None:
-    """Of a server that says that it is starting, some denials in a row are told to nobody."""
+def test_denials_are_reported_once_they_last() -> None:
+    """The first consecutive denials of an API server that reports to be starting have no diagnostic."""
     told: list[bool] = []
 
     async def fault(request: Request) -> None:

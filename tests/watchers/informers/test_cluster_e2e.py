@@ -34,8 +34,8 @@ async def create_service(client: ApiClient, namespace: str, name: str) -> None:
     await client.request("POST", f"/api/v1/namespaces/{namespace}/services", body=body)
 
 
-async def test_the_first_batch_is_all_that_is_there(client: ApiClient, namespace: str) -> None:
-    """Kinds that the API server does not have delay nothing; all others come in one batch."""
+async def test_the_first_batch_has_all_objects(client: ApiClient, namespace: str) -> None:
+    """Kinds that are not installed delay nothing; all others are in one batch."""
     for number in range(5):
         await create_service(client, namespace, f"s{number}")
     cluster = ClusterSource(client)
@@ -85,8 +85,10 @@ async def test_only_the_secrets_that_are_wanted_are_read(
         assert not relay.asked("/hidden")
 
 
-async def test_a_wanted_object_that_is_not_wanted_in_time_is_not_handed_on(client: ApiClient, namespace: str) -> None:
-    """What is let go while it is being read does not come afterwards; wanted again, it does."""
+async def test_an_object_that_becomes_unreferenced_during_its_read_is_not_yielded(
+    client: ApiClient, namespace: str
+) -> None:
+    """An object whose reference ends during its read is not yielded; referenced again, it is."""
     await put(client, namespace, "a")
     ref = Ref("ConfigMap", namespace, "a")
     cluster = ClusterSource(client, WatchConfig(kinds=(ConfigMap,), namespaces=(namespace,)))
@@ -173,7 +175,7 @@ async def test_namespaces_are_watched_by_name(
 
 
 async def test_namespaces_are_watched_by_label(client: ApiClient, namespace: str) -> None:
-    """A namespace that gets the label brings its objects with it, one that loses it takes them away."""
+    """The objects of a namespace are added when it gets the label, and removed when it loses it."""
     other = "default"
     await create_service(client, namespace, "one")
     await label(client, namespace, "shop")
@@ -193,8 +195,8 @@ async def test_namespaces_are_watched_by_label(client: ApiClient, namespace: str
         await found.until(lambda: found.names("Service", namespace) == {"one", "two", "three"})
 
 
-async def test_a_selector_that_is_none_is_told(client: ApiClient) -> None:
-    """A label selector with a mistake in it is told in the API server's words, and nothing counts as known."""
+async def test_an_invalid_selector_is_reported(client: ApiClient) -> None:
+    """A label selector with a mistake has a diagnostic with the API server's message, and nothing is synced."""
     cluster = ClusterSource(client, WatchConfig(kinds=(Service,), namespace_labels="team in shop"))
     async with Followed(*cluster.sources) as found:
         await found.until(lambda: cluster.diagnostics)
@@ -202,8 +204,8 @@ async def test_a_selector_that_is_none_is_told(client: ApiClient) -> None:
         assert found.first is None
 
 
-async def test_what_a_status_writer_must_know_is_remembered(client: ApiClient, namespace: str) -> None:
-    """The status, generation and version of objects of the kinds asked for, as they are at the API server."""
+async def test_observed_statuses_are_stored(client: ApiClient, namespace: str) -> None:
+    """The status, generation and version of objects of the configured kinds are those of the API server."""
     await create_service(client, namespace, "s")
     cluster = ClusterSource(client, WatchConfig(kinds=(Service, Namespace), statuses=frozenset({"Service"})))
     ref = Ref("Service", namespace, "s")
@@ -245,8 +247,8 @@ async def test_a_starting_api_server_is_not_believed_to_be_empty(
         await ready(client)
 
 
-async def test_config_maps_of_a_namespace_that_is_deleted_go(client: ApiClient, namespace: str) -> None:
-    """With its namespace an object that was handed on goes, too."""
+async def test_objects_of_a_deleted_namespace_are_removed(client: ApiClient, namespace: str) -> None:
+    """With its namespace, an object that was yielded is removed, too."""
     await put(client, namespace, "a")
     await change(client, namespace, "a", "2")
     ref = Ref("ConfigMap", namespace, "a")

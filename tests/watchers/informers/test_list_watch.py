@@ -26,7 +26,7 @@ happenings = st.one_of(
 
 
 class World:
-    """A mirror and the server that it follows."""
+    """A `ListWatch` and its server."""
 
     def __init__(self, selective: bool = False) -> None:
         self.server = ApiServer()
@@ -35,48 +35,48 @@ class World:
         self.selected: frozenset[str] | None = frozenset() if selective else None
 
     def happen(self, what: str, *args: Any) -> None:
-        """Let something happen: here, to the server, or to what is asked of it."""
+        """Apply an action: to this object, the server, or the state."""
         for place in (self, self.server, self.mirror):
             if hasattr(place, what):
                 getattr(place, what)(*args)
                 return
 
     def step(self, events: int | None = None) -> None:
-        """Have the mirror ask once, and hear so many events if it watches."""
+        """Send the next request, with a number of events if it is a watch."""
         step(self.mirror, self.server, self.applied, events)
 
     def select(self, namespaces: frozenset[str]) -> None:
-        """Other namespaces count."""
+        """Select other namespaces."""
         if self.selected is not None:
             self.selected = namespaces
             self.applied.take(*self.mirror.select(namespaces))
 
     def missing(self) -> None:
-        """Take the kind away for a while."""
+        """Remove the kind for a while."""
         self.applied.take(*self.mirror.not_installed())
 
     def error(self) -> None:
-        """Have a watch bring an ERROR event."""
+        """Send an ERROR event in a watch."""
         if isinstance(self.mirror.next(), Watch):
             with pytest.raises(ApiError):
                 self.mirror.event({"type": "ERROR", "object": {"code": 500, "message": "etcdserver: timed out"}})
             self.mirror.failed()
 
     def garbage(self) -> None:
-        """Give half a list."""
+        """Send half a list."""
         body = {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "half"}}]}
         with pytest.raises(Malformed):
             self.mirror.page(body) if isinstance(self.mirror.next(), ListPage) else self.mirror.event(body)
 
     def settle(self) -> None:
-        """All is well for a while; then what was told is what the server has."""
+        """Let requests succeed; then the reported objects are those of the server."""
         settle(self.mirror, self.server, self.applied)
         assert self.applied.versions == expected(self.server, self.selected)
 
 
 @given(selective=st.booleans(), happened=st.lists(happenings, max_size=40))
-def test_whatever_happens_it_ends_with_what_the_server_has(selective: bool, happened: list[tuple[Any, ...]]) -> None:
-    """After any interleaving of changes, cuts, errors, compaction, selection: just the changes are told, and all."""
+def test_any_history_ends_with_the_server_s_objects(selective: bool, happened: list[tuple[Any, ...]]) -> None:
+    """After any sequence of changes, failures, compaction and selection, exactly the changes were reported."""
     world = World(selective)
     for each in happened:
         world.happen(*each)
@@ -85,8 +85,8 @@ def test_whatever_happens_it_ends_with_what_the_server_has(selective: bool, happ
 
 
 @given(happened=st.lists(happenings, max_size=20))
-def test_a_list_that_finds_nothing_new_tells_nothing(happened: list[tuple[Any, ...]]) -> None:
-    """After 410 Gone all is listed again, page by page, and only what differs is told."""
+def test_a_repeated_list_reports_only_differences(happened: list[tuple[Any, ...]]) -> None:
+    """After 410 Gone all objects are listed again, page by page, and only differences are reported."""
     world = World()
     for each in happened:
         world.happen(*each)
@@ -98,8 +98,8 @@ def test_a_list_that_finds_nothing_new_tells_nothing(happened: list[tuple[Any, .
     assert world.applied.count == before
 
 
-def test_what_vanished_while_nobody_looked_is_gone() -> None:
-    """An object that is deleted between a watch and the list after it is told as gone, one that changed as changed."""
+def test_objects_deleted_between_watch_and_list_are_removed() -> None:
+    """An object deleted between a watch and the next list is reported as deleted, a changed one as changed."""
     world = World()
     for name in "wxyz":
         world.server.put("a", name)
@@ -112,8 +112,8 @@ def test_what_vanished_while_nobody_looked_is_gone() -> None:
     assert (world.applied.count - before, sorted(ref.name for ref in world.applied.versions)) == (2, ["w", "y", "z"])
 
 
-def test_an_object_that_took_the_name_of_another_stays() -> None:
-    """The end of an object is not that of its successor, which a list may have told of before."""
+def test_an_object_that_replaced_another_stays() -> None:
+    """The deletion of an object is not that of its successor, which a list may already have contained."""
     world = World(selective=True)
     world.select(frozenset({"a"}))
     world.server.put("a", "x")
@@ -126,8 +126,8 @@ def test_an_object_that_took_the_name_of_another_stays() -> None:
     assert Ref(KIND, "a", "x") in world.mirror.known
 
 
-def test_namespaces_that_come_are_listed_by_themselves() -> None:
-    """A namespace that is selected later costs a list of it alone, then the watch goes on from where it was."""
+def test_a_newly_selected_namespace_is_listed_separately() -> None:
+    """A namespace selected later needs a list of it alone; the watch then continues from its position."""
     world = World(selective=True)
     world.server.put("a", "x")
     world.server.put("b", "x")
@@ -142,8 +142,8 @@ def test_namespaces_that_come_are_listed_by_themselves() -> None:
     assert list(world.mirror.known) == [Ref(KIND, "b", "x")]
 
 
-def test_namespaces_that_come_one_after_the_other_are_all_listed() -> None:
-    """A namespace that is still to be listed is not forgotten when another one comes."""
+def test_namespaces_selected_one_after_another_are_all_listed() -> None:
+    """A namespace that is not listed yet stays pending when another one is selected."""
     world = World(selective=True)
     for namespace in NAMESPACES:
         world.server.put(namespace, "x")
@@ -153,8 +153,8 @@ def test_namespaces_that_come_one_after_the_other_are_all_listed() -> None:
     world.settle()
 
 
-def test_a_list_of_all_there_is_covers_the_namespaces_selected_before() -> None:
-    """What was selected before a list began is in it: nothing needs to be listed by itself after it."""
+def test_a_full_list_covers_the_namespaces_selected_before() -> None:
+    """A namespace selected before a full list starts needs no separate list."""
     world = World(selective=True)
     world.server.put("a", "x")
     world.select(frozenset({"a"}))
@@ -162,8 +162,8 @@ def test_a_list_of_all_there_is_covers_the_namespaces_selected_before() -> None:
     assert isinstance(world.mirror.next(), Watch)
 
 
-def test_a_namespace_that_goes_while_it_is_listed_and_comes_back_is_listed_anew() -> None:
-    """What was read of it before it went does not count."""
+def test_a_namespace_deselected_during_its_list_is_listed_again() -> None:
+    """The pages read before a namespace was deselected do not count when it is selected again."""
     world = World(selective=True)
     for name in "vwxyz":
         world.server.put("a", name)
@@ -176,8 +176,8 @@ def test_a_namespace_that_goes_while_it_is_listed_and_comes_back_is_listed_anew(
     world.settle()
 
 
-def test_a_list_that_expires_is_begun_anew_with_larger_pages() -> None:
-    """410 for a continue token: what was read of the list does not count, and the next try asks for more at once."""
+def test_an_expired_list_is_repeated_with_larger_pages() -> None:
+    """After 410 for a continue token, the list is repeated from its start with larger pages."""
     world = World()
     for name in "vwxyz":
         world.server.put("a", name)
@@ -192,16 +192,16 @@ def test_a_list_that_expires_is_begun_anew_with_larger_pages() -> None:
     world.settle()
 
 
-def test_too_large_a_page_is_asked_for_in_parts() -> None:
-    """An answer that is longer than is taken in halves the pages, down to single objects."""
+def test_a_too_large_page_is_halved() -> None:
+    """A response that is too large halves the page size, down to single objects."""
     mirror = ListWatch(KIND)
     for _ in range(20):
         mirror.too_large()
     assert mirror.next() == ListPage("", 1, "")
 
 
-def test_a_watch_that_keeps_failing_makes_a_list() -> None:
-    """A version that the server never comes to, as after a backup was restored, does not keep the watch failing."""
+def test_a_watch_that_keeps_failing_leads_to_a_list() -> None:
+    """A version that the server never reaches, as after the restore of a backup, does not fail watches for ever."""
     world = World()
     world.settle()
     for _ in range(MOST_FAILURES - 1):
@@ -211,16 +211,16 @@ def test_a_watch_that_keeps_failing_makes_a_list() -> None:
     assert isinstance(world.mirror.next(), ListPage)
 
 
-def test_a_bookmark_moves_the_watch_on() -> None:
-    """A quiet kind's version does not grow old: the next watch begins where the bookmark was."""
+def test_a_bookmark_advances_the_watch() -> None:
+    """The version of a quiet kind does not expire: the next watch starts at the bookmark."""
     world = World()
     world.settle()
     assert world.mirror.event({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "99"}}}) is None
     assert world.mirror.next() == Watch("99")
 
 
-def test_a_kind_that_is_missing_has_no_objects() -> None:
-    """Where the kind is gone so are its objects, and that is all there is to know; when it is back it is listed."""
+def test_a_kind_that_is_not_installed_has_no_objects() -> None:
+    """If a kind is removed, so are its objects, and it is synced; when it is installed again, it is listed."""
     world = World()
     world.server.put("a", "x")
     world.settle()
@@ -229,8 +229,8 @@ def test_a_kind_that_is_missing_has_no_objects() -> None:
     world.settle()
 
 
-def test_what_may_not_be_listed_keeps_what_is_known() -> None:
-    """A role that was taken away takes no routes down; at the start, nothing counts as all there is."""
+def test_a_denied_list_keeps_the_known_objects() -> None:
+    """A revoked role removes no routes; at the start, nothing counts as listed."""
     world = World()
     world.server.put("a", "x")
     world.settle()
@@ -245,8 +245,8 @@ def test_what_may_not_be_listed_keeps_what_is_known() -> None:
     "body",
     [None, [], {}, {"items": []}, {"items": {}, "metadata": {"resourceVersion": "1"}}, {"type": "ADDED", "object": {}}],
 )
-def test_what_is_nothing_of_an_api_server_is_refused(body: object) -> None:
-    """A page that something between has put in changes nothing."""
+def test_malformed_responses_change_nothing(body: object) -> None:
+    """A response of a proxy in between changes nothing."""
     mirror = ListWatch(KIND)
     with pytest.raises(Malformed):
         mirror.page(body)
@@ -255,8 +255,8 @@ def test_what_is_nothing_of_an_api_server_is_refused(body: object) -> None:
     assert (mirror.known, mirror.synced) == ({}, False)
 
 
-def test_what_a_list_knew_already_is_no_news() -> None:
-    """The watch goes on from before a namespace was listed: neither an old version nor a false end comes of that."""
+def test_events_older_than_a_separate_list_are_skipped() -> None:
+    """The watch continues from before a namespace was listed: its older events change nothing."""
     world = World(selective=True)
     world.select(frozenset("a"))
     settle(world.mirror, world.server, world.applied)
@@ -280,8 +280,8 @@ def test_what_a_list_knew_already_is_no_news() -> None:
     assert ref not in world.mirror.known
 
 
-def test_a_list_that_cannot_be_continued_is_begun_anew() -> None:
-    """Where the server does not take a token, whatever it says, the list is asked for again in larger pages."""
+def test_a_list_that_cannot_be_continued_is_repeated() -> None:
+    """If the server rejects a continue token, with any error, the list is repeated with larger pages."""
     mirror = ListWatch(KIND)
     mirror.page({"metadata": {"resourceVersion": "1", "continue": "token"}, "items": []})
     for _ in range(MOST_FAILURES):
@@ -295,13 +295,13 @@ def test_a_list_that_cannot_be_continued_is_begun_anew() -> None:
     [("9", "10", True), ("10", "9", False), ("9", "9", False), ("0009", "10", True), ("a", "b", False)],
 )
 def test_versions_are_compared_as_numbers(one: str, other: str, is_older: bool) -> None:
-    """Whatever their length, versions that are numbers are ordered, and others are not."""
+    """Versions that are numbers of any length are ordered; others are not."""
     assert older(one, other) is is_older
     assert older("1" + "0" * 5000, "2" + "0" * 5000)
 
 
-def test_a_namespace_that_comes_while_all_is_listed_is_listed_itself() -> None:
-    """Of one that was selected after the first page, earlier pages were passed over; others are known at the end."""
+def test_a_namespace_selected_during_a_full_list_is_listed_separately() -> None:
+    """Earlier pages skipped the objects of a namespace selected after the first page; others are known at the end."""
     mirror = ListWatch(KIND, selective=True)
     mirror.select(frozenset("a"))
     mirror.page({"metadata": {"resourceVersion": "1", "continue": "token"}, "items": []})

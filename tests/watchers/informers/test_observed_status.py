@@ -17,21 +17,21 @@ COUNT: Final = 3 * AT_ONCE
 
 
 class Lists(Reflector):
-    """A reflector to which an API server has sent these lists, one after the other."""
+    """A reflector that reads these lists, one after another."""
 
     def __init__(self, *lists: dict[str, Any]) -> None:
         self.model, self.version, self.mirror = HTTPRoute, "v1", ListWatch("HTTPRoute")
         self._lists = lists
 
     async def batches(self) -> AsyncGenerator[Reflected, None]:
-        """As a reflector does."""
+        """Yield the changes of each list."""
         for each in self._lists:
             self.mirror.expired()
             yield Reflected(self.mirror.page(each), False)
 
 
 def routes(version: int) -> dict[str, Any]:
-    """Return a list of routes whose resource version, generation and status all say which list they are of."""
+    """Return a list of routes whose resource version, generation and status identify the list."""
     metadata = {"namespace": "shop", "resourceVersion": str(version), "generation": version, "managedFields": []}
     items = [
         {
@@ -44,8 +44,8 @@ def routes(version: int) -> dict[str, Any]:
     return {"metadata": {"resourceVersion": str(version)}, "items": items}
 
 
-async def test_version_and_status_are_of_one_moment() -> None:
-    """However many objects change at once, each is observed with the version that its status belongs to."""
+async def test_observed_version_and_status_are_consistent() -> None:
+    """However many objects change at once, each is observed with the version of its status."""
     objects = Informer(Lists(routes(1), routes(2)), DiagnosticSet(), MANAGER)
     seen = set()
     async for _ in objects.batches():

@@ -1,4 +1,4 @@
-"""The reflector and a real API server, on networks good and bad."""
+"""The reflector with a real API server, on good and bad networks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ pytestmark = pytest.mark.e2e
 
 
 def values(found: Reflections) -> dict[str, str]:
-    """Return what the ConfigMaps say."""
+    """Return the values of the ConfigMaps."""
     return {name: raw["data"]["value"] for name, raw in found.raws.items()}
 
 
 def has(found: Reflections, name: str, value: str) -> bool:
-    """Whether the ConfigMap of a name says that."""
+    """Return whether a ConfigMap has a value."""
     return values(found).get(name) == value
 
 
 def has_only(found: Reflections, name: str, value: str) -> bool:
-    """Whether the ConfigMap of a name is the only one, and says that."""
+    """Return whether a ConfigMap is the only one, and has a value."""
     return values(found) == {name: value}
 
 
@@ -46,7 +46,7 @@ def following(client: ApiClient, namespace: str, counts: Counts | None = None) -
 
 
 async def test_objects_are_listed_in_pages_and_then_watched(client: ApiClient, namespace: str) -> None:
-    """What was there comes first, then what is created, changed and deleted, each once."""
+    """Existing objects are reported first, then each creation, change and deletion, once."""
     for name in "abcdefg":
         await put(client, namespace, name)
     counts = Counts()
@@ -57,7 +57,7 @@ async def test_objects_are_listed_in_pages_and_then_watched(client: ApiClient, n
         await change(client, namespace, "a", "2")
         await delete(client, namespace, "b")
         await found.until(lambda: values(found) == dict.fromkeys("cdefgh", "1") | {"a": "2"})
-        assert [found.told(name) for name in "abch"] == [2, 2, 1, 1]
+        assert [found.reported(name) for name in "abch"] == [2, 2, 1, 1]
 
 
 async def test_a_cut_watch_goes_on_where_it_was(
@@ -74,12 +74,14 @@ async def test_a_cut_watch_goes_on_where_it_was(
             await put(client, namespace, f"n{number}")
             await found.until(partial(has, found, "a", str(number)))
         assert counts.of["listed", "ConfigMap"] == 1
-        assert [found.told(name) for name in ("a", "n1", "n10")] == [11, 1, 1]
+        assert [found.reported(name) for name in ("a", "n1", "n10")] == [11, 1, 1]
         assert counts.of["watching", "ConfigMap"] >= 10
 
 
-async def test_half_an_event_is_no_event(client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str) -> None:
-    """A connection that ends in the middle of a line is cut, not wrong: the event comes again, whole."""
+async def test_an_incomplete_event_is_ignored(
+    client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
+) -> None:
+    """A connection that ends in the middle of a line is no error: the event is sent again."""
     await put(client, namespace, "a", "0")
     counts = Counts()
     async with following(relayed, namespace, counts) as found:
@@ -90,8 +92,8 @@ async def test_half_an_event_is_no_event(client: ApiClient, relayed: ApiClient, 
         assert (relay.halves, counts.of["failed", "ConfigMap"], counts.of["listed", "ConfigMap"]) == (False, 0, 1)
 
 
-async def test_an_api_server_that_cannot_be_reached_is_named(relayed: ApiClient, relay: Relay, namespace: str) -> None:
-    """Its URL is told once it is no passing matter, what is known stays, and all is well again when it is back."""
+async def test_an_unreachable_api_server_is_reported(relayed: ApiClient, relay: Relay, namespace: str) -> None:
+    """A lasting outage has a diagnostic with the URL, known objects stay, and the diagnostic is resolved at the end."""
     await put(relayed, namespace, "a")
     troubles = DiagnosticSet()
     reflector = Reflector(relayed, ConfigMap, Scope(namespace, "test=it"), diagnostics=troubles)
@@ -104,11 +106,11 @@ async def test_an_api_server_that_cannot_be_reached_is_named(relayed: ApiClient,
         assert str(told).startswith(f"{relay.url}: error: The API server at {relay.url} gives no answer")
         relay.down = False
         await found.until(lambda: not troubles.diagnostics)
-        assert (found.told("a"), sorted(found.raws)) == (1, ["a"])
+        assert (found.reported("a"), sorted(found.raws)) == (1, ["a"])
 
 
-async def test_compaction_between_pages_begins_the_list_anew(client: ApiClient, namespace: str) -> None:
-    """A continue token that etcd has no versions for any more (410) costs another list, and loses nothing."""
+async def test_compaction_between_pages_repeats_the_list(client: ApiClient, namespace: str) -> None:
+    """A continue token whose versions were compacted (410) costs another list, and loses nothing."""
     for name in "abcdefg":
         await put(client, namespace, name)
     query: dict[str, str | int] = {"labelSelector": "test=it", "limit": 2}
@@ -124,7 +126,7 @@ async def test_compaction_between_pages_begins_the_list_anew(client: ApiClient, 
         await found.until(lambda: found.synced)
         assert [change.ref.name for change in first] == ["a", "b"]
         assert sorted(ref.name for ref in mirror.known) == list("abcdefg")
-        assert [found.told(name) for name in "abc"] == [0, 1, 1]
+        assert [found.reported(name) for name in "abc"] == [0, 1, 1]
 
 
 async def test_a_version_that_is_forgotten_makes_a_list_of_what_differs(
@@ -145,11 +147,11 @@ async def test_a_version_that_is_forgotten_makes_a_list_of_what_differs(
         relay.down = False
         await found.until(lambda: values(found) == {"a": "1", "b": "2", "d": "1"})
         assert counts.of["expired", "ConfigMap"] >= 1
-        assert [found.told(name) for name in "abcd"] == [1, 2, 2, 1]
+        assert [found.reported(name) for name in "abcd"] == [1, 2, 2, 1]
 
 
-async def test_an_api_server_that_is_killed_costs_nothing_but_time(client: ApiClient, namespace: str) -> None:
-    """While it is away and while it starts, nothing that is known is taken for gone; then all goes on."""
+async def test_an_api_server_restart_removes_nothing(client: ApiClient, namespace: str) -> None:
+    """While the API server is away and while it starts, no known object is removed; then watches continue."""
     await put(client, namespace, "a")
     counts = Counts()
     async with following(client, namespace, counts) as found:
@@ -163,7 +165,7 @@ async def test_an_api_server_that_is_killed_costs_nothing_but_time(client: ApiCl
 
 
 class Widget(NamespacedObject):
-    """A kind that is not always there."""
+    """A kind that is not always installed."""
 
     kind = "Widget"
     group = ""
@@ -172,7 +174,7 @@ class Widget(NamespacedObject):
 
 
 async def define(client: ApiClient, group: str, *versions: str) -> None:
-    """Define the kind in a group of its own, in these versions, or others than before."""
+    """Install the kind in its own group, in these versions, possibly other ones than before."""
     name = f"widgets.{group}"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     served: list[dict[str, Any]] = [
@@ -191,7 +193,7 @@ async def define(client: ApiClient, group: str, *versions: str) -> None:
 
 
 async def create_widget(client: ApiClient, group: str, version: str, namespace: str) -> None:
-    """Create one; a kind that was defined a moment ago may take a moment to be there."""
+    """Create a Widget; a kind that was just installed may need a moment."""
     body = {"apiVersion": f"{group}/{version}", "kind": "Widget", "metadata": {"name": "it"}}
     async with asyncio.timeout(20):
         while True:
@@ -202,8 +204,8 @@ async def create_widget(client: ApiClient, group: str, version: str, namespace: 
                 await asyncio.sleep(0.2)
 
 
-async def test_a_kind_that_is_not_there_is_waited_for(client: ApiClient, namespace: str) -> None:
-    """A missing kind counts as known to be empty; defined later it is picked up, in a version that is served."""
+async def test_a_kind_installed_later_is_watched(client: ApiClient, namespace: str) -> None:
+    """A kind that is not installed is synced and empty; installed later, it is watched in a served version."""
 
     class Local(Widget):
         group = f"{uuid4().hex[:8]}.example.com"

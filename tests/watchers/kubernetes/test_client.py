@@ -1,4 +1,4 @@
-"""Requests to servers that are none of the better sort; the real API server is asked elsewhere."""
+"""The client with faulty servers; other tests use a real API server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(folder: Path, answer: Answer) -> AsyncIterator[ApiClient]:
-    """Yield a client of a server that answers everything like that."""
+    """Run a server that answers every request in one way, and yield a client of it."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -37,8 +37,8 @@ async def serving(folder: Path, answer: Answer) -> AsyncIterator[ApiClient]:
         await runner.cleanup()
 
 
-async def test_where_nobody_listens_the_url_is_told(tmp_path: Path) -> None:
-    """A request to where there is no API server says which URL gives no answer, and why."""
+async def test_an_unreachable_server_is_named(tmp_path: Path) -> None:
+    """A request without a listening server raises an error with the URL and the cause."""
     async with ApiClient(await kubeconfig(tmp_path, "http://127.0.0.1:1", "token: abc")) as client:
         with pytest.raises(
             Unreachable, match=r"server at http://127\.0\.0\.1:1 gives no answer \(Connection refused\)"
@@ -47,8 +47,8 @@ async def test_where_nobody_listens_the_url_is_told(tmp_path: Path) -> None:
         assert not await client.ready()
 
 
-async def test_a_page_of_something_else_is_told(tmp_path: Path) -> None:
-    """What is between may answer in its own words: they are passed on, and HTML is no JSON."""
+async def test_responses_of_a_proxy_are_reported(tmp_path: Path) -> None:
+    """A proxy's error text is in the message, and HTML is not JSON."""
 
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/bad":
@@ -63,8 +63,8 @@ async def test_a_page_of_something_else_is_told(tmp_path: Path) -> None:
             await client.get("/good")
 
 
-async def test_credentials_are_led_nowhere_else(tmp_path: Path) -> None:
-    """A redirection is an error."""
+async def test_redirections_are_errors(tmp_path: Path) -> None:
+    """A redirection is an error, so that credentials are sent nowhere else."""
 
     async def answer(request: web.Request) -> web.Response:
         assert request.path == "/here"
@@ -75,8 +75,8 @@ async def test_credentials_are_led_nowhere_else(tmp_path: Path) -> None:
             await client.get("/here")
 
 
-async def test_what_is_taken_in_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer without end, or an event, is left when it is too long."""
+async def test_responses_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The read of an endless response or event ends at its limit."""
     monkeypatch.setattr(module, "MOST_BYTES", 1 << 16)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -96,8 +96,8 @@ async def test_what_is_taken_in_is_bounded(tmp_path: Path, monkeypatch: pytest.M
                 await anext(stream.lines())
 
 
-async def test_the_words_of_an_error_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error whose text is too long is told by its status."""
+async def test_error_messages_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error with a too long text is reported by its status."""
     monkeypatch.setattr(module, "MOST_ERROR_BYTES", 1000)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -109,8 +109,8 @@ async def test_the_words_of_an_error_are_bounded(tmp_path: Path, monkeypatch: py
         assert (error.value.status, error.value.message) == (418, "I'm a Teapot")
 
 
-async def test_a_silent_watch_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watch on which nothing comes for too long is taken for cut."""
+async def test_a_silent_watch_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch without data for too long counts as broken."""
     monkeypatch.setattr(module, "SILENCE_SECONDS", 0.05)
     done = asyncio.Event()
 
@@ -127,8 +127,8 @@ async def test_a_silent_watch_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
         done.set()
 
 
-async def test_a_server_that_cannot_be_connected_to_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where connections are not accepted, that is known long before a request would have taken too long."""
+async def test_a_connection_has_a_timeout_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If connections are not accepted, the request fails long before its own timeout."""
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
     with unaccepting() as port:
         async with ApiClient(await kubeconfig(tmp_path, f"http://127.0.0.1:{port}", "token: abc")) as client:
@@ -139,7 +139,7 @@ async def test_a_server_that_cannot_be_connected_to_is_left(tmp_path: Path, monk
 
 
 async def test_large_collections_are_read_page_by_page(tmp_path: Path) -> None:
-    """`headgate translate --cluster` asks for so many objects at a time, until there are no more."""
+    """`headgate translate --cluster` reads collections in pages."""
     asked: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -156,8 +156,8 @@ async def test_large_collections_are_read_page_by_page(tmp_path: Path) -> None:
     assert asked == [str(PAGE)] * 3
 
 
-async def test_a_request_takes_no_longer_than_it_may(tmp_path: Path) -> None:
-    """A server that never answers is as good as none."""
+async def test_a_request_has_a_timeout(tmp_path: Path) -> None:
+    """A server that never answers counts as unreachable."""
     done = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -170,8 +170,8 @@ async def test_a_request_takes_no_longer_than_it_may(tmp_path: Path) -> None:
         done.set()
 
 
-async def test_an_authorization_that_is_not_taken_is_renewed(tmp_path: Path) -> None:
-    """A 401 makes the kubeconfig be read again, and the request be made once more, not for ever."""
+async def test_a_rejected_authorization_is_renewed(tmp_path: Path) -> None:
+    """After a 401 the kubeconfig is read again, and the request is repeated once."""
     asked = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -196,8 +196,8 @@ async def test_an_authorization_that_is_not_taken_is_renewed(tmp_path: Path) -> 
         assert len(asked) == 2
 
 
-async def test_a_watch_can_be_cut_from_here(tmp_path: Path) -> None:
-    """Whoever reads it finds its end, having got all lines that were whole."""
+async def test_a_watch_can_be_cut(tmp_path: Path) -> None:
+    """The reader of a watch that was cut gets all complete lines, and then the end."""
     done = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -23,21 +23,21 @@ from watchers.kubernetes.kubernetes_asyncio import incluster_config
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that this machine knows of clusters counts."""
+    """Hide this machine's own clusters."""
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-async def test_a_kubeconfig_says_server_namespace_and_token(tmp_path: Path) -> None:
-    """The current context counts; a slash at the end of a server's URL does not."""
+async def test_a_kubeconfig_has_server_namespace_and_token(tmp_path: Path) -> None:
+    """The current context counts; a trailing slash of a server's URL is removed."""
     access = await kubeconfig(tmp_path, "http://10.0.0.1:8080/", "token: abc")
     assert (access.url, access.namespace, access.tls) == ("http://10.0.0.1:8080", "here", None)
     assert await access.authorization() == "Bearer abc"
 
 
-async def test_kubeconfig_is_looked_for_as_kubectl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """KUBECONFIG goes before the file in the home directory."""
+async def test_kubeconfig_files_are_found_as_by_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KUBECONFIG has precedence over the file in the home directory."""
     (tmp_path / ".kube").mkdir()
     await kubeconfig(tmp_path, "http://home", "token: abc")
     (tmp_path / "kubeconfig").rename(tmp_path / ".kube" / "config")
@@ -47,8 +47,8 @@ async def test_kubeconfig_is_looked_for_as_kubectl_does(tmp_path: Path, monkeypa
     assert (await Access.load()).url == "http://named"
 
 
-async def test_without_any_cluster_the_way_out_is_told() -> None:
-    """Neither a kubeconfig nor a pod: the message says what to give."""
+async def test_without_any_cluster_the_error_names_the_options() -> None:
+    """Without a kubeconfig and a pod, the message says what to configure."""
     with pytest.raises(ConfigurationError, match=r"There is no cluster to talk to: .* Name a kubeconfig"):
         await Access.load()
     with pytest.raises(ConfigurationError, match="There is no kubeconfig file /nowhere"):
@@ -65,8 +65,8 @@ async def test_without_any_cluster_the_way_out_is_told() -> None:
         ("current-context: it\ncontexts: []\nclusters: []\nusers: []", "Expected object with name it in"),
     ],
 )
-async def test_a_kubeconfig_that_is_none_is_told(tmp_path: Path, text: str, told: str) -> None:
-    """A broken file is named, with what is wrong in it."""
+async def test_an_invalid_kubeconfig_is_reported(tmp_path: Path, text: str, told: str) -> None:
+    """The message names an invalid file and the mistake."""
     path = tmp_path / "broken"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=told) as caught:
@@ -74,15 +74,15 @@ async def test_a_kubeconfig_that_is_none_is_told(tmp_path: Path, text: str, told
     assert str(path) in str(caught.value)
 
 
-async def test_a_context_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """The context that was asked for is named."""
+async def test_a_missing_context_is_reported(tmp_path: Path) -> None:
+    """The message names the requested context."""
     await kubeconfig(tmp_path, "http://it", "token: abc")
     with pytest.raises(ConfigurationError, match="context other"):
         await Access.load(Target(str(tmp_path / "kubeconfig"), "other"))
 
 
-async def test_a_plugin_gives_the_token(tmp_path: Path) -> None:
-    """A credential plugin is run at first, again when what it gave expires, and when it is not taken."""
+async def test_a_plugin_provides_the_token(tmp_path: Path) -> None:
+    """A credential plugin is run at first, again when its credentials expire, and when they are rejected."""
     runs = tmp_path / "runs"
     plugin = tmp_path / "plugin.py"
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
@@ -105,8 +105,8 @@ async def test_a_plugin_gives_the_token(tmp_path: Path) -> None:
     assert await access.authorization() == "Bearer t2"
 
 
-async def test_a_plugin_that_fails_is_told(tmp_path: Path) -> None:
-    """What the plugin says on its standard error is in the message."""
+async def test_a_failing_plugin_is_reported(tmp_path: Path) -> None:
+    """The message contains the plugin's standard error."""
     script = "import sys; sys.exit('log in first')"
     api = "apiVersion: client.authentication.k8s.io/v1"
     user = f"exec: {{{api}, command: '{sys.executable}', args: ['-c', \"{script}\"]}}"
@@ -114,8 +114,8 @@ async def test_a_plugin_that_fails_is_told(tmp_path: Path) -> None:
         await kubeconfig(tmp_path, "http://it", user)
 
 
-async def test_a_plugin_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plugin that does not come to an end is given up after its time, with a message that says so."""
+async def test_a_hanging_plugin_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin that does not end is cancelled after its timeout, with a message."""
     monkeypatch.setattr(module, "PLUGIN_SECONDS", 0.2)
     hang = tmp_path / "hang"
     os.mkfifo(hang)
@@ -131,7 +131,7 @@ async def test_a_plugin_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.M
 
 
 def ending(ended: asyncio.Event) -> Callable[[SubprocessStreamProtocol], None]:
-    """Make what notes that a process has ended."""
+    """Return a function that records the end of a process."""
     exited = SubprocessStreamProtocol.process_exited
 
     def noted(protocol: SubprocessStreamProtocol) -> None:
@@ -142,7 +142,7 @@ def ending(ended: asyncio.Event) -> Callable[[SubprocessStreamProtocol], None]:
 
 
 async def test_a_pod_uses_its_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any kubeconfig a pod's files and variables say it all; a token that cannot be read any more is told."""
+    """Without a kubeconfig, a pod's service account is used; an unreadable token is an error."""
     tls = Path(certifi.where())
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
@@ -163,7 +163,7 @@ async def test_a_pod_uses_its_own_account(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def test_a_proxy_is_taken_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As other tools do, unless the environment says that this server is to be reached directly."""
+    """The environment's proxy is used, unless it excludes the server."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     assert (await kubeconfig(tmp_path, "https://it.example.com", "token: abc")).proxy == "http://proxy:3128"
     monkeypatch.setenv("NO_PROXY", "example.com")

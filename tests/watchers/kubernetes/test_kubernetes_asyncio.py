@@ -1,4 +1,4 @@
-"""How the configuration of kubernetes-asyncio is had without the rest of it."""
+"""The import of kubernetes-asyncio's configuration without its other modules."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def run(code: str, path: str = "") -> str:
-    """Return what a new process prints."""
+    """Return the output of a new process."""
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return done.stdout.strip()
 
 
-def test_the_library_is_whole_for_others() -> None:
-    """Who imports kubernetes-asyncio after Headgate has all of it."""
+def test_a_later_import_of_the_library_is_complete() -> None:
+    """An import of kubernetes-asyncio after Headgate gets the complete library."""
     code = (
         "import watchers.kubernetes.kubeconfig\nfrom kubernetes_asyncio import client, config\n"
         "print(client.V1Pod.__name__)"
@@ -24,8 +24,8 @@ def test_the_library_is_whole_for_others() -> None:
     assert run(code) == "V1Pod"
 
 
-def test_the_library_is_shared_with_who_was_first() -> None:
-    """Who has imported kubernetes-asyncio before Headgate has the same classes as Headgate."""
+def test_an_earlier_import_of_the_library_is_shared() -> None:
+    """Headgate uses the classes of an earlier import of kubernetes-asyncio."""
     code = (
         "from kubernetes_asyncio.client import Configuration\nimport watchers.kubernetes.kubernetes_asyncio as ours\n"
         "print(ours.Configuration is Configuration)"
@@ -33,8 +33,8 @@ def test_the_library_is_shared_with_who_was_first() -> None:
     assert run(code) == "True"
 
 
-def test_a_library_that_asks_for_more_gets_more(tmp_path: Path) -> None:
-    """A version whose configuration needs more of its client is imported as a whole."""
+def test_another_version_of_the_library_is_imported_completely(tmp_path: Path) -> None:
+    """A version whose configuration imports more of its client is imported completely."""
     root = tmp_path / "kubernetes_asyncio"
     files = {
         "__init__.py": "",

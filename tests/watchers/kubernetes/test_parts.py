@@ -1,4 +1,4 @@
-"""The small pure parts: JSON lines, back-off, paths, diagnostics, error messages."""
+"""Small pure parts: JSON lines, back-off, paths, diagnostics, error messages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from watchers.kubernetes.json_lines import JsonLines
 
 
 @given(st.lists(st.binary(max_size=5)), st.lists(st.integers(0, 30)), st.binary(max_size=5))
-def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], cuts: list[int], rest: bytes) -> None:
-    """Chunks of any size give the same lines; what follows the last end of a line is none."""
+def test_lines_do_not_depend_on_the_chunks(lines: list[bytes], cuts: list[int], rest: bytes) -> None:
+    """Chunks of any size give the same lines; a rest without a line end is none."""
     lines = [each.replace(b"\n", b"") for each in lines]
     stream = b"".join(each + b"\n" for each in lines) + rest.replace(b"\n", b"")
     reader, found, start = JsonLines(10), [], 0
@@ -28,8 +28,8 @@ def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], cuts: list[
     assert found == [each for each in lines if each]
 
 
-def test_a_line_without_end_is_not_taken_in() -> None:
-    """The memory that a line takes is bounded, whether it comes in one chunk or in many."""
+def test_a_line_is_bounded() -> None:
+    """The memory of a line is bounded, in one chunk or in many."""
     with pytest.raises(TooLarge):
         JsonLines(10).feed(b"ok\n" + b"x" * 11)
     reader = JsonLines(10)
@@ -38,13 +38,13 @@ def test_a_line_without_end_is_not_taken_in() -> None:
         reader.feed(b"78901")
 
 
-def test_many_short_lines_make_a_long_chunk() -> None:
-    """It is lines that are bounded, not what comes at once."""
+def test_chunks_are_not_bounded() -> None:
+    """The limit applies to lines, not to chunks."""
     assert len(JsonLines(10).feed(b"12345\n" * 100)) == 100
 
 
 @given(st.lists(st.floats(0, 0.999), min_size=1, max_size=80))
-def test_pauses_grow_to_a_bound(draws: list[float]) -> None:
+def test_backoff_pauses_are_bounded(draws: list[float]) -> None:
     """Each pause is between half and all of its step; steps double up to the longest."""
     drawn = iter(draws)
     backoff = Backoff(1.0, 8.0, lambda: next(drawn))
@@ -55,14 +55,14 @@ def test_pauses_grow_to_a_bound(draws: list[float]) -> None:
     assert Backoff(1.0, 8.0, lambda: 0.0).next() == 1.0
 
 
-def test_a_server_may_ask_for_a_pause() -> None:
-    """Retry-After is kept to, as far as the longest pause."""
+def test_a_server_may_request_a_pause() -> None:
+    """Retry-After is respected, up to the longest pause."""
     assert Backoff(1.0, 8.0).next(at_least=5) == 5
     assert Backoff(1.0, 8.0).next(at_least=3600) == 8
 
 
 def test_paths_are_those_of_the_api() -> None:
-    """Core kinds are under /api, others under /apis/GROUP; kinds of the cluster have no namespace."""
+    """Core kinds are below /api, others below /apis/GROUP; cluster-scoped kinds have no namespace."""
     assert paths.collection(Secret, "v1", "shop") == "/api/v1/namespaces/shop/secrets"
     assert paths.item(Namespace, "v1", Ref("Namespace", "", "shop")) == "/api/v1/namespaces/shop"
     route = Ref("HTTPRoute", "shop", "a")
@@ -72,8 +72,8 @@ def test_paths_are_those_of_the_api() -> None:
     )
 
 
-def test_what_many_suffer_from_is_told_once() -> None:
-    """The same trouble of several kinds is raised with the first, and settled with the last."""
+def test_a_shared_diagnostic_is_reported_once() -> None:
+    """The same diagnostic of several kinds appears with the first, and is resolved with the last."""
     told: list[tuple[str, str]] = []
     troubles = DiagnosticSet(
         lambda raised, settled: told.append((" ".join(map(str, raised)), " ".join(map(str, settled))))
@@ -96,8 +96,8 @@ def test_what_many_suffer_from_is_told_once() -> None:
     assert not troubles.diagnostics
 
 
-def test_a_denial_names_verb_resource_and_whom_to_grant_it() -> None:
-    """The message says what to put into a role, and whose."""
+def test_a_denial_names_verb_resource_and_subject() -> None:
+    """The message has the content of the missing role, and its subject."""
     words = (
         'secrets is forbidden: User "system:serviceaccount:headgate-system:headgate" cannot list resource "secrets" '
         'in API group "" at the cluster scope'
