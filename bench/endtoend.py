@@ -1,4 +1,4 @@
-"""From an edited file to another answer of the real Envoy, through `headgate run` as a user starts it."""
+"""End-to-end latency: from an edited file to a changed response of a real Envoy, through `headgate run`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOST = "edited.example.com"
 
 @dataclass(frozen=True)
 class Latency:
-    """How long edits took to arrive, in milliseconds, with `others` routes beside the edited one."""
+    """The latency of edits, in milliseconds, with `others` routes beside the edited one."""
 
     others: int
     median: float
@@ -35,10 +35,10 @@ class Latency:
 
 
 def measure(others: int) -> Latency:
-    """Edit a route `EDITS` times, each time until Envoy answers accordingly.
+    """Edit a route `EDITS` times, and wait each time until Envoy's response has changed.
 
     Raises:
-        RuntimeError: Headgate or Envoy did not get there; what Headgate logged is part of the message.
+        RuntimeError: the response did not change in time; the message has Headgate's log.
     """
     with tempfile.TemporaryDirectory(prefix="headgate-bench-") as root:
         folder, port = Path(root) / "config", _free_port()
@@ -58,7 +58,7 @@ def measure(others: int) -> Latency:
 
 
 def edited(number: int) -> Raw:
-    """Make the route that is edited: it redirects to a path that tells which edit it was."""
+    """Return the edited route, which redirects to a path with the number of the edit."""
     path = {"type": "ReplaceFullPath", "replaceFullPath": f"/edit-{number}"}
     rule = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"path": path}}]}
     spec = {"parentRefs": [{"name": "web"}], "hostnames": [HOST], "rules": [rule]}
@@ -66,14 +66,14 @@ def edited(number: int) -> Raw:
 
 
 def _write(path: Path, manifests: list[Raw]) -> None:
-    """Write a file as editors do: a new one in its place."""
+    """Write a file as editors do: replace it with a new one."""
     fresh = path.with_suffix(".new")
     fresh.write_text(yaml.dump_all(manifests, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
     fresh.replace(path)
 
 
 def _until_answer(port: int, number: int, log: Path) -> None:
-    """Ask again and again, on one connection while it lasts, until the answer is that of the edit."""
+    """Send requests until the response is that of the edit, on one connection while it lasts."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     while time.monotonic() < deadline:
@@ -93,7 +93,7 @@ def _until_answer(port: int, number: int, log: Path) -> None:
 
 @contextmanager
 def _running(root: Path, folder: Path) -> Iterator[Path]:
-    """Run Headgate on free ports, with its state in `root`; gives its log."""
+    """Run Headgate on free ports, with its state in `root`; yield the path of its log."""
     log = root / "headgate.log"
     options = {"--xds-address": f"127.0.0.1:{_free_port()}", "--admin-address": f"127.0.0.1:{_free_port()}"}
     options["--state-dir"] = str(root / "state")

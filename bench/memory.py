@@ -1,4 +1,4 @@
-"""What the memory of a controller goes to: the code, and each HTTPRoute from an API server's list to its resources."""
+"""Memory of a controller: that of the process, and of each HTTPRoute from an API server's list to its resources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUTES, SERVICES = 5_000, 100
 
 @dataclass(frozen=True)
 class Route:
-    """The bytes that one route takes: as it was read, and what follows from it, its status and resources among it."""
+    """The bytes of one route: those of the object, and those derived from it, such as its status and resources."""
 
     read: float
     derived: float
@@ -27,12 +27,12 @@ class Route:
 
 @dataclass(frozen=True)
 class Memory:
-    """What was measured, in bytes.
+    """The measured memory, in bytes.
 
     Attributes:
-        base: of the process alone, with nothing read.
-        shared: of the libraries' files, which all such processes of a machine have in common.
-        route: of one route.
+        base: the unique memory of the process without objects.
+        shared: the memory of libraries, which all such processes of a machine share.
+        route: the memory of one route.
     """
 
     base: int
@@ -41,17 +41,17 @@ class Memory:
 
 
 def routes(count: int) -> list[Raw]:
-    """Make so many routes as an API server holds them, each with a hostname of its own."""
+    """Return routes as an API server stores them, each with its own hostname."""
     return [stored(route(number, count, SERVICES), number) for number in range(count)]
 
 
 async def load(url: str, count: int, used: Callable[[], int]) -> Route:
-    """Read so many routes from an API server as the controller does, and evaluate them.
+    """Read routes from an API server as the controller does, and evaluate them.
 
     Args:
-        url: the API server's.
-        count: how many there are.
-        used: gives how many bytes are in use.
+        url: the URL of the API server.
+        count: the number of routes.
+        used: returns the bytes in use.
     """
     from headgate.controlplane.status_store import StatusStore
     from translator.inputs import Edit, Settings
@@ -79,7 +79,7 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
         assert not changes.failures, changes.failures
         statuses.update(changes.statuses)
 
-    # What is there once, whatever the number of routes, is there before it is counted.
+    # Memory that does not depend on the number of routes is allocated before the measurement.
     warm = edit(route(count, count, SERVICES))
     others = [edit(make(number)) for number in range(SERVICES) for make in (service, endpoint_slice)]
     translator.edit([edit(gateway()), *others, warm])
@@ -104,7 +104,7 @@ async def load(url: str, count: int, used: Callable[[], int]) -> Route:
 
 
 def measure() -> Memory:
-    """Measure in a process of its own, which reads from this one."""
+    """Measure in a separate process, which reads from an API server in this one."""
 
     async def serve() -> Memory:
         async with serving(routes(ROUTES)) as url:
@@ -130,12 +130,12 @@ def _used() -> int:
 
 
 def report() -> list[str]:
-    """Measure and say it in lines."""
+    """Measure, and return the lines of the report."""
     found = measure()
     return [
-        f"  nothing read: {found.base / 1e6:.0f} MB, and {found.shared / 1e6:.0f} MB that processes share",
-        f"  each of {ROUTES:,} HTTPRoutes: {found.route.read / 1000:.1f} KB as it is read, and "
-        f"{found.route.derived / 1000:.1f} KB that follow from it",
+        f"  without objects: {found.base / 1e6:.0f} MB, and {found.shared / 1e6:.0f} MB that processes share",
+        f"  each of {ROUTES:,} HTTPRoutes: {found.route.read / 1000:.1f} KB for the object, and "
+        f"{found.route.derived / 1000:.1f} KB derived from it",
     ]
 
 

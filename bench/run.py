@@ -1,4 +1,4 @@
-"""What `make bench` prints: what loading and editing cost, in one run on this machine, and what becomes of them."""
+"""The report of `make bench`: the costs of loads, edits and pushes on this machine."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ OTHERS = (0, 1_000)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure everything and print the report."""
     console = Console()
-    console.print("From an edited file to another answer of Envoy, through headgate run:")
+    console.print("From an edited file to a changed response of Envoy, through headgate run:")
     for others in OTHERS:
         found = endtoend.measure(others)
         beside = f"among {others:,} routes" if others else "alone"
         console.print(
             f"  a route {beside}: median {found.median:.1f} ms of {endtoend.EDITS} edits, "
-            f"slowest {found.slowest:.1f} ms (wanted: median below {LIMIT_MILLISECONDS} ms)",
+            f"slowest {found.slowest:.1f} ms (target: median below {LIMIT_MILLISECONDS} ms)",
             highlight=False,
         )
     console.print("\nThe translator: from parsed objects to snapshots and statuses, then single edits of it")
-    console.print("(ms, in parentheses as a multiple of the first line's, then the queries that ran):")
+    console.print("(ms, in parentheses the multiple of the first line, then the executed queries):")
     console.print(table(translation.measure_all()))
     console.print("\nThe memory of a controller:")
     for line in memory.report():
@@ -36,13 +36,13 @@ def main() -> None:
 
 
 def table(found: list[Figures]) -> Table:
-    """Lay figures out, a line for each size; the first is what the others are compared with."""
+    """Return the figures as a table, one row for each size; the multiples are of the first row."""
     first = found[0]
-    made = Table("routes", "hosts", "cold load", "per route", "memory", "cells", *first.edits, box=None)
-    for column in made.columns:
+    rows = Table("routes", "hosts", "cold load", "per route", "memory", "memos", *first.edits, box=None)
+    for column in rows.columns:
         column.justify = "right"
     for each in found:
-        made.add_row(
+        rows.add_row(
             f"{each.size.routes:,}",
             f"{each.size.hosts:,}",
             f"{each.cold:.2f} s",
@@ -51,7 +51,7 @@ def table(found: list[Figures]) -> Table:
             f"{each.memos:,}",
             *(_cell(edited, first.edits[name]) for name, edited in each.edits.items()),
         )
-    return made
+    return rows
 
 
 def _cell(edited: Edited, first: Edited) -> str:

@@ -1,4 +1,4 @@
-"""What the translator needs to take in a world of objects, and to follow an edit."""
+"""Costs of the translator: of a cold load of many objects, and of single edits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EDITS = 20
 
 @dataclass(frozen=True)
 class Size:
-    """How many objects there are."""
+    """The number of objects of each kind."""
 
     routes: int
     hosts: int
@@ -37,7 +37,7 @@ SIZES = (
 
 @dataclass(frozen=True)
 class Edited:
-    """What following one edit takes: the median, in milliseconds, and the queries that run."""
+    """The cost of one edit: the median time, in milliseconds, and the executed queries."""
 
     milliseconds: float
     runs: int
@@ -45,13 +45,13 @@ class Edited:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured at one size.
+    """The measurements at one size.
 
     Attributes:
-        cold: seconds from parsed objects to snapshots and statuses.
-        megabytes: how much the process grew in that time.
-        memos: results and reads that are remembered.
-        edits: by what was edited.
+        cold: the seconds from parsed objects to snapshots and statuses.
+        megabytes: the growth of the process in that time.
+        memos: the number of memos.
+        edits: the costs of edits, by the kind of edit.
     """
 
     size: Size
@@ -62,7 +62,7 @@ class Figures:
 
 
 def measure_all() -> list[Figures]:
-    """Measure every size, each in a process of its own, one after the other."""
+    """Measure every size, each in a separate process, one after the other."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context, max_tasks_per_child=1) as pool:
         return list(pool.map(measure, SIZES))

@@ -1,4 +1,4 @@
-"""Objects by the thousand, as parsed from manifests: what a large user of a Gateway would have."""
+"""Generated objects: a Gateway with thousands of routes, Services and EndpointSlices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Raw = dict[str, Any]
 
 
 def parsed(raw: Raw) -> KubernetesObject:
-    """Make an object of a manifest that has nothing wrong with it."""
+    """Parse a manifest without problems."""
     found = KINDS.parse(raw)
     assert found.object is not None, found.problems
     assert not found.problems, found.problems
@@ -24,30 +24,30 @@ def parsed(raw: Raw) -> KubernetesObject:
 
 
 def edit(raw: Raw) -> Edit:
-    """Make the edit that brings an object in, or changes it."""
+    """Return the edit that creates or changes an object."""
     found = parsed(raw)
     return Edit(found.ref, found)
 
 
 def removal(raw: Raw) -> Edit:
-    """Make the edit that takes an object away."""
+    """Return the edit that deletes an object."""
     return Edit(parsed(raw).ref, None)
 
 
 def manifest(api_version: str, kind: str, name: str, namespace: str = NAMESPACE, **rest: Any) -> Raw:
-    """Make a manifest; `rest` are the fields beside its metadata."""
+    """Return a manifest; `rest` are the fields beside its metadata."""
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **rest}
 
 
 def gateway(port: int = 10080, hostname: str | None = None) -> Raw:
-    """Make the Gateway that all routes attach to: one HTTP listener."""
+    """Return the Gateway that all routes attach to, with one HTTP listener."""
     listener = {"name": "http", "port": port, "protocol": "HTTP", **({"hostname": hostname} if hostname else {})}
     spec = {"gatewayClassName": "headgate", "listeners": [listener]}
     return manifest("gateway.networking.k8s.io/v1", "Gateway", GATEWAY, spec=spec)
 
 
 def route(number: int, hosts: int, services: int, path: str | None = None) -> Raw:
-    """Make the route of that number: one path on one of `hosts` hosts, to one of `services` Services."""
+    """Return the route of a number: one path on one of `hosts` hosts, to one of `services` Services."""
     spec = {
         "parentRefs": [{"name": GATEWAY}],
         "hostnames": [f"host-{number % hosts}.example.com"],
@@ -62,13 +62,13 @@ def route(number: int, hosts: int, services: int, path: str | None = None) -> Ra
 
 
 def service(number: int) -> Raw:
-    """Make the Service of that number."""
+    """Return the Service of a number."""
     return manifest("v1", "Service", f"service-{number}", spec={"ports": [{"name": "http", "port": 80}]})
 
 
 def endpoint_slice(number: int, address: str | None = None, port: int = 8080) -> Raw:
-    """Make the EndpointSlice of the Service of that number: one endpoint."""
-    made = manifest(
+    """Return the EndpointSlice of the Service of a number, with one endpoint."""
+    found = manifest(
         "discovery.k8s.io/v1",
         "EndpointSlice",
         f"service-{number}-1",
@@ -76,12 +76,12 @@ def endpoint_slice(number: int, address: str | None = None, port: int = 8080) ->
         endpoints=[{"addresses": [address or f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"]}],
         ports=[{"name": "http", "port": port}],
     )
-    made["metadata"]["labels"] = {"kubernetes.io/service-name": f"service-{number}"}
-    return made
+    found["metadata"]["labels"] = {"kubernetes.io/service-name": f"service-{number}"}
+    return found
 
 
 def world(routes: int, hosts: int, services: int) -> Iterator[Edit]:
-    """Give the edits that bring in a Gateway with that many routes, over that many hosts, to that many Services."""
+    """Yield the edits that create a Gateway with a number of routes, on so many hosts, to so many Services."""
     yield edit(gateway())
     for number in range(services):
         yield edit(service(number))

@@ -1,4 +1,4 @@
-"""A thousand clients of one server, each on a connection of its own, that acknowledge all they are sent."""
+"""xDS clients of one server, each on its own connection, that acknowledge every response."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ PATIENCE_SECONDS = 60
 
 
 class Clients:
-    """All clients of a server, and how far they are.
+    """Counters of the responses to all clients of a server.
 
     Attributes:
-        received: how many responses arrived so far.
-        resources: how many resources were in them.
-        last: the bytes of the newest response.
+        received: the number of responses.
+        resources: the number of resources in them.
+        last: the bytes of the last response.
     """
 
     def __init__(self) -> None:
         self.received = 0
         self.resources = 0
         self.last = b""
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def note(self, data: bytes, resources: int) -> None:
         """Count a response."""
         self.received += 1
         self.resources += resources
         self.last = data
-        self._news.set()
+        self._changed.set()
 
     async def until(self, received: int) -> None:
-        """Wait until so many responses have arrived, and their answers have been taken."""
+        """Wait until that many responses have arrived, and the server has read their ACKs."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.received < received:
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
         await asyncio.sleep(0.3)
 
 
 async def _follow(clients: Clients, port: int, delta: bool, wanted: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Subscribe to names of types and acknowledge whatever comes."""
-    ask, acknowledge = (_ask_delta, _acknowledge_delta) if delta else (_ask, _acknowledge)
+    """Subscribe to the names of each type, and acknowledge all responses."""
+    subscribe, acknowledge = (_subscribe_delta, _acknowledge_delta) if delta else (_subscribe, _acknowledge)
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(f"/{ADS}/{DELTA if delta else STREAM}")()
         for url, names in wanted:
-            await call.write(ask(url, names))
+            await call.write(subscribe(url, names))
         names_of = dict(wanted)
         while isinstance(data := await call.read(), bytes):
             request, resources = acknowledge(data, names_of)
@@ -68,16 +68,16 @@ async def _follow(clients: Clients, port: int, delta: bool, wanted: Sequence[tup
             clients.note(data, resources)
 
 
-def _ask(url: str, names: Sequence[str]) -> bytes:
+def _subscribe(url: str, names: Sequence[str]) -> bytes:
     return DiscoveryRequest(type_url=url, resource_names=names, node=NODE).SerializeToString()
 
 
-def _ask_delta(url: str, names: Sequence[str]) -> bytes:
+def _subscribe_delta(url: str, names: Sequence[str]) -> bytes:
     return DeltaDiscoveryRequest(type_url=url, resource_names_subscribe=names, node=NODE).SerializeToString()
 
 
 def _acknowledge(data: bytes, names: Mapping[str, Sequence[str]]) -> tuple[bytes, int]:
-    """Give the request that answers a response, and how many resources that has."""
+    """Return the ACK of a response, and the number of its resources."""
     response = DiscoveryResponse.FromString(data)
     url = response.type_url
     request = DiscoveryRequest(
@@ -87,7 +87,7 @@ def _acknowledge(data: bytes, names: Mapping[str, Sequence[str]]) -> tuple[bytes
 
 
 def _acknowledge_delta(data: bytes, _: Mapping[str, Sequence[str]]) -> tuple[bytes, int]:
-    """Give the same for an incremental response."""
+    """Return the same for a delta response."""
     response = DeltaDiscoveryResponse.FromString(data)
     request = DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
     return request.SerializeToString(), len(response.resources)
@@ -95,7 +95,7 @@ def _acknowledge_delta(data: bytes, _: Mapping[str, Sequence[str]]) -> tuple[byt
 
 @contextlib.asynccontextmanager
 async def connected(count: int, port: int, delta: bool, *wanted: tuple[str, Sequence[str]]) -> AsyncIterator[Clients]:
-    """Connect so many clients, which subscribe to these names of types."""
+    """Connect `count` clients, which subscribe to the names of each type in `wanted`."""
     clients = Clients()
     tasks = [asyncio.ensure_future(_follow(clients, port, delta, wanted)) for _ in range(count)]
     try:

@@ -1,4 +1,4 @@
-"""What is pushed: a route table of some size, and clusters' endpoints of which one changes."""
+"""Resources for pushes: a route configuration of some size, and the endpoints of clusters."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from xds import Resource
 KEY = "bench"
 ROUTES = "routes"
 CLUSTERS = 100
-"""How many clusters there are, each with `ENDPOINTS` endpoints."""
+"""The number of clusters, each with `ENDPOINTS` endpoints."""
 ENDPOINTS = 20
 
 
 def table(size: int, number: int) -> Resource:
-    """Make a route table of `size` bytes, within a hundred; each number makes another one."""
+    """Return a route configuration of about `size` bytes, different for each number."""
     message = route_pb2.RouteConfiguration(name=ROUTES)
     host = message.virtual_hosts.add(name="all", domains=["*"])
     for index in range(size // 50):
@@ -25,7 +25,7 @@ def table(size: int, number: int) -> Resource:
 
 
 def assignment(cluster: int, number: int = 0) -> Resource:
-    """Make the endpoints of a cluster; each number makes another port for one of them."""
+    """Return the endpoints of a cluster; the port of one of them depends on the number."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=f"cluster-{cluster:05}")
     locality = message.endpoints.add()
     for index in range(ENDPOINTS):
@@ -35,5 +35,5 @@ def assignment(cluster: int, number: int = 0) -> Resource:
 
 
 def world(size: int) -> list[Resource]:
-    """Make all there is at first: the route table of that size, and the endpoints of all clusters."""
+    """Return the initial resources: the route configuration of that size, and the endpoints of all clusters."""
     return [table(size, 0), *(assignment(cluster) for cluster in range(CLUSTERS))]

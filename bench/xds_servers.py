@@ -1,4 +1,4 @@
-"""The two servers that are compared, each in a process of its own: ours, and a bare handler that writes given bytes."""
+"""The two compared servers, each in a separate process: Headgate's, and a bare handler that writes given bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STREAM, DELTA = "StreamAggregatedResources", "DeltaAggregatedResources"
 
 
 class Usage(NamedTuple):
-    """What a process has used: seconds of CPU so far, bytes of memory now, and the streams that are open."""
+    """The usage of a process: seconds of CPU so far, bytes of memory, and open streams."""
 
     cpu: float
     memory: int
@@ -36,7 +36,7 @@ class Remote:
     """A server in another process. Use as a context manager.
 
     Attributes:
-        port: where it listens on loopback.
+        port: its port on loopback.
     """
 
     process: BaseProcess
@@ -45,43 +45,45 @@ class Remote:
 
     @classmethod
     def start(cls, main: Callable[[Connection], None]) -> Self:
-        """Start a server and waits until it listens."""
+        """Start a server and wait until it listens."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=main, args=(theirs,), daemon=True)
         process.start()
         return cls(process, ours, ours.recv())
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
+        """Kill the process."""
         self.process.kill()
         self.process.join()
 
-    def push(self, what: Any) -> None:
-        """Have it send something to all its clients."""
-        self.link.send(("push", what))
+    def push(self, payload: Any) -> None:
+        """Have the server send resources, or bytes, to all its clients."""
+        self.link.send(("push", payload))
         self.link.recv()
 
     def usage(self) -> Usage:
-        """Ask what it has used."""
+        """Return the usage of the server's process."""
         self.link.send(("usage", None))
         found: Usage = self.link.recv()
         return found
 
 
-async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]], streams: Callable[[], Sized]) -> None:
-    news = asyncio.Event()
-    asyncio.get_running_loop().add_reader(link.fileno(), news.set)
+async def _serve_commands(
+    link: Connection, push: Callable[[Any], Awaitable[None]], streams: Callable[[], Sized]
+) -> None:
+    readable = asyncio.Event()
+    asyncio.get_running_loop().add_reader(link.fileno(), readable.set)
     while True:
-        await news.wait()
-        news.clear()
+        await readable.wait()
+        readable.clear()
         while link.poll():
-            command, what = link.recv()
+            command, payload = link.recv()
             if command == "push":
-                await push(what)
+                await push(payload)
                 link.send(None)
             else:
                 gc.collect()
@@ -91,25 +93,25 @@ async def _obey(link: Connection, push: Callable[[Any], Awaitable[None]], stream
 
 
 def ours(link: Connection, limits: Limits | None = None) -> None:
-    """Serve a snapshot with the library; what is pushed are resources that come in or change."""
+    """Serve a snapshot with the library; a push creates or changes resources."""
 
     async def main() -> None:
         snapshot = Snapshot()
         async with Server(lambda node: node.cluster, limits=limits) as server:
 
-            async def push(what: list[Resource]) -> None:
+            async def push(payload: list[Resource]) -> None:
                 nonlocal snapshot
-                snapshot = snapshot.replace(what)
+                snapshot = snapshot.replace(payload)
                 server.publish(KEY, snapshot)
 
             link.send(server.port)
-            await _obey(link, push, server.clients)
+            await _serve_commands(link, push, server.clients)
 
     asyncio.run(main())
 
 
 def bare(link: Connection) -> None:
-    """Read and drops requests, and writes the bytes that it is given: all that any handler of grpc.aio has to do."""
+    """Drop requests and write the pushed bytes: the least that a handler of grpc.aio can do."""
     waiting: set[asyncio.Queue[bytes]] = set()
 
     async def handle(requests: Any, context: Any) -> None:
@@ -127,9 +129,9 @@ def bare(link: Connection) -> None:
             waiting.discard(queue)
             reader.cancel()
 
-    async def push(what: bytes) -> None:
+    async def push(payload: bytes) -> None:
         for queue in waiting:
-            queue.put_nowait(what)
+            queue.put_nowait(payload)
 
     async def main() -> None:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
@@ -140,6 +142,6 @@ def bare(link: Connection) -> None:
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         link.send(port)
-        await _obey(link, push, lambda: waiting)
+        await _serve_commands(link, push, lambda: waiting)
 
     asyncio.run(main())

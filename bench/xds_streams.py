@@ -1,4 +1,4 @@
-"""What a push to a thousand streams costs the server, beside a bare handler that writes the same bytes."""
+"""Costs of pushes to a thousand streams, compared with a bare handler that writes the same bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT_CPU, LIMIT_BYTES, LIMIT_MEMORY = 1.5, 2.0, 100_000
 
 @dataclass(frozen=True)
 class Push:
-    """Seconds of the server's CPU for one push to all streams, the median: ours, and that of the bare handler."""
+    """The median seconds of CPU of one push to all streams: of Headgate's server, and of the bare handler."""
 
     variant: str
     ours: float
@@ -29,18 +29,18 @@ class Push:
 
     @property
     def ratio(self) -> float:
-        """How many times the bare handler's."""
+        """The cost as a multiple of the bare handler's."""
         return self.ours / self.bare
 
 
 @dataclass(frozen=True)
 class Change:
-    """What changing one endpoint sent to each delta stream.
+    """The bytes sent to each delta stream after a change of one endpoint.
 
     Attributes:
-        resource: bytes of the resource that changed.
-        message: bytes of the response.
-        wire: bytes that a client received, of HTTP/2 too.
+        resource: the bytes of the changed resource.
+        message: the bytes of the response.
+        wire: the bytes that a client received, with HTTP/2 framing.
     """
 
     resource: int
@@ -49,7 +49,7 @@ class Change:
 
 
 def pushes() -> list[Push]:
-    """Measure both variants; ours and the bare server by turns."""
+    """Measure both protocol variants, with pushes of both servers in turn."""
     return [asyncio.run(_push(delta)) for delta in (False, True)]
 
 
@@ -68,16 +68,16 @@ async def _push(delta: bool) -> Push:
     return Push("delta" if delta else "state of the world", statistics.median(own), statistics.median(others))
 
 
-async def _cost(server: Remote, clients: Clients, what: object) -> float:
-    """Seconds of CPU from a push until all clients have answered it."""
+async def _cost(server: Remote, clients: Clients, payload: object) -> float:
+    """Return the seconds of CPU from a push until all clients have acknowledged it."""
     before, received = server.usage().cpu, clients.received
-    server.push(what)
+    server.push(payload)
     await clients.until(received + STREAMS)
     return server.usage().cpu - before
 
 
 def change() -> Change:
-    """Measure what one changed endpoint sends to each of the streams, which have the endpoints of all clusters."""
+    """Measure the bytes of one changed endpoint on streams that subscribe to the endpoints of all clusters."""
     return asyncio.run(_change())
 
 
@@ -96,7 +96,7 @@ async def _change() -> Change:
 
 
 def memory() -> float:
-    """Measure the bytes of memory of a stream that has all it asked for and is idle."""
+    """Measure the bytes of memory of an idle stream that has all its resources."""
     return asyncio.run(_memory())
 
 
@@ -113,21 +113,21 @@ async def _memory() -> float:
 
 
 def report() -> list[str]:
-    """Measure all and say it in lines."""
+    """Measure everything, and return the lines of the report."""
     lines = [
         f"  {SIZE // 1000} KB to {STREAMS:,} streams, {each.variant}: {each.ours * 1000:.0f} ms of the server's CPU, "
-        f"{each.ratio:.2f} times the bare handler's (wanted: at most {LIMIT_CPU})"
+        f"{each.ratio:.2f} times the bare handler's (target: at most {LIMIT_CPU})"
         for each in pushes()
     ]
     found = change()
     lines.append(
         f"  one endpoint changed, {STREAMS:,} delta streams: {found.wire:.0f} bytes on the wire for a resource of "
-        f"{found.resource}, {found.wire / found.resource:.2f} times (wanted: at most {LIMIT_BYTES:.0f}); "
-        f"{found.message - found.resource} bytes are the response's own"
+        f"{found.resource}, {found.wire / found.resource:.2f} times (target: at most {LIMIT_BYTES:.0f}); "
+        f"{found.message - found.resource} bytes are overhead of the response"
     )
     idle = memory()
     lines.append(
-        f"  an idle stream: {idle / 1000:.0f} KB of memory, {idle / LIMIT_MEMORY:.2f} of what is wanted "
+        f"  an idle stream: {idle / 1000:.0f} KB of memory, {idle / LIMIT_MEMORY:.2f} of the target "
         f"({LIMIT_MEMORY // 1000} KB at most)"
     )
     return lines

@@ -1,4 +1,4 @@
-"""The custom resource definitions of Headgate's own kinds, from their models."""
+"""CustomResourceDefinitions of Headgate's own kinds, generated from their models."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ CONDITIONS: Final[dict[str, Any]] = {
 
 STATUS_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "What Headgate says about the object.",
+    "description": "The status that Headgate reports.",
     "properties": {"conditions": CONDITIONS},
 }
 
 REFERENCE: Final = {"group": 253, "kind": 63, "namespace": 63, "name": 253, "sectionName": 253}
-"""The fields of a ParentReference, and the most characters that each may have."""
+"""The fields of a ParentReference, and the maximum length of each."""
 
 POLICY_STATUS_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "What controllers say about the policy, for each Gateway that it has an effect at (PolicyStatus).",
+    "description": "The status of the policy for each Gateway that it affects (PolicyStatus).",
     "required": ["ancestors"],
     "properties": {
         "ancestors": {
@@ -84,12 +84,12 @@ POLICY_STATUS_SCHEMA: Final[dict[str, Any]] = {
 
 
 def own_kinds() -> tuple[type[KubernetesObject], ...]:
-    """Return the kinds that Headgate brings with it."""
+    """Return the kinds that Headgate defines."""
     return tuple(each for each in KINDS.values() if each.group == GROUP)
 
 
 def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> dict[str, Any]:
-    """Make the CustomResourceDefinition of a kind that a registry knows."""
+    """Return the CustomResourceDefinition of a kind in a registry."""
     schema = structural(model, defaults=model.has_schema_defaults)
     fields = schema["properties"]
     schema["properties"] = {
@@ -102,8 +102,8 @@ def definition(model: type[KubernetesObject], registry: Registry = REGISTRY) -> 
     schema["required"] = [each for each in schema.get("required", ()) if each != "metadata"]
     if not schema["required"]:
         del schema["required"]
-    told = ANCESTORS_ACCEPTED if issubclass(model, Policy) else ACCEPTED
-    accepted = (told,) if model in registry.with_status else ()
+    column = ANCESTORS_ACCEPTED if issubclass(model, Policy) else ACCEPTED
+    accepted = (column,) if model in registry.with_status else ()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -1,4 +1,4 @@
-"""RBAC rules of Headgate: the least that it needs, each rule with its reason."""
+"""RBAC rules of Headgate: the least privileges, each rule with its reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READ: Final = ("get", *FOLLOW)
 
 
 class Rule(NamedTuple):
-    """A rule of a role, and why it is there."""
+    """A rule of a role, and its reason."""
 
     reason: str
     groups: tuple[str, ...]
@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     names: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """Give the rule as YAML, its reason above it."""
+        """Yield the lines of the rule as YAML, with its reason as a comment."""
         yield f"# {self.reason}"
         for field, values in (
             ("apiGroups", self.groups),
@@ -45,13 +45,13 @@ def cluster_rules() -> tuple[Rule, ...]:
     return (
         *kind_rules(kinds),
         Rule(
-            "Proxies prove with their service account's token which Gateway they belong to.",
+            "Authenticate proxies by the tokens of their service accounts.",
             ("authentication.k8s.io",),
             ("tokenreviews",),
             ("create",),
         ),
         Rule(
-            "Who asks the admin port for configuration must be allowed to get its path (nonResourceURLs).",
+            "Authorise requests for configuration at the admin port: users need get on the path (nonResourceURLs).",
             ("authorization.k8s.io",),
             ("subjectaccessreviews",),
             ("create",),
@@ -60,11 +60,11 @@ def cluster_rules() -> tuple[Rule, ...]:
 
 
 def namespaced_rules() -> tuple[Rule, ...]:
-    """Return the rules for what is in the watched namespaces: all of them, unless the chart is told otherwise."""
+    """Return the rules for namespaced kinds: they apply to all namespaces, or to those that the chart's values name."""
     kinds = [each for each in KINDS.values() if each.namespaced]
     deployed = (
         Rule(
-            "The proxies of Gateways, in the Gateways' namespaces: applied, repaired, and taken away with the Gateway.",
+            "Deploy, repair and delete the proxies of Gateways, in the Gateways' namespaces.",
             (group,),
             tuple(each.plural for each in DEPLOYED_KINDS.values() if each.group == group),
             (*READ, "create", "patch", "delete"),
@@ -78,29 +78,46 @@ def own_rules() -> tuple[Rule, ...]:
     """Return the rules for Headgate's own namespace."""
     leases, secrets = ("coordination.k8s.io",), ("",)
     return (
-        # RBAC cannot limit the making of an object by its name.
-        Rule("One replica leads: it deploys proxies and writes statuses.", leases, ("leases",), ("create",)),
-        Rule("It holds this Lease.", leases, ("leases",), ("get", "update"), (LEASE,)),
-        # The names of those Leases are not known before there are replicas.
+        # RBAC cannot restrict the verb create by resourceNames.
+        Rule("Create the Lease of the leader election, and those of replicas.", leases, ("leases",), ("create",)),
         Rule(
-            "Each replica says in a Lease of its own how far its proxies are, and hears the others.",
+            "Elect the leader, which deploys proxies and writes statuses, by this Lease.",
+            leases,
+            ("leases",),
+            ("get", "update"),
+            (LEASE,),
+        ),
+        # The names of these Leases contain the identities of replicas.
+        Rule(
+            "Exchange the sync status of proxies between replicas, each of which writes its own Leases.",
             leases,
             ("leases",),
             ("list", "watch", "patch", "delete"),
         ),
-        Rule("The replicas share an authority that signs their certificates.", secrets, ("secrets",), ("create",)),
-        Rule("It is in this Secret, and renewed there.", secrets, ("secrets",), ("get", "update"), (SECRET,)),
+        Rule(
+            "Create the Secret of the certificate authority that the replicas share.",
+            secrets,
+            ("secrets",),
+            ("create",),
+        ),
+        Rule(
+            "Read and renew the certificate authority in this Secret.",
+            secrets,
+            ("secrets",),
+            ("get", "update"),
+            (SECRET,),
+        ),
     )
 
 
 def kind_rules(kinds: Iterable[type[KubernetesObject]], registry: Registry = REGISTRY) -> tuple[Rule, ...]:
-    """Return the rules for objects of these kinds: to read them, and to write the status of those that get one."""
+    """Return the rules to read objects of these kinds, and to write the statuses of those that have one."""
     found = tuple(kinds)
     return (*_reading(found, registry), *_statuses(found, registry))
 
 
 def _reading(kinds: Iterable[type[KubernetesObject]], registry: Registry) -> Iterator[Rule]:
-    """All kinds are followed; one by one are read those that are needed only if named, and those with a status."""
+    """Yield the rules to list and watch all kinds, and to get those that are read on demand or have a status."""
     by_reason: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for each in kinds:
         verbs = READ if each.on_demand or each in registry.with_status else FOLLOW
@@ -112,7 +129,7 @@ def _reading(kinds: Iterable[type[KubernetesObject]], registry: Registry) -> Ite
 
 def _statuses(kinds: Iterable[type[KubernetesObject]], registry: Registry) -> Iterator[Rule]:
     for group, resources in _by_group(each for each in kinds if each in registry.with_status):
-        text = "Whoever wrote an object is told in its status what became of it."
+        text = "Write the statuses of objects."
         yield Rule(text, (group,), tuple(f"{each}/status" for each in resources), ("patch",))
 
 

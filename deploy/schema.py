@@ -1,4 +1,4 @@
-"""Structural OpenAPI schemas of custom resource definitions, made from pydantic models."""
+"""Structural OpenAPI schemas of CustomResourceDefinitions, generated from pydantic models."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from translator.objects.schema.base import CheckedFields, Fields
 
 Schema = dict[str, Any]
 
-UNSET: Final = "default that is only told"
+UNSET: Final = "default only in the description"
 INT32: Final = 2**31 - 1
-KEPT: Final = (
+KEYWORDS: Final = (
     "type",
     "format",
     "description",
@@ -36,15 +36,15 @@ KEPT: Final = (
     "required",
     "x-kubernetes-validations",
 )
-"""What is taken over from JSON schema as it is, in this order."""
+"""The keywords that are copied from the JSON schema, in this order."""
 
 
 def structural(model: type[Fields], defaults: bool) -> Schema:
-    """Make the schema of a model; what JSON schema can say and a structural one cannot is left to the model itself.
+    """Return the structural schema of a model; constraints that it cannot express are left to the model's validation.
 
     Args:
-        model: of the fields.
-        defaults: whether the API server is to fill in defaults; if not, descriptions tell them.
+        model: the model.
+        defaults: whether the API server sets defaults; if not, only the descriptions mention them.
     """
     whole = model.model_json_schema(by_alias=True)
     return _described(_converted(whole, whole.get("$defs", {}), defaults), model)
@@ -52,25 +52,25 @@ def structural(model: type[Fields], defaults: bool) -> Schema:
 
 def _converted(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool) -> Schema:
     schema = _resolved(schema, known)
-    made: Schema = {key: schema[key] for key in KEPT if key in schema}
-    default = made.pop("default", None)
+    result: Schema = {key: schema[key] for key in KEYWORDS if key in schema}
+    default = result.pop("default", None)
     if isinstance(default, str | int):
-        made["default" if defaults else UNSET] = default
-    if made.get("minLength") == 0:
-        del made["minLength"]
-    if made.get("type") == "integer":
-        made["format"] = "int32" if schema.get("maximum", INT32 + 1) <= INT32 else "int64"
+        result["default" if defaults else UNSET] = default
+    if result.get("minLength") == 0:
+        del result["minLength"]
+    if result.get("type") == "integer":
+        result["format"] = "int32" if schema.get("maximum", INT32 + 1) <= INT32 else "int64"
     if "properties" in schema:
-        made["properties"] = {name: _converted(each, known, defaults) for name, each in schema["properties"].items()}
-    elif made.get("type") == "object":
-        made |= _of_map(schema, known, defaults)
+        result["properties"] = {name: _converted(each, known, defaults) for name, each in schema["properties"].items()}
+    elif result.get("type") == "object":
+        result |= _of_map(schema, known, defaults)
     if "items" in schema:
-        made["items"] = _converted(schema["items"], known, defaults)
-    return made
+        result["items"] = _converted(schema["items"], known, defaults)
+    return result
 
 
 def _of_map(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool) -> Schema:
-    """Return a map: of values of one kind, or of anything at all."""
+    """Return the keywords of a map: with a schema of its values, or with arbitrary content."""
     values = schema.get("additionalProperties", True)
     if patterns := schema.get("patternProperties"):
         (values,) = patterns.values()
@@ -80,7 +80,7 @@ def _of_map(schema: Mapping[str, Any], known: Mapping[str, Any], defaults: bool)
 
 
 def _resolved(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Resolve a reference or an optional field; keep the description of the place that uses it."""
+    """Resolve a reference or an optional field; the keywords beside it take precedence."""
     outer = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf")}
     if "anyOf" in schema:
         (only,) = (each for each in schema["anyOf"] if each.get("type") != "null")
@@ -91,12 +91,12 @@ def _resolved(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[st
 
 
 def _described(schema: Schema, model: type[Fields]) -> Schema:
-    """Add what pydantic does not put into its schema: rules, unique items, the docstrings of fields."""
+    """Add to the schema what pydantic's lacks: CEL rules, uniqueness of items, the docstrings of fields."""
     texts = dict(_docstrings(model))
     for name, field in model.model_fields.items():
         of_field = schema["properties"][field.alias or name]
-        told = _told(of_field.pop(UNSET, None))
-        if text := f"{texts.get(name) or of_field.get('description', '')} {told}".strip():
+        default = _default_text(of_field.pop(UNSET, None))
+        if text := f"{texts.get(name) or of_field.get('description', '')} {default}".strip():
             of_field["description"] = text
         of_field |= _uniqueness(field)
         nested = _nested(field.annotation)
@@ -108,7 +108,7 @@ def _described(schema: Schema, model: type[Fields]) -> Schema:
     return schema
 
 
-def _told(default: object) -> str:
+def _default_text(default: object) -> str:
     if default in (None, ""):
         return ""
     return f"By default {str(default).lower() if isinstance(default, bool) else default}."
@@ -132,14 +132,14 @@ def _uniqueness(field: FieldInfo) -> Schema:
 
 def _docstrings(model: type[Fields]) -> Iterator[tuple[str, str]]:
     """Yield the docstrings below fields, by the fields' names."""
-    (made,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(made, ast.ClassDef)
-    for field, text in zip(made.body, made.body[1:], strict=False):
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(node, ast.ClassDef)
+    for field, text in zip(node.body, node.body[1:], strict=False):
         match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
-                yield name, " ".join(said.split())
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                yield name, " ".join(docstring.split())
 
 
 def _ordered(schema: Schema) -> Schema:
-    order = [*KEPT, "additionalProperties", "x-kubernetes-preserve-unknown-fields", "properties", "items"]
+    order = [*KEYWORDS, "additionalProperties", "x-kubernetes-preserve-unknown-fields", "properties", "items"]
     return {key: schema[key] for key in sorted(schema, key=order.index)}

@@ -24,6 +24,6 @@ class GatewayClass(ClusterObject):
     group = GATEWAY_GROUP
     versions = ("v1", "v1beta1")
     plural = "gatewayclasses"
-    rbac_reason = "Which Gateways are Headgate's."
+    rbac_reason = "Find the GatewayClasses of Headgate."
 
     spec: GatewayClassSpec

@@ -39,7 +39,7 @@ class DirectResponse(NamespacedObject):
     group = GROUP
     versions = ("v1alpha1",)
     plural = "directresponses"
-    rbac_reason = "What routes answer by themselves."
+    rbac_reason = "Read the fixed responses of routes."
     short_names = ("dresp",)
     printer_columns = (PrinterColumn("Status", "integer", ".spec.status"),)
 

@@ -247,7 +247,7 @@ class GatewayParameters(NamespacedObject):
     versions = ("v1alpha1",)
     plural = "gatewayparameters"
     has_schema_defaults = False  # merged over others, they would count as what was asked for
-    rbac_reason = "How proxies are deployed."
+    rbac_reason = "Read the parameters of proxies."
     short_names = ("gwparams",)
     printer_columns = (
         PrinterColumn("Kind", "string", ".spec.kind"),

@@ -37,7 +37,7 @@ class Namespace(ClusterObject):
     group = ""
     versions = ("v1",)
     plural = "namespaces"
-    rbac_reason = "Listeners say from which namespaces routes may come, by labels."
+    rbac_reason = "Select the namespaces of routes by labels, as allowedRoutes says."
 
     metadata: NamespaceMeta
 
@@ -69,7 +69,7 @@ class Secret(CheckedFields, NamespacedObject):
     versions = ("v1",)
     plural = "secrets"
     on_demand = True
-    rbac_reason = "Certificates. Only their names are watched, and those that Gateways name are read."
+    rbac_reason = "Read certificates: metadata is watched, and only referenced Secrets are read."
 
     type: Text = "Opaque"
     data: Data = Field(default_factory=dict, repr=False)
@@ -100,7 +100,7 @@ class ConfigMap(NamespacedObject):
     versions = ("v1",)
     plural = "configmaps"
     on_demand = True
-    rbac_reason = "Certificates of authorities. Only their names are watched, and those that are named are read."
+    rbac_reason = "Read CA certificates: metadata is watched, and only referenced ConfigMaps are read."
 
     data: TextData = Field(default_factory=dict)
     binary_data: Data = Field(default_factory=dict)

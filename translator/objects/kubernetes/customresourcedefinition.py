@@ -34,7 +34,7 @@ class CustomResourceDefinition(ClusterObject):
     group = "apiextensions.k8s.io"
     versions = ("v1",)
     plural = "customresourcedefinitions"
-    rbac_reason = "Which release of the Gateway API there is. Only metadata is read."
+    rbac_reason = "Find the installed version of the Gateway API; only metadata is read."
     metadata_only = True
 
     metadata: CustomResourceDefinitionMeta

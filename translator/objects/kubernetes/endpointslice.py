@@ -93,7 +93,7 @@ class EndpointSlice(CheckedFields, NamespacedObject):
     group = "discovery.k8s.io"
     versions = ("v1",)
     plural = "endpointslices"
-    rbac_reason = "Where the pods of Services are."
+    rbac_reason = "Read the endpoints of Services."
 
     address_type: Literal["IPv4", "IPv6", "FQDN"]
     endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=1000)] = ()

@@ -140,7 +140,7 @@ class Service(NamespacedObject):
     group = ""
     versions = ("v1",)
     plural = "services"
-    rbac_reason = "What routes send requests to, and the addresses of Gateways."
+    rbac_reason = "Resolve backendRefs, and read the addresses of Gateways."
 
     metadata: ServiceMeta
     spec: ServiceSpec

@@ -66,7 +66,7 @@ class Deployment(Workload):
     kind = "Deployment"
     plural = "deployments"
     own_only = True
-    rbac_reason = "How far the proxies have come."
+    rbac_reason = "Read the progress of proxies' rollouts."
 
 
 class DaemonSet(Workload):
@@ -75,7 +75,7 @@ class DaemonSet(Workload):
     kind = "DaemonSet"
     plural = "daemonsets"
     own_only = True
-    rbac_reason = "How far the proxies have come."
+    rbac_reason = "Read the progress of proxies' rollouts."
 
 
 class ContainerWaiting(Fields):
@@ -184,7 +184,7 @@ class Pod(NamespacedObject):
     versions = ("v1",)
     plural = "pods"
     own_only = True
-    rbac_reason = "What keeps proxies from running."
+    rbac_reason = "Report why proxies do not run."
     selector: ClassVar[str] = MANAGED_BY
 
     metadata: PodMeta

@@ -200,7 +200,7 @@ class KubernetesObject(Fields):
     """Whether of a cluster only those objects are read that others refer to."""
     own_only: ClassVar[bool] = False
     """Whether of a cluster only those objects are read that Headgate itself has deployed."""
-    rbac_reason: ClassVar[str] = "What is to be served."
+    rbac_reason: ClassVar[str] = "Read the objects that Headgate serves."
     """Why Headgate may read objects of the kind, in a sentence beside the RBAC rule."""
     has_schema_defaults: ClassVar[bool] = True
     """For kinds of our own: whether the schema in their custom resource definition sets defaults."""
