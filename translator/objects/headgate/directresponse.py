@@ -1,4 +1,4 @@
-"""DirectResponse: the answer of a route without a backend, referenced by an HTTPRoute's ExtensionRef filter."""
+"""DirectResponse: the answer of a route without a backend, referenced by a route's ExtensionRef filter."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
