@@ -1,4 +1,4 @@
-"""A source that is followed while a test goes on, and what has come of it so far."""
+"""A source that is followed during a test, with its batches and changes so far."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -39,7 +39,7 @@ class Following:
 
     @property
     def served(self) -> dict[str, str | None]:
-        """What the ConfigMaps say that are there now, by name, as the batches tell it."""
+        """The values of the current ConfigMaps, by name, according to the batches."""
         objects = {edit.ref.name: value(edit.object) for edit in self.edits}
         return {name: text for name, text in objects.items() if text is not None}
 
@@ -49,31 +49,31 @@ class Following:
         return [edit for batch in self.batches for edit in batch.edits]
 
     @property
-    def gone(self) -> set[str]:
-        """The names of all objects that were taken away at any time."""
+    def removed(self) -> set[str]:
+        """The names of all objects that were ever removed."""
         return {edit.ref.name for edit in self.edits if edit.object is None}
 
     @property
-    def wrong(self) -> list[str]:
-        """All diagnostics now, as they are shown, with only the names of the files."""
+    def diagnostics(self) -> list[str]:
+        """The current diagnostics as text, with only the names of the files."""
         return [str(each).rpartition("/")[2] for each in self.source.diagnostics]
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds; it is asked again at every batch and report."""
+        """Wait until a condition holds; it is checked after every batch and report."""
         async with asyncio.timeout(PATIENCE):
             while not holds():
                 self._news.clear()
                 await self._news.wait()
 
     async def serves(self, **expected: str) -> None:
-        """Wait until exactly these ConfigMaps are there."""
+        """Wait until exactly these ConfigMaps are served."""
         try:
             await self.until(lambda: self.served == expected)
         except TimeoutError:
             assert self.served == expected
 
     async def follow(self) -> None:
-        """Take in batches for as long as there are any."""
+        """Receive batches until the source ends."""
         async with aclosing(self.source.batches()) as batches:
             async for batch in batches:
                 self.batches.append(batch)
@@ -82,7 +82,7 @@ class Following:
 
 @asynccontextmanager
 async def following(*paths: str | Path, timing: Timing | None = None) -> AsyncIterator[Following]:
-    """Follow folders and files; they have been read once when this gives them."""
+    """Follow folders and files, and yield after the first batch."""
     followed = Following(paths, timing)
     task = asyncio.create_task(followed.follow())
     try:

@@ -1,4 +1,4 @@
-"""Files that are read without blocking: what was read is never left lying."""
+"""Concurrent reads that do not block: every result is collected."""
 
 import asyncio
 import math
@@ -10,8 +10,8 @@ from watchers.files.read_pool import MAX_THREADS
 from watchers.files.reader import FileReader
 
 
-async def test_what_was_read_while_nobody_waited_is_collected(tmp_path: Path) -> None:
-    """A file that is read between two waits ends the next one at once, and until then the reader is not idle."""
+async def test_a_result_between_two_waits_is_collected(tmp_path: Path) -> None:
+    """A file read between two waits ends the next one at once; until then the reader is not idle."""
     files = ConcurrentReader(FileReader([str(tmp_path)]), together=0.0, slow=math.inf)
     file = write(tmp_path / "a.yaml", config_map("a"))
     assert await files.look([str(tmp_path)]) == {}
@@ -23,8 +23,8 @@ async def test_what_was_read_while_nobody_waited_is_collected(tmp_path: Path) ->
     assert files.is_idle
 
 
-async def test_what_many_files_say_is_collected_together(tmp_path: Path) -> None:
-    """Of many files that are still being read, each is not collected by itself."""
+async def test_results_of_many_files_are_collected_together(tmp_path: Path) -> None:
+    """While many files are being read, single results are not collected."""
     files = ConcurrentReader(FileReader([str(tmp_path)]), together=0.0, slow=math.inf)
     paths = {str(write(tmp_path / f"{number}.yaml", config_map(f"n{number}"))) for number in range(50)}
     collected = await files.look([str(tmp_path)])
@@ -34,8 +34,8 @@ async def test_what_many_files_say_is_collected_together(tmp_path: Path) -> None
     assert files.is_idle
 
 
-async def test_a_change_of_a_known_file_is_not_behind_new_ones(tmp_path: Path) -> None:
-    """A file that was read before is read before most of a folder of new ones that came with its change."""
+async def test_a_known_file_is_read_before_most_new_ones(tmp_path: Path) -> None:
+    """A changed file that was read before is read before most files of a new folder."""
     reader = FileReader([str(tmp_path)])
     files = ConcurrentReader(reader, together=30.0, slow=math.inf)
     file = write(tmp_path / "z.yaml", config_map("z"))

@@ -1,4 +1,4 @@
-"""Debouncing of file contents, with a clock that the test moves."""
+"""Debouncing of file contents, with a clock that the test sets."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ BOTH = documents(config_map("x"), config_map("w"))
 
 
 class Scene:
-    """A folder, its doubts, and what the time is."""
+    """A folder, its debounced files, and the time."""
 
     def __init__(self, **files: str) -> None:
         self.folder = FileStore()
@@ -21,15 +21,15 @@ class Scene:
         self.now = 1000.0
         self.busy = False
         """Whether another file is being read."""
-        self.say(**files)
+        self.write(**files)
 
-    def say(self, **files: str | None) -> None:
-        """Have files say something now; None for those that are gone."""
+    def write(self, **files: str | None) -> None:
+        """Set the contents of files; None for deleted ones."""
         readings = {name: ABSENT if text is None else read(text.encode(), name) for name, text in files.items()}
         self._take(readings)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, in the steps that are due."""
+        """Let time pass, step by step as due."""
         end = self.now + seconds
         while self.confirmation.due <= end:
             self.now = max(self.now, self.confirmation.due)
@@ -43,130 +43,130 @@ class Scene:
 
     @property
     def served(self) -> set[str]:
-        """The names of the objects that are there."""
+        """The names of the current objects."""
         return {ref.name for ref in self.folder.objects}
 
     @property
-    def told(self) -> list[str]:
-        """What is wrong."""
+    def diagnostics(self) -> list[str]:
+        """The current diagnostics."""
         return [str(each) for each in self.folder.diagnostics]
 
 
-def test_what_is_written_is_believed_at_once() -> None:
-    """A new file and a changed object wait for nothing."""
+def test_new_and_changed_objects_are_not_debounced() -> None:
+    """A new file and a changed object count at once."""
     scene = Scene(a=config_map("x"))
-    scene.say(b=config_map("w"))
+    scene.write(b=config_map("w"))
     assert scene.served == {"x", "w"}
     assert scene.confirmation.due == float("inf")
 
 
-def test_a_deleted_file_is_believed_after_a_moment() -> None:
-    """A file that stays away takes its objects along; one that is back before then takes nothing."""
+def test_a_deleted_file_is_debounced() -> None:
+    """A file that stays deleted loses its objects; one that is written again in time loses none."""
     scene = Scene(a=config_map("x"))
-    scene.say(a=None)
+    scene.write(a=None)
     scene.wait(PAUSES.deleted * 0.9)
     assert scene.served == {"x"}
-    scene.say(a=config_map("x"))
+    scene.write(a=config_map("x"))
     scene.wait(PAUSES.deleted * 2)
     assert scene.served == {"x"}
-    scene.say(a=None)
+    scene.write(a=None)
     scene.wait(PAUSES.deleted)
-    assert (scene.served, scene.told) == (set(), [])
+    assert (scene.served, scene.diagnostics) == (set(), [])
 
 
-def test_deletions_wait_for_the_folder_to_come_to_rest() -> None:
-    """While files come one after the other, as when a folder is copied anew, those still missing are not gone."""
+def test_deletions_wait_while_files_change() -> None:
+    """While files are written one after another, as when a folder is copied, missing ones do not count as deleted."""
     scene = Scene(**{f"f{n}": config_map(f"o{n}") for n in range(6)})
-    scene.say(**{f"f{n}": None for n in range(6)})
+    scene.write(**{f"f{n}": None for n in range(6)})
     for number in range(5):
         scene.wait(PAUSES.deleted * 0.8)
-        scene.say(**{f"f{number}": config_map(f"o{number}")})
+        scene.write(**{f"f{number}": config_map(f"o{number}")})
     assert scene.served == {f"o{n}" for n in range(6)}
     scene.wait(PAUSES.deleted)
     assert scene.served == {f"o{n}" for n in range(5)}
 
 
-def test_unrest_has_an_end() -> None:
-    """A folder that never comes to rest does not keep a deleted file for ever."""
+def test_the_extension_is_limited() -> None:
+    """A folder that changes continuously does not keep a deleted file for ever."""
     scene = Scene(a=config_map("x"))
-    scene.say(a=None)
+    scene.write(a=None)
     for number in range(2 * PAUSES.most_extension):
         scene.wait(PAUSES.deleted * 0.9)
-        scene.say(b=config_map("w", str(number)))
+        scene.write(b=config_map("w", str(number)))
     assert scene.served == {"w"}
 
 
-def test_an_empty_file_is_told_and_keeps_its_objects() -> None:
-    """`helm template > f` empties f while it works: nothing goes, and after a second that is told."""
+def test_an_empty_file_is_reported_and_keeps_its_objects() -> None:
+    """`helm template > f` empties f while it runs: nothing is removed, and a diagnostic appears after a second."""
     scene = Scene(a=BOTH)
-    scene.say(a="")
-    assert (scene.served, scene.told) == ({"x", "w"}, [])
+    scene.write(a="")
+    assert (scene.served, scene.diagnostics) == ({"x", "w"}, [])
     scene.wait(10.0)
     assert scene.served == {"x", "w"}
-    assert scene.told == [
+    assert scene.diagnostics == [
         "a: warning: has no objects any more; what it gave before stays until that has been so for 30 s: "
         "to remove it at once, delete the file"
     ]
-    scene.say(a=documents(config_map("x", "2"), config_map("w")))
-    assert (scene.served, scene.told) == ({"x", "w"}, [])
+    scene.write(a=documents(config_map("x", "2"), config_map("w")))
+    assert (scene.served, scene.diagnostics) == ({"x", "w"}, [])
     assert scene.confirmation.due == float("inf")
 
 
-def test_a_file_that_stays_empty_is_believed() -> None:
-    """A file that is emptied for good loses its objects in the end, whatever other files do meanwhile."""
+def test_an_emptied_file_loses_its_objects() -> None:
+    """A file that stays empty loses its objects in the end, whatever other files do meanwhile."""
     scene = Scene(a=BOTH)
-    scene.say(a="# nothing\n")
+    scene.write(a="# nothing\n")
     for number in range(6):
         scene.wait(PAUSES.emptied / 6)
-        scene.say(b=config_map("z", str(number)))
+        scene.write(b=config_map("z", str(number)))
     scene.wait(0.0)
-    assert (scene.served, scene.told) == ({"z"}, [])
+    assert (scene.served, scene.diagnostics) == ({"z"}, [])
 
 
-def test_an_object_that_is_missing_is_believed_once_the_file_rests() -> None:
-    """A file that grows in pieces keeps its objects; what is not in it when it rests is gone."""
+def test_a_missing_object_is_removed_once_the_file_is_unchanged() -> None:
+    """A file that grows in pieces keeps its objects; those missing at the end are removed."""
     scene = Scene(a=documents(*(config_map(name) for name in "pqr")))
     for text in (config_map("p"), documents(config_map("p"), config_map("q"))):
-        scene.say(a=text)
+        scene.write(a=text)
         scene.wait(PAUSES.shrunk * 0.9)
         assert scene.served == {"p", "q", "r"}
-    assert "still being written" in scene.told[0]
+    assert "still being written" in scene.diagnostics[0]
     scene.wait(PAUSES.shrunk)
-    assert (scene.served, scene.told) == ({"p", "q"}, [])
+    assert (scene.served, scene.diagnostics) == ({"p", "q"}, [])
 
 
-def test_a_text_that_breaks_off_is_not_believed_at_once() -> None:
-    """A valid object that ends within a line may be the first half of another: the last good one stays for a while."""
+def test_a_text_that_ends_within_a_line_is_debounced() -> None:
+    """A valid object that ends within a line may be incomplete: the last good one stays for a while."""
     scene = Scene(a=config_map("x", "whole"))
-    scene.say(a=config_map("x", "half").rstrip("\n"))
+    scene.write(a=config_map("x", "half").rstrip("\n"))
     assert "whole" in str(scene.folder.objects)
     scene.wait(PAUSES.shrunk)
     assert "half" in str(scene.folder.objects)
-    scene.say(a=config_map("x", "again").rstrip("\n"))
+    scene.write(a=config_map("x", "again").rstrip("\n"))
     assert "again" in str(scene.folder.objects)
 
 
-def test_an_error_is_told_a_moment_later() -> None:
-    """A file that does not parse for a moment causes no alarm."""
+def test_an_error_is_debounced() -> None:
+    """A file that does not parse for a moment has no diagnostic."""
     scene = Scene(a=config_map("x"))
-    scene.say(a="a: [")
-    assert scene.told == []
+    scene.write(a="a: [")
+    assert scene.diagnostics == []
     scene.wait(PAUSES.shrunk)
-    assert (scene.served, len(scene.told)) == ({"x"}, 1)
+    assert (scene.served, len(scene.diagnostics)) == ({"x"}, 1)
 
 
-def test_an_object_may_be_on_its_way_to_a_file_that_is_still_read() -> None:
-    """What a file loses while another one is being read, which may have it, is waited for."""
+def test_removals_wait_for_files_being_read() -> None:
+    """An object that a file loses stays while another file, which may contain it, is being read."""
     scene = Scene(a=BOTH)
     scene.busy = True
-    scene.say(a=config_map("x"))
+    scene.write(a=config_map("x"))
     scene.wait(PAUSES.shrunk)
     assert scene.served == {"x", "w"}
     scene.busy = False
-    scene.say(b=config_map("w"))
+    scene.write(b=config_map("w"))
     assert scene.served == {"x", "w"}
     scene.wait(PAUSES.shrunk)
-    assert (scene.served, scene.told) == ({"x", "w"}, [])
+    assert (scene.served, scene.diagnostics) == ({"x", "w"}, [])
 
 
 contents = st.dictionaries(st.sampled_from("pqrs"), st.sampled_from("12"), max_size=3).map(
@@ -187,14 +187,14 @@ def test_in_the_end_the_files_are_believed(
     """Whatever files said before and whenever, once they rest they are served as when first read."""
     scene, fresh = Scene(), FileStore()
     for step, pause in history:
-        scene.say(**_own(step))
+        scene.write(**_own(step))
         scene.wait(pause)
-    scene.say(**_own(end))
+    scene.write(**_own(end))
     scene.wait(PAUSES.emptied * PAUSES.most_extension)
     fresh.apply({name: ABSENT if text is None else read(text.encode(), name) for name, text in _own(end).items()})
-    assert (scene.folder.objects, scene.told) == (fresh.objects, [])
+    assert (scene.folder.objects, scene.diagnostics) == (fresh.objects, [])
 
 
 def _own(files: dict[str, str | None]) -> dict[str, str | None]:
-    """Return the same with names that say which file they are of, so that no object is in two."""
+    """Return the files with names of objects that are unique to each file."""
     return {name: text and text.replace("name: ", f"name: {name}-") for name, text in files.items()}

@@ -1,4 +1,4 @@
-"""Files in parts: what has been read before is not read again, and nobody can tell."""
+"""Files in parts: known parts are not parsed again, without a difference in the result."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ BREAKS = ["\n", "\n", "\n", "\r\n", "\r", "\x85", "\u2028"]
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """Texts of lines that start documents, or look much like it."""
+    """Return texts of lines that start documents, or are similar to those."""
     pieces = st.tuples(st.sampled_from(PIECES), st.sampled_from(BREAKS))
     return "".join(piece + end for piece, end in draw(st.lists(pieces, max_size=9))) + draw(st.sampled_from(PIECES))
 
 
 def whole(text: str) -> list[tuple[object, int]] | None:
-    """Return the documents of a text read in one go, each with its line; None if it is not YAML."""
+    """Return the documents of a text parsed at once, each with its line; None if it is not YAML."""
     try:
         return [(value, line) for value, line, _ in YamlValues(text).documents()]
     except (yaml.YAMLError, ValueFault):
@@ -71,7 +71,7 @@ def whole(text: str) -> list[tuple[object, int]] | None:
 
 
 def in_parts(text: str) -> list[tuple[object, int]] | None:
-    """Return the same, part by part."""
+    """Return the documents of a text parsed in parts."""
     found, line = [], 0
     for part in split(text.encode(), FILE):
         documents = whole(part)
@@ -83,8 +83,8 @@ def in_parts(text: str) -> list[tuple[object, int]] | None:
 
 
 @given(texts())
-def test_parts_say_what_the_whole_says(text: str) -> None:
-    """Read in parts a file gives the same documents on the same lines, or is as wrong as in one piece."""
+def test_parts_equal_the_whole(text: str) -> None:
+    """A file parsed in parts has the same documents on the same lines, or the same error, as parsed at once."""
     assert "".join(split(text.encode(), FILE)) == text
     assert in_parts(text) == whole(text)
 
@@ -98,16 +98,16 @@ files = st.lists(st.tuples(objects, lines).map("".join), max_size=5).map(lambda 
 
 
 @given(st.lists(files, min_size=1, max_size=4), files)
-def test_what_is_known_makes_no_difference(before: list[str], text: str) -> None:
-    """Whatever a file said before, it is now read as if for the first time, to the line."""
+def test_known_parts_do_not_change_the_result(before: list[str], text: str) -> None:
+    """Whatever the earlier contents of a file, it is parsed as if for the first time, including lines."""
     found = FileContents({})
     for each in before:
         found = read(each.encode(), FILE, found.parts)
     assert read(text.encode(), FILE, found.parts) == read(text.encode(), FILE)
 
 
-def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many documents in a file only the one that is new is parsed; the others are the same objects."""
+def test_only_changed_parts_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many documents in a file, only the new one is parsed; the others are the same objects."""
     texts = [config_map(f"map-{number}") for number in range(50)]
     before = read(documents(*texts).encode(), FILE)
     texts[7] = "# moves all below\n" + config_map("map-7", "2")
@@ -126,8 +126,8 @@ def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert moved == [0] * 7 + [1] * 43
 
 
-def test_a_mistake_does_not_make_the_rest_be_read_again() -> None:
-    """A file that does not parse for a moment keeps what is known of its parts."""
+def test_a_mistake_does_not_drop_known_parts() -> None:
+    """A file that does not parse for a moment keeps its known parts."""
     good = documents(*(config_map(name) for name in "abc")).encode()
     before = read(good, FILE)
     broken = read(good + b"---\na: [\n", FILE, before.parts)
@@ -136,7 +136,7 @@ def test_a_mistake_does_not_make_the_rest_be_read_again() -> None:
 
 
 def test_aliases_of_all_parts_count_together() -> None:
-    """Many documents that each stay below the bound of what aliases may add do not get past it together."""
+    """The limit of aliases applies to all documents of a file together."""
     bomb = f"a: &a {'x' * 400_000}\nb: [*a, *a]\n"
     assert len(bomb) * 2 < 2 * MAX_EXPANSION
     (fault,) = read(documents(bomb, bomb).encode(), FILE).diagnostics
@@ -146,8 +146,8 @@ def test_aliases_of_all_parts_count_together() -> None:
     assert read(documents(bomb, bomb).encode(), FILE, known).diagnostics == (fault,)
 
 
-def test_what_is_told_of_one_file_is_bounded() -> None:
-    """Of thousands of objects that are wrong the first thousand are told, and how many more there are."""
+def test_diagnostics_of_a_file_are_bounded() -> None:
+    """Of thousands of invalid objects, the first thousand have diagnostics, and another one has the rest's number."""
     wrong = documents(*("apiVersion: v1\nkind: ConfigMap\n" for _ in range(MOST_DIAGNOSTICS + 200)))
     found = read(wrong.encode(), FILE)
     assert len(found.diagnostics) == MOST_DIAGNOSTICS + 1

@@ -1,4 +1,4 @@
-"""Text to documents with positions: what is taken, what is refused and what is said about it."""
+"""Parsing of text to documents with positions: what is accepted, what is rejected, and the messages."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from watchers.files.yaml_decoder import MAX_DEPTH, MAX_NODES, Budget, Path
 
 
 def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) -> ObjectDocument:
-    """Return what a file of this text says, read part by part."""
+    """Return the documents of a file with this text, parsed in parts."""
     found, line, budget = ObjectDocument(), 1, budget or Budget()
     try:
         for part in split(text.encode() if isinstance(text, str) else text, file):
@@ -27,26 +27,26 @@ def load(text: str | bytes, file: str = "f.yaml", budget: Budget | None = None) 
 
 
 def raws(text: str, file: str = "f.yaml") -> list[object]:
-    """Return the documents of a text that has nothing wrong with it."""
+    """Return the documents of a valid text."""
     manifest = load(text, file)
     assert manifest.faults == ()
     return [document.raw for document in manifest.documents]
 
 
-def test_documents_start_where_their_first_line_is() -> None:
-    """A file of several documents gives each with its line; empty ones and comments are left out."""
+def test_documents_have_their_first_line() -> None:
+    """Each of several documents has its line; empty ones and comments are left out."""
     text = "# a comment\n---\n---\na: 1\n--- # b\n\nb: 2\n...\n---\n~\n"
     assert [(each.raw, each.line) for each in load(text).documents] == [({"a": 1}, 4), ({"b": 2}, 7)]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n---\n", "null\n"])
 def test_a_file_may_be_empty(text: str) -> None:
-    """A file with nothing in it has no documents and nothing wrong with it."""
+    """An empty file has no documents and no errors."""
     assert load(text) == ObjectDocument()
 
 
-def test_a_list_stands_for_its_items() -> None:
-    """The items of a List, or of a list of one kind, are documents with lines of their own."""
+def test_a_list_is_replaced_by_its_items() -> None:
+    """The items of a List, or of a list of one kind, are documents with their own lines."""
     text = "kind: List\nitems:\n- kind: A\n\n- kind: B\n  spec:\n    x: 1\n"
     documents = load(text).documents
     assert [(each.raw["kind"], each.line) for each in documents] == [("A", 3), ("B", 5)]
@@ -67,15 +67,15 @@ def test_a_list_stands_for_its_items() -> None:
         (("missing",), 3),
     ],
 )
-def test_a_path_has_the_line_of_the_nearest_field_that_is_there(path: Path, line: int) -> None:
-    """Where a field is not written, the one around it tells the line."""
+def test_a_missing_field_has_the_line_of_its_parent(path: Path, line: int) -> None:
+    """The line of a missing field is that of the nearest existing parent."""
     text = "# c\n---\nkind: A\nspec:\n  rules:\n  - a: 1\n    b:\n    - c: 1\n  - {d: 1,\n     e: 2}\n"
     assert load(text).documents[0].line_of(path) == line
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
-def test_lines_are_those_of_the_file_however_they_end(ends: str) -> None:
-    """Lines are counted the same with the line ends of Windows, and after a byte order mark."""
+def test_line_numbers_do_not_depend_on_line_ends(ends: str) -> None:
+    """Lines are counted equally with the line ends of Windows, and after a byte order mark."""
     text = "\ufeffa: 1\n---\nb:\n  c: 1\n".replace("\n", ends)
     assert [each.line_of(("b", "c")) for each in load(text).documents] == [1, 4]
 
@@ -113,8 +113,8 @@ def test_lines_are_those_of_the_file_however_they_end(ends: str) -> None:
         ("|\n    x\n    y\n", "x\ny\n"),
     ],
 )
-def test_scalars_mean_what_they_mean_to_kubectl(written: str, value: object) -> None:
-    """Timestamps stay strings; the rest follows the library that kubectl reads YAML with."""
+def test_scalars_have_the_values_of_kubectl(written: str, value: object) -> None:
+    """Timestamps stay strings; all others have the values of kubectl's YAML library."""
     if written == "-":
         assert raws("a:\n  -\n") == [{"a": [None]}]
     else:
@@ -122,12 +122,12 @@ def test_scalars_mean_what_they_mean_to_kubectl(written: str, value: object) -> 
 
 
 def test_keys_are_strings() -> None:
-    """Keys become strings as they do on their way to the API server."""
+    """Keys become strings, as on their way to the API server."""
     assert raws("80: a\n1.5: b\nyes: c\n'x y': d\n") == [{"80": "a", "1.5": "b", "true": "c", "x y": "d"}]
 
 
-def test_aliases_stand_for_what_they_name() -> None:
-    """Anchors, aliases and merged keys work; what is written wins over what is merged, and the earlier merge too."""
+def test_aliases_and_merge_keys() -> None:
+    """Anchors, aliases and merge keys work; explicit keys have precedence over merged ones, and earlier merges too."""
     text = "a: &a {x: 1, w: 1}\nb: &b {w: 2, z: 2}\nc:\n  <<: [*a, *b]\n  x: 3\nd: *a\n"
     assert raws(text) == [
         {"a": {"x": 1, "w": 1}, "b": {"w": 2, "z": 2}, "c": {"x": 3, "w": 1, "z": 2}, "d": {"x": 1, "w": 1}}
@@ -135,12 +135,12 @@ def test_aliases_stand_for_what_they_name() -> None:
 
 
 def test_anchors_end_with_their_document() -> None:
-    """An alias of another document's anchor is refused."""
+    """An alias of another document's anchor is rejected."""
     assert [each.place.line for each in load("a: &a 1\n---\nb: *a\n").faults] == [3]
 
 
-def test_json_is_read_with_its_tabs_and_escapes() -> None:
-    """A .json file may be indented by tabs and write a character as two surrogates, as JSON does."""
+def test_json_may_have_tabs_and_surrogates() -> None:
+    """A .json file may be indented by tabs, and escape a character as two surrogates."""
     text = '{\n\t"kind": "A",\n\t"x": ["\\ud83d\\ude00", "\\/", "\\\\ud83d"]\n}\n'
     assert raws(text, "f.json") == [{"kind": "A", "x": ["😀", "/", "\\ud83d"]}]
 
@@ -157,8 +157,8 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["kind", "spec", "x"]), values, min_size=1), st.sampled_from([None, 2, "\t"]))
-def test_what_json_can_say_arrives_as_it_is(value: dict[str, object], indent: int | str | None) -> None:
-    """Any object written as JSON, in any layout, comes out equal."""
+def test_any_json_is_read_unchanged(value: dict[str, object], indent: int | str | None) -> None:
+    """Any object written as JSON, in any layout, is read as an equal one."""
     assert raws(json.dumps(value, indent=indent), "f.json") == [value]
 
 
@@ -192,33 +192,33 @@ def test_what_json_can_say_arrives_as_it_is(value: dict[str, object], indent: in
         ("a: 1\n...\nb: 2\n", 3, "after the end of the document"),
     ],
 )
-def test_a_mistake_gives_one_message_with_its_line(text: str, line: int, says: str) -> None:
-    """What is wrong is told once, with the file, the line and the way out."""
+def test_a_mistake_has_one_message_with_its_line(text: str, line: int, says: str) -> None:
+    """A mistake is reported once, with the file, the line and the way to correct it."""
     (fault,) = load(text, "dir/f.yaml").faults
     assert (fault.place.file, fault.place.line, fault.severity) == ("dir/f.yaml", line, "error")
     assert says in fault.message
 
 
 def test_a_file_that_does_not_parse_has_no_documents() -> None:
-    """Nothing before the mistake is taken: half a file is not what somebody meant."""
+    """The documents before a syntax error are not used: half a file was not intended."""
     assert load("a: 1\n---\nb: [\n").documents == ()
 
 
-def test_other_encodings_are_refused() -> None:
-    """A file that is not UTF-8 says on which line."""
+def test_other_encodings_are_rejected() -> None:
+    """A file that is not UTF-8 has an error with the line."""
     (fault,) = load("a: 1\nb: ü\n".encode("latin-1")).faults
     assert fault.place.line == 2
     assert "UTF-8" in fault.message
 
 
-def test_large_files_are_refused() -> None:
-    """A file over the bound is not parsed."""
+def test_large_files_are_rejected() -> None:
+    """A file above the limit is not parsed."""
     (fault,) = load(b"#" * (MAX_BYTES + 1)).faults
     assert "larger than 16 MB" in fault.message
 
 
-def test_more_values_than_the_budget_are_refused() -> None:
-    """The parts of a file share one budget of values, and the part that exceeds it is named by its line."""
+def test_more_values_than_the_budget_are_rejected() -> None:
+    """The parts of a file share one budget of values, and the error has the line of the part that exceeds it."""
     (fault,) = load("a: [1, 2]\n---\nb: [1, 2]\n", budget=Budget(nodes=9)).faults
     assert fault.place.line == 3
     assert f"more than {MAX_NODES:,} values; split it" in fault.message
@@ -226,15 +226,15 @@ def test_more_values_than_the_budget_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["---\n" * 200_000, "%YAML 1.1\n" + "---\n" * 1_100_000])
-def test_documents_without_end_are_refused(text: str) -> None:
-    """A file of nothing but document markers is refused, with a directive or without one."""
+def test_too_many_documents_are_rejected(text: str) -> None:
+    """A file of document markers only is rejected, with and without a directive."""
     (fault,) = load(text).faults
     assert "split it" in fault.message
 
 
 @given(st.text(alphabet="\n\r-# a", max_size=60), st.integers(1, 7))
-def test_a_text_is_taken_apart_alike_in_pieces_of_any_size(text: str, size: int) -> None:
-    """Documents start where their markers are, and lines are counted, wherever the pieces of the search end."""
+def test_the_search_in_pieces_finds_all_documents(text: str, size: int) -> None:
+    """Documents and lines are the same, wherever the pieces of the search end."""
     starts = [match.end() for match in re.finditer(r"\n(?=---(?:[ \t\r\n]|\Z))", text)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifests, "_PIECE", size)
@@ -243,7 +243,7 @@ def test_a_text_is_taken_apart_alike_in_pieces_of_any_size(text: str, size: int)
 
 
 class _Searched(str):
-    """A text that notes the spans in which it is searched."""
+    """A text that records the spans in which it is searched."""
 
     def __new__(cls, text: str, spans: list[tuple[int, int]]) -> "_Searched":
         made = super().__new__(cls, text)
@@ -261,8 +261,8 @@ class _Searched(str):
         return super().count(wanted, *span)
 
 
-def test_no_search_holds_up_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of line ends alone is searched in pieces, as nothing else in the process runs during each."""
+def test_no_search_blocks_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of line ends only is searched in pieces, as no other thread runs during each."""
     monkeypatch.setattr(manifests, "_PIECE", 100)
     spans: list[tuple[int, int]] = []
     text = _Searched("\n" * 1_000, spans)
@@ -273,8 +273,8 @@ def test_no_search_holds_up_the_process(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(spans) >= 11 * 10
 
 
-def test_a_merge_costs_what_it_merges() -> None:
-    """Twice as many mappings under a merge key cost twice as much, and the first one that has a key wins."""
+def test_the_cost_of_a_merge_is_linear() -> None:
+    """Twice as many mappings under a merge key cost twice as much, and the first one with a key has precedence."""
 
     def spent(count: int) -> int:
         budget = Budget()
@@ -287,14 +287,14 @@ def test_a_merge_costs_what_it_merges() -> None:
 
 
 def test_large_merges_are_charged() -> None:
-    """What merge keys copy counts, so that a long list of aliases of one mapping is refused."""
+    """The values that merge keys copy are charged, so that a long list of aliases of one mapping is rejected."""
     text = "a: &a {" + ", ".join(f"k{n}: 1" for n in range(1000)) + "}\nb: {<<: [" + ", ".join(["*a"] * 5000) + "]}\n"
     (fault,) = load(text).faults
     assert "aliases" in fault.message or "values" in fault.message
 
 
-def test_reading_can_be_interrupted_anywhere() -> None:
-    """What `interrupt` raises ends the reading of a single long value as well as of many short ones."""
+def test_parsing_can_be_interrupted_anywhere() -> None:
+    """Exceptions of `interrupt` end the parsing of a single long value as well as of many short ones."""
 
     class StopError(Exception):
         pass
@@ -312,8 +312,8 @@ def test_reading_can_be_interrupted_anywhere() -> None:
             load(text, budget=Budget(interrupt=interrupt))
 
 
-def test_aliases_cannot_blow_up() -> None:
-    """A few lines of aliases of aliases are refused before they become millions of values."""
+def test_expansion_of_aliases_is_bounded() -> None:
+    """A few lines of aliases of aliases are rejected before they become millions of values."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     (fault,) = load("\n".join(lines)).faults
@@ -321,15 +321,15 @@ def test_aliases_cannot_blow_up() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 300_000, "- " * 300_000, "{a: " * 100_000, "? " * 100_000])
-def test_nesting_cannot_blow_up(text: str) -> None:
-    """A file of nothing but brackets is refused, where composing it would crash the process."""
+def test_nesting_is_bounded(text: str) -> None:
+    """A file of brackets only is rejected, which would crash the process if it were composed."""
     (fault,) = load(text).faults
     assert f"more than {MAX_DEPTH} deep" in fault.message or "key must be a text" in fault.message
 
 
 @given(st.text(st.sampled_from("ab:-{}[]'\"&*!|>#%@ \n\t,?.0~"), max_size=60), st.sampled_from(["f.yaml", "f.json"]))
 def test_no_text_raises(text: str, file: str) -> None:
-    """Whatever is in a file, it is documents or a message with a line of the file, and lines can be asked for."""
+    """Any text is either documents, or an error with a line of the file; lines can be looked up."""
     manifest = load(text, file)
     for fault in manifest.faults:
         assert 1 <= fault.place.line <= text.count("\n") + 2

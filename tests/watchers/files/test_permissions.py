@@ -1,4 +1,4 @@
-"""Files and folders that the system refuses: by permissions, for real, and for want of descriptors."""
+"""Files and folders that the system refuses to read: by real permissions, and without descriptors."""
 
 # asyncio loads this when it first needs a thread; as NOBODY, Python's own files may be out of reach by then.
 import concurrent.futures.thread  # noqa: F401
@@ -22,7 +22,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Yield a folder of a user to whom permissions apply, even where tests run as root."""
+    """Return a folder of a user to whom permissions apply, even if tests run as root."""
     root = os.geteuid() == 0
     path = Path(tempfile.mkdtemp())
     # What Python loads when it first needs it may be out of NOBODY's reach: a reading before loads it all.
@@ -42,7 +42,7 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def closed(path: Path) -> Iterator[None]:
-    """Nobody may read a file or folder for a while."""
+    """Make a file or folder unreadable for a while."""
     mode = path.stat().st_mode
     path.chmod(0)
     try:
@@ -51,59 +51,61 @@ def closed(path: Path) -> Iterator[None]:
         path.chmod(mode)
 
 
-async def test_a_file_that_may_not_be_read_takes_nothing_away(folder: Path) -> None:
-    """Its objects stay, it says so once, and once it may be read again it is."""
+async def test_an_unreadable_file_keeps_its_objects(folder: Path) -> None:
+    """Its objects stay, it has one diagnostic, and it is read once it is readable again."""
     file = write(folder / "a.yaml", config_map("a"))
     async with following(folder) as followed:
         with closed(file):
-            await followed.until(lambda: bool(followed.wrong))
-            assert followed.wrong == ["a.yaml: error: cannot be read: Permission denied; anything it gave before stays"]
+            await followed.until(lambda: bool(followed.diagnostics))
+            assert followed.diagnostics == [
+                "a.yaml: error: cannot be read: Permission denied; anything it gave before stays"
+            ]
             write(folder / "b.yaml", config_map("b"))
             await followed.serves(a="1", b="1")
-        await followed.until(lambda: not followed.wrong)
+        await followed.until(lambda: not followed.diagnostics)
         write(file, config_map("a", "2"))
         await followed.serves(a="2", b="1")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
 @pytest.mark.parametrize("where", ["", "sub", "sub/sub"])
-async def test_a_folder_that_may_not_be_read_takes_nothing_away(folder: Path, where: str) -> None:
-    """The objects of all files below it stay; once it may be read again, changes are seen."""
+async def test_an_unreadable_folder_keeps_its_objects(folder: Path, where: str) -> None:
+    """The objects of all files below it stay; once it is readable again, changes are noticed."""
     file = write(folder / "root" / "sub" / "sub" / "a.yaml", config_map("a"))
     async with following(folder / "root") as followed:
         with closed(folder / "root" / where):
-            await followed.until(lambda: bool(followed.wrong))
-            assert len(followed.wrong) == 1
-            assert "cannot be read: Permission denied" in followed.wrong[0]
-        await followed.until(lambda: not followed.wrong)
+            await followed.until(lambda: bool(followed.diagnostics))
+            assert len(followed.diagnostics) == 1
+            assert "cannot be read: Permission denied" in followed.diagnostics[0]
+        await followed.until(lambda: not followed.diagnostics)
         write(file, config_map("a", "2"))
         await followed.serves(a="2")
         write(file.parent / "new" / "b.yaml", config_map("b"))
         await followed.serves(a="2", b="1")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
-async def test_a_folder_that_could_not_be_read_at_first_is_followed_later(folder: Path) -> None:
-    """A folder inside that may not be read is told and left out; when it may be, it is read and followed."""
+async def test_a_folder_unreadable_at_first_is_followed_later(folder: Path) -> None:
+    """An unreadable subfolder has a diagnostic and is left out; once it is readable, it is read and watched."""
     file = write(folder / "sub" / "a.yaml", config_map("a"))
     (folder / "sub").chmod(0)
     async with following(folder) as followed:
         assert followed.served == {}
-        assert len(followed.wrong) == 1
+        assert len(followed.diagnostics) == 1
         (folder / "sub").chmod(0o755)
         await followed.serves(a="1")
         write(file, config_map("a", "2"))
         await followed.serves(a="2")
 
 
-def test_a_root_that_may_not_be_read_is_an_error_at_the_start(folder: Path) -> None:
-    """What was asked for by name must be readable."""
+def test_an_unreadable_root_is_an_error_at_the_start(folder: Path) -> None:
+    """A given path must be readable."""
     with closed(folder), pytest.raises(SourceError, match="cannot be read: Permission denied"):
         read_files([folder])
 
 
-async def test_without_notifications_changes_are_seen_late(tmp_path: Path) -> None:
-    """Where the system has no more inotify instances, that is a warning, and folders are looked at now and then."""
+async def test_without_inotify_changes_are_noticed_late(tmp_path: Path) -> None:
+    """Without inotify instances there is a warning, and folders are polled."""
     write(tmp_path / "a.yaml", config_map("a"))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
@@ -119,7 +121,7 @@ async def test_without_notifications_changes_are_seen_late(tmp_path: Path) -> No
             write(tmp_path / "sub" / "b.yaml", config_map("b"))
             await followed.serves(a="1", b="1")
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            await followed.until(lambda: not followed.wrong)
+            await followed.until(lambda: not followed.diagnostics)
             write(tmp_path / "sub" / "b.yaml", config_map("b", "2"))
             await followed.serves(a="1", b="2")
     finally:

@@ -23,7 +23,7 @@ Opened = tuple[bytes, Signature]
 
 
 class Faults:
-    """What happens when a file is opened or parsed, by the file's name."""
+    """Faults of the open or parse of a file, by its name."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.gate = threading.Event()
@@ -43,33 +43,35 @@ class Faults:
         monkeypatch.setattr(reader_module, "read", parsed)
 
     def hang(self) -> None:
-        """Do not come to an end before the test does."""
+        """Block until the end of the test."""
         self.gate.wait()
 
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
-    """Faults to inject; what hangs ends with the test."""
+    """Return faults to inject; blocked reads end with the test."""
     found = Faults(monkeypatch)
     yield found
     found.gate.set()
 
 
 def io_error() -> None:
-    """Raise what a broken disk says."""
+    """Raise the error of a broken disk."""
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def bug() -> None:
-    """Raise what a bug of ours says."""
+    """Raise the exception of a bug."""
     raise RecursionError("too deep")
 
 
 @pytest.mark.parametrize("bad", NAMES)
 @pytest.mark.parametrize("start", [True, False])
 @pytest.mark.parametrize("fault", ["io", "bug", "hang", "half"])
-async def test_one_file_holds_up_no_other(tmp_path: Path, faults: Faults, bad: str, start: bool, fault: str) -> None:
-    """Whichever file cannot be read, at the start or later: the others are served, it keeps what it had and is told."""
+async def test_a_file_that_fails_delays_no_other(
+    tmp_path: Path, faults: Faults, bad: str, start: bool, fault: str
+) -> None:
+    """At the start or later, the others are served, and the file keeps its objects and has a diagnostic."""
     files = {name: write(tmp_path / f"{name}.yaml", config_map(name)) for name in NAMES}
 
     def inject() -> None:
@@ -100,24 +102,24 @@ async def test_one_file_holds_up_no_other(tmp_path: Path, faults: Faults, bad: s
         faults.gate.set()
         write(files[bad], config_map(bad, "3"))
         await followed.serves(**dict.fromkeys(NAMES.replace(bad, ""), "2"), **{bad: "3"})
-        await followed.until(lambda: followed.wrong == [])
+        await followed.until(lambda: followed.diagnostics == [])
 
 
-async def test_a_file_that_was_slow_and_is_the_same_is_well_again(tmp_path: Path, faults: Faults) -> None:
-    """A file that took long and turns out to say what it said before is not told to be slow any more."""
+async def test_a_slow_unchanged_file_loses_its_diagnostic(tmp_path: Path, faults: Faults) -> None:
+    """A slow file that turns out to be unchanged has no diagnostic any more."""
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path, timing=replace(QUICK, slow=0.1)) as followed:
         faults.opening["a.yaml"] = faults.hang
         write(file, config_map("a"))
-        await followed.until(lambda: bool(followed.wrong))
-        assert "a.yaml: error: has been read for 0.1 s" in followed.wrong[0]
+        await followed.until(lambda: bool(followed.diagnostics))
+        assert "a.yaml: error: has been read for 0.1 s" in followed.diagnostics[0]
         faults.gate.set()
-        await followed.until(lambda: not followed.wrong)
+        await followed.until(lambda: not followed.diagnostics)
         assert followed.served == {"a": "1"}
 
 
-async def test_following_ends_while_a_file_hangs(tmp_path: Path, faults: Faults) -> None:
-    """Whoever stops following waits for no file, not even at the start."""
+async def test_a_source_ends_while_a_read_hangs(tmp_path: Path, faults: Faults) -> None:
+    """The end of a source waits for no file, not even at the start."""
     write(tmp_path / "a.yaml", config_map("a"))
     begun = threading.Event()
 
@@ -130,18 +132,18 @@ async def test_following_ends_while_a_file_hangs(tmp_path: Path, faults: Faults)
         assert await in_thread(lambda: begun.wait(10.0))
 
 
-async def test_a_large_merge_holds_up_nothing(tmp_path: Path) -> None:
-    """A file of merge keys is told, and what another file says meanwhile is served."""
+async def test_a_large_merge_delays_no_other_file(tmp_path: Path) -> None:
+    """A file of merge keys has a diagnostic, and another file is served meanwhile."""
     write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path) as followed:
         write(tmp_path / "b.yaml", "<<: [" + ", ".join(f"{{k{n}: a}}" for n in range(20_000)) + "]\n")
         write(tmp_path / "a.yaml", config_map("a", "2"))
         await followed.serves(a="2")
-        await followed.until(lambda: any(each.startswith("b.yaml") for each in followed.wrong))
+        await followed.until(lambda: any(each.startswith("b.yaml") for each in followed.diagnostics))
 
 
 async def test_a_change_does_not_wait_for_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a known file says is served before a new folder, which may be large, is watched."""
+    """A change of a known file is served before a new folder, which may be large, is watched."""
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path, timing=replace(QUICK, together=PATIENCE)) as followed:
         served = asyncio.Event()
@@ -160,37 +162,37 @@ async def test_a_change_does_not_wait_for_a_new_folder(tmp_path: Path, monkeypat
         await followed.serves(a="2", b="1")
 
 
-async def test_a_folder_that_is_moved_away_and_back_loses_nothing(tmp_path: Path) -> None:
-    """While a folder is elsewhere that is told and its objects stay; back again, its changes are seen."""
+async def test_a_folder_moved_away_and_back_keeps_its_objects(tmp_path: Path) -> None:
+    """While a folder is away, it has a diagnostic and its objects stay; back again, its changes are noticed."""
     root = tmp_path / "root"
     write(root / "a.yaml", config_map("a"))
     async with following(root) as followed:
         root.rename(tmp_path / "elsewhere")
-        await followed.until(lambda: bool(followed.wrong))
-        assert followed.wrong == ["root: error: cannot be read: it is gone; anything it gave before stays"]
+        await followed.until(lambda: bool(followed.diagnostics))
+        assert followed.diagnostics == ["root: error: cannot be read: it is gone; anything it gave before stays"]
         write(tmp_path / "elsewhere" / "a.yaml", config_map("a", "2"))
         (tmp_path / "elsewhere").rename(root)
         await followed.serves(a="2")
-        await followed.until(lambda: not followed.wrong)
-        assert followed.gone == set()
+        await followed.until(lambda: not followed.diagnostics)
+        assert followed.removed == set()
 
 
-async def test_a_folder_that_is_moved_away_right_after_an_edit_loses_nothing(tmp_path: Path) -> None:
-    """A file that was edited just before its folder went is not taken for deleted."""
+async def test_a_folder_moved_away_after_an_edit_keeps_its_objects(tmp_path: Path) -> None:
+    """A file edited just before its folder was moved does not count as deleted."""
     root = tmp_path / "root"
     file = write(root / "a.yaml", config_map("a"))
     async with following(root) as followed:
         write(file, config_map("a", "2"))
         root.rename(tmp_path / "elsewhere")
-        await followed.until(lambda: bool(followed.wrong))
+        await followed.until(lambda: bool(followed.diagnostics))
         (tmp_path / "elsewhere").rename(root)
         await followed.serves(a="2")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
 @pytest.mark.parametrize("sub", ["", "sub"])
-async def test_a_folder_that_is_not_mounted_loses_nothing(tmp_path: Path, sub: str) -> None:
-    """An empty folder in the place of one with files, as where a mount is gone, is told and takes nothing away."""
+async def test_an_unmounted_folder_keeps_its_objects(tmp_path: Path, sub: str) -> None:
+    """An empty folder that replaces one with files, as after an unmount, has a diagnostic and removes nothing."""
     root = tmp_path / "root"
     mount = root / sub
     write(mount / "a.yaml", config_map("a"))
@@ -198,39 +200,39 @@ async def test_a_folder_that_is_not_mounted_loses_nothing(tmp_path: Path, sub: s
     async with following(root) as followed:
         mount.rename(tmp_path / "volume")
         (tmp_path / "under").rename(mount)
-        await followed.until(lambda: any("something is not mounted" in each for each in followed.wrong))
+        await followed.until(lambda: any("something is not mounted" in each for each in followed.diagnostics))
         assert followed.served == {"a": "1"}
         mount.rename(tmp_path / "under")
         (tmp_path / "volume").rename(mount)
         write(mount / "a.yaml", config_map("a", "2"))
         await followed.serves(a="2")
-        await followed.until(lambda: not followed.wrong)
-        assert followed.gone == set()
+        await followed.until(lambda: not followed.diagnostics)
+        assert followed.removed == set()
 
 
-async def test_a_file_by_itself_that_is_gone_stays_served(tmp_path: Path) -> None:
-    """A file that was named itself is not given up when it is gone, and is read again when it is back."""
+async def test_a_missing_root_file_stays_served(tmp_path: Path) -> None:
+    """A file given as a root stays served when it is missing, and is read again when it is back."""
     file = write(tmp_path / "a.conf", config_map("a"))
     async with following(file) as followed:
         file.unlink()
-        await followed.until(lambda: bool(followed.wrong))
-        assert "a.conf: error: cannot be read: it is gone" in followed.wrong[0]
+        await followed.until(lambda: bool(followed.diagnostics))
+        assert "a.conf: error: cannot be read: it is gone" in followed.diagnostics[0]
         write(file, config_map("a", "2"))
         await followed.serves(a="2")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
-async def test_deleting_all_files_of_a_folder_is_believed(tmp_path: Path) -> None:
-    """A folder that is there, and the same, and has no files any more has no objects any more."""
+async def test_deleting_all_files_of_a_folder_removes_its_objects(tmp_path: Path) -> None:
+    """The same folder without files has no objects any more."""
     write(tmp_path / "a.yaml", documents(config_map("a"), config_map("b")))
     async with following(tmp_path) as followed:
         (tmp_path / "a.yaml").unlink()
         await followed.serves()
-        assert followed.wrong == []
+        assert followed.diagnostics == []
 
 
-async def test_a_name_that_is_no_text_can_be_shown(tmp_path: Path) -> None:
-    """A file whose name is not UTF-8, or breaks a line, is served, and told of in text that can be encoded."""
+async def test_a_file_name_that_is_not_text_is_printable(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8, or contains a line break, is served, and printable in diagnostics."""
     for name in (b"\xe9.yaml", b"a\nb.yaml"):
         write(tmp_path / os.fsdecode(name), documents(config_map(f"n{len(name)}"), "a: 1\n"))
     async with following(tmp_path) as followed:

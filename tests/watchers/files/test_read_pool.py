@@ -1,4 +1,4 @@
-"""Files that are read side by side: one that does not come to an end holds up none."""
+"""The read pool: an endless read delays no other."""
 
 import threading
 from collections.abc import Callable
@@ -14,12 +14,12 @@ LONG = 30.0
 
 @pytest.fixture
 def gate() -> threading.Event:
-    """Return what hung reads wait for."""
+    """Return the event that hung reads wait for."""
     return threading.Event()
 
 
 def hung(gate: threading.Event) -> Callable[[Interrupt], str]:
-    """Work that does not end, and cannot be interrupted, until a test lets it."""
+    """Return work that does not end, and cannot be interrupted, until a test releases it."""
 
     def work(_: Interrupt) -> str:
         gate.wait()
@@ -29,12 +29,12 @@ def hung(gate: threading.Event) -> Callable[[Interrupt], str]:
 
 
 def quick(_: Interrupt) -> str:
-    """Work that ends at once."""
+    """Do work that ends at once."""
     return "read"
 
 
-async def test_hung_files_hold_up_no_other(gate: threading.Event) -> None:
-    """Behind several files that never come to an end all others are read."""
+async def test_hung_files_delay_no_other(gate: threading.Event) -> None:
+    """All other files are read, although several reads never end."""
     pool: ReadPool[str] = ReadPool()
     for number in range(5):
         pool.submit(f"hung{number}", hung(gate), number)
@@ -51,7 +51,7 @@ async def test_hung_files_hold_up_no_other(gate: threading.Event) -> None:
 
 
 async def test_a_newer_version_replaces_the_one_being_read(gate: threading.Event) -> None:
-    """Of a file that changes while it is read only the newer version counts, though the older ends later."""
+    """Of a file that changes during its read, only the newer version counts, even if the older read ends later."""
     pool: ReadPool[str] = ReadPool()
     pool.submit("f", hung(gate), 1)
     pool.submit("f", quick, 2)
@@ -64,8 +64,8 @@ async def test_a_newer_version_replaces_the_one_being_read(gate: threading.Event
     assert pool.take() == {"g": "read"}
 
 
-async def test_reading_can_be_stopped() -> None:
-    """What is being read ends when the pool is stopped, without a result."""
+async def test_reads_can_be_cancelled() -> None:
+    """When the pool is stopped, reads end without a result."""
     pool: ReadPool[str] = ReadPool()
     ended, begun = threading.Event(), threading.Event()
 
@@ -85,7 +85,7 @@ async def test_reading_can_be_stopped() -> None:
 
 
 async def test_threads_are_bounded(gate: threading.Event) -> None:
-    """However many files hang, there is a bound on the threads; what waits behind them is told as slow."""
+    """However many reads hang, threads are bounded; waiting files are reported as slow."""
     time = 0.0
     pool: ReadPool[str] = ReadPool(lambda: time)
     before = threading.active_count()
@@ -100,8 +100,8 @@ async def test_threads_are_bounded(gate: threading.Event) -> None:
     await in_thread(gate.wait)
 
 
-def test_the_processor_is_shared() -> None:
-    """A file that takes more than its share of the processor is given up, and says so."""
+def test_processor_time_is_limited() -> None:
+    """The read of a file that takes too much processor time is cancelled, with an error."""
     times = iter([5.0, 14.0, 15.1])
     check = processor_limit(lambda: next(times))
     check()
@@ -109,14 +109,14 @@ def test_the_processor_is_shared() -> None:
         check()
 
 
-async def test_a_thread_hands_over_what_it_raises() -> None:
-    """An error in a thread is the caller's."""
+async def test_an_exception_in_a_thread_is_raised() -> None:
+    """An exception in a thread is raised in the caller."""
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)
 
 
-async def test_what_nobody_has_taken_is_not_done() -> None:
-    """A result that came while nobody waited keeps the pool from being idle, so that it is looked for."""
+async def test_an_untaken_result_keeps_the_pool_busy() -> None:
+    """A result that nothing waited for keeps the pool from being idle, so that it is taken."""
     pool: ReadPool[str] = ReadPool()
     pool.submit("f", quick, 1)
     await pool.wait(["f"], LONG)

@@ -1,4 +1,4 @@
-"""Findings about relations between valid objects."""
+"""Problems of relations between valid objects."""
 
 from pathlib import Path
 
@@ -40,27 +40,27 @@ WELL = (OURS, HTTP_ROUTE, SERVICE, SLICE)
 
 
 def edits(*texts: str) -> list[Edit]:
-    """Return the objects of some documents, as edits of a folder that had none."""
+    """Return the edits of the objects of some documents."""
     found = read(documents(*texts).encode(), "f.yaml")
     assert found.diagnostics == ()
     return [Edit(ref, claim.object) for ref, claim in found.definitions.items()]
 
 
 def found(*texts: str, standalone: bool = True) -> list[str]:
-    """Return what is wrong between the objects of some documents."""
+    """Return the problems of relations between the objects of some documents."""
     relations = Relations(standalone)
     raised, settled = relations.update(edits(*texts))
     assert (list(raised), settled) == (relations.findings, ())
     return [f"{each.ref}: {relations.explain(each)}" for each in relations.findings]
 
 
-def test_nothing_is_said_of_what_fits() -> None:
-    """A Gateway, its route, its Service and that one's EndpointSlice are well."""
+def test_valid_relations_have_no_problems() -> None:
+    """A Gateway, its route, the Service and its EndpointSlice have no problems."""
     assert found(*WELL) == []
 
 
-def test_a_misspelt_service_of_an_endpoint_slice_is_told() -> None:
-    """The EndpointSlice says what may have been meant, and the Service that it has none."""
+def test_a_misspelt_service_of_an_endpoint_slice_is_reported() -> None:
+    """The EndpointSlice has a suggestion, and the Service a problem that it has none."""
     assert found(OURS, HTTP_ROUTE, SERVICE, SLICE.replace("name: shop}", "name: shpo}")) == [
         "EndpointSlice default/shop-1: its label kubernetes.io/service-name names Service default/shpo, which is not "
         "there; did you mean shop?",
@@ -77,7 +77,7 @@ def test_a_misspelt_service_of_an_endpoint_slice_is_told() -> None:
     ],
 )
 def test_a_service_with_an_address_of_its_own_needs_no_endpoint_slice(service: str) -> None:
-    """Where a Service itself says where it is, nothing is missing."""
+    """A Service with an address of its own needs no EndpointSlice."""
     assert found(OURS, HTTP_ROUTE, service) == []
 
 
@@ -87,16 +87,16 @@ MIRROR = "{type: RequestMirror, requestMirror: {backendRef: {name: copies, port:
 @pytest.mark.parametrize(
     "rule", [f"{{filters: [{MIRROR}]}}", f"{{backendRefs: [{{name: shop, port: 8080, filters: [{MIRROR}]}}]}}"]
 )
-def test_what_only_a_filter_names_needs_endpoint_slices(rule: str) -> None:
-    """A Service that a route names anywhere, if only to mirror requests to it, says that it has no EndpointSlice."""
+def test_a_service_of_a_filter_needs_endpoint_slices(rule: str) -> None:
+    """A Service that a route refers to anywhere, even only to mirror requests, needs an EndpointSlice."""
     copies = SERVICE.replace("name: shop", "name: copies")
     mirrored = HTTP_ROUTE[: HTTP_ROUTE.index("  rules:")] + f"  rules: [{rule}]\n"
     (message,) = found(OURS, mirrored, SERVICE, SLICE, copies)
     assert message.startswith("Service default/copies: has no EndpointSlice")
 
 
-def test_ports_that_do_not_go_together_are_told() -> None:
-    """A port of an EndpointSlice that its Service does not have by this name gets no requests, and says so."""
+def test_mismatched_ports_are_reported() -> None:
+    """A port of an EndpointSlice whose name no port of its Service has gets no requests, which is reported."""
     named = SERVICE.replace("{port: 8080}", "{name: http, port: 8080}, {name: admin, port: 8081}")
     other = SLICE.replace("{port: 3000}", "{name: web, port: 3000}")
     begin = "EndpointSlice default/shop-1: ports[0]"
@@ -111,34 +111,34 @@ def test_ports_that_do_not_go_together_are_told() -> None:
 
 
 def test_files_for_a_cluster_need_no_endpoint_slices() -> None:
-    """Only where nobody else writes EndpointSlices, or there are some beside it, a Service without any is told."""
+    """In a cluster, a Service without an EndpointSlice is reported only if its namespace has some."""
     assert found(OURS, HTTP_ROUTE, SERVICE, standalone=False) == []
     assert len(found(OURS, HTTP_ROUTE, SERVICE)) == 1
     other = SLICE.replace("service-name: shop", "service-name: shap")
     assert len(found(OURS, HTTP_ROUTE, SERVICE, other, standalone=False)) == 2
 
 
-def test_an_endpoint_slice_without_its_label_is_told() -> None:
-    """An EndpointSlice that belongs to no Service says which label is missing."""
+def test_an_endpoint_slice_without_its_label_is_reported() -> None:
+    """The problem of an EndpointSlice without a Service names the missing label."""
     (message,) = found(SLICE.replace(", labels: {kubernetes.io/service-name: shop}", ""))
     assert "has no label kubernetes.io/service-name" in message
 
 
-def test_a_route_without_a_parent_is_told() -> None:
-    """A route that names no Gateway appears in no status: it is told, with the Gateways that there are."""
+def test_a_route_without_a_parent_is_reported() -> None:
+    """A route without parentRefs has no status: it has a problem that lists the existing Gateways."""
     (message,) = found(OURS, HTTP_ROUTE.replace("  parentRefs:\n  - name: front\n", ""), SERVICE, SLICE)
     assert "HTTPRoute default/shop: spec.parentRefs is empty" in message
     assert message.endswith("name a Gateway; there are: front")
 
 
 def test_a_route_of_the_default_gateways_needs_no_parent() -> None:
-    """A route that asks for the default Gateways need not name any."""
+    """A route that uses the default Gateways needs no parentRefs."""
     route = HTTP_ROUTE.replace("  parentRefs:\n  - name: front\n", "  useDefaultGateways: All\n")
     assert found(OURS, route, SERVICE, SLICE) == []
 
 
-def test_another_controller_s_gateway_is_told() -> None:
-    """A Gateway of another controller's class is told, and so is a route that is attached to it."""
+def test_another_controller_s_gateway_is_reported() -> None:
+    """A Gateway of another controller's class is reported, and so are its routes."""
     assert found(CLASS, GATEWAY.replace("NAME", "other"), HTTP_ROUTE, SERVICE, SLICE) == [
         "Gateway default/front: spec.gatewayClassName: GatewayClass other is of the controller example.com/controller, "
         "so that it is not served",
@@ -147,14 +147,14 @@ def test_another_controller_s_gateway_is_told() -> None:
     ]
 
 
-def test_a_parent_that_is_no_gateway_is_told() -> None:
-    """A route at another kind of parent, as in a service mesh, is told."""
+def test_a_parent_of_another_kind_is_reported() -> None:
+    """A route with another kind of parent, as in a service mesh, is reported."""
     (message,) = found(HTTP_ROUTE.replace("- name: front", '- {group: "", kind: Service, name: front}'), SERVICE, SLICE)
     assert "spec.parentRefs[0]: Headgate does not serve a Service; name a Gateway" in message
 
 
-def test_a_change_costs_what_it_touches() -> None:
-    """Among a hundred Services that are not served, an EndpointSlice for one of them says something of that one."""
+def test_the_cost_of_a_change_depends_on_the_changed_objects() -> None:
+    """Among a hundred Services without endpoints, an EndpointSlice of one resolves that one's problem only."""
     relations = Relations()
     for number in range(100):
         names = HTTP_ROUTE.replace("shop", f"s{number}"), SERVICE.replace("shop", f"s{number}")
@@ -176,8 +176,8 @@ KNOWN = sorted({edit.ref for text in VARIANTS for edit in edits(text)})
 
 
 @given(st.lists(st.sampled_from(VARIANTS) | st.sampled_from(KNOWN), max_size=20))
-def test_history_does_not_matter(history: list[object]) -> None:
-    """After any changes the same is wrong as among the same objects at once; who follows the changes knows it."""
+def test_objects_do_not_depend_on_the_order_of_contents(history: list[object]) -> None:
+    """After any changes, the problems are those of the same objects at once, and follow from the changes."""
     relations, fresh = Relations(), Relations()
     objects: dict[object, Edit] = {}
     followed: set[object] = set()
@@ -193,8 +193,8 @@ def test_history_does_not_matter(history: list[object]) -> None:
     assert set(relations.findings) == followed
 
 
-async def test_a_folder_tells_them_where_they_are_written(tmp_path: Path) -> None:
-    """Followed, they are warnings with file and line, and are gone when they are mended."""
+async def test_problems_of_a_folder_have_places(tmp_path: Path) -> None:
+    """In a followed folder they are warnings with file and line, and are resolved when corrected."""
     write(tmp_path / "a.yaml", documents(OURS, HTTP_ROUTE, SERVICE))
     file = write(tmp_path / "b.yaml", "# a comment\n" + SLICE.replace("service-name: shop", "service-name: shpo"))
     async with following(tmp_path) as followed:

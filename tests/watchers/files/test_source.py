@@ -1,4 +1,4 @@
-"""Folders that are followed, in a real file system with real notifications."""
+"""Followed folders, in a real file system with real inotify events."""
 
 import os
 import shutil
@@ -15,8 +15,8 @@ PATIENT = Timing(pauses=Pauses(60.0, 60.0, 60.0, 60.0, report_after=60.0))
 """For tests in which nothing that is taken away may be believed."""
 
 
-async def test_the_first_batch_is_all_there_is(tmp_path: Path) -> None:
-    """Folders are read recursively; hidden files, editors' droppings and other files are not read."""
+async def test_the_first_batch_has_all_objects(tmp_path: Path) -> None:
+    """Folders are read recursively; hidden files, editors' temporary files and other files are not read."""
     write(tmp_path / "a.yaml", config_map("a"))
     write(tmp_path / "deep" / "er" / "b.yml", config_map("b"))
     write(
@@ -38,11 +38,11 @@ async def test_the_first_batch_is_all_there_is(tmp_path: Path) -> None:
     async with following(tmp_path) as followed:
         assert followed.served == {"a": "1", "b": "1", "c": "1"}
         assert [batch.synced for batch in followed.batches] == [True]
-        assert followed.wrong == []
+        assert followed.diagnostics == []
 
 
-async def test_an_empty_folder_is_synced_too(tmp_path: Path) -> None:
-    """The first batch comes even if there is nothing."""
+async def test_an_empty_folder_is_synced(tmp_path: Path) -> None:
+    """The first batch is yielded even if there are no objects."""
     async with following(tmp_path) as followed:
         assert followed.batches == [((), True)]
 
@@ -58,8 +58,8 @@ async def test_an_empty_folder_is_synced_too(tmp_path: Path) -> None:
         ("file/sub", "/file' is not a folder"),
     ],
 )
-async def test_a_folder_that_is_not_there_is_an_error_at_the_start(tmp_path: Path, typo: str, says: str) -> None:
-    """A beginner's typo is told by name, with what may have been meant, even beside a folder that is there."""
+async def test_a_missing_folder_is_an_error_at_the_start(tmp_path: Path, typo: str, says: str) -> None:
+    """A typing error in a path is reported with a suggestion, even beside an existing folder."""
     write(tmp_path / "examples" / "route.yaml", config_map("a"))
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "file").touch()
@@ -71,7 +71,7 @@ async def test_a_folder_that_is_not_there_is_an_error_at_the_start(tmp_path: Pat
 
 
 async def test_edits_are_followed(tmp_path: Path) -> None:
-    """A file edited in place, a new one, and one deleted: each is told, and only what differs."""
+    """A file edited in place, a new one, and a deleted one are noticed, and only differences are yielded."""
     write(tmp_path / "a.yaml", config_map("a"))
     write(tmp_path / "b.yaml", config_map("b"))
     async with following(tmp_path) as followed:
@@ -84,8 +84,8 @@ async def test_edits_are_followed(tmp_path: Path) -> None:
         assert [edit.ref.name for edit in followed.edits] == ["a", "b", "a", "c", "b"]
 
 
-async def test_a_file_by_itself_is_followed(tmp_path: Path) -> None:
-    """A single file may be a source, whatever its name; its neighbours are not read."""
+async def test_a_file_may_be_a_root(tmp_path: Path) -> None:
+    """A file with any name may be a source; its neighbours are not read."""
     file = write(tmp_path / "a.conf", config_map("a"))
     write(tmp_path / "b.yaml", config_map("b"))
     async with following(file) as followed:
@@ -95,17 +95,17 @@ async def test_a_file_by_itself_is_followed(tmp_path: Path) -> None:
 
 
 async def test_saving_by_rename_is_an_edit(tmp_path: Path) -> None:
-    """An editor that writes beside the file and renames over it has edited it."""
+    """An editor that writes another file and renames it has edited the file."""
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path, timing=PATIENT) as followed:
         write(tmp_path / ".a.yaml.tmp", config_map("a", "2")).rename(file)
         await followed.serves(a="2")
         write(file, config_map("a", "3"))
         await followed.serves(a="3")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
-async def test_saving_with_a_backup_takes_nothing_away(tmp_path: Path) -> None:
+async def test_saving_with_a_backup_removes_nothing(tmp_path: Path) -> None:
     """An editor that renames the old file first leaves a moment without one, in which the object stays."""
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path, timing=PATIENT) as followed:
@@ -114,12 +114,12 @@ async def test_saving_with_a_backup_takes_nothing_away(tmp_path: Path) -> None:
         await followed.serves(a="1", b="1")
         write(file, config_map("a", "2"))
         await followed.serves(a="2", b="1")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
 @pytest.mark.parametrize("half", ["", config_map("a"), "apiVersion: v1\nkind: Conf", "a: ["])
-async def test_a_file_half_written_takes_nothing_away(tmp_path: Path, half: str) -> None:
-    """A file that is empty or cut off for a moment neither loses its objects nor causes alarm."""
+async def test_an_incomplete_file_removes_nothing(tmp_path: Path, half: str) -> None:
+    """A file that is empty or incomplete for a moment loses no objects and has no diagnostic."""
     file = write(tmp_path / "a.yaml", documents(config_map("a"), config_map("b")))
     async with following(tmp_path, timing=PATIENT) as followed:
         write(file, half)
@@ -127,12 +127,12 @@ async def test_a_file_half_written_takes_nothing_away(tmp_path: Path, half: str)
         await followed.serves(a="1", b="1", c="1")
         write(file, documents(config_map("a"), config_map("b", "2")))
         await followed.serves(a="1", b="2", c="1")
-        assert followed.gone == set()
+        assert followed.removed == set()
         assert not any(change.appeared for change in followed.changes)
 
 
-async def test_a_file_that_stays_empty_is_believed(tmp_path: Path) -> None:
-    """Emptying a file takes away what it made, a moment later."""
+async def test_an_emptied_file_loses_its_objects(tmp_path: Path) -> None:
+    """Emptying a file removes its objects, a moment later."""
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path) as followed:
         write(file, "")
@@ -140,18 +140,18 @@ async def test_a_file_that_stays_empty_is_believed(tmp_path: Path) -> None:
 
 
 async def test_renaming_a_file_edits_nothing(tmp_path: Path) -> None:
-    """A file that is renamed keeps its objects without a gap, and is not a duplicate of itself."""
+    """A renamed file keeps its objects without a gap, and is not a duplicate of itself."""
     file = write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path) as followed:
         file = file.rename(tmp_path / "b.yaml")
         write(file, config_map("a", "2"))
         await followed.serves(a="2")
-        assert followed.gone == set()
+        assert followed.removed == set()
         assert not any(change.appeared for change in followed.changes)
 
 
 async def test_new_folders_are_followed(tmp_path: Path) -> None:
-    """Files in folders made just now are seen, however deep, and so are their later edits; with the folder they go."""
+    """Files in new folders at any depth are noticed, and so are their later edits; with the folder they are removed."""
     async with following(tmp_path) as followed:
         file = write(tmp_path / "x" / "y" / "z" / "a.yaml", config_map("a"))
         await followed.serves(a="1")
@@ -163,8 +163,8 @@ async def test_new_folders_are_followed(tmp_path: Path) -> None:
         await followed.serves(a="3")
 
 
-async def test_folders_that_move_are_followed(tmp_path: Path) -> None:
-    """A folder moved in brings its files, moved within keeps them, moved out takes them away."""
+async def test_moved_folders_are_followed(tmp_path: Path) -> None:
+    """A folder moved in adds its files, moved within keeps them, moved out removes them."""
     root = tmp_path / "root"
     write(tmp_path / "outside" / "a.yaml", config_map("a"))
     root.mkdir()
@@ -174,29 +174,29 @@ async def test_folders_that_move_are_followed(tmp_path: Path) -> None:
         (root / "x").rename(root / "renamed")
         write(root / "renamed" / "a.yaml", config_map("a", "2"))
         await followed.serves(a="2")
-        assert followed.gone == set()
+        assert followed.removed == set()
         (root / "renamed").rename(tmp_path / "outside")
         await followed.serves()
 
 
-async def test_a_folder_that_comes_back_is_followed(tmp_path: Path) -> None:
-    """A folder that goes altogether takes nothing away, and is told; made again it is read and followed."""
+async def test_a_restored_folder_is_followed(tmp_path: Path) -> None:
+    """A deleted root removes nothing and has a diagnostic; created again, it is read and watched."""
     root = tmp_path / "above" / "root"
     write(root / "a.yaml", config_map("a"))
     async with following(root) as followed:
         shutil.rmtree(tmp_path / "above")
-        await followed.until(lambda: bool(followed.wrong))
-        assert followed.wrong == ["root: error: cannot be read: it is gone; anything it gave before stays"]
+        await followed.until(lambda: bool(followed.diagnostics))
+        assert followed.diagnostics == ["root: error: cannot be read: it is gone; anything it gave before stays"]
         write(root / "a.yaml", config_map("a", "2"))
         await followed.serves(a="2")
-        await followed.until(lambda: not followed.wrong)
-        assert followed.gone == set()
+        await followed.until(lambda: not followed.diagnostics)
+        assert followed.removed == set()
         write(root / "a.yaml", config_map("a", "3"))
         await followed.serves(a="3")
 
 
-async def test_a_folder_that_is_replaced_is_followed(tmp_path: Path) -> None:
-    """Another folder in the place of the first one is read, and its edits are seen."""
+async def test_a_replaced_folder_is_followed(tmp_path: Path) -> None:
+    """A folder that replaces the first one is read, and its edits are noticed."""
     root, other = tmp_path / "root", tmp_path / "other"
     write(root / "a.yaml", config_map("a"))
     write(other / "a.yaml", config_map("a", "2"))
@@ -207,11 +207,11 @@ async def test_a_folder_that_is_replaced_is_followed(tmp_path: Path) -> None:
         write(tmp_path / "old" / "a.yaml", config_map("a", "no"))
         write(root / "a.yaml", config_map("a", "3"))
         await followed.serves(a="3")
-        assert followed.gone == set()
+        assert followed.removed == set()
 
 
 class Volume:
-    """The volume of a ConfigMap as the kubelet lays it out and updates it."""
+    """The volume of a ConfigMap in the layout, and with the updates, of the kubelet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -219,7 +219,7 @@ class Volume:
         path.mkdir()
 
     def update(self, **files: str) -> None:
-        """Write all files anew and swap them in as a whole."""
+        """Write all files again, and replace the old ones as a whole."""
         self._version += 1
         new, data = self.path / f"..2026_{self._version}", self.path / "..data"
         old = data.resolve() if data.exists() else None
@@ -239,24 +239,24 @@ class Volume:
 
 @pytest.mark.parametrize("linked", [False, True])
 async def test_the_volume_of_a_config_map_is_followed(tmp_path: Path, linked: bool) -> None:
-    """Its files are read once each, and a swap of `..data` is an edit, as a root or in a folder that is linked."""
+    """Its files are read once each, and a swap of `..data` is an edit, as a root or in a linked folder."""
     volume, root = Volume(tmp_path / "volume"), tmp_path / "root"
     if linked:
         root.mkdir()
         (root / "link").symlink_to("../volume")
     volume.update(a=config_map("a"), b=config_map("b"))
     async with following(root if linked else volume.path) as followed:
-        assert (followed.served, followed.wrong) == ({"a": "1", "b": "1"}, [])
+        assert (followed.served, followed.diagnostics) == ({"a": "1", "b": "1"}, [])
         volume.update(a=config_map("a", "2"), b=config_map("b"))
         await followed.serves(a="2", b="1")
         volume.update(a=config_map("a", "3"), c=config_map("c"))
         await followed.serves(a="3", c="1")
-        assert followed.gone == {"b"}
-        assert followed.wrong == []
+        assert followed.removed == {"b"}
+        assert followed.diagnostics == []
 
 
 async def test_links_to_files_elsewhere_are_followed(tmp_path: Path) -> None:
-    """What a link leads to is followed: edited, replaced, reached by another link, taken away and brought back."""
+    """The target of a link is followed: edited, replaced, behind another link, deleted and created again."""
     root, link = tmp_path / "root", tmp_path / "root" / "a.yaml"
     target = write(tmp_path / "elsewhere" / "target", config_map("a"))
     root.mkdir()
@@ -277,7 +277,7 @@ async def test_links_to_files_elsewhere_are_followed(tmp_path: Path) -> None:
 
 
 async def test_links_within_the_folder_are_no_duplicates(tmp_path: Path) -> None:
-    """A file or folder reached by its own name and by links is read once, and links in a circle do not matter."""
+    """A file or folder with its own name and links is read once, and cycles of links are ignored."""
     write(tmp_path / "x" / "a.yaml", config_map("a"))
     (tmp_path / "b.yaml").symlink_to("x/a.yaml")
     (tmp_path / "y").symlink_to("x")
@@ -288,18 +288,20 @@ async def test_links_within_the_folder_are_no_duplicates(tmp_path: Path) -> None
     assert "cannot be read: Too many levels of symbolic links" in diagnostic.message
 
 
-async def test_what_is_wrong_is_told_once_with_its_place(tmp_path: Path) -> None:
-    """A file that does not parse is told with file and line, what it gave stays, and mending it settles the matter."""
+async def test_an_error_is_reported_once_with_its_place(tmp_path: Path) -> None:
+    """A file that does not parse has a diagnostic with its place, its objects stay, and a correction resolves it."""
     file = write(tmp_path / "a.yaml", documents(config_map("a"), config_map("b")))
     async with following(tmp_path) as followed:
         write(file, config_map("a", "2") + "data: {}\n")
-        await followed.until(lambda: bool(followed.wrong))
-        assert followed.wrong == ["a.yaml:7: error: the key 'data' is there twice, first on line 5; remove one of them"]
+        await followed.until(lambda: bool(followed.diagnostics))
+        assert followed.diagnostics == [
+            "a.yaml:7: error: the key 'data' is there twice, first on line 5; remove one of them"
+        ]
         write(tmp_path / "c.yaml", config_map("c"))
         await followed.serves(a="1", b="1", c="1")
         write(file, documents(config_map("a", "2"), config_map("b")))
         await followed.serves(a="2", b="1", c="1")
-        assert followed.wrong == []
+        assert followed.diagnostics == []
         assert [(len(each.appeared), len(each.resolved)) for each in followed.changes if each[1:] != ((), ())] == [
             (1, 0),
             (0, 1),
@@ -307,20 +309,20 @@ async def test_what_is_wrong_is_told_once_with_its_place(tmp_path: Path) -> None
 
 
 async def test_duplicates_name_both_places(tmp_path: Path) -> None:
-    """An object in two files is an error at the later one; when the first goes the second takes over without a gap."""
+    """An object in two files is an error at the later one, which replaces a deleted first one without a gap."""
     write(tmp_path / "a.yaml", config_map("x", "a"))
     async with following(tmp_path) as followed:
         write(tmp_path / "b.yaml", config_map("x", "b"))
-        await followed.until(lambda: bool(followed.wrong))
+        await followed.until(lambda: bool(followed.diagnostics))
         assert str(followed.source.diagnostics[0]).startswith(f"{tmp_path}/b.yaml:1: error: ConfigMap default/x: ")
         assert f"{tmp_path}/a.yaml:1" in str(followed.source.diagnostics[0])
         (tmp_path / "a.yaml").unlink()
         await followed.serves(x="b")
-        assert (followed.gone, followed.wrong) == (set(), [])
+        assert (followed.removed, followed.diagnostics) == (set(), [])
 
 
-async def test_deleting_the_files_removes_what_they_made(tmp_path: Path) -> None:
-    """Without its files a folder makes nothing."""
+async def test_deleting_the_files_removes_their_objects(tmp_path: Path) -> None:
+    """A folder without files has no objects."""
     for name in "abc":
         write(tmp_path / f"{name}.yaml", config_map(name))
     async with following(tmp_path) as followed:
@@ -329,8 +331,8 @@ async def test_deleting_the_files_removes_what_they_made(tmp_path: Path) -> None
         await followed.serves()
 
 
-async def test_a_name_that_is_not_text_stops_nothing(tmp_path: Path) -> None:
-    """A file whose name is not UTF-8, which the library trips over, does not end the following."""
+async def test_a_file_name_that_is_not_text_ends_nothing(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8, which fails the library, does not end the source."""
     async with following(tmp_path) as followed:
         os.close(os.open(os.fsencode(tmp_path) + b"/\xe9.txt", os.O_CREAT))
         write(tmp_path / "a.yaml", config_map("a"))
@@ -339,13 +341,13 @@ async def test_a_name_that_is_not_text_stops_nothing(tmp_path: Path) -> None:
         await followed.serves(a="2")
 
 
-async def test_too_many_files_take_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound the rest is not read, which is told, and what was known stays."""
+async def test_too_many_files_remove_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit, further files are not read, which is reported, and known objects stay."""
     monkeypatch.setattr("watchers.files.tree.MAX_PATHS", 3)
     write(tmp_path / "a.yaml", config_map("a"))
     async with following(tmp_path) as followed:
         for name in "bcdef":
             write(tmp_path / f"{name}.yaml", config_map(name))
-        await followed.until(lambda: any("there are more than" in each for each in followed.wrong))
+        await followed.until(lambda: any("there are more than" in each for each in followed.diagnostics))
         assert "a" in followed.served
-        assert followed.gone == set()
+        assert followed.removed == set()

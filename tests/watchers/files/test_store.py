@@ -33,16 +33,16 @@ def folder_of(**files: str | None) -> FileStore:
 
 
 def served(folder: FileStore) -> dict[str, str | None]:
-    """Return what the ConfigMaps of a folder say, by name."""
+    """Return the values of the ConfigMaps of a folder, by name."""
     return {ref.name: value(obj) for ref, obj in folder.objects.items()}
 
 
 def edited(change: FileStoreChange) -> dict[str, str | None]:
-    """Return what the edits of a change say, by name."""
+    """Return the values in the edits of a change, by name."""
     return {edit.ref.name: value(edit.object) for edit in change.edits}
 
 
-def test_only_what_differs_is_edited() -> None:
+def test_only_changed_objects_are_edited() -> None:
     """Of a file with two objects, a change of one edits that one; a change of comments or lines edits nothing."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     assert edited(folder.apply(says(a=documents(config_map("x"), config_map("w", "2"))))) == {"w": "2"}
@@ -52,16 +52,16 @@ def test_only_what_differs_is_edited() -> None:
     assert str(folder.place(ref("x"))) == "a.yaml:2"
 
 
-def test_what_a_file_no_longer_names_is_gone() -> None:
-    """An object that is taken out of its file is gone, and so is everything of a file that is."""
+def test_a_missing_object_is_removed() -> None:
+    """An object that is deleted from its file is removed, and so are all objects of a deleted file."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     assert edited(folder.apply(says(a=config_map("x")))) == {"w": None}
     assert edited(folder.apply(says(a=None))) == {"x": None}
     assert folder.objects == {}
 
 
-def test_a_syntax_error_takes_nothing_away() -> None:
-    """A file that does not parse is one diagnostic, and all that it gave stays; mended, the diagnostic goes."""
+def test_a_syntax_error_removes_nothing() -> None:
+    """A file that does not parse has one diagnostic, and its objects stay; a correction resolves it."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     change = folder.apply(says(a="a: b: c\n"))
     assert change.edits == ()
@@ -74,7 +74,7 @@ def test_a_syntax_error_takes_nothing_away() -> None:
 
 
 def test_an_invalid_object_keeps_its_last_good_version() -> None:
-    """A field of the wrong type is told with its line; only that object stays as it was."""
+    """A field of a wrong type has a diagnostic with its line; only that object stays as it was."""
     folder = folder_of(a=documents(config_map("x"), HTTP_ROUTE))
     good = folder.get(ROUTE)
     broken = HTTP_ROUTE.replace("port: 8080", "port: eighty")
@@ -88,15 +88,15 @@ def test_an_invalid_object_keeps_its_last_good_version() -> None:
     assert edited(folder.apply(says(a=config_map("x", "2")))) == {"shop": None}
 
 
-def test_an_object_that_was_never_valid_is_not_there() -> None:
-    """Without a last good version there is nothing to serve, and the rest of the file is served all the same."""
+def test_an_object_that_was_never_valid_is_not_served() -> None:
+    """An invalid object without a last good version is not served, and the rest of the file is."""
     folder = folder_of(a=documents(HTTP_ROUTE.replace("name: front", "nam: front"), config_map("x")))
     assert served(folder) == {"x": "1"}
     assert "error" in {each.severity for each in folder.diagnostics}
 
 
 def test_an_unknown_field_warns() -> None:
-    """A field that is not known is a warning at its line, and the object is served."""
+    """An unknown field has a warning at its line, and the object is served."""
     folder = folder_of(a=HTTP_ROUTE.replace("hostnames:", "hostname:"))
     (diagnostic,) = folder.diagnostics
     assert (str(diagnostic.place), diagnostic.severity) == ("a.yaml:8", "warning")
@@ -104,8 +104,8 @@ def test_an_unknown_field_warns() -> None:
     assert folder.get(ROUTE) is not None
 
 
-def test_an_unknown_kind_is_told_and_leaves_the_rest_alone() -> None:
-    """An object of a kind that is not read is told once with file and line; nothing else is touched."""
+def test_an_unknown_kind_is_reported() -> None:
+    """An object of a kind that is not read has one diagnostic with file and line, and does not affect others."""
     folder = folder_of(a=documents(config_map("x"), config_map("w").replace("ConfigMap", "StatefulSet")))
     assert served(folder) == {"x": "1"}
     (diagnostic,) = folder.diagnostics
@@ -114,7 +114,7 @@ def test_an_unknown_kind_is_told_and_leaves_the_rest_alone() -> None:
 
 
 def test_a_mistake_in_the_kind_keeps_the_object() -> None:
-    """A kind misspelt is an object that is not valid now, so its last good version stays, until the object is gone."""
+    """The last good version of an object with a misspelt kind stays, until the object is deleted."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     misspelt = config_map("x").replace("ConfigMap", "ConfgMap")
     assert edited(folder.apply(says(a=documents(misspelt, config_map("w"))))) == {}
@@ -123,7 +123,7 @@ def test_a_mistake_in_the_kind_keeps_the_object() -> None:
 
 
 def test_a_neighbour_of_an_unknown_kind_keeps_nothing() -> None:
-    """An object of an unknown kind that was there all along does not stand for one of its name that is taken out."""
+    """An older object of an unknown kind does not keep a deleted object of its name."""
     neighbour = config_map("x").replace("ConfigMap", "ConfigMaps")
     folder = folder_of(a=documents(config_map("x"), neighbour))
     assert edited(folder.apply(says(a=neighbour))) == {"x": None}
@@ -132,14 +132,14 @@ def test_a_neighbour_of_an_unknown_kind_keeps_nothing() -> None:
 
 
 def test_an_object_without_a_name_may_be_any() -> None:
-    """While somebody types a name, it is not known which object is meant, so none of the file goes."""
+    """While an object has no name, it may be any of the file's objects, so that none is removed."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     assert edited(folder.apply(says(a=documents(config_map("x", "2"), config_map(""))))) == {"x": "2"}
     assert served(folder) == {"x": "2", "w": "1"}
 
 
 def test_of_two_files_with_one_object_the_first_is_served() -> None:
-    """Read at once, the first by path wins; the error names both places; the second takes over when the first goes."""
+    """Read at once, the first by path is used; the error names both places; the second replaces a deleted first."""
     folder = folder_of(b=config_map("x", "b"), a="\n" + config_map("x", "a"))
     assert served(folder) == {"x": "a"}
     (diagnostic,) = folder.diagnostics
@@ -150,8 +150,8 @@ def test_of_two_files_with_one_object_the_first_is_served() -> None:
     assert change.resolved == (diagnostic,)
 
 
-def test_what_is_known_first_stays_served() -> None:
-    """A file that comes later with an object that is there does not take it over, even if its path is earlier."""
+def test_the_definition_known_first_stays_in_use() -> None:
+    """A later file with an existing object does not replace it, even if its path is earlier."""
     folder = folder_of(b=config_map("x", "b"))
     change = folder.apply(says(a=config_map("x", "a")))
     assert change.edits == ()
@@ -160,7 +160,7 @@ def test_what_is_known_first_stays_served() -> None:
 
 
 def test_of_two_objects_in_one_file_the_first_is_served() -> None:
-    """Twice in one file is an error at the second, which names the line of the first."""
+    """A second definition in one file is an error, which names the line of the first."""
     folder = folder_of(a=documents(config_map("x", "1"), config_map("x", "2")))
     assert served(folder) == {"x": "1"}
     (diagnostic,) = folder.diagnostics
@@ -168,8 +168,8 @@ def test_of_two_objects_in_one_file_the_first_is_served() -> None:
     assert "a.yaml:1" in diagnostic.message
 
 
-def test_an_object_that_moves_never_goes_away() -> None:
-    """A file that is renamed, or an object that moves between files in one step, edits nothing."""
+def test_a_moved_object_is_not_removed() -> None:
+    """A renamed file, or an object that moves between files in one step, has no edit."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")))
     moved = says(a=None, b=documents(config_map("x"), config_map("w")))
     assert folder.needs_debounce(moved) == frozenset()
@@ -177,8 +177,8 @@ def test_an_object_that_moves_never_goes_away() -> None:
     assert str(folder.place(ref("x"))) == "b.yaml:1"
 
 
-def test_an_unreadable_file_takes_nothing_away() -> None:
-    """What cannot be read stays as it was, and says so once."""
+def test_an_unreadable_file_removes_nothing() -> None:
+    """An unreadable file keeps its objects, and has one diagnostic."""
     folder = folder_of(a=config_map("x"))
     change = folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")})
     assert change.edits == ()
@@ -186,8 +186,8 @@ def test_an_unreadable_file_takes_nothing_away() -> None:
     assert folder.apply({"a.yaml": unreadable("a.yaml", "cannot be read: no")}) == FileStoreChange(())
 
 
-def test_what_takes_away_or_is_newly_wrong_is_unconfirmed() -> None:
-    """A file that loses an object or has a new error deserves a second look; one that has the error still does not."""
+def test_removals_and_new_errors_need_debouncing() -> None:
+    """A file that loses an object or has a new error needs debouncing; one with a known error does not."""
     folder = folder_of(a=documents(config_map("x"), config_map("w")), b=config_map("z").replace("v1", "v7"))
     assert folder.needs_debounce(says(a=documents(config_map("x", "2"), config_map("w")))) == frozenset()
     assert folder.needs_debounce(says(a=config_map("x"))) == {"a.yaml"}
@@ -206,7 +206,7 @@ steps = st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | contents | 
 
 
 def last(history: list[dict[str, str | None]]) -> dict[str, str | None]:
-    """Return the files as they are in the end."""
+    """Return the files at the end."""
     files: dict[str, str | None] = {}
     for step in history:
         files |= step
@@ -214,15 +214,17 @@ def last(history: list[dict[str, str | None]]) -> dict[str, str | None]:
 
 
 def own(files: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return the same with names that say which file they are of, so that no object is in two."""
+    """Return the files with names of objects that are unique to each file."""
     return {
         file: text.replace("name: ", f"name: {file}-") if text is not None else None for file, text in files.items()
     }
 
 
 @given(steps, st.dictionaries(st.sampled_from("abc"), st.none() | contents, min_size=3))
-def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict[str, str | None]) -> None:
-    """Whatever the files said before, valid ones in the end make the same objects as when first read."""
+def test_objects_do_not_depend_on_the_order_of_contents(
+    history: list[dict[str, str | None]], end: dict[str, str | None]
+) -> None:
+    """Whatever the earlier contents, valid files at the end have the same objects as when first read."""
     folder = FileStore()
     for step in [*history, end]:
         folder.apply(says(**own(step)))
@@ -232,7 +234,7 @@ def test_history_does_not_matter(history: list[dict[str, str | None]], end: dict
 
 @given(steps)
 def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> None:
-    """Whoever follows the edits has the objects, and whoever follows the diagnostics has those; none is told twice."""
+    """The edits add up to the objects, and the changes of diagnostics to the diagnostics; none is reported twice."""
     folder = FileStore()
     objects: dict[Ref, KubernetesObject | Invalid | None] = {}
     diagnostics: set[Diagnostic] = set()
@@ -266,7 +268,7 @@ def test_everything_written_is_served_by_someone(
 
 
 def calls(work: Callable[[], object]) -> int:
-    """How many functions are called, those of the interpreter included."""
+    """Return the number of function calls, including those of the interpreter."""
     count = 0
 
     def profile(_frame: object, event: str, _argument: object) -> None:
@@ -283,7 +285,7 @@ def calls(work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("broken", ["v2", "data: 1"])
 def test_the_cost_of_invalid_objects_is_linear(broken: str) -> None:
-    """Twice as many objects of one name, in as many namespaces, that turn invalid at once cost twice as much."""
+    """Twice as many objects of one name, in as many namespaces, that become invalid at once cost twice as much."""
 
     def cost(count: int) -> int:
         good = documents(*(config_map(f"x\n  namespace: n{number}") for number in range(count)))
@@ -297,7 +299,7 @@ def test_the_cost_of_invalid_objects_is_linear(broken: str) -> None:
     assert cost(200) < 2.2 * cost(100)
 
 
-def test_many_kinds_of_one_name_keep_what_they_may_be() -> None:
+def test_the_comparison_of_misspelt_kinds_is_bounded() -> None:
     """Of thousands of misspelt kinds of one name, a bounded number is compared."""
     folder = folder_of(a=config_map("x"))
     reading = says(a=documents(*(config_map("x").replace("ConfigMap", f"ConfigMap{n}") for n in range(1000))))
@@ -305,8 +307,8 @@ def test_many_kinds_of_one_name_keep_what_they_may_be() -> None:
     assert served(folder) == {"x": "1"}
 
 
-def test_readings_that_depend_on_each_other_cost_what_they_hold() -> None:
-    """Objects that move along a long row of files, of which the last has a new error, are worked out in one pass."""
+def test_the_cost_of_moved_objects_is_linear() -> None:
+    """Objects that move along a long row of files, of which the last has a new error, are processed in one pass."""
 
     def cost(count: int) -> int:
         folder = folder_of(**{f"f{n:04}": config_map(f"o{n}") for n in range(count)})
@@ -319,8 +321,8 @@ def test_readings_that_depend_on_each_other_cost_what_they_hold() -> None:
     assert cost(200) < 2.2 * cost(100)
 
 
-def test_reading_a_plan_changes_nothing() -> None:
-    """A plan is worked out without a change, and `commit` makes what `apply` would."""
+def test_planning_changes_nothing() -> None:
+    """A plan is computed without a change, and `commit` has the result of `apply`."""
     folder, other = folder_of(a=config_map("x")), folder_of(a=config_map("x"))
     readings = says(a=config_map("x", "2"), b="a: [")
     plan = folder.plan(readings)

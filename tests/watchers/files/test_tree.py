@@ -1,4 +1,4 @@
-"""Looking again at what an entry affects finds the same as looking at everything for the first time."""
+"""A look at the paths that an entry affects finds the same as a first look at everything."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ steps = st.one_of(
 
 
 class Disk:
-    """A small file system, and what inotify would tell of its changes."""
+    """A small file system, with the inotify events of its changes."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
@@ -41,7 +41,7 @@ class Disk:
         (base / "out").mkdir()
 
     def do(self, verb: str, place: str, other: str | None) -> set[str]:
-        """Do one thing, if it can be done, and give the entries of real directories that it changed."""
+        """Do one action, if possible, and return the changed entries of real directories."""
         act: Callable[[Path, Path], None] = getattr(self, f"_{verb}")
         path, second = self.base / place, self.base / (other or place)
         ends = [path, second] if verb == "rename" else [path]
@@ -74,8 +74,8 @@ class Disk:
 
 
 @given(st.lists(steps, max_size=12))
-def test_following_entries_equals_reading_afresh(history: list[tuple[str, str, str | None]]) -> None:
-    """After any writes, links, renames and removals, what changed entries affect is all there is to look at."""
+def test_following_entries_equals_a_first_look(history: list[tuple[str, str, str | None]]) -> None:
+    """After any writes, links, renames and removals, looking at the affected paths is enough."""
     with tempfile.TemporaryDirectory() as base:
         disk = Disk(Path(os.path.realpath(base)))
         reader, folder = FileReader([f"{disk.base}/root"]), FileStore()
@@ -90,7 +90,7 @@ def test_following_entries_equals_reading_afresh(history: list[tuple[str, str, s
             assert folder.objects == read_files([f"{disk.base}/root"]).objects
 
 
-def test_a_lookup_names_every_entry_it_reads(tmp_path: Path) -> None:
+def test_a_lookup_returns_every_entry_it_reads(tmp_path: Path) -> None:
     """The entries are those of the path's parts and of the parts of each link on the way, without links in them."""
     base = os.path.realpath(tmp_path)
     (tmp_path / "data").mkdir()
@@ -108,8 +108,8 @@ def test_a_lookup_names_every_entry_it_reads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sub", ["", "sub"])
-def test_a_file_that_went_with_its_folder_is_not_deleted(tmp_path: Path, sub: str) -> None:
-    """Whichever change is heard of first, a file is kept where the root around it is gone, until that is back."""
+def test_a_file_removed_with_its_root_is_not_deleted(tmp_path: Path, sub: str) -> None:
+    """In any order of events, a file is kept while its root is missing."""
     root = tmp_path / "root"
     file = write(root / sub / "a.yaml", config_map("a"))
     reader = FileReader([str(root)])
@@ -124,8 +124,8 @@ def test_a_file_that_went_with_its_folder_is_not_deleted(tmp_path: Path, sub: st
     assert reader.look([str(file)]) == {str(file): ABSENT}
 
 
-def test_a_file_that_goes_before_it_is_read_says_nothing(tmp_path: Path) -> None:
-    """Whether a file that was found and is not there any more was deleted, only the next look at its folder tells."""
+def test_a_file_deleted_before_its_read_has_no_contents(tmp_path: Path) -> None:
+    """Only the next look at the folder finds out whether a found file that is missing was deleted."""
     file = write(tmp_path / "root" / "a.yaml", config_map("a"))
     reader = FileReader([str(tmp_path / "root")])
     reader.look_everywhere()
@@ -134,8 +134,8 @@ def test_a_file_that_goes_before_it_is_read_says_nothing(tmp_path: Path) -> None
     assert reader.learn(str(file), work(lambda: None)) is None
 
 
-def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
-    """A file that is touched, or written with the same content, says nothing new; one that changes does."""
+def test_unchanged_files_are_not_parsed_again(tmp_path: Path) -> None:
+    """A file that is touched, or written with the same content, has no new contents; a changed one does."""
     files = [write(tmp_path / f"{name}.yaml", config_map(name)) for name in "abc"]
     reader = FileReader([str(tmp_path)])
     assert len(reader.look_everywhere()) == 3
@@ -146,8 +146,8 @@ def test_what_has_not_changed_is_not_parsed_again(tmp_path: Path) -> None:
     assert reader.look([str(tmp_path)]).keys() == {str(files[2])}
 
 
-def test_of_a_folder_only_files_that_may_be_others_are_read(tmp_path: Path) -> None:
-    """A change of a folder has its unchanged files not read again; a change of a file has it read in any case."""
+def test_only_files_with_a_changed_signature_are_read(tmp_path: Path) -> None:
+    """After an event of a folder, unchanged files are not read; after one of a file, it is always read."""
     files = [write(tmp_path / "d" / f"{name}.yaml", config_map(name)) for name in "abc"]
     for file in files:
         os.utime(file, (0, 0))

@@ -1,4 +1,4 @@
-"""A folder goes, or comes back, at any moment of a look at its files."""
+"""A folder is removed or restored at any moment of a look at its files."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ class Moments:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count the calls that are made meanwhile; those of the actions are not."""
+        """Count the calls made in the block, except those of the actions."""
         with self._monkeypatch.context() as patch:
             for name in CALLS:
                 patch.setattr(os, name, self._counting(getattr(os, name)))
@@ -57,7 +57,7 @@ class Moments:
 
     @property
     def have_come(self) -> bool:
-        """Whether all actions have happened."""
+        """Return whether all actions were executed."""
         return not self._actions
 
 
@@ -68,19 +68,19 @@ def fill(folder: Path, value: str = "1") -> None:
 
 
 def plain(base: Path) -> None:
-    """Have a root that is a folder."""
+    """Create a root that is a folder."""
     fill(base / "parent" / "root")
 
 
 def linked(base: Path) -> None:
-    """Have a root that is a link to a folder."""
+    """Create a root that is a link to a folder."""
     fill(base / "target")
     (base / "parent").mkdir()
     (base / "parent" / "root").symlink_to("../target")
 
 
 def volume(base: Path) -> None:
-    """Have a root that is the volume of a ConfigMap: links that lead through a link `..data`."""
+    """Create a root that is the volume of a ConfigMap: links behind a link `..data`."""
     root = base / "parent" / "root"
     fill(root / "..1")
     (root / "..data").symlink_to("..1")
@@ -94,17 +94,17 @@ def rename_root(base: Path) -> None:
 
 
 def rename_parent(base: Path) -> None:
-    """Move the folder around the root away."""
+    """Move the parent folder of the root away."""
     (base / "parent").rename(base / "elsewhere")
 
 
 def rename_target(base: Path) -> None:
-    """Move the folder away to which the root leads."""
+    """Move the folder away that the root links to."""
     (base / "target").rename(base / "elsewhere")
 
 
 def swap_target(base: Path) -> None:
-    """Have the root lead to another folder, and remove the one before."""
+    """Link the root to another folder, and remove the one before."""
     fill(base / "target2", "2")
     (base / "new").symlink_to("../target2")
     (base / "new").rename(base / "parent" / "root")
@@ -112,19 +112,19 @@ def swap_target(base: Path) -> None:
 
 
 def unmount_root(base: Path) -> None:
-    """Have an empty folder in the place of the root, as where something is not mounted any more."""
+    """Replace the root by an empty folder, as after an unmount."""
     rename_root(base)
     (base / "parent" / "root").mkdir()
 
 
 def unmount_sub(base: Path) -> None:
-    """Have an empty folder in the place of one in the root."""
+    """Replace a folder in the root by an empty one."""
     (base / "parent" / "root" / "sub").rename(base / "elsewhere")
     (base / "parent" / "root" / "sub").mkdir()
 
 
 def swap_data(base: Path) -> None:
-    """Write a volume anew, in the order in which the kubelet does."""
+    """Write a volume again, in the kubelet's order."""
     root = base / "parent" / "root"
     fill(root / "..2", "2")
     (root / "..data_tmp").symlink_to("..2")
@@ -133,7 +133,7 @@ def swap_data(base: Path) -> None:
 
 
 def come_back(base: Path) -> None:
-    """Move back what was moved away."""
+    """Move back the folder that was moved away."""
     root = base / "parent" / "root"
     for elsewhere, place in (
         (base / "parent" / "elsewhere", root),
@@ -161,7 +161,7 @@ LOOKS = ("parent/root/a.yaml", "parent/root/sub/b.yaml", "parent/root/sub", "par
 
 
 def deleted(readings: dict[str, FileContents]) -> set[str]:
-    """Return the names of the files that are told to be deleted."""
+    """Return the names of the files that are reported as deleted."""
     return {os.path.basename(path) for path, reading in readings.items() if reading is ABSENT and path.endswith("yaml")}
 
 
@@ -174,7 +174,7 @@ def moments(base: Path) -> Iterator[tuple[int, Path]]:
 
 
 def known(base: Path) -> FileReader:
-    """Return a reader that has read everything."""
+    """Return a reader that has read all files."""
     reader = FileReader([str(base / "parent" / "root")])
     assert len(reader.look_everywhere()) == len(FILES)
     return reader
@@ -239,8 +239,10 @@ def test_a_file_that_is_deleted_during_a_look_is_told(
         assert deleted(reader.look_everywhere()) == set()
 
 
-def test_a_look_at_folders_that_never_rest_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look during which one folder after the other replaces the root ends, and the next one finds all as it is."""
+def test_a_look_at_folders_that_change_continuously_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look during which one folder after another replaces the root ends, and the next one finds the current files."""
     plain(tmp_path)
     reader = known(tmp_path)
     root = tmp_path / "parent" / "root"

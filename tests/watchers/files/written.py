@@ -1,4 +1,4 @@
-"""Objects as people write them, small ones: what they say does not matter here, only whether it arrives."""
+"""Small objects in files; their values do not matter, only whether they arrive."""
 
 from pathlib import Path
 
@@ -19,12 +19,12 @@ def documents(*texts: str) -> str:
 
 
 def ref(name: str) -> Ref:
-    """Return the name under which such a ConfigMap is known."""
+    """Return the identity of such a ConfigMap."""
     return Ref("ConfigMap", "default", name)
 
 
 def value(obj: KubernetesObject | Invalid | None) -> str | None:
-    """Return what such a ConfigMap says; None if there is none."""
+    """Return the value in such a ConfigMap; None if there is none."""
     if obj is None:
         return None
     assert isinstance(obj, ConfigMap)
@@ -32,7 +32,7 @@ def value(obj: KubernetesObject | Invalid | None) -> str | None:
 
 
 def write(path: Path, text: str) -> Path:
-    """Write a file, in place if it is there, with the folders that it takes."""
+    """Write a file, in place if it exists, with its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
