@@ -47,21 +47,21 @@ GATEWAYS: Final = -1
 """In place of a shard: the Gateways of a namespace."""
 
 
-class Shard(NamedTuple):
+class PolicyShard(NamedTuple):
     """A part of the routes of a namespace, by their names, or its Gateways."""
 
     namespace: str
     number: int
 
 
-def shard(ref: Ref) -> Shard:
+def shard(ref: Ref) -> PolicyShard:
     """Return the shard of a route or Gateway."""
     number = GATEWAYS if ref.kind == Gateway.kind else crc32(ref.name.encode()) % SHARDS
-    return Shard(ref.namespace, number)
+    return PolicyShard(ref.namespace, number)
 
 
 @index(Policy)
-def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[Shard, Ref]]:
+def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[PolicyShard, Ref]]:
     """File policies under the shards of their targets."""
     found = db.get(Policy, policy)
     for each in found.spec.target_refs if found is not None else ():
@@ -70,7 +70,7 @@ def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[Shard, Ref]]:
 
 
 @query(firewall=True)
-def any_policies(db: Db, shard: Shard) -> bool:
+def any_policies(db: Db, shard: PolicyShard) -> bool:
     """Return whether an object of a shard has a policy: while none has, nobody looks for those of each."""
     return db.count(targeted_shards, shard) > 0
 
