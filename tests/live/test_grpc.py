@@ -179,6 +179,18 @@ async def test_streams(proxy: Proxy, client: Client, one: Server) -> None:
     assert (await answers.code(), await answers.details()) == (grpc.StatusCode.OUT_OF_RANGE, "no more")
 
 
+async def test_a_long_stream(proxy: Proxy, client: Client, one: Server) -> None:
+    """A stream may be longer than what is kept of requests for another try."""
+    await proxy.apply(*one[1], grpc_route(rule("one")))
+    chat: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = client.channel.stream_stream("/shop.v1.Cart/Chat")
+    both = chat()
+    for _ in range(64):
+        await both.write(b"x" * 65536)
+        assert await both.read() == b"X" * 65536
+    await both.done_writing()
+    assert await both.code() is grpc.StatusCode.OK
+
+
 async def test_methods(proxy: Proxy, client: Client, one: Server, two: Server) -> None:
     """Of several matches the one that tells most of service and method serves; what none matches is UNIMPLEMENTED."""
     await proxy.apply(
