@@ -41,7 +41,7 @@ class FilterContext:
     route: Ref
     field: str
     filters: tuple[RouteFilter, ...]
-    rule: RouteRule | None = None
+    rule: RouteRule[Fields] | None = None
 
     @property
     def error(self) -> str:

@@ -11,10 +11,10 @@ from translator.engine.query import query
 from translator.ir.backend import Protocol
 from translator.ir.http import PathKind, Rank, RouteMatch, Rule
 from translator.kinds import RouteKind
-from translator.objects.gateway_api.grpcroute import GRPCMethodMatch, GRPCRoute, GRPCRouteMatch, GRPCRouteRule
+from translator.objects.gateway_api.grpcroute import GRPCMethodMatch, GRPCRoute, GRPCRouteMatch
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
-from translator.routes.rule import read_rule
+from translator.routes.rule import read_rules
 from translator.routes.values import EXPRESSION, expression_problems, header_matches, value_problems
 
 SERVICE, SERVICE_EXPRESSION, METHOD, METHOD_EXPRESSION, ANY = range(-5, 0)
@@ -26,24 +26,16 @@ How many characters of a service an expression matches is not known before there
 ELEMENT: Final = "[^/]+"
 """An expression for any service or method: a path has these two elements (gRPC over HTTP/2, "Requests")."""
 
+EVERYTHING: Final = GRPCRouteMatch()
 ALL: Final = RouteMatch(grpc=True, rank=Rank(ANY, 0, 0))
+"""What `EVERYTHING` matches."""
 
 
 @query
 def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     """Return each rule of a route with the problems in it; one that cannot be served as asked answers UNAVAILABLE."""
     found = db.get(GRPCRoute, route)
-    if found is None:
-        return ()
-    return tuple(
-        read_rule(db, route, place, each, _matches(each, f"spec.rules[{place}].matches"))
-        for place, each in enumerate(found.spec.rules)
-    )
-
-
-def _matches(rule: GRPCRouteRule, field: str) -> Iterator[Outcome[RouteMatch | None]]:
-    for place, each in enumerate(rule.matches or (GRPCRouteMatch(),)):
-        yield _match(each, f"{field}[{place}]")
+    return read_rules(db, route, found.spec.rules, _match, EVERYTHING) if found is not None else ()
 
 
 def _match(match: GRPCRouteMatch, field: str) -> Outcome[RouteMatch | None]:

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
 from translator.ir.http import PathKind, RouteMatch, Rule
 from translator.kinds import RouteKind
-from translator.objects.gateway_api.httproute import HTTPRoute, HTTPRouteRule
+from translator.objects.gateway_api.httproute import HTTPRoute
 from translator.objects.gateway_api.matches import HTTPRouteMatch
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
-from translator.routes.rule import read_rule
+from translator.routes.rule import read_rules
 from translator.routes.values import EXPRESSION, expression_problems, header_matches, value_matches, value_problems
+
+EVERYTHING: Final = HTTPRouteMatch()
 
 
 @query
 def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     """Return each rule of a route with the problems in it; a rule that cannot be served as asked answers 500."""
     found = db.get(HTTPRoute, route)
-    if found is None:
-        return ()
-    return tuple(
-        read_rule(db, route, place, each, _matches(each, f"spec.rules[{place}].matches"))
-        for place, each in enumerate(found.spec.rules)
-    )
-
-
-def _matches(rule: HTTPRouteRule, field: str) -> Iterator[Outcome[RouteMatch | None]]:
-    for place, each in enumerate(rule.matches or (HTTPRouteMatch(),)):
-        yield _match(each, f"{field}[{place}]")
+    return read_rules(db, route, found.spec.rules, _match, EVERYTHING) if found is not None else ()
 
 
 def _match(match: HTTPRouteMatch, field: str) -> Outcome[RouteMatch | None]:

@@ -1,8 +1,9 @@
-"""One rule of an HTTPRoute or GRPCRoute: its matches, what its filters ask for, and its weighted backends."""
+"""The rules of an HTTPRoute or GRPCRoute: matches, what filters ask for, and weighted backends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from translator.backends.reference import backend
 from translator.db import Db
@@ -10,33 +11,50 @@ from translator.extension import FilterContext
 from translator.ir.http import RouteMatch, Rule, WeightedBackend
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
+from translator.objects.schema.base import Fields
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 from translator.routes.filters import read_filters
 
+M = TypeVar("M", bound=Fields)
+
 NO_BACKENDS = "The rule has no backend that could answer."
 
 
-def read_rule(
-    db: Db, route: Ref, place: int, rule: RouteRule, read: Iterable[Outcome[RouteMatch | None]]
-) -> Outcome[Rule]:
-    """Read a rule of a route, the one at `place`; if it cannot be served as asked it answers with an error.
+def read_rules(
+    db: Db,
+    route: Ref,
+    rules: Iterable[RouteRule[M]],
+    read: Callable[[M, str], Outcome[RouteMatch | None]],
+    everything: M,
+) -> tuple[Outcome[Rule], ...]:
+    """Read the rules of a route; one that cannot be served as asked answers with an error.
 
     Args:
         db: the database.
         route: the route.
-        place: the index of the rule in the route's spec.
-        rule: the rule.
-        read: its matches; None in place of one that Envoy cannot do.
+        rules: those of its spec.
+        read: takes a match and where it stands; gives what it matches, None if Envoy cannot match that.
+        everything: the match of a rule that has none.
     """
-    field = f"spec.rules[{place}]"
-    name = rule.name or str(place)
-    matches = gather(read)
+    made: list[Outcome[Rule]] = []
+    for place, rule in enumerate(rules):
+        field = f"spec.rules[{place}]"
+        found = enumerate(rule.matches or (everything,))
+        matches = gather(read(each, f"{field}.matches[{number}]") for number, each in found)
+        site = FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule)
+        made.append(_rule(site, rule, rule.name or str(place), matches))
+    return tuple(made)
+
+
+def _rule(
+    site: FilterContext, rule: RouteRule[Fields], name: str, matches: Outcome[tuple[RouteMatch | None, ...]]
+) -> Outcome[Rule]:
     usable = tuple(each for each in matches.value if each is not None)
-    site = FilterContext(db, GATEWAY_GROUP, route, field, rule.filters, rule)
     settings = read_filters(site)
     backends = gather(
-        _weighted(db, route, each, f"{field}.backendRefs[{number}]") for number, each in enumerate(rule.backend_refs)
+        _weighted(site.db, site.route, each, f"{site.field}.backendRefs[{number}]")
+        for number, each in enumerate(rule.backend_refs)
     )
     unsupported = _unsupported(site)
     problems = (*matches.problems, *unsupported, *settings.problems, *backends.problems)

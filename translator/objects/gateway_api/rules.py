@@ -1,7 +1,7 @@
 """What the rules of HTTPRoutes and GRPCRoutes have in common."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
@@ -9,6 +9,8 @@ from translator.objects.gateway_api.filters import RouteFilter
 from translator.objects.gateway_api.references import BackendObjectReference
 from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, raise_violations, repeated
 from translator.objects.schema.scalars import HeaderName, Milliseconds
+
+MatchT_co = TypeVar("MatchT_co", bound=Fields, covariant=True)
 
 MOST_MATCHES: Final = 128
 """The matches that all rules of a route may have together."""
@@ -61,16 +63,16 @@ class SessionPersistence(CheckedFields):
             )
 
 
-class RouteRule(Protocol):
-    """A rule of a route."""
+class RouteRule(Protocol[MatchT_co]):
+    """A rule of a route, whose matches are of one class."""
 
     @property
     def name(self) -> str | None:
         """Its name."""
 
     @property
-    def matches(self) -> tuple[Fields, ...]:
-        """Which requests it is for."""
+    def matches(self) -> tuple[MatchT_co, ...]:
+        """Which requests it is for; without any, all of them."""
 
     @property
     def filters(self) -> tuple[RouteFilter, ...]:
@@ -85,7 +87,7 @@ class RouteRule(Protocol):
         """Whether sessions keep their endpoint."""
 
 
-def _rules_violations(rules: tuple[RouteRule, ...]) -> Iterator[FieldViolation]:
+def _rules_violations(rules: tuple[RouteRule[Fields], ...]) -> Iterator[FieldViolation]:
     named = [index for index, rule in enumerate(rules) if rule.name]
     for position in repeated(rules[index].name for index in named):
         yield FieldViolation((named[position], "name"), "is the name of an earlier rule: choose another")
