@@ -21,21 +21,21 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_the_wheel_s_envoy_is_the_default(envoy_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a word from the user the wheel's Envoy is taken."""
+    """Without configuration, the wheel's Envoy is used."""
     monkeypatch.delenv("HEADGATE_ENVOY", raising=False)
     assert find_envoy() == envoy_path
 
 
-def test_the_user_s_word_comes_first(program: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The option comes before the variable, and the variable before the wheel."""
+def test_the_option_has_precedence(program: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The option has precedence over the variable, and the variable over the wheel."""
     monkeypatch.setenv("HEADGATE_ENVOY", str(program))
     assert find_envoy() == program
     other = script(tmp_path / "other", "exit 1")
     assert find_envoy(other) == other
 
 
-def test_path_is_searched_where_there_is_no_wheel(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the wheel the Envoy in PATH is taken; without that the message tells how to get one."""
+def test_path_is_searched_without_the_wheel(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the wheel, the Envoy in PATH is used; without that, the error says how to install one."""
     monkeypatch.delenv("HEADGATE_ENVOY", raising=False)
     monkeypatch.setattr(importlib.metadata, "files", _no_distribution)
     monkeypatch.setenv("PATH", str(program.parent))
@@ -63,8 +63,8 @@ def test_another_package_named_envoy_does_not_hide_the_wheel_s(
     assert find_envoy() == envoy_path
 
 
-def test_a_named_binary_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A named file that is missing or no program is an error, never silently passed over."""
+def test_a_given_path_that_is_no_binary_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A given file that is missing or not executable is an error, and is never ignored."""
     monkeypatch.setenv("HEADGATE_ENVOY", str(tmp_path / "missing"))
     with pytest.raises(EnvoyNotFound, match=r"named by HEADGATE_ENVOY, .*/missing, does not exist"):
         find_envoy()
@@ -74,8 +74,8 @@ def test_a_named_binary_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest
         find_envoy(text)
 
 
-def test_a_program_that_is_no_envoy_is_told(tmp_path: Path) -> None:
-    """A program of another kind, or of another machine, is an error at the start, with what it said of itself."""
+def test_a_program_that_is_no_envoy_is_an_error(tmp_path: Path) -> None:
+    """Another program, or one of another machine, is an error at the start, with its output."""
     with pytest.raises(EnvoyNotFound, match=r"named by --envoy-path, /bin/ls, is no Envoy: .*ls"):
         find_envoy(Path("/bin/ls"))
     broken = tmp_path / "broken"
@@ -85,8 +85,8 @@ def test_a_program_that_is_no_envoy_is_told(tmp_path: Path) -> None:
         find_envoy(broken)
 
 
-def test_a_program_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that never says which version it is does not hold up the start for ever."""
+def test_a_hanging_program_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that does not print its version does not delay the start for ever."""
     monkeypatch.setattr("headgate.envoy.binary._DEADLINE", 0.1)
     program = tmp_path / "envoy"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -96,7 +96,7 @@ def test_a_program_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_another_version_is_warned_of(tmp_path: Path) -> None:
-    """An Envoy of another minor version is taken, and the log says that its API may be another."""
+    """An Envoy of another minor version is used, with a warning that its API may differ."""
     old = tmp_path / "old"
     old.write_text("#!/bin/sh\necho 'envoy  version: abc/1.20.1/Clean/RELEASE/BoringSSL'\n")
     old.chmod(0o755)

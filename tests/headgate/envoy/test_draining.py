@@ -11,8 +11,8 @@ from tests.headgate.running import SERVICE, Headgate, upstream
 from tests.headgate.waiting import eventually
 
 
-async def test_requests_under_way_are_answered_after_their_gateway_went(headgate: Headgate) -> None:
-    """A request that the Envoy has taken is answered though the Gateway's file is deleted; its port is free at once."""
+async def test_open_requests_are_answered_after_the_deletion_of_their_gateway(headgate: Headgate) -> None:
+    """An open request is answered after the Gateway's file is deleted; its port is free at once."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -40,8 +40,8 @@ async def test_requests_under_way_are_answered_after_their_gateway_went(headgate
         assert (response.status, await response.text()) == (200, "late")
 
 
-async def test_a_gateway_that_comes_back_is_served_by_the_same_envoy(headgate: Headgate) -> None:
-    """A Gateway whose file is away for a moment is served again at once, without a new process."""
+async def test_a_recreated_gateway_is_served_by_the_same_envoy(headgate: Headgate) -> None:
+    """A Gateway whose file is missing for a moment is served again at once, without a new process."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -53,7 +53,7 @@ async def test_a_gateway_that_comes_back_is_served_by_the_same_envoy(headgate: H
 
 
 def can_bind(port: int) -> bool:
-    """Whether nobody listens on a port."""
+    """Return whether nothing listens on a port."""
     try:
         with socket.create_server(("127.0.0.1", port)):
             return True

@@ -23,7 +23,7 @@ STEPS = ["", "bootstrap.json", "launch.json", "admin.sock"]
 
 
 def block(path: Path) -> None:
-    """Put what cannot be replaced in the way of a file, or a file in the way of a directory."""
+    """Create an obstacle that prevents the write of a file, or the creation of a directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix in (".json", ".sock"):
         (path / "in the way").mkdir(parents=True)
@@ -32,12 +32,12 @@ def block(path: Path) -> None:
 
 
 def unblock(path: Path) -> None:
-    """Take away what `block` put there."""
+    """Remove the obstacle of `block`."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-async def test_a_gateway_whose_envoy_cannot_be_launched_says_why(headgate: Headgate) -> None:
-    """Whichever file cannot be written, its Gateway alone is not programmed, and is once the obstacle is gone."""
+async def test_a_launch_failure_is_reported_at_its_gateway(headgate: Headgate) -> None:
+    """Whichever file cannot be written, only its Gateway is not programmed, until the obstacle is removed."""
     state = StateDirectory(headgate.state, replace(NOBODY, port=headgate.xds))
     names = {f"broken-{place}": step for place, step in enumerate(STEPS)}
     paths = {name: state.gateway(f"default/{name}").path / step for name, step in names.items()}
@@ -106,17 +106,17 @@ async def test_no_step_of_a_launch_that_fails_reaches_another_gateway(
 
 
 def sleeping(pid: int) -> bool:
-    """Whether the script of a launch has become the program that it runs."""
+    """Return whether the script of a launch has become the program that it runs."""
     return psutil.Process(pid).name() == "sleep"
 
 
 def children() -> set[int]:
-    """Return the processes that this one has started and that run."""
+    """Return the running child processes of this one."""
     return {each.pid for each in psutil.Process().children() if each.name() in ("sleep", "sleeper")}
 
 
-async def test_an_envoy_runs_though_its_log_and_process_id_cannot_be_written(state_root: Path) -> None:
-    """Where only what is for people cannot be written, Envoy runs all the same, and the next run finds it."""
+async def test_an_envoy_runs_without_its_log_and_process_id_file(state_root: Path) -> None:
+    """If only files for people cannot be written, Envoy runs nevertheless, and the next run finds it."""
     state = StateDirectory(state_root, NOBODY)
     launch = launch_of(state, "default/web", script(state_root / "sleeper", "sleep 30"))
     block(launch.state.path / "envoy.pid" / "x.json")
@@ -129,7 +129,7 @@ async def test_an_envoy_runs_though_its_log_and_process_id_cannot_be_written(sta
 
 
 async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be written as a whole is not written at all, so that a running Envoy is still known as right."""
+    """A file that cannot be written completely is not changed, so that a running Envoy still has an equal launch."""
     state = StateDirectory(state_root, NOBODY)
     launch = launch_of(state, "default/web", script(state_root / "sleeper", "sleep 30"))
     process = EnvoyProcess.start(launch)
@@ -145,12 +145,12 @@ async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypat
 
 
 def full(self: Path, target: Path) -> Path:
-    """Return a disk that is full."""
+    """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
 
 async def test_a_second_start_needs_no_more_files_than_the_first(state_root: Path) -> None:
-    """What one Envoy needed the next makes do with, so that it is back on a disk where no file can be made."""
+    """The restart of an Envoy reuses its files, so that it succeeds on a disk on which no file can be created."""
     state = StateDirectory(state_root, NOBODY)
     launch = launch_of(state, "default/web", script(state_root / "silent", "sleep 30"))
     first = EnvoyProcess.start(launch)

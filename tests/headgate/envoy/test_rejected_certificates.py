@@ -51,7 +51,7 @@ def _base64(text: str) -> str:
 
 @pytest.fixture
 def many(headgate: Headgate) -> Headgate:
-    """Return a Gateway with many HTTPS listeners on a port, each with a certificate of its own."""
+    """Return a Gateway with many HTTPS listeners on a port, each with its own certificate."""
     headgate.module = "tests.headgate.envoy.miswriting"
     listeners = "".join(LISTENER.format(number=number, port=headgate.port) for number in range(COUNT))
     headgate.write("gateway", GATEWAY.format(listeners=listeners))
@@ -71,7 +71,7 @@ async def programmed(headgate: Headgate) -> dict[str, str]:
     return {name: each["Programmed"]["status"] for name, each in conditions.items() if "Programmed" in each}
 
 
-async def are_refused(headgate: Headgate, *numbers: int, within: float) -> None:
+async def are_rejected(headgate: Headgate, *numbers: int, within: float) -> None:
     """Wait until exactly these listeners are not programmed."""
     wanted = {f"l{number}": str(number not in numbers) for number in range(COUNT)} | {"web": str(not numbers)}
     began = time.monotonic()
@@ -81,7 +81,7 @@ async def are_refused(headgate: Headgate, *numbers: int, within: float) -> None:
 
 
 async def answering(headgate: Headgate) -> set[int]:
-    """Return the listeners that accept a TLS connection with a certificate of their own."""
+    """Return the listeners that accept a TLS connection with their own certificate."""
     return {number for number in range(COUNT) if await _answers(headgate.port, f"h{number}.example")}
 
 
@@ -98,13 +98,13 @@ async def _answers(port: int, name: str) -> bool:
     return True
 
 
-async def test_one_refused_certificate_among_many(many: Headgate) -> None:
-    """Within 5 seconds exactly its listener is not programmed, all others answer; log and status name the Secret."""
+async def test_one_rejected_certificate_among_many(many: Headgate) -> None:
+    """Within 5 seconds only its listener is not programmed, all others answer; log and status name the Secret."""
     everyone = set(range(COUNT))
     many.write("s7", secret(7, refused=True))
     await many.start()
     await many.condition("web", "Accepted", "True")
-    await are_refused(many, 7, within=5)
+    await are_rejected(many, 7, within=5)
     assert await answering(many) == everyone - {7}
     assert "Gateway default/web is not programmed: A proxy refused Secret default/s7: Failed to load" in many.log
     shown = await status(many)
@@ -113,33 +113,33 @@ async def test_one_refused_certificate_among_many(many: Headgate) -> None:
 
     many.write("s20", secret(20, refused=True))
     many.write("s41", secret(41, refused=True))
-    await are_refused(many, 7, 20, 41, within=5)
+    await are_rejected(many, 7, 20, 41, within=5)
     assert await answering(many) == everyone - {7}  # the others show their certificates of before
 
     for number in (7, 20, 41):
         many.write(f"s{number}", secret(number))
-    await are_refused(many, within=5)
+    await are_rejected(many, within=5)
     assert await answering(many) == everyone
 
 
-async def test_what_was_refused_is_known_to_the_next_run(many: Headgate) -> None:
-    """An Envoy that is taken over by another Headgate, and accepts the same again, still does not use it."""
+async def test_a_rejected_certificate_is_known_to_the_next_run(many: Headgate) -> None:
+    """An adopted Envoy that now accepts the same certificate still does not use it."""
     many.write("s7", secret(7, refused=True))
     await many.start()
     await many.condition("web", "Accepted", "True")
-    await are_refused(many, 7, within=5)
+    await are_rejected(many, 7, within=5)
     pid = many.envoy_pid()
     assert many.process
     many.process.kill()
     await many.process.wait()
     await many.start()
-    await are_refused(many, 7, within=10)  # it takes a while until Envoy connects again
+    await are_rejected(many, 7, within=10)  # it takes a while until Envoy connects again
     assert many.envoy_pid() == pid
     assert await answering(many) == set(range(COUNT)) - {7}
 
 
 async def status(headgate: Headgate) -> str:
-    """Return what `headgate status` shows, without line breaks."""
+    """Return the output of `headgate status`, without line breaks."""
     command = (sys.executable, "-m", "headgate", "status", "--admin-address", f"127.0.0.1:{headgate.admin}")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()

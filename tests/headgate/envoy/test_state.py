@@ -1,4 +1,4 @@
-"""The state directory is private, held by one process at a time, and its paths fit Unix sockets."""
+"""The state directory is private, locked by one process at a time, and its paths are short enough for Unix sockets."""
 
 import shutil
 import signal
@@ -33,8 +33,8 @@ with StateDirectory(Path(sys.argv[1]), Address.parse(sys.argv[2])).lock():
 """
 
 
-def test_one_process_holds_an_address(state_root: Path) -> None:
-    """A second process on one xDS address is told who holds it and the way out; when that is killed, it may go on."""
+def test_one_process_locks_an_address(state_root: Path) -> None:
+    """The error of a second process on an xDS address names the first; when that is killed, it can start."""
     command = [sys.executable, "-c", HOLD, str(state_root), str(XDS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
@@ -49,8 +49,8 @@ def test_one_process_holds_an_address(state_root: Path) -> None:
         pass
 
 
-def test_a_lock_that_cannot_be_made_is_told(state_root: Path) -> None:
-    """Where there is no room even for the lock, the message names it and the way out."""
+def test_a_lock_file_that_cannot_be_created_is_an_error(state_root: Path) -> None:
+    """If there is no space for the lock file, the error names it and the fix."""
     state = StateDirectory(state_root, XDS)
     (state.path / "lock").mkdir()
     with pytest.raises(UserError, match=r"cannot make .*/lock: Is a directory; .*HEADGATE_STATE_DIR"):
@@ -58,7 +58,7 @@ def test_a_lock_that_cannot_be_made_is_told(state_root: Path) -> None:
 
 
 def test_state_is_private(state_root: Path) -> None:
-    """No other user can read the state, not even where the directory was there before with other rights."""
+    """No other user can read the state, even if the directory existed before with other permissions."""
     shared = state_root / "shared"
     shared.mkdir(mode=0o755)
     state = StateDirectory(shared, XDS)
@@ -68,8 +68,8 @@ def test_state_is_private(state_root: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def test_state_that_is_made_anew_is_private(state_root: Path) -> None:
-    """A Gateway's directory whose parents were removed is made with parents that no other user can read."""
+def test_state_that_is_created_again_is_private(state_root: Path) -> None:
+    """If the parents of a Gateway's directory were removed, they are created unreadable for other users."""
     state = StateDirectory(state_root / "own", XDS)
     shutil.rmtree(state.root)
     own = state.gateway("default/web")
@@ -79,35 +79,35 @@ def test_state_that_is_made_anew_is_private(state_root: Path) -> None:
 
 
 def test_a_link_is_not_followed(state_root: Path) -> None:
-    """A link in the place of the directory, as another user could put into /tmp, is refused."""
+    """A link in place of the directory, as another user could create in /tmp, is rejected."""
     (state_root / "link").symlink_to(state_root)
     with pytest.raises(UserError, match="no directory of yours"):
         StateDirectory(state_root / "link", XDS)
 
 
-def test_a_place_that_cannot_be_written_is_told(state_root: Path) -> None:
-    """Where the directory cannot be made the message names it and the way out."""
+def test_an_unwritable_root_is_an_error(state_root: Path) -> None:
+    """If the directory cannot be created, the error names it and the fix."""
     (state_root / "file").touch()
     with pytest.raises(UserError, match=r"file/state: Not a directory.*HEADGATE_STATE_DIR"):
         StateDirectory(state_root / "file" / "state", XDS)
 
 
 def test_long_names_fit_a_socket(state_root: Path) -> None:
-    """However long a Gateway's name, its admin socket can be bound, and two Gateways never share a directory."""
+    """For any length of a Gateway's name, its admin socket can be bound, and no two Gateways share a directory."""
     state = StateDirectory(state_root, XDS)
     long = [state.gateway(f"{'n' * 63}/{'x' * 200}{digit}").admin_socket for digit in "12"]
     assert all(len(str(path)) <= MAX_SOCKET_PATH for path in long)
     assert long[0] != long[1]
 
 
-def test_a_place_too_deep_for_sockets_is_told(state_root: Path) -> None:
-    """Where no Unix socket can be bound the message says so."""
+def test_a_root_too_deep_for_sockets_is_an_error(state_root: Path) -> None:
+    """If no Unix socket can be bound, the error says so."""
     with pytest.raises(UserError, match="too long for a Unix socket"):
         StateDirectory(state_root / ("d" * 100), XDS)
 
 
-def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """HEADGATE_STATE_DIR comes before XDG_RUNTIME_DIR, before XDG_STATE_HOME, before a private directory in /tmp."""
+def test_the_default_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """HEADGATE_STATE_DIR has precedence over XDG_RUNTIME_DIR, XDG_STATE_HOME, and a private directory in /tmp."""
     for variable in ("HEADGATE_STATE_DIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     assert default_root().name.startswith("headgate-")
@@ -119,8 +119,8 @@ def test_the_default_place_follows_the_environment(monkeypatch: pytest.MonkeyPat
     assert default_root() == tmp_path / "mine"
 
 
-async def test_what_is_removed_is_restored(state_root: Path) -> None:
-    """The key of the tokens and the lock come back as they were; what is whole is left alone."""
+async def test_removed_files_are_restored(state_root: Path) -> None:
+    """The key of the tokens and the lock file are restored; existing files are not changed."""
     state = StateDirectory(state_root / "own", XDS)
     with state.lock():
         tokens = ProxyTokens.load(state.root)
@@ -140,8 +140,8 @@ async def test_what_is_removed_is_restored(state_root: Path) -> None:
                 state.lock().__enter__()
 
 
-async def test_what_cannot_be_restored_is_told_once(state_root: Path) -> None:
-    """A file in the place of the state directory is told once, and when it is gone the directory is restored."""
+async def test_a_failed_repair_is_logged_once(state_root: Path) -> None:
+    """A file in place of the state directory is logged once, and when it is removed the directory is restored."""
     state = StateDirectory(state_root / "own", XDS)
     repair = StateRepair(state, ProxyTokens.load(state.root), lambda: (), None)
     shutil.rmtree(state.root)
@@ -157,8 +157,8 @@ async def test_what_cannot_be_restored_is_told_once(state_root: Path) -> None:
     assert ProxyTokens.path(state.root).exists()
 
 
-async def test_a_state_directory_that_is_removed_replaces_no_envoy(headgate: Headgate, state_root: Path) -> None:
-    """Twice removed while Headgate runs: Envoys that start connect, and the next run adopts those that run."""
+async def test_the_removal_of_the_state_directory_restarts_no_envoy(headgate: Headgate, state_root: Path) -> None:
+    """After removals while Headgate runs, starting Envoys connect, and the next run adopts the running ones."""
     root = state_root / "own"
     state = StateDirectory(root, Address("127.0.0.1", headgate.xds))
     headgate.arguments = ("--state-dir", str(root))

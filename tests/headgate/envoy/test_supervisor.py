@@ -1,4 +1,4 @@
-"""One Envoy is kept running per Gateway, whatever happens to it or to Headgate."""
+"""One Envoy is kept running for each Gateway, whatever happens to it or to Headgate."""
 
 import asyncio
 import os
@@ -39,24 +39,24 @@ NOBODY = Address("127.0.0.1", 1)
 
 @pytest.fixture
 def state(state_root: Path) -> StateDirectory:
-    """Return a directory for state."""
+    """Return a state directory."""
     return StateDirectory(state_root, NOBODY)
 
 
 @pytest.fixture
 def launch(state: StateDirectory, envoy_path: Path) -> Launch:
-    """How the real Envoy of the Gateway default/web is started."""
+    """Return the launch of the real Envoy of the Gateway default/web."""
     return launch_of(state, "default/web", envoy_path)
 
 
 def launch_of(state: StateDirectory, gateway: str, binary: Path) -> Launch:
-    """How an Envoy of a Gateway is started that never finds its xDS server."""
+    """Return the launch of an Envoy of a Gateway that never connects to its xDS server."""
     own = state.gateway(gateway)
     return Launch(own, binary, bootstrap(gateway, "test", NOBODY, own.admin_socket), concurrency=1)
 
 
 def script(path: Path, body: str) -> Path:
-    """Return a program that stands where Envoy should, and says that it is one."""
+    """Return a program in place of Envoy, with Envoy's version output."""
     version = f'[ "$1" != --version ] || {{ echo "envoy  version: 0/{ENVOY_VERSION}/Clean/RELEASE/BoringSSL"; exit; }}'
     path.write_text(f"#!/bin/sh\n{version}\n{body}\n")
     path.chmod(0o755)
@@ -64,7 +64,7 @@ def script(path: Path, body: str) -> Path:
 
 
 class Supervised:
-    """A supervisor that runs until the end of a test."""
+    """Supervisors that run until the end of a test."""
 
     def __init__(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []
@@ -91,7 +91,7 @@ async def supervise() -> AsyncIterator[Supervised]:
 
 
 async def admin(launch: Launch, path: str) -> str:
-    """Return what the Envoy's admin interface answers, once it does."""
+    """Return a page of the Envoy's admin interface, once it answers."""
     await eventually(launch.state.admin_socket.exists)
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(launch.state.admin_socket))) as session:
         for attempt in range(100):
@@ -105,7 +105,7 @@ async def admin(launch: Launch, path: str) -> str:
 
 
 async def test_a_started_envoy_answers_on_its_admin_socket(launch: Launch, supervise: Supervised) -> None:
-    """An Envoy runs with the bootstrap of its Gateway, warns of nothing, and holds none of our files."""
+    """An Envoy runs with its Gateway's bootstrap, without warnings, and has no open files of Headgate."""
     supervisor = supervise(launch)
     assert '"cluster": "default/web"' in await admin(launch, "/server_info")
     assert "32768" in await admin(launch, "/runtime")
@@ -118,8 +118,8 @@ async def test_a_started_envoy_answers_on_its_admin_socket(launch: Launch, super
     assert files <= ours | {str(launch.state.bootstrap)}
 
 
-async def test_a_killed_envoy_is_back_within_two_seconds(launch: Launch, supervise: Supervised) -> None:
-    """After kill -9 another Envoy runs within two seconds, and it is known why."""
+async def test_a_killed_envoy_is_restarted_within_two_seconds(launch: Launch, supervise: Supervised) -> None:
+    """After kill -9 another Envoy runs within two seconds, and the reason is reported."""
     supervisor = supervise(launch)
     await admin(launch, "/ready")
     first = supervisor.process
@@ -132,7 +132,7 @@ async def test_a_killed_envoy_is_back_within_two_seconds(launch: Launch, supervi
 
 
 async def test_stopping_a_supervisor_stops_its_envoy(launch: Launch, supervise: Supervised) -> None:
-    """When the supervisor is cancelled its Envoy ends, and no process id is left behind."""
+    """When the supervisor is cancelled its Envoy ends, and its process id file is removed."""
     supervisor = supervise(launch)
     await admin(launch, "/ready")
     assert supervisor.process
@@ -143,7 +143,7 @@ async def test_stopping_a_supervisor_stops_its_envoy(launch: Launch, supervise: 
 
 
 async def test_an_envoy_that_ignores_sigterm_is_killed(state: StateDirectory, state_root: Path) -> None:
-    """An Envoy that does not end in time after SIGTERM is ended by SIGKILL."""
+    """An Envoy that does not end in time after SIGTERM is killed."""
     stubborn = script(state_root / "stubborn", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
     process = EnvoyProcess.start(launch_of(state, "default/web", stubborn))
     await eventually(state.gateway("default/web").log.read_text)
@@ -213,7 +213,7 @@ os.kill(os.getpid(), 9)
 
 
 def abandoned(state_root: Path, gateway: str, binary: Path) -> int:
-    """Return the process id of an Envoy that was started by a process which was then killed."""
+    """Return the process id of an Envoy whose parent process was killed."""
     command = [sys.executable, "-c", ABANDON, str(state_root), gateway, str(binary)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": "."})
     assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -221,7 +221,7 @@ def abandoned(state_root: Path, gateway: str, binary: Path) -> int:
 
 
 async def test_an_abandoned_envoy_is_adopted(launch: Launch, state_root: Path, supervise: Supervised) -> None:
-    """An Envoy goes on when its Headgate is killed; the next one adopts it, and sees it end."""
+    """An Envoy keeps running when its Headgate is killed; the next one adopts it, and notices its end."""
     pid = abandoned(state_root, "default/web", launch.binary)
     await admin(launch, "/ready")
     supervisor = supervise(launch, EnvoyProcess.find_all(launch.state.path.parent)[launch.state.path])
@@ -276,7 +276,7 @@ async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
 
 
 async def test_an_envoy_is_found_without_its_files(launch: Launch, state: StateDirectory, state_root: Path) -> None:
-    """An Envoy whose process id was never written, or whose directory is gone, is found by what it was started with."""
+    """An Envoy without a process id file, or without its directory, is found by its arguments."""
     pid = abandoned(state_root, "default/web", launch.binary)
     await admin(launch, "/ready")  # it has read its files
     own = state.gateway("default/web")
@@ -289,7 +289,7 @@ async def test_an_envoy_is_found_without_its_files(launch: Launch, state: StateD
 
 
 async def test_another_program_is_not_adopted(state: StateDirectory, state_root: Path) -> None:
-    """A program that only names the bootstrap, as one that shows it does, is no Envoy of ours."""
+    """A program that only names the bootstrap, such as a pager, is not an Envoy of Headgate."""
     own = state.gateway("default/web")
     sleeper = script(state_root / "sleeper", "sleep 30; true")
     other = await asyncio.create_subprocess_exec(str(sleeper), "--config-path", str(own.bootstrap))
@@ -299,8 +299,8 @@ async def test_another_program_is_not_adopted(state: StateDirectory, state_root:
     await other.wait()
 
 
-async def test_a_fleet_runs_exactly_what_is_wanted(state: StateDirectory, state_root: Path) -> None:
-    """Envoys start and stop as Gateways come and go; one that goes and comes back has one Envoy."""
+async def test_a_fleet_runs_exactly_the_given_envoys(state: StateDirectory, state_root: Path) -> None:
+    """Envoys start and stop with their Gateways; a recreated Gateway has one Envoy."""
     sleeper = script(state_root / "sleeper", "exec sleep 30")
     one, two = (replace(launch_of(state, name, sleeper), drain_seconds=0) for name in ("default/one", "default/two"))
     drained: list[str] = []
@@ -337,12 +337,12 @@ async def test_a_gateway_that_comes_back_while_it_drains_finds_its_envoy(
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has collected yet does not."""
+    """Return whether a process runs; a zombie does not."""
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def test_a_log_that_outgrew_its_bound_is_cut(tmp_path: Path) -> None:
-    """The newest half of a log's bound is kept beside it, and its writer goes on from the start."""
+def test_a_log_above_its_bound_is_truncated(tmp_path: Path) -> None:
+    """The newest half of the bound is kept in another file, and the writer continues at the start."""
     log = tmp_path / "envoy.log"
     with open(log, "ab") as writer:
         writer.write(b"x" * MAX_LOG_BYTES + b"last")

@@ -38,13 +38,13 @@ class Box:
 
 
 def repr_of(value: object) -> str:
-    """Return a name for a test; there are integers that Python does not write in decimal."""
+    """Return a name for a test; Python does not write some integers in decimal."""
     return type(value).__name__
 
 
 @given(anything)
 def test_any_value_can_be_encoded(value: Any) -> None:
-    """Whatever is in a value, its encoding is JSON in UTF-8, and what JSON can say is said as it is."""
+    """The encoding of any value is JSON in UTF-8, and JSON values are unchanged."""
     raw = to_json(value)
     read = json.loads(raw.decode("utf-8"))
     with contextlib.suppress(TypeError):
@@ -65,13 +65,13 @@ def test_any_value_can_be_encoded(value: Any) -> None:
     ],
     ids=repr_of,
 )
-def test_what_has_no_form_gets_one(value: Any, expected: Any) -> None:
-    """Surrogates, integers of any size, keys that are no text and named tuples have a form of their own."""
+def test_values_without_a_json_form(value: Any, expected: Any) -> None:
+    """Surrogates, integers of any size, keys that are not text, and named tuples are encoded."""
     assert json.loads(to_json(value)) == expected
 
 
 def test_depth_is_bounded() -> None:
-    """Values within values are shown to a depth, and what is below is left out."""
+    """Nested values are encoded to a depth, and deeper ones are left out."""
     deep: Any = "\udcff"
     for _ in range(10 * MAX_DEPTH):
         deep = [deep]
@@ -79,5 +79,5 @@ def test_depth_is_bounded() -> None:
 
 
 def test_text_is_always_utf_8() -> None:
-    """Names of files that are not UTF-8 are told with an escape."""
+    """File names that are not UTF-8 are escaped."""
     assert to_text("a\udcffb é") == "a\\udcffb é".encode()

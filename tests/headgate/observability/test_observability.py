@@ -35,7 +35,7 @@ NODE = base_pb2.Node(id=f"{KEY}/1", cluster=KEY)
 
 @pytest.fixture
 def translator() -> Translator:
-    """Return a translator that knows 20 routes to 3 Services."""
+    """Return a translator with 20 routes to 3 Services."""
     made = Translator(Settings())
     made.edit(list(world(20, 5, 3)))
     made.evaluate()
@@ -43,7 +43,7 @@ def translator() -> Translator:
 
 
 async def answer(server: Server, url: str, error: str = "") -> Call:
-    """Return a client that subscribes to a type and answers the first response: with a NACK, if there is an error."""
+    """Return a client that subscribes to a type and sends an ACK or, with an error, a NACK of the first response."""
     call = Call(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"), DELTA)
     await call.request(url, "*", node=NODE)
     response = await call.response()
@@ -51,8 +51,8 @@ async def answer(server: Server, url: str, error: str = "") -> Call:
     return call
 
 
-async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translator) -> None:
-    """A cluster that a proxy refuses is told with its Service, in `headgate status` too."""
+async def test_a_nack_names_its_objects(translator: Translator) -> None:
+    """A NACK of a cluster is reported with its Service, in `headgate status`, too."""
     snapshot = translator.snapshots[OWN]
     [bad] = [each for each in snapshot.resources(CLUSTER).values() if "service-1:" in each.name]
     async with serving() as server:
@@ -76,7 +76,7 @@ async def test_a_refusal_names_the_objects_that_it_came_of(translator: Translato
 
 
 def test_of_many_objects_some_are_named(translator: Translator) -> None:
-    """A table of routes names the first of the objects that it came of, and how many more there are."""
+    """A NACK of a route configuration names the first of its objects, and the number of the others."""
     [table] = translator.snapshots[OWN].resources(ROUTE).values()
     found = origins(translator, OWN, table.reference)
     assert found[0] == f"HTTPRoute {NAMESPACE}/route-0"
@@ -84,8 +84,8 @@ def test_of_many_objects_some_are_named(translator: Translator) -> None:
     assert len(found) == 11
 
 
-async def test_a_client_shows_what_it_has(translator: Translator) -> None:
-    """Asked for one node, the server tells the version of each resource that it accepted, and not what is pending."""
+async def test_a_client_shows_its_resources(translator: Translator) -> None:
+    """For one node, the server returns the version of each accepted resource, and not of pending ones."""
     snapshot = translator.snapshots[OWN]
     async with serving() as server:
         server.publish(KEY, snapshot)
@@ -104,7 +104,7 @@ async def test_a_client_shows_what_it_has(translator: Translator) -> None:
 
 
 async def test_the_time_from_an_edit_to_its_ack_is_measured(translator: Translator) -> None:
-    """A histogram by type holds the age of what was acknowledged, and nothing of what was there at the start."""
+    """A histogram by type has the age of acknowledged changes, and not of the initial resources."""
     metrics = Metrics()
     snapshot = translator.snapshots[OWN]
     async with serving(observer=metrics) as server:
@@ -121,7 +121,7 @@ async def test_the_time_from_an_edit_to_its_ack_is_measured(translator: Translat
 
 @pytest.fixture(scope="module")
 def exporter() -> InMemorySpanExporter:
-    """Keep the spans that are made from here on; an SDK can only be set up once."""
+    """Return an exporter of the spans from here on; an SDK can only be configured once."""
     kept, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(kept))
     trace.set_tracer_provider(provider)
@@ -129,7 +129,7 @@ def exporter() -> InMemorySpanExporter:
 
 
 async def test_traces_follow_a_stream(translator: Translator, exporter: InMemorySpanExporter) -> None:
-    """A stream is a span, and each response one within it, with its fate; a publication is one of its own."""
+    """A stream is a span, with one for each response, including its result; a publication has its own span."""
     async with serving(observer=Observers(Metrics(), Traces())) as server:
         with span("publish", {"headgate.gateway": KEY}):
             server.publish(KEY, translator.snapshots[OWN])
@@ -151,7 +151,7 @@ async def test_traces_follow_a_stream(translator: Translator, exporter: InMemory
 
 
 def test_without_an_sdk_there_are_no_traces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, spans are nothing, and an observer of streams does nothing."""
+    """Without the extra, there are no spans, and an observer of streams does nothing."""
     monkeypatch.setattr("headgate.observability.tracing.trace", None)
     with span("evaluate") as found:
         assert found is None

@@ -13,8 +13,8 @@ from headgate.process.address import Address
         ("localhost:0", Address("localhost", 0)),
     ],
 )
-def test_an_address_is_read_and_written_alike(text: str, address: Address) -> None:
-    """What is read as an address is written back as it was."""
+def test_an_address_is_parsed_and_written_alike(text: str, address: Address) -> None:
+    """The text of a parsed address is the original one."""
     assert Address.parse(text) == address
     assert str(address) == text
 
@@ -35,8 +35,8 @@ def test_no_host_is_every_interface() -> None:
         ("::1:18000", r"in brackets, as in \[::1\]:18000"),
     ],
 )
-def test_what_is_no_address_is_told(text: str, message: str) -> None:
-    """The message names the part that is wrong."""
+def test_an_invalid_address_is_an_error(text: str, message: str) -> None:
+    """The error names the wrong part."""
     with pytest.raises(ValueError, match=message):
         Address.parse(text)
 
@@ -44,6 +44,6 @@ def test_what_is_no_address_is_told(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("a.b", False)]
 )
-def test_loopback_is_told_apart(host: str, loopback: bool) -> None:
-    """Only loopback addresses and localhost are this machine's alone."""
+def test_loopback(host: str, loopback: bool) -> None:
+    """Only loopback addresses and localhost are reachable from this machine only."""
     assert Address(host, 1).is_loopback is loopback

@@ -18,7 +18,7 @@ from tests.headgate.waiting import eventually
 
 @pytest.fixture(autouse=True)
 def hang_up() -> Iterator[None]:
-    """Have SIGHUP do what it does by default: a process that is run by nohup ignores it, and so do its children."""
+    """Set the default action of SIGHUP, which nohup and its children ignore."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -26,7 +26,7 @@ def hang_up() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 async def test_a_reload_changes_nothing(headgate: Headgate, number: signal.Signals) -> None:
-    """Files are followed anyway, so the signals that daemons reload by are told in the log, and all goes on."""
+    """As files are followed anyway, the reload signals of daemons are logged, and have no effect."""
     await headgate.start(detached=True)
     await headgate.condition("web", "Programmed", "True")
     assert headgate.process
@@ -36,7 +36,7 @@ async def test_a_reload_changes_nothing(headgate: Headgate, number: signal.Signa
     assert headgate.process.returncode is None
 
 
-async def test_a_quit_stops_the_envoys_too(headgate: Headgate) -> None:
+async def test_sigquit_stops_the_envoys(headgate: Headgate) -> None:
     """SIGQUIT is a stop like any other."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
@@ -54,8 +54,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """Makes its standard input the terminal of its session, and then is another program."""
 
 
-async def test_the_end_of_its_terminal_stops_all(headgate: Headgate) -> None:
-    """Who closes the terminal in which Headgate runs leaves no Envoy behind."""
+async def test_closing_the_terminal_stops_all(headgate: Headgate) -> None:
+    """Closing Headgate's terminal leaves no Envoy behind."""
     terminal, inner = pty.openpty()
     command = [sys.executable, "-c", IN_A_TERMINAL, *headgate.command]
     headgate.process = await asyncio.create_subprocess_exec(
@@ -75,8 +75,8 @@ async def test_the_end_of_its_terminal_stops_all(headgate: Headgate) -> None:
     assert not psutil.pid_exists(envoy)
 
 
-async def test_spoilt_files_stop_no_envoy(headgate: Headgate) -> None:
-    """Whatever became of the files in the state directory, the next start adopts the Envoy, and mends them."""
+async def test_damaged_state_files_stop_no_envoy(headgate: Headgate) -> None:
+    """Whatever is in the files of the state directory, the next start adopts the Envoy, and repairs them."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
     envoy = headgate.envoy_pid()

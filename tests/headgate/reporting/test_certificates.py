@@ -1,4 +1,4 @@
-"""`headgate validate` tells certificates that clients will refuse."""
+"""`headgate validate` reports certificates that clients will reject."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def certificate(names: list[str], begins: datetime, days: int, serial: int | Non
     return builder.add_extension(alternative, False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def told(chain: bytes, host: str = "shop.example.com") -> list[str]:
-    """Return what is said of a listener with this certificate."""
+def reported(chain: bytes, host: str = "shop.example.com") -> list[str]:
+    """Return the diagnostics of a listener with this certificate."""
     text = GATEWAY.replace("CHAIN", base64.b64encode(chain).decode()).replace("HOST", host)
     folder = FileStore()
     folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
@@ -69,47 +69,47 @@ def told(chain: bytes, host: str = "shop.example.com") -> list[str]:
         (["*.example.com"], '"*.example.com"'),
     ],
 )
-def test_a_certificate_that_fits_is_well(names: list[str], host: str) -> None:
-    """A certificate of the listener's host, within its time, is nothing to tell."""
-    assert told(certificate(names, NOW - timedelta(days=1), 30), host) == []
+def test_a_valid_certificate_has_no_diagnostic(names: list[str], host: str) -> None:
+    """A certificate for the listener's host, within its validity, has no diagnostic."""
+    assert reported(certificate(names, NOW - timedelta(days=1), 30), host) == []
 
 
 @pytest.mark.parametrize("serial", [b"\x00", b"\x80"], ids=["zero", "negative"])
 def test_a_serial_number_that_no_authority_should_give_is_no_warning(
     serial: bytes, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """A certificate whose serial number is not positive (RFC 5280, 4.1.2.2), which clients take, is told to nobody."""
+    """A serial number that is not positive (RFC 5280, 4.1.2.2), which clients accept, has no diagnostic or warning."""
     chain = certificate(["shop.example.com"], NOW - timedelta(days=1), 30, serial=0x7F)
     der = ssl.PEM_cert_to_DER_cert(chain.decode()).replace(b"\x02\x01\x7f", b"\x02\x01" + serial, 1)
     with pytest.warns(CryptographyDeprecationWarning, match="serial number"):
         x509.load_der_x509_certificate(der)
-    assert told(ssl.DER_cert_to_PEM_cert(der).encode()) == []
+    assert reported(ssl.DER_cert_to_PEM_cert(der).encode()) == []
     assert list(recwarn) == []
 
 
 def test_an_expired_certificate_is_an_error() -> None:
-    """A certificate whose time is over says since when."""
-    (message,) = told(certificate(["shop.example.com"], NOW - timedelta(days=31), 30))
+    """The message of an expired certificate has the time."""
+    (message,) = reported(certificate(["shop.example.com"], NOW - timedelta(days=31), 30))
     assert "error: Gateway default/web: listener https: tls.certificateRefs[0]: the certificate in Secret" in message
     assert "expired at 2026-05-31 00:00:00 UTC" in message
 
 
 def test_a_certificate_of_the_future_is_an_error() -> None:
-    """A certificate whose time has not come says when it does."""
-    (message,) = told(certificate(["shop.example.com"], NOW + timedelta(days=1), 30))
+    """The message of a certificate that is not valid yet has the time."""
+    (message,) = reported(certificate(["shop.example.com"], NOW + timedelta(days=1), 30))
     assert "is not valid before 2026-06-02 00:00:00 UTC" in message
 
 
 def test_a_certificate_of_another_host_is_a_warning() -> None:
-    """A certificate that no client of the listener's host accepts names the hosts that it is for."""
-    (message,) = told(certificate(["example.com", "*.test"], NOW - timedelta(days=1), 30))
+    """A certificate that no client of the listener's host accepts names its hosts."""
+    (message,) = reported(certificate(["example.com", "*.test"], NOW - timedelta(days=1), 30))
     assert "warning: " in message
     assert "hostname shop.example.com; their names: example.com, *.test" in message
 
 
-def test_what_is_no_certificate_is_left_to_conditions() -> None:
-    """What cannot be read is told by the listener's condition, once."""
-    assert told(b"no certificate") == []
+def test_an_invalid_certificate_is_left_to_conditions() -> None:
+    """A certificate that cannot be parsed is reported by the listener's condition, once."""
+    assert reported(b"no certificate") == []
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,6 @@ def test_what_is_no_certificate_is_left_to_conditions() -> None:
         ("*.test", "*.a.test", False),
     ],
 )
-def test_wildcards_stand_for_one_label(name: str, host: str, fits: bool) -> None:
-    """A wildcard of a certificate is for hosts of exactly one label more."""
+def test_wildcards_match_one_label(name: str, host: str, fits: bool) -> None:
+    """A wildcard of a certificate matches hosts with exactly one more label."""
     assert covers(name, host) is fits

@@ -1,4 +1,4 @@
-"""Log lines about files and objects: each change once, in text for people and fields for machines."""
+"""Log lines about files and objects: one for each change, as text for people and as fields for machines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNKNOWN = HTTP_ROUTE.replace("hostnames:", "hostname:")
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    """Leaves logging as it was."""
+    """Restore the configuration of logging."""
     import logging
 
     handlers, level = logging.root.handlers[:], logging.root.level
@@ -35,7 +35,7 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def changes(*texts: str) -> Iterator[FileStoreChange]:
-    """Yield what a folder of one file says of its first version, and of those that follow."""
+    """Yield the changes of a folder of one file, for each of its versions."""
     folder = FileStore()
     for text in texts:
         yield folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
@@ -46,8 +46,8 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_lines_for_machines_carry_the_object(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line about an object names kind, namespace and name in fields of their own, and the place."""
+def test_json_lines_have_the_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line about an object has kind, namespace, name and place as separate fields."""
     configure(LogFormat.JSON, LogLevel.INFO)
     log_diagnostics(next(changes(UNKNOWN)))
     (line,) = lines(capsys)
@@ -61,8 +61,8 @@ def test_lines_for_machines_carry_the_object(capsys: pytest.CaptureFixture[str])
     assert line.items() >= {"kind": "HTTPRoute", "name": "shop", "reason": "NoMatchingParent"}.items()
 
 
-def test_lines_for_people_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """On a terminal the text has all of it."""
+def test_text_lines_have_everything_in_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal, the text contains all of it."""
     configure(LogFormat.CONSOLE, LogLevel.INFO)
     log_diagnostics(next(changes(UNKNOWN)))
     text = capsys.readouterr().err
@@ -70,8 +70,8 @@ def test_lines_for_people_say_it_once(capsys: pytest.CaptureFixture[str]) -> Non
     assert "kind=" not in text
 
 
-def test_what_is_mended_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A field that was wrong and is not any more has its line, though another one is still wrong."""
+def test_resolved_diagnostics_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """A corrected field has a log line, although another one is still wrong."""
     configure(LogFormat.JSON, LogLevel.INFO)
     two = UNKNOWN.replace("rules:", "nothing: 1\n  rules:")
     first, second, third = changes(two, UNKNOWN, HTTP_ROUTE)
@@ -85,8 +85,8 @@ def test_what_is_mended_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert line["message"].startswith("a.yaml: resolved: HTTPRoute default/shop: spec.hostname")
 
 
-def test_what_moves_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line more above what is wrong says nothing new."""
+def test_moved_diagnostics_are_not_logged_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line added above a mistake logs nothing."""
     configure(LogFormat.JSON, LogLevel.INFO)
     _, second = changes(UNKNOWN, "# a comment\n" + UNKNOWN)
     assert second.appeared
@@ -94,8 +94,8 @@ def test_what_moves_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines(capsys) == []
 
 
-def test_many_things_do_not_flood_the_log(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Of many things, wrong or mended, some are told and the rest is counted."""
+def test_log_lines_of_many_changes_are_bounded(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of many diagnostics, appeared or resolved, some are logged and the others counted."""
     configure(LogFormat.JSON, LogLevel.INFO)
     good = documents(*(config_map(f"x{number}") for number in range(MAX_LINES + 5)))
     for change in changes(good.replace("v1", "v2"), good):

@@ -1,4 +1,4 @@
-"""Resources are shown as Envoy documents them, without secrets, and can be validated by Envoy as one bootstrap."""
+"""Resources have Envoy's JSON form, without secrets, and can be validated by Envoy as one bootstrap."""
 
 import json
 import subprocess
@@ -27,12 +27,12 @@ ADS = {"ads": {}, "resource_api_version": "V3"}
 
 
 def parse(data: dict[str, Any], message: Message) -> Resource:
-    """Return a resource from its plain form."""
+    """Return a resource from its JSON form."""
     return Resource.pack(json_format.ParseDict(data, message))
 
 
 def listener() -> Resource:
-    """Return a listener whose routes and certificate come by xDS."""
+    """Return a listener with routes and a certificate by xDS."""
     manager = {
         "@type": TYPES + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "web",
@@ -52,13 +52,13 @@ def listener() -> Resource:
 
 
 def cluster() -> Resource:
-    """Return a cluster whose endpoints come by xDS."""
+    """Return a cluster with endpoints by xDS."""
     data = {"name": "shop", "type": "EDS", "eds_cluster_config": {"eds_config": ADS}, "connect_timeout": "1s"}
     return parse(data, cluster_pb2.Cluster())
 
 
 def route(regex: str) -> Resource:
-    """Routes with a regular expression, to a cluster that is there and one that never is."""
+    """Return routes with a regular expression, to an existing cluster and a missing one."""
     routes = [
         {"match": {"safe_regex": {"regex": regex}}, "route": {"cluster": "shop"}},
         {"match": {"prefix": "/"}, "route": {"cluster": "missing"}},
@@ -88,7 +88,7 @@ def secret() -> Resource:
 
 
 def validate(bootstrap: dict[str, Any], envoy: Path, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Envoy's own opinion of a bootstrap."""
+    """Return the result of Envoy's validation of a bootstrap."""
     file = directory / "bootstrap.json"
     file.write_text(json.dumps(bootstrap))
     command = [str(envoy), "--mode", "validate", "--log-level", "warning", "--config-path", str(file)]
@@ -96,7 +96,7 @@ def validate(bootstrap: dict[str, Any], envoy: Path, directory: Path) -> subproc
 
 
 def test_envoy_validates_all_resources_of_a_snapshot(secret: Resource, envoy_path: Path, tmp_path: Path) -> None:
-    """A static bootstrap holds listeners, routes, clusters, endpoints and secrets, and Envoy takes it in silence."""
+    """A static bootstrap contains listeners, routes, clusters, endpoints and secrets, and Envoy accepts it."""
     snapshot = Snapshot.of([listener(), cluster(), route("/a+"), endpoints("127.0.0.1"), secret])
     config = static_bootstrap(resources(snapshot, redacted=False))
     told = validate(config, envoy_path, tmp_path)
@@ -117,21 +117,21 @@ def test_envoy_finds_what_is_wrong_in_any_of_them(
     assert message in told.stderr
 
 
-def test_what_is_not_there_yet_is_empty(secret: Resource, envoy_path: Path, tmp_path: Path) -> None:
-    """Routes and endpoints that are not there are empty ones, as by xDS."""
+def test_missing_routes_and_endpoints_are_empty(secret: Resource, envoy_path: Path, tmp_path: Path) -> None:
+    """Missing routes and endpoints are empty ones, as by xDS."""
     config = static_bootstrap(resources(Snapshot.of([listener(), cluster(), secret]), redacted=False))
     assert validate(config, envoy_path, tmp_path).returncode == 0
 
 
 def test_private_keys_are_not_shown(secret: Resource) -> None:
-    """Where resources are shown the private key is blanked, the certificate not."""
+    """In the JSON form, the private key is blanked, the certificate is not."""
     (shown,) = resources(Snapshot.of([secret]))["secrets"]
     assert shown["tls_certificate"]["private_key"] == {"inline_string": REDACTED}
     assert "BEGIN CERTIFICATE" in shown["tls_certificate"]["certificate_chain"]["inline_string"]
 
 
-def test_secrets_in_the_depth_of_a_configuration_are_not_shown() -> None:
-    """What is sensitive is blanked inside an Any and a list too, be it text or bytes."""
+def test_nested_secrets_are_not_shown() -> None:
+    """Sensitive fields are blanked in Anys and lists, too, as text and as bytes."""
     certificate = common_pb2.TlsCertificate(
         private_key={"inline_bytes": b"key"},
         password={"inline_string": "password"},

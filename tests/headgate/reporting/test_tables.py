@@ -1,4 +1,4 @@
-"""`headgate status` shows what `kubectl get` and `kubectl describe` would."""
+"""`headgate status` has the form of `kubectl get` and `kubectl describe`."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def condition(kind: str, status: str, message: str = "All is well.") -> dict[str
 
 
 def described(kind: str, name: str, spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-    """Return an object as `/status` gives it."""
+    """Return an object in the form of `/status`."""
     metadata = {"name": name, "namespace": "default"}
     return {"kind": kind, "metadata": metadata, "spec": spec, "status": status, "place": f"{name}.yaml:1"}
 
@@ -65,7 +65,7 @@ STATUS = {
 
 @contextmanager
 def served(body: bytes, code: int = 200) -> Iterator[str]:
-    """Something that answers every request alike; gives its address."""
+    """Run a server that answers every request alike; yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -85,7 +85,7 @@ def served(body: bytes, code: int = 200) -> Iterator[str]:
 
 
 def status(*arguments: str, body: bytes | None = None, code: int = 200) -> Any:
-    """Run `headgate status` against a Headgate that tells `STATUS`."""
+    """Run `headgate status` against a Headgate with the status `STATUS`."""
     with served(json.dumps(STATUS).encode() if body is None else body, code) as address:
         return CliRunner().invoke(app, ["status", "--admin-address", address, *arguments])
 
@@ -119,7 +119,7 @@ def test_policies_of_every_kind_have_the_same_columns() -> None:
 
 
 def test_objects_and_envoys_are_shown_in_tables() -> None:
-    """There is one table for each kind, as of `kubectl get`, and one of the Envoys, after what is wrong."""
+    """There is one table for each kind, like in `kubectl get`, and one of the Envoys, after the findings."""
     shown = status().stdout
     rows = [line.split() for line in shown[shown.index("GATEWAY") :].splitlines() if line.strip()]
     assert rows[0] == ["GATEWAY", "CLASS", "ADDRESS", "ROUTES", "ACCEPTED", "PROGRAMMED", "SINCE"]
@@ -130,8 +130,8 @@ def test_objects_and_envoys_are_shown_in_tables() -> None:
     assert rows[5] == ["default/web", "4711", "1", "was", "killed", "/envoy.log"]
 
 
-def test_what_is_not_as_it_should_be_is_spelled_out() -> None:
-    """Conditions that are not good, and problems in files, come first, in words that no markup changes."""
+def test_findings_come_first() -> None:
+    """Conditions that are not good, and diagnostics of files, come first, and markup does not change their text."""
     shown = status().stdout
     assert shown.startswith("2 problems\n")
     assert "shop.yaml:1: HTTPRoute default/shop is not accepted (Gateway wbe, section http) (Because): [There]" in shown
@@ -139,7 +139,7 @@ def test_what_is_not_as_it_should_be_is_spelled_out() -> None:
 
 
 def test_one_object_is_shown_with_all_its_conditions() -> None:
-    """With a name every condition of that object is shown; the namespace may be left out where it is default."""
+    """With a name, every condition of that object is shown; the default namespace may be left out."""
     assert status("shop").stdout.splitlines() == [
         "HTTPRoute default/shop  shop.yaml:1",
         "  Gateway web",
@@ -153,21 +153,21 @@ def test_one_object_is_shown_with_all_its_conditions() -> None:
 
 
 @pytest.mark.parametrize(("output", "parse"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_everything_is_to_be_had_as_data(output: str, parse: Any) -> None:
-    """-o gives what the running Headgate told, for programs."""
+def test_output_as_data(output: str, parse: Any) -> None:
+    """-o prints the status of the running Headgate, for programs."""
     assert parse(status("-o", output).stdout) == STATUS
 
 
-def test_without_a_running_headgate_the_way_to_start_one_is_told() -> None:
-    """Where nobody answers the message names the command that starts one."""
+def test_without_a_running_headgate_the_error_names_the_command() -> None:
+    """Without a listening server, the error names the command that starts Headgate."""
     result = CliRunner().invoke(app, ["status", "--admin-address", f"127.0.0.1:{free_port()}"])
     assert result.exit_code == 1
     assert "start it with `headgate run FOLDER`" in result.stderr
 
 
 @pytest.mark.parametrize(("body", "code"), [(b"not found", 404), (b"<html>", 200)])
-def test_another_program_on_the_address_is_told(body: bytes, code: int) -> None:
-    """Something else that answers there is one message, too."""
+def test_another_program_on_the_address_is_an_error(body: bytes, code: int) -> None:
+    """Another program that answers at the address is one error message."""
     result = status(body=body, code=code)
     assert result.exit_code == 1
     assert "--admin-address" in result.stderr
@@ -177,13 +177,13 @@ def test_another_program_on_the_address_is_told(body: bytes, code: int) -> None:
     ("seconds", "text"),
     [(-1, "0s"), (59, "59s"), (119, "119s"), (120, "2m"), (7200, "2h"), (1e6, "11d")],
 )
-def test_durations_are_written_as_kubectl_does(seconds: float, text: str) -> None:
-    """Two of a unit are told in that unit."""
+def test_durations_have_kubectl_s_form(seconds: float, text: str) -> None:
+    """From two of a unit on, a duration has that unit."""
     assert age(seconds) == text
 
 
 def terminal(told: dict[str, Any], width: int, most: int | None = 5, **options: Any) -> str:
-    """Return what a terminal shows."""
+    """Return the output on a terminal."""
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, **options)
     console.print(overview(told, screen=Screen(width, most)))
@@ -191,7 +191,7 @@ def terminal(told: dict[str, Any], width: int, most: int | None = 5, **options: 
 
 
 def many(routes: int) -> dict[str, Any]:
-    """Routes of which every tenth is not accepted."""
+    """Return a status with routes, of which every tenth is not accepted."""
     objects = [
         described(
             "HTTPRoute",
@@ -215,7 +215,7 @@ def many(routes: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_terminal_of_any_width_shows_what_matters(width: int) -> None:
-    """In a narrow terminal lines go on in the next one: names, states and what to do are there, and none is cut."""
+    """In a narrow terminal lines are wrapped: names, states and fixes are shown, and none is truncated."""
     shown = terminal(many(1), width, color_system=None)
     assert max(map(len, shown.splitlines())) <= width
     words = " ".join(shown.split())
@@ -226,8 +226,8 @@ def test_a_terminal_of_any_width_shows_what_matters(width: int) -> None:
     assert "…" not in shown
 
 
-def test_of_very_many_those_come_first_that_are_not_well() -> None:
-    """A terminal shows some of each, those first with which something is wrong, and says how to see the others."""
+def test_objects_with_findings_come_first() -> None:
+    """A terminal shows some objects of each kind, those with findings first, and says how to see the others."""
     shown = terminal(many(100), 200, color_system=None)
     assert shown.startswith("10 problems")
     assert shown.count("This is how to mend it") == 5
@@ -239,7 +239,7 @@ def test_of_very_many_those_come_first_that_are_not_well() -> None:
 
 
 def test_only_terminals_get_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other programs get plain text in whole lines, of all there is; so does a terminal that wants none."""
+    """Other programs get plain text in whole lines, of all objects; so does a terminal with colours disabled."""
     assert "\x1b[31m" in terminal(STATUS, 200, color_system="standard")
     assert "\x1b" not in status().stdout
     assert status(body=json.dumps(many(100)).encode()).stdout.count("default/route-") == 110
@@ -247,7 +247,7 @@ def test_only_terminals_get_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[31m" not in terminal(STATUS, 200)
 
 
-def test_a_route_of_which_only_a_part_is_served_is_no_good_one() -> None:
+def test_a_partially_invalid_route_is_no_good_one() -> None:
     """A route that is accepted and partially invalid is neither True nor False."""
     partly = {**condition("PartiallyInvalid", "True", "Fall Back: the version before."), "observedGeneration": 2}
     told = many(1)
@@ -261,8 +261,8 @@ def test_a_route_of_which_only_a_part_is_served_is_no_good_one() -> None:
     assert "route-000 is newer than what Headgate says of it" in terminal(told, 200)
 
 
-def test_an_envoy_that_does_not_run_is_told() -> None:
-    """That an Envoy is not running is among what is wrong, with how it ended and its log."""
+def test_an_envoy_that_does_not_run_is_a_finding() -> None:
+    """An Envoy that is not running is a finding, with the reason of its end and its log."""
     told = {
         **STATUS,
         "envoys": [{"gateway": "default/web", "pid": None, "restarts": 1, "failure": "was killed", "log": "/l"}],
@@ -271,8 +271,8 @@ def test_an_envoy_that_does_not_run_is_told() -> None:
     assert text in status(body=json.dumps(told).encode()).stdout
 
 
-def test_nothing_is_wrong() -> None:
-    """Where all is well there are tables and no more; where there is nothing, it is said what to do."""
+def test_without_findings_there_are_only_tables() -> None:
+    """Without findings there are only tables; without objects, the output says what to do."""
     told = many(1)
     told["objects"][0]["status"]["parents"][0]["conditions"] = [condition("Accepted", "True")]
     assert terminal(told, 200).startswith("HTTPROUTE")

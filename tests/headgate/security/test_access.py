@@ -11,14 +11,14 @@ from watchers.kubernetes.errors import Unreachable
 
 
 class Reviewer:
-    """Answers as an API server at which `reader` may get /config."""
+    """An API server at which `reader` may get /config."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.error: Exception | None = None
 
     async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
-        """As `watchers.kubernetes.client.ApiClient` does."""
+        """Answer a review."""
         assert (method, seconds) == ("POST", 5.0)
         self.asked.append(path)
         if self.error:
@@ -32,8 +32,8 @@ class Reviewer:
         return {"status": {"allowed": allowed}}
 
 
-async def test_the_cluster_decides_who_may_see_what() -> None:
-    """Whose a token is, and whether its holder may get a path, is asked, remembered for a moment, and never guessed."""
+async def test_the_cluster_authorises_access() -> None:
+    """The user of a token, and its access to a path, are reviewed, cached for a moment, and never guessed."""
     now = 0.0
     api = Reviewer()
     access = AccessReviews(api, lambda: now)
@@ -50,8 +50,8 @@ async def test_the_cluster_decides_who_may_see_what() -> None:
     assert await access.may("reader", "/config") == ""
 
 
-async def test_what_is_known_of_access_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more tokens and paths than are remembered the oldest is asked about again."""
+async def test_the_cache_of_access_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit of tokens and paths, the oldest is reviewed again."""
     monkeypatch.setattr("headgate.security.access.MAX_REMEMBERED", 2)
     api = Reviewer()
     access = AccessReviews(api, lambda: 0.0)

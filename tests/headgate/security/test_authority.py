@@ -1,4 +1,4 @@
-"""The authority's certificates, as OpenSSL and X.509 libraries see them."""
+"""The authority's certificates, checked by OpenSSL and X.509 libraries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def authority() -> KeyPair:
-    """One authority for all tests."""
+    """Return one authority for all tests."""
     return make_authority(NOW)
 
 
@@ -58,7 +58,7 @@ def test_a_proxy_certificate_names_its_gateway(authority: KeyPair) -> None:
 
 
 def test_another_authority_is_not_trusted(authority: KeyPair) -> None:
-    """A certificate of an authority of the same name but another key is refused."""
+    """A certificate of an authority of the same name but another key is rejected."""
     forged = parsed(issue_server(make_authority(NOW), ["headgate"], NOW))
     verifier = PolicyBuilder().store(Store([parsed(authority)])).time(NOW)
     with pytest.raises(VerificationError):
@@ -66,7 +66,7 @@ def test_another_authority_is_not_trusted(authority: KeyPair) -> None:
 
 
 def test_renewal_is_due_in_the_last_third(authority: KeyPair) -> None:
-    """A certificate is due once a third of its life is left, long before it ends."""
+    """A certificate is due in the last third of its validity."""
     pair = issue_server(authority, ["headgate"], NOW)
     assert not pair.due(NOW)
     assert not pair.due(NOW + CERTIFICATE_LIFETIME * 0.6)
@@ -75,25 +75,25 @@ def test_renewal_is_due_in_the_last_third(authority: KeyPair) -> None:
 
 
 def test_no_certificate_outlives_its_authority(authority: KeyPair) -> None:
-    """A certificate made late in the authority's life ends with it."""
+    """A certificate issued late in the authority's validity ends with it."""
     late = NOW + AUTHORITY_LIFETIME - timedelta(days=1)
     assert issue_server(authority, ["headgate"], late).expires == authority.expires
 
 
-def test_a_key_does_not_show(authority: KeyPair) -> None:
-    """The repr of a pair has no private key in it."""
+def test_the_repr_has_no_key(authority: KeyPair) -> None:
+    """The repr of a pair has no private key."""
     assert "PRIVATE" not in repr(authority)
     assert b"PRIVATE" in authority.key
 
 
-def test_a_server_without_names_is_refused(authority: KeyPair) -> None:
-    """A certificate that would be valid nowhere is not made."""
+def test_a_server_without_names_is_rejected(authority: KeyPair) -> None:
+    """A certificate without names is not issued."""
     with pytest.raises(ValueError, match="at least one"):
         issue_server(authority, [], NOW)
 
 
-def test_an_authority_whose_serial_number_none_should_have_is_no_warning() -> None:
-    """A user's own authority of the serial number 0, as some tools make them, signs without a warning of Python's."""
+def test_a_serial_number_of_0_is_no_warning() -> None:
+    """A user's authority with the serial number 0, as some tools create them, signs without a Python warning."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "own")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 0x7F, NOW, NOW + AUTHORITY_LIFETIME)

@@ -1,4 +1,4 @@
-"""The authority in a cluster survives any change of its Secret."""
+"""The cluster's authority survives any change of its Secret."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PATH = f"/api/v1/namespaces/headgate/secrets/{SECRET}"
 
 
 class Secrets:
-    """An API server that keeps one Secret."""
+    """An API server with one Secret."""
 
     def __init__(self) -> None:
         self.secret: dict[str, Any] | None = None
         self.reads = 0
 
     def take(self) -> dict[str, Any]:
-        """Delete the Secret, and return its old content."""
+        """Delete the Secret; return its content."""
         taken, self.secret = self.secret, None
         assert taken is not None
         return taken
@@ -50,17 +50,17 @@ class Secrets:
         return self.secret
 
 
-def made(api: Secrets, told: list[str]) -> ClusterAuthority:
-    """Return an authority that knows nothing yet."""
+def loaded(api: Secrets, told: list[str]) -> ClusterAuthority:
+    """Return an authority that is not loaded yet."""
     authority = ClusterAuthority(api, "headgate", ("headgate.headgate.svc",))
     authority.add_event_handler(lambda each: told.append(each.trusted))
     return authority
 
 
-async def test_a_secret_that_is_deleted_is_written_again() -> None:
-    """While Headgate runs, its proxies trust one authority: a Secret that is deleted holds the same one again."""
+async def test_a_deleted_secret_is_created_again() -> None:
+    """A deleted Secret is created again with the same authority, which proxies trust."""
     api, told = Secrets(), list[str]()
-    authority = made(api, told)
+    authority = loaded(api, told)
     await authority.load()
     before = api.take()
     await authority.load()
@@ -77,7 +77,7 @@ async def test_a_secret_that_turns_to_garbage_ends_nothing(
     """Whatever somebody writes into the Secret, Headgate goes on with the authority that it knows."""
     monkeypatch.setattr(cluster, "INTERVAL", 0.01)
     api, told = Secrets(), list[str]()
-    authority = made(api, told)
+    authority = loaded(api, told)
     await authority.load()
     assert api.secret is not None
     api.secret["data"] = data if data is None else {**api.secret["data"], **data}
@@ -89,11 +89,11 @@ async def test_a_secret_that_turns_to_garbage_ends_nothing(
     assert told == [authority.trusted]
 
 
-async def test_a_bug_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that nobody thought of does not end Headgate either."""
+async def test_an_unexpected_response_is_contained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected response does not end Headgate either."""
     monkeypatch.setattr(cluster, "INTERVAL", 0.01)
     api, told = Secrets(), list[str]()
-    authority = made(api, told)
+    authority = loaded(api, told)
     await authority.load()
     api.secret = {"data": ["no", "object"]}
     api.reads = 0

@@ -31,7 +31,7 @@ NAMES = ("headgate.test.svc",)
 
 @pytest.fixture
 async def namespace(client: ApiClient) -> AsyncIterator[str]:
-    """Yield a new namespace."""
+    """Create a namespace."""
     name = f"security-{uuid4().hex[:8]}"
     await client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
     yield name
@@ -46,7 +46,7 @@ async def secret(client: ApiClient, namespace: str) -> dict[str, Any]:
 
 
 async def test_replicas_share_one_authority(client: ApiClient, namespace: str) -> None:
-    """Of replicas that start at the same moment one makes the authority, and all of them trust that one."""
+    """If replicas start at the same time, one creates the authority, and all trust it."""
     told: list[str] = []
     replicas = [ClusterAuthority(client, namespace, NAMES) for _ in range(5)]
     for each in replicas:
@@ -58,7 +58,7 @@ async def test_replicas_share_one_authority(client: ApiClient, namespace: str) -
 
 
 async def test_an_authority_is_renewed_in_two_steps(client: ApiClient, namespace: str) -> None:
-    """When it is due a next one is trusted too; a day later that one signs; every replica follows."""
+    """When it is due, the next one is trusted, too; a day later it signs; every replica follows."""
     now = datetime.now(UTC)
     told: list[str] = []
     replica = ClusterAuthority(client, namespace, NAMES, lambda: now)
@@ -77,8 +77,8 @@ async def test_an_authority_is_renewed_in_two_steps(client: ApiClient, namespace
     assert set((await secret(client, namespace))["data"]) == held
 
 
-async def test_a_secret_that_is_none_of_ours_is_told(client: ApiClient, namespace: str) -> None:
-    """A Secret without an authority is one message with the way out, and is left alone."""
+async def test_a_secret_without_an_authority_is_an_error(client: ApiClient, namespace: str) -> None:
+    """The message of a Secret without an authority has the fix, and the Secret is not changed."""
     metadata = {"name": SECRET}
     await client.request("POST", f"/api/v1/namespaces/{namespace}/secrets", body={"metadata": metadata})
     with pytest.raises(UserError, match="delete it, and a new one is made"):
@@ -87,7 +87,7 @@ async def test_a_secret_that_is_none_of_ours_is_told(client: ApiClient, namespac
 
 
 async def token(client: ApiClient, namespace: str, account: str, audience: str) -> str:
-    """Make a service account and a token of it."""
+    """Create a service account and a token of it."""
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     with suppress(ApiError):
         await client.request("POST", accounts, body={"metadata": {"name": account}})
@@ -96,8 +96,8 @@ async def token(client: ApiClient, namespace: str, account: str, audience: str) 
     return str(answer["status"]["token"])
 
 
-async def test_a_token_opens_its_own_gateway_only(client: ApiClient, namespace: str) -> None:
-    """The token of a Gateway's proxies is good for that Gateway; any other, or for another audience, is refused."""
+async def test_a_token_is_valid_for_its_own_gateway_only(client: ApiClient, namespace: str) -> None:
+    """The token of a Gateway's proxies is valid for it; any other, or one for another audience, is rejected."""
     account = resource_name(Ref("Gateway", namespace, "web"))
     reviews = TokenReviews(client)
     good = await token(client, namespace, account, AUDIENCE)
@@ -110,8 +110,8 @@ async def test_a_token_opens_its_own_gateway_only(client: ApiClient, namespace: 
         await reviews.verify("nonsense", f"{namespace}/web")
 
 
-async def test_a_good_token_is_remembered_for_a_while(client: ApiClient, namespace: str) -> None:
-    """A token that is used again soon is not asked about again; later it is, and then its account may be gone."""
+async def test_a_valid_token_is_cached(client: ApiClient, namespace: str) -> None:
+    """A token used again soon is not reviewed again; later it is, and its account may be deleted by then."""
     account = resource_name(Ref("Gateway", namespace, "web"))
     now = 0.0
     reviews = TokenReviews(client, lambda: now)

@@ -1,4 +1,4 @@
-"""Certificates in a folder are renewed in time, and an Envoy that runs takes the new one."""
+"""Certificates in a folder are renewed in time, and a running Envoy uses the new one."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ DUE = NOW + timedelta(days=61)
 
 
 def serial(path: Path) -> str:
-    """Return the serial number of a certificate, as Envoy writes it."""
+    """Return the serial number of a certificate, in Envoy's form."""
     return f"{x509.load_pem_x509_certificate(path.read_bytes()).serial_number:x}"
 
 
 def names(path: Path) -> list[str]:
-    """Return the names that a certificate is for."""
+    """Return the names in a certificate."""
     found = x509.load_pem_x509_certificate(path.read_bytes())
     return [str(each.value) for each in found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value]
 
 
-def test_what_is_due_is_renewed_for_the_same_names(tmp_path: Path) -> None:
-    """In the last third of their lives the server's and the proxies' certificates are replaced, and not before."""
+def test_due_certificates_are_renewed_for_the_same_names(tmp_path: Path) -> None:
+    """In the last third of their validity, the server's and the proxies' certificates are replaced, not before."""
     make(tmp_path, "default/web")
     paths = [tmp_path / "server.crt", tmp_path / "default.web.crt"]
     before = [(serial(each), names(each)) for each in paths]
@@ -50,8 +50,8 @@ def test_what_is_due_is_renewed_for_the_same_names(tmp_path: Path) -> None:
         found.check()
 
 
-def test_what_is_another_authority_s_is_left_alone(tmp_path: Path) -> None:
-    """A certificate that somebody else issued, or that is none, is told of or passed over; the others are renewed."""
+def test_certificates_of_other_authorities_are_not_renewed(tmp_path: Path) -> None:
+    """Another authority's certificate, or an invalid one, is reported or skipped; the others are renewed."""
     make(tmp_path, "default/web")
     write_pair(tmp_path, "server", issue_server(make_authority(NOW), ["localhost"], NOW))
     (tmp_path / "broken.crt").write_text("none")
@@ -65,7 +65,7 @@ def test_what_is_another_authority_s_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_without_the_authority_s_key_nothing_is_renewed(tmp_path: Path) -> None:
-    """Where the key is kept elsewhere, certificates are its keeper's to renew."""
+    """If the key is stored elsewhere, certificates are renewed there."""
     make(tmp_path, "default/web")
     (tmp_path / "ca.key").unlink()
     before = serial(tmp_path / "default.web.crt")
@@ -74,15 +74,15 @@ def test_without_the_authority_s_key_nothing_is_renewed(tmp_path: Path) -> None:
 
 
 def test_the_longest_names_have_files(tmp_path: Path) -> None:
-    """A Gateway with the longest names that there are has a certificate, and no other has the same files."""
+    """A Gateway with the longest possible names has a certificate, with files that no other one has."""
     long = [f"{'n' * 63}/{'x' * 252}{digit}" for digit in "12"]
     make(tmp_path, *long)
     assert proxy_name(long[0]) != proxy_name(long[1])
     assert names(proxy_files(tmp_path, long[0]).certificate)[0].endswith("x1")
 
 
-async def test_an_envoy_that_runs_takes_the_new_certificate(tmp_path: Path, envoy_path: Path, state_root: Path) -> None:
-    """An Envoy with a bootstrap of Headgate's shows the renewed certificate without a restart."""
+async def test_a_running_envoy_uses_the_new_certificate(tmp_path: Path, envoy_path: Path, state_root: Path) -> None:
+    """An Envoy with a bootstrap of Headgate uses the renewed certificate without a restart."""
     make(tmp_path, "default/web")
     admin = state_root / "admin.sock"
     tls = proxy_files(tmp_path, "default/web")

@@ -1,4 +1,4 @@
-"""Rotation of the authority: no peer ever sees a certificate that it does not trust."""
+"""Rotation of the authority: no peer gets a certificate that it does not trust."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DUE = NOW + AUTHORITY_LIFETIME * 0.7
 
 
-def test_nothing_happens_before_it_is_due() -> None:
-    """A young authority stays as it is."""
+def test_an_authority_is_not_rotated_before_it_is_due() -> None:
+    """A new authority stays as it is."""
     authorities = Authorities.new(NOW)
     assert authorities.at(NOW + timedelta(days=365)) is authorities
 
 
 def test_a_new_authority_is_trusted_before_it_signs() -> None:
-    """When it is due the next one is handed out beside the current one, and signs only once everybody has it."""
+    """When it is due, the next one is distributed in addition to the current one, and signs only later."""
     old = Authorities.new(NOW)
     both = old.at(DUE)
     assert both.current == old.current
@@ -39,8 +39,8 @@ def test_a_new_authority_is_trusted_before_it_signs() -> None:
     assert promoted.next is None
 
 
-def test_the_old_authority_is_trusted_until_it_ends() -> None:
-    """What the previous authority signed stays good for as long as that lives, and no longer."""
+def test_the_previous_authority_is_trusted_until_it_expires() -> None:
+    """Certificates of the previous authority are valid until it expires, and no longer."""
     old = Authorities.new(NOW)
     promoted = old.at(DUE).at(DUE + HANDED_OUT)
     assert old.current.certificate.decode() in promoted.trusted
@@ -49,8 +49,8 @@ def test_the_old_authority_is_trusted_until_it_ends() -> None:
     assert after.current == promoted.current
 
 
-def test_an_authority_that_ended_meanwhile_is_replaced() -> None:
-    """Where nobody ran for years a new one signs at once: what the old one signed is good no more anyway."""
+def test_an_expired_authority_is_replaced_at_once() -> None:
+    """If no replica ran for years, a new authority signs at once: certificates of the old one are invalid anyway."""
     old = Authorities.new(NOW)
     later = NOW + AUTHORITY_LIFETIME
     after = old.at(later)
@@ -59,14 +59,14 @@ def test_an_authority_that_ended_meanwhile_is_replaced() -> None:
     assert after.at(later) is after
 
 
-def test_one_that_was_handed_out_takes_its_place() -> None:
-    """If the next one had been made before, and lives, it signs."""
+def test_a_distributed_authority_replaces_an_expired_one() -> None:
+    """If the next one exists and is valid, it signs."""
     both = Authorities.new(NOW).at(DUE)
     assert both.at(NOW + AUTHORITY_LIFETIME).current == both.next
 
 
-def test_what_is_written_can_be_read() -> None:
-    """A Secret's data give back the authorities, at every stage."""
+def test_data_of_a_secret_can_be_read() -> None:
+    """The data of a Secret contains the authorities, at every stage."""
     stages = [Authorities.new(NOW)]
     stages.append(stages[-1].at(DUE))
     stages.append(stages[-1].at(DUE + HANDED_OUT))
@@ -75,24 +75,24 @@ def test_what_is_written_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("missing", ["tls.crt", "tls.key"])
-def test_a_secret_that_lacks_something_is_refused(missing: str) -> None:
-    """An incomplete Secret is told by what it lacks."""
+def test_an_incomplete_secret_is_rejected(missing: str) -> None:
+    """The error of an incomplete Secret names the missing field."""
     data = Authorities.new(NOW).data()
     del data[missing]
     with pytest.raises(ValueError, match=missing):
         Authorities.read(data)
 
 
-def test_a_key_of_another_certificate_is_refused() -> None:
-    """A certificate and a key that do not belong together are no authority, and the key is not shown."""
+def test_a_key_of_another_certificate_is_rejected() -> None:
+    """A certificate and a key that do not match are no authority, and the key is not in the message."""
     data = Authorities.new(NOW).data() | {"tls.key": make_authority(NOW).key}
     with pytest.raises(ValueError, match="does not belong") as caught:
         Authorities.read(data)
     assert "PRIVATE" not in str(caught.value)
 
 
-def of_somebody(key: Any, *, ca: bool = True) -> KeyPair:
-    """Return a key pair that Headgate has not made; its certificate does not end with a line break."""
+def of_a_user(key: Any, *, ca: bool = True) -> KeyPair:
+    """Return a user's key pair, whose certificate does not end with a line break."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Somebody")])
     builder = (
         x509.CertificateBuilder()
@@ -115,8 +115,8 @@ def of_somebody(key: Any, *, ca: bool = True) -> KeyPair:
     ids=["RSA", "Ed25519"],
 )
 def test_an_authority_of_another_key_signs(make: Callable[[], Any]) -> None:
-    """An authority that somebody brought along, of whatever key, signs; and is renewed by one of ours."""
-    pair = of_somebody(make())
+    """A user's authority signs with any type of key, and is renewed by one of Headgate."""
+    pair = of_a_user(make())
     read = Authorities.read({"tls.crt": pair.certificate, "tls.key": pair.key})
     issued = x509.load_pem_x509_certificate(issue_server(read.current, ["headgate"], NOW).certificate)
     issued.verify_directly_issued_by(x509.load_pem_x509_certificate(pair.certificate))
@@ -124,9 +124,9 @@ def test_an_authority_of_another_key_signs(make: Callable[[], Any]) -> None:
     assert len(x509.load_pem_x509_certificates(both.trusted.encode())) == 2
 
 
-def test_a_certificate_of_no_authority_is_refused() -> None:
-    """What cannot sign anything that proxies trust is refused as a whole, in words."""
-    pair = of_somebody(ed25519.Ed25519PrivateKey.generate(), ca=False)
+def test_a_certificate_that_is_no_authority_is_rejected() -> None:
+    """A certificate that cannot sign is rejected, with a message."""
+    pair = of_a_user(ed25519.Ed25519PrivateKey.generate(), ca=False)
     with pytest.raises(ValueError, match="not that of an authority"):
         Authorities.read({"tls.crt": pair.certificate, "tls.key": pair.key})
 
@@ -134,8 +134,8 @@ def test_a_certificate_of_no_authority_is_refused() -> None:
 @pytest.mark.parametrize(
     "garbage", [b"garbage", b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
-def test_a_garbage_previous_certificate_is_passed_over(garbage: bytes) -> None:
-    """The certificate of an authority that signs no more cannot keep the one that does from being used."""
+def test_an_invalid_previous_certificate_is_ignored(garbage: bytes) -> None:
+    """The certificate of an authority that no longer signs cannot prevent the use of the current one."""
     made = Authorities.new(NOW)
     read = Authorities.read({**made.data(), "previous.crt": garbage})
     assert read == made
@@ -143,7 +143,7 @@ def test_a_garbage_previous_certificate_is_passed_over(garbage: bytes) -> None:
 
 
 def test_the_drain_key_never_changes() -> None:
-    """It is part of the pods' template: renewals keep it, and a Secret from before there was one gets it at once."""
+    """It is part of the pod template: renewals keep it, and an older Secret gets it at once."""
     authorities = first = Authorities.new(NOW)
     assert len(first.drain_key) == 32
     for day in range(0, 3650, 20):

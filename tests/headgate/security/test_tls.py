@@ -1,4 +1,4 @@
-"""The xDS port with TLS, seen by gRPC clients."""
+"""The xDS port with TLS, with gRPC clients."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ def clear(folder: Path) -> None:
 
 
 def files(folder: Path, mutual: bool = True) -> TlsFiles:
-    """Return the files that `headgate certs` made."""
+    """Return the files that `headgate certs` wrote."""
     return TlsFiles(folder / "server.crt", folder / "server.key", folder / "ca.crt" if mutual else None)
 
 
-async def ask(port: int, authority: bytes, pair: tuple[bytes, bytes] | None = None, key: str = "default/web") -> str:
-    """Request clusters as a proxy of a Gateway; return "served", or the name of the status it was refused with."""
+async def request(
+    port: int, authority: bytes, pair: tuple[bytes, bytes] | None = None, key: str = "default/web"
+) -> str:
+    """Request clusters as a proxy of a Gateway; return "served", or the name of the status of its rejection."""
     credentials = grpc.ssl_channel_credentials(authority, *(pair or ()))
     async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(STREAM)()
@@ -60,13 +62,13 @@ async def ask(port: int, authority: bytes, pair: tuple[bytes, bytes] | None = No
 
 
 def pair(folder: Path, name: str) -> tuple[bytes, bytes]:
-    """Return a key and its certificate, as gRPC wants them."""
+    """Return a key and its certificate, in gRPC's form."""
     return (folder / f"{name}.key").read_bytes(), (folder / f"{name}.crt").read_bytes()
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    """Yield a server with mutual TLS, that serves the Gateways default/web and default/other."""
+    """Run a server with mutual TLS that serves the Gateways default/web and default/other."""
     make(tmp_path, "default/web", "default/other")
     made = Server(
         lambda node: node.cluster,
@@ -81,35 +83,35 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 async def test_a_proxy_has_the_resources_of_its_own_gateway(server: Server, tmp_path: Path) -> None:
-    """A certificate opens the Gateway that it names, and no other."""
+    """A certificate authorises for its own Gateway, and for no other."""
     authority = (tmp_path / "ca.crt").read_bytes()
-    assert await ask(server.port, authority, pair(tmp_path, "default.web")) == "served"
-    assert await ask(server.port, authority, pair(tmp_path, "default.other")) == "PERMISSION_DENIED"
-    assert await ask(server.port, authority, pair(tmp_path, "default.other"), "default/other") == "served"
+    assert await request(server.port, authority, pair(tmp_path, "default.web")) == "served"
+    assert await request(server.port, authority, pair(tmp_path, "default.other")) == "PERMISSION_DENIED"
+    assert await request(server.port, authority, pair(tmp_path, "default.other"), "default/other") == "served"
 
 
 async def test_without_a_certificate_there_is_no_connection(server: Server, tmp_path: Path) -> None:
-    """With mutual TLS a client that shows no certificate, or one of another authority, does not get in."""
+    """With mutual TLS, a client without a certificate, or with one of another authority, cannot connect."""
     authority = (tmp_path / "ca.crt").read_bytes()
-    assert await ask(server.port, authority) == "UNAVAILABLE"
+    assert await request(server.port, authority) == "UNAVAILABLE"
     make(tmp_path / "others", "default/web")
-    assert await ask(server.port, authority, pair(tmp_path / "others", "default.web")) == "UNAVAILABLE"
+    assert await request(server.port, authority, pair(tmp_path / "others", "default.web")) == "UNAVAILABLE"
 
 
-async def test_new_files_are_taken_without_a_restart(server: Server, tmp_path: Path) -> None:
+async def test_new_files_are_used_without_a_restart(server: Server, tmp_path: Path) -> None:
     """After the files were replaced, a client that trusts only the new authority is served by the same server."""
     clear(tmp_path)
     make(tmp_path, "default/web")
-    assert await ask(server.port, (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")) == "served"
+    assert await request(server.port, (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")) == "served"
 
 
 async def test_bad_new_files_change_nothing(server: Server, tmp_path: Path) -> None:
-    """A half-written or mismatched replacement is passed over: the last good certificate stays in use."""
+    """An incomplete or mismatched replacement is ignored: the last valid certificate stays in use."""
     authority, proxy = (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")
     (tmp_path / "server.crt").write_text("-----BEGIN CERTIFICATE-----\nhalf")
-    assert await ask(server.port, authority, proxy) == "served"
+    assert await request(server.port, authority, proxy) == "served"
     (tmp_path / "server.key").unlink()
-    assert await ask(server.port, authority, proxy) == "served"
+    assert await request(server.port, authority, proxy) == "served"
 
 
 async def test_files_that_could_not_be_read_once_are_read_again(
@@ -122,17 +124,17 @@ async def test_files_that_could_not_be_read_once_are_read_again(
     authority, proxy = (tmp_path / "ca.crt").read_bytes(), pair(tmp_path, "default.web")
     with monkeypatch.context() as patch:
         patch.setattr(TlsFiles, "load", too_many_files)
-        assert await ask(server.port, authority, proxy) == "UNAVAILABLE"
-    assert await ask(server.port, authority, proxy) == "served"
+        assert await request(server.port, authority, proxy) == "UNAVAILABLE"
+    assert await request(server.port, authority, proxy) == "served"
 
 
 def too_many_files(self: TlsFiles) -> None:
-    """Raise what reading a file raises where the process has too many open."""
+    """Raise the error of a process with too many open files."""
     raise OSError(errno.EMFILE, "Too many open files")
 
 
-def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
-    """A missing or mismatched file at the start is one message that names it."""
+def test_unusable_files_are_an_error(tmp_path: Path) -> None:
+    """A missing or mismatched file at the start is an error that names it."""
     with pytest.raises(UserError, match=r"there is no .*/server\.crt; `headgate certs .*` makes it"):
         server_credentials(files(tmp_path))
     make(tmp_path)
@@ -141,15 +143,15 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
         server_credentials(files(tmp_path))
 
 
-def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
-    """A file in the place of the folder of xDS' certificates is named as what it is."""
+def test_a_file_instead_of_the_folder_is_an_error(tmp_path: Path) -> None:
+    """A file in place of the certificate folder is named in the error."""
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"/file is no folder; name one that `headgate certs` made"):
         server_credentials(files(tmp_path / "file"))
 
 
 def make_place(place: str, folder: Path) -> Path:
-    """Make what certificates cannot be written to."""
+    """Create a place to which certificates cannot be written."""
     match place:
         case "file":
             folder.touch()
@@ -180,8 +182,8 @@ def make_place(place: str, folder: Path) -> Path:
         ),
     ],
 )
-def test_where_no_certificates_can_go_is_told(tmp_path: Path, place: str, says: str) -> None:
-    """What is in the way of `headgate certs` is one message with the file and the way out, without a number."""
+def test_an_unwritable_folder_is_an_error(tmp_path: Path, place: str, says: str) -> None:
+    """The error of `headgate certs` has the file and the fix, without an error number."""
     folder = make_place(place, tmp_path / "tls")
     result = CliRunner().invoke(app, ["certs", str(folder)])
     assert result.exit_code == 1
@@ -189,16 +191,16 @@ def test_where_no_certificates_can_go_is_told(tmp_path: Path, place: str, says: 
     assert "Errno" not in result.output
 
 
-def test_the_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
-    """When the certificate that checks clients is spoilt, that file is named, and not the server's own."""
+def test_an_invalid_client_ca_is_named(tmp_path: Path) -> None:
+    """If the authority of client certificates is invalid, the error names that file, and not the server's own."""
     make(tmp_path)
     (tmp_path / "ca.crt").write_bytes(b"\xff spoilt")
     with pytest.raises(ValueError, match=r"ca\.crt, which checks clients, holds no certificate"):
         files(tmp_path).load()
 
 
-def test_certificates_of_own_envoys_are_made_when_needed(tmp_path: Path) -> None:
-    """Where the authority's key is at hand a Gateway's certificate is made once; elsewhere one is told how."""
+def test_certificates_of_own_envoys_are_issued_when_needed(tmp_path: Path) -> None:
+    """With the authority's key a Gateway's certificate is issued once; without, the error says how to issue it."""
     make(tmp_path)
     first = proxy_files(tmp_path, "default/web").certificate.read_bytes()
     assert proxy_files(tmp_path, "default/web").certificate.read_bytes() == first
@@ -208,8 +210,8 @@ def test_certificates_of_own_envoys_are_made_when_needed(tmp_path: Path) -> None
         proxy_files(tmp_path, "default/other")
 
 
-def test_keys_are_for_their_owner(tmp_path: Path) -> None:
-    """No file with a private key can be read by others; the authority is kept when the command runs again."""
+def test_keys_are_readable_for_their_owner_only(tmp_path: Path) -> None:
+    """No file with a private key is readable for others; the authority stays when the command runs again."""
     make(tmp_path)
     authority = (tmp_path / "ca.crt").read_bytes()
     make(tmp_path)
@@ -218,7 +220,7 @@ def test_keys_are_for_their_owner(tmp_path: Path) -> None:
 
 
 def test_a_bearer_token_is_read_from_the_metadata() -> None:
-    """The scheme's case does not matter; without a token the client is told what to send."""
+    """The scheme's case does not matter; the error without a token says what to send."""
     assert bearer(Peer("", {}, {"authorization": "bearer abc"})) == "abc"
     for metadata in ({}, {"authorization": "Basic abc"}, {"authorization": "Bearer "}):
         with pytest.raises(StreamRejected, match="authorization: Bearer"):

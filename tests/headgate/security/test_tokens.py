@@ -58,7 +58,7 @@ class Reviewer:
 
 
 class Clock:
-    """A time that a test sets."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -68,8 +68,8 @@ class Clock:
         return self.now
 
 
-async def refused(reviews: TokenReviews, token: str, key: str = WEB) -> grpc.StatusCode | None:
-    """Return the status that the holder of a token is refused with; None if it is let in."""
+async def rejected(reviews: TokenReviews, token: str, key: str = WEB) -> grpc.StatusCode | None:
+    """Return the status with which the holder of a token is rejected; None if it is authorised."""
     try:
         await reviews.verify(token, key)
     except StreamRejected as refusal:
@@ -78,24 +78,24 @@ async def refused(reviews: TokenReviews, token: str, key: str = WEB) -> grpc.Sta
 
 
 @pytest.mark.parametrize(("token", "code"), [("web", None), ("bad", grpc.StatusCode.UNAUTHENTICATED)])
-async def test_many_at_once_are_one_question(token: str, code: grpc.StatusCode | None) -> None:
-    """However many streams begin at once with a token, good or bad, it is asked about once, and all get the answer."""
+async def test_concurrent_streams_share_one_review(token: str, code: grpc.StatusCode | None) -> None:
+    """Of many streams that start at once with a token, valid or not, one requests a review, and all get its result."""
     api = Reviewer()
     reviews = TokenReviews(api)
     api.gate.clear()
-    waiting = [asyncio.create_task(refused(reviews, token)) for _ in range(100)]
+    waiting = [asyncio.create_task(rejected(reviews, token)) for _ in range(100)]
     await asyncio.sleep(0)
     api.gate.set()
     assert set(await asyncio.gather(*waiting)) == {code}
     assert api.asked == {token: 1}
 
 
-async def test_who_gives_up_leaves_the_answer_to_the_others() -> None:
-    """A stream that ends while its token is checked takes nothing from another one with the same token."""
+async def test_a_cancelled_stream_does_not_cancel_the_review() -> None:
+    """A stream that ends during a review does not affect another one with the same token."""
     api = Reviewer()
     reviews = TokenReviews(api)
     api.gate.clear()
-    first, second = (asyncio.create_task(refused(reviews, "web")) for _ in range(2))
+    first, second = (asyncio.create_task(rejected(reviews, "web")) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait([first])
@@ -106,50 +106,50 @@ async def test_who_gives_up_leaves_the_answer_to_the_others() -> None:
 
 
 @pytest.mark.parametrize(("token", "seconds"), [("web", REMEMBERED_SECONDS), ("bad", BAD_SECONDS)])
-async def test_answers_are_remembered_for_a_while(token: str, seconds: float) -> None:
-    """Within its time an answer is given again unasked, and after it no longer."""
+async def test_verdicts_are_cached(token: str, seconds: float) -> None:
+    """Within its time a verdict is reused, and not afterwards."""
     api, clock = Reviewer(), Clock()
     reviews = TokenReviews(api, clock)
-    first = await refused(reviews, token)
+    first = await rejected(reviews, token)
     clock.now = seconds - 1
-    assert await refused(reviews, token) == first
+    assert await rejected(reviews, token) == first
     assert api.asked[token] == 1
     clock.now = seconds
-    assert await refused(reviews, token) == first
+    assert await rejected(reviews, token) == first
     assert api.asked[token] == 2
 
 
-async def test_a_remembered_token_is_good_for_its_own_gateway_only() -> None:
-    """What is remembered is whose a token is, not what it was used for."""
+async def test_a_cached_token_is_valid_for_its_own_gateway_only() -> None:
+    """The cache has the user of a token, not the Gateway that it was used for."""
     reviews = TokenReviews(Reviewer())
-    assert await refused(reviews, "web") is None
-    assert await refused(reviews, "web", "default/other") is grpc.StatusCode.PERMISSION_DENIED
+    assert await rejected(reviews, "web") is None
+    assert await rejected(reviews, "web", "default/other") is grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_made_up_tokens_evict_no_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is remembered is bounded, of good and of bad tokens by themselves."""
+async def test_invalid_tokens_evict_no_valid_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caches of valid and of invalid tokens are bounded separately."""
     monkeypatch.setattr(tokens, "REMEMBERED", 3)
     monkeypatch.setattr(tokens, "BAD", 3)
     api = Reviewer()
     reviews = TokenReviews(api, Clock())
-    assert await refused(reviews, "web") is None
+    assert await rejected(reviews, "web") is None
     for number in range(9):
-        await refused(reviews, f"bad {number}")
-    assert await refused(reviews, "web") is None
+        await rejected(reviews, f"bad {number}")
+    assert await rejected(reviews, "web") is None
     assert api.asked["web"] == 1
     for number in range(3):
-        await refused(reviews, f"web {number}")
-    await refused(reviews, "bad 0")
-    await refused(reviews, "web")
+        await rejected(reviews, f"web {number}")
+    await rejected(reviews, "bad 0")
+    await rejected(reviews, "web")
     assert (api.asked["bad 0"], api.asked["web"]) == (2, 2)
 
 
-async def test_so_many_are_asked_about_at_once() -> None:
-    """A flood of tokens comes to the API server a few at a time, and in the end each is answered."""
+async def test_concurrent_reviews_are_bounded() -> None:
+    """Of many tokens, a few at a time are reviewed, and in the end all are."""
     api = Reviewer()
     reviews = TokenReviews(api)
     api.gate.clear()
-    waiting = [asyncio.create_task(refused(reviews, f"web {number}")) for number in range(200)]
+    waiting = [asyncio.create_task(rejected(reviews, f"web {number}")) for number in range(200)]
     for _ in range(5):
         await asyncio.sleep(0)
     assert api.running == tokens.AT_ONCE
@@ -158,57 +158,57 @@ async def test_so_many_are_asked_about_at_once() -> None:
     assert api.most_running == tokens.AT_ONCE
 
 
-async def test_an_outage_lets_nobody_in_and_is_over_at_once() -> None:
-    """Without an answer only who was known a short while ago is let in; no failure is remembered; it is told once."""
+async def test_an_outage_rejects_unknown_tokens() -> None:
+    """During an outage only cached tokens are accepted; no failure is cached; it is logged once."""
     api, clock = Reviewer(), Clock()
     reviews = TokenReviews(api, clock)
-    assert await refused(reviews, "web") is None
+    assert await rejected(reviews, "web") is None
     api.error = Unreachable("https://api", "refused")
     with structlog.testing.capture_logs() as logs:
         clock.now = REMEMBERED_SECONDS - 1
-        assert await refused(reviews, "web") is None
-        assert await refused(reviews, "web 2") is grpc.StatusCode.UNAVAILABLE
+        assert await rejected(reviews, "web") is None
+        assert await rejected(reviews, "web 2") is grpc.StatusCode.UNAVAILABLE
         clock.now = REMEMBERED_SECONDS
-        assert await refused(reviews, "web") is grpc.StatusCode.UNAVAILABLE
-        assert await refused(reviews, "bad") is grpc.StatusCode.UNAVAILABLE
+        assert await rejected(reviews, "web") is grpc.StatusCode.UNAVAILABLE
+        assert await rejected(reviews, "bad") is grpc.StatusCode.UNAVAILABLE
         api.error = None
-        assert await refused(reviews, "web") is None
-        assert await refused(reviews, "web 2") is None
+        assert await rejected(reviews, "web") is None
+        assert await rejected(reviews, "web 2") is None
     assert [each["log_level"] for each in logs] == ["warning", "info"]
 
 
 async def test_a_missing_permission_is_named() -> None:
-    """Who may not ask is told which verb and resource to grant."""
+    """The message of a denied review names the verb and resource to grant."""
     api = Reviewer()
     api.error = ApiError("POST /x", 403, "Forbidden", 'User "u" cannot create resource "tokenreviews"')
     with structlog.testing.capture_logs() as logs:
-        assert await refused(TokenReviews(api), "web") is grpc.StatusCode.UNAVAILABLE
+        assert await rejected(TokenReviews(api), "web") is grpc.StatusCode.UNAVAILABLE
     assert "may not create tokenreviews.authentication.k8s.io" in logs[0]["event"]
 
 
-async def test_a_question_that_nobody_waits_for_is_not_asked() -> None:
-    """Tokens of streams that have ended leave the queue: the API server is not asked about them."""
+async def test_a_review_without_a_waiting_stream_is_not_sent() -> None:
+    """Tokens of ended streams leave the queue without a review."""
     api = Reviewer()
     reviews = TokenReviews(api)
     api.gate.clear()
-    gone = [asyncio.create_task(refused(reviews, f"web {number}")) for number in range(500)]
+    gone = [asyncio.create_task(rejected(reviews, f"web {number}")) for number in range(500)]
     await asyncio.sleep(0)
     for each in gone:
         each.cancel()
     await asyncio.wait(gone)
     api.gate.set()
-    assert await refused(reviews, "web") is None
+    assert await rejected(reviews, "web") is None
     assert len(api.asked) <= tokens.AT_ONCE + 1
     assert not reviews._pending
 
 
 @virtual_time.passes
-async def test_a_question_that_is_not_answered_lets_nobody_in() -> None:
-    """An API server that hangs is waited for so long, and who asks is told to come again, or why it may not see it."""
+async def test_an_unanswered_review_rejects_the_token() -> None:
+    """A review without an answer ends after a timeout, and the client is rejected and may retry."""
     api = Reviewer()
     api.gate.clear()
     now = asyncio.get_running_loop().time
-    assert await refused(TokenReviews(Punctual(api)), "web") is grpc.StatusCode.UNAVAILABLE
+    assert await rejected(TokenReviews(Punctual(api)), "web") is grpc.StatusCode.UNAVAILABLE
     assert now() == pytest.approx(tokens.SECONDS)
     assert "cannot be checked" in await AccessReviews(Punctual(api)).may("web", "/config")
     assert now() == pytest.approx(tokens.SECONDS + access.SECONDS)

@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and files as the kubelet puts them into a pod."""
+"""A certificate authority for tests, and files in a pod as the kubelet writes them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Authority:
 
     @property
     def pem(self) -> str:
-        """Its own certificate."""
+        """The authority's certificate."""
         return _pem(self._certificate.sign(self._key, hashes.SHA256()))
 
     def credentials(self, host: str) -> grpc.ServerCredentials:
-        """Return what a server of that name speaks TLS with."""
+        """Return the TLS credentials of a server with this name."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
@@ -55,7 +55,7 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 class Volume:
-    """A folder whose files are replaced all at once: links through `..data`, which is moved into its place."""
+    """A folder whose files are replaced atomically, by links through `..data`."""
 
     def __init__(self, folder: Path, files: dict[str, str]) -> None:
         self._folder = folder
@@ -66,7 +66,7 @@ class Volume:
             (folder / name).symlink_to(Path("..data") / name)
 
     def replace(self, files: dict[str, str]) -> None:
-        """Put these files in the place of all that were there."""
+        """Replace all files by these."""
         self._times += 1
         into = self._folder / f"..{self._times}"
         into.mkdir()

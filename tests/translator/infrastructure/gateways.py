@@ -1,4 +1,4 @@
-"""A translator of a cluster, fed with YAML."""
+"""A translator of a cluster, with objects in YAML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ spec:
 
 
 def gateway(more: str = "", name: str = "shop", ports: tuple[int, ...] = (80,)) -> str:
-    """Return a Gateway; `more` are lines of its spec."""
+    """Return a Gateway; `more` are further lines of its spec."""
     listeners = ", ".join(f"{{name: l{port}, port: {port}, protocol: HTTP}}" for port in ports)
     return f"""
 apiVersion: gateway.networking.k8s.io/v1
@@ -46,13 +46,13 @@ spec:
 
 
 def with_parameters(more: str = "") -> str:
-    """Return a Gateway that names the GatewayParameters web/mine."""
+    """Return a Gateway that refers to the GatewayParameters web/mine."""
     reference = "parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}"
     return gateway(f"infrastructure: {{{more}{reference}}}")
 
 
 def parameters(spec: str, name: str = "mine", namespace: str = "web") -> str:
-    """GatewayParameters."""
+    """Return GatewayParameters."""
     return f"""
 apiVersion: gateway.headgate.dev/v1alpha1
 kind: GatewayParameters
@@ -62,7 +62,7 @@ spec: {spec}
 
 
 def service(more: str, type_: str = "LoadBalancer") -> str:
-    """Return the Service of the Gateway as the API server has it."""
+    """Return the Service of the Gateway, as in the API server."""
     return f"""
 apiVersion: v1
 kind: Service
@@ -83,7 +83,7 @@ class Cluster:
         self.apply(CLASS, *documents)
 
     def apply(self, *documents: str) -> None:
-        """Take objects; one that is not valid is refused, as the watchers do."""
+        """Apply objects; an invalid one as watchers do."""
         for text in documents:
             raw: dict[str, Any] = yaml.safe_load(text)
             parsed = KINDS.parse(raw)
@@ -94,28 +94,28 @@ class Cluster:
         self.evaluate()
 
     def remove(self, ref: Ref) -> None:
-        """Take that an object is gone."""
+        """Delete an object."""
         self.translator.edit([Edit(ref, None)])
         self.evaluate()
 
     def deployed(self, deployed: ApplyResult | None) -> None:
-        """Take what became of the deployment."""
+        """Set the apply result of the Gateway."""
         self.translator.set_apply_result(GATEWAY, deployed)
         self.evaluate()
 
     def deliver(self, clients: int = 1) -> None:
-        """Take that all proxies have acknowledged everything."""
+        """Report that all proxies have acknowledged everything."""
         self.translator.set_sync_status(GATEWAY, GatewaySyncStatus(clients, all_acked=True))
         self.evaluate()
 
     def evaluate(self) -> None:
-        """Bring everything up to date."""
+        """Evaluate all outputs."""
         self.changes = self.translator.evaluate()
         assert not self.changes.failures, self.changes.failures
 
     @property
     def proxies(self) -> ProxyManifests | None:
-        """What is to be deployed for the Gateway."""
+        """The manifests of the Gateway's proxies."""
         return self.translator.deployments.get(GATEWAY)
 
     def body(self, kind: str) -> Any:
@@ -125,12 +125,12 @@ class Cluster:
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds that are deployed, in their order."""
+        """The kinds of the manifests, in order."""
         assert self.proxies is not None
         return [each.ref.kind for each in self.proxies.manifests]
 
     def condition(self, type_: str, ref: Ref = GATEWAY) -> tuple[str, str, str]:
-        """Status, reason and message of a condition."""
+        """Return status, reason and message of a condition."""
         found = next(each for each in self.translator.statuses[ref]["conditions"] if each["type"] == type_)
         assert found["observedGeneration"]
         return found["status"], found["reason"], found["message"]

@@ -12,37 +12,39 @@ from tests.translator.infrastructure.gateways import GATEWAY, Cluster, gateway, 
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 
-def given(*ingress: str) -> str:
-    """Return the status of a Service whose load balancer has given addresses."""
+def assigned(*ingress: str) -> str:
+    """Return the status of a Service with addresses of its load balancer."""
     return f"status: {{loadBalancer: {{ingress: [{', '.join(ingress)}]}}}}"
 
 
 def programmed(cluster: Cluster) -> tuple[str, str]:
-    """Whether the Gateway is programmed, and why."""
+    """Return status and reason of the Gateway's condition Programmed."""
     return cluster.condition("Programmed")[:2]
 
 
-def asking(*addresses: str) -> str:
-    """Return a Gateway that asks for addresses."""
+def requesting(*addresses: str) -> str:
+    """Return a Gateway that requests addresses."""
     return gateway(f"addresses: [{', '.join(addresses)}]")
 
 
 def test_programmed_needs_an_address_and_acknowledgement() -> None:
-    """With one of them alone the Gateway is not programmed."""
+    """With only one of them, the Gateway is not programmed."""
     cluster = Cluster(gateway())
     assert (cluster.addresses, programmed(cluster)) == ([], ("False", "AddressNotAssigned"))
     cluster.apply(service(""))
     cluster.deliver()
     assert programmed(cluster) == ("False", "AddressNotAssigned")
-    cluster.apply(service(given("{ip: 192.0.2.1}")))
+    cluster.apply(service(assigned("{ip: 192.0.2.1}")))
     assert (cluster.addresses, programmed(cluster)) == ([("IPAddress", "192.0.2.1")], ("True", "Programmed"))
     cluster.deliver(clients=0)
     assert programmed(cluster) == ("False", "Pending")
 
 
 def test_hostnames() -> None:
-    """A load balancer may have a name, or several addresses."""
-    cluster = Cluster(gateway(), service(given("{hostname: lb.example.com}", "{ip: 192.0.2.1}", "{ip: '2001:db8::1'}")))
+    """A load balancer may have a hostname, or several addresses."""
+    cluster = Cluster(
+        gateway(), service(assigned("{hostname: lb.example.com}", "{ip: 192.0.2.1}", "{ip: '2001:db8::1'}"))
+    )
     assert cluster.addresses == [
         ("Hostname", "lb.example.com"),
         ("IPAddress", "192.0.2.1"),
@@ -50,25 +52,25 @@ def test_hostnames() -> None:
     ]
 
 
-def test_within_the_cluster() -> None:
-    """Without a load balancer the Service's own address is the Gateway's."""
+def test_a_cluster_ip() -> None:
+    """Without a load balancer, the Service's own address is the Gateway's."""
     cluster = Cluster(parameters("{service: {type: ClusterIP}}"), with_parameters(), service("", "ClusterIP"))
     assert cluster.addresses == [("IPAddress", "10.96.0.7")]
 
 
 def test_a_static_address() -> None:
-    """The load balancer is asked for it; another one that it gives is not it."""
-    cluster = Cluster(asking("{value: 192.0.2.9}"))
+    """It is requested from the load balancer; another assigned address does not count as it."""
+    cluster = Cluster(requesting("{value: 192.0.2.9}"))
     assert cluster.body("Service")["spec"]["loadBalancerIP"] == "192.0.2.9"
     cluster.deliver()
-    cluster.apply(service(given("{ip: 192.0.2.1}")))
+    cluster.apply(service(assigned("{ip: 192.0.2.1}")))
     assert programmed(cluster) == ("False", "AddressNotUsable")
-    cluster.apply(service(given("{ip: 192.0.2.9}")))
+    cluster.apply(service(assigned("{ip: 192.0.2.9}")))
     assert (programmed(cluster), cluster.addresses) == (("True", "Programmed"), [("IPAddress", "192.0.2.9")])
 
 
 def test_external_addresses() -> None:
-    """Where there is no load balancer, all that are asked for become external addresses of the Service."""
+    """Without a load balancer, all requested addresses become external IPs of the Service."""
     reference = "infrastructure: {parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}}"
     addresses = "addresses: [{value: 192.0.2.9}, {value: 192.0.2.8}]"
     cluster = Cluster(parameters("{service: {type: ClusterIP}}"), gateway(f"{reference}\n  {addresses}"))
@@ -91,8 +93,8 @@ status: {{hostIP: '{nodes[0]}', hostIPs: [{addresses}], podIP: {ip}}}
 """
 
 
-def test_ports_of_nodes() -> None:
-    """The addresses are those of the nodes that have proxies, of both families; a proxy that goes does not count."""
+def test_node_ports() -> None:
+    """The addresses are those of nodes with proxies, of both IP families; a terminating proxy does not count."""
     cluster = Cluster(parameters("{service: {type: NodePort}}"), with_parameters(), service("", "NodePort"))
     cluster.deliver()
     assert (cluster.addresses, programmed(cluster)) == ([], ("False", "AddressNotAssigned"))
@@ -104,23 +106,23 @@ def test_ports_of_nodes() -> None:
     assert cluster.addresses == [("IPAddress", each) for each in ("192.0.2.1", "2001:db8::1")]
 
 
-def test_the_network_of_the_nodes() -> None:
-    """Proxies that have it are reached at the nodes, on the very ports of the Gateway."""
+def test_the_host_network() -> None:
+    """Proxies in the host network are reached at the nodes, on the Gateway's own ports."""
     cluster = Cluster(parameters("{service: {type: ClusterIP}}"), with_parameters(), service("", "ClusterIP"))
     cluster.apply(pod("one", "192.0.2.1", "192.0.2.1"))
     assert cluster.addresses == [("IPAddress", "192.0.2.1")]
 
 
-def test_no_more_addresses_than_fit() -> None:
-    """A status holds sixteen."""
+def test_addresses_are_bounded() -> None:
+    """A status has at most sixteen addresses."""
     cluster = Cluster(parameters("{service: {type: NodePort}}"), with_parameters(), service("", "NodePort"))
     cluster.apply(*(pod(f"p{number}", "10.0.0.1", f"192.0.2.{number}") for number in range(20)))
     assert len(cluster.addresses) == 16
 
 
 @pytest.mark.parametrize("spec", ["{service: {type: ClusterIP}}", "{selfManaged: true}"])
-def test_a_hostname_of_ones_own(spec: str) -> None:
-    """Without a load balancer a name is taken over: whoever asked for it leads it here."""
+def test_a_requested_hostname(spec: str) -> None:
+    """Without a load balancer, a requested hostname is used: its owner routes it here."""
     reference = "infrastructure: {parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}}"
     asked = gateway(f"{reference}\n  addresses: [{{type: Hostname, value: shop.example.com}}]")
     cluster = Cluster(parameters(spec), asked, service("", "ClusterIP"))
@@ -130,18 +132,18 @@ def test_a_hostname_of_ones_own(spec: str) -> None:
 
 
 def test_a_hostname_of_the_load_balancer() -> None:
-    """It is there once the load balancer has it, and told to be missing until then."""
-    cluster = Cluster(asking("{type: Hostname, value: lb.example.com}"))
+    """It is used once the load balancer has it, and reported as missing until then."""
+    cluster = Cluster(requesting("{type: Hostname, value: lb.example.com}"))
     cluster.deliver()
     assert "loadBalancerIP" not in cluster.body("Service")["spec"]
-    cluster.apply(service(given("{hostname: other.example.com}")))
+    cluster.apply(service(assigned("{hostname: other.example.com}")))
     assert programmed(cluster) == ("False", "AddressNotUsable")
-    cluster.apply(service(given("{hostname: lb.example.com}")))
+    cluster.apply(service(assigned("{hostname: lb.example.com}")))
     assert programmed(cluster) == ("True", "Programmed")
 
 
-def test_families_of_addresses() -> None:
-    """Proxies bind what the Service has been given; until it is there, what it is to ask for."""
+def test_ip_families() -> None:
+    """Proxies bind the IP families assigned to the Service; until it exists, those that it will request."""
     cluster = Cluster(parameters("{service: {ipFamilies: [IPv6]}}"), with_parameters())
     assert bound_addresses(cluster) == ["0.0.0.0", "::"]
     cluster.apply(service("").replace("spec: {", "spec: {ipFamilies: [IPv4], "))
@@ -155,7 +157,7 @@ def test_families_of_addresses() -> None:
 
 
 def bound_addresses(cluster: Cluster) -> list[str]:
-    """Where the proxies listen for readiness, and for the Gateway's own requests."""
+    """Return the addresses that proxies bind for readiness and for the Gateway's listeners."""
     bootstrap = json.loads(cluster.body("ConfigMap")["data"]["bootstrap.json"])
     readiness = bootstrap["static_resources"]["listeners"][0]
     places = (readiness, *readiness.get("additional_addresses", ()))
@@ -167,29 +169,29 @@ def bound_addresses(cluster: Cluster) -> list[str]:
     return addresses
 
 
-def test_static_addresses_as_the_conformance_suite_asks() -> None:
-    """An unsupported type is not accepted; a usable with an unusable one not programmed; in the end one is left."""
+def test_static_addresses_of_the_conformance_suite() -> None:
+    """An unsupported type is not accepted; a usable and an unusable address are not programmed; a usable one is."""
     unsupported, unusable, usable = "{type: test/fake, value: x}", "{value: 192.0.2.8}", "{value: 192.0.2.9}"
-    cluster = Cluster(asking(unsupported, unusable, usable))
+    cluster = Cluster(requesting(unsupported, unusable, usable))
     cluster.deliver()
     assert cluster.condition("Accepted")[:2] == ("False", "UnsupportedAddress")
-    cluster.apply(asking(unusable, usable), service(given("{ip: 192.0.2.8}")))
+    cluster.apply(requesting(unusable, usable), service(assigned("{ip: 192.0.2.8}")))
     assert cluster.condition("Accepted")[:2] == ("True", "Accepted")
     assert programmed(cluster) == ("False", "AddressNotUsable")
-    cluster.apply(asking(usable), service(given("{ip: 192.0.2.9}")))
+    cluster.apply(requesting(usable), service(assigned("{ip: 192.0.2.9}")))
     assert programmed(cluster) == ("True", "Programmed")
     assert cluster.addresses == [("IPAddress", "192.0.2.9")]
 
 
 def test_addresses_that_no_service_can_have() -> None:
-    """Kubernetes refuses them, so it is not asked."""
-    cluster = Cluster(asking("{value: 127.0.0.1}", "{value: '::'}", "{value: 224.0.0.1}"))
+    """Addresses that Kubernetes rejects are not requested."""
+    cluster = Cluster(requesting("{value: 127.0.0.1}", "{value: '::'}", "{value: 224.0.0.1}"))
     assert programmed(cluster) == ("False", "AddressNotUsable")
     assert "loadBalancerIP" not in cluster.body("Service")["spec"]
 
 
 def test_any_address() -> None:
-    """An address without a value asks for any, which is what there is without asking."""
-    cluster = Cluster(asking("{type: IPAddress}"), service(given("{ip: 192.0.2.1}")))
+    """An address without a value requests any one, like a Gateway without addresses."""
+    cluster = Cluster(requesting("{type: IPAddress}"), service(assigned("{ip: 192.0.2.1}")))
     cluster.deliver()
     assert (programmed(cluster), cluster.addresses) == (("True", "Programmed"), [("IPAddress", "192.0.2.1")])

@@ -33,7 +33,7 @@ GATEWAY = "web/shop"
 
 
 def has_ipv6() -> bool:
-    """Whether this machine has an IPv6 address to itself."""
+    """Return whether this machine has an IPv6 address."""
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
@@ -46,7 +46,7 @@ LOOPBACK = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nothing listens on."""
+    """Return free loopback ports."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in probes:
@@ -55,7 +55,7 @@ def free_ports(number: int) -> list[int]:
 
 
 class Proxy:
-    """An Envoy with the files of a pod, and the server that it is to find."""
+    """An Envoy with the files of a pod, and the server that it connects to."""
 
     def __init__(self, folder: Path, parameters: GatewayParametersSpec) -> None:
         self.authority = Authority("first")
@@ -68,7 +68,7 @@ class Proxy:
         self.http = aiohttp.ClientSession()
 
     def files(self) -> dict[str, str]:
-        """Return the files, with ports that are free here."""
+        """Return the files, with free ports."""
         defaults = ProxyDefaults(xds_host="localhost", xds_port=self.xds, ca=self.authority.pem, addresses=LOOPBACK)
         made = files(defaults, self._parameters, "/drain/secret", self._folders)
         assert isinstance(made, Mapping)
@@ -103,7 +103,7 @@ class Proxy:
                 await asyncio.sleep(0.02)
 
     async def get(self, port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
-        """Status and body of an answer; 0 if nothing listens."""
+        """Return status and body of a response; status 0 if nothing listens."""
         try:
             async with self.http.get(f"http://{host}:{port}{path}") as response:
                 return response.status, await response.text()
@@ -111,7 +111,7 @@ class Proxy:
             return 0, ""
 
     async def until_ready(self) -> None:
-        """Wait until it says that it is ready."""
+        """Wait until the proxy is ready."""
         async with asyncio.timeout(20):
             while (await self.get(self.ready, "/ready"))[0] != 200:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.05)
@@ -119,14 +119,14 @@ class Proxy:
 
 @pytest.fixture
 async def proxy(envoy_path: Path, tmp_path: Path) -> AsyncIterator[Proxy]:
-    """Yield a running Envoy that has not found its server yet."""
+    """Return a running Envoy that is not connected yet."""
     async with running(envoy_path, tmp_path) as proxy:
         yield proxy
 
 
 @contextlib.asynccontextmanager
 async def running(envoy_path: Path, tmp_path: Path, drain_seconds: int = 1) -> AsyncIterator[Proxy]:
-    """Run an Envoy that has not found its server yet."""
+    """Run an Envoy that is not connected yet."""
     parameters = GatewayParametersSpec.model_validate(
         {"drainSeconds": drain_seconds, "stats": {"excludePrefixes": ["cluster.xds"]}}
     )
@@ -146,8 +146,8 @@ async def running(envoy_path: Path, tmp_path: Path, drain_seconds: int = 1) -> A
         await process.wait()
 
 
-async def test_it_is_ready_once_it_has_its_configuration(proxy: Proxy) -> None:
-    """Without a server it is not ready; then it is, says who it is by its token, and has metrics."""
+async def test_a_proxy_is_ready_once_it_has_its_configuration(proxy: Proxy) -> None:
+    """Without a server it is not ready; then it is, authenticates by its token, and has metrics."""
     assert (await proxy.get(proxy.ready, "/ready"))[0] != 200
     async with proxy.server(proxy.authority):
         await proxy.until_seen(f"{GATEWAY}: Bearer token-1")
@@ -160,8 +160,8 @@ async def test_it_is_ready_once_it_has_its_configuration(proxy: Proxy) -> None:
 
 
 @pytest.mark.skipif(len(LOOPBACK) < 2, reason="this machine has no IPv6")
-async def test_it_listens_on_both_families_of_addresses(proxy: Proxy) -> None:
-    """Readiness is told on both; the Gateway's listeners join in once its Service has both, and go on meanwhile."""
+async def test_a_proxy_listens_on_both_ip_families(proxy: Proxy) -> None:
+    """Readiness is served on both; the Gateway's listeners are, once its Service has both, without an interruption."""
     cluster = Cluster(gateway(ports=(proxy.served,)))
     async with proxy.server(proxy.authority) as server:
         server.publish(GATEWAY, cluster.translator.snapshots[SHOP])
@@ -176,8 +176,8 @@ async def test_it_listens_on_both_families_of_addresses(proxy: Proxy) -> None:
                 assert (await proxy.get(proxy.served, "/"))[0] == 404
 
 
-async def test_a_new_token_is_sent_once_there_is_one(proxy: Proxy) -> None:
-    """A token that the kubelet has renewed goes with the next stream."""
+async def test_a_renewed_token_is_used(proxy: Proxy) -> None:
+    """A token that the kubelet has renewed is used for the next stream."""
     async with proxy.server(proxy.authority):
         await proxy.until_seen(f"{GATEWAY}: Bearer token-1")
     proxy.token.replace({TOKEN_FILE: "token-2"})
@@ -185,8 +185,8 @@ async def test_a_new_token_is_sent_once_there_is_one(proxy: Proxy) -> None:
         await proxy.until_seen(f"{GATEWAY}: Bearer token-2")
 
 
-async def test_a_new_authority_is_trusted_once_it_is_there(proxy: Proxy) -> None:
-    """A server whose authority is not known gets nothing; once the files hold it, the same Envoy connects."""
+async def test_a_new_authority_is_trusted(proxy: Proxy) -> None:
+    """A server of an unknown authority is not trusted; once the files contain it, the same Envoy connects."""
     other = Authority("other")
     async with proxy.server(other):
         await asyncio.sleep(2)
@@ -196,8 +196,8 @@ async def test_a_new_authority_is_trusted_once_it_is_there(proxy: Proxy) -> None
         await proxy.until_ready()
 
 
-async def test_it_drains_when_it_is_to_stop(proxy: Proxy) -> None:
-    """GET of the secret path makes it unready at once, and is answered when the time to drain is over."""
+async def test_a_proxy_drains_before_it_stops(proxy: Proxy) -> None:
+    """GET of the secret path makes it unready at once, and is answered after the drain time."""
     async with proxy.server(proxy.authority):
         await proxy.until_ready()
         assert (await proxy.get(proxy.ready, "/drain/guess"))[0] == 404
@@ -211,7 +211,7 @@ async def test_it_drains_when_it_is_to_stop(proxy: Proxy) -> None:
 
 
 async def test_a_proxy_that_is_not_stopped_serves_again(proxy: Proxy) -> None:
-    """Who drains a proxy and goes away has not taken it out of service: it becomes ready when it should have ended."""
+    """A proxy that is drained but not stopped becomes ready again at the time at which it should have ended."""
     async with proxy.server(proxy.authority):
         await proxy.until_ready()
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Manifests stand while they cannot be computed, and nothing is deleted for that."""
+"""Manifests stay while they cannot be computed, and no object is deleted then."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MANIFESTS = ProxyManifests((Manifest(Ref("Service", "shop", "web"), {}),))
 
 @pytest.fixture
 def table() -> ManifestTable:
-    """Make a table without Gateways."""
+    """Return a table without Gateways."""
     return ManifestTable()
 
 
-def test_paused_never_takes_the_place_of_manifests(table: ManifestTable) -> None:
-    """What is deployed stays as it is while its manifests cannot be computed, or must not be applied."""
+def test_paused_manifests_replace_no_others(table: ManifestTable) -> None:
+    """The manifests stay while new ones cannot be computed, or must not be applied."""
     table.set(GATEWAY, MANIFESTS)
     assert table.take_changes() == {GATEWAY: MANIFESTS}
     table.pause(GATEWAY)
@@ -29,22 +29,22 @@ def test_paused_never_takes_the_place_of_manifests(table: ManifestTable) -> None
 
 
 def test_a_gateway_without_manifests_is_paused(table: ManifestTable) -> None:
-    """What runs for a Gateway whose manifests never were known is left alone, until they are."""
+    """The objects of a Gateway with unknown manifests are left as they are until the manifests are known."""
     table.pause(GATEWAY)
     assert table.take_changes() == {GATEWAY: PAUSED}
     table.set(GATEWAY, MANIFESTS)
     assert table.take_changes() == {GATEWAY: MANIFESTS}
 
 
-def test_manifests_that_are_empty_are_manifests(table: ManifestTable) -> None:
-    """Of a Gateway whose proxies somebody else runs nothing is deployed any more."""
+def test_empty_manifests_are_applied(table: ManifestTable) -> None:
+    """Nothing is deployed any more for a Gateway with self-managed proxies."""
     table.set(GATEWAY, MANIFESTS)
     table.set(GATEWAY, ProxyManifests())
     assert table.manifests == {GATEWAY: ProxyManifests()}
 
 
-def test_another_controller_s_gateway_is_known_as_such(table: ManifestTable) -> None:
-    """It has no manifests, and counts as another's until it is ours or gone, even if it is paused meanwhile."""
+def test_another_controller_s_gateway_is_unmanaged(table: ManifestTable) -> None:
+    """It has no manifests, and is unmanaged until it is ours or deleted, even if it is paused meanwhile."""
     table.set(GATEWAY, MANIFESTS)
     assert not table.is_unmanaged(GATEWAY)
     table.set(GATEWAY, None)
@@ -56,8 +56,8 @@ def test_another_controller_s_gateway_is_known_as_such(table: ManifestTable) -> 
     assert not table.is_unmanaged(GATEWAY)
 
 
-def test_a_gateway_that_is_gone_is_nobody_s(table: ManifestTable) -> None:
-    """A Gateway that does not exist is not another controller's, and is taken down once."""
+def test_a_deleted_gateway_is_not_unmanaged(table: ManifestTable) -> None:
+    """A deleted Gateway is not another controller's, and its objects are removed once."""
     table.set(GATEWAY, None)
     table.remove(GATEWAY)
     assert not table.is_unmanaged(GATEWAY)

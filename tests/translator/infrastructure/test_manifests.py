@@ -32,17 +32,17 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"
 
 
 def configured(spec: str) -> Cluster:
-    """Return a Gateway with parameters."""
+    """Return a cluster with a Gateway and its parameters."""
     return Cluster(parameters(spec), with_parameters())
 
 
 def container(cluster: Cluster, kind: str = "Deployment") -> Any:
-    """Return the container of Envoy."""
+    """Return Envoy's container."""
     containers = cluster.body(kind)["spec"]["template"]["spec"]["containers"]
     return next(each for each in containers if each["name"] == "envoy")
 
 
-def test_what_there_is_without_parameters() -> None:
+def test_manifests_without_parameters() -> None:
     """A Deployment behind a load balancer, with one port of the Service for each port of the listeners."""
     cluster = Cluster(gateway(ports=(8080, 80)))
     assert cluster.kinds == ["ServiceAccount", "ConfigMap", "Service", "Deployment"]
@@ -56,8 +56,8 @@ def test_what_there_is_without_parameters() -> None:
     }
 
 
-def test_the_pod_has_no_privileges() -> None:
-    """It satisfies the Pod Security Standard "restricted", and may bind low ports all the same."""
+def test_the_pod_is_unprivileged() -> None:
+    """It satisfies the Pod Security Standard "restricted", and may bind low ports nevertheless."""
     spec = Cluster(gateway()).body("Deployment")["spec"]["template"]["spec"]
     security = spec["securityContext"]
     assert security["runAsNonRoot"] is True
@@ -70,8 +70,8 @@ def test_the_pod_has_no_privileges() -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
-def test_everything_belongs_to_the_gateway() -> None:
-    """Each object has the Gateway as its owner, the labels by which it is found, and the Gateway's own wishes."""
+def test_all_objects_belong_to_the_gateway() -> None:
+    """Each object has the Gateway as its owner, the identifying labels, and those of the Gateway's infrastructure."""
     wishes = "labels: {team: web, app.kubernetes.io/managed-by: me}, annotations: {note: here}, "
     cluster = Cluster(parameters("{pdb: {minAvailable: 1}, hpa: {maxReplicas: 3}}"), with_parameters(wishes))
     assert cluster.proxies is not None
@@ -89,8 +89,8 @@ def test_everything_belongs_to_the_gateway() -> None:
 
 
 @pytest.mark.parametrize("name", ["a" * 253, "9.to.5", "a.b", "x" * 63])
-def test_names_fit(name: str) -> None:
-    """Whatever a Gateway is called, names are DNS labels and labels' values fit."""
+def test_names_are_valid(name: str) -> None:
+    """For any name of a Gateway, names are DNS labels and label values are valid."""
     cluster = Cluster(gateway(name=name))
     (ref,) = cluster.translator.deployments
     manifests = cluster.translator.deployments[ref].manifests
@@ -109,14 +109,14 @@ NAME_OF_GATEWAY = st.from_regex(
 @example("a.b", "a-b")
 @example("a.b", resource_name(GATEWAY._replace(name="a.b")).removeprefix("headgate-"))
 @example("x" * 63 + "1", "x" * 63 + "2")
-def test_names_differ(one: str, other: str) -> None:
-    """Gateways whose names would become the same DNS label get names of their own, and nobody can choose another's."""
+def test_names_are_unique(one: str, other: str) -> None:
+    """Gateways whose names would have the same DNS label have different ones, which no other name can take."""
     names = {resource_name(GATEWAY._replace(name=each)) for each in (one, other)}
     assert len(names) == len({one, other})
     assert all(re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", each) for each in names)
 
 
-def test_parameters_of_the_gateway_win() -> None:
+def test_parameters_of_the_gateway_take_precedence() -> None:
     """They are merged over those of the class, field by field."""
     cluster = Cluster(
         CLASS_WITH_PARAMETERS,
@@ -131,21 +131,21 @@ def test_parameters_of_the_gateway_win() -> None:
 
 
 def test_a_daemonset() -> None:
-    """It takes the place of the Deployment, and has no number of replicas."""
+    """It replaces the Deployment, and has no number of replicas."""
     cluster = configured("{kind: DaemonSet, replicas: 3}")
     assert cluster.kinds[-1] == "DaemonSet"
     assert "replicas" not in cluster.body("DaemonSet")["spec"]
 
 
-def test_how_many_there_are() -> None:
-    """As many as are asked for; where nobody asks, nothing is said of it, so that whoever scales has the say."""
+def test_replicas() -> None:
+    """The configured number; without one the field is left out, so that another controller may set it."""
     assert configured("{replicas: 3}").body("Deployment")["spec"]["replicas"] == 3
     assert "replicas" not in Cluster(gateway()).body("Deployment")["spec"]
 
 
 @pytest.mark.parametrize(("kind", "field"), [("Deployment", "strategy"), ("DaemonSet", "updateStrategy")])
-def test_how_they_are_replaced(kind: str, field: str) -> None:
-    """None stops before its successor is ready, unless both would need the same ports of a node, or it is said how."""
+def test_the_update_strategy(kind: str, field: str) -> None:
+    """No pod stops before its successor is ready, unless both need the same ports of a node, or it is configured."""
 
     def rolling(more: str) -> Any:
         return configured(f"{{kind: {kind}, {more}}}").body(kind)["spec"][field].get("rollingUpdate")
@@ -155,8 +155,8 @@ def test_how_they_are_replaced(kind: str, field: str) -> None:
     assert rolling("strategy: {type: Recreate, rollingUpdate: null}") is None
 
 
-def test_an_autoscaler_decides_how_many() -> None:
-    """With one, the Deployment says nothing of replicas."""
+def test_an_autoscaler_sets_the_replicas() -> None:
+    """With an autoscaler, the Deployment has no number of replicas."""
     cluster = configured("{replicas: 3, hpa: {minReplicas: 2, maxReplicas: 5}}")
     assert "replicas" not in cluster.body("Deployment")["spec"]
     spec = cluster.body("HorizontalPodAutoscaler")["spec"]
@@ -165,7 +165,7 @@ def test_an_autoscaler_decides_how_many() -> None:
 
 
 def test_a_disruption_budget() -> None:
-    """It is for the same pods, and those that are not ready do not count."""
+    """It is for the same pods, and pods that are not ready do not count."""
     cluster = configured("{pdb: {maxUnavailable: 50%}}")
     assert cluster.body("PodDisruptionBudget")["spec"] == {
         "maxUnavailable": "50%",
@@ -174,8 +174,8 @@ def test_a_disruption_budget() -> None:
     }
 
 
-def test_a_service_as_asked_for() -> None:
-    """What the parameters say of the Service goes into it, and ports of nodes into the ports that there are."""
+def test_a_service_with_parameters() -> None:
+    """The Service has the fields of the parameters, and its ports the configured node ports."""
     asked = {
         "type": "LoadBalancer",
         "loadBalancerClass": "example.com/lb",
@@ -191,8 +191,8 @@ def test_a_service_as_asked_for() -> None:
     assert [each.get("nodePort") for each in spec["ports"]] == [30080]
 
 
-def test_how_envoy_is_called() -> None:
-    """Image, resources, log level, concurrency and further arguments; the node tells Gateway and pod."""
+def test_envoy_s_container() -> None:
+    """Image, resources, log level, concurrency and further arguments; the node identifies Gateway and pod."""
     cluster = configured(
         "{image: example.com/envoy:1, concurrency: 2, logLevel: info, extraArgs: [--cpuset-threads], "
         "resources: {limits: {memory: 1Gi}}}"
@@ -205,8 +205,8 @@ def test_how_envoy_is_called() -> None:
     assert found["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
-def test_a_pod_template_is_laid_over() -> None:
-    """Containers and volumes are merged by name, others are added, and null removes what would be there."""
+def test_a_pod_template_is_merged() -> None:
+    """Containers and volumes are merged by name, others are added, and null removes a default."""
     cluster = configured("""
       podTemplate:
         metadata: {annotations: {mine: 'yes'}, labels: {gateway.networking.k8s.io/gateway-name: other}}
@@ -231,19 +231,19 @@ def test_a_pod_template_is_laid_over() -> None:
     assert template["metadata"]["labels"]["gateway.networking.k8s.io/gateway-name"] == "shop"
 
 
-def test_the_network_of_the_node() -> None:
-    """There, Kubernetes refuses sysctls of the network, so they are left out."""
+def test_the_host_network_has_no_sysctls() -> None:
+    """In the host network, Kubernetes rejects network sysctls, so they are left out."""
     spec = configured("{podTemplate: {spec: {hostNetwork: true}}}").body("Deployment")["spec"]["template"]["spec"]
     assert "sysctls" not in spec["securityContext"]
 
 
 def bootstrap_of(cluster: Cluster) -> Any:
-    """Envoy's bootstrap."""
+    """Return Envoy's bootstrap."""
     return json.loads(cluster.body("ConfigMap")["data"]["bootstrap.json"])
 
 
-def test_a_bootstrap_is_laid_over() -> None:
-    """Clusters and listeners are merged by name; the pods are replaced when it changes."""
+def test_a_bootstrap_is_merged() -> None:
+    """Clusters and listeners are merged by name; pods are replaced when it changes."""
     before = Cluster(gateway())
     after = configured("""
       bootstrap:
@@ -262,7 +262,7 @@ def _hash(cluster: Cluster) -> str:
 
 
 def test_a_new_authority_replaces_no_pods() -> None:
-    """Its certificate goes into the ConfigMap, which running proxies read again."""
+    """Its certificate is in the ConfigMap, which running proxies reread."""
     cluster = Cluster(gateway())
     before = cluster.body("Deployment")
     cluster.translator.set_proxy_defaults(ProxyDefaults(ca="new"))
@@ -272,7 +272,7 @@ def test_a_new_authority_replaces_no_pods() -> None:
 
 
 def test_statistics() -> None:
-    """Prometheus finds the pods, unless it is not to; statistics can be picked by prefix."""
+    """Prometheus discovers the pods, unless disabled; statistics can be selected by prefix."""
     annotations = Cluster(gateway()).body("Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == "9091"
     cluster = configured("{stats: {prometheus: false, includePrefixes: [http]}}")
@@ -283,7 +283,7 @@ def test_statistics() -> None:
 
 
 def test_the_drain() -> None:
-    """Before it stops, a pod drains at a path that takes Headgate's key to know, and has time for it."""
+    """Before it stops, a pod drains at a path that cannot be guessed, with enough time."""
     cluster = configured("{drainSeconds: 30}")
     spec = cluster.body("Deployment")["spec"]["template"]["spec"]
     path = container(cluster)["lifecycle"]["preStop"]["httpGet"]["path"]
@@ -295,8 +295,8 @@ def test_the_drain() -> None:
     assert "/drain/" not in none.body("ConfigMap")["data"]["bootstrap.json"]
 
 
-def test_somebody_else_runs_the_proxies() -> None:
-    """With selfManaged nothing is deployed, and the Gateway is served all the same."""
+def test_self_managed_proxies() -> None:
+    """With selfManaged nothing is deployed, and the Gateway is served nevertheless."""
     cluster = configured("{selfManaged: true}")
     assert cluster.proxies is not None
     assert (cluster.proxies.manifests, cluster.proxies.paused) == ((), False)
@@ -305,8 +305,8 @@ def test_somebody_else_runs_the_proxies() -> None:
     assert cluster.condition("Programmed")[0] == "True"
 
 
-def test_a_listener_more() -> None:
-    """It changes the Service and nothing else: no pod is replaced."""
+def test_an_added_listener_replaces_no_pods() -> None:
+    """It changes the Service and nothing else."""
     cluster = Cluster(gateway())
     before = {each.ref.kind: each for each in cluster.translator.deployments[GATEWAY].manifests}
     cluster.apply(gateway(ports=(80, 8443)))
@@ -314,16 +314,16 @@ def test_a_listener_more() -> None:
     assert [kind for kind in after if after[kind] != before[kind]] == ["Service"]
 
 
-def test_a_gateway_that_goes() -> None:
-    """Nothing is to be deployed for it any more."""
+def test_a_deleted_gateway_has_no_manifests() -> None:
+    """Nothing is deployed for it any more."""
     cluster = Cluster(gateway())
     cluster.remove(GATEWAY)
     assert cluster.changes.deployments == {GATEWAY: None}
     assert cluster.proxies is None
 
 
-def test_a_class_that_goes() -> None:
-    """A Gateway whose class is deleted keeps its proxies; one whose class turns out to be another's does not."""
+def test_a_deleted_class_keeps_the_proxies() -> None:
+    """A Gateway whose class is deleted keeps its proxies; one whose class becomes another controller's does not."""
     cluster = Cluster(gateway())
     before = cluster.proxies
     cluster.remove(Ref("GatewayClass", "", "headgate"))
@@ -333,7 +333,7 @@ def test_a_class_that_goes() -> None:
 
 
 def test_a_gateway_without_a_valid_listener() -> None:
-    """What is deployed stays; nothing is deployed to begin with."""
+    """Deployed objects stay; for a new Gateway, nothing is deployed."""
     assert Cluster(gateway(ports=(19000,))).proxies == PAUSED
     cluster = Cluster(gateway())
     before = cluster.proxies
@@ -343,7 +343,7 @@ def test_a_gateway_without_a_valid_listener() -> None:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_examples(path: Path) -> None:
-    """The examples are valid, and what they show can be deployed."""
+    """The examples are valid, and can be deployed."""
     documents = [yaml.safe_dump(each) for each in yaml.safe_load_all(path.read_text()) if each["kind"] != "Ingress"]
     cluster = Cluster(*documents)
     assert cluster.translator.deployments

@@ -1,4 +1,4 @@
-"""The maximum heap of a proxy follows from its container's memory limit."""
+"""The maximum heap of a proxy, derived from its container's memory limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUANTITIES: dict[Any, int | None] = {
 
 @pytest.mark.parametrize(("quantity", "expected"), QUANTITIES.items())
 def test_quantities(quantity: object, expected: int | None) -> None:
-    """Quantities are read as Kubernetes does; what is none, or nothing, says nothing."""
+    """Quantities are parsed like in Kubernetes; invalid ones and 0 are None."""
     assert whole(quantity) == expected
 
 
@@ -43,12 +43,12 @@ def parameters(**fields: Any) -> GatewayParametersSpec:
 
 
 def pods(memory: object, name: str = "envoy") -> dict[str, Any]:
-    """Return a template of pods whose container of that name has a limit."""
+    """Return a pod template in which the container of that name has a limit."""
     return {"spec": {"containers": [{"name": name, "resources": {"limits": {"memory": memory}}}]}}
 
 
 def test_the_limit_of_the_container_counts() -> None:
-    """The template of pods is laid over the resources, so its limit goes first; other containers do not matter."""
+    """The limit in the pod template has precedence over the resources; other containers do not matter."""
     limited = {"limits": {"memory": "1Gi"}}
     assert memory_limit(parameters()) is None
     assert memory_limit(parameters(resources={"requests": {"memory": "1Gi"}})) is None
@@ -60,6 +60,6 @@ def test_the_limit_of_the_container_counts() -> None:
 
 
 def test_the_heap_is_a_share_of_the_memory() -> None:
-    """It leaves room for what is no heap; without a limit there is a default."""
+    """It leaves room for memory outside of the heap; without a limit there is a default."""
     assert heap_of(1_000_000_000) == 800_000_000
     assert heap_of(None) == DEFAULT_HEAP_BYTES

@@ -26,15 +26,15 @@ CLASS_REF = Ref("GatewayClass", "", "headgate")
 
 
 def invalid(cluster: Cluster) -> str:
-    """Why the Gateway is not accepted, which is its parameters."""
+    """Return the message of the Gateway's Accepted condition, which is False because of its parameters."""
     status, reason, message = cluster.condition("Accepted")
     assert (status, reason) == ("False", "InvalidParameters")
     assert cluster.condition("Programmed")[:2] == ("False", "Invalid")
     return message
 
 
-def test_parameters_that_are_not_there() -> None:
-    """They are named, and nothing is deployed until they come."""
+def test_missing_parameters() -> None:
+    """The message names them, and nothing is deployed until they exist."""
     cluster = Cluster(with_parameters())
     assert invalid(cluster) == "spec.infrastructure.parametersRef: there is no GatewayParameters web/mine; create it."
     assert cluster.proxies == PAUSED
@@ -44,13 +44,13 @@ def test_parameters_that_are_not_there() -> None:
 
 
 def test_parameters_of_another_kind() -> None:
-    """The kind that there is is named."""
+    """The message names the existing kind."""
     cluster = Cluster(gateway("infrastructure: {parametersRef: {group: example.com, kind: Other, name: mine}}"))
     assert "use GatewayParameters of group gateway.headgate.dev" in invalid(cluster)
 
 
 def test_parameters_of_the_class() -> None:
-    """What is wrong with them shows at the class and at its Gateways; they need a namespace."""
+    """Their problems are reported by the class and its Gateways; they need a namespace."""
     cluster = Cluster(CLASS_WITH_PARAMETERS, gateway())
     assert cluster.condition("Accepted", CLASS_REF)[:2] == ("False", "InvalidParameters")
     assert "there is no GatewayParameters system/all" in invalid(cluster)
@@ -91,8 +91,8 @@ def test_parameters_of_the_class() -> None:
         ("{bootstrap: " + "{a: " * 120 + "1" + "}" * 120 + "}", "levels"),
     ],
 )
-def test_what_is_not_valid_leaves_what_runs_alone(spec: str, words: str) -> None:
-    """The Gateway says what is wrong, and what was to be deployed last stays so."""
+def test_invalid_parameters_keep_the_last_manifests(spec: str, words: str) -> None:
+    """The Gateway reports the problem, and the last manifests stay."""
     cluster = Cluster(parameters("{replicas: 2}"), with_parameters())
     before = cluster.proxies
     cluster.apply(parameters(spec))
@@ -105,8 +105,8 @@ def test_what_is_not_valid_leaves_what_runs_alone(spec: str, words: str) -> None
     assert cluster.body("Deployment")["spec"]["replicas"] == 3
 
 
-def test_parameters_that_do_not_go_together() -> None:
-    """What is valid by itself, and not once it is merged, is told at the Gateway."""
+def test_parameters_that_are_invalid_together() -> None:
+    """Parameters that are valid alone, but not merged, are reported at the Gateway."""
     cluster = Cluster(
         CLASS_WITH_PARAMETERS,
         parameters("{hpa: {maxReplicas: 3}}", "all", "system"),
@@ -118,7 +118,7 @@ def test_parameters_that_do_not_go_together() -> None:
 
 
 def test_a_null_of_the_gateway_reaches_the_pod() -> None:
-    """What the Gateway's parameters set to null is dropped, also where those of the class set it."""
+    """A field that the Gateway's parameters set to null is removed, even if those of the class set it."""
     cluster = Cluster(
         CLASS_WITH_PARAMETERS,
         parameters("{podTemplate: {spec: {nodeSelector: {a: b}}}}", "all", "system"),
@@ -131,7 +131,7 @@ def test_a_null_of_the_gateway_reaches_the_pod() -> None:
 
 
 def test_parameters_have_a_status() -> None:
-    """They tell whether they are valid by themselves, used or not."""
+    """It reports whether they are valid alone, used or not."""
     cluster = Cluster(parameters("{replicas: 2}"))
     assert cluster.condition("Accepted", MINE)[:2] == ("True", "Accepted")
     assert cluster.condition("Accepted", MINE)[2].endswith("No Gateway of Headgate's uses them.")
@@ -149,8 +149,8 @@ def test_parameters_have_a_status() -> None:
     assert "spec.replicas" in cluster.condition("Accepted", MINE)[2]
 
 
-def test_a_gateway_that_cannot_be_read_is_left_alone() -> None:
-    """Whether it was read before or not, nothing of it is taken down."""
+def test_an_invalid_gateway_keeps_its_objects() -> None:
+    """Whether it was valid before or not, none of its objects is deleted."""
     bad = gateway("addresses: nonsense")
     assert Cluster(bad).proxies == PAUSED
     cluster = Cluster(gateway())
@@ -160,8 +160,8 @@ def test_a_gateway_that_cannot_be_read_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(("condition", "reason"), [("Accepted", "InvalidParameters"), ("Programmed", "NoResources")])
-def test_what_the_api_server_refuses(condition: str, reason: str) -> None:
-    """It is the Gateway's condition as long as it is refused; what is to be deployed stays the same."""
+def test_rejections_by_the_api_server(condition: str, reason: str) -> None:
+    """They are in the Gateway's condition while they last; the manifests stay the same."""
     cluster = Cluster(gateway())
     before = cluster.proxies
     cluster.deployed(ApplyResult((Problem(condition, reason, "No."),)))
@@ -171,8 +171,8 @@ def test_what_the_api_server_refuses(condition: str, reason: str) -> None:
     assert cluster.condition("Accepted")[0] == "True"
 
 
-def test_without_a_cluster_there_is_nothing_to_deploy() -> None:
-    """Standalone, no deployments come out, and parameters are told to be of no use."""
+def test_standalone_there_are_no_manifests() -> None:
+    """Without a cluster, there are no manifests, and parameters are reported as unused."""
     translator = Translator(Settings())
     for text in (CLASS, with_parameters()):
         found = KINDS.parse(yaml.safe_load(text)).object
@@ -209,7 +209,7 @@ def test_without_a_cluster_there_is_nothing_to_deploy() -> None:
         ("{kind: DaemonSet, hpa: {maxReplicas: 2}}", "spec.hpa: must not be set where kind is DaemonSet"),
     ],
 )
-def test_what_is_wrong_is_said_where_it_is(spec: str, error: str) -> None:
-    """Each mistake names the field and what is right."""
+def test_mistakes_name_the_field(spec: str, error: str) -> None:
+    """Each message names the field and a valid value."""
     found = errors(parameters(spec))
     assert any(each.startswith(error) for each in found), found

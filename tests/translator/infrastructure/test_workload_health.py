@@ -1,4 +1,4 @@
-"""Workload problems in the Gateway's condition."""
+"""Problems of workloads and pods in the Gateway's conditions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADDRESS = service("status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}")
 
 
 def deployment(status: str, kind: str = "Deployment") -> str:
-    """Return the proxies' workload as the API server has it."""
+    """Return the proxies' workload, as in the API server."""
     return f"""
 apiVersion: apps/v1
 kind: {kind}
@@ -33,13 +33,13 @@ status: {status}
 
 
 def waiting(reason: str, message: str = "") -> str:
-    """Return the status of a pod whose container does not run."""
+    """Return the status of a pod whose container is waiting."""
     state = f"{{waiting: {{reason: {reason}, message: '{message}'}}}}"
     return f"{{containerStatuses: [{{name: envoy, state: {state}}}]}}"
 
 
 def test_a_quota_denies_pods() -> None:
-    """The controller's words, and that resources are missing."""
+    """The message is the controller's, and the reason is a lack of resources."""
     condition = "{type: ReplicaFailure, status: 'True', reason: FailedCreate, message: 'exceeded quota: q'}"
     cluster = Cluster(gateway(), ADDRESS, deployment(f"{{conditions: [{condition}]}}"))
     assert cluster.condition("Programmed") == (
@@ -50,7 +50,7 @@ def test_a_quota_denies_pods() -> None:
 
 
 def test_a_rollout_that_takes_too_long() -> None:
-    """It is told when the controller gives up."""
+    """It is reported when the controller's deadline is exceeded."""
     condition = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: timed out}"
     cluster = Cluster(gateway(), ADDRESS, deployment(f"{{conditions: [{condition}]}}"))
     assert cluster.condition("Programmed")[1:] == (
@@ -60,7 +60,7 @@ def test_a_rollout_that_takes_too_long() -> None:
 
 
 def test_an_image_that_cannot_be_pulled() -> None:
-    """The words stay the same from one try to the next; pods with the same trouble are counted."""
+    """The message is the same at each attempt; pods with the same failure are counted."""
     first = waiting("ErrImagePull", "not found")
     second = waiting("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: not found')
     cluster = Cluster(gateway(), ADDRESS, pod(first), pod(first, "p2"))
@@ -70,14 +70,14 @@ def test_an_image_that_cannot_be_pulled() -> None:
     assert cluster.condition("Programmed") == ("False", "Pending", text)
 
 
-def test_a_pod_that_starts_is_no_trouble() -> None:
-    """What passes by itself is not told."""
+def test_a_starting_pod_is_no_problem() -> None:
+    """A reason that resolves itself is not reported."""
     cluster = Cluster(gateway(), ADDRESS, pod(waiting("ContainerCreating")))
     assert cluster.condition("Programmed")[2] == "No proxy is connected."
 
 
 def ended(message: str, code: int = 1, reason: str = "Error", ready: bool = False) -> str:
-    """Return the status of a pod whose container was started again after it had ended."""
+    """Return the status of a pod whose container was restarted after its end."""
     end = {"exitCode": code, "reason": reason, "message": message}
     container = {"name": "envoy", "ready": ready, "state": {"running": {}}, "lastState": {"terminated": end}}
     return json.dumps({"containerStatuses": [container]})
@@ -100,8 +100,8 @@ LOG = """\
         (ended("x" * 5000), "with exit code 1: " + "x" * 1024 + "."),
     ],
 )
-def test_what_a_proxy_said_before_it_ended(status: str, words: str) -> None:
-    """The last line of its log is told, without the time, for as long as it does not become ready."""
+def test_the_last_output_of_a_proxy_is_reported(status: str, words: str) -> None:
+    """The last line of its log is reported, without the time, until it becomes ready."""
     cluster = Cluster(gateway(), ADDRESS, pod(status))
     told = f"Pod p1: container envoy ended {words}"
     assert cluster.condition("Programmed")[:2] == ("False", "Pending")
@@ -114,15 +114,15 @@ def test_what_a_proxy_said_before_it_ended(status: str, words: str) -> None:
     assert "back-off" not in cluster.condition("Programmed")[2]
 
 
-def test_many_different_troubles_are_not_all_told() -> None:
-    """Of pods that each have something else, the first three are told."""
+def test_reported_failures_are_bounded() -> None:
+    """If pods have many different failures, the first three are reported."""
     pods = [pod(waiting("CreateContainerError", f"no {number}"), f"p{number}") for number in range(5)]
     told = Cluster(gateway(), ADDRESS, *pods).condition("Programmed")[2]
     assert told.count("Pod p") == 3
 
 
-def test_a_proxy_that_runs_again_is_no_trouble() -> None:
-    """How it ended before does not matter once it is ready, nor how one ends that is to go."""
+def test_a_restarted_proxy_is_no_problem() -> None:
+    """An earlier end does not matter once the proxy is ready, nor that of a terminating one."""
     going = pod(ended("no")).replace("namespace: web,", "namespace: web, deletionTimestamp: '2026-01-01T00:00:00Z',")
     cluster = Cluster(gateway(), ADDRESS, pod(ended("no", ready=True), "p2"), going)
     assert cluster.condition("Programmed")[2] == "No proxy is connected."
@@ -131,8 +131,8 @@ def test_a_proxy_that_runs_again_is_no_trouble() -> None:
 @pytest.mark.parametrize(
     ("wanted", "there", "told"), [(3, 3, False), (3, 2, False), (3, 1, True), (3, 0, True), (1, 0, True)]
 )
-def test_pods_of_a_daemonset_are_denied(wanted: int, there: int, told: bool) -> None:
-    """It is told where to see why, unless one pod is missing, which may be on its way."""
+def test_denied_pods_of_a_daemonset(wanted: int, there: int, told: bool) -> None:
+    """The message says where to find the reason, unless one pod is missing, which may be starting."""
     status = f"{{desiredNumberScheduled: {wanted}, currentNumberScheduled: {there}}}"
     cluster = Cluster(gateway(), ADDRESS, deployment(status, "DaemonSet"))
     text = f"DaemonSet {NAME}: {there} of {wanted} pods are there; its events tell why"
@@ -140,15 +140,15 @@ def test_pods_of_a_daemonset_are_denied(wanted: int, there: int, told: bool) -> 
     assert (cluster.condition("Programmed")[2] == f"{text} {where}") == told
 
 
-def test_no_room() -> None:
-    """A pod that fits nowhere lacks resources."""
+def test_unschedulable_pods_lack_resources() -> None:
+    """A pod that cannot be scheduled lacks resources."""
     condition = "{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes are available'}"
     cluster = Cluster(gateway(), ADDRESS, pod(f"{{conditions: [{condition}]}}"))
     assert cluster.condition("Programmed")[:2] == ("False", "NoResources")
 
 
 def endpoints(*ready: bool) -> str:
-    """Return the EndpointSlice of the Gateway's Service, with endpoints that are ready or not."""
+    """Return the EndpointSlice of the Gateway's Service, with ready endpoints and others."""
     found = [
         f"{{addresses: [10.0.0.{place}], conditions: {{ready: {str(each).lower()}}}}}"
         for place, each in enumerate(ready, 1)
@@ -162,8 +162,8 @@ endpoints: [{", ".join(found)}]
 """
 
 
-def test_a_proxy_that_is_connected_may_not_be_ready() -> None:
-    """Programmed waits for one that the Service sends to, since nobody gets to the others."""
+def test_programmed_needs_a_ready_endpoint() -> None:
+    """Programmed waits for a ready endpoint of the Service, as others get no traffic."""
     cluster = Cluster(gateway(), ADDRESS, deployment("{replicas: 1}"))
     cluster.deliver()
     said = ("False", "Pending", "No proxy is ready yet behind the Service.")
@@ -196,7 +196,7 @@ def test_a_proxy_that_is_connected_may_not_be_ready() -> None:
     ],
 )
 def test_nodes_that_cannot_be_drained(spec: str, words: str) -> None:
-    """A budget that never lets a proxy go is told of, since it shows only when a node is to be emptied."""
+    """A budget that never permits an eviction is reported, as it is noticed only when a node is drained."""
     cluster = Cluster(parameters(spec), with_parameters(), ADDRESS)
     cluster.deliver()
     status, _, message = cluster.condition("Programmed")
@@ -205,8 +205,8 @@ def test_nodes_that_cannot_be_drained(spec: str, words: str) -> None:
     assert words in message
 
 
-def test_old_proxies_that_serve_keep_it_programmed() -> None:
-    """New ones that do not come up are told of all the same."""
+def test_old_proxies_keep_the_gateway_programmed() -> None:
+    """New ones that do not start are reported nevertheless."""
     daemons = deployment("{}", "DaemonSet")
     cluster = Cluster(gateway(), ADDRESS, daemons, endpoints(True), pod(waiting("CrashLoopBackOff", "again")))
     cluster.deliver()

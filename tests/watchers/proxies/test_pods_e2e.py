@@ -151,7 +151,7 @@ async def test_a_deployment_becomes_a_daemonset(serving: Serving) -> None:
     assert deploying.condition("Programmed")[0] == "True"
 
 
-async def test_ports_of_nodes(serving: Serving) -> None:
+async def test_node_ports(serving: Serving) -> None:
     """The Gateway's addresses are those of the nodes that have proxies, as their pods tell."""
     deploying = serving.deploying
     deploying.apply(CLASS + parameters("{service: {type: NodePort}, drainSeconds: 1}") + GATEWAY)
