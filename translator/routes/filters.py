@@ -10,6 +10,8 @@ from translator.outcome import Outcome, Problem
 
 def read_filters(site: FilterContext) -> Outcome[tuple[RuleSetting, ...] | None]:
     """Read what a rule or backendRef asks for; None if something is asked for that cannot be had."""
+    if site.rule is None and not site.filters:  # as nearly every backendRef
+        return Outcome(())
     readers = filter_readers(site.db)
     unsupported = [each for each in site.filters if not any(_reads(reader, each, site) for reader in readers)]
     if unsupported:
