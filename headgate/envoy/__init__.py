@@ -1,1 +1,1 @@
-"""Envoy as a child: the binary, its bootstrap, and one process kept running per Gateway."""
+"""Envoy as a child process: the binary, its bootstrap, and one supervised process for each Gateway."""

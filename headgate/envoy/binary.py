@@ -74,11 +74,11 @@ def _checked(path: Path, source: str) -> Path:
         EnvoyNotFound: it is not an Envoy, or does not run on this machine.
     """
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [str(path), "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_DEADLINE, check=False
         )
-        version = _VERSION.search(said.stdout)
-        problem = f"is no Envoy: it answers --version with {_first_line(said.stdout or said.stderr)!r}"
+        version = _VERSION.search(output.stdout)
+        problem = f"is no Envoy: it answers --version with {_first_line(output.stdout or output.stderr)!r}"
     except (OSError, subprocess.TimeoutExpired) as error:
         version, problem = None, f"cannot be run: {getattr(error, 'strerror', None) or error}"
     if version is None:
@@ -89,8 +89,8 @@ def _checked(path: Path, source: str) -> Path:
     return path
 
 
-def _first_line(said: bytes) -> str:
-    return next(iter(said.decode(errors="replace").strip().splitlines()), "")[:100]
+def _first_line(output: bytes) -> str:
+    return next(iter(output.decode(errors="replace").strip().splitlines()), "")[:100]
 
 
 def _from_wheel() -> str | None:

@@ -58,10 +58,10 @@ def heap_bytes() -> int:
     Raises:
         UserError: its value is not a whole number above 0.
     """
-    said = os.environ.get("HEADGATE_ENVOY_MAX_HEAP_BYTES", "")
-    if said and (not said.isdecimal() or not int(said)):
-        raise UserError(f"HEADGATE_ENVOY_MAX_HEAP_BYTES must be a number of bytes above 0, not {said!r}")
-    return int(said) if said else min(DEFAULT_HEAP_BYTES, heap_of(psutil.virtual_memory().total))
+    value = os.environ.get("HEADGATE_ENVOY_MAX_HEAP_BYTES", "")
+    if value and (not value.isdecimal() or not int(value)):
+        raise UserError(f"HEADGATE_ENVOY_MAX_HEAP_BYTES must be a number of bytes above 0, not {value!r}")
+    return int(value) if value else min(DEFAULT_HEAP_BYTES, heap_of(psutil.virtual_memory().total))
 
 
 def _xds_cluster(xds: Address | Path) -> cluster_pb2.Cluster:

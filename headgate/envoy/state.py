@@ -167,7 +167,7 @@ class StateDirectory:
             path = self.path / hashlib.sha256(gateway.encode()).hexdigest()[:HASH_DIGITS]
         return GatewayState(gateway, path)
 
-    def kept(self, others: Iterable[Path] = ()) -> list[GatewayState]:
+    def existing(self, others: Iterable[Path] = ()) -> list[GatewayState]:
         """Return the states of all Gateways of an earlier run.
 
         Args:

@@ -51,7 +51,7 @@ class Supervisor:
     Attributes:
         launch: the launch of the Envoy.
         found: the Envoys that an earlier run left running.
-        told: called with the reason, as text, when an Envoy ended or could not be started; with None once one has
+        report: called with the reason, as text, when an Envoy ended or could not be started; with None once one has
             recovered.
         process: the running Envoy.
         restarts: the number of restarts.
@@ -60,7 +60,7 @@ class Supervisor:
 
     launch: Launch
     found: Sequence[EnvoyProcess] = ()
-    told: Callable[[str | None], None] = lambda _: None
+    report: Callable[[str | None], None] = lambda _: None
     process: EnvoyProcess | None = None
     restarts: int = 0
     failure: str | None = None
@@ -117,7 +117,7 @@ class Supervisor:
             while not (await asyncio.wait({waiting}, timeout=patience))[0]:
                 bound_log(self.launch.state.log)
                 if patience == HEALTHY_AFTER:
-                    self.told(None)
+                    self.report(None)
                 patience = LOG_CHECK_INTERVAL
             self.process = None
             return waiting.result()
@@ -133,8 +133,8 @@ class Supervisor:
             log=str(self.launch.state.log),
             last_lines=last_lines(self.launch.state.log),
         )
-        said = [] if ending.startswith(NO_START) else last_lines(self.launch.state.log)[-1:]
-        self.told(": ".join([ending, *map(plain_line, said)]))
+        output = [] if ending.startswith(NO_START) else last_lines(self.launch.state.log)[-1:]
+        self.report(": ".join([ending, *map(plain_line, output)]))
         await asyncio.sleep(pause)
 
     async def _stop(self) -> None:
@@ -158,7 +158,7 @@ class Fleet:
     Args:
         group: the task group of the supervisors; its cancellation stops all Envoys.
         found: the Envoys that an earlier run left running, by the directories of their Gateways.
-        told: called with a Gateway and the reason why its Envoy does not run; with None once it does.
+        report: called with a Gateway and the reason why its Envoy does not run; with None once it does.
         drained: called with a deleted Gateway after its Envoy was stopped.
     """
 
@@ -166,12 +166,12 @@ class Fleet:
         self,
         group: asyncio.TaskGroup,
         found: Mapping[Path, Sequence[EnvoyProcess]] | None = None,
-        told: Callable[[str, str | None], None] = lambda *_: None,
+        report: Callable[[str, str | None], None] = lambda *_: None,
         drained: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._group = group
         self._found = dict(found or {})
-        self._told = told
+        self._report = report
         self._drained = drained
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._draining: dict[str, asyncio.TimerHandle] = {}
@@ -205,7 +205,7 @@ class Fleet:
                 self._begin(gateway, launch)
 
     def _begin(self, gateway: str, launch: Launch) -> None:
-        supervisor = Supervisor(launch, self.take(launch.state.path), partial(self._told, gateway))
+        supervisor = Supervisor(launch, self.take(launch.state.path), partial(self._report, gateway))
         self.supervisors[gateway] = supervisor
         task = self._group.create_task(_after(self._tasks.get(gateway), supervisor), name=f"envoy {gateway}")
         self._tasks[gateway] = task

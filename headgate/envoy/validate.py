@@ -40,14 +40,14 @@ def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
         file.write_text(json.dumps(bootstrap), encoding="utf-8")
         command = [str(envoy), "--mode", "validate", "--log-level", "error", "--config-path", str(file)]
         try:
-            told = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
         except subprocess.TimeoutExpired:
             raise UserError(
                 f"Envoy ({envoy}) has validated a Gateway's configuration for {DEADLINE} s without coming to an end: "
                 "validate fewer files at once, or on a machine that is less busy"
             ) from None
-    if told.returncode == 0:
+    if result.returncode == 0:
         return None
-    words = [_PREFIX.sub("", line) for line in told.stderr.splitlines()]
-    unique = dict.fromkeys(line.replace(f"error initializing configuration '{file}': ", "") for line in words)
-    return "\n".join(each for each in unique if each) or f"exit status {told.returncode}"
+    lines = [_PREFIX.sub("", line) for line in result.stderr.splitlines()]
+    unique = dict.fromkeys(line.replace(f"error initializing configuration '{file}': ", "") for line in lines)
+    return "\n".join(each for each in unique if each) or f"exit status {result.returncode}"

@@ -93,10 +93,10 @@ def phrase(condition: Json) -> str:
 
 def bad(status: Json) -> Iterator[tuple[str, Json]]:
     """Yield the conditions that need action, each with its label; each message once."""
-    told: list[str] = []
+    seen: list[str] = []
     for label, conditions in places(status):
         for condition in conditions:
             message = condition["message"]
-            if not is_good(condition) and not any(message in each for each in told):
-                told.append(message)
+            if not is_good(condition) and not any(message in each for each in seen):
+                seen.append(message)
                 yield label, condition

@@ -207,7 +207,7 @@ class _Run:
             self.files_changed.clear()
             await self.files_changed.wait()
             await asyncio.sleep(SETTLE_SECONDS)
-        left = [each for each in self.state.kept(self.running) if each.gateway not in fleet.supervisors]
+        left = [each for each in self.state.existing(self.running) if each.gateway not in fleet.supervisors]
         running = [each for each in left if each.path in self.running]
         for each in running:
             log.info("Draining an Envoy that was left running", gateway=each.gateway)

@@ -45,9 +45,9 @@ class RenderInput:
     def labels(self) -> dict[str, str]:
         """The labels of all objects: those of the Gateway's `infrastructure`, overridden by the fixed ones."""
         infrastructure = self.gateway.spec.infrastructure
-        asked = dict(infrastructure.labels) if infrastructure is not None else {}
+        configured = dict(infrastructure.labels) if infrastructure is not None else {}
         class_name = label_value(self.gateway.spec.gateway_class_name)
-        return {**asked, GATEWAY_CLASS_NAME: class_name, **identity(self.gateway.ref, self.controller)}
+        return {**configured, GATEWAY_CLASS_NAME: class_name, **identity(self.gateway.ref, self.controller)}
 
     @property
     def annotations(self) -> dict[str, str]:

@@ -22,7 +22,7 @@ class DirectoryWatch:
     """
 
     def __init__(self) -> None:
-        self.asked: frozenset[str] = frozenset()
+        self.followed: frozenset[str] = frozenset()
         """The directories that `follow` was called with; empty if they must be followed again."""
         self.failure: str | None = None
         """The reason why changes are not reported; None if they are."""
@@ -37,7 +37,7 @@ class DirectoryWatch:
             self.failure = self._current.failure
             if self.failure is None:
                 break
-        self.asked = directories
+        self.followed = directories
         if previous is not None:
             await previous.stop()
 
@@ -45,7 +45,7 @@ class DirectoryWatch:
         """Wait for changed directory entries, at most `seconds`.
 
         Returns:
-            Their absolute paths; None if there are none. If a directory of `asked` is among them, follow again, as it
+            Their absolute paths; None if there are none. If one is in `followed`, follow again, as that directory
             may have been replaced.
         """
         if self._current is None or self.failure is not None:
@@ -54,20 +54,20 @@ class DirectoryWatch:
         changes = await self._current.changes(seconds)
         if self._current.failure is not None:
             # For example a file name that is not UTF-8; events are lost, and the caller follows again.
-            self.asked = frozenset()
+            self.followed = frozenset()
             return frozenset()
         if changes is None:
             return None
         entries = frozenset(path for _, path in changes)
-        if not entries.isdisjoint(self.asked):
-            self.asked = frozenset()
+        if not entries.isdisjoint(self.followed):
+            self.followed = frozenset()
         return entries
 
     async def stop(self) -> None:
         """Stop watching; `follow` starts again."""
         if self._current is not None:
             await self._current.stop()
-        self._current, self.asked = None, frozenset()
+        self._current, self.followed = None, frozenset()
 
 
 def _present(directories: frozenset[str]) -> list[str]:

@@ -80,8 +80,8 @@ class FileReader:
         return self._read_all(self.find_everywhere())
 
     def _read_all(self, found: Found) -> dict[str, FileContents]:
-        said = {file: self.learn(file, self.work(file)(_never)) for file in found.files}
-        return found.contents | {file: reading for file, reading in said.items() if reading is not None}
+        changed = {file: self.learn(file, self.work(file)(_never)) for file in found.files}
+        return found.contents | {file: reading for file, reading in changed.items() if reading is not None}
 
     def find(self, paths: Collection[str]) -> Found:
         """Find these files, and those below these paths with a changed signature."""

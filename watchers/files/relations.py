@@ -25,7 +25,7 @@ MOST_NAMES = 200
 """Most names of one kind and namespace, and of similar length, that are compared to suggest one."""
 
 
-Said = str | tuple[str, Ref]
+Message = str | tuple[str, Ref]
 """A message, with the missing object if there is one."""
 
 
@@ -117,10 +117,10 @@ class Relations:
         found = self._objects.get(ref)
         if found is None:
             return ()
-        said = (each if isinstance(each, tuple) else (each, None) for each in _CHECKS[ref.kind](self, found))
-        return tuple(RelationProblem(ref, message, missing) for message, missing in said)
+        problems = (each if isinstance(each, tuple) else (each, None) for each in _CHECKS[ref.kind](self, found))
+        return tuple(RelationProblem(ref, message, missing) for message, missing in problems)
 
-    def _of_slice(self, found: EndpointSlice) -> Iterator[Said]:
+    def _of_slice(self, found: EndpointSlice) -> Iterator[Message]:
         if not found.service_name:
             yield f"has no label {SERVICE_LABEL}, so that its endpoints belong to no Service; name one there"
         elif (service := _service(found)) not in self._objects:
@@ -128,7 +128,7 @@ class Relations:
         else:
             yield from self._of_ports(found, service)
 
-    def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Said]:
+    def _of_ports(self, found: EndpointSlice, service: Ref) -> Iterator[Message]:
         """Yield the ports of a slice whose names match no port of the Service, so that they get no requests."""
         named = self._objects[service]
         names = {each.name for each in named.spec.ports} if isinstance(named, Service) else set()
@@ -142,7 +142,7 @@ class Relations:
                 name = f"is named {port.name}" if port.name else "has no name"
                 yield f"ports[{place}] {name}, and {service} has no such port, so that nothing is sent there; {way_out}"
 
-    def _of_service(self, found: Service) -> Iterator[Said]:
+    def _of_service(self, found: Service) -> Iterator[Message]:
         sources = self._sources.get(found.ref, {})
         spec = found.spec
         if spec.type == "ExternalName" or (spec.cluster_ip and not spec.headless):
@@ -154,7 +154,7 @@ class Relations:
             label = f"{SERVICE_LABEL}: {found.ref.name}"
             yield f"has no EndpointSlice, so that requests to it get 503; write one with the label {label}"
 
-    def _of_route(self, found: Route) -> Iterator[Said]:
+    def _of_route(self, found: Route) -> Iterator[Message]:
         if not found.spec.parent_refs and found.spec.use_default_gateways != "All":
             yield "spec.parentRefs is empty, so that it is served nowhere", Ref(Gateway.kind, found.ref.namespace, "")
         for place, reference in enumerate(found.spec.parent_refs):
@@ -168,7 +168,7 @@ class Relations:
             if isinstance(gateway, Gateway) and (other := self._controller(gateway)):
                 yield f"{field}: {target} is not Headgate's, but of {other}, so that the route is not served there"
 
-    def _of_gateway(self, found: Gateway) -> Iterator[Said]:
+    def _of_gateway(self, found: Gateway) -> Iterator[Message]:
         if other := self._controller(found):
             field = "spec.gatewayClassName"
             yield f"{field}: GatewayClass {found.spec.gateway_class_name} is of {other}, so that it is not served"
@@ -180,7 +180,7 @@ class Relations:
             return f"the controller {found.spec.controller_name}"
         return None
 
-    def _of_class(self, _: GatewayClass) -> Iterator[Said]:
+    def _of_class(self, _: GatewayClass) -> Iterator[Message]:
         yield from ()
 
     def _meant(self, missing: Ref) -> str:
@@ -194,7 +194,7 @@ class Relations:
         return f"did you mean {close[0]}?" if close else "write it, or correct the name"
 
 
-_CHECKS: Mapping[str, Callable[..., Iterator[Said]]] = {
+_CHECKS: Mapping[str, Callable[..., Iterator[Message]]] = {
     EndpointSlice.kind: Relations._of_slice,
     Service.kind: Relations._of_service,
     **{each.kind: Relations._of_route for each in KINDS.subclasses(Route)},

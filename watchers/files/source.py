@@ -181,7 +181,7 @@ class FileSource:
     async def _follow(self, anew: bool = False) -> dict[str, FileContents]:
         """Watch the directories of the tree, and read the files that changed before the watch."""
         readings: dict[str, FileContents] = {}
-        while anew or not self._watch.asked.issuperset(self._files.tree.directories):
+        while anew or not self._watch.followed.issuperset(self._files.tree.directories):
             anew = False
             await self._watch.follow(self._files.tree.directories)
             readings |= await self._files.look_everywhere()

@@ -1,1 +1,1 @@
-"""A cluster as a source of objects: its API server is asked for what is there, and followed from then on."""
+"""The API server: its client, credentials, discovery and errors."""

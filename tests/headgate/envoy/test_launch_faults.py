@@ -78,26 +78,26 @@ FAULTS = [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("a bug"
 async def test_no_step_of_a_launch_that_fails_reaches_another_gateway(
     state_root: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, fault: Exception
 ) -> None:
-    """A fault in any step is told of its Gateway, leaves no process behind, and is tried again; others run on."""
+    """A fault in any step is reported at its Gateway, leaves no process behind, and is retried; others keep running."""
     state = StateDirectory(state_root, NOBODY)
     sleeper = script(state_root / "sleeper", "exec sleep 30")
     one, two = (replace(launch_of(state, key, sleeper), drain_seconds=0) for key in ("default/one", "default/two"))
-    told: list[tuple[str, str | None]] = []
+    reports: list[tuple[str, str | None]] = []
 
     def fail(*_arguments: object, **_options: object) -> None:
         raise fault
 
     async with asyncio.TaskGroup() as group:
-        fleet = Fleet(group, told=lambda gateway, failure: told.append((gateway, failure)))
+        fleet = Fleet(group, report=lambda gateway, failure: reports.append((gateway, failure)))
         fleet.want({"default/one": one})
         first = await eventually(lambda: fleet.supervisors["default/one"].process)
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, fail)
             fleet.want({"default/one": one, "default/two": two})
-            await eventually(lambda: told)
+            await eventually(lambda: reports)
             assert fleet.supervisors["default/two"].process is None
-        assert {gateway for gateway, _ in told} == {"default/two"}
-        assert str(fault.args[-1]) in str(told[0][1])
+        assert {gateway for gateway, _ in reports} == {"default/two"}
+        assert str(fault.args[-1]) in str(reports[0][1])
         second = await eventually(lambda: fleet.supervisors["default/two"].process)
         assert is_alive(first.pid)
         await eventually(lambda: two.state.path in EnvoyProcess.find_all(state.path) or sleeping(second.pid))

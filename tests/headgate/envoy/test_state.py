@@ -149,8 +149,8 @@ async def test_a_failed_repair_is_logged_once(state_root: Path) -> None:
     with capture_logs() as logs:
         await repair.look()
         await repair.look()
-    (told,) = logs
-    assert str(state.root) in told["event"]
+    (line,) = logs
+    assert str(state.root) in line["event"]
     assert not ProxyTokens.path(state.root).exists()
     state.root.unlink()
     await repair.look()

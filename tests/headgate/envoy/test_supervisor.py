@@ -154,13 +154,13 @@ async def test_an_envoy_that_ignores_sigterm_is_killed(state: StateDirectory, st
 async def test_a_crashing_envoy_is_retried_ever_more_slowly(
     state: StateDirectory, state_root: Path, supervise: Supervised
 ) -> None:
-    """An Envoy that crashes at once is started again and again, and its last words are told."""
+    """An Envoy that crashes at once is started again and again, and the last line of its log is reported."""
     crashing = script(state_root / "crashing", "echo starting; echo 'no such thing' >&2; exit 3")
     supervisor = supervise(launch_of(state, "default/web", crashing))
-    told: list[str | None] = []
-    supervisor.told = told.append
+    reports: list[str | None] = []
+    supervisor.report = reports.append
     await eventually(lambda: supervisor.restarts >= 2)
-    assert set(told) == {"ended with exit status 3: no such thing"}
+    assert set(reports) == {"ended with exit status 3: no such thing"}
     assert supervisor.failure == "ended with exit status 3"
     await eventually(lambda: last_lines(supervisor.launch.state.log) == ["starting", "no such thing"])
 
@@ -172,13 +172,13 @@ async def test_an_envoy_that_ran_for_long_is_back_at_once(
     monkeypatch.setattr(module, "HEALTHY_AFTER", 0.1)
     with structlog.testing.capture_logs() as logs:
         supervisor = supervise(launch_of(state, "default/web", script(state_root / "ending", "sleep 0.15; exit 3")))
-        told: list[str | None] = []
-        supervisor.told = told.append
+        reports: list[str | None] = []
+        supervisor.report = reports.append
         await eventually(lambda: supervisor.restarts >= 4)
     pauses = [each["event"] for each in logs if "starting it again" in each["event"]]
     assert len(pauses) >= 4
     assert all(each.endswith(("in 0.1 s", "in 0.2 s")) for each in pauses)
-    assert told[:2] == [None, "ended with exit status 3"]
+    assert reports[:2] == [None, "ended with exit status 3"]
 
 
 async def test_a_binary_that_cannot_be_executed_is_told(
@@ -283,7 +283,7 @@ async def test_an_envoy_is_found_without_its_files(launch: Launch, state: StateD
     shutil.rmtree(own.path)
     found = await eventually(lambda: EnvoyProcess.find_all(state.path).get(own.path))
     assert [each.pid for each in found] == [pid]
-    assert [each.path for each in state.kept([own.path])] == [own.path]
+    assert [each.path for each in state.existing([own.path])] == [own.path]
     await stop_all({own.path: found})
     assert not is_alive(pid)
 
