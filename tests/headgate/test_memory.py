@@ -9,7 +9,7 @@ from bench.apiserver import serving
 from bench.memory import load, routes
 
 ROUTES = 400
-MOST_READ, MOST_DERIVED = 6_000, 11_000
+MOST_READ, MOST_DERIVED = 5_500, 11_500
 
 
 def used() -> int:

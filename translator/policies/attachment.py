@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -27,7 +28,11 @@ class AttachedPolicy(NamedTuple):
     policy: Ref
 
 
-@index(Policy)
+def _partition(_: Db, policy: Ref) -> tuple[str, ...]:
+    return (policy.namespace,)  # targets are in the policy's namespace
+
+
+@index(Policy, partitions=_partition, partition_of=attrgetter("namespace"))
 def attached_policies(db: Db, policy: Ref) -> Iterator[tuple[Ref, AttachedPolicy]]:
     """File policies under the objects that they target."""
     found = db.get(Policy, policy)
@@ -60,7 +65,7 @@ def shard(ref: Ref) -> PolicyShard:
     return PolicyShard(ref.namespace, number)
 
 
-@index(Policy)
+@index(Policy, partitions=_partition, partition_of=attrgetter("namespace"))
 def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[PolicyShard, Ref]]:
     """File policies under the shards of their targets."""
     found = db.get(Policy, policy)

@@ -127,7 +127,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
 
 @query
 def route_entries(
-    db: Db, route: Ref, origin: ListenerContext, stack: Stack
+    db: Db, route: Ref, origin: ListenerContext, stack: Stack | None
 ) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
     """Return the ``Route`` messages of a route on a listener's port.
 

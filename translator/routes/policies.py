@@ -17,16 +17,20 @@ from translator.refs import Ref
 from translator.routes.rules import rules
 
 
-def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack:
-    """Return the policies of a listener and its Gateway that a route has to know to be written."""
-    stack = inherited(db, gateway, listener)
-    return written_out(db, stack) if stack and not has_policies(db, route) else stack
+def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
+    """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
+    if has_policies(db, route):
+        return inherited(db, gateway, listener)
+    return written_out(db, gateway, listener) or None
 
 
 @query(firewall=True)
-def written_out(db: Db, stack: Stack) -> Stack:
-    """Return those policies that each route has to say, as routes do not inherit all of what they set."""
-    units = [each for each in policy_units(db) if each.inherit is None]
+def written_out(db: Db, gateway: Ref, listener: str) -> Stack:
+    """Return those policies of a listener and its Gateway that each route has to say: it does not inherit all of them.
+
+    Where it inherits all, no route hears that a policy comes or goes.
+    """
+    stack, units = inherited(db, gateway, listener), [each for each in policy_units(db) if each.inherit is None]
     return tuple(each for each in stack if any(_sets(db, (each,), unit) for unit in units))
 
 
@@ -47,7 +51,7 @@ def answers_preflights(db: Db, stack: Stack) -> bool:
     return any(each.answers_preflights for each in listener_settings(db, stack))
 
 
-def effective_rules(db: Db, route: Ref, stack: Stack) -> tuple[Outcome[Rule], ...]:
+def effective_rules(db: Db, route: Ref, stack: Stack | None) -> tuple[Outcome[Rule], ...]:
     """Return each rule of a route with the settings of policies; the problems are those of the route alone.
 
     Args:
@@ -56,7 +60,7 @@ def effective_rules(db: Db, route: Ref, stack: Stack) -> tuple[Outcome[Rule], ..
         stack: the policies of a listener and its Gateway that it has to know, `route_stack`.
     """
     rules_ = rules(db, route)
-    if not stack and not has_policies(db, route):
+    if stack is None:
         return rules_
     found = db.get(Route, route)
     names = found.rule_names if found is not None else ()
