@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from bench.world import Raw, edit, manifest, world
-from translator.inputs import Edit, Invalid, Settings
+from translator.inputs import Edit, GatewaySyncStatus, Invalid, Settings
 from translator.objects.partial import partial_object
 from translator.refs import Ref
 from translator.registry import KINDS
+from translator.status.nacks import attribute_nacks
 from translator.translator import Translator
+from xds.protocol.nacks import Nack, NackState
 from xds.resources.snapshot import diff
 from xds.resources.types import ROUTE
 
@@ -35,7 +37,7 @@ def ref(number: int) -> Ref:
 @pytest.fixture
 def translator() -> Translator:
     """Return a Gateway with HTTPRoutes and GRPCRoutes."""
-    made = Translator(Settings(offline=True))
+    made = Translator(Settings())
     made.edit((*world(10, 2, 5), *(edit(grpc_route(each)) for each in range(ROUTES))))
     assert made.evaluate().failures == []
     return made
@@ -85,6 +87,24 @@ def test_a_route_that_is_not_valid(translator: Translator) -> None:
     assert "spec.rules[0].matches[0].method.service: must be the full name of a service" in message
     assert translator.snapshots[GATEWAY] == before
     assert attached(translator) == 10 + ROUTES - 1
+
+
+def test_a_nack(translator: Translator) -> None:
+    """A GRPCRoute whose change the proxies refuse says so, and what they serve instead."""
+    before = translator.snapshots[GATEWAY].resources(ROUTE)["port-10080"]
+    translator.edit([edit(grpc_route(7, "Remove"))])
+    translator.evaluate()
+    nacks = attribute_nacks(translator.snapshots[GATEWAY], [NackState(Nack(ROUTE, "port-10080", "no"), before)])
+    (nack,) = nacks
+    assert [each.route for each in nack.routes] == [ref(7)]
+    translator.set_sync_status(GATEWAY, GatewaySyncStatus(clients=1, nacks=nacks))
+    translator.evaluate()
+    (parent,) = translator.statuses[ref(7)]["parents"]
+    partly = parent["conditions"][1]
+    assert (partly["type"], partly["status"]) == ("PartiallyInvalid", "True")
+    assert "refuses the route table port-10080 because of rule 0: no" in partly["message"]
+    (other,) = translator.statuses[ref(8)]["parents"]
+    assert [each["type"] for each in other["conditions"]] == ["Accepted", "ResolvedRefs"]
 
 
 def test_default_gateways(translator: Translator) -> None:
