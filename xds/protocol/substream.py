@@ -84,10 +84,7 @@ class Substream:
 
     @property
     def whole(self) -> bool:
-        """Whether the next response must contain all: the first full one to a client that already has resources.
-
-        The client would delete a resource that the response omits, or get it twice.
-        """
+        """Whether the next response must contain all, as the client has resources that an omission would delete."""
         return self.full_state and not self.nonce and (self._state_unknown or any(self._own.values()))
 
     def state(self, name: str) -> ClientResource:
@@ -154,14 +151,9 @@ class Substream:
     def _update_subscription(
         self, wild: bool, before: frozenset[str], added: frozenset[str], all_again: bool, remembered: Mapping[str, str]
     ) -> None:
-        """Update the state after a change of the subscription.
+        """Update the state after a change of the subscription, which was `wild` or had the names `before`.
 
-        Args:
-            wild: Whether it was a wildcard before.
-            before: Its names before.
-            added: The names that the request subscribes to.
-            all_again: Whether the request subscribes to the wildcard, perhaps once more.
-            remembered: The versions that the client has from an earlier stream.
+        The request subscribes to the names `added`, and if `all_again` to the wildcard, perhaps once more.
         """
         now = self.subscription
         opened = now.wildcard and not wild
