@@ -16,9 +16,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from deploy import extension
 from deploy.definitions import definition, own_kinds
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
 
@@ -45,19 +47,32 @@ def tool(name: str) -> str | None:
     return shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 
+def _dump(found: Mapping[str, Any]) -> str:
+    return yaml.dump(found, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+
+
 def definitions() -> Mapping[Path, str]:
     """Return the CustomResourceDefinitions by path: those in deploy/crds, and those of the chart."""
     made = {}
     for model in own_kinds():
         found = definition(model)
         text = HEADER.format(model.__module__.replace(".", "/") + ".py")
-        text += yaml.dump(found, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+        text += _dump(found)
         for folder in (HERE / "crds", CHART / "files" / "crds"):
             made[folder / f"{model.plural}.yaml"] = text
     names = "".join(f"  - {each.plural}.yaml\n" for each in own_kinds())
     head = HEADER.format("the kinds in translator/objects")
     text = f"{head}apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{names}"
     return {**made, HERE / "crds" / "kustomization.yaml": text}
+
+
+def example() -> Mapping[Path, str]:
+    """Return the manifests of the extension in examples/, by path."""
+    found = extension.example()
+    head = HEADER.format("the example")
+    (crd,) = extension.crds(found)
+    role = extension.role(found, "headgate-maintenance")
+    return {extension.EXAMPLE / "crd.yaml": head + _dump(crd), extension.EXAMPLE / "role.yaml": head + role}
 
 
 def rules() -> Mapping[Path, str]:
@@ -82,7 +97,7 @@ def base(helm: str) -> Mapping[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check the files; return the exit status."""
-    wanted = {**definitions(), **rules()}
+    wanted = {**definitions(), **rules(), **example()}
     check = "--check" in arguments
     stale = _update(wanted, check)
     helm = tool("helm")

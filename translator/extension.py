@@ -149,6 +149,11 @@ class Extension:
     statuses: tuple[StatusKind, ...] = ()
     conformance: tuple[str, ...] = ()
 
+    @property
+    def kinds(self) -> tuple[type[KubernetesObject], ...]:
+        """All kinds of objects that it adds: those that it reads, its policies and backends."""
+        return (*self.objects, *(each.model for each in self.policies), *(each.model for each in self.backends))
+
 
 def extensions(db: Db) -> tuple[Extension, ...]:
     """Return the extensions there are, in the order in which their part of a rule is read."""

@@ -40,7 +40,7 @@ class ClusterEvents(Events):
         """Enqueue the statuses of edited objects, which may differ from the desired ones now."""
         self._writer.enqueue(refs)
 
-    def is_complete(self) -> bool:
+    def fetch_referenced(self) -> bool:
         """Request referenced objects that are read on demand; return whether no object was newly found absent."""
         learned = [
             self._translator.set_absent(

@@ -102,7 +102,7 @@ class Evaluator:
         changes = Changes()
         with span("evaluate"):
             changes.merge(await self._turns())
-            while not self._events.is_complete():
+            while not self._events.fetch_referenced():
                 changes.merge(await self._turns())
         return changes
 

@@ -18,7 +18,7 @@ class Events:
     def edited(self, refs: Iterable[Ref]) -> None:
         """Handle a batch of edits that the translator has taken, but not evaluated yet."""
 
-    def is_complete(self) -> bool:
+    def fetch_referenced(self) -> bool:
         """Return whether the translator has all known objects that the evaluation referenced.
 
         If not, this has added inputs to the translator, which the evaluator evaluates before it publishes.

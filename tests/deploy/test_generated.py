@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deploy.definitions import definition, own_kinds
-from deploy.generate import base, definitions, rules
+from deploy.generate import base, definitions, example, rules
 from deploy.rbac import Rule, cluster_rules, namespaced_rules, own_rules
 from tests.deploy.examples import EXAMPLES, Example, document, label
 from tests.deploy.tools import ROOT, helm
@@ -22,6 +22,8 @@ def test_what_is_committed_is_what_is_generated() -> None:
     wanted = {**definitions(), **rules()}
     stale = [str(path.relative_to(ROOT)) for path, text in wanted.items() if path.read_text() != text]
     assert stale == [], "run `make manifests`"
+    of_the_example = example()
+    assert [path for path, text in of_the_example.items() if path.read_text() != text] == [], "run `make manifests`"
     folders = {path.parent for path in wanted}
     assert {each for folder in folders for each in folder.glob("*.yaml")} == set(wanted)
 

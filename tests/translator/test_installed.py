@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from deploy.definitions import definition
-from deploy.rbac import kind_rules
 from translator import installed
 from translator.errors import ExtensionError
-from translator.extensions import EXTENSIONS
 from translator.installed import installed_extensions
-from translator.registry import registry
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extension"
 ENVIRONMENT = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -136,16 +131,11 @@ def test_extensions_come_in_the_order_of_their_names(monkeypatch: pytest.MonkeyP
         list(installed_extensions())
 
 
-def test_the_manifests_of_the_example_are_generated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its definition and its role are those that its class gives, with the rights to its status."""
-    monkeypatch.syspath_prepend(str(EXAMPLE))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    example: Any = import_module("headgate_maintenance")
-    with_example = registry((*EXTENSIONS, example.EXTENSION))
-    made = definition(example.MaintenancePolicy, with_example)
-    assert yaml.safe_load((EXAMPLE / "crd.yaml").read_text()) == made
-    rules = [
-        yaml.safe_load("\n".join(each.lines()))[0] for each in kind_rules([example.MaintenancePolicy], with_example)
-    ]
-    role, _ = yaml.safe_load_all((EXAMPLE / "role.yaml").read_text())
-    assert role["rules"] == rules
+def test_the_example_imports_only_what_is_stable() -> None:
+    """What docs/extensions.md says is the interface of extensions is enough for one."""
+    stable = (EXAMPLE.parents[1] / "docs" / "extensions.md").read_text().partition("## Stability")[2]
+    names = tuple(re.findall(r"`([a-z_.]+)`", stable))
+    code = (EXAMPLE / "headgate_maintenance" / "__init__.py").read_text()
+    imported = re.findall(r"^from ((?:translator|xds|headgate\w*)\S*) import", code, re.MULTILINE)
+    assert len(imported) > 5
+    assert [each for each in imported if not f"{each}.".startswith(tuple(f"{name}." for name in names))] == []

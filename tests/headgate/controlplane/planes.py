@@ -22,7 +22,7 @@ class Completing(Events):
     def __init__(self, complete: Callable[[], bool]) -> None:
         self._complete = complete
 
-    def is_complete(self) -> bool:
+    def fetch_referenced(self) -> bool:
         """Ask the test."""
         return self._complete()
 
