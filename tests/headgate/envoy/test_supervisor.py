@@ -151,10 +151,10 @@ async def test_an_envoy_that_ignores_sigterm_is_killed(state: StateDirectory, st
     assert not psutil.pid_exists(process.pid)
 
 
-async def test_a_crashing_envoy_is_retried_ever_more_slowly(
+async def test_a_crashing_envoy_is_restarted_with_backoff(
     state: StateDirectory, state_root: Path, supervise: Supervised
 ) -> None:
-    """An Envoy that crashes at once is started again and again, and the last line of its log is reported."""
+    """An Envoy that crashes at once is restarted, and the last line of its log is reported."""
     crashing = script(state_root / "crashing", "echo starting; echo 'no such thing' >&2; exit 3")
     supervisor = supervise(launch_of(state, "default/web", crashing))
     reports: list[str | None] = []
@@ -165,7 +165,7 @@ async def test_a_crashing_envoy_is_retried_ever_more_slowly(
     await eventually(lambda: last_lines(supervisor.launch.state.log) == ["starting", "no such thing"])
 
 
-async def test_an_envoy_that_ran_for_long_is_back_at_once(
+async def test_a_recovered_envoy_is_restarted_at_once(
     state: StateDirectory, state_root: Path, supervise: Supervised, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each end of an Envoy that had recovered counts as the first: the pauses do not grow."""
@@ -181,10 +181,10 @@ async def test_an_envoy_that_ran_for_long_is_back_at_once(
     assert reports[:2] == [None, "ended with exit status 3"]
 
 
-async def test_a_binary_that_cannot_be_executed_is_told(
+async def test_a_binary_that_cannot_be_executed_is_reported(
     state: StateDirectory, state_root: Path, supervise: Supervised
 ) -> None:
-    """A binary that is none gives a reason with its name, and is tried again."""
+    """The failure of an invalid binary is reported with its path, and the start is retried."""
     broken = state_root / "broken"
     broken.write_text("not a program")
     broken.chmod(0o755)
@@ -235,7 +235,7 @@ async def test_an_abandoned_envoy_is_adopted(launch: Launch, state_root: Path, s
 async def test_an_envoy_with_another_bootstrap_is_replaced(
     launch: Launch, state: StateDirectory, state_root: Path, supervise: Supervised
 ) -> None:
-    """An abandoned Envoy whose bootstrap is not today's is stopped, and one with today's started."""
+    """An abandoned Envoy with another bootstrap than the current one is stopped, and a new one is started."""
     pid = abandoned(state_root, "default/web", launch.binary)
     other = bootstrap("default/web", "another", NOBODY, launch.state.admin_socket)
     found = EnvoyProcess.find_all(state.path)[launch.state.path]
@@ -247,10 +247,10 @@ async def test_an_envoy_with_another_bootstrap_is_replaced(
     await eventually(lambda: not is_alive(pid))
 
 
-async def test_without_pidfd_the_end_is_still_seen(
+async def test_without_pidfd_the_end_is_polled(
     state: StateDirectory, state_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the kernel has no pidfd, the end of an Envoy is found by looking, its own child's and an adopted one's."""
+    """If the kernel has no pidfd, the end of a child and of an adopted Envoy is found by polling."""
     monkeypatch.delattr(os, "pidfd_open")
     sleeper = script(state_root / "sleeper", "sleep 30")
     launch = launch_of(state, "default/web", sleeper)
@@ -262,10 +262,10 @@ async def test_without_pidfd_the_end_is_still_seen(
     assert await child.wait() == "was killed by SIGKILL"
 
 
-async def test_the_envoy_of_a_gateway_that_is_gone_is_stopped(
+async def test_the_envoy_of_a_deleted_gateway_is_stopped(
     state: StateDirectory, state_root: Path, envoy_path: Path
 ) -> None:
-    """What an earlier run left for a Gateway that exists no more is ended; the others are not touched."""
+    """The Envoy of an earlier run for a Gateway that no longer exists is stopped, and no other."""
     gone, kept = (abandoned(state_root, gateway, envoy_path) for gateway in ("default/gone", "default/kept"))
     found = EnvoyProcess.find_all(state.path)
     await stop_all({state.gateway("default/gone").path: found[state.gateway("default/gone").path]})
@@ -317,10 +317,8 @@ async def test_a_fleet_runs_exactly_the_given_envoys(state: StateDirectory, stat
     assert not is_alive(again.pid)
 
 
-async def test_a_gateway_that_comes_back_while_it_drains_finds_its_envoy(
-    state: StateDirectory, state_root: Path
-) -> None:
-    """An Envoy goes on for a while after its Gateway went; if that comes back, the same Envoy serves it."""
+async def test_a_gateway_recreated_during_the_drain_keeps_its_envoy(state: StateDirectory, state_root: Path) -> None:
+    """An Envoy runs for a while after the deletion of its Gateway; recreated, the Gateway is served by it."""
     launch = launch_of(state, "default/one", script(state_root / "sleeper", "exec sleep 30"))
     async with asyncio.TaskGroup() as group:
         fleet = Fleet(group)

@@ -75,9 +75,7 @@ def test_a_valid_certificate_has_no_diagnostic(names: list[str], host: str) -> N
 
 
 @pytest.mark.parametrize("serial", [b"\x00", b"\x80"], ids=["zero", "negative"])
-def test_a_serial_number_that_no_authority_should_give_is_no_warning(
-    serial: bytes, recwarn: pytest.WarningsRecorder
-) -> None:
+def test_a_serial_number_that_is_not_positive_is_no_warning(serial: bytes, recwarn: pytest.WarningsRecorder) -> None:
     """A serial number that is not positive (RFC 5280, 4.1.2.2), which clients accept, has no diagnostic or warning."""
     chain = certificate(["shop.example.com"], NOW - timedelta(days=1), 30, serial=0x7F)
     der = ssl.PEM_cert_to_DER_cert(chain.decode()).replace(b"\x02\x01\x7f", b"\x02\x01" + serial, 1)

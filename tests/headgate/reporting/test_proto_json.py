@@ -107,10 +107,10 @@ def test_envoy_validates_all_resources_of_a_snapshot(secret: Resource, envoy_pat
     ("bad", "message"),
     [(route("(?<no"), "invalid named capture group"), (endpoints("not an address"), "malformed IP address")],
 )
-def test_envoy_finds_what_is_wrong_in_any_of_them(
+def test_envoy_finds_errors_in_all_resources(
     bad: Resource, message: str, secret: Resource, envoy_path: Path, tmp_path: Path
 ) -> None:
-    """A regular expression that RE2 refuses, or an address that is none, is found though it would come by xDS."""
+    """An invalid regular expression or address is found, although the resource would be sent by xDS."""
     snapshot = Snapshot.of([listener(), cluster(), route("/a+"), endpoints("127.0.0.1"), secret]).replace([bad])
     told = validate(static_bootstrap(resources(snapshot, redacted=False)), envoy_path, tmp_path)
     assert told.returncode != 0

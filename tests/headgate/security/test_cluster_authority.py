@@ -71,10 +71,8 @@ async def test_a_deleted_secret_is_created_again() -> None:
 @pytest.mark.parametrize(
     "data", [{"tls.crt": "%%%"}, {"tls.crt": "AAAA", "tls.key": "AAAA"}, {"previous.crt": "AAAA"}, None]
 )
-async def test_a_secret_that_turns_to_garbage_ends_nothing(
-    data: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever somebody writes into the Secret, Headgate goes on with the authority that it knows."""
+async def test_an_invalid_secret_is_ignored(data: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written into the Secret, the known authority stays in use."""
     monkeypatch.setattr(cluster, "INTERVAL", 0.01)
     api, told = Secrets(), list[str]()
     authority = loaded(api, told)

@@ -117,7 +117,7 @@ async def test_bad_new_files_change_nothing(server: Server, tmp_path: Path) -> N
 async def test_files_that_could_not_be_read_once_are_read_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever keeps new files from being read for a moment, they are taken as soon as it has passed, unchanged."""
+    """New files that could not be read for a moment are used as soon as they can be, unchanged."""
     monkeypatch.setattr(tls_files, "RETRY_SECONDS", 0.0)
     clear(tmp_path)
     make(tmp_path, "default/web")

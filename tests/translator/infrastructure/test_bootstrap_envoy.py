@@ -221,10 +221,8 @@ async def test_a_proxy_that_is_not_stopped_serves_again(proxy: Proxy) -> None:
         await proxy.until_ready()
 
 
-async def test_a_drain_does_not_last_for_ever(
-    envoy_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A request to drain that is not answered within its time is ended by the proxy."""
+async def test_a_drain_request_has_a_timeout(envoy_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy ends a drain request that is not answered in time."""
     monkeypatch.setattr(bootstrap, "_MOST_SECONDS", 1)
     async with running(envoy_path, tmp_path, drain_seconds=60) as proxy, proxy.server(proxy.authority):
         await proxy.until_ready()

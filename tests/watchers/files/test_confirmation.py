@@ -181,10 +181,10 @@ steps = st.lists(
 
 
 @given(steps, st.dictionaries(st.sampled_from("ab"), st.none() | contents, min_size=2))
-def test_in_the_end_the_files_are_believed(
+def test_unchanged_files_count_in_the_end(
     history: list[tuple[dict[str, str | None], float]], end: dict[str, str | None]
 ) -> None:
-    """Whatever files said before and whenever, once they rest they are served as when first read."""
+    """Whatever the earlier contents and times, unchanged files have the objects of a first read."""
     scene, fresh = Scene(), FileStore()
     for step, pause in history:
         scene.write(**_own(step))

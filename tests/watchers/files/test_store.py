@@ -251,10 +251,8 @@ def test_edits_add_up_to_the_objects(history: list[dict[str, str | None]]) -> No
 
 
 @given(steps, st.dictionaries(st.sampled_from("abc"), st.none() | contents, min_size=3))
-def test_everything_written_is_served_by_someone(
-    history: list[dict[str, str | None]], end: dict[str, str | None]
-) -> None:
-    """With objects in several files, each is served as one of these files has it, and each other place is an error."""
+def test_every_object_has_a_used_definition(history: list[dict[str, str | None]], end: dict[str, str | None]) -> None:
+    """Of objects in several files, each has the definition of one of them, and each other place is an error."""
     folder = FileStore()
     for step in [*history, end]:
         folder.apply(says(**step))

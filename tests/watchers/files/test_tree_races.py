@@ -182,10 +182,10 @@ def known(base: Path) -> FileReader:
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize(("make", "go"), CASES)
-def test_no_file_is_deleted_when_its_folder_goes_during_a_look(
+def test_a_folder_removed_during_a_look_deletes_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Action, go: Action, look: str
 ) -> None:
-    """Before whichever system call of a look a folder goes, neither this look nor later ones say a file is deleted."""
+    """A folder is removed before any system call of a look: neither this look nor later ones report a deletion."""
     for moment, base in moments(tmp_path):
         make(base)
         reader = known(base)
@@ -201,10 +201,10 @@ def test_no_file_is_deleted_when_its_folder_goes_during_a_look(
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("go", [rename_root, rename_parent])
-def test_no_file_is_deleted_when_its_folder_goes_and_comes_back_during_a_look(
+def test_a_folder_removed_and_restored_during_a_look_deletes_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go: Action, look: str
 ) -> None:
-    """A folder that is away from any system call of a look to any later one loses nothing."""
+    """A folder that is missing from any system call of a look to any later one loses nothing."""
     for first, folder in moments(tmp_path):
         for length, base in moments(folder):
             plain(base)
@@ -220,10 +220,10 @@ def test_no_file_is_deleted_when_its_folder_goes_and_comes_back_during_a_look(
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("make", [plain, linked, volume])
-def test_a_file_that_is_deleted_during_a_look_is_told(
+def test_a_file_deleted_during_a_look_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Action, look: str
 ) -> None:
-    """Before whichever system call of a look a file is deleted, this look or the one at the file says so, and once."""
+    """Before any system call of a look at which a file is deleted, this look or that at the file reports it, once."""
     for moment, base in moments(tmp_path):
         make(base)
         reader = known(base)

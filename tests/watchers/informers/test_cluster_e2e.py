@@ -48,10 +48,10 @@ async def test_the_first_batch_has_all_objects(client: ApiClient, namespace: str
         assert cluster.diagnostics == ()
 
 
-async def test_only_the_secrets_that_are_wanted_are_read(
+async def test_only_referenced_secrets_are_read(
     client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
-    """Of others just metadata are asked for; a wanted one is read, read again when it changes, and let go."""
+    """Of all others only the metadata is read; a referenced one is read, again after a change, and then removed."""
     hidden = await secret(client, namespace, "hidden", b"nobody's business")
     shown = await secret(client, namespace, "shown", b"one")
     ref, absent = Ref("Secret", namespace, "shown"), Ref("Secret", namespace, "absent")
@@ -109,7 +109,7 @@ async def test_an_object_that_becomes_unreferenced_during_its_read_is_not_yielde
 async def test_a_missing_right_names_verb_resource_and_user(
     client: ApiClient, access: Access, namespace: str, tmp_path: Path
 ) -> None:
-    """What may not be listed is told and counts as empty, the rest goes on; once it is granted, it comes."""
+    """A kind that may not be listed has a diagnostic and counts as empty; once permitted, it is listed."""
     token = await service_account(client, namespace)
     await grant(client, namespace, "services")
     await create_service(client, namespace, "s")
@@ -139,10 +139,10 @@ async def test_a_missing_right_names_verb_resource_and_user(
             assert len(cluster.diagnostics) == 1
 
 
-async def test_what_may_be_listed_and_not_watched_is_listed_again_and_again(
+async def test_a_kind_that_may_not_be_watched_is_listed_repeatedly(
     client: ApiClient, access: Access, namespace: str, tmp_path: Path
 ) -> None:
-    """Without the right to watch, changes come late, and the missing verb is told."""
+    """Without the right to watch, changes are late, and the diagnostic names the missing verb."""
     token = await service_account(client, namespace)
     await grant(client, namespace, "services", verbs=("get", "list"))
     await create_service(client, namespace, "one")
@@ -162,7 +162,7 @@ async def test_what_may_be_listed_and_not_watched_is_listed_again_and_again(
 async def test_namespaces_are_watched_by_name(
     client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
-    """Only the named namespaces are asked for; the kinds that live in none always are."""
+    """Only the configured namespaces are watched; cluster-scoped kinds always are."""
     await create_service(client, namespace, "here")
     cluster = ClusterSource(relayed, WatchConfig(namespaces=(namespace, "kube-public")))
     async with Followed(*cluster.sources) as found:
@@ -232,7 +232,7 @@ async def test_observed_statuses_are_stored(client: ApiClient, namespace: str) -
 async def test_a_starting_api_server_is_not_believed_to_be_empty(
     client: ApiClient, access: Access, namespace: str, tmp_path: Path
 ) -> None:
-    """While it starts it denies rights and kinds that it has; nothing counts as known before it says it is ready."""
+    """While it starts, an API server denies existing rights and kinds; nothing is synced before it is ready."""
     token = await service_account(client, namespace)
     await grant(client, namespace, "services")
     await create_service(client, namespace, "s")

@@ -60,10 +60,10 @@ async def test_objects_are_listed_in_pages_and_then_watched(client: ApiClient, n
         assert [found.reported(name) for name in "abch"] == [2, 2, 1, 1]
 
 
-async def test_a_cut_watch_goes_on_where_it_was(
+async def test_a_cut_watch_continues_at_its_position(
     client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
-    """Connections that are cut again and again lose nothing, repeat nothing and cost no list."""
+    """Connections that are closed repeatedly lose nothing, repeat nothing and need no list."""
     await put(client, namespace, "a", "0")
     counts = Counts()
     async with following(relayed, namespace, counts) as found:
@@ -129,10 +129,10 @@ async def test_compaction_between_pages_repeats_the_list(client: ApiClient, name
         assert [found.reported(name) for name in "abc"] == [0, 1, 1]
 
 
-async def test_a_version_that_is_forgotten_makes_a_list_of_what_differs(
+async def test_an_expired_version_leads_to_a_list_of_differences(
     client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
-    """410 Gone for a watch: all is listed again, and only what changed or vanished meanwhile is told."""
+    """After 410 Gone of a watch, all is listed again, and only changed and deleted objects are reported."""
     for name in "abc":
         await put(client, namespace, name)
     counts = Counts()

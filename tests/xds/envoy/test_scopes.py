@@ -50,10 +50,10 @@ def leads(route: str, to: str, port: int, *, checked: bool = False) -> list[Reso
 @both
 @pytest.mark.parametrize("renamed", [False, True], ids=["same-name", "renamed"])
 @pytest.mark.parametrize("delay", [0.0, 3.0], ids=["fast", "slow"])
-async def test_a_scope_that_leads_elsewhere_fails_no_request(
+async def test_a_scope_with_another_route_configuration_fails_no_request(
     envoy_path: Path, delta: bool, renamed: bool, delay: float
 ) -> None:
-    """A scope is switched to another route configuration once that and its cluster, which warms, are in place."""
+    """A scope is switched once the other route configuration and its cluster, which warms, are accepted."""
     port, news = free_port(), StatusRecorder()
     server = Server(lambda node: node.cluster, on_sync_status=news, timeouts=Timeouts(removal_delay=0.2))
     async with upstream("old") as old, upstream("new", delay=delay) as new, server:
@@ -81,10 +81,10 @@ async def test_a_scope_that_leads_elsewhere_fails_no_request(
     ],
     ids=["from-later", "from-earlier", "exchanged"],
 )
-async def test_keys_pass_from_scope_to_scope(
+async def test_keys_move_between_scopes(
     envoy_path: Path, delta: bool, a: str, b: str, answers: dict[str, tuple[int, str]]
 ) -> None:
-    """Scopes that take over each other's keys answer their new requests, whatever their names' order."""
+    """Scopes that take over each other's keys answer their new requests, whatever the order of their names."""
     port, news = free_port(), StatusRecorder()
     server = Server(lambda node: node.cluster, on_sync_status=news)
     async with upstream("one") as one, upstream("two") as two, server:

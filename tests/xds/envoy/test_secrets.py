@@ -63,10 +63,10 @@ async def tls_upstream(pair: KeyPair, folder: Path) -> AsyncIterator[int]:
 
 
 @both
-async def test_the_ca_of_a_cluster_comes_late(
+async def test_a_late_ca_delays_only_its_cluster(
     envoy_path: Path, delta: bool, authority: KeyPair, tmp_path: Path
 ) -> None:
-    """While the CA of one cluster is missing, others are added and used; once it comes, the cluster serves."""
+    """While the CA of one cluster is missing, others are added and used; once it arrives, the cluster serves."""
     port, news = free_port(), StatusRecorder()
     async with upstream("one") as one, tls_upstream(issued(authority), tmp_path) as secure, serving(news) as server:
         plain = [cluster("a"), endpoints("a", one), listener("l", port, "r")]

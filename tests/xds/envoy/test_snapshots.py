@@ -52,7 +52,7 @@ class Counting(Observer):
 def one_path(
     port: int, *ports: int, to: str = "a", timeout: int = 1, method: ApiConfigSource.ApiType | None = None
 ) -> list[Resource]:
-    """Return a listener whose only route leads to a cluster with endpoints on some ports."""
+    """Return a listener with one route to a cluster with endpoints on some ports."""
     where = source(method)
     leads = [cluster(to, timeout=timeout, source=where), endpoints(to, *ports), routes("r", {"/": to})]
     return [*leads, listener("l", port, "r", source=where)]

@@ -74,10 +74,10 @@ BROKEN: list[tuple[dict[str, object], dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("route", "router"), BROKEN)
-def test_envoy_refuses_the_same_field(
+def test_envoy_rejects_the_same_field(
     route: dict[str, object], router: dict[str, object], envoy_path: Path, tmp_path: Path
 ) -> None:
-    """Envoy rejects what the checker finds in a route or filter inside Any, with the same field and the same words."""
+    """Envoy rejects a violation in a route or filter in an Any, with the same field and the same message."""
     bootstrap = with_route(route, router)
     (violation,) = check(bootstrap)
     output = validate(envoy_path, tmp_path, bootstrap)
@@ -101,7 +101,7 @@ def test_envoy_accepts_valid_messages(envoy_path: Path, tmp_path: Path) -> None:
 def test_envoy_agrees_on_random_messages(
     kind: type[Cluster] | type[Listener], seed: int, breaking: float, envoy_path: Path, tmp_path: Path
 ) -> None:
-    """On random clusters and listeners, Envoy refuses just those that the checker does, and names one of its fields."""
+    """On random clusters and listeners, Envoy rejects exactly those that the checker does, with one of its fields."""
     made = MessageMaker(Random(seed), breaking=breaking).make(kind)
     bootstrap = Bootstrap()
     if isinstance(made, Cluster):

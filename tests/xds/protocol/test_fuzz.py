@@ -165,7 +165,7 @@ messages = st.lists(
 def test_no_bytes_break_the_server(
     loop: asyncio.AbstractEventLoop, method: str, sent: list[bytes], first: bool, cut: bool
 ) -> None:
-    """Streams of any bytes end with a status or go on; none is left over, and the next client is served."""
+    """Streams of any bytes end with a status or continue; none is left over, and the next client is served."""
     loop.run_until_complete(_attack(method, sent, first, cut))
 
 

@@ -68,7 +68,7 @@ def test_the_version_does_not_include_endpoints() -> None:
 def test_the_version_follows_from_the_resources(
     before: dict[tuple[str, str], bytes], after: dict[tuple[str, str], bytes]
 ) -> None:
-    """However a snapshot came to be, its version is that of one made of the same resources, and of no others."""
+    """The version of a snapshot depends on its resources only, and not on how it was derived."""
     old, new = snapshot(before), snapshot(after)
     assert old.version
     changed = old.replace(new, [each.reference for each in old if new.get(each.reference) is None])
@@ -80,7 +80,7 @@ def test_the_version_follows_from_the_resources(
 def test_replacing_the_difference_gives_the_other(
     old: dict[tuple[str, str], bytes], new: dict[tuple[str, str], bytes]
 ) -> None:
-    """A snapshot with the difference to another put in equals it, and a difference names just what differs."""
+    """A snapshot with the difference to another one equals that, and a difference names only what differs."""
     before, after = snapshot(old), snapshot(new)
     removed = [Reference(*key) for key in old.keys() - new.keys()]
     made = before.replace([each for each in after if before.get(each.reference) != each], removed)
