@@ -47,7 +47,7 @@ class Call:
             request.node.CopyFrom(node)
         if error:
             request.error_detail.message = error
-        # A stream that has ended tells why when its status is asked for.
+        # `status` returns the error of a stream that has ended.
         with contextlib.suppress(grpc.aio.AioRpcError):
             await self.call.write(request.SerializeToString())
 
@@ -63,7 +63,7 @@ class Call:
 
 
 Dial = Callable[..., Call]
-"""Opens a stream to a server, by default an incremental aggregated one, over a connection of its own."""
+"""Opens a stream to a server, by default an incremental aggregated one, over a separate connection."""
 
 
 class Serving(Server):

@@ -129,7 +129,7 @@ async def running_envoy(
     arguments: Sequence[str] = (),
 ) -> AsyncIterator[Envoy]:
     """Run an Envoy of a node cluster with the xDS server on a port; print its log if the test fails."""
-    # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
+    # A socket's path is limited to 108 bytes, which pytest's own directories may exceed.
     with tempfile.TemporaryDirectory(prefix="xds") as folder:
         where = Path(folder)
         config, log = where / "bootstrap.json", where / "log"

@@ -15,9 +15,9 @@ from xds.resources import references
 from xds.resources.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
 
 ROOTS = {CLUSTER: ENDPOINT, LISTENER: ROUTE}
-"""The types subscribed to as a whole, and the type of what they refer to."""
+"""The types subscribed to by wildcard, with the type of their references."""
 BAD_TIMEOUT = 13
-"""A cluster with this connect timeout, in seconds, is refused."""
+"""The connect timeout, in seconds, of clusters that the client rejects."""
 
 
 class ClientCopy:

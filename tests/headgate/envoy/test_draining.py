@@ -26,7 +26,7 @@ async def test_open_requests_are_answered_after_the_deletion_of_their_gateway(he
 
     async with upstream(answer) as port, aiohttp.ClientSession() as client:
         headgate.write("service", SERVICE.format(port=port))
-        # The Service moves from one upstream to the other: asked until the slow one is reached.
+        # The Service moves from one upstream to the other: repeat until the slow one answers.
         while True:
             asking = asyncio.ensure_future(client.get(f"http://127.0.0.1:{headgate.port}/a"))
             await asyncio.wait({asking}, timeout=0.2)

@@ -19,7 +19,7 @@ from tests.headgate.running import GATEWAY, Headgate, free_port
 from tests.headgate.waiting import eventually
 
 STEPS = ["", "bootstrap.json", "launch.json", "admin.sock"]
-"""What is written before an Envoy starts, in the order of writing; "" is the directory itself."""
+"""The files written before an Envoy starts, in order; "" is the directory itself."""
 
 
 def block(path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypat
         EnvoyProcess.start(other)
     assert process.is_as(launch)
     assert not list(launch.state.path.glob(".*"))
-    for each in (process, EnvoyProcess.start(launch)):  # nothing is to be written: it starts on a full disk
+    for each in (process, EnvoyProcess.start(launch)):  # nothing needs to be written: it starts on a full disk
         each.kill()
         await each.wait()
 

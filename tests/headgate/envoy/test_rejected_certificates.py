@@ -114,7 +114,7 @@ async def test_one_rejected_certificate_among_many(many: Headgate) -> None:
     many.write("s20", secret(20, refused=True))
     many.write("s41", secret(41, refused=True))
     await are_rejected(many, 7, 20, 41, within=5)
-    assert await answering(many) == everyone - {7}  # the others show their certificates of before
+    assert await answering(many) == everyone - {7}  # the others present their previous certificates
 
     for number in (7, 20, 41):
         many.write(f"s{number}", secret(number))
@@ -133,7 +133,7 @@ async def test_a_rejected_certificate_is_known_to_the_next_run(many: Headgate) -
     many.process.kill()
     await many.process.wait()
     await many.start()
-    await are_rejected(many, 7, within=10)  # it takes a while until Envoy connects again
+    await are_rejected(many, 7, within=10)  # Envoy reconnects after a while
     assert many.envoy_pid() == pid
     assert await answering(many) == set(range(COUNT)) - {7}
 

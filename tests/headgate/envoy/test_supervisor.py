@@ -255,7 +255,7 @@ async def test_without_pidfd_the_end_is_polled(
     sleeper = script(state_root / "sleeper", "sleep 30")
     launch = launch_of(state, "default/web", sleeper)
     child = EnvoyProcess.start(launch)
-    # For a moment after it has begun to run, a program's command line cannot be read yet.
+    # The command line of a program cannot be read for a moment after its start.
     adopted = await eventually(lambda: EnvoyProcess.find(launch.state))
     child.kill()
     assert await adopted.wait() == "ended"

@@ -51,7 +51,7 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Makes its standard input the terminal of its session, and then is another program."""
+"""A program that makes its standard input the terminal of its session, and then executes another one."""
 
 
 async def test_closing_the_terminal_stops_all(headgate: Headgate) -> None:

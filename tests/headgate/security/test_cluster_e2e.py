@@ -120,7 +120,7 @@ async def test_a_valid_token_is_cached(client: ApiClient, namespace: str) -> Non
     await client.request("DELETE", f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
     await reviews.verify(good, f"{namespace}/web")
     refused = ""
-    async with asyncio.timeout(30):  # the API server remembers too, for 10 s
+    async with asyncio.timeout(30):  # the API server has a cache of 10 s, too
         while not refused:
             now += 61.0
             await asyncio.sleep(0.5)

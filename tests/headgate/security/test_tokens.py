@@ -41,7 +41,7 @@ class Reviewer:
     async def request(self, method: str, path: str, *, body: Any = None, seconds: float = 0, **_: Any) -> Any:
         """As `watchers.kubernetes.client.ApiClient` does."""
         assert (method, path.rpartition("/")[2]) == ("POST", "tokenreviews")
-        assert 0 < seconds < 15  # less than a stream has for its first request
+        assert 0 < seconds < 15  # less than `Limits.first_request`
         token = body["spec"]["token"]
         self.asked[token] += 1
         self.running += 1

@@ -14,7 +14,7 @@ from translator.engine.query import Index, Query, QueryError, index, query
 
 NUMBER = "Number"
 KEYS = range(4)
-"""The keys of inputs; buckets of indexes have the same."""
+"""The keys of inputs, and of buckets."""
 
 ABSENT = -1
 FAILED = "failed"
@@ -51,7 +51,7 @@ Program = tuple[Node | IndexNode, ...]
 
 
 Reader = Callable[[Read], int]
-"""Whatever answers reads."""
+"""A function that returns the value of a read."""
 
 
 def compute(node: Node, reader: Reader) -> int:
@@ -92,7 +92,7 @@ class Naive:
     def node(self, place: int) -> int | str:
         """Return the value of a node; FAILED if it raises, or reads itself."""
         if place not in self.known:
-            self.known[place] = FAILED  # as it stands while it is evaluated
+            self.known[place] = FAILED  # during the evaluation, to detect cycles
             node = self.program[place]
             assert isinstance(node, Node)
             with suppress(ZeroDivisionError, QueryError):

@@ -75,7 +75,7 @@ class Proxy:
         text = made[BOOTSTRAP_FILE]
         for usual, port in ((ADMIN_PORT, self.admin), (READINESS_PORT, self.ready), (METRICS_PORT, self.metrics)):
             text = text.replace(f'"port_value": {usual}', f'"port_value": {port}')
-        # A proxy that was not stopped returns soon after its second of draining, and not only after its margins.
+        # Without the margins, a proxy that was not stopped becomes ready soon after its second of draining.
         delay = f'"fixed_delay": "{self._parameters.drain_seconds + 40}s"'
         assert delay in text
         return {**made, BOOTSTRAP_FILE: text.replace(delay, '"fixed_delay": "3s"')}

@@ -13,10 +13,10 @@ from watchers.files.store import FileStoreChange
 from watchers.sources import Batch
 
 QUICK = Timing(pauses=Pauses(wrong=0.05, deleted=0.1, shrunk=0.1, emptied=0.1))
-"""What is taken away is believed soon."""
+"""Short debounce times."""
 
 PATIENCE = 10.0
-"""Seconds after which something that is waited for counts as not happening."""
+"""Timeout of waits, in seconds."""
 
 
 class Following:

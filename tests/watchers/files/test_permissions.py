@@ -1,6 +1,6 @@
 """Files and folders that the system refuses to read: by real permissions, and without descriptors."""
 
-# asyncio loads this when it first needs a thread; as NOBODY, Python's own files may be out of reach by then.
+# asyncio imports this with its first thread, when NOBODY may not be able to read Python's own files.
 import concurrent.futures.thread  # noqa: F401
 import os
 import resource
@@ -25,7 +25,7 @@ def folder() -> Iterator[Path]:
     """Return a folder of a user to whom permissions apply, even if tests run as root."""
     root = os.geteuid() == 0
     path = Path(tempfile.mkdtemp())
-    # What Python loads when it first needs it may be out of NOBODY's reach: a reading before loads it all.
+    # NOBODY may not be able to read modules that Python imports later: read a file before to import them all.
     first = write(path / "first.yaml", config_map("first"))
     read_files([path])
     first.unlink()
@@ -109,7 +109,7 @@ async def test_without_inotify_changes_are_noticed_late(tmp_path: Path) -> None:
     write(tmp_path / "a.yaml", config_map("a"))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
-    # One descriptor is left, which is enough to read files one after the other, but too few for notifications.
+    # One descriptor is left: enough to read files one by one, but not for inotify.
     resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
     os.close(free)
     try:

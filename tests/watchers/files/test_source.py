@@ -12,7 +12,7 @@ from watchers.files.confirmation import Pauses
 from watchers.files.source import FileSource, SourceError, Timing, read_files
 
 PATIENT = Timing(pauses=Pauses(60.0, 60.0, 60.0, 60.0, report_after=60.0))
-"""For tests in which nothing that is taken away may be believed."""
+"""Debounce times that do not end during a test."""
 
 
 async def test_the_first_batch_has_all_objects(tmp_path: Path) -> None:

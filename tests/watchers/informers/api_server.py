@@ -9,7 +9,7 @@ from watchers.informers.list_watch import ListPage, ListWatch, ObjectChange, Wat
 
 KIND: Final = "ConfigMap"
 PAGE: Final = 2
-"""Objects of a page at most, whatever is asked for, so that few objects make many pages."""
+"""Most objects of a page, whatever the limit of the request, so that few objects need many pages."""
 
 
 class Gone(Exception):

@@ -16,7 +16,7 @@ from watchers.informers.reflector import Reflector
 from watchers.sources import Source, SourceMux
 
 SECONDS = 90.0
-"""How long something is waited for."""
+"""Timeout of waits, in seconds."""
 
 
 class Counts(InformerObserver):

@@ -271,7 +271,7 @@ def test_events_older_than_a_separate_list_are_skipped() -> None:
     before = world.mirror.known[ref]
     assert (
         world.mirror.event({"type": "DELETED", "object": gone}) is None
-    )  # as when labels cease to match, and do again
+    )  # as when labels stop to match, and match again
     count = world.applied.count
     settle(world.mirror, world.server, world.applied)
     assert (world.mirror.known[ref], world.applied.count) == (before, count)

@@ -122,7 +122,7 @@ async def test_compaction_between_pages_repeats_the_list(client: ApiClient, name
     assert caught.value.reason == "Expired"
     async with following(client, namespace) as found:
         mirror = found.reflector.list_watch
-        first = mirror.page(listed)  # Nothing has run yet: the reflector goes on from here.
+        first = mirror.page(listed)  # The reflector has not started yet: it continues from here.
         await found.until(lambda: found.synced)
         assert [change.ref.name for change in first] == ["a", "b"]
         assert sorted(ref.name for ref in mirror.known) == list("abcdefg")

@@ -126,7 +126,7 @@ async def test_a_hanging_plugin_is_reported(tmp_path: Path, monkeypatch: pytest.
     async with asyncio.timeout(10):
         with pytest.raises(ConfigurationError, match="the credential plugin took longer than"):
             await kubeconfig(tmp_path, "http://it", user)
-        os.close(os.open(hang, os.O_WRONLY))  # the plugin itself goes on until it ends
+        os.close(os.open(hang, os.O_WRONLY))  # so that the plugin ends
         await ended.wait()
 
 

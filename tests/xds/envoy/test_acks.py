@@ -84,6 +84,6 @@ async def test_rejected_resources_are_identified(envoy_path: Path, kind: type[Ki
             async with serving(news, f"127.0.0.1:{server.port}") as another:
                 another.publish("gateway", third)
                 if not delta and kind.url in FULL_STATE:
-                    # A full response deletes what it leaves out, and another server does not know what is in use.
+                    # A full response deletes what it omits, and another server does not know the resources in use.
                     after |= dict.fromkeys("adf", 0)
                 await scene.comes_to(news, envoy, third, "adf", **after)

@@ -127,7 +127,7 @@ async def test_a_deleted_secret_affects_only_its_listener(envoy_path: Path, delt
             await shows(secure, first)
             server.publish("gateway", deleted := all_of("a"))
             await news.until(lambda each: each.snapshot is deleted and each.synced == 1)
-            await asyncio.sleep(0.3)  # longer than what is gone is kept
+            await asyncio.sleep(0.3)  # longer than the removal delay
             server.publish("gateway", all_of("b"))
             await news.until(lambda each: not server.clients()[0].types[CLUSTER].pending)
             assert await envoy.get(port) == (200, "one")

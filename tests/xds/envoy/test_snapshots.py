@@ -101,7 +101,7 @@ async def test_no_resource_is_sent_again_after_a_restart(envoy_path: Path) -> No
                 assert not after.sent
                 server.publish("gateway", snapshot.replace([endpoints("a", two)]))
                 await envoy.answers(port, "/", (200, "two"))
-                await eventually(lambda: after.sent == {ENDPOINT: 1})  # It is counted once it is sent.
+                await eventually(lambda: after.sent == {ENDPOINT: 1})  # Counted once it is sent.
 
 
 async def test_a_restart_does_not_interrupt_a_sotw_client(envoy_path: Path) -> None:

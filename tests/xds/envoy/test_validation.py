@@ -113,5 +113,5 @@ def test_envoy_agrees_on_random_messages(
     if REFUSED in output:
         assert rejected_path(output) in ours
     elif ours:
-        # Envoy looks at durations before it looks at rules.
+        # Envoy checks durations before it checks rules.
         assert "Invalid duration" in output

@@ -51,7 +51,7 @@ class Clients(RuleBasedStateMachine):
             self._connect(peer)
 
     def _connect(self, peer: Peer) -> None:
-        # No deadline comes to pass: within it, nothing may ever dangle.
+        # No deadline passes: before it, no reference may dangle.
         timeouts = Timeouts(ack_deadline=1e9, removal_delay=1.0)
         delta = isinstance(peer, DeltaPeer)
         session = Session(delta=delta, clock=lambda: self.now, cache=self.cache, timeouts=timeouts)

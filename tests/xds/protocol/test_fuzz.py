@@ -24,7 +24,7 @@ from xds.server.server import Limits
 URLS = (CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, SCOPED_ROUTE, VIRTUAL_HOST, "", "type.googleapis.com/unknown")
 MAX_NAMES = 50
 ENDS = (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL)
-"""The statuses with which a stream may end; gRPC's client says INTERNAL if it still writes when the stream ends."""
+"""The statuses with which a stream may end; a gRPC client reports INTERNAL if it writes when the stream ends."""
 
 names = st.lists(
     st.sampled_from(["a", "b", "r", "q", "l", "*", "", "none", "x" * 300]) | st.text(max_size=5), max_size=4

@@ -128,7 +128,7 @@ class Client:
         if not error:
             wanted = [each for each in message.resources if self._wants(each.name)]
             self.versions.update({each.name: each.version for each in wanted})
-            # Not all that is used: what it took of a response that it rejected stays in use, and is not reported.
+            # Without the resources that it applied from a rejected response, which stay in use.
             self.acked.update({each.name: each.resource.value for each in wanted})
         if not error or self.url == CLUSTER:
             for name in message.removed_resources:

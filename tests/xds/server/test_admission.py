@@ -68,7 +68,7 @@ async def send(port: int, request: bytes) -> tuple[grpc.StatusCode, str]:
     options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
     def ask() -> tuple[grpc.StatusCode, str]:
-        # Not with grpc.aio, which makes INTERNAL of the status of a call that ends while it writes.
+        # Not with grpc.aio, which replaces the status of a call that ends during a write by INTERNAL.
         with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
             opened: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
             call = opened(iter([request]), timeout=30)
@@ -90,7 +90,7 @@ async def test_unauthenticated_clients_cost_no_memory(megabytes: int, streams: i
         assert await send(server.port, b"") == REFUSED
         before = highest(server)
         ends = await asyncio.gather(*(send(server.port, request) for _ in range(streams)))
-        # A client whose write fails before it has read the status says INTERNAL in its place.
+        # A client whose write fails before it has read the status reports INTERNAL instead.
         assert set(ends) - {(grpc.StatusCode.INTERNAL, "Internal error from Core")} <= {REFUSED}
         assert highest(server) - before < 10e6
 
@@ -104,7 +104,7 @@ async def test_a_request_is_measured_before_it_is_decoded() -> None:
         assert highest(server) - before < 10e6
         code, why = await send(server.port, MANY_NAMES * 7_500_000)
         assert (code, why) == (grpc.StatusCode.INVALID_ARGUMENT, "more than 200000 resource names in one request")
-        # Its own bytes in gRPC and in Python, as pieces and as a whole; decoded, it would take 300 MB.
+        # The request's bytes in gRPC and in Python, in pieces and as a whole; parsed, it would take 300 MB.
         assert highest(server) - before < 5 * 15e6
 
 

@@ -126,7 +126,7 @@ async def test_limits_of_streams(dial: Dial) -> None:
         one = dial(server)
         await one.request(CLUSTER)
         await one.response()
-        two = dial(server)  # asks for nothing: a client that still writes when its stream ends may see INTERNAL
+        two = dial(server)  # without a request: a client that writes when its stream ends may get INTERNAL
         assert await two.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
         one.call.cancel()
         await eventually(lambda: not server.clients())
@@ -284,7 +284,7 @@ async def test_a_port_in_use_is_an_error() -> None:
 
 async def test_a_removed_socket_is_opened_again() -> None:
     """Clients of the first socket stay connected, and new ones connect by the new one, however often it is removed."""
-    # A socket's path is limited to 108 bytes, which pytest's own directories exceed at times.
+    # A socket's path is limited to 108 bytes, which pytest's own directories may exceed.
     path = Path(tempfile.mkdtemp()) / "xds.sock"
     async with serving(socket=path) as server, grpc.aio.insecure_channel(f"unix:{path}") as channel:
         server.publish("gateway", CLUSTERS)

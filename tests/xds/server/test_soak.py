@@ -26,7 +26,7 @@ TURNS = 3 if STREAMS < 1000 else 8
 ROUNDS = 2
 """The number of times that each stream is replaced between two measurements."""
 MAX_GROWTH = 0.25
-"""The share by which memory may be larger after the last turn than after those of the first half."""
+"""The share by which memory may grow from the measurements of the first half to the last one."""
 
 
 def world(number: int) -> list[Resource]:

@@ -56,7 +56,7 @@ from xds.validation.validate import Violation, check
 HttpHealthCheck = HealthCheck.HttpHealthCheck
 RetryBackOff = RetryPolicy.RetryBackOff
 
-# What is shown; a message; the paths of the rules it breaks.
+# Each example: a description, a message, and the paths of its violations.
 CASES: list[tuple[str, type[Message], dict[str, Any], list[str]]] = [
     ("min_len is kept", HeaderValue, {"key": "a"}, []),
     ("min_len is broken by an unset string", HeaderValue, {}, ["key"]),
