@@ -47,6 +47,23 @@ def route(
     return {"apiVersion": ROUTES, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
 
 
+def traffic_policy(level: str, name: str = "policy", **spec: Any) -> Manifest:
+    """Return a TrafficPolicy for the Gateway, its listener `http`, the route `route` or that route's rule `named`."""
+    target = {
+        "gateway": {"kind": "Gateway", "name": GATEWAY},
+        "listener": {"kind": "Gateway", "name": GATEWAY, "sectionName": "http"},
+        "route": {"kind": "HTTPRoute", "name": "route"},
+        "rule": {"kind": "HTTPRoute", "name": "route", "sectionName": "named"},
+    }[level]
+    references = [{"group": ROUTES.partition("/")[0], **target}]
+    return {
+        "apiVersion": "gateway.headgate.dev/v1alpha1",
+        "kind": "TrafficPolicy",
+        "metadata": {"name": name},
+        "spec": {"targetRefs": references, **spec},
+    }
+
+
 def service(name: str, port: int = 80, **spec: Any) -> Manifest:
     """Return a Service with one port; `app_protocol` is the port's, what else there is goes into its spec."""
     declared = {"port": port}

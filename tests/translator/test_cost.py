@@ -225,6 +225,40 @@ def test_changing_a_certificate_reference(large: Translator) -> None:
     assert found.runs <= 18
 
 
+def traffic_policy(kind: str, target: str, **cors: object) -> Raw:
+    """Return the TrafficPolicy of a Gateway or a route."""
+    spec = {"targetRefs": [{"group": "gateway.networking.k8s.io", "kind": kind, "name": target}], "cors": cors}
+    return manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", target, spec=spec)
+
+
+def test_changing_the_policy_of_the_gateway(large: Translator) -> None:
+    """Routes inherit what a Gateway's policy says: no query of a route runs, one of a host only for the first."""
+    policy = traffic_policy("Gateway", "web", allowOrigins=["https://a.com"])
+    tables = {ROUTE: frozenset({"port-10080", "port-10443/*.test"})}
+    with put_back(large, removal(policy)):
+        first = cost(large, edit(policy))
+        assert first.resources == tables
+        assert first.statuses == ["TrafficPolicy shop/web"]
+        assert first.runs <= HOSTS + 17  # each virtual host has a route more, for preflights
+        found = cost(large, edit(traffic_policy("Gateway", "web", allowOrigins=["https://b.com"])))
+        assert found.resources == tables
+        assert found.statuses == []
+        assert found.runs <= 10
+    assert cost(large, removal(policy)).runs == 0
+
+
+def test_changing_the_policy_of_a_route(large: Translator) -> None:
+    """The first policy among some forty routes has these looked at; after that one concerns its route alone."""
+    policy = traffic_policy("HTTPRoute", "route-7", allowOrigins=["*"])
+    with put_back(large, removal(policy)):
+        first = cost(large, edit(policy))
+        assert first.resources == {ROUTE: {"port-10080"}}
+        assert first.runs <= 115
+        found = cost(large, edit(traffic_policy("HTTPRoute", "route-7", allowOrigins=["https://b.com"])))
+        assert found.resources == {ROUTE: {"port-10080"}}
+        assert found.runs <= 11
+
+
 def test_cells_come_and_go_with_objects(large: Translator) -> None:
     """Nothing is left of edits that were undone: the translator remembers as much as before."""
     before = large.memos

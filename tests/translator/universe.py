@@ -137,6 +137,10 @@ def _parents() -> st.SearchStrategy[Raw]:
     return _fields(name=_one("g1", "g2"), namespace="a", sectionName=_one(None, None, None, None, "l1"))
 
 
+def _with_a_name(rules: list[Raw]) -> list[Raw]:
+    return [{**rules[0], "name": "one"}, *rules[1:]]
+
+
 def http_routes() -> Objects:
     """Routes to Gateways, listeners, Services and extensions that may or may not be there, or let them."""
     rules = _fields(
@@ -148,7 +152,7 @@ def http_routes() -> Objects:
     spec = _fields(
         parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")),
         hostnames=_maybe(_some(_one(*HOSTNAMES), 2)),
-        rules=st.lists(rules, min_size=1, max_size=2),
+        rules=st.lists(rules, min_size=1, max_size=2).map(_with_a_name),
     )
     return _object(f"{GATEWAY_API}/v1", "HTTPRoute", ("r1", "r2"), spec=spec)
 
@@ -235,6 +239,30 @@ def direct_responses() -> Objects:
     return _object("gateway.headgate.dev/v1alpha1", "DirectResponse", ("d1", "d2"), spec=_fields(status=_one(200, 404)))
 
 
+def _target(found: Raw) -> tuple[str | None, ...]:
+    return tuple(found.get(each) for each in ("kind", "name", "sectionName"))
+
+
+def traffic_policies() -> Objects:
+    """Policies for Gateways, listeners, routes and rules that may or may not be there, and for what cannot have any."""
+    gateway = _fields(
+        group=GATEWAY_API, kind="Gateway", name=_one("g1", "g2"), sectionName=_one(None, None, "l1", "no")
+    )
+    route = _fields(
+        group=GATEWAY_API, kind="HTTPRoute", name=_one("r1", "r2"), sectionName=_one(None, None, "one", "no")
+    )
+    service = _fields(group=_one(""), kind="Service", name="w1")
+    cors = _fields(
+        allowOrigins=_maybe(_one(["https://a.test"], ["https://*.b.test"], ["*"])),
+        allowMethods=_maybe(_one(["GET"])),
+        maxAge=_maybe(_one(7)),
+    )
+    spec = _fields(targetRefs=_some(gateway | gateway | route | route | service, 2, 1, by=_target), cors=_maybe(cors))
+    return _object(
+        "gateway.headgate.dev/v1alpha1", "TrafficPolicy", ("p1", "p2"), namespace=_one("a", "a", "b"), spec=spec
+    )
+
+
 def definitions() -> Objects:
     """Definitions of the Gateway API, of releases that are supported or not, and of others."""
     names = ("gateways.gateway.networking.k8s.io", "certificates.cert-manager.io")
@@ -252,6 +280,7 @@ MOST_OF_EACH = {
     reference_grants: 2,
     namespaces: 1,
     direct_responses: 2,
+    traffic_policies: 3,
     gateway_classes: 2,
     definitions: 1,
 }

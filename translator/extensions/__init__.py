@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from translator.extensions import cors, direct_response, header_modifier, mirror, redirect, retry, rewrite, timeouts
+from translator.extensions import (
+    cors,
+    direct_response,
+    header_modifier,
+    mirror,
+    redirect,
+    retry,
+    rewrite,
+    timeouts,
+    traffic_policy,
+)
 
 EXTENSIONS = (
     cors.EXTENSION,
@@ -13,4 +23,5 @@ EXTENSIONS = (
     mirror.EXTENSION,
     timeouts.EXTENSION,
     retry.EXTENSION,
+    traffic_policy.EXTENSION,
 )

@@ -1,0 +1,116 @@
+"""CORS by TrafficPolicies: what is refused, and what becomes of targets that come and go."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.world import GATEWAY, NAMESPACE, Raw, edit, gateway, manifest, removal, route, world
+from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
+from translator.extensions.cors import MOST_CONDITION_LENGTH, MOST_NAMES_LENGTH
+from translator.inputs import Settings
+from translator.refs import Ref
+from translator.translator import Translator
+from xds import ROUTE, Reference, check, diff
+
+WEB = Ref("Gateway", NAMESPACE, GATEWAY)
+
+
+def traffic_policy(kind: str, name: str, section: str = "", **cors: object) -> Raw:
+    """Return a TrafficPolicy that is called as its target."""
+    target = {"group": "gateway.networking.k8s.io", "kind": kind, "name": name}
+    spec = {"targetRefs": [target | ({"sectionName": section} if section else {})], "cors": cors}
+    return manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", f"{name}{section}", spec=spec)
+
+
+def serving(*raws: Raw) -> Translator:
+    """Return a translator with three routes and these objects."""
+    made = Translator(Settings(offline=True))
+    made.edit((*world(3, 4, 5), *map(edit, raws)))
+    assert made.evaluate().failures == []
+    return made
+
+
+def table(translator: Translator) -> RouteConfiguration:
+    """Return the route table."""
+    resource = translator.snapshots[WEB].get(Reference(ROUTE, "port-10080"))
+    assert resource is not None
+    return RouteConfiguration.FromString(resource.body)
+
+
+def conditions(translator: Translator, name: str) -> dict[str, tuple[str, str, str]]:
+    """Return status, reason and message of the conditions at the one ancestor of a policy."""
+    (ancestor,) = translator.statuses[Ref("TrafficPolicy", NAMESPACE, name)]["ancestors"]
+    return {each["type"]: (each["status"], each["reason"], each["message"]) for each in ancestor["conditions"]}
+
+
+@pytest.mark.parametrize("field", ["allowHeaders", "exposeHeaders"])
+@pytest.mark.parametrize(("kind", "name"), [("Gateway", GATEWAY), ("HTTPRoute", "route-1")])
+def test_names_of_headers_that_are_too_long(kind: str, name: str, field: str) -> None:
+    """Names that no expression can hold are refused with their length; all else is served."""
+    names = [f"x-{number:02}-{'a' * 250}" for number in range(30)]
+    policy = traffic_policy(kind, name, allowOrigins=["*"])
+    policy["spec"]["cors"][field] = names
+    translator = serving(policy)
+    length = len(", ".join(names))
+    assert length > MOST_NAMES_LENGTH
+    text = f"spec.cors.{field}: the names take {length} bytes, and {MOST_NAMES_LENGTH} are the most; name fewer."
+    assert conditions(translator, name)["Accepted"] == ("False", "Invalid", text)
+    assert not diff(translator.snapshots[WEB], serving().snapshots[WEB])
+
+
+def test_many_origins_take_several_conditions() -> None:
+    """So many origins that one condition would be longer than a header's value are divided; Envoy's rules hold."""
+    origins = [f"https://*.{number:02}.{'a' * 200}.com" for number in range(64)]
+    found = table(serving(traffic_policy("Gateway", GATEWAY, allowOrigins=origins)))
+    values = [each.header.value for each in found.response_headers_to_add if each.header.key.endswith("allow-origin")]
+    assert len(values) > 1
+    assert max(map(len, values)) < MOST_CONDITION_LENGTH + 100
+    assert all(sum(origin[9:] in value for value in values) == 1 for origin in origins)
+    assert not check(found)
+
+
+def test_a_target_may_come_later() -> None:
+    """A policy says that its target is missing until it is there; with the target it is in effect."""
+    policy = traffic_policy("HTTPRoute", "route-3", allowOrigins=["https://a.com"])
+    translator = serving(policy)
+    status, reason, text = conditions(translator, "route-3")["Accepted"]
+    assert (status, reason) == ("False", "TargetNotFound")
+    assert text.startswith("spec.targetRefs[0]: HTTPRoute shop/route-3 does not exist")
+    translator.edit([edit(route(3, 4, 5))])
+    translator.evaluate()
+    assert {name: found[:2] for name, found in conditions(translator, "route-3").items()} == {
+        "Accepted": ("True", "Accepted"),
+        "Attached": ("True", "Attached"),
+    }
+    translator.edit([removal(route(3, 4, 5))])
+    translator.evaluate()
+    assert conditions(translator, "route-3")["Accepted"][1] == "TargetNotFound"
+
+
+def test_a_filter_of_all_rules_overrides_a_policy() -> None:
+    """A policy whose route says it all by filters of its own has no effect, and says so."""
+    own = route(1, 4, 5)
+    own["spec"]["rules"][0]["filters"] = [{"type": "CORS", "cors": {"allowOrigins": ["https://own.com"]}}]
+    translator = serving(own, traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"]))
+    attached = conditions(translator, "route-1")["Attached"]
+    assert attached == ("False", "Overridden", "cors.allowOrigins is overridden by the route itself.")
+    assert "a.com" not in str(table(translator))
+
+
+def test_nothing_is_left_of_policies_that_went() -> None:
+    """With policies of all levels gone, everything is as it was before."""
+    translator, before = serving(), serving()
+    policies = [
+        traffic_policy("Gateway", GATEWAY, allowOrigins=["https://a.com"]),
+        traffic_policy("Gateway", GATEWAY, "http", allowOrigins=["https://b.com"]),
+        traffic_policy("HTTPRoute", "route-1", maxAge=9),
+    ]
+    translator.edit(map(edit, policies))
+    translator.evaluate()
+    assert table(translator).most_specific_header_mutations_wins
+    translator.edit([edit(gateway(hostname="*.example.com"))])
+    translator.evaluate()
+    translator.edit([*map(removal, policies), edit(gateway())])
+    assert translator.evaluate().failures == []
+    assert not diff(translator.snapshots[WEB], before.snapshots[WEB])
+    assert dict(translator.statuses) == dict(before.statuses)
