@@ -20,7 +20,7 @@ DEADLINE = 120
 _PREFIX = re.compile(r"^\[[^]]*\]\[\d+\]\[(?P<level>\w+)\]\[\w+\] (?:\[[^]]*\] )?")
 
 
-def refusal(envoy: Path, snapshot: Snapshot) -> str | None:
+def envoy_error(envoy: Path, snapshot: Snapshot) -> str | None:
     """Validate a snapshot with Envoy (`--mode validate`), including regular expressions and certificates.
 
     Args:

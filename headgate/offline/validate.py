@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headgate.envoy.validate import refusal
+from headgate.envoy.validate import envoy_error
 from headgate.reporting.certificates import certificate_problems
 from headgate.reporting.conditions import bad, phrase
 from headgate.reporting.fields import FieldPlaces, explained
@@ -44,7 +44,7 @@ def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic
 def envoy_errors(folder: FileStore, translator: Translator, envoy: Path) -> Iterator[Diagnostic]:
     """Yield a diagnostic for each Gateway whose resources Envoy would reject."""
     for ref, snapshot in sorted(translator.snapshots.items()):
-        message = refusal(envoy, snapshot)
+        message = envoy_error(envoy, snapshot)
         if message is not None:
             yield Diagnostic(
                 _place(folder, ref), f"Envoy rejects the configuration of {key_of(ref)}: {message}", "error", ref

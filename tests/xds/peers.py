@@ -1,7 +1,7 @@
-"""Model clients of both variants that behave as Envoy does, for tests without I/O.
+"""Model clients of both variants that behave like Envoy, for tests without I/O.
 
-They subscribe to all listeners and clusters, then to the routes and assignments that those refer to, refuse what is
-bad, and check everything they are sent.
+They subscribe to all listeners and clusters, then to the routes and assignments that those refer to, reject bad
+resources, and check every response.
 """
 
 from collections import deque
@@ -41,8 +41,8 @@ class Peer:
         self.wanted: dict[str, set[str]] = {ENDPOINT: set(), ROUTE: set()}
         self.inbox: deque[bytes] = deque()
         self.outbox: deque[Request] = deque()
-        self.refused: set[tuple[str, str]] = set()
-        self.asked: set[tuple[str, str]] = set()
+        self.nacked: set[tuple[str, str]] = set()
+        self.requested: set[tuple[str, str]] = set()
         self.messages = 0
         self._all_or_nothing = all_or_nothing
         self._says_why = says_why
@@ -53,8 +53,8 @@ class Peer:
         self.session = session
         self.inbox.clear()
         self.outbox.clear()
-        self.refused.clear()
-        self.asked.clear()
+        self.nacked.clear()
+        self.requested.clear()
         for url in ROOTS:
             self.begin(url, set())
         for url, names in self.wanted.items():
@@ -108,7 +108,7 @@ class Peer:
         bad = [each.name for each in sent if each.bad]
         if not bad:
             return sent, ""
-        self.refused.update((url, name) for name in names)
+        self.nacked.update((url, name) for name in names)
         good = [] if self._all_or_nothing else [each for each in sent if not each.bad]
         return good, f"cannot take {', '.join(bad)}: bad timeout" if self._says_why else "no"
 
@@ -119,7 +119,7 @@ class Peer:
             return
         names = {need[1] for each in self.held[url].values() for need in each.needs if need[0] == child}
         if names != self.wanted[child]:
-            self.asked.update((child, name) for name in names - self.wanted[child])
+            self.requested.update((child, name) for name in names - self.wanted[child])
             for gone in self.wanted[child] - names:
                 self.held[child].pop(gone, None)
             self.want(child, names)
@@ -132,7 +132,7 @@ class DeltaPeer(Peer):
     def begin(self, url: str, names: set[str]) -> None:
         """Send the versions that the client has from an earlier stream ("initial_resource_versions")."""
         had = {name: each.version for name, each in self.held[url].items()}
-        self.asked.update((url, name) for name in names - had.keys())
+        self.requested.update((url, name) for name in names - had.keys())
         self.outbox.append(
             discovery_pb2.DeltaDiscoveryRequest(
                 type_url=url, resource_names_subscribe=sorted(names), initial_resource_versions=had
@@ -159,7 +159,7 @@ class DeltaPeer(Peer):
         assert [each.name for each in sent] == [each.name for each in response.resources]
         for each in sent:
             known = self.held[url].get(each.name)
-            again = {(url, each.name)} & (self.asked | self.refused) or url == ENDPOINT
+            again = {(url, each.name)} & (self.requested | self.nacked) or url == ENDPOINT
             assert known is None or known.version != each.version or again, f"{each.name} is sent again unchanged"
         taken, error = self.judge(url, sent)
         here = url in ROOTS or self.wanted[url]
@@ -211,7 +211,7 @@ class SotwPeer(Peer):
         url = response.type_url
         sent = [ClientCopy(url, each.value) for each in response.resources]
         cache = {each.name: each.body for each in sent}
-        again = url not in ROOTS or any(refused[0] == url for refused in self.refused)
+        again = url not in ROOTS or any(nacked[0] == url for nacked in self.nacked)
         assert again or self._last.get(url) != cache, "a response repeats the one before"
         self._last[url] = cache
         taken, error = self.judge(url, sent)

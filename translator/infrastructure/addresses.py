@@ -82,7 +82,7 @@ def _reserved(text: str) -> bool:
 def assigned(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
     """Return the addresses at which a Gateway is reached; the problems are about missing ones.
 
-    They are the addresses of the Service's load balancer; without one, the requested hostnames or external IPs;
+    They are the addresses of the Service's load balancer; without one, the requested hostnames and external IPs;
     otherwise the nodes with proxies if these are reachable on them, or the Service's own addresses.
     """
     chosen = parameters(db, gateway).value

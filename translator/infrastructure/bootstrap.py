@@ -98,9 +98,9 @@ def files(
             plain = without_nulls(merge(plain, parameters.bootstrap))
         except TooDeep as error:
             return str(error)
-    refused = _bootstrap_error(plain)
-    if refused:
-        return refused
+    fault = _bootstrap_error(plain)
+    if fault:
+        return fault
     return {
         BOOTSTRAP_FILE: _text(plain),
         CA_FILE: proxies.ca,

@@ -113,9 +113,9 @@ def _layer(db: Db, source: ParametersSource) -> Outcome[Mapping[str, Any]]:
     if not source.namespace:
         text = f"{source.field}.namespace: is required, because {source.kind} live in namespaces: add it."
         return Outcome({}, (_invalid(text),))
-    found, refusal = db.get(GatewayParameters, source.ref), db.invalid_reason(source.ref)
-    if found is None or refusal:
-        why = f"{source.ref} is not valid: {refusal}" if refusal else f"there is no {source.ref}; create it."
+    found, invalid = db.get(GatewayParameters, source.ref), db.invalid_reason(source.ref)
+    if found is None or invalid:
+        why = f"{source.ref} is not valid: {invalid}" if invalid else f"there is no {source.ref}; create it."
         return Outcome({}, (_invalid(f"{source.field}: {why}"),))
     return Outcome(found.spec.model_dump(mode="json", by_alias=True, exclude_unset=True))
 

@@ -138,7 +138,7 @@ class Fetcher:
         self._changed.set()
 
     def _failed(self, ref: Ref, error: ClusterError) -> float:
-        """Report an error; return the seconds until another attempt. Until then, the object's last version stays."""
+        """Report an error; return the seconds until another attempt. Until then, its last version stays in use."""
         self._observer.failed(ref.kind, str(error.status if isinstance(error, ApiError) else type(error).__name__))
         resource = paths.resource(self._kind.reflector.model)
         message = f"cannot be read, and is tried again: {error}"

@@ -117,17 +117,17 @@ class Access:
                     await self._load()
         return await self._token()
 
-    async def renew(self, refused: str | None) -> None:
+    async def renew(self, rejected: str | None) -> None:
         """Reload everything, because the API server rejected an authorization or has an unknown certificate.
 
         Args:
-            refused: the rejected authorization; if it has changed since, nothing is reloaded.
+            rejected: the authorization; if it has changed since, nothing is reloaded.
 
         Raises:
             ConfigurationError: the configuration is invalid.
         """
         async with self._lock:
-            if await self._token() == refused:
+            if await self._token() == rejected:
                 await self._load()
 
     async def _token(self) -> str | None:

@@ -117,8 +117,8 @@ def _one_of(values: Sequence[Any]) -> Constraint:
 
 
 def _none_of(values: Sequence[Any]) -> Constraint:
-    refused, text = _list(values)
-    return Constraint(lambda value: value in refused, f"value must not be in list {text}")
+    forbidden, text = _list(values)
+    return Constraint(lambda value: value in forbidden, f"value must not be in list {text}")
 
 
 def _equal(wanted: Any) -> Constraint:

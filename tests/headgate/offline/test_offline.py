@@ -14,7 +14,7 @@ from headgate.cluster.reader import as_folder
 from headgate.commands.controller import command as controller
 from headgate.commands.translate import Section
 from headgate.commands.translate import command as translate
-from headgate.envoy.validate import refusal
+from headgate.envoy.validate import envoy_error
 from headgate.reporting.proto_json import SECTIONS
 from tests.headgate.envoy.test_supervisor import script
 from tests.headgate.reporting.test_proto_json import cluster, endpoints, listener, route, secret
@@ -139,8 +139,8 @@ def test_without_envoy_the_rest_is_validated(folder: Path, monkeypatch: pytest.M
 def test_envoy_s_refusal_is_told_in_its_words(envoy_path: Path, secret: Resource) -> None:
     """What Envoy refuses is told without its log's decoration; what it takes is nothing to tell."""
     good = Snapshot.of([listener(), cluster(), route("/a"), endpoints("127.0.0.1"), secret])
-    assert refusal(envoy_path, good) is None
-    words = refusal(envoy_path, good.replace([route("(?<no")]))
+    assert envoy_error(envoy_path, good) is None
+    words = envoy_error(envoy_path, good.replace([route("(?<no")]))
     assert words == "invalid named capture group: (?<no"
 
 

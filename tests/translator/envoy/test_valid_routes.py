@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.translator.envoy.valid_routes import routes
-from tests.translator.golden.envoy import refusal
+from tests.translator.golden.envoy import envoy_error
 from translator.inputs import Edit, Settings
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.route import Route
@@ -42,4 +42,4 @@ def test_envoy_takes_every_valid_route(
     envoy_path: Path, tmp_path_factory: pytest.TempPathFactory, found: list[Route]
 ) -> None:
     """A valid route never becomes what Envoy refuses, for it would refuse all other routes with it."""
-    assert refusal(envoy_path, tmp_path_factory.mktemp("envoy"), map(translate, found)) == ""
+    assert envoy_error(envoy_path, tmp_path_factory.mktemp("envoy"), map(translate, found)) == ""

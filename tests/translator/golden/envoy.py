@@ -16,8 +16,8 @@ Sections = dict[str, list[dict[str, Any]]]
 NAMED = ("listeners", "routes", "clusters", "secrets")
 
 
-def refusal(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str:
-    """Has `envoy --mode validate` look at all of it, in one process: what it says, "" if it takes everything."""
+def envoy_error(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str:
+    """Validate all snapshots by one `envoy --mode validate`; return its error, "" if it accepts all."""
     merged: Sections = {}
     for number, snapshot in enumerate(snapshots):
         for section, found in _set_apart(resources(snapshot, redacted=False), number).items():
@@ -32,7 +32,7 @@ def refusal(envoy: Path, folder: Path, snapshots: Iterable[Snapshot]) -> str:
 
 
 def _set_apart(found: Sections, number: int) -> Sections:
-    """Give a Gateway's resources names and addresses that those of no other number have."""
+    """Return a Gateway's resources with names and addresses that are unique to its number."""
     names = {each["name"] for section in NAMED for each in found.get(section, ())}
     renamed: Sections = _renamed(found, {each: f"{number}/{each}" for each in names})
     for listener in renamed.get("listeners", ()):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.translator.golden.case import HERE, Case
-from tests.translator.golden.envoy import refusal
+from tests.translator.golden.envoy import envoy_error
 from xds import Snapshot
 
 PATHS = sorted(HERE.glob("*/*.yaml"))
@@ -28,18 +28,18 @@ def test_case(case: Case, request: pytest.FixtureRequest) -> None:
 
 
 def test_nothing_dangles(case: Case) -> None:
-    """Every resource that another one names is there, after each step."""
+    """No resource refers to a missing one, after each step."""
     for snapshot in snapshots(case):
         assert list(snapshot.dangling()) == []
 
 
-def test_envoy_takes_all(envoy_path: Path, tmp_path: Path) -> None:
-    """The real Envoy takes everything that the cases make, after each step."""
+def test_envoy_accepts_all(envoy_path: Path, tmp_path: Path) -> None:
+    """A real Envoy accepts all resources of the cases, after each step."""
     made = {path: tuple(snapshots(Case.read(path))) for path in PATHS}
-    if refusal(envoy_path, tmp_path, chain.from_iterable(made.values())):
-        refused = {path: refusal(envoy_path, tmp_path, snapshots) for path, snapshots in made.items()}
-        assert {path: why for path, why in refused.items() if why} == {}
-        pytest.fail("Envoy refuses all cases together, but none alone")
+    if envoy_error(envoy_path, tmp_path, chain.from_iterable(made.values())):
+        errors = {path: envoy_error(envoy_path, tmp_path, snapshots) for path, snapshots in made.items()}
+        assert {path: why for path, why in errors.items() if why} == {}
+        pytest.fail("Envoy rejects all cases together, but none alone")
 
 
 def snapshots(case: Case) -> Iterator[Snapshot]:

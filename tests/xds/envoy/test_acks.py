@@ -47,8 +47,8 @@ class Scene:
         named = {snapshot_name(self.kind, name) for name in bad}
 
         def is_judged(sync_status: SyncStatus) -> bool:
-            refused = {each.name for each, _ in sync_status.nacks if each.type_url == self.kind.url}
-            return sync_status.snapshot is snapshot and refused == named and sync_status.synced == (not named)
+            nacked = {each.name for each, _ in sync_status.nacks if each.type_url == self.kind.url}
+            return sync_status.snapshot is snapshot and nacked == named and sync_status.synced == (not named)
 
         await news.until(is_judged)
         expected = {name: version for name, version in used.items() if version}

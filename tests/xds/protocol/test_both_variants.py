@@ -138,12 +138,12 @@ class Clients(RuleBasedStateMachine):
         self._settle()
         assert self.snapshot is not None
         for peer in self.peers:
-            refused = {name for each in peer.session.nack_groups() for name in each.names}
+            nacked = {name for each in peer.session.nack_groups() for name in each.names}
             for url in (CLUSTER, LISTENER, ROUTE):
                 for name, each in self.snapshot.resources(url).items():
-                    if name in peer.wanted.get(url, {name}) and name not in refused:
+                    if name in peer.wanted.get(url, {name}) and name not in nacked:
                         assert peer.held[url][name].body == each.body
-            assert peer.session.synced() == (not refused)
+            assert peer.session.synced() == (not nacked)
 
     @rule()
     def all_is_mended(self) -> None:

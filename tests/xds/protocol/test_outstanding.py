@@ -81,8 +81,8 @@ def test_a_late_nack_of_a_changed_resource(delta: bool) -> None:
     assert talk.session.substreams[CLUSTER].holdings() == {"a": cluster("a", eds=False).version}
     talk.request(CLUSTER, nonce=nonces[1], error="3 too")
     assert talk.response() is None
-    [refusal] = talk.session.nacks()
-    assert (refusal.nack.message, refusal.still_used) == ("3 too", cluster("a", eds=False))
+    [state] = talk.session.nacks()
+    assert (state.nack.message, state.still_used) == ("3 too", cluster("a", eds=False))
 
 
 @both

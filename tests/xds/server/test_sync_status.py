@@ -43,10 +43,10 @@ def test_an_answer_costs_its_client_s_nacks() -> None:
     looked = 0
     plain = NackState.__hash__
 
-    def counted(refusal: NackState) -> int:
+    def counted(nack: NackState) -> int:
         nonlocal looked
         looked += 1
-        return plain(refusal)
+        return plain(nack)
 
     with patch.object(NackState, "__hash__", counted):
         talks[0].session.retry(CLUSTER, ["c0"])
