@@ -253,7 +253,7 @@ def test_changing_the_policy_of_a_route(large: Translator) -> None:
     with put_back(large, removal(policy)):
         first = cost(large, edit(policy))
         assert first.resources == {ROUTE: {"port-10080"}}
-        assert first.runs <= 115
+        assert first.runs <= 135
         found = cost(large, edit(traffic_policy("HTTPRoute", "route-7", allowOrigins=["https://b.com"])))
         assert found.resources == {ROUTE: {"port-10080"}}
         assert found.runs <= 11

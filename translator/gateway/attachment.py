@@ -17,6 +17,7 @@ from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.core import NAME_LABEL, Namespace
 from translator.outcome import Problem
+from translator.policies.attachment import has_policies
 from translator.refs import Ref
 
 
@@ -212,6 +213,7 @@ class RouteOnDomain(NamedTuple):
 
     Attributes:
         listener: the name of the listener that serves it there.
+        has_policies: whether it, or a rule of it, has policies of its own.
     """
 
     wildcard: bool
@@ -220,6 +222,7 @@ class RouteOnDomain(NamedTuple):
     name: str
     route: Ref
     listener: str
+    has_policies: bool
 
 
 @index(Route, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
@@ -231,7 +234,8 @@ def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], Rou
         for domain in binding.domains:
             exact, length = specificity(domain.route_hostname)
             name = f"{route.namespace}/{route.name}"
-            served = RouteOnDomain(not exact, -length, creation_time, name, route, binding.listener)
+            own = has_policies(db, route)
+            served = RouteOnDomain(not exact, -length, creation_time, name, route, binding.listener, own)
             yield (binding.table, domain.name), served
 
 

@@ -26,7 +26,7 @@ from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, shard
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
-from translator.routes.policies import answers_preflights, effective_rules, listener_settings, route_stack
+from translator.routes.policies import answers_preflights, effective_rules, listener_settings, listener_stack
 from xds import Resource, check
 
 
@@ -104,9 +104,14 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     for wide in wider(domain):
         if not covers(owner, wide):
             break
+        served = db.select(attachment.routes, (table, wide))
+        stacks = {
+            (name, own): listener_stack(db, gateway, name, own)
+            for name, own in dict.fromkeys((each.listener, each.has_policies) for each in served)
+        }
         made = [
-            (each, route_entries(db, each.route, origin, route_stack(db, each.route, gateway, each.listener)).value)
-            for each in db.select(attachment.routes, (table, wide))
+            (each, route_entries(db, each.route, origin, stacks[each.listener, each.has_policies]).value)
+            for each in served
         ]
         found += made
         if any(entry.catches_all for _, entries in made for entry in entries):

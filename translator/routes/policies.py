@@ -19,9 +19,12 @@ from translator.routes.rules import rules
 
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
-    if has_policies(db, route):
-        return inherited(db, gateway, listener)
-    return written_out(db, gateway, listener) or None
+    return listener_stack(db, gateway, listener, has_policies(db, route))
+
+
+def listener_stack(db: Db, gateway: Ref, listener: str, own: bool) -> Stack | None:
+    """Return `route_stack` of the routes of a listener that have policies of their own, or of those that have none."""
+    return inherited(db, gateway, listener) if own else written_out(db, gateway, listener) or None
 
 
 @query(firewall=True)
