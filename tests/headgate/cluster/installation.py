@@ -16,16 +16,16 @@ from xds.server.groups import SyncStatus
 from xds.server.server import Server
 
 SECONDS = 600.0
-"""Virtual seconds after which something that is waited for counts as not happening."""
+"""The timeout of waits, in virtual seconds."""
 
 
 class Published:
-    """Stands where the xDS server does.
+    """A recorder in place of the xDS server.
 
     Attributes:
-        snapshots: by key, what is served.
-        history: all that was published, None where a key was withdrawn.
-        report: takes the sync status of a snapshot, as it would come from clients.
+        snapshots: the served snapshots, by key.
+        history: all published snapshots, None where a key was withdrawn.
+        report: takes the sync status of a snapshot, as clients would cause it.
     """
 
     def __init__(self) -> None:
@@ -34,17 +34,17 @@ class Published:
         self.history: list[tuple[str, Snapshot | None]] = []
 
     def connect(self, *, on_sync_status: Callable[[str, SyncStatus], None], **_: object) -> Server:
-        """Take the place of a server that a controller makes."""
+        """Replace the server that a controller creates."""
         self.report = on_sync_status
         return cast(Server, self)
 
     def publish(self, key: str, snapshot: Snapshot, edited: float | None = None) -> None:
-        """Note a snapshot."""
+        """Record a snapshot."""
         self.snapshots[key] = snapshot
         self.history.append((key, snapshot))
 
     def withdraw(self, key: str) -> None:
-        """Note that there is nothing any more."""
+        """Record the withdrawal of a key."""
         self.snapshots.pop(key, None)
         self.history.append((key, None))
 
@@ -60,9 +60,9 @@ class Installation:
     """A running controller. An asynchronous context manager.
 
     Args:
-        api: its cluster.
+        api: the API server of its cluster.
         namespace_labels: the namespaces that it watches, by a label selector; "" for all.
-        namespace: where it is itself.
+        namespace: the namespace of the controller.
     """
 
     def __init__(self, api: ClusterApi, namespace_labels: str = "", namespace: str = "headgate-system") -> None:
@@ -90,11 +90,11 @@ class Installation:
             await self.controller.follow(group)
 
     def ready(self) -> bool:
-        """Whether it says that it is."""
+        """Return whether the controller is ready."""
         return self.controller.plane.keys.ready.is_set()
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Wait until something holds."""
+        """Wait until a condition is true."""
         async with asyncio.timeout(SECONDS):
             while not true():
                 assert not self._task.done(), self._task.result()
@@ -102,6 +102,6 @@ class Installation:
 
 
 def world(api: ClusterApi, manifests: list[Raw]) -> None:
-    """Put objects into a cluster."""
+    """Create objects in a cluster."""
     for each in manifests:
         api.put(each)

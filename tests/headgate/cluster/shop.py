@@ -16,14 +16,14 @@ def _named(kind: str, version: str, name: str, namespace: str = "shop", **rest: 
 
 
 def namespace(name: str, **labels: str) -> Raw:
-    """Make a namespace."""
+    """Return a namespace."""
     raw = _named("Namespace", "v1", name, "")
     raw["metadata"]["labels"] = {"kubernetes.io/metadata.name": name, **labels}
     return raw
 
 
 def gateway(name: str, namespace: str = "shop") -> Raw:
-    """Make a Gateway with a listener for HTTP and one for HTTPS."""
+    """Return a Gateway with a listener for HTTP and one for HTTPS."""
     tls = {"certificateRefs": [{"name": "certificate"}]}
     listeners = [
         {"name": "http", "port": 80, "protocol": "HTTP"},
@@ -36,7 +36,7 @@ def gateway(name: str, namespace: str = "shop") -> Raw:
 
 
 def route(name: str, gateway: str, service: str, service_namespace: str = "shop") -> Raw:
-    """Make a route to a Service."""
+    """Return a route to a Service."""
     backend = {"name": service, "namespace": service_namespace, "port": 80}
     spec = {"parentRefs": [{"name": gateway}], "rules": [{"backendRefs": [backend]}]}
     raw = _named("HTTPRoute", f"{GROUP}/v1", name, spec=spec)
@@ -45,11 +45,11 @@ def route(name: str, gateway: str, service: str, service_namespace: str = "shop"
 
 
 def service(name: str, namespace: str) -> list[Raw]:
-    """Make a Service with an endpoint."""
-    made = _named("Service", "v1", name, namespace, spec={"ports": [{"name": "http", "port": 80}]})
+    """Return a Service with an endpoint."""
+    found = _named("Service", "v1", name, namespace, spec={"ports": [{"name": "http", "port": 80}]})
     endpoints = [{"addresses": ["10.0.0.1"]}]
     ports = [{"name": "http", "port": 8080}]
-    part = _named(
+    endpoint_slice = _named(
         "EndpointSlice",
         "discovery.k8s.io/v1",
         f"{name}-1",
@@ -58,18 +58,18 @@ def service(name: str, namespace: str) -> list[Raw]:
         endpoints=endpoints,
         ports=ports,
     )
-    part["metadata"]["labels"] = {"kubernetes.io/service-name": name}
-    return [made, part]
+    endpoint_slice["metadata"]["labels"] = {"kubernetes.io/service-name": name}
+    return [found, endpoint_slice]
 
 
 def secret(certificate: str, key: str, namespace: str = "shop") -> Raw:
-    """Make the Secret of a certificate, both in base64."""
+    """Return the Secret of a certificate and key, both in base64."""
     data = {"tls.crt": certificate, "tls.key": key}
     return _named("Secret", "v1", "certificate", namespace, type="kubernetes.io/tls", data=data)
 
 
 def shop(certificate: str, key: str) -> list[Raw]:
-    """Make all of it."""
+    """Return all objects of the shop."""
     spec = {"controllerName": CONTROLLER_NAME}
     grant = {
         "from": [{"group": GROUP, "kind": "HTTPRoute", "namespace": "shop"}],

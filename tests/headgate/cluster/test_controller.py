@@ -1,4 +1,4 @@
-"""A controller's parts together: from what clients answer, and other replicas tell, to what the API server holds."""
+"""A whole controller: from ACKs, NACKs and records of other replicas to the objects at the API server."""
 
 from __future__ import annotations
 
@@ -34,41 +34,43 @@ KEY = "shop/web"
 
 
 def programmed(api: ClusterApi) -> dict[str, Any]:
-    """Return the condition Programmed that the API server has of the listener `http`; nothing while there is none."""
+    """Return the condition Programmed of the listener `http` at the API server; empty while there is none."""
     listeners = api.of("Gateway")["shop", "web"].get("status", {}).get("listeners", [])
     conditions = [each for listener in listeners if listener["name"] == "http" for each in listener["conditions"]]
     return next((each for each in conditions if each["type"] == "Programmed"), {"status": "", "message": ""})
 
 
-def answered(installation: Installation, acked: int, *nacks: NackState) -> None:
-    """Have the only client of a replica answer what is published there, or not yet."""
+def report(installation: Installation, acked: int, *nacks: NackState) -> None:
+    """Report the sync status of the published snapshot, of the only client of a replica."""
     snapshot = installation.published.snapshots[KEY]
     installation.published.report(KEY, SyncStatus(snapshot, 1, acked if not nacks else 0, nacks, acked))
 
 
-def test_a_nack_comes_to_the_conditions() -> None:
-    """What a client rejects is in the conditions of the listener and the route concerned, until it is acknowledged."""
+def test_a_nack_is_in_the_conditions() -> None:
+    """A NACK is in the conditions of the listener and the affected route, until an ACK follows."""
 
     async def scenario() -> None:
         api = ClusterApi()
         world(api, shop(*PEM))
-        async with Installation(api) as made:
-            await made.until(lambda: "status" in api.of("Gateway")["shop", "web"] and KEY in made.published.snapshots)
-            name = next(name for name in made.published.snapshots[KEY].resources(CLUSTER) if "cart" in name)
+        async with Installation(api) as installation:
+            await installation.until(
+                lambda: "status" in api.of("Gateway")["shop", "web"] and KEY in installation.published.snapshots
+            )
+            name = next(name for name in installation.published.snapshots[KEY].resources(CLUSTER) if "cart" in name)
             nacks = (Nack(CLUSTER, name, "no such thing"), Nack(LISTENER, "port-80", "in use"))
-            answered(made, 1, *(NackState(each, None) for each in nacks))
-            await made.until(lambda: "in use" in programmed(api)["message"])
+            report(installation, 1, *(NackState(each, None) for each in nacks))
+            await installation.until(lambda: "in use" in programmed(api)["message"])
             assert programmed(api)["message"] == "A proxy refused Listener port-80: in use"
-            await made.until(lambda: "no such thing" in str(api.of("HTTPRoute")["shop", "cart"]["status"]))
-            answered(made, 1)
-            await made.until(lambda: programmed(api)["status"] == "True")
-            await made.until(lambda: "no such thing" not in str(api.of("HTTPRoute")["shop", "cart"]["status"]))
+            await installation.until(lambda: "no such thing" in str(api.of("HTTPRoute")["shop", "cart"]["status"]))
+            report(installation, 1)
+            await installation.until(lambda: programmed(api)["status"] == "True")
+            await installation.until(lambda: "no such thing" not in str(api.of("HTTPRoute")["shop", "cart"]["status"]))
 
     virtual_time.run(scenario())
 
 
 def test_the_proxies_of_all_replicas_count() -> None:
-    """A Gateway is programmed once the proxies of every replica have acknowledged, by what the replicas exchange."""
+    """A Gateway is programmed once the proxies of every replica have acknowledged its snapshot."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -79,13 +81,13 @@ def test_the_proxies_of_all_replicas_count() -> None:
                 await each.until(lambda each=each: each.ready() and KEY in each.published.snapshots)  # type: ignore[misc]
             if other.controller.leader.election.leading:
                 leader, other = other, leader
-            answered(leader, 1)
-            answered(other, 0)
+            report(leader, 1)
+            report(other, 0)
             await asyncio.sleep(5)
-            answered(other, 0)
+            report(other, 0)
             await leader.until(lambda: programmed(api)["status"] == "False")
             assert "have not acknowledged" in programmed(api)["message"]
-            answered(other, 1)
+            report(other, 1)
             await leader.until(lambda: programmed(api)["status"] == "True")
             for task in exchanging:
                 task.cancel()
@@ -93,26 +95,28 @@ def test_the_proxies_of_all_replicas_count() -> None:
     virtual_time.run(scenario())
 
 
-def test_what_others_undo_is_restored() -> None:
-    """Proxies that somebody deletes are deployed again, and a status that somebody overwrites is written again."""
+def test_changes_of_others_are_reverted() -> None:
+    """Proxies that another client deletes are deployed again, and a status that it overwrites is written again."""
 
     async def scenario() -> None:
         api = ClusterApi()
         world(api, shop(*PEM))
-        async with Installation(api) as made:
-            await made.until(lambda: PROXY in api.of("Deployment") and "status" in api.of("HTTPRoute")["shop", "cart"])
+        async with Installation(api) as installation:
+            await installation.until(
+                lambda: PROXY in api.of("Deployment") and "status" in api.of("HTTPRoute")["shop", "cart"]
+            )
             await asyncio.sleep(60)
             api.remove("Deployment", *PROXY)
-            await made.until(lambda: PROXY in api.of("Deployment"))
+            await installation.until(lambda: PROXY in api.of("Deployment"))
             route = api.of("HTTPRoute")["shop", "cart"]
             api.put({**route, "status": {"parents": []}})
-            await made.until(lambda: api.of("HTTPRoute")["shop", "cart"]["status"] == route["status"])
+            await installation.until(lambda: api.of("HTTPRoute")["shop", "cart"]["status"] == route["status"])
 
     virtual_time.run(scenario())
 
 
 async def test_a_controller_serves_by_tls() -> None:
-    """Proxies reach the port with the authority's certificates alone, and get nothing without a token."""
+    """The xDS port requires trust in the authority's certificate, and a token."""
     api, xds, admin = ClusterApi(), free_port(), free_port()
     world(api, shop(*PEM))
     local = Address("127.0.0.1", xds), Address("127.0.0.1", admin)
@@ -135,33 +139,33 @@ async def test_a_controller_serves_by_tls() -> None:
 
 
 def replace(api: ClusterApi, authorities: Authorities) -> None:
-    """Store other authorities."""
+    """Replace the authorities in the Secret."""
     data = {name: b64encode(value).decode() for name, value in authorities.data().items()}
     api.put({**api.of("Secret")["headgate-system", SECRET], "data": data})
 
 
 def test_proxies_trust_the_authority_and_the_next_one() -> None:
-    """The certificates of the authority are deployed with each proxy, and so are others once they are trusted."""
+    """The CA certificates are deployed with each proxy, also those of the next authority."""
 
     async def scenario() -> None:
         api = ClusterApi()
         world(api, shop(*PEM))
         authority = ClusterAuthority(api, "headgate-system", ("headgate.headgate-system.svc",))
         await authority.load()
-        async with Installation(api) as made:
-            authority.add_event_handler(made.controller.trust)
-            await made.until(lambda: PROXY in api.of("Deployment"))
+        async with Installation(api) as installation:
+            authority.add_event_handler(installation.controller.trust)
+            await installation.until(lambda: PROXY in api.of("Deployment"))
             assert deployed(api, authority.trusted)
             before = authority.trusted
             replace(api, Authorities.new(datetime.now(UTC)))
             await authority.load()
             assert authority.trusted != before
-            await made.until(lambda: deployed(api, authority.trusted))
+            await installation.until(lambda: deployed(api, authority.trusted))
 
     virtual_time.run(scenario())
 
 
 def deployed(api: ClusterApi, certificates: str) -> bool:
-    """Whether a ConfigMap of the proxies has each line of certificates in it."""
+    """Return whether a ConfigMap of the proxies contains each line of these certificates."""
     texts = [text for each in api.of("ConfigMap").values() for text in each["data"].values()]
     return any(all(line in text for line in certificates.splitlines()) for text in texts)

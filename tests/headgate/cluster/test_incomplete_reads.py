@@ -24,13 +24,13 @@ PROXY = ("shop", "headgate-web")
 
 
 def forbidden(request: Request) -> ApiError:
-    """Return what an API server says to who lacks a right."""
-    said = f'{request.plural} is forbidden: User "headgate" cannot {request.verb} resource "{request.plural}"'
-    return ApiError("GET", 403, "Forbidden", said)
+    """Return the API server's error for a missing permission."""
+    message = f'{request.plural} is forbidden: User "headgate" cannot {request.verb} resource "{request.plural}"'
+    return ApiError("GET", 403, "Forbidden", message)
 
 
 def deny(*verbs: str, plural: str) -> Callable[[Request], object]:
-    """Make a fault that denies verbs on a kind."""
+    """Return a fault that denies verbs on a kind."""
 
     async def fault(request: Request) -> None:
         if request.plural == plural and request.verb in verbs:
@@ -40,7 +40,7 @@ def deny(*verbs: str, plural: str) -> Callable[[Request], object]:
 
 
 async def running(api: ClusterApi) -> dict[tuple[str, str, str], Raw]:
-    """Have a cluster served, by a controller that then ends; return what there is."""
+    """Serve a cluster by a controller, stop it, and return the objects of the cluster."""
     world(api, shop(PEM[0], PEM[1]))
     async with Installation(api) as good:
         await good.until(lambda: PROXY in api.of("Deployment") and "status" in api.of("Gateway")["shop", "web"])
@@ -51,7 +51,7 @@ async def running(api: ClusterApi) -> dict[tuple[str, str, str], Raw]:
 
 @pytest.mark.parametrize("fault", ["busy", "denied", "slow"])
 def test_a_secret_that_cannot_be_read_is_not_absent(fault: str) -> None:
-    """At a restart a Gateway waits for its Secret, however long that takes; no other one does."""
+    """After a restart, a Gateway waits for its Secret as long as it cannot be read; other Gateways do not wait."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -81,8 +81,8 @@ def test_a_secret_that_cannot_be_read_is_not_absent(fault: str) -> None:
     virtual_time.run(scenario())
 
 
-def test_without_the_right_to_list_namespaces_all_stays() -> None:
-    """Where the namespaces to watch cannot be read, no object counts as absent, and it is not ready."""
+def test_without_permission_to_list_namespaces_nothing_changes() -> None:
+    """While the namespaces to watch cannot be listed, no object counts as absent, and the controller is not ready."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -102,8 +102,8 @@ def test_without_the_right_to_list_namespaces_all_stays() -> None:
     virtual_time.run(scenario())
 
 
-def test_installations_with_one_name_leave_each_other_alone() -> None:
-    """Who watches other namespaces deletes nothing of a Gateway that is there, nor a copy; of one that is gone all."""
+def test_installations_of_one_controller_name_do_not_interfere() -> None:
+    """An installation of other namespaces deletes only the objects of deleted Gateways, and no copies of objects."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -116,7 +116,7 @@ def test_installations_with_one_name_leave_each_other_alone() -> None:
             await own.until(own.ready)
             await asyncio.sleep(300)
             assert api.objects.keys() >= before.keys()
-            api.put(namespace("shop", team="none"))  # nobody's now: which is no reason to delete what runs
+            api.put(namespace("shop", team="none"))  # no installation watches it now: its proxies still run
             await own.until(lambda: not own.published.snapshots)
             await asyncio.sleep(300)
             assert api.objects.keys() >= before.keys()
@@ -129,7 +129,7 @@ def test_installations_with_one_name_leave_each_other_alone() -> None:
 
 
 def test_a_gateway_of_another_class_loses_its_proxies() -> None:
-    """What was deployed for a Gateway that is another controller's now is deleted, by who knows both."""
+    """The proxies of a Gateway whose class changes to another controller's are deleted."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -148,8 +148,8 @@ def test_a_gateway_of_another_class_loses_its_proxies() -> None:
 
 
 @pytest.mark.parametrize("plural", ["httproutes", "services", "endpointslices", "referencegrants"])
-def test_a_namespace_comes_and_goes_as_a_whole(plural: str) -> None:
-    """A namespace that is selected waits for its last kind, others do not; one that is deselected goes at once."""
+def test_a_namespace_is_added_and_removed_as_a_whole(plural: str) -> None:
+    """A newly selected namespace waits for its last kind, others do not; a deselected one is removed at once."""
 
     async def scenario() -> None:
         api = ClusterApi()
@@ -170,14 +170,14 @@ def test_a_namespace_comes_and_goes_as_a_whole(plural: str) -> None:
             await own.until(own.ready)
             api.put(namespace("shop", team="shop"))
             await asyncio.sleep(1)
-            deposed.set()  # who leads anew compares all statuses
+            deposed.set()  # a new leader compares all statuses
             await own.until(lambda: not own.controller.leader.election.leading)
             deposed.clear()
             await own.until(lambda: own.controller.leader.election.leading)
             await asyncio.sleep(60)
             assert {key for key, _ in own.published.history} == {"stock/inner"}
-            told = [api.of("Gateway")["shop", "web"]["status"], api.of("HTTPRoute")["shop", "cart"]["status"]]
-            assert json.dumps(told) == before
+            statuses = [api.of("Gateway")["shop", "web"]["status"], api.of("HTTPRoute")["shop", "cart"]["status"]]
+            assert json.dumps(statuses) == before
             changed = gateway("inner", "stock")
             changed["spec"]["listeners"][0]["port"] = 81
             api.put(changed)
@@ -198,8 +198,8 @@ def test_a_namespace_comes_and_goes_as_a_whole(plural: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["denied", "busy"])
-def test_a_namespace_that_waits_is_told(fault: str) -> None:
-    """A namespace waits for a kind that cannot be listed in it; a diagnostic says so, and goes when the list works."""
+def test_a_waiting_namespace_is_reported(fault: str) -> None:
+    """A diagnostic names the kind that a namespace waits for, and is resolved when the kind can be listed."""
 
     async def scenario() -> None:
         api = ClusterApi()

@@ -24,7 +24,7 @@ def workload(kind: str, **fields: object) -> ObjectChange:
 
 
 def exposed(*scales: Scale) -> str:
-    """Return the metrics of a controller that has done one thing of each kind."""
+    """Return the metrics of a controller after one event of each type."""
     metrics = Metrics()
     cluster = ClusterMetrics(metrics.registry)
     metrics.registry.register(ClusterGauges(lambda: scales, lambda: 3, lambda: 4))
@@ -34,8 +34,8 @@ def exposed(*scales: Scale) -> str:
     return metrics.text().decode()
 
 
-def test_what_is_deployed_is_counted() -> None:
-    """Writes by kind and outcome, what waits, and how many proxies there are to be and are ready."""
+def test_writes_and_proxies_are_counted() -> None:
+    """Writes are counted by kind and outcome; gauges have the depths of queues, and the desired and ready proxies."""
     text = exposed(Scale(SHOP, wanted=3, ready=2))
     for line in (
         'headgate_deploy_writes_total{kind="Service",outcome="repaired"} 1.0',
@@ -50,9 +50,9 @@ def test_what_is_deployed_is_counted() -> None:
 
 
 def test_names_follow_the_rules_of_prometheus() -> None:
-    """All begin with the application's name, say what they are, and durations are in seconds."""
+    """Names begin with the application's name, metrics have a description, and durations are in seconds."""
     found = text_string_to_metric_families(exposed(Scale(SHOP, 1, 1)))
-    # Those of the process have the names that all clients of Prometheus give them.
+    # Metrics of the process have the standard names of Prometheus clients.
     families = [each for each in found if not each.name.startswith("process_")]
     assert len(families) > 10
     for family in families:
@@ -62,8 +62,8 @@ def test_names_follow_the_rules_of_prometheus() -> None:
         assert not family.name.endswith(("_total", "_count", "_sum", "_bucket")), family.name
 
 
-def test_what_is_documented_is_there() -> None:
-    """Every metric that docs/proxies.md names can be scraped, with the labels that it tells."""
+def test_documented_metrics_exist() -> None:
+    """Every metric in docs/proxies.md can be scraped, with the documented labels."""
     text = exposed(Scale(SHOP, 1, 1))
     table = (Path(__file__).parents[3] / "docs" / "proxies.md").read_text().partition("| Metric |")[2]
     named = re.findall(r"`(headgate_[a-z_]+)(?:\{([a-z, ]+)\})?`", table.partition("\n\n")[0])
@@ -74,8 +74,8 @@ def test_what_is_documented_is_there() -> None:
         assert sample is None or re.findall(r'(\w+)="', sample[1]) == re.findall(r"\w+", labels)
 
 
-def test_many_gateways_are_not_too_many_series() -> None:
-    """Beyond a number of Gateways, the others are added up."""
+def test_series_of_gateways_are_bounded() -> None:
+    """Above a number of Gateways, the others are added up."""
     count = MOST_GATEWAYS + 5
     scales = [Scale(Ref("Gateway", "web", f"g{number:05}"), wanted=2, ready=1) for number in range(count)]
     text = exposed(*scales)
@@ -84,8 +84,8 @@ def test_many_gateways_are_not_too_many_series() -> None:
     assert f'headgate_proxies_ready{{gateway="{OTHERS}"}} 5.0' in text
 
 
-def test_how_many_proxies_there_are() -> None:
-    """A Deployment is asked for so many replicas, a DaemonSet for so many nodes; nothing is told yet of a new one."""
+def test_desired_and_ready_proxies() -> None:
+    """The desired proxies are a Deployment's replicas or a DaemonSet's nodes; a new workload has none ready."""
     inventory = Inventory()
     inventory.observe([workload("Deployment", spec={"replicas": 3}, status={"readyReplicas": 2})])
     assert list(inventory.scales()) == [Scale(SHOP, 3, 2)]

@@ -1,7 +1,7 @@
 """Failures of any request delete nothing, as a property (docs/adr/0012).
 
-A controller that is started, or goes on, while requests fail, hang or are denied takes away no proxy, no status entry
-and no resource of a connected Envoy; and once all can be read again, everything is as if nothing had been.
+While requests fail, hang or are denied, at the start of a controller or later, it deletes no proxy, no status entry
+and no resource of a connected Envoy; once all reads succeed again, the state is as without the failures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WITH_STATUS: Final = {plural for plural, model in MODELS.items() if model in REG
 
 
 class Fault(NamedTuple):
-    """What requests meet with: those of some verbs for some kinds, in one of so many cases."""
+    """A fault of requests with some verbs for some kinds, of which one in a number of requests is affected."""
 
     verbs: frozenset[str]
     plurals: frozenset[str]
@@ -38,7 +38,7 @@ class Fault(NamedTuple):
     one_in: int
 
     async def meet(self, request: Request, number: int) -> None:
-        """Let a request meet with it."""
+        """Apply the fault to a request, if it is affected."""
         if request.verb not in self.verbs or request.plural not in self.plurals or number % self.one_in:
             return
         match self.outcome:
@@ -87,7 +87,7 @@ WRITE_FAULTS = st.builds(
 
 
 class Served(NamedTuple):
-    """A cluster that a controller has served, and what it published."""
+    """The state of a cluster that a controller has served, and the published snapshots."""
 
     objects: dict[tuple[str, str, str], Raw]
     snapshots: dict[str, Snapshot]
@@ -95,7 +95,7 @@ class Served(NamedTuple):
 
 @cache
 def served() -> Served:
-    """Have a cluster served once."""
+    """Serve a cluster once, and return its state."""
 
     async def scenario() -> Served:
         api = ClusterApi()
@@ -108,7 +108,7 @@ def served() -> Served:
 
 
 def restored() -> ClusterApi:
-    """Make a cluster as it was then."""
+    """Return an API server with the state of `served`."""
     api = ClusterApi()
     for key, raw in served().objects.items():
         api.objects[key] = copy.deepcopy(raw)
@@ -117,17 +117,17 @@ def restored() -> ClusterApi:
 
 
 def entries(raw: Raw) -> set[str]:
-    """Return what a status says, by entry: conditions of the object, of its listeners, and of its parents."""
+    """Return the conditions of a status: those of the object, of its listeners, and of its parents."""
     status: Any = raw.get("status") or {}
     places = [("", status), *((each["name"], each) for each in status.get("listeners", ()))]
     places += [(str(each["parentRef"]), each) for each in status.get("parents", ())]
     return {f"{place}: {each['type']}" for place, found in places for each in found.get("conditions", ())}
 
 
-def assert_nothing_went(api: ClusterApi, installation: Installation, *, selected_anew: bool = False) -> None:
-    """Assert that no object, no status entry and no resource was taken away, not even for a moment.
+def assert_nothing_was_deleted(api: ClusterApi, installation: Installation, *, selected_anew: bool = False) -> None:
+    """Assert that no object, no status entry and no resource was deleted, not even for a moment.
 
-    Where a namespace was deselected and selected anew, all of its Gateway may go at once, and come at once.
+    If a namespace was deselected and selected again, its Gateway may be removed as a whole, and come back as a whole.
     """
     for event in api.events:
         if event.key[0] in DEPLOYED:
@@ -141,15 +141,15 @@ def assert_nothing_went(api: ClusterApi, installation: Installation, *, selected
         assert {each.reference for each in served().snapshots[key]} <= {each.reference for each in snapshot}
 
 
-def assert_as_ever(installation: Installation) -> None:
-    """Assert that all is served as before."""
+def assert_served_as_before(installation: Installation) -> None:
+    """Assert that the same snapshots are served as before."""
     assert installation.ready()
     published = installation.published.snapshots["shop/web"]
     assert {*served().snapshots["shop/web"]} <= {*published}
 
 
 def faulty(faults: list[Fault]) -> Any:
-    """Make what a cluster has its requests meet with."""
+    """Return the function that applies faults to the requests of a cluster."""
     numbers: dict[Request, int] = {}
 
     async def meet(request: Request) -> None:
@@ -168,7 +168,7 @@ DURATIONS = st.sampled_from([3.0, 60.0, 400.0])
 @settings(max_examples=40)
 @given(LISTS, SELECTORS, DURATIONS)
 def test_at_the_start(faults: list[Fault], selector: str, seconds: float) -> None:
-    """Whatever cannot be read when a controller starts, nothing that an earlier one made is taken away."""
+    """Whatever cannot be read at a controller's start, no object of an earlier one is deleted."""
     served()  # in an event loop of its own
 
     async def scenario() -> None:
@@ -176,11 +176,11 @@ def test_at_the_start(faults: list[Fault], selector: str, seconds: float) -> Non
         api.fault = faulty(faults)
         async with Installation(api, selector) as installation:
             await asyncio.sleep(seconds)
-            assert_nothing_went(api, installation)
+            assert_nothing_was_deleted(api, installation)
             api.fault = None
             await asyncio.sleep(HEALING_SECONDS)
-            assert_nothing_went(api, installation)
-            assert_as_ever(installation)
+            assert_nothing_was_deleted(api, installation)
+            assert_served_as_before(installation)
 
     virtual_time.run(scenario())
 
@@ -188,7 +188,7 @@ def test_at_the_start(faults: list[Fault], selector: str, seconds: float) -> Non
 @settings(max_examples=40)
 @given(LISTS, SELECTORS, DURATIONS, st.booleans())
 def test_later(faults: list[Fault], selector: str, seconds: float, compact: bool) -> None:
-    """Whatever cannot be read any more, once watches are cut, all goes on as it was; what changes is added."""
+    """Whatever can no longer be read after watches are cut, the state stays, and new objects are added."""
     served()  # in an event loop of its own
 
     async def scenario() -> None:
@@ -201,10 +201,10 @@ def test_later(faults: list[Fault], selector: str, seconds: float, compact: bool
             await asyncio.sleep(seconds / 2)
             api.put(route("more", "web", "cart"))
             await asyncio.sleep(seconds / 2)
-            assert_nothing_went(api, installation)
+            assert_nothing_was_deleted(api, installation)
             api.fault = None
             await asyncio.sleep(HEALING_SECONDS)
-            assert_nothing_went(api, installation)
+            assert_nothing_was_deleted(api, installation)
             assert installation.ready()
             assert "status" in api.of("HTTPRoute")["shop", "more"]
 
@@ -214,7 +214,7 @@ def test_later(faults: list[Fault], selector: str, seconds: float, compact: bool
 @settings(max_examples=40)
 @given(LISTS, DURATIONS, st.sampled_from([0.0, 0.01, 3.0]), st.booleans())
 def test_while_a_namespace_is_selected(faults: list[Fault], seconds: float, pause: float, compact: bool) -> None:
-    """Whatever cannot be read while a namespace goes and comes, its Gateway is published as a whole or not at all."""
+    """Whatever cannot be read while a namespace is selected again, its Gateway is published as a whole or not."""
     served()  # in an event loop of its own
 
     async def scenario() -> None:
@@ -229,11 +229,11 @@ def test_while_a_namespace_is_selected(faults: list[Fault], seconds: float, paus
             if compact:
                 api.cut(compact=True)
             await asyncio.sleep(seconds)
-            assert_nothing_went(api, installation, selected_anew=True)
+            assert_nothing_was_deleted(api, installation, selected_anew=True)
             api.fault = None
             await asyncio.sleep(HEALING_SECONDS)
-            assert_nothing_went(api, installation, selected_anew=True)
-            assert_as_ever(installation)
+            assert_nothing_was_deleted(api, installation, selected_anew=True)
+            assert_served_as_before(installation)
 
     virtual_time.run(scenario())
 
@@ -246,7 +246,7 @@ def ports(api: ClusterApi) -> set[int]:
 @settings(max_examples=40)
 @given(st.lists(WRITE_FAULTS, min_size=1, max_size=3), st.lists(FAULTS, max_size=1), DURATIONS, st.booleans())
 def test_while_writes_fail(writes: list[Fault], reads: list[Fault], seconds: float, at_the_start: bool) -> None:
-    """Whatever cannot be written, nothing is taken away; once it can be, statuses and proxies follow what changed."""
+    """Whatever cannot be written, nothing is deleted; once writes succeed, statuses and proxies have the changes."""
     served()  # in an event loop of its own
 
     async def scenario() -> None:
@@ -264,13 +264,13 @@ def test_while_writes_fail(writes: list[Fault], reads: list[Fault], seconds: flo
             changed["spec"]["listeners"].append({"name": "more", "protocol": "HTTP", "port": 8181})
             api.put(changed)
             await asyncio.sleep(seconds / 2)
-            assert_nothing_went(api, installation)
+            assert_nothing_was_deleted(api, installation)
             api.fault = None
             await installation.until(lambda: 8181 in ports(api))
             await installation.until(lambda: "status" in api.of("HTTPRoute")["shop", "more"])
             await installation.until(lambda: len(api.of("Gateway")["shop", "web"]["status"]["listeners"]) == 3)
             await asyncio.sleep(HEALING_SECONDS)
-            assert_nothing_went(api, installation)
+            assert_nothing_was_deleted(api, installation)
             assert installation.ready()
 
     virtual_time.run(scenario())

@@ -20,7 +20,7 @@ def manifest(kind: str, name: str, spec: dict[str, Any], **status: Any) -> dict[
 
 
 def accepted(**fields: Any) -> dict[str, Any]:
-    """Return the condition Accepted, as of the newest generation."""
+    """Return the condition Accepted of the current generation."""
     return {
         "type": "Accepted",
         "status": "True",
@@ -36,13 +36,13 @@ def gateway(name: str, of_class: str, *conditions: dict[str, Any]) -> dict[str, 
     return manifest("Gateway", name, {"gatewayClassName": of_class}, conditions=list(conditions))
 
 
-def route(name: str, *parents: dict[str, Any], told: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
-    """Return a route with entries of these controllers about these Gateways."""
-    entries = [
+def route(name: str, *parents: dict[str, Any], entries: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+    """Return a route with status entries of these controllers for these Gateways."""
+    statuses = [
         {"parentRef": {"name": parent}, "controllerName": controller, "conditions": [accepted()]}
-        for controller, parent in told
+        for controller, parent in entries
     ]
-    return manifest("HTTPRoute", name, {"parentRefs": list(parents)}, parents=entries)
+    return manifest("HTTPRoute", name, {"parentRefs": list(parents)}, parents=statuses)
 
 
 CLASSES = [
@@ -52,19 +52,19 @@ CLASSES = [
 
 
 def text(*objects: dict[str, Any]) -> list[str]:
-    """Return what is not as it should be."""
+    """Return the findings."""
     return [str(each) for each in findings(status_of(objects, OURS))]
 
 
-def test_only_what_is_ours_is_shown() -> None:
-    """Classes, Gateways and entries of other controllers are left out, and what the API server keeps for itself."""
+def test_only_our_objects_and_entries_are_shown() -> None:
+    """Classes, Gateways and entries of other controllers are left out, and so are managedFields."""
     shown = status_of(
         [
             *CLASSES,
             gateway("web", "headgate", accepted()),
             gateway("theirs", "other"),
-            route("both", {"name": "web"}, {"name": "theirs"}, told=((OTHER, "theirs"), (OURS, "web"))),
-            route("theirs", {"name": "theirs"}, told=((OTHER, "theirs"),)),
+            route("both", {"name": "web"}, {"name": "theirs"}, entries=((OTHER, "theirs"), (OURS, "web"))),
+            route("theirs", {"name": "theirs"}, entries=((OTHER, "theirs"),)),
             manifest("GatewayParameters", "p", {}, conditions=[accepted()]),
         ],
         OURS,
@@ -81,7 +81,7 @@ def test_only_what_is_ours_is_shown() -> None:
 
 
 def test_of_a_policy_only_our_entries_are_shown() -> None:
-    """A policy for Gateways of several controllers shows what we say of ours; one for theirs alone is left out."""
+    """A policy for Gateways of several controllers has our entries only; one for others' Gateways only is left out."""
 
     def policy(name: str, *controllers: str) -> dict[str, Any]:
         entries = [
@@ -94,8 +94,8 @@ def test_of_a_policy_only_our_entries_are_shown() -> None:
     assert [each["controllerName"] for each in shown[-1]["status"]["ancestors"]] == [OURS]
 
 
-def test_what_nobody_answers_for_is_told() -> None:
-    """A class, or a parent, that does not exist has no controller who would say so in a status."""
+def test_missing_classes_and_parents_are_findings() -> None:
+    """A missing class, or a missing parent, is a finding, since no controller reports it in a status."""
     assert text(
         *CLASSES, gateway("lost", "headgte"), route("lost", {"name": "wbe"}, {"name": "web", "kind": "Service"})
     ) == [
@@ -106,16 +106,18 @@ def test_what_nobody_answers_for_is_told() -> None:
     assert missing.startswith(f"There is no GatewayClass whose spec.controllerName is {OURS}: install Headgate")
 
 
-def test_what_headgate_has_not_looked_at_is_told() -> None:
-    """What is newer than its status, or has none of ours, shows that Headgate is behind or does not run."""
+def test_outdated_statuses_are_findings() -> None:
+    """An object that is newer than its status, or has none of ours, is a finding: Headgate is late or does not run."""
     older = accepted(observedGeneration=1)
     web = gateway("web", "headgate", older)
-    told = text(*CLASSES, web, route("new", {"name": "web", "sectionName": "a"}, told=((OURS, "web"), (OTHER, "web"))))
-    assert [each.partition(":")[0] for each in told] == [
+    findings = text(
+        *CLASSES, web, route("new", {"name": "web", "sectionName": "a"}, entries=((OURS, "web"), (OTHER, "web")))
+    )
+    assert [each.partition(":")[0] for each in findings] == [
         "HTTPRoute default/new",
         "Gateway default/web is newer than what Headgate says of it",
     ]
-    assert "Headgate has written no status for Gateway default/web yet" in told[0]
+    assert "Headgate has written no status for Gateway default/web yet" in findings[0]
     unknown = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
     assert text(*CLASSES, gateway("web", "headgate", unknown)) == [
         "Gateway default/web is not accepted (Pending): Waiting for controller"

@@ -28,8 +28,8 @@ def printed(*documents: str) -> dict[str, Any]:
     return {each["kind"]: each for each in items}
 
 
-def test_all_that_a_proxy_needs_is_printed() -> None:
-    """Account, configuration and Deployment fit together as Headgate's own do, with what the parameters say."""
+def test_manifests_of_a_proxy_are_printed() -> None:
+    """ServiceAccount, ConfigMap and Deployment fit together like Headgate's own, and apply the parameters."""
     found = printed(CLASS, parameters("{selfManaged: true, logLevel: debug, replicas: 3}"), with_parameters())
     assert list(found) == ["ServiceAccount", "ConfigMap", "Deployment"]
     assert {each["metadata"]["name"] for each in found.values()} == {NAME}
@@ -42,8 +42,8 @@ def test_all_that_a_proxy_needs_is_printed() -> None:
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
 
 
-def test_what_is_printed_is_not_headgates() -> None:
-    """Without Headgate's labels and the Gateway as its owner, nothing takes it for a leftover and deletes it."""
+def test_printed_manifests_are_not_managed() -> None:
+    """The manifests have neither Headgate's labels nor an owner, so that Headgate never deletes these objects."""
     text = json.dumps(printed(CLASS, parameters("{selfManaged: true}"), with_parameters()))
     assert "app.kubernetes.io/managed-by" not in text
     assert "gateway.headgate.dev/controller" not in text
@@ -59,8 +59,8 @@ def test_what_is_printed_is_not_headgates() -> None:
         ((CLASS, with_parameters()), "there is no GatewayParameters web/mine; create it."),
     ],
 )
-def test_what_is_in_the_way_is_told(documents: tuple[str, ...], words: str) -> None:
-    """Nothing is printed for a Gateway that Headgate does not serve, or whose parameters are not valid."""
-    with pytest.raises(UserError) as told:
+def test_a_gateway_without_proxies_is_an_error(documents: tuple[str, ...], words: str) -> None:
+    """For a Gateway that Headgate does not serve, or with invalid parameters, the error says why nothing is printed."""
+    with pytest.raises(UserError) as error:
         printed(*documents)
-    assert words in str(told.value)
+    assert words in str(error.value)

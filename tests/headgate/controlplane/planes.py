@@ -1,4 +1,4 @@
-"""Control planes of real parts, and what they are fed with."""
+"""Control planes of real parts, and batches of edits for them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from xds.server.server import Server
 
 
 class Completing(Events):
-    """Events of which a test decides whether all that an evaluation referenced is there."""
+    """Event handlers whose `is_complete` is a function of the test."""
 
     def __init__(self, complete: Callable[[], bool]) -> None:
         self._complete = complete
 
     def fetch_referenced(self) -> bool:
-        """Ask the test."""
+        """Return the result of the test's function."""
         return self._complete()
 
 
-class Made(NamedTuple):
+class Fixture(NamedTuple):
     """A control plane, and the inputs of its translator."""
 
     plane: ControlPlane
@@ -41,14 +41,14 @@ def make(
     sink: Callable[[Inputs], SyncStatusSink] = lambda inputs: inputs,
     *,
     drains: bool = False,
-) -> Made:
-    """Return a control plane that knows nothing yet; `sink` takes the inputs, and gives what sync statuses go to."""
+) -> Fixture:
+    """Return a control plane without objects; `sink` takes the inputs, and returns the sink of sync statuses."""
     inputs = Inputs(Translator(Settings(offline=True)))
     keys, sync_statuses = SnapshotKeys(inputs.translator), SyncStatusReporter(sink(inputs))
     plane = ControlPlane.build(
         inputs, server, keys, sync_statuses, events or Events(), metrics or Metrics(), drains=drains
     )
-    return Made(plane, inputs)
+    return Fixture(plane, inputs)
 
 
 async def batches(*edits: Edit) -> AsyncIterator[tuple[Edit, ...]]:

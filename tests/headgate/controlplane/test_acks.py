@@ -1,4 +1,4 @@
-"""ACKs of all replicas: what a replica tells the others, what it takes from them, and when."""
+"""ACKs of all replicas: publication of a replica's sync status, and aggregation with that of others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Replicas:
     """The exchange with one other replica.
 
     Attributes:
-        published: what this replica told it, in order.
+        published: the records that this replica published, in order.
     """
 
     def __init__(self) -> None:
@@ -34,31 +34,31 @@ class Replicas:
         self._handlers: list[Callable[[Iterable[str]], None]] = []
 
     def add_event_handler(self, handler: Callable[[Iterable[str]], None]) -> None:
-        """Tell a handler of what the other replica says."""
+        """Register the handler of changed records."""
         self._handlers.append(handler)
 
     def records(self, key: str) -> Iterator[Any]:
-        """Yield what the other replica said."""
+        """Yield the record of the other replica."""
         yield from () if self._record is None else (self._record,)
 
     def publish(self, key: str, record: object) -> None:
-        """Note what this replica says."""
+        """Record what this replica publishes."""
         self.published.append((key, record))
 
-    def says(self, record: object) -> None:
-        """Have the other replica say something of the Gateway."""
+    def set_record(self, record: object) -> None:
+        """Change the other replica's record of the Gateway."""
         self._record = record
         for handler in self._handlers:
             handler([KEY])
 
 
 class Recording(Inputs):
-    """Inputs that record what becomes of the Gateway.
+    """Inputs that record the sync status of the Gateway.
 
     Attributes:
-        statuses: each sync status.
-        overdue: how often it was overdue.
-        reconnecting: whether all proxies may be about to reconnect.
+        statuses: the sync statuses, in order.
+        overdue: the number of times that its ACKs were overdue.
+        reconnecting: whether proxies may be about to reconnect.
     """
 
     def __init__(self) -> None:
@@ -68,24 +68,24 @@ class Recording(Inputs):
         super().__init__(Translator(Settings()))
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
-        """Record a status."""
+        """Record a sync status."""
         assert gateway == WEB
         self.statuses.append(status)
         super().set_sync_status(gateway, status)
 
     def set_overdue(self, gateway: Ref) -> None:
-        """Count."""
+        """Count the call."""
         self.overdue += 1
         super().set_overdue(gateway)
 
     def set_reconnecting(self, reconnecting: bool) -> None:
-        """Record whether they may."""
+        """Record the value."""
         self.reconnecting = reconnecting
         super().set_reconnecting(reconnecting)
 
 
-def test_what_is_pending_is_told_when_it_is_overdue() -> None:
-    """Other replicas learn of what all proxies here acknowledged, of what is overdue, and of proxies that are gone."""
+def test_overdue_acks_are_published() -> None:
+    """A replica publishes its sync status after all ACKs, when ACKs are overdue, and without proxies."""
     replicas, inputs = Replicas(), Recording()
     acks = AckAggregator(replicas, inputs)
     acks.set_sync_status(WEB, PENDING)
@@ -95,32 +95,32 @@ def test_what_is_pending_is_told_when_it_is_overdue() -> None:
     acks.set_sync_status(WEB, ACKED)
     assert replicas.published[1:] == [(KEY, encode(ACKED))]
     inputs.changed.clear()
-    replicas.says(encode(PENDING))
+    replicas.set_record(encode(PENDING))
     assert inputs.changed.is_set()
     assert inputs.statuses == [PENDING, ACKED, GatewaySyncStatus(2, False, snapshot="v")]
-    replicas.says(encode(ACKED))
+    replicas.set_record(encode(ACKED))
     assert inputs.statuses[3:] == [GatewaySyncStatus(2, True, snapshot="v")]
 
 
 @virtual_time.passes
-async def test_proxies_that_are_gone_may_come_back() -> None:
-    """Only once no replica has had a proxy for a while, the Gateway has none; replicas are told at once."""
+async def test_disconnected_proxies_may_reconnect() -> None:
+    """A Gateway has no proxies once no replica has had one for a while; replicas publish that at once."""
     replicas, inputs = Replicas(), Recording()
     acks = AckAggregator(replicas, inputs)
     acks.set_sync_status(WEB, ACKED)
     acks.set_sync_status(WEB, GatewaySyncStatus())
     assert replicas.published == [(KEY, encode(ACKED)), (KEY, None)]
     assert inputs.statuses[1:] == [GatewaySyncStatus(reconnecting=True)]
-    replicas.says(encode(ACKED))
+    replicas.set_record(encode(ACKED))
     await asyncio.sleep(2 * RECONNECT_SECONDS)
     assert inputs.statuses[2:] == [ACKED]
-    replicas.says(None)
+    replicas.set_record(None)
     await asyncio.sleep(2 * RECONNECT_SECONDS)
     assert inputs.statuses[3:] == [GatewaySyncStatus(reconnecting=True), GatewaySyncStatus()]
 
 
-def test_at_the_start_all_may_come_back() -> None:
-    """From the start on proxies may be about to reconnect, until the window is closed."""
+def test_at_the_start_proxies_may_reconnect() -> None:
+    """From the start until the window is closed, proxies may be about to reconnect."""
     inputs = Recording()
     acks = AckAggregator(Replicas(), inputs)
     assert inputs.reconnecting

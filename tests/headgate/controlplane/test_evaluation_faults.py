@@ -35,12 +35,12 @@ QUERIES: list[Query[..., Any]] = [
     manifests.proxy_manifests,
     gateway_status,
 ]
-"""What is evaluated of a Gateway, from its objects to its resources and its status."""
+"""The queries of a Gateway, from its objects to its resources and its status."""
 
 
 @contextmanager
 def bug(query: Query[..., Any], about: str) -> Iterator[None]:
-    """Have a query raise where it is about a name."""
+    """Make a query raise for arguments with a name."""
     function = query.function
 
     def raising(db: Any, *args: Any) -> Any:
@@ -70,8 +70,8 @@ def programmed(translator: Translator, name: str) -> str:
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda each: each.name)
-async def test_a_bug_in_one_gateway_is_told_there_alone(query: Query[..., Any]) -> None:
-    """Whatever raises in the evaluation of one Gateway, from the start or later, others are published meanwhile."""
+async def test_a_bug_affects_one_gateway_only(query: Query[..., Any]) -> None:
+    """While any query of one Gateway raises, from the start or later, other Gateways are published."""
     queue: asyncio.Queue[tuple[Edit, ...]] = asyncio.Queue()
 
     async def queued() -> Any:
@@ -79,8 +79,8 @@ async def test_a_bug_in_one_gateway_is_told_there_alone(query: Query[..., Any]) 
             yield await queue.get()
 
     async with Server(lambda node: node.cluster) as server, asyncio.TaskGroup() as group:
-        made, _ = make(server)
-        translator, evaluator = made.translator, made.evaluator
+        plane, _ = make(server)
+        translator, evaluator = plane.translator, plane.evaluator
         tasks = [group.create_task(evaluator.take(queued())), group.create_task(evaluator.run())]
         with bug(query, "broken"):
             queue.put_nowait((gateway("broken", 9001), gateway("good", 9002)))
@@ -106,8 +106,8 @@ def ports(translator: Translator, name: str) -> list[str]:
     return [each.name for snapshot in found for each in snapshot if each.reference.type_url.endswith(".Listener")]
 
 
-async def test_what_hands_on_and_raises_stops_nothing() -> None:
-    """A bug in what is done with an evaluation's outcome does not end the evaluation."""
+async def test_a_bug_in_an_event_handler_is_contained() -> None:
+    """A bug in an event handler does not end the evaluation loop."""
 
     def fail(*_: Any) -> None:
         raise RuntimeError("a bug")
@@ -116,12 +116,12 @@ async def test_what_hands_on_and_raises_stops_nothing() -> None:
     for method in ("gateways_changed", "conditions_changed", "evaluated"):
         setattr(events, method, fail)
     async with Server(lambda node: node.cluster) as server:
-        made, _ = make(server, events)
-        evaluating = asyncio.create_task(made.evaluator.run())
-        await made.evaluator.take(batches(gateway("one", 9001)))
-        await made.keys.ready.wait()
+        plane, _ = make(server, events)
+        evaluating = asyncio.create_task(plane.evaluator.run())
+        await plane.evaluator.take(batches(gateway("one", 9001)))
+        await plane.keys.ready.wait()
         with patch.object(Server, "publish", fail):
-            await made.evaluator.take(batches(gateway("two", 9002)))
-            await eventually(lambda: len(made.translator.snapshots) == 2)
+            await plane.evaluator.take(batches(gateway("two", 9002)))
+            await eventually(lambda: len(plane.translator.snapshots) == 2)
         assert not evaluating.done()
         evaluating.cancel()

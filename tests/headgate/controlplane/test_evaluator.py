@@ -1,4 +1,4 @@
-"""Evaluation: when the evaluator evaluates, and has published what."""
+"""The evaluation loop: the times of evaluation and publication, and liveness."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from translator.refs import Ref
 from xds.server.server import Server
 
 
-async def test_nothing_is_published_before_all_is_read() -> None:
-    """What wakes the control plane before the first batch, as other replicas do, makes nothing ready."""
+async def test_nothing_is_published_before_the_first_batch() -> None:
+    """Inputs before the first batch, such as records of other replicas, do not make the control plane ready."""
     evaluations: list[int] = []
 
     def complete() -> bool:
-        evaluations.append(len(made.translator.snapshots))
+        evaluations.append(len(plane.translator.snapshots))
         return True
 
     async with Server(lambda node: node.cluster) as server:
-        made, inputs = make(server, Completing(complete))
-        evaluating = asyncio.create_task(made.evaluator.run())
+        plane, inputs = make(server, Completing(complete))
+        evaluating = asyncio.create_task(plane.evaluator.run())
         inputs.set_reconnecting(False)
         for _ in range(10):
             await asyncio.sleep(0)
-        assert (evaluations, made.keys.ready.is_set()) == ([], False)
-        await made.evaluator.take(batches(edit(gateway())))
-        await made.keys.ready.wait()
+        assert (evaluations, plane.keys.ready.is_set()) == ([], False)
+        await plane.evaluator.take(batches(edit(gateway())))
+        await plane.keys.ready.wait()
         evaluating.cancel()
     assert evaluations == [1]
 
 
-async def test_others_have_their_turn_while_much_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the objects of a large batch other tasks run; edits wait until it is published."""
+async def test_other_tasks_run_during_a_long_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """During the evaluation of a large batch other tasks run, and further edits wait until it is published."""
     monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
     turns, routes = 0, 100
     published: list[int] = []
@@ -52,18 +52,18 @@ async def test_others_have_their_turn_while_much_is_evaluated(monkeypatch: pytes
     def complete() -> bool:
         if published:
             twice.set()
-        published.append(sum(ref.kind == "HTTPRoute" for ref in made.translator.statuses))
+        published.append(sum(ref.kind == "HTTPRoute" for ref in plane.translator.statuses))
         return True
 
     async with Server(lambda node: node.cluster) as server:
-        made, _ = make(server, Completing(complete))
-        evaluating = asyncio.create_task(made.evaluator.run())
-        await made.evaluator.take(batches(*world(routes, hosts=10, services=10)))
-        while not made.translator.statuses:
+        plane, _ = make(server, Completing(complete))
+        evaluating = asyncio.create_task(plane.evaluator.run())
+        await plane.evaluator.take(batches(*world(routes, hosts=10, services=10)))
+        while not plane.translator.statuses:
             await asyncio.sleep(0)
             turns += 1
-        more = asyncio.create_task(made.evaluator.take(batches(edit(route(routes, hosts=10, services=10)))))
-        while not made.keys.ready.is_set():
+        more = asyncio.create_task(plane.evaluator.take(batches(edit(route(routes, hosts=10, services=10)))))
+        while not plane.keys.ready.is_set():
             await asyncio.sleep(0)
             turns += 1
         await more
@@ -73,13 +73,13 @@ async def test_others_have_their_turn_while_much_is_evaluated(monkeypatch: pytes
     assert published == [routes, routes + 1]
 
 
-async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long there is work, all is well while it goes on; a process that leaves it undone is to be replaced."""
+async def test_a_stalled_evaluation_fails_the_liveness_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/healthz succeeds during an evaluation of any length, and fails without progress, which restarts the pod."""
     loop = asyncio.get_running_loop()
     begun, later = loop.time(), 0.0
     async with Server(lambda node: node.cluster) as server:
-        made, _ = make(server)
-        state = AdminState(made, dict, tuple, lambda _: "", Address("127.0.0.1", 0))
+        plane, _ = make(server)
+        state = AdminState(plane, dict, tuple, lambda _: "", Address("127.0.0.1", 0))
         async with TestClient(TestServer(application(state))) as client:
             monkeypatch.setattr(loop, "time", lambda: begun + later)
 
@@ -88,45 +88,45 @@ async def test_an_evaluation_that_does_not_come_on_is_no_health(monkeypatch: pyt
                     return response.status
 
             assert await health() == 200
-            await made.evaluator.take(batches(*world(10, hosts=1, services=1)))
+            await plane.evaluator.take(batches(*world(10, hosts=1, services=1)))
             later = STALLED_SECONDS - 1
             assert await health() == 200
-            later = STALLED_SECONDS + 1  # more than floats round
+            later = STALLED_SECONDS + 1  # more than a rounding error
             assert await health() == 503
             monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
-            evaluating = asyncio.create_task(made.evaluator.run())
+            evaluating = asyncio.create_task(plane.evaluator.run())
             await asyncio.sleep(0)
-            assert not made.keys.ready.is_set()
+            assert not plane.keys.ready.is_set()
             assert await health() == 200
-            await made.keys.ready.wait()
+            await plane.keys.ready.wait()
             later = 10 * STALLED_SECONDS
             assert await health() == 200
             evaluating.cancel()
 
 
 @virtual_time.passes
-async def test_proxies_that_do_not_answer_are_told_to_be_pending() -> None:
-    """A change that proxies have not acknowledged after a while is told, once, and not before that."""
+async def test_missing_acks_are_reported_as_pending() -> None:
+    """A configuration without ACKs is reported as pending after a while, once."""
     web = gateway_of("shop/web")
-    told: list[float] = []
+    overdue: list[float] = []
     now = asyncio.get_running_loop().time
 
-    class Telling(Inputs):
-        """Inputs that tell when the Gateway is overdue."""
+    class Recording(Inputs):
+        """Inputs that record when ACKs of the Gateway are overdue."""
 
         def set_overdue(self, gateway: Ref) -> None:
             super().set_overdue(gateway)
             assert gateway == web
-            told.append(now())
+            overdue.append(now())
 
-    made, inputs = make(Server(lambda node: node.cluster), sink=lambda each: Telling(each.translator))
-    evaluating = asyncio.create_task(made.evaluator.run())
-    await made.evaluator.take(batches(edit(gateway())))
-    await made.keys.ready.wait()
-    inputs.set_sync_status(web, GatewaySyncStatus(1, True, snapshot=made.translator.snapshots[web].version))
+    plane, inputs = make(Server(lambda node: node.cluster), sink=lambda each: Recording(each.translator))
+    evaluating = asyncio.create_task(plane.evaluator.run())
+    await plane.evaluator.take(batches(edit(gateway())))
+    await plane.keys.ready.wait()
+    inputs.set_sync_status(web, GatewaySyncStatus(1, True, snapshot=plane.translator.snapshots[web].version))
     await asyncio.sleep(10)
     inputs.set_sync_status(web, GatewaySyncStatus(1, False, snapshot=""))
-    await made.evaluator.take(batches(edit(gateway(port=8081))))
+    await plane.evaluator.take(batches(edit(gateway(port=8081))))
     await asyncio.sleep(10)
     evaluating.cancel()
-    assert told == [pytest.approx(10 + PENDING_AFTER)]
+    assert overdue == [pytest.approx(10 + PENDING_AFTER)]

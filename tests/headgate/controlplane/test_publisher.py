@@ -1,4 +1,4 @@
-"""Publication: what is served under the key of a Gateway, from when it comes until it has gone."""
+"""Publication of a Gateway's snapshot, from its creation to its deletion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headgate.controlplane.events import Events
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.sync_status import SyncStatusReporter
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from tests.headgate.controlplane.planes import Made, batches, make
+from tests.headgate.controlplane.planes import Fixture, batches, make
 from translator.inputs import Edit, GatewaySyncStatus, Settings
 from translator.refs import Ref
 from translator.status import nacks as attribution
@@ -26,7 +26,7 @@ NODE = base_pb2.Node(id="proxy", cluster=KEY)
 
 
 class Gateways(Events):
-    """Events that record which Gateways have something to serve.
+    """Event handlers that record the served Gateways.
 
     Attributes:
         seen: their keys, at each change.
@@ -36,77 +36,77 @@ class Gateways(Events):
         self.seen: list[frozenset[str]] = []
 
     def gateways_changed(self, gateways: frozenset[str]) -> None:
-        """Record them."""
+        """Record the keys."""
         self.seen.append(gateways)
 
 
-async def evaluated(made: Made, *edits: Edit) -> None:
-    """Have edits evaluated and published."""
-    task = asyncio.create_task(made.plane.evaluator.run())
-    made.plane.keys.ready.clear()
-    await made.plane.evaluator.take(batches(*edits))
-    await made.plane.keys.ready.wait()
+async def evaluated(fixture: Fixture, *edits: Edit) -> None:
+    """Evaluate and publish edits."""
+    task = asyncio.create_task(fixture.plane.evaluator.run())
+    fixture.plane.keys.ready.clear()
+    await fixture.plane.evaluator.take(batches(*edits))
+    await fixture.plane.keys.ready.wait()
     task.cancel()
     await asyncio.wait({task})
 
 
-def served(made: Made) -> int | None:
-    """Return how many resources are served under the key; None if there is no snapshot."""
-    status = made.plane.server.sync_status(KEY)
+def served(fixture: Fixture) -> int | None:
+    """Return the number of resources of the key's snapshot; None if there is none."""
+    status = fixture.plane.server.sync_status(KEY)
     return len(status.snapshot) if status else None
 
 
-async def test_a_gateway_that_goes_is_withdrawn() -> None:
-    """The proxies of a removed Gateway keep what they have, and nobody else may have it; events tell of each change."""
+async def test_a_deleted_gateway_is_withdrawn() -> None:
+    """The snapshot of a deleted Gateway is withdrawn, its key is rejected, and event handlers get each change."""
     events = Gateways()
-    made = make(Server(lambda node: node.cluster), events)
-    assert made.plane.keys.select(NODE) == KEY  # nothing is known yet
-    await evaluated(made, edit(gateway()))
-    assert made.plane.keys.select(NODE) == KEY
-    assert served(made)
-    await evaluated(made, edit(gateway(port=8081)))
-    await evaluated(made, removal(gateway()))
-    assert served(made) is None
+    fixture = make(Server(lambda node: node.cluster), events)
+    assert fixture.plane.keys.select(NODE) == KEY  # nothing is known yet
+    await evaluated(fixture, edit(gateway()))
+    assert fixture.plane.keys.select(NODE) == KEY
+    assert served(fixture)
+    await evaluated(fixture, edit(gateway(port=8081)))
+    await evaluated(fixture, removal(gateway()))
+    assert served(fixture) is None
     with pytest.raises(StreamRejected, match="serves no Gateway 'shop/web'"):
-        made.plane.keys.select(NODE)
+        fixture.plane.keys.select(NODE)
     assert events.seen == [{KEY}, frozenset()]
 
 
-async def test_a_gateway_that_goes_is_drained() -> None:
-    """Where proxies drain, those of a removed Gateway are served nothing until it is withdrawn, or comes back."""
-    made = make(Server(lambda node: node.cluster), drains=True)
-    await evaluated(made, edit(gateway()))
-    await evaluated(made, removal(gateway()))
-    assert served(made) == 0
-    made.plane.keys.check(KEY)
-    await evaluated(made, edit(gateway()))
-    made.plane.publisher.withdraw(KEY)
-    assert served(made)
-    await evaluated(made, removal(gateway()))
-    made.plane.publisher.withdraw(KEY)
-    assert served(made) is None
+async def test_a_deleted_gateway_is_drained() -> None:
+    """With draining, a deleted Gateway has an empty snapshot until it is withdrawn or created again."""
+    fixture = make(Server(lambda node: node.cluster), drains=True)
+    await evaluated(fixture, edit(gateway()))
+    await evaluated(fixture, removal(gateway()))
+    assert served(fixture) == 0
+    fixture.plane.keys.check(KEY)
+    await evaluated(fixture, edit(gateway()))
+    fixture.plane.publisher.withdraw(KEY)
+    assert served(fixture)
+    await evaluated(fixture, removal(gateway()))
+    fixture.plane.publisher.withdraw(KEY)
+    assert served(fixture) is None
     with pytest.raises(StreamRejected):
-        made.plane.keys.check(KEY)
+        fixture.plane.keys.check(KEY)
 
 
-async def test_what_is_withdrawn_has_no_proxies() -> None:
-    """Of a Gateway whose snapshot is withdrawn no proxy counts any more, and that is evaluated."""
+async def test_a_withdrawn_gateway_has_no_proxies() -> None:
+    """The sync status of a Gateway with a withdrawn snapshot has no proxies, and is evaluated."""
     statuses: list[GatewaySyncStatus] = []
 
     class Recording(Inputs):
-        """Inputs that record each sync status."""
+        """Inputs that record the sync statuses."""
 
         def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:
             statuses.append(status)
 
-    made = make(Server(lambda node: node.cluster), sink=lambda each: Recording(each.translator))
-    await evaluated(made, edit(gateway()))
-    await evaluated(made, removal(gateway()))
+    fixture = make(Server(lambda node: node.cluster), sink=lambda each: Recording(each.translator))
+    await evaluated(fixture, edit(gateway()))
+    await evaluated(fixture, removal(gateway()))
     assert statuses == [GatewaySyncStatus()]
 
 
 def test_nacks_are_attributed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that answers again does not have the routes looked for anew, as long as the NACKs are the same."""
+    """A repeated report of the same NACKs does not attribute them to routes again."""
     translator = Translator(Settings())
     translator.edit([edit(gateway()), edit(route(0, 1, 1))])
     translator.evaluate()

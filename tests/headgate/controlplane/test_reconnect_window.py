@@ -17,30 +17,30 @@ CONNECTED, NONE, AWAITED = (
 )
 
 
-async def test_who_was_connected_is_waited_for() -> None:
-    """Until the time is over; who comes back before that was never gone for good."""
-    told: list[GatewaySyncStatus] = []
+async def test_disconnected_proxies_have_a_window() -> None:
+    """A Gateway is reconnecting until its proxies reconnect or the window ends."""
+    reported: list[GatewaySyncStatus] = []
     done = asyncio.Event()
 
-    def tell(gateway: Ref, delivery: GatewaySyncStatus) -> None:
-        told.append(delivery)
-        if delivery == NONE:
+    def report(gateway: Ref, status: GatewaySyncStatus) -> None:
+        reported.append(status)
+        if status == NONE:
             done.set()
 
-    window = ReconnectWindow(tell, seconds=0.05)
+    window = ReconnectWindow(report, seconds=0.05)
     for each in (CONNECTED, NONE, NONE, CONNECTED, NONE):
         window.set_sync_status(WEB, each)
-    assert told == [CONNECTED, AWAITED, AWAITED, CONNECTED, AWAITED]
+    assert reported == [CONNECTED, AWAITED, AWAITED, CONNECTED, AWAITED]
     async with asyncio.timeout(10):
         await done.wait()
-    assert told[5:] == [NONE]
+    assert reported[5:] == [NONE]
 
 
-async def test_who_was_never_connected_is_not() -> None:
-    """Of a Gateway that had no proxies, that is told at once."""
-    told: list[GatewaySyncStatus] = []
-    ReconnectWindow(lambda _, delivery: told.append(delivery)).set_sync_status(WEB, NONE)
-    assert told == [NONE]
+async def test_a_gateway_without_proxies_has_no_window() -> None:
+    """A Gateway that never had proxies is reported as such at once."""
+    reported: list[GatewaySyncStatus] = []
+    ReconnectWindow(lambda _, status: reported.append(status)).set_sync_status(WEB, NONE)
+    assert reported == [NONE]
 
 
 ADDRESS = "status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}"
@@ -53,7 +53,7 @@ spec: {replicas: 1}
 
 
 def endpoints(ready: str) -> str:
-    """Return what is behind the Gateway's Service."""
+    """Return the endpoints of the Gateway's Service."""
     return f"""
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -64,8 +64,8 @@ ports: [{{name: l80, port: 80}}]
 """
 
 
-def test_proxies_that_serve_are_not_told_to_be_gone() -> None:
-    """While they may come back nothing is told anew; once they have not, that there are none."""
+def test_a_gateway_with_ready_proxies_keeps_its_status() -> None:
+    """The status of a Gateway with ready proxies stays during the window, and says afterwards that there are none."""
     cluster = Cluster(gateway(), service(ADDRESS), DEPLOYMENT, endpoints("true"))
     cluster.deliver()
     assert cluster.condition("Programmed")[0] == "True"
@@ -76,8 +76,8 @@ def test_proxies_that_serve_are_not_told_to_be_gone() -> None:
     assert cluster.condition("Programmed") == ("False", "Pending", "No proxy is connected.")
 
 
-def test_proxies_that_do_not_serve_are() -> None:
-    """What nobody can reach is not programmed, whoever may come back."""
+def test_a_gateway_without_ready_proxies_is_not_programmed() -> None:
+    """A Gateway without a ready proxy is not programmed, even during the window."""
     cluster = Cluster(gateway(), service(ADDRESS), DEPLOYMENT, endpoints("false"))
     cluster.deliver()
     cluster.translator.set_sync_status(GATEWAY, AWAITED)
@@ -85,8 +85,8 @@ def test_proxies_that_do_not_serve_are() -> None:
     assert cluster.condition("Programmed")[:2] == ("False", "Pending")
 
 
-def test_at_the_start_all_are_awaited() -> None:
-    """A translator that has just begun tells nothing of a Gateway whose proxies serve, until they had their time."""
+def test_a_new_translator_waits_for_proxies() -> None:
+    """A new translator writes no status of a Gateway with ready proxies until the window ends."""
     cluster = Cluster(service(ADDRESS), DEPLOYMENT, endpoints("true"))
     cluster.translator.set_reconnecting(True)
     cluster.apply(gateway())

@@ -15,7 +15,7 @@ NOON, LATER = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 1, 13, tzi
 
 
 def condition(kind: str, status: str, message: str = "", reason: str = "Because") -> dict[str, Any]:
-    """Return a condition as the translator gives it."""
+    """Return a condition in the form of the translator."""
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
@@ -33,7 +33,7 @@ def route(parent: str, *conditions: dict[str, Any]) -> dict[str, Any]:
 
 
 def statuses() -> StatusStore:
-    """Statuses of objects of which only the Gateway is known."""
+    """Return a store that knows one object, a Gateway."""
     raw = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
@@ -43,13 +43,13 @@ def statuses() -> StatusStore:
     return StatusStore({WEB: KINDS.parse(raw).object}.get)
 
 
-def told(found: StatusStore, ref: Ref, status: dict[str, Any] | None) -> list[str]:
-    """Return what is told of a new status."""
+def changes_of(found: StatusStore, ref: Ref, status: dict[str, Any] | None) -> list[str]:
+    """Return the texts of the condition changes of a new status."""
     return [each.text for each in found.update({ref: status}, NOON)]
 
 
 def test_a_condition_s_time_is_that_of_its_last_transition() -> None:
-    """`lastTransitionTime` stays while the condition's status does, whatever its message and neighbours do."""
+    """`lastTransitionTime` changes only with the condition's status, not with its message or other conditions."""
     found = statuses()
     found.update({WEB: gateway(condition("Accepted", "True"), condition("Programmed", "False"))}, NOON)
     found.update({WEB: gateway(condition("Accepted", "True", "other words"), condition("Programmed", "True"))}, LATER)
@@ -60,8 +60,8 @@ def test_a_condition_s_time_is_that_of_its_last_transition() -> None:
     assert listener["conditions"][0]["lastTransitionTime"] == "2026-01-01T12:00:00Z"
 
 
-def test_objects_look_as_the_api_server_s() -> None:
-    """An object is shown with apiVersion, kind, metadata and status, and what is needed of its spec."""
+def test_objects_have_the_api_servers_form() -> None:
+    """An object has apiVersion, kind, metadata, status, and some fields of its spec."""
     found = statuses()
     found.update({WEB: gateway(), SHOP: route("web")})
     (shown,) = found.objects()
@@ -70,74 +70,78 @@ def test_objects_look_as_the_api_server_s() -> None:
     assert shown["spec"] == {"gatewayClassName": "headgate"}
 
 
-def test_a_gateway_that_works_is_told_once() -> None:
-    """The first time a Gateway is programmed is told, an equal status is not."""
+def test_a_programmed_gateway_is_reported_once() -> None:
+    """The first time that a Gateway is programmed is a change, an equal status is not."""
     found = statuses()
-    assert told(found, WEB, gateway(condition("Programmed", "True"))) == ["Gateway default/web is programmed"]
-    assert told(found, WEB, gateway(condition("Programmed", "True"))) == []
+    assert changes_of(found, WEB, gateway(condition("Programmed", "True"))) == ["Gateway default/web is programmed"]
+    assert changes_of(found, WEB, gateway(condition("Programmed", "True"))) == []
 
 
-def test_what_is_not_good_is_told_once() -> None:
-    """A condition that is not good is told with its message; again only when the message is another."""
+def test_a_bad_condition_is_reported_once() -> None:
+    """A condition that turns bad is reported with its message, and again only with another message."""
     found = statuses()
     bad = route("web", condition("Accepted", "False", "no such Gateway"))
-    assert told(found, SHOP, bad) == ["HTTPRoute default/shop is not accepted (Gateway web): no such Gateway"]
-    assert told(found, SHOP, bad) == []
+    assert changes_of(found, SHOP, bad) == ["HTTPRoute default/shop is not accepted (Gateway web): no such Gateway"]
+    assert changes_of(found, SHOP, bad) == []
     other = route("web", condition("Accepted", "False", "not allowed"))
-    assert told(found, SHOP, other) == ["HTTPRoute default/shop is not accepted (Gateway web): not allowed"]
+    assert changes_of(found, SHOP, other) == ["HTTPRoute default/shop is not accepted (Gateway web): not allowed"]
 
 
-def test_what_is_good_again_is_told() -> None:
-    """A condition that was not good and is now is told, also when the route has another parent by then."""
+def test_a_resolved_condition_is_reported() -> None:
+    """A condition that turns good is reported, even if the route has another parent by then."""
     found = statuses()
-    told(found, SHOP, route("wbe", condition("Accepted", "False", "no such Gateway")))
-    assert told(found, SHOP, route("web", condition("Accepted", "True"))) == ["HTTPRoute default/shop is accepted"]
+    changes_of(found, SHOP, route("wbe", condition("Accepted", "False", "no such Gateway")))
+    assert changes_of(found, SHOP, route("web", condition("Accepted", "True"))) == [
+        "HTTPRoute default/shop is accepted"
+    ]
 
 
-def test_what_is_no_longer_partially_invalid_is_told() -> None:
-    """A condition that is there only while something is wrong is told to be mended when it goes, if nothing else is."""
+def test_the_removal_of_a_negative_condition_is_reported() -> None:
+    """A condition that exists only while it is bad is reported as resolved when it is removed and no other is bad."""
     found = statuses()
     accepted, partly = condition("Accepted", "True"), condition("PartiallyInvalid", "True", "Fall Back: no")
-    assert told(found, SHOP, route("web", accepted, partly)) == [
+    assert changes_of(found, SHOP, route("web", accepted, partly)) == [
         "HTTPRoute default/shop is valid only in part (Gateway web): Fall Back: no"
     ]
-    assert told(found, SHOP, route("web", accepted)) == ["HTTPRoute default/shop is valid as a whole"]
-    told(found, SHOP, route("web", accepted, partly))
+    assert changes_of(found, SHOP, route("web", accepted)) == ["HTTPRoute default/shop is valid as a whole"]
+    changes_of(found, SHOP, route("web", accepted, partly))
     worse = condition("Accepted", "False", "nothing is left")
-    assert told(found, SHOP, route("web", worse)) == [
+    assert changes_of(found, SHOP, route("web", worse)) == [
         "HTTPRoute default/shop is not accepted (Gateway web): nothing is left"
     ]
 
 
-def test_one_message_is_told_once_per_object() -> None:
-    """What a Gateway and its listener say alike is told once."""
+def test_a_message_is_reported_once_per_object() -> None:
+    """A message that a Gateway and its listener share is reported once."""
     status = gateway(condition("Accepted", "False", "listener http: the port is reserved"))
     status["listeners"][0]["conditions"] = [condition("Accepted", "False", "the port is reserved")]
-    assert told(statuses(), WEB, status) == ["Gateway default/web is not accepted: listener http: the port is reserved"]
+    assert changes_of(statuses(), WEB, status) == [
+        "Gateway default/web is not accepted: listener http: the port is reserved"
+    ]
 
 
 def test_negative_conditions_are_good_when_they_are_false() -> None:
-    """Conflicted=False is nothing to tell; Conflicted=True is."""
+    """Conflicted=True is reported, Conflicted=False is not."""
     found = statuses()
     status = gateway()
     status["listeners"][0]["conditions"] = [condition("Conflicted", "False")]
-    assert told(found, WEB, status) == []
+    assert changes_of(found, WEB, status) == []
     status = gateway()
     status["listeners"][0]["conditions"] = [condition("Conflicted", "True", "with https")]
-    assert told(found, WEB, status) == ["Gateway default/web, listener http, is in conflict: with https"]
+    assert changes_of(found, WEB, status) == ["Gateway default/web, listener http, is in conflict: with https"]
 
 
 def test_what_is_gone_is_forgotten() -> None:
-    """An object without a status any more is not shown; when it comes back it is news."""
+    """An object that no longer has a status is not listed; a later status is a change again."""
     found = statuses()
-    told(found, WEB, gateway(condition("Programmed", "True")))
-    assert told(found, WEB, None) == []
+    changes_of(found, WEB, gateway(condition("Programmed", "True")))
+    assert changes_of(found, WEB, None) == []
     assert found.objects() == []
-    assert told(found, WEB, gateway(condition("Programmed", "True"))) == ["Gateway default/web is programmed"]
+    assert changes_of(found, WEB, gateway(condition("Programmed", "True"))) == ["Gateway default/web is programmed"]
 
 
 def test_the_conditions_of_a_policy_are_those_of_its_ancestors() -> None:
-    """What an ancestor of a policy says is logged with the Gateway's name, and has its own times."""
+    """Conditions of a policy's ancestor are reported with the Gateway's name, and have their own times."""
     policy = Ref("TrafficPolicy", "default", "slow")
 
     def status(*conditions: dict[str, Any]) -> dict[str, Any]:
@@ -146,9 +150,9 @@ def test_the_conditions_of_a_policy_are_those_of_its_ancestors() -> None:
 
     found = statuses()
     overridden = condition("Attached", "False", "cors is overridden.", "Overridden")
-    assert told(found, policy, status(condition("Accepted", "True"), overridden)) == [
+    assert changes_of(found, policy, status(condition("Accepted", "True"), overridden)) == [
         "TrafficPolicy default/slow is not attached (Gateway default/web): cors is overridden."
     ]
-    assert told(found, policy, status(condition("Accepted", "True"), condition("Attached", "True"))) == [
+    assert changes_of(found, policy, status(condition("Accepted", "True"), condition("Attached", "True"))) == [
         "TrafficPolicy default/slow is attached"
     ]

@@ -1,4 +1,4 @@
-"""Sync status of proxies, encoded for and aggregated over replicas."""
+"""Records of sync status: encoding, decoding, and aggregation over replicas."""
 
 from __future__ import annotations
 
@@ -49,29 +49,29 @@ statuses = st.builds(
 
 @given(statuses)
 def test_published_records_are_received(status: GatewaySyncStatus) -> None:
-    """Another replica hears exactly what was said, by way of JSON."""
+    """Another replica decodes exactly the encoded sync status, through JSON."""
     assert decode(orjson.loads(orjson.dumps(encode(status)))) == status
 
 
-def test_gateways_without_proxies_are_not_spoken_of() -> None:
-    """What has no proxies here is left to those who have some."""
+def test_gateways_without_proxies_have_no_record() -> None:
+    """A replica without proxies of a Gateway has no record of it."""
     assert encode(GatewaySyncStatus()) is None
 
 
-def test_long_refusals_are_cut() -> None:
-    """What is told is bounded, however much proxies refuse and however long Envoy's words are."""
+def test_records_are_bounded() -> None:
+    """Records are bounded, however many NACKs there are and however long their messages."""
     route = Ref("HTTPRoute", "n" * 63, "r" * 253)
     concerned = (AffectedRoute(route, ("x" * 253,) * 99, StillServed.NOTHING),) * 99
     many = tuple(AttributedNack(Nack("type", str(number), "x" * 9999), concerned) for number in range(99))
-    heard = decode(record := encode(GatewaySyncStatus(1, False, many)))
-    assert len(heard.nacks) == MOST_NACKS
-    assert {len(each.nack.message) for each in heard.nacks} == {MOST_CHARACTERS}
-    assert {len(each.routes) for each in heard.nacks} == {MOST_ROUTES}
+    decoded = decode(record := encode(GatewaySyncStatus(1, False, many)))
+    assert len(decoded.nacks) == MOST_NACKS
+    assert {len(each.nack.message) for each in decoded.nacks} == {MOST_CHARACTERS}
+    assert {len(each.routes) for each in decoded.nacks} == {MOST_ROUTES}
     assert len(orjson.dumps(record)) < MAX_SHARD_BYTES
 
 
 def test_records_keep_their_form() -> None:
-    """Replicas of two versions understand each other during a rolling update: a record has the form it always had."""
+    """The form of a record is stable, so that replicas of two versions understand each other during a rollout."""
     effect = AffectedRoute(Ref("HTTPRoute", "shop", "cart"), ("0", "pay"), StillServed.OTHER_RULES, 7)
     status = GatewaySyncStatus(
         2, True, (AttributedNack(Nack("type.googleapis.com/C", "cart", "no"), (effect,)),), snapshot="v1"
@@ -90,21 +90,21 @@ STRANGE = ["a", "b", "c", [1, ["HTTPRoute", "n", "r", [], "something new", 0]]]
 @pytest.mark.parametrize(
     "record", [None, 1, [1], ["1", True, []], {}, ["v", 1, True, [1, ["a"]]], ["v", 1, True, [STRANGE]]]
 )
-def test_what_is_not_understood_is_passed_over(record: object) -> None:
-    """Words of another version of Headgate do no harm."""
+def test_unknown_records_are_ignored(record: object) -> None:
+    """A record of an unknown form decodes to an empty sync status."""
     known = [GatewaySyncStatus(1, True, found, snapshot="v") for found in ((), (AttributedNack(Nack("a", "b", "c")),))]
     assert decode(record) in (GatewaySyncStatus(), *known)
 
 
-def test_words_that_name_no_snapshot_prove_nothing() -> None:
-    """Proxies of a replica which does not say what they have are there, and have not acknowledged the newest."""
-    heard = decode([3, True, []])
-    assert heard == GatewaySyncStatus(3, snapshot="")
-    assert not aggregate([GatewaySyncStatus(1, True, snapshot="v"), heard]).all_acked
+def test_records_without_a_snapshot_acknowledge_nothing() -> None:
+    """Proxies in a record without a snapshot are counted, and have not acknowledged the current one."""
+    decoded = decode([3, True, []])
+    assert decoded == GatewaySyncStatus(3, snapshot="")
+    assert not aggregate([GatewaySyncStatus(1, True, snapshot="v"), decoded]).all_acked
 
 
-def test_a_configuration_is_current_if_it_is_everywhere() -> None:
-    """Proxies are added up; one replica whose proxies lag behind makes all of it pending; who has none has no say."""
+def test_a_snapshot_is_acknowledged_if_all_replicas_say_so() -> None:
+    """Proxies are added up; a replica without all ACKs makes the Gateway pending; one without proxies is ignored."""
     assert aggregate(
         [GatewaySyncStatus(2, True), GatewaySyncStatus(1, True), GatewaySyncStatus()]
     ) == GatewaySyncStatus(3, True)
@@ -113,22 +113,22 @@ def test_a_configuration_is_current_if_it_is_everywhere() -> None:
 
 
 def test_only_equal_snapshots_add_up() -> None:
-    """A replica whose proxies have acknowledged another snapshot says nothing of this one, whichever is the newer."""
+    """ACKs of another snapshot do not count, whichever is newer."""
     one, other = GatewaySyncStatus(1, True, snapshot="one"), GatewaySyncStatus(2, True, snapshot="other")
     assert aggregate([one, one]) == GatewaySyncStatus(2, True, snapshot="one")
     assert aggregate([one, other]) == aggregate([other, one]) == GatewaySyncStatus(3, False, snapshot="")
     assert aggregate([one, GatewaySyncStatus()]) == one
 
 
-def test_what_several_refuse_is_told_once() -> None:
-    """The same refusal by proxies of two replicas is one, though one of them is heard of in fewer words."""
+def test_equal_nacks_of_replicas_are_one() -> None:
+    """The same NACK of proxies of two replicas is one, although one of the messages is cut."""
     here = GatewaySyncStatus(1, True, (AttributedNack(Nack("type", "name", "no" * MOST_CHARACTERS)),))
     there = decode(encode(here))
     assert aggregate([here, there]).nacks == there.nacks
 
 
-def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
-    """Proxies of a replica that did not come to the newest snapshot keep the leader from telling that it is there."""
+def test_a_hanging_replica_makes_no_gateway_programmed() -> None:
+    """A Gateway is not programmed while the proxies of one replica have not got the current snapshot."""
     leader, other = Translator(Settings()), Translator(Settings())
     for each in (leader, other):
         each.edit([edit(gateway())])
@@ -137,7 +137,7 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
     leader.set_sync_status(GATEWAY, _added_up(both))
     leader.evaluate()
     assert _programmed(leader) == "True"
-    leader.edit([edit(gateway(port=8081))])  # the other replica does not evaluate any more
+    leader.edit([edit(gateway(port=8081))])  # the other replica hangs
     leader.evaluate()
     leader.set_sync_status(GATEWAY, _added_up(both))
     leader.evaluate()
@@ -153,7 +153,7 @@ def test_a_replica_that_hangs_makes_nothing_programmed() -> None:
 
 
 def _added_up(replicas: list[Translator]) -> GatewaySyncStatus:
-    """Return what is known of the proxies of replicas, each of which acknowledged what its own replica published."""
+    """Return the aggregated sync status of replicas, whose proxies acknowledged their own replica's snapshot."""
     own, *others = (GatewaySyncStatus(1, True, snapshot=each.snapshots[GATEWAY].version) for each in replicas)
     return aggregate([own, *(decode(orjson.loads(orjson.dumps(encode(each)))) for each in others)])
 
