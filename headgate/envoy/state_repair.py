@@ -66,7 +66,7 @@ class StateRepair:
         except (OSError, UserError) as error:
             if str(error) != self._failure:
                 self._failure = str(error)
-                log.warning(f"What was removed from the state directory cannot be restored: {error}")
+                log.warning(f"Files removed from the state directory cannot be restored: {error}")
 
     def _files(self) -> Iterable[Path]:
         state = self._state

@@ -101,7 +101,7 @@ class Supervisor:
                     self.launch.write()  # the files describe the running Envoy
                 log.info("Adopted the Envoy that was running", gateway=self.gateway, pid=each.pid)
             else:
-                log.info("Replacing an Envoy that was started in another way", gateway=self.gateway, pid=each.pid)
+                log.info("Replacing an Envoy with other launch parameters", gateway=self.gateway, pid=each.pid)
                 await each.stop()
             self.found = self.found[1:]
         if self.process is None:

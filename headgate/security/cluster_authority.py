@@ -93,9 +93,9 @@ class ClusterAuthority:
             try:
                 await self.load()
             except (ClusterError, UserError) as error:
-                log.warning("The authority cannot be looked at; going on with what is known", error=str(error))
+                log.warning("The authority's Secret cannot be read; the known authority stays in use", error=str(error))
             except Exception:  # the current certificates stay in use, whatever the Secret contains
-                log.exception("A bug in Headgate, please report it; going on with the authority that is known")
+                log.exception("A bug in Headgate, please report it; the known authority stays in use")
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials for the xDS port that always use the newest certificate."""

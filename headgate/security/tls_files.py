@@ -152,11 +152,11 @@ def _follow(files: TlsFiles, seen: Stamp) -> Callable[[], grpc.ServerCertificate
             loaded = files.load()
         except (OSError, ValueError) as error:
             if failure != str(error):  # log it once, not at each handshake
-                log.warning("The new TLS files cannot be used; going on with those before", error=str(error))
+                log.warning("The new TLS files cannot be used; the previous ones stay in use", error=str(error))
             failure = str(error)
             return None
         seen, failure = stamp, ""
-        log.info("Took new TLS files", certificate=str(files.certificate))
+        log.info("New TLS files are in use", certificate=str(files.certificate))
         return loaded
 
     return fetch

@@ -154,7 +154,7 @@ class ListWatch:
             case {"type": "ERROR", "object": dict(status)}:
                 raise _failure(self.kind, status)
             case _:
-                raise Malformed(f"What a watch of {self.kind} sent is no event of an API server")
+                raise Malformed(f"A watch of {self.kind} got a line that is not an event of an API server")
         self._position = _metadata(raw)["resourceVersion"]  # of objects in other namespaces, too
         self._failures = 0
         if self._listed:
@@ -243,7 +243,7 @@ def _metadata(raw: object) -> dict[str, Any]:
     match raw:
         case {"metadata": dict(metadata)} if isinstance(metadata.get("resourceVersion"), str):
             return metadata
-    raise Malformed("What came as an object has no resourceVersion, as all that an API server sends has")
+    raise Malformed("An object has no resourceVersion, unlike all objects of an API server")
 
 
 def _list(body: object) -> tuple[list[dict[str, Any]], str, str]:
@@ -251,7 +251,7 @@ def _list(body: object) -> tuple[list[dict[str, Any]], str, str]:
     match body:
         case {"items": list() | None as items, "metadata": {"resourceVersion": str(version), **rest}} if version:
             return items or [], str(rest.get("continue") or ""), version
-    raise Malformed("What came is no list of objects, as an API server sends it")
+    raise Malformed("The response is not a list of objects, unlike those of an API server")
 
 
 def _failure(kind: str, status: Mapping[str, Any]) -> ApiError:

@@ -131,7 +131,7 @@ class Fetcher:
                 self._resolve(ref)
                 self._emit(parsed(ref, raw, reflector.model, reflector.version, self._diagnostics))
                 return None
-        return self._failed(ref, Malformed("What came as an object has no resourceVersion"))
+        return self._failed(ref, Malformed("An object has no resourceVersion, unlike all objects of an API server"))
 
     def _emit(self, edit: Edit) -> None:
         self._edits.append(edit)

@@ -356,7 +356,7 @@ def _decoded(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"An event is not JSON ({error}), as all that an API server sends is") from None
+        raise Malformed(f"An event is not JSON ({error}), unlike those of an API server") from None
 
 
 def _diagnostic(verb: str, resource: str, error: ClusterError, waiting: list[str]) -> Diagnostic:

@@ -26,5 +26,5 @@ class JsonLines:
         if others:
             self._rest = bytearray(lines.pop())
         if max(map(len, (self._rest, *lines))) > self._most:
-            raise TooLarge(f"An event of a watch is longer than {self._most} bytes; it is not taken in")
+            raise TooLarge(f"An event of a watch is longer than {self._most} bytes")
         return [line for line in lines if line]

@@ -103,7 +103,10 @@ class Peers:
         was_truncated = self._records.is_truncated
         self._records.put(key, record)
         if self._records.is_truncated and not was_truncated:
-            log.warning("There is more to tell the other replicas than they are told", leases=self._records.count)
+            log.warning(
+                "The sync records of this replica exceed its Leases: the longest ones are not published",
+                leases=self._records.count,
+            )
         if self._records.dirty:
             self._dirty.set()
 
@@ -168,7 +171,7 @@ class Peers:
             )
         except ClusterError as error:
             if str(error) != self._error:
-                log.warning(f"The other replicas are not told what this one knows: {error}")
+                log.warning(f"The sync records of this replica cannot be published: {error}")
             self._error = str(error)
             return False
         self._error = ""
@@ -207,16 +210,16 @@ class Peers:
             await self._client.request("DELETE", self._path(name), body=options, seconds=SHUTDOWN_SECONDS)
         except ApiError as error:
             if error.status not in (404, 409):
-                log.info(f"The Lease of a replica that is gone stays: {error}")
+                log.info(f"The Lease of a stopped replica cannot be deleted: {error}")
         except ClusterError as error:
-            log.info(f"The Lease of a replica that is gone stays: {error}")
+            log.info(f"The Lease of a stopped replica cannot be deleted: {error}")
 
     async def _withdraw(self) -> None:
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await asyncio.gather(*(self._delete(self._lease(number)) for number in range(self._records.count)))
         except TimeoutError:
-            log.info("What this replica said runs out by itself")
+            log.info("The Leases of this replica were not deleted in time; they expire")
 
     def _lease(self, number: int) -> str:
         return f"{self._name}-{number}" if number else self._name
