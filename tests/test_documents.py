@@ -72,6 +72,13 @@ def test_the_map_of_the_code_names_what_is_there() -> None:
             assert set(re.findall(r"`(\w+)/`", section)) == folders, package
 
 
+def test_the_map_of_the_code_names_all_modules_of_the_infrastructure() -> None:
+    """The entry of translator/infrastructure in ARCHITECTURE.md has each of its modules."""
+    entry = (ROOT / "ARCHITECTURE.md").read_text().partition("- `infrastructure/`:")[2].partition("\n- `")[0]
+    modules = {each.stem for each in (ROOT / "translator" / "infrastructure").glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"`(\w+)\.py`", entry)) == modules
+
+
 def test_the_trips_name_what_is_there() -> None:
     """Every function, class and module on the trips of ARCHITECTURE.md is where they say."""
     text = (ROOT / "ARCHITECTURE.md").read_text().partition("## Five trips")[2].partition("## Code map")[0]
