@@ -1,4 +1,4 @@
-"""A candidate of an election in this process."""
+"""A replica in a leader election, in this process."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from watchers.kubernetes.client import Api
 
 
 class Replica:
-    """One that stands for election.
+    """A replica that takes part in an election.
 
     Attributes:
         name: its identity.
-        terms: how often it has been elected.
+        terms: the number of its terms.
         leads: set while it leads.
-        idle: set while it does not.
-        changes: what it told of whether it leads.
+        idle: set while it does not lead.
+        changes: the values that `changed` was called with.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Replica:
         )
 
     async def lead(self) -> None:
-        """As a status writer does: until it is cancelled."""
+        """Lead until cancelled, like a status writer."""
         self.terms += 1
         self.leads.set()
         self.idle.clear()
@@ -48,7 +48,7 @@ class Replica:
 
     @asynccontextmanager
     async def standing(self) -> AsyncIterator[Self]:
-        """While it stands for election."""
+        """Take part in the election for as long as the context lasts."""
         self._task = asyncio.create_task(self.election.run(self.lead))
         try:
             yield self
@@ -56,7 +56,7 @@ class Replica:
             await self.stop()
 
     async def stop(self) -> None:
-        """End it as a process ends that is told to."""
+        """Stop the replica, as a process that terminates."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task

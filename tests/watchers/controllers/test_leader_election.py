@@ -1,4 +1,4 @@
-"""Leader election: at most one leader, in virtual time. Against a real API server: tests/e2e."""
+"""Leader election: at most one leader, in virtual time. With a real API server: tests/e2e."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,18 +17,18 @@ TIMING = LeaseTimings(lease=0.6, deadline=0.3, retry=0.02)
 
 
 def replica(keeper: Keeper, name: str, clock: Callable[[], float] = running) -> Replica:
-    """One that stands for the lease."""
+    """Return a replica that competes for the lease."""
     return Replica(keeper, LEASE, name, TIMING, clock)
 
 
 def holder(keeper: Keeper) -> str | None:
-    """Who holds the lease that is kept."""
+    """Return the holder of the stored lease."""
     found: str | None = keeper.objects[LEASE]["spec"]["holderIdentity"]
     return found
 
 
 async def soon(event: asyncio.Event) -> None:
-    """Wait for something that is sure to come."""
+    """Wait for an event that must occur."""
     async with asyncio.timeout(10):
         await event.wait()
 
@@ -40,8 +40,8 @@ def keeper() -> Keeper:
 
 
 @virtual_time.passes
-async def test_one_leads_and_gives_the_lease_back(keeper: Keeper) -> None:
-    """The first makes the Lease and leads, the second waits; when the first stops, the second leads at once."""
+async def test_a_leader_releases_the_lease(keeper: Keeper) -> None:
+    """The first replica creates the Lease and leads; when it stops, the second one leads at once."""
     async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         assert (holder(keeper), one.election.leading, one.election.leader) == ("one", True, "one")
@@ -57,8 +57,8 @@ async def test_one_leads_and_gives_the_lease_back(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_the_lease_of_the_dead_runs_out(keeper: Keeper) -> None:
-    """A holder that is silent for the duration of its lease is followed by another, whatever its times say."""
+async def test_the_lease_of_a_dead_leader_expires(keeper: Keeper) -> None:
+    """A lease without a renewal for its duration is acquired by another replica, whatever its times say."""
     far = "2099-01-01T00:00:00.000000Z"
     spec = {"holderIdentity": "dead", "leaseDurationSeconds": 1, "renewTime": far, "leaseTransitions": 4}
     keeper.objects[LEASE] = {
@@ -80,8 +80,8 @@ async def test_the_lease_of_the_dead_runs_out(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_a_leader_without_an_api_server_steps_down_in_time_and_comes_back(keeper: Keeper) -> None:
-    """With no answer until the deadline nobody leads any more; as soon as there are answers again, one does."""
+async def test_a_leader_without_an_api_server_steps_down_in_time(keeper: Keeper) -> None:
+    """A leader steps down if the API server does not respond until the deadline; after the outage, one leads."""
     loop = asyncio.get_running_loop()
     async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
@@ -96,8 +96,8 @@ async def test_a_leader_without_an_api_server_steps_down_in_time_and_comes_back(
 
 
 @virtual_time.passes
-async def test_short_troubles_do_not_end_a_term(keeper: Keeper) -> None:
-    """Errors and lost answers within the deadline change nothing."""
+async def test_short_outages_do_not_end_a_term(keeper: Keeper) -> None:
+    """Errors and lost responses within the deadline do not end a term."""
     async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         keeper.failures += [Unreachable("https://x", "refused"), ApiError("PUT", 500), ApiError("PUT", 429)]
@@ -107,8 +107,8 @@ async def test_short_troubles_do_not_end_a_term(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_a_change_of_the_lease_that_leaves_its_holder_is_no_loss(keeper: Keeper) -> None:
-    """Somebody who puts a label on the Lease causes a conflict, and the term goes on."""
+async def test_a_conflict_with_the_same_holder_is_no_loss(keeper: Keeper) -> None:
+    """A client that labels the Lease causes a conflict, and the term goes on."""
     async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         found = keeper.objects[LEASE]
@@ -119,8 +119,8 @@ async def test_a_change_of_the_lease_that_leaves_its_holder_is_no_loss(keeper: K
 
 
 @virtual_time.passes
-async def test_who_finds_another_in_the_lease_steps_down_at_once(keeper: Keeper) -> None:
-    """A lease that was taken away is lost, without waiting for the deadline."""
+async def test_a_leader_that_reads_another_holder_steps_down_at_once(keeper: Keeper) -> None:
+    """A leader that reads another holder steps down at once, before the deadline."""
     async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         found = keeper.objects[LEASE]
@@ -134,8 +134,8 @@ async def test_who_finds_another_in_the_lease_steps_down_at_once(keeper: Keeper)
 
 
 @virtual_time.passes
-async def test_a_lease_that_was_deleted_is_made_again(keeper: Keeper) -> None:
-    """Whoever deletes the Lease causes an election, and nothing worse."""
+async def test_a_deleted_lease_is_created_again(keeper: Keeper) -> None:
+    """A deleted Lease causes an election."""
     async with replica(keeper, "one").standing() as one:
         await soon(one.leads)
         del keeper.objects[LEASE]
@@ -145,8 +145,8 @@ async def test_a_lease_that_was_deleted_is_made_again(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_time_that_passed_unnoticed_ends_a_term(keeper: Keeper) -> None:
-    """After the machine slept, or the process stood still, this one does not lead, before it has noticed anything."""
+async def test_a_suspension_ends_a_term(keeper: Keeper) -> None:
+    """After a suspension of the machine or the process, a replica does not lead, even before its next step."""
     now = 0.0
     async with replica(keeper, "one", clock=lambda: now).standing() as one:
         await soon(one.leads)
@@ -158,8 +158,8 @@ async def test_time_that_passed_unnoticed_ends_a_term(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
-    """What the leader raises is raised, and the lease is free; a leader that ends by itself ends the run."""
+async def test_a_failed_leader_releases_the_lease(keeper: Keeper) -> None:
+    """An exception of the leader is raised, and the lease is released; a leader that returns ends the run."""
     one = Election(keeper, LEASE.namespace, LEASE.name, "one", timings=TIMING)
 
     async def fail() -> None:
@@ -176,8 +176,8 @@ async def test_a_leader_that_fails_gives_the_lease_back(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_a_term_counts_from_when_it_was_asked_for(keeper: Keeper) -> None:
-    """A lease whose answer took long lasts so much shorter: others count from when the API server wrote it."""
+async def test_a_term_counts_from_the_request(keeper: Keeper) -> None:
+    """A term counts from the request: others count from the write, however late the response is."""
     now = 0.0
     timing = LeaseTimings(lease=30, deadline=20, retry=5)
     async with Replica(keeper, LEASE, "one", timing, lambda: now).standing() as one:
@@ -195,8 +195,8 @@ async def test_a_term_counts_from_when_it_was_asked_for(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_never_two_at_once(keeper: Keeper) -> None:
-    """Of three replicas whose requests fail at random moments, no two ever lead at the same time."""
+async def test_two_replicas_never_lead_at_once(keeper: Keeper) -> None:
+    """Of three replicas with random failures of requests, no two ever lead at the same time."""
     leading: set[str] = set()
     most = 0
 
@@ -224,8 +224,8 @@ async def test_never_two_at_once(keeper: Keeper) -> None:
 
 
 @virtual_time.passes
-async def test_a_lease_that_cannot_be_given_back_runs_out(keeper: Keeper) -> None:
-    """Who stops waits so long for the API server to take the lease, and stops all the same."""
+async def test_a_lease_that_cannot_be_released_expires(keeper: Keeper) -> None:
+    """A replica that stops waits for the release with a timeout."""
     async with Replica(keeper, LEASE, "one", LeaseTimings()).standing() as one:
         await soon(one.leads)
         keeper.gate.clear()

@@ -1,4 +1,4 @@
-"""The election with a real Lease, real processes, and a network that is cut."""
+"""Leader election with a real Lease, real processes, and a broken network."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 def replica(client: ApiClient, namespace: str, name: str) -> Replica:
-    """One that stands for the lease of a namespace."""
+    """Return a replica that competes for the lease of a namespace."""
     return Replica(client, Ref("Lease", namespace, "it"), name, TIMING)
 
 
 async def lease(client: ApiClient, namespace: str) -> dict[str, Any]:
-    """Return what the Lease says."""
+    """Return the spec of the Lease."""
     found = await client.get(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/it")
     spec: dict[str, Any] = found["spec"]
     return spec
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait until something holds that is sure to come."""
+    """Wait until a condition is true that must become true."""
     async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 (another machine, as it were)
             await asyncio.sleep(0.02)
 
 
 async def soon(event: asyncio.Event, seconds: float = 30) -> None:
-    """Wait for something that is sure to come."""
+    """Wait for an event that must occur."""
     await asyncio.wait_for(event.wait(), seconds)
 
 
-async def test_a_leader_that_stops_is_followed_at_once(client: ApiClient, namespace: str) -> None:
-    """The Lease is made, given back, and taken by the other, faster than it would run out."""
+async def test_another_replica_follows_a_stopped_leader_at_once(client: ApiClient, namespace: str) -> None:
+    """The Lease is created, released, and acquired by the other replica before it would expire."""
     one, two = replica(client, namespace, "one"), replica(client, namespace, "two")
     async with one.standing(), two.standing():
         await until(lambda: one.election.leading or two.election.leading)
@@ -78,8 +78,8 @@ async def test_a_leader_that_stops_is_followed_at_once(client: ApiClient, namesp
     assert (await lease(client, namespace)).get("holderIdentity") is None
 
 
-async def test_a_leader_that_is_killed_is_followed(client: ApiClient, namespace: str) -> None:
-    """A process that is killed gives nothing back; when its lease has run out, another leads."""
+async def test_another_replica_follows_a_killed_leader(client: ApiClient, namespace: str) -> None:
+    """A killed process releases nothing; another one leads when its lease has expired."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROCESS, namespace, "process", stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
     )
@@ -103,7 +103,7 @@ async def test_a_leader_that_is_killed_is_followed(client: ApiClient, namespace:
 async def test_a_leader_that_is_cut_off_steps_down_before_another_leads(
     client: ApiClient, relayed: ApiClient, relay: Relay, namespace: str
 ) -> None:
-    """Whose network is cut ends by itself, in time; when it is back it stands again, and leads when it can."""
+    """A leader without a network steps down in time; when the network is back, it can lead again."""
     one, two = replica(relayed, namespace, "one"), replica(client, namespace, "two")
     async with one.standing():
         await soon(one.leads)
@@ -122,7 +122,7 @@ async def test_a_leader_that_is_cut_off_steps_down_before_another_leads(
 
 
 async def test_an_api_server_that_is_killed_leaves_one_leader(client: ApiClient, namespace: str) -> None:
-    """Be it back in time or not: afterwards one leads again, and never two at once."""
+    """After an outage of any length one replica leads, and never two at once."""
     one, two = replica(client, namespace, "one"), replica(client, namespace, "two")
     async with one.standing(), two.standing():
         await until(lambda: one.election.leading or two.election.leading)

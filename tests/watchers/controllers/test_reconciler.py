@@ -1,4 +1,4 @@
-"""The frame of the controllers: back-off, outages, blocked kinds and panics; in virtual time."""
+"""The reconciler: backoff, outages, blocked kinds and panics; in virtual time."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def now() -> float:
 
 
 class Controller:
-    """A controller whose requests are answered as its test says.
+    """A controller whose reconciliations have the results of the test.
 
     Attributes:
-        answers: what comes of the next reconciliations of an object; of all later ones success.
-        times: when requests for an object were made.
-        told: what the frame tells: an outage with its pause, a blocked kind, or a panic.
+        answers: the results of the next reconciliations of an object; later ones succeed.
+        times: the times of the requests for an object.
+        reported: the calls of the handlers: an outage with its pause, a blocked kind, or a panic.
     """
 
     def __init__(self, *, pauses_all: bool = False) -> None:
         self.answers: defaultdict[Ref, Iterator[Result | Exception]] = defaultdict(lambda: iter(()))
         self.times: defaultdict[Ref, list[float]] = defaultdict(list)
-        self.told: list[tuple[str, object]] = []
+        self.reported: list[tuple[str, object]] = []
         self.reconciler = Reconciler(
             2,
             self._reconcile,
-            lambda _, error, seconds: self.told.append((str(error), seconds)),
-            lambda ref: self.told.append(("panic", ref)),
-            on_blocked=lambda blocked: self.told.append(("blocked", blocked.message)),
+            lambda _, error, seconds: self.reported.append((str(error), seconds)),
+            lambda ref: self.reported.append(("panic", ref)),
+            on_blocked=lambda blocked: self.reported.append(("blocked", blocked.message)),
             pauses_all=pauses_all,
         )
 
@@ -75,7 +75,7 @@ class Controller:
 
     @asynccontextmanager
     async def leading(self, *refs: Ref) -> AsyncIterator[None]:
-        """Reconcile these objects, and what is enqueued."""
+        """Reconcile these objects, and those that are enqueued."""
         term = asyncio.create_task(self.reconciler.run(refs))
         try:
             yield
@@ -85,13 +85,13 @@ class Controller:
 
 
 def forbidden() -> Blocked:
-    """Return that a permission is missing."""
+    """Return the error of a missing permission."""
     return Blocked("may not patch", ApiError("PATCH", 403))
 
 
 @virtual_time.passes
 async def test_a_rejected_object_backs_off_to_a_bound() -> None:
-    """Its pauses double from the first to the longest, and no other object waits."""
+    """The pauses of a rejected object double up to the longest, and no other object waits."""
     controller = Controller()
     controller.answers[ROUTE] = repeat(Rejected())
     async with controller.leading(ROUTE):
@@ -102,12 +102,12 @@ async def test_a_rejected_object_backs_off_to_a_bound() -> None:
     first, second, *_ = pauses = controller.pauses(ROUTE)
     assert FIRST_RETRY / 2 <= first <= FIRST_RETRY <= second <= 2 * FIRST_RETRY
     assert LONGEST_RETRY / 2 <= min(pauses[-50:]) <= max(pauses[-50:]) <= LONGEST_RETRY
-    assert (controller.times[OTHER], controller.told) == ([enqueued], [])
+    assert (controller.times[OTHER], controller.reported) == ([enqueued], [])
 
 
 @virtual_time.passes
-async def test_an_enqueued_object_waits_for_no_back_off() -> None:
-    """A change of a rejected object is tried at once, and the pause after that is the next longer one."""
+async def test_an_enqueued_object_ignores_its_backoff() -> None:
+    """An enqueued rejected object is reconciled at once, and its next pause is the next longer one."""
     controller = Controller()
     controller.answers[ROUTE] = repeat(Rejected(), 5)
     async with controller.leading(ROUTE):
@@ -123,7 +123,7 @@ async def test_an_enqueued_object_waits_for_no_back_off() -> None:
 
 @virtual_time.passes
 async def test_a_rejection_names_its_pause() -> None:
-    """What the API server asks to wait is waited, as far as the longest pause."""
+    """The pause of a rejected object is at least that of Retry-After, up to the longest."""
     controller = Controller()
     controller.answers[ROUTE] = iter([Rejected(60), Rejected(2 * LONGEST_RETRY)])
     async with controller.leading(ROUTE):
@@ -132,8 +132,8 @@ async def test_a_rejection_names_its_pause() -> None:
 
 
 @pytest.mark.parametrize(("result", "longest"), [(Result(1), FIRST_RETRY), (Result(1, succeeded=False), 16)])
-def test_only_success_resets_the_back_off(result: Result, longest: float) -> None:
-    """After a write the pauses begin anew; where nothing was written they go on as they were."""
+def test_only_success_resets_the_backoff(result: Result, longest: float) -> None:
+    """A successful write resets the backoff, a reconciliation without a write does not."""
 
     async def scenario() -> None:
         controller = Controller()
@@ -146,8 +146,8 @@ def test_only_success_resets_the_back_off(result: Result, longest: float) -> Non
 
 
 @virtual_time.passes
-async def test_an_object_that_is_gone_is_forgotten() -> None:
-    """The next of its name begins with the first pause."""
+async def test_a_deleted_object_is_forgotten() -> None:
+    """The backoff of a deleted object is forgotten: the next one of its name begins with the first pause."""
     controller = Controller()
     controller.answers[ROUTE] = iter([*repeat(Rejected(), 4), UNCHANGED, Rejected()])
     async with controller.leading(ROUTE):
@@ -160,7 +160,7 @@ async def test_an_object_that_is_gone_is_forgotten() -> None:
 
 @virtual_time.passes
 async def test_a_result_says_when_to_reconcile_again() -> None:
-    """After so many seconds, or not before it is enqueued."""
+    """An object is requeued after the result's seconds, or not before it is enqueued."""
     controller = Controller()
     controller.answers[ROUTE] = iter([Result(7), Result()])
     async with controller.leading(ROUTE):
@@ -170,22 +170,22 @@ async def test_a_result_says_when_to_reconcile_again() -> None:
 
 @virtual_time.passes
 async def test_an_outage_pauses_all_objects_until_the_same_time() -> None:
-    """It is told once a pause; the pauses grow to a bound."""
+    """An outage pauses all objects until the same time, and is reported once a pause; pauses grow to a limit."""
     controller = Controller(pauses_all=True)
     controller.answers |= {ROUTE: repeat(AWAY), OTHER: repeat(AWAY)}
     async with controller.leading(ROUTE, OTHER):
         await asyncio.sleep(3_600)
     assert controller.times[ROUTE] == controller.times[OTHER]
     first, *_ = pauses = controller.pauses(ROUTE)
-    assert [seconds for _, seconds in controller.told][:-1] == pytest.approx(pauses)
+    assert [seconds for _, seconds in controller.reported][:-1] == pytest.approx(pauses)
     late = pauses[-50:]
     assert first <= 0.25
     assert LONGEST_OUTAGE / 2 <= min(late) <= max(late) <= LONGEST_OUTAGE
 
 
 @virtual_time.passes
-async def test_a_short_outage_may_concern_one_object() -> None:
-    """Where a pause is not for all, the other objects go on, and each failure has a pause of its own."""
+async def test_an_outage_may_pause_one_object() -> None:
+    """Without `pauses_all`, other objects go on, and each failure has its own pause."""
     controller = Controller()
     conflict = ApiError("PATCH", 409, retry_after=5)
     controller.answers |= {ROUTE: repeat(conflict, 1), OTHER: iter([AWAY])}
@@ -193,16 +193,16 @@ async def test_a_short_outage_may_concern_one_object() -> None:
         await asyncio.sleep(0.1)
         assert controller.reconciler.paused_until(ROUTE) <= now()
         await asyncio.sleep(100)
-    assert controller.told[0] == (str(conflict), 5)
-    assert [error for error, _ in controller.told] == [str(conflict), str(AWAY)]
+    assert controller.reported[0] == (str(conflict), 5)
+    assert [error for error, _ in controller.reported] == [str(conflict), str(AWAY)]
     assert controller.pauses(ROUTE) == pytest.approx([5])
-    assert controller.pauses(OTHER) == pytest.approx([controller.told[1][1]])
+    assert controller.pauses(OTHER) == pytest.approx([controller.reported[1][1]])
     assert controller.times[GATEWAY] == [0]
 
 
 @virtual_time.passes
-async def test_after_an_outage_the_next_begins_anew() -> None:
-    """Its first pause is as short as that of the outage before."""
+async def test_the_next_outage_starts_with_the_first_pause() -> None:
+    """The first pause of an outage is short, also after an earlier one."""
     controller = Controller(pauses_all=True)
     controller.answers[ROUTE] = iter([*repeat(AWAY, 8), Result(1), AWAY])
     async with controller.leading(ROUTE):
@@ -214,7 +214,7 @@ async def test_after_an_outage_the_next_begins_anew() -> None:
 
 @pytest.mark.parametrize(("asked", "seconds"), [(5.0, 5.0), (600.0, LONGEST_OUTAGE)])
 def test_a_throttling_api_server_names_the_pause(asked: float, seconds: float) -> None:
-    """What it asks to wait is waited, as far as the longest pause of an outage."""
+    """The pause of an outage is at least that of Retry-After, up to the longest."""
 
     async def scenario() -> None:
         controller = Controller(pauses_all=True)
@@ -227,8 +227,8 @@ def test_a_throttling_api_server_names_the_pause(asked: float, seconds: float) -
 
 
 @virtual_time.passes
-async def test_a_blocked_kind_rests_and_the_others_go_on() -> None:
-    """It is told once until a write of that kind has succeeded, and every object of it waits."""
+async def test_a_blocked_kind_pauses_its_objects_only() -> None:
+    """All objects of a blocked kind wait; it is reported once until a write of that kind has succeeded."""
     controller = Controller(pauses_all=True)
     controller.answers[ROUTE] = iter([forbidden(), forbidden(), Result(), forbidden()])
     async with controller.leading(ROUTE):
@@ -238,32 +238,32 @@ async def test_a_blocked_kind_rests_and_the_others_go_on() -> None:
         assert (controller.times[OTHER], controller.times[GATEWAY]) == ([], [1])
         await asyncio.sleep(2 * KIND_BACKOFF)
         assert controller.pauses(ROUTE) == pytest.approx([KIND_BACKOFF] * 2)
-        assert controller.told == [("blocked", "may not patch")]
+        assert controller.reported == [("blocked", "may not patch")]
         controller.reconciler.enqueue([ROUTE])
         await asyncio.sleep(1)
-    assert controller.told == [("blocked", "may not patch")] * 2
+    assert controller.reported == [("blocked", "may not patch")] * 2
 
 
 @virtual_time.passes
-async def test_who_does_not_lead_tries_nothing_again() -> None:
-    """An object whose write was due after the lease was lost waits for the next term."""
+async def test_a_former_leader_retries_nothing() -> None:
+    """An object whose write was due after the lease was lost waits until the replica leads again."""
     controller = Controller()
     controller.answers[ROUTE] = iter([NotLeader()])
     async with controller.leading(ROUTE):
         await asyncio.sleep(1_000)
         assert controller.reconciler.depth == 0
-    assert (len(controller.times[ROUTE]), controller.told) == (1, [])
+    assert (len(controller.times[ROUTE]), controller.reported) == (1, [])
 
 
 @virtual_time.passes
-async def test_a_panic_is_told_and_concerns_its_object() -> None:
-    """The object is reconciled again after a while; the others go on."""
+async def test_a_panic_affects_its_object_only() -> None:
+    """After a panic, the object is reconciled again after a pause; the others go on."""
     controller = Controller()
     controller.answers[ROUTE] = iter([RuntimeError("a bug")])
     async with controller.leading(ROUTE, OTHER):
         await asyncio.sleep(1_000)
     assert controller.pauses(ROUTE) == pytest.approx([PANIC_SECONDS])
-    assert (controller.times[OTHER], controller.told) == ([0], [("panic", ROUTE)])
+    assert (controller.times[OTHER], controller.reported) == ([0], [("panic", ROUTE)])
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ async def test_a_panic_is_told_and_concerns_its_object() -> None:
     [(AWAY, 0.25), (Rejected(), FIRST_RETRY), (forbidden(), KIND_BACKOFF)],
     ids=["outage", "rejected", "blocked"],
 )
-def test_who_leads_anew_begins_anew(failure: Exception, first: float) -> None:
-    """Nothing of an earlier term holds back an object or lengthens its pauses; a kind still blocked is told again."""
+def test_a_new_term_resets_all_pauses(failure: Exception, first: float) -> None:
+    """Pauses of an earlier term do not apply to the next one; a kind that is still blocked is reported again."""
 
     async def scenario() -> None:
         controller = Controller(pauses_all=True)
@@ -280,11 +280,11 @@ def test_who_leads_anew_begins_anew(failure: Exception, first: float) -> None:
         async with controller.leading(ROUTE):
             await asyncio.sleep(500)
         controller.times.clear()
-        controller.told.clear()
+        controller.reported.clear()
         async with controller.leading(ROUTE):
             await asyncio.sleep(100)
         assert controller.times[ROUTE][0] == pytest.approx(500)
         assert controller.pauses(ROUTE)[0] <= first
-        assert controller.told or isinstance(failure, Rejected)
+        assert controller.reported or isinstance(failure, Rejected)
 
     virtual_time.run(scenario())

@@ -12,42 +12,42 @@ from watchers.controllers import worker_pool as workers
 from watchers.controllers.worker_pool import MAX_SLOW, WorkerPool
 
 
-async def test_a_bug_is_told_and_met_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that meets with a bug rests and is settled again; the others go on."""
+async def test_a_panic_is_reported_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key with a bug is reconciled again after a pause; the others go on."""
     monkeypatch.setattr(workers, "PANIC_SECONDS", 0.01)
-    settled: list[str] = []
-    told: list[str] = []
+    reconciled: list[str] = []
+    panics: list[str] = []
     done = asyncio.Event()
 
-    async def settle(key: str) -> float | None:
-        settled.append(key)
-        if key == "bad" and settled.count("bad") == 1:
+    async def reconcile(key: str) -> float | None:
+        reconciled.append(key)
+        if key == "bad" and reconciled.count("bad") == 1:
             raise RuntimeError("a bug")
-        if settled.count("bad") == 2:
+        if reconciled.count("bad") == 2:
             done.set()
         return None
 
-    found = WorkerPool(1, settle, told.append)
+    found = WorkerPool(1, reconcile, panics.append)
     leading = asyncio.create_task(found.run(["bad", "good"]))
     async with asyncio.timeout(10):
         await done.wait()
     leading.cancel()
     with suppress(asyncio.CancelledError):
         await leading
-    assert (told, sorted(settled)) == (["bad"], ["bad", "bad", "good"])
+    assert (panics, sorted(reconciled)) == (["bad"], ["bad", "bad", "good"])
 
 
-async def test_who_does_not_lead_settles_nothing() -> None:
-    """What is touched before and after a term is not kept: the next term begins with all there is."""
-    settled: list[str] = []
+async def test_keys_of_an_earlier_term_are_dropped() -> None:
+    """Keys that are enqueued before and after a term are dropped: the next term starts with all keys."""
+    reconciled: list[str] = []
     done = asyncio.Event()
 
-    async def settle(key: str) -> float | None:
-        settled.append(key)
+    async def reconcile(key: str) -> float | None:
+        reconciled.append(key)
         done.set()
         return None
 
-    found = WorkerPool(2, settle, lambda _: None)
+    found = WorkerPool(2, reconcile, lambda _: None)
     found.enqueue(["before"])
     assert found.depth == 0
     leading = asyncio.create_task(found.run(["first"]))
@@ -57,21 +57,21 @@ async def test_who_does_not_lead_settles_nothing() -> None:
     with suppress(asyncio.CancelledError):
         await leading
     found.enqueue(["after"])
-    assert (found.depth, settled) == (0, ["first"])
+    assert (found.depth, reconciled) == (0, ["first"])
 
 
-async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many keys wait for an answer that does not come, the others are settled."""
+async def test_slow_keys_delay_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of keys that wait for a response do not delay the others."""
     monkeypatch.setattr(workers, "SLOW_SECONDS", 0.01)
     never, done = asyncio.Event(), asyncio.Event()
 
-    async def settle(key: int) -> float | None:
+    async def reconcile(key: int) -> float | None:
         if key < 10:
             await never.wait()
         done.set()
         return None
 
-    found = WorkerPool(2, settle, lambda _: None)
+    found = WorkerPool(2, reconcile, lambda _: None)
     leading = asyncio.create_task(found.run(range(11)))
     async with asyncio.timeout(10):
         await done.wait()
@@ -80,25 +80,25 @@ async def test_what_takes_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch
         await leading
 
 
-def test_what_takes_long_is_bounded() -> None:
-    """Beyond so many keys that take long at once the next wait, and all are settled in the end."""
+def test_slow_keys_are_bounded() -> None:
+    """The number of slow keys is bounded: further ones wait, and all are reconciled in the end."""
 
     async def scenario() -> None:
-        running, settled = set[int](), set[int]()
+        running, reconciled = set[int](), set[int]()
 
-        async def settle(key: int) -> float | None:
+        async def reconcile(key: int) -> float | None:
             running.add(key)
             await asyncio.sleep(600)
             running.discard(key)
-            settled.add(key)
+            reconciled.add(key)
             return None
 
-        leading = asyncio.create_task(WorkerPool(2, settle, lambda _: None).run(range(2 * MAX_SLOW + 4)))
+        leading = asyncio.create_task(WorkerPool(2, reconcile, lambda _: None).run(range(2 * MAX_SLOW + 4)))
         await asyncio.sleep(599)
         assert running == set(range(MAX_SLOW + 2))
         await asyncio.sleep(1200)
         leading.cancel()
         await asyncio.wait({leading})
-        assert settled == set(range(2 * MAX_SLOW + 4))
+        assert reconciled == set(range(2 * MAX_SLOW + 4))
 
     virtual_time.run(scenario())

@@ -1,12 +1,12 @@
-"""The work queue."""
+"""The work queue: order, deduplication, delays and exclusive processing."""
 
 import asyncio
 
 from watchers.controllers.workqueue import WorkQueue
 
 
-async def test_a_key_waits_once_and_in_its_turn() -> None:
-    """Keys come in the order in which they were added, however often that was."""
+async def test_keys_are_queued_once_and_in_order() -> None:
+    """Keys are returned in the order of their first addition, once."""
     queue = WorkQueue[str]()
     queue.add_all("abcab")
     assert len(queue) == 3
@@ -14,8 +14,8 @@ async def test_a_key_waits_once_and_in_its_turn() -> None:
     assert len(queue) == 0
 
 
-async def test_a_key_is_worked_on_by_one_at_a_time() -> None:
-    """A key that is added while it is worked on comes again, after that is done."""
+async def test_a_key_is_processed_by_one_task_at_a_time() -> None:
+    """A key that is added while it is processed is returned again once that is done."""
     queue = WorkQueue[str]()
     queue.add("a")
     assert await queue.get() == "a"
@@ -30,8 +30,8 @@ async def test_a_key_is_worked_on_by_one_at_a_time() -> None:
     assert len(queue) == 0
 
 
-async def test_a_key_waits_for_its_time_and_the_earlier_time_counts() -> None:
-    """A delay can be cut short by a later call, but not made longer."""
+async def test_the_earlier_due_time_of_a_key_counts() -> None:
+    """A later call can shorten a delay, but not extend it."""
     now = 0.0
     queue = WorkQueue[str](lambda: now)
     queue.add("a", 5)
@@ -47,8 +47,8 @@ async def test_a_key_waits_for_its_time_and_the_earlier_time_counts() -> None:
     assert len(queue) == 0
 
 
-async def test_whoever_waits_hears_of_what_comes() -> None:
-    """A taker wakes for a key that is added, and for one whose time has come."""
+async def test_get_waits_for_a_due_key() -> None:
+    """A waiting `get` returns a key that is added, and one that becomes due."""
     queue = WorkQueue[str]()
     takers = [asyncio.create_task(queue.get()) for _ in range(3)]
     await asyncio.sleep(0)

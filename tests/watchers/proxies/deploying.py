@@ -1,4 +1,4 @@
-"""A translator, a reconciler and what they watch, at work on one namespace of the real API server."""
+"""A translator and a proxy reconciler with one namespace of a real API server."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from watchers.proxies.reconciler import ProxyReconciler
 
 READ = (Service, EndpointSlice, Deployment, DaemonSet, Pod)
 SECONDS: Final = 120
-"""How long something is waited for: after the API server was killed, the cluster's controllers may rest a minute."""
+"""The timeout of waits: after a restart of the API server, the cluster's controllers may pause for a minute."""
 
 
 class Counting:
-    """Passes requests on, and remembers them: method, kind of object, name and whether it was a rehearsal."""
+    """A client that records requests: method, kind of object, name and whether it was a dry run."""
 
     def __init__(self, client: ApiClient) -> None:
         self.requests: list[tuple[str, str, str, bool]] = []
@@ -44,16 +44,16 @@ class Counting:
         return await self._client.request(method, path, **options)
 
     def writes(self) -> list[tuple[str, str]]:
-        """Return what has changed something, or was to."""
-        return [(method, plural) for method, plural, _, rehearsal in self.requests if method != "GET" and not rehearsal]
+        """Return the writes, without dry runs."""
+        return [(method, plural) for method, plural, _, dry_run in self.requests if method != "GET" and not dry_run]
 
 
 class Deploying:
-    """An asynchronous context manager: within it, what is applied to the translator is deployed.
+    """An asynchronous context manager, in which the translator's manifests are deployed.
 
     Attributes:
-        gateway: the Gateway that the tests are about.
-        api: what the reconciler asks of the API server.
+        gateway: the Gateway of the tests.
+        api: the reconciler's client, which records requests.
     """
 
     def __init__(self, client: ApiClient, namespace: str, deploys: ApiClient | None = None) -> None:
@@ -96,7 +96,7 @@ class Deploying:
         await self._tasks.__aexit__(None, None, None)
 
     def lead(self) -> None:
-        """Begin to deploy."""
+        """Start the reconciler."""
         self._start(self.reconciler.run())
 
     def _start(self, work: Any) -> None:
@@ -108,7 +108,7 @@ class Deploying:
                 self.edit(batch.edits)
 
     def apply(self, documents: str) -> None:
-        """Take objects, written as YAML; $NS is the namespace, $CONTROLLER the controller's name."""
+        """Apply objects in YAML to the translator; $NS is the namespace, $CONTROLLER the controller's name."""
         text = documents.replace("$NS", self.gateway.namespace).replace("$CONTROLLER", self.controller)
         edits = []
         for raw in filter(None, yaml.safe_load_all(text)):
@@ -118,22 +118,22 @@ class Deploying:
         self.edit(edits)
 
     def remove(self, ref: Ref) -> None:
-        """Take that an object is gone."""
+        """Remove an object from the translator."""
         self.edit([Edit(ref, None)])
 
     def edit(self, edits: Any) -> None:
-        """Take edits."""
+        """Apply edits to the translator."""
         self.translator.edit(edits)
         self._evaluate()
 
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
-        """Take what proxies are told."""
+        """Set the defaults of proxies."""
         self.translator.set_proxy_defaults(defaults)
         self._evaluate()
 
-    def deliver(self, delivery: GatewaySyncStatus) -> None:
-        """Take what proxies have acknowledged."""
-        self.translator.set_sync_status(self.gateway, delivery)
+    def set_sync_status(self, status: GatewaySyncStatus) -> None:
+        """Set the sync status of the Gateway."""
+        self.translator.set_sync_status(self.gateway, status)
         self._evaluate()
 
     def _deployed(self, gateway: Ref, deployed: Any) -> None:
@@ -147,19 +147,19 @@ class Deploying:
         self._changed.set()
 
     def condition(self, type_: str) -> tuple[str, str, str]:
-        """Status, reason and message of a condition of the Gateway."""
+        """Return status, reason and message of a condition of the Gateway."""
         status = self.translator.statuses[self.gateway]
         found = next(each for each in status["conditions"] if each["type"] == type_)
         return found["status"], found["reason"], found["message"]
 
     @property
     def addresses(self) -> list[dict[str, str]]:
-        """The Gateway's addresses."""
+        """Return the Gateway's addresses."""
         found: list[dict[str, str]] = self.translator.statuses[self.gateway]["addresses"]
         return found
 
     def there(self) -> set[str]:
-        """Return the kinds of all that is deployed for the Gateway."""
+        """Return the kinds of the Gateway's deployed objects."""
         return {ref.kind for ref, _ in self.inventory.of(self.gateway)}
 
     def path(self, kind: str, name: str = "") -> str:
@@ -173,7 +173,7 @@ class Deploying:
         return await self.client.get(self.path(kind))
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until something holds, which only what the API server tells, or the reconciler, makes hold."""
+        """Wait until a condition is true that depends on the API server or the reconciler."""
         try:
             async with asyncio.timeout(SECONDS):
                 while not true():  # noqa: ASYNC110 (another process makes it hold)
@@ -182,7 +182,7 @@ class Deploying:
             raise AssertionError(await self._told()) from None
 
     async def _told(self) -> str:
-        """Return what there is instead of what was waited for."""
+        """Return the present state, for the message of a timeout."""
         pods = await self.client.get(f"/api/v1/namespaces/{self.gateway.namespace}/pods")
         statuses = {each["metadata"]["name"]: each["status"] for each in pods["items"]}
         there = sorted(map(str, (ref for ref, _ in self.inventory.of(self.gateway))))

@@ -1,4 +1,4 @@
-"""The pure parts of deploying: owned fields and the API server's errors."""
+"""Owned fields, errors of the API server, and single applies of the proxy reconciler."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN, PLAIN)
-def test_what_others_add_does_not_count(wanted: Any, more: Any) -> None:
-    """Fields that a manifest does not have are no part of it; projecting twice is projecting once."""
+def test_fields_of_others_are_not_projected(wanted: Any, more: Any) -> None:
+    """A projection has only the manifest's fields, and is idempotent."""
     if isinstance(wanted, dict):
         assert project({"c": more, **wanted}, wanted) == project(wanted, wanted)
     once = project(more, wanted)
     assert project(once, wanted) == once
 
 
-def test_what_is_missing_or_different_counts() -> None:
-    """So does an item of a list with names; items of others do not."""
+def test_missing_and_different_fields_are_projected() -> None:
+    """Missing and different fields, and items of lists with names, show in the projection; others' items do not."""
     like = {"ports": [{"name": "a", "port": 1}], "args": ["x"], "gone": 1}
     live = {"ports": [{"name": "b"}, {"name": "a", "port": 2, "more": 3}], "args": ["x", "y"]}
     assert project(live, like) == {"ports": [{"name": "a", "port": 2}], "args": ["x", "y"]}
@@ -64,8 +64,8 @@ def test_what_is_missing_or_different_counts() -> None:
         (500, 'Internal error occurred: failed calling webhook "w": no route to host', "Programmed", "Pending"),
     ],
 )
-def test_refusals(status: int, message: str, condition: str, reason: str) -> None:
-    """Each is the condition that it belongs to, with the object and the API server's words."""
+def test_problems_of_errors(status: int, message: str, condition: str, reason: str) -> None:
+    """Each error becomes a problem of a condition, with the object and the API server's message."""
     error = ApiError("PATCH x", status, "", message)
     problem = problem_of(CONFIG, error)
     assert not is_transient(error)
@@ -74,8 +74,8 @@ def test_refusals(status: int, message: str, condition: str, reason: str) -> Non
     assert message in problem.message
 
 
-def test_what_passes_by_itself_is_no_refusal() -> None:
-    """Busy servers, conflicts, and namespaces that are about to go are nobody's mistake."""
+def test_transient_errors_are_no_problems() -> None:
+    """Errors of busy servers, conflicts, and terminating namespaces are transient."""
     assert all(is_transient(ApiError("x", status)) for status in (409, 429, 500, 503))
     assert is_namespace_gone(ApiError("x", 404, "NotFound", 'namespaces "web" not found'))
     assert is_namespace_gone(ApiError("x", 403, "Forbidden", "because it is being terminated"))
@@ -83,7 +83,7 @@ def test_what_passes_by_itself_is_no_refusal() -> None:
 
 
 class Failing:
-    """Meets requests with what is told to, then answers with what was sent."""
+    """An API server whose first requests fail; later ones return the sent object."""
 
     def __init__(self, *failures: ClusterError) -> None:
         self.failures = list(failures)
@@ -91,7 +91,7 @@ class Failing:
         self.gate = asyncio.Event()
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
-        """Answer a request."""
+        """Respond to a request."""
         if self.failures:
             raise self.failures.pop(0)
         if method == "GET":
@@ -107,22 +107,22 @@ def manifest() -> Manifest:
     return Manifest(CONFIG, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}})
 
 
-async def test_an_api_server_that_is_away_is_no_refusal() -> None:
-    """It is tried again until it works, and nothing is told of it."""
-    api, told = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[ApplyResult | None]()
+async def test_an_outage_is_no_problem() -> None:
+    """During an outage, the apply is retried until it succeeds, and no problem is reported."""
+    api, results = Failing(Unreachable("http://x", "away"), ApiError("x", 503)), list[ApplyResult | None]()
     inventory = Inventory()
     wanted = {GATEWAY: ProxyManifests((manifest(),))}
-    reconciler = ProxyReconciler(api, wanted, inventory, "me", lambda _, deployed: told.append(deployed))
+    reconciler = ProxyReconciler(api, wanted, inventory, "me", lambda _, deployed: results.append(deployed))
     leading = asyncio.create_task(reconciler.run())
     async with asyncio.timeout(10):
         await api.gate.wait()
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
-    assert (len(api.applied), told) == (1, [])
+    assert (len(api.applied), results) == (1, [])
 
 
-async def test_who_does_not_lead_writes_nothing() -> None:
-    """Once the lease is lost, no late write slips through."""
+async def test_only_the_leader_applies() -> None:
+    """After the lease was lost, no late write is sent."""
     api = Failing()
     reconciler = ProxyReconciler(
         api, {GATEWAY: ProxyManifests((manifest(),))}, Inventory(), "me", print, may_write=lambda: False
@@ -136,7 +136,7 @@ async def test_who_does_not_lead_writes_nothing() -> None:
 
 
 async def test_objects_of_a_list_have_not_drifted() -> None:
-    """Lists do not say what their objects are; who leads anew applies them once, and sees nothing to repair."""
+    """Objects of a list, which lack apiVersion and kind, have not drifted: a new leader applies them once."""
     api, inventory, wanted = Failing(), Inventory(), manifest()
     body = {key: value for key, value in wanted.body.items() if key not in ("apiVersion", "kind")}
     inventory.observe([ObjectChange(CONFIG, {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}})])
@@ -147,15 +147,15 @@ async def test_objects_of_a_list_have_not_drifted() -> None:
     await asyncio.sleep(0.05)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
-    assert len(api.applied) == 2, "rehearsed and applied"
+    assert len(api.applied) == 2, "a dry run and an apply"
 
 
 class Recording:
-    """Answers as if all were taken, and keeps what was asked for.
+    """An API server that accepts everything, and records requests.
 
     Attributes:
-        found: what a GET finds.
-        requests: the method, the end of the path and whether it is a rehearsal, in order.
+        found: the response to a GET.
+        requests: the method, the end of the path and whether it is a dry run, in order.
     """
 
     def __init__(self, found: dict[str, Any] | None = None) -> None:
@@ -163,7 +163,7 @@ class Recording:
         self.requests: list[tuple[str, str, bool]] = []
 
     async def request(self, method: str, path: str, *, query: Any = None, body: Any = None, **_: Any) -> Any:
-        """Answer a request."""
+        """Respond to a request."""
         self.requests.append((method, "/".join(path.split("/")[-2:]), "dryRun" in (query or {})))
         if method == "GET":
             if self.found is None:
@@ -175,33 +175,33 @@ class Recording:
 async def deployed(
     api: Recording, wanted: ProxyManifests, *there: tuple[Ref, dict[str, Any]]
 ) -> list[ApplyResult | None]:
-    """Return what is told of a Gateway, once it is settled where these objects are there."""
-    told: list[ApplyResult | None] = []
+    """Reconcile a Gateway with these existing objects; return the reported results."""
+    results: list[ApplyResult | None] = []
     inventory = Inventory()
     inventory.observe([ObjectChange(ref, raw) for ref, raw in there])
-    reconciler = ProxyReconciler(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: told.append(each))
+    reconciler = ProxyReconciler(api, {GATEWAY: wanted}, inventory, "me", lambda _, each: results.append(each))
     leading = asyncio.create_task(reconciler.run())
     for _ in range(20):
         await asyncio.sleep(0)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
-    return told
+    return results
 
 
-def kept(name: str = "headgate-shop", **more: Any) -> dict[str, Any]:
-    """Return an object as the API server has it."""
+def stored(name: str = "headgate-shop", **more: Any) -> dict[str, Any]:
+    """Return an object as the API server stores it."""
     return {
         "metadata": {"name": name, "namespace": "web", "labels": LABELS, "uid": "u", "resourceVersion": "4"},
         **more,
     }
 
 
-async def test_what_another_controller_deployed_is_not_taken_over() -> None:
-    """An object of the same name that carries the label of another Headgate is refused, and never written to."""
+async def test_objects_of_another_controller_are_not_taken_over() -> None:
+    """An object of the same name with the label of another Headgate is a problem, and is never written."""
     theirs = {"metadata": {"labels": {**LABELS, "gateway.headgate.dev/controller": "another"}}}
     api = Recording(theirs)
-    (told,) = await deployed(api, ProxyManifests((manifest(),)))
-    assert told is not None
+    (result,) = await deployed(api, ProxyManifests((manifest(),)))
+    assert result is not None
     assert [method for method, _, _ in api.requests] == ["GET"]
     mine = Recording({"metadata": {"labels": LABELS}})
     assert await deployed(mine, ProxyManifests((manifest(),))) == []
@@ -209,8 +209,8 @@ async def test_what_another_controller_deployed_is_not_taken_over() -> None:
 
 
 @pytest.mark.parametrize("available", [0, 1])
-async def test_proxies_of_the_other_kind_stay_until_there_are_new_ones(available: int) -> None:
-    """A Deployment is deleted in favour of a DaemonSet only once that has a proxy that is available."""
+async def test_a_workload_of_the_other_kind_stays_until_the_new_one_is_available(available: int) -> None:
+    """A Deployment is replaced by a DaemonSet, and deleted once that has an available proxy."""
     name, kind = "headgate-shop", "DaemonSet"
     body = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": "web", "labels": LABELS}}
     api = Recording()
@@ -218,56 +218,56 @@ async def test_proxies_of_the_other_kind_stay_until_there_are_new_ones(available
     await deployed(
         api,
         wanted,
-        (Ref("Deployment", "web", name), kept(status={"availableReplicas": 1})),
-        (Ref(kind, "web", name), kept(status={"numberAvailable": available})),
+        (Ref("Deployment", "web", name), stored(status={"availableReplicas": 1})),
+        (Ref(kind, "web", name), stored(status={"numberAvailable": available})),
     )
     is_namespace_gone = [path for method, path, _ in api.requests if method == "DELETE"]
     assert is_namespace_gone == [f"deployments/{name}"] * available
 
 
-async def test_what_is_there_is_rehearsed_before_anything_is_changed() -> None:
-    """Of several objects all are checked first, so that a refusal of the last does not leave the first changed."""
+async def test_existing_objects_are_validated_before_any_change() -> None:
+    """All objects are validated before the first is changed, so that a rejection of the last changes none."""
     other = Manifest(Ref("ConfigMap", "web", "headgate-two"), manifest().body)
     api = Recording()
-    await deployed(api, ProxyManifests((manifest(), other)), (CONFIG, kept()), (other.ref, kept("headgate-two")))
-    assert [rehearsal for _, _, rehearsal in api.requests] == [True, True, False, False]
+    await deployed(api, ProxyManifests((manifest(), other)), (CONFIG, stored()), (other.ref, stored("headgate-two")))
+    assert [dry_run for _, _, dry_run in api.requests] == [True, True, False, False]
 
 
 class Watching:
-    """Remembers what became of writes."""
+    """An observer that records outcomes."""
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[str, str]] = []
 
     def deployed(self, kind: str, outcome: str, seconds: float) -> None:
-        """Take what became of a write."""
+        """Record the outcome of a write."""
         self.outcomes.append((kind, outcome))
 
 
 def live(version: str = "4") -> Live:
-    """Return the ConfigMap as the API server has it."""
+    """Return the observed ConfigMap."""
     return Live(GATEWAY, "u", version, b"{}")
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"), [(0, "changed"), (409, "conflict"), (404, "gone"), (403, "refused"), (503, "failed")]
 )
-async def test_what_becomes_of_writes_is_counted(status: int, outcome: str) -> None:
-    """Each attempt counts once, by what the API server says; a rehearsal only if it is refused."""
+async def test_outcomes_of_writes_are_counted(status: int, outcome: str) -> None:
+    """Each attempt counts once, by the API server's response; a dry run only if it is rejected."""
     watching = Watching()
     api = Failing(*([ApiError("PATCH", status)] * 2 if status else []))
     applier = Applier(api, "me", lambda: True, watching)
     with contextlib.suppress(ApplyError, ApiError):
         await applier.dry_run(manifest())
-    rehearsed = [] if outcome == "changed" else [("ConfigMap", outcome)]
-    assert watching.outcomes == rehearsed
+    dry_runs = [] if outcome == "changed" else [("ConfigMap", outcome)]
+    assert watching.outcomes == dry_runs
     with contextlib.suppress(ApplyError, ApiError):
         await applier.apply(manifest(), live())
-    assert watching.outcomes == [*rehearsed, ("ConfigMap", outcome)]
+    assert watching.outcomes == [*dry_runs, ("ConfigMap", outcome)]
 
 
-async def test_creating_repairing_and_deleting_are_told_apart() -> None:
-    """Nothing is counted that was not tried, as by who has stepped down."""
+async def test_creations_repairs_and_deletions_are_counted() -> None:
+    """Created, changed, repaired and deleted objects are counted separately; unsent writes are not counted."""
     watching, api = Watching(), Failing()
     applier = Applier(api, "me", lambda: True, watching)
     await applier.apply(manifest(), None)
@@ -278,8 +278,8 @@ async def test_creating_repairing_and_deleting_are_told_apart() -> None:
     assert watching.outcomes == [("ConfigMap", each) for each in ("created", "repaired", "gone")]
 
 
-def test_the_inventory_knows_whose_an_object_is() -> None:
-    """Its owner tells, and where there is none its label, if it is called as what is made for that Gateway."""
+def test_the_gateway_of_an_object() -> None:
+    """An object belongs to its owner, or else to the Gateway of its label, if it has the name for that Gateway."""
     touched: list[set[Ref]] = []
     inventory = Inventory()
     inventory.add_event_handler(lambda gateways: touched.append(set(gateways)))
@@ -300,8 +300,8 @@ def test_the_inventory_knows_whose_an_object_is() -> None:
     assert (inventory.gateways, inventory.get(CONFIG)) == (frozenset(), None)
 
 
-def test_whose_an_object_is_may_not_be_known() -> None:
-    """Without an owner, a label that had to be shortened names no Gateway; its object is nobody's leftover."""
+def test_an_object_of_an_unknown_gateway() -> None:
+    """An object without an owner and with a shortened label belongs to no known Gateway, and is not deleted."""
     gateway = GATEWAY._replace(name="x" * 100)
     name, label = resource_name(gateway), label_value(gateway.name)
     labels = {**LABELS, "gateway.networking.k8s.io/gateway-name": label}

@@ -1,4 +1,4 @@
-"""A real API server judges the examples of GatewayParameters."""
+"""The examples of GatewayParameters are valid for a real API server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCUMENTS: Final = {path.name: list(yaml.safe_load_all(path.read_text())) for pa
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 async def test_an_example(client: ApiClient, namespace: str, name: str) -> None:
-    """The API server takes it, and all that is to be deployed for it."""
+    """The API server accepts an example, and all manifests that it causes."""
     documents = [each for each in DOCUMENTS[name] if each["kind"] != "GatewayClass"]
     cluster = Cluster(*(yaml.safe_dump(each) for each in DOCUMENTS[name] if each["kind"] != "Ingress"))
     manifests = [each.body for found in cluster.translator.deployments.values() for each in found.manifests]
@@ -30,7 +30,7 @@ async def test_an_example(client: ApiClient, namespace: str, name: str) -> None:
 
 
 async def dry_run(client: ApiClient, body: Any) -> None:
-    """Have the API server check an object."""
+    """Have the API server validate an object."""
     version, metadata = body["apiVersion"], body["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     plural = PLURALS.get(body["kind"], f"{body['kind'].lower()}s")

@@ -1,4 +1,4 @@
-"""Proxies that the cluster runs: a real Envoy in a pod, which finds its server by the cluster's DNS."""
+"""Proxies in pods: a real Envoy, which resolves its xDS server by the cluster's DNS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xds.server.server import Peer, Server
 pytestmark = pytest.mark.e2e
 
 NODE = "10.244.0.1"
-"""Where the test cluster's pods reach this process."""
+"""The address at which the test cluster's pods reach this process."""
 ROUTE = """
 ---
 apiVersion: gateway.headgate.dev/v1alpha1
@@ -41,7 +41,7 @@ spec:
 
 
 class Serving:
-    """The xDS server that the proxies of a namespace find, and who has come to it."""
+    """The xDS server of the proxies in a namespace, which records their nodes."""
 
     def __init__(self, deploying: Deploying) -> None:
         self.deploying = deploying
@@ -54,7 +54,7 @@ class Serving:
             address=f"{NODE}:0",
             credentials=self.authority.credentials(self.host),
             authorise=self._authorise,
-            on_sync_status=lambda key, status: deploying.deliver(
+            on_sync_status=lambda key, status: deploying.set_sync_status(
                 GatewaySyncStatus(status.clients, status.clients == status.synced)
             ),
         )
@@ -70,7 +70,7 @@ class Serving:
         self.tokens.append(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))))
 
     async def publish(self) -> None:
-        """Have what the translator makes served, now and later."""
+        """Publish the translator's snapshots, now and after changes."""
         while True:
             snapshot = self.deploying.translator.snapshots.get(self.deploying.gateway)
             if snapshot is not None:
@@ -111,7 +111,7 @@ async def serving(client: ApiClient, namespace: str) -> AsyncIterator[Serving]:
 
 
 async def first_answer(address: str) -> tuple[int, str]:
-    """Return the first answer that comes; the cluster may hear later than Headgate where it is to send connections."""
+    """Return the first response; the cluster may observe the endpoints later than Headgate."""
     async with aiohttp.ClientSession() as http, asyncio.timeout(SECONDS):
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):
@@ -121,13 +121,13 @@ async def first_answer(address: str) -> tuple[int, str]:
 
 
 async def test_requests_are_answered(serving: Serving) -> None:
-    """From a Gateway and a route to an answer at the Gateway's address; only then it is programmed."""
+    """A request to a Gateway's address gets a response; the Gateway is not programmed before."""
     deploying = serving.deploying
     deploying.apply(CLASS + parameters("{replicas: 2, drainSeconds: 1}") + GATEWAY + ROUTE)
     deploying.lead()
     await deploying.until(lambda: deploying.condition("Programmed")[0] == "True")
     assert await first_answer(deploying.addresses[0]["value"]) == (200, "hello")
-    # A proxy that has lost its stream comes again.
+    # A proxy without a stream reconnects.
     await deploying.until(lambda: len(set(serving.nodes)) == 2)
     assert {each.rpartition("/")[0] for each in serving.nodes} == {f"{deploying.gateway.namespace}/gw"}
     assert all(each.rpartition("/")[2].startswith("headgate-gw-") for each in serving.nodes)
@@ -139,7 +139,7 @@ async def test_requests_are_answered(serving: Serving) -> None:
 
 
 async def test_a_deployment_becomes_a_daemonset(serving: Serving) -> None:
-    """The proxies of the other kind go only once there are new ones, so that there always are some."""
+    """The proxies of the other kind are deleted only once new ones are available, so that there always are some."""
     deploying = serving.deploying
     deploying.apply(CLASS + parameters("{drainSeconds: 1}") + GATEWAY)
     deploying.lead()
@@ -152,7 +152,7 @@ async def test_a_deployment_becomes_a_daemonset(serving: Serving) -> None:
 
 
 async def test_node_ports(serving: Serving) -> None:
-    """The Gateway's addresses are those of the nodes that have proxies, as their pods tell."""
+    """The Gateway's addresses are those of the nodes with proxies, from their pods."""
     deploying = serving.deploying
     deploying.apply(CLASS + parameters("{service: {type: NodePort}, drainSeconds: 1}") + GATEWAY)
     deploying.lead()
@@ -161,8 +161,8 @@ async def test_node_ports(serving: Serving) -> None:
     assert deploying.addresses == [{"type": "IPAddress", "value": pod["status"]["hostIP"]}]
 
 
-async def test_what_keeps_proxies_from_running_is_told(serving: Serving) -> None:
-    """An image that there is not, and then a node that there is not, are what the Gateway tells."""
+async def test_faults_of_pods_are_reported(serving: Serving) -> None:
+    """The Gateway's condition names a missing image, and then a missing node."""
     deploying = serving.deploying
     deploying.apply(CLASS + parameters("{image: example.com/none}") + GATEWAY)
     deploying.lead()

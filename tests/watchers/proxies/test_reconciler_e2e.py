@@ -1,4 +1,4 @@
-"""The reconciler and a real API server, its controllers, and pods that run a real Envoy."""
+"""The proxy reconciler with a real API server, its controllers, and pods that run a real Envoy."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ALL = {"ServiceAccount", "ConfigMap", "Service", "Deployment"}
 
 
 def parameters(spec: str = "{replicas: 0}") -> str:
-    """GatewayParameters. Without replicas nothing has to run."""
+    """Return GatewayParameters; with 0 replicas, no pod has to run."""
     return f"""
 apiVersion: gateway.headgate.dev/v1alpha1
 kind: GatewayParameters
@@ -56,21 +56,21 @@ spec: {spec}
 
 @pytest.fixture
 async def deploying(client: ApiClient, namespace: str) -> AsyncIterator[Deploying]:
-    """Deploys into the test's namespace."""
+    """Yield a translator and a reconciler for the test's namespace."""
     async with Deploying(client, namespace) as deploying:
         yield deploying
 
 
 async def deployed(deploying: Deploying, spec: str = "{replicas: 0}") -> None:
-    """Apply a Gateway and wait until everything for it is there."""
+    """Apply a Gateway and wait until all its objects exist."""
     deploying.apply(CLASS + parameters(spec) + GATEWAY)
     deploying.lead()
     await deploying.until(lambda: deploying.there() >= ALL)
-    await settled(deploying)
+    await until_idle(deploying)
 
 
-async def settled(deploying: Deploying) -> None:
-    """Wait until nothing is asked of the API server any more."""
+async def until_idle(deploying: Deploying) -> None:
+    """Wait until there are no more requests."""
     while True:
         before = len(deploying.api.requests)
         await asyncio.sleep(0.5)
@@ -79,12 +79,12 @@ async def settled(deploying: Deploying) -> None:
 
 
 async def patch(deploying: Deploying, kind: str, body: Any) -> None:
-    """Change an object behind the reconciler's back."""
+    """Change an object, as another client does."""
     await deploying.client.request("PATCH", deploying.path(kind), body=body, content_type=MERGE_PATCH)
 
 
 async def test_a_gateway_is_deployed(deploying: Deploying) -> None:
-    """All objects come with labels, and the load balancer's address comes back; nothing is written twice."""
+    """All objects have labels, the load balancer's address is in the status, and no object is written twice."""
     await deployed(deploying)
     await deploying.until(lambda: bool(deploying.addresses))
     service = await deploying.get("Service")
@@ -100,15 +100,15 @@ async def test_a_gateway_is_deployed(deploying: Deploying) -> None:
     )
 
 
-async def test_what_is_changed_is_applied_alone(deploying: Deploying) -> None:
-    """A new listener changes the Service and nothing else, which was rehearsed before."""
+async def test_only_changed_objects_are_applied(deploying: Deploying) -> None:
+    """A new listener changes only the Service, after a dry run."""
     await deployed(deploying)
     deploying.api.requests.clear()
     second = "- {name: http, port: 80, protocol: HTTP}\n  - {name: other, port: 8080, protocol: HTTP}"
     deploying.apply(GATEWAY.replace("[{name: http, port: 80, protocol: HTTP}]", f"\n  {second}"))
     await deploying.until(lambda: len(deploying.api.requests) >= 2)
-    await settled(deploying)
-    assert [(method, plural, rehearsal) for method, plural, _, rehearsal in deploying.api.requests] == [
+    await until_idle(deploying)
+    assert [(method, plural, dry_run) for method, plural, _, dry_run in deploying.api.requests] == [
         ("PATCH", "services", True),
         ("PATCH", "services", False),
     ]
@@ -116,26 +116,26 @@ async def test_what_is_changed_is_applied_alone(deploying: Deploying) -> None:
 
 
 async def test_drift_is_repaired(deploying: Deploying) -> None:
-    """What somebody changes or deletes is as it was soon; what belongs to others is left to them."""
+    """Changed and deleted objects are repaired soon; fields of others are unchanged."""
     await deployed(deploying)
     deploying.api.requests.clear()
     await patch(deploying, "Deployment", {"metadata": {"annotations": {"others": "own"}}})
-    await settled(deploying)
+    await until_idle(deploying)
     assert deploying.api.writes() == []
     await patch(deploying, "Deployment", {"spec": {"replicas": 3}})
     await deploying.until(lambda: deploying.api.writes() == [("PATCH", "deployments")])
-    await settled(deploying)
+    await until_idle(deploying)
     found = await deploying.get("Deployment")
     assert (found["spec"]["replicas"], found["metadata"]["annotations"]["others"]) == (0, "own")
     await deploying.client.request("DELETE", deploying.path("ConfigMap"))
     await deploying.until(lambda: ("PATCH", "configmaps") in deploying.api.writes())
     await deploying.until(lambda: "ConfigMap" in deploying.there())
-    await settled(deploying)
+    await until_idle(deploying)
     assert sorted(deploying.api.writes()) == [("PATCH", "configmaps"), ("PATCH", "deployments")]
 
 
-async def test_who_undoes_it_is_met_ever_less_often(deploying: Deploying) -> None:
-    """Two that quarrel about a field do not do so without end."""
+async def test_repeated_drift_is_repaired_at_growing_pauses(deploying: Deploying) -> None:
+    """A field that another client overwrites again and again is repaired at growing pauses."""
     await deployed(deploying)
     deploying.api.requests.clear()
     end = asyncio.get_running_loop().time() + 4
@@ -146,7 +146,7 @@ async def test_who_undoes_it_is_met_ever_less_often(deploying: Deploying) -> Non
 
 
 async def test_an_autoscaler_comes_and_goes(deploying: Deploying) -> None:
-    """The number of replicas stays as it is until the autoscaler acts, and when it is gone, until it is set again."""
+    """The number of replicas stays until the autoscaler acts, and after its deletion until it is set again."""
     nowhere = "podTemplate: {spec: {nodeSelector: {no: node}}}"
     await deployed(deploying, f"{{replicas: 3, {nowhere}}}")
     seen = await replicas_while(deploying, f"{{hpa: {{minReplicas: 4, maxReplicas: 5}}, {nowhere}}}", 4)
@@ -155,13 +155,13 @@ async def test_an_autoscaler_comes_and_goes(deploying: Deploying) -> None:
     assert seen == [4]
     assert deploying.there() == ALL
     await patch(deploying, "Deployment", {"spec": {"replicas": 2}})
-    await settled(deploying)
+    await until_idle(deploying)
     assert (await deploying.get("Deployment"))["spec"]["replicas"] == 2
     assert (await replicas_while(deploying, f"{{replicas: 1, {nowhere}}}", 1))[-1] == 1
 
 
 async def replicas_while(deploying: Deploying, spec: str, end: int) -> list[int]:
-    """Apply parameters; give the numbers of replicas that the Deployment has until all is settled with so many."""
+    """Apply parameters; return the Deployment's numbers of replicas until it is stable at `end`."""
     versions = deploying.client.watch(
         deploying.path("Deployment").rpartition("/")[0],
         {"fieldSelector": f"metadata.name={deploying.name}", "resourceVersion": "0"},
@@ -170,7 +170,7 @@ async def replicas_while(deploying: Deploying, spec: str, end: int) -> list[int]
     async with versions as stream:
         following = asyncio.create_task(_replicas(stream, seen))
         deploying.apply(parameters(spec))
-        await settled(deploying)
+        await until_idle(deploying)
         await deploying.until(lambda: bool(seen) and seen[-1] == end)
         following.cancel()
     return seen
@@ -184,8 +184,8 @@ async def _replicas(stream: ResponseStream, seen: list[int]) -> None:
                 seen.append(number)
 
 
-async def test_how_proxies_are_replaced_can_be_changed(deploying: Deploying) -> None:
-    """From one strategy to the other and back, with nothing left of the first."""
+async def test_the_strategy_can_be_changed(deploying: Deploying) -> None:
+    """A Deployment changes from one strategy to the other and back, without fields of the former."""
     await deployed(deploying)
     first = (await deploying.get("Deployment"))["spec"]["strategy"]
     assert first == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
@@ -194,12 +194,12 @@ async def test_how_proxies_are_replaced_can_be_changed(deploying: Deploying) -> 
         (first, "{replicas: 0}"),
     ):
         deploying.apply(parameters(spec))
-        await settled(deploying)
+        await until_idle(deploying)
         assert (await deploying.get("Deployment"))["spec"]["strategy"] == strategy
 
 
 async def test_names_of_all_kinds(deploying: Deploying) -> None:
-    """Gateways are deployed however they are called: long, with dots, with a digit first, much like another one."""
+    """Gateways of any name are deployed: long, with dots, with a leading digit, similar to another one."""
     names = ["1gw", "a.b.c", "a-b-c", "9" * 63, "x" * 63 + "1", "x" * 63 + "2", ".".join(["y" * 63] * 3 + ["z" * 61])]
     assert len(names[-1]) == 253
     gateways = (GATEWAY.replace("name: gw,", f"name: '{each}',") for each in names)
@@ -208,14 +208,14 @@ async def test_names_of_all_kinds(deploying: Deploying) -> None:
     refs = [Ref("Gateway", deploying.gateway.namespace, each) for each in names]
     there = [Ref(kind, each.namespace, resource_name(each)) for each in refs for kind in ALL]
     await deploying.until(lambda: all(deploying.inventory.get(each) for each in there))
-    await settled(deploying)
+    await until_idle(deploying)
     assert len(deploying.api.writes()) == len(set(there)) == len(names) * len(ALL)
     for each in refs:
         assert deploying.translator.statuses[each]["conditions"][0]["status"] == "True"
 
 
-async def test_leftovers_are_collected(deploying: Deploying) -> None:
-    """What is not wanted any more goes: an autoscaler, and everything once the Gateway is gone."""
+async def test_unwanted_objects_are_deleted(deploying: Deploying) -> None:
+    """Unwanted objects are deleted: an autoscaler, and all objects of a deleted Gateway."""
     nowhere = "podTemplate: {spec: {nodeSelector: {no: node}}}"
     await deployed(deploying, f"{{hpa: {{maxReplicas: 3}}, pdb: {{minAvailable: 0}}, {nowhere}}}")
     await deploying.until(lambda: len(deploying.there()) == 6)
@@ -225,8 +225,8 @@ async def test_leftovers_are_collected(deploying: Deploying) -> None:
     await deploying.until(lambda: not deploying.there())
 
 
-async def test_leftovers_of_an_earlier_life(client: ApiClient, namespace: str) -> None:
-    """What was deployed for a Gateway that went while nobody looked is collected at the start."""
+async def test_objects_of_an_earlier_controller_are_deleted(client: ApiClient, namespace: str) -> None:
+    """Objects of a Gateway that was deleted while no controller ran are deleted at the start."""
     async with Deploying(client, namespace) as earlier:
         await deployed(earlier)
     async with Deploying(client, namespace) as later:
@@ -235,20 +235,20 @@ async def test_leftovers_of_an_earlier_life(client: ApiClient, namespace: str) -
         await later.until(lambda: not later.there())
 
 
-async def test_what_cannot_be_told_is_left_alone(client: ApiClient, namespace: str) -> None:
-    """A Gateway whose parameters are missing keeps what an earlier life deployed."""
+async def test_objects_of_unknown_manifests_stay(client: ApiClient, namespace: str) -> None:
+    """A Gateway with missing parameters keeps the objects that an earlier controller deployed."""
     async with Deploying(client, namespace) as earlier:
         await deployed(earlier)
     async with Deploying(client, namespace) as later:
         later.apply(CLASS + GATEWAY)
         assert later.condition("Accepted")[:2] == ("False", "InvalidParameters")
         later.lead()
-        await settled(later)
+        await until_idle(later)
         assert (later.there(), later.api.requests) == (ALL, [])
 
 
-async def test_what_the_api_server_refuses_changes_nothing(deploying: Deploying) -> None:
-    """A pod template that is not valid leaves all as it runs, and the Gateway says why until it is corrected."""
+async def test_an_invalid_manifest_changes_nothing(deploying: Deploying) -> None:
+    """An invalid pod template changes no running proxy, and the Gateway's condition says why until it is corrected."""
     await deployed(deploying)
     before = {kind: (await deploying.get(kind))["metadata"]["resourceVersion"] for kind in ALL}
     bad = "{replicas: 0, service: {type: ClusterIP}, podTemplate: {spec: {tolerations: [{operator: Never}]}}}"
@@ -263,7 +263,7 @@ async def test_what_the_api_server_refuses_changes_nothing(deploying: Deploying)
 
 
 async def test_a_field_that_does_not_exist(deploying: Deploying) -> None:
-    """A misspelt field of the pod template is refused too, with its name."""
+    """A misspelt field of the pod template is rejected too, with its name."""
     await deployed(deploying)
     deploying.apply(parameters("{replicas: 0, podTemplate: {spec: {tolerationz: []}}}"))
     await deploying.until(lambda: deploying.condition("Accepted")[0] == "False")
@@ -271,7 +271,7 @@ async def test_a_field_that_does_not_exist(deploying: Deploying) -> None:
 
 
 async def test_a_quota(deploying: Deploying) -> None:
-    """A quota that denies the Deployment, and then one that denies its pods, is what the Gateway tells."""
+    """The Gateway's condition names a quota that denies the Deployment, and one that denies its pods."""
     await quota(deploying, {"count/deployments.apps": "0"})
     deploying.apply(CLASS + parameters("{replicas: 1}") + GATEWAY)
     deploying.lead()
@@ -285,7 +285,7 @@ async def test_a_quota(deploying: Deploying) -> None:
 
 
 async def test_the_strictest_pod_security(deploying: Deploying) -> None:
-    """Proxies satisfy it; what a pod template asks for beyond it is denied, as the Gateway tells."""
+    """Proxies conform to the level restricted; a pod template that does not is denied, as the condition says."""
     namespace = f"/api/v1/namespaces/{deploying.gateway.namespace}"
     body = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     await deploying.client.request("PATCH", namespace, body=body, content_type=MERGE_PATCH)
@@ -299,7 +299,7 @@ async def test_the_strictest_pod_security(deploying: Deploying) -> None:
 
 
 async def test_a_quota_denies_the_pods_of_a_daemonset(deploying: Deploying) -> None:
-    """Only Events tell why, so the Gateway tells where they are."""
+    """Only Events have the reason, so the Gateway's condition names the command that shows them."""
     await quota(deploying, {"pods": "0"})
     deploying.apply(CLASS + parameters("{kind: DaemonSet}") + GATEWAY)
     deploying.lead()
@@ -308,7 +308,7 @@ async def test_a_quota_denies_the_pods_of_a_daemonset(deploying: Deploying) -> N
 
 
 async def quota(deploying: Deploying, hard: dict[str, str]) -> None:
-    """Put a quota in force, also where there is no controller that does."""
+    """Create a quota and its status, also in clusters without the controller of quotas."""
     path, client = f"/api/v1/namespaces/{deploying.gateway.namespace}/resourcequotas/q", deploying.client
     applied = {"fieldManager": "test", "force": "true"}
     body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
@@ -319,7 +319,7 @@ async def quota(deploying: Deploying, hard: dict[str, str]) -> None:
 
 
 async def test_admission_denies(deploying: Deploying) -> None:
-    """What an admission policy says is what the Gateway tells."""
+    """The Gateway's condition has the message of an admission policy."""
     namespace, root = deploying.gateway.namespace, "/apis/admissionregistration.k8s.io/v1"
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}
     selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
@@ -341,7 +341,7 @@ async def test_admission_denies(deploying: Deploying) -> None:
 
 
 async def denied(deploying: Deploying) -> None:
-    """Wait until the policy is in force."""
+    """Wait until the policy is enforced."""
     labels, container = {"a": "b"}, {"name": "a", "image": "a"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     body = {"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
@@ -355,8 +355,8 @@ async def denied(deploying: Deploying) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_what_is_somebody_elses_is_not_taken(deploying: Deploying) -> None:
-    """An object of the same name without our labels stays as it is, and is told of."""
+async def test_objects_of_others_are_not_taken_over(deploying: Deploying) -> None:
+    """An object of the same name without our labels is unchanged, and reported."""
     body = {"metadata": {"name": deploying.name}, "data": {"mine": "yes"}}
     await deploying.client.request("POST", deploying.path("ConfigMap").rpartition("/")[0], body=body)
     deploying.apply(CLASS + parameters() + GATEWAY)
@@ -365,10 +365,10 @@ async def test_what_is_somebody_elses_is_not_taken(deploying: Deploying) -> None
     assert (await deploying.get("ConfigMap"))["data"] == {"mine": "yes"}
 
 
-async def test_what_headgate_may_not_do_is_told(
+async def test_a_missing_permission_is_reported(
     access: Access, client: ApiClient, namespace: str, tmp_path: Path
 ) -> None:
-    """Without a permission the Gateway says which; once it is granted, all goes on."""
+    """The Gateway's condition names a missing permission; once it is granted, the objects are deployed."""
     user = f"token: {await service_account(client, namespace)}"
     nobody = await kubeconfig(tmp_path, access.url, user, ", insecure-skip-tls-verify: true")
     async with ApiClient(nobody) as denied, Deploying(client, namespace, denied) as deploying:
@@ -381,7 +381,7 @@ async def test_what_headgate_may_not_do_is_told(
 
 
 async def test_an_api_server_that_is_killed(deploying: Deploying) -> None:
-    """What was asked for meanwhile is deployed once it is back, and nothing is told of it."""
+    """Objects that change during an outage are deployed afterwards, and no problem is reported."""
     await deployed(deploying)
     kill_api_server()
     deploying.apply(parameters("{replicas: 0, pdb: {maxUnavailable: 1}}"))

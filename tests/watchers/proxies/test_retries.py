@@ -1,4 +1,4 @@
-"""Retries of the proxy reconciler after refusals, drift and timeouts; in virtual time."""
+"""Retries of the proxy reconciler after rejections, drift and timeouts; in virtual time."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from watchers.proxies.server_side_apply import SECONDS
 
 
 class Cluster:
-    """Takes what is applied, and tells of it.
+    """An API server that accepts applies, and whose watch reports them.
 
     Attributes:
-        tells: whether it tells of what it has taken.
+        tells: whether the watch reports applied objects.
         meets: called with each write; may wait or raise.
-        times: when what was written.
-        running: how many writes are under way.
-        most: how many were at once.
+        times: the times of the writes.
+        running: the number of writes in progress.
+        most: the most writes in progress at once.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Cluster:
         self._version = 0
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
-        """Answer a request."""
+        """Respond to a request."""
         if method == "GET":
             raise ApiError("GET", 404)
         self.times.append(asyncio.get_running_loop().time())
@@ -58,7 +58,7 @@ class Cluster:
         return self.put(body)
 
     def put(self, body: Any) -> Any:
-        """Keep an object like this."""
+        """Store an object."""
         self._version += 1
         found = {**body, "metadata": {**body["metadata"], "uid": "u", "resourceVersion": str(self._version)}}
         if self.tells:
@@ -68,12 +68,12 @@ class Cluster:
 
     @property
     def pauses(self) -> list[float]:
-        """The seconds between writes."""
+        """Return the seconds between writes."""
         return [after - before for before, after in pairwise(self.times)]
 
     @asynccontextmanager
     async def leading(self, *names: str) -> AsyncIterator[ProxyReconciler]:
-        """Let a reconciler deploy a ConfigMap for each of these Gateways."""
+        """Run a reconciler that deploys a ConfigMap for each of these Gateways."""
         reconciler = ProxyReconciler(
             Punctual(self), {GATEWAY._replace(name=each): proxies(each) for each in names}, self.inventory, "me", print
         )
@@ -95,8 +95,8 @@ def proxies(name: str) -> ProxyManifests:
     )
 
 
-def test_gateways_are_deployed_so_many_at_once() -> None:
-    """Of many Gateways the others wait, and all are deployed."""
+def test_concurrent_deployments_are_bounded() -> None:
+    """The number of Gateways that are deployed at once is limited, and all are deployed."""
 
     async def scenario() -> None:
         cluster = Cluster()
@@ -108,8 +108,8 @@ def test_gateways_are_deployed_so_many_at_once() -> None:
     virtual_time.run(scenario())
 
 
-def test_what_is_refused_is_tried_after_pauses_that_grow_to_a_bound() -> None:
-    """The first is short; for hours it is tried now and then."""
+def test_pauses_of_a_rejected_manifest_are_bounded() -> None:
+    """The first pause of a rejected manifest is short, and later ones grow to a limit."""
 
     async def refuses() -> None:
         raise ApiError("PATCH", 422)
@@ -130,7 +130,7 @@ def test_what_is_refused_is_tried_after_pauses_that_grow_to_a_bound() -> None:
 
 @pytest.mark.parametrize(("seconds", "requests"), [(SECONDS - 0.1, 1), (SECONDS + 1, 2)])
 def test_a_request_that_hangs_is_made_again(seconds: float, requests: int) -> None:
-    """A webhook that does not answer ends the request after its time, and the next one follows."""
+    """A request that a webhook does not answer times out, and is repeated."""
 
     async def scenario() -> None:
         cluster = Cluster()
@@ -143,8 +143,8 @@ def test_a_request_that_hangs_is_made_again(seconds: float, requests: int) -> No
 
 
 @pytest.mark.parametrize(("seconds", "writes"), [(OBSERVE_SECONDS - 0.1, 1), (OBSERVE_SECONDS + 0.1, 2)])
-def test_what_nobody_tells_of_is_made_again(seconds: float, writes: int) -> None:
-    """What was created, and is not told of in time, was deleted before anybody saw it."""
+def test_an_unobserved_object_is_created_again(seconds: float, writes: int) -> None:
+    """A created object that is not observed in time was deleted, and is created again."""
 
     async def scenario() -> None:
         cluster = Cluster()
@@ -156,14 +156,14 @@ def test_what_nobody_tells_of_is_made_again(seconds: float, writes: int) -> None
     virtual_time.run(scenario())
 
 
-def test_what_was_left_alone_for_long_is_repaired_at_once() -> None:
-    """Who undoes it ten times is met after ever longer pauses; once it rests for long they begin anew."""
+def test_an_object_without_drift_for_long_is_repaired_at_once() -> None:
+    """Ten changes of an object are repaired at growing pauses; after a long time without drift these start again."""
 
     async def scenario() -> None:
         cluster = Cluster()
 
         async def undo(reconciler: ProxyReconciler, times: int) -> list[float]:
-            """Undo it so often, each time once it is as it should be; give how long that took each time."""
+            """Change the object a number of times, each time once it is repaired; return the seconds of the repairs."""
             found = []
             for _ in range(times):
                 cluster.put({**manifest().body, "data": {"a": "changed"}})
@@ -177,7 +177,7 @@ def test_what_was_left_alone_for_long_is_repaired_at_once() -> None:
         async with cluster.leading("shop") as reconciler:
             await asyncio.sleep(1)
             assert max(await undo(reconciler, 10)) > 60
-            await asyncio.sleep(REPAIRED_SECONDS)  # It rests only after the last pause.
+            await asyncio.sleep(REPAIRED_SECONDS)  # The time without drift begins after the last pause.
             assert max(await undo(reconciler, 2)) > 60
             await asyncio.sleep(REPAIRED_SECONDS + LONGEST_RETRY)
             assert max(await undo(reconciler, 3)) < 2

@@ -1,4 +1,4 @@
-"""A writer of statuses against a real API server, and what it wants."""
+"""A status writer with a real API server, and its wanted statuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from watchers.status.writer import StatusWriter
 
 OURS, OTHER = "gateway.headgate.dev/test", "example.com/other"
 MODELS = {model.kind: model for model in (HTTPRoute, Gateway)}
-#: As no reader of ours would write it: an unusual order, a time with a zone, and more than one condition.
+#: An unusual form: the order of fields, a time with a zone, and several conditions.
 ODD = {
     "type": "example.com/Odd",
     "status": "Unknown",
@@ -47,7 +47,7 @@ FOREIGN = {
 
 
 def accepted(message: str = "m", status: str = "True", generation: int = 1) -> dict[str, Any]:
-    """Return the condition Accepted, as it is wanted."""
+    """Return the wanted condition Accepted."""
     return {
         "type": "Accepted",
         "status": status,
@@ -58,17 +58,17 @@ def accepted(message: str = "m", status: str = "True", generation: int = 1) -> d
 
 
 def parents(*conditions: dict[str, Any], gateway: str = "web") -> dict[str, Any]:
-    """Return the status of a route with one parent of ours."""
+    """Return the status of a route with one entry of ours."""
     reference = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway}
     return {"parents": [{"parentRef": reference, "controllerName": OURS, "conditions": list(conditions)}]}
 
 
 class World:
-    """A writer that writes to the API server, and what it wants.
+    """A status writer with the API server, and its wanted statuses.
 
     Attributes:
-        wanted: what it wants.
-        outcomes: how often something became of a write, by kind and outcome.
+        wanted: the wanted statuses.
+        outcomes: the number of writes, by kind and outcome.
     """
 
     def __init__(self, client: ApiClient, namespace: str, *models: type[KubernetesObject]) -> None:
@@ -87,12 +87,12 @@ class World:
         self.writer = StatusWriter(client, self.wanted, self.cluster, OURS, observer=self)
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """Count."""
+        """Count a write."""
         self.outcomes[kind, outcome] += 1
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """While the cluster is followed and the writer leads."""
+        """Watch the cluster and run the writer for as long as the context lasts."""
         feed = SourceMux(self.cluster.sources)
 
         async def take() -> None:
@@ -114,11 +114,11 @@ class World:
                     await each
 
     def ref(self, name: str, kind: str = "HTTPRoute") -> Ref:
-        """Return the name of an object of the test's namespace."""
+        """Return the identity of an object in the test's namespace."""
         return Ref(kind, self.namespace, name)
 
     def path(self, ref: Ref, subresource: str = "") -> str:
-        """Where an object is."""
+        """Return the path of an object."""
         return item(MODELS[ref.kind], "v1", ref, subresource)
 
     async def create(self, name: str, kind: str = "HTTPRoute", **spec: Any) -> Ref:
@@ -133,16 +133,16 @@ class World:
         return self.ref(name, kind)
 
     async def patch(self, ref: Ref, body: dict[str, Any], subresource: str = "") -> None:
-        """Change an object, as somebody else does."""
+        """Patch an object, as another client does."""
         await self.client.request("PATCH", self.path(ref, subresource), body=body, content_type=MERGE_PATCH)
 
     async def status(self, ref: Ref) -> dict[str, Any]:
-        """Return the status that the API server has."""
+        """Return the status at the API server."""
         found: dict[str, Any] = (await self.client.get(self.path(ref))).get("status") or {}
         return found
 
     def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
-        """As a translator tells it."""
+        """Set the wanted status of an object, as a translator does."""
         if status is None:
             self.wanted.pop(ref, None)
         else:
@@ -150,7 +150,7 @@ class World:
         self.writer.enqueue([ref])
 
     async def until(self, ref: Ref, message: str) -> dict[str, Any]:
-        """Wait until our condition says this; gives the status."""
+        """Wait until our condition has this message; return the status."""
         async with asyncio.timeout(60):
             while True:
                 with suppress(ApiError):
@@ -160,7 +160,7 @@ class World:
                 await asyncio.sleep(0.05)
 
     async def counted(self, writes: int) -> None:
-        """Wait until so many writes of routes have been answered; there are no more, and were no conflicts."""
+        """Wait until a number of writes to routes have succeeded; there are no more, and no conflicts."""
         async with asyncio.timeout(30):
             while self.outcomes["HTTPRoute", "written"] < writes:  # noqa: ASYNC110 (another machine, as it were)
                 await asyncio.sleep(0.02)
@@ -169,20 +169,20 @@ class World:
         }
 
     async def until_gone(self, ref: Ref) -> None:
-        """Wait until there is no entry of ours."""
+        """Wait until the status has no entry of ours."""
         async with asyncio.timeout(30):
             while OURS in [each["controllerName"] for each in (await self.status(ref))["parents"]]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
-async def told(logs: list[Any]) -> None:
-    """Wait until something is logged."""
+async def until_logged(logs: list[Any]) -> None:
+    """Wait until a line is logged."""
     async with asyncio.timeout(30):
         while not logs:  # noqa: ASYNC110 (another machine, as it were)
             await asyncio.sleep(0.05)
 
 
 def messages(status: dict[str, Any]) -> set[str]:
-    """Return what our conditions say."""
+    """Return the messages of our conditions."""
     ours = [each for each in status.get("parents", ()) if each["controllerName"] == OURS]
     return {each["message"] for entry in [status, *ours] for each in entry.get("conditions", ())}

@@ -1,4 +1,4 @@
-"""As much of an API server as writers see: resource versions, patches with preconditions, and failures to order."""
+"""A minimal API server for writers: resource versions, patches with preconditions, and injected errors."""
 
 import asyncio
 import copy
@@ -14,15 +14,15 @@ PLURALS = {"gatewayclasses": "GatewayClass", "gateways": "Gateway", "httproutes"
 
 
 class Keeper:
-    """Answers as an API server does, and is what is observed of it as long as `lag` is not set.
+    """An API server with objects in memory; also the cache of observed statuses, unless `lag` is set.
 
     Attributes:
         requests: all requests: method, object.
-        failures: errors that the next requests meet with, in their order.
+        failures: the errors of the next requests, in order.
         gate: requests wait until it is set.
-        lag: observed instead of what is kept.
-        served: the version of the API in which objects are read and written.
-        without_status: so many requests for statuses meet with a definition that has none.
+        lag: the observed statuses instead of the stored ones.
+        served: the API version in which objects are read and written.
+        without_status: the number of next requests for statuses that fail, as without a status subresource.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Keeper:
         self._moved = asyncio.Event()
 
     def put(self, ref: Ref, status: dict[str, Any], generation: int | None = 1, **metadata: Any) -> None:
-        """Keep an object with this status."""
+        """Store an object with this status."""
         self._version += 1
         metadata |= {"name": ref.name, "resourceVersion": str(self._version)}
         self.objects[ref] = {
@@ -49,22 +49,22 @@ class Keeper:
         self._moved.set()
 
     def status(self, ref: Ref) -> Any:
-        """Return the status that is kept."""
+        """Return the stored status."""
         return self.objects[ref]["status"]
 
     def wrote(self, ref: Ref) -> int:
-        """How many patches of an object came."""
+        """Return the number of patches of an object."""
         return self.requests.count(("PATCH", ref))
 
     async def until(self, true: Any) -> None:
-        """Wait until something holds, which only requests make hold."""
+        """Wait until a condition is true that depends on requests."""
         async with asyncio.timeout(10):
             while not true():
                 self._moved.clear()
                 await self._moved.wait()
 
     def observed_status(self, ref: Ref) -> ObservedStatus | None:
-        """As a reflector tells it."""
+        """Return the observed status of an object."""
         if ref in self.lag:
             return self.lag[ref]
         found = self.objects.get(ref)
@@ -77,11 +77,11 @@ class Keeper:
         )
 
     def observed_refs(self) -> Iterable[Ref]:
-        """All objects."""
+        """Return all objects."""
         return list(self.objects)
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
-        """As `watchers.kubernetes.client.ApiClient` does."""
+        """Respond to a request, like `watchers.kubernetes.client.ApiClient.request`."""
         ref = _ref(path)
         if path.split("/")[3] != self.served:
             self._moved.set()
@@ -104,7 +104,7 @@ class Keeper:
             ref = Ref(ref.kind, ref.namespace, body["metadata"]["name"])
             if ref in self.objects:
                 raise ApiError("POST", 409, "AlreadyExists")
-            return self._keep(ref, body)
+            return self._store(ref, body)
         missing = path.endswith("/status") and self.without_status > 0
         self.without_status -= missing
         if ref not in self.objects or missing:
@@ -116,16 +116,16 @@ class Keeper:
         if asked not in (None, found["metadata"]["resourceVersion"]):
             raise ApiError(f"{method} {path}", 409, "Conflict", "the object has been modified")
         if method == "PUT":
-            return self._keep(ref, body)
-        kept = self._keep(ref, {**found, "status": dict(_patched(found["status"], body["status"]))})
-        return kept | {"apiVersion": f"g/{self.served}"}
+            return self._store(ref, body)
+        stored = self._store(ref, {**found, "status": dict(_patched(found["status"], body["status"]))})
+        return stored | {"apiVersion": f"g/{self.served}"}
 
-    def _keep(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
+    def _store(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
         self._version += 1
-        kept = copy.deepcopy(value)
-        kept["metadata"]["resourceVersion"] = str(self._version)
-        self.objects[ref] = kept
-        return kept
+        stored = copy.deepcopy(value)
+        stored["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[ref] = stored
+        return stored
 
 
 def _ref(path: str) -> Ref:

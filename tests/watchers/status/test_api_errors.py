@@ -1,4 +1,4 @@
-"""Errors of the API server about statuses, by what they concern."""
+"""Errors of the API server about statuses, by their scope."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from watchers.status.api_errors import failure_of, is_object_gone
 
 
 def error(status: int, message: str = "", retry_after: float = 0) -> ApiError:
-    """Return the API server's answer to a patch."""
+    """Return an error of a patch."""
     return ApiError("PATCH", status, "", message, retry_after)
 
 
-def test_an_object_that_is_gone_is_named() -> None:
-    """A 404 about another name, or about none, is no word about the object."""
+def test_a_missing_object_is_recognised_by_name() -> None:
+    """A 404 is about the object only if it has the object's name."""
     assert is_object_gone(route("a"), error(404, 'httproutes.gateway.networking.k8s.io "a" not found'))
     assert not is_object_gone(route("a"), error(404, 'namespaces "b" not found'))
     assert not is_object_gone(route("a"), error(404, "the server could not find the requested resource"))
@@ -25,7 +25,7 @@ def test_an_object_that_is_gone_is_named() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_api_server_is_an_outage(status: int) -> None:
-    """The error stays what it is, so that every write waits."""
+    """The error of a busy API server is unchanged: an outage, which pauses all writes."""
     busy = error(status, "slow down", 5)
     assert failure_of("HTTPRoute", busy) is busy
 
@@ -37,8 +37,8 @@ def test_a_busy_api_server_is_an_outage(status: int) -> None:
         (403, 'User "u" cannot patch resource "httproutes/status"', "may not patch httproutes/status in the API group"),
     ],
 )
-def test_what_no_object_of_a_kind_gets_past_blocks_the_kind(status: int, message: str, says: str) -> None:
-    """The message names the kind, and the API server's answer goes with it."""
+def test_an_error_of_all_objects_blocks_the_kind(status: int, message: str, says: str) -> None:
+    """The error that blocks a kind names it, with the API server's error."""
     failure = failure_of("HTTPRoute", error(status, message))
     assert isinstance(failure, Blocked)
     assert says in failure.message
@@ -56,7 +56,7 @@ def test_what_no_object_of_a_kind_gets_past_blocks_the_kind(status: int, message
     ],
 )
 def test_any_other_error_rejects_the_object(status: int, message: str) -> None:
-    """Only the object waits, at least as long as the API server asks."""
+    """Another error rejects the object only, with the pause of Retry-After."""
     failure = failure_of("HTTPRoute", error(status, message, 7))
     assert isinstance(failure, Rejected)
     assert failure.retry_after == 7

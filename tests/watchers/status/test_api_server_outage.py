@@ -1,4 +1,4 @@
-"""The status writer during outages, refusals and missing permissions, of an object, a kind or all."""
+"""The status writer during outages, rejections and missing permissions, of an object, a kind or all."""
 
 import asyncio
 from itertools import pairwise
@@ -20,12 +20,12 @@ from watchers.status.writer import CONFLICTS, StatusWriter
 
 @pytest.fixture
 async def world() -> World:
-    """Return a writer that does not lead yet."""
+    """Return a writer that does not run yet."""
     return World()
 
 
-async def test_an_api_server_that_is_away_is_waited_for(world: World) -> None:
-    """After an outage, or where it asks for patience, everything is written all the same."""
+async def test_statuses_are_written_after_an_outage(world: World) -> None:
+    """After an outage, or after Retry-After, everything is written."""
     for number in range(40):
         world.keeper.put(route(str(number)), {})
         world.wanted[route(str(number))] = parents(accepted())
@@ -38,8 +38,8 @@ async def test_an_api_server_that_is_away_is_waited_for(world: World) -> None:
     assert world.counted.outcomes.count("written") == 40
 
 
-async def test_after_an_outage_the_next_is_waited_for_as_shortly(world: World) -> None:
-    """The pauses grow while the API server is away, and begin anew with the next outage."""
+async def test_pauses_start_again_with_the_next_outage(world: World) -> None:
+    """The pauses grow during an outage, and start again with the next one."""
     world.keeper.put(route("a"), {})
     world.keeper.failures += [Unreachable("https://x", "refused")] * 2
     with structlog.testing.capture_logs() as logs:
@@ -54,8 +54,8 @@ async def test_after_an_outage_the_next_is_waited_for_as_shortly(world: World) -
     assert pauses[2] <= 0.25
 
 
-async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(world: World) -> None:
-    """The message names verb and resource; other kinds go on."""
+async def test_a_missing_permission_blocks_its_kind_only(world: World) -> None:
+    """The error of a missing permission names verb and resource, once; other kinds are written."""
     text = 'httproutes "a" is forbidden: User "u" cannot patch resource "httproutes/status" in API group "g"'
     world.keeper.failures += [ApiError("PATCH", 403, "Forbidden", text)]
     for name in "abc":
@@ -77,8 +77,8 @@ async def test_a_missing_permission_is_told_once_and_concerns_its_kind_only(worl
     ]
 
 
-async def test_a_refusal_concerns_its_object_only(world: World) -> None:
-    """What admission denies is told once with its words and tried again later; other objects go on."""
+async def test_a_rejection_affects_its_object_only(world: World) -> None:
+    """A write that admission denies is logged once with its message, and retried; other objects are written."""
     world.keeper.failures += [ApiError("PATCH x", 422, "Invalid", "a policy denied request: no")]
     world.keeper.put(route("a"), {})
     world.keeper.put(route("b"), {})
@@ -95,12 +95,12 @@ async def test_a_refusal_concerns_its_object_only(world: World) -> None:
     assert world.keeper.status(route("a"))["parents"]
 
 
-async def test_a_server_that_drops_a_field_is_not_written_to_for_ever(world: World) -> None:
-    """Where an older API drops a field of ours, the status counts as written."""
+async def test_a_dropped_field_is_not_written_again(world: World) -> None:
+    """If an older API version drops a field of a status, the status counts as written."""
 
     class Older(Keeper):
-        def _keep(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
-            return super()._keep(ref, {**value, "status": {k: v for k, v in value["status"].items() if k != "novel"}})
+        def _store(self, ref: Ref, value: dict[str, Any]) -> dict[str, Any]:
+            return super()._store(ref, {**value, "status": {k: v for k, v in value["status"].items() if k != "novel"}})
 
     world.keeper = Older()
     world.writer = StatusWriter(world.keeper, world.wanted, world.keeper, OURS)
@@ -114,7 +114,7 @@ async def test_a_server_that_drops_a_field_is_not_written_to_for_ever(world: Wor
 
 
 async def test_nothing_is_written_once_the_lease_is_lost(world: World) -> None:
-    """A write that is due when leading is over already is not made."""
+    """A write that is due after the lease was lost is not sent."""
     world.keeper.put(route("a"), {})
     world.may_write = False
     async with world.leading():
@@ -123,8 +123,8 @@ async def test_nothing_is_written_once_the_lease_is_lost(world: World) -> None:
     assert world.keeper.requests == []
 
 
-async def test_a_bug_concerns_its_object_only(world: World) -> None:
-    """What cannot be merged for a bug's sake is told, and the rest is written."""
+async def test_a_bug_affects_its_object_only(world: World) -> None:
+    """A status that cannot be merged because of a bug is logged, and the others are written."""
     world.keeper.put(route("a"), {"parents": None})
     world.keeper.put(route("b"), {})
     with structlog.testing.capture_logs() as logs:
@@ -137,10 +137,10 @@ async def test_a_bug_concerns_its_object_only(world: World) -> None:
 
 
 class Meeting(Keeper):
-    """Meets each patch with the same error.
+    """An API server that fails each patch with the same error.
 
     Attributes:
-        times: when patches came.
+        times: the times of patches.
     """
 
     def __init__(self, status: int) -> None:
@@ -156,7 +156,7 @@ class Meeting(Keeper):
 
 
 async def troubled(keeper: Keeper, seconds: float) -> None:
-    """Let a status be written for so long."""
+    """Run a writer of one status for some seconds."""
     keeper.put(route("a"), {})
     wanted = {route("a"): parents(accepted())}
     term = asyncio.create_task(StatusWriter(Punctual(keeper), wanted, keeper, OURS).run())
@@ -165,8 +165,8 @@ async def troubled(keeper: Keeper, seconds: float) -> None:
     await asyncio.wait({term})
 
 
-def test_an_object_that_changes_without_end_is_written_later() -> None:
-    """After so many conflicts in a row there is a pause, so that who changes an object all the time costs little."""
+def test_an_object_that_changes_continuously_is_written_after_a_pause() -> None:
+    """After a number of conflicts there is a pause, so that an object that changes continuously costs little."""
 
     async def scenario() -> None:
         keeper = Meeting(409)
@@ -179,8 +179,8 @@ def test_an_object_that_changes_without_end_is_written_later() -> None:
     virtual_time.run(scenario())
 
 
-def test_a_status_that_is_refused_for_hours_is_tried_now_and_then() -> None:
-    """The pauses grow to a bound."""
+def test_pauses_of_a_rejected_status_are_bounded() -> None:
+    """The pauses of a rejected status grow to a limit."""
 
     async def scenario() -> None:
         keeper = Meeting(422)
@@ -193,8 +193,8 @@ def test_a_status_that_is_refused_for_hours_is_tried_now_and_then() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "requests"), [(SECONDS - 0.1, 1), (SECONDS + 1, 2)])
-def test_a_request_for_a_status_that_hangs_is_made_again(seconds: float, requests: int) -> None:
-    """A webhook that does not answer ends the request after its time, and the next one follows."""
+def test_a_hanging_request_for_a_status_is_repeated(seconds: float, requests: int) -> None:
+    """A request that a webhook does not answer times out, and is repeated."""
 
     async def scenario() -> None:
         keeper = Keeper()

@@ -1,4 +1,4 @@
-"""Statuses in whatever version of the API the cluster serves."""
+"""Statuses in the API version that the cluster serves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import structlog
 
-from tests.watchers.status.cluster_writing import World, accepted, messages, told
+from tests.watchers.status.cluster_writing import World, accepted, messages, until_logged
 from translator.objects.schema.base import NamespacedObject
 from translator.refs import Ref
 from translator.registry import KINDS
@@ -31,7 +31,7 @@ class Local(NamespacedObject):
 
 
 class Kind:
-    """The kind, in a group that is the test's own.
+    """A kind in a group of the test's own.
 
     Attributes:
         model: its class.
@@ -46,7 +46,7 @@ class Kind:
         self._path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{resource(Own)}"
 
     async def define(self, *versions: str, status: bool = True) -> None:
-        """Have it served in these versions of those that there are, with or without a status of its own."""
+        """Install the definition that serves these versions, with or without a status subresource."""
         schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
         subresources: dict[str, Any] = {"subresources": {"status": {}}} if status else {}
         there = [
@@ -64,11 +64,11 @@ class Kind:
         await self._client.request("PATCH", self._path, body=body, query=query, content_type=SERVER_SIDE_APPLY)
 
     async def remove(self) -> None:
-        """Remove it and all objects of it."""
+        """Delete the definition and all objects of the kind."""
         await self._client.request("DELETE", self._path)
 
     async def create(self, version: str, namespace: str) -> Ref:
-        """Create an object; a version that is served since a moment ago may take a moment to be there."""
+        """Create an object; retry while a new version is not served yet."""
         body = {"apiVersion": api_version(self.model, version), "kind": Local.kind, "metadata": {"name": "it"}}
         async with asyncio.timeout(30):
             while True:
@@ -78,7 +78,7 @@ class Kind:
                 except ClusterError:
                     await asyncio.sleep(0.1)
 
-    async def says(self, version: str, ref: Ref, message: str) -> None:
+    async def until_message(self, version: str, ref: Ref, message: str) -> None:
         """Wait until an object's status has a condition with a message."""
         async with asyncio.timeout(60):
             while True:
@@ -91,37 +91,37 @@ class Kind:
 
 @pytest.fixture
 async def kind(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kind]:
-    """Yield a kind that Headgate knows, and the cluster not yet."""
-    made = Kind(client)
+    """Yield a kind that Headgate knows, and that the cluster does not serve yet."""
+    found = Kind(client)
     for module in ("client", "api_errors"):
-        monkeypatch.setattr(f"watchers.status.{module}.KINDS", {**KINDS, Local.kind: made.model})
+        monkeypatch.setattr(f"watchers.status.{module}.KINDS", {**KINDS, Local.kind: found.model})
     monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.5)
-    yield made
-    await made.remove()
+    yield found
+    await found.remove()
 
 
-async def test_the_version_that_is_served_is_written(client: ApiClient, kind: Kind, namespace: str) -> None:
-    """A kind served in an older version alone gets its status; so it does when the cluster moves on to the newer."""
+async def test_a_status_is_written_in_the_served_version(client: ApiClient, kind: Kind, namespace: str) -> None:
+    """The status of a kind is written in an older version, and in the newer one when the cluster serves that."""
     world = World(client, namespace, kind.model)
     await kind.define("v1beta1")
     ref = await kind.create("v1beta1", namespace)
     async with world.running():
         world.want(ref, {"conditions": [accepted("older")]})
-        await kind.says("v1beta1", ref, "older")
+        await kind.until_message("v1beta1", ref, "older")
         await kind.define("v1")
         world.want(ref, {"conditions": [accepted("newer")]})
-        await kind.says("v1", ref, "newer")
+        await kind.until_message("v1", ref, "newer")
 
 
-async def test_a_definition_without_a_status_is_told(client: ApiClient, kind: Kind, namespace: str) -> None:
-    """Where the definition has no subresource for it, the message names it; once it has, the status is written."""
+async def test_a_definition_without_a_status_is_named(client: ApiClient, kind: Kind, namespace: str) -> None:
+    """The error of a definition without a status subresource names it; once it has one, the status is written."""
     world = World(client, namespace, kind.model)
     await kind.define("v1beta1", status=False)
     ref = await kind.create("v1beta1", namespace)
     with structlog.testing.capture_logs() as logs:
         async with world.running():
             world.want(ref, {"conditions": [accepted("at last")]})
-            await told(logs)
+            await until_logged(logs)
             await kind.define("v1beta1")
-            await kind.says("v1beta1", ref, "at last")
+            await kind.until_message("v1beta1", ref, "at last")
     assert [each["event"].partition(" has")[0] for each in logs] == [resource(kind.model)]

@@ -1,4 +1,4 @@
-"""Merging a wanted status into the observed one."""
+"""Merges of a wanted status into the observed one."""
 
 import copy
 import json
@@ -16,9 +16,9 @@ WRITER = StatusAuthor(OURS, NOW)
 
 
 def condition(type_: str = "Accepted", status: str = "True", time: str | None = None, **fields: Any) -> dict[str, Any]:
-    """Return a condition; with a time as the API server holds it, without one as we want it."""
-    made = {"type": type_, "status": status, "reason": "R", "message": "m", "observedGeneration": 1, **fields}
-    return made if time is None else {**made, "lastTransitionTime": time}
+    """Return a condition: with a time an observed one, without a wanted one."""
+    found = {"type": type_, "status": status, "reason": "R", "message": "m", "observedGeneration": 1, **fields}
+    return found if time is None else {**found, "lastTransitionTime": time}
 
 
 def parent(name: str, *conditions: dict[str, Any], controller: str = OURS) -> dict[str, Any]:
@@ -27,12 +27,12 @@ def parent(name: str, *conditions: dict[str, Any], controller: str = OURS) -> di
     return {"parentRef": reference, "controllerName": controller, "conditions": list(conditions)}
 
 
-def test_others_entries_stay_in_their_places() -> None:
-    """Of a route's parents only ours change: others stay as they are and where they are, new ones come last."""
+def test_entries_of_others_keep_their_order() -> None:
+    """Only our entries of a route's parents change: others keep content and order, new ones are last."""
     odd = {**parent("a", condition(time="2026-01-01T01:00:00+01:00"), controller=OTHER), "unknown": {"z": 1, "a": [2]}}
-    held = {"parents": [odd, parent("b", condition(time=BEFORE)), parent("gone"), parent("b", controller=OTHER)]}
+    observed = {"parents": [odd, parent("b", condition(time=BEFORE)), parent("gone"), parent("b", controller=OTHER)]}
     wanted = {"parents": [parent("c", condition()), parent("b", condition(status="False"))]}
-    assert merge(held, wanted, WRITER) == {
+    assert merge(observed, wanted, WRITER) == {
         "parents": [
             odd,
             parent("b", condition(status="False", time=NOW)),
@@ -42,16 +42,16 @@ def test_others_entries_stay_in_their_places() -> None:
     }
 
 
-def test_what_is_ours_is_taken_away_again() -> None:
-    """A route about which we have nothing to say any more keeps only the entries of others."""
-    held = {"parents": [parent("a"), parent("a", controller=OTHER)]}
-    assert merge(held, None, WRITER) == {"parents": [parent("a", controller=OTHER)]}
-    assert has_entries(held, OURS)
-    assert not has_entries(merge(held, None, WRITER), OURS)
+def test_our_entries_are_removed_without_a_wanted_status() -> None:
+    """Without a wanted status, a route has only the entries of others."""
+    observed = {"parents": [parent("a"), parent("a", controller=OTHER)]}
+    assert merge(observed, None, WRITER) == {"parents": [parent("a", controller=OTHER)]}
+    assert has_entries(observed, OURS)
+    assert not has_entries(merge(observed, None, WRITER), OURS)
 
 
 def test_policies_have_ancestors() -> None:
-    """The ancestors of a policy are shared as the parents of a route are, sixteen of them at most."""
+    """The ancestors of a policy are merged like the parents of a route, sixteen of them at most."""
     reference = {"kind": "Gateway", "name": "a"}
     others = [{"ancestorRef": {"name": str(n)}, "controllerName": OTHER, "conditions": []} for n in range(15)]
     ours = [{"ancestorRef": {**reference, "name": n}, "controllerName": OURS, "conditions": []} for n in ("a", "b")]
@@ -68,16 +68,16 @@ def test_policies_have_ancestors() -> None:
     ],
 )
 def test_the_transition_time_changes_with_the_status(change: dict[str, Any], time: str) -> None:
-    """`lastTransitionTime` is that of the last change of the condition's status, whatever else of it changes."""
-    held = {"conditions": [condition(time=BEFORE)]}
+    """`lastTransitionTime` changes only with the condition's status."""
+    observed = {"conditions": [condition(time=BEFORE)]}
     wanted = {"conditions": [condition(**change)]}
-    assert merge(held, wanted, WRITER) == {"conditions": [condition(time=time, **change)]}
+    assert merge(observed, wanted, WRITER) == {"conditions": [condition(time=time, **change)]}
 
 
 def test_conditions_of_others_stay() -> None:
-    """Conditions of types that are not the controller's stay where they are; of ours, those not wanted go."""
+    """Conditions of others' types keep their order; ours that are not wanted are removed."""
     foreign = {**condition("example.com/Audited", time="2026-01-01T00:00:00.5Z"), "extra": True}
-    held = {
+    observed = {
         "conditions": [
             condition("Ready", time=BEFORE),
             foreign,
@@ -86,7 +86,7 @@ def test_conditions_of_others_stay() -> None:
         ]
     }
     wanted = {"conditions": [condition("Accepted"), condition("Programmed")]}
-    assert merge(held, wanted, WRITER)["conditions"] == [
+    assert merge(observed, wanted, WRITER)["conditions"] == [
         foreign,
         condition("Accepted", time=BEFORE),
         condition("Programmed", time=NOW),
@@ -95,51 +95,51 @@ def test_conditions_of_others_stay() -> None:
 
 @pytest.mark.parametrize(("field", "reference"), [("parents", "parentRef"), ("ancestors", "ancestorRef")])
 def test_conditions_of_others_stay_in_our_entries(field: str, reference: str) -> None:
-    """In an entry of ours, others' conditions keep place and content; of ours, those not wanted go."""
+    """In an entry of ours, others' conditions keep order and content; ours that are not wanted are removed."""
     foreign = {**condition("special.io/SomeField", time="2026-01-01T00:00:00.5Z"), "extra": True}
 
     def entries(*conditions: dict[str, Any]) -> dict[str, Any]:
         return {field: [{reference: {"name": "a"}, "controllerName": OURS, "conditions": list(conditions)}]}
 
-    held = entries(condition("PartiallyInvalid", time=BEFORE), foreign, condition("Accepted", time=BEFORE))
+    observed = entries(condition("PartiallyInvalid", time=BEFORE), foreign, condition("Accepted", time=BEFORE))
     wanted = entries(condition("Accepted"), condition("ResolvedRefs"))
-    assert merge(held, wanted, WRITER) == entries(
+    assert merge(observed, wanted, WRITER) == entries(
         foreign, condition("Accepted", time=BEFORE), condition("ResolvedRefs", time=NOW)
     )
     assert merge(entries(foreign), entries(condition()), WRITER) == entries(foreign, condition(time=NOW))
 
 
 def test_listeners_are_merged_by_name() -> None:
-    """A listener keeps its times and others' conditions wherever it moves; one that is gone goes."""
+    """A listener keeps its times and others' conditions when it moves; a deleted one is removed."""
     foreign = condition("example.com/Audited", time=BEFORE)
 
     def listener(name: str, *conditions: dict[str, Any], routes: int = 0) -> dict[str, Any]:
         return {"name": name, "supportedKinds": [], "attachedRoutes": routes, "conditions": list(conditions)}
 
-    held = {"listeners": [listener("a", foreign, condition(time=BEFORE)), listener("b"), listener("c")]}
+    observed = {"listeners": [listener("a", foreign, condition(time=BEFORE)), listener("b"), listener("c")]}
     wanted = {"listeners": [listener("c", condition()), listener("a", condition(), routes=3)]}
-    assert merge(held, wanted, WRITER)["listeners"] == [
+    assert merge(observed, wanted, WRITER)["listeners"] == [
         listener("c", condition(time=NOW)),
         listener("a", foreign, condition(time=BEFORE), routes=3),
     ]
 
 
-def test_a_gateway_that_is_not_ours_any_more_is_left_alone() -> None:
-    """Its conditions do not say whose they are: the next controller may have written them already."""
-    held = {"conditions": [condition(time=BEFORE)], "addresses": [{"value": "10.0.0.1"}]}
-    assert merge(held, None, WRITER) == held
+def test_the_status_of_an_unmanaged_gateway_is_unchanged() -> None:
+    """The conditions of a Gateway without a wanted status are unchanged: they may be those of the next controller."""
+    observed = {"conditions": [condition(time=BEFORE)], "addresses": [{"value": "10.0.0.1"}]}
+    assert merge(observed, None, WRITER) == observed
 
 
-def test_a_field_that_is_not_wanted_any_more_goes() -> None:
-    """What the controller alone writes is as it says: an address that is gone is taken out."""
-    held = {"conditions": [condition(time=BEFORE)], "addresses": [{"type": "IPAddress", "value": "10.0.0.1"}]}
-    new = merge(held, {"conditions": [condition()]}, WRITER)
+def test_an_unwanted_field_is_removed() -> None:
+    """A field that only the controller writes is removed when it is not wanted, such as an address."""
+    observed = {"conditions": [condition(time=BEFORE)], "addresses": [{"type": "IPAddress", "value": "10.0.0.1"}]}
+    new = merge(observed, {"conditions": [condition()]}, WRITER)
     assert new == {"conditions": [condition(time=BEFORE)]}
-    assert patch(held, new) == {"addresses": None}
+    assert patch(observed, new) == {"addresses": None}
 
 
-def test_there_is_room_for_others_first() -> None:
-    """Neither entries nor conditions become more than the API server takes, and none of others is pushed out."""
+def test_limits_leave_room_for_others() -> None:
+    """Entries and conditions stay within the API server's limits, and none of others is removed for ours."""
     others = [parent(f"o{n}", controller=OTHER) for n in range(31)]
     new = merge({"parents": others}, {"parents": [parent("a"), parent("b")]}, WRITER)
     assert new == {"parents": [*others, parent("a")]}
@@ -148,8 +148,8 @@ def test_there_is_room_for_others_first() -> None:
     assert new == {"conditions": [*foreign, condition(time=NOW)]}
 
 
-def test_a_status_has_a_bound() -> None:
-    """Very long messages are cut until all fits, always in the same way; those of others are not touched."""
+def test_the_size_of_a_status_is_bounded() -> None:
+    """Very long messages are cut until the status fits, deterministically; those of others are unchanged."""
     wanted = {
         "conditions": [condition(message="é" * 40_000)],
         "listeners": [
@@ -165,7 +165,7 @@ def test_a_status_has_a_bound() -> None:
 
 
 def test_the_generation_is_that_of_the_conditions() -> None:
-    """The generation that a status was made from is told by its conditions, wherever they are."""
+    """The generation of a status is that of its conditions, in any list."""
     assert generation({"parents": [parent("a", condition(observedGeneration=7))]}) == 7
     assert generation({"listeners": [{"conditions": [condition(observedGeneration=3)]}]}) == 3
     assert generation({"conditions": []}) is None
@@ -177,8 +177,8 @@ CONTROLLERS = st.sampled_from([OURS, OTHER, "example.com/third"])
 def conditions(*types: str) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Return some conditions of these types."""
     status, message = st.sampled_from(["True", "False", "Unknown"]), st.text(max_size=3)
-    made = st.builds(condition, st.sampled_from(types), status, st.just(BEFORE), message=message)
-    return st.lists(made, unique_by=lambda each: each["type"], max_size=3)
+    found = st.builds(condition, st.sampled_from(types), status, st.just(BEFORE), message=message)
+    return st.lists(found, unique_by=lambda each: each["type"], max_size=3)
 
 
 HELD = st.lists(
@@ -202,20 +202,22 @@ WANTED = st.lists(
 
 
 @given(HELD, st.none() | WANTED)
-def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list[dict[str, Any]] | None) -> None:
-    """Others' entries and conditions stay in their order, ours are those wanted, and a second merge changes nothing."""
-    before = {"parents": held}
-    kept = copy.deepcopy(before)
-    said = None if wanted is None else {"parents": wanted}
-    new = merge(before, said, WRITER)
-    assert before == kept
+def test_a_merge_is_idempotent_and_keeps_others(
+    observed: list[dict[str, Any]], wanted: list[dict[str, Any]] | None
+) -> None:
+    """Others' entries and conditions keep their order, ours are the wanted ones, and a merge is idempotent."""
+    before = {"parents": observed}
+    unchanged = copy.deepcopy(before)
+    status = None if wanted is None else {"parents": wanted}
+    new = merge(before, status, WRITER)
+    assert before == unchanged
     assert [each for each in new["parents"] if each["controllerName"] != OURS] == [
-        each for each in held if each["controllerName"] != OURS
+        each for each in observed if each["controllerName"] != OURS
     ]
     ours = [each["parentRef"]["name"] for each in new["parents"] if each["controllerName"] == OURS]
     assert sorted(ours) == sorted(each["parentRef"]["name"] for each in wanted or ())
-    assert merge(new, said, StatusAuthor(OURS, "2030-01-01T00:00:00Z")) == new
-    before_by_name = {each["parentRef"]["name"]: each for each in reversed(held) if each["controllerName"] == OURS}
+    assert merge(new, status, StatusAuthor(OURS, "2030-01-01T00:00:00Z")) == new
+    before_by_name = {each["parentRef"]["name"]: each for each in reversed(observed) if each["controllerName"] == OURS}
     for each in new["parents"]:
         if each["controllerName"] == OURS:
             was = before_by_name.get(each["parentRef"]["name"], {"conditions": []})
@@ -223,7 +225,7 @@ def test_others_stay_and_once_is_enough(held: list[dict[str, Any]], wanted: list
 
 
 def foreign_conditions(entry: dict[str, Any]) -> set[str]:
-    """Return the conditions that are not a controller's, as JSON."""
+    """Return the conditions of types that no controller of the object has, as JSON."""
     return {json.dumps(each) for each in entry["conditions"] if each["type"] == "example.com/X"}
 
 
@@ -236,7 +238,7 @@ OBJECTS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
 
 
 def patched(target: Any, change: Any) -> Any:
-    """Return what RFC 7386 says, word for word."""
+    """Apply a JSON merge patch, as in the pseudocode of RFC 7386."""
     if not isinstance(change, dict):
         return change
     target = dict(target) if isinstance(target, dict) else {}
@@ -249,7 +251,7 @@ def patched(target: Any, change: Any) -> Any:
 
 
 @given(OBJECTS, OBJECTS)
-def test_a_patch_makes_the_new_of_the_old(held: dict[str, Any], new: dict[str, Any]) -> None:
-    """Applied as RFC 7386 says, a patch of two values makes the second of the first; between equals it is empty."""
-    assert patched(held, patch(held, new)) == new
+def test_a_patch_changes_the_old_status_to_the_new(observed: dict[str, Any], new: dict[str, Any]) -> None:
+    """A patch, applied as in RFC 7386, changes the first value to the second; between equal ones it is empty."""
+    assert patched(observed, patch(observed, new)) == new
     assert patch(new, new) == {}

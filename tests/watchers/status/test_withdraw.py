@@ -1,4 +1,4 @@
-"""Withdrawal takes our status back, and touches nothing else."""
+"""Withdrawal removes our status, and changes nothing else."""
 
 from typing import Any
 
@@ -13,23 +13,23 @@ Fields = dict[str, Any]
 
 
 def condition(type_: str, status: str = "True", time: str = BEFORE) -> Fields:
-    """Return a condition as the API server holds it."""
+    """Return a condition as the API server stores it."""
     return {"type": type_, "status": status, "reason": "R", "message": "m", "lastTransitionTime": time}
 
 
 def fields(*types: str) -> Fields:
-    """Conditions, as `managedFields` has them."""
+    """Return conditions in the form of `managedFields`."""
     leaves: Fields = {"f:status": {}, "f:reason": {}, "f:message": {}, "f:lastTransitionTime": {}}
     return {"f:conditions": {f'k:{{"type":"{each}"}}': leaves for each in types}}
 
 
 def managed(by: str, written: Fields, **more: str) -> Fields:
-    """Return what somebody wrote of a status."""
+    """Return the entry of `managedFields` for the fields that a manager wrote."""
     return {"manager": by, "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": written}, **more}
 
 
 def gateway(status: Fields, *written: Fields) -> Fields:
-    """Return a Gateway; others wrote its spec."""
+    """Return a Gateway, whose spec others wrote."""
     spec = {"manager": OURS, "operation": "Update", "fieldsV1": {"f:spec": {"f:listeners": {}}}}
     return {"metadata": {"generation": 3, "managedFields": [spec, *written]}, "status": status}
 
@@ -48,8 +48,8 @@ OUR_FIELDS = {
 }
 
 
-def test_what_we_alone_wrote_is_taken_back() -> None:
-    """A Gateway about which nobody else said anything is as undecided as a new one, and says why."""
+def test_fields_that_only_we_wrote_are_withdrawn() -> None:
+    """A Gateway that nobody else wrote a status of has the conditions of a new one, with a message."""
     left = withdrawn(gateway(STATUS, managed(OURS, OUR_FIELDS)), OURS, NOW)
     assert left.keys() == {"conditions"}
     assert [each["type"] for each in left["conditions"]] == ["Accepted", "Programmed"]
@@ -59,15 +59,15 @@ def test_what_we_alone_wrote_is_taken_back() -> None:
         assert "GatewayClass is another controller's or was deleted" in each["message"]
 
 
-def test_what_is_taken_back_stays_so() -> None:
-    """Once it is done there is nothing more to do, however late somebody looks."""
+def test_a_withdrawal_is_idempotent() -> None:
+    """A withdrawal is idempotent, at any time."""
     once = withdrawn(gateway(STATUS, managed(OURS, OUR_FIELDS)), OURS, NOW)
     again = gateway(once, managed(OURS, fields("Accepted", "Programmed")))
     assert withdrawn(again, OURS, "2027-01-01T00:00:00Z") == once
 
 
-def test_what_another_controller_has_written_stays() -> None:
-    """A condition that somebody else had a hand in is theirs; of one who writes conditions the rest is left alone."""
+def test_fields_of_another_controller_are_unchanged() -> None:
+    """A condition that another manager wrote too is unchanged; then other fields are unchanged, too."""
     theirs = managed(OTHER, {"f:conditions": {'k:{"type":"Accepted"}': {"f:observedGeneration": {}}}})
     found = gateway(STATUS, managed(OURS, OUR_FIELDS), theirs)
     left = withdrawn(found, OURS, NOW)
@@ -76,8 +76,8 @@ def test_what_another_controller_has_written_stays() -> None:
     assert (left["listeners"], left["addresses"]) == ([LISTENER], ADDRESSES)
 
 
-def test_others_who_only_add_to_our_status_keep_what_they_added() -> None:
-    """A condition of a foreign type does not make its writer the Gateway's controller: ours go, theirs stays."""
+def test_additions_of_others_to_our_status_stay() -> None:
+    """The writer of a condition of a foreign type is not the Gateway's controller: ours are removed, theirs stays."""
     audited, inside = condition("example.com/Audited"), condition("example.com/Seen")
     listener = {**LISTENER, "conditions": [*LISTENER["conditions"], inside]}  # type: ignore[misc]
     status = {**STATUS, "conditions": [audited, *STATUS["conditions"]], "listeners": [listener, {"name": "other"}]}
@@ -94,15 +94,15 @@ def test_others_who_only_add_to_our_status_keep_what_they_added() -> None:
     [(), (managed(OTHER, OUR_FIELDS),), (managed(f"{OURS}-two", OUR_FIELDS),)],
     ids=["none", "other", "alike"],
 )
-def test_what_we_did_not_write_stays(written: tuple[Fields, ...]) -> None:
-    """Where the API server does not say that we wrote it, everything is as it was, and is not asked for again."""
+def test_fields_that_we_did_not_write_are_unchanged(written: tuple[Fields, ...]) -> None:
+    """A status that managedFields do not attribute to us is unchanged."""
     found = gateway(STATUS, *written)
     assert withdrawn(found, OURS, NOW) == STATUS
     assert not wrote(found["metadata"], OURS)
 
 
-def test_our_words_are_known_from_the_metadata() -> None:
-    """Only what we wrote of the status counts, not of the object."""
+def test_our_fields_are_known_from_the_metadata() -> None:
+    """Only our entries of managedFields for the status count, not those for other fields."""
     assert wrote(gateway(STATUS, managed(OURS, OUR_FIELDS))["metadata"], OURS)
     assert not wrote(gateway(STATUS)["metadata"], OURS)
     assert not wrote({}, OURS)

@@ -1,4 +1,4 @@
-"""Withdrawn statuses, on a real API server."""
+"""Withdrawal of statuses at a real API server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def world(client: ApiClient, namespace: str) -> World:
 
 
 async def served(world: World) -> Ref:
-    """Create a Gateway that claims to be served, in our words."""
+    """Create a Gateway whose status, which we wrote, says that it is served."""
     gateway = await world.create("web", "Gateway", gatewayClassName="none-at-all", listeners=[LISTENER])
     async with world.running():
         world.want(gateway, SERVED)
@@ -38,7 +38,7 @@ async def served(world: World) -> Ref:
 
 
 async def write_as(world: World, manager: str, ref: Ref, status: dict[str, Any]) -> None:
-    """Write a status in the name of another controller."""
+    """Write a status with the field manager of another controller."""
     await world.client.request(
         "PATCH",
         world.path(ref, "status"),
@@ -48,14 +48,14 @@ async def write_as(world: World, manager: str, ref: Ref, status: dict[str, Any])
     )
 
 
-async def test_a_gateway_that_left_claims_nothing(world: World, client: ApiClient) -> None:
-    """Another Headgate than the one that wrote takes it back: undecided conditions, no address, no listener.
+async def test_an_unmanaged_gateway_has_the_status_of_a_new_one(world: World, client: ApiClient) -> None:
+    """Another Headgate than the writer withdraws a status: it has the conditions of a new one, no address, no listener.
 
-    A condition that somebody else added stays byte for byte.
+    A condition that another client added stays byte for byte.
     """
     gateway = await served(world)
-    told = (await world.status(gateway))["conditions"]
-    await write_as(world, "auditor", gateway, {"conditions": [ODD, *told]})
+    conditions = (await world.status(gateway))["conditions"]
+    await write_as(world, "auditor", gateway, {"conditions": [ODD, *conditions]})
     foreign = orjson.dumps((await world.status(gateway))["conditions"][0])
     again = World(client, world.namespace)
     async with again.running(), asyncio.timeout(30):
@@ -71,8 +71,8 @@ async def test_a_gateway_that_left_claims_nothing(world: World, client: ApiClien
     assert again.outcomes == {("Gateway", "written"): 1}
 
 
-async def test_a_gateway_that_another_took_over_is_left_alone(world: World) -> None:
-    """What its new controller wrote is not touched, though much of it is what we had written: no request writes."""
+async def test_a_gateway_of_another_controller_is_unchanged(world: World) -> None:
+    """The status of a new controller is unchanged, although it equals ours in part: there is no write."""
     gateway = await served(world)
     again = World(world.client, world.namespace)
     listener = {**LISTENER, "hostname": "a.example"}
@@ -82,12 +82,12 @@ async def test_a_gateway_that_another_took_over_is_left_alone(world: World) -> N
     before = await client_bytes(world, gateway)
     other = await world.create("last", "Gateway", gatewayClassName="none-at-all", listeners=[LISTENER])
     async with again.running():
-        again.want(other, SERVED)  # written after the other one was looked at
+        again.want(other, SERVED)  # written after the other one was processed
         await again.until(other, "m")
     assert await client_bytes(world, gateway) == before
     assert again.outcomes == {("Gateway", "written"): 1}
 
 
 async def client_bytes(world: World, ref: Ref) -> bytes:
-    """Return an object as the API server has it, its version included."""
+    """Return an object as the API server has it, with its resourceVersion."""
     return orjson.dumps(await world.client.get(world.path(ref)))

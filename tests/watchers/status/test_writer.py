@@ -1,4 +1,4 @@
-"""The status writer: what it writes, when, and after conflicts. Against a real API server: tests/e2e."""
+"""The status writer: differences, pauses, and conflicts. With a real API server: tests/e2e."""
 
 import asyncio
 from typing import Any
@@ -14,12 +14,12 @@ from watchers.status.writer import CONCURRENCY, OTHER_PACE, PACE
 
 @pytest.fixture
 async def world() -> World:
-    """Return a writer that does not lead yet."""
+    """Return a writer that does not run yet."""
     return World()
 
 
-async def test_only_the_leader_writes_and_begins_with_what_differs(world: World) -> None:
-    """Who does not lead writes nothing; a new leader compares everything, and writes what differs and no more."""
+async def test_only_the_leader_writes_differences(world: World) -> None:
+    """A replica that does not lead writes nothing; a new leader compares all statuses, and writes the differences."""
     same, differs, left = route("same"), route("differs"), route("left")
     done = parents({**accepted(), "lastTransitionTime": "2026-01-01T00:00:00Z"})
     world.keeper.put(same, done)
@@ -38,8 +38,8 @@ async def test_only_the_leader_writes_and_begins_with_what_differs(world: World)
     assert len(world.keeper.requests) == 2
 
 
-async def test_what_changes_while_it_waits_is_written_once(world: World) -> None:
-    """However often a status changes during a write, one more write brings the last."""
+async def test_several_changes_are_written_once(world: World) -> None:
+    """After any number of changes during a write, one more write has the last status."""
     shop = route("shop")
     world.keeper.put(shop, {})
     async with world.leading():
@@ -56,7 +56,7 @@ async def test_what_changes_while_it_waits_is_written_once(world: World) -> None
 
 
 async def test_a_gateway_is_written_three_times_a_second_at_most(world: World) -> None:
-    """Between two writes of a Gateway there is a third of a second; the first one comes at once."""
+    """Two writes of a Gateway are a third of a second apart; the first one is immediate."""
     loop = asyncio.get_running_loop()
     world.keeper.put(GATEWAY, {})
     async with world.leading():
@@ -72,8 +72,8 @@ async def test_a_gateway_is_written_three_times_a_second_at_most(world: World) -
         assert world.keeper.status(GATEWAY)["conditions"][0]["message"] == "29"
 
 
-async def test_many_are_written_side_by_side_but_not_all_at_once(world: World) -> None:
-    """Of many objects so many are under way at a time as is allowed, and all are written."""
+async def test_concurrent_writes_are_bounded(world: World) -> None:
+    """Writes are concurrent up to the limit, and all objects are written."""
     for number in range(100):
         world.keeper.put(route(str(number)), {})
         world.wanted[route(str(number))] = parents(accepted())
@@ -85,8 +85,8 @@ async def test_many_are_written_side_by_side_but_not_all_at_once(world: World) -
     assert world.keeper.most_running == CONCURRENCY
 
 
-async def test_a_conflict_is_solved_with_a_fresh_look(world: World) -> None:
-    """Where another wrote in between, what it wrote stays, and ours comes beside it."""
+async def test_after_a_conflict_the_object_is_read_again(world: World) -> None:
+    """After a conflict the object is read again: the other client's change stays, and ours is added."""
     shop = route("shop")
     world.keeper.put(shop, {})
     world.keeper.lag[shop] = world.keeper.observed_status(shop) or ObservedStatus("", None, {}, "v1")
@@ -99,8 +99,8 @@ async def test_a_conflict_is_solved_with_a_fresh_look(world: World) -> None:
     assert world.counted.outcomes == ["conflict", "written"]
 
 
-async def test_what_was_written_counts_until_it_is_observed(world: World) -> None:
-    """A change right after a write takes no detour, though the watch has not brought back the write yet."""
+async def test_a_write_counts_before_it_is_observed(world: World) -> None:
+    """A change right after a write causes no conflict, although the write is not observed yet."""
     shop = route("shop")
     world.keeper.put(shop, {})
     world.keeper.lag[shop] = world.keeper.observed_status(shop) or ObservedStatus("", None, {}, "v1")
@@ -115,8 +115,8 @@ async def test_what_was_written_counts_until_it_is_observed(world: World) -> Non
     assert [each for each, _ in world.keeper.requests] == ["PATCH", "PATCH"]
 
 
-async def test_a_status_of_another_generation_waits(world: World) -> None:
-    """What was made from an older object than the API server's waits for what is made from that."""
+async def test_a_status_of_an_older_generation_waits(world: World) -> None:
+    """A status of an older generation waits for one of the current generation."""
     shop = route("shop")
     world.keeper.put(shop, {}, generation=2)
     async with world.leading():
@@ -130,8 +130,8 @@ async def test_a_status_of_another_generation_waits(world: World) -> None:
         assert world.keeper.wrote(shop) == 1
 
 
-async def test_a_status_that_stays_behind_is_written_after_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no status comes from the new generation, as for one that cannot be read, what is known is told."""
+async def test_a_status_that_stays_stale_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no status of the current generation is computed, as for an invalid object, the older one is written."""
     monkeypatch.setattr("watchers.status.writer.STALE_GRACE", 0.05)
     shop, again = route("shop"), route("again")
     world.keeper.put(shop, {}, generation=2)
@@ -145,7 +145,7 @@ async def test_a_status_that_stays_behind_is_written_after_all(world: World, mon
 
 
 async def test_a_status_of_a_newer_generation_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another leader wrote for a newer generation stays until ours is for that one, however long that takes."""
+    """The status that another leader wrote for a newer generation stays until ours is of that generation."""
     monkeypatch.setattr("watchers.status.writer.STALE_GRACE", 0.0)
     shop = route("shop")
     newer = parents({**accepted(generation=2), "lastTransitionTime": "2026-01-01T00:00:00Z"})
@@ -159,8 +159,8 @@ async def test_a_status_of_a_newer_generation_is_not_overwritten(world: World, m
     assert world.keeper.status(shop)["parents"][0]["conditions"][0]["status"] == "False"
 
 
-async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(world: World) -> None:
-    """If the fresh look shows another generation, nothing is written for now."""
+async def test_a_conflict_with_a_newer_generation_waits_for_its_status(world: World) -> None:
+    """If the object has a new generation after a conflict, the write waits for its status."""
     shop = route("shop")
     world.keeper.put(shop, {})
     world.keeper.lag[shop] = world.keeper.observed_status(shop) or ObservedStatus("", None, {}, "v1")
@@ -173,8 +173,8 @@ async def test_a_conflict_with_a_newer_generation_is_left_to_the_next_status(wor
     assert world.keeper.status(shop) == {}
 
 
-async def test_what_somebody_undoes_is_repaired(world: World) -> None:
-    """When what is observed differs from what is wanted, it is written again."""
+async def test_an_overwritten_status_is_written_again(world: World) -> None:
+    """An observed status that differs from the wanted one is written again."""
     shop = route("shop")
     world.keeper.put(shop, {})
     async with world.leading():
@@ -187,7 +187,7 @@ async def test_what_somebody_undoes_is_repaired(world: World) -> None:
 
 
 async def test_what_is_gone_is_forgotten(world: World) -> None:
-    """An object that is gone is not asked for; one that goes during the write is looked for once."""
+    """A deleted object is not requested; one that is deleted during the write is read once."""
     shop, gone = route("shop"), route("gone")
     world.keeper.lag[shop] = ObservedStatus("1", 1, {}, "v1")
     async with world.leading():
@@ -198,8 +198,8 @@ async def test_what_is_gone_is_forgotten(world: World) -> None:
     assert world.counted.outcomes == ["gone"]
 
 
-async def test_a_status_is_written_in_the_version_that_is_served(world: World) -> None:
-    """An object that was read in an older version of the API is written in that, conflicts included."""
+async def test_a_status_is_written_in_the_version_that_was_read(world: World) -> None:
+    """An object that was read in an older API version is written in that version, also after conflicts."""
     shop = route("shop")
     world.keeper.served = "v1beta1"
     world.keeper.put(shop, {})
@@ -213,8 +213,8 @@ async def test_a_status_is_written_in_the_version_that_is_served(world: World) -
     assert world.keeper.status(shop)["parents"]
 
 
-async def test_a_definition_without_a_status_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is nothing to write to, the message names the definition; once there is, the status is written."""
+async def test_a_definition_without_a_status_is_logged_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of a definition without a status subresource is logged once; with one, the status is written."""
     monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.05)
     world.keeper.put(route("a"), {})
     world.keeper.without_status = 3
@@ -228,8 +228,8 @@ async def test_a_definition_without_a_status_is_told_once(world: World, monkeypa
     assert world.keeper.status(route("a"))["parents"]
 
 
-async def test_a_quarrel_slows_down(world: World) -> None:
-    """Whoever undoes what we write at once is answered more and more slowly; a new status of ours goes out at once."""
+async def test_overwritten_statuses_are_written_at_growing_pauses(world: World) -> None:
+    """A status that another client overwrites is written at growing pauses; a new status is written at once."""
     loop, shop = asyncio.get_running_loop(), route("shop")
     world.keeper.put(shop, {})
     async with world.leading():
@@ -247,8 +247,8 @@ async def test_a_quarrel_slows_down(world: World) -> None:
     assert world.keeper.wrote(shop) == 5
 
 
-async def test_nothing_is_taken_back_while_it_is_not_sure(world: World) -> None:
-    """Where it is not known what to tell of an object, as its Gateway cannot be read, it has not left us."""
+async def test_nothing_is_withdrawn_while_it_is_uncertain(world: World) -> None:
+    """While it is not known whether an object has a status, nothing is withdrawn."""
     shop = route("shop")
     world.keeper.put(shop, parents(accepted()))
     world.silent = False
@@ -262,8 +262,8 @@ async def test_nothing_is_taken_back_while_it_is_not_sure(world: World) -> None:
     assert world.keeper.status(shop) == {"parents": []}
 
 
-async def test_a_gateway_that_left_is_looked_at_once(world: World) -> None:
-    """What we wrote is taken back once; a Gateway that others wrote in is read once and not written at all."""
+async def test_a_status_is_withdrawn_once(world: World) -> None:
+    """A status is withdrawn once; a Gateway with another controller's status is read once, and not written."""
     leaves: dict[str, Any] = {'k:{"type":"Accepted"}': {"f:status": {}}}
     ours = {"manager": OURS, "fieldsV1": {"f:status": {"f:conditions": leaves}}}
     taken = Ref("Gateway", "default", "taken")

@@ -1,4 +1,4 @@
-"""Statuses that are written to a real API server."""
+"""Writes of statuses to a real API server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ import structlog
 
 from tests.watchers.cluster_actions import kill_api_server, ready, service_account
 from tests.watchers.relay import kubeconfig
-from tests.watchers.status.cluster_writing import FOREIGN, ODD, OTHER, OURS, World, accepted, messages, parents, told
+from tests.watchers.status.cluster_writing import (
+    FOREIGN,
+    ODD,
+    OTHER,
+    OURS,
+    World,
+    accepted,
+    messages,
+    parents,
+    until_logged,
+)
 from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
@@ -28,7 +38,7 @@ async def world(client: ApiClient, namespace: str) -> World:
 
 
 async def test_others_entries_stay_byte_for_byte(world: World) -> None:
-    """What another controller wrote into a route's status is the same before, beside and after ours."""
+    """Another controller's entry in a route's status is the same before, with and after ours."""
     route = await world.create("shop")
     await world.patch(route, {"status": {"parents": [FOREIGN]}}, "status")
     before = orjson.dumps((await world.status(route))["parents"][0])
@@ -46,12 +56,12 @@ async def test_others_entries_stay_byte_for_byte(world: World) -> None:
 
 
 async def test_conditions_of_others_on_a_gateway_stay(world: World) -> None:
-    """A condition of a foreign type stays byte for byte; times of ours change with their status only."""
+    """A condition of a foreign type stays byte for byte; times of ours change only with their status."""
     listener = {"name": "http", "protocol": "HTTP", "port": 80}
     gateway = await world.create("web", "Gateway", gatewayClassName="none-at-all", listeners=[listener])
-    told = (await world.status(gateway))["conditions"]
-    assert {each["type"] for each in told} == {"Accepted", "Programmed"}  # what the definition fills in
-    await world.patch(gateway, {"status": {"conditions": [*told, ODD]}}, "status")
+    conditions = (await world.status(gateway))["conditions"]
+    assert {each["type"] for each in conditions} == {"Accepted", "Programmed"}  # the defaults of the definition
+    await world.patch(gateway, {"status": {"conditions": [*conditions, ODD]}}, "status")
     async with world.running():
         world.want(gateway, {"conditions": [accepted("first")]})
         first = (await world.until(gateway, "first"))["conditions"]
@@ -59,11 +69,11 @@ async def test_conditions_of_others_on_a_gateway_stay(world: World) -> None:
         second = (await world.until(gateway, "second"))["conditions"]
     assert [each["type"] for each in second] == ["Accepted", "example.com/Odd"]
     assert orjson.dumps(second[1]) == orjson.dumps({key: second[1][key] for key in first[1]}) == orjson.dumps(first[1])
-    assert first[0]["lastTransitionTime"] == second[0]["lastTransitionTime"] != told[0]["lastTransitionTime"]
+    assert first[0]["lastTransitionTime"] == second[0]["lastTransitionTime"] != conditions[0]["lastTransitionTime"]
 
 
-async def test_conflicts_lose_nothing(world: World) -> None:
-    """While others keep changing a route, its status and its metadata, what is wanted gets there, and theirs stays."""
+async def test_conflicts_lose_no_change(world: World) -> None:
+    """While others change a route's status and metadata, our status is written, and their changes stay."""
     route = await world.create("shop")
 
     async def disturb() -> int:
@@ -90,8 +100,8 @@ async def test_conflicts_lose_nothing(world: World) -> None:
     assert annotations["number"] == str(await disturbing)
 
 
-async def test_a_status_of_the_generation_before_is_not_written(world: World) -> None:
-    """After a change of the spec only a status from the new generation is written, at once."""
+async def test_a_status_of_the_former_generation_is_not_written(world: World) -> None:
+    """After a change of the spec, only a status of the new generation is written, at once."""
     route = await world.create("shop")
     async with world.running():
         world.want(route, parents(accepted("one")))
@@ -105,8 +115,8 @@ async def test_a_status_of_the_generation_before_is_not_written(world: World) ->
         await world.counted(2)
 
 
-async def test_a_policy_that_denies_is_told_and_overcome(world: World) -> None:
-    """What admission denies is told with its words; other routes go on; once it is allowed, it is written."""
+async def test_a_denied_status_is_logged_and_retried(world: World) -> None:
+    """A denied status is logged with the policy's message; other routes are written; once allowed, it is written."""
     denied, allowed = await world.create("denied"), await world.create("allowed")
     name = f"deny-{world.namespace}"
     admission = "/apis/admissionregistration.k8s.io/v1"
@@ -142,22 +152,22 @@ async def test_a_policy_that_denies_is_told_and_overcome(world: World) -> None:
                 world.want(denied, parents(accepted("denied")))
                 world.want(allowed, parents(accepted("allowed")))
                 await world.until(allowed, "allowed")
-                await told(logs)
+                await until_logged(logs)
                 await world.client.request("DELETE", f"{path}/{name}")
                 await world.until(denied, "denied")
     finally:
         for each in (f"{path}/{name}", f"{path.removesuffix('policies')}policybindings/{name}"):
             with suppress(ApiError):
                 await world.client.request("DELETE", each)
-    (said,) = [each["event"] for each in logs]
-    assert said.startswith(f"The API server rejects the status of HTTPRoute {world.namespace}/denied:")
-    assert "not today" in said
+    (message,) = [each["event"] for each in logs]
+    assert message.startswith(f"The API server rejects the status of HTTPRoute {world.namespace}/denied:")
+    assert "not today" in message
 
 
-async def test_a_missing_permission_is_named_and_waited_for(
+async def test_a_missing_permission_is_named_and_retried(
     world: World, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the right to patch, the message names verb and resource; once it is granted, the status is written."""
+    """Without the permission to patch, the error names verb and resource; once granted, the status is written."""
     monkeypatch.setattr("watchers.controllers.reconciler.KIND_BACKOFF", 0.5)
     route = await world.create("shop")
     authority = tmp_path / "ca.crt"
@@ -174,7 +184,7 @@ async def test_a_missing_permission_is_named_and_waited_for(
         with structlog.testing.capture_logs() as logs:
             async with poor.running():
                 poor.want(route, parents(accepted("granted")))
-                await told(logs)
+                await until_logged(logs)
                 verbs = [
                     {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["httproutes/status"], "verbs": ["patch"]}
                 ]
@@ -197,7 +207,7 @@ async def _grant(world: World, name: str, rules: list[dict[str, Any]]) -> None:
 
 
 async def test_many_routes_take_one_write_each(world: World) -> None:
-    """So many routes at once are one write each, without a conflict; a Gateway that counts them three a second."""
+    """Many routes at once take one write each, without a conflict; their Gateway takes three a second."""
     count = 300
     listener = {"name": "http", "protocol": "HTTP", "port": 80}
     gateway = await world.create("web", "Gateway", gatewayClassName="none-at-all", listeners=[listener])
@@ -216,7 +226,7 @@ async def test_many_routes_take_one_write_each(world: World) -> None:
 
 
 async def test_an_api_server_that_is_killed_loses_nothing(world: World) -> None:
-    """What is wanted while the API server is away is written once it is back."""
+    """A status that changes during an outage is written afterwards."""
     route = await world.create("shop")
     async with world.running():
         world.want(route, parents(accepted("before")))

@@ -1,4 +1,4 @@
-"""A status writer at work on an API server that is made up, and what it is to write."""
+"""A status writer with an API server in memory, and its wanted statuses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ GATEWAY = Ref("Gateway", "default", "web")
 
 
 def route(name: str) -> Ref:
-    """Return the name of a route."""
+    """Return the identity of a route."""
     return Ref("HTTPRoute", "default", name)
 
 
 def accepted(status: str = "True", generation: int = 1, message: str = "m") -> dict[str, Any]:
-    """Return the condition Accepted, as it is wanted."""
+    """Return the wanted condition Accepted."""
     return {
         "type": "Accepted",
         "status": status,
@@ -41,14 +41,14 @@ class Counted:
         self.outcomes: list[str] = []
 
     def status_written(self, kind: str, outcome: str, seconds: float) -> None:
-        """As a watch is told."""
+        """Count the outcome of a write."""
         assert kind
         assert seconds >= 0
         self.outcomes.append(outcome)
 
 
 class World:
-    """A writer, what it wants, and what it writes to."""
+    """A status writer, its wanted statuses, and its API server."""
 
     def __init__(self) -> None:
         self.keeper = Keeper()
@@ -66,7 +66,7 @@ class World:
         )
 
     def want(self, ref: Ref, status: dict[str, Any] | None) -> None:
-        """As a translator tells it."""
+        """Set the wanted status of an object, as a translator does."""
         if status is None:
             self.wanted.pop(ref, None)
         else:
@@ -75,7 +75,7 @@ class World:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[None]:
-        """While the writer leads."""
+        """Run the writer for as long as the context lasts."""
         term = asyncio.create_task(self.writer.run())
         await asyncio.sleep(0)
         try:
@@ -86,13 +86,13 @@ class World:
                 await term
 
     async def idle(self) -> None:
-        """Wait until nothing waits and nothing is under way."""
+        """Wait until the queue is empty and no request is in progress."""
         async with asyncio.timeout(10):
             while self.writer.depth or self.keeper.running:  # noqa: ASYNC110 - turns of the loop, not time
                 await asyncio.sleep(0)
         await self.turns()
 
     async def turns(self) -> None:
-        """Let everybody do what there is to do now."""
+        """Let all tasks run until they wait."""
         for _ in range(20):
             await asyncio.sleep(0)
