@@ -50,22 +50,22 @@ class Secrets:
         return self.secret
 
 
-def loaded(api: Secrets, told: list[str]) -> ClusterAuthority:
+def unloaded(api: Secrets, reported: list[str]) -> ClusterAuthority:
     """Return an authority that is not loaded yet."""
     authority = ClusterAuthority(api, "headgate", ("headgate.headgate.svc",))
-    authority.add_event_handler(lambda each: told.append(each.trusted))
+    authority.add_event_handler(lambda each: reported.append(each.trusted))
     return authority
 
 
 async def test_a_deleted_secret_is_created_again() -> None:
     """A deleted Secret is created again with the same authority, which proxies trust."""
-    api, told = Secrets(), list[str]()
-    authority = loaded(api, told)
+    api, reported = Secrets(), list[str]()
+    authority = unloaded(api, reported)
     await authority.load()
     before = api.take()
     await authority.load()
     assert api.take()["data"] == before["data"]
-    assert told == [authority.trusted]
+    assert reported == [authority.trusted]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ async def test_a_deleted_secret_is_created_again() -> None:
 async def test_an_invalid_secret_is_ignored(data: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is written into the Secret, the known authority stays in use."""
     monkeypatch.setattr(cluster, "INTERVAL", 0.01)
-    api, told = Secrets(), list[str]()
-    authority = loaded(api, told)
+    api, reported = Secrets(), list[str]()
+    authority = unloaded(api, reported)
     await authority.load()
     assert api.secret is not None
     api.secret["data"] = data if data is None else {**api.secret["data"], **data}
@@ -84,14 +84,14 @@ async def test_an_invalid_secret_is_ignored(data: dict[str, str] | None, monkeyp
     await eventually(lambda: api.reads > 2)
     assert not running.done()
     running.cancel()
-    assert told == [authority.trusted]
+    assert reported == [authority.trusted]
 
 
 async def test_an_unexpected_response_is_contained(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected response does not end Headgate either."""
     monkeypatch.setattr(cluster, "INTERVAL", 0.01)
-    api, told = Secrets(), list[str]()
-    authority = loaded(api, told)
+    api, reported = Secrets(), list[str]()
+    authority = unloaded(api, reported)
     await authority.load()
     api.secret = {"data": ["no", "object"]}
     api.reads = 0
