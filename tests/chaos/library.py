@@ -1,4 +1,4 @@
-"""Resources made with the library alone, and random changes to them."""
+"""Resources of the library without the translator, and random changes to them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Cluster:
 
     Attributes:
         backend: the server.
-        revision: a part of the cluster's name: with another one it is another cluster.
-        timeout: changes the cluster in place.
+        revision: a part of the cluster's name: another revision is another cluster.
+        timeout: a setting that changes the cluster in place.
     """
 
     backend: Backend
@@ -33,12 +33,12 @@ class Cluster:
 
 @dataclass
 class Library(World):
-    """Two tables of routes, on two ports.
+    """Two route configurations, on two ports.
 
     Attributes:
-        clusters: what the routes lead to, by name.
-        tables: for each the clusters by path, in their order.
-        serves: which table each of the two ports has.
+        clusters: the clusters of the routes, by name.
+        tables: the clusters of each route configuration by path, in order.
+        serves: the route configuration of each port.
         listeners: the names of the two listeners.
     """
 
@@ -49,7 +49,7 @@ class Library(World):
     _recent: list[tuple[list[int], list[dict[str, str]]]] = field(default_factory=list)
 
     async def begin(self) -> None:
-        """Publish the first configuration, and wait until it works."""
+        """Publish the first configuration, and wait until it is served."""
         for name in NAMES:
             self.clusters[name] = Cluster(await self.begin_backend(name))
         self.tables = [{path: self.rng.choice(NAMES) for path in PATHS} for _ in range(2)]
@@ -57,14 +57,14 @@ class Library(World):
         await self.stage.settle()
 
     def publish(self) -> None:
-        """Set which backends may answer, and publishes."""
+        """Set the backends that may respond, and publish."""
         servers = {name: each.backend.instance for name, each in self.clusters.items()}
         self._recent.append((list(self.serves), [dict(each) for each in self.tables]))
         self.stage.expect(lambda place, path: [self.tables[self.serves[place]][path]], servers, self._meanwhile)
         self.stage.publish({each: self._snapshot(self.stage.ports[each]) for each in VARIANTS})
 
     def _meanwhile(self, place: int, path: str) -> set[str]:
-        """Return all tables: as listeners and tables arrive apart, a port may have any table in any state."""
+        """Return the clusters of all tables: listeners and routes arrive separately, so a port may have any of them."""
         served = {serves[place] for serves, _ in self._recent}
         return {tables[each][path] for _, tables in self._recent for each in served}
 
@@ -77,11 +77,11 @@ class Library(World):
         return Snapshot.of([*found, *(listener(name, port, f"t{serves}") for name, port, serves in listed)])
 
     def kinds(self) -> Sequence[Change]:
-        """Return the changes that there are."""
+        """Return the possible changes."""
         return (self.move, self.reorder, self.rename, self.alter, self.replace, self.swap, self.hand)
 
     async def change(self) -> None:
-        """As always; what has settled leaves nothing else to be served."""
+        """Make changes as in `World`; when they are served, the former clusters may no longer respond."""
         await super().change()
         del self._recent[:-1]
 
@@ -90,22 +90,22 @@ class Library(World):
         self.rng.choice(self.tables)[self.rng.choice(PATHS)] = self.rng.choice(NAMES)
 
     def reorder(self) -> None:
-        """Have the routes of a table change places."""
+        """Reorder the routes of a table."""
         number = self.rng.randrange(2)
         items = list(self.tables[number].items())
         self.rng.shuffle(items)
         self.tables[number] = dict(items)
 
     def rename(self) -> None:
-        """Replace a cluster by another with other settings."""
+        """Replace a cluster by one with other settings and another name."""
         self.clusters[self.rng.choice(NAMES)].revision += 1
 
     def alter(self) -> None:
-        """Change a cluster under its name, without its endpoints."""
+        """Change a cluster in place, without its endpoints."""
         self.clusters[self.rng.choice(NAMES)].timeout = self.rng.randrange(1, 9)
 
     async def replace(self) -> Backend:
-        """Replace a backend: the new one is there before the old one goes."""
+        """Replace a backend: the new one starts before the old one stops."""
         name = self.rng.choice(NAMES)
         changed = self.clusters[name]
         gone, changed.backend = changed.backend, await self.begin_backend(name)
@@ -116,7 +116,7 @@ class Library(World):
         self.serves.reverse()
 
     def hand(self) -> None:
-        """Have a listener hand its port to another one."""
+        """Replace a listener by another one on the same port."""
         number = self.rng.randrange(2)
         self.count += 1
         self.listeners[number] = f"l{number}.{self.count}"

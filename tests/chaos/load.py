@@ -1,4 +1,4 @@
-"""Open-loop load: requests begin when they are due, however long others take, and every answer is judged."""
+"""Open-loop load: requests begin when they are due, however long others take, and every response is checked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Target:
-    """A path on a port, and which backends may answer there.
+    """A path on a port, and the backends that may respond there.
 
     Attributes:
-        port: where it is asked.
-        path: what is asked for.
-        right: the servers that may answer now: more than one while a change is on its way.
-        services: the services that they are of.
+        port: the port of the requests.
+        path: the path of the requests.
+        right: the servers that may respond now: more than one during a change.
+        services: their services.
     """
 
     port: int
@@ -28,11 +28,11 @@ class Target:
     _pending: set[_Judge] = field(default_factory=set)
 
     def expect(self, services: Iterable[str], servers: Mapping[str, Iterable[str]]) -> None:
-        """Says which services are to answer once what is published next has arrived; those before still may.
+        """Set the services that respond after the next publication; the former ones may respond until `settle`.
 
         Args:
-            services: them.
-            servers: by service those that may be in use, old or new.
+            services: the services.
+            servers: the servers that may be in use, old or new, by service.
         """
         self.services.update(services)
         self.right.update(server for each in self.services for server in servers[each])
@@ -40,7 +40,7 @@ class Target:
             pending.right |= self.right
 
     def settle(self, services: Iterable[str], servers: Mapping[str, Iterable[str]]) -> None:
-        """Says that only these may answer from now on."""
+        """Set the only services that may respond from now on."""
         self.services, self.right = set(), set()
         self.expect(services, servers)
 
@@ -51,7 +51,7 @@ class Target:
         return judge
 
     def end(self, judge: _Judge, server: str) -> bool:
-        """End a request; tells whether who answered was right at any time since it began."""
+        """End a request; return whether its server was right at any time since it began."""
         self._pending.discard(judge)
         return server in judge.right
 
@@ -71,11 +71,11 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        """Whether the server has not closed it."""
+        """Return whether the server has not closed the connection."""
         return not (self._reader.at_eof() or self._writer.is_closing())
 
     async def ask(self, path: str) -> tuple[int, str, bool]:
-        """Status, body, and whether the connection may be used again."""
+        """Send a request; return status, body, and whether the connection can be reused."""
         self._writer.write(f"GET {path} HTTP/1.1\r\nhost: chaos.example.com\r\n\r\n".encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         self.fresh = False
@@ -85,20 +85,20 @@ class Connection:
         return int(lines[0].split(" ")[1]), body.decode(), fields.get("connection") != "close"
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._writer.close()
 
 
 class Load:
-    """Sends requests to targets in turn at a steady rate, and keeps what went wrong.
+    """Sends requests to targets in turn at a steady rate, and records failures.
 
     Attributes:
-        sent: how many requests were begun.
-        answers: how many requests each backend answered.
-        wrong: what went wrong, the first so many.
-        again: how many requests were sent a second time, as a kept connection was closed before any answer.
-        slowest: seconds from when a request was due until it was answered, at worst.
-        keep_alive: whether connections are used again; without it each request has a new one.
+        sent: the number of requests.
+        answers: the number of responses of each backend.
+        wrong: the first failures.
+        again: the number of requests that were sent again, since an idle connection was closed before a response.
+        slowest: the longest time from when a request was due until its response, in seconds.
+        keep_alive: whether connections are reused; otherwise each request has a new one.
     """
 
     def __init__(self, targets: list[Target], rate: float, keep_alive: bool = True) -> None:
@@ -115,7 +115,7 @@ class Load:
         self._stopped = False
 
     async def run(self, requests: int) -> None:
-        """Send so many requests, and waits for all answers."""
+        """Send a number of requests, and wait for all responses."""
         begun = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
@@ -130,18 +130,18 @@ class Load:
             self.close()
 
     def stop(self) -> None:
-        """Has `run` send no more, and end once all is answered."""
+        """Make `run` send no more requests, and end after all responses."""
         self._stopped = True
 
     def renew(self) -> None:
-        """Use no connection again that is open now."""
+        """Do not reuse the connections that are open now."""
         self._epoch += 1
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are idle."""
-        for kept in self._idle.values():
-            for each in kept:
+        """Close the idle connections."""
+        for idle in self._idle.values():
+            for each in idle:
                 each.close()
         self._idle.clear()
 
@@ -169,7 +169,7 @@ class Load:
             except (ConnectionError, asyncio.IncompleteReadError) as error:
                 connection.close()
                 if reused and not getattr(error, "partial", b""):
-                    self.again += 1  # as RFC 9110, 9.2.2, has clients do
+                    self.again += 1  # as in RFC 9110, 9.2.2
                     continue
                 raise
             except BaseException:
@@ -182,9 +182,9 @@ class Load:
             return status, body
 
     async def _connection(self, port: int) -> Connection:
-        kept = self._idle.get(port, [])
-        while kept:
-            connection = kept.pop()
+        idle = self._idle.get(port, [])
+        while idle:
+            connection = idle.pop()
             if connection.usable:
                 return connection
             connection.close()

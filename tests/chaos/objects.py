@@ -1,4 +1,4 @@
-"""Kubernetes objects that go through Headgate's translator, and random changes to them."""
+"""Kubernetes objects for Headgate's translator, and random changes to them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Objects(World):
     """A Gateway for each Envoy with two listeners, a route for each listener, and Services.
 
     Attributes:
-        endpoints: the server behind each Service.
-        rules: those of the route of each listener.
-        swapped: whether the listeners have each other's port.
-        others: how many routes of other hostnames there are.
+        endpoints: the server of each Service.
+        rules: the rules of each listener's route.
+        swapped: whether the ports of the listeners are swapped.
+        others: the number of routes of other hostnames.
     """
 
     endpoints: dict[str, Backend] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Objects(World):
     _applied: dict[Ref, Edit] = field(default_factory=dict)
 
     async def begin(self) -> None:
-        """Publish the first configuration, and wait until it works."""
+        """Publish the first configuration, and wait until it is served."""
         for name in NAMES:
             self.endpoints[name] = await self.begin_backend(name)
         self.rules = {each: [Rule(path, [self.rng.choice(NAMES)]) for path in PATHS] for each in SECTIONS}
@@ -55,7 +55,7 @@ class Objects(World):
         await self.stage.settle()
 
     def publish(self) -> None:
-        """Set which backends may answer, feeds the translator with what changed, and publishes what comes of it."""
+        """Set the backends that may respond, apply the changes to the translator, and publish its snapshots."""
         self.stage.expect(self._services, {name: each.instance for name, each in self.endpoints.items()})
         edits = {each.ref: each for each in map(_edit, self._manifests())}
         gone = [Edit(ref, None) for ref in self._applied.keys() - edits.keys()]
@@ -75,15 +75,15 @@ class Objects(World):
     def _manifests(self) -> list[Manifest]:
         found = [_gateway(each, self.stage.ports[each], self.swapped) for each in VARIANTS]
         for section, rules in self.rules.items():
-            made = [rule(*each.backends, matches=[prefix(each.path)], **each.extras) for each in rules]
-            found.append(_route(f"route-{section}", made, section))
+            manifests = [rule(*each.backends, matches=[prefix(each.path)], **each.extras) for each in rules]
+            found.append(_route(f"route-{section}", manifests, section))
         found += [_route(f"other-{number}", [rule("s0")], "a", f"h{number}.org") for number in range(self.others)]
         for name, each in self.endpoints.items():
             found += [service(name), *endpoints(name, [each.port])]
         return found
 
     def kinds(self) -> Sequence[Change]:
-        """Return the changes that there are."""
+        """Return the possible changes."""
         return self.move, self.split, self.reorder, self.adorn, self.crowd, self.replace, self.swap, self.forget
 
     def _rule(self) -> Rule:
@@ -98,22 +98,22 @@ class Objects(World):
         self._rule().backends = self.rng.sample(NAMES, 2)
 
     def reorder(self) -> None:
-        """Have the rules of a route change places."""
+        """Reorder the rules of a route."""
         self.rng.shuffle(self.rules[self.rng.choice(SECTIONS)])
 
     def adorn(self) -> None:
-        """Give a rule a filter and a timeout, or take them away."""
+        """Add a filter and a timeout to a rule, or remove them."""
         found = self._rule()
         header = {"name": "x-chaos", "value": str(self.count)}
         adds = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
         found.extras = {} if found.extras else {"filters": [adds], "timeouts": {"request": "20s"}}
 
     def crowd(self) -> None:
-        """Routes of other hostnames come or go."""
+        """Create or delete routes of other hostnames."""
         self.others = self.rng.randrange(4)
 
     async def replace(self) -> Backend:
-        """Return the endpoint of a Service is replaced: the new one is there before the old one goes."""
+        """Replace the endpoint of a Service: the new one starts before the old one stops."""
         name = self.rng.choice(NAMES)
         gone, self.endpoints[name] = self.endpoints[name], await self.begin_backend(name)
         return gone
@@ -123,7 +123,7 @@ class Objects(World):
         self.swapped = not self.swapped
 
     def forget(self) -> None:
-        """Headgate begins anew: another translator is fed the same objects."""
+        """Restart Headgate: replace the translator by a new one with the same objects."""
         self._translator = Translator(Settings())
         self._applied = {}
 

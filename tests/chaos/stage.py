@@ -1,4 +1,4 @@
-"""The stage of the chaos tests: two real Envoys, one of each variant, each behind a relay, and an xDS server."""
+"""The processes of a chaos test: two real Envoys, one of each protocol variant, behind relays, and an xDS server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIANTS = ("delta", "sotw")
 TIMEOUTS = Timeouts(ack_deadline=3.0, removal_delay=0.5, drain=10.0)
 DRAIN = ("--drain-time-s", "5", "--drain-strategy", "immediate", "--concurrency", "2")
 WITHIN = 30.0
-"""Seconds within which a change is to arrive, however slow the network is made."""
+"""The timeout of a change, in seconds, also with a slow network."""
 
 
 Services = Callable[[int, str], Iterable[str]]
@@ -32,10 +32,10 @@ class Stage:
 
     Attributes:
         load: the requests.
-        port: where the xDS server listens.
-        relays: between the Envoys and the server.
+        port: the port of the xDS server.
+        relays: the relays between the Envoys and the server.
         ports: two ports for the listeners of each Envoy, by variant.
-        log: what was done, for the message of a failure.
+        log: the changes, for the message of a failure.
     """
 
     load: Load
@@ -51,7 +51,7 @@ class Stage:
     _upstreams: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
 
     async def start(self) -> None:
-        """Start the server, with the snapshots that there are."""
+        """Start the server, with the current snapshots."""
         self.server = Server(
             lambda node: node.cluster.rpartition("/")[2],
             address=f"127.0.0.1:{self.port}",
@@ -63,7 +63,7 @@ class Stage:
             self.server.publish(key, snapshot)
 
     async def restart(self) -> None:
-        """Stop the server, and start another after a while."""
+        """Stop the server, and start another one after a while."""
         self.log.append("restart")
         await self.server.stop(20)
         await asyncio.sleep(0.1)
@@ -72,12 +72,12 @@ class Stage:
     def expect(
         self, services: Services, servers: dict[str, str], meanwhile: Services = lambda _place, _path: []
     ) -> None:
-        """Set which backends may answer once what is published next has arrived.
+        """Set the backends that may respond after the next publication.
 
         Args:
-            services: gives the services for a port, by its place in the pair, and a path.
-            servers: the name of the one server behind each service.
-            meanwhile: gives services that may answer until then, beside those that were to answer before.
+            services: returns the services for a port, by its index in the pair, and a path.
+            servers: the name of the only server of each service.
+            meanwhile: returns services that may respond until then, besides the former ones.
         """
         for service, server in servers.items():
             known = self._servers.setdefault(service, [])
@@ -100,14 +100,14 @@ class Stage:
         self.snapshots.update(snapshots)
 
     async def settle(self) -> None:
-        """Wait until both Envoys work by what was published last."""
+        """Wait until both Envoys serve the last publication."""
         async with asyncio.timeout(WITHIN):
             while not all(self._synced(key) for key in VARIANTS):
                 self._news.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), 1)
         await asyncio.sleep(0.1)  # from Envoy's main thread to its workers
-        self.load.renew()  # connections to listeners that drain have the routes of old
+        self.load.renew()  # connections to draining listeners have the former routes
         self._servers = {service: servers[-1:] for service, servers in self._servers.items()}
         self.log.append(f"settled after {self.load.sent} requests")
         for target, services in self._wanted.items():
@@ -121,13 +121,13 @@ class Stage:
         return status.clients == status.synced == 1
 
     async def slow(self, rng: random.Random) -> None:
-        """Make the network to the control plane slow, or as fast as it is."""
+        """Make the network to the control plane slow, or fast again."""
         for each in self.relays:
             each.delay = rng.choice([0.0, 0.0, 0.02, 0.3])
         self.log.append(f"slow {[each.delay for each in self.relays]}")
 
     async def begin_backend(self, name: str) -> int:
-        """Start a backend that answers with its name; gives its port."""
+        """Start a backend that responds with its name; return its port."""
         self._upstreams[name] = stack = contextlib.AsyncExitStack()
         return await stack.enter_async_context(upstream(name))
 
@@ -136,7 +136,7 @@ class Stage:
         await self._upstreams.pop(name).aclose()
 
     async def aclose(self) -> None:
-        """Stop what is left."""
+        """Stop all processes."""
         await self.server.stop(0)
         for name in list(self._upstreams):
             await self.end_backend(name)
@@ -144,7 +144,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(envoy: Path, rate: float, paths: list[str]) -> AsyncIterator[Stage]:
-    """Set a stage. The Envoy of a variant is that of the Gateway of this name in the namespace default."""
+    """Yield a stage. The Envoy of a variant serves the Gateway of this name in the namespace default."""
     ports = {each: (free_port(), free_port()) for each in VARIANTS}
     targets = [Target(port, path) for path in paths for pair in ports.values() for port in pair]
     xds = free_port()

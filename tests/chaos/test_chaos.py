@@ -1,6 +1,6 @@
-"""Real Envoys of both variants under steady load, while everything changes at random: nothing fails or goes astray.
+"""Real Envoys of both variants under steady load and random changes: no request fails or reaches a wrong backend.
 
-`make chaos` sends 200,000 requests; HEADGATE_CHAOS_SEED repeats a run that failed.
+`make chaos` sends 200,000 requests; HEADGATE_CHAOS_SEED repeats a failed run.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ SEED = int(os.environ.get("HEADGATE_CHAOS_SEED", random.randrange(1_000_000)))
     [(Library, library.PATHS), (Objects, objects.PATHS)],
     ids=["library", "headgate"],
 )
-async def test_no_request_fails_or_goes_astray(envoy_path: Path, world: type[World], paths: list[str]) -> None:
-    """While clusters, routes, listeners, endpoints and the control plane itself change, all is served right."""
+async def test_no_request_fails_or_reaches_a_wrong_backend(
+    envoy_path: Path, world: type[World], paths: list[str]
+) -> None:
+    """While clusters, routes, listeners, endpoints and the control plane change, right backends respond."""
     rng = random.Random(SEED)
     async with staged(envoy_path, RATE, paths) as stage:
-        made = world(stage, rng)
-        await made.begin()
-        changes = await under_load(stage, made, REQUESTS // 2)
+        configuration = world(stage, rng)
+        await configuration.begin()
+        changes = await under_load(stage, configuration, REQUESTS // 2)
         load = stage.load
         print(
             f"seed {SEED}: {load.sent} requests, {changes} changes ({len(stage.log)} steps), {len(load.wrong)} wrong, "
@@ -45,7 +47,7 @@ async def test_no_request_fails_or_goes_astray(envoy_path: Path, world: type[Wor
 
 
 async def under_load(stage: Stage, world: World, requests: int) -> int:
-    """Make changes one after the other while so many requests are sent; tells how many."""
+    """Make changes one after the other while requests are sent; return the number of changes."""
     changes = 0
     load = asyncio.ensure_future(stage.load.run(requests))
     try:

@@ -1,4 +1,4 @@
-"""The world of a chaos test: what is served, and the random changes to it while requests are sent."""
+"""The configuration of a chaos test, and random changes to it while requests are sent."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from tests.chaos.stage import Stage
 
 
 class Backend(NamedTuple):
-    """A server: the name that it answers with, and the port where it listens."""
+    """A server: the name that it responds with, and its port."""
 
     instance: str
     port: int
 
 
 Change = Callable[[], None] | Callable[[], Awaitable[Backend]]
-"""Changes something; a server that nothing leads to from then on is given back."""
+"""Makes a change; returns a server that is no longer used afterwards."""
 
 
 @dataclass
 class World(ABC):
-    """What is served.
+    """A configuration and its changes.
 
     Attributes:
-        stage: where.
-        rng: where all choices come from.
-        count: how many things have been given a number.
+        stage: the processes.
+        rng: the source of all random choices.
+        count: the last number that was given to a new name.
     """
 
     stage: Stage
@@ -39,15 +39,15 @@ class World(ABC):
 
     @abstractmethod
     async def begin(self) -> None:
-        """Publish the first configuration, and wait until it works."""
+        """Publish the first configuration, and wait until it is served."""
 
     @abstractmethod
     def publish(self) -> None:
-        """Set which backends may answer, and publishes."""
+        """Set the backends that may respond, and publish."""
 
     @abstractmethod
     def kinds(self) -> Sequence[Change]:
-        """Return the changes that there are."""
+        """Return the possible changes."""
 
     async def begin_backend(self, name: str) -> Backend:
         """Start another server for a name."""
@@ -56,7 +56,7 @@ class World(ABC):
         return Backend(instance, await self.stage.begin_backend(instance))
 
     async def change(self) -> None:
-        """Make a change at random, or some at once, and wait until it works."""
+        """Make one or several random changes, and wait until they are served."""
         gone: list[Backend] = []
         for _ in range(self.rng.choice([1, 1, 1, 3])):
             change = self.rng.choice(self.kinds())
@@ -71,7 +71,7 @@ class World(ABC):
             await self.stage.end_backend(each.instance)
 
     async def _around(self) -> None:
-        """Now and then restart the server during a change, or slow the network."""
+        """Sometimes restart the server during a change, or slow down the network."""
         await asyncio.sleep(self.rng.choice([0, 0, 0.02, 0.1]))
         what = self.rng.choice([None, None, self.stage.restart, lambda: self.stage.slow(self.rng)])
         if what is not None:

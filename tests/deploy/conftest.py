@@ -1,4 +1,4 @@
-"""A cluster, and in it a namespace in which only pods without privileges are admitted."""
+"""Fixtures of a cluster: a namespace that enforces "restricted", and a release of the chart in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def kube(cluster: Kube) -> AsyncIterator[Kube]:
 
 @pytest.fixture
 async def release(kube: Kube) -> AsyncIterator[Release]:
-    """Yield a release of the chart, not yet installed, in that namespace; nothing of it is left after the test."""
+    """Yield a release of the chart, not installed yet, in that namespace; uninstall it after the test."""
     found = Release(kube)
     yield found
     await found.clear()

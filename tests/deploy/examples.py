@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Example(NamedTuple):
-    """The spec of an object, and the field in which it is wrong; "" if it is not."""
+    """The spec of an object, and its invalid field; "" if it is valid."""
 
     kind: str
     spec: dict[str, Any]
@@ -82,7 +82,7 @@ EXAMPLES: Final = (
 
 
 def document(example: Example, namespace: str = "default") -> dict[str, Any]:
-    """Return the object as it is written."""
+    """Return the object's manifest."""
     return {
         "apiVersion": "gateway.headgate.dev/v1alpha1",
         "kind": example.kind,

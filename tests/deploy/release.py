@@ -1,4 +1,4 @@
-"""A second release of the Helm chart, with a Gateway that it serves."""
+"""A second release of the Helm chart, and its Gateways."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.e2e.objects import GATEWAY, HTTP
 from tests.e2e.traffic import answers
 
 SECONDS: Final = 240.0
-"""How long a command may take."""
+"""The timeout of a command, in seconds."""
 
 
 class Failed(Exception):
-    """A command has failed; the text is what it said."""
+    """A command has failed; the text is its output."""
 
 
 async def run(*command: str) -> str:
-    """Run a command; gives what it says.
+    """Run a command; return its output.
 
     Raises:
         Failed: its exit status is not 0.
@@ -30,19 +30,19 @@ async def run(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+    output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
     if process.returncode:
-        raise Failed(said.decode())
-    return said.decode()
+        raise Failed(output.decode())
+    return output.decode()
 
 
 class Release:
-    """A release in a namespace, with a controller's name and a GatewayClass of its own.
+    """A release in a namespace, with its own controller name and GatewayClass.
 
     Attributes:
         kube: its namespace, the only one that it watches.
-        name: the release's, the GatewayClass's, and the controller's after "example.com/".
-        values: what the chart is told.
+        name: the name of the release and the GatewayClass, and the controller name after "example.com/".
+        values: the values of the chart.
     """
 
     def __init__(self, kube: Kube, name: str = "") -> None:
@@ -60,39 +60,39 @@ class Release:
 
     @property
     def deployment(self) -> str:
-        """What everything of it is called."""
+        """The name of the release's objects."""
         return f"{self.name}-headgate"
 
     async def helm(self, verb: str, *arguments: str) -> str:
-        """Run helm for this release; gives what it says."""
+        """Run helm for this release; return its output."""
         return await run(helm(), *verb.split(), self.name, "--namespace", self.kube.namespace, *arguments)
 
     async def install(self, values: Mapping[str, str] | None = None, *arguments: str, chart: Path = CHART) -> str:
-        """Install or upgrade it, and wait until it is ready; the values are for this time only."""
+        """Install or upgrade the release, and wait until it is ready; the values are for this call only."""
         settings = [f"{name}={value}" for name, value in {**self.values, **(values or {})}.items()]
         words = [word for each in settings for word in ("--set", each)]
         return await self.helm("upgrade --install", str(chart), *words, "--wait", "--timeout", "180s", *arguments)
 
     async def uninstall(self) -> str:
-        """Uninstall it, and wait until it is gone."""
+        """Uninstall the release, and wait until it is deleted."""
         return await self.helm("uninstall", "--wait", "--timeout", "60s")
 
     async def clear(self) -> None:
-        """Take it away if it is there; what is in its namespace goes with that."""
+        """Uninstall the release if it exists; its namespaced objects are deleted with the namespace."""
         if self.name in await run(helm(), "list", "--namespace", self.kube.namespace, "--short"):
             await self.uninstall()
 
     async def pods(self) -> list[Object]:
-        """Its pods, without those that are about to go."""
+        """Return the release's pods, without those that are terminating."""
         found = await self.kube.list("Pod", f"app.kubernetes.io/instance={self.name}")
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     async def log(self) -> str:
-        """Return what its pods log."""
+        """Return the log of its pods."""
         return await run("kubectl", "logs", "-n", self.kube.namespace, f"deployment/{self.deployment}", "--tail=-1")
 
     def site(self, name: str = GATEWAY) -> list[Object]:
-        """Return a Gateway of the release's class, and a route by which it answers 200 for example.com by itself."""
+        """Return a Gateway of the release's class, and a route with a direct response 200 for example.com."""
         return [self.gateway(name), *hello("hello", "example.com", name)]
 
     def gateway(self, name: str = GATEWAY, **infrastructure: Any) -> Object:
@@ -102,7 +102,7 @@ class Release:
 
 
 def hello(name: str, host: str, *gateways: str) -> list[Object]:
-    """Return a route of a host by which Gateways answer 200 by themselves: no other pods are needed."""
+    """Return a route of a host with a direct response 200, which needs no other pods."""
     group = HEADGATE_API.partition("/")[0]
     reference = {"group": group, "kind": "DirectResponse", "name": name}
     spec = {
@@ -118,7 +118,7 @@ def hello(name: str, host: str, *gateways: str) -> list[Object]:
 
 
 async def address(kube: Kube, gateway: str = GATEWAY, host: str = "example.com") -> str:
-    """Wait until a Gateway is programmed and answers for a host; gives its address."""
+    """Wait until a Gateway is programmed and responds for a host; return its address."""
     await kube.condition("Gateway", gateway, "Programmed", "True")
     found: str = (await kube.get("Gateway", gateway))["status"]["addresses"][0]["value"]
     await answers(found, host)
@@ -126,7 +126,7 @@ async def address(kube: Kube, gateway: str = GATEWAY, host: str = "example.com")
 
 
 async def gone(kube: Kube, kind: str, name: str) -> None:
-    """Wait until an object is no more."""
+    """Wait until an object does not exist."""
 
     async def read() -> bool:
         return await kube.find(kind, name) is None

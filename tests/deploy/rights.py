@@ -17,7 +17,7 @@ VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch
 
 
 class Right(NamedTuple):
-    """What may be done to what; to all objects, or to that of a name only."""
+    """A permission: a verb on a resource, for all objects or for one of a name."""
 
     group: str
     resource: str
@@ -25,15 +25,15 @@ class Right(NamedTuple):
     name: str = ""
 
 
-class Deed(NamedTuple):
-    """What was asked of an API server, where, and of which object if it was one."""
+class ApiRequest(NamedTuple):
+    """A request to an API server: the permission that it needs, its namespace, and its object, if it is for one."""
 
     namespace: str
     right: Right
 
 
 def granted(rules: Iterable[Rule]) -> set[Right]:
-    """Return the rights that rules grant."""
+    """Return the permissions of rules."""
     return {
         Right(group, resource, verb, name)
         for rule in rules
@@ -44,8 +44,8 @@ def granted(rules: Iterable[Rule]) -> set[Right]:
     }
 
 
-async def held(client: ApiClient, namespace: str) -> set[Right]:
-    """Return the rights that the API server says its client has in a namespace (SelfSubjectRulesReview)."""
+async def permissions_of(client: ApiClient, namespace: str) -> set[Right]:
+    """Return the permissions of the client in a namespace, from a SelfSubjectRulesReview."""
     path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     status = (await client.request("POST", path, body={"spec": {"namespace": namespace}}))["status"]
     assert not status["incomplete"]
@@ -60,8 +60,8 @@ def _of(rule: Mapping[str, Any]) -> Iterator[Right]:
                     yield Right(group, resource, verb, name)
 
 
-def deed(method: str, path: str, query: Mapping[str, str]) -> Deed | None:
-    """Return what a request asks for; None if it is about no resource."""
+def api_request(method: str, path: str, query: Mapping[str, str]) -> ApiRequest | None:
+    """Return the permission that a request needs; None if it is for no resource."""
     match [unquote(each) for each in path.strip("/").split("/")]:
         case ["api", _, *rest]:
             group = ""
@@ -76,45 +76,46 @@ def deed(method: str, path: str, query: Mapping[str, str]) -> Deed | None:
     verb = VERBS[method]
     if method == "GET" and not name:
         verb = "watch" if "watch" in query else "list"
-    return Deed(namespace, Right(group, f"{resource}/{subresource}" if subresource else resource, verb, name))
+    return ApiRequest(namespace, Right(group, f"{resource}/{subresource}" if subresource else resource, verb, name))
 
 
 class Audit(Relay):
-    """Notes what is asked of the API server, and once of every kind says that a status was written meanwhile.
+    """A relay that records requests to the API server, and responds with one conflict to a status write of every kind.
 
     Attributes:
-        deeds: what was asked.
-        others: the paths of what is no resource.
+        api_requests: the requests for resources.
+        others: the paths of other requests.
     """
 
     def __init__(self, access: Access) -> None:
         super().__init__(access)
-        self.deeds: set[Deed] = set()
+        self.api_requests: set[ApiRequest] = set()
         self.others: set[str] = set()
         self._conflicts: set[str] = set()
 
     async def _relay(self, request: web.Request) -> web.StreamResponse:
-        found = deed(request.method, request.path, request.query)
+        found = api_request(request.method, request.path, request.query)
         if found is None:
             self.others.add(request.path)
             return await super()._relay(request)
-        self.deeds.add(found)
+        self.api_requests.add(found)
         resource = found.right.resource
         if resource.endswith("/status") and resource not in self._conflicts:
             self._conflicts.add(resource)
             return web.json_response({"kind": "Status", "code": 409, "reason": "Conflict"}, status=409)
         answer = await super()._relay(request)
         if request.method == "PATCH" and answer.status == 201:
-            self.deeds.add(found._replace(right=found.right._replace(verb="create")))
+            self.api_requests.add(found._replace(right=found.right._replace(verb="create")))
         return answer
 
     def did(self, namespace: str, verb: str, resource: str) -> bool:
-        """Whether this was asked for, of any object."""
+        """Return whether there was a request with a verb for a resource."""
         return any(
-            (each.namespace, each.right.verb, each.right.resource) == (namespace, verb, resource) for each in self.deeds
+            (each.namespace, each.right.verb, each.right.resource) == (namespace, verb, resource)
+            for each in self.api_requests
         )
 
     def used(self, namespace: str, of: set[Right]) -> set[Right]:
-        """Which of some rights were needed for what was asked for in a namespace; also those that are not of them."""
-        asked = {each.right for each in self.deeds if each.namespace == namespace}
+        """Return the permissions that the requests in a namespace needed, also those that are not in `of`."""
+        asked = {each.right for each in self.api_requests if each.namespace == namespace}
         return {each if each in of else each._replace(name="") for each in asked}

@@ -22,13 +22,13 @@ def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 
 
 def container(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Headgate's container."""
+    """Return Headgate's container."""
     (only,) = one(found, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(only)
 
 
-def test_chart_and_base_give_the_same() -> None:
-    """What kustomize builds is what the chart renders with its defaults, and the namespace."""
+def test_chart_and_base_are_equivalent() -> None:
+    """The kustomize base has the objects that the chart renders with default values, and the namespace."""
     rendered = {key(each): each for each in render()}
     built = {key(each): each for each in kustomize(BASE)}
     namespace = built.pop(("Namespace", "", "headgate-system"))
@@ -39,8 +39,8 @@ def test_chart_and_base_give_the_same() -> None:
     assert rendered == built
 
 
-def test_the_chart_is_sound() -> None:
-    """Helm finds nothing to say against it, and it is of Headgate's own version."""
+def test_the_chart_is_valid() -> None:
+    """`helm lint` accepts the chart, and it has Headgate's version."""
     done = subprocess.run([helm(), "lint", "--strict", str(CHART)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
@@ -48,7 +48,7 @@ def test_the_chart_is_sound() -> None:
 
 
 def test_an_overlay_moves_the_base_to_another_namespace(tmp_path: Path) -> None:
-    """With `namespace: other` nothing names the namespace of the base any more, and proxies are led to the new one."""
+    """With `namespace: other`, no object names the base's namespace, and proxies connect to the new one."""
     relative = os.path.relpath(BASE, tmp_path)
     (tmp_path / "kustomization.yaml").write_text(f"resources: [{relative}]\nnamespace: other\n")
     built = kustomize(tmp_path)
@@ -61,7 +61,7 @@ def test_an_overlay_moves_the_base_to_another_namespace(tmp_path: Path) -> None:
 
 
 def test_headgate_runs_without_privileges() -> None:
-    """Its pods are as the Pod Security Standard "restricted" asks for, with a read-only file system on top."""
+    """Its pods conform to the Pod Security Standard "restricted", and have a read-only file system."""
     for found in (documents((BASE / "headgate.yaml").read_text()),):
         pod = one(found, "Deployment")["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -75,7 +75,7 @@ def test_headgate_runs_without_privileges() -> None:
 
 
 def test_two_replicas_survive_a_drain() -> None:
-    """There are two, one of which may be away; a single one is not held fast by a budget."""
+    """Of two replicas, one may be evicted; a single replica has no budget, which would block drains."""
     found = render()
     assert one(found, "Deployment")["spec"]["replicas"] == 2
     assert one(found, "PodDisruptionBudget")["spec"]["minAvailable"] == 1
@@ -92,8 +92,8 @@ def test_selected_is_what_is_labelled() -> None:
         assert one(found, kind)["spec"]["selector"]["matchLabels"].items() <= labels
 
 
-def test_watched_namespaces_are_all_that_is_granted() -> None:
-    """With namespaces by name, what is in namespaces is granted in these alone."""
+def test_permissions_are_in_watched_namespaces_only() -> None:
+    """With namespaces by name, namespaced kinds are granted in these only."""
     found = render("--set", "watch.namespaces={a,b}")
     bindings = [key(each) for each in found if each["kind"].endswith("Binding")]
     assert sorted(bindings) == [
@@ -105,8 +105,8 @@ def test_watched_namespaces_are_all_that_is_granted() -> None:
     assert container(found)["args"] == ["controller", "--watch-namespace=a", "--watch-namespace=b"]
 
 
-def test_two_installations_do_not_meet() -> None:
-    """Another release with another controller name and class shares no name of the cluster's with the first."""
+def test_two_installations_share_no_cluster_scoped_object() -> None:
+    """A release with another controller name and class has no cluster-scoped object in common with the first."""
     other = render("--set", "controllerName=example.com/blue,gatewayClass.name=blue", release="blue")
     mine = {key(each) for each in render() if each["kind"] != "CustomResourceDefinition"}
     assert not mine & {key(each) for each in other if each["kind"] != "CustomResourceDefinition"}
@@ -130,7 +130,7 @@ def test_options_reach_headgate() -> None:
 
 
 def test_parts_can_be_left_out() -> None:
-    """Definitions, the class, the budget and the account can be brought by others."""
+    """CustomResourceDefinitions, the class, the budget and the account can be left out."""
     values = (
         "crds.enabled=false,gatewayClass.create=false,podDisruptionBudget.enabled=false,serviceAccount.create=false"
     )
@@ -142,7 +142,7 @@ def test_parts_can_be_left_out() -> None:
     assert subjects == {"mine"}
 
 
-def test_the_probes_ask_what_headgate_answers() -> None:
+def test_the_probes_use_headgates_endpoints() -> None:
     """Probes, metrics and environment variables are those of `headgate controller`."""
     from typer.main import get_command
 
@@ -152,16 +152,16 @@ def test_the_probes_ask_what_headgate_answers() -> None:
     found = documents((BASE / "headgate.yaml").read_text())
     command = get_command(app).commands["controller"]  # type: ignore[attr-defined]
     known = {each.envvar for each in command.params} | {option for each in command.params for option in each.opts}
-    made = container(found)
-    assert {each["name"] for each in made["env"]} <= known
+    headgate = container(found)
+    assert {each["name"] for each in headgate["env"]} <= known
     assert "--watch-namespace" in known
-    paths = {made[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
+    paths = {headgate[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
     annotations = one(found, "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert paths | {annotations["prometheus.io/path"]} <= set(ENDPOINTS)
 
 
 def test_only_proxies_may_connect_to_xds() -> None:
-    """The NetworkPolicy is about Headgate's pods, and lets in to xDS the pods that Headgate's templates make."""
+    """The NetworkPolicy selects Headgate's pods, and admits pods of Headgate's templates to xDS."""
     found = render()
     policy, pods = one(found, "NetworkPolicy")["spec"], one(found, "Deployment")["spec"]["template"]["metadata"]
     assert policy["podSelector"]["matchLabels"].items() <= pods["labels"].items()

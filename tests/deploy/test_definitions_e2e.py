@@ -24,8 +24,8 @@ DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @pytest.fixture
-async def judges(client: ApiClient) -> ApiClient:
-    """Return the definitions of this checkout are in force."""
+async def definitions_client(client: ApiClient) -> ApiClient:
+    """Install the definitions of this checkout; return the client."""
     for model in own_kinds():
         found = definition(model)
         query = {"fieldManager": "test", "force": "true"}
@@ -34,48 +34,52 @@ async def judges(client: ApiClient) -> ApiClient:
 
         async def established(name: str = name) -> bool:
             conditions = (await client.get(f"{DEFINITIONS}/{name}")).get("status", {}).get("conditions", ())
-            told = {each["type"]: each["status"] for each in conditions}
-            assert told.get("NonStructuralSchema") != "True", conditions
-            return told.get("Established") == "True"
+            status = {each["type"]: each["status"] for each in conditions}
+            assert status.get("NonStructuralSchema") != "True", conditions
+            return status.get("Established") == "True"
 
         await until(f"definition {name}", established)
     return client
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=label)
-async def test_definitions_judge_as_the_models(judges: ApiClient, example: Example) -> None:
-    """The API server takes what the model takes, and names the field of what it refuses."""
+async def test_definitions_judge_as_the_models(definitions_client: ApiClient, example: Example) -> None:
+    """The API server accepts the objects that the models accept, and names the field of those that it rejects."""
     (model,) = (each for each in own_kinds() if each.kind == example.kind)
     path = f"/apis/{model.group}/v1alpha1/namespaces/default/{model.plural}"
     refused = ""
     try:
-        await judges.request("POST", path, body=document(example), query={"dryRun": "All"})
+        await definitions_client.request("POST", path, body=document(example), query={"dryRun": "All"})
     except ApiError as error:
         refused = str(error) if error.status == 422 else "not for what it says"
     assert bool(refused) == bool(example.wrong), refused
     assert example.wrong in refused
 
 
-async def test_parameters_are_not_filled_in(judges: ApiClient) -> None:
-    """What a user did not set stays unset, so that merging can tell; DirectResponses get their defaults."""
+async def test_parameters_get_no_defaults(definitions_client: ApiClient) -> None:
+    """The API server sets no defaults of GatewayParameters, which are merged; DirectResponses get theirs."""
     path = "/apis/gateway.headgate.dev/v1alpha1/namespaces/default"
     dry = {"dryRun": "All"}
     body = document(Example("GatewayParameters", {"service": {}}))
-    assert (await judges.request("POST", f"{path}/gatewayparameters", body=body, query=dry))["spec"] == {"service": {}}
+    assert (await definitions_client.request("POST", f"{path}/gatewayparameters", body=body, query=dry))["spec"] == {
+        "service": {}
+    }
     body = document(Example("DirectResponse", {"status": 204}))
-    found = await judges.request("POST", f"{path}/directresponses", body=body, query=dry)
+    found = await definitions_client.request("POST", f"{path}/directresponses", body=body, query=dry)
     assert found["spec"] == {"status": 204, "body": ""}
 
 
 async def in_force(client: ApiClient) -> set[str]:
-    """Fields of the spec of GatewayParameters, as their definition is in force."""
+    """Return the fields of the spec of GatewayParameters in the served definition."""
     found = await client.get(f"{DEFINITIONS}/gatewayparameters.gateway.headgate.dev")
     (version,) = found["spec"]["versions"]
     return set(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
 
 
-async def test_an_upgrade_of_the_chart_upgrades_them(judges: ApiClient, release: Release, tmp_path: Path) -> None:
-    """Definitions of an older chart become those of the newer; they stay when it goes, with what was written."""
+async def test_an_upgrade_of_the_chart_upgrades_definitions(
+    definitions_client: ApiClient, release: Release, tmp_path: Path
+) -> None:
+    """An upgrade of the chart upgrades the definitions; an uninstallation leaves them and their objects."""
     older = shutil.copytree(CHART, tmp_path / "headgate")
     path = older / "files" / "crds" / "gatewayparameters.yaml"
     found = yaml.safe_load(path.read_text())
@@ -86,19 +90,19 @@ async def test_an_upgrade_of_the_chart_upgrades_them(judges: ApiClient, release:
         with pytest.raises(Failed, match="cannot be imported into the current release"):
             await release.install(values, chart=older)
         await release.install(values, "--take-ownership", "--force-conflicts", chart=older)
-        assert "logLevel" not in await in_force(judges)
+        assert "logLevel" not in await in_force(definitions_client)
         await release.kube.apply(parameters("mine", concurrency=3))
         await release.install(values)
-        assert "logLevel" in await in_force(judges)
+        assert "logLevel" in await in_force(definitions_client)
         await release.kube.apply(parameters("mine", concurrency=3, logLevel="debug"))
         await release.uninstall()
         assert (await release.kube.get("GatewayParameters", "mine"))["spec"] == {"concurrency": 3, "logLevel": "debug"}
     finally:
-        await disowned(judges)
+        await disowned(definitions_client)
 
 
 async def disowned(client: ApiClient) -> None:
-    """Has the definitions belong to no release."""
+    """Remove the release's ownership of the definitions."""
     of_helm = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace", "helm.sh/resource-policy")
     metadata = {"annotations": dict.fromkeys(of_helm), "labels": {"app.kubernetes.io/managed-by": None}}
     for model in own_kinds():

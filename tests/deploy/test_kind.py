@@ -26,7 +26,7 @@ esac
 
 
 class Machine:
-    """A machine with nothing but some usual programs and stand-ins, which note how they are called."""
+    """A machine with some standard programs, and stubs that record their calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, folder / "log"
@@ -41,31 +41,31 @@ class Machine:
             (self.bin / each).chmod(0o755)
 
     def run(self, clusters: str = "", failing: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `deploy/kind/up` where these clusters are, and calls that match this pattern fail."""
+        """Run `deploy/kind/up` with these existing clusters, and failures of calls that match a pattern."""
         environment = {"PATH": str(self.bin), "LOG": str(self.log), "CLUSTERS": clusters, "FAILING": failing or "-"}
         command = [str(ROOT / "deploy" / "kind" / "up")]
         return subprocess.run(command, env=environment | variables, cwd="/", capture_output=True, text=True)
 
     @property
     def calls(self) -> list[str]:
-        """How the stand-ins were called."""
+        """Return the calls of the stubs."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """Return a machine on which all tools are."""
+    """Return a machine with all tools."""
     return Machine(tmp_path)
 
 
 def only(calls: list[str], start: str) -> list[str]:
-    """Return the words of the only call that begins so."""
+    """Return the arguments of the only call with this prefix."""
     (found,) = (each for each in calls if each.startswith(start))
     return found.split()
 
 
 def test_missing_tools_are_named_at_once(machine: Machine) -> None:
-    """All that is to be installed is told before anything is done."""
+    """All missing tools are named before any change."""
     for each in ("helm", "kind"):
         (machine.bin / each).unlink()
     done = machine.run()
@@ -74,16 +74,16 @@ def test_missing_tools_are_named_at_once(machine: Machine) -> None:
     assert machine.calls == []
 
 
-def test_docker_is_away(machine: Machine) -> None:
-    """That it does not answer is told before anything is done."""
+def test_a_container_engine_that_does_not_respond(machine: Machine) -> None:
+    """A container engine that does not respond is reported before any change."""
     done = machine.run(failing="docker info")
     assert done.returncode == 1
     assert "Docker does not answer" in done.stderr
     assert machine.calls == ["docker info"]
 
 
-def test_everything_is_made_from_nothing(machine: Machine) -> None:
-    """The image that is built is loaded and installed, all files are there, and the end tells how to take it away."""
+def test_a_cluster_is_created_and_headgate_installed(machine: Machine) -> None:
+    """The image is built, loaded and installed, all files exist, and the last lines say how to delete the cluster."""
     done = machine.run(KIND_PORT="8090")
     assert (done.returncode, done.stderr) == (0, "")
     assert "hostPort: 8090" in Path(f"{machine.log}.config").read_text()
@@ -107,8 +107,8 @@ def test_everything_is_made_from_nothing(machine: Machine) -> None:
     assert "kind delete cluster --name headgate" in done.stdout
 
 
-def test_a_cluster_is_made_once(machine: Machine) -> None:
-    """Run again, all but the cluster is made anew."""
+def test_a_cluster_is_created_once(machine: Machine) -> None:
+    """A second run does everything again except the creation of the cluster."""
     assert machine.run(clusters="other\nheadgate").returncode == 0
     assert not [each for each in machine.calls if each.startswith("kind create")]
     assert only(machine.calls, "helm upgrade")
@@ -122,15 +122,15 @@ def test_a_cluster_is_made_once(machine: Machine) -> None:
         ("curl*", "does not lead to the cluster"),
     ],
 )
-def test_what_fails_ends_it_with_a_way_out(machine: Machine, failing: str, message: str) -> None:
-    """What can be expected to fail on a user's machine says what to do."""
+def test_failures_have_a_way_out(machine: Machine, failing: str, message: str) -> None:
+    """Failures that are likely on users' machines have a message with the way out."""
     done = machine.run(failing=failing)
     assert done.returncode == 1
     assert message in done.stderr
 
 
 def test_the_port_is_that_of_the_quickstart(machine: Machine) -> None:
-    """The port of the node to which the machine's leads is that of the Gateway's Service."""
+    """The machine's port is mapped to the node port of the Gateway's Service."""
     machine.run()
     assert "containerPort: 30080" in Path(f"{machine.log}.config").read_text()
     assert "nodePort: 30080" in (ROOT / "deploy" / "kind" / "quickstart.yaml").read_text()

@@ -16,7 +16,7 @@ QUICKSTART = str(ROOT / "deploy" / "kind" / "quickstart.yaml")
 
 
 async def test_the_quickstart_serves(cluster: Kube, headgate: Installation) -> None:
-    """The Gateway behind ports of nodes is programmed, and its proxies answer as the script of `make kind` shows."""
+    """The Gateway with node ports is programmed, and its proxies respond as in the script of `make kind`."""
     kube = cluster.of("quickstart")
     try:
         await run("kubectl", "apply", "-f", QUICKSTART)
@@ -25,7 +25,7 @@ async def test_the_quickstart_serves(cluster: Kube, headgate: Installation) -> N
         service = (await kube.get("Service", "headgate-web"))["spec"]
         assert [each["nodePort"] for each in service["ports"]] == [30080]
 
-        async def told() -> list[tuple[int, str]]:
+        async def responses() -> list[tuple[int, str]]:
             async with aiohttp.ClientSession() as session:
                 found = []
                 for path in ("/", "/teapot"):
@@ -34,9 +34,9 @@ async def test_the_quickstart_serves(cluster: Kube, headgate: Installation) -> N
                 return found
 
         async def served() -> bool:
-            (echo, _), teapot = await told()
+            (echo, _), teapot = await responses()
             return echo == 200 and teapot == (418, "I am a teapot.\n")
 
-        await until("answers", served, told=told)
+        await until("answers", served, told=responses)
     finally:
         await kube.delete("Namespace", "quickstart")

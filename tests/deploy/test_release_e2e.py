@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 
 async def more(seen: Counter[int], requests: int = 50) -> None:
-    """Wait for so many more answers."""
+    """Wait for a number of further responses."""
     before = seen.total()
 
     async def read() -> bool:
@@ -29,18 +29,18 @@ async def more(seen: Counter[int], requests: int = 50) -> None:
 
 
 async def identity(kube: Kube) -> tuple[str, int]:
-    """Which Deployment of proxies there is, and how often it was changed."""
+    """Return the uid and the generation of the proxies' Deployment."""
     metadata = (await kube.get("Deployment", PROXIES))["metadata"]
     return metadata["uid"], metadata["generation"]
 
 
 async def images(release: Release) -> set[str]:
-    """Return what Headgate's pods run."""
+    """Return the images of Headgate's pods."""
     return {each["spec"]["containers"][0]["image"] for each in await release.pods()}
 
 
-async def test_only_pods_without_privileges_are_needed(kube: Kube, release: Release) -> None:
-    """Headgate, and proxies at port 80, are admitted and serve where pods that ask for nothing are refused."""
+async def test_pods_need_no_privileges(kube: Kube, release: Release) -> None:
+    """Headgate and proxies at port 80 run in a namespace that rejects pods with default security settings."""
     pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
     with pytest.raises(ApiError, match="violates PodSecurity"):
         await kube.apply({**pod, "spec": {"containers": [{"name": "c", "image": "headgate:1"}]}})
@@ -50,7 +50,7 @@ async def test_only_pods_without_privileges_are_needed(kube: Kube, release: Rele
 
 
 async def test_an_upgrade_loses_no_request(kube: Kube, release: Release) -> None:
-    """New values, another image, a rollback: every request is answered meanwhile, and what is applied is served."""
+    """During new values, another image and a rollback, no request fails, and changes are served."""
     assert release.name in await release.install()
     await kube.condition("GatewayClass", release.name, "Accepted", "True")
     await kube.apply(*release.site())
@@ -75,7 +75,7 @@ async def test_an_upgrade_loses_no_request(kube: Kube, release: Release) -> None
 
 
 async def test_a_new_image_of_envoy_loses_no_request(kube: Kube, release: Release) -> None:
-    """Proxies are replaced by those of the image that an upgrade names, and every request is answered meanwhile."""
+    """An upgrade replaces the proxies by those of its image, and no request fails."""
     await release.install()
     await kube.apply(*release.site())
     at = await address(kube)
@@ -97,9 +97,9 @@ async def test_a_new_image_of_envoy_loses_no_request(kube: Kube, release: Releas
 
 
 async def test_proxies_outlive_a_release(kube: Kube, release: Release) -> None:
-    """Taken away, it leaves the proxies serving; installed again, it takes them over, even with a new authority.
+    """Proxies serve after an uninstallation; a new installation adopts them, even with a new authority.
 
-    With that comes a new key of their drain paths: they are replaced once, without a failed request.
+    The new authority has a new drain key, so they are replaced once, without a failed request.
     """
     await release.install()
     await kube.apply(*release.site())
@@ -107,7 +107,7 @@ async def test_proxies_outlive_a_release(kube: Kube, release: Release) -> None:
     before = await identity(kube)
 
     async def only_its_own() -> bool:
-        # Leases of replicas are among them: by the time that pods stop, they may not delete them any more.
+        # Leases of replicas stay: their permission to delete them is removed before the pods stop.
         return {each for each in await left(kube, release) if each[0] != "Lease"} == {("Secret", "headgate-authority")}
 
     async with traffic(at, "example.com") as seen:
@@ -116,7 +116,7 @@ async def test_proxies_outlive_a_release(kube: Kube, release: Release) -> None:
         await until("end of all but Leases and the authority", only_its_own, told=lambda: left(kube, release))
         await kube.apply(*hello("later", "later.example.com"))
         await more(seen)
-        # As if the namespace had been deleted, and Headgate's own Secret with it.
+        # As after a deletion of the namespace, with the authority's Secret.
         await kube.delete("Secret", "headgate-authority")
         await release.install()
         await answers(at, "later.example.com", seconds=120)
@@ -132,7 +132,7 @@ async def test_proxies_outlive_a_release(kube: Kube, release: Release) -> None:
 
 
 async def left(kube: Kube, release: Release) -> set[tuple[str, str]]:
-    """Return what is there of a release, its proxies apart."""
+    """Return the objects of a release, without its proxies."""
     found = {
         (kind, each["metadata"]["name"])
         for kind in ("Deployment", "Service", "ConfigMap", "Secret", "Lease", "Pod")
@@ -145,8 +145,8 @@ async def left(kube: Kube, release: Release) -> set[tuple[str, str]]:
     return found | {each for each in everywhere if await kube.find(*each)}
 
 
-async def test_a_second_installation_is_of_its_own(kube: Kube, release: Release, headgate: Any) -> None:
-    """Beside the Headgate that is there, each serves its own Gateways, also where one route names both."""
+async def test_two_installations_serve_their_own_gateways(kube: Kube, release: Release, headgate: Any) -> None:
+    """Two installations serve their own Gateways each, also with a route that names both."""
     await release.install()
     theirs = {**release.gateway("theirs"), "metadata": {"name": "theirs"}}
     theirs["spec"] = {**theirs["spec"], "gatewayClassName": "headgate"}
@@ -154,19 +154,19 @@ async def test_a_second_installation_is_of_its_own(kube: Kube, release: Release,
     for each in ("ours", "theirs"):
         await address(kube, each)
     parents = (await kube.get("HTTPRoute", "hello"))["status"]["parents"]
-    told = {each["parentRef"]["name"]: each["controllerName"] for each in parents}
-    assert told == {"ours": f"example.com/{release.name}", "theirs": "gateway.headgate.dev/controller"}
+    controllers = {each["parentRef"]["name"]: each["controllerName"] for each in parents}
+    assert controllers == {"ours": f"example.com/{release.name}", "theirs": "gateway.headgate.dev/controller"}
     hosts = {
         name: str((await kube.get("ConfigMap", f"headgate-{name}"))["data"]).partition(".svc")[0].split('"')[-1]
-        for name in told
+        for name in controllers
     }
     assert hosts == {"ours": f"{release.deployment}.{kube.namespace}", "theirs": "headgate.headgate-system"}
     await release.uninstall()
     await address(kube, "theirs")
 
 
-async def test_installations_that_would_fight_are_refused(kube: Kube, release: Release) -> None:
-    """A second one in a namespace, or with the controller's name or the GatewayClass of another, is told why not."""
+async def test_conflicting_installations_are_rejected(kube: Kube, release: Release) -> None:
+    """A second installation in a namespace, or with the same controller name or GatewayClass, is rejected."""
     await release.install({"replicas": "0"})
     second = Release(kube, "second")
     with pytest.raises(Failed, match=f"Headgate is there already, as release {release.name}"):

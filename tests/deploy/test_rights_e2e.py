@@ -23,7 +23,7 @@ from headgate.security.authority import AUTHORITY_LIFETIME
 from headgate.security.rotation import Authorities
 from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.deploy.release import Release, gone, hello
-from tests.deploy.rights import Audit, Right, granted, held
+from tests.deploy.rights import Audit, Right, granted, permissions_of
 from tests.e2e.installation import Installation
 from tests.e2e.kube import Kube, until
 from tests.e2e.objects import GATEWAY, PROXIES, parameters
@@ -46,7 +46,7 @@ HTTPS: Final = {
     "tls": {"certificateRefs": [{"name": "certificate"}]},
 }
 UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
-"""Proxies that are ready though there is no xDS server where they look for one."""
+"""A pod template of proxies that are ready without an xDS server."""
 
 
 async def token(kube: Kube, account: str, audience: str = "") -> str:
@@ -59,7 +59,7 @@ async def token(kube: Kube, account: str, audience: str = "") -> str:
 
 @asynccontextmanager
 async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncIterator[ApiClient]:
-    """Request of a service account."""
+    """Yield a client with the token of a service account."""
     async with Audit(access) as relay:
         way = await kubeconfig(folder, relay.url, f"token: {await token(kube, name)}")
         async with ApiClient(way) as client:
@@ -68,7 +68,7 @@ async def account(kube: Kube, access: Access, name: str, folder: Path) -> AsyncI
 
 @pytest.fixture
 async def watched(kube: Kube) -> AsyncIterator[Kube]:
-    """Yield a second namespace, for what is to be served."""
+    """Yield a second namespace, for the served objects."""
     found = kube.of(f"{kube.namespace}-web")
     await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}})
     yield found
@@ -77,7 +77,7 @@ async def watched(kube: Kube) -> AsyncIterator[Kube]:
 
 @pytest.fixture
 async def limited(release: Release, watched: Kube) -> Release:
-    """Return a release without pods that may only do something in the second namespace."""
+    """Return a release without pods, with permissions in the second namespace only."""
     release.values |= {"replicas": "0", "watch.namespaces": f"{{{watched.namespace}}}"}
     await release.install()
     return release
@@ -85,43 +85,43 @@ async def limited(release: Release, watched: Kube) -> Release:
 
 @pytest.fixture
 async def anybody(kube: Kube, access: Access, tmp_path: Path) -> set[Right]:
-    """Return the rights of an account to which nothing is granted."""
+    """Return the permissions of an account without roles."""
     nobody = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}}
     await kube.client.request("POST", f"/api/v1/namespaces/{kube.namespace}/serviceaccounts", body=nobody)
     async with account(kube, access, "nobody", tmp_path) as client:
-        return await held(client, kube.namespace)
+        return await permissions_of(client, kube.namespace)
 
 
-async def test_rights_are_those_of_the_rules(
+async def test_permissions_are_those_of_the_rules(
     kube: Kube, watched: Kube, limited: Release, anybody: set[Right], access: Access, tmp_path: Path
 ) -> None:
-    """With namespaces by name the API server grants what the rules say, each where it belongs, and refuses the rest."""
+    """With namespaces by name, the account has the permissions of the rules in their namespaces, and no others."""
     everywhere = granted(cluster_rules())
     async with account(kube, access, limited.deployment, tmp_path) as client:
-        assert await held(client, kube.namespace) - anybody == everywhere | granted(own_rules())
-        assert await held(client, watched.namespace) - anybody == everywhere | granted(namespaced_rules())
-        assert await held(client, "default") - anybody == everywhere
+        assert await permissions_of(client, kube.namespace) - anybody == everywhere | granted(own_rules())
+        assert await permissions_of(client, watched.namespace) - anybody == everywhere | granted(namespaced_rules())
+        assert await permissions_of(client, "default") - anybody == everywhere
         for kind in ("secrets", "configmaps"):
             await client.get(f"/api/v1/namespaces/{watched.namespace}/{kind}")
             with pytest.raises(ApiError, match="forbidden"):
                 await client.get(f"/api/v1/namespaces/default/{kind}")
-        # Where it is itself, no Secret but its own, and no list of them.
+        # In its own namespace, it may read only its own Secret, and not list Secrets.
         for name in ("", "/other"):
             with pytest.raises(ApiError, match="forbidden"):
                 await client.get(f"/api/v1/namespaces/{kube.namespace}/secrets{name}")
 
 
-async def test_without_limits_they_are_the_same_everywhere(
+async def test_permissions_in_every_namespace(
     kube: Kube, headgate: Installation, anybody: set[Right], access: Access, tmp_path: Path
 ) -> None:
-    """With the defaults the account has the rights of the namespaces' rules in each of them, and no others."""
+    """With default values, the account has the permissions of the namespaced rules in every namespace."""
     async with account(headgate.kube, access, "headgate", tmp_path) as client:
-        found = await held(client, kube.namespace)
+        found = await permissions_of(client, kube.namespace)
     assert found - anybody == granted(cluster_rules()) | granted(namespaced_rules())
 
 
 class Controller:
-    """`headgate controller` as a process here, with the rights of a release's account, and what it asks for.
+    """`headgate controller` as a local process, with the permissions of a release's account, and its requests.
 
     Attributes:
         xds: its xDS port.
@@ -134,13 +134,13 @@ class Controller:
 
     @property
     def log(self) -> str:
-        """What it logged."""
+        """Its log."""
         path = self.folder / "log"
         return path.read_text() if path.exists() else ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Start it, waits until it leads, and ends it as a pod is ended."""
+        """Start it, wait until it leads, and stop it as a pod is stopped."""
         await kubeconfig(
             self.folder, self.audit.url, f"token: {await token(self.release.kube, self.release.deployment)}"
         )
@@ -167,7 +167,7 @@ class Controller:
             assert await asyncio.wait_for(process.wait(), 30) == 0
 
     async def come(self) -> str:
-        """Connect as a proxy with the token of another one; return the answer."""
+        """Connect as a proxy with the token of another one; return the error."""
         secret = await self.release.kube.get("Secret", SECRET)
         trusted = grpc.ssl_channel_credentials(base64.b64decode(secret["data"]["ca.crt"]))
         bearer = f"Bearer {await token(self.release.kube, self.release.deployment, 'headgate')}"
@@ -175,11 +175,11 @@ class Controller:
             call = Call(channel, DELTA, (("authorization", bearer),))
             node = base_pb2.Node(id="proxy", cluster=f"{self.watched.namespace}/{GATEWAY}")
             await call.request(CLUSTER, node=node)
-            _, said = await call.status()
-            return said
+            _, details = await call.status()
+            return details
 
     async def look(self) -> int:
-        """Look at the configuration with its own account's token, which may not; gives the status of the answer."""
+        """Request the configuration with its own account's token, which is forbidden; return the status."""
         headers = {"Authorization": f"Bearer {await token(self.release.kube, self.release.deployment)}"}
         url = f"http://127.0.0.1:{self.admin}/config"
         async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as response:
@@ -190,12 +190,12 @@ async def deploy(controller: Controller, watched: Kube) -> None:
     """Cause every kind of object to be deployed, replaced and deleted, and every kind of status to be written."""
     base = {"podTemplate": UNPROBED, "drainSeconds": 0}
     reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
-    made = controller.release.gateway(parametersRef=reference)
-    made["spec"]["listeners"] = [*made["spec"]["listeners"], HTTPS]
+    gateway = controller.release.gateway(parametersRef=reference)
+    gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS]
     await watched.apply(
         tls_secret("certificate", "example.com"),
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
-        made,
+        gateway,
         *hello("hello", "example.com"),
     )
     await watched.condition("HTTPRoute", "hello", "Accepted", "True")
@@ -210,12 +210,14 @@ async def deploy(controller: Controller, watched: Kube) -> None:
 
 
 async def asked(audit: Audit, kube: Kube, verb: str, resource: str) -> bool:
-    """Whether this was asked for in a namespace."""
+    """Return whether there was such a request in a namespace."""
     return audit.did(kube.namespace, verb, resource)
 
 
-async def test_every_right_is_used(kube: Kube, watched: Kube, limited: Release, access: Access, tmp_path: Path) -> None:
-    """Through its life a controller uses each right that is granted, and is denied nothing."""
+async def test_every_permission_is_used(
+    kube: Kube, watched: Kube, limited: Release, access: Access, tmp_path: Path
+) -> None:
+    """A controller uses each of its permissions, and no request is denied."""
     async with Audit(access) as audit:
         controller = Controller(limited, watched, audit, tmp_path)
         async with controller.running():
@@ -230,8 +232,8 @@ async def test_every_right_is_used(kube: Kube, watched: Kube, limited: Release, 
     assert "orbidden" not in controller.log
     assert "may not" not in controller.log.replace("may not have the resources", "")
     parts = {"": cluster_rules(), watched.namespace: namespaced_rules(), kube.namespace: own_rules()}
-    assert {each.namespace for each in audit.deeds} == set(parts)
+    assert {each.namespace for each in audit.api_requests} == set(parts)
     for namespace, rules in parts.items():
         assert audit.used(namespace, granted(rules)) == granted(rules)
-    # Anybody may ask whether the API server is ready (ClusterRole system:public-info-viewer).
+    # Everybody may read the readiness of the API server (ClusterRole system:public-info-viewer).
     assert audit.others <= {"/readyz"}

@@ -15,7 +15,7 @@ from tests.deploy.values import VALUES, Value
 
 
 def leaves(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the places of all values, those of objects with fields of ours one by one; all are in the schema."""
+    """Yield the paths of all values, and of the fields of objects with our own fields; all are in the schema."""
     assert set(values) == set(schema["properties"]) - {"global"}
     assert schema["additionalProperties"] is False
     for name, value in values.items():
@@ -32,14 +32,14 @@ def label(value: Value) -> str:
 
 
 def test_every_value_is_known() -> None:
-    """values.yaml, its schema and the list here name the same values."""
+    """values.yaml, its schema and `VALUES` have the same values."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert sorted(leaves(values, schema)) == sorted(each.path for each in VALUES)
 
 
-def test_values_that_the_readme_names_are_known() -> None:
-    """What it has users set is there to be set."""
+def test_values_in_the_readme_exist() -> None:
+    """The values in the README exist."""
     text = (CHART.parents[1] / "README.md").read_text()
     named = {each for words in re.findall(r"--set (\S+)", text) for each in re.findall(r"(?:^|,)([\w.]+)=", words)}
     assert len(named) > 5
@@ -47,8 +47,8 @@ def test_values_that_the_readme_names_are_known() -> None:
 
 
 @pytest.mark.parametrize("value", VALUES, ids=label)
-def test_a_value_changes_what_it_is_for(value: Value) -> None:
-    """With another value exactly the objects that it is for are rendered otherwise."""
+def test_a_value_changes_the_expected_objects(value: Value) -> None:
+    """Another value changes exactly the expected kinds of objects."""
     words = ["--set", value.besides] if value.besides else []
     before = {key(each): each for each in render()}
     after = {key(each): each for each in render(*words, "--set-json", f"{value.path}={json.dumps(value.other)}")}
@@ -57,8 +57,8 @@ def test_a_value_changes_what_it_is_for(value: Value) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES, ids=label)
-def test_a_wrong_value_is_refused(value: Value) -> None:
-    """What a value cannot be is refused with its name."""
+def test_an_invalid_value_is_rejected(value: Value) -> None:
+    """An invalid value is rejected with its name."""
     with pytest.raises(ValueError, match="/?".join(value.path.split("."))):
         render("--set-json", f"{value.path}={json.dumps(value.wrong)}")
 
@@ -74,8 +74,8 @@ def test_a_wrong_value_is_refused(value: Value) -> None:
         ("serviceAccount.create=false", "serviceAccount.name: is required"),
     ],
 )
-def test_mistakes_are_told(values: str, message: str) -> None:
-    """What is misspelled or does not go together is told in words that say what to do."""
+def test_mistakes_have_a_way_out(values: str, message: str) -> None:
+    """Misspelt and incompatible values have a message with the way out."""
     with pytest.raises(ValueError, match=message):
         render("--set", values)
 
@@ -83,8 +83,8 @@ def test_mistakes_are_told(values: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("version", "good"), [("1.9.3", False), ("1.29.14", False), ("1.30.0", True), ("1.100.0", True)]
 )
-def test_an_old_kubernetes_is_refused(version: str, good: bool) -> None:
-    """What has no ValidatingAdmissionPolicies, nor all of CEL, is told that it is too old."""
+def test_an_old_kubernetes_is_rejected(version: str, good: bool) -> None:
+    """A Kubernetes version without ValidatingAdmissionPolicies, or with less of CEL, is rejected as too old."""
     if good:
         assert render("--kube-version", version)
     else:

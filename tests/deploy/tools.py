@@ -17,7 +17,7 @@ BASE = ROOT / "deploy" / "kustomize" / "base"
 
 
 def helm() -> str:
-    """Return the path of helm; without one the test is skipped."""
+    """Return the path of helm; skip the test if there is none."""
     return _needed("helm")
 
 
@@ -29,10 +29,10 @@ def _needed(name: str) -> str:
 
 
 def render(*arguments: str, release: str = "headgate") -> list[dict[str, Any]]:
-    """Return what the chart renders.
+    """Return the objects that the chart renders.
 
     Raises:
-        ValueError: helm refuses; the text says why.
+        ValueError: helm fails; the text is its error.
     """
     command = [helm(), "template", release, str(CHART), "--namespace", "headgate-system", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -42,7 +42,7 @@ def render(*arguments: str, release: str = "headgate") -> list[dict[str, Any]]:
 
 
 def kustomize(folder: Path) -> list[dict[str, Any]]:
-    """Return what kustomize builds of a folder."""
+    """Return the objects that kustomize builds from a folder."""
     done = subprocess.run([_needed("kustomize"), "build", str(folder)], check=True, capture_output=True, text=True)
     return documents(done.stdout)
 

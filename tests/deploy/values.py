@@ -9,11 +9,11 @@ class Value(NamedTuple):
     """A value of the chart.
 
     Attributes:
-        path: its place in values.yaml.
-        other: something else than the default.
-        changes: the kinds of the objects that are rendered otherwise then.
-        wrong: something that is refused.
-        besides: what has to be set along with `other`, as for `--set`.
+        path: its path in values.yaml.
+        other: a valid value that differs from the default.
+        changes: the kinds of the objects that it changes.
+        wrong: an invalid value.
+        besides: other values to set with `other`, in the form of `--set`.
     """
 
     path: str
