@@ -87,6 +87,7 @@ class ClusterApi(ApiClient):
         events: all changes, oldest first.
         requests: all requests that came.
         fault: called with each request; may wait, and raises what the request meets with.
+        not_installed: the plurals of kinds that are not served.
     """
 
     def __init__(self, fault: Callable[[Request], Any] | None = None) -> None:
@@ -97,6 +98,7 @@ class ClusterApi(ApiClient):
         self.compacted = 0
         self.cuts = 0
         self.fault = fault
+        self.not_installed: frozenset[str] = frozenset()
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -166,6 +168,8 @@ class ClusterApi(ApiClient):
         verb = "list" if listing else {"GET": "get", "POST": "create"}.get(method, method.lower())
         request = Request(verb, f"{plural}/{subresource}" if subresource else plural, namespace, name)
         await self._meet(request)
+        if plural in self.not_installed:
+            raise ApiError(f"{method} {path}", 404, "NotFound", "the server could not find the requested resource")
         if listing:
             return self._list(request, query, "PartialObjectMetadata" in rest.get("accept", ""))
         if method == "POST":
@@ -215,7 +219,8 @@ class ClusterApi(ApiClient):
         """Say which kinds are served."""
         parts = path.strip("/").split("/")
         groups: dict[str, set[str]] = {}
-        for each in MODELS.values():
+        served = [each for plural, each in MODELS.items() if plural not in self.not_installed]
+        for each in served:
             groups.setdefault(each.group, set()).update(each.versions)
         if parts == ["apis"]:
             named = [
@@ -227,7 +232,7 @@ class ClusterApi(ApiClient):
         if parts[0] == "api" and len(parts) == 2:
             parts = ["apis", "", parts[1]]
         if parts[0] == "apis" and len(parts) == 3:
-            names = [{"name": each.plural} for each in MODELS.values() if each.group == parts[1]]
+            names = [{"name": each.plural} for each in served if each.group == parts[1]]
             return {"kind": "APIResourceList", "resources": names}
         return None
 

@@ -152,6 +152,12 @@ def _collections(index: Index[Any, Any], types: Mapping[str, type]) -> tuple[str
     return tuple(dict.fromkeys((*named, *(name for name, type_ in types.items() if index.is_over(name, type_)))))
 
 
+def _marker_of(index: Index[Any, Any], memo: Memo) -> Hashable:
+    """Return the key that marks the partition of a bucket that was read as incomplete: a marker's is its own."""
+    (key,) = memo.args
+    return key if isinstance(key, Incomplete) else Incomplete(index.partition_of(key))
+
+
 class Indexes:
     """The indexes of a database, refreshed before queries, so that a bucket behaves like an input.
 
@@ -272,8 +278,7 @@ class Indexes:
                     self._memos.assign(memo, view(listing.items(key)))
             for marker in listing.incomplete.intersection(touched):
                 for memo in buckets.values():
-                    (key,) = memo.args
-                    if marker is INCOMPLETE or marker == Incomplete(index.partition_of(key)):
+                    if marker is INCOMPLETE or marker == _marker_of(index, memo):
                         self._memos.invalidate(memo, memo.dependents)
 
     def _entries(self, index: Index[Any, Any], source: Any) -> Entries:

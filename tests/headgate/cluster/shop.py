@@ -44,6 +44,15 @@ def route(name: str, gateway: str, service: str, service_namespace: str = "shop"
     return raw
 
 
+def policy(name: str, kind: str) -> Raw:
+    """Return a TrafficPolicy for the route of the same name, of a kind."""
+    target = {"group": GROUP, "kind": kind, "name": name}
+    spec = {"targetRefs": [target], "cors": {"allowOrigins": ["https://shop.example.com"]}}
+    raw = _named("TrafficPolicy", "gateway.headgate.dev/v1alpha1", name, spec=spec)
+    raw["metadata"]["generation"] = 1
+    return raw
+
+
 def service(name: str, namespace: str) -> list[Raw]:
     """Return a Service with an endpoint."""
     found = _named("Service", "v1", name, namespace, spec={"ports": [{"name": "http", "port": 80}]})

@@ -13,7 +13,7 @@ import pytest
 from tests import virtual_time
 from tests.certificates import self_signed
 from tests.headgate.cluster.installation import Installation, world
-from tests.headgate.cluster.shop import gateway, namespace, secret, shop
+from tests.headgate.cluster.shop import gateway, namespace, policy, route, secret, shop
 from tests.watchers.cluster_api import ClusterApi, Raw, Request
 from translator.refs import Ref
 from watchers.kubernetes.errors import ApiError
@@ -220,5 +220,65 @@ def test_a_waiting_namespace_is_reported(fault: str) -> None:
             api.fault = None
             await own.until(lambda: "shop/web" in own.published.snapshots)
             assert not own.controller.cluster.diagnostics
+
+    virtual_time.run(scenario())
+
+
+NEWER = ("grpcroutes", "trafficpolicies")
+"""The plurals of kinds that an older release did not read, and that every Gateway needs."""
+
+
+@pytest.mark.parametrize("later", [(), NEWER])
+def test_kinds_that_are_not_installed_have_no_objects(later: tuple[str, ...]) -> None:
+    """A controller serves without the definitions of newer kinds, and reads their objects once these are installed."""
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        await running(api)
+        api.not_installed = frozenset({*NEWER, "directresponses", "gatewayparameters"})
+        async with Installation(api) as own:
+            await own.until(lambda: own.ready() and "shop/web" in own.published.snapshots)
+            api.put(route("more", "web", "cart"))
+            await own.until(lambda: "status" in api.of("HTTPRoute")["shop", "more"])
+            assert (len(own.controller.cluster.not_installed), own.controller.cluster.diagnostics) == (4, ())
+            api.not_installed -= frozenset(later)
+            api.put({**route("calls", "web", "cart"), "kind": "GRPCRoute"})
+            api.put(policy("calls", "GRPCRoute"))
+            await asyncio.sleep(60)
+            assert ("status" in api.of("GRPCRoute")["shop", "calls"]) == bool(later)
+            assert ("status" in api.of("TrafficPolicy")["shop", "calls"]) == bool(later)
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("plural", NEWER)
+def test_a_role_of_an_older_release_is_reported(plural: str) -> None:
+    """Before a role allows to list a newer kind, a new replica serves nothing and changes nothing; then all is served.
+
+    What an object of the kind says, as a policy that keeps requests out, is not known. The replica is not ready, so
+    that a rollout waits for it, and proxies stay connected to replicas of the older release.
+    """
+
+    async def scenario() -> None:
+        api = ClusterApi()
+        await running(api)
+        for name in ("calls", "more-calls"):
+            api.put({**route(name, "web", "cart"), "kind": "GRPCRoute"})
+            api.put(policy(name, "GRPCRoute"))
+        for name in ("cart", "stock"):
+            api.put(policy(name, "HTTPRoute"))
+        before = dict(api.objects)
+        api.fault = deny("list", "watch", plural=plural)
+        async with Installation(api) as own:
+            await asyncio.sleep(300)
+            assert (own.ready(), own.published.history, api.objects) == (False, [], before)
+            (diagnostic,) = own.controller.cluster.diagnostics
+            assert f"may not list {plural}" in diagnostic.message
+            assert "grant the verbs get, list and watch" in diagnostic.message
+            api.fault = None
+            await own.until(own.ready)
+            assert not own.controller.cluster.diagnostics
+            await own.until(lambda: all("status" in each for each in api.of("GRPCRoute").values()))
+            await own.until(lambda: all("status" in each for each in api.of("TrafficPolicy").values()))
 
     virtual_time.run(scenario())

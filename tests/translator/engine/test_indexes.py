@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import pytest
 
-from tests.translator.engine.numbers import NUMBER, Reports, positive, ran, signs
+from tests.translator.engine.numbers import NUMBER, Reports, number, positive, ran, signs
 from translator.engine.database import Database
 from translator.engine.query import CycleError, QueryError, index, query
 
@@ -187,3 +188,25 @@ def test_an_index_over_a_type_is_incomplete_until_all_its_collections_are_synced
         listed(db)
     db.set_synced("Tool", True)
     assert listed(db) == ()
+
+
+@index(NUMBER, partitions=lambda _, name: (name[0],), partition_of=itemgetter(0))
+def divided(db: Database, name: str) -> Iterator[tuple[tuple[str, int], str]]:
+    """Index the names of numbers by their initial and the number that they are divided by, which may not be synced."""
+    yield (name[0], number(db, name) // db.input("Divisor", name)), name
+
+
+def test_a_partition_may_become_incomplete_again() -> None:
+    """Further inputs of a partition that was found incomplete leave it so, whatever its keys are made of."""
+    db = Database((divided,))
+    read = query(lambda db, initial: db.select(divided, (initial, 2)))
+    db.set_synced("Divisor", False)
+    db.set(NUMBER, "one", 2)
+    for _ in range(2):
+        with pytest.raises(QueryError, match="NotSyncedError: divided"):
+            read(db, "o")
+        assert read(db, "a") == ()
+        db.set(NUMBER, "other", 4)
+    for name, divisor in (("one", 1), ("other", 2)):
+        db.set("Divisor", name, divisor)
+    assert read(db, "o") == ("one", "other")
