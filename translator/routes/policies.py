@@ -11,7 +11,7 @@ from translator.ir.http import Rule, RuleSetting
 from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import has_policies, policies_at
+from translator.policies.attachment import PolicyShard, any_policies, has_policies, policies_at, shard
 from translator.policies.effective import Stack, effective, inherited, of_kind
 from translator.refs import Ref
 from translator.routes.rules import rules
@@ -19,7 +19,14 @@ from translator.routes.rules import rules
 
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
-    return listener_stack(db, gateway, listener, has_policies(db, route))
+    some, others = shard_stack(db, shard(route), gateway, listener)
+    return inherited(db, gateway, listener) if some and has_policies(db, route) else others
+
+
+@query(firewall=True)
+def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: str) -> tuple[bool, Stack | None]:
+    """Return whether routes of a shard have policies, and `route_stack` of those that have none: one read a route."""
+    return any_policies(db, part), listener_stack(db, gateway, listener, own=False)
 
 
 def listener_stack(db: Db, gateway: Ref, listener: str, own: bool) -> Stack | None:
