@@ -255,7 +255,7 @@ def traffic_policies() -> Objects:
     cors = _fields(
         allowOrigins=_maybe(_one(["https://a.test"], ["https://*.b.test"], ["*"])),
         allowMethods=_maybe(_one(["GET"])),
-        maxAge=_maybe(_one(7)),
+        maxAge=_maybe(_one(5, 7)),  # 5 is the default
     )
     spec = _fields(targetRefs=_some(gateway | gateway | route | route | service, 2, 1, by=_target), cors=_maybe(cors))
     return _object(

@@ -114,3 +114,15 @@ def test_nothing_is_left_of_policies_that_went() -> None:
     assert translator.evaluate().failures == []
     assert not diff(translator.snapshots[WEB], before.snapshots[WEB])
     assert dict(translator.statuses) == dict(before.statuses)
+
+
+def test_a_default_that_is_no_longer_set_is_inherited() -> None:
+    """A field that is set to its default overrides the Gateway's; taken out of the policy, it comes from there."""
+    wide = traffic_policy("Gateway", GATEWAY, allowOrigins=["https://a.com"], maxAge=9)
+    origins = ["https://own.com"]
+    translator = serving(wide, traffic_policy("HTTPRoute", "route-1", allowOrigins=origins, maxAge=5))
+    unset = traffic_policy("HTTPRoute", "route-1", allowOrigins=origins)
+    translator.edit([edit(unset)])
+    translator.evaluate()
+    assert conditions(translator, "route-1")["Attached"][1] == "Merged"
+    assert not diff(translator.snapshots[WEB], serving(wide, unset).snapshots[WEB])

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from translator.objects.gateway_api.references import LocalObjectReference
-from translator.objects.schema.base import CelRule, CheckedFields, FieldViolation, NamespacedObject, repeated
+from translator.objects.schema.base import CelRule, CheckedFields, Fields, FieldViolation, NamespacedObject, repeated
 from translator.objects.schema.scalars import SectionName
 
 MAX_TARGETS = 16
@@ -34,11 +34,35 @@ class PolicySpec(CheckedFields):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield each target that is in the list already."""
-        for index in repeated(self.target_refs):
+        for index in repeated((each.group, each.kind, each.name, each.section_name) for each in self.target_refs):
             yield FieldViolation(("targetRefs", index), TWICE.message)
 
 
 class Policy(NamespacedObject):
-    """An object that changes how others are served."""
+    """An object that changes how others are served.
+
+    It differs from one in which a field is unset that here is set to its default: policies are merged by what they set.
+    """
 
     spec: PolicySpec
+
+    def __eq__(self, other: object) -> bool:
+        """Compare values and which fields of the spec are set."""
+        if self is other:
+            return True
+        if not isinstance(other, Policy) or not super().__eq__(other):
+            return False
+        return [*_set_fields(self.spec)] == [*_set_fields(other.spec)]
+
+    def __hash__(self) -> int:
+        """Return the hash of the values."""
+        return super().__hash__()
+
+
+def _set_fields(value: Fields, prefix: str = "") -> Iterator[str]:
+    """Yield the paths of the fields that are set, in the order of their declaration; lists are single values."""
+    for name in type(value).model_fields:
+        if name in value.model_fields_set:
+            yield f"{prefix}{name}"
+            if isinstance(found := getattr(value, name), Fields):
+                yield from _set_fields(found, f"{prefix}{name}.")
