@@ -45,24 +45,26 @@ class Report:
         problems: why it is not accepted.
         pending: whether its target is attached to no Gateway.
         set: the paths of the fields that it sets.
-        lost: those that another policy, or the rule itself, overrides, by what.
+        lost: those that another policy, or the rule itself, overrides, each at one of its targets, by what.
+        kept: those that it gives at least one of its targets.
         merged: the paths of fields that others set beside it, by whom.
     """
 
     problems: dict[Problem, None] = field(default_factory=dict)
     pending: bool = False
     set: dict[str, None] = field(default_factory=dict)
-    lost: dict[str, str] = field(default_factory=dict)
+    lost: dict[tuple[str, PolicyTargetReference], str] = field(default_factory=dict)
+    kept: dict[str, None] = field(default_factory=dict)
     merged: dict[str, str] = field(default_factory=dict)
 
     @property
     def overridden(self) -> bool:
         """Whether nothing of the policy is effective."""
-        return bool(self.set) and self.lost.keys() >= self.set.keys()
+        return bool(self.set) and not self.kept
 
     @property
     def conflicted(self) -> bool:
-        """Whether that is because of other policies at the same target."""
+        """Whether that is because of other policies at the same targets."""
         return self.overridden and ITSELF not in self.lost.values()
 
 
@@ -104,14 +106,11 @@ def _ancestors(
 ) -> Iterator[tuple[AncestorRef, Problem | None]]:
     """Yield the ancestors of a target: the Gateways that it is served at, or itself with the reason why there is none.
 
-    Nothing for what belongs to another controller.
+    Yield nothing for what belongs to another controller.
     """
     at, ref, itself = level(db, policy.kind, reference), target(policy, reference), _itself(policy, reference)
     if at is None:
-        levels = ", ".join(each.name.lower() for each in sorted(db.registry.policy(policy.kind).levels))
-        section = " with a sectionName" if reference.section_name else ""
-        text = f"{path}: a {policy.kind} cannot target a {reference.kind}{section}; it can target: {levels}."
-        yield itself, Problem("Accepted", "Invalid", text)
+        yield itself, Problem("Accepted", "Invalid", _wrong_kind(db, policy, reference, path))
     elif at in (Level.GATEWAY, Level.LISTENER):
         spec = gateway_spec(db, ref)
         sections = [each.name for each in spec.listeners] if spec is not None else []
@@ -126,18 +125,29 @@ def _ancestors(
         if problem := _not_found(reference, ref, path, route is not None, names):
             yield itself, problem
         elif not any(each.bindings for each in parents):
-            if parents:
+            if parents or (route is not None and not route.spec.parent_refs):
                 yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
         else:
             for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
                 yield _gateway_reference(gateway), None
 
 
+def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str) -> str:
+    groups = {Gateway.kind: Gateway.group} | {each.model.kind: each.model.group for each in db.registry.routes}
+    group = groups.get(reference.kind, reference.group)
+    if group != reference.group:
+        return f"{path}.group: {reference.kind} is a kind of the group {group}, not of {reference.group!r}: correct it."
+    levels = ", ".join(each.name.lower() for each in sorted(db.registry.policy(policy.kind).levels))
+    section = " with a sectionName" if reference.section_name else ""
+    text = f"{path}: a {policy.kind} cannot target a {reference.kind}{section}; it can target: {levels}"
+    return f"{text}, of the kinds {', '.join(groups)}."
+
+
 def _not_found(
     reference: PolicyTargetReference, ref: Ref, path: str, exists: bool, sections: list[str]
 ) -> Problem | None:
     if not exists:
-        text = f"{path}: {ref} does not exist; create it or correct the name."
+        text = f"{path}: {ref} does not exist; create it or correct the name. Targets are in the policy's namespace."
         return Problem("Accepted", "TargetNotFound", text)
     if reference.section_name and reference.section_name not in sections:
         has = ", ".join(sections) or "none"
@@ -172,15 +182,18 @@ def _report(db: Db, policy: Policy, reference: PolicyTargetReference, gateway: R
             continue
         own = dict.fromkeys(f"{unit.field}.{each}" for each in leaves(value)) or {unit.field: None}
         report.set |= own
+        lost: dict[str, str] = {}
         if ref.kind != Gateway.kind and _overridden_by_rules(db, ref, section, unit):
-            report.lost |= dict.fromkeys(own, ITSELF)
+            lost |= dict.fromkeys(own, ITSELF)
         for stack in _stacks(db, ref, section, gateway):
             policies = of_kind(stack, policy.kind)
             report.problems |= dict.fromkeys(unit_settings(db, policies, unit.field).problems)
             for leaf, origin in effective(db, policies, unit.field).origins.items():
                 path = f"{unit.field}.{leaf}"
                 if origin != policy.ref:
-                    (report.lost if path in own else report.merged)[path] = str(origin)
+                    (lost if path in own else report.merged)[path] = str(origin)
+        report.lost |= {(path, reference): by for path, by in lost.items()}
+        report.kept |= {path: None for path in own if path not in lost}
 
 
 def _stacks(db: Db, ref: Ref, section: str, gateway: Ref) -> Iterator[Stack]:
@@ -223,7 +236,11 @@ def _conditions(report: Report) -> Iterator[Condition]:
 
 
 def _lost(report: Report) -> str:
-    return "; ".join(f"{path} is overridden by {by}" for path, by in report.lost.items()) + "."
+    texts = []
+    for (path, at), by in report.lost.items():
+        where = f" at {at.kind} {at.name}{f' ({at.section_name})' if at.section_name else ''}"
+        texts.append(f"{path} is overridden by {by}{where if path in report.kept else ''}")
+    return bounded(["; ".join(dict.fromkeys(texts)) + "."])
 
 
 def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:

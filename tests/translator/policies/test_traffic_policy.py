@@ -126,3 +126,74 @@ def test_a_default_that_is_no_longer_set_is_inherited() -> None:
     translator.evaluate()
     assert conditions(translator, "route-1")["Attached"][1] == "Merged"
     assert not diff(translator.snapshots[WEB], serving(wide, unset).snapshots[WEB])
+
+
+def two_targets() -> Raw:
+    """Return a policy for two routes."""
+    policy = traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"])
+    policy["metadata"]["name"] = "two"
+    targets = policy["spec"]["targetRefs"]
+    policy["spec"]["targetRefs"] = [*targets, targets[0] | {"name": "route-2"}]
+    return policy
+
+
+def test_a_policy_that_loses_one_of_its_targets() -> None:
+    """A policy is in conflict only where nothing of it is effective; of several targets the status names those lost."""
+    older = traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://older.com"])
+    translator = serving(older, two_targets())
+    assert "https://a.com" in str(table(translator))
+    lost = "cors.allowOrigins is overridden by TrafficPolicy shop/route-1"
+    assert conditions(translator, "two") == {
+        "Accepted": ("True", "Accepted", "The policy is valid."),
+        "Attached": ("True", "PartiallyOverridden", f"{lost} at HTTPRoute route-1."),
+    }
+    also = traffic_policy("HTTPRoute", "route-2", allowOrigins=["https://older.com"])
+    translator.edit([edit(also)])
+    translator.evaluate()
+    both = f"{lost}; cors.allowOrigins is overridden by TrafficPolicy shop/route-2."
+    assert conditions(translator, "two") == {
+        "Accepted": ("False", "Conflicted", both),
+        "Attached": ("False", "Overridden", both),
+    }
+
+
+def test_a_filter_at_one_of_the_targets() -> None:
+    """Where one of two routes has a filter of its own, the policy is effective at the other."""
+    own = route(1, 4, 5)
+    own["spec"]["rules"][0]["filters"] = [{"type": "CORS", "cors": {}}]
+    attached = conditions(serving(own, two_targets()), "two")["Attached"]
+    lost = "cors.allowOrigins is overridden by the route itself at HTTPRoute route-1."
+    assert attached == ("True", "PartiallyOverridden", lost)
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "text"),
+    [
+        (
+            "",
+            "HTTPRoute",
+            "[0].group: HTTPRoute is a kind of the group gateway.networking.k8s.io, not of ''",
+        ),
+        (
+            "",
+            "Service",
+            "[0]: a TrafficPolicy cannot target a Service; it can target: gateway, listener, ",
+        ),
+        ("gateway.networking.k8s.io", "httproute", "of the kinds Gateway, HTTPRoute, GRPCRoute."),
+    ],
+)
+def test_targets_of_a_wrong_kind(group: str, kind: str, text: str) -> None:
+    """The status tells a wrong group from a wrong kind, and which kinds there are."""
+    policy = traffic_policy(kind, "route-1")
+    policy["spec"]["targetRefs"][0]["group"] = group
+    status, reason, message = conditions(serving(policy), "route-1")["Accepted"]
+    assert (status, reason) == ("False", "Invalid")
+    assert text in message
+
+
+def test_a_route_without_parents() -> None:
+    """A policy for a route that names no Gateway says that it waits for one."""
+    lonely = route(1, 4, 5)
+    lonely["spec"]["parentRefs"] = []
+    translator = serving(lonely, traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"]))
+    assert conditions(translator, "route-1")["Attached"][:2] == ("False", "Pending")
