@@ -1,4 +1,4 @@
-"""`headgate run` as a process of its own, with a folder, an Envoy and an upstream, on free ports."""
+"""`headgate run` as a process, with a folder, an Envoy and an upstream, on free ports."""
 
 import asyncio
 import contextlib
@@ -52,13 +52,13 @@ ports: [{{name: http, port: {port}}}]
 
 
 async def tell_path(request: web.Request) -> web.Response:
-    """Answer with the path that was asked for."""
+    """Respond with the path of the request."""
     return web.Response(text=request.path)
 
 
 @contextlib.asynccontextmanager
 async def upstream(answer: Callable[[web.Request], Awaitable[web.Response]] = tell_path) -> AsyncIterator[int]:
-    """Yield a server that answers any request so, by default with the path it was asked for; gives its port."""
+    """Run a server that responds to any request, by default with its path; yield its port."""
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -71,7 +71,7 @@ async def upstream(answer: Callable[[web.Request], Awaitable[web.Response]] = te
 
 @dataclass
 class Headgate:
-    """One `headgate run` after the other, over the same folder, state and addresses."""
+    """A sequence of runs of `headgate run`, with the same folder, state and addresses."""
 
     folder: Path
     state: Path
@@ -84,24 +84,24 @@ class Headgate:
     process: asyncio.subprocess.Process | None = None
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the folder in one step."""
+        """Write a file of the folder atomically."""
         new = self.folder / f"{name}.new"
         new.write_text(text)
         new.rename(self.folder / f"{name}.yaml")
 
     @property
     def command(self) -> list[str]:
-        """What is run."""
+        """The command line."""
         addresses = ("--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"127.0.0.1:{self.admin}")
         return [sys.executable, "-m", self.module, "run", str(self.folder), *addresses, *self.arguments]
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment it is run in."""
+        """The environment variables."""
         return {**os.environ, "HEADGATE_STATE_DIR": str(self.state), "HEADGATE_ENVOY": str(self.envoy)}
 
     async def start(self, detached: bool = False) -> "Headgate":
-        """Start it; detached, it has no terminal."""
+        """Start Headgate; detached, it has no terminal."""
         log = os.open(self.state / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.process = await asyncio.create_subprocess_exec(
             *self.command, env=self.environment, stderr=log, stdout=log, start_new_session=detached
@@ -110,7 +110,7 @@ class Headgate:
         return self
 
     async def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send it a signal, wait for its end, and return its exit status."""
+        """Send a signal, wait for the end, and return the exit status."""
         assert self.process
         if self.process.returncode is None:
             self.process.send_signal(number)
@@ -118,7 +118,7 @@ class Headgate:
 
     @property
     def log(self) -> str:
-        """What it said so far, all runs together."""
+        """The log of all runs."""
         return (self.state / "log").read_text()
 
     def envoy_pid(self, gateway: str = "default.web") -> int | None:
@@ -127,11 +127,11 @@ class Headgate:
         return int(file.read_text()) if file.exists() else None
 
     async def ask(self, path: str) -> Any:
-        """Return what the admin address answers, parsed if it is JSON; None if nobody answers."""
+        """Return the response of the admin server, parsed if it is JSON; None if there is none."""
         return await fetch(f"http://127.0.0.1:{self.admin}{path}")
 
     async def answers(self, path: str, status: int, within: float = 20) -> str:
-        """Wait until the Gateway answers a request with a status; returns the body."""
+        """Wait until the Gateway responds to a request with a status; return the body."""
         async with asyncio.timeout(within):
             while True:
                 with contextlib.suppress(aiohttp.ClientError):
@@ -142,7 +142,7 @@ class Headgate:
                 await asyncio.sleep(0.02)
 
     async def condition(self, name: str, kind: str, status: str, within: float = 20) -> dict[str, Any]:
-        """Wait until an object's own condition of a type has a status; returns the condition."""
+        """Wait until an object's own condition of a type has a status; return the condition."""
         async with asyncio.timeout(within):
             while True:
                 known = await self.ask("/status") or {"objects": []}
@@ -154,7 +154,7 @@ class Headgate:
 
 
 async def fetch(url: str) -> Any:
-    """Return the body of an answer, parsed if it is JSON; None if there is no answer."""
+    """Return the body of a response, parsed if it is JSON; None if there is no response."""
     try:
         async with aiohttp.request("GET", url) as response:
             return await (response.json() if response.content_type == "application/json" else response.text())

@@ -16,25 +16,25 @@ runner = CliRunner()
 
 
 def test_headgate_alone_shows_its_help() -> None:
-    """Without a command the help is shown, and that is no error."""
+    """Without a command, the help is shown, with exit status 0."""
     shown = subprocess.run([sys.executable, "-m", "headgate"], capture_output=True, text=True, check=True).stdout
     assert "headgate run FOLDER" in shown
 
 
-def test_the_printed_bootstrap_is_one_that_envoy_takes(envoy_path: Path, tmp_path: Path) -> None:
-    """What `headgate bootstrap` prints passes Envoy's own validation, without a warning, and names its Gateway."""
+def test_the_printed_bootstrap_is_valid(envoy_path: Path, tmp_path: Path) -> None:
+    """The output of `headgate bootstrap` passes Envoy's own validation without a warning, and names its Gateway."""
     printed = runner.invoke(app, ["bootstrap", "--gateway", "default/web", "--xds-address", "[::1]:18001"])
     assert printed.exit_code == 0
     assert yaml.safe_load(printed.output)["node"]["cluster"] == "default/web"
     file = tmp_path / "envoy.yaml"
     file.write_text(printed.output)
     command = [str(envoy_path), "--mode", "validate", "--log-level", "warning", "--config-path", str(file)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stderr) == (0, "")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_bootstrap_is_printed_as_json_too() -> None:
-    """The same bootstrap is to be had as JSON; a server named by host name is resolved by Envoy."""
+def test_a_bootstrap_can_be_printed_as_json() -> None:
+    """The bootstrap can be printed as JSON; Envoy resolves a server's host name."""
     printed = runner.invoke(app, ["bootstrap", "--gateway", "a/b", "--xds-address", "headgate:1", "-o", "json"])
     (cluster,) = json.loads(printed.output)["static_resources"]["clusters"]
     assert cluster["type"] == "STRICT_DNS"
@@ -49,27 +49,27 @@ def test_a_bootstrap_is_printed_as_json_too() -> None:
     ],
 )
 def test_a_wrong_command_line_is_exit_status_2(arguments: list[str], message: str) -> None:
-    """What cannot be read from the command line is told as such."""
+    """An invalid command line is a usage error."""
     result = runner.invoke(app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert message in result.stderr
 
 
-def test_versions_are_told() -> None:
-    """The version of the Envoy that would be started is told besides our own; proxies in a cluster run the same."""
+def test_versions_are_shown() -> None:
+    """The versions of Headgate and of its Envoy are shown; proxies in a cluster have the same Envoy."""
     shown = runner.invoke(app, ["version"])
     assert shown.exit_code == 0
     assert f"envoy    {ENVOY_VERSION}" in shown.output
 
 
 def test_the_version_is_an_option_too() -> None:
-    """`headgate --version` tells what `headgate version` does."""
+    """`headgate --version` prints the same as `headgate version`."""
     assert runner.invoke(app, ["--version"]).output == runner.invoke(app, ["version"]).output
 
 
 @pytest.mark.parametrize("command", ["run", "controller", "translate", "validate", "status", "bootstrap", "certs"])
 def test_each_example_is_a_line_of_its_own(command: str) -> None:
-    """The examples in a command's help can be copied: none runs into the next one."""
+    """Each example in a command's help is a separate line, which can be copied."""
     shown = runner.invoke(app, [command, "--help"], env={"COLUMNS": "120"}).output
     examples = [line.strip() for line in shown.partition("Example")[2].partition("╭")[0].splitlines() if line.strip()]
     lines = [line for line in examples if line.startswith(("headgate ", "kubectl "))]

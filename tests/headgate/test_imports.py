@@ -8,14 +8,14 @@ from collections import Counter
 
 
 def imported(statement: str) -> Counter[str]:
-    """How many modules of each package a process has that has run a statement."""
+    """Return the number of loaded modules of each package after a statement, in a new process."""
     code = f"{statement}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return Counter(each.partition(".")[0] for each in done.stderr.split())
 
 
 def test_the_command_line_imports_no_more_than_it_needs() -> None:
-    """Versions, help and shell completion do without the servers, Kubernetes, Envoy's API and cryptography."""
+    """Versions, help and shell completion import neither servers, Kubernetes, Envoy's API nor cryptography."""
     found = imported("import headgate.cli, headgate.commands.version")
     assert found["headgate"] > 10
     heavy = {"aiohttp", "cryptography", "google", "grpc", "kubernetes_asyncio", "headgate_proto", "pydantic", "xds"}
@@ -23,7 +23,7 @@ def test_the_command_line_imports_no_more_than_it_needs() -> None:
 
 
 def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
-    """Of Envoy's 557 generated files a fifth is used; of kubernetes-asyncio its configuration without 900 models."""
+    """The controller imports a fifth of Envoy's 557 generated files, and no models of kubernetes-asyncio."""
     found = imported(
         "import headgate.cluster.controller, gc, sys, types\n"
         "for each in gc.get_objects():\n"
@@ -35,7 +35,7 @@ def test_the_controller_imports_what_it_uses_of_its_libraries() -> None:
 
 
 def test_the_translator_imports_neither_grpc_nor_asyncio() -> None:
-    """Of the xDS library, which offers both, the translator loads what a resource is, and no server."""
+    """The translator imports the resources of the xDS library, and not its server."""
     found = imported("import translator.translator")
     assert found["xds"] > 5
     assert found.keys() & {"asyncio", "grpc", "aiohttp", "structlog", "kubernetes_asyncio"} == set()

@@ -1,4 +1,4 @@
-"""The admin server: no object, client or bug breaks a page, and configuration requires a token."""
+"""The admin server: no object, client or bug breaks an endpoint, and configuration requires a token."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Fault(Exception):
 
 
 class Admin:
-    """An admin address with what stands behind it."""
+    """A running admin server."""
 
     def __init__(self, plane: ControlPlane, port: int) -> None:
         self.plane = plane
         self.port = port
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
-        """Return the status and the body of an answer."""
+        """Return the status and the body of a response."""
         async with (
             asyncio.timeout(10),
             aiohttp.request("GET", f"http://127.0.0.1:{self.port}{path}", headers=headers) as response,
@@ -60,7 +60,7 @@ class Admin:
 async def running(
     host: str = "127.0.0.1", place: Callable[[Ref], str] = lambda _: "", **kwargs: Any
 ) -> AsyncIterator[Admin]:
-    """Yield an admin address that shows 20 routes."""
+    """Yield an admin server with 20 routes."""
     metrics = Metrics()
     async with Server(lambda node: node.cluster, observer=metrics) as server:
         plane, _ = make(server, metrics=metrics)
@@ -99,10 +99,10 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("page", FAULTS)
-async def test_a_bug_in_a_page_is_that_pages(
+async def test_a_bug_in_an_endpoint_affects_it_only(
     page: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A page with a bug answers 500 and the log says why; every other page answers as ever, in time."""
+    """An endpoint with a bug responds with 500, and the log says why; all other endpoints respond."""
     async with running() as admin:
         monkeypatch.setattr(FAULTS[page], property(broken) if page == "/healthz" else broken)
         for path, expected in PAGES.items():
@@ -115,8 +115,8 @@ async def test_a_bug_in_a_page_is_that_pages(
     assert f"The page {page}" in caplog.text
 
 
-async def test_an_object_with_a_bug_is_left_out_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """An object that cannot be shown is told among the problems; all others are shown."""
+async def test_only_an_object_with_a_bug_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """An object that cannot be encoded is listed in `problems`; all others are shown."""
 
     def place(ref: Ref) -> str:
         if ref.name == "route-3":
@@ -133,8 +133,8 @@ async def test_an_object_with_a_bug_is_left_out_alone(caplog: pytest.LogCaptureF
     assert "route-3 cannot be shown" in caplog.text
 
 
-async def test_no_value_breaks_a_page() -> None:
-    """What has no form in UTF-8 or JSON (a file's name, a number of any size) is shown in another one."""
+async def test_no_value_breaks_an_endpoint() -> None:
+    """Values without a form in UTF-8 or JSON (file names, large numbers) are escaped."""
     odd = "\udcff.yaml:1: no such \ud800 thing"
     problems: Any = lambda: (odd, 2**70, {1: {2**64 - 1}}, [[]])  # noqa: E731
     async with running(place=lambda _: "/tmp/\udcff.yaml:3", diagnostics=problems) as admin:
@@ -149,8 +149,8 @@ async def test_no_value_breaks_a_page() -> None:
         assert r"\udcff.yaml:1" in text
 
 
-async def test_one_collector_does_not_take_all_metrics_along(caplog: pytest.LogCaptureFixture) -> None:
-    """Metrics that cannot be collected are missing, counted and told; all others are there."""
+async def test_a_failing_collector_affects_its_metrics_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Metrics that cannot be collected are missing, counted and logged; all others are exported."""
 
     class Broken(XdsGauges):
         """Fails."""
@@ -170,8 +170,8 @@ async def test_one_collector_does_not_take_all_metrics_along(caplog: pytest.LogC
     assert "The metrics of Broken" in caplog.text
 
 
-async def test_types_that_do_not_exist_share_a_series(dial: Dial) -> None:
-    """However many types clients ask for, the metrics have a label for each real one and one for the others."""
+async def test_unknown_types_share_a_series(dial: Dial) -> None:
+    """The metrics have a label for each known resource type, and one for all unknown ones."""
     async with running() as admin:
         for number in range(3):
             call = dial(admin.plane.server)
@@ -204,8 +204,8 @@ async def test_types_that_do_not_exist_share_a_series(dial: Dial) -> None:
     ],
 )
 @pytest.mark.usefixtures("state")
-async def test_foreign_names_lead_nowhere(host: str, expected: int) -> None:
-    """A web page whose name was led to this address, be it by a port-forward, is told nothing, not even metrics."""
+async def test_foreign_host_names_are_rejected(host: str, expected: int) -> None:
+    """A foreign Host header is rejected by every endpoint, also through a port-forward (DNS rebinding)."""
     async with running("0.0.0.0", hosts=("headgate.example.com",)) as admin:
         for path in ("/healthz", "/metrics"):
             status, _ = await admin.get(path, Host=host)
@@ -219,8 +219,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def test_configuration_is_for_who_proves_to_be_allowed_it(state: Path) -> None:
-    """Off loopback, coming from loopback is no proof: the process' own token is, or one that the cluster lets in."""
+async def test_configuration_requires_a_token(state: Path) -> None:
+    """Off loopback, a request for configuration needs loopback and a token: the process' own, or an authorised one."""
     asked: list[tuple[str, str]] = []
 
     async def may(token: str, path: str) -> str:
@@ -243,7 +243,7 @@ async def test_configuration_is_for_who_proves_to_be_allowed_it(state: Path) -> 
 
 
 async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a long explanation the first lines are shown, and that there are more."""
+    """Of a long explanation, the first lines are shown, and an ellipsis."""
     async with running() as admin:
         _, whole = await admin.get("/explain?kind=HTTPRoute&namespace=shop&name=route-0")
         monkeypatch.setattr("headgate.admin.server.MAX_EXPLANATION_LINES", 3)
@@ -251,16 +251,16 @@ async def test_an_explanation_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         assert cut.splitlines() == [*whole.splitlines()[:3], "…"]
 
 
-async def test_a_renamed_path_says_its_new_name() -> None:
-    """A path of an earlier version answers 404 with its new name."""
+async def test_a_renamed_path_has_its_new_name() -> None:
+    """A path of an earlier version responds with 404 and its new name."""
     async with running() as admin:
         status, text = await admin.get("/why?kind=HTTPRoute&namespace=shop&name=route-0")
         assert status == 404
         assert text.startswith("/why is now called /explain.\n")
 
 
-async def test_connections_that_say_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit the oldest connection makes room, so that a probe gets through however many are open."""
+async def test_idle_connections_do_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit, the oldest connection is closed, so that a probe succeeds with any number of open ones."""
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     async with running() as admin:
         silent = [await asyncio.open_connection("127.0.0.1", admin.port) for _ in range(10)]
@@ -273,10 +273,10 @@ async def test_connections_that_say_nothing_keep_nobody_out(monkeypatch: pytest.
 
 
 async def test_a_burst_of_connections_is_not_dropped() -> None:
-    """The kernel keeps some hundred connections until there is time for them, so that a probe waits for no retry."""
+    """The backlog has room for some hundred connections, so that the SYN of a probe is not dropped."""
     async with running() as admin:
         with contextlib.ExitStack() as burst:
-            for _ in range(300):  # nothing is accepted meanwhile: this has the event loop for itself
+            for _ in range(300):  # nothing is accepted meanwhile: this blocks the event loop
                 burst.enter_context(socket.create_connection(("127.0.0.1", admin.port), timeout=0.5))
             assert (await admin.get("/healthz"))[0] == 200
 
@@ -290,8 +290,8 @@ async def test_a_burst_of_connections_is_not_dropped() -> None:
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
     ],
 )
-async def test_no_request_fills_the_log(request_bytes: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """A request that is none gets a 400, and not a line in the log: anybody could send them without end."""
+async def test_malformed_requests_are_not_logged(request_bytes: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """A malformed request gets a 400 and no line in the log, which any client could fill."""
     async with running() as admin:
         caplog.clear()
         reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
@@ -302,8 +302,8 @@ async def test_no_request_fills_the_log(request_bytes: bytes, caplog: pytest.Log
     assert caplog.records == []
 
 
-async def test_a_connection_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that begins a request and never ends it is disconnected."""
+async def test_the_lifetime_of_a_connection_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not finish a request is disconnected."""
     monkeypatch.setattr(connections, "CONNECTION_SECONDS", 0.2)
     async with running() as admin, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
@@ -313,8 +313,8 @@ async def test_a_connection_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
         writer.close()
 
 
-async def test_a_connection_on_which_nothing_more_is_asked_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that has its answer and asks for nothing more is disconnected."""
+async def test_an_idle_connection_of_the_admin_server_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client without a further request is disconnected."""
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
     async with running() as admin, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
@@ -323,8 +323,8 @@ async def test_a_connection_on_which_nothing_more_is_asked_is_closed(monkeypatch
         writer.close()
 
 
-async def test_an_answer_that_takes_long_holds_up_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a stop, answers under way are waited for a moment and then cut off."""
+async def test_a_slow_response_does_not_delay_a_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a shutdown, responses in progress are awaited for a moment, and then cut off."""
     monkeypatch.setattr(connections, "STOP_SECONDS", 0.1)
     asked = asyncio.Event()
 
@@ -345,7 +345,7 @@ async def test_an_answer_that_takes_long_holds_up_no_stop(monkeypatch: pytest.Mo
 
 
 async def test_a_head_has_no_body() -> None:
-    """What is asked with HEAD is answered without content, JSON as well."""
+    """The response to HEAD has no body, for JSON as well."""
     async with running() as admin, aiohttp.request("HEAD", f"http://127.0.0.1:{admin.port}/status") as response:
         assert (response.status, response.content_type) == (200, "application/json")
         assert await response.read() == b""

@@ -53,20 +53,20 @@ def test_envoy_s_configuration_is_shown_by_gateway_and_type(folder: Path) -> Non
 
 
 def test_every_type_can_be_chosen() -> None:
-    """The option --type offers exactly the types that are shown."""
+    """The values of --type are the types of the output."""
     assert [each.value for each in Section] == list(SECTIONS)
 
 
 def test_one_type_of_one_gateway_can_be_chosen(folder: Path) -> None:
-    """--type and --gateway narrow what is shown, -o json makes it JSON."""
+    """--type and --gateway filter the output, and -o json formats it as JSON."""
     arguments = ("--type", "endpoints", "--gateway", "default/web", "-o", "json")
     shown = json.loads(headgate("translate", "-f", str(folder), *arguments).stdout)
     assert list(shown) == ["default/web"]
     assert list(shown["default/web"]) == ["endpoints"]
 
 
-def test_statuses_are_shown_as_the_api_server_holds_them(folder: Path) -> None:
-    """--to status is a list of objects; offline, what is valid counts as programmed."""
+def test_statuses_have_the_api_servers_form(folder: Path) -> None:
+    """--to status prints a list of objects; offline, valid objects count as programmed."""
     shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "status").stdout)
     assert [each["metadata"]["name"] for each in shown] == ["other", "web", "shop"]
     assert set(shown[1]) == {"apiVersion", "kind", "metadata", "status"}
@@ -74,7 +74,7 @@ def test_statuses_are_shown_as_the_api_server_holds_them(folder: Path) -> None:
 
 
 def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
-    """--to ir shows listeners, which routes serve which domain, and the rules of each."""
+    """--to ir prints listeners, the routes of each domain, and the rules of each route."""
     shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "ir").stdout)["default/web"]
     assert shown["tables"][0]["domains"] == {"*": ["HTTPRoute default/shop"]}
     (rule,) = shown["routes"]["HTTPRoute default/shop"]
@@ -82,7 +82,7 @@ def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
 
 
 def test_standard_input_is_a_file_too() -> None:
-    """A dash reads standard input, and problems in it are told with their line."""
+    """A dash reads standard input, and its problems are reported with their line."""
     shown = headgate("translate", "-f", "-", stdin=GATEWAY.format(name="web", port=8080))
     assert list(yaml.safe_load(shown.stdout)) == ["default/web"]
     broken = headgate("translate", "-f", "-", stdin="kind: [")
@@ -90,26 +90,26 @@ def test_standard_input_is_a_file_too() -> None:
     assert "<stdin>:2: error: this is not YAML" in broken.stderr
 
 
-def test_a_gateway_that_is_not_there_is_told(folder: Path) -> None:
-    """The message names the Gateways that there are."""
+def test_an_unknown_gateway_is_an_error(folder: Path) -> None:
+    """The error for an unknown Gateway lists the known ones."""
     result = headgate("translate", "-f", str(folder), "--gateway", "default/wbe")
     assert result.exit_code == 1
     assert "it serves default/other, default/web" in result.stderr
 
 
-def test_valid_files_are_told_so(folder: Path) -> None:
-    """Files without a mistake give exit status 0, with Envoy's own validation done."""
+def test_valid_files_have_exit_status_0(folder: Path) -> None:
+    """Valid files have exit status 0, after Envoy's own validation."""
     result = headgate("validate", "-f", str(folder))
     assert (result.exit_code, result.stdout) == (0, "5 objects are valid\n")
 
 
 def test_the_quickstart_is_valid() -> None:
-    """The example that the README begins with has no mistake."""
+    """The example of the quickstart is valid."""
     assert headgate("validate", "-f", str(QUICKSTART)).exit_code == 0
 
 
-def test_mistakes_are_told_with_file_and_line(folder: Path) -> None:
-    """A wrong field, and a reference to what is not there, are told where they are written; exit status 1."""
+def test_errors_have_file_and_line(folder: Path) -> None:
+    """An invalid field and a missing reference are reported with their lines; the exit status is 1."""
     (folder / "two.yaml").write_text(GATEWAY.format(name="other", port=70000))
     (folder / "route.yaml").write_text(ROUTE.format(parent="wbe", path="/a"))
     result = headgate("validate", "-f", str(folder))
@@ -119,7 +119,7 @@ def test_mistakes_are_told_with_file_and_line(folder: Path) -> None:
 
 
 def test_a_warning_fails_unless_it_is_allowed(folder: Path) -> None:
-    """An unknown field, which does nothing and was meant to, is not valid; who knows better says so."""
+    """An unknown field fails the validation, unless --allow-warnings is given."""
     (folder / "two.yaml").write_text(GATEWAY.format(name="other", port=8081) + "  unheardOf: 1\n")
     result = headgate("validate", "-f", str(folder))
     assert result.exit_code == 1
@@ -128,7 +128,7 @@ def test_a_warning_fails_unless_it_is_allowed(folder: Path) -> None:
 
 
 def test_without_envoy_the_rest_is_validated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no Envoy a note says so, and our own rules still count; one that was named must be there."""
+    """Without an Envoy, a note says so, and Headgate's rules are checked; a given Envoy must exist."""
     monkeypatch.setenv("HEADGATE_ENVOY", "/missing")
     result = headgate("validate", "-f", str(folder))
     assert result.exit_code == 0
@@ -136,18 +136,18 @@ def test_without_envoy_the_rest_is_validated(folder: Path, monkeypatch: pytest.M
     assert headgate("validate", "-f", str(folder), "--envoy-path", "/missing").exit_code == 1
 
 
-def test_envoy_s_refusal_is_told_in_its_words(envoy_path: Path, secret: Resource) -> None:
-    """What Envoy refuses is told without its log's decoration; what it takes is nothing to tell."""
+def test_envoys_error_is_reported(envoy_path: Path, secret: Resource) -> None:
+    """Envoy's error is reported without the prefix of its log; a valid configuration reports nothing."""
     good = Snapshot.of([listener(), cluster(), route("/a"), endpoints("127.0.0.1"), secret])
     assert envoy_error(envoy_path, good) is None
     words = envoy_error(envoy_path, good.replace([route("(?<no")]))
     assert words == "invalid named capture group: (?<no"
 
 
-def test_an_envoy_that_does_not_come_to_an_end_is_told(
+def test_a_hanging_validation_is_an_error(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A validation that takes too long is given up with an error that names the Envoy."""
+    """A validation that takes too long is an error that names the Envoy."""
     monkeypatch.setattr("headgate.envoy.validate.DEADLINE", 0.1)
     endless = script(tmp_path_factory.mktemp("bin") / "envoy", "exec sleep 5")
     result = headgate("validate", "-f", str(folder), "--envoy-path", str(endless))
@@ -156,7 +156,7 @@ def test_an_envoy_that_does_not_come_to_an_end_is_told(
 
 
 def test_a_cluster_of_any_size_is_read() -> None:
-    """Objects of a cluster that are larger together than any file may be are read all the same."""
+    """Objects of a cluster are read even if they are larger together than the limit of a file."""
     text = "x" * 1_000_000
     items = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"n{number}", "annotations": {"text": text}}}
@@ -167,8 +167,8 @@ def test_a_cluster_of_any_size_is_read() -> None:
     assert len(folder.objects) == 20
 
 
-def test_a_cluster_s_objects_are_read_as_the_controller_reads_them() -> None:
-    """An ExternalName is served by `translate` where it is by the controller: only if that is asked for."""
+def test_external_names_need_an_option() -> None:
+    """`translate --cluster` serves a Service of type ExternalName only with --external-names, like the controller."""
     names = {each.name for each in inspect.signature(controller).parameters.values()}
     shared = {"controller_name", "external_names"}
     assert shared <= names & set(inspect.signature(translate).parameters)
@@ -178,8 +178,8 @@ def test_a_cluster_s_objects_are_read_as_the_controller_reads_them() -> None:
     assert in_cluster().external_names is inspect.signature(controller).parameters["external_names"].default
 
 
-def test_yaml_is_written_out(folder: Path) -> None:
-    """What is there twice is written twice: no anchors, which nobody expects of a Kubernetes object."""
+def test_yaml_has_no_aliases(folder: Path) -> None:
+    """Repeated values are written in full, without anchors and aliases."""
     parents = "parentRefs: [{name: web}, {name: other}]"
     (folder / "route.yaml").write_text(
         ROUTE.format(parent="web", path="/a").replace("parentRefs: [{name: web}]", parents)
@@ -191,7 +191,7 @@ def test_yaml_is_written_out(folder: Path) -> None:
 
 
 def test_a_route_that_is_not_served_fails_the_translation(folder: Path) -> None:
-    """A route of which nothing becomes is told with its line on standard error, and the exit status is 1."""
+    """A route that is not served is reported with its line on standard error, and the exit status is 1."""
     (folder / "route.yaml").write_text(ROUTE.format(parent="wbe", path="/a"))
     result = headgate("translate", "-f", str(folder))
     assert result.exit_code == 1
@@ -200,14 +200,14 @@ def test_a_route_that_is_not_served_fails_the_translation(folder: Path) -> None:
 
 
 def test_a_folder_without_objects_is_not_valid(tmp_path: Path) -> None:
-    """Nothing is not valid: a wrong folder must not pass a check."""
+    """A folder without objects is an error, since it may be the wrong one."""
     result = headgate("validate", "-f", str(tmp_path))
     assert result.exit_code == 1
     assert f"there is no object in {tmp_path}" in result.stderr
 
 
-def test_what_no_condition_tells_is_told(folder: Path) -> None:
-    """A misspelt label of an EndpointSlice is a warning with file and line, and not valid."""
+def test_problems_without_a_condition_are_reported(folder: Path) -> None:
+    """A misspelt label of an EndpointSlice is a warning with file and line, and fails the validation."""
     service = (folder / "service.yaml").read_text().replace("service-name: shop", "service-name: shpo")
     (folder / "service.yaml").write_text(service)
     result = headgate("validate", "-f", str(folder))
@@ -217,34 +217,35 @@ def test_what_no_condition_tells_is_told(folder: Path) -> None:
     assert "did you mean shop?" in headgate("translate", "-f", str(folder)).stderr
 
 
-def test_conditions_are_told_at_the_line_of_their_field(folder: Path) -> None:
-    """A reference to what is not there is told where it is written, and what may have been meant."""
+def test_conditions_have_the_line_of_their_field(folder: Path) -> None:
+    """A missing reference is reported with its line, and a suggestion."""
     tls = "{name: tls, port: 1, protocol: HTTPS, tls: {\n    certificateRefs: [{name: x}]}}"
     tls = f"listeners:\n  - {tls}\n  - {{name: http,"
     gateway = GATEWAY.format(name="web", port=8080).replace("listeners: [{name: http,", tls).replace("HTTP}]", "HTTP}")
     (folder / "one.yaml").write_text(gateway)
     route = ROUTE.format(parent="web}, {name: wbe", path="/a").replace("{name: shop,", "{name: shpo,\n")
     (folder / "route.yaml").write_text("# a comment\n" + route)
-    told = headgate("validate", "-f", str(folder)).stdout
-    assert f"{folder}/one.yaml:9: error: Gateway default/web: is not programmed (listener tls)" in told
-    assert f"{folder}/route.yaml:7: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in told
-    assert "Gateway default/wbe does not exist; did you mean web?" in told
-    assert f"{folder}/route.yaml:10: error: HTTPRoute default/shop: has references that cannot be resolved" in told
-    assert "Service default/shpo does not exist; did you mean shop?" in told
+    output = headgate("validate", "-f", str(folder)).stdout
+    assert f"{folder}/one.yaml:9: error: Gateway default/web: is not programmed (listener tls)" in output
+    assert f"{folder}/route.yaml:7: error: HTTPRoute default/shop: is not accepted (Gateway wbe)" in output
+    assert "Gateway default/wbe does not exist; did you mean web?" in output
+    assert f"{folder}/route.yaml:10: error: HTTPRoute default/shop: has references that cannot be resolved" in output
+    assert "Service default/shpo does not exist; did you mean shop?" in output
 
 
-def test_an_object_that_is_not_valid_is_not_said_to_be_missing(folder: Path) -> None:
-    """Who refers to an object that is there, and not valid, is led to it."""
+def test_an_invalid_object_is_not_reported_as_missing(folder: Path) -> None:
+    """A reference to an invalid object is reported with the place of that object."""
     service = (folder / "service.yaml").read_text().replace("port: 80}]", "port: eighty}]")
     (folder / "service.yaml").write_text(service)
-    told = headgate("validate", "-f", str(folder)).stdout
+    output = headgate("validate", "-f", str(folder)).stdout
     assert (
-        "Service default/shop is in the files, but is not valid: correct the problems that are reported for it." in told
+        "Service default/shop is in the files, but is not valid: correct the problems that are reported for it."
+        in output
     )
-    assert "does not exist" not in told
+    assert "does not exist" not in output
 
 
-def test_conditions_of_standard_input_are_told_where_the_object_begins() -> None:
-    """What cannot be read again is told by the object's first line."""
-    told = headgate("validate", "-f", "-", stdin=ROUTE.format(parent="web", path="/a")).stdout
-    assert "<stdin>:2: error: HTTPRoute default/shop: is not accepted (Gateway web)" in told
+def test_conditions_of_standard_input_have_the_objects_line() -> None:
+    """Conditions of objects from standard input are reported with the object's first line."""
+    output = headgate("validate", "-f", "-", stdin=ROUTE.format(parent="web", path="/a")).stdout
+    assert "<stdin>:2: error: HTTPRoute default/shop: is not accepted (Gateway web)" in output

@@ -1,4 +1,4 @@
-"""`headgate run` end to end: files become answers of a real Envoy, and no failure stops the rest."""
+"""`headgate run` end to end, with a real Envoy: edits, failures of its parts, and restarts."""
 
 import asyncio
 import signal
@@ -13,8 +13,8 @@ from tests.headgate.running import GATEWAY, ROUTE, Headgate, fetch, free_port
 from tests.headgate.waiting import eventually
 
 
-async def test_an_edit_changes_the_answer(headgate: Headgate) -> None:
-    """Requests are answered by the upstream; after an edit of the route's file, by its new rules."""
+async def test_an_edit_changes_the_response(headgate: Headgate) -> None:
+    """Requests reach the upstream; after an edit of the route's file, its new rules apply."""
     await headgate.start()
     assert await headgate.answers("/a/b", 200) == "/a/b"
     headgate.write("route", ROUTE.format(parent="web", path="/new"))
@@ -23,7 +23,7 @@ async def test_an_edit_changes_the_answer(headgate: Headgate) -> None:
 
 
 async def test_edits_leave_a_working_gateway_programmed(headgate: Headgate) -> None:
-    """While proxies take edits as quickly as they do, the Gateway's conditions do not flicker."""
+    """Edits that proxies acknowledge quickly do not change the Gateway's conditions."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
     for edit in range(5):
@@ -34,7 +34,7 @@ async def test_edits_leave_a_working_gateway_programmed(headgate: Headgate) -> N
 
 
 async def test_ctrl_c_stops_everything(headgate: Headgate) -> None:
-    """After SIGINT Headgate ends with exit status 0, and its Envoy with it."""
+    """After SIGINT, Headgate ends with exit status 0, and so does its Envoy."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -43,8 +43,8 @@ async def test_ctrl_c_stops_everything(headgate: Headgate) -> None:
     assert not is_alive(pid)
 
 
-async def test_sigterm_stops_everything_before_it_is_ready(headgate: Headgate, state_root: Path) -> None:
-    """SIGTERM ends Headgate also while its Envoy does not come up."""
+async def test_sigterm_stops_headgate_before_it_is_ready(headgate: Headgate, state_root: Path) -> None:
+    """SIGTERM stops Headgate also while its Envoy cannot start."""
     headgate.envoy = script(state_root / "stubborn", "exec sleep 60")
     await headgate.start()
     pid = await eventually(headgate.envoy_pid)
@@ -53,8 +53,8 @@ async def test_sigterm_stops_everything_before_it_is_ready(headgate: Headgate, s
     assert not is_alive(pid)
 
 
-async def test_a_second_ctrl_c_hurries(headgate: Headgate, state_root: Path) -> None:
-    """An Envoy that does not stop is killed at once at the second SIGINT."""
+async def test_a_second_ctrl_c_kills_envoys(headgate: Headgate, state_root: Path) -> None:
+    """The second SIGINT kills an Envoy that does not stop."""
     headgate.envoy = script(state_root / "deaf", "trap '' TERM; echo deaf; while :; do sleep 0.05; done")
     await headgate.start()
     pid = await eventually(headgate.envoy_pid)
@@ -72,8 +72,8 @@ def _read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-async def test_the_next_run_adopts_the_envoy_of_one_that_was_killed(headgate: Headgate) -> None:
-    """Envoy serves on when Headgate is killed; the next run takes it over, and sends an up-to-date proxy nothing."""
+async def test_the_next_run_adopts_the_envoy_of_a_killed_one(headgate: Headgate) -> None:
+    """Envoy serves after Headgate is killed; the next run adopts it, and sends an up-to-date proxy nothing."""
     await headgate.start()
     await headgate.answers("/a", 200)
     await headgate.condition("web", "Programmed", "True")
@@ -90,8 +90,8 @@ async def test_the_next_run_adopts_the_envoy_of_one_that_was_killed(headgate: He
     await headgate.answers("/new", 200)
 
 
-async def test_a_killed_envoy_is_told_and_back(headgate: Headgate) -> None:
-    """After kill -9 of Envoy requests are answered again within seconds, and the log says what happened."""
+async def test_a_killed_envoy_is_reported_and_restarted(headgate: Headgate) -> None:
+    """A killed Envoy is restarted within seconds, and the log reports it."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -102,8 +102,8 @@ async def test_a_killed_envoy_is_told_and_back(headgate: Headgate) -> None:
     assert "Envoy was killed by SIGKILL; starting it again" in headgate.log
 
 
-async def test_gateways_come_and_go_with_their_envoys(headgate: Headgate) -> None:
-    """Each Gateway has an Envoy of its own, which ends after the Gateway's file is deleted; the others stay."""
+async def test_envoys_start_and_stop_with_their_gateways(headgate: Headgate) -> None:
+    """Each Gateway has its own Envoy, which ends after the Gateway's file is deleted; the others stay."""
     headgate.write("other", GATEWAY.format(name="other", port=free_port()))
     await headgate.start()
     await headgate.condition("other", "Programmed", "True")
@@ -117,8 +117,8 @@ async def test_gateways_come_and_go_with_their_envoys(headgate: Headgate) -> Non
     assert headgate.envoy_pid() == first
 
 
-async def test_an_envoy_left_behind_by_a_gateway_that_is_gone_is_stopped(headgate: Headgate) -> None:
-    """A Gateway deleted while no Headgate ran has its Envoy stopped by the next one."""
+async def test_the_envoy_of_a_gateway_deleted_between_runs_is_stopped(headgate: Headgate) -> None:
+    """The Envoy of a Gateway that was deleted while no Headgate ran is stopped by the next one."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -130,8 +130,8 @@ async def test_an_envoy_left_behind_by_a_gateway_that_is_gone_is_stopped(headgat
     assert "there is no Gateway to serve" in headgate.log
 
 
-async def test_a_mistake_does_not_stop_an_envoy_that_was_left_behind(headgate: Headgate) -> None:
-    """While a file has an error, the Envoy of an earlier run goes on, and is adopted when the error is mended."""
+async def test_an_error_does_not_stop_the_envoy_of_an_earlier_run(headgate: Headgate) -> None:
+    """While a file has an error, the Envoy of an earlier run goes on; it is adopted when the error is corrected."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -146,8 +146,8 @@ async def test_a_mistake_does_not_stop_an_envoy_that_was_left_behind(headgate: H
     assert headgate.envoy_pid() == pid
 
 
-async def test_an_envoy_that_is_still_left_in_the_end_is_stopped(headgate: Headgate) -> None:
-    """Ctrl-C stops an Envoy of an earlier run too that waits for a mistake to be mended."""
+async def test_a_remaining_envoy_of_an_earlier_run_is_stopped(headgate: Headgate) -> None:
+    """Ctrl-C also stops an Envoy of an earlier run that waits for the correction of an error."""
     await headgate.start()
     await headgate.answers("/a", 200)
     pid = headgate.envoy_pid()
@@ -160,8 +160,8 @@ async def test_an_envoy_that_is_still_left_in_the_end_is_stopped(headgate: Headg
     assert not is_alive(pid)
 
 
-async def test_a_port_that_is_taken_is_a_condition(headgate: Headgate) -> None:
-    """A listener whose port another program has says so in the Gateway's condition, with the way out."""
+async def test_a_port_in_use_is_a_condition(headgate: Headgate) -> None:
+    """The Gateway's condition reports a port that another program uses, with the way out."""
     with socket.create_server(("127.0.0.1", headgate.port)):
         await headgate.start()
         found = await headgate.condition("web", "Programmed", "False")
@@ -172,8 +172,8 @@ async def test_a_port_that_is_taken_is_a_condition(headgate: Headgate) -> None:
     assert "Gateway default/web is not programmed: Another program has the port" in headgate.log
 
 
-async def test_a_port_that_becomes_free_is_taken(headgate: Headgate) -> None:
-    """Once the other program is gone, the listener is offered again without any edit, and serves."""
+async def test_a_port_that_becomes_free_is_used(headgate: Headgate) -> None:
+    """Once the port is free, the listener is sent again without any edit, and serves."""
     with socket.create_server(("127.0.0.1", headgate.port)):
         await headgate.start()
         while (await headgate.condition("web", "Programmed", "False"))["reason"] == "Pending":
@@ -182,8 +182,8 @@ async def test_a_port_that_becomes_free_is_taken(headgate: Headgate) -> None:
     await headgate.answers("/a", 200)
 
 
-async def test_a_broken_file_leaves_what_was_good(headgate: Headgate) -> None:
-    """A file that is no YAML any more is told with its line, and what it gave before is served on."""
+async def test_a_broken_file_keeps_its_former_objects(headgate: Headgate) -> None:
+    """A file that is no longer YAML is reported with its line, and its former objects stay served."""
     await headgate.start()
     await headgate.answers("/a", 200)
     headgate.write("route", "kind: [")
@@ -193,8 +193,8 @@ async def test_a_broken_file_leaves_what_was_good(headgate: Headgate) -> None:
     assert "route.yaml:" in problem
 
 
-async def test_a_second_run_on_the_same_address_is_refused(headgate: Headgate) -> None:
-    """The second run says who serves the address already, and the first goes on."""
+async def test_a_second_run_on_the_same_address_is_an_error(headgate: Headgate) -> None:
+    """The error of a second run names the first, which goes on."""
     await headgate.start()
     await headgate.answers("/a", 200)
     second = Headgate(headgate.folder, headgate.state, headgate.envoy, xds=headgate.xds)
@@ -207,8 +207,8 @@ async def test_a_second_run_on_the_same_address_is_refused(headgate: Headgate) -
 
 
 @pytest.mark.parametrize("option", ["xds", "admin"])
-async def test_an_address_that_is_taken_is_told(headgate: Headgate, option: str) -> None:
-    """An address of Headgate's own that another program has is one message that names the port, and who has it."""
+async def test_an_address_in_use_is_an_error(headgate: Headgate, option: str) -> None:
+    """An own address that another program uses is one error, with the port and the program."""
     with socket.create_server(("127.0.0.1", getattr(headgate, option))) as taken:
         await headgate.start()
         assert headgate.process
@@ -219,8 +219,8 @@ async def test_an_address_that_is_taken_is_told(headgate: Headgate, option: str)
     assert "Traceback" not in headgate.log
 
 
-async def test_a_folder_that_is_not_there_is_told(headgate: Headgate, tmp_path: Path) -> None:
-    """A folder that does not exist is one message and exit status 1."""
+async def test_a_missing_folder_is_an_error(headgate: Headgate, tmp_path: Path) -> None:
+    """A folder that does not exist is one error, with exit status 1."""
     headgate.folder = tmp_path / "missing"
     await headgate.start()
     assert headgate.process
@@ -230,8 +230,8 @@ async def test_a_folder_that_is_not_there_is_told(headgate: Headgate, tmp_path: 
     assert "is starting" not in headgate.log
 
 
-async def test_the_admin_address_tells_all(headgate: Headgate) -> None:
-    """Every endpoint answers; one that does not exist lists those that do; nothing can be changed."""
+async def test_endpoints_of_the_admin_server(headgate: Headgate) -> None:
+    """Every endpoint of the admin server responds; an unknown one lists them; other methods than GET are rejected."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
     assert await headgate.ask("/healthz") == "ok\n"
@@ -249,8 +249,8 @@ async def test_the_admin_address_tells_all(headgate: Headgate) -> None:
     assert "/readyz" in await headgate.ask("/no-such-thing")
 
 
-async def test_the_admin_address_is_for_this_machine(headgate: Headgate) -> None:
-    """A foreign host name is refused, so that no web page can read what is there."""
+async def test_the_admin_server_rejects_foreign_hosts(headgate: Headgate) -> None:
+    """A foreign host name is rejected, so that no web page can read responses."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
     reader, writer = await asyncio.open_connection("127.0.0.1", headgate.admin)

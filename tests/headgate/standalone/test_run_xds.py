@@ -1,4 +1,4 @@
-"""Access to the xDS server of `headgate run`, and how Envoys of the user's own connect."""
+"""Access to the xDS server of `headgate run`, and connections of the user's own Envoys."""
 
 import asyncio
 import json
@@ -29,8 +29,8 @@ from xds import Peer, StreamRejected
 from xds.resources.types import CLUSTER
 
 
-async def test_without_envoy_the_way_to_connect_one_is_told(headgate: Headgate) -> None:
-    """With --no-envoy none is started, and the log names the command that makes a bootstrap."""
+async def test_without_envoy_the_log_has_the_bootstrap_command(headgate: Headgate) -> None:
+    """With --no-envoy no Envoy is started, and the log has the command that prints a bootstrap."""
     headgate.arguments = ("--no-envoy",)
     await headgate.start()
     await headgate.condition("web", "Programmed", "False")
@@ -39,7 +39,7 @@ async def test_without_envoy_the_way_to_connect_one_is_told(headgate: Headgate) 
 
 
 async def test_own_envoys_need_no_certificates(headgate: Headgate, tmp_path: Path) -> None:
-    """With --xds-tls, an authority whose key is kept elsewhere and a name of 250 characters keep no Gateway out."""
+    """With --xds-tls, Headgate's own Envoys need none, also without the authority's key or with long names."""
     assert CliRunner().invoke(app, ["certs", str(tmp_path / "tls")]).exit_code == 0
     (tmp_path / "tls" / "ca.key").unlink()
     long = "x" * 250
@@ -50,8 +50,8 @@ async def test_own_envoys_need_no_certificates(headgate: Headgate, tmp_path: Pat
     await headgate.condition(long, "Programmed", "True")
 
 
-def test_plain_text_off_loopback_is_refused(tmp_path: Path) -> None:
-    """Private keys are not served in plain text to other machines unless the user says so."""
+def test_plain_text_off_loopback_is_an_error(tmp_path: Path) -> None:
+    """Plain text on an address that other machines reach needs an option."""
     refused = CliRunner().invoke(app, ["run", str(tmp_path), "--xds-address", "0.0.0.0:0"])
     assert refused.exit_code == 1
     assert "--xds-tls" in refused.output
@@ -59,13 +59,13 @@ def test_plain_text_off_loopback_is_refused(tmp_path: Path) -> None:
 
 
 async def asked(headgate: Headgate, gateway: str, token: str = "") -> tuple[grpc.StatusCode, str]:
-    """How Headgate ends a stream on its port that asks for a Gateway's clusters; OK if it is served."""
+    """Return the status of a stream on the xDS port that subscribes to a Gateway's clusters; OK if it is served."""
     request = discovery_pb2.DiscoveryRequest(type_url=CLUSTER, node=base_pb2.Node(id="x", cluster=gateway))
     method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     def ask() -> tuple[grpc.StatusCode, str]:
-        # Not with grpc.aio, which makes INTERNAL of the status of a call that ends while it writes.
+        # grpc.aio would replace the status of a call that ends during a write by INTERNAL.
         with grpc.insecure_channel(f"127.0.0.1:{headgate.xds}") as channel:
             ask_on: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
             call = ask_on(iter([request.SerializeToString()]), timeout=10, metadata=metadata)
@@ -78,8 +78,8 @@ async def asked(headgate: Headgate, gateway: str, token: str = "") -> tuple[grpc
     return await asyncio.to_thread(ask)
 
 
-async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
-    """An Envoy whose node names a Gateway that is not there gets a clear status, and the log names both."""
+async def test_an_envoy_of_an_unknown_gateway_is_reported(headgate: Headgate) -> None:
+    """An Envoy of an unknown Gateway gets an error status, and the log names the Gateway and the known ones."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
     token = ProxyTokens.load(headgate.state).token("default/wbe")
@@ -87,14 +87,14 @@ async def test_an_envoy_of_no_gateway_is_told(headgate: Headgate) -> None:
     assert code is grpc.StatusCode.NOT_FOUND
     assert "no Gateway 'default/wbe'" in details
     await asked(headgate, "default/wbe", token)
-    told = [line for line in headgate.log.splitlines() if "asks for a Gateway" in line]
-    assert len(told) == 1
-    assert '"gateway":"default/wbe"' in told[0]
-    assert '"there":"default/web"' in told[0]
+    warnings = [line for line in headgate.log.splitlines() if "asks for a Gateway" in line]
+    assert len(warnings) == 1
+    assert '"gateway":"default/wbe"' in warnings[0]
+    assert '"there":"default/web"' in warnings[0]
 
 
-def test_what_is_told_of_envoys_of_no_gateway_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is told once in a while, so many of them, with so many of the Gateways that are there."""
+def test_warnings_about_unknown_gateways_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warnings about unknown Gateways are limited in time, number, and listed Gateways."""
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     translator, tokens = Translator(Settings()), ProxyTokens(b"key")
@@ -103,7 +103,7 @@ def test_what_is_told_of_envoys_of_no_gateway_is_bounded(monkeypatch: pytest.Mon
     authentication = EnvoyAuthentication(tokens, keys, translator, tls=False)
 
     def ask(gateway: str) -> None:
-        """Have an Envoy ask for a Gateway that does not exist."""
+        """Authorise an Envoy for a Gateway that does not exist."""
         peer = Peer("ipv4:127.0.0.1:1", {}, {"authorization": f"Bearer {tokens.token(gateway)}"})
         with pytest.raises(StreamRejected, match=f"serves no Gateway '{gateway}'"):
             authentication.authorise(gateway, peer)
@@ -123,8 +123,8 @@ def test_what_is_told_of_envoys_of_no_gateway_is_bounded(monkeypatch: pytest.Mon
             assert [each["gateway"] for each in logs].count("default/0") == times
 
 
-async def test_whoever_reaches_the_port_must_prove_to_be_the_gateway_s_envoy(headgate: Headgate) -> None:
-    """Without the Gateway's own token nothing is served in plain text, not even to this machine."""
+async def test_the_port_requires_the_gateways_token(headgate: Headgate) -> None:
+    """In plain text, nothing is served without the Gateway's token, not even on loopback."""
     await headgate.start()
     await headgate.condition("web", "Programmed", "True")
     tokens = ProxyTokens.load(headgate.state)
@@ -137,7 +137,7 @@ async def test_whoever_reaches_the_port_must_prove_to_be_the_gateway_s_envoy(hea
 async def test_an_envoy_of_the_user_s_own_connects_with_its_bootstrap(
     headgate: Headgate, envoy_path: Path, state_root: Path, tls: bool
 ) -> None:
-    """The command that `headgate run --no-envoy` tells prints a bootstrap with which an Envoy serves the Gateway."""
+    """The command in the log of `headgate run --no-envoy` prints a bootstrap with which an Envoy serves the Gateway."""
     headgate.arguments = ("--no-envoy",)
     if tls:
         assert CliRunner().invoke(app, ["certs", str(state_root / "tls")]).exit_code == 0
@@ -146,9 +146,9 @@ async def test_an_envoy_of_the_user_s_own_connects_with_its_bootstrap(
     line = await eventually(lambda: next((each for each in headgate.log.splitlines() if "Start an Envoy" in each), ""))
     command = shlex.split(json.loads(line)["message"].partition(": ")[2])
     assert command[0] == "headgate"
-    made = await asyncio.to_thread(subprocess.run, [sys.executable, "-m", *command], capture_output=True, check=True)
+    printed = await asyncio.to_thread(subprocess.run, [sys.executable, "-m", *command], capture_output=True, check=True)
     config = state_root / "envoy.yaml"
-    config.write_text(made.stdout.decode().replace("port_value: 19000", f"port_value: {free_port()}"))
+    config.write_text(printed.stdout.decode().replace("port_value: 19000", f"port_value: {free_port()}"))
     arguments = ("--config-path", str(config), "--disable-hot-restart", "--concurrency", "1", "--log-level", "error")
     envoy = await asyncio.create_subprocess_exec(str(envoy_path), *arguments)
     await headgate.answers("/a", 200)
@@ -158,7 +158,7 @@ async def test_an_envoy_of_the_user_s_own_connects_with_its_bootstrap(
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "127.0.0.2"])
 async def test_no_route_leads_to_headgate(headgate: Headgate, address: str) -> None:
-    """A tenant's endpoints at Headgate's own ports, xDS and administration, are not sent to: such requests fail."""
+    """Requests to a tenant's endpoints at Headgate's own ports, xDS and admin, fail."""
     for name, port in (("xds", headgate.xds), ("admin", headgate.admin)):
         steal = SERVICE.replace("shop", name).format(port=port).replace("[127.0.0.1]", f"[{address}]")
         headgate.write(f"service-{name}", steal)
