@@ -44,7 +44,9 @@ def known_hosts(address: Address, hosts: Iterable[str] = ()) -> Middleware:
         host = (_host(request) or "").lower().rstrip(".")
         if host and is_known(host):
             return await handler(request)
-        text = f"this address does not answer for the host {host!r}; name it with --admin-host if it is yours"
+        text = (
+            f"the Host header {host!r} is not accepted; if it is one of this server's names, add it with --admin-host"
+        )
         return web.Response(text=f"{text}\n", status=403)
 
     return check
@@ -74,10 +76,12 @@ def require_token(token: Token, may: AccessCheck | None) -> Middleware:
             return await handler(request)
         source = (request.remote or "").partition("%")[0]
         if not source or not Address(source, 0).is_loopback:
-            return _refused("only this machine is told that: `kubectl port-forward` leads here by way of it", 403)
+            return _refused("accepted from loopback only: connect by `kubectl port-forward`", 403)
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not shown.strip():
-            return _refused(f"send a token: authorization: Bearer TOKEN; that of this Headgate is in {token.path}", 401)
+            return _refused(
+                f"send a token: authorization: Bearer TOKEN; the one of this Headgate is in {token.path}", 401
+            )
         if token.is_good(shown.strip()):
             return await handler(request)
         why = "it is not the token of this Headgate" if may is None else await may(shown.strip(), request.path)

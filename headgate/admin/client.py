@@ -38,10 +38,12 @@ def fetch(admin: Address) -> dict[str, Any]:
         error.close()
         if error.code in (401, 403, 500):
             raise UserError(f"{url} answers {error.code}: {body}") from error
-        raise UserError(f"{url} answers {error.code}: that is not Headgate; name it with --admin-address") from error
+        raise UserError(
+            f"{url} answers {error.code}: this is not Headgate; name its address with --admin-address"
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
             f"no Headgate answers on {url} ({reason}); start it with `headgate run FOLDER`, "
-            "or name the one that runs with --admin-address"
+            "or name the address of a running one with --admin-address"
         ) from error

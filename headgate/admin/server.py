@@ -38,14 +38,14 @@ MAX_EXPLANATION_LINES = 2000
 STALLED_SECONDS = 60.0
 
 ENDPOINTS = {
-    "/healthz": "whether the process lives, and evaluates what changes: 200 or 503",
-    "/readyz": "whether everything that was there at the start is served: 200 or 503",
-    "/metrics": "for Prometheus",
-    "/status": "the objects with their conditions, the Envoys and the problems in files, as JSON",
-    "/config": "for each xDS client what it wants, what is pending and what it refused, as JSON; "
-    "?node=ID: of one, also what it has",
-    "/explain": "?kind=HTTPRoute&namespace=default&name=shop: what the status of an object was derived from; "
-    "?gateway=default/web&type=clusters&name=NAME: the same of a resource",
+    "/healthz": "liveness: the process evaluates changes: 200 or 503",
+    "/readyz": "readiness: the objects that existed at the start are served: 200 or 503",
+    "/metrics": "metrics for Prometheus",
+    "/status": "the objects with their conditions, the Envoys, NACKs and problems of files, as JSON",
+    "/config": "the subscriptions, pending and rejected resources of each xDS client, as JSON; "
+    "?node=ID: of one client, also its versions",
+    "/explain": "?kind=HTTPRoute&namespace=default&name=shop: the inputs of an object's status; "
+    "?gateway=default/web&type=clusters&name=NAME: the inputs of a resource",
 }
 
 RENAMED = {"/why": "/explain"}
@@ -121,7 +121,7 @@ def _log_faults(faults: FaultLog) -> Middleware:
             raise
         except Exception as error:
             faults.tell(f"The page {request.path}", error)
-            return _text("an error of Headgate's: its log says more", 500)
+            return _text("a bug in Headgate: see its log", 500)
 
     return check
 
@@ -129,7 +129,7 @@ def _log_faults(faults: FaultLog) -> Middleware:
 @web.middleware
 async def _read_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method not in ("GET", "HEAD"):
-        answer = _text("there is nothing to change here: use GET", 405)
+        answer = _text("this server is read-only: use GET", 405)
         answer.headers["Allow"] = "GET, HEAD"
         return answer
     return await handler(request)
@@ -153,14 +153,14 @@ async def _healthz(state: AdminState, _request: web.Request) -> web.Response:
     stalled = state.plane.evaluator.stalled_seconds
     if stalled < STALLED_SECONDS:
         return _text("ok")
-    return _text(f"nothing has been evaluated for {stalled:.0f} s, though something has changed", 503)
+    return _text(f"no progress of the evaluation for {stalled:.0f} s, although there are changes", 503)
 
 
 async def _readyz(state: AdminState, _request: web.Request) -> web.Response:
     if state.plane.keys.ready.is_set():
         return _text("ok")
     problems = [str(each) for each in state.diagnostics()]
-    return _text("\n".join(["the objects that are there at the start are still being read", *problems]), 503)
+    return _text("\n".join(["not all objects have been read and served since the start", *problems]), 503)
 
 
 async def _metrics(state: AdminState, _request: web.Request) -> web.Response:
@@ -236,9 +236,9 @@ async def _explain(state: AdminState, request: web.Request) -> web.Response:
     try:
         found = _explained(state, query)
     except KeyError as error:
-        return _text(f"the parameter {error} is missing; as in {ENDPOINTS['/explain']}", 400)
+        return _text(f"the parameter {error} is missing; examples: {ENDPOINTS['/explain']}", 400)
     if found is None:
-        return _text("nothing is derived from that; `headgate status` names what there is", 404)
+        return _text("no such status or resource; `headgate status` lists the objects", 404)
     lines = list(islice(found.lines(), MAX_EXPLANATION_LINES + 1))
     if len(lines) > MAX_EXPLANATION_LINES:
         lines[-1] = "…"

@@ -86,7 +86,7 @@ class JsonDocument:
             return [to_json(each) for each in part.make()]
         except Exception as error:
             self._faults.tell(f"{part.name} cannot be shown", error)
-            self._failed.append(f"A bug in Headgate: {part.name} cannot be shown; its log says more")
+            self._failed.append(f"A bug in Headgate: {part.name} cannot be shown; see its log")
             return []
 
 

@@ -42,7 +42,7 @@ class Token:
                 file.write(self._token)
             Path(name).replace(self.path)
         except OSError as error:
-            log.warning(f"{self.path} cannot be written, so `headgate status` proves nothing here: {error.strerror}")
+            log.warning(f"{self.path} cannot be written, so `headgate status` cannot authenticate: {error.strerror}")
 
     def read(self) -> str:
         """Return the token in the file; "" if there is no readable file."""

@@ -74,7 +74,7 @@ class EnvoyAuthentication:
         self._unknown[gateway] = now
         known = sorted(map(key_of, self._translator.snapshots))
         log.warning(
-            "An Envoy asks for a Gateway that Headgate does not serve; start it with a bootstrap of one that is there",
+            "An Envoy of a Gateway that Headgate does not serve connects; use the bootstrap of a served Gateway",
             gateway=gateway,
             there=" ".join(known[:MAX_LISTED]) or "none",
         )

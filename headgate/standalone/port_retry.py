@@ -41,7 +41,7 @@ def _offer(server: Server, key: str) -> None:
     sync_status = server.sync_status(key)
     for each in sync_status.nack_groups if sync_status else ():
         if each.type_url == LISTENER and is_free_again(each):
-            log.info("A port that was taken is free: offering its listener again", gateway=key)
+            log.info("A port is free again: retrying its listener", gateway=key)
             server.retry(key, LISTENER, each.names)
 
 

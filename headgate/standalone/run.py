@@ -202,7 +202,7 @@ class _Run:
     async def clean_up(self, fleet: Fleet) -> None:
         """Stop the Envoys of Gateways that were deleted since an earlier run, once no file has errors."""
         if self.has_errors():
-            log.warning("Envoys that an earlier run left behind go on until the files are without errors")
+            log.warning("Envoys of an earlier run without a Gateway keep running until the files have no errors")
         while self.has_errors():
             self.files_changed.clear()
             await self.files_changed.wait()
@@ -210,7 +210,7 @@ class _Run:
         left = [each for each in self.state.existing(self.running) if each.gateway not in fleet.supervisors]
         running = [each for each in left if each.path in self.running]
         for each in running:
-            log.info("Draining an Envoy that was left running", gateway=each.gateway)
+            log.info("Draining an Envoy of an earlier run", gateway=each.gateway)
             self.plane.publisher.drain(each.gateway)
         if running:
             await asyncio.sleep(DRAIN_SECONDS)

@@ -139,7 +139,7 @@ async def test_an_error_does_not_stop_the_envoy_of_an_earlier_run(headgate: Head
     good = (headgate.folder / "gateway.yaml").read_text()
     headgate.write("gateway", "kind: [")
     await headgate.start()
-    await eventually(lambda: "go on until the files are without errors" in headgate.log)
+    await eventually(lambda: "keep running until the files have no errors" in headgate.log)
     await headgate.answers("/a", 200)
     headgate.write("gateway", good)
     await headgate.condition("web", "Programmed", "True")
@@ -154,7 +154,7 @@ async def test_a_remaining_envoy_of_an_earlier_run_is_stopped(headgate: Headgate
     await headgate.end(signal.SIGKILL)
     headgate.write("gateway", "kind: [")
     await headgate.start()
-    await eventually(lambda: "go on until the files are without errors" in headgate.log)
+    await eventually(lambda: "keep running until the files have no errors" in headgate.log)
     await headgate.end()
     assert pid
     assert not is_alive(pid)
@@ -245,7 +245,7 @@ async def test_endpoints_of_the_admin_server(headgate: Headgate) -> None:
     why = await headgate.ask(f"/explain?gateway=default/web&type=listeners&name=port-{headgate.port}")
     assert "input(Gateway, Gateway default/web)" in why
     assert "'name' is missing" in await headgate.ask("/explain?kind=HTTPRoute")
-    assert "nothing is derived" in await headgate.ask("/explain?kind=HTTPRoute&name=no")
+    assert "no such status" in await headgate.ask("/explain?kind=HTTPRoute&name=no")
     assert "/readyz" in await headgate.ask("/no-such-thing")
 
 

@@ -87,7 +87,7 @@ async def test_an_envoy_of_an_unknown_gateway_is_reported(headgate: Headgate) ->
     assert code is grpc.StatusCode.NOT_FOUND
     assert "no Gateway 'default/wbe'" in details
     await asked(headgate, "default/wbe", token)
-    warnings = [line for line in headgate.log.splitlines() if "asks for a Gateway" in line]
+    warnings = [line for line in headgate.log.splitlines() if "An Envoy of a Gateway" in line]
     assert len(warnings) == 1
     assert '"gateway":"default/wbe"' in warnings[0]
     assert '"there":"default/web"' in warnings[0]
