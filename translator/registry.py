@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import UnionType
+from typing import Union, get_args, get_origin
 
 from translator.backends import service
 from translator.errors import ExtensionError
-from translator.extension import Extension
+from translator.extension import Extension, PolicyUnit
 from translator.extensions import EXTENSIONS
 from translator.installed import installed_extensions
-from translator.kinds import Registry
+from translator.kinds import PolicyKind, Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.referencegrant import ReferenceGrant
@@ -20,7 +22,7 @@ from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service
 from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import Kinds
-from translator.objects.schema.base import KubernetesObject
+from translator.objects.schema.base import Fields, KubernetesObject
 from translator.routes import ROUTES
 from translator.status import gateway, gatewayclass, gatewayparameters, policy, route
 
@@ -48,12 +50,13 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
         packages: the packages beside Headgate's own that declare indexes.
 
     Raises:
-        ValueError: there would be two kinds of one name.
+        ValueError: there would be two kinds of one name, or a unit that no policy can have.
     """
     found = tuple(extensions)
     backends = (service.BACKEND, *(kind for each in found for kind in each.backends))
     statuses = (*STATUSES, *(status for each in found for status in each.statuses))
     policies = tuple(kind for each in found for kind in each.policies)
+    _check_units(policies, [unit for each in found for unit in each.units])
     kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
     kinds += (each.model for each in ROUTES)
     kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
@@ -61,6 +64,27 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
     kinds += (each.model for each in policies)
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
     return Registry(Kinds(kinds), ROUTES, backends, policies, statuses, ("translator", *packages), found)
+
+
+def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) -> None:
+    models, seen = {each.model for each in policies}, set[tuple[str, str]]()
+    for unit in units:
+        kind, field = unit.policy.kind, unit.field
+        if unit.policy not in models:
+            raise ValueError(f"there is a unit for the kind {kind}, which is not among the policies of any extension")
+        if (kind, field) in seen:
+            raise ValueError(f"there are two units for the field {field} of the kind {kind}")
+        seen.add((kind, field))
+        spec = unit.policy.model_fields["spec"].annotation
+        found = spec.model_fields.get(field) if isinstance(spec, type) and issubclass(spec, Fields) else None
+        if found is None or not _is_struct(found.annotation):
+            raise ValueError(f"there is a unit for the field {field} of the kind {kind}, whose spec has no such struct")
+
+
+def _is_struct(annotation: object) -> bool:
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_is_struct, get_args(annotation)))
+    return isinstance(annotation, type) and issubclass(annotation, Fields)
 
 
 def _with_installed() -> Registry:

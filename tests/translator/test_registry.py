@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.translator.golden import case as golden
-from translator.extension import Extension
+from translator.extension import Extension, PolicyUnit
 from translator.extensions import EXTENSIONS
+from translator.extensions.cors import Cors
+from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
+from translator.objects.headgate.trafficpolicy import TrafficPolicy
 from translator.objects.kubernetes.service import Service
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import NamespacedObject
+from translator.outcome import Outcome
 from translator.registry import KINDS, REGISTRY, registry
 
 
@@ -36,6 +40,15 @@ class OtherService(NamespacedObject):
     plural = "services"
 
 
+class TeaPolicy(Policy):
+    """A kind of policies that no extension brings."""
+
+    kind = "TeaPolicy"
+    group = "tea.example.com"
+    versions = ("v1",)
+    plural = "teapolicies"
+
+
 def test_an_extension_brings_its_kinds() -> None:
     """What an extension reads is parsed like every other kind."""
     found = registry((*EXTENSIONS, Extension("tea", objects=(Teapot,))))
@@ -50,6 +63,22 @@ def test_two_kinds_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two kinds Service"):
         Kinds([Service, OtherService])
     assert len(Kinds([Service, Service])) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "field", "text"),
+    [
+        (TrafficPolicy, "cors", "two units for the field cors of the kind TrafficPolicy"),
+        (TrafficPolicy, "tea", "the field tea of the kind TrafficPolicy, whose spec has no such struct"),
+        (TrafficPolicy, "target_refs", "whose spec has no such struct"),
+        (TeaPolicy, "cors", "the kind TeaPolicy, which is not among the policies of any extension"),
+    ],
+)
+def test_units_that_no_policy_can_have_are_refused(policy: type[Policy], field: str, text: str) -> None:
+    """A unit is for one struct of a policy that is read, and the only one for it."""
+    unit = PolicyUnit(policy, field, lambda _: Outcome(()), Cors)
+    with pytest.raises(ValueError, match=text):
+        registry((*EXTENSIONS, Extension("tea", units=(unit,))))
 
 
 def test_every_route_kind_has_a_status_and_a_listener() -> None:
