@@ -1,4 +1,4 @@
-"""DirectResponse: the answer of a route without a backend, referenced by a route's ExtensionRef filter."""
+"""DirectResponse: a fixed response without a backend, to which an ExtensionRef filter of a route refers."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final
@@ -10,11 +10,11 @@ from translator.objects.schema.base import CelRule, CheckedFields, FieldViolatio
 from translator.objects.schema.scalars import Text
 
 BODY_BYTES: Final = 4096
-"""The most that Envoy takes unless its route configuration says otherwise (`max_direct_response_body_size_bytes`)."""
+"""Envoy's default limit of the body (`max_direct_response_body_size_bytes` of the route configuration)."""
 
 
 class DirectResponseSpec(CheckedFields):
-    """What to answer: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
+    """The response: an HTTP status (200 to 599) and a body of up to 4,096 bytes in UTF-8, by default empty."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -33,7 +33,7 @@ class DirectResponseSpec(CheckedFields):
 
 
 class DirectResponse(NamespacedObject):
-    """An answer that the proxy gives by itself."""
+    """A fixed response of the proxy, without a backend."""
 
     kind = "DirectResponse"
     group = GROUP

@@ -1,9 +1,9 @@
-"""GatewayParameters: how the proxies of a Gateway, or of all Gateways of a class, are deployed.
+"""GatewayParameters: the deployment of the proxies of a Gateway, or of all Gateways of a class.
 
-A GatewayClass names one by `spec.parametersRef`, a Gateway by `spec.infrastructure.parametersRef`. What the Gateway's
-says is merged over what the class' says, and both over what Headgate would do by itself: objects field by field, lists
-whose items all have a `mountPath`, a `name` or a `port` item by item, anything else as a whole. Within `podTemplate`,
-`bootstrap` and `strategy`, a null takes a field away.
+A GatewayClass refers to one by `spec.parametersRef`, a Gateway by `spec.infrastructure.parametersRef`. The Gateway's
+parameters are merged over those of the class, and both over Headgate's defaults: objects field by field, lists whose
+items all have a `mountPath`, a `name` or a `port` item by item, other values as a whole. Within `podTemplate`,
+`bootstrap` and `strategy`, null removes a field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ from translator.objects.schema.scalars import (
 )
 
 Json = Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler(dict[str, Any]))]
-"""Any object, as Kubernetes or Envoy define it; they judge it, not this model."""
+"""Any object of Kubernetes or Envoy, which validate it; this model does not."""
 
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 StatPrefix = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -66,14 +66,14 @@ NumberOrPercentage = Annotated[
 
 
 class ServicePortParameters(Fields):
-    """What one port of the Service has beyond what follows from the Gateway's listeners."""
+    """The settings of one port of the Service, in addition to those of the Gateway's listeners."""
 
     port: PortNumber
     node_port: PortNumber | None = None
 
 
 class ServiceParameters(CheckedFields):
-    """The Service in front of the proxies, as Kubernetes has it; its ports are those of the Gateway's listeners."""
+    """The Service of the proxies, with fields of Kubernetes; its ports are those of the Gateway's listeners."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -100,7 +100,7 @@ class ServiceParameters(CheckedFields):
     )
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "LoadBalancer"
-    """With a NodePort, the Gateway's addresses are those of the nodes that have proxies, at the ports of the nodes."""
+    """With NodePort, the Gateway's addresses are those of the nodes that run proxies, at their node ports."""
     annotations: Annotations = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
     external_traffic_policy: Literal["Cluster", "Local"] | None = None
@@ -109,7 +109,7 @@ class ServiceParameters(CheckedFields):
     allocate_load_balancer_node_ports: Boolean | None = None
     ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None = None
     ip_families: Annotated[tuple[Literal["IPv4", "IPv6"], ...], Field(max_length=2)] = ()
-    """Proxies listen on whatever families the Service has been given."""
+    """Proxies listen on the IP families that the Service has."""
     ports: Annotated[
         tuple[ServicePortParameters, ...],
         Field(max_length=64),
@@ -117,7 +117,7 @@ class ServiceParameters(CheckedFields):
     ] = ()
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Yield what only some types of Service have."""
+        """Yield fields that the type of the Service does not have."""
         if self.type != "LoadBalancer":
             for name, value in (
                 ("loadBalancerClass", self.load_balancer_class),
@@ -133,7 +133,7 @@ class ServiceParameters(CheckedFields):
 
 
 class HpaParameters(CheckedFields):
-    """A HorizontalPodAutoscaler (autoscaling/v2); without metrics it aims at 80 % of the requested CPU."""
+    """A HorizontalPodAutoscaler (autoscaling/v2); without metrics, its target is 80 % of the requested CPU."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -148,15 +148,15 @@ class HpaParameters(CheckedFields):
     behavior: Json | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """There is room to scale."""
+        """Yield a violation if `maxReplicas` is less than `minReplicas`."""
         if self.max_replicas < self.min_replicas:
             yield FieldViolation(("maxReplicas",), "must be at least minReplicas: raise it")
 
 
 class PdbParameters(CheckedFields):
-    """A PodDisruptionBudget: how many proxies may be away, or must be there, while nodes are drained.
+    """A PodDisruptionBudget: the proxies that may be unavailable, or must be available, while nodes are drained.
 
-    Proxies that are not ready never hold up a drain.
+    Proxies that are not ready never block a drain.
     """
 
     rules: ClassVar[tuple[CelRule, ...]] = (
@@ -169,13 +169,13 @@ class PdbParameters(CheckedFields):
     max_unavailable: NumberOrPercentage | None = None
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Exactly one of them is set."""
+        """Yield a violation unless exactly one of them is set."""
         if (self.min_available is None) == (self.max_unavailable is None):
             yield FieldViolation((), "must have either minAvailable or maxUnavailable")
 
 
 class StatsParameters(CheckedFields):
-    """Envoy's statistics: whether Prometheus can fetch them, and which are kept, by prefix of their names."""
+    """Envoy's statistics: whether Prometheus can scrape them, and which are recorded, by prefixes of their names."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -190,7 +190,7 @@ class StatsParameters(CheckedFields):
     exclude_prefixes: Annotated[tuple[StatPrefix, ...], Field(max_length=128)] = ()
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Envoy has one list or the other."""
+        """Yield a violation if both lists are set: Envoy has only one of them."""
         if self.include_prefixes and self.exclude_prefixes:
             yield FieldViolation(
                 ("excludePrefixes",), "must not be set together with includePrefixes: keep one of them"
@@ -198,7 +198,7 @@ class StatsParameters(CheckedFields):
 
 
 class GatewayParametersSpec(CheckedFields):
-    """How proxies are deployed. What is not set is decided by Headgate; `selfManaged` deploys nothing at all."""
+    """The deployment of proxies. Headgate has defaults for all fields; with `selfManaged` it deploys nothing."""
 
     rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -210,16 +210,16 @@ class GatewayParametersSpec(CheckedFields):
     self_managed: Boolean = False
     kind: Literal["Deployment", "DaemonSet"] = "Deployment"
     replicas: Count | None = None
-    """How many proxies a Deployment has. Without it there is one to begin with, and whoever scales it has the say."""
+    """The number of proxies of a Deployment. Without it there is one at first, and other clients may scale it."""
     strategy: Json | None = None
-    """How proxies are replaced: a Deployment's `strategy`, or a DaemonSet's `updateStrategy`. Without it none stops
-    before the one in its place is ready, except on the network of the nodes, where there is no room for both."""
+    """The replacement of proxies: a Deployment's `strategy`, or a DaemonSet's `updateStrategy`. By default no proxy
+    stops before its replacement is ready, except on the network of the nodes, where both would need the same ports."""
     image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     resources: Json | None = None
-    """The container's resources, as Kubernetes has them: requests, limits."""
+    """The requests and limits of the container, with the fields of Kubernetes."""
     service: ServiceParameters = ServiceParameters()
     pod_template: Json | None = None
-    """A PodTemplateSpec that is merged over the generated one: lists of things with names by name."""
+    """A PodTemplateSpec that is merged over the generated one: lists of named items by name."""
     hpa: HpaParameters | None = None
     pdb: PdbParameters | None = None
     log_level: Literal["trace", "debug", "info", "warning", "error", "critical", "off"] = "warning"
@@ -227,12 +227,12 @@ class GatewayParametersSpec(CheckedFields):
     concurrency: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
     stats: StatsParameters = StatsParameters()
     drain_seconds: Annotated[StrictInt, Field(ge=0, le=3600)] = 10
-    """For how long a proxy that is to stop goes on serving while clients and load balancers turn away from it."""
+    """The time that a proxy goes on serving before it stops, while clients and load balancers move to others."""
     bootstrap: Json | None = None
-    """An Envoy Bootstrap in its JSON form that is merged over the generated one, as `podTemplate` is."""
+    """An Envoy Bootstrap in its JSON form that is merged over the generated one, like `podTemplate`."""
 
     def violations(self) -> Iterator[FieldViolation]:
-        """Only a Deployment can be scaled."""
+        """Yield a violation if a DaemonSet has an autoscaler."""
         if self.kind == "DaemonSet" and self.hpa is not None:
             yield FieldViolation(
                 ("hpa",), "must not be set where kind is DaemonSet, which has one pod a node: remove it"
@@ -240,13 +240,13 @@ class GatewayParametersSpec(CheckedFields):
 
 
 class GatewayParameters(NamespacedObject):
-    """How the proxies of the Gateways that refer to it are deployed."""
+    """The deployment of the proxies of Gateways that refer to it."""
 
     kind = "GatewayParameters"
     group = GROUP
     versions = ("v1alpha1",)
     plural = "gatewayparameters"
-    has_schema_defaults = False  # merged over others, they would count as what was asked for
+    has_schema_defaults = False  # defaults would override the parameters that these are merged over
     rbac_reason = "Read the parameters of proxies."
     short_names = ("gwparams",)
     printer_columns = (

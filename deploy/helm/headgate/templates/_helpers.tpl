@@ -1,4 +1,4 @@
-{{/* What everything is called: "headgate" for a release of that name. */}}
+{{/* The name of all objects: "headgate" for a release of that name. */}}
 {{- define "headgate.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
