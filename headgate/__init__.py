@@ -1,6 +1,6 @@
 """Headgate, the application: command line, settings and wiring.
 
-What it wires has a package of its own: `xds` serves, `translator` derives, `watchers` bring objects in.
+It wires three other packages: `watchers` reads objects, `translator` translates them, `xds` serves the resources.
 """
 
 from importlib import metadata

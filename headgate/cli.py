@@ -14,7 +14,7 @@ from translator.errors import ExtensionError
 
 
 class Commands(TyperGroup):
-    """The command group; it shows a user's mistakes as one message instead of a traceback."""
+    """The command group, which shows a user's mistake as one message instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit status 1 and the message on standard error for an error that a user can fix."""
@@ -33,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Runs Envoy from Kubernetes Gateway API objects.
+    help="""Run Envoy from Kubernetes Gateway API objects.
 
     **Start here:** put a Gateway, an HTTPRoute and a Service into a folder, and
 

@@ -1,4 +1,4 @@
-"""Extensions: each declares what it reads of objects, and what it writes into Envoy's messages."""
+"""Extensions: declarations of filters, policies, backends and kinds of objects, and of their changes of messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from translator.refs import Ref
 M = TypeVar("M", bound=Fields)
 
 FilterOutcome = Outcome[tuple[RuleSetting, ...] | None]
-"""The settings that a rule asks for; None instead of a tuple: the rule cannot be served as asked."""
+"""The settings of a rule; None instead of a tuple if the rule cannot be served as configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class FilterContext:
 
     @property
     def error(self) -> str:
-        """What requests are answered with that cannot be served as asked, in messages."""
+        """The response to requests that cannot be served as configured, as text for messages."""
         return self.db.registry.route(self.route.kind).error
 
     def filters_of(self, *types: str) -> Iterator[tuple[str, RouteFilter]]:
@@ -55,7 +55,7 @@ class FilterContext:
                 yield f"{self.field}.filters[{place}]", each
 
     def members(self, model: type[M]) -> Iterator[tuple[str, M]]:
-        """Yield what the filters hold that is of a class, each with the path of its filter."""
+        """Yield the filters' members of a class, each with the path of its filter."""
         for place, each in enumerate(self.filters):
             member = each.member
             if isinstance(member, model):
@@ -64,13 +64,13 @@ class FilterContext:
 
 @dataclass(frozen=True, slots=True)
 class FilterReader:
-    """What a rule, or one of its backendRefs, may ask for, by its filters or by fields of its own.
+    """A reader of filters, or of other fields, of a rule or of one of its backendRefs.
 
     Attributes:
-        read: takes a rule or backendRef in its context, returns the settings it asks for; none if it asks for nothing.
+        read: takes the context of a rule or backendRef, returns its settings; empty if it configures none.
         types: the types of filters that it reads.
-        accepts: for a type that several share, whether this one reads the filter.
-        on_backends: whether a single backendRef can have it.
+        accepts: whether it reads a filter of a type that several readers share.
+        on_backends: whether a backendRef may have these filters.
     """
 
     read: Callable[[FilterContext], FilterOutcome]
@@ -79,7 +79,7 @@ class FilterReader:
     on_backends: bool = False
 
     def reads(self, found: RouteFilter) -> bool:
-        """Return whether it reads a filter."""
+        """Return whether this reader reads a filter."""
         return found.type in self.types and self.accepts(found)
 
 
@@ -89,7 +89,7 @@ class PolicyContext:
 
     Attributes:
         field: the path of the unit in the policies' specs, such as ``spec.cors``, for messages.
-        effective: its effective value, and from which policy each part of it comes.
+        effective: its effective value, and the policy of each part of it.
     """
 
     db: Db
@@ -99,17 +99,18 @@ class PolicyContext:
 
 @dataclass(frozen=True, slots=True)
 class PolicyUnit:
-    """A field of a policy's spec that has a meaning of its own.
+    """A field of a policy's spec, which is merged and read on its own.
 
     Attributes:
         policy: the class of the policies.
         field: the name of the field in their specs.
-        read: takes the effective value in its context, returns the settings of the rules that it is effective for;
-            None if what it protects cannot be served without it.
-        setting: the class of its settings: a rule whose own filters or fields ask for one is not given the policy's.
-        closed: whether rules answer 500 where the unit cannot be read; otherwise they are served without it.
-        inherit: makes of the settings of a Gateway's or listener's policies what routes inherit in Envoy, so that none
-            has to say it; None where each has to. A closed unit has none.
+        read: takes the effective value in its context, returns the settings of the affected rules; None if these rules
+            cannot be served without it.
+        setting: the class of its settings; a rule whose own filters or fields have such a setting does not get the
+            policy's.
+        closed: whether rules respond with 500 if the unit cannot be read; otherwise they are served without it.
+        inherit: converts the settings of a Gateway's or listener's policies to settings that Envoy's routes inherit,
+            so that no route repeats them; None if each route must have them. A closed unit has none.
     """
 
     policy: type[Policy]
@@ -125,18 +126,18 @@ class PolicyUnit:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What one file of `translator.extensions` brings.
+    """The declaration of an extension: one file of `translator.extensions`, or one of another package.
 
     Attributes:
-        name: its name, for people and documentation.
-        objects: the kinds of objects that it reads, beyond those that are always read.
-        backends: the kinds of objects that backendRefs may name by it; they are read too.
-        policies: the kinds of policies that it brings.
-        units: fields of policies that it gives a meaning to.
-        filters: what rules and backendRefs may ask for, read in the order of `translator.extensions.EXTENSIONS`.
+        name: its name, for messages and documentation.
+        objects: the kinds of objects that it reads, in addition to those that are always read.
+        backends: the kinds of objects that a backendRef may name; they are read too.
+        policies: the kinds of policies that it defines.
+        units: the fields of policies that it implements.
+        filters: the readers of rules and backendRefs, in the order of `translator.extensions.EXTENSIONS`.
         http_filters: the HTTP filters that it needs in every connection manager.
         statuses: the statuses of its objects.
-        conformance: the features of the Gateway API's conformance suite that it brings.
+        conformance: the features of the Gateway API's conformance suite that it implements.
     """
 
     name: str
@@ -156,12 +157,12 @@ class Extension:
 
 
 def extensions(db: Db) -> tuple[Extension, ...]:
-    """Return the extensions there are, in the order in which their part of a rule is read."""
+    """Return the extensions, in the order in which they read a rule."""
     return cast(tuple[Extension, ...], db.registry.extensions)
 
 
 def filter_readers(db: Db) -> list[FilterReader]:
-    """Return what rules may ask for, in the order in which it is read, so in which problems are told."""
+    """Return the readers of all extensions, in the order in which they read a rule and report problems."""
     return [found for each in extensions(db) for found in each.filters]
 
 

@@ -1,4 +1,4 @@
-"""What is declared of kinds of objects: which there are, how routes are read, where backends are, who gets a status.
+"""Declarations of kinds: the types of declarations of routes, backends, policies and statuses, and their registry.
 
 `translator.registry` collects the declarations; queries reach them as `Db.registry`.
 """
@@ -32,9 +32,9 @@ class RouteKind:
         model: its class.
         protocols: the protocols of the listeners that it may attach to (`Listener.protocol`).
         rules: the query for the rules of a route, in the order of its spec.
-        conformance: the features of the Gateway API's conformance suite that the kind brings.
-        backend_protocols: what it can speak to backends; first what it speaks to those of which nothing says it.
-        error: what requests are answered with that cannot be served as asked, in messages.
+        conformance: the features of the Gateway API's conformance suite that the kind implements.
+        backend_protocols: the protocols that it supports for backends; the first one is the default.
+        error: the response to requests that cannot be served as configured, as text for messages.
     """
 
     model: type[Route]
@@ -51,8 +51,8 @@ class BackendKind:
 
     Attributes:
         model: its class.
-        resolve: the query for the backend that a port of an object is, or the problem that prevents it.
-        endpoints: the query for the endpoints of a backend that `resolve` gave.
+        resolve: the query for the backend of a port of an object, or the problem that prevents it.
+        endpoints: the query for the endpoints of a backend of `resolve`.
     """
 
     model: type[KubernetesObject]
@@ -61,7 +61,7 @@ class BackendKind:
 
 
 class Level(IntEnum):
-    """Where a policy can be, the least specific first (GEP-713)."""
+    """The levels at which a policy can be attached, the least specific first (GEP-713)."""
 
     GATEWAY = 0
     LISTENER = 1
@@ -71,11 +71,11 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
-    """A kind of policy; what its fields do, units say (`translator.extension.PolicyUnit`).
+    """A kind of policy; units implement its fields (`translator.extension.PolicyUnit`).
 
     Attributes:
         model: its class.
-        levels: where its policies can be.
+        levels: the levels at which its policies can be attached.
     """
 
     model: type[Policy]
@@ -87,10 +87,10 @@ class StatusKind:
     """The status of the objects of a class.
 
     Attributes:
-        model: the class; its subclasses are meant too.
-        query: the query for an object's `status`; None if it is not for us to write.
-        invalid: takes the database, an object, what is known of it though it is not valid, and a sentence that says
-            so; gives its `status`, None if it is not for us to write.
+        model: the class; its subclasses are included.
+        query: the query for an object's `status`; None if Headgate does not write it.
+        invalid: takes the database, an invalid object, its known part, and a sentence that describes the faults;
+            returns its `status`, None if Headgate does not write it.
     """
 
     model: type[KubernetesObject]
@@ -100,17 +100,17 @@ class StatusKind:
 
 @dataclass(frozen=True)
 class Registry:
-    """All that is declared: everything that differs between kinds is found here.
+    """All declarations: the differences between kinds.
 
     Attributes:
         kinds: the kinds of objects that are read.
         routes: the kinds of routes.
         backends: the kinds of objects that a backendRef may name.
         policies: the kinds of policies.
-        statuses: whose objects get a status; of a class and its subclass, the subclass comes first.
-        packages: the packages whose indexes there are.
-        extensions: the extensions; `translator.extension.extensions` gives them their type, which is declared above the
-            database.
+        statuses: the declarations of statuses; that of a subclass is before that of its base class.
+        packages: the packages that declare indexes.
+        extensions: the extensions; `translator.extension.extensions` returns them with their type, which is declared
+            above the database.
     """
 
     kinds: Kinds
@@ -123,7 +123,7 @@ class Registry:
 
     @cached_property
     def protocols(self) -> tuple[str, ...]:
-        """The protocols of listeners that some kind of route can be served on."""
+        """The protocols of listeners that some kind of route may attach to."""
         return tuple(dict.fromkeys(protocol for each in self.routes for protocol in each.protocols))
 
     def routes_on(self, protocol: str) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class Registry:
         return tuple(each.model.kind for each in self.routes if protocol in each.protocols)
 
     def route(self, kind: str) -> RouteKind:
-        """Return what is declared of a kind of route.
+        """Return the declaration of a kind of route.
 
         Raises:
             KeyError: it is none.
@@ -139,20 +139,20 @@ class Registry:
         return self._routes[kind]
 
     def backend_of(self, group: str, kind: str) -> BackendKind | None:
-        """Return what is declared of a kind of object; None if a backendRef may not name it."""
+        """Return the declaration of a kind of backend; None if a backendRef may not name it."""
         found = self._backends.get(kind)
         return found if found is not None and found.model.group == group else None
 
     def backend(self, kind: str) -> BackendKind:
-        """Return what is declared of the kind of object that a backend is of.
+        """Return the declaration of a kind of backend.
 
         Raises:
-            KeyError: a backendRef may not name it.
+            KeyError: it is no kind of backend.
         """
         return self._backends[kind]
 
     def policy(self, kind: str) -> PolicyKind:
-        """Return what is declared of a kind of policy.
+        """Return the declaration of a kind of policy.
 
         Raises:
             KeyError: it is none.
@@ -160,12 +160,12 @@ class Registry:
         return self._policies[kind]
 
     def status(self, kind: str) -> StatusKind | None:
-        """Return how objects of a kind get their status; None if they get none."""
+        """Return the declaration of a kind's status; None if its objects have none."""
         return self._statuses.get(kind)
 
     @cached_property
     def with_status(self) -> tuple[type[KubernetesObject], ...]:
-        """The kinds whose objects get a status."""
+        """The kinds whose objects have a status."""
         return tuple(self.kinds[kind] for kind in self._statuses)
 
     @cached_property

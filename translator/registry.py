@@ -1,4 +1,4 @@
-"""All that is declared, collected: kinds of objects, routes, statuses, extensions."""
+"""The registry of all declarations: kinds of objects, routes, backends, policies, statuses, extensions."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ KUBERNETES_KINDS = (
     Pod,
     CustomResourceDefinition,
 )
-"""The kinds of Kubernetes itself that are read."""
+"""The kinds of Kubernetes that are read."""
 
 STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS, policy.STATUS)
 
 
 def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> Registry:
-    """Make the registry of Headgate with these extensions.
+    """Return the registry of Headgate with these extensions.
 
     Args:
         extensions: the extensions.
-        packages: the packages beside Headgate's own that declare indexes.
+        packages: the packages, in addition to Headgate's own, that declare indexes.
 
     Raises:
         ValueError: there would be two kinds of one name, or a unit that no policy can have.
@@ -96,6 +96,6 @@ def _with_installed() -> Registry:
 
 
 REGISTRY = _with_installed()
-"""All that is declared here and in installed packages."""
+"""All declarations of Headgate and of installed packages."""
 KINDS = REGISTRY.kinds
 """The kinds of objects that are read."""

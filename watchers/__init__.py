@@ -1,1 +1,1 @@
-"""Sources of objects: what brings them in from files or from Kubernetes, and what carries their status out."""
+"""Sources of objects, in files and in Kubernetes, and the controllers that write statuses and proxies."""
