@@ -267,10 +267,12 @@ def test_a_role_of_an_older_release_is_reported(plural: str) -> None:
             api.put(policy(name, "GRPCRoute"))
         for name in ("cart", "stock"):
             api.put(policy(name, "HTTPRoute"))
-        before = dict(api.objects)
         api.fault = deny("list", "watch", plural=plural)
         async with Installation(api) as own:
-            await asyncio.sleep(300)
+            await asyncio.sleep(200)
+            api.put(route("more", "web", "cart"))
+            before = dict(api.objects)
+            await asyncio.sleep(100)
             assert (own.ready(), own.published.history, api.objects) == (False, [], before)
             (diagnostic,) = own.controller.cluster.diagnostics
             assert f"may not list {plural}" in diagnostic.message
@@ -278,6 +280,7 @@ def test_a_role_of_an_older_release_is_reported(plural: str) -> None:
             api.fault = None
             await own.until(own.ready)
             assert not own.controller.cluster.diagnostics
+            await own.until(lambda: "status" in api.of("HTTPRoute")["shop", "more"])
             await own.until(lambda: all("status" in each for each in api.of("GRPCRoute").values()))
             await own.until(lambda: all("status" in each for each in api.of("TrafficPolicy").values()))
 
