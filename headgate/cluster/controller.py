@@ -193,6 +193,9 @@ class Controller:
         await self.plane.keys.ready.wait()
         settle_memory()
         log.info("Headgate is ready", gateways=len(self.plane.translator.snapshots))
+        if missing := self.cluster.not_installed:
+            text = "Kinds that are not installed have no objects; install their CustomResourceDefinitions to use them"
+            log.info(text, kinds=" ".join(missing))
         asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self.acks.close_reconnect_window)
         group.create_task(self.leader.run(), name="election")
 
