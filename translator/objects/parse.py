@@ -17,7 +17,7 @@ __all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 
 _GATEWAY_API: Final = frozenset(
     ("gateway.networking.k8s.io", kind)
-    for kind in ("GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet", "BackendTLSPolicy")
+    for kind in ("TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet", "BackendTLSPolicy")
 )
 """Kinds of the Gateway API, by group, that are no mistake where this version does not read them."""
 
@@ -141,7 +141,7 @@ def _bounded(problems: Iterable[FieldProblem]) -> tuple[FieldProblem, ...]:
 def _without_namespace(
     raw: Mapping[str, Any], model: type[KubernetesObject]
 ) -> tuple[Mapping[str, Any], tuple[FieldProblem, ...]]:
-    """Return the API server drops the namespace of an object that lives in none."""
+    """Drop the namespace of an object that is in none, as the API server does; return the object and a warning."""
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict) or not metadata.get("namespace"):
         return raw, ()
