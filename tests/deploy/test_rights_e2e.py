@@ -25,7 +25,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from tests.deploy.release import Release, gone, hello
 from tests.deploy.rights import Audit, Right, granted, permissions_of
 from tests.e2e.installation import Installation
-from tests.e2e.kube import Kube, until
+from tests.e2e.kube import GATEWAY_API, HEADGATE_API, Kube, until
 from tests.e2e.objects import GATEWAY, PROXIES, parameters
 from tests.headgate.running import free_port
 from tests.live.certificates import tls_secret
@@ -44,6 +44,21 @@ HTTPS: Final = {
     "protocol": "HTTPS",
     "port": 443,
     "tls": {"certificateRefs": [{"name": "certificate"}]},
+}
+GRPC_ROUTE: Final = {
+    "apiVersion": GATEWAY_API,
+    "kind": "GRPCRoute",
+    "metadata": {"name": "hello"},
+    "spec": {"parentRefs": [{"name": GATEWAY}], "hostnames": ["grpc.example.com"]},
+}
+POLICY: Final = {
+    "apiVersion": HEADGATE_API,
+    "kind": "TrafficPolicy",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "targetRefs": [{"group": GATEWAY_API.partition("/")[0], "kind": "Gateway", "name": GATEWAY}],
+        "cors": {"allowOrigins": ["*"]},
+    },
 }
 UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
 """A pod template of proxies that are ready without an xDS server."""
@@ -197,8 +212,11 @@ async def deploy(controller: Controller, watched: Kube) -> None:
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
+        GRPC_ROUTE,
+        POLICY,
     )
-    await watched.condition("HTTPRoute", "hello", "Accepted", "True")
+    for kind in ("HTTPRoute", "GRPCRoute", "TrafficPolicy"):
+        await watched.condition(kind, "hello", "Accepted", "True")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
     await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))
     await watched.apply(parameters("p", **base, kind="DaemonSet"))

@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import orjson
 
+from translator.infrastructure.manifest import DEPLOYED_KINDS
+from translator.registry import KINDS
 from watchers.kubernetes.client import MERGE_PATCH, SERVER_SIDE_APPLY, ApiClient
 from watchers.kubernetes.errors import ApiError, ClusterError
 
@@ -21,38 +23,30 @@ SECONDS: Final = 120.0
 
 GATEWAY_API: Final = "gateway.networking.k8s.io/v1"
 HEADGATE_API: Final = "gateway.headgate.dev/v1alpha1"
-KINDS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("Namespace", "Service", "ServiceAccount", "ConfigMap", "Secret", "Pod", "ResourceQuota", "Event"), "v1"
-    ),
-    "Deployment": "apps/v1",
+OTHER_VERSIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("ResourceQuota", "Event"), "v1"),
     "Lease": "coordination.k8s.io/v1",
-    **dict.fromkeys(("GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant"), GATEWAY_API),
-    **dict.fromkeys(("GatewayParameters", "DirectResponse"), HEADGATE_API),
     **dict.fromkeys(("ClusterRole", "ClusterRoleBinding"), "rbac.authorization.k8s.io/v1"),
     **dict.fromkeys(
         ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"),
         "admissionregistration.k8s.io/v1",
     ),
 }
-"""The kinds that tests speak of, with their API versions."""
-IRREGULAR: Final[Mapping[str, str]] = {
-    "GatewayClass": "gatewayclasses",
-    "GatewayParameters": "gatewayparameters",
-    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
-}
-CLUSTER_SCOPED: Final = frozenset(KINDS) - {
-    *("Service", "ServiceAccount", "ConfigMap", "Secret", "Pod", "ResourceQuota", "Event", "Deployment", "Lease"),
-    *("Gateway", "HTTPRoute", "ReferenceGrant", "GatewayParameters", "DirectResponse"),
-}
+"""The API versions of kinds that only tests use."""
+OTHER_NAMESPACED: Final = frozenset({"ResourceQuota", "Event", "Lease"})
 
 
 def path(kind: str, name: str = "", namespace: str = "") -> str:
     """Return the path of an object, or of the collection of a kind where there is no name."""
-    version = KINDS[kind]
+    model = KINDS.get(kind) or DEPLOYED_KINDS.get(kind)
+    if model is not None:
+        version = "/".join(filter(None, (model.group, model.versions[0])))
+        plural, namespaced = model.plural, model.namespaced
+    else:
+        plural = f"{kind.lower()}s" if not kind.endswith("y") else f"{kind[:-1].lower()}ies"
+        version, namespaced = OTHER_VERSIONS[kind], kind in OTHER_NAMESPACED
     root = "/api/v1" if version == "v1" else f"/apis/{version}"
-    place = f"/namespaces/{namespace}" if namespace and kind not in CLUSTER_SCOPED else ""
-    plural = IRREGULAR.get(kind, f"{kind.lower()}s")
+    place = f"/namespaces/{namespace}" if namespace and namespaced else ""
     return f"{root}{place}/{plural}" + (f"/{name}" if name else "")
 
 
@@ -166,10 +160,10 @@ async def controllers_work(kube: Kube) -> None:
 
 
 def conditions(found: Object) -> list[Object]:
-    """Return the conditions of an object; of a route, those of its first parent."""
+    """Return the conditions of an object; of a route, those of its first parent, of a policy, of its first ancestor."""
     status = found.get("status", {})
-    parents = status.get("parents")
-    found_conditions: list[Object] = (parents[0] if parents else status).get("conditions", [])
+    parts = status.get("parents") or status.get("ancestors")
+    found_conditions: list[Object] = (parts[0] if parts else status).get("conditions", [])
     return found_conditions
 
 

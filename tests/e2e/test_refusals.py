@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.e2e.conftest import Site, serving
 from tests.e2e.installation import Installation
-from tests.e2e.kube import GATEWAY_API, KINDS, Kube, Object, until
+from tests.e2e.kube import GATEWAY_API, Kube, Object, until
 from tests.e2e.objects import GATEWAY, PROXIES, denied, echo, gateway, parameters, route
 from tests.e2e.traffic import answers, traffic
 
@@ -32,7 +32,7 @@ def grant(namespace: str) -> Object:
     """Return a ReferenceGrant that lets the HTTPRoutes of a namespace refer to Services."""
     source = {"group": GATEWAY_API.partition("/")[0], "kind": "HTTPRoute", "namespace": namespace}
     spec = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
-    return {"apiVersion": KINDS["ReferenceGrant"], "kind": "ReferenceGrant", "metadata": {"name": "g"}, "spec": spec}
+    return {"apiVersion": GATEWAY_API, "kind": "ReferenceGrant", "metadata": {"name": "g"}, "spec": spec}
 
 
 async def allow(kube: Kube, pods: int) -> None:
