@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from translator.objects.schema.base import CheckedFields, Fields
+from translator.objects.schema.base import CelRule, CheckedFields, Fields
 
 Schema = dict[str, Any]
 
@@ -98,14 +98,28 @@ def _described(schema: Schema, model: type[Fields]) -> Schema:
         default = _default_text(of_field.pop(UNSET, None))
         if text := f"{texts.get(name) or of_field.get('description', '')} {default}".strip():
             of_field["description"] = text
-        of_field |= _uniqueness(field)
+        of_field |= _uniqueness(field) | _validations(_rules(field))
         nested = _nested(field.annotation)
         if nested is not None:
             _described(of_field.get("items", of_field), nested)
         schema["properties"][field.alias or name] = _ordered(of_field)
-    if issubclass(model, CheckedFields) and model.rules:
-        schema["x-kubernetes-validations"] = [{"rule": each.cel, "message": each.message} for each in model.rules]
+    if issubclass(model, CheckedFields):
+        schema |= _validations(model.rules)
     return schema
+
+
+def _validations(rules: Iterable[CelRule]) -> Schema:
+    found = [
+        {"rule": each.cel, "message": each.message, **({"fieldPath": f".{each.field}"} if each.field else {})}
+        for each in rules
+    ]
+    return {"x-kubernetes-validations": found} if found else {}
+
+
+def _rules(field: FieldInfo) -> Iterator[CelRule]:
+    for each in field.metadata:
+        if isinstance(each, AfterValidator):
+            yield from getattr(each.func, "rules", ())
 
 
 def _default_text(default: object) -> str:

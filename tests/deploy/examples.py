@@ -17,7 +17,13 @@ def _service(**fields: Any) -> dict[str, Any]:
     return {"service": fields}
 
 
-_R, _P = "DirectResponse", "GatewayParameters"
+_R, _P, _T = "DirectResponse", "GatewayParameters", "TrafficPolicy"
+_ROUTE: Final = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "a"}
+
+
+def _cors(**fields: Any) -> dict[str, Any]:
+    return {"targetRefs": [_ROUTE], "cors": fields}
+
 
 EXAMPLES: Final = (
     Example(_R, {"status": 200}),
@@ -78,6 +84,23 @@ EXAMPLES: Final = (
     Example(_P, {"pdb": {"minAvailable": "half"}}, "minAvailable"),
     Example(_P, {"stats": {"prometheus": False, "includePrefixes": ["cluster."], "excludePrefixes": []}}),
     Example(_P, {"stats": {"includePrefixes": ["a"], "excludePrefixes": ["b"]}}, "excludePrefixes"),
+    Example(_T, {"targetRefs": [_ROUTE]}),
+    Example(_T, {"targetRefs": [_ROUTE, _ROUTE | {"sectionName": "b"}, _ROUTE | {"sectionName": "c"}]}),
+    Example(_T, {"targetRefs": [_ROUTE, _ROUTE]}, "targetRefs"),
+    Example(_T, {"targetRefs": [_ROUTE | {"sectionName": "b"}] * 2}, "targetRefs"),
+    Example(_T, {"targetRefs": []}, "targetRefs"),
+    Example(_T, {"cors": {}}, "targetRefs"),
+    Example(_T, {"targetRefs": [_ROUTE | {"name": f"a{number}"} for number in range(17)]}, "targetRefs"),
+    Example(_T, {"targetRefs": [{"kind": "HTTPRoute", "name": "a"}]}, "group"),
+    Example(_T, _cors()),
+    Example(_T, _cors(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], exposeHeaders=["*", "x-a"])),
+    Example(_T, _cors(allowOrigins=["*", "https://a.com"]), "allowOrigins"),
+    Example(_T, _cors(allowMethods=["GET", "*"]), "allowMethods"),
+    Example(_T, _cors(allowHeaders=["*", "x-a"]), "allowHeaders"),
+    Example(_T, _cors(allowOrigins=["https://a.com/"]), "allowOrigins"),
+    Example(_T, _cors(allowOrigins=["https://a.com", "https://a.com"]), "allowOrigins"),
+    Example(_T, _cors(allowMethods=["get"]), "allowMethods"),
+    Example(_T, _cors(maxAge=0), "maxAge"),
 )
 
 

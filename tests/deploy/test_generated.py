@@ -70,6 +70,17 @@ def test_parameters_have_no_defaults() -> None:
     assert "By default Deployment." in schema["properties"]["spec"]["properties"]["kind"]["description"]
 
 
+def test_rules_name_the_field() -> None:
+    """A rule for one field is at that field, or has its path, so that the API server's error names it."""
+    (found,) = (definition(each) for each in own_kinds() if each.kind == "TrafficPolicy")
+    spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert [each["fieldPath"] for each in spec["x-kubernetes-validations"]] == [".targetRefs"]
+    cors = spec["properties"]["cors"]["properties"]
+    alone = {"rule": "!('*' in self && self.size() > 1)", "message": "* stands for all: remove it, or all others"}
+    ruled = {name for name, each in cors.items() if each.get("x-kubernetes-validations") == [alone]}
+    assert ruled == {"allowOrigins", "allowMethods", "allowHeaders"}
+
+
 def test_definitions_have_defaults() -> None:
     """Kinds that are not merged have defaults in the definition."""
     (found,) = (definition(each) for each in own_kinds() if each.kind == "DirectResponse")

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from translator.objects.gateway_api.references import BackendObjectReference, LocalObjectReference
 from translator.objects.schema.base import (
+    CelRule,
     CheckedFields,
     Fields,
     FieldViolation,
@@ -144,11 +145,16 @@ class HTTPRequestMirrorFilter(CheckedFields):
             yield FieldViolation(("fraction",), "must not be set together with percent: remove one of them")
 
 
+ALONE: Final = CelRule("!('*' in self && self.size() > 1)", "* stands for all: remove it, or all others")
+
+
 def _wildcard_alone(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) > 1 and "*" in names:
-        raise_violations([FieldViolation((names.index("*"),), "* stands for all: remove it, or all others")])
+        raise_violations([FieldViolation((names.index("*"),), ALONE.message)])
     return names
 
+
+_wildcard_alone.rules = (ALONE,)  # type: ignore[attr-defined]  # for custom resource definitions
 
 CORSMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"]
 

@@ -22,7 +22,9 @@ class PolicyTargetReference(LocalObjectReference):
 
 _SAME_SECTION = "(has(a.sectionName) ? has(b.sectionName) && a.sectionName == b.sectionName : !has(b.sectionName))"
 _SAME = f"a.group == b.group && a.kind == b.kind && a.name == b.name && {_SAME_SECTION}"
-TWICE = CelRule(f"self.targetRefs.all(a, self.targetRefs.exists_one(b, {_SAME}))", "is in the list already: remove it")
+TWICE = CelRule(
+    f"self.targetRefs.all(a, self.targetRefs.exists_one(b, {_SAME}))", "is in the list already: remove it", "targetRefs"
+)
 
 
 class PolicySpec(CheckedFields):

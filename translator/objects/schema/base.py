@@ -63,10 +63,14 @@ class Fields(BaseModel):
 
 
 class CelRule(NamedTuple):
-    """A rule in the API server's own words: an expression in CEL over `self`, and what to do where it does not hold."""
+    """A rule in the API server's own words: an expression in CEL over `self`, and what to do where it does not hold.
+
+    The error is at `self`, or at its field `field`.
+    """
 
     cel: str
     message: str
+    field: str = ""
 
 
 class CheckedFields(Fields):
