@@ -60,7 +60,8 @@ def _no_class(controller: str) -> str:
 def _missing_class(gateway: Json, classes: Mapping[str, Json]) -> Iterator[str]:
     name = gateway["spec"].get("gatewayClassName")
     if name not in classes:
-        yield f"Gateway {name_of(gateway)}: spec.gatewayClassName: there is no GatewayClass {name}, so nobody serves it"
+        at = f"Gateway {name_of(gateway)}: spec.gatewayClassName"
+        yield f"{at}: GatewayClass {name} does not exist, so no controller serves it"
 
 
 def _parents(route: Json) -> Iterator[tuple[int, Json, str]]:
@@ -74,7 +75,7 @@ def _missing_parents(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]
     for place, _, gateway in _parents(route):
         if gateway not in gateways:
             at = f"{route['kind']} {name_of(route)}: spec.parentRefs[{place}]"
-            yield f"{at}: there is no Gateway {gateway}, so nobody serves the route there"
+            yield f"{at}: Gateway {gateway} does not exist, so no controller serves it"
 
 
 def _missing_status(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:

@@ -54,7 +54,7 @@ class _Repairs:
 
 @dataclass(slots=True)
 class _GatewayMemory:
-    """The state kept of a Gateway.
+    """The state of a Gateway between reconciliations.
 
     Attributes:
         applied: the result of the last apply, by object.

@@ -99,8 +99,8 @@ def test_missing_classes_and_parents_are_findings() -> None:
     assert text(
         *CLASSES, gateway("lost", "headgte"), route("lost", {"name": "wbe"}, {"name": "web", "kind": "Service"})
     ) == [
-        "Gateway default/lost: spec.gatewayClassName: there is no GatewayClass headgte, so nobody serves it",
-        "HTTPRoute default/lost: spec.parentRefs[0]: there is no Gateway default/wbe, so nobody serves the route there",
+        "Gateway default/lost: spec.gatewayClassName: GatewayClass headgte does not exist, so no controller serves it",
+        "HTTPRoute default/lost: spec.parentRefs[0]: Gateway default/wbe does not exist, so no controller serves it",
     ]
     (missing,) = text(CLASSES[1])
     assert missing.startswith(f"There is no GatewayClass whose spec.controllerName is {OURS}: install Headgate")
