@@ -47,6 +47,7 @@ class Report:
         set: the paths of the fields that it sets.
         lost: those that another policy, or the rule itself, overrides, each at one of its targets, by what.
         kept: those that it gives at least one of its targets.
+        left_out: whether a field, as it is together with those of other policies, is not valid and left out.
         merged: the paths of fields that others set beside it, by whom.
     """
 
@@ -55,12 +56,13 @@ class Report:
     set: dict[str, None] = field(default_factory=dict)
     lost: dict[tuple[str, PolicyTargetReference], str] = field(default_factory=dict)
     kept: dict[str, None] = field(default_factory=dict)
+    left_out: bool = False
     merged: dict[str, str] = field(default_factory=dict)
 
     @property
     def overridden(self) -> bool:
-        """Whether nothing of the policy is effective."""
-        return bool(self.set) and not self.kept
+        """Whether nothing of the policy is effective, because of what overrides it."""
+        return bool(self.set) and not self.kept and not self.left_out
 
     @property
     def conflicted(self) -> bool:
@@ -114,19 +116,20 @@ def _ancestors(
     elif at in (Level.GATEWAY, Level.LISTENER):
         spec = gateway_spec(db, ref)
         sections = [each.name for each in spec.listeners] if spec is not None else []
-        if problem := _not_found(reference, ref, path, spec is not None, sections):
-            yield itself, problem
-        elif is_managed(db, ref):
-            yield _gateway_reference(ref), None
+        if spec is not None and not is_managed(db, ref):
+            return
+        problem = _not_found(reference, ref, path, spec is not None, sections)
+        yield itself if problem else _gateway_reference(ref), problem
     else:
         route = db.get(Route, ref)
         names = [each for each in route.rule_names if each] if route is not None else []
         parents = attachment(db, ref)
+        if route is not None and route.spec.parent_refs and not parents:
+            return
         if problem := _not_found(reference, ref, path, route is not None, names):
             yield itself, problem
         elif not any(each.bindings for each in parents):
-            if parents or (route is not None and not route.spec.parent_refs):
-                yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
+            yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
         else:
             for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
                 yield _gateway_reference(gateway), None
@@ -183,17 +186,24 @@ def _report(db: Db, policy: Policy, reference: PolicyTargetReference, gateway: R
         own = dict.fromkeys(f"{unit.field}.{each}" for each in leaves(value)) or {unit.field: None}
         report.set |= own
         lost: dict[str, str] = {}
+        left_out = False
         if ref.kind != Gateway.kind and _overridden_by_rules(db, ref, section, unit):
             lost |= dict.fromkeys(own, ITSELF)
         for stack in _stacks(db, ref, section, gateway):
             policies = of_kind(stack, policy.kind)
-            report.problems |= dict.fromkeys(unit_settings(db, policies, unit.field).problems)
-            for leaf, origin in effective(db, policies, unit.field).origins.items():
+            made = unit_settings(db, policies, unit.field)
+            origins = effective(db, policies, unit.field).origins
+            others = ", ".join(dict.fromkeys(str(each) for each in origins.values() if each != policy.ref))
+            merged = f" It is merged with {others}." if others else ""
+            report.problems |= {each._replace(message=f"{each.message}{merged}"): None for each in made.problems}
+            left_out |= bool(made.problems) and made.value == ()
+            for leaf, origin in origins.items():
                 path = f"{unit.field}.{leaf}"
                 if origin != policy.ref:
                     (lost if path in own else report.merged)[path] = str(origin)
         report.lost |= {(path, reference): by for path, by in lost.items()}
-        report.kept |= {path: None for path in own if path not in lost}
+        report.left_out |= left_out
+        report.kept |= {path: None for path in own if path not in lost and not left_out}
 
 
 def _stacks(db: Db, ref: Ref, section: str, gateway: Ref) -> Iterator[Stack]:
@@ -226,13 +236,20 @@ def _conditions(report: Report) -> Iterator[Condition]:
         yield Condition("Attached", "False", "Pending", "The target is attached to no Gateway of this controller.")
     elif report.overridden:
         yield Condition("Attached", "False", "Overridden", _lost(report))
-    elif report.lost:
-        yield Condition("Attached", "True", "PartiallyOverridden", _lost(report))
-    elif report.set and report.merged:
-        text = "; ".join(f"{path} comes from {origin}" for path, origin in report.merged.items())
-        yield Condition("Attached", "True", "Merged", f"{text}.")
     elif report.set:
-        yield Condition("Attached", "True", "Attached", "All that the policy sets is effective.")
+        yield _attached(report)
+
+
+def _attached(report: Report) -> Condition:
+    if not report.kept:
+        return Condition("Attached", "False", "Invalid", "Nothing of the policy is effective: it is not accepted.")
+    if report.lost:
+        return Condition("Attached", "True", "PartiallyOverridden", _lost(report))
+    if report.merged:
+        text = "; ".join(f"{path} comes from {origin}" for path, origin in report.merged.items())
+        return Condition("Attached", "True", "Merged", bounded([f"{text}."]))
+    what = "What is valid of the policy" if report.left_out else "All that the policy sets"
+    return Condition("Attached", "True", "Attached", f"{what} is effective.")
 
 
 def _lost(report: Report) -> str:

@@ -54,7 +54,9 @@ def test_names_of_headers_that_are_too_long(kind: str, name: str, field: str) ->
     length = len(", ".join(names))
     assert length > MOST_NAMES_LENGTH
     text = f"spec.cors.{field}: the names take {length} bytes, and {MOST_NAMES_LENGTH} are the most; name fewer."
-    assert conditions(translator, name)["Accepted"] == ("False", "Invalid", text)
+    found = conditions(translator, name)
+    assert found["Accepted"] == ("False", "Invalid", text)
+    assert found["Attached"] == ("False", "Invalid", "Nothing of the policy is effective: it is not accepted.")
     assert not diff(translator.snapshots[WEB], serving().snapshots[WEB])
 
 
@@ -197,3 +199,26 @@ def test_a_route_without_parents() -> None:
     lonely["spec"]["parentRefs"] = []
     translator = serving(lonely, traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"]))
     assert conditions(translator, "route-1")["Attached"][:2] == ("False", "Pending")
+
+
+def test_a_policy_that_is_merged_with_one_that_is_wrong() -> None:
+    """The status of the one that is right names the other, with which it is left out."""
+    wide = traffic_policy("Gateway", GATEWAY, allowHeaders=[f"x-{number:02}-{'a' * 250}" for number in range(30)])
+    translator = serving(wide, traffic_policy("HTTPRoute", "route-1", allowOrigins=["https://a.com"]))
+    accepted, attached = conditions(translator, "route-1").values()
+    assert accepted[:2] == attached[:2] == ("False", "Invalid")
+    assert accepted[2].endswith("; name fewer. It is merged with TrafficPolicy shop/web.")
+    assert "a.com" not in str(table(translator))
+
+
+@pytest.mark.parametrize("section", ["", "none"])
+@pytest.mark.parametrize("kind", ["Gateway", "HTTPRoute"])
+def test_targets_of_another_controller(kind: str, section: str) -> None:
+    """A Gateway of another controller, and its routes, are not for Headgate to report on, nor missing parts of them."""
+    spec = {"controllerName": "example.com/other"}
+    other = manifest("gateway.networking.k8s.io/v1", "GatewayClass", "other", namespace="", spec=spec)
+    foreign, followed = gateway(), route(3, 4, 5)
+    foreign["metadata"]["name"], foreign["spec"]["gatewayClassName"] = "foreign", "other"
+    followed["metadata"]["name"], followed["spec"]["parentRefs"] = "foreign", [{"name": "foreign"}]
+    translator = serving(other, foreign, followed, traffic_policy(kind, "foreign", section, allowOrigins=["*"]))
+    assert Ref("TrafficPolicy", NAMESPACE, f"foreign{section}") not in translator.statuses
