@@ -29,7 +29,11 @@ class BackendSetting:
 
     @property
     def fingerprint(self) -> str:
-        """Return the text that stands for this setting in the hash of a cluster's name: another one for each value."""
+        """Return the text that stands for this setting in the hash of a cluster's name: another one for each value.
+
+        It must be the same in every process, since replicas give a cluster one name: a setting that holds a set, whose
+        `repr` is in no fixed order, returns a text of its own.
+        """
         return repr(self)
 
 
