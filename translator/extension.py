@@ -68,7 +68,8 @@ class FilterReader:
 
     Attributes:
         read: takes the context of a rule or backendRef, returns its settings; empty if it configures none.
-        types: the types of filters that it reads.
+        types: the types of filters that it reads; empty if it reads fields of rules. One with types is not asked about
+            rules without filters.
         accepts: whether it reads a filter of a type that several readers share.
         on_backends: whether a backendRef may have these filters.
     """
@@ -161,9 +162,9 @@ def extensions(db: Db) -> tuple[Extension, ...]:
     return cast(tuple[Extension, ...], db.registry.extensions)
 
 
-def filter_readers(db: Db) -> list[FilterReader]:
+def filter_readers(db: Db) -> tuple[FilterReader, ...]:
     """Return the readers of all extensions, in the order in which they read a rule and report problems."""
-    return [found for each in extensions(db) for found in each.filters]
+    return cast(tuple[FilterReader, ...], db.registry.filters)
 
 
 def policy_units(db: Db) -> list[PolicyUnit]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -108,7 +108,10 @@ class Registry:
         backends: the kinds of objects that a backendRef may name.
         policies: the kinds of policies.
         statuses: the declarations of statuses; that of a subclass is before that of its base class.
+        written_units: the units that each route has to write, since routes do not inherit them in Envoy: the kind of
+            the policies, and the field of their specs.
         packages: the packages that declare indexes.
+        filters: the readers of filters; `translator.extension.filter_readers` gives them their type.
         extensions: the extensions; `translator.extension.extensions` returns them with their type, which is declared
             above the database.
     """
@@ -118,7 +121,9 @@ class Registry:
     backends: tuple[BackendKind, ...]
     policies: tuple[PolicyKind, ...]
     statuses: tuple[StatusKind, ...]
+    written_units: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
+    filters: tuple[object, ...]
     extensions: tuple[object, ...]
 
     @cached_property
@@ -129,6 +134,11 @@ class Registry:
     def routes_on(self, protocol: str) -> tuple[str, ...]:
         """Return the kinds of routes that may attach to listeners of a protocol."""
         return tuple(each.model.kind for each in self.routes if protocol in each.protocols)
+
+    @cached_property
+    def rules(self) -> Mapping[str, Query[[Ref], tuple[Outcome[Rule], ...]]]:
+        """The query for the rules of a route, by its kind."""
+        return {each.model.kind: each.rules for each in self.routes}
 
     def route(self, kind: str) -> RouteKind:
         """Return the declaration of a kind of route.

@@ -56,14 +56,19 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
     backends = (service.BACKEND, *(kind for each in found for kind in each.backends))
     statuses = (*STATUSES, *(status for each in found for status in each.statuses))
     policies = tuple(kind for each in found for kind in each.policies)
-    _check_units(policies, [unit for each in found for unit in each.units])
+    units = [unit for each in found for unit in each.units]
+    _check_units(policies, units)
+    filters = tuple(reader for each in found for reader in each.filters)
+    written = tuple((each.policy.kind, each.field) for each in units if each.inherit is None)
     kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
     kinds += (each.model for each in ROUTES)
     kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
     kinds += (each.model for each in backends if each.model is not Service)
     kinds += (each.model for each in policies)
     kinds += (GatewayParameters, *KUBERNETES_KINDS)
-    return Registry(Kinds(kinds), ROUTES, backends, policies, statuses, ("translator", *packages), found)
+    return Registry(
+        Kinds(kinds), ROUTES, backends, policies, statuses, written, ("translator", *packages), filters, found
+    )
 
 
 def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) -> None:

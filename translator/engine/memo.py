@@ -91,7 +91,7 @@ class Memo:
     def add_dependent(self, reader: Memo) -> None:
         """Add a reader, unless it is one already."""
         known = self.dependents
-        if isinstance(known, set):
+        if type(known) is set:
             known.add(reader)
         elif reader not in known:
             self.dependents = (*known, reader) if len(known) < FEW else {*known, reader}

@@ -126,12 +126,12 @@ class Memos:
 
     def record(self, memo: Memo) -> None:
         """Record a memo as a dependency of the executing query."""
-        if self._stack:
-            reader = self._stack[-1]
+        stack = self._stack
+        if stack:
+            reader = stack[-1]
             known = reader.dependencies
             if memo not in known:
-                assert isinstance(known, dict), "only what runs reads"
-                known[memo] = None
+                known[memo] = None  # type: ignore[index]  # only what runs reads, and then it is a dict
                 memo.add_dependent(reader)
 
     def read(self, query: Query[..., Any], args: tuple[Any, ...]) -> Any:
@@ -141,10 +141,13 @@ class Memos:
             QueryError: the query raised.
         """
         memo = self._memos[query].get(args) or self.add(query, args)
-        if not self._stack:
+        stack = self._stack
+        if not stack:
             self._before_read()
         if memo.state is CLEAN:
-            self.record(memo)
+            if stack and memo not in (known := stack[-1].dependencies):  # as `record` does: this is the hottest path
+                known[memo] = None  # type: ignore[index]
+                memo.add_dependent(stack[-1])
         elif memo.state in BUSY:
             raise self._cycle(memo)
         else:

@@ -17,7 +17,7 @@ from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.core import NAME_LABEL, Namespace
 from translator.outcome import Problem
-from translator.policies.attachment import has_policies
+from translator.policies.effective import Stack, route_stack
 from translator.refs import Ref
 
 
@@ -30,11 +30,16 @@ class Domain(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A route on one listener: under which domains of which route table."""
+    """A route on one listener: under which domains of which route table.
+
+    Attributes:
+        stack: the policies of the listener and its Gateway that it has to know; None if no policy concerns it.
+    """
 
     listener: str
     table: RouteConfigKey
     domains: tuple[Domain, ...]
+    stack: Stack | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str
         return ParentStatus(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
     states = listeners(db, gateway)
     bindings = tuple(
-        each for each in (_bind(gateway, states, state, hostnames) for state in allowed) if each is not None
+        each for each in (_bind(db, route, gateway, states, state, hostnames) for state in allowed) if each is not None
     )
     if not bindings:
         served = ", ".join(sorted({each.hostname or "*" for each in allowed}))
@@ -157,7 +162,12 @@ def namespace_labels(db: Db, name: str) -> Mapping[str, str]:
 
 
 def _bind(
-    gateway: Ref, states: tuple[ListenerState, ...], listener: ListenerState, hostnames: tuple[str, ...]
+    db: Db,
+    route: Ref,
+    gateway: Ref,
+    states: tuple[ListenerState, ...],
+    listener: ListenerState,
+    hostnames: tuple[str, ...],
 ) -> Binding | None:
     domains: dict[Domain, None] = {}
     for own in hostnames or ("",):
@@ -167,7 +177,8 @@ def _bind(
     if not domains:
         return None
     reachable = tuple(each for each in domains if not _isolated(states, listener, each.name))
-    return Binding(listener.name, listener.table(gateway), reachable if listener.accepted else ())
+    stack = route_stack(db, route, gateway, listener.name)
+    return Binding(listener.name, listener.table(gateway), reachable if listener.accepted else (), stack)
 
 
 def _isolated(states: tuple[ListenerState, ...], listener: ListenerState, domain: str) -> bool:
@@ -213,7 +224,8 @@ class RouteOnDomain(NamedTuple):
 
     Attributes:
         listener: the name of the listener that serves it there.
-        has_policies: whether it, or a rule of it, has policies of its own.
+        has_stack: whether policies concern it.
+        stack: that of its binding, empty where it has none.
     """
 
     wildcard: bool
@@ -222,7 +234,8 @@ class RouteOnDomain(NamedTuple):
     name: str
     route: Ref
     listener: str
-    has_policies: bool
+    has_stack: bool
+    stack: Stack
 
 
 @index(Route, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
@@ -234,8 +247,16 @@ def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], Rou
         for domain in binding.domains:
             exact, length = specificity(domain.route_hostname)
             name = f"{route.namespace}/{route.name}"
-            own = has_policies(db, route)
-            served = RouteOnDomain(not exact, -length, creation_time, name, route, binding.listener, own)
+            served = RouteOnDomain(
+                not exact,
+                -length,
+                creation_time,
+                name,
+                route,
+                binding.listener,
+                binding.stack is not None,
+                binding.stack or (),
+            )
             yield (binding.table, domain.name), served
 
 

@@ -65,12 +65,13 @@ class Backend:
             object.__setattr__(self, "settings", ordered)
 
     def __lt__(self, other: Backend) -> bool:
-        own, others = self._plain, other._plain
-        return self._fingerprints < other._fingerprints if own == others else own < others
+        if self.key != other.key:
+            return self.key < other.key
+        return self._settled < other._settled
 
     @property
-    def _plain(self) -> tuple[BackendKey, int, str, str]:
-        return self.key, self.port, self.protocol, self.hostname
+    def _settled(self) -> tuple[int, str, str, list[str]]:
+        return self.port, self.protocol, self.hostname, self._fingerprints
 
     @property
     def _fingerprints(self) -> list[str]:

@@ -12,7 +12,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
-from translator.policies.attachment import any_policies, policies_at, shard
+from translator.policies.attachment import PolicyShard, any_policies, has_policies, policies_at, shard
 from translator.policies.merging import Effective, merge
 from translator.refs import Ref
 
@@ -28,6 +28,32 @@ def inherited(db: Db, gateway: Ref, listener: str) -> Stack:
 @query(firewall=True)
 def _inherited(db: Db, gateway: Ref, listener: str) -> Stack:
     return (*policies_at(db, gateway), *policies_at(db, gateway, listener))
+
+
+def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
+    """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
+    some, others = shard_stack(db, shard(route), gateway, listener)
+    return inherited(db, gateway, listener) if some and has_policies(db, route) else others
+
+
+@query(firewall=True)
+def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: str) -> tuple[bool, Stack | None]:
+    """Return whether routes of a shard have policies, and `route_stack` of those that have none: one read a route."""
+    return any_policies(db, part), written_out(db, gateway, listener) or None
+
+
+@query(firewall=True)
+def written_out(db: Db, gateway: Ref, listener: str) -> Stack:
+    """Return those policies of a listener and its Gateway that each route has to say: it does not inherit all of them.
+
+    Where it inherits all, no route hears that a policy comes or goes.
+    """
+    units = db.registry.written_units
+    return tuple(
+        each
+        for each in inherited(db, gateway, listener)
+        if any(effective(db, (each,), field).value is not None for kind, field in units if kind == each.kind)
+    )
 
 
 def of_kind(stack: Stack, kind: str) -> Stack:

@@ -11,7 +11,7 @@ from translator.gateway import attachment
 from translator.ir.backend import Backend
 from translator.objects.gateway_api.route import Route
 from translator.refs import Ref
-from translator.routes.policies import effective_rules, route_stack
+from translator.routes.policies import effective_rules
 from xds import ENDPOINT, Resource
 
 
@@ -19,9 +19,7 @@ from xds import ENDPOINT, Resource
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to."""
     stacks = dict.fromkeys(
-        (parent.gateway, route_stack(db, route, parent.gateway, binding.listener))
-        for parent in attachment.attachment(db, route)
-        for binding in parent.bindings
+        (parent.gateway, binding.stack) for parent in attachment.attachment(db, route) for binding in parent.bindings
     )
     used: dict[tuple[Ref, Backend], None] = {}
     for gateway, stack in stacks:

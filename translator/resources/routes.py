@@ -26,7 +26,7 @@ from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, shard
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
-from translator.routes.policies import answers_preflights, effective_rules, listener_settings, listener_stack
+from translator.routes.policies import answers_preflights, effective_rules, listener_settings
 from xds import Resource, check
 
 
@@ -105,12 +105,8 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
         if not covers(owner, wide):
             break
         served = db.select(attachment.routes, (table, wide))
-        stacks = {
-            (name, own): listener_stack(db, gateway, name, own)
-            for name, own in dict.fromkeys((each.listener, each.has_policies) for each in served)
-        }
         made = [
-            (each, route_entries(db, each.route, origin, stacks[each.listener, each.has_policies]).value)
+            (each, route_entries(db, each.route, origin, each.stack if each.has_stack else None).value)
             for each in served
         ]
         found += made
@@ -143,7 +139,7 @@ def route_entries(
         db: the database.
         route: the route.
         origin: the listener as clients see it.
-        stack: the policies that it has to know, `route_stack`.
+        stack: the policies that it has to know, `translator.policies.effective.route_stack`.
     """
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []

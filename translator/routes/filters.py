@@ -12,7 +12,8 @@ def read_filters(site: FilterContext) -> Outcome[tuple[RuleSetting, ...] | None]
     """Read what a rule or backendRef asks for; None if something is asked for that cannot be had."""
     if site.rule is None and not site.filters:  # as nearly every backendRef
         return Outcome(())
-    readers = filter_readers(site.db)
+    # Only readers of fields of rules are asked about rules without filters, as most are.
+    readers = [each for each in filter_readers(site.db) if site.filters or not each.types]
     unsupported = [each for each in site.filters if not any(_reads(reader, each, site) for reader in readers)]
     if unsupported:
         return Outcome(None, tuple(_unsupported_filter(each, site) for each in unsupported))

@@ -11,37 +11,10 @@ from translator.ir.http import Rule, RuleSetting
 from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import PolicyShard, any_policies, has_policies, policies_at, shard
-from translator.policies.effective import Stack, effective, inherited, of_kind
+from translator.policies.attachment import policies_at
+from translator.policies.effective import Stack, effective, of_kind
 from translator.refs import Ref
 from translator.routes.rules import rules
-
-
-def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
-    """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
-    some, others = shard_stack(db, shard(route), gateway, listener)
-    return inherited(db, gateway, listener) if some and has_policies(db, route) else others
-
-
-@query(firewall=True)
-def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: str) -> tuple[bool, Stack | None]:
-    """Return whether routes of a shard have policies, and `route_stack` of those that have none: one read a route."""
-    return any_policies(db, part), listener_stack(db, gateway, listener, own=False)
-
-
-def listener_stack(db: Db, gateway: Ref, listener: str, own: bool) -> Stack | None:
-    """Return `route_stack` of the routes of a listener that have policies of their own, or of those that have none."""
-    return inherited(db, gateway, listener) if own else written_out(db, gateway, listener) or None
-
-
-@query(firewall=True)
-def written_out(db: Db, gateway: Ref, listener: str) -> Stack:
-    """Return those policies of a listener and its Gateway that each route has to say: it does not inherit all of them.
-
-    Where it inherits all, no route hears that a policy comes or goes.
-    """
-    stack, units = inherited(db, gateway, listener), [each for each in policy_units(db) if each.inherit is None]
-    return tuple(each for each in stack if any(_sets(db, (each,), unit) for unit in units))
 
 
 @query
@@ -67,7 +40,7 @@ def effective_rules(db: Db, route: Ref, stack: Stack | None) -> tuple[Outcome[Ru
     Args:
         db: the database.
         route: the route.
-        stack: the policies of a listener and its Gateway that it has to know, `route_stack`.
+        stack: the policies of a listener and its Gateway that it has to know (`route_stack`).
     """
     rules_ = rules(db, route)
     if stack is None:

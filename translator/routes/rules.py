@@ -11,7 +11,7 @@ from translator.refs import Ref
 
 def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     """Return each rule of a route with the problems in it; a rule that cannot be served as asked answers 500."""
-    return db.registry.route(route.kind).rules(db, route)
+    return db.registry.rules[route.kind](db, route)
 
 
 @query

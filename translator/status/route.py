@@ -22,7 +22,6 @@ from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.routes import route_entries
-from translator.routes.policies import route_stack
 from translator.routes.rules import has_served_rule, rules
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
@@ -87,9 +86,7 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
 
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
-    for origin, stack in dict.fromkeys(
-        (each.table.origin, route_stack(db, ref, parent.gateway, each.listener)) for each in parent.bindings
-    ):
+    for origin, stack in dict.fromkeys((each.table.origin, each.stack) for each in parent.bindings):
         yield route_entries(db, ref, origin, stack)
 
 
