@@ -176,7 +176,7 @@ async def test_the_command_line_tells_what_is_not_well(site: Site) -> None:
     lines = told.splitlines()
     name = kube.namespace
     assert any(
-        f"HTTPRoute {name}/lost: spec.parentRefs[0]: there is no Gateway {name}/nobody" in each for each in lines
+        f"HTTPRoute {name}/lost: spec.parentRefs[0]: Gateway {name}/nobody does not exist" in each for each in lines
     )
     assert any(f"HTTPRoute {name}/broken has references that cannot be resolved" in each for each in lines)
     (row,) = (each.split() for each in lines if each.startswith(f"{name}/gw "))
