@@ -42,7 +42,7 @@ class Ir:
     def of(self, gateway: str) -> dict[str, Any]:
         """Return a Gateway's IR: its listeners, its routes by route table and domain, and the rules of each route."""
         found = self._listeners(gateway_of(gateway))
-        tables = list(dict.fromkeys(chain.table for listener in found for chain in listener.chains))
+        tables = list(dict.fromkeys(each.chain.table for listener in found for each in listener.chains))
         by_domain = {table: self._domains(table) for table in tables}
         refs = dict.fromkeys(ref for each in by_domain.values() for routes in each.values() for ref in routes)
         return {

@@ -16,8 +16,7 @@ import pytest
 from tests.live.certificates import client, tls_secret
 from tests.live.objects import Manifest, gateway, route, rule
 from tests.live.proxy import Proxy, free_port, running_proxy
-from translator.envoy import listener as listeners
-from translator.envoy import overload
+from translator.envoy import filter_chain, overload
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 UNDERSCORES = [("x_real_ip", "1.2.3.4")]
@@ -68,8 +67,8 @@ async def test_a_gateway_may_let_underscores_in(proxy: Proxy) -> None:
 
 async def test_clients_that_are_slow_to_ask_are_let_go(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that does not send all headers of a request in time gets 408; an endless handshake ends."""
-    monkeypatch.setattr(listeners, "HEADERS_SECONDS", 1)
-    monkeypatch.setattr(listeners, "HANDSHAKE_SECONDS", 1)
+    monkeypatch.setattr(filter_chain, "HEADERS_SECONDS", 1)
+    monkeypatch.setattr(filter_chain, "HANDSHAKE_SECONDS", 1)
     plain, secure = free_port(), free_port()
     tls = {"certificateRefs": [{"name": "own"}]}
     https = {"name": "https", "protocol": "HTTPS", "port": secure, "tls": tls}
@@ -88,7 +87,7 @@ async def test_clients_that_are_slow_to_ask_are_let_go(proxy: Proxy, monkeypatch
 
 async def test_no_listener_has_all_connections(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its limit a listener closes new connections at once; those that are open, and other listeners, go on."""
-    monkeypatch.setattr(listeners, "MAX_CHAIN_CONNECTIONS", 2)
+    monkeypatch.setattr(filter_chain, "MAX_CHAIN_CONNECTIONS", 2)
     limited, other = free_port(), free_port()
     await proxy.apply(gateway(http(limited), http(other)), route(rule("alpha")))
     held = [await connect(limited) for _ in range(2)]

@@ -58,18 +58,44 @@ class RouteConfigKey(NamedTuple):
         return ListenerContext(self.port, self.tls)
 
 
-@dataclass(frozen=True, slots=True)
-class FilterChain:
-    """The connections of one listener, told apart by SNI if HTTPS: their route table and their certificates' names.
+class ChainMatch(NamedTuple):
+    """The connections that a filter chain takes: those of any, or of clients that ask for a server name (SNI).
 
-    `underscores` says whether requests may have header names with underscores, `settings` what shapes the HTTP
-    connection manager besides.
+    Attributes:
+        server_name: a hostname, or ``*.example.com``; "" for any.
+    """
+
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpChain:
+    """Serves connections as HTTP.
+
+    Attributes:
+        table: the RouteConfiguration.
+        underscores: whether requests may have header names with underscores.
+        settings: what shapes the HTTP connection manager besides.
     """
 
     table: RouteConfigKey
-    secrets: tuple[str, ...] = ()
     underscores: bool = False
     settings: tuple[ListenerSetting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChain:
+    """Some of the connections of a port, and how they are served.
+
+    Attributes:
+        match: which connections.
+        chain: what serves them.
+        secrets: the names of the certificates that terminate TLS; none where nothing does.
+    """
+
+    match: ChainMatch
+    chain: HttpChain
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

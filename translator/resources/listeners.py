@@ -14,7 +14,7 @@ from translator.gateway import listeners as gateway_listeners
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.infrastructure.addresses import bind_addresses
-from translator.ir.listener import Certificate, FilterChain, PortListener
+from translator.ir.listener import Certificate, ChainMatch, FilterChain, HttpChain, PortListener
 from translator.objects.gateway_api.gateway import key_of
 from translator.refs import Ref
 from xds import Resource
@@ -40,7 +40,8 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
             if state.tls:
                 secrets = tuple(secret_name(each) for each in listener_certificates(db, gateway, state.name).value)
             if secrets or not state.tls:
-                chains[FilterChain(state.table(gateway), secrets, allows_underscores(db, gateway))] = None
+                served = HttpChain(state.table(gateway), allows_underscores(db, gateway))
+                chains[FilterChain(ChainMatch(served.table.hostname), served, secrets)] = None
     if not chains:
         return None
     name = key_of(gateway)

@@ -29,8 +29,8 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
         spec = port_listener(db, gateway, port)
         if spec is not None:
             outputs[listener_resource, (gateway, port)] = None
-            for chain in spec.chains:
-                outputs[table_resource, (chain.table,)] = None
+            for each in spec.chains:
+                outputs[table_resource, (each.chain.table,)] = None
     for secret_ref in served_certificates(db, gateway):
         outputs[secret_resource, (secret_ref,)] = None
     if outputs:

@@ -24,7 +24,7 @@ from translator.envoy.route_configuration import route_configuration, virtual_ho
 from translator.extensions import EXTENSIONS
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
-from translator.ir.listener import FilterChain, ListenerSetting, PortListener, RouteConfigKey
+from translator.ir.listener import ChainMatch, FilterChain, HttpChain, ListenerSetting, PortListener, RouteConfigKey
 
 TABLE = RouteConfigKey("shop/web", 80)
 
@@ -114,8 +114,8 @@ class Name(
 def test_settings_above_routes() -> None:
     """Settings of ports, filter chains, tables and virtual hosts are written; those that have no such hook are not."""
     some, other = (Name("some"),), (ListenerSetting(),)
-    chain = FilterChain(TABLE, settings=(*other, *some))
-    made = listener(PortListener("shop/web", 80, ("::",), (chain, FilterChain(TABLE)), settings=some), ())
+    chains = [FilterChain(ChainMatch(), HttpChain(TABLE, settings=each)) for each in ((*other, *some), ())]
+    made = listener(PortListener("shop/web", 80, ("::",), tuple(chains), settings=some), ())
     assert made.stat_prefix == "some"
     managers = [HttpConnectionManager.FromString(each.filters[1].typed_config.value) for each in made.filter_chains]
     assert [each.server_name for each in managers] == ["some", ""]

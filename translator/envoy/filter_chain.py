@@ -1,0 +1,101 @@
+"""Envoy's ``FilterChain`` with its network filters, made from the IR's filter chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headgate_proto.envoy.config.core.v3 import protocol_pb2
+from headgate_proto.envoy.config.listener.v3 import listener_components_pb2
+from headgate_proto.envoy.extensions.filters.network.connection_limit.v3 import connection_limit_pb2
+from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm_pb2,
+)
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
+from translator.envoy.config_source import ADS, sds
+from translator.envoy.hooks import CONNECTION_MANAGER
+from translator.envoy.local_reply import local_replies
+from translator.envoy.names import table_name
+from translator.ir.listener import FilterChain, HttpChain
+
+Filters = Iterable[hcm_pb2.HttpFilter]
+Manager = hcm_pb2.HttpConnectionManager
+
+MAX_CONCURRENT_STREAMS = 100
+STREAM_WINDOW_BYTES = 64 * 1024
+CONNECTION_WINDOW_BYTES = 1024 * 1024
+HEADERS_SECONDS = 10
+HANDSHAKE_SECONDS = 10
+IDLE_CONNECTION_SECONDS = 3600
+IDLE_STREAM_SECONDS = 300
+MAX_CHAIN_CONNECTIONS = 40_000
+"""Envoy's own advice for what faces the internet ("Configuring Envoy as an edge proxy"): how long a client may take to
+send a request's headers or to finish a TLS handshake, how long it may be silent, and how many connections one filter
+chain may have of those that the proxy has (`translator.envoy.overload`), so that no listener can have all."""
+
+
+def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_components_pb2.FilterChain:
+    """Make a filter chain; `http_filters` are those of every connection manager of the listener, in their order."""
+    chain = spec.chain
+    made = listener_components_pb2.FilterChain(name=table_name(chain.table))
+    if spec.match.server_name:
+        made.filter_chain_match.server_names.append(spec.match.server_name)
+    if spec.secrets:
+        made.transport_socket.name = "envoy.transport_sockets.tls"
+        made.transport_socket.typed_config.Pack(_tls(spec), deterministic=True)
+        made.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
+    made.filters.add(name="envoy.filters.network.connection_limit").typed_config.Pack(
+        _connection_limit(chain), deterministic=True
+    )
+    made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
+        _manager(chain, http_filters), deterministic=True
+    )
+    return made
+
+
+def _connection_limit(chain: HttpChain) -> connection_limit_pb2.ConnectionLimit:
+    made = connection_limit_pb2.ConnectionLimit(stat_prefix=_stat_prefix(chain))
+    made.max_connections.value = MAX_CHAIN_CONNECTIONS
+    return made
+
+
+def _stat_prefix(chain: HttpChain) -> str:
+    return f"{'https' if chain.table.tls else 'http'}-{chain.table.port}"
+
+
+def _tls(spec: FilterChain) -> tls_pb2.DownstreamTlsContext:
+    made = tls_pb2.DownstreamTlsContext()
+    common = made.common_tls_context
+    common.alpn_protocols.extend(("h2", "http/1.1"))
+    common.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
+    common.tls_certificate_sds_secret_configs.extend(sds(name) for name in spec.secrets)
+    return made
+
+
+def _manager(chain: HttpChain, http_filters: Filters) -> Manager:
+    made = Manager(stat_prefix=_stat_prefix(chain))
+    made.rds.route_config_name = table_name(chain.table)
+    made.rds.config_source.CopyFrom(ADS)
+    made.http_filters.extend(http_filters)
+    made.local_reply_config.CopyFrom(local_replies())
+    made.upgrade_configs.add(upgrade_type="websocket")
+    made.use_remote_address.value = True
+    # The header is the backend's; Envoy's own name would stand there whatever a filter sets or removes.
+    made.server_header_transformation = Manager.PASS_THROUGH
+    # Routes are matched, and policies decided, on paths in one form only.
+    made.normalize_path.value = True
+    made.merge_slashes = True
+    made.path_with_escaped_slashes_action = Manager.UNESCAPE_AND_REDIRECT
+    made.request_headers_timeout.seconds = HEADERS_SECONDS
+    made.stream_idle_timeout.seconds = IDLE_STREAM_SECONDS
+    http = made.common_http_protocol_options
+    http.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
+    if not chain.underscores:
+        # Many a backend takes X_Real_Ip for X-Real-Ip, which the proxy has cleaned.
+        http.headers_with_underscores_action = protocol_pb2.HttpProtocolOptions.REJECT_REQUEST
+    http2 = made.http2_protocol_options
+    http2.max_concurrent_streams.value = MAX_CONCURRENT_STREAMS
+    http2.initial_stream_window_size.value = STREAM_WINDOW_BYTES
+    http2.initial_connection_window_size.value = CONNECTION_WINDOW_BYTES
+    for each in CONNECTION_MANAGER.of(chain.settings):
+        each.apply_to_connection_manager(made)
+    return made
