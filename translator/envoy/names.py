@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -45,3 +46,8 @@ def table_name(table: RouteConfigKey) -> str:
 def secret_name(secret: Ref) -> str:
     """Name a certificate by the Secret that it comes from."""
     return f"{secret.namespace}/{secret.name}"
+
+
+def trust_bundle_name(config_maps: Iterable[Ref]) -> str:
+    """Name the CA certificates of ConfigMaps; what is in them is no part of the name."""
+    return "ConfigMap/" + ",".join(f"{each.namespace}/{each.name}" for each in config_maps)

@@ -37,6 +37,13 @@ class Certificate:
     key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class TrustBundle:
+    """CA certificates, PEM: the trust anchors for the certificates of peers."""
+
+    certificates: bytes
+
+
 class RouteConfigKey(NamedTuple):
     """One RouteConfiguration: all HTTP listeners of a port share one, each HTTPS listener has its own.
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy import listener as listeners
-from translator.envoy.names import secret_name
-from translator.envoy.secret import secret
+from translator.envoy.names import secret_name, trust_bundle_name
+from translator.envoy.secret import secret, trust_bundle_secret
 from translator.extension import extensions
 from translator.gateway import listeners as gateway_listeners
+from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.infrastructure.addresses import bind_addresses
@@ -63,3 +64,10 @@ def secret_resource(db: Db, ref: Ref) -> Resource | None:
     """Return the ``Secret`` of a certificate."""
     found = certificate(db, ref)
     return Resource.pack(secret(secret_name(ref), found)) if isinstance(found, Certificate) else None
+
+
+@query
+def trust_bundle_resource(db: Db, config_maps: tuple[Ref, ...]) -> Resource | None:
+    """Return the ``Secret`` with the CA certificates of ConfigMaps."""
+    found = trust_bundle(db, config_maps)
+    return Resource.pack(trust_bundle_secret(trust_bundle_name(config_maps), found)) if found is not None else None
