@@ -8,7 +8,14 @@ from translator.gateway import listeners as gateway_listeners
 from translator.gateway.gateways import is_managed
 from translator.refs import Ref
 from translator.resources.clusters import backends, cluster_resource, endpoints_resource
-from translator.resources.listeners import listener_resource, port_listener, secret_resource, served_certificates
+from translator.resources.listeners import (
+    listener_resource,
+    port_listener,
+    secret_resource,
+    served_certificates,
+    served_trust_bundles,
+    trust_bundle_resource,
+)
 from translator.resources.routes import table_resource
 from xds import Resource
 
@@ -31,8 +38,8 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
             outputs[listener_resource, (gateway, port)] = None
             for each in spec.chains:
                 outputs[table_resource, (each.chain.table,)] = None
-    for secret_ref in served_certificates(db, gateway):
-        outputs[secret_resource, (secret_ref,)] = None
+    outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway))
+    outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway))
     if outputs:
         for backend in db.select(backends, gateway):
             outputs[cluster_resource, (backend,)] = None
