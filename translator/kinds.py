@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from translator.conditions import Status
 from translator.engine.query import Query
 from translator.inputs import Invalid
-from translator.ir.backend import Backend, BackendEndpoint, Protocol
+from translator.ir.backend import Backend, BackendEndpoint, BackendSetting, Protocol
 from translator.ir.http import Rule
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
@@ -61,25 +61,42 @@ class BackendKind:
 
 
 class Level(IntEnum):
-    """The levels at which a policy can be attached, the least specific first (GEP-713)."""
+    """The levels at which a policy can be attached, the least specific first (GEP-713); a backend's ports are of it."""
 
     GATEWAY = 0
     LISTENER = 1
     ROUTE = 2
     RULE = 3
+    BACKEND = 4
+
+
+BackendSettings = Outcome[tuple[BackendSetting, ...] | None]
+"""The settings of a backend; None instead of a tuple if requests to it must be refused."""
+
+REQUEST_LEVELS: Final = frozenset(Level) - {Level.BACKEND}
+"""The levels of policies whose units are merged from one level to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
-    """A kind of policy; units implement its fields (`translator.extension.PolicyUnit`).
+    """A kind of policy.
+
+    Units implement the fields of its policies (`translator.extension.PolicyUnit`), which are merged. A policy for
+    backends is read as a whole instead, and never merged: that of a port replaces that of all ports of an object, and
+    of two policies with one target the newer has no effect, and is Conflicted (GEP-713, "direct policies").
 
     Attributes:
         model: its class.
         levels: the levels at which its policies can be attached.
+        backend: the query for what a policy sets at the backends that it targets; None for kinds with units.
     """
 
     model: type[Policy]
-    levels: frozenset[Level] = frozenset(Level)
+    levels: frozenset[Level] = REQUEST_LEVELS
+    backend: Query[[Ref], BackendSettings] | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.backend is not None) == (self.levels == {Level.BACKEND}), "policies are for requests or backends"
 
 
 @dataclass(frozen=True, slots=True)

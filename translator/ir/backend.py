@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Protocol(Enum):
@@ -23,9 +23,19 @@ class BackendKey(NamedTuple):
 
 
 class BackendSetting:
-    """A setting of a backend: a frozen dataclass that implements `ClusterHook` or `EndpointsHook`."""
+    """A setting of a backend: a frozen dataclass that implements `ClusterHook` or `EndpointsHook`.
+
+    Attributes:
+        encrypts: whether connections to the backend are encrypted.
+    """
 
     __slots__ = ()
+    encrypts: ClassVar[bool] = False
+
+    @property
+    def trust_anchors(self) -> tuple[BackendKey, ...]:
+        """Return the ConfigMaps with the CA certificates that the cluster gets by SDS, so that these are served."""
+        return ()
 
     @property
     def fingerprint(self) -> str:

@@ -53,7 +53,7 @@ GATEWAYS: Final = -1
 
 
 class PolicyShard(NamedTuple):
-    """A part of the routes of a namespace, by their names, or its Gateways."""
+    """A part of the routes or of the backends of a namespace, by their names, or its Gateways."""
 
     namespace: str
     number: int
@@ -65,13 +65,30 @@ def shard(ref: Ref) -> PolicyShard:
     return PolicyShard(ref.namespace, number)
 
 
-@index(Policy, partitions=_partition, partition_of=attrgetter("namespace"))
+def backend_shard(ref: Ref) -> PolicyShard:
+    """Return the shard of a backend, which is none of routes."""
+    return PolicyShard(ref.namespace, SHARDS + crc32(ref.name.encode()) % SHARDS)
+
+
+BACKENDS: Final = PolicyShard("", SHARDS)
+"""All backends of all namespaces."""
+
+
+def _namespaces(_: Db, policy: Ref) -> tuple[str, ...]:
+    return policy.namespace, BACKENDS.namespace
+
+
+@index(Policy, partitions=_namespaces, partition_of=attrgetter("namespace"))
 def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[PolicyShard, Ref]]:
     """File policies under the shards of their targets."""
     found = db.get(Policy, policy)
     for each in found.spec.target_refs if found is not None else ():
-        if level(db, policy.kind, each) is not None:
-            yield shard(target(policy, each)), policy
+        at, ref = level(db, policy.kind, each), target(policy, each)
+        if at is Level.BACKEND:
+            yield backend_shard(ref), policy
+            yield BACKENDS, policy
+        elif at is not None:
+            yield shard(ref), policy
 
 
 @query(firewall=True)
@@ -100,6 +117,8 @@ def level(db: Db, policy_kind: str, reference: PolicyTargetReference) -> Level |
         found = Level.LISTENER if reference.section_name else Level.GATEWAY
     elif issubclass(model, Route):
         found = Level.RULE if reference.section_name else Level.ROUTE
+    elif db.registry.backend_of(reference.group, reference.kind) is not None:
+        found = Level.BACKEND
     return found if found in db.registry.policy(policy_kind).levels else None
 
 

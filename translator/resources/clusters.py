@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, cast
 
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy import cluster as clusters
 from translator.gateway import attachment
+from translator.gateway.reference_grants import Grantee, GrantTarget, granted
 from translator.ir.backend import Backend
+from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.references import GATEWAY_GROUP, backend_references
 from translator.objects.gateway_api.route import Route
+from translator.policies.attachment import BACKENDS, any_policies
 from translator.refs import Ref
 from translator.routes.policies import effective_rules
 from xds import ENDPOINT, Resource
 
 
-@index(Route, partitions=attachment.candidates)
-def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
-    """File every backend that a route can send requests to under the Gateways that it is attached to."""
+class BackendUse(NamedTuple):
+    """A Gateway that a route is attached to, and the port of the backend that the route names."""
+
+    gateway: Ref
+    port: int
+
+
+def _partitions(db: Db, route: Ref) -> Iterator[Ref | str]:
+    yield from attachment.candidates(db, route)
+    found = db.get(Route, route)
+    for each in backend_references(found.spec) if found is not None else ():
+        yield each.namespace or route.namespace
+
+
+def _partition_of(key: Ref) -> Ref | str:
+    return key if key.kind == Gateway.kind else key.namespace
+
+
+@index(Route, partitions=_partitions, partition_of=_partition_of)
+def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
+    """File every backend that a route can send requests to under the Gateways that it is attached to.
+
+    While there are policies for backends, these Gateways are filed under the objects too that the route names as
+    backends, whether or not they can be served: they are the ancestors of such policies.
+    """
     stacks = dict.fromkeys(
         (parent.gateway, binding.stack) for parent in attachment.attachment(db, route) for binding in parent.bindings
     )
@@ -26,6 +53,31 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend]]:
         for rule in effective_rules(db, route, stack):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
     yield from used
+    if stacks and any_policies(db, BACKENDS):
+        yield from _uses(db, route, dict.fromkeys(gateway for gateway, _ in stacks))
+
+
+def _uses(db: Db, route: Ref, gateways: Iterable[Ref]) -> Iterator[tuple[Ref, BackendUse]]:
+    found = db.get(Route, route)
+    used: dict[tuple[Ref, BackendUse], None] = {}
+    for each in backend_references(found.spec) if found is not None else ():
+        ref = Ref(each.kind, each.namespace or route.namespace, each.name)
+        grantee = Grantee(GATEWAY_GROUP, route.kind, route.namespace, ref.namespace)
+        if db.registry.backend_of(each.group, each.kind) is None:
+            continue
+        if granted(db, grantee, GrantTarget(each.group, each.kind, each.name)):
+            used |= dict.fromkeys((ref, BackendUse(gateway, each.port or 0)) for gateway in gateways)
+    yield from used
+
+
+def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
+    """Return the backends that a Gateway's routes send requests to."""
+    return cast(Sequence[Backend], db.select(backends, gateway))
+
+
+def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:
+    """Return the Gateways whose routes name a backend; empty while there is no policy for any."""
+    return cast(Sequence[BackendUse], db.select(backends, backend))
 
 
 @query

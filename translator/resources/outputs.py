@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from translator.db import Db
 from translator.engine.query import Query, query
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.gateways import is_managed
+from translator.ir.backend import Backend
 from translator.refs import Ref
-from translator.resources.clusters import backends, cluster_resource, endpoints_resource
+from translator.resources.clusters import cluster_resource, endpoints_resource, gateway_backends
 from translator.resources.listeners import (
     listener_resource,
     port_listener,
     secret_resource,
     served_certificates,
-    served_trust_bundles,
     trust_bundle_resource,
 )
 from translator.resources.routes import table_resource
@@ -38,11 +40,18 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
             outputs[listener_resource, (gateway, port)] = None
             for each in spec.chains:
                 outputs[table_resource, (each.chain.table,)] = None
-    outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway))
-    outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway))
+    for secret_ref in served_certificates(db, gateway):
+        outputs[secret_resource, (secret_ref,)] = None
     if outputs:
-        for backend in db.select(backends, gateway):
-            outputs[cluster_resource, (backend,)] = None
-            if not backend.hostname:
-                outputs[endpoints_resource, (backend,)] = None
+        for backend in gateway_backends(db, gateway):
+            outputs |= dict.fromkeys(_of_backend(backend))
     return frozenset(outputs)
+
+
+def _of_backend(backend: Backend) -> Iterator[Output]:
+    yield cluster_resource, (backend,)
+    if not backend.hostname:
+        yield endpoints_resource, (backend,)
+    for setting in backend.settings:
+        if anchors := setting.trust_anchors:
+            yield trust_bundle_resource, (tuple(Ref(*each) for each in anchors),)

@@ -6,22 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from translator.conditions import Condition, Status, bounded
+from translator.conditions import Condition, Status, bounded, verdict
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import PolicyUnit, policy_units
 from translator.gateway.attachment import attachment
 from translator.gateway.gateways import gateway_spec, is_managed
 from translator.inputs import Invalid
-from translator.kinds import Level, StatusKind
+from translator.kinds import BackendKind, Level, RouteKind, StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Problem
 from translator.policies.attachment import level, policies_at, target
+from translator.policies.backends import backend_sections, policy_of_backend
 from translator.policies.effective import Stack, effective, inherited, of_kind
 from translator.policies.merging import leaves
 from translator.refs import Ref
+from translator.resources.clusters import backend_uses
 from translator.routes.policies import overrides, unit_settings
 from translator.routes.rules import rules
 from translator.status.invalid import false, last_valid_status, renewed
@@ -76,6 +78,8 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     found = db.get(Policy, ref)
     if found is None:
         return None
+    if (read := db.registry.policy(ref.kind).backend) is not None:
+        return _status(db, _backend_conditions(db, found, read(db, ref).problems))
     reports: dict[AncestorRef, Report] = {}
     for place, each in enumerate(found.spec.target_refs):
         for ancestor, problem in _ancestors(db, ref, each, f"spec.targetRefs[{place}]"):
@@ -88,6 +92,29 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     generation = found.metadata.generation or 1
     entries = {ancestor: [each.json(generation) for each in _conditions(one)] for ancestor, one in reports.items()}
     return _status(db, entries)
+
+
+def _backend_conditions(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[AncestorRef, list[dict[str, Any]]]:
+    """Return the conditions of a policy for backends, by ancestor; `read` are the problems of its own."""
+    found: dict[AncestorRef, dict[Problem, None]] = {}
+    for place, each in enumerate(policy.spec.target_refs):
+        path = f"spec.targetRefs[{place}]"
+        winner = policy_of_backend(db, policy.kind, target(policy.ref, each), each.section_name or "")
+        for ancestor, problem in _ancestors(db, policy.ref, each, path):
+            problems = found.setdefault(ancestor, {})
+            if problem is not None:
+                problems[problem] = None
+            elif winner is not None and winner != policy.ref:
+                text = f"{path}: {winner} has the same target, and precedence: it is older, or the first by name."
+                problems[Problem("Accepted", "Conflicted", text)] = None
+    generation = policy.metadata.generation or 1
+    made: dict[AncestorRef, list[dict[str, Any]]] = {}
+    for ancestor, own in found.items():
+        problems_ = (*own, *read)
+        accepted = verdict("Accepted", problems_, "Accepted", "The policy is valid.")
+        resolved = verdict("ResolvedRefs", problems_, "ResolvedRefs", "All references are resolved.")
+        made[ancestor] = [accepted.json(generation), resolved.json(generation)]
+    return made
 
 
 def _status(db: Db, entries: dict[AncestorRef, list[dict[str, Any]]]) -> Status | None:
@@ -111,7 +138,11 @@ def _ancestors(
     Yield nothing for what belongs to another controller.
     """
     at, ref, itself = level(db, policy.kind, reference), target(policy, reference), _itself(policy, reference)
-    if at is None:
+    if at is Level.BACKEND:
+        yield from _users(db, ref, reference, path)
+    elif at is None and _may_be_of_others(db, policy):
+        return
+    elif at is None:
         yield itself, Problem("Accepted", "Invalid", _wrong_kind(db, policy, reference, path))
     elif at in (Level.GATEWAY, Level.LISTENER):
         spec = gateway_spec(db, ref)
@@ -121,22 +152,51 @@ def _ancestors(
         problem = _not_found(reference, ref, path, spec is not None, sections)
         yield itself if problem else _gateway_reference(ref), problem
     else:
-        route = db.get(Route, ref)
-        names = [each for each in route.rule_names if each] if route is not None else []
-        parents = attachment(db, ref)
-        if route is not None and route.spec.parent_refs and not parents:
-            return
-        if problem := _not_found(reference, ref, path, route is not None, names):
-            yield itself, problem
-        elif not any(each.bindings for each in parents):
-            yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
-        else:
-            for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
-                yield _gateway_reference(gateway), None
+        yield from _of_route(db, ref, reference, path, itself)
+
+
+def _may_be_of_others(db: Db, policy: Ref) -> bool:
+    """Whether another controller may serve a target that we do not know: a policy for backends names no Gateway."""
+    return db.registry.policy(policy.kind).backend is not None and not db.settings.standalone
+
+
+def _of_route(
+    db: Db, ref: Ref, reference: PolicyTargetReference, path: str, itself: AncestorRef
+) -> Iterator[tuple[AncestorRef, Problem | None]]:
+    """Yield the Gateways that a route is attached to."""
+    route = db.get(Route, ref)
+    names = [each for each in route.rule_names if each] if route is not None else []
+    parents = attachment(db, ref)
+    if route is not None and route.spec.parent_refs and not parents:
+        return
+    if problem := _not_found(reference, ref, path, route is not None, names):
+        yield itself, problem
+    elif not any(each.bindings for each in parents):
+        yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
+    else:
+        for gateway in dict.fromkeys(each.gateway for each in parents if each.bindings):
+            yield _gateway_reference(gateway), None
+
+
+def _users(
+    db: Db, ref: Ref, reference: PolicyTargetReference, path: str
+) -> Iterator[tuple[AncestorRef, Problem | None]]:
+    """Yield the Gateways with routes that name a backend, if only a section is targeted at its port."""
+    exists = db.registry.kinds[ref.kind]
+    ports = backend_sections(db, ref)
+    problem = _not_found(reference, ref, path, db.get(exists, ref) is not None, [each for each in ports if each])
+    port = None if problem or not reference.section_name else ports[reference.section_name]
+    uses = backend_uses(db, ref)
+    for gateway in dict.fromkeys(each.gateway for each in uses if port in (None, each.port)):
+        yield _gateway_reference(gateway), problem
 
 
 def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str) -> str:
-    groups = {Gateway.kind: Gateway.group} | {each.model.kind: each.model.group for each in db.registry.routes}
+    kinds: tuple[RouteKind | BackendKind, ...] = db.registry.routes
+    groups = {Gateway.kind: Gateway.group}
+    if db.registry.policy(policy.kind).backend is not None:
+        kinds, groups = db.registry.backends, {}
+    groups |= {each.model.kind: each.model.group for each in kinds}
     group = groups.get(reference.kind, reference.group)
     if group != reference.group:
         return f"{path}.group: {reference.kind} is a kind of the group {group}, not of {reference.group!r}: correct it."
