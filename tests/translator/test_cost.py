@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
+from tests.certificates import self_signed
 from tests.translator.universe import key_pair
 from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Settings, StillServed
 from translator.refs import Ref
@@ -49,6 +50,19 @@ def https_gateway() -> Raw:
     return made
 
 
+def config_map(name: str, certificate: str) -> Raw:
+    """Return a ConfigMap with CA certificates."""
+    return manifest("v1", "ConfigMap", name, data={"ca.crt": certificate})
+
+
+def backend_tls(name: str, target: str) -> Raw:
+    """Return a BackendTLSPolicy for a Service, which trusts the ConfigMap `ca`."""
+    trusted = {"caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "ca"}], "hostname": "a.example.com"}
+    targets = [{"group": "", "kind": "Service", "name": target}]
+    spec = {"targetRefs": targets, "validation": trusted}
+    return manifest("gateway.networking.k8s.io/v1", "BackendTLSPolicy", name, spec=spec)
+
+
 class Cost:
     """The cost and the changes of an evaluation."""
 
@@ -87,6 +101,20 @@ def test_changing_a_route(large: Translator) -> None:
     assert found.runs <= 8
     assert found.resources == {ROUTE: {"port-10080"}}
     assert found.statuses == []
+
+
+def test_changing_the_authorities_of_a_backend(large: Translator) -> None:
+    """An edit of CA certificates sends these alone: no cluster, and no route."""
+    bundles = [config_map("ca", self_signed(name)[0]) for name in ("one", "other")]
+    removals = [removal(backend_tls("policy", "service-7")), removal(bundles[0])]
+    with put_back(large, *removals):
+        first = cost(large, edit(bundles[0]), edit(backend_tls("policy", "service-7")))
+        assert first.resources.keys() == {ROUTE, CLUSTER, ENDPOINT, SECRET}
+        assert {len(names) for kind, names in first.resources.items() if kind != ROUTE} <= {1, 2}
+        found = cost(large, edit(bundles[1]))
+        assert found.resources == {SECRET: {"ConfigMap/shop/ca"}}
+        assert found.statuses == []
+        assert found.runs <= 4
 
 
 def test_touching_a_route(large: Translator) -> None:
@@ -212,20 +240,6 @@ def test_annotating_the_gateway(large: Translator) -> None:
         assert large.verifications - before <= 11
     assert found.runs <= 5
     assert (found.resources, found.statuses) == ({}, [])
-
-
-def test_changing_ca_certificates(large: Translator) -> None:
-    """Renewed CA certificates for clients change their Secret, and no listener is touched."""
-    validated = https_gateway()
-    references = [{"group": "", "kind": "ConfigMap", "name": "ca"}]
-    validated["spec"]["tls"] = {"frontend": {"default": {"validation": {"caCertificateRefs": references}}}}
-    certificates = [manifest("v1", "ConfigMap", "ca", data={"ca.crt": key_pair(each)[0]}) for each in ("one", "two")]
-    with put_back(large, edit(https_gateway()), removal(certificates[0])):
-        cost(large, edit(certificates[0]), edit(validated))
-        found = cost(large, edit(certificates[1]))
-    assert found.runs <= 4
-    assert found.resources == {SECRET: {"ConfigMap/shop/ca"}}
-    assert found.statuses == []
 
 
 def test_changing_a_certificate_reference(large: Translator) -> None:

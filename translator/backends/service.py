@@ -14,6 +14,7 @@ from translator.objects.kubernetes.endpointslice import EndpointSlice
 from translator.objects.kubernetes.service import Service, ServicePort
 from translator.outcome import Outcome, Problem
 from translator.own_addresses import OwnAddress, reached
+from translator.policies.backends import with_policies
 from translator.refs import Ref
 
 HTTP1_PROTOCOLS = ("http", "http1", "http-alt", "www", "www-http", "ws", "kubernetes.io/ws", "grpc-web")
@@ -49,9 +50,29 @@ def unresolved(db: Db, service: Ref) -> tuple[Problem, ...]:
 @query(firewall=True)
 def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is, or why it can be none, and which of its endpoints get nothing."""
-    resolved = _port(db, service, port)
+    found = db.get(Service, service)
+    declared = declared_port(found, port) if found is not None else None
+    resolved = with_policies(db, service, declared.name if declared else "", _port(db, service, port))
+    if resolved.value is not None and declared is not None and (declared.app_protocol or "").lower() in TLS_PROTOCOLS:
+        resolved = _encrypted(resolved.value, declared, service)
     problems = unresolved(db, service)
     return Outcome(resolved.value, (*resolved.problems, *problems)) if problems else resolved
+
+
+def declared_port(service: Service, port: int) -> ServicePort | None:
+    """Return what a Service says of a TCP port; None if it does not have it."""
+    return next((each for each in service.spec.ports if each.port == port and each.protocol == "TCP"), None)
+
+
+def _encrypted(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backend | None]:
+    """Return a backend whose appProtocol asks for TLS, unless nothing says how to validate its certificate."""
+    if any(each.encrypts for each in found.settings):
+        return Outcome(found)
+    text = (
+        f"{service} port {found.port}: appProtocol {port.app_protocol} asks for TLS, and no BackendTLSPolicy says how "
+        f"to validate its certificate; add one that targets {service}, or remove the appProtocol."
+    )
+    return _unresolved("UnsupportedProtocol", text)
 
 
 def _port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
@@ -60,7 +81,7 @@ def _port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
         return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
     key = BackendKey(*service)
     spec = found.spec
-    declared = next((each for each in spec.ports if each.port == port and each.protocol == "TCP"), None)
+    declared = declared_port(found, port)
     if spec.type == "ExternalName" and not db.settings.external_names:
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
         return _unresolved("UnsupportedValue", text)
@@ -114,10 +135,11 @@ def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome
     if not name:
         return Outcome(found)
     if name.lower() in TLS_PROTOCOLS:
-        text = f"{service} port {found.port}: appProtocol {name} asks for TLS, which is not supported yet; remove it."
-        return _unresolved("UnsupportedProtocol", text)
+        return Outcome(replace(found, protocol=Protocol.HTTP1.value) if "wss" in name.lower() else found)
     if name.lower() not in (*HTTP1_PROTOCOLS, *HTTP2_PROTOCOLS):
-        known = "http, kubernetes.io/h2c, kubernetes.io/ws and grpc"
+        known = (
+            "http, kubernetes.io/h2c, kubernetes.io/ws, grpc, and with a BackendTLSPolicy https and kubernetes.io/wss"
+        )
         text = f"{service} port {found.port}: a route of HTTP cannot speak appProtocol {name}, but {known}."
         return _unresolved("UnsupportedProtocol", text)
     speaks = Protocol.H2C if name.lower() in HTTP2_PROTOCOLS else Protocol.HTTP1

@@ -58,6 +58,14 @@ def http_options(cluster: cluster_pb2.Cluster) -> Iterator[HttpProtocolOptions]:
     packed.Pack(options, deterministic=True)
 
 
+def speaks_http2(cluster: cluster_pb2.Cluster) -> bool:
+    """Return whether requests go to a cluster by HTTP/2."""
+    options = HttpProtocolOptions()
+    if HTTP_OPTIONS in cluster.typed_extension_protocol_options:
+        cluster.typed_extension_protocol_options[HTTP_OPTIONS].Unpack(options)
+    return options.explicit_http_config.HasField("http2_protocol_options")
+
+
 def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> endpoint_pb2.ClusterLoadAssignment:
     """Make the assignment of a backend's cluster: if need be an empty one, since a cluster without cannot warm."""
     made = endpoint_pb2.ClusterLoadAssignment(cluster_name=cluster_name(backend))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.extensions import (
+    backend_tls,
     cors,
     direct_response,
     header_modifier,
@@ -24,4 +25,5 @@ EXTENSIONS = (
     timeouts.EXTENSION,
     retry.EXTENSION,
     traffic_policy.EXTENSION,
+    backend_tls.EXTENSION,
 )

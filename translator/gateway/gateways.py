@@ -98,7 +98,7 @@ def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
     spec = gateway_spec(db, gateway)
     if spec is None or spec.tls is None or spec.tls.backend is None:
         return None
-    text = "spec.tls.backend: requests go to backends without TLS yet, so no certificate is shown to them; remove it."
+    text = "spec.tls.backend: certificates for backends are not supported yet, so none is shown to them; remove it."
     return Problem("ResolvedRefs", "UnsupportedValue", text)
 
 

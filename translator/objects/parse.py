@@ -16,8 +16,7 @@ from translator.objects.schema.unknown_fields import plan, unknown_fields, witho
 __all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 
 _GATEWAY_API: Final = frozenset(
-    ("gateway.networking.k8s.io", kind)
-    for kind in ("TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet", "BackendTLSPolicy")
+    ("gateway.networking.k8s.io", kind) for kind in ("TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet")
 )
 """Kinds of the Gateway API, by group, that are no mistake where this version does not read them."""
 

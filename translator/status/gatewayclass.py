@@ -19,8 +19,6 @@ from translator.status.invalid import false, last_valid_status
 
 FEATURES = (
     "Gateway",
-    "GatewayFrontendClientCertificateValidation",
-    "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
     "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",

@@ -25,6 +25,8 @@ GROUP: Final = f"^$|^{_DOMAIN}$"
 KIND: Final = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
 CONTROLLER: Final = rf"^{_DOMAIN}\/{_PATH_TAIL}$"
 ADDRESS_TYPE: Final = rf"^Hostname|IPAddress|NamedAddress|{_DOMAIN}\/{_PATH_TAIL}$"
+ABSOLUTE_URI: Final = r"^(([^:/?#]+):)(//([^/?#]*))([^?#]*)(\?([^#]*))?(#(.*))?"
+WELL_KNOWN: Final = rf"^(System|({_DOMAIN}/([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]))$"
 PROTOCOL: Final = rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|{_DOMAIN}\/[A-Za-z0-9]+$"
 PATH_CHARACTERS: Final = r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
 ORIGIN: Final = r"(^\*$)|(^(http(s)?):\/\/(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*)(:([0-9]{1,5}))?)$)"
@@ -47,6 +49,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     _TOKEN: "must be a header name: letters, digits and any of !#$%&'*+-.^_`|~",
     PATH_CHARACTERS: "may hold only the characters of a URL path: write others in the form %20",
     ORIGIN: "must be * or an origin without a path, like https://shop.example.com or https://*.example.com:8443",
+    ABSOLUTE_URI: "must be a whole URI, like spiffe://cluster.local/ns/shop/sa/cart",
+    WELL_KNOWN: "must be System, or a domain, '/' and a name",
     QUALIFIED_NAME: "must be a name of up to 63 letters, digits, '-', '_' and '.', or a domain, '/' and such a name",
     ANNOTATION_KEY: "must be a name of up to 63 letters, digits, '-', '_' and '.', or a domain, '/' and such a name",
     LABEL_VALUE: "may hold letters, digits, '-', '_' and '.', and starts and ends with a letter or digit",
@@ -83,6 +87,7 @@ HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 """As the standard channel has it, which takes any characters; the experimental one would have visible ASCII only."""
 
 
+AbsoluteUri = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=ABSOLUTE_URI)]
 QualifiedName = Annotated[str, StringConstraints(max_length=317, pattern=QUALIFIED_NAME)]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=LABEL_VALUE)]
 AnnotationKey = Annotated[str, StringConstraints(max_length=317, pattern=ANNOTATION_KEY)]

@@ -1,0 +1,150 @@
+"""TLS to backends: the kind BackendTLSPolicy (GEP-1897)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
+    CertificateValidationContext,
+    SubjectAltNameMatcher,
+    TlsParameters,
+)
+from headgate_proto.envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+from translator.db import Db
+from translator.engine.query import query
+from translator.envoy.cluster import speaks_http2
+from translator.envoy.config_source import sds
+from translator.envoy.hooks import ClusterHook
+from translator.envoy.names import trust_bundle_name
+from translator.extension import Extension
+from translator.gateway.ca_certificates import ca_certificates
+from translator.ir.backend import BackendKey, BackendSetting
+from translator.kinds import BackendSettings, Level, PolicyKind
+from translator.objects.gateway_api.backendtlspolicy import (
+    SYSTEM,
+    BackendTLSPolicy,
+    BackendTLSPolicyValidation,
+    SubjectAltName,
+)
+from translator.objects.gateway_api.references import LocalObjectReference
+from translator.objects.kubernetes.core import ConfigMap
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+
+SYSTEM_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""The CA certificates of the proxy's own system, as Debian and its distroless images have them.
+
+Where the file is missing Envoy refuses the cluster: requests get 503, and the status of routes shows the refusal.
+"""
+SOCKET: Final = "envoy.transport_sockets.tls"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls(BackendSetting, ClusterHook):
+    """Connections by TLS.
+
+    Attributes:
+        server_name: the server name of the handshake (SNI), which the certificate must have unless `names` are given.
+        names: the names of which the certificate must have one.
+        authorities: the ConfigMaps with the certificates of those that may have issued it; none for the system's.
+    """
+
+    encrypts: ClassVar[bool] = True
+    server_name: str
+    names: tuple[tuple[str, str], ...] = ()
+    authorities: tuple[BackendKey, ...] = ()
+
+    @property
+    def trust_anchors(self) -> tuple[BackendKey, ...]:
+        """Return the ConfigMaps with CA certificates: an edit of one sends these anew, and no cluster or route."""
+        return self.authorities
+
+    def apply_to_cluster(self, cluster: Cluster) -> None:
+        """Write the ``UpstreamTlsContext``."""
+        context = UpstreamTlsContext(sni=self.server_name)
+        common = context.common_tls_context
+        common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
+        common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
+        common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
+        if self.authorities:
+            combined = common.combined_validation_context
+            name = trust_bundle_name(Ref(*each) for each in self.authorities)
+            combined.validation_context_sds_secret_config.CopyFrom(sds(name))
+            self._write_names(combined.default_validation_context)
+        else:
+            common.validation_context.trusted_ca.filename = SYSTEM_CERTIFICATES
+            self._write_names(common.validation_context)
+        cluster.transport_socket.name = SOCKET
+        cluster.transport_socket.typed_config.Pack(context, deterministic=True)
+
+    def _write_names(self, validation: CertificateValidationContext) -> None:
+        for type_, name in self.names or (("Hostname", self.server_name),):
+            added = validation.match_typed_subject_alt_names.add()
+            added.san_type = SubjectAltNameMatcher.URI if type_ == "URI" else SubjectAltNameMatcher.DNS
+            added.matcher.exact = name
+
+
+@query
+def backend_tls(db: Db, policy: Ref) -> BackendSettings:
+    """Return the settings of the backends of a BackendTLSPolicy; none if there is no CA to trust."""
+    found = db.get(BackendTLSPolicy, policy)
+    if found is None:
+        return Outcome(None)
+    validation = found.spec.validation
+    names = tuple(_name(each) for each in validation.subject_alt_names)
+    if validation.well_known_ca_certificates is not None:
+        if problem := _well_known(validation):
+            return Outcome(None, (problem,))
+        return Outcome((BackendTls(validation.hostname, names),))
+    problems: list[Problem] = []
+    usable: dict[BackendKey, None] = {}
+    for place, reference in enumerate(validation.ca_certificate_refs):
+        field = f"spec.validation.caCertificateRefs[{place}]"
+        bad = list(_unusable(db, policy, reference, field))
+        problems += bad
+        if not bad:
+            usable[BackendKey(ConfigMap.kind, policy.namespace, reference.name)] = None
+    if not usable:
+        text = "spec.validation: there is no CA certificate that can be used, so requests to the targets are refused."
+        return Outcome(None, (*problems, Problem("Accepted", "NoValidCACertificate", text)))
+    return Outcome((BackendTls(validation.hostname, names, tuple(usable)),), tuple(problems))
+
+
+def _name(found: SubjectAltName) -> tuple[str, str]:
+    return found.type, (found.uri if found.type == "URI" else found.hostname) or ""
+
+
+def _well_known(validation: BackendTLSPolicyValidation) -> Problem | None:
+    if validation.well_known_ca_certificates == SYSTEM:
+        return None
+    text = (
+        f"spec.validation.wellKnownCACertificates: {validation.well_known_ca_certificates} is not supported, so "
+        f"requests to the targets are refused; set it to {SYSTEM}, or use caCertificateRefs."
+    )
+    return Problem("Accepted", "Invalid", text)
+
+
+def _unusable(db: Db, policy: Ref, reference: LocalObjectReference, field: str) -> Iterator[Problem]:
+    """Yield why the CA certificates of a reference cannot be used."""
+    if (reference.group, reference.kind) != (ConfigMap.group, ConfigMap.kind):
+        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
+        yield Problem("ResolvedRefs", "InvalidKind", f"{field}: {kind} is not supported; refer to a ConfigMap.")
+    elif fault := ca_fault(db, Ref(ConfigMap.kind, policy.namespace, reference.name)):
+        yield Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}")
+
+
+@query(firewall=True)
+def ca_fault(db: Db, config_map: Ref) -> str:
+    """Return what is wrong with the CA certificates of a ConfigMap; "" if they can be used, whichever they are."""
+    found = ca_certificates(db, config_map)
+    return found if isinstance(found, str) else ""
+
+
+EXTENSION = Extension(
+    "BackendTLSPolicy",
+    policies=(PolicyKind(BackendTLSPolicy, frozenset({Level.BACKEND}), backend_tls),),
+    conformance=("BackendTLSPolicy", "BackendTLSPolicySANValidation"),
+)
