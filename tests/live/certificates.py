@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
+from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from tests.certificates import self_signed
+from tests.certificates import DAY, encoded, self_signed
 from tests.live.objects import Manifest
 
 
@@ -41,3 +47,35 @@ def client(*protocols: str) -> ssl.SSLContext:
     if protocols:
         context.set_alpn_protocols(protocols)
     return context
+
+
+class Authority:
+    """A certificate authority, of which clients can get certificates."""
+
+    def __init__(self, name: str) -> None:
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        self.certificate = self._signed(self._name, self._key.public_key(), constraints)
+
+    def config_map(self, name: str, *others: Authority) -> Manifest:
+        """Return a ConfigMap with the certificate of this authority, and those of others."""
+        text = "".join(each.certificate for each in (self, *others))
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"ca.crt": text}}
+
+    def client(self, folder: Path, *protocols: str) -> ssl.SSLContext:
+        """Return a client with a certificate of this authority; `folder` is for its files."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+        constraints = x509.BasicConstraints(ca=False, path_length=None)
+        file = folder / f"{id(self)}.pem"
+        file.write_text(self._signed(subject, key.public_key(), constraints) + encoded(key, PrivateFormat.PKCS8))
+        context = client(*protocols)
+        context.load_cert_chain(file)
+        return context
+
+    def _signed(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, constraints: x509.BasicConstraints) -> str:
+        now, serial_number = datetime.now(UTC), x509.random_serial_number()
+        builder = x509.CertificateBuilder(self._name, subject, key, serial_number, now - DAY, now + DAY)
+        signed = builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
+        return signed.public_bytes(Encoding.PEM).decode()

@@ -242,6 +242,20 @@ def test_annotating_the_gateway(large: Translator) -> None:
     assert (found.resources, found.statuses) == ({}, [])
 
 
+def test_changing_ca_certificates(large: Translator) -> None:
+    """Renewed CA certificates for clients change their Secret, and no listener is touched."""
+    validated = https_gateway()
+    references = [{"group": "", "kind": "ConfigMap", "name": "ca"}]
+    validated["spec"]["tls"] = {"frontend": {"default": {"validation": {"caCertificateRefs": references}}}}
+    certificates = [manifest("v1", "ConfigMap", "ca", data={"ca.crt": key_pair(each)[0]}) for each in ("one", "two")]
+    with put_back(large, edit(https_gateway()), removal(certificates[0])):
+        cost(large, edit(certificates[0]), edit(validated))
+        found = cost(large, edit(certificates[1]))
+    assert found.runs <= 4
+    assert found.resources == {SECRET: {"ConfigMap/shop/ca"}}
+    assert found.statuses == []
+
+
 def test_changing_a_certificate_reference(large: Translator) -> None:
     """A listener that loses its certificate goes with what only it needed, and no query of a route runs."""
     changed = https_gateway()

@@ -15,7 +15,7 @@ from translator.envoy.config_source import ADS, sds
 from translator.envoy.hooks import CONNECTION_MANAGER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import table_name
-from translator.ir.listener import FilterChain, HttpChain
+from translator.ir.listener import FilterChain, HttpChain, PeerValidation
 
 Filters = Iterable[hcm_pb2.HttpFilter]
 Manager = hcm_pb2.HttpConnectionManager
@@ -68,7 +68,22 @@ def _tls(spec: FilterChain) -> tls_pb2.DownstreamTlsContext:
     common.alpn_protocols.extend(("h2", "http/1.1"))
     common.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
     common.tls_certificate_sds_secret_configs.extend(sds(name) for name in spec.secrets)
+    if spec.validation is not None:
+        _validate_peers(made, spec.validation)
     return made
+
+
+def _validate_peers(context: tls_pb2.DownstreamTlsContext, validation: PeerValidation) -> None:
+    """Ask clients for a certificate; without the trust bundle Envoy refuses all connections."""
+    context.require_client_certificate.value = validation.required
+    if validation.required:
+        context.common_tls_context.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
+        return
+    combined = context.common_tls_context.combined_validation_context
+    combined.default_validation_context.trust_chain_verification = (
+        common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
+    )
+    combined.validation_context_sds_secret_config.CopyFrom(sds(validation.bundle))
 
 
 def _manager(chain: HttpChain, http_filters: Filters) -> Manager:

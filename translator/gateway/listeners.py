@@ -33,6 +33,7 @@ class ListenerState:
         allowed: which routes may attach, as the Gateway says.
         problems: why it is not accepted, conflicts, or lists kinds that it cannot serve.
         overlaps: the names of other HTTPS listeners on the port that share hostnames with it.
+        validates_clients: whether the Gateway has it validate the certificates of clients (`spec.tls.frontend`).
     """
 
     name: str
@@ -43,6 +44,7 @@ class ListenerState:
     allowed: AllowedRoutes
     problems: tuple[Problem, ...] = ()
     overlaps: tuple[str, ...] = ()
+    validates_clients: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -130,7 +132,7 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
     for each in spec.listeners:
         kinds, invalid = _kinds(db, each)
         problems = (
-            *_unsupported(db, spec, each),
+            *_unsupported(db, each),
             *_unselectable(each),
             *_reserved(db, gateway, each),
             *_conflict(each, supported),
@@ -146,6 +148,7 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
                 allowed=each.allowed_routes,
                 problems=problems,
                 overlaps=_overlaps(each, supported),
+                validates_clients=each.protocol == "HTTPS" and _validates_clients(spec, each.port),
             )
         )
     return tuple(states)
@@ -186,16 +189,13 @@ def _kinds(db: Db, listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, 
     return tuple(dict.fromkeys(names)), (Problem("ResolvedRefs", "InvalidRouteKinds", text),)
 
 
-def _unsupported(db: Db, spec: GatewaySpec, listener: Listener) -> Iterator[Problem]:
+def _unsupported(db: Db, listener: Listener) -> Iterator[Problem]:
     """Yield what cannot be had; where it would keep requests out, the listener is not served without it."""
     if listener.protocol not in db.registry.protocols:
         text = f"The protocol {listener.protocol} is not supported; use one of {', '.join(db.registry.protocols)}."
         yield Problem("Accepted", "UnsupportedProtocol", text)
     elif listener.filters is not None and listener.filters.requests:
         text = "filters: filters of listeners are not supported yet; remove them."
-        yield Problem("Accepted", "UnsupportedValue", text)
-    elif listener.protocol == "HTTPS" and _checks_clients(spec, listener.port):
-        text = "spec.tls.frontend: the certificates of clients cannot be checked yet; remove the validation."
         yield Problem("Accepted", "UnsupportedValue", text)
 
 
@@ -211,7 +211,7 @@ def _unselectable(listener: Listener) -> Iterator[Problem]:
             yield Problem("Accepted", "UnsupportedValue", text)
 
 
-def _checks_clients(spec: GatewaySpec, port: int) -> bool:
+def _validates_clients(spec: GatewaySpec, port: int) -> bool:
     frontend = spec.tls.frontend if spec.tls is not None else None
     if frontend is None:
         return False

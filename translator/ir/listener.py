@@ -90,6 +90,18 @@ class HttpChain:
     settings: tuple[ListenerSetting, ...] = ()
 
 
+class PeerValidation(NamedTuple):
+    """The validation of the certificates that clients present.
+
+    Attributes:
+        bundle: the name of the trust bundle.
+        required: whether only clients with a valid certificate may connect; otherwise all may, and are still asked.
+    """
+
+    bundle: str
+    required: bool
+
+
 @dataclass(frozen=True, slots=True)
 class FilterChain:
     """Some of the connections of a port, and how they are served.
@@ -98,11 +110,13 @@ class FilterChain:
         match: which connections.
         chain: what serves them.
         secrets: the names of the certificates that terminate TLS; none where nothing does.
+        validation: how client certificates are validated; None if clients are not asked for one.
     """
 
     match: ChainMatch
     chain: HttpChain
     secrets: tuple[str, ...] = ()
+    validation: PeerValidation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from translator.envoy import listener as listeners
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
 from translator.extension import extensions
-from translator.gateway import listeners as gateway_listeners
 from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
+from translator.gateway.client_validation import listener_validation, validated_listeners
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
+from translator.gateway.listeners import ListenerState
 from translator.infrastructure.addresses import bind_addresses
-from translator.ir.listener import Certificate, ChainMatch, FilterChain, HttpChain, PortListener
+from translator.ir.listener import Certificate, ChainMatch, FilterChain, HttpChain, PeerValidation, PortListener
 from translator.objects.gateway_api.gateway import key_of
 from translator.refs import Ref
 from xds import Resource
@@ -23,9 +24,23 @@ from xds import Resource
 
 def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
     """Yield the Secrets with the certificates of a Gateway's accepted listeners."""
-    for state in gateway_listeners.listeners(db, gateway):
+    for state in validated_listeners(db, gateway):
         if state.accepted and state.tls:
             yield from listener_certificates(db, gateway, state.name).value
+
+
+def served_trust_bundles(db: Db, gateway: Ref) -> Iterator[tuple[Ref, ...]]:
+    """Yield the ConfigMaps by whose CA certificates a Gateway's served listeners validate client certificates."""
+    for state in validated_listeners(db, gateway):
+        if state.accepted and state.tls and listener_certificates(db, gateway, state.name).value:
+            validation = listener_validation(db, gateway, state).value
+            if validation is not None:
+                yield validation.config_maps
+
+
+def _peer_validation(db: Db, gateway: Ref, state: ListenerState) -> PeerValidation | None:
+    found = listener_validation(db, gateway, state).value
+    return None if found is None else PeerValidation(trust_bundle_name(found.config_maps), not found.insecure)
 
 
 @query
@@ -35,14 +50,15 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     if not addresses or unsupported_parameters(db, gateway) is not None:
         return None
     chains: dict[FilterChain, None] = {}
-    for state in gateway_listeners.listeners(db, gateway):
+    for state in validated_listeners(db, gateway):
         if state.port == port and state.accepted:
             secrets: tuple[str, ...] = ()
             if state.tls:
                 secrets = tuple(secret_name(each) for each in listener_certificates(db, gateway, state.name).value)
             if secrets or not state.tls:
                 served = HttpChain(state.table(gateway), allows_underscores(db, gateway))
-                chains[FilterChain(ChainMatch(served.table.hostname), served, secrets)] = None
+                validation = _peer_validation(db, gateway, state)
+                chains[FilterChain(ChainMatch(served.table.hostname), served, secrets, validation)] = None
     if not chains:
         return None
     name = key_of(gateway)

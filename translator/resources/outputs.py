@@ -16,6 +16,7 @@ from translator.resources.listeners import (
     port_listener,
     secret_resource,
     served_certificates,
+    served_trust_bundles,
     trust_bundle_resource,
 )
 from translator.resources.routes import table_resource
@@ -40,8 +41,8 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
             outputs[listener_resource, (gateway, port)] = None
             for each in spec.chains:
                 outputs[table_resource, (each.chain.table,)] = None
-    for secret_ref in served_certificates(db, gateway):
-        outputs[secret_resource, (secret_ref,)] = None
+    outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway))
+    outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway))
     if outputs:
         for backend in gateway_backends(db, gateway):
             outputs |= dict.fromkeys(_of_backend(backend))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from translator.conditions import Condition, Status, bounded, verdict
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.names import secret_name
+from translator.envoy.names import secret_name, trust_bundle_name
 from translator.gateway.certificates import listener_certificates
+from translator.gateway.client_validation import insecure_fields, listener_validation, validated_listeners
 from translator.gateway.gateways import (
     STANDALONE_CLASS,
     addresses,
@@ -18,7 +19,7 @@ from translator.gateway.gateways import (
     unsupported_parameters,
     unsupported_tls,
 )
-from translator.gateway.listeners import ROUTE_GROUP, ListenerState, listeners
+from translator.gateway.listeners import ROUTE_GROUP, ListenerState
 from translator.infrastructure.status import addresses_json, deployment_problems, warned
 from translator.inputs import Invalid
 from translator.kinds import StatusKind
@@ -38,7 +39,7 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     found = db.get(Gateway, ref)
     if found is None or not is_managed(db, ref):
         return None if found is None else _unclaimed(db, found)
-    states = listeners(db, ref)
+    states = validated_listeners(db, ref)
     known = programming(db, ref)
     rejected = unsupported_parameters(db, ref)
     problems = (*([rejected] if rejected else []), *_gateway_problems(states), *addresses(db, ref).problems)
@@ -52,7 +53,7 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
         generation if invalid else known.generation or generation
     )
     status: Status = {
-        "conditions": [shown.json(generation), programmed, *(each.json(generation) for each in _resolved(db, ref))],
+        "conditions": [shown.json(generation), programmed, *(each.json(generation) for each in _occasional(db, ref))],
         "listeners": [_listener_status(db, ref, each, known, generation) for each in states],
     }
     if db.settings.standalone:
@@ -60,11 +61,15 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
     return {"addresses": addresses_json(db, ref), **status}
 
 
-def _resolved(db: Db, ref: Ref) -> Iterator[Condition]:
-    """Yield a condition that is there only where it is False."""
+def _occasional(db: Db, ref: Ref) -> Iterator[Condition]:
+    """Yield the conditions that are there only where there is something to tell."""
     problem = unsupported_tls(db, ref)
     if problem is not None:
         yield verdict(problem.condition, (problem,), "", "")
+    fields = insecure_fields(db, ref)
+    if fields:
+        text = f"{', '.join(fields)}: AllowInsecureFallback lets in clients without a valid certificate."
+        yield Condition("InsecureFrontendValidationMode", "True", "ConfigurationChanged", text)
 
 
 def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
@@ -105,14 +110,16 @@ def _unprogrammable(accepted: Condition, problems: tuple[Problem, ...], db: Db, 
         return Condition("Programmed", "False", "Invalid", accepted.message)
     if any(each.condition == "Programmed" for each in problems):
         return verdict("Programmed", problems, "", "")
-    if all(port_listener(db, ref, each.port) is None for each in listeners(db, ref)):
+    if all(port_listener(db, ref, each.port) is None for each in validated_listeners(db, ref)):
         return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
     return None
 
 
 def _programmed(db: Db, ref: Ref, known: Programming) -> Condition:
     condition = warned(db, ref, known.gateway)
-    unserved = [each.name for each in listeners(db, ref) if each.accepted and not _has_certificates(db, ref, each)]
+    unserved = [
+        each.name for each in validated_listeners(db, ref) if each.accepted and not _has_certificates(db, ref, each)
+    ]
     if unserved:
         text = f"{condition.message} Without a certificate, and not served: listener {', '.join(unserved)}."
         return condition._replace(message=text)
@@ -131,7 +138,7 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
     resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
-    programmed, observed = known.of(state.name, state.port, map(secret_name, certificates.value))
+    programmed, observed = known.of(state.name, state.port, _secret_names(db, ref, state, certificates.value))
     if port_listener(db, ref, state.port) is None:
         programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None
     if not state.accepted or not _has_certificates(db, ref, state):
@@ -144,6 +151,14 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
         "attachedRoutes": db.count(attached, (ref, state.name)),
         "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
     }
+
+
+def _secret_names(db: Db, gateway: Ref, state: ListenerState, certificates: Iterable[Ref]) -> Iterator[str]:
+    """Yield the names of the resources that a listener's TLS needs."""
+    yield from map(secret_name, certificates)
+    validation = listener_validation(db, gateway, state).value
+    if validation is not None:
+        yield trust_bundle_name(validation.config_maps)
 
 
 def _conflicted(conflict: Problem | None) -> Condition:

@@ -1,0 +1,127 @@
+"""Validation of client certificates: `spec.tls.frontend` of a Gateway (GEP-91)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from translator.db import Db
+from translator.engine.query import query
+from translator.gateway.ca_certificates import ca_certificates
+from translator.gateway.gateways import gateway_spec
+from translator.gateway.listeners import ListenerState, listeners
+from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
+from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation, Gateway
+from translator.objects.gateway_api.references import ObjectReference
+from translator.objects.kubernetes.core import ConfigMap
+from translator.outcome import Outcome, Problem, gather
+from translator.refs import Ref
+
+INSECURE: Final = "AllowInsecureFallback"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientValidation:
+    """How the HTTPS listeners of a port validate client certificates.
+
+    Attributes:
+        config_maps: the ConfigMaps with the CA certificates: those that may be referred to, whether they can be used
+            or not, so that a ConfigMap that breaks or is mended changes no listener.
+        insecure: clients without a valid certificate are let in as well.
+    """
+
+    config_maps: tuple[Ref, ...]
+    insecure: bool = False
+
+
+@query
+def client_validation(db: Db, gateway: Ref, port: int) -> Outcome[ClientValidation | None]:
+    """Return how the HTTPS listeners of a port validate client certificates, None if they do not, and problems.
+
+    With a problem of the condition Accepted no CA certificate is left, and the listeners must not be served.
+    """
+    found = _effective(db, gateway, port)
+    if found is None:
+        return Outcome(None)
+    validation, path = found
+    fields = (f"{path}.caCertificateRefs[{place}]" for place in range(len(validation.ca_certificate_refs)))
+    pairs = zip(fields, validation.ca_certificate_refs, strict=True)
+    resolved = gather(_resolve(db, gateway, reference, field) for field, reference in pairs)
+    usable = dict.fromkeys(each for each in resolved.value if each is not None)
+    problems = resolved.problems
+    if all(isinstance(ca_certificates(db, each), str) for each in usable):
+        text = f"{path}.caCertificateRefs: no reference is valid, so no client can be validated. "
+        text += " ".join(each.message for each in problems)
+        problems = (Problem("Accepted", "NoValidCACertificate", text), *problems)
+    return Outcome(ClientValidation(tuple(usable), validation.mode == INSECURE), problems)
+
+
+def listener_validation(db: Db, gateway: Ref, state: ListenerState) -> Outcome[ClientValidation | None]:
+    """Return how a listener validates client certificates, and problems."""
+    return client_validation(db, gateway, state.port) if state.validates_clients else Outcome(None)
+
+
+def validated_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
+    """Return the listeners of a Gateway; those that cannot validate client certificates have the problems of that.
+
+    Routes attach to what `listeners` returns: they do not depend on the CA certificates.
+    """
+    return tuple(_validated(db, gateway, each) for each in listeners(db, gateway))
+
+
+def insecure_fields(db: Db, gateway: Ref) -> tuple[str, ...]:
+    """Return the fields by which clients without a valid certificate are let in (`AllowInsecureFallback`)."""
+    frontend = _frontend(db, gateway)
+    if frontend is None:
+        return ()
+    configs = [("spec.tls.frontend.default", frontend.default)]
+    configs += [(f"spec.tls.frontend.perPort[{place}].tls", each.tls) for place, each in enumerate(frontend.per_port)]
+    return tuple(
+        f"{path}.validation.mode"
+        for path, tls in configs
+        if tls.validation is not None and tls.validation.mode == INSECURE
+    )
+
+
+def _validated(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
+    problems = listener_validation(db, gateway, state).problems
+    return replace(state, problems=(*state.problems, *problems)) if problems else state
+
+
+def _frontend(db: Db, gateway: Ref) -> FrontendTLSConfig | None:
+    spec = gateway_spec(db, gateway)
+    return spec.tls.frontend if spec is not None and spec.tls is not None else None
+
+
+def _effective(db: Db, gateway: Ref, port: int) -> tuple[FrontendTLSValidation, str] | None:
+    """Return the validation of a port and its path in the Gateway; an entry of `perPort` overrides the default."""
+    frontend = _frontend(db, gateway)
+    if frontend is None:
+        return None
+    tls, path = frontend.default, "spec.tls.frontend.default"
+    for place, each in enumerate(frontend.per_port):
+        if each.port == port:
+            tls, path = each.tls, f"spec.tls.frontend.perPort[{place}].tls"
+    return None if tls.validation is None else (tls.validation, f"{path}.validation")
+
+
+def _resolve(db: Db, gateway: Ref, reference: ObjectReference, field: str) -> Outcome[Ref | None]:
+    """Return the ConfigMap that is referred to, None if it may not be, with the problem if it cannot be used."""
+    namespace = reference.namespace or gateway.namespace
+    grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, namespace)
+    target = GrantTarget(reference.group, reference.kind, reference.name)
+    # What is not permitted is not looked at any further, not even at its kind.
+    if not granted(db, grantee, target):
+        return Outcome(None, (not_permitted(grantee, target, field),))
+    if (reference.group, reference.kind) != (ConfigMap.group, ConfigMap.kind):
+        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
+        text = f"{field}: {kind} is not supported; refer to a ConfigMap."
+        return Outcome(None, (_problem("InvalidCACertificateKind", text),))
+    config_map = Ref(ConfigMap.kind, namespace, reference.name)
+    found = ca_certificates(db, config_map)
+    problems = (_problem("InvalidCACertificateRef", f"{field}: {found}"),) if isinstance(found, str) else ()
+    return Outcome(config_map, problems)
+
+
+def _problem(reason: str, message: str) -> Problem:
+    return Problem("ResolvedRefs", reason, message)
