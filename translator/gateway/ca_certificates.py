@@ -21,7 +21,7 @@ _CERTIFICATE: Final = b"CERTIFICATE"
 _LABELS: Final = (_CERTIFICATE, b"X509 CERTIFICATE")
 
 
-class _UnusableError(ValueError):
+class _UnusableCertificateError(ValueError):
     """CA certificates that Envoy does not accept; the message is a clause."""
 
 
@@ -36,7 +36,7 @@ def ca_certificates(db: Db, config_map: Ref) -> tuple[bytes, ...] | str:
         return f"{config_map} has no {CA_KEY} in its data."
     try:
         return tuple(dict.fromkeys(write(_CERTIFICATE, each) for each in _certificates(text)))
-    except _UnusableError as wrong:
+    except _UnusableCertificateError as wrong:
         return f"{config_map}: {CA_KEY} {wrong}"
 
 
@@ -62,8 +62,8 @@ def _certificates(text: bytes) -> Iterator[bytes]:
                 read(der)
                 yield der
     except DerError:
-        raise _UnusableError(f"holds a certificate that cannot be read (number {count}).") from None
+        raise _UnusableCertificateError(f"holds a certificate that cannot be read (number {count}).") from None
     except PemError as error:
-        raise _UnusableError(f"is not in PEM form: {error}.") from None
+        raise _UnusableCertificateError(f"is not in PEM form: {error}.") from None
     if not count:
-        raise _UnusableError("has no CERTIFICATE block; it must hold CA certificates in PEM form.")
+        raise _UnusableCertificateError("has no CERTIFICATE block; it must hold CA certificates in PEM form.")
