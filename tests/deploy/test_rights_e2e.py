@@ -49,7 +49,26 @@ GRPC_ROUTE: Final = {
     "apiVersion": GATEWAY_API,
     "kind": "GRPCRoute",
     "metadata": {"name": "hello"},
-    "spec": {"parentRefs": [{"name": GATEWAY}], "hostnames": ["grpc.example.com"]},
+    "spec": {
+        "parentRefs": [{"name": GATEWAY}],
+        "hostnames": ["grpc.example.com"],
+        "rules": [{"backendRefs": [{"name": "hello", "port": 443}]}],
+    },
+}
+SERVICE: Final = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "hello"},
+    "spec": {"ports": [{"name": "grpc", "port": 443}]},
+}
+BACKEND_POLICY: Final = {
+    "apiVersion": GATEWAY_API,
+    "kind": "BackendTLSPolicy",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "targetRefs": [{"group": "", "kind": "Service", "name": "hello"}],
+        "validation": {"hostname": "example.com", "wellKnownCACertificates": "System"},
+    },
 }
 POLICY: Final = {
     "apiVersion": HEADGATE_API,
@@ -212,10 +231,9 @@ async def deploy(controller: Controller, watched: Kube) -> None:
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        GRPC_ROUTE,
-        POLICY,
+        *(GRPC_ROUTE, SERVICE, POLICY, BACKEND_POLICY),
     )
-    for kind in ("HTTPRoute", "GRPCRoute", "TrafficPolicy"):
+    for kind in ("HTTPRoute", "GRPCRoute", "TrafficPolicy", "BackendTLSPolicy"):
         await watched.condition(kind, "hello", "Accepted", "True")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
     await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))
