@@ -74,8 +74,9 @@ BACKENDS: Final = PolicyShard("", SHARDS)
 """All backends of all namespaces."""
 
 
-def _namespaces(_: Db, policy: Ref) -> tuple[str, ...]:
-    return policy.namespace, BACKENDS.namespace
+def _namespaces(db: Db, policy: Ref) -> tuple[str, ...]:
+    of_backends = Level.BACKEND in db.registry.policy(policy.kind).levels
+    return (policy.namespace, BACKENDS.namespace) if of_backends else (policy.namespace,)
 
 
 @index(Policy, partitions=_namespaces, partition_of=attrgetter("namespace"))
