@@ -10,7 +10,7 @@ from translator.db import Db
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.ir.backend import Backend, Protocol
 from translator.kinds import RouteKind
-from translator.objects.gateway_api.references import BackendObjectReference
+from translator.objects.gateway_api.references import BackendObjectReference, qualified_kind
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
@@ -21,7 +21,7 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     """Resolve a reference of `route`, whose kind is of `group`; `field` is where it stands, for messages."""
     found = db.registry.backend_of(reference.group, reference.kind)
     if found is None:
-        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
+        kind = qualified_kind(reference.group, reference.kind)
         known = " or ".join(f"a {each.model.kind}" for each in db.registry.backends)
         text = f"{field}: a {kind} is not supported as a backend; refer to {known}."
         return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))

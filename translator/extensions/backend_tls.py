@@ -20,7 +20,7 @@ from translator.envoy.config_source import sds
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import trust_bundle_name
 from translator.extension import Extension
-from translator.gateway.ca_certificates import ca_certificates
+from translator.gateway.ca_certificates import ca_fault
 from translator.ir.backend import BackendKey, BackendSetting
 from translator.kinds import BackendSettings, Level, PolicyKind
 from translator.objects.gateway_api.backendtlspolicy import (
@@ -29,7 +29,7 @@ from translator.objects.gateway_api.backendtlspolicy import (
     BackendTLSPolicyValidation,
     SubjectAltName,
 )
-from translator.objects.gateway_api.references import LocalObjectReference
+from translator.objects.gateway_api.references import LocalObjectReference, qualified_kind
 from translator.objects.kubernetes.core import ConfigMap
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -130,17 +130,10 @@ def _well_known(validation: BackendTLSPolicyValidation) -> Problem | None:
 def _unusable(db: Db, policy: Ref, reference: LocalObjectReference, field: str) -> Iterator[Problem]:
     """Yield why the CA certificates of a reference cannot be used."""
     if (reference.group, reference.kind) != (ConfigMap.group, ConfigMap.kind):
-        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
+        kind = qualified_kind(reference.group, reference.kind)
         yield Problem("ResolvedRefs", "InvalidKind", f"{field}: {kind} is not supported; refer to a ConfigMap.")
     elif fault := ca_fault(db, Ref(ConfigMap.kind, policy.namespace, reference.name)):
         yield Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}")
-
-
-@query(firewall=True)
-def ca_fault(db: Db, config_map: Ref) -> str:
-    """Return what is wrong with the CA certificates of a ConfigMap; "" if they can be used, whichever they are."""
-    found = ca_certificates(db, config_map)
-    return found if isinstance(found, str) else ""
 
 
 EXTENSION = Extension(

@@ -40,6 +40,13 @@ def ca_certificates(db: Db, config_map: Ref) -> tuple[bytes, ...] | str:
         return f"{config_map}: {CA_KEY} {wrong}"
 
 
+@query(firewall=True)
+def ca_fault(db: Db, config_map: Ref) -> str:
+    """Return what is wrong with the CA certificates of a ConfigMap; "" if they can be used, whichever they are."""
+    found = ca_certificates(db, config_map)
+    return found if isinstance(found, str) else ""
+
+
 @query
 def trust_bundle(db: Db, config_maps: tuple[Ref, ...]) -> TrustBundle | None:
     """Return the CA certificates of all those ConfigMaps that can be used, each once; None if there are none."""

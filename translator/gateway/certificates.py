@@ -10,6 +10,7 @@ from translator.gateway.reference_grants import Grantee, GrantTarget, granted, n
 from translator.ir.listener import Certificate
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listener import Listener
+from translator.objects.gateway_api.references import qualified_kind
 from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
@@ -53,7 +54,7 @@ def _resolve(db: Db, gateway: Ref, listener: Listener, place: int) -> Outcome[Re
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     if (ref.group, ref.kind) != ("", Secret.kind):
-        kind = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
+        kind = qualified_kind(ref.group, ref.kind)
         return Outcome(None, (_invalid(f"{field}: {kind} is not supported; refer to a Secret."),))
     found = certificate(db, secret)
     return Outcome(None, (_invalid(f"{field}: {found}"),)) if isinstance(found, str) else Outcome(secret)

@@ -7,12 +7,12 @@ from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.gateway.ca_certificates import ca_certificates
+from translator.gateway.ca_certificates import ca_fault
 from translator.gateway.gateways import gateway_spec
 from translator.gateway.listeners import ListenerState, listeners
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation, Gateway
-from translator.objects.gateway_api.references import ObjectReference
+from translator.objects.gateway_api.references import ObjectReference, qualified_kind
 from translator.objects.kubernetes.core import ConfigMap
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
@@ -49,7 +49,7 @@ def client_validation(db: Db, gateway: Ref, port: int) -> Outcome[ClientValidati
     resolved = gather(_resolve(db, gateway, reference, field) for field, reference in pairs)
     usable = dict.fromkeys(each for each in resolved.value if each is not None)
     problems = resolved.problems
-    if all(isinstance(ca_certificates(db, each), str) for each in usable):
+    if all(ca_fault(db, each) for each in usable):
         text = f"{path}.caCertificateRefs: no reference is valid, so no client can be validated. "
         text += " ".join(each.message for each in problems)
         problems = (Problem("Accepted", "NoValidCACertificate", text), *problems)
@@ -114,12 +114,12 @@ def _resolve(db: Db, gateway: Ref, reference: ObjectReference, field: str) -> Ou
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     if (reference.group, reference.kind) != (ConfigMap.group, ConfigMap.kind):
-        kind = f"{reference.kind}.{reference.group}" if reference.group else reference.kind
+        kind = qualified_kind(reference.group, reference.kind)
         text = f"{field}: {kind} is not supported; refer to a ConfigMap."
         return Outcome(None, (_problem("InvalidCACertificateKind", text),))
     config_map = Ref(ConfigMap.kind, namespace, reference.name)
-    found = ca_certificates(db, config_map)
-    problems = (_problem("InvalidCACertificateRef", f"{field}: {found}"),) if isinstance(found, str) else ()
+    fault = ca_fault(db, config_map)
+    problems = (_problem("InvalidCACertificateRef", f"{field}: {fault}"),) if fault else ()
     return Outcome(config_map, problems)
 
 

@@ -14,12 +14,11 @@ from translator.gateway.hostnames import intersect
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, key_of
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener
+from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Problem
 from translator.own_addresses import overlap, taken
 from translator.proxy import OWN_PORTS
 from translator.refs import Ref
-
-ROUTE_GROUP = "gateway.networking.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +177,8 @@ def _kinds(db: Db, listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, 
     asked = listener.allowed_routes.kinds or ()
     if not asked:
         return served, ()
-    names = [each.kind for each in asked if each.group == ROUTE_GROUP and each.kind in served]
-    wrong = [f"{each.kind}.{each.group}" for each in asked if each.group != ROUTE_GROUP or each.kind not in served]
+    names = [each.kind for each in asked if each.group == GATEWAY_GROUP and each.kind in served]
+    wrong = [f"{each.kind}.{each.group}" for each in asked if each.group != GATEWAY_GROUP or each.kind not in served]
     if not wrong:
         return tuple(dict.fromkeys(names)), ()
     text = (

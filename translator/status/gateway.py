@@ -19,12 +19,13 @@ from translator.gateway.gateways import (
     unsupported_parameters,
     unsupported_tls,
 )
-from translator.gateway.listeners import ROUTE_GROUP, ListenerState
+from translator.gateway.listeners import ListenerState
 from translator.infrastructure.status import addresses_json, deployment_problems, warned
 from translator.inputs import Invalid
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.listeners import port_listener
@@ -147,7 +148,7 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
     return {
         "name": state.name,
-        "supportedKinds": [{"group": ROUTE_GROUP, "kind": each} for each in state.kinds],
+        "supportedKinds": [{"group": GATEWAY_GROUP, "kind": each} for each in state.kinds],
         "attachedRoutes": db.count(attached, (ref, state.name)),
         "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
     }

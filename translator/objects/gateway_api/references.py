@@ -70,6 +70,11 @@ class BackendObjectReference(CheckedFields):
             yield FieldViolation(("port",), "must not be set for an XBackend, which has its own: remove it")
 
 
+def qualified_kind(group: str, kind: str) -> str:
+    """Return a kind with its group, as people write it: "ConfigMap", "Pool.example.com"."""
+    return f"{kind}.{group}" if group else kind
+
+
 def backend_references(found: object) -> Iterator[BackendObjectReference]:
     """Yield all that a part of an object names as backends, in its filters too, in no order."""
     if isinstance(found, BackendObjectReference):
