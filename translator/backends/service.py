@@ -52,7 +52,7 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is, or why it can be none, and which of its endpoints get nothing."""
     found = db.get(Service, service)
     declared = declared_port(found, port) if found is not None else None
-    resolved = with_policies(db, service, declared.name if declared else "", _port(db, service, port))
+    resolved = with_policies(db, service, declared.name if declared else "", _port(db, service, found, port, declared))
     if resolved.value is not None and declared is not None and (declared.app_protocol or "").lower() in TLS_PROTOCOLS:
         resolved = _encrypted(resolved.value, declared, service)
     problems = unresolved(db, service)
@@ -75,13 +75,13 @@ def _encrypted(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backe
     return _unresolved("UnsupportedProtocol", text)
 
 
-def _port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
-    found = db.get(Service, service)
+def _port(
+    db: Db, service: Ref, found: Service | None, port: int, declared: ServicePort | None
+) -> Outcome[Backend | None]:
     if found is None:
         return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
     key = BackendKey(*service)
     spec = found.spec
-    declared = declared_port(found, port)
     if spec.type == "ExternalName" and not db.settings.external_names:
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
         return _unresolved("UnsupportedValue", text)
@@ -154,11 +154,10 @@ def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
     """
     service = Ref(*found.key)
     service_object = db.get(Service, service)
-    ports = service_object.spec.ports if service_object else ()
-    port_name = next((each.name for each in ports if each.port == found.port and each.protocol == "TCP"), None)
-    if port_name is None:
+    port = declared_port(service_object, found.port) if service_object is not None else None
+    if port is None:
         return ()
-    every = {each for ref in db.select(slices, Slices(service)) for each in slice_endpoints(db, ref, port_name)}
+    every = {each for ref in db.select(slices, Slices(service)) for each in slice_endpoints(db, ref, port.name)}
     ready = [each for each in every if not each.draining]
     return tuple(sorted(ready or every))
 

@@ -98,11 +98,6 @@ def any_policies(db: Db, shard: PolicyShard) -> bool:
     return db.count(targeted_shards, shard) > 0
 
 
-def has_policies(db: Db, route: Ref) -> bool:
-    """Return whether a route, or a rule of it, has policies of its own."""
-    return any_policies(db, shard(route)) and bool(db.select(attached_policies, route))
-
-
 def target(policy: Ref, reference: PolicyTargetReference) -> Ref:
     """Return the object that a policy targets."""
     return Ref(reference.kind, policy.namespace, reference.name)

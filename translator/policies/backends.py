@@ -10,14 +10,15 @@ from translator.engine.query import query
 from translator.ir.backend import Backend
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import any_policies, attached_policies, backend_shard
+from translator.policies.attachment import any_policies, backend_shard, policies_at
+from translator.policies.effective import of_kind
 from translator.refs import Ref
 
 
 def policy_of_backend(db: Db, kind: str, backend: Ref, section: str) -> Ref | None:
     """Return the policy of a kind at a section of a backend, "" for all of it; of several the oldest."""
-    found = (each.policy for each in db.select(attached_policies, backend) if each.section == section)
-    return next((each for each in found if each.kind == kind), None)
+    found = of_kind(policies_at(db, backend, section), kind)
+    return found[-1] if found else None
 
 
 def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:

@@ -12,7 +12,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
-from translator.policies.attachment import PolicyShard, any_policies, has_policies, policies_at, shard
+from translator.policies.attachment import PolicyShard, any_policies, attached_policies, policies_at, shard
 from translator.policies.merging import Effective, merge
 from translator.refs import Ref
 
@@ -33,7 +33,7 @@ def _inherited(db: Db, gateway: Ref, listener: str) -> Stack:
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
     some, others = shard_stack(db, shard(route), gateway, listener)
-    return inherited(db, gateway, listener) if some and has_policies(db, route) else others
+    return inherited(db, gateway, listener) if some and db.select(attached_policies, route) else others
 
 
 @query(firewall=True)
