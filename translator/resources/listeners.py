@@ -22,20 +22,30 @@ from translator.refs import Ref
 from xds import Resource
 
 
-def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
-    """Yield the Secrets with the certificates of a Gateway's accepted listeners."""
+def _served(db: Db, gateway: Ref, port: int | None = None) -> Iterator[tuple[ListenerState, tuple[Ref, ...]]]:
+    """Yield the served listeners of a Gateway, or of one of its ports, with the Secrets of their certificates.
+
+    A listener that terminates TLS and has no certificate is not served.
+    """
     for state in validated_listeners(db, gateway):
-        if state.accepted and state.tls:
-            yield from listener_certificates(db, gateway, state.name).value
+        if state.accepted and port in (None, state.port):
+            certificates = listener_certificates(db, gateway, state.name).value if state.tls else ()
+            if certificates or not state.tls:
+                yield state, certificates
+
+
+def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
+    """Yield the Secrets with the certificates of a Gateway's served listeners."""
+    for _, certificates in _served(db, gateway):
+        yield from certificates
 
 
 def served_trust_bundles(db: Db, gateway: Ref) -> Iterator[tuple[Ref, ...]]:
     """Yield the ConfigMaps by whose CA certificates a Gateway's served listeners validate client certificates."""
-    for state in validated_listeners(db, gateway):
-        if state.accepted and state.tls and listener_certificates(db, gateway, state.name).value:
-            validation = listener_validation(db, gateway, state).value
-            if validation is not None:
-                yield validation.config_maps
+    for state, _ in _served(db, gateway):
+        validation = listener_validation(db, gateway, state).value
+        if validation is not None:
+            yield validation.config_maps
 
 
 def _peer_validation(db: Db, gateway: Ref, state: ListenerState) -> PeerValidation | None:
@@ -50,15 +60,10 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
     if not addresses or unsupported_parameters(db, gateway) is not None:
         return None
     chains: dict[FilterChain, None] = {}
-    for state in validated_listeners(db, gateway):
-        if state.port == port and state.accepted:
-            secrets: tuple[str, ...] = ()
-            if state.tls:
-                secrets = tuple(secret_name(each) for each in listener_certificates(db, gateway, state.name).value)
-            if secrets or not state.tls:
-                served = HttpChain(state.table(gateway), allows_underscores(db, gateway))
-                validation = _peer_validation(db, gateway, state)
-                chains[FilterChain(ChainMatch(served.table.hostname), served, secrets, validation)] = None
+    for state, certificates in _served(db, gateway, port):
+        chain = HttpChain(state.table(gateway), allows_underscores(db, gateway))
+        secrets, validation = tuple(map(secret_name, certificates)), _peer_validation(db, gateway, state)
+        chains[FilterChain(ChainMatch(chain.table.hostname), chain, secrets, validation)] = None
     if not chains:
         return None
     name = key_of(gateway)
