@@ -105,7 +105,7 @@ async def until(
         await show(session)
         print(
             f"\nHeadgate and its Envoy are up. Edit {CONFIG / 'routes.yaml'}, save it, and ask again:"
-            f"\n  curl -i {GATEWAY}/\nIn another terminal `headgate status` shows what became of the objects."
+            f"\n  curl -i {GATEWAY}/\nIn another terminal `headgate status` shows the conditions of the objects."
             "\nCtrl-C stops everything.\n",
             flush=True,
         )
