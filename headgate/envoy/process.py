@@ -98,9 +98,12 @@ class EnvoyProcess:
         started: the time of its start, in seconds since the epoch.
     """
 
-    def __init__(self, process: psutil.Process, child: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self, process: psutil.Process, child: subprocess.Popen[bytes] | None = None, digest: str | None = None
+    ) -> None:
         self._process = process
         self._child = child
+        self._digest = digest
         self.pid: int = process.pid
         self.adopted = child is None
         self.started: float = process.create_time()
@@ -116,6 +119,7 @@ class EnvoyProcess:
         state = launch.state
         state.make()
         launch.write()
+        digest = launch.digest
         # Envoy itself replaces the socket of an earlier one: on a full disk, a removed one could not be created again.
         with _new_log(state.log) as log:
             child = subprocess.Popen(
@@ -124,11 +128,11 @@ class EnvoyProcess:
                 stdout=log,
                 stderr=log,
                 cwd=state.path,
-                env={**os.environ, LAUNCH_VARIABLE: launch.digest},
+                env={**os.environ, LAUNCH_VARIABLE: digest},
                 start_new_session=True,
             )
         try:
-            started = cls(psutil.Process(child.pid), child)
+            started = cls(psutil.Process(child.pid), child, digest)
         except BaseException:
             child.kill()
             child.wait()
@@ -165,6 +169,9 @@ class EnvoyProcess:
 
     def is_as(self, launch: Launch) -> bool:
         """Return whether this process was started by an equal launch."""
+        # The kernel shows no environment of a process that has just been started: a child's is known without it.
+        if self._digest is not None:
+            return self._digest == launch.digest
         try:
             return self._process.environ().get(LAUNCH_VARIABLE) == launch.digest
         except (OSError, psutil.Error):

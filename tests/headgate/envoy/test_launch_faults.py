@@ -144,6 +144,17 @@ async def test_a_full_disk_leaves_files_as_they_were(state_root: Path, monkeypat
         await each.wait()
 
 
+async def test_a_child_is_known_by_its_launch_at_once(state_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is known as its launch also while the kernel does not yet show its environment."""
+    launch = launch_of(StateDirectory(state_root, NOBODY), "default/web", script(state_root / "sleeper", "sleep 30"))
+    process = EnvoyProcess.start(launch)
+    monkeypatch.setattr(psutil.Process, "environ", lambda _: {})
+    assert process.is_as(launch)
+    assert not process.is_as(replace(launch, concurrency=7))
+    process.kill()
+    await process.wait()
+
+
 def full(self: Path, target: Path) -> Path:
     """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device", str(target))
