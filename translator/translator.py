@@ -194,11 +194,14 @@ class Translator:
 
     def changes(self) -> Changes:
         """Return the changes since the last call, once all steps are done."""
-        for gateway in self._outputs.dirty:
-            self.acknowledged.touch(gateway)
-        self._assembler.assemble(stale=bool(self._db.failing_entries))
-        if self.acknowledged.update(self._db.inputs(Gateway.kind), self.snapshots, self._outputs.incomplete):
-            self._db.evaluate()
+        if dirty := self._outputs.dirty:
+            for gateway in dirty:
+                self.acknowledged.touch(gateway)
+            self._assembler.assemble(stale=bool(self._db.failing_entries))
+        if self.acknowledged.has_changes:
+            gateways = self._db.inputs(Gateway.kind)
+            if self.acknowledged.update(gateways, self.snapshots, self._outputs.incomplete):
+                self._db.evaluate()
         self._statuses.set_bugs(self._bugs())
         return Changes(
             self._assembler.take_changes(),
@@ -209,6 +212,8 @@ class Translator:
 
     def _bugs(self) -> dict[Ref, str]:
         """Return a bug for each Gateway of which something cannot be computed because of bugs."""
+        if not self._db.is_failing:
+            return {}
         of_entries = next((each.bug for each in self._db.failing_entries if each.bug), "")
         inconsistent = self._assembler.inconsistent if of_entries else ()
         return dict.fromkeys(inconsistent, of_entries) | self._roots.bugs()

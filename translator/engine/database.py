@@ -221,6 +221,11 @@ class Database:
     # Diagnosis
 
     @property
+    def is_failing(self) -> bool:
+        """Whether any output or index entry fails, because of a bug or of a collection that is not synced."""
+        return bool(self._memos.failing)
+
+    @property
     def failures(self) -> list[QueryError]:
         """The bugs of outputs and index entries, which keep their last good value."""
         return [each for each in self._memos.failing.values() if not each.not_synced]

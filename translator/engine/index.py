@@ -90,9 +90,12 @@ class Listing:
         stale: the inputs whose contributions may have changed.
     """
 
-    __slots__ = ("buckets", "contributions", "incomplete", "stale")
+    __slots__ = ("_position", "_stale_positions", "buckets", "contributions", "incomplete", "stale")
 
-    def __init__(self) -> None:
+    def __init__(self, position: int, stale_positions: set[int]) -> None:
+        """Create an empty index, which has its `position` in `stale_positions` while some of its inputs are stale."""
+        self._position = position
+        self._stale_positions = stale_positions
         self.buckets: dict[Hashable, Bucket] = {}
         self.contributions: dict[Any, Entries] = {}
         self.incomplete: set[Hashable] = set()
@@ -100,15 +103,21 @@ class Listing:
 
     def on_maybe_dirty(self, memo: Memo) -> None:
         """Mark the contributions of an input as stale."""
-        self.stale.add(*memo.args)
+        self.mark_stale(*memo.args)
 
     def on_changed(self, memo: Memo) -> None:
         """Do nothing, as `replace` compares the entries."""
+
+    def mark_stale(self, source: Any) -> None:
+        """Mark the contributions of an input as stale."""
+        self.stale.add(source)
+        self._stale_positions.add(self._position)
 
     def take_stale(self) -> list[Any]:
         """Return the stale inputs, and clear the set."""
         stale = list(self.stale)
         self.stale.clear()
+        self._stale_positions.discard(self._position)
         return stale
 
     def items(self, key: Hashable) -> list[Any]:
@@ -179,7 +188,9 @@ class Indexes:
         self.evaluated = False
         self._memos = memos
         self._inputs = inputs
-        self._listings = {each: Listing() for each in indexes}
+        self._order = tuple(indexes)
+        self._stale_positions: set[int] = set()  # of the stale indexes in the order
+        self._listings = {each: Listing(n, self._stale_positions) for n, each in enumerate(self._order)}
         assert len({each.name for each in self._listings}) == len(self._listings), "names of indexes are unique"
         self._collections = {each: _collections(each, types) for each in self._listings}
         self._by_collection: dict[str, list[Index[Any, Any]]] = {}
@@ -192,7 +203,7 @@ class Indexes:
     def note_presence_changed(self, collection: str, key: Any) -> None:
         """Mark the contributions of an added or removed input as stale."""
         for each in self._by_collection.get(collection, ()):
-            self._listings[each].stale.add(key)
+            self._listings[each].mark_stale(key)
 
     def set_synced(self, collection: str, synced: bool) -> None:
         """Set whether a collection is synced; while it is not, all partitions of its indexes are incomplete."""
@@ -252,8 +263,8 @@ class Indexes:
             CycleError: they invalidate each other endlessly.
         """
         for _ in range(ROUNDS * (len(self._listings) + 1) + 1):
-            index = next((each for each, listing in self._listings.items() if listing.stale), None)
-            if index is not None:
+            if self._stale_positions:
+                index = self._order[min(self._stale_positions)]
                 yield from self._reindex(index, self._listings[index].take_stale())
             elif self._memos.has_stale_firewalls:
                 yield from self._memos.refresh_firewalls()

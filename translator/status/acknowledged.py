@@ -51,6 +51,11 @@ class Acknowledged:
         if gateway in self._latest:
             self._changed.add(gateway)
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether `update` may have anything to report."""
+        return bool(self._changed)
+
     def update(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], incomplete: Set[Ref]) -> bool:
         """Report the sync status that counts now; return whether any Gateway was examined.
 
