@@ -16,12 +16,16 @@ from translator.engine.query import Query
 from translator.inputs import Invalid
 from translator.ir.backend import Backend, BackendEndpoint, BackendSetting, Protocol
 from translator.ir.http import Rule
+from translator.ir.l4 import L4Rule
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import KubernetesObject
 from translator.outcome import Outcome
 from translator.refs import Ref
+
+HttpRules = Query[[Ref], tuple[Outcome[Rule], ...]]
+L4Rules = Query[[Ref], tuple[Outcome[L4Rule], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class RouteKind:
     Attributes:
         model: its class.
         protocols: the protocols of the listeners that it may attach to (`Listener.protocol`).
-        rules: the query for the rules of a route, in the order of its spec.
+        rules: the query for the rules of a route, in the order of its spec; None for a kind that has `l4_rules`.
+        l4_rules: the same for a kind whose routes forward connections as they are.
         conformance: the features of the Gateway API's conformance suite that the kind implements.
         backend_protocols: the protocols that it supports for backends; the first one is the default.
         error: the response to requests that cannot be served as configured, as text for messages.
@@ -39,7 +44,8 @@ class RouteKind:
 
     model: type[Route]
     protocols: tuple[str, ...]
-    rules: Query[[Ref], tuple[Outcome[Rule], ...]]
+    rules: HttpRules | None = None
+    l4_rules: L4Rules | None = None
     conformance: tuple[str, ...] = ()
     backend_protocols: tuple[Protocol, ...] = (Protocol.HTTP1, Protocol.H2C)
     error: str = "500"
@@ -52,12 +58,15 @@ class BackendKind:
     Attributes:
         model: its class.
         resolve: the query for the backend of a port of an object, or the problem that prevents it.
+        connect: the same for connections that are forwarded as they are, whatever protocol the port says it speaks;
+            None if it cannot be such a backend.
         endpoints: the query for the endpoints of a backend of `resolve`.
     """
 
     model: type[KubernetesObject]
     resolve: Query[[Ref, int], Outcome[Backend | None]]
     endpoints: Query[[Backend], tuple[BackendEndpoint, ...]]
+    connect: Query[[Ref, int], Outcome[Backend | None]] | None = None
 
 
 class Level(IntEnum):
@@ -153,9 +162,19 @@ class Registry:
         return tuple(each.model.kind for each in self.routes if protocol in each.protocols)
 
     @cached_property
-    def rules(self) -> Mapping[str, Query[[Ref], tuple[Outcome[Rule], ...]]]:
-        """The query for the rules of a route, by its kind."""
-        return {each.model.kind: each.rules for each in self.routes}
+    def l4_protocols(self) -> frozenset[str]:
+        """The protocols of listeners whose connections are forwarded as they are."""
+        return frozenset(protocol for each in self.routes if each.l4_rules for protocol in each.protocols)
+
+    @cached_property
+    def rules(self) -> Mapping[str, HttpRules]:
+        """The query for the rules of a route, by its kind, for kinds of HTTP."""
+        return {each.model.kind: each.rules for each in self.routes if each.rules is not None}
+
+    @cached_property
+    def l4_rules(self) -> Mapping[str, L4Rules]:
+        """The query for the rules of a route, by its kind, for kinds that forward connections."""
+        return {each.model.kind: each.l4_rules for each in self.routes if each.l4_rules is not None}
 
     def route(self, kind: str) -> RouteKind:
         """Return the declaration of a kind of route.

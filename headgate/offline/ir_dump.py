@@ -14,7 +14,7 @@ from translator.gateway.listeners import listeners
 from translator.inputs import SETTINGS, Settings
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
-from translator.ir.listener import PortListener, RouteConfigKey
+from translator.ir.listener import HttpChain, PortListener, RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of, key_of
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
@@ -42,7 +42,8 @@ class Ir:
     def of(self, gateway: str) -> dict[str, Any]:
         """Return a Gateway's IR: its listeners, its routes by route table and domain, and the rules of each route."""
         found = self._listeners(gateway_of(gateway))
-        tables = list(dict.fromkeys(each.chain.table for listener in found for each in listener.chains))
+        chains = [each.chain for listener in found for each in listener.chains]
+        tables = list(dict.fromkeys(each.table for each in chains if isinstance(each, HttpChain)))
         by_domain = {table: self._domains(table) for table in tables}
         refs = dict.fromkeys(ref for each in by_domain.values() for routes in each.values() for ref in routes)
         return {

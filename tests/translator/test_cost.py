@@ -339,3 +339,29 @@ def test_whom_a_refusal_concerns(large: Translator) -> None:
         assert [each.route.name for each in found.routes] == ["route-7"]
         new = [each for each in now.resources(ROUTE)["port-10080"].origin if id(each) not in hosts]  # type: ignore[attr-defined]
         assert [len(each) for each in new] == [ROUTES // HOSTS]
+
+
+def test_changing_a_tcp_route(large: Translator) -> None:
+    """A TCPRoute that forwards elsewhere changes the listener of its port, and no other, among 100 TCPRoutes."""
+    wide = gateway()
+    wide["spec"]["listeners"] += [
+        {"name": f"tcp-{each}", "port": each, "protocol": "TCP"} for each in range(20000, 20020)
+    ]
+    routes = [tcp_route(each, 7) for each in range(100)]
+    with put_back(large, edit(https_gateway()), *map(removal, routes)):
+        large.edit([edit(wide), *map(edit, routes)])
+        assert large.evaluate().failures == []
+        found = cost(large, edit(tcp_route(3, 8)))
+        unused = cost(large, edit(tcp_route(23, 8)))
+    assert found.runs <= 16
+    assert found.resources[LISTENER] == {"port-20003"}
+    assert found.statuses == []
+    assert (unused.resources.get(LISTENER), unused.statuses) == (None, [])
+
+
+def tcp_route(number: int, backend: int) -> Raw:
+    """Return one of the TCPRoutes of 20 ports, of which the first by name of each port serves."""
+    rules = [{"backendRefs": [{"name": f"service-{backend}", "port": 80}]}]
+    parents = [{"name": "web", "port": 20000 + number % 20}]
+    spec = {"parentRefs": parents, "rules": rules}
+    return manifest("gateway.networking.k8s.io/v1", "TCPRoute", f"tcp-{number:03}", spec=spec)

@@ -92,7 +92,9 @@ def _listeners() -> st.SearchStrategy[Raw]:
     }
     plain = _fields(port=_one(80, 80, 80, 81, 9091), protocol=_one(*["HTTP"] * 5, "example.com/odd"), **common)
     tls = _fields(certificateRefs=_some(secret, 2, 1))
-    return plain | plain | _fields(port=_one(443, 443, 81), protocol="HTTPS", tls=tls, **common)
+    https = _fields(port=_one(443, 443, 81), protocol="HTTPS", tls=tls, **common)
+    tcp = _fields(port=_one(81, 82), protocol="TCP", **{key: each for key, each in common.items() if key != "hostname"})
+    return plain | plain | https | tcp
 
 
 def _distinct(listeners: list[Raw]) -> bool:
@@ -175,6 +177,15 @@ def grpc_routes() -> Objects:
         rules=st.lists(rules, max_size=2),
     )
     return _object(f"{GATEWAY_API}/v1", "GRPCRoute", ("r1", "r2"), spec=spec)
+
+
+def tcp_routes() -> Objects:
+    """Routes of connections, of which several may want one listener."""
+    rules = _fields(backendRefs=_some(_backends(weight=_maybe(_one(0, 3))), 2, 1))
+    spec = _fields(
+        parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")), rules=st.lists(rules, min_size=1, max_size=1)
+    )
+    return _object(f"{GATEWAY_API}/v1", "TCPRoute", ("r1", "r2"), spec=spec)
 
 
 def services() -> Objects:
@@ -273,6 +284,7 @@ def definitions() -> Objects:
 MOST_OF_EACH = {
     http_routes: 3,
     grpc_routes: 2,
+    tcp_routes: 1,
     gateways: 2,
     services: 4,
     endpoint_slices: 3,

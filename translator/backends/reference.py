@@ -14,7 +14,7 @@ from translator.objects.gateway_api.references import BackendObjectReference, qu
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
-NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2"}
+NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP"}
 
 
 def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
@@ -30,8 +30,12 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     target = GrantTarget(reference.group, ref.kind, ref.name)
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
-    resolved = found.resolve(db, ref, reference.port or 0)
-    spoken = _spoken(db.registry.route(route.kind), ref, resolved)
+    routes = db.registry.route(route.kind)
+    resolve = found.resolve if routes.l4_rules is None else found.connect
+    if resolve is None:
+        text = f"{field}: a {reference.kind} is no backend of a {route.kind}; refer to another kind of object."
+        return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
+    spoken = _spoken(routes, ref, resolve(db, ref, reference.port or 0))
     if not spoken.problems:
         return spoken
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))

@@ -52,9 +52,28 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is, or why it can be none, and which of its endpoints get nothing."""
     found = db.get(Service, service)
     declared = declared_port(found, port) if found is not None else None
-    resolved = with_policies(db, service, declared.name if declared else "", _port(db, service, found, port, declared))
+    resolved = _port(db, service, found, port, declared)
+    if resolved.value is not None and declared is not None:
+        resolved = _speaking(resolved.value, declared, service)
+    resolved = with_policies(db, service, declared.name if declared else "", resolved)
     if resolved.value is not None and declared is not None and (declared.app_protocol or "").lower() in TLS_PROTOCOLS:
         resolved = _encrypted(resolved.value, declared, service)
+    return _with_unresolved(db, service, resolved)
+
+
+@query(firewall=True)
+def connection(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
+    """Return the backend that a port of a Service is for connections, whatever its `appProtocol` says of their bytes.
+
+    What its policies say of connections holds for these too (GEP-1897, "A Gateway accepts traffic on a TCP listener").
+    """
+    found = db.get(Service, service)
+    declared = declared_port(found, port) if found is not None else None
+    resolved = _port(db, service, found, port, declared)
+    return _with_unresolved(db, service, with_policies(db, service, declared.name if declared else "", resolved))
+
+
+def _with_unresolved(db: Db, service: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
     problems = unresolved(db, service)
     return Outcome(resolved.value, (*resolved.problems, *problems)) if problems else resolved
 
@@ -86,26 +105,26 @@ def _port(
         text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
         return _unresolved("UnsupportedValue", text)
     if spec.type == "ExternalName":
-        return _named(db, Backend(key, port, hostname=spec.external_name.rstrip(".")), declared, service)
+        return _named(db, Backend(key, port, hostname=spec.external_name.rstrip(".")), service)
     if declared is None:
         has = ", ".join(str(each.port) for each in spec.ports if each.protocol == "TCP") or "none"
         return _unresolved("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
     if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
-        return _named(db, Backend(key, port, hostname=address), declared, service)
+        return _named(db, Backend(key, port, hostname=address), service)
     if db.settings.own and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
         for ref in db.select(slices, Slices(service)):
             if own := own_endpoint(db, ref, declared.name):
                 return _own(f"{ref} has an endpoint at {own.host}", own.address)
-    return _speaking(Backend(key, port), declared, service)
+    return Outcome(Backend(key, port))
 
 
-def _named(db: Db, found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
+def _named(db: Db, found: Backend, service: Ref) -> Outcome[Backend | None]:
     """Return a backend that Envoy finds by itself, unless it could be Headgate."""
     own = reached(db.settings.own, found.hostname, found.port)
     if own is None:
-        return _speaking(found, port, service)
+        return Outcome(found)
     return _own(f"{service} leads to {found.hostname}", own)
 
 
@@ -130,8 +149,8 @@ def own_endpoint(db: Db, ref: Ref, port_name: str) -> OwnEndpoint | None:
     return None
 
 
-def _speaking(found: Backend, port: ServicePort | None, service: Ref) -> Outcome[Backend | None]:
-    name = (port.app_protocol or "") if port else ""
+def _speaking(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backend | None]:
+    name = port.app_protocol or ""
     if not name:
         return Outcome(found)
     if name.lower() in TLS_PROTOCOLS:
@@ -182,4 +201,4 @@ def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
     return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
-BACKEND = BackendKind(Service, service_port, endpoints)
+BACKEND = BackendKind(Service, service_port, endpoints, connection)

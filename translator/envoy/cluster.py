@@ -12,7 +12,7 @@ from headgate_proto.envoy.config.endpoint.v3 import endpoint_components_pb2, end
 from headgate_proto.envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from translator.envoy.config_source import ADS
 from translator.envoy.hooks import CLUSTER, ENDPOINTS
-from translator.envoy.names import cluster_name
+from translator.envoy.names import CLOSED, cluster_name
 from translator.ir.backend import Backend, BackendEndpoint, Protocol
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -44,6 +44,11 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
     for each in CLUSTER.of(backend.settings):
         each.apply_to_cluster(made)
     return made
+
+
+def closed_cluster() -> cluster_pb2.Cluster:
+    """Make the cluster without endpoints: Envoy closes the connections that it would forward to it."""
+    return cluster_pb2.Cluster(name=CLOSED, type=cluster_pb2.Cluster.STATIC)
 
 
 @contextmanager

@@ -10,11 +10,13 @@ from headgate_proto.envoy.extensions.filters.network.connection_limit.v3 import 
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm_pb2,
 )
+from headgate_proto.envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from headgate_proto.envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from translator.envoy.config_source import ADS, sds
 from translator.envoy.hooks import CONNECTION_MANAGER
 from translator.envoy.local_reply import local_replies
-from translator.envoy.names import table_name
+from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
+from translator.ir.l4 import L4Chain
 from translator.ir.listener import FilterChain, HttpChain, PeerValidation
 
 Filters = Iterable[hcm_pb2.HttpFilter]
@@ -36,6 +38,8 @@ chain may have of those that the proxy has (`translator.envoy.overload`), so tha
 def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_components_pb2.FilterChain:
     """Make a filter chain; `http_filters` are those of every connection manager of the listener, in their order."""
     chain = spec.chain
+    if isinstance(chain, L4Chain):
+        return _l4_chain(chain)
     made = listener_components_pb2.FilterChain(name=table_name(chain.table))
     if spec.match.server_name:
         made.filter_chain_match.server_names.append(spec.match.server_name)
@@ -43,19 +47,35 @@ def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_component
         made.transport_socket.name = "envoy.transport_sockets.tls"
         made.transport_socket.typed_config.Pack(_tls(spec), deterministic=True)
         made.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
-    made.filters.add(name="envoy.filters.network.connection_limit").typed_config.Pack(
-        _connection_limit(chain), deterministic=True
-    )
+    _limit_connections(made, _stat_prefix(chain))
     made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
         _manager(chain, http_filters), deterministic=True
     )
     return made
 
 
-def _connection_limit(chain: HttpChain) -> connection_limit_pb2.ConnectionLimit:
-    made = connection_limit_pb2.ConnectionLimit(stat_prefix=_stat_prefix(chain))
-    made.max_connections.value = MAX_CHAIN_CONNECTIONS
+def _l4_chain(chain: L4Chain) -> listener_components_pb2.FilterChain:
+    made = listener_components_pb2.FilterChain(name=listener_name(chain.port))
+    if not chain.reachable:
+        return made  # without filters Envoy closes connections at once
+    prefix = f"tcp-{chain.port}"
+    _limit_connections(made, prefix)
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=prefix)
+    proxy.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
+    names = [cluster_name(each.backend) if each.backend is not None else CLOSED for each in chain.backends]
+    if len(names) == 1:
+        proxy.cluster = names[0]
+    else:
+        for name, each in zip(names, chain.backends, strict=True):
+            proxy.weighted_clusters.clusters.add(name=name, weight=each.weight)
+    made.filters.add(name="envoy.filters.network.tcp_proxy").typed_config.Pack(proxy, deterministic=True)
     return made
+
+
+def _limit_connections(made: listener_components_pb2.FilterChain, prefix: str) -> None:
+    limit = connection_limit_pb2.ConnectionLimit(stat_prefix=prefix)
+    limit.max_connections.value = MAX_CHAIN_CONNECTIONS
+    made.filters.add(name="envoy.filters.network.connection_limit").typed_config.Pack(limit, deterministic=True)
 
 
 def _stat_prefix(chain: HttpChain) -> str:

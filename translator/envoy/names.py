@@ -15,6 +15,10 @@ SERVICE: Final = "Service"
 """The kind of object that a backendRef names unless it says another (Gateway API, `BackendObjectReference`)."""
 
 
+CLOSED: Final = "headgate/closed"
+"""The cluster without endpoints. No backend's cluster has this name: theirs name a port."""
+
+
 @lru_cache(maxsize=65536)
 def cluster_name(backend: Backend) -> str:
     """Name a backend's cluster: object, port, and a hash of every setting, so that no cluster changes in place."""

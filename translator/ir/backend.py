@@ -12,6 +12,7 @@ class Protocol(Enum):
 
     HTTP1 = "http1"
     H2C = "h2c"
+    TCP = "tcp"
 
 
 class BackendKey(NamedTuple):

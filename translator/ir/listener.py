@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+from translator.ir.l4 import L4Chain
+
 
 class ListenerSetting:
     """A setting of a listener: a frozen dataclass that implements hooks of `translator.envoy.hooks`.
@@ -114,7 +116,7 @@ class FilterChain:
     """
 
     match: ChainMatch
-    chain: HttpChain
+    chain: HttpChain | L4Chain
     secrets: tuple[str, ...] = ()
     validation: PeerValidation | None = None
 

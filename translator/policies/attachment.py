@@ -12,7 +12,6 @@ from translator.engine.query import index, query
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
-from translator.objects.gateway_api.route import Route
 from translator.refs import Ref
 
 
@@ -111,7 +110,7 @@ def level(db: Db, policy_kind: str, reference: PolicyTargetReference) -> Level |
     found = None
     if model is Gateway:
         found = Level.LISTENER if reference.section_name else Level.GATEWAY
-    elif issubclass(model, Route):
+    elif reference.kind in db.registry.rules:  # policies are about requests, which other routes know nothing of
         found = Level.RULE if reference.section_name else Level.ROUTE
     elif db.registry.backend_of(reference.group, reference.kind) is not None:
         found = Level.BACKEND

@@ -17,6 +17,7 @@ from translator.objects.gateway_api.route import Route
 from translator.policies.attachment import BACKENDS, any_policies
 from translator.refs import Ref
 from translator.routes.policies import effective_rules
+from translator.routes.rules import l4_rules
 from xds import ENDPOINT, Resource
 
 
@@ -52,6 +53,7 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     for gateway, stack in stacks:
         for rule in effective_rules(db, route, stack):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
+        used |= dict.fromkeys((gateway, each) for rule in l4_rules(db, route) for each in rule.value.all_backends)
     yield from used
     if stacks and any_policies(db, BACKENDS):
         yield from _uses(db, route, dict.fromkeys(gateway for gateway, _ in stacks))
@@ -78,6 +80,12 @@ def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
 def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:
     """Return the Gateways whose routes name a backend; empty while there is no policy for any."""
     return cast(Sequence[BackendUse], db.select(backends, backend))
+
+
+@query
+def closed_resource(db: Db) -> Resource | None:
+    """Return the ``Cluster`` without endpoints, for connections that are closed."""
+    return Resource.pack(clusters.closed_cluster())
 
 
 @query

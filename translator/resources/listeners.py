@@ -10,15 +10,26 @@ from translator.envoy import listener as listeners
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
 from translator.extension import extensions
+from translator.gateway import attachment
 from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.client_validation import listener_validation, validated_listeners
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.gateway.listeners import ListenerState
 from translator.infrastructure.addresses import bind_addresses
-from translator.ir.listener import Certificate, ChainMatch, FilterChain, HttpChain, PeerValidation, PortListener
+from translator.ir.l4 import L4Chain
+from translator.ir.listener import (
+    Certificate,
+    ChainMatch,
+    FilterChain,
+    HttpChain,
+    PeerValidation,
+    PortListener,
+    RouteConfigKey,
+)
 from translator.objects.gateway_api.gateway import key_of
 from translator.refs import Ref
+from translator.routes.rules import l4_rules
 from xds import Resource
 
 
@@ -61,13 +72,27 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
         return None
     chains: dict[FilterChain, None] = {}
     for state, certificates in _served(db, gateway, port):
-        chain = HttpChain(state.table(gateway), allows_underscores(db, gateway))
-        secrets, validation = tuple(map(secret_name, certificates)), _peer_validation(db, gateway, state)
-        chains[FilterChain(ChainMatch(chain.table.hostname), chain, secrets, validation)] = None
+        chains[_chain(db, gateway, state, tuple(map(secret_name, certificates)))] = None
     if not chains:
         return None
     name = key_of(gateway)
     return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
+
+
+def _chain(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]) -> FilterChain:
+    table = state.table(gateway)
+    if state.protocol in db.registry.l4_protocols:
+        return FilterChain(ChainMatch(), l4_chain(db, table))
+    served = HttpChain(table, allows_underscores(db, gateway))
+    return FilterChain(ChainMatch(table.hostname), served, secrets, _peer_validation(db, gateway, state))
+
+
+@query(firewall=True)
+def l4_chain(db: Db, table: RouteConfigKey) -> L4Chain:
+    """Return where the connections of a port go: those of its oldest route (GEP-713's order, `TCPRoute`)."""
+    oldest = next(iter(db.select(attachment.routes, (table, ""))), None)
+    rules = l4_rules(db, oldest.route) if oldest is not None else ()
+    return L4Chain(table.port, tuple(each for rule in rules for each in rule.value.backends if each.weight))
 
 
 @query

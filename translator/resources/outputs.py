@@ -9,8 +9,10 @@ from translator.engine.query import Query, query
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.gateways import is_managed
 from translator.ir.backend import Backend
+from translator.ir.l4 import L4Chain
+from translator.ir.listener import HttpChain
 from translator.refs import Ref
-from translator.resources.clusters import cluster_resource, endpoints_resource, gateway_backends
+from translator.resources.clusters import closed_resource, cluster_resource, endpoints_resource, gateway_backends
 from translator.resources.listeners import (
     listener_resource,
     port_listener,
@@ -39,8 +41,7 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
         spec = port_listener(db, gateway, port)
         if spec is not None:
             outputs[listener_resource, (gateway, port)] = None
-            for each in spec.chains:
-                outputs[table_resource, (each.chain.table,)] = None
+            outputs |= dict.fromkeys(output for each in spec.chains for output in _chain_outputs(each.chain))
     outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway))
     outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway))
     if outputs:
@@ -56,3 +57,10 @@ def _of_backend(backend: Backend) -> Iterator[Output]:
     for setting in backend.settings:
         if anchors := setting.trust_anchors:
             yield trust_bundle_resource, (tuple(Ref(*each) for each in anchors),)
+
+
+def _chain_outputs(chain: HttpChain | L4Chain) -> Iterator[Output]:
+    if isinstance(chain, HttpChain):
+        yield table_resource, (chain.table,)
+    elif chain.broken_share:
+        yield closed_resource, ()

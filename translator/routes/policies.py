@@ -43,7 +43,7 @@ def effective_rules(db: Db, route: Ref, stack: Stack | None) -> tuple[Outcome[Ru
         stack: the policies of a listener and its Gateway that it has to know (`route_stack`).
     """
     rules_ = rules(db, route)
-    if stack is None:
+    if stack is None or not rules_:
         return rules_
     found = db.get(Route, route)
     names = found.rule_names if found is not None else ()

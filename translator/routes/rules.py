@@ -5,13 +5,24 @@ from __future__ import annotations
 from translator.db import Db
 from translator.engine.query import query
 from translator.ir.http import Rule
+from translator.ir.l4 import L4Rule
 from translator.outcome import Outcome
 from translator.refs import Ref
 
 
 def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
-    """Return each rule of a route with the problems in it; a rule that cannot be served as asked answers 500."""
-    return db.registry.rules[route.kind](db, route)
+    """Return each rule of a route of HTTP with the problems in it; one that cannot be served as asked answers 500.
+
+    A route of another kind has none of these.
+    """
+    read = db.registry.rules.get(route.kind)
+    return read(db, route) if read is not None else ()
+
+
+def l4_rules(db: Db, route: Ref) -> tuple[Outcome[L4Rule], ...]:
+    """Return each rule of a route that forwards connections, with the problems in it; none of a route of HTTP."""
+    read = db.registry.l4_rules.get(route.kind)
+    return read(db, route) if read is not None else ()
 
 
 @query

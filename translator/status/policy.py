@@ -192,7 +192,7 @@ def _users(
 
 
 def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str) -> str:
-    kinds: tuple[RouteKind | BackendKind, ...] = db.registry.routes
+    kinds: tuple[RouteKind | BackendKind, ...] = tuple(each for each in db.registry.routes if each.rules is not None)
     groups = {Gateway.kind: Gateway.group}
     if db.registry.policy(policy.kind).backend is not None:
         kinds, groups = db.registry.backends, {}

@@ -22,7 +22,7 @@ from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 from translator.resources.routes import route_entries
-from translator.routes.rules import has_served_rule, rules
+from translator.routes.rules import has_served_rule, l4_rules, rules
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
 from xds import ROUTE
@@ -65,8 +65,10 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
 
 def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) -> Iterator[dict[str, Any]]:
     """Yield the conditions of a route at one parent, Accepted first."""
-    told = (*(each.problems for each in rules(db, ref)), *(each.problems for each in _entries(db, ref, parent)))
-    problems = tuple(dict.fromkeys(chain(*told)))
+    told = [each.problems for each in rules(db, ref)]
+    told += [each.problems for each in l4_rules(db, ref)]
+    told += [each.problems for each in _entries(db, ref, parent)]
+    problems = tuple(dict.fromkeys(chain.from_iterable(told)))
     dropped = [each for each in problems if each.condition == "Accepted"]
     refused = _refused(db, ref, parent)
     nothing = _nothing(parent, refused)

@@ -1,0 +1,115 @@
+"""TCPRoutes: real sockets, with Envoy between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, service
+from tests.live.proxy import Proxy, free_port
+
+
+@contextlib.asynccontextmanager
+async def backend(name: str) -> AsyncIterator[int]:
+    """Run a server that returns, once the client has ended its side, its own name and all that came."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(name.encode() + b":" + await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def backends(proxy: Proxy) -> AsyncIterator[list[Manifest]]:
+    """Yield the Services `one` and `two`, with a server each."""
+    async with backend("one") as one, backend("two") as two:
+        yield [service("one"), *endpoints("one", [one]), service("two"), *endpoints("two", [two])]
+
+
+def listener(port: int) -> Manifest:
+    """Return a listener of protocol TCP."""
+    return {"name": f"tcp-{port}", "protocol": "TCP", "port": port}
+
+
+def tcp_route(name: str, port: int, created: str = "", **weights: int) -> Manifest:
+    """Return a TCPRoute from a port of the Gateway to Services, by weight."""
+    references = [{"name": each, "port": 80, "weight": weight} for each, weight in weights.items()]
+    spec = {"parentRefs": [{"name": GATEWAY, "port": port}], "rules": [{"backendRefs": references}]}
+    metadata = {"name": name} | ({"creationTimestamp": created} if created else {})
+    return {"apiVersion": ROUTES, "kind": "TCPRoute", "metadata": metadata, "spec": spec}
+
+
+async def exchange(port: int, sent: bytes = b"") -> bytes:
+    """Send bytes and end this side; return all that comes back, nothing if the connection is refused."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(sent)
+        writer.write_eof()
+        return await reader.read()
+    except OSError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_connections_are_forwarded_both_ways(proxy: Proxy, backends: list[Manifest]) -> None:
+    """All bytes arrive, and those that the backend sends after the client has ended its side come back."""
+    port = free_port()
+    await proxy.apply(gateway(listener(port)), backends, tcp_route("route", port, one=1))
+    sent = bytes(range(256)) * 4096
+    assert await exchange(port, sent) == b"one:" + sent
+
+
+async def test_weights_and_broken_shares(proxy: Proxy, backends: list[Manifest]) -> None:
+    """Connections are shared by weight; the share of a backend that does not exist is closed, and no other."""
+    port = free_port()
+    await proxy.apply(gateway(listener(port)), backends, tcp_route("route", port, one=5, two=3, missing=2))
+    found = Counter([await exchange(port) for _ in range(400)])
+    assert found.keys() == {b"one:", b"two:", b""}
+    assert 140 < found[b"one:"] < 260
+    assert 70 < found[b"two:"] < 170
+    assert 40 < found[b""] < 120
+
+
+async def test_connections_that_nothing_takes_are_closed(proxy: Proxy, backends: list[Manifest]) -> None:
+    """A listener without routes, and one whose route has no backend that works, close connections at once."""
+    without, broken = free_port(), free_port()
+    route = tcp_route("route", broken, missing=1, one=0)
+    await proxy.apply(gateway(listener(without), listener(broken)), backends, route)
+    assert [await exchange(each, b"hello") for each in (without, broken)] == [b"", b""]
+
+
+async def test_the_oldest_route_serves(proxy: Proxy, backends: list[Manifest]) -> None:
+    """Of two routes of a listener the older serves all connections; once it is gone, the other does."""
+    port = free_port()
+    older = tcp_route("older", port, "2026-01-01T00:00:00Z", one=1)
+    newer = tcp_route("newer", port, "2026-01-02T00:00:00Z", two=1)
+    await proxy.apply(gateway(listener(port)), backends, newer, older)
+    assert {await exchange(port) for _ in range(20)} == {b"one:"}
+    older["spec"]["parentRefs"][0]["port"] = free_port()
+    await proxy.apply(older)
+    assert {await exchange(port) for _ in range(20)} == {b"two:"}
+
+
+async def test_a_change_of_a_route_leaves_the_connections_of_others(proxy: Proxy, backends: list[Manifest]) -> None:
+    """A connection goes on while the route of another port changes; of that port new ones go elsewhere."""
+    stays, changes = free_port(), free_port()
+    await proxy.apply(gateway(listener(stays), listener(changes)), backends)
+    await proxy.apply(tcp_route("stays", stays, one=1), tcp_route("changes", changes, one=1))
+    reader, writer = await asyncio.open_connection("127.0.0.1", stays)
+    writer.write(b"before ")
+    before = await proxy.admin("/stats?filter=listener_manager.listener_modified")
+    await proxy.apply(tcp_route("changes", changes, two=1))
+    after = await proxy.admin("/stats?filter=listener_manager.listener_modified")
+    assert int(after.split()[-1]) == int(before.split()[-1]) + 1
+    assert await exchange(changes) == b"two:"
+    writer.write(b"after")
+    writer.write_eof()
+    assert await reader.read() == b"one:before after"
+    writer.close()

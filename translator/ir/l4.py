@@ -1,0 +1,56 @@
+"""Connections in the intermediate representation that are forwarded as they are, whatever they carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from translator.ir.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class L4Backend:
+    """A share of a rule's connections; `backend` is None where the reference is broken: they are closed."""
+
+    backend: Backend | None
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class L4Rule:
+    """The rule of a route whose connections go to `backends`.
+
+    Attributes:
+        name: the rule's name, or its place, for people.
+        backends: the backends, in the order of the route.
+    """
+
+    name: str
+    backends: tuple[L4Backend, ...]
+
+    @property
+    def all_backends(self) -> tuple[Backend, ...]:
+        """Every backend that gets connections: those, and only those, that Envoy needs."""
+        return tuple(dict.fromkeys(each.backend for each in self.backends if each.backend is not None and each.weight))
+
+
+@dataclass(frozen=True, slots=True)
+class L4Chain:
+    """Forwards connections to backends, in proportion to their weights.
+
+    Attributes:
+        port: the port of the listener.
+        backends: those of a weight above 0; where none of them is a backend, all connections are closed.
+    """
+
+    port: int
+    backends: tuple[L4Backend, ...] = ()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether any connection is forwarded."""
+        return any(each.backend is not None for each in self.backends)
+
+    @property
+    def broken_share(self) -> bool:
+        """Whether some connections are forwarded, and others closed."""
+        return self.reachable and any(each.backend is None for each in self.backends)
