@@ -8,37 +8,14 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from tests.certificates import self_signed
-from tests.live.objects import ROUTES, Manifest, endpoints, route, rule, service
+from tests.live.backend_tls import NAME, authorities, policy
+from tests.live.objects import Manifest, endpoints, route, rule, service
 from tests.live.proxy import Proxy
 from tests.live.upstream import Seen, Upstream, upstream
-
-NAME = "backend.example.com"
-
-
-def authorities(*certificates: str, name: str = "ca") -> Manifest:
-    """Return a ConfigMap with CA certificates."""
-    data = {"ca.crt": "".join(certificates)}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-
-
-def policy(hostname: str = NAME, **validation: Any) -> Manifest:
-    """Return a BackendTLSPolicy for the Service `tls`, which trusts the ConfigMap `ca`."""
-    trusted = [{"group": "", "kind": "ConfigMap", "name": "ca"}]
-    target = {"group": "", "kind": "Service", "name": "tls"}
-    return {
-        "apiVersion": ROUTES,
-        "kind": "BackendTLSPolicy",
-        "metadata": {"name": "policy"},
-        "spec": {
-            "targetRefs": [target],
-            "validation": {"caCertificateRefs": trusted, "hostname": hostname, **validation},
-        },
-    }
 
 
 @dataclass

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest_asyncio
 
+from tests.certificates import self_signed
+from tests.live.backend_tls import authorities, policy
 from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, service
 from tests.live.proxy import Proxy, free_port
 
 
 @contextlib.asynccontextmanager
-async def backend(name: str) -> AsyncIterator[int]:
-    """Run a server that returns, once the client has ended its side, its own name and all that came."""
+async def backend(name: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Run a server that returns, once the client has ended its side, its own name and all that came.
+
+    By TLS it returns a line, since asyncio ends both sides of TLS at once.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(name.encode() + b":" + await reader.read())
+        writer.write(name.encode() + b":" + await (reader.readline() if tls else reader.read()))
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+    async with await asyncio.start_server(serve, "127.0.0.1", ssl=tls) as server:
         yield server.sockets[0].getsockname()[1]
 
 
@@ -45,12 +52,13 @@ def tcp_route(name: str, port: int, created: str = "", **weights: int) -> Manife
     return {"apiVersion": ROUTES, "kind": "TCPRoute", "metadata": metadata, "spec": spec}
 
 
-async def exchange(port: int, sent: bytes = b"") -> bytes:
+async def exchange(port: int, sent: bytes = b"", *, end: bool = True) -> bytes:
     """Send bytes and end this side; return all that comes back, nothing if the connection is refused."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(sent)
-        writer.write_eof()
+        if end:
+            writer.write_eof()
         return await reader.read()
     except OSError:
         return b""
@@ -113,3 +121,20 @@ async def test_a_change_of_a_route_leaves_the_connections_of_others(proxy: Proxy
     writer.write_eof()
     assert await reader.read() == b"one:before after"
     writer.close()
+
+
+async def test_tls_to_a_backend(proxy: Proxy, tmp_path: Path) -> None:
+    """A backend whose policy asks for TLS gets all bytes by TLS; one that is not trusted gets none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate, key = self_signed("a", "backend.example.com")
+    (tmp_path / "chain.pem").write_text(certificate + key)
+    context.load_cert_chain(tmp_path / "chain.pem")
+    port = free_port()
+    async with backend("tls", context) as upstream:
+        objects = [service("tls"), *endpoints("tls", [upstream]), tcp_route("route", port, tls=1)]
+        await proxy.apply(gateway(listener(port)), objects, authorities(certificate), policy())
+        assert await exchange(port, b"hello\n", end=False) == b"tls:hello\n"
+        await proxy.apply(authorities(self_signed("b", "backend.example.com")[0]))
+        assert await exchange(port, b"hello\n", end=False) == b""
+        await proxy.apply(authorities())  # nobody to trust
+        assert await exchange(port, b"hello\n", end=False) == b""

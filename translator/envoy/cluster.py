@@ -42,7 +42,7 @@ def cluster(backend: Backend) -> cluster_pb2.Cluster:
         with http_options(made) as options:
             options.explicit_http_config.http2_protocol_options.SetInParent()
     for each in CLUSTER.of(backend.settings):
-        each.apply_to_cluster(made)
+        each.apply_to_cluster(made, backend)
     return made
 
 

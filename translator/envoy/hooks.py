@@ -17,6 +17,7 @@ from headgate_proto.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from translator.ir.backend import Backend
 from translator.ir.http import RouteMatch
 from translator.ir.listener import ListenerContext
 
@@ -89,8 +90,8 @@ class ClusterHook(Protocol):
 
     __slots__ = ()
 
-    def apply_to_cluster(self, cluster: Cluster) -> None:
-        """Write this setting."""
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
+        """Write this setting; `backend` is what the cluster is of."""
 
 
 class EndpointsHook(Protocol):

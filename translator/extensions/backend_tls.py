@@ -21,7 +21,7 @@ from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import trust_bundle_name
 from translator.extension import Extension
 from translator.gateway.ca_certificates import ca_fault
-from translator.ir.backend import BackendKey, BackendSetting
+from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 from translator.kinds import BackendSettings, Level, PolicyKind
 from translator.objects.gateway_api.backendtlspolicy import (
     SYSTEM,
@@ -62,11 +62,14 @@ class BackendTls(BackendSetting, ClusterHook):
         """Return the ConfigMaps with CA certificates: an edit of one sends these anew, and no cluster or route."""
         return self.authorities
 
-    def apply_to_cluster(self, cluster: Cluster) -> None:
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the ``UpstreamTlsContext``."""
         context = UpstreamTlsContext(sni=self.server_name)
         common = context.common_tls_context
-        common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
+        if (
+            backend.protocol != Protocol.TCP.value
+        ):  # what connections carry that are forwarded as they are, nobody knows
+            common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
         common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
         common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
         if self.authorities:

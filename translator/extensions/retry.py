@@ -50,7 +50,7 @@ class MaxStreamDuration(BackendSetting, ClusterHook):
         """Return the number alone: clusters keep the names they have."""
         return str(self.milliseconds)
 
-    def apply_to_cluster(self, cluster: Cluster) -> None:
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the ``HttpProtocolOptions``."""
         with http_options(cluster) as options:
             options.common_http_protocol_options.max_stream_duration.FromMilliseconds(self.milliseconds)

@@ -25,7 +25,7 @@ class Label(BackendSetting, ClusterHook):
 
     text: str
 
-    def apply_to_cluster(self, cluster: Cluster) -> None:
+    def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write it."""
         cluster.alt_stat_name = self.text
 
