@@ -8,8 +8,8 @@ E2E := .e2e
 GO := $(E2E)/go/bin/go
 TOOLS := $(E2E)/bin
 SUITE := $(E2E)/conformance.test
-PROFILES ?= GATEWAY-HTTP
-CHANNEL ?= standard
+PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP
+CHANNEL ?= standard experimental
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
@@ -70,9 +70,8 @@ full: check fuzz chaos disruption soak e2e conformance ## Everything that tests 
 e2e: setup $(GO) $(TOOLS)/helm ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
 	@tests/e2e/run $(E2E_ARGS)
 
-conformance: setup $(SUITE) ## Run the official Gateway API suite on such a cluster (PROFILES=GATEWAY-HTTP,GATEWAY-GRPC CHANNEL=experimental)
-	@tests/e2e/cluster ready $(CHANNEL)
-	@tests/conformance/run -conformance-profiles=$(PROFILES) $(SUITE_ARGS)
+conformance: setup $(SUITE) ## Run the official Gateway API suite on such a cluster (PROFILES=GATEWAY-HTTP CHANNEL=standard PARALLEL=8)
+	@CHANNEL="$(CHANNEL)" PROFILES="$(PROFILES)" PARALLEL="$(PARALLEL)" tests/conformance/run $(SUITE_ARGS)
 
 # The suite is written in a newer Go than most machines have, so it has one of its own.
 $(GO): tests/conformance/requirements.txt | $(READY)
