@@ -98,11 +98,13 @@ class PolicyKind:
         model: its class.
         levels: the levels at which its policies can be attached.
         backend: the query for what a policy sets at the backends that it targets; None for kinds with units.
+        closed: whether requests to the targets of a policy are refused while it is invalid, and never was valid.
     """
 
     model: type[Policy]
     levels: frozenset[Level] = REQUEST_LEVELS
     backend: Query[[Ref], BackendSettings] | None = None
+    closed: bool = False
 
     def __post_init__(self) -> None:
         assert (self.backend is not None) == (self.levels == {Level.BACKEND}), "policies are for requests or backends"
@@ -204,6 +206,10 @@ class Registry:
             KeyError: it is none.
         """
         return self._policies[kind]
+
+    def policy_of(self, kind: str) -> PolicyKind | None:
+        """Return the declaration of a kind of policy; None if it is none."""
+        return self._policies.get(kind)
 
     def status(self, kind: str) -> StatusKind | None:
         """Return the declaration of a kind's status; None if its objects have none."""

@@ -72,7 +72,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
 
 
 def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) -> None:
-    models, seen = {each.model for each in policies}, set[tuple[str, str]]()
+    models, seen = {each.model: each for each in policies}, set[tuple[str, str]]()
     for unit in units:
         kind, field = unit.policy.kind, unit.field
         if unit.policy not in models:
@@ -80,6 +80,10 @@ def _check_units(policies: Iterable[PolicyKind], units: Iterable[PolicyUnit]) ->
         if (kind, field) in seen:
             raise ValueError(f"there are two units for the field {field} of the kind {kind}")
         seen.add((kind, field))
+        if unit.closed and not models[unit.policy].closed:
+            raise ValueError(
+                f"the unit for the field {field} fails closed, and the kind {kind} is not declared to do so"
+            )
         spec = unit.policy.model_fields["spec"].annotation
         found = spec.model_fields.get(field) if isinstance(spec, type) and issubclass(spec, Fields) else None
         if found is None or not _is_struct(found.annotation):

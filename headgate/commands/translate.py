@@ -95,7 +95,7 @@ def command(
         _print(related(folder))
     shown: Any
     if to is To.IR:
-        ir = Ir(folder.objects, settings)
+        ir = Ir(folder.edits, settings)
         shown = {each: ir.of(each) for each in select(ir.gateways, gateway)}
     else:
         translator = translate(folder, settings)

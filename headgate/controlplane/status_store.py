@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from headgate.reporting.conditions import NEGATIVE, PARTS, ConditionChange, bad, is_good, phrase, places
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
+from translator.registry import KINDS
 
 Status = Mapping[str, Any]
 
@@ -62,25 +63,25 @@ class StatusStore:
     def object(self, ref: Ref) -> dict[str, Any] | None:
         """Return an object's apiVersion, kind, metadata, some of its spec, and status; None if it has no status."""
         found, status = self._find(ref), self._statuses.get(ref)
-        if found is None or status is None:
+        if status is None:
             return None
-        return as_object(found, _with_times(status)) | {"spec": _shown(found)}
+        return as_object(ref, found, _with_times(status)) | {"spec": _shown(found)}
 
     def objects(self) -> list[dict[str, Any]]:
         """Return all objects that have a status: apiVersion, kind, metadata, some of the spec, status."""
         return [each for ref in self.refs() if (each := self.object(ref)) is not None]
 
 
-def as_object(found: KubernetesObject, status: Status) -> dict[str, Any]:
-    """Return an object with its status, in the form of the API server."""
-    group, version = found.group, found.versions[0]
-    metadata: dict[str, Any] = {"name": found.metadata.name}
-    if found.namespaced:
-        metadata["namespace"] = found.metadata.namespace
-    if found.metadata.generation:
+def as_object(ref: Ref, found: KubernetesObject | None, status: Status) -> dict[str, Any]:
+    """Return an object with its status, in the form of the API server; None for one that was never valid."""
+    model = KINDS[ref.kind]
+    metadata: dict[str, Any] = {"name": ref.name}
+    if ref.namespace:
+        metadata["namespace"] = ref.namespace
+    if found is not None and found.metadata.generation:
         metadata["generation"] = found.metadata.generation
-    api_version = f"{group}/{version}" if group else version
-    return {"apiVersion": api_version, "kind": found.kind, "metadata": metadata, "status": dict(status)}
+    api_version = f"{model.group}/{model.versions[0]}" if model.group else model.versions[0]
+    return {"apiVersion": api_version, "kind": ref.kind, "metadata": metadata, "status": dict(status)}
 
 
 def _times(before: _TimedStatus, after: Status, now: str) -> Iterator[str]:
@@ -144,7 +145,7 @@ def _subject(ref: Ref, label: str, condition: Status) -> str:
     return f"{ref}, {label}, {text}" if label.startswith("listener") else f"{ref} {text} ({label})"
 
 
-def _shown(found: KubernetesObject) -> dict[str, Any]:
+def _shown(found: KubernetesObject | None) -> dict[str, Any]:
     spec: BaseModel | None = getattr(found, "spec", None)
     if spec is None:
         return {}

@@ -11,12 +11,11 @@ from translator.db import Db
 from translator.gateway.attachment import domains
 from translator.gateway.attachment import routes as routes_of
 from translator.gateway.listeners import listeners
-from translator.inputs import SETTINGS, Settings
+from translator.inputs import INVALID, SETTINGS, Edit, Invalid, Settings
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
 from translator.ir.listener import HttpChain, PortListener, RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of, key_of
-from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.resources.listeners import port_listener
@@ -26,13 +25,13 @@ from translator.routes.rules import rules
 class Ir:
     """The IR of objects, evaluated on demand."""
 
-    def __init__(self, objects: Mapping[Ref, KubernetesObject], settings: Settings) -> None:
-        """Set the objects and the settings of the translation."""
+    def __init__(self, edits: Iterable[Edit], settings: Settings) -> None:
+        """Set the objects, given by the edits that create them, and the settings of the translation."""
         self._db = Db(REGISTRY)
         self._database = self._db.database
         self._database.set(SETTINGS, None, settings)
-        for ref, found in objects.items():
-            self._database.set(ref.kind, ref, found)
+        for ref, found in edits:
+            self._database.set(INVALID if isinstance(found, Invalid) else ref.kind, ref, found)
 
     @property
     def gateways(self) -> list[str]:

@@ -11,7 +11,7 @@ from headgate.process.address import DEFAULT_ADMIN, DEFAULT_XDS
 from headgate.process.errors import UserError
 from headgate.process.own_addresses import own_addresses
 from headgate.reporting.proto_json import resources
-from translator.inputs import Edit, Settings
+from translator.inputs import Settings
 from translator.objects.gateway_api.gateway import key_of
 from translator.translator import Translator
 from watchers.files.contents import read
@@ -53,7 +53,7 @@ def translate(folder: FileStore, settings: Settings = FILES) -> Translator:
         ExceptionGroup: bugs in the translation of some of them.
     """
     translator = Translator(settings)
-    translator.edit(Edit(ref, found) for ref, found in folder.objects.items())
+    translator.edit(folder.edits)
     changes = translator.evaluate()
     if changes.failures:
         raise ExceptionGroup("a bug in Headgate, please report it", changes.failures)
@@ -91,4 +91,4 @@ def xds(translator: Translator, gateway: str | None, section: str | None) -> dic
 
 def statuses(translator: Translator) -> list[dict[str, Any]]:
     """Return the objects that have a status, in the form of the API server."""
-    return [as_object(translator.object(ref), status) for ref, status in sorted(translator.statuses.items())]
+    return [as_object(ref, translator.object(ref), status) for ref, status in sorted(translator.statuses.items())]

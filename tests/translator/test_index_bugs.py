@@ -44,11 +44,14 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
         for kind, of in (("Gateway", "web"), ("HTTPRoute", "shop"))
     ]
     policy = {"targetRefs": targets, "cors": {"allowOrigins": ["https://a.com"]}}
+    served = {"group": "", "kind": "Service", "name": "shop"}
+    tls = {"targetRefs": [served], "validation": {"wellKnownCACertificates": "System", "hostname": "shop.test"}}
     made = [
         manifest(API, "Gateway", "web", name, spec=spec),
         manifest("gateway.headgate.dev/v1alpha1", "GatewayParameters", "web", name, spec={}),
         manifest("v1", "Pod", "proxy", name, status={}),
         manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", "shop", name, spec=policy),
+        manifest(API, "BackendTLSPolicy", "shop", f"{name}-backends", spec=tls),
         manifest(API, "HTTPRoute", "shop", name, spec=routed),
         manifest("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "shop", f"{name}-backends", spec=grant),
         manifest("v1", "Service", "shop", f"{name}-backends", spec={"ports": [{"name": "http", "port": 80}]}),

@@ -12,6 +12,7 @@ from tests.translator.golden import case as golden
 from translator.extension import Extension, PolicyUnit
 from translator.extensions import EXTENSIONS
 from translator.extensions.cors import Cors
+from translator.kinds import PolicyKind
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.gateway_api.route import Route
 from translator.objects.headgate.trafficpolicy import TrafficPolicy
@@ -79,6 +80,14 @@ def test_units_that_no_policy_can_have_are_refused(policy: type[Policy], field: 
     unit = PolicyUnit(policy, field, lambda _: Outcome(()), Cors)
     with pytest.raises(ValueError, match=text):
         registry((*EXTENSIONS, Extension("tea", units=(unit,))))
+
+
+def test_a_unit_that_fails_closed_is_of_a_kind_that_does() -> None:
+    """A policy that cannot be read may be one whose unit has requests refused."""
+    unit = PolicyUnit(TrafficPolicy, "cors", lambda _: Outcome(()), Cors, closed=True)
+    tea = Extension("tea", policies=(PolicyKind(TrafficPolicy),), units=(unit,))
+    with pytest.raises(ValueError, match="the field cors fails closed, and the kind TrafficPolicy is not declared"):
+        registry((tea,))
 
 
 def test_every_route_kind_has_a_status_and_a_listener() -> None:

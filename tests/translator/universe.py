@@ -274,6 +274,27 @@ def traffic_policies() -> Objects:
     )
 
 
+def config_maps() -> Objects:
+    """CA certificates, or something else."""
+    return _object("v1", "ConfigMap", ("c1", "c2"), data=_one("one", "two", None).map(_authority))
+
+
+def _authority(name: str | None) -> Raw:
+    return {"color": "red"} if name is None else {"ca.crt": key_pair(name)[0]}
+
+
+def backend_tls_policies() -> Objects:
+    """Policies for Services and their ports, and for what cannot have any."""
+    service = _fields(group=_one(""), kind="Service", name="w1")
+    port = _fields(group=_one(""), kind="Service", name="w2", sectionName=_one("http", "http", "no"))
+    gateway = _fields(group=GATEWAY_API, kind="Gateway", name=_one("g1"))
+    config_map = _fields(group=_one(""), kind=_one("ConfigMap", "ConfigMap", "Secret"), name=_one("c1", "c2"))
+    system = _fields(wellKnownCACertificates=_one("System", "example.com/others"), hostname="x.test")
+    validation = _fields(caCertificateRefs=_some(config_map, 2, 1), hostname="x.test") | system
+    spec = _fields(targetRefs=_some(service | service | port | gateway, 2, 1, by=_target), validation=validation)
+    return _object(f"{GATEWAY_API}/v1", "BackendTLSPolicy", ("e1", "e2"), spec=spec)
+
+
 def definitions() -> Objects:
     """Definitions of the Gateway API, of releases that are supported or not, and of others."""
     names = ("gateways.gateway.networking.k8s.io", "certificates.cert-manager.io")
@@ -293,6 +314,8 @@ MOST_OF_EACH = {
     namespaces: 1,
     direct_responses: 2,
     traffic_policies: 3,
+    config_maps: 2,
+    backend_tls_policies: 2,
     gateway_classes: 2,
     definitions: 1,
 }

@@ -141,6 +141,6 @@ def _unusable(db: Db, policy: Ref, reference: LocalObjectReference, field: str) 
 
 EXTENSION = Extension(
     "BackendTLSPolicy",
-    policies=(PolicyKind(BackendTLSPolicy, frozenset({Level.BACKEND}), backend_tls),),
+    policies=(PolicyKind(BackendTLSPolicy, frozenset({Level.BACKEND}), backend_tls, closed=True),),
     conformance=("BackendTLSPolicy", "BackendTLSPolicySANValidation"),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,16 +14,20 @@ from translator.objects.schema.scalars import MAX_GENERATION
 
 R = TypeVar("R", bound=Fields)
 
+OBJECT: Final = ("group", "kind", "name")
+"""The fields of a target that name an object."""
+
 
 class PartialObject(NamedTuple):
     """The fields that say whose an object is; each is empty where even that cannot be read.
 
     Attributes:
         generation: `metadata.generation`.
+        creation_time: `metadata.creationTimestamp`.
         controller: `spec.controllerName`, of a GatewayClass.
         gateway_class: `spec.gatewayClassName`, of a Gateway.
         parents: those of `spec.parentRefs` that can be read, of a route.
-        targets: those of `spec.targetRefs` that can be read, of a policy.
+        targets: those of `spec.targetRefs` that can be read, of a policy; without a section that cannot be read.
     """
 
     generation: int = 0
@@ -31,6 +35,7 @@ class PartialObject(NamedTuple):
     gateway_class: str = ""
     parents: tuple[ParentReference, ...] = ()
     targets: tuple[PolicyTargetReference, ...] = ()
+    creation_time: str = ""
 
 
 def partial_object(raw: Mapping[str, Any]) -> PartialObject:
@@ -42,7 +47,8 @@ def partial_object(raw: Mapping[str, Any]) -> PartialObject:
         _text(spec.get("controllerName")),
         _text(spec.get("gatewayClassName")),
         _references(spec.get("parentRefs"), ParentReference),
-        _references(spec.get("targetRefs"), PolicyTargetReference),
+        _references(spec.get("targetRefs"), PolicyTargetReference, OBJECT),
+        _text(metadata.get("creationTimestamp")),
     )
 
 
@@ -55,14 +61,17 @@ def _text(found: object) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _references(found: object, model: type[R]) -> tuple[R, ...]:
-    """Return those of a list of references that can be read, each once."""
-    return tuple(dict.fromkeys(_readable(found, model)))
+def _references(found: object, model: type[R], least: Iterable[str] = ()) -> tuple[R, ...]:
+    """Return those of a list of references that can be read, each once; if need be of the fields `least` only."""
+    return tuple(dict.fromkeys(_readable(found, model, frozenset(least))))
 
 
-def _readable(found: object, model: type[R]) -> Iterator[R]:
+def _readable(found: object, model: type[R], least: Set[str]) -> Iterator[R]:
     for each in found if isinstance(found, list) else ():
-        try:
-            yield model.model_validate(each)
-        except ValidationError:
-            continue
+        part = {name: each[name] for name in least & each.keys()} if least and isinstance(each, dict) else each
+        for form in (each, part):
+            try:
+                yield model.model_validate(form)
+            except ValidationError:
+                continue
+            break

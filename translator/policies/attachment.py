@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Final, NamedTuple
 from zlib import crc32
 
 from translator.db import Db
-from translator.engine.query import index, query
+from translator.engine.query import NotSyncedError, index, query
+from translator.inputs import INVALID
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
@@ -27,21 +27,46 @@ class AttachedPolicy(NamedTuple):
     policy: Ref
 
 
+class _Claim(NamedTuple):
+    """The targets of a policy, and when it was created."""
+
+    targets: tuple[PolicyTargetReference, ...] = ()
+    creation_time: str = ""
+
+
+def _claim(db: Db, policy: Ref) -> _Claim:
+    """Return the targets of a policy; of one that was never valid those that are readable, if its kind fails closed.
+
+    The indexes are over invalid objects too, of all kinds: those of other kinds have no targets.
+    """
+    kind = db.registry.policy_of(policy.kind)
+    if kind is None:
+        return _Claim()
+    found = db.get(Policy, policy)
+    if found is not None:
+        return _Claim(found.spec.target_refs, found.creation_time)
+    invalid = db.invalid(policy) if kind.closed else None
+    return _Claim() if invalid is None else _Claim(invalid.partial.targets, invalid.partial.creation_time)
+
+
+def refuses(db: Db, policy: Ref) -> bool:
+    """Return whether an attached policy has requests refused, because it was never valid and its kind fails closed."""
+    return db.registry.policy(policy.kind).closed and db.get(Policy, policy) is None
+
+
 def _partition(_: Db, policy: Ref) -> tuple[str, ...]:
     return (policy.namespace,)  # targets are in the policy's namespace
 
 
-@index(Policy, partitions=_partition, partition_of=attrgetter("namespace"))
+@index(Policy, INVALID, partitions=_partition, partition_of=lambda target: target.namespace)
 def attached_policies(db: Db, policy: Ref) -> Iterator[tuple[Ref, AttachedPolicy]]:
     """File policies under the objects that they target."""
-    found = db.get(Policy, policy)
-    if found is None:
-        return
-    for each in found.spec.target_refs:
+    targets, creation_time = _claim(db, policy)
+    for each in targets:
         if level(db, policy.kind, each) is not None:
             name = f"{policy.namespace}/{policy.name}"
             section = each.section_name or ""
-            yield target(policy, each), AttachedPolicy(section, found.creation_time, name, policy)
+            yield target(policy, each), AttachedPolicy(section, creation_time, name, policy)
 
 
 SHARDS: Final = 256
@@ -56,6 +81,11 @@ class PolicyShard(NamedTuple):
 
     namespace: str
     number: int
+
+    @property
+    def side(self) -> tuple[str, bool]:
+        """The namespace, and whether it is a part of the backends."""
+        return self.namespace, self.number >= SHARDS
 
 
 def shard(ref: Ref) -> PolicyShard:
@@ -73,16 +103,19 @@ BACKENDS: Final = PolicyShard("", SHARDS)
 """All backends of all namespaces."""
 
 
-def _namespaces(db: Db, policy: Ref) -> tuple[str, ...]:
-    of_backends = Level.BACKEND in db.registry.policy(policy.kind).levels
-    return (policy.namespace, BACKENDS.namespace) if of_backends else (policy.namespace,)
+def _sides(db: Db, policy: Ref) -> Iterator[tuple[str, bool]]:
+    kind = db.registry.policy_of(policy.kind)
+    if kind is not None and Level.BACKEND in kind.levels:
+        yield policy.namespace, True
+        yield BACKENDS.side
+    elif kind is not None:
+        yield policy.namespace, False
 
 
-@index(Policy, partitions=_namespaces, partition_of=attrgetter("namespace"))
+@index(Policy, INVALID, partitions=_sides, partition_of=lambda shard: shard.side)
 def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[PolicyShard, Ref]]:
     """File policies under the shards of their targets."""
-    found = db.get(Policy, policy)
-    for each in found.spec.target_refs if found is not None else ():
+    for each in _claim(db, policy).targets:
         at, ref = level(db, policy.kind, each), target(policy, each)
         if at is Level.BACKEND:
             yield backend_shard(ref), policy
@@ -95,6 +128,18 @@ def targeted_shards(db: Db, policy: Ref) -> Iterator[tuple[PolicyShard, Ref]]:
 def any_policies(db: Db, shard: PolicyShard) -> bool:
     """Return whether an object of a shard has a policy: while none has, nobody looks for those of each."""
     return db.count(targeted_shards, shard) > 0
+
+
+@query(firewall=True)
+def may_have_backend_policies(db: Db) -> bool:
+    """Return whether there may be a policy for a backend: while there is none, nobody asks for the shards of backends.
+
+    While that is not known, they ask, so that it holds up only those whose backends may have the policy (ADR 12).
+    """
+    try:
+        return db.count(targeted_shards, BACKENDS) > 0
+    except NotSyncedError:
+        return True
 
 
 def target(policy: Ref, reference: PolicyTargetReference) -> Ref:

@@ -10,7 +10,7 @@ from translator.engine.query import query
 from translator.ir.backend import Backend
 from translator.objects.kubernetes.service import Service
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import any_policies, backend_shard, policies_at
+from translator.policies.attachment import any_policies, backend_shard, policies_at, refuses
 from translator.policies.effective import of_kind
 from translator.refs import Ref
 
@@ -42,7 +42,7 @@ def with_policies(db: Db, ref: Ref, section: str, resolved: Outcome[Backend | No
         )
         if policy is None:
             continue
-        found = kind.backend(db, policy)
+        found = Outcome(None) if refuses(db, policy) else kind.backend(db, policy)
         if found.value is None:
             text = f"{ref} port {resolved.value.port}: requests are refused, since its policy {policy} is not valid."
             return Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "InvalidPolicy", text)))

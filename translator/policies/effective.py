@@ -12,7 +12,14 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.objects.gateway_api.policy import Policy
 from translator.objects.schema.base import Fields
-from translator.policies.attachment import PolicyShard, any_policies, attached_policies, policies_at, shard
+from translator.policies.attachment import (
+    PolicyShard,
+    any_policies,
+    attached_policies,
+    policies_at,
+    refuses,
+    shard,
+)
 from translator.policies.merging import Effective, merge
 from translator.refs import Ref
 
@@ -52,7 +59,8 @@ def written_out(db: Db, gateway: Ref, listener: str) -> Stack:
     return tuple(
         each
         for each in inherited(db, gateway, listener)
-        if any(effective(db, (each,), field).value is not None for kind, field in units if kind == each.kind)
+        if refuses(db, each)
+        or any(effective(db, (each,), field).value is not None for kind, field in units if kind == each.kind)
     )
 
 

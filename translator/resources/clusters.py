@@ -14,7 +14,7 @@ from translator.ir.backend import Backend
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.references import GATEWAY_GROUP, backend_references
 from translator.objects.gateway_api.route import Route
-from translator.policies.attachment import BACKENDS, any_policies
+from translator.policies.attachment import any_policies, backend_shard, may_have_backend_policies
 from translator.refs import Ref
 from translator.routes.policies import effective_rules
 from translator.routes.rules import l4_rules
@@ -43,8 +43,8 @@ def _partition_of(key: Ref) -> Ref | str:
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to.
 
-    While there are policies for backends, these Gateways are filed under the objects too that the route names as
-    backends, whether or not they can be served: they are the ancestors of such policies.
+    These Gateways are filed too under those objects that the route names as backends and that may have policies,
+    whether or not they can be served: they are the ancestors of such policies.
     """
     stacks = dict.fromkeys(
         (parent.gateway, binding.stack) for parent in attachment.attachment(db, route) for binding in parent.bindings
@@ -55,7 +55,7 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
         used |= dict.fromkeys((gateway, each) for rule in l4_rules(db, route) for each in rule.value.all_backends)
     yield from used
-    if stacks and any_policies(db, BACKENDS):
+    if stacks and may_have_backend_policies(db):
         yield from _uses(db, route, dict.fromkeys(gateway for gateway, _ in stacks))
 
 
@@ -64,9 +64,9 @@ def _uses(db: Db, route: Ref, gateways: Iterable[Ref]) -> Iterator[tuple[Ref, Ba
     used: dict[tuple[Ref, BackendUse], None] = {}
     for each in backend_references(found.spec) if found is not None else ():
         ref = Ref(each.kind, each.namespace or route.namespace, each.name)
-        grantee = Grantee(GATEWAY_GROUP, route.kind, route.namespace, ref.namespace)
-        if db.registry.backend_of(each.group, each.kind) is None:
+        if db.registry.backend_of(each.group, each.kind) is None or not any_policies(db, backend_shard(ref)):
             continue
+        grantee = Grantee(GATEWAY_GROUP, route.kind, route.namespace, ref.namespace)
         if granted(db, grantee, GrantTarget(each.group, each.kind, each.name)):
             used |= dict.fromkeys((ref, BackendUse(gateway, each.port or 0)) for gateway in gateways)
     yield from used
@@ -78,7 +78,7 @@ def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
 
 
 def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:
-    """Return the Gateways whose routes name a backend; empty while there is no policy for any."""
+    """Return the Gateways whose routes name a backend; empty while there is no policy for it."""
     return cast(Sequence[BackendUse], db.select(backends, backend))
 
 

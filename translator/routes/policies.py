@@ -11,7 +11,7 @@ from translator.ir.http import Rule, RuleSetting
 from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import policies_at
+from translator.policies.attachment import policies_at, refuses
 from translator.policies.effective import Stack, effective, of_kind
 from translator.refs import Ref
 from translator.routes.rules import rules
@@ -81,6 +81,8 @@ def overrides(rule: Rule, unit: PolicyUnit) -> bool:
 def _with_settings(db: Db, read: Outcome[Rule], wide: Stack, own: Stack) -> Outcome[Rule]:
     """Return a rule with the settings of its own policies and of wider ones, but for what it inherits in Envoy."""
     rule = read.value
+    if (invalid := next((each for each in (*wide, *own) if refuses(db, each)), None)) is not None and not rule.error:
+        return Outcome(replace(rule, settings=(), error=f"{invalid} is not valid."), read.problems)
     settings: list[RuleSetting] = []
     for unit in policy_units(db) if not rule.error else ():
         policies = of_kind((*wide, *own), unit.policy.kind)

@@ -322,6 +322,8 @@ def _lost(report: Report) -> str:
 
 def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
     """Return the status of an invalid policy: at the ancestors of before, or of those targets that can be read."""
+    if db.registry.policy(ref.kind).closed and db.get(Policy, ref) is None:
+        text += " Requests to its targets are refused."
     accepted = false("Accepted", "Invalid", text, invalid)
     entries: dict[AncestorRef, list[dict[str, Any]]] = {}
     for each in last_valid_status(db, ref).get("ancestors", []):

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from translator.inputs import Invalid
+from translator.objects.partial import partial_object
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from translator.registry import KINDS
+from translator.registry import KINDS, REGISTRY
 from watchers.diagnostics import Diagnostic, Place, Severity
 from watchers.files.documents import Document, ManifestError, count_lines, read_part, split
 from watchers.files.yaml_decoder import Budget
@@ -31,6 +33,7 @@ class Part:
     lines: int
     definitions: tuple[Definition, ...]
     broken: frozenset[Ref | None]
+    closed: Mapping[Ref, Invalid]
     complete: bool
     diagnostics: tuple[Diagnostic, ...]
     nodes: int
@@ -65,6 +68,7 @@ class FileContents:
     Attributes:
         definitions: the valid objects; if the file has one twice, the first.
         broken: the identities of objects that are not valid, as far as they are readable.
+        closed: those among them that are policies of a kind that fails closed (`PolicyKind.closed`).
         complete: whether these are all objects of the file. If not, the absence of an object means nothing.
         diagnostics: the errors and warnings.
         parts: the contents of its parts, by their text, so that they need not be parsed again; if the file cannot be
@@ -74,6 +78,7 @@ class FileContents:
 
     definitions: Mapping[Ref, Definition]
     broken: frozenset[Ref] = frozenset()
+    closed: Mapping[Ref, Invalid] = field(default_factory=dict)
     complete: bool = True
     diagnostics: tuple[Diagnostic, ...] = ()
     parts: Mapping[str, Part] = field(default_factory=dict, compare=False, repr=False)
@@ -119,9 +124,9 @@ def read(
             if (first := claims.setdefault(ref, claim)) is not claim:
                 diagnostics.append(duplicate(ref, claim.place, first.place))
     broken = frozenset(ref for part in found for ref in part.broken if ref is not None)
-    return FileContents(
-        claims, broken, all(part.complete for part in found), _bounded(diagnostics, file), parts, _breaks_off(data)
-    )
+    closed = {ref: invalid for part in found for ref, invalid in part.closed.items() if ref not in claims}
+    complete = all(part.complete for part in found)
+    return FileContents(claims, broken, closed, complete, _bounded(diagnostics, file), parts, _breaks_off(data))
 
 
 def _breaks_off(data: bytes) -> bool:
@@ -158,6 +163,7 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
     manifest = read_part(text, file, line, budget)
     claims: list[Definition] = []
     broken: set[Ref | None] = set()
+    closed: dict[Ref, Invalid] = {}
     diagnostics = list(manifest.faults)
     for document in manifest.documents:
         budget.interrupt()
@@ -168,6 +174,9 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
             diagnostics.append(Diagnostic(place, str(problem), problem.severity, ref))
         if parsed.object is None:
             broken.add(ref)
+            if ref is not None and _fails_closed(ref.kind):
+                errors = "; ".join(str(each) for each in parsed.problems if each.severity == "error")
+                closed[ref] = Invalid(errors, partial_object(document.raw))
         else:
             claims.append(Definition(parsed.object, document.place))
     complete = not manifest.faults and None not in broken
@@ -176,6 +185,7 @@ def _part(text: str, file: str, line: int, budget: Budget) -> Part:
         count_lines(text),
         tuple(claims),
         frozenset(broken),
+        closed,
         complete,
         tuple(diagnostics),
         nodes - budget.nodes,
@@ -188,6 +198,11 @@ def duplicate(ref: Ref, place: Place, first: Place) -> Diagnostic:
     return Diagnostic(
         place, f"is already at {first}, which is the one in use; remove or rename one of them", "error", ref
     )
+
+
+def _fails_closed(kind: str) -> bool:
+    policy = REGISTRY.policy_of(kind)
+    return policy is not None and policy.closed
 
 
 def _identity(document: Document) -> Ref | None:

@@ -2,19 +2,24 @@
 
 Files are applied object by object. An object that became invalid keeps its last good version; one that the file no
 longer contains is removed; a file with incomplete contents removes nothing. If several files define an object, the
-definition that was known first is used; when it is removed, the next one replaces it.
+definition that was known first is used; when it is removed, the next one replaces it. An invalid policy of a kind that
+fails closed counts, as `Invalid`, while no valid definition is known.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from translator.inputs import Edit
+from translator.inputs import Edit, Invalid
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, Place
 from watchers.files.contents import Definition, FileContents, duplicate
 from watchers.files.last_good import NOTHING, File
+
+T = TypeVar("T")
+ByFile = Mapping[Ref, Mapping[str, T]]
+"""By object what each file has of it, in the order in which that became known."""
 
 
 class FileStoreChange(NamedTuple):
@@ -36,7 +41,8 @@ class Plan(NamedTuple):
 
     change: FileStoreChange
     files: Mapping[str, File]
-    definitions: Mapping[Ref, Mapping[str, Definition]]
+    definitions: ByFile[Definition]
+    closed: ByFile[Invalid]
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -45,8 +51,9 @@ class FileStore:
 
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
-        # By object its definitions, in the order in which they became known; the first one is used.
+        # The first definition of an object is used.
         self._definitions: dict[Ref, Mapping[str, Definition]] = {}
+        self._closed: dict[Ref, Mapping[str, Invalid]] = {}
         self._diagnostics: tuple[Diagnostic, ...] = ()
 
     def apply(self, contents: Mapping[str, FileContents]) -> FileStoreChange:
@@ -63,19 +70,25 @@ class FileStore:
     def plan(self, contents: Mapping[str, FileContents]) -> Plan:
         """Compute the effect of `apply` without a change: nearly all of its work, possible in any thread."""
         files = {path: self.file(path).after(contents[path]) for path in sorted(contents)}
-        touched = {ref for path, new in files.items() for ref in (*self.file(path).definitions, *new.definitions)}
-        claims = self._definitions_after(files, touched)
+        touched, broken = set[Ref](), set[Ref]()
+        for each in (*map(self.file, files), *files.values()):
+            touched.update(each.definitions)
+            broken.update(each.contents.closed)
+        claims = _after(self._definitions, {path: new.definitions for path, new in files.items()}, touched)
+        closed = _after(self._closed, {path: new.contents.closed for path, new in files.items()}, broken)
         before = _wrong(map(self.file, files), ((ref, self._definitions.get(ref, {})) for ref in touched))
         after = _wrong(files.values(), claims.items())
         appeared, resolved = after - before, before - after
         diagnostics = self._diagnostics
         if appeared or resolved:
             diagnostics = _ordered([*(each for each in diagnostics if each not in resolved), *appeared])
-        edits = ((ref, _first(claims[ref]), self.get(ref)) for ref in sorted(touched))
+        definitions = {ref: claims.get(ref, self._definitions.get(ref, {})) for ref in touched | broken}
+        policies = {ref: closed.get(ref, self._closed.get(ref, {})) for ref in definitions}
+        edits = ((ref, _state(ref, definitions, policies), self._state(ref)) for ref in sorted(definitions))
         change = FileStoreChange(
             tuple(Edit(ref, now) for ref, now, old in edits if now != old), _ordered(appeared), _ordered(resolved)
         )
-        return Plan(change, files, claims, diagnostics)
+        return Plan(change, files, claims, closed, diagnostics)
 
     def commit(self, plan: Plan) -> FileStoreChange:
         """Apply a plan; the store must not have changed since."""
@@ -84,27 +97,10 @@ class FileStore:
                 self._files.pop(path, None)
             else:
                 self._files[path] = new
-        for ref, claims in plan.definitions.items():
-            if claims:
-                self._definitions[ref] = claims
-            else:
-                self._definitions.pop(ref, None)
+        _update(self._definitions, plan.definitions)
+        _update(self._closed, plan.closed)
         self._diagnostics = plan.diagnostics
         return plan.change
-
-    def _definitions_after(
-        self, files: Mapping[str, File], touched: Iterable[Ref]
-    ) -> dict[Ref, Mapping[str, Definition]]:
-        claims: dict[Ref, dict[str, Definition]] = {}
-        for ref in touched:
-            before = self._definitions.get(ref, {})
-            claims[ref] = {
-                path: claim for path, claim in before.items() if path not in files or ref in files[path].definitions
-            }
-        for path, new in files.items():
-            for ref, claim in new.definitions.items():
-                claims[ref][path] = claim
-        return dict(claims)
 
     def needs_debounce(self, readings: Mapping[str, FileContents]) -> frozenset[str]:
         """Return the files that would remove an object which no other of these contents adds, or that have new errors.
@@ -152,6 +148,14 @@ class FileStore:
         """Return whether a file has an invalid definition of an object."""
         return any(ref in each.contents.broken for each in self._files.values())
 
+    def _state(self, ref: Ref) -> KubernetesObject | Invalid | None:
+        return _state(ref, self._definitions, self._closed)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits that lead to the current state from nothing."""
+        return tuple(Edit(ref, self._state(ref)) for ref in {**self._definitions, **self._closed})
+
     @property
     def objects(self) -> Mapping[Ref, KubernetesObject]:
         """The used definitions of all objects."""
@@ -161,6 +165,30 @@ class FileStore:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All current diagnostics, in the order of files and lines."""
         return self._diagnostics
+
+
+def _after(before: ByFile[T], files: Mapping[str, Mapping[Ref, T]], touched: Iterable[Ref]) -> dict[Ref, dict[str, T]]:
+    """Return what files have of the touched objects, once some of them have new contents."""
+    found = {
+        ref: {path: each for path, each in before.get(ref, {}).items() if path not in files or ref in files[path]}
+        for ref in touched
+    }
+    for path, new in files.items():
+        for ref, each in new.items():
+            found[ref][path] = each
+    return found
+
+
+def _update(state: dict[Ref, Mapping[str, T]], changed: ByFile[T]) -> None:
+    for ref, found in changed.items():
+        if found:
+            state[ref] = found
+        else:
+            state.pop(ref, None)
+
+
+def _state(ref: Ref, definitions: ByFile[Definition], closed: ByFile[Invalid]) -> KubernetesObject | Invalid | None:
+    return _first(definitions.get(ref, {})) or next(iter(closed.get(ref, {}).values()), None)
 
 
 def _first(claims: Mapping[str, Definition]) -> KubernetesObject | None:

@@ -61,10 +61,12 @@ def test_a_condition_s_time_is_that_of_its_last_transition() -> None:
 
 
 def test_objects_have_the_api_servers_form() -> None:
-    """An object has apiVersion, kind, metadata, status, and some fields of its spec."""
+    """An object has apiVersion, kind, metadata, status, and some fields of its spec; none if it never was valid."""
     found = statuses()
     found.update({WEB: gateway(), SHOP: route("web")})
-    (shown,) = found.objects()
+    shown, invalid = found.objects()
+    assert invalid["metadata"] == {"name": "shop", "namespace": "default"}
+    assert invalid["spec"] == {}
     assert shown["apiVersion"] == "gateway.networking.k8s.io/v1"
     assert shown["metadata"] == {"name": "web", "namespace": "default", "generation": 3}
     assert shown["spec"] == {"gatewayClassName": "headgate"}

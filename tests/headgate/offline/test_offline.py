@@ -73,6 +73,23 @@ def test_statuses_have_the_api_servers_form(folder: Path) -> None:
     assert {each["type"]: each["status"] for each in shown[1]["status"]["conditions"]}["Programmed"] == "True"
 
 
+def test_a_policy_that_fails_closed_is_not_ignored(folder: Path) -> None:
+    """The targets of an invalid BackendTLSPolicy are not reached in plain text, and its status says so."""
+    target = "{group: '', kind: Service, name: shop}"
+    (folder / "tls.yaml").write_text(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: tls}\n"
+        f"spec: {{targetRefs: [{target}], validation: {{wellKnownCACertificates: System}}}}\n"
+    )
+    shown = yaml.safe_load(headgate("translate", "-f", str(folder)).stdout)
+    assert "clusters" not in shown["default/web"]
+    statuses = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "status").stdout)
+    (policy,) = (each for each in statuses if each["kind"] == "BackendTLSPolicy")
+    (condition,) = policy["status"]["ancestors"][0]["conditions"]
+    assert policy["metadata"] == {"name": "tls", "namespace": "default"}
+    assert (condition["type"], condition["status"]) == ("Accepted", "False")
+    assert "spec.validation.hostname: is required" in condition["message"]
+
+
 def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
     """--to ir prints listeners, the routes of each domain, and the rules of each route."""
     shown = yaml.safe_load(headgate("translate", "-f", str(folder), "--to", "ir").stdout)["default/web"]

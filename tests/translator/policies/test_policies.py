@@ -91,7 +91,7 @@ def read_as(name: str, made: type[Painted]) -> Any:
 
 PAINT = Extension(
     "paint",
-    policies=(PolicyKind(PaintPolicy),),
+    policies=(PolicyKind(PaintPolicy, closed=True),),
     units=(
         PolicyUnit(PaintPolicy, "paint", read_as("x-paint", Painted), Painted),
         PolicyUnit(PaintPolicy, "lock", read_as("x-lock", Locked), Locked, closed=True),
@@ -148,6 +148,15 @@ def headers(translator: Translator, table: Reference = TABLE) -> dict[str, dict[
 def painted(translator: Translator) -> dict[str, str]:
     """Return the value of the unit by path, where it is set."""
     return {path: found["x-paint"] for path, found in headers(translator).items() if "x-paint" in found}
+
+
+def refusing(translator: Translator) -> set[str]:
+    """Return the paths of the routes that answer with an error."""
+    resource = translator.snapshots[WEB].get(TABLE)
+    assert resource is not None
+    found = route_pb2.RouteConfiguration.FromString(resource.body)
+    routes = [each for host in found.virtual_hosts for each in host.routes]
+    return {each.match.path_separated_prefix for each in routes if each.direct_response.status == 500}
 
 
 def conditions(translator: Translator, name: str) -> list[dict[str, tuple[str, str, str]]]:
@@ -281,19 +290,53 @@ def test_a_route_that_is_attached_nowhere() -> None:
 
 
 def test_an_invalid_policy_goes_on_as_it_was() -> None:
-    """What it was stays in use, and its status says why; one that never was valid tells its targets at least."""
+    """What it was stays in use, and its status says why."""
     translator = serving(LEVELS[0])
     before = painted(translator)
-    raw = manifest("paint.example.com/v1", "PaintPolicy", "new", spec={"targetRefs": [target("Gateway", GATEWAY), 3]})
-    for ref in (LEVELS[0].ref, Ref("PaintPolicy", NAMESPACE, "new")):
-        translator.edit([Edit(ref, Invalid("spec.paint is not a map", partial_object(raw)))])
+    translator.edit([unreadable("on-gateway", target("Gateway", GATEWAY), 3)])
     assert translator.evaluate().failures == []
     assert painted(translator) == before != {}
-    (old,), (new,) = conditions(translator, "on-gateway"), conditions(translator, "new")
-    assert old["Accepted"][:2] == new["Accepted"][:2] == ("False", "Invalid")
-    assert "what it was before stays in use" in old["Accepted"][2]
-    assert "nothing of it is in use" in new["Accepted"][2]
-    assert old["Attached"][:2] == ("True", "Attached")
+    (found,) = conditions(translator, "on-gateway")
+    assert found["Accepted"][:2] == ("False", "Invalid")
+    assert "what it was before stays in use" in found["Accepted"][2]
+    assert found["Attached"][:2] == ("True", "Attached")
+
+
+def unreadable(name: str, *targets: Any) -> Edit:
+    """Return the edit that has a policy be invalid."""
+    raw = manifest("paint.example.com/v1", "PaintPolicy", name, spec={"targetRefs": list(targets)})
+    return Edit(Ref("PaintPolicy", NAMESPACE, name), Invalid("spec.paint is not a map", partial_object(raw)))
+
+
+@pytest.mark.parametrize(
+    ("at", "refused"),
+    [
+        (target("Gateway", GATEWAY), {f"/{rule}-{number}" for rule in ("route", "named") for number in range(3)}),
+        (
+            target("Gateway", GATEWAY, "http"),
+            {f"/{rule}-{number}" for rule in ("route", "named") for number in range(3)},
+        ),
+        (target("Gateway", GATEWAY, "other"), set()),
+        (target("HTTPRoute", "route-1"), {"/route-1", "/named-1"}),
+        (target("HTTPRoute", "route-1", "named"), {"/named-1"}),
+        (target("HTTPRoute", "route-1", "named") | {"sectionName": 7}, {"/route-1", "/named-1"}),
+    ],
+)
+def test_a_policy_that_never_was_valid_fails_closed(at: Raw, refused: set[str]) -> None:
+    """Requests to the targets that can be read are refused until it is valid or gone, and its status says so."""
+    translator = serving(LEVELS[0])
+    whole = translator.snapshots[WEB]
+    for end in (Edit(Ref("PaintPolicy", NAMESPACE, "new"), None), policy("new", target("HTTPRoute", "no-other"))):
+        translator.edit([unreadable("new", at, 3)])
+        assert translator.evaluate().failures == []
+        assert refusing(translator) == refused
+        if refused:
+            (found,) = conditions(translator, "new")
+            assert found["Accepted"][:2] == ("False", "Invalid")
+            assert "nothing of it is in use. Requests to its targets are refused." in found["Accepted"][2]
+        translator.edit([end])
+        assert translator.evaluate().failures == []
+        assert not diff(translator.snapshots[WEB], whole)
 
 
 def test_a_policy_has_so_many_targets() -> None:

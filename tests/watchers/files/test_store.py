@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.watchers.files.written import HTTP_ROUTE, config_map, documents, ref, value
 from translator.inputs import Invalid
+from translator.objects.gateway_api.backendtlspolicy import BackendTLSPolicy
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic
@@ -93,6 +94,31 @@ def test_an_object_that_was_never_valid_is_not_served() -> None:
     folder = folder_of(a=documents(HTTP_ROUTE.replace("name: front", "nam: front"), config_map("x")))
     assert served(folder) == {"x": "1"}
     assert "error" in {each.severity for each in folder.diagnostics}
+
+
+def tls_policy(hostname: str) -> str:
+    """Return a document of a policy that fails closed, for a Service."""
+    validation = f"{{wellKnownCACertificates: System, hostname: {hostname}}}"
+    spec = f"spec:\n  targetRefs: [{{group: '', kind: Service, name: shop}}]\n  validation: {validation}\n"
+    return f"apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata:\n  name: tls\n{spec}"
+
+
+def test_a_policy_that_fails_closed_is_never_absent() -> None:
+    """One that never was valid is told as invalid, with its targets, until a file has a valid one, or none."""
+    broken, good = tls_policy("'*'"), tls_policy("shop.test")
+    folder = folder_of(a=broken)
+    (first,) = folder.edits
+    assert isinstance(first.object, Invalid)
+    assert [each.name for each in first.object.partial.targets] == ["shop"]
+    assert folder.apply(says(a=documents("# again\n" + broken))).edits == ()
+    assert [type(each.object) for each in folder.apply(says(b=good)).edits] == [BackendTLSPolicy]
+    assert folder.apply(says(a=good)).edits == ()
+    assert folder.apply(says(a=broken, b=None)).edits == ()
+    assert [type(each.object) for each in folder.edits] == [BackendTLSPolicy]
+    assert [each.object for each in folder.apply(says(a=None)).edits] == [None]
+    assert [type(each.object) for each in folder.apply(says(a=broken)).edits] == [Invalid]
+    assert [each.object for each in folder.apply(says(a=None)).edits] == [None]
+    assert folder.edits == ()
 
 
 def test_an_unknown_field_warns() -> None:
