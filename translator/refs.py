@@ -16,3 +16,14 @@ class Ref(NamedTuple):
     def __str__(self) -> str:
         """As people write it: "HTTPRoute default/shop", "GatewayClass headgate"."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+class ListenerRef(NamedTuple):
+    """Names a listener: the object that has it, which is a Gateway or a ListenerSet, and its name there."""
+
+    owner: Ref
+    name: str
+
+    def __str__(self) -> str:
+        """As people write it: "listener https of Gateway shop/web"."""
+        return f"listener {self.name} of {self.owner}"

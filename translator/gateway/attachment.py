@@ -9,8 +9,8 @@ from typing import NamedTuple
 from translator.db import Db
 from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import gateway_spec, is_managed
-from translator.gateway.hostnames import covers, intersect, specificity
-from translator.gateway.listeners import ListenerState, listeners
+from translator.gateway.hostnames import intersect, specificity
+from translator.gateway.listeners import Attachable, ListenerState, attachable_listeners
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of
 from translator.objects.gateway_api.references import ParentReference
@@ -18,7 +18,7 @@ from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.core import NAME_LABEL, Namespace
 from translator.outcome import Problem
 from translator.policies.effective import Stack, route_stack
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 
 
 class Domain(NamedTuple):
@@ -36,7 +36,7 @@ class Binding:
         stack: the policies of the listener and its Gateway that it has to know; None if no policy concerns it.
     """
 
-    listener: str
+    listener: ListenerRef
     table: RouteConfigKey
     domains: tuple[Domain, ...]
     stack: Stack | None
@@ -100,22 +100,20 @@ def is_ours(db: Db, route: Ref, reference: ParentReference) -> bool:
 
 def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str, ...]) -> ParentStatus:
     gateway = _gateway(route, reference)
-    named = [each for each in listeners(db, gateway) if _selects(reference, each)]
+    named = [each for each in attachable_listeners(db, gateway) if _selects(reference, each.state)]
     if not named:
         return ParentStatus(
             reference, gateway, (), Problem("Accepted", "NoMatchingParent", _no_parent(db, gateway, reference))
         )
-    refusals = [_refusal(db, gateway, each, route) for each in named]
+    refusals = [_refusal(db, gateway, each.state, route) for each in named]
     allowed = [each for each, refusal in zip(named, refusals, strict=True) if not refusal]
     if not allowed:
         text = f"{gateway} does not take the route: {'; '.join(refusals)}."
         return ParentStatus(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
-    states = listeners(db, gateway)
-    bindings = tuple(
-        each for each in (_bind(db, route, gateway, states, state, hostnames) for state in allowed) if each is not None
-    )
+    bound = (_bind(db, route, each, hostnames) for each in allowed)
+    bindings = tuple(each for each in bound if each is not None)
     if not bindings:
-        served = ", ".join(sorted({each.hostname or "*" for each in allowed}))
+        served = ", ".join(sorted({each.state.hostname or "*" for each in allowed}))
         text = (
             f"spec.hostnames: none of {', '.join(hostnames)} is served by a listener of {gateway} (it serves {served})."
         )
@@ -134,7 +132,7 @@ def _no_parent(db: Db, gateway: Ref, reference: ParentReference) -> str:
         return f"{gateway} does not exist; create it or correct the parentRef."
     wanted = [f"sectionName {reference.section_name}"] if reference.section_name is not None else []
     wanted += [f"port {reference.port}"] if reference.port is not None else []
-    has = ", ".join(f"{each.name} (port {each.port})" for each in listeners(db, gateway)) or "none"
+    has = ", ".join(f"{each.name} (port {each.port})" for each, _ in attachable_listeners(db, gateway)) or "none"
     return f"{gateway} has no listener with {' and '.join(wanted)}; its listeners: {has}."
 
 
@@ -161,14 +159,8 @@ def namespace_labels(db: Db, name: str) -> Mapping[str, str]:
     return found.metadata.labels if found else {NAME_LABEL: name}
 
 
-def _bind(
-    db: Db,
-    route: Ref,
-    gateway: Ref,
-    states: tuple[ListenerState, ...],
-    listener: ListenerState,
-    hostnames: tuple[str, ...],
-) -> Binding | None:
+def _bind(db: Db, route: Ref, attachable: Attachable, hostnames: tuple[str, ...]) -> Binding | None:
+    listener = attachable.state
     domains: dict[Domain, None] = {}
     for own in hostnames or ("",):
         name = intersect(listener.hostname, own)
@@ -176,20 +168,8 @@ def _bind(
             domains[Domain(name, own)] = None
     if not domains:
         return None
-    reachable = tuple(each for each in domains if not _isolated(states, listener, each.name))
-    stack = route_stack(db, route, gateway, listener.name)
-    return Binding(listener.name, listener.table(gateway), reachable if listener.accepted else (), stack)
-
-
-def _isolated(states: tuple[ListenerState, ...], listener: ListenerState, domain: str) -> bool:
-    """Whether a more specific listener of the port has `domain` for itself (Gateway API: listener isolation)."""
-    return any(
-        each.accepted
-        and (each.port, each.protocol) == (listener.port, listener.protocol)
-        and specificity(each.hostname) > specificity(listener.hostname)
-        and covers(each.hostname, domain)
-        for each in states
-    )
+    reachable = tuple(each for each in domains if attachable.serves(db, each.name))
+    return Binding(listener.ref, listener.table, reachable, route_stack(db, route, listener.gateway, listener.ref))
 
 
 def candidates(db: Db, route: Ref) -> Iterator[Ref]:
@@ -223,7 +203,7 @@ class RouteOnDomain(NamedTuple):
     compared as one text (`HTTPRouteRule`): "team-a/zz" is before "team/aa".
 
     Attributes:
-        listener: the name of the listener that serves it there.
+        listener: the listener that serves it there.
         has_stack: whether policies concern it.
         stack: that of its binding, empty where it has none.
     """
@@ -233,7 +213,7 @@ class RouteOnDomain(NamedTuple):
     creation_time: str
     name: str
     route: Ref
-    listener: str
+    listener: ListenerRef
     has_stack: bool
     stack: Stack
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.gateway.gateways import gateway_spec
+from translator.gateway.gateways import listener_specs
 from translator.gateway.key_pairs import key_pair
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.ir.listener import Certificate
-from translator.objects.gateway_api.gateway import Gateway
-from translator.objects.gateway_api.listener import Listener
+from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.objects.gateway_api.references import qualified_kind
 from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome, Problem, gather
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 
 
 @query
@@ -31,24 +30,23 @@ def certificate(db: Db, secret: Ref) -> Certificate | str:
 
 
 @query
-def listener_certificates(db: Db, gateway: Ref, listener: str) -> Outcome[tuple[Ref, ...]]:
-    """Return the Secrets with usable certificates of the HTTPS listener of that name; problems for the others."""
-    found = gateway_spec(db, gateway)
-    spec = next((each for each in found.listeners if each.name == listener), None) if found else None
+def listener_certificates(db: Db, listener: ListenerRef) -> Outcome[tuple[Ref, ...]]:
+    """Return the Secrets with usable certificates of an HTTPS listener; problems for the others."""
+    spec = next((each for each in listener_specs(db, listener.owner) if each.name == listener.name), None)
     if spec is None or spec.tls is None:
         return Outcome((), (_invalid("tls: a listener of protocol HTTPS needs tls.certificateRefs."),) if spec else ())
     if not spec.tls.certificate_refs:
         return Outcome((), (_invalid("tls.certificateRefs is empty; name a Secret of type kubernetes.io/tls."),))
-    outcomes = gather(_resolve(db, gateway, spec, place) for place in range(len(spec.tls.certificate_refs)))
+    outcomes = gather(_resolve(db, listener.owner, spec, place) for place in range(len(spec.tls.certificate_refs)))
     return Outcome(tuple(each for each in outcomes.value if each is not None), outcomes.problems)
 
 
-def _resolve(db: Db, gateway: Ref, listener: Listener, place: int) -> Outcome[Ref | None]:
+def _resolve(db: Db, owner: Ref, listener: Listener, place: int) -> Outcome[Ref | None]:
     assert listener.tls is not None
     ref = listener.tls.certificate_refs[place]
     field = f"tls.certificateRefs[{place}]"
-    secret = Ref(Secret.kind, ref.namespace or gateway.namespace, ref.name)
-    grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, secret.namespace)
+    secret = Ref(Secret.kind, ref.namespace or owner.namespace, ref.name)
+    grantee = Grantee(ListenerOwner.group, owner.kind, owner.namespace, secret.namespace)
     target = GrantTarget(ref.group, ref.kind, ref.name)
     # What is not permitted is not looked at any further, not even at its kind (`ListenerReasonInvalidCertificateRef`).
     if not granted(db, grantee, target):

@@ -56,17 +56,17 @@ def client_validation(db: Db, gateway: Ref, port: int) -> Outcome[ClientValidati
     return Outcome(ClientValidation(tuple(usable), validation.mode == INSECURE), problems)
 
 
-def listener_validation(db: Db, gateway: Ref, state: ListenerState) -> Outcome[ClientValidation | None]:
+def listener_validation(db: Db, state: ListenerState) -> Outcome[ClientValidation | None]:
     """Return how a listener validates client certificates, and problems."""
-    return client_validation(db, gateway, state.port) if state.validates_clients else Outcome(None)
+    return client_validation(db, state.gateway, state.port) if state.validates_clients else Outcome(None)
 
 
-def validated_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
-    """Return the listeners of a Gateway; those that cannot validate client certificates have the problems of that.
+def validated_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
+    """Return the listeners of an object; those that cannot validate client certificates have the problems of that.
 
     Routes attach to what `listeners` returns: they do not depend on the CA certificates.
     """
-    return tuple(_validated(db, gateway, each) for each in listeners(db, gateway))
+    return tuple(_validated(db, each) for each in listeners(db, owner))
 
 
 def insecure_fields(db: Db, gateway: Ref) -> tuple[str, ...]:
@@ -83,8 +83,8 @@ def insecure_fields(db: Db, gateway: Ref) -> tuple[str, ...]:
     )
 
 
-def _validated(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
-    problems = listener_validation(db, gateway, state).problems
+def _validated(db: Db, state: ListenerState) -> ListenerState:
+    problems = listener_validation(db, state).problems
     return replace(state, problems=(*state.problems, *problems)) if problems else state
 
 

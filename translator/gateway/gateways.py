@@ -9,6 +9,7 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
@@ -39,6 +40,24 @@ def is_managed(db: Db, gateway: Ref) -> bool:
     """Whether `gateway` exists and is of a class of ours."""
     spec = gateway_spec(db, gateway)
     return spec is not None and managed_class(db, spec.gateway_class_name)
+
+
+@query(firewall=True)
+def listener_specs(db: Db, owner: Ref) -> tuple[Listener, ...]:
+    """Return the listeners of an object as its spec has them; none if there is no such object."""
+    found = db.get(ListenerOwner, owner)
+    return () if found is None else found.spec.listeners
+
+
+@query(firewall=True)
+def serving_gateway(db: Db, owner: Ref) -> Ref | None:
+    """Return the Gateway of ours that serves the listeners of an object; None if none does."""
+    return owner if is_managed(db, owner) else None
+
+
+def possible_gateways(_: Db, owner: Ref) -> tuple[Ref, ...]:
+    """Return the Gateways that may serve the listeners of an object: the partitions of the indexes of listeners."""
+    return (owner,)
 
 
 @query

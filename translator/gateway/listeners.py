@@ -1,24 +1,43 @@
-"""Listeners of a Gateway: validity, conflicts and allowed routes."""
+"""Listeners of Gateways: validity, conflicts and allowed routes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import QueryError, index, query
-from translator.gateway.gateways import addresses, gateway_spec, is_managed, unsupported_parameters
-from translator.gateway.hostnames import intersect
+from translator.gateway.conflicts import conflict
+from translator.gateway.gateways import (
+    addresses,
+    gateway_spec,
+    listener_specs,
+    possible_gateways,
+    serving_gateway,
+    unsupported_parameters,
+)
+from translator.gateway.hostnames import covers, intersect, wider
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, key_of
-from translator.objects.gateway_api.listener import AllowedRoutes, Listener
+from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Problem
 from translator.own_addresses import overlap, taken
 from translator.proxy import OWN_PORTS
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
+
+
+class HostnameKey(NamedTuple):
+    """A hostname of the listeners that share a port; with `within`, all that it covers, itself among them."""
+
+    gateway: Ref
+    port: int
+    protocol: str
+    hostname: str
+    within: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +45,18 @@ class ListenerState:
     """A listener as it can be served, and its problems.
 
     Attributes:
-        name: its name, which a parentRef's sectionName may give.
+        ref: the object that has it, and its name there.
+        gateway: the Gateway that serves it.
         hostname: its hostname, "" for any.
         kinds: the kinds of route that may attach.
-        allowed: which routes may attach, as the Gateway says.
+        allowed: which routes may attach.
         problems: why it is not accepted, conflicts, or lists kinds that it cannot serve.
         overlaps: the names of other HTTPS listeners on the port that share hostnames with it.
         validates_clients: whether the Gateway has it validate the certificates of clients (`spec.tls.frontend`).
     """
 
-    name: str
+    ref: ListenerRef
+    gateway: Ref
     port: int
     protocol: str
     hostname: str
@@ -44,6 +65,11 @@ class ListenerState:
     problems: tuple[Problem, ...] = ()
     overlaps: tuple[str, ...] = ()
     validates_clients: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name, which a parentRef's sectionName may give."""
+        return self.ref.name
 
     @property
     def accepted(self) -> bool:
@@ -55,9 +81,15 @@ class ListenerState:
         """Whether it terminates TLS."""
         return self.protocol == "HTTPS"
 
-    def table(self, gateway: Ref) -> RouteConfigKey:
-        """Return the RouteConfiguration that this listener of `gateway` uses."""
-        name = key_of(gateway)
+    @property
+    def key(self) -> HostnameKey:
+        """Its hostname on its port."""
+        return HostnameKey(self.gateway, self.port, self.protocol, self.hostname)
+
+    @property
+    def table(self) -> RouteConfigKey:
+        """The RouteConfiguration that it uses."""
+        name = key_of(self.gateway)
         return (
             RouteConfigKey(name, self.port, tls=True, hostname=self.hostname)
             if self.tls
@@ -72,24 +104,24 @@ class PortClaim(NamedTuple):
     gateway: Ref
 
 
-def _ports(db: Db, gateway: Ref) -> Iterator[int]:
-    """Yield the ports that a Gateway may serve, whether its listeners are valid or not."""
-    found = db.get(Gateway, gateway)
-    if found is not None and db.settings.standalone:
-        yield from (each.port for each in found.spec.listeners if each.protocol in db.registry.protocols)
+def _ports(db: Db, owner: Ref) -> Iterator[int]:
+    """Yield the ports on which an object has listeners that can be served, whether these are valid or not."""
+    if db.settings.standalone:
+        yield from (each.port for each in listener_specs(db, owner) if each.protocol in db.registry.protocols)
 
 
-@index(Gateway.kind, partitions=_ports)
-def claims(db: Db, gateway: Ref) -> Iterator[tuple[int, PortClaim]]:
-    """File each of our Gateways under every port that a valid listener of it wants; used where they share a machine."""
-    found = db.get(Gateway, gateway)
-    if found is not None and db.settings.standalone and unsupported_parameters(db, gateway) is None:
+@index(ListenerOwner, partitions=_ports)
+def port_claims(db: Db, owner: Ref) -> Iterator[tuple[int, PortClaim]]:
+    """File each of our Gateways under every port that a valid listener wants; used where they share a machine."""
+    gateway = serving_gateway(db, owner) if db.settings.standalone else None
+    found = db.get(Gateway, gateway) if gateway is not None else None
+    if gateway is not None and found is not None and unsupported_parameters(db, gateway) is None:
         try:
-            ports = [each.port for each in valid_listeners(db, gateway) if each.accepted]
+            ports = [each.port for each in valid_listeners(db, owner) if each.accepted]
         except QueryError as bug:  # of one Gateway, which keeps what it may be serving, and nobody else's ports
             if bug.not_synced:
                 raise
-            ports = list(_ports(db, gateway))
+            ports = list(_ports(db, owner))
         for port in dict.fromkeys(ports):
             yield port, PortClaim(found.creation_time, gateway)
 
@@ -102,7 +134,7 @@ def port_conflicts(db: Db, port: int) -> Mapping[Ref, str]:
     """
     holders: dict[str, Ref] = {}
     conflicts: dict[Ref, str] = {}
-    for claim in db.select(claims, port):
+    for claim in db.select(port_claims, port):
         wanted = addresses(db, claim.gateway).value
         taken_by = next((known for each in wanted for known in _overlapping(each, holders)), None)
         if taken_by is not None:
@@ -121,25 +153,28 @@ def _overlapping(address: str, holders: Mapping[str, Ref]) -> Iterator[str]:
 
 
 @query(firewall=True)
-def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
-    """Return the listeners of `gateway` by themselves, whoever else wants their ports; none if it is not ours."""
-    spec = gateway_spec(db, gateway)
-    if spec is None or not is_managed(db, gateway):
+def valid_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
+    """Return the listeners of an object, whichever other Gateways want their ports; none if no Gateway serves them."""
+    gateway = serving_gateway(db, owner)
+    spec = gateway_spec(db, gateway) if gateway is not None else None
+    if gateway is None or spec is None:
         return ()
-    supported = [each for each in spec.listeners if each.protocol in db.registry.protocols]
+    specs = listener_specs(db, owner)
+    supported = [each for each in specs if each.protocol in db.registry.protocols]
     states = []
-    for each in spec.listeners:
+    for each in specs:
         kinds, invalid = _kinds(db, each)
         problems = (
             *_unsupported(db, each),
             *_unselectable(each),
             *_reserved(db, gateway, each),
-            *_conflict(each, supported),
+            *conflict(db, gateway, owner, each),
             *invalid,
         )
         states.append(
             ListenerState(
-                name=each.name,
+                ref=ListenerRef(owner, each.name),
+                gateway=gateway,
                 port=each.port,
                 protocol=each.protocol,
                 hostname=each.hostname or "",
@@ -154,17 +189,17 @@ def valid_listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
 
 
 @query(firewall=True)
-def listeners(db: Db, gateway: Ref) -> tuple[ListenerState, ...]:
-    """Return the listeners of `gateway` in the order of its spec; none if it is not there or not ours."""
-    states = valid_listeners(db, gateway)
+def listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
+    """Return the listeners of an object in the order of its spec; none if no Gateway of ours serves them."""
+    states = valid_listeners(db, owner)
     if not db.settings.standalone:
         return states
-    return tuple(_with_port(db, gateway, each) if each.accepted else each for each in states)
+    return tuple(_with_port(db, each) if each.accepted else each for each in states)
 
 
-def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
+def _with_port(db: Db, state: ListenerState) -> ListenerState:
     """Return a listener, with the problem that another Gateway has its port, if one has."""
-    conflict = port_conflicts(db, state.port).get(gateway)
+    conflict = port_conflicts(db, state.port).get(state.gateway)
     if conflict is None:
         return state
     problem = Problem("Accepted", "PortUnavailable", f"{conflict}; choose another port or set spec.addresses.")
@@ -172,7 +207,7 @@ def _with_port(db: Db, gateway: Ref, state: ListenerState) -> ListenerState:
 
 
 def _kinds(db: Db, listener: Listener) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """Return what may attach: of the kinds that the protocol serves those that the Gateway allows, by default all."""
+    """Return what may attach: of the kinds that the protocol serves those that the listener allows, by default all."""
     served = db.registry.routes_on(listener.protocol)
     asked = listener.allowed_routes.kinds or ()
     if not asked:
@@ -233,22 +268,6 @@ def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
                 return
 
 
-def _conflict(listener: Listener, others: Sequence[Listener]) -> Iterator[Problem]:
-    if all(each.protocol != listener.protocol for each in others):
-        return  # its protocol is not supported
-    rivals = [each for each in others if each.port == listener.port and each.name != listener.name]
-    protocols = [each.name for each in rivals if each.protocol != listener.protocol]
-    if protocols:
-        rival = f"Listener {', '.join(protocols)}"
-        text = f"{rival} uses port {listener.port} with another protocol; give each protocol a port."
-        yield Problem("Conflicted", "ProtocolConflict", text)
-        return
-    hostnames = [each.name for each in rivals if (each.hostname or "") == (listener.hostname or "")]
-    if hostnames:
-        text = f"Listener {', '.join(hostnames)} has the same port and hostname; change one of them."
-        yield Problem("Conflicted", "HostnameConflict", text)
-
-
 def _overlaps(listener: Listener, others: Iterable[Listener]) -> tuple[str, ...]:
     if listener.protocol != "HTTPS":
         return ()
@@ -259,3 +278,64 @@ def _overlaps(listener: Listener, others: Iterable[Listener]) -> tuple[str, ...]
         and (each.protocol, each.port) == (listener.protocol, listener.port)
         and intersect(each.hostname or "", listener.hostname or "") is not None
     )
+
+
+@index(ListenerOwner, partitions=possible_gateways, partition_of=attrgetter("gateway"))
+def hostnames(db: Db, owner: Ref) -> Iterator[tuple[HostnameKey, str]]:
+    """File the hostnames of accepted listeners under themselves, and under all that cover them."""
+    for each in listeners(db, owner):
+        if each.accepted:
+            yield each.key, each.hostname
+            for wide in wider(each.hostname):
+                yield each.key._replace(hostname=wide, within=True), each.hostname
+
+
+def most_specific(db: Db, key: HostnameKey) -> str | None:
+    """Return the hostname of the most specific listener on a port that serves all of a hostname; None without one.
+
+    Requests for that hostname are for the routes of that listener alone (Gateway API: listener isolation).
+    """
+    sole = _sole_hostname(db, key._replace(hostname="", within=True))
+    return sole if sole is not None and covers(sole, key.hostname) else _most_specific(db, key)
+
+
+@query(firewall=True)
+def _sole_hostname(db: Db, key: HostnameKey) -> str | None:
+    """Return the one hostname that the listeners of a port have; None if they have several, or there are none."""
+    found = db.select(hostnames, key)
+    return found[0] if len(found) == 1 else None
+
+
+@query
+def _most_specific(db: Db, key: HostnameKey) -> str | None:
+    keys = (key._replace(hostname=each) for each in wider(key.hostname))
+    return next((each.hostname for each in keys if db.count(hostnames, each)), None)
+
+
+class Attachable(NamedTuple):
+    """A listener as routes see it.
+
+    Attributes:
+        state: the listener.
+        has_narrower: whether other listeners of its port have hostnames within its own.
+    """
+
+    state: ListenerState
+    has_narrower: bool
+
+    def serves(self, db: Db, hostname: str) -> bool:
+        """Whether its routes serve `hostname`, which is within its own and may be that of a more specific listener."""
+        if not self.state.accepted or not self.has_narrower:
+            return self.state.accepted
+        return most_specific(db, self.state.key._replace(hostname=hostname)) == self.state.hostname
+
+
+@query(firewall=True)
+def attachable_listeners(db: Db, owner: Ref) -> tuple[Attachable, ...]:
+    """Return the listeners of an object as its routes see them: one read for each route."""
+    return tuple(Attachable(each, _has_narrower(db, each)) for each in listeners(db, owner))
+
+
+def _has_narrower(db: Db, state: ListenerState) -> bool:
+    within = db.select(hostnames, state.key._replace(within=True))
+    return any(each != state.hostname for each in within)

@@ -21,36 +21,36 @@ from translator.policies.attachment import (
     shard,
 )
 from translator.policies.merging import Effective, merge
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 
 Stack = tuple[Ref, ...]
 """Policies, the least specific first."""
 
 
-def inherited(db: Db, gateway: Ref, listener: str) -> Stack:
+def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
     """Return the policies that all routes of a listener inherit: those of its Gateway, then its own."""
     return _inherited(db, gateway, listener) if any_policies(db, shard(gateway)) else ()
 
 
 @query(firewall=True)
-def _inherited(db: Db, gateway: Ref, listener: str) -> Stack:
-    return (*policies_at(db, gateway), *policies_at(db, gateway, listener))
+def _inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
+    return (*policies_at(db, gateway), *policies_at(db, listener.owner, listener.name))
 
 
-def route_stack(db: Db, route: Ref, gateway: Ref, listener: str) -> Stack | None:
+def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stack | None:
     """Return the policies of a listener and its Gateway that a route has to know; None if no policy concerns it."""
     some, others = shard_stack(db, shard(route), gateway, listener)
     return inherited(db, gateway, listener) if some and db.select(attached_policies, route) else others
 
 
 @query(firewall=True)
-def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: str) -> tuple[bool, Stack | None]:
+def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: ListenerRef) -> tuple[bool, Stack | None]:
     """Return whether routes of a shard have policies, and `route_stack` of those that have none: one read a route."""
     return any_policies(db, part), written_out(db, gateway, listener) or None
 
 
 @query(firewall=True)
-def written_out(db: Db, gateway: Ref, listener: str) -> Stack:
+def written_out(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
     """Return those policies of a listener and its Gateway that each route has to say: it does not inherit all of them.
 
     Where it inherits all, no route hears that a policy comes or goes.

@@ -40,7 +40,7 @@ def _served(db: Db, gateway: Ref, port: int | None = None) -> Iterator[tuple[Lis
     """
     for state in validated_listeners(db, gateway):
         if state.accepted and port in (None, state.port):
-            certificates = listener_certificates(db, gateway, state.name).value if state.tls else ()
+            certificates = listener_certificates(db, state.ref).value if state.tls else ()
             if certificates or not state.tls:
                 yield state, certificates
 
@@ -54,13 +54,13 @@ def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
 def served_trust_bundles(db: Db, gateway: Ref) -> Iterator[tuple[Ref, ...]]:
     """Yield the ConfigMaps by whose CA certificates a Gateway's served listeners validate client certificates."""
     for state, _ in _served(db, gateway):
-        validation = listener_validation(db, gateway, state).value
+        validation = listener_validation(db, state).value
         if validation is not None:
             yield validation.config_maps
 
 
-def _peer_validation(db: Db, gateway: Ref, state: ListenerState) -> PeerValidation | None:
-    found = listener_validation(db, gateway, state).value
+def _peer_validation(db: Db, state: ListenerState) -> PeerValidation | None:
+    found = listener_validation(db, state).value
     return None if found is None else PeerValidation(trust_bundle_name(found.config_maps), not found.insecure)
 
 
@@ -80,11 +80,11 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
 
 
 def _chain(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]) -> FilterChain:
-    table = state.table(gateway)
+    table = state.table
     if state.protocol in db.registry.l4_protocols:
         return FilterChain(ChainMatch(), l4_chain(db, table))
     served = HttpChain(table, allows_underscores(db, gateway))
-    return FilterChain(ChainMatch(table.hostname), served, secrets, _peer_validation(db, gateway, state))
+    return FilterChain(ChainMatch(table.hostname), served, secrets, _peer_validation(db, state))
 
 
 @query(firewall=True)

@@ -18,14 +18,14 @@ from translator.envoy.route_configuration import (
 )
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
-from translator.gateway.hostnames import covers, specificity, wider
+from translator.gateway.hostnames import covers, wider
 from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.policies.attachment import any_policies, shard
 from translator.policies.effective import Stack, inherited
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 from translator.routes.policies import answers_preflights, effective_rules, listener_settings
 from xds import Resource, check
 
@@ -55,11 +55,10 @@ def table_stacks(db: Db, table: RouteConfigKey) -> tuple[Stack, ...]:
 
 
 @query
-def table_listeners(db: Db, table: RouteConfigKey) -> tuple[str, ...]:
-    """Return the names of the listeners of a table."""
-    gateway = gateway_of(table.gateway)
-    found = gateway_listeners.listeners(db, gateway)
-    return tuple(each.name for each in found if each.accepted and each.table(gateway) == table)
+def table_listeners(db: Db, table: RouteConfigKey) -> tuple[ListenerRef, ...]:
+    """Return the listeners of a table."""
+    found = gateway_listeners.listeners(db, gateway_of(table.gateway))
+    return tuple(each.ref for each in found if each.accepted and each.table == table)
 
 
 def common_settings(db: Db, stacks: tuple[Stack, ...]) -> tuple[ListenerSetting, ...]:
@@ -97,9 +96,8 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     not match to the next (`HTTPRouteSpec.hostnames`); Envoy looks at one virtual host only, so it holds both. The
     search stops at routes that catch everything.
     """
-    owners = [each for each in table_hostnames(db, table)[0] if covers(each, domain)]
-    owner = max(owners, key=specificity, default="")
     origin, gateway = table.origin, gateway_of(table.gateway)
+    owner = table.hostname if table.tls else _owner(db, table, domain)
     found: list[tuple[attachment.RouteOnDomain, tuple[route_messages.EncodedRoute, ...]]] = []
     for wide in wider(domain):
         if not covers(owner, wide):
@@ -124,6 +122,12 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
         return virtual_host(domain, preflights.routed(ordered))
     routed = preflights.inherited if answers_preflights(db, stack) else preflights.routed
     return virtual_host(domain, routed(ordered), own_settings(db, table, stack))
+
+
+def _owner(db: Db, table: RouteConfigKey, domain: str) -> str:
+    """Return the hostname of the HTTP listener whose routes serve a domain."""
+    key = gateway_listeners.HostnameKey(gateway_of(table.gateway), table.port, "HTTP", domain)
+    return gateway_listeners.most_specific(db, key) or ""
 
 
 @query

@@ -118,46 +118,44 @@ def _unprogrammable(accepted: Condition, problems: tuple[Problem, ...], db: Db, 
 
 def _programmed(db: Db, ref: Ref, known: Programming) -> Condition:
     condition = warned(db, ref, known.gateway)
-    unserved = [
-        each.name for each in validated_listeners(db, ref) if each.accepted and not _has_certificates(db, ref, each)
-    ]
+    unserved = [each.name for each in validated_listeners(db, ref) if each.accepted and not _has_certificates(db, each)]
     if unserved:
         text = f"{condition.message} Without a certificate, and not served: listener {', '.join(unserved)}."
         return condition._replace(message=text)
     return condition
 
 
-def _has_certificates(db: Db, gateway: Ref, state: ListenerState) -> bool:
-    return not state.tls or bool(listener_certificates(db, gateway, state.name).value)
+def _has_certificates(db: Db, state: ListenerState) -> bool:
+    return not state.tls or bool(listener_certificates(db, state.ref).value)
 
 
 def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming, generation: int | None) -> Status:
-    certificates = listener_certificates(db, ref, state.name) if state.tls else Outcome(())
+    certificates = listener_certificates(db, state.ref) if state.tls else Outcome(())
     problems = (*state.problems, *certificates.problems)
     accepted = verdict("Accepted", problems, "Accepted", "The listener is valid.")
     conflict = next((each for each in problems if each.condition == "Conflicted"), None)
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
     resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
-    programmed, observed = known.of(state.name, state.port, _secret_names(db, ref, state, certificates.value))
+    programmed, observed = known.of(state.name, state.port, _secret_names(db, state, certificates.value))
     if port_listener(db, ref, state.port) is None:
         programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None
-    if not state.accepted or not _has_certificates(db, ref, state):
+    if not state.accepted or not _has_certificates(db, state):
         bad = accepted if accepted.status == "False" else resolved
         programmed, observed = Condition("Programmed", "False", "Invalid", bad.message), None
     conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
     return {
         "name": state.name,
         "supportedKinds": [{"group": GATEWAY_GROUP, "kind": each} for each in state.kinds],
-        "attachedRoutes": db.count(attached, (ref, state.name)),
+        "attachedRoutes": db.count(attached, (state.gateway, state.ref)),
         "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
     }
 
 
-def _secret_names(db: Db, gateway: Ref, state: ListenerState, certificates: Iterable[Ref]) -> Iterator[str]:
+def _secret_names(db: Db, state: ListenerState, certificates: Iterable[Ref]) -> Iterator[str]:
     """Yield the names of the resources that a listener's TLS needs."""
     yield from map(secret_name, certificates)
-    validation = listener_validation(db, gateway, state).value
+    validation = listener_validation(db, state).value
     if validation is not None:
         yield trust_bundle_name(validation.config_maps)
 

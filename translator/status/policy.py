@@ -22,7 +22,7 @@ from translator.policies.attachment import level, policies_at, target
 from translator.policies.backends import backend_sections, policy_of_backend
 from translator.policies.effective import Stack, effective, inherited, of_kind
 from translator.policies.merging import leaves
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 from translator.resources.clusters import backend_uses
 from translator.routes.policies import overrides, unit_settings
 from translator.routes.rules import rules
@@ -269,7 +269,7 @@ def _report(db: Db, policy: Policy, reference: PolicyTargetReference, gateway: R
 def _stacks(db: Db, ref: Ref, section: str, gateway: Ref) -> Iterator[Stack]:
     """Yield the policies of the levels above a target, and of its own, at each listener that it is served at."""
     if ref == gateway:
-        yield inherited(db, gateway, section) if section else policies_at(db, gateway)
+        yield inherited(db, gateway, ListenerRef(gateway, section)) if section else policies_at(db, gateway)
         return
     own = (*policies_at(db, ref), *(policies_at(db, ref, section) if section else ()))
     bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)

@@ -20,7 +20,7 @@ from translator.objects.gateway_api.gateway import key_of
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.refs import Ref
+from translator.refs import ListenerRef, Ref
 from translator.resources.routes import route_entries
 from translator.routes.rules import has_served_rule, l4_rules, rules
 from translator.status.invalid import false, last_valid_status, renewed
@@ -49,8 +49,8 @@ def route_status(db: Db, ref: Ref) -> Status | None:
 
 
 @index(Route, partitions=candidates, partition_of=itemgetter(0))
-def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, str], Ref]]:
-    """File routes under the Gateway and listener name that accepted them; the size of a bucket is `attachedRoutes`.
+def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, ListenerRef], Ref]]:
+    """File routes under the Gateway and the listener that accepted them; the size of a bucket is `attachedRoutes`.
 
     A route whose newest generation cannot be read is not accepted, though the one before is served.
     """

@@ -6,15 +6,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, GetPydanticSchema, StringConstraints
 
-from translator.objects.gateway_api.listener import Listener, listener_violations
+from translator.objects.gateway_api.listener import ListenerOwner, ListenerOwnerSpec
 from translator.objects.gateway_api.references import (
-    GATEWAY_GROUP,
     LocalParametersReference,
     ObjectReference,
     SecretObjectReference,
 )
 from translator.objects.kubernetes.selector import LabelSelector
-from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, NamespacedObject, repeated, unique
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, repeated, unique
 from translator.objects.schema.scalars import (
     ADDRESS_TYPE,
     HOSTNAME,
@@ -144,11 +143,10 @@ class GatewayTLSConfig(Fields):
     frontend: FrontendTLSConfig | None = None
 
 
-class GatewaySpec(CheckedFields):
+class GatewaySpec(ListenerOwnerSpec):
     """The listeners of a Gateway, its addresses and what surrounds them."""
 
     gateway_class_name: ObjectName
-    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=64)]
     addresses: Annotated[tuple[GatewayAddress, ...], Field(max_length=16)] = ()
     infrastructure: GatewayInfrastructure | None = None
     allowed_listeners: AllowedListeners | None = None
@@ -157,8 +155,7 @@ class GatewaySpec(CheckedFields):
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield violations of listeners and addresses that cannot be told apart."""
-        for path, message in listener_violations(self.listeners):
-            yield FieldViolation(("listeners", *path), message)
+        yield from super().violations()
         valued = [
             index
             for index, address in enumerate(self.addresses)
@@ -168,11 +165,10 @@ class GatewaySpec(CheckedFields):
             yield FieldViolation(("addresses", valued[position], "value"), "is in the list already: remove it")
 
 
-class Gateway(NamespacedObject):
+class Gateway(ListenerOwner):
     """A proxy, or a group of equal ones, and what it listens on."""
 
     kind = "Gateway"
-    group = GATEWAY_GROUP
     versions = ("v1", "v1beta1")
     plural = "gateways"
 

@@ -1,4 +1,4 @@
-"""The listeners of a Gateway (Gateway API, `apis/v1/gateway_types.go`)."""
+"""The listeners of Gateways and ListenerSets (Gateway API, `apis/v1/gateway_types.go`, `listenerset_types.go`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from pydantic import Field, GetPydanticSchema, StringConstraints
 from translator.objects.gateway_api.filters import ExternalAuthFilter, member_violations
 from translator.objects.gateway_api.references import GATEWAY_GROUP, LocalObjectReference, SecretObjectReference
 from translator.objects.kubernetes.selector import LabelSelector
-from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, repeated
+from translator.objects.schema.base import CheckedFields, Fields, FieldViolation, NamespacedObject, repeated
 from translator.objects.schema.scalars import PROTOCOL, AnnotationValue, Group, Hostname, Kind, PortNumber, SectionName
 
 Options = Annotated[
@@ -109,3 +109,22 @@ def listener_violations(listeners: tuple[Listener, ...]) -> Iterator[FieldViolat
         yield FieldViolation((index, "name"), "is the name of an earlier listener: choose another")
     for index in repeated((listener.port, listener.protocol, listener.hostname) for listener in listeners):
         yield FieldViolation((index,), "has the port, protocol and hostname of an earlier listener: change one of them")
+
+
+class ListenerOwnerSpec(CheckedFields):
+    """The listeners of an object."""
+
+    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, max_length=64)]
+
+    def violations(self) -> Iterator[FieldViolation]:
+        """Yield what keeps the listeners from being told apart."""
+        for path, message in listener_violations(self.listeners):
+            yield FieldViolation(("listeners", *path), message)
+
+
+class ListenerOwner(NamespacedObject):
+    """An object with listeners, which a Gateway serves: the Gateway itself, or a ListenerSet."""
+
+    group = GATEWAY_GROUP
+
+    spec: ListenerOwnerSpec

@@ -1,0 +1,110 @@
+"""Conflicts of listeners, by port and by hostname, among all that one Gateway serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import NamedTuple
+
+from translator.db import Db
+from translator.engine.query import index, query
+from translator.gateway.gateways import listener_specs, possible_gateways, serving_gateway
+from translator.objects.gateway_api.gateway import Gateway, key_of
+from translator.objects.gateway_api.listener import Listener, ListenerOwner
+from translator.outcome import Problem
+from translator.refs import Ref
+
+
+class Slot(NamedTuple):
+    """A port of a Gateway, or a hostname on it, which one listener can have.
+
+    Attributes:
+        protocol: the protocol of the listeners that a hostname tells apart; "" for the port.
+        hostname: the hostname, "" for any.
+    """
+
+    gateway: Ref
+    port: int
+    protocol: str = ""
+    hostname: str = ""
+
+
+class ListenerClaim(NamedTuple):
+    """A listener's claim to a slot, by object; of several the first in order has it (`ListenerSetSpec.listeners`).
+
+    That is the one of the Gateway, then of the oldest ListenerSet, then of the first by "namespace/name".
+    """
+
+    of_set: bool
+    creation_time: str
+    key: str
+    owner: Ref
+    protocol: str
+
+
+@index(ListenerOwner, partitions=possible_gateways, partition_of=attrgetter("gateway"))
+def listener_claims(db: Db, owner: Ref) -> Iterator[tuple[Slot, ListenerClaim]]:
+    """File the claims of listeners under their ports, and under their hostnames there."""
+    gateway = serving_gateway(db, owner)
+    found = db.get(ListenerOwner, owner)
+    if gateway is None or found is None:
+        return
+    of_set = owner != gateway
+    creation_time = found.creation_time if of_set else ""
+    for each in listener_specs(db, owner):
+        if each.protocol in db.registry.protocols:
+            claim = ListenerClaim(of_set, creation_time, key_of(owner), owner, each.protocol)
+            yield Slot(gateway, each.port), claim
+            yield Slot(gateway, each.port, each.protocol, each.hostname or ""), claim
+
+
+class PortHolder(NamedTuple):
+    """The object whose listeners have a port, and their protocols there: if there are several, none can be served."""
+
+    owner: Ref
+    protocols: tuple[str, ...]
+
+
+@query(firewall=True)
+def port_holder(db: Db, gateway: Ref, port: int) -> PortHolder | None:
+    """Return the object that decides on the protocol of a port; None if no listener is there."""
+    found = db.select(listener_claims, Slot(gateway, port))
+    if not found:
+        return None
+    owner = found[0].owner
+    return PortHolder(owner, tuple(dict.fromkeys(each.protocol for each in found if each.owner == owner)))
+
+
+def conflict(db: Db, gateway: Ref, owner: Ref, listener: Listener) -> Iterator[Problem]:
+    """Yield the problem of a listener that another one conflicts with.
+
+    Of listeners of one object none has precedence (`GatewaySpec.listeners`): all that conflict are left out.
+    """
+    holder = port_holder(db, gateway, listener.port)
+    if holder is None or listener.protocol not in db.registry.protocols:
+        return
+    siblings = [
+        each
+        for each in listener_specs(db, owner)
+        if each.port == listener.port and each.name != listener.name and each.protocol in db.registry.protocols
+    ]
+    if holder.protocols != (listener.protocol,):
+        others = ", ".join(each.name for each in siblings if each.protocol != listener.protocol)
+        rival = f"Listener {others}" if holder.owner == owner else _name(owner, holder.owner)
+        text = f"{rival} uses port {listener.port} with another protocol; give each protocol a port."
+        yield Problem("Conflicted", "ProtocolConflict", text)
+        return
+    slot = Slot(gateway, listener.port, listener.protocol, listener.hostname or "")
+    first = db.select(listener_claims, slot)[0]
+    equal = ", ".join(each.name for each in siblings if (each.protocol, each.hostname or "") == slot[2:])
+    if first.owner != owner:
+        text = f"{_name(owner, first.owner)} has a listener with the same port and hostname; change one of them."
+        yield Problem("Conflicted", "HostnameConflict", text)
+    elif equal:
+        text = f"Listener {equal} has the same port and hostname; change one of them."
+        yield Problem("Conflicted", "HostnameConflict", text)
+
+
+def _name(owner: Ref, other: Ref) -> str:
+    """Name the object that has precedence; what is in other namespaces is not for all to know."""
+    return str(other) if other.kind == Gateway.kind or other.namespace == owner.namespace else "An older ListenerSet"
