@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from translator.engine.index import NOT_SYNCED, Indexes
-from translator.engine.memo import Memo, Trace, trace
+from translator.engine.memo import CLEAN, Memo, Trace, trace
 from translator.engine.memos import Memos
 from translator.engine.query import Index, NotSyncedError, Query, QueryError, Reader
 
@@ -189,7 +189,8 @@ class Database:
     def steps(self) -> Iterator[None]:
         """Evaluate in steps of one query each; between two steps, inputs may be set, but nothing may be read."""
         while True:
-            yield from self._indexes.refresh()
+            if self._indexes.is_stale:
+                yield from self._indexes.refresh()
             if self._memos.waited_for:
                 self._memos.refresh_waited_for()
                 yield
@@ -203,7 +204,7 @@ class Database:
         self._indexes.evaluated = True
 
     def _refresh_output(self, memo: Memo) -> None:
-        if self._memos.refresh_in_steps(memo):
+        if memo.state is CLEAN or self._memos.refresh_in_steps(memo):
             self._memos.refresh_root(memo)
             if self._outputs.due.pop(memo):
                 self._outputs.observers[memo](memo)

@@ -254,6 +254,11 @@ class Indexes:
 
     # Refreshing
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether there is anything for `refresh` to do."""
+        return bool(self._stale_positions) or self._memos.has_stale_firewalls
+
     def refresh(self) -> Iterator[None]:
         """Bring indexes and firewall queries up to date, so that they behave like inputs of later queries.
 
@@ -297,7 +302,10 @@ class Indexes:
         memo = self._memos.get_or_add(index.entries, (source,))
         if (partitions := self._memos.of(index.partitions).get((source,))) is not None:
             self._memos.set_root(partitions, None)
-        if not any(source in self._inputs.get(collection, ()) for collection in self._collections[index]):
+        for collection in self._collections[index]:
+            if source in self._inputs.get(collection, ()):
+                break
+        else:
             self._memos.set_root(memo, None)
             return ()
         self._memos.set_root(memo, listing)
