@@ -25,7 +25,7 @@ from translator.outcome import Outcome
 from translator.refs import Ref
 
 HttpRules = Query[[Ref], tuple[Outcome[Rule], ...]]
-L4Rules = Query[[Ref], tuple[Outcome[L4Rule], ...]]
+L4Rules = Query[[Ref, bool], tuple[Outcome[L4Rule], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class RouteKind:
         model: its class.
         protocols: the protocols of the listeners that it may attach to (`Listener.protocol`).
         rules: the query for the rules of a route, in the order of its spec; None for a kind that has `l4_rules`.
-        l4_rules: the same for a kind whose routes forward connections as they are.
+        l4_rules: the same for a kind whose routes forward connections. It also takes whether these are TLS that the
+            listener passes through.
         conformance: the features of the Gateway API's conformance suite that the kind implements.
         backend_protocols: the protocols that it supports for backends; the first one is the default.
         error: the response to requests that cannot be served as configured, as text for messages.
@@ -58,15 +59,15 @@ class BackendKind:
     Attributes:
         model: its class.
         resolve: the query for the backend of a port of an object, or the problem that prevents it.
-        connect: the same for connections that are forwarded as they are, whatever protocol the port says it speaks;
-            None if it cannot be such a backend.
+        connect: the same for connections, whatever protocol the port says it speaks; None if it cannot be such a
+            backend. It also takes whether these are TLS that is passed through, which policies do not concern.
         endpoints: the query for the endpoints of a backend of `resolve`.
     """
 
     model: type[KubernetesObject]
     resolve: Query[[Ref, int], Outcome[Backend | None]]
     endpoints: Query[[Backend], tuple[BackendEndpoint, ...]]
-    connect: Query[[Ref, int], Outcome[Backend | None]] | None = None
+    connect: Query[[Ref, int, bool], Outcome[Backend | None]] | None = None
 
 
 class Level(IntEnum):

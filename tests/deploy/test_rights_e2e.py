@@ -55,6 +55,23 @@ GRPC_ROUTE: Final = {
         "rules": [{"backendRefs": [{"name": "hello", "port": 443}]}],
     },
 }
+TLS: Final = {
+    "name": "tls",
+    "protocol": "TLS",
+    "port": 443,
+    "hostname": "tls.example.com",
+    "tls": {"mode": "Passthrough"},
+}
+TLS_ROUTE: Final = {
+    "apiVersion": GATEWAY_API,
+    "kind": "TLSRoute",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "parentRefs": [{"name": GATEWAY}],
+        "hostnames": ["tls.example.com"],
+        "rules": [{"backendRefs": [{"name": "hello", "port": 443}]}],
+    },
+}
 SERVICE: Final = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -225,15 +242,15 @@ async def deploy(controller: Controller, watched: Kube) -> None:
     base = {"podTemplate": UNPROBED, "drainSeconds": 0}
     reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
     gateway = controller.release.gateway(parametersRef=reference)
-    gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS]
+    gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS, TLS]
     await watched.apply(
         tls_secret("certificate", "example.com"),
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        *(GRPC_ROUTE, SERVICE, POLICY, BACKEND_POLICY),
+        *(GRPC_ROUTE, TLS_ROUTE, SERVICE, POLICY, BACKEND_POLICY),
     )
-    for kind in ("HTTPRoute", "GRPCRoute", "TrafficPolicy", "BackendTLSPolicy"):
+    for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TrafficPolicy", "BackendTLSPolicy"):
         await watched.condition(kind, "hello", "Accepted", "True")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
     await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))

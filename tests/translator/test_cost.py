@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bench.world import Raw, edit, endpoint_slice, gateway, manifest, removal, route, service, world
+from headgate_proto.envoy.config.listener.v3.listener_pb2 import Listener
 from tests.certificates import self_signed
 from tests.translator.universe import key_pair
 from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Settings, StillServed
@@ -357,6 +358,41 @@ def test_changing_a_tcp_route(large: Translator) -> None:
     assert found.resources[LISTENER] == {"port-20003"}
     assert found.statuses == []
     assert (unused.resources.get(LISTENER), unused.statuses) == (None, [])
+
+
+def test_changing_a_tls_route(large: Translator) -> None:
+    """A TLSRoute that forwards elsewhere changes one filter chain of its listener, and no other listener."""
+    wide = gateway()
+    passthrough = {"mode": "Passthrough"}
+    wide["spec"]["listeners"] += [
+        {"name": f"tls-{port}", "port": port, "protocol": "TLS", "tls": passthrough} for port in (20443, 20444)
+    ]
+    routes = [tls_route(each, 7) for each in range(100)]
+    with put_back(large, edit(https_gateway()), *map(removal, routes)):
+        large.edit([edit(wide), *map(edit, routes)])
+        assert large.evaluate().failures == []
+        before = filter_chains(large)
+        found = cost(large, edit(tls_route(3, 8)))
+        after = filter_chains(large)
+    assert found.runs <= 16
+    assert found.resources[LISTENER] == {"port-20443"}
+    assert found.statuses == []
+    assert len(before) == 101
+    assert [name for name, chain in after.items() if chain != before[name]] == ["port-20443/host-3.example.com"]
+
+
+def tls_route(number: int, backend: int) -> Raw:
+    """Return one of the TLSRoutes of a port, each with a hostname of its own."""
+    rules = [{"backendRefs": [{"name": f"service-{backend}", "port": 80}]}]
+    parents, hostnames = [{"name": "web", "port": 20443}], [f"host-{number}.example.com"]
+    spec = {"parentRefs": parents, "hostnames": hostnames, "rules": rules}
+    return manifest("gateway.networking.k8s.io/v1", "TLSRoute", f"tls-{number:03}", spec=spec)
+
+
+def filter_chains(translator: Translator) -> dict[str, bytes]:
+    """Return the filter chains of the port of TLSRoutes, by name."""
+    found = Listener.FromString(translator.snapshots[GATEWAY].resources(LISTENER)["port-20443"].body)
+    return {each.name: each.SerializeToString(deterministic=True) for each in found.filter_chains}
 
 
 def tcp_route(number: int, backend: int) -> Raw:

@@ -94,7 +94,9 @@ def _listeners() -> st.SearchStrategy[Raw]:
     tls = _fields(certificateRefs=_some(secret, 2, 1))
     https = _fields(port=_one(443, 443, 81), protocol="HTTPS", tls=tls, **common)
     tcp = _fields(port=_one(81, 82), protocol="TCP", **{key: each for key, each in common.items() if key != "hostname"})
-    return plain | plain | https | tcp
+    modes = st.just({"mode": "Passthrough"}) | tls
+    sni = _fields(port=_one(443, 443, 81), protocol="TLS", tls=modes, **common)
+    return plain | plain | https | sni | tcp
 
 
 def _distinct(listeners: list[Raw]) -> bool:
@@ -186,6 +188,17 @@ def tcp_routes() -> Objects:
         parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")), rules=st.lists(rules, min_size=1, max_size=1)
     )
     return _object(f"{GATEWAY_API}/v1", "TCPRoute", ("r1", "r2"), spec=spec)
+
+
+def tls_routes() -> Objects:
+    """Routes of TLS, for listeners that pass it through or terminate it."""
+    rules = _fields(backendRefs=_some(_backends(weight=_maybe(_one(0, 3))), 2, 1))
+    spec = _fields(
+        parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")),
+        hostnames=_some(_one(*HOSTNAMES), 2, 1),
+        rules=st.lists(rules, min_size=1, max_size=1),
+    )
+    return _object(f"{GATEWAY_API}/v1", "TLSRoute", ("r1", "r2"), spec=spec)
 
 
 def services() -> Objects:
@@ -306,6 +319,7 @@ MOST_OF_EACH = {
     http_routes: 3,
     grpc_routes: 2,
     tcp_routes: 1,
+    tls_routes: 2,
     gateways: 2,
     services: 4,
     endpoint_slices: 3,

@@ -17,8 +17,19 @@ from translator.refs import Ref
 NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP"}
 
 
-def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str) -> Outcome[Backend | None]:
-    """Resolve a reference of `route`, whose kind is of `group`; `field` is where it stands, for messages."""
+def backend(
+    db: Db, group: str, route: Ref, reference: BackendObjectReference, field: str, *, passthrough: bool = False
+) -> Outcome[Backend | None]:
+    """Resolve a reference of a route.
+
+    Args:
+        db: the database.
+        group: the group of the route's kind.
+        route: the route.
+        reference: the reference.
+        field: where it stands, for messages.
+        passthrough: whether TLS is passed through to it.
+    """
     found = db.registry.backend_of(reference.group, reference.kind)
     if found is None:
         kind = qualified_kind(reference.group, reference.kind)
@@ -31,11 +42,15 @@ def backend(db: Db, group: str, route: Ref, reference: BackendObjectReference, f
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     routes = db.registry.route(route.kind)
-    resolve = found.resolve if routes.l4_rules is None else found.connect
-    if resolve is None:
+    port = reference.port or 0
+    if routes.l4_rules is None:
+        resolved = found.resolve(db, ref, port)
+    elif found.connect is not None:
+        resolved = found.connect(db, ref, port, passthrough)
+    else:
         text = f"{field}: a {reference.kind} is no backend of a {route.kind}; refer to another kind of object."
         return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
-    spoken = _spoken(routes, ref, resolve(db, ref, reference.port or 0))
+    spoken = _spoken(routes, ref, resolved)
     if not spoken.problems:
         return spoken
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))

@@ -62,15 +62,18 @@ def service_port(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
 
 
 @query(firewall=True)
-def connection(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
+def connection(db: Db, service: Ref, port: int, passthrough: bool) -> Outcome[Backend | None]:
     """Return the backend that a port of a Service is for connections, whatever its `appProtocol` says of their bytes.
 
-    What its policies say of connections holds for these too (GEP-1897, "A Gateway accepts traffic on a TCP listener").
+    What its policies say of connections holds for these too (GEP-1897, "A Gateway accepts traffic on a TCP listener"),
+    but for TLS that is passed through: that is encrypted already.
     """
     found = db.get(Service, service)
     declared = declared_port(found, port) if found is not None else None
     resolved = _port(db, service, found, port, declared)
-    return _with_unresolved(db, service, with_policies(db, service, declared.name if declared else "", resolved))
+    if not passthrough:
+        resolved = with_policies(db, service, declared.name if declared else "", resolved)
+    return _with_unresolved(db, service, resolved)
 
 
 def _with_unresolved(db: Db, service: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:

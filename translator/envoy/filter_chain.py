@@ -37,16 +37,22 @@ chain may have of those that the proxy has (`translator.envoy.overload`), so tha
 
 def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_components_pb2.FilterChain:
     """Make a filter chain; `http_filters` are those of every connection manager of the listener, in their order."""
-    chain = spec.chain
-    if isinstance(chain, L4Chain):
-        return _l4_chain(chain)
-    made = listener_components_pb2.FilterChain(name=table_name(chain.table))
-    if spec.match.server_name:
-        made.filter_chain_match.server_names.append(spec.match.server_name)
+    chain, name = spec.chain, spec.match.server_name
+    made = listener_components_pb2.FilterChain()
+    if name:
+        made.filter_chain_match.server_names.append(name)
+    if isinstance(chain, L4Chain) and not chain.reachable:
+        made.name = _l4_name(chain, name)
+        return made  # without filters Envoy closes connections at once
     if spec.secrets:
         made.transport_socket.name = "envoy.transport_sockets.tls"
         made.transport_socket.typed_config.Pack(_tls(spec), deterministic=True)
         made.transport_socket_connect_timeout.seconds = HANDSHAKE_SECONDS
+    if isinstance(chain, L4Chain):
+        made.name = _l4_name(chain, name)
+        _forward(made, chain, f"{'tls' if name else 'tcp'}-{chain.port}")
+        return made
+    made.name = table_name(chain.table)
     _limit_connections(made, _stat_prefix(chain))
     made.filters.add(name="envoy.filters.network.http_connection_manager").typed_config.Pack(
         _manager(chain, http_filters), deterministic=True
@@ -54,11 +60,12 @@ def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_component
     return made
 
 
-def _l4_chain(chain: L4Chain) -> listener_components_pb2.FilterChain:
-    made = listener_components_pb2.FilterChain(name=listener_name(chain.port))
-    if not chain.reachable:
-        return made  # without filters Envoy closes connections at once
-    prefix = f"tcp-{chain.port}"
+def _l4_name(chain: L4Chain, server_name: str) -> str:
+    return f"{listener_name(chain.port)}/{server_name}" if server_name else listener_name(chain.port)
+
+
+def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: str) -> None:
+    """Add the filters that forward connections; `prefix` is that of their statistics."""
     _limit_connections(made, prefix)
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=prefix)
     proxy.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
@@ -69,7 +76,6 @@ def _l4_chain(chain: L4Chain) -> listener_components_pb2.FilterChain:
         for name, each in zip(names, chain.backends, strict=True):
             proxy.weighted_clusters.clusters.add(name=name, weight=each.weight)
     made.filters.add(name="envoy.filters.network.tcp_proxy").typed_config.Pack(proxy, deterministic=True)
-    return made
 
 
 def _limit_connections(made: listener_components_pb2.FilterChain, prefix: str) -> None:
@@ -85,7 +91,8 @@ def _stat_prefix(chain: HttpChain) -> str:
 def _tls(spec: FilterChain) -> tls_pb2.DownstreamTlsContext:
     made = tls_pb2.DownstreamTlsContext()
     common = made.common_tls_context
-    common.alpn_protocols.extend(("h2", "http/1.1"))
+    if isinstance(spec.chain, HttpChain):
+        common.alpn_protocols.extend(("h2", "http/1.1"))
     common.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
     common.tls_certificate_sds_secret_configs.extend(sds(name) for name in spec.secrets)
     if spec.validation is not None:

@@ -36,7 +36,7 @@ def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     if spec.exclusive:
         made.enable_reuse_port.value = False
-    if any(each.secrets for each in spec.chains):
+    if any(each.secrets or each.match.server_name for each in spec.chains):
         inspector = made.listener_filters.add(name="envoy.filters.listener.tls_inspector")
         inspector.typed_config.Pack(tls_inspector_pb2.TlsInspector())
         # For the ClientHello, before the handshake's own.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.gateway.gateways import listener_specs, possible_gateways, serving_gateway
+from translator.gateway.protocols import wire_protocol
 from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.outcome import Problem
@@ -19,13 +20,13 @@ class Slot(NamedTuple):
     """A port of a Gateway, or a hostname on it, which one listener can have.
 
     Attributes:
-        protocol: the protocol of the listeners that a hostname tells apart; "" for the port.
+        wire_protocol: that of the listeners that a hostname tells apart; "" for the port.
         hostname: the hostname, "" for any.
     """
 
     gateway: Ref
     port: int
-    protocol: str = ""
+    wire_protocol: str = ""
     hostname: str = ""
 
 
@@ -39,7 +40,7 @@ class ListenerClaim(NamedTuple):
     creation_time: str
     key: str
     owner: Ref
-    protocol: str
+    wire_protocol: str
 
 
 @index(ListenerOwner, partitions=possible_gateways, partition_of=attrgetter("gateway"))
@@ -53,16 +54,17 @@ def listener_claims(db: Db, owner: Ref) -> Iterator[tuple[Slot, ListenerClaim]]:
     creation_time = found.creation_time if of_set else ""
     for each in listener_specs(db, owner):
         if each.protocol in db.registry.protocols:
-            claim = ListenerClaim(of_set, creation_time, key_of(owner), owner, each.protocol)
+            protocol = wire_protocol(each.protocol)
+            claim = ListenerClaim(of_set, creation_time, key_of(owner), owner, protocol)
             yield Slot(gateway, each.port), claim
-            yield Slot(gateway, each.port, each.protocol, each.hostname or ""), claim
+            yield Slot(gateway, each.port, protocol, each.hostname or ""), claim
 
 
 class PortHolder(NamedTuple):
-    """The object whose listeners have a port, and their protocols there: if there are several, none can be served."""
+    """The object whose listeners have a port, and what these speak there: if that differs, none can be served."""
 
     owner: Ref
-    protocols: tuple[str, ...]
+    wire_protocols: tuple[str, ...]
 
 
 @query(firewall=True)
@@ -72,7 +74,7 @@ def port_holder(db: Db, gateway: Ref, port: int) -> PortHolder | None:
     if not found:
         return None
     owner = found[0].owner
-    return PortHolder(owner, tuple(dict.fromkeys(each.protocol for each in found if each.owner == owner)))
+    return PortHolder(owner, tuple(dict.fromkeys(each.wire_protocol for each in found if each.owner == owner)))
 
 
 def conflict(db: Db, gateway: Ref, owner: Ref, listener: Listener) -> Iterator[Problem]:
@@ -88,15 +90,16 @@ def conflict(db: Db, gateway: Ref, owner: Ref, listener: Listener) -> Iterator[P
         for each in listener_specs(db, owner)
         if each.port == listener.port and each.name != listener.name and each.protocol in db.registry.protocols
     ]
-    if holder.protocols != (listener.protocol,):
-        others = ", ".join(each.name for each in siblings if each.protocol != listener.protocol)
+    protocol = wire_protocol(listener.protocol)
+    if holder.wire_protocols != (protocol,):
+        others = ", ".join(each.name for each in siblings if wire_protocol(each.protocol) != protocol)
         rival = f"Listener {others}" if holder.owner == owner else _name(owner, holder.owner)
         text = f"{rival} uses port {listener.port} with another protocol; give each protocol a port."
         yield Problem("Conflicted", "ProtocolConflict", text)
         return
-    slot = Slot(gateway, listener.port, listener.protocol, listener.hostname or "")
+    slot = Slot(gateway, listener.port, protocol, listener.hostname or "")
     first = db.select(listener_claims, slot)[0]
-    equal = ", ".join(each.name for each in siblings if (each.protocol, each.hostname or "") == slot[2:])
+    equal = ", ".join(each.name for each in siblings if (each.hostname or "") == slot.hostname)
     if first.owner != owner:
         text = f"{_name(owner, first.owner)} has a listener with the same port and hostname; change one of them."
         yield Problem("Conflicted", "HostnameConflict", text)

@@ -20,6 +20,7 @@ from translator.gateway.gateways import (
     unsupported_parameters,
 )
 from translator.gateway.hostnames import covers, intersect, wider
+from translator.gateway.protocols import SNI_PROTOCOLS, wire_protocol
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, key_of
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner
@@ -35,7 +36,7 @@ class HostnameKey(NamedTuple):
 
     gateway: Ref
     port: int
-    protocol: str
+    wire_protocol: str
     hostname: str
     within: bool = False
 
@@ -51,7 +52,8 @@ class ListenerState:
         kinds: the kinds of route that may attach.
         allowed: which routes may attach.
         problems: why it is not accepted, conflicts, or lists kinds that it cannot serve.
-        overlaps: the names of other HTTPS listeners on the port that share hostnames with it.
+        overlaps: the names of other listeners of `SNI_PROTOCOLS` on the port that share hostnames with it.
+        passthrough: whether TLS is forwarded as it is (`tls.mode`); otherwise `SNI_PROTOCOLS` terminate it.
         validates_clients: whether the Gateway has it validate the certificates of clients (`spec.tls.frontend`).
     """
 
@@ -64,6 +66,7 @@ class ListenerState:
     allowed: AllowedRoutes
     problems: tuple[Problem, ...] = ()
     overlaps: tuple[str, ...] = ()
+    passthrough: bool = False
     validates_clients: bool = False
 
     @property
@@ -79,22 +82,23 @@ class ListenerState:
     @property
     def tls(self) -> bool:
         """Whether it terminates TLS."""
-        return self.protocol == "HTTPS"
+        return self.by_sni and not self.passthrough
+
+    @property
+    def by_sni(self) -> bool:
+        """Whether it takes the connections of its hostname only; otherwise it takes all of its port."""
+        return self.protocol in SNI_PROTOCOLS
 
     @property
     def key(self) -> HostnameKey:
         """Its hostname on its port."""
-        return HostnameKey(self.gateway, self.port, self.protocol, self.hostname)
+        return HostnameKey(self.gateway, self.port, wire_protocol(self.protocol), self.hostname)
 
     @property
     def table(self) -> RouteConfigKey:
-        """The RouteConfiguration that it uses."""
-        name = key_of(self.gateway)
-        return (
-            RouteConfigKey(name, self.port, tls=True, hostname=self.hostname)
-            if self.tls
-            else RouteConfigKey(name, self.port)
-        )
+        """The key of its routes."""
+        hostname = self.hostname if self.by_sni else ""
+        return RouteConfigKey(key_of(self.gateway), self.port, self.tls, hostname, self.passthrough)
 
 
 class PortClaim(NamedTuple):
@@ -164,6 +168,8 @@ def valid_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
     states = []
     for each in specs:
         kinds, invalid = _kinds(db, each)
+        passthrough = each.tls is not None and each.tls.mode == "Passthrough"
+        terminates = each.protocol in SNI_PROTOCOLS and not passthrough
         problems = (
             *_unsupported(db, each),
             *_unselectable(each),
@@ -182,7 +188,8 @@ def valid_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
                 allowed=each.allowed_routes,
                 problems=problems,
                 overlaps=_overlaps(each, supported),
-                validates_clients=each.protocol == "HTTPS" and _validates_clients(spec, each.port),
+                passthrough=passthrough,
+                validates_clients=terminates and _validates_clients(spec, each.port),
             )
         )
     return tuple(states)
@@ -269,13 +276,14 @@ def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
 
 
 def _overlaps(listener: Listener, others: Iterable[Listener]) -> tuple[str, ...]:
-    if listener.protocol != "HTTPS":
+    if listener.protocol not in SNI_PROTOCOLS:
         return ()
     return tuple(
         each.name
         for each in others
         if each.name != listener.name
-        and (each.protocol, each.port) == (listener.protocol, listener.port)
+        and each.port == listener.port
+        and each.protocol in SNI_PROTOCOLS
         and intersect(each.hostname or "", listener.hostname or "") is not None
     )
 

@@ -47,19 +47,23 @@ class TrustBundle:
 
 
 class RouteConfigKey(NamedTuple):
-    """One RouteConfiguration: all HTTP listeners of a port share one, each HTTPS listener has its own.
+    """The routes of listeners: all HTTP listeners of a port share them, any other listener has its own.
+
+    Those of HTTP are one RouteConfiguration.
 
     Attributes:
         gateway: ``namespace/name`` of the Gateway.
         port: the port of the listeners.
         tls: whether they terminate TLS.
-        hostname: the hostname of the HTTPS listener, "" for any; always "" without TLS.
+        hostname: the hostname of a listener that takes connections by their server name, "" for any.
+        passthrough: whether they forward TLS as it is.
     """
 
     gateway: str
     port: int
     tls: bool = False
     hostname: str = ""
+    passthrough: bool = False
 
     @property
     def origin(self) -> ListenerContext:

@@ -47,16 +47,19 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     whether or not they can be served: they are the ancestors of such policies.
     """
     stacks = dict.fromkeys(
-        (parent.gateway, binding.stack) for parent in attachment.attachment(db, route) for binding in parent.bindings
+        (parent.gateway, binding.stack, binding.table.passthrough)
+        for parent in attachment.attachment(db, route)
+        for binding in parent.bindings
     )
     used: dict[tuple[Ref, Backend], None] = {}
-    for gateway, stack in stacks:
+    for gateway, stack, passthrough in stacks:
         for rule in effective_rules(db, route, stack):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
-        used |= dict.fromkeys((gateway, each) for rule in l4_rules(db, route) for each in rule.value.all_backends)
+        for l4_rule in l4_rules(db, route, passthrough):
+            used |= dict.fromkeys((gateway, each) for each in l4_rule.value.all_backends)
     yield from used
     if stacks and may_have_backend_policies(db):
-        yield from _uses(db, route, dict.fromkeys(gateway for gateway, _ in stacks))
+        yield from _uses(db, route, dict.fromkeys(gateway for gateway, _, passthrough in stacks if not passthrough))
 
 
 def _uses(db: Db, route: Ref, gateways: Iterable[Ref]) -> Iterator[tuple[Ref, BackendUse]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy import listener as listeners
+from translator.envoy.listener import listener
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
 from translator.extension import extensions
@@ -15,7 +15,7 @@ from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.client_validation import listener_validation, validated_listeners
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
-from translator.gateway.listeners import ListenerState
+from translator.gateway.listeners import ListenerState, listeners
 from translator.infrastructure.addresses import bind_addresses
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import (
@@ -72,26 +72,48 @@ def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
         return None
     chains: dict[FilterChain, None] = {}
     for state, certificates in _served(db, gateway, port):
-        chains[_chain(db, gateway, state, tuple(map(secret_name, certificates)))] = None
+        chains |= dict.fromkeys(_chains(db, gateway, state, tuple(map(secret_name, certificates))))
     if not chains:
         return None
+    if any(isinstance(each.chain, L4Chain) for each in chains):
+        chains |= dict.fromkeys(_closed(db, gateway, port, {each.match for each in chains}))
     name = key_of(gateway)
     return PortListener(name, port, addresses, tuple(chains), exclusive=db.settings.standalone)
 
 
-def _chain(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]) -> FilterChain:
-    table = state.table
-    if state.protocol in db.registry.l4_protocols:
-        return FilterChain(ChainMatch(), l4_chain(db, table))
-    served = HttpChain(table, allows_underscores(db, gateway))
-    return FilterChain(ChainMatch(table.hostname), served, secrets, _peer_validation(db, state))
+def _chains(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]) -> Iterator[FilterChain]:
+    """Yield the filter chains of a listener.
+
+    One that forwards connections has one for each domain of its routes, and one for its own hostname: what none of its
+    routes takes is closed, and falls to no listener with a wider hostname (Gateway API: listener isolation).
+    """
+    table, validation = state.table, _peer_validation(db, state)
+    if state.protocol not in db.registry.l4_protocols:
+        served = HttpChain(table, allows_underscores(db, gateway))
+        yield FilterChain(ChainMatch(table.hostname), served, secrets, validation)
+        return
+    for domain in dict.fromkeys((table.hostname, *db.select(attachment.domains, table))):
+        yield FilterChain(ChainMatch(domain), l4_chain(db, table, domain), secrets, validation)
+
+
+def _closed(db: Db, gateway: Ref, port: int, served: Set[ChainMatch]) -> Iterator[FilterChain]:
+    """Yield filter chains that close the connections of listeners that cannot be served, such as without certificate.
+
+    Otherwise these connections would be forwarded by listeners with wider hostnames.
+    """
+    for state in listeners(db, gateway):
+        if state.port == port and state.accepted and ChainMatch(state.hostname) not in served:
+            yield FilterChain(ChainMatch(state.hostname), L4Chain(port))
 
 
 @query(firewall=True)
-def l4_chain(db: Db, table: RouteConfigKey) -> L4Chain:
-    """Return where the connections of a port go: those of its oldest route (GEP-713's order, `TCPRoute`)."""
-    oldest = next(iter(db.select(attachment.routes, (table, ""))), None)
-    rules = l4_rules(db, oldest.route) if oldest is not None else ()
+def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
+    """Return where the connections of a domain go: those of the route with the most specific hostname, then the oldest.
+
+    The order is that of `TLSRouteSpec.hostnames`, and GEP-713's. Connections of TCP have the domain "".
+    """
+    first = next(iter(db.select(attachment.routes, (table, domain))), None)
+    rules = l4_rules(db, first.route, table.passthrough) if first is not None else ()
     return L4Chain(table.port, tuple(each for rule in rules for each in rule.value.backends if each.weight))
 
 
@@ -102,7 +124,7 @@ def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
     if spec is None:
         return None
     needed = [found for each in extensions(db) for found in each.http_filters]
-    return Resource.pack(listeners.listener(spec, needed))
+    return Resource.pack(listener(spec, needed))
 
 
 @query

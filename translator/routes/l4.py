@@ -1,4 +1,4 @@
-"""Routes that forward connections: the rules of TCPRoutes (Gateway API, `TCPRouteRule`)."""
+"""Routes that forward connections: the rules of TCPRoutes and TLSRoutes (Gateway API, `TCPRouteRule`)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,31 @@ from translator.ir.l4 import L4Backend, L4Rule
 from translator.kinds import RouteKind
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.tcproute import TCPRoute, TCPRouteRule
+from translator.objects.gateway_api.tlsroute import TLSRoute
 from translator.outcome import Outcome, gather
 from translator.refs import Ref
 
 
 @query
-def tcp_rules(db: Db, route: Ref) -> tuple[Outcome[L4Rule], ...]:
+def tcp_rules(db: Db, route: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
     """Return the rule of a TCPRoute with the problems in it; the share of a broken backend is closed."""
     found = db.get(TCPRoute, route)
-    return _read(db, route, found.spec.rules) if found is not None else ()
+    return _read(db, route, found.spec.rules, passthrough) if found is not None else ()
 
 
-def _read(db: Db, route: Ref, rules: Iterable[TCPRouteRule]) -> tuple[Outcome[L4Rule], ...]:
+@query
+def tls_rules(db: Db, route: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
+    """Return the rule of a TLSRoute with the problems in it; the share of a broken backend is closed."""
+    found = db.get(TLSRoute, route)
+    return _read(db, route, found.spec.rules, passthrough) if found is not None else ()
+
+
+def _read(db: Db, route: Ref, rules: Iterable[TCPRouteRule], passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
     made: list[Outcome[L4Rule]] = []
     for place, rule in enumerate(rules):
         field = f"spec.rules[{place}].backendRefs"
         found = gather(
-            backend(db, GATEWAY_GROUP, route, each, f"{field}[{number}]")
+            backend(db, GATEWAY_GROUP, route, each, f"{field}[{number}]", passthrough=passthrough)
             for number, each in enumerate(rule.backend_refs)
         )
         shares = zip(found.value, rule.backend_refs, strict=True)
@@ -42,5 +50,13 @@ TCP_ROUTE = RouteKind(
     protocols=("TCP",),
     l4_rules=tcp_rules,
     conformance=("TCPRoute",),
+    backend_protocols=(Protocol.TCP,),
+)
+
+TLS_ROUTE = RouteKind(
+    TLSRoute,
+    protocols=("TLS",),
+    l4_rules=tls_rules,
+    conformance=("TLSRoute", "TLSRouteModeTerminate", "TLSRouteModeMixed"),
     backend_protocols=(Protocol.TCP,),
 )

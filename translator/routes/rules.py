@@ -19,10 +19,16 @@ def rules(db: Db, route: Ref) -> tuple[Outcome[Rule], ...]:
     return read(db, route) if read is not None else ()
 
 
-def l4_rules(db: Db, route: Ref) -> tuple[Outcome[L4Rule], ...]:
-    """Return each rule of a route that forwards connections, with the problems in it; none of a route of HTTP."""
+def l4_rules(db: Db, route: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
+    """Return each rule of a route that forwards connections, with the problems in it; none of a route of HTTP.
+
+    Args:
+        db: the database.
+        route: the route.
+        passthrough: whether the connections are TLS that the listener passes through.
+    """
     read = db.registry.l4_rules.get(route.kind)
-    return read(db, route) if read is not None else ()
+    return read(db, route, passthrough) if read is not None else ()
 
 
 @query

@@ -168,9 +168,9 @@ def _conflicted(conflict: Problem | None) -> Condition:
 
 def _overlap(state: ListenerState) -> Iterator[Condition]:
     if state.overlaps:
-        text = (
-            f"Its hostnames overlap with those of {', '.join(state.overlaps)}: clients that reuse a connection get 421."
-        )
+        effect = "stay with its backends" if state.protocol == "TLS" else "get 421"
+        text = f"Its hostnames overlap with those of {', '.join(state.overlaps)}"
+        text += f": clients that reuse a connection {effect}."
         yield Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", text)
 
 

@@ -66,7 +66,8 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, ListenerRef], Ref]
 def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) -> Iterator[dict[str, Any]]:
     """Yield the conditions of a route at one parent, Accepted first."""
     told = [each.problems for each in rules(db, ref)]
-    told += [each.problems for each in l4_rules(db, ref)]
+    for passthrough in dict.fromkeys(each.table.passthrough for each in parent.bindings) or (False,):
+        told += [each.problems for each in l4_rules(db, ref, passthrough)]
     told += [each.problems for each in _entries(db, ref, parent)]
     problems = tuple(dict.fromkeys(chain.from_iterable(told)))
     dropped = [each for each in problems if each.condition == "Accepted"]

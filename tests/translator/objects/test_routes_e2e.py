@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.translator.objects import test_grpcroute, test_httproute
+from tests.translator.objects import test_grpcroute, test_httproute, test_tlsroute
 from tests.translator.objects.written import errors
 from translator.objects.gateway_api.route import Route
 from translator.registry import KINDS
@@ -22,7 +22,7 @@ NAMES = ["a", "_1", "a.B", ".a.B", "", "a/b", "1a", "a..b", "a.", "a b", "a-b", 
 
 
 def documents() -> Iterator[Document]:
-    """Yield routes of both kinds, good and bad."""
+    """Yield routes of several kinds, good and bad."""
     yield from (test_httproute.rule(case[0]) for case in test_httproute.RULES.values())
     for cases in (test_httproute, test_grpcroute):
         yield cases.route("{useDefaultGateways: All}")
@@ -36,6 +36,8 @@ def documents() -> Iterator[Document]:
             rules = [{"matches": [{}] * 64}, {"matches": [{}] * 63}, {"matches": [{}] * last}]
             yield {**cases.route("{}"), "spec": {"rules": rules}}
     yield from (test_grpcroute.rule(case[0]) for case in test_grpcroute.RULES.values())
+    yield test_tlsroute.route(rules=test_tlsroute.RULES, hostnames=["a.com", "*.b.com"])
+    yield from (test_tlsroute.route(**spec) for spec, _ in test_tlsroute.REFUSED)
     for name in (*NAMES, "a" * 1024, "a" * 1025):
         for kind in ("Exact", "RegularExpression"):
             for member in ("service", "method"):
