@@ -70,7 +70,7 @@ full: check fuzz chaos disruption soak e2e conformance ## Everything that tests 
 e2e: setup $(GO) $(TOOLS)/helm ## Run the tests that need a Kubernetes cluster; KUBECONFIG names one (E2E_ARGS="-k name" for some of them)
 	@tests/e2e/run $(E2E_ARGS)
 
-conformance: setup $(SUITE) ## Run the official Gateway API suite on such a cluster (PROFILES=GATEWAY-HTTP CHANNEL=standard PARALLEL=8)
+conformance: setup $(SUITE) ## Run the official Gateway API suite on headgate translate, then on such a cluster (PROFILES=GATEWAY-HTTP CHANNEL=standard PARALLEL=8)
 	@CHANNEL="$(CHANNEL)" PROFILES="$(PROFILES)" PARALLEL="$(PARALLEL)" tests/conformance/run $(SUITE_ARGS)
 
 # The suite is written in a newer Go than most machines have, so it has one of its own.

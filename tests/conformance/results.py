@@ -1,4 +1,4 @@
-"""Results of the conformance suite, read from the log of `-test.v`."""
+"""Results of TestConformance or TestStandalone, read from the log of `-test.v`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_RESULT: Final = re.compile(r"^ *--- (PASS|FAIL|SKIP): TestConformance/([^/ ]+) \(")
+_RESULT: Final = re.compile(r"^ *--- (PASS|FAIL|SKIP): Test(?:Conformance|Standalone)/([^/ ]+) \(")
 _UNCLAIMED: Final = re.compile(r"Skipping (\w+): suite does not support (\w+)")
-_DESELECTED: Final = re.compile(r"Skipping (\w+): test explicitly skipped")
+_LEFT_OUT: Final = re.compile(r"Skipping (?:TestStandalone/)?(\w+): (?:test explicitly skipped|it needs|this is)")
 MESH: Final = "Mesh"
 """The feature that all tests of service meshes have: Headgate is none."""
 
@@ -53,20 +53,21 @@ class Results:
 def read(lines: Iterable[str]) -> Results:
     """Read the results from the lines of a log.
 
-    Tests that the caller deselected (`-run-test`, `-skip-tests`) are in none of them.
+    In none of them are tests that the caller did not choose (`-run-test`, `-skip-tests`), and those of TestStandalone
+    that need a cluster or ended at their first request.
     """
     states: dict[str, str] = {}
     unclaimed: dict[str, str] = {}
-    deselected: set[str] = set()
+    left_out: set[str] = set()
     for line in lines:
         if found := _RESULT.match(line):
             states[found[2]] = found[1]
         elif found := _UNCLAIMED.search(line):
             unclaimed[found[1]] = found[2]
-        elif found := _DESELECTED.search(line):
-            deselected.add(found[1])
+        elif found := _LEFT_OUT.search(line):
+            left_out.add(found[1])
     told = {name for name, state in states.items() if state == "SKIP" and name in unclaimed}
-    skipped = {name for name, state in states.items() if state == "SKIP"} - told - deselected
+    skipped = {name for name, state in states.items() if state == "SKIP"} - told - left_out
     return Results(
         passed=tuple(sorted(name for name, state in states.items() if state == "PASS")),
         failed=tuple(sorted(name for name, state in states.items() if state == "FAIL")),
@@ -76,13 +77,13 @@ def read(lines: Iterable[str]) -> Results:
     )
 
 
-def main(channel: str, log: str) -> int:
-    """Print the results in a channel; return the exit status."""
+def main(title: str, log: str) -> int:
+    """Print the results under a title; return the exit status."""
     results = read(Path(log).read_text(errors="replace").splitlines())
     for state, names in (("FAIL", results.failed), ("SKIP", results.skipped)):
         for name in names:
-            print(f"{channel}: {state}: {name}")
-    print(f"{channel}: {results}")
+            print(f"{title}: {state}: {name}")
+    print(f"{title}: {results}")
     return 0 if results.good else 1
 
 

@@ -31,6 +31,14 @@ FAILED = """\
     --- FAIL: TestConformance/HTTPRouteWeight (30.12s)
         --- FAIL: TestConformance/HTTPRouteWeight/0_a (0.01s)
 """
+STANDALONE = """\
+    standalone_test.go:80: Skipping HTTPRouteWeight: it needs a cluster, because others write to its statuses
+    --- SKIP: TestStandalone/HTTPRouteWeight (0.00s)
+    standalone_test.go:110: Skipping TestStandalone/HTTPRouteRetry: this is its first request
+    --- SKIP: TestStandalone/HTTPRouteRetry (0.00s)
+    --- PASS: TestStandalone/HTTPRouteMatching (0.00s)
+        --- SKIP: TestStandalone/HTTPRouteMatching/0_a (0.00s)
+"""
 SKIPPED = """\
     weight.go:12: Skipping GRPCRouteWeight for a reason of its own
     --- SKIP: TestConformance/GRPCRouteWeight (0.00s)
@@ -52,6 +60,13 @@ def test_tests_of_features_that_are_not_claimed() -> None:
 def test_tests_that_the_caller_did_not_choose() -> None:
     """A test that was deselected is neither run nor skipped."""
     assert read(DESELECTED.splitlines()).skipped == ()
+
+
+def test_tests_without_a_cluster() -> None:
+    """A test that needs a cluster, or ended at its first request, counts as neither passed nor skipped."""
+    results = read(STANDALONE.splitlines())
+    assert results.good
+    assert results.passed == ("HTTPRouteMatching",)
 
 
 @pytest.mark.parametrize(("added", "told"), [(FAILED, "FAIL: HTTPRouteWeight"), (SKIPPED, "SKIP: GRPCRouteWeight")])
