@@ -6,10 +6,20 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from translator.api_group import GROUP
 from translator.outcome import Problem
 
 MOST_CHARACTERS: Final = 32768
 """The longest message of a condition that the API server takes."""
+
+RULES_OVERLAP: Final = f"{GROUP}/RulesOverlap"
+"""The condition of a route of which some match gets no requests, since another rule has an equal one."""
+
+NO_ENDPOINTS: Final = f"{GROUP}/NoEndpoints"
+"""The condition of a route with a backend that has no endpoints; its reference is resolved all the same."""
+
+HINTS: Final = (RULES_OVERLAP, NO_ENDPOINTS)
+"""Conditions of routes that are served as they are written; they are there only while they are True."""
 
 
 class Condition(NamedTuple):

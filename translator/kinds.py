@@ -62,12 +62,15 @@ class BackendKind:
         connect: the same for connections, whatever protocol the port says it speaks; None if it cannot be such a
             backend. It also takes whether these are TLS that is passed through, which policies do not concern.
         endpoints: the query for the endpoints of a backend of `resolve`.
+        is_empty: the query for whether a backend has no endpoint at all, not even one that is not ready; None for
+            kinds of which that is not told.
     """
 
     model: type[KubernetesObject]
     resolve: Query[[Ref, int], Outcome[Backend | None]]
     endpoints: Query[[Backend], tuple[BackendEndpoint, ...]]
     connect: Query[[Ref, int, bool], Outcome[Backend | None]] | None = None
+    is_empty: Query[[Backend], bool] | None = None
 
 
 class Level(IntEnum):

@@ -10,6 +10,7 @@ from headgate.envoy.validate import envoy_error
 from headgate.reporting.certificates import certificate_problems
 from headgate.reporting.conditions import bad, phrase
 from headgate.reporting.fields import FieldPlaces, explained
+from translator.conditions import HINTS
 from translator.objects.gateway_api.gateway import key_of
 from translator.refs import Ref
 from translator.translator import Translator
@@ -18,7 +19,7 @@ from watchers.files.source import related
 from watchers.files.store import FileStore
 
 #: Conditions that are only warnings: the object is served as it is written.
-WARNINGS = frozenset({"OverlappingTLSConfig"})
+WARNINGS = frozenset({"OverlappingTLSConfig", *HINTS})
 
 
 def problems(folder: FileStore, translator: Translator) -> Iterator[Diagnostic]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from translator.conditions import HINTS, NO_ENDPOINTS, RULES_OVERLAP
 from translator.refs import Ref
 
 Json = Mapping[str, Any]
 
 #: Conditions that are good if they are False (Gateway API: "negative polarity").
-NEGATIVE = frozenset({"Conflicted", "OverlappingTLSConfig", "PartiallyInvalid"})
+NEGATIVE = frozenset({"Conflicted", "OverlappingTLSConfig", "PartiallyInvalid", *HINTS})
 
 #: The predicates of a condition that is good, and of one that is not.
 PHRASES = {
@@ -20,6 +21,9 @@ PHRASES = {
     "ResolvedRefs": ("has all its references resolved", "has references that cannot be resolved"),
     "Conflicted": ("is in nobody's way", "is in conflict"),
     "PartiallyInvalid": ("is valid as a whole", "is valid only in part"),
+    "OverlappingTLSConfig": ("shares its TLS with no other listener", "shares its TLS with other listeners"),
+    RULES_OVERLAP: ("gets requests by all its matches", "has matches that get no requests"),
+    NO_ENDPOINTS: ("has endpoints behind all its backends", "has backends without endpoints"),
 }
 
 

@@ -10,7 +10,7 @@ from translator.db import Db
 from translator.engine.query import index, query
 from translator.ir.backend import Backend, BackendEndpoint, BackendKey, Protocol
 from translator.kinds import BackendKind
-from translator.objects.kubernetes.endpointslice import EndpointSlice
+from translator.objects.kubernetes.endpointslice import EndpointPort, EndpointSlice
 from translator.objects.kubernetes.service import Service, ServicePort
 from translator.outcome import Outcome, Problem
 from translator.own_addresses import OwnAddress, reached
@@ -184,13 +184,40 @@ def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
     return tuple(sorted(ready or every))
 
 
+@query(firewall=True)
+def is_empty(db: Db, found: Backend) -> bool:
+    """Return whether nothing is behind a backend: its port has no endpoint, not even one that is not ready.
+
+    An endpoint that is not ready counts, so that no restart of a pod changes the answer. Files need not have
+    EndpointSlices: of a Service without any nothing is known.
+    """
+    service = Ref(*found.key)
+    service_object = db.get(Service, service)
+    port = declared_port(service_object, found.port) if service_object is not None else None
+    if found.hostname or port is None:
+        return False
+    known = db.select(slices, Slices(service))
+    if not known and (db.settings.standalone or db.settings.offline):
+        return False
+    return not any(_has_endpoint(db.get(EndpointSlice, each), port.name) for each in known)
+
+
+def _has_endpoint(found: EndpointSlice | None, port_name: str) -> bool:
+    return found is not None and bool(found.endpoints) and any(_is_of(each, port_name) for each in found.ports)
+
+
+def _is_of(port: EndpointPort, name: str) -> bool:
+    """Return whether the port of an EndpointSlice is that of the Service's port of a name."""
+    return port.name == name and port.protocol == "TCP"
+
+
 @query
 def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[BackendEndpoint, ...]:
     """Return what an EndpointSlice has for the Service's port of that name: the ready, and those that serve on."""
     found = db.get(EndpointSlice, ref)
     if found is None or found.address_type == "FQDN":
         return ()
-    numbers = [each.port for each in found.ports if each.name == port_name and each.protocol == "TCP" and each.port]
+    numbers = [each.port for each in found.ports if each.port and _is_of(each, port_name)]
     return tuple(
         # The addresses of one endpoint stand for the same process: the first will do.
         BackendEndpoint(each.addresses[0], number, each.zone or "", draining=not each.ready)
@@ -204,4 +231,4 @@ def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
     return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
-BACKEND = BackendKind(Service, service_port, endpoints, connection)
+BACKEND = BackendKind(Service, service_port, endpoints, connection, is_empty)

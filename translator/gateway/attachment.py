@@ -196,11 +196,30 @@ def domains(db: Db, route: Ref) -> Iterator[tuple[RouteConfigKey, str]]:
             yield binding.table, domain.name
 
 
-class RouteOnDomain(NamedTuple):
-    """A route that serves a domain; of routes whose matches are equal the one that sorts first is tried first.
+class RouteRank(NamedTuple):
+    """Sorts the routes of a domain: of those whose matches are equal the one that sorts first is tried first.
 
     That is the one with the more specific own hostname, then the older, then the first by "namespace/name", which is
     compared as one text (`HTTPRouteRule`): "team-a/zz" is before "team/aa".
+    """
+
+    wildcard: bool
+    shortness: int
+    creation_time: str
+    name: str
+
+
+def route_rank(db: Db, route: Ref, domain: Domain) -> RouteRank:
+    """Return the rank of a route among those of one of its domains."""
+    found = db.get(Route, route)
+    exact, length = specificity(domain.route_hostname)
+    return RouteRank(
+        not exact, -length, found.creation_time if found is not None else "", f"{route.namespace}/{route.name}"
+    )
+
+
+class RouteOnDomain(NamedTuple):
+    """A route that serves a domain; it begins with its `RouteRank`.
 
     Attributes:
         listener: the listener that serves it there.
@@ -222,21 +241,9 @@ class RouteOnDomain(NamedTuple):
 def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], RouteOnDomain]]:
     """File routes under route table and domain."""
     for _, binding in _bindings(db, route):
-        found = db.get(Route, route)
-        creation_time = found.creation_time if found is not None else ""
         for domain in binding.domains:
-            exact, length = specificity(domain.route_hostname)
-            name = f"{route.namespace}/{route.name}"
-            served = RouteOnDomain(
-                not exact,
-                -length,
-                creation_time,
-                name,
-                route,
-                binding.listener,
-                binding.stack is not None,
-                binding.stack or (),
-            )
+            rank, stack = route_rank(db, route, domain), binding.stack
+            served = RouteOnDomain(*rank, route, binding.listener, stack is not None, stack or ())
             yield (binding.table, domain.name), served
 
 

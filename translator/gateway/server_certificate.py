@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes as PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from translator.gateway.der import DerError, Tag, element, expect
+from translator.gateway.der import DerError, Element, Tag, element, expect
 from translator.gateway.x509 import CertificateFields
 
 CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
@@ -24,7 +24,8 @@ _ALTERNATIVE_NAMES: Final = bytes.fromhex("551d11")
 _TLS_FEATURE: Final = bytes.fromhex("2b06010505070118")
 _MUST_STAPLE: Final = bytes.fromhex("3003020105")
 _DIGITAL_SIGNATURE: Final = 0x80
-_HOST_NAMES: Final = (0x82, 0x86, 0x87)
+_DNS_NAME: Final = 0x82
+_HOST_NAMES: Final = (_DNS_NAME, 0x86, 0x87)
 """The tags of a DNS name, a URI and an IP address among the alternative names."""
 
 OTHER_KEY: Final = (
@@ -71,8 +72,18 @@ def wrong_names(certificate: CertificateFields) -> str:
     common = next((text for name, text in certificate.subject if name == _COMMON_NAME), None)
     if common is not None:
         return "" if common else "has an empty common name."
+    found = any(each.tag in _HOST_NAMES for each in _alternative_names(certificate))
+    return "" if found else "names no host: issue it with a DNS name."
+
+
+def dns_names(certificate: CertificateFields) -> tuple[str, ...]:
+    """Return the DNS names among the alternative names of a certificate, in lower case, each once."""
+    found = (each.content for each in _alternative_names(certificate) if each.tag == _DNS_NAME)
+    return tuple(dict.fromkeys(each.decode("ascii", "replace").lower() for each in found))
+
+
+def _alternative_names(certificate: CertificateFields) -> list[Element]:
     try:
-        names = element(certificate.extensions.get(_ALTERNATIVE_NAMES, b"")).members
+        return element(certificate.extensions.get(_ALTERNATIVE_NAMES, b"")).members
     except DerError:
-        names = []
-    return "" if any(each.tag in _HOST_NAMES for each in names) else "names no host: issue it with a DNS name."
+        return []

@@ -66,6 +66,13 @@ class RouteMatch:
         partial = self.headers or self.query or self.method or self.grpc
         return self.path_kind is PathKind.PREFIX and self.path == "/" and not partial
 
+    @property
+    def requests(self) -> tuple[object, ...]:
+        """What stands for the requests that match: equal for matches of the same requests, however they are written."""
+        path = self.path.rstrip("/") if self.path_kind is PathKind.PREFIX else self.path
+        headers = tuple(sorted(each._replace(name=each.name.lower()) for each in self.headers))
+        return self.path_kind.value, path, headers, tuple(sorted(self.query)), self.method, self.grpc
+
 
 class RuleSetting:
     """What a rule, or one of its backends, asks for beside forwarding: a frozen dataclass, compared by value.

@@ -8,6 +8,7 @@ from translator.conditions import Condition, Status, bounded, verdict
 from translator.db import Db
 from translator.engine.query import query
 from translator.envoy.names import secret_name, trust_bundle_name
+from translator.gateway.certificate_overlaps import certificate_overlaps
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_validation import insecure_fields, listener_validation, validated_listeners
 from translator.gateway.gateways import (
@@ -19,7 +20,7 @@ from translator.gateway.gateways import (
     unsupported_parameters,
     unsupported_tls,
 )
-from translator.gateway.listeners import ListenerState
+from translator.gateway.listeners import ListenerState, listeners
 from translator.infrastructure.status import addresses_json, deployment_problems, warned
 from translator.inputs import Invalid
 from translator.kinds import StatusKind
@@ -143,7 +144,7 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     if not state.accepted or not _has_certificates(db, state):
         bad = accepted if accepted.status == "False" else resolved
         programmed, observed = Condition("Programmed", "False", "Invalid", bad.message), None
-    conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(state)]
+    conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(db, state)]
     return {
         "name": state.name,
         "supportedKinds": [{"group": GATEWAY_GROUP, "kind": each} for each in state.kinds],
@@ -166,12 +167,20 @@ def _conflicted(conflict: Problem | None) -> Condition:
     return Condition("Conflicted", "True", conflict.reason, conflict.message)
 
 
-def _overlap(state: ListenerState) -> Iterator[Condition]:
-    if state.overlaps:
+def _overlap(db: Db, state: ListenerState) -> Iterator[Condition]:
+    owner = state.ref.owner
+    hostnames = {each.name: each.hostname or "any hostname" for each in listeners(db, owner)}
+    certificates = certificate_overlaps(db, owner).get(state.name, ()) if state.tls else ()
+    texts = [f"Its hostname overlaps with {hostnames[each]} of listener {each}." for each in state.overlaps]
+    texts += [
+        f"Its certificate has the name {each.own_name}, and that of listener {each.listener} {each.name}."
+        for each in certificates
+    ]
+    if texts:
+        reason = "OverlappingCertificates" if certificates else "OverlappingHostnames"
         effect = "stay with its backends" if state.protocol == "TLS" else "get 421"
-        text = f"Its hostnames overlap with those of {', '.join(state.overlaps)}"
-        text += f": clients that reuse a connection {effect}."
-        yield Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", text)
+        text = bounded([*texts, f"Clients that reuse a connection for a host of another listener {effect}."])
+        yield Condition("OverlappingTLSConfig", "True", reason, text)
 
 
 def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:

@@ -23,6 +23,7 @@ from translator.outcome import Outcome, Problem
 from translator.refs import ListenerRef, Ref
 from translator.resources.routes import route_entries
 from translator.routes.rules import has_served_rule, l4_rules, rules
+from translator.status.hints import hints
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
 from xds import ROUTE
@@ -86,6 +87,9 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
         if dropped or refused:
             yield _partly(dropped, refused).json(generation)
     yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.").json(generation)
+    if parent.problem is None:
+        for each in hints(db, ref, parent):
+            yield each.json(generation)
 
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:

@@ -11,6 +11,9 @@ from tests.certificates import self_signed
 _CERTIFICATE, _KEY = self_signed("example.com")
 _WEAK_CERTIFICATE, _WEAK_KEY = self_signed("example.com", key=rsa.generate_private_key(65537, 1024))
 _STAPLED_CERTIFICATE, _STAPLED_KEY = self_signed("example.com", stapled=True)
+_WILDCARD_CERTIFICATE, _WILDCARD_KEY = self_signed("example.com", "example.com", "*.example.com")
+_WWW_CERTIFICATE, _WWW_KEY = self_signed("www.example.com", "WWW.example.com")
+_DEEP_CERTIFICATE, _DEEP_KEY = self_signed("example.com", "a.b.example.com")
 
 #: What stands for certificates and keys in the files; as strings of YAML.
 PLACEHOLDERS = {
@@ -21,4 +24,10 @@ PLACEHOLDERS = {
     "WEAK_KEY": json.dumps(_WEAK_KEY),
     "STAPLED_CERTIFICATE": json.dumps(_STAPLED_CERTIFICATE),
     "STAPLED_KEY": json.dumps(_STAPLED_KEY),
+    "WILDCARD_CERTIFICATE": json.dumps(_WILDCARD_CERTIFICATE),
+    "WILDCARD_KEY": json.dumps(_WILDCARD_KEY),
+    "WWW_CERTIFICATE": json.dumps(_WWW_CERTIFICATE),
+    "WWW_KEY": json.dumps(_WWW_KEY),
+    "DEEP_CERTIFICATE": json.dumps(_DEEP_CERTIFICATE),
+    "DEEP_KEY": json.dumps(_DEEP_KEY),
 }

@@ -60,7 +60,7 @@ def test_the_cost_of_a_change(translator: Translator) -> None:
     before, runs = translator.snapshots[GATEWAY], sum(translator.executions.values())
     translator.edit([edit(grpc_route(7, "Remove"))])
     changes = translator.evaluate()
-    assert sum(translator.executions.values()) - runs <= 8
+    assert sum(translator.executions.values()) - runs <= 9
     assert list(changes.statuses) == []
     assert diff(before, translator.snapshots[GATEWAY]) == {ROUTE: {"port-10080"}}
 

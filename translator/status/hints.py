@@ -1,0 +1,97 @@
+"""Conditions of routes that are served as they are written, which is probably not what was meant.
+
+They are there only as long as they are True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.conditions import NO_ENDPOINTS, RULES_OVERLAP, Condition, bounded
+from translator.db import Db
+from translator.gateway.attachment import ParentStatus
+from translator.ir.backend import Backend
+from translator.ir.http import RouteMatch, Rule, WeightedBackend
+from translator.ir.l4 import L4Backend, L4Rule
+from translator.refs import Ref
+from translator.routes.overlaps import Overlap, overlaps
+from translator.routes.rules import l4_rules, rules
+
+
+def hints(db: Db, route: Ref, parent: ParentStatus) -> Iterator[Condition]:
+    """Yield what is probably not meant of a route at a parent that accepts it."""
+    lost = _lost(route, overlaps(db, route, parent))
+    if lost:
+        yield Condition(RULES_OVERLAP, "True", "EqualMatches", bounded(lost))
+    empty = list(_empty(db, route, parent))
+    if empty:
+        yield Condition(NO_ENDPOINTS, "True", "EndpointsNotFound", bounded(empty))
+
+
+def _lost(route: Ref, found: Iterator[Overlap]) -> list[str]:
+    """Return a sentence for each match that gets no requests, with all domains for which one rule gets them."""
+    domains: dict[tuple[str, str], dict[str, None]] = {}
+    for each in found:
+        if each.match is None:
+            what, way_out = "no connections", "gets them all; remove one of the routes, or put all backends into one"
+        else:
+            what = f"no requests by its match {_words(each.match)}"
+            way_out = "has an equal match; change or remove one of them"
+        texts = f"spec.rules[{each.place}] gets {what}", f"since {_winner(route, each)}, {way_out}."
+        hosts = domains.setdefault(texts, {})
+        if each.domain or each.match is not None:
+            hosts[each.domain or "any hostname"] = None
+    found_for = ((*texts, f" for {', '.join(hosts)}" if hosts else "") for texts, hosts in domains.items())
+    return [f"{what}{where}, {why}" for what, why, where in found_for]
+
+
+def _winner(route: Ref, found: Overlap) -> str:
+    winner = found.winner
+    if winner.route == route:
+        return f"rule {winner.rule} of this route, which is earlier"
+    if winner.rank[:2] != found.rank[:2]:
+        why = "whose hostname is more specific"
+    elif winner.rank.creation_time != found.rank.creation_time:
+        why = "which is older"
+    else:
+        why = "which comes first by name"
+    return f"rule {winner.rule} of {winner.route}, {why}"
+
+
+def _words(match: RouteMatch) -> str:
+    """Return a match as text; values of headers and parameters are left out."""
+    texts = [f"{match.path_kind.value} {match.path}", *([match.method] if match.method else [])]
+    texts += [f"header {each.name}" for each in match.headers]
+    texts += [f"query parameter {each.name}" for each in match.query]
+    return ", ".join(texts)
+
+
+def _empty(db: Db, route: Ref, parent: ParentStatus) -> Iterator[str]:
+    for place, rule in _rules(db, route, parent):
+        for field, backend in _backends(rule, f"spec.rules[{place}]"):
+            is_empty = db.registry.backend(backend.key.kind).is_empty
+            if is_empty is not None and is_empty(db, backend):
+                text = f"{Ref(*backend.key)} has no endpoints for port {backend.port}"
+                yield f"{field}: {text}; start its pods, or correct its selector."
+
+
+def _rules(db: Db, route: Ref, parent: ParentStatus) -> Iterator[tuple[int, Rule | L4Rule]]:
+    for place, rule in enumerate(rules(db, route)):
+        yield place, rule.value
+    for passthrough in dict.fromkeys(each.table.passthrough for each in parent.bindings):
+        for place, connections in enumerate(l4_rules(db, route, passthrough)):
+            yield place, connections.value
+
+
+def _backends(rule: Rule | L4Rule, field: str) -> Iterator[tuple[str, Backend]]:
+    """Yield the backends that a rule sends requests or connections to, each with its field."""
+    settings = rule.settings if isinstance(rule, Rule) else ()
+    if isinstance(rule, Rule) and (rule.error or not rule.matches or any(each.terminal for each in settings)):
+        return
+    backends: tuple[WeightedBackend | L4Backend, ...] = rule.backends
+    for number, each in enumerate(backends):
+        if each.backend is not None and each.weight:
+            yield f"{field}.backendRefs[{number}]", each.backend
+    for setting in settings:
+        for backend in setting.backends:
+            yield f"{field}.filters", backend
