@@ -13,7 +13,7 @@ CHANNEL ?= standard experimental
 PYTEST_ARGS ?= -n auto --maxprocesses=4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto quickstart test fuzz chaos disruption soak check full e2e conformance tools kind manifests golden bench lock wheel clean
+.PHONY: help setup proto quickstart test fuzz chaos disruption soak check full e2e conformance suite tools kind manifests golden bench lock wheel clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  \1\t/' | expand -t 14
@@ -82,6 +82,8 @@ $(GO): tests/conformance/requirements.txt | $(READY)
 $(SUITE): $(wildcard tests/conformance/go.* tests/conformance/*.go) | $(GO)
 	@echo "Building the conformance suite; the first time takes about five minutes."
 	@cd tests/conformance && GOFLAGS=-buildvcs=false $(CURDIR)/$(GO) test -c -o $(CURDIR)/$@ .
+
+suite: setup $(SUITE) ## Build the conformance suite, into .e2e
 
 tools: $(TOOLS)/helm ## Build the helm and the kustomize with which deploy/ is tested and generated, into .e2e/bin
 
