@@ -18,7 +18,11 @@ from tests.live.objects import Manifest
 
 def tls_secret(name: str, *hostnames: str) -> Manifest:
     """Return a Secret with a new key and a self-signed certificate of these names."""
-    certificate, key = self_signed(name, *hostnames)
+    return secret(name, *self_signed(name, *hostnames))
+
+
+def secret(name: str, certificate: str, key: str) -> Manifest:
+    """Return a Secret with a certificate."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -65,14 +69,22 @@ class Authority:
 
     def client(self, folder: Path, *protocols: str) -> ssl.SSLContext:
         """Return a client with a certificate of this authority; `folder` is for its files."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
-        constraints = x509.BasicConstraints(ca=False, path_length=None)
         file = folder / f"{id(self)}.pem"
-        file.write_text(self._signed(subject, key.public_key(), constraints) + encoded(key, PrivateFormat.PKCS8))
+        file.write_text("".join(self._of_client()))
         context = client(*protocols)
         context.load_cert_chain(file)
         return context
+
+    def client_secret(self, name: str) -> Manifest:
+        """Return a Secret with a certificate for a client, and its key."""
+        certificate, key = self._of_client()
+        return secret(name, certificate, key)
+
+    def _of_client(self) -> tuple[str, str]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+        constraints = x509.BasicConstraints(ca=False, path_length=None)
+        return self._signed(subject, key.public_key(), constraints), encoded(key, PrivateFormat.PKCS8)
 
     def _signed(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, constraints: x509.BasicConstraints) -> str:
         now, serial_number = datetime.now(UTC), x509.random_serial_number()

@@ -118,6 +118,24 @@ def test_changing_the_authorities_of_a_backend(large: Translator) -> None:
         assert found.runs <= 4
 
 
+def test_renewing_the_client_certificate_of_the_gateway(large: Translator) -> None:
+    """An edit of the certificate that backends are presented sends it alone: no cluster, and no route."""
+    presenting = https_gateway()
+    presenting["spec"]["tls"] = {"backend": {"clientCertificateRef": {"name": "client"}}}
+    client = secret("one")
+    client["metadata"]["name"] = "client"
+    bundle = config_map("ca", self_signed("one")[0])
+    policy = backend_tls("policy", "service-7")
+    with put_back(large, edit(https_gateway()), removal(client), removal(policy), removal(bundle)):
+        large.edit([edit(presenting), edit(client), edit(bundle), edit(policy)])
+        assert large.evaluate().failures == []
+        client["data"] = secret("two")["data"]
+        found = cost(large, edit(client))
+        assert found.resources == {SECRET: {"shop/client"}}
+        assert found.statuses == []
+        assert found.runs <= 4
+
+
 def test_touching_a_route(large: Translator) -> None:
     """A route that comes again with other bookkeeping re-runs nothing at all."""
     again = route(7, HOSTS, SERVICES)
@@ -252,7 +270,7 @@ def test_an_unrelated_gateway(large: Translator) -> None:
     assert found.resources == {}
     assert found.statuses == ["Gateway shop/other"]
     gone = cost(large, removal(other))
-    assert gone.runs <= 10
+    assert gone.runs <= 11
     assert gone.changes.snapshots == {Ref("Gateway", "shop", "other"): None}
 
 

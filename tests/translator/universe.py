@@ -105,12 +105,14 @@ def _distinct(listeners: list[Raw]) -> bool:
 
 def gateways() -> Objects:
     """Gateways that share ports and addresses, of classes that may not be ours."""
+    certificate = _fields(name=_one("s1", "s2"), namespace=_maybe(_one(*NAMESPACES)))
     hostname = {"type": "Hostname", "value": "x.test"}
     addresses = _one(None, None, [{"value": "127.0.0.1"}], *[[{"value": "127.0.0.2"}]] * 3, [hostname])
     spec = _fields(
         gatewayClassName=_one(*["headgate"] * 5, "other"),
         listeners=_some(_listeners(), 3, 1, by=itemgetter("name")).filter(_distinct),
         addresses=addresses,
+        tls=_maybe(_fields(backend=_fields(clientCertificateRef=certificate))),
     )
     return _object(f"{GATEWAY_API}/v1", "Gateway", ("g1", "g2"), namespace="a", spec=spec)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from headgate_proto.envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -18,7 +18,7 @@ from translator.engine.query import query
 from translator.envoy.cluster import speaks_http2
 from translator.envoy.config_source import sds
 from translator.envoy.hooks import ClusterHook
-from translator.envoy.names import trust_bundle_name
+from translator.envoy.names import secret_name, trust_bundle_name
 from translator.extension import Extension
 from translator.gateway.ca_certificates import ca_fault
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
@@ -50,17 +50,33 @@ class BackendTls(BackendSetting, ClusterHook):
         server_name: the server name of the handshake (SNI), which the certificate must have unless `names` are given.
         names: the names of which the certificate must have one.
         authorities: the ConfigMaps with the certificates of those that may have issued it; none for the system's.
+        certificate: the Secret with the certificate that the proxy presents; None if it presents none.
     """
 
     encrypts: ClassVar[bool] = True
     server_name: str
     names: tuple[tuple[str, str], ...] = ()
     authorities: tuple[BackendKey, ...] = ()
+    certificate: BackendKey | None = field(default=None, repr=False)
 
     @property
     def trust_anchors(self) -> tuple[BackendKey, ...]:
         """Return the ConfigMaps with CA certificates: an edit of one sends these anew, and no cluster or route."""
         return self.authorities
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a text in which a certificate is only if there is one: clusters keep the names they have."""
+        return f"{self!r} {self.certificate}" if self.certificate is not None else repr(self)
+
+    @property
+    def certificates(self) -> tuple[BackendKey, ...]:
+        """Return the Secret: an edit of it sends it anew, and no cluster or route."""
+        return (self.certificate,) if self.certificate is not None else ()
+
+    def presenting(self, certificate: BackendKey) -> BackendTls:
+        """Present a certificate."""
+        return replace(self, certificate=certificate)
 
     def apply_to_cluster(self, cluster: Cluster, backend: Backend) -> None:
         """Write the ``UpstreamTlsContext``."""
@@ -72,6 +88,7 @@ class BackendTls(BackendSetting, ClusterHook):
             common.alpn_protocols.append("h2" if speaks_http2(cluster) else "http/1.1")
         common.tls_params.tls_minimum_protocol_version = TlsParameters.TLSv1_2
         common.tls_params.tls_maximum_protocol_version = TlsParameters.TLSv1_3
+        common.tls_certificate_sds_secret_configs.extend(sds(secret_name(Ref(*each))) for each in self.certificates)
         if self.authorities:
             combined = common.combined_validation_context
             name = trust_bundle_name(Ref(*each) for each in self.authorities)
@@ -142,5 +159,5 @@ def _unusable(db: Db, policy: Ref, reference: LocalObjectReference, field: str) 
 EXTENSION = Extension(
     "BackendTLSPolicy",
     policies=(PolicyKind(BackendTLSPolicy, frozenset({Level.BACKEND}), backend_tls, closed=True),),
-    conformance=("BackendTLSPolicy", "BackendTLSPolicySANValidation"),
+    conformance=("BackendTLSPolicy", "BackendTLSPolicySANValidation", "GatewayBackendClientCertificate"),
 )

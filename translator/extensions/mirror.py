@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
@@ -34,6 +35,10 @@ class Mirror(RuleSetting, RouteHook):
     def backends(self) -> tuple[Backend, ...]:
         """The target."""
         return (self.target,)
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> Mirror:
+        """Change the target."""
+        return replace(self, target=change(self.target))
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Add a ``RequestMirrorPolicy``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import listener_specs
@@ -9,10 +11,13 @@ from translator.gateway.key_pairs import key_pair
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.ir.listener import Certificate
 from translator.objects.gateway_api.listener import Listener, ListenerOwner
-from translator.objects.gateway_api.references import qualified_kind
+from translator.objects.gateway_api.references import SecretObjectReference, qualified_kind
 from translator.objects.kubernetes.core import Secret
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import ListenerRef, Ref
+
+INVALID: Final = "InvalidCertificateRef"
+"""The reason of a listener's references that cannot be used."""
 
 
 @query
@@ -44,7 +49,19 @@ def listener_certificates(db: Db, listener: ListenerRef) -> Outcome[tuple[Ref, .
 def _resolve(db: Db, owner: Ref, listener: Listener, place: int) -> Outcome[Ref | None]:
     assert listener.tls is not None
     ref = listener.tls.certificate_refs[place]
-    field = f"tls.certificateRefs[{place}]"
+    return usable_secret(db, owner, ref, f"tls.certificateRefs[{place}]", INVALID)
+
+
+def usable_secret(db: Db, owner: Ref, ref: SecretObjectReference, field: str, invalid: str) -> Outcome[Ref | None]:
+    """Return the Secret with a certificate that a Gateway or ListenerSet refers to, or why it cannot be used.
+
+    Args:
+        db: the database.
+        owner: the Gateway or ListenerSet.
+        ref: the reference.
+        field: its path, for messages.
+        invalid: the reason if it is permitted and cannot be used.
+    """
     secret = Ref(Secret.kind, ref.namespace or owner.namespace, ref.name)
     grantee = Grantee(ListenerOwner.group, owner.kind, owner.namespace, secret.namespace)
     target = GrantTarget(ref.group, ref.kind, ref.name)
@@ -53,10 +70,14 @@ def _resolve(db: Db, owner: Ref, listener: Listener, place: int) -> Outcome[Ref 
         return Outcome(None, (not_permitted(grantee, target, field),))
     if (ref.group, ref.kind) != ("", Secret.kind):
         kind = qualified_kind(ref.group, ref.kind)
-        return Outcome(None, (_invalid(f"{field}: {kind} is not supported; refer to a Secret."),))
+        return Outcome(
+            None, (Problem("ResolvedRefs", invalid, f"{field}: {kind} is not supported; refer to a Secret."),)
+        )
     found = certificate(db, secret)
-    return Outcome(None, (_invalid(f"{field}: {found}"),)) if isinstance(found, str) else Outcome(secret)
+    if isinstance(found, str):
+        return Outcome(None, (Problem("ResolvedRefs", invalid, f"{field}: {found}"),))
+    return Outcome(secret)
 
 
 def _invalid(message: str) -> Problem:
-    return Problem("ResolvedRefs", "InvalidCertificateRef", message)
+    return Problem("ResolvedRefs", INVALID, message)

@@ -111,16 +111,6 @@ def unsupported_parameters(db: Db, gateway: Ref) -> Problem | None:
     return useless_parameters("spec.infrastructure.parametersRef")
 
 
-@query
-def unsupported_tls(db: Db, gateway: Ref) -> Problem | None:
-    """Return the problem of a Gateway with a client certificate for backends (`GatewayBackendTLS`): unsupported."""
-    spec = gateway_spec(db, gateway)
-    if spec is None or spec.tls is None or spec.tls.backend is None:
-        return None
-    text = "spec.tls.backend: certificates for backends are not supported yet, so none is shown to them; remove it."
-    return Problem("ResolvedRefs", "UnsupportedValue", text)
-
-
 def unsupported_listener_sets(spec: GatewaySpec) -> str:
     """Return what a Gateway that lets ListenerSets attach is told (`spec.allowedListeners`, GEP-1713), "" for others.
 

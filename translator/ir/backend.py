@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import ClassVar, NamedTuple
 
@@ -32,6 +32,15 @@ class BackendSetting:
 
     __slots__ = ()
     encrypts: ClassVar[bool] = False
+
+    @property
+    def certificates(self) -> tuple[BackendKey, ...]:
+        """Return the Secrets with the certificates that the cluster gets by SDS, so that these are served."""
+        return ()
+
+    def presenting(self, certificate: BackendKey) -> BackendSetting:
+        """Return the setting of connections at which the proxy presents the certificate in a Secret."""
+        return self
 
     @property
     def trust_anchors(self) -> tuple[BackendKey, ...]:
@@ -74,6 +83,12 @@ class Backend:
             last = {type(each): each for each in self.settings}
             ordered = tuple(sorted(last.values(), key=lambda each: (type(each).__qualname__, each.fingerprint)))
             object.__setattr__(self, "settings", ordered)
+
+    def presenting(self, certificate: BackendKey) -> Backend:
+        """Return the backend as a Gateway reaches it that presents the certificate in a Secret."""
+        if not any(each.encrypts for each in self.settings):
+            return self
+        return replace(self, settings=tuple(each.presenting(certificate) for each in self.settings))
 
     def __lt__(self, other: Backend) -> bool:
         if self.key != other.key:

@@ -5,7 +5,8 @@ Everything here is frozen, compared by value and free of I/O; this module import
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import ClassVar, NamedTuple
 
@@ -114,6 +115,11 @@ class RuleSetting:
         """
         return ()
 
+    def with_backends(self, change: Callable[[Backend], Backend]) -> RuleSetting:
+        """Return the setting with its `backends` changed, for one that has some."""
+        assert not self.backends, f"{type(self).__name__} has backends, and no `with_backends`"
+        return self
+
     def shape(self, backend: Backend, match: RouteMatch) -> Backend:
         """Return a backend of the rule with the cluster settings that requests that match need."""
         return backend
@@ -142,6 +148,13 @@ class Rule:
     settings: tuple[RuleSetting, ...] = ()
     backends: tuple[WeightedBackend, ...] = ()
     error: str = ""
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> Rule:
+        """Return the rule with each of its backends changed, those of its settings too."""
+        weighted = tuple(
+            each if each.backend is None else replace(each, backend=change(each.backend)) for each in self.backends
+        )
+        return replace(self, backends=weighted, settings=tuple(each.with_backends(change) for each in self.settings))
 
     @property
     def all_backends(self) -> tuple[Backend, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from translator.ir.backend import Backend
 
@@ -31,6 +32,13 @@ class L4Rule:
     def all_backends(self) -> tuple[Backend, ...]:
         """Every backend that gets connections: those, and only those, that Envoy needs."""
         return tuple(dict.fromkeys(each.backend for each in self.backends if each.backend is not None and each.weight))
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> L4Rule:
+        """Return the rule with each of its backends changed."""
+        changed = (
+            each if each.backend is None else replace(each, backend=change(each.backend)) for each in self.backends
+        )
+        return replace(self, backends=tuple(changed))
 
 
 @dataclass(frozen=True, slots=True)

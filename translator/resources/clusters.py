@@ -9,6 +9,7 @@ from translator.db import Db
 from translator.engine.query import index, query
 from translator.envoy import cluster as clusters
 from translator.gateway import attachment
+from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted
 from translator.ir.backend import Backend
 from translator.objects.gateway_api.gateway import Gateway
@@ -16,8 +17,7 @@ from translator.objects.gateway_api.references import GATEWAY_GROUP, backend_ref
 from translator.objects.gateway_api.route import Route
 from translator.policies.attachment import any_policies, backend_shard, may_have_backend_policies
 from translator.refs import Ref
-from translator.routes.policies import effective_rules
-from translator.routes.rules import l4_rules
+from translator.routes.policies import effective_l4_rules, effective_rules
 from xds import ENDPOINT, Resource
 
 
@@ -53,9 +53,10 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     )
     used: dict[tuple[Ref, Backend], None] = {}
     for gateway, stack, passthrough in stacks:
-        for rule in effective_rules(db, route, stack):
+        certificate = presented_certificate(db, gateway)
+        for rule in effective_rules(db, route, stack, certificate):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
-        for l4_rule in l4_rules(db, route, passthrough):
+        for l4_rule in effective_l4_rules(db, route, passthrough, certificate):
             used |= dict.fromkeys((gateway, each) for each in l4_rule.value.all_backends)
     yield from used
     if stacks and may_have_backend_policies(db):

@@ -13,6 +13,7 @@ from translator.extension import extensions
 from translator.gateway import attachment
 from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
+from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.client_validation import listener_validation, validated_listeners
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
 from translator.gateway.listeners import ListenerState, listeners
@@ -27,9 +28,9 @@ from translator.ir.listener import (
     PortListener,
     RouteConfigKey,
 )
-from translator.objects.gateway_api.gateway import key_of
+from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
-from translator.routes.rules import l4_rules
+from translator.routes.policies import effective_l4_rules
 from xds import Resource
 
 
@@ -113,7 +114,8 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
     The order is that of `TLSRouteSpec.hostnames`, and GEP-713's. Connections of TCP have the domain "".
     """
     first = next(iter(db.select(attachment.routes, (table, domain))), None)
-    rules = l4_rules(db, first.route, table.passthrough) if first is not None else ()
+    certificate = presented_certificate(db, gateway_of(table.gateway))
+    rules = effective_l4_rules(db, first.route, table.passthrough, certificate) if first is not None else ()
     return L4Chain(table.port, tuple(each for rule in rules for each in rule.value.backends if each.weight))
 
 

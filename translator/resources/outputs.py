@@ -55,6 +55,8 @@ def _of_backend(backend: Backend) -> Iterator[Output]:
     if not backend.hostname:
         yield endpoints_resource, (backend,)
     for setting in backend.settings:
+        for each in setting.certificates:
+            yield secret_resource, (Ref(*each),)
         if anchors := setting.trust_anchors:
             yield trust_bundle_resource, (tuple(Ref(*each) for each in anchors),)
 

@@ -18,7 +18,9 @@ from translator.envoy.route_configuration import (
 )
 from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
+from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.hostnames import covers, wider
+from translator.ir.backend import BackendKey
 from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
@@ -98,13 +100,14 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
     """
     origin, gateway = table.origin, gateway_of(table.gateway)
     owner = table.hostname if table.tls else _owner(db, table, domain)
+    certificate = presented_certificate(db, gateway)
     found: list[tuple[attachment.RouteOnDomain, tuple[route_messages.EncodedRoute, ...]]] = []
     for wide in wider(domain):
         if not covers(owner, wide):
             break
         served = db.select(attachment.routes, (table, wide))
         made = [
-            (each, route_entries(db, each.route, origin, each.stack if each.has_stack else None).value)
+            (each, route_entries(db, each.route, origin, each.stack if each.has_stack else None, certificate).value)
             for each in served
         ]
         found += made
@@ -132,7 +135,7 @@ def _owner(db: Db, table: RouteConfigKey, domain: str) -> str:
 
 @query
 def route_entries(
-    db: Db, route: Ref, origin: ListenerContext, stack: Stack | None
+    db: Db, route: Ref, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
 ) -> Outcome[tuple[route_messages.EncodedRoute, ...]]:
     """Return the ``Route`` messages of a route on a listener's port.
 
@@ -144,13 +147,14 @@ def route_entries(
         route: the route.
         origin: the listener as clients see it.
         stack: the policies that it has to know, `translator.policies.effective.route_stack`.
+        certificate: the certificate that the Gateway presents to backends.
     """
     made: list[route_messages.EncodedRoute] = []
     problems: list[Problem] = []
     found = db.get(Route, route)
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
-    for place, rule in enumerate(effective_rules(db, route, stack)):
+    for place, rule in enumerate(effective_rules(db, route, stack, certificate)):
         for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule.value, origin):
             needs, violations = route_messages.references(rule.value), check(message)
             if violations:

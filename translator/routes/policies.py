@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import methodcaller
+from typing import TypeVar
 
 from translator.db import Db
 from translator.engine.query import query
 from translator.extension import FilterOutcome, PolicyContext, PolicyUnit, policy_units
+from translator.ir.backend import BackendKey
 from translator.ir.http import Rule, RuleSetting
+from translator.ir.l4 import L4Rule
 from translator.ir.listener import ListenerSetting
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
 from translator.policies.attachment import policies_at, refuses
 from translator.policies.effective import Stack, effective, of_kind
 from translator.refs import Ref
-from translator.routes.rules import rules
+from translator.routes.rules import l4_rules, rules
+
+R = TypeVar("R", Rule, L4Rule)
 
 
 @query
@@ -34,14 +40,35 @@ def answers_preflights(db: Db, stack: Stack) -> bool:
     return any(each.answers_preflights for each in listener_settings(db, stack))
 
 
-def effective_rules(db: Db, route: Ref, stack: Stack | None) -> tuple[Outcome[Rule], ...]:
-    """Return each rule of a route with the settings of policies; the problems are those of the route alone.
+def effective_rules(
+    db: Db, route: Ref, stack: Stack | None, certificate: BackendKey | None
+) -> tuple[Outcome[Rule], ...]:
+    """Return each rule of a route as a Gateway serves it; the problems are those of the route alone.
 
     Args:
         db: the database.
         route: the route.
         stack: the policies of a listener and its Gateway that it has to know (`route_stack`).
+        certificate: the certificate that the Gateway presents to backends (`presented_certificate`).
     """
+    return _presenting(_with_policies(db, route, stack), certificate)
+
+
+def effective_l4_rules(
+    db: Db, route: Ref, passthrough: bool, certificate: BackendKey | None
+) -> tuple[Outcome[L4Rule], ...]:
+    """Return each rule of a route of connections as a Gateway serves it that presents a certificate to backends."""
+    return _presenting(l4_rules(db, route, passthrough), certificate)
+
+
+def _presenting(found: tuple[Outcome[R], ...], certificate: BackendKey | None) -> tuple[Outcome[R], ...]:
+    if certificate is None:
+        return found
+    present = methodcaller("presenting", certificate)
+    return tuple(Outcome(each.value.with_backends(present), each.problems) for each in found)
+
+
+def _with_policies(db: Db, route: Ref, stack: Stack | None) -> tuple[Outcome[Rule], ...]:
     rules_ = rules(db, route)
     if stack is None or not rules_:
         return rules_

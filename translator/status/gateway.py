@@ -10,6 +10,7 @@ from translator.engine.query import query
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.gateway.certificate_overlaps import certificate_overlaps
 from translator.gateway.certificates import listener_certificates
+from translator.gateway.client_certificate import client_certificate
 from translator.gateway.client_validation import insecure_fields, listener_validation, validated_listeners
 from translator.gateway.gateways import (
     STANDALONE_CLASS,
@@ -18,7 +19,6 @@ from translator.gateway.gateways import (
     managed_class,
     unsupported_listener_sets,
     unsupported_parameters,
-    unsupported_tls,
 )
 from translator.gateway.listeners import ListenerState, listeners
 from translator.infrastructure.status import addresses_json, deployment_problems, warned
@@ -65,13 +65,31 @@ def gateway_status(db: Db, ref: Ref) -> Status | None:
 
 def _occasional(db: Db, ref: Ref) -> Iterator[Condition]:
     """Yield the conditions that are there only where there is something to tell."""
-    problem = unsupported_tls(db, ref)
-    if problem is not None:
-        yield verdict(problem.condition, (problem,), "", "")
+    certificate = client_certificate(db, ref)
+    if certificate is not None:
+        yield _resolved(db, ref, certificate.problems)
     fields = insecure_fields(db, ref)
     if fields:
         text = f"{', '.join(fields)}: AllowInsecureFallback lets in clients without a valid certificate."
         yield Condition("InsecureFrontendValidationMode", "True", "ConfigurationChanged", text)
+
+
+def _resolved(db: Db, ref: Ref, problems: tuple[Problem, ...]) -> Condition:
+    """Return ResolvedRefs, of the Gateway's own references and those of its listeners."""
+    unresolved = [
+        each.name
+        for each in validated_listeners(db, ref)
+        if any(found.condition == "ResolvedRefs" for found in _listener_problems(db, each))
+    ]
+    if unresolved:
+        text = f"References of listeners are not resolved: {', '.join(unresolved)}; see the conditions of each."
+        problems = (*problems, Problem("ResolvedRefs", "ListenersNotResolved", text))
+    return verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+
+
+def _listener_problems(db: Db, state: ListenerState) -> tuple[Problem, ...]:
+    certificates = listener_certificates(db, state.ref).problems if state.tls else ()
+    return (*state.problems, *certificates)
 
 
 def _unclaimed(db: Db, gateway: Gateway) -> Status | None:
@@ -132,7 +150,7 @@ def _has_certificates(db: Db, state: ListenerState) -> bool:
 
 def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming, generation: int | None) -> Status:
     certificates = listener_certificates(db, state.ref) if state.tls else Outcome(())
-    problems = (*state.problems, *certificates.problems)
+    problems = _listener_problems(db, state)
     accepted = verdict("Accepted", problems, "Accepted", "The listener is valid.")
     conflict = next((each for each in problems if each.condition == "Conflicted"), None)
     if conflict is not None:

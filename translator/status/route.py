@@ -14,6 +14,7 @@ from translator.engine.query import index, query
 from translator.envoy.names import table_name
 from translator.envoy.route import EncodedRoute
 from translator.gateway.attachment import ParentStatus, attachment, candidates, is_ours
+from translator.gateway.client_certificate import presented_certificate
 from translator.inputs import Invalid, StillServed
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import key_of
@@ -93,8 +94,9 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
 
 
 def _entries(db: Db, ref: Ref, parent: ParentStatus) -> Iterator[Outcome[tuple[EncodedRoute, ...]]]:
+    certificate = presented_certificate(db, parent.gateway) if parent.bindings else None
     for origin, stack in dict.fromkeys((each.table.origin, each.stack) for each in parent.bindings):
-        yield route_entries(db, ref, origin, stack)
+        yield route_entries(db, ref, origin, stack, certificate)
 
 
 def _serves(db: Db, ref: Ref, parent: ParentStatus) -> bool:

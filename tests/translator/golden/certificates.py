@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.certificates import self_signed
 
 _CERTIFICATE, _KEY = self_signed("example.com")
+_RENEWED_CERTIFICATE, _RENEWED_KEY = self_signed("renewed", "example.com")
 _WEAK_CERTIFICATE, _WEAK_KEY = self_signed("example.com", key=rsa.generate_private_key(65537, 1024))
 _STAPLED_CERTIFICATE, _STAPLED_KEY = self_signed("example.com", stapled=True)
 _WILDCARD_CERTIFICATE, _WILDCARD_KEY = self_signed("example.com", "example.com", "*.example.com")
@@ -19,6 +20,8 @@ _DEEP_CERTIFICATE, _DEEP_KEY = self_signed("example.com", "a.b.example.com")
 PLACEHOLDERS = {
     "CERTIFICATE": json.dumps(_CERTIFICATE),
     "KEY": json.dumps(_KEY),
+    "RENEWED_CERTIFICATE": json.dumps(_RENEWED_CERTIFICATE),
+    "RENEWED_KEY": json.dumps(_RENEWED_KEY),
     "OTHER_KEY": json.dumps(self_signed("example.com")[1]),
     "WEAK_CERTIFICATE": json.dumps(_WEAK_CERTIFICATE),
     "WEAK_KEY": json.dumps(_WEAK_KEY),
