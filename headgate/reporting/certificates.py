@@ -37,7 +37,7 @@ def _of_listener(
     folder: FileStore, gateway: Ref, listener: Listener, now: datetime
 ) -> Iterator[tuple[Severity, int, str]]:
     names: list[str] = []
-    references = listener.tls.certificate_refs if listener.tls else ()
+    references = listener.tls.certificate_refs if listener.tls and listener.tls.mode == "Terminate" else ()
     for place, reference in enumerate(references):
         secret = Ref(Secret.kind, reference.namespace or gateway.namespace, reference.name)
         found = folder.get(secret)

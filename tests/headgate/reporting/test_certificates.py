@@ -52,9 +52,9 @@ def certificate(names: list[str], begins: datetime, days: int, serial: int | Non
     return builder.add_extension(alternative, False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def reported(chain: bytes, host: str = "shop.example.com") -> list[str]:
+def reported(chain: bytes, host: str = "shop.example.com", gateway: str = GATEWAY) -> list[str]:
     """Return the diagnostics of a listener with this certificate."""
-    text = GATEWAY.replace("CHAIN", base64.b64encode(chain).decode()).replace("HOST", host)
+    text = gateway.replace("CHAIN", base64.b64encode(chain).decode()).replace("HOST", host)
     folder = FileStore()
     folder.apply({"a.yaml": read(text.encode(), "a.yaml")})
     assert folder.diagnostics == ()
@@ -103,6 +103,12 @@ def test_a_certificate_of_another_host_is_a_warning() -> None:
     (message,) = reported(certificate(["example.com", "*.test"], NOW - timedelta(days=1), 30))
     assert "warning: " in message
     assert "hostname shop.example.com; their names: example.com, *.test" in message
+
+
+def test_a_certificate_that_is_not_used_has_no_diagnostic() -> None:
+    """Where TLS is passed through, no client sees the certificate of the listener."""
+    listener = GATEWAY.replace("protocol: HTTPS", "protocol: TLS").replace(" tls:", " tls:\n      mode: Passthrough")
+    assert reported(certificate(["example.com"], NOW - timedelta(days=31), 30), gateway=listener) == []
 
 
 def test_an_invalid_certificate_is_left_to_conditions() -> None:

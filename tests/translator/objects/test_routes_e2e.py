@@ -36,7 +36,7 @@ def documents() -> Iterator[Document]:
             rules = [{"matches": [{}] * 64}, {"matches": [{}] * 63}, {"matches": [{}] * last}]
             yield {**cases.route("{}"), "spec": {"rules": rules}}
     yield from (test_grpcroute.rule(case[0]) for case in test_grpcroute.RULES.values())
-    yield test_tlsroute.route(rules=test_tlsroute.RULES, hostnames=["a.com", "*.b.com"])
+    yield test_tlsroute.route(rules=test_tlsroute.RULES, hostnames=["a.com", "*.b.com", "1.2.3", "300.1.2.3"])
     yield from (test_tlsroute.route(**spec) for spec, _ in test_tlsroute.REFUSED)
     for name in (*NAMES, "a" * 1024, "a" * 1025):
         for kind in ("Exact", "RegularExpression"):

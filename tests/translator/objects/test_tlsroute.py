@@ -34,10 +34,10 @@ def route(**spec: Any) -> dict[str, Any]:
 def test_a_route_is_read() -> None:
     """A route has hostnames, and a rule with weighted backends."""
     backends = [{"name": "a", "port": 443, "weight": 3}, {"name": "b", "port": 443}]
-    hostnames = ["*.example.com", "a.example.com"]
+    hostnames = ["*.example.com", "a.example.com", "1.2.3"]
     found = KINDS.parse(route(hostnames=hostnames, rules=[{"name": "main", "backendRefs": backends}])).object
     assert isinstance(found, TLSRoute)
-    assert found.hostnames == ("*.example.com", "a.example.com")
+    assert found.hostnames == ("*.example.com", "a.example.com", "1.2.3")
     assert found.rule_names == ("main",)
     assert [each.weight for each in found.spec.rules[0].backend_refs] == [3, 1]
 

@@ -1,22 +1,19 @@
 """TLSRoute (Gateway API, `apis/v1/tlsroute_types.go`)."""
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from translator.objects.gateway_api.route import HostnameRoute, HostnameRouteSpec
 from translator.objects.gateway_api.tcproute import TCPRouteRule
 from translator.objects.schema.base import FieldViolation, raise_violations
-from translator.objects.schema.scalars import Hostname
-
-_IP_ADDRESS: Final = re.compile(r"\d+(\.\d+){3}")
+from translator.objects.schema.scalars import Hostname, is_ip_address
 
 
 def _hostname_violations(hostnames: tuple[str, ...]) -> Iterator[FieldViolation]:
     for place, each in enumerate(hostnames):
-        if _IP_ADDRESS.fullmatch(each):  # which no client may ask for (RFC 6066)
+        if is_ip_address(each):  # which no client may ask for (RFC 6066)
             yield FieldViolation((place,), "must not be an IP address: use a DNS name")
 
 
