@@ -16,7 +16,7 @@ from tests.certificates import self_signed
 from tests.live.backend_tls import authorities, policy
 from tests.live.certificates import Authority, client, serial, shown, tls_secret
 from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, route, rule, service
-from tests.live.proxy import Proxy, free_port
+from tests.live.proxy import WITHIN, Proxy, free_port
 from tests.live.test_client_certificates import validating, validation
 from tests.live.test_tcp import backend, exchange
 from tests.live.tls_client import TlsClient
@@ -129,6 +129,28 @@ async def test_termination_with_half_close(proxy: Proxy) -> None:
         await connection.write(sent)
         await connection.end()
         assert await connection.read() == b"late:" + sent
+        connection.close()
+
+
+async def test_termination_where_the_backend_ends_first(proxy: Proxy) -> None:
+    """The client sees that the backend has ended its side, and what it sends after that still arrives."""
+    port, received = free_port(), asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"early")
+        writer.write_eof()
+        received.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        objects = [service("early"), *endpoints("early", [server.sockets[0].getsockname()[1]])]
+        objects += [tls_secret("own", "a.example.com"), tls_route("route", "a.example.com", early=1)]
+        await proxy.apply(gateway(terminating(port, "own")), objects)
+        connection = await TlsClient.connect(port, "a.example.com")
+        assert await connection.read() == b"early"
+        await connection.write(b"late")
+        await connection.end()
+        assert await asyncio.wait_for(received, WITHIN) == b"late"
         connection.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 from tests.live.certificates import client
@@ -52,10 +53,9 @@ class TlsClient:
 
     async def end(self) -> None:
         """End this side (`close_notify`); the other may go on."""
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.unwrap()
-        except ssl.SSLWantReadError:
-            await self._send()
+        await self._send()
 
     async def read(self, size: int = -1) -> bytes:
         """Return so many bytes, by default all until the other side ends.
