@@ -40,7 +40,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
         "translator.policies.attachment.GATEWAYS",
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
-        "translator.extensions.mirror.MILLION",
+        "translator.ir.http.MILLION",
         "xds.resources.snapshot.MODULUS",
     ),
     "how often something is looked at: a later look finds the same": (

@@ -152,7 +152,7 @@ def http_routes() -> Objects:
     rules = _fields(
         matches=_maybe(_some(_matches(), 2)),
         filters=_maybe(_some(_filters(), 2, by=itemgetter("type"))),
-        backendRefs=_some(_backends(weight=_maybe(_one(0, 3))), 2, 1),
+        backendRefs=_some(_backends(weight=_maybe(_one(0, 3)), filters=_maybe(_some(_filters(), 1))), 2, 1),
         timeouts=_maybe(_one({"request": "3s"})),
     )
     spec = _fields(

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator.envoy.route import EncodedRoute, Precedence, precedence, route_match
 from translator.envoy.route_configuration import encoded
-from translator.ir.http import PathKind, RouteMatch, ValueMatch
+from translator.ir.http import EVERY_REQUEST, MILLION, PathKind, RouteMatch, ValueMatch
 from translator.ir.preflight import FILTER, METHOD, is_unannounced, preflight
 
 OK: Final = 200
@@ -51,8 +51,9 @@ def with_unanswered(entries: Iterable[EncodedRoute]) -> Iterator[EncodedRoute | 
     """
     for entry in entries:
         match = entry.match
-        if entry.whole and not (entry.shared or match.grpc or any(map(is_unannounced, match.headers))):
-            asked = preflight(match, method=match.method)
+        told = not (entry.shared or match.grpc or any(map(is_unannounced, match.headers)))
+        if entry.whole and told and not match.share.start:
+            asked = preflight(replace(match, share=EVERY_REQUEST), method=match.method)
             rank = precedence(match)._replace(request=False, headers=-len(asked.headers))
             yield Unanswered(rank, asked, entry)
         yield entry
@@ -106,7 +107,8 @@ def _routes(unanswered: Unanswered, later: Iterable[EncodedRoute]) -> list[Encod
             answered = True
             continue
         made.append(_copy(entry, both))
-        if _covers(entry.match, asked) and not entry.match.headers and set(entry.match.query) <= set(asked.query):
+        last, every = entry.match, entry.match.share.end == MILLION
+        if every and _covers(last, asked) and not last.headers and set(last.query) <= set(asked.query):
             break
     else:
         made.append(_direct(unanswered.entry, unanswered.match, NOT_FOUND))
@@ -182,7 +184,7 @@ def _both(asked: RouteMatch, other: RouteMatch) -> RouteMatch | None:
     if len(methods) > 1:
         return None
     query = dict.fromkeys((*asked.query, *other.query))
-    return RouteMatch(narrow.path_kind, narrow.path, tuple(headers), tuple(query), "OPTIONS")
+    return RouteMatch(narrow.path_kind, narrow.path, tuple(headers), tuple(query), "OPTIONS", share=other.share)
 
 
 def _as_header(match: RouteMatch) -> ValueMatch:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from headgate_proto.envoy.type.matcher.v3 import string_pb2
+from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
-from translator.ir.http import PathKind, Rank, RouteMatch, Rule, ValueMatch
+from translator.ir.http import MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.refs import Ref
 from xds import CLUSTER, Reference
@@ -107,7 +108,7 @@ class MatchRoute(NamedTuple):
 def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[MatchRoute]:
     """Yield the routes of a rule, one for each part of a match; `name` begins their names, for logs and statistics."""
     settings = () if rule.error else rule.settings
-    written = ROUTE.of(settings)
+    shares = rule.shares
     for place, match in enumerate(rule.matches):
         own = f"{name}/rule/{rule.name}/match/{place}"
         shared = False
@@ -119,12 +120,13 @@ def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[Mat
                 rank = precedence(match)._replace(request=False, headers=-len(preflight.headers))
                 shared = True
                 yield MatchRoute(place, preflight, rank, route, False, shared)
-        for part in rule.parts(match):
-            route = route_components_pb2.Route(name=own, match=route_match(part))
-            _act(route, rule, part)
-            for each in written:
-                each.apply_to_route(route, origin, part)
-            yield MatchRoute(place, part, precedence(match), route, part == match, shared)
+        for one in shares:
+            for part in one.parts(one.matches[place]):
+                route = route_components_pb2.Route(name=own, match=route_match(part))
+                _act(route, one, part)
+                for each in ROUTE.of(() if one.error else one.settings):
+                    each.apply_to_route(route, origin, part)
+                yield MatchRoute(place, part, precedence(match), route, part == one.matches[place], shared)
 
 
 def references(rule: Rule) -> frozenset[Reference]:
@@ -147,7 +149,7 @@ def _error(match: RouteMatch) -> int:
 def _act(route: route_components_pb2.Route, rule: Rule, part: RouteMatch) -> None:
     if rule.error:
         route.direct_response.status = _error(part)
-    elif not any(each.terminal for each in rule.settings):
+    elif not rule.answers:
         _forward(route.route, rule, part)
 
 
@@ -177,6 +179,9 @@ def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
     if match.method:
         method = made.headers.add(name=":method")
         method.string_match.exact = match.method
+    if match.share.end < MILLION:  # the routes of the shares before stand before it
+        made.runtime_fraction.default_value.numerator = match.share.end
+        made.runtime_fraction.default_value.denominator = FractionalPercent.MILLION
     for header in match.headers:
         _match_value(made.headers.add(name=header.name.lower()).string_match, header)
     for parameter in match.query:

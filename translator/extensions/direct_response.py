@@ -23,6 +23,7 @@ class Respond(RuleSetting, RouteHook):
     """A fixed answer."""
 
     terminal: ClassVar[bool] = True
+    own_route: ClassVar[bool] = True
     status: int
     body: str = ""
 
@@ -55,5 +56,7 @@ def read(site: FilterContext) -> FilterOutcome:
 
 
 EXTENSION = Extension(
-    "direct responses", objects=(DirectResponse,), filters=(FilterReader(read, types=(TYPE,), accepts=accepts),)
+    "direct responses",
+    objects=(DirectResponse,),
+    filters=(FilterReader(read, types=(TYPE,), accepts=accepts, on_backends=True),),
 )

@@ -11,7 +11,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from translator.envoy.hooks import RouteHook, WeightedClusterHook
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
-from translator.extensions.host_rewrite import set_host
+from translator.extensions.host_rewrite import rewrites_host, set_host
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPHeader, HTTPHeaderFilter
@@ -176,7 +176,9 @@ def read(site: FilterContext) -> FilterOutcome:
         assert found is not None
         if error := _header_error(request, found):
             return Outcome(None, (Problem("Accepted", "UnsupportedValue", f"{field}: {error}"),))
-        modifiers.append(_modifier(request, found))
+        modifier = _modifier(request, found)
+        later = site.filters[site.filters.index(each) + 1 :]
+        modifiers.append(replace(modifier, host="") if any(map(rewrites_host, later)) else modifier)
     return Outcome(tuple(modifiers))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import RouteAction
-from translator.objects.gateway_api.filters import RouteFilter
+from translator.objects.gateway_api.filters import HTTPURLRewriteFilter, RouteFilter
 
 
 def set_host(action: RouteAction, host: str) -> None:
@@ -17,6 +17,11 @@ def set_host(action: RouteAction, host: str) -> None:
             each.host_rewrite_literal = each.host_rewrite_literal or host
     else:
         action.host_rewrite_literal = host
+
+
+def rewrites_host(found: RouteFilter) -> bool:
+    """Return whether a filter rewrites the hostname."""
+    return isinstance(found.member, HTTPURLRewriteFilter) and found.member.hostname is not None
 
 
 def sets_host(found: RouteFilter) -> bool:

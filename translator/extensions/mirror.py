@@ -14,13 +14,12 @@ from translator.envoy.hooks import RouteHook
 from translator.envoy.names import cluster_name
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
 from translator.ir.backend import Backend
-from translator.ir.http import RouteMatch, RuleSetting
+from translator.ir.http import MILLION, RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
 from translator.objects.gateway_api.filters import HTTPRequestMirrorFilter
 from translator.outcome import Outcome, Problem
 
 TYPE = "RequestMirror"
-MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class Mirror(RuleSetting, RouteHook):
     """Copies of `millionths` of the requests go to `target`, whose answers are dropped."""
 
     forwarding: ClassVar[bool] = True
+    own_route: ClassVar[bool] = True
     target: Backend
     millionths: int = MILLION
 
@@ -45,9 +45,10 @@ class Mirror(RuleSetting, RouteHook):
         policy = route.route.request_mirror_policies.add(cluster=cluster_name(self.target))
         # The copy shall look like the request: no "-shadow" behind its Host.
         policy.disable_shadow_host_suffix_append = True
-        if self.millionths != MILLION:
+        # Envoy compares the number by which the share was chosen.
+        if (numbers := match.share.fraction(self.millionths)) < match.share.end:
             fraction = policy.runtime_fraction.default_value
-            fraction.numerator = self.millionths
+            fraction.numerator = numbers
             fraction.denominator = percent_pb2.FractionalPercent.MILLION
 
 
@@ -71,7 +72,7 @@ def read(site: FilterContext) -> FilterOutcome:
 
 EXTENSION = Extension(
     "request mirrors",
-    filters=(FilterReader(read, types=(TYPE,)),),
+    filters=(FilterReader(read, types=(TYPE,), on_backends=True),),
     conformance=(
         "HTTPRouteRequestMirror",
         "HTTPRouteRequestMultipleMirrors",

@@ -36,6 +36,7 @@ class Redirect(RuleSetting, RouteHook):
     """A redirect; empty parts and port 0 keep those of the request."""
 
     terminal: ClassVar[bool] = True
+    own_route: ClassVar[bool] = True
     status: int = 302
     scheme: str = ""
     hostname: str = ""
@@ -85,7 +86,7 @@ def read(site: FilterContext) -> FilterOutcome:
 
 EXTENSION = Extension(
     "redirects",
-    filters=(FilterReader(read, types=(TYPE,)),),
+    filters=(FilterReader(read, types=(TYPE,), on_backends=True),),
     conformance=(
         "HTTPRoute303RedirectStatusCode",
         "HTTPRoute307RedirectStatusCode",

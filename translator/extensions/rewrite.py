@@ -23,8 +23,14 @@ class Rewrite(RuleSetting, RouteHook):
     """A rewrite of Host ("" keeps it) and path."""
 
     forwarding: ClassVar[bool] = True
+    own_route: ClassVar[bool] = True
     hostname: str = ""
     path: PathModifier | None = None
+
+    def over(self, wide: RuleSetting) -> Rewrite:
+        """Rewrite what this leaves alone as the rule says."""
+        assert isinstance(wide, Rewrite)
+        return Rewrite(self.hostname or wide.hostname, self.path or wide.path)
 
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write into the ``RouteAction``."""
@@ -46,8 +52,9 @@ def read(site: FilterContext) -> FilterOutcome:
 
 EXTENSION = Extension(
     "URL rewrites",
-    filters=(FilterReader(read, types=(TYPE,)),),
+    filters=(FilterReader(read, types=(TYPE,), on_backends=True),),
     conformance=(
+        "HTTPRouteBackendURLRewrite",
         "HTTPRouteHostRewrite",
         "HTTPRoutePathRewrite",
     ),

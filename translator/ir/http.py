@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from translator.ir.backend import Backend
 
@@ -43,6 +43,28 @@ class Rank(NamedTuple):
     method: int
 
 
+MILLION: Final = 1_000_000
+
+
+class Share(NamedTuple):
+    """A share of requests: those whose number, of a million, is in a range. Each request has one number, at random.
+
+    Attributes:
+        start: the first number.
+        end: the number after the last.
+    """
+
+    start: int = 0
+    end: int = MILLION
+
+    def fraction(self, millionths: int) -> int:
+        """Return the number up to which requests are so many millionths of the share."""
+        return self.start + (self.end - self.start) * millionths // MILLION
+
+
+EVERY_REQUEST: Final = Share()
+
+
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
     """A match of requests; every part given must hold.
@@ -51,6 +73,7 @@ class RouteMatch:
         method: the method of HTTP; "" for any.
         grpc: only requests of gRPC match, by their content type; what Headgate answers to them are errors of gRPC.
         rank: its rank among the matches of its domain; None for the one that its path and method have in HTTP.
+        share: the share of the requests that match.
     """
 
     path_kind: PathKind = PathKind.PREFIX
@@ -60,11 +83,12 @@ class RouteMatch:
     method: str = ""
     grpc: bool = False
     rank: Rank | None = None
+    share: Share = EVERY_REQUEST
 
     @property
     def catches_all(self) -> bool:
         """Whether every request matches."""
-        partial = self.headers or self.query or self.method or self.grpc
+        partial = self.headers or self.query or self.method or self.grpc or self.share.end < MILLION
         return self.path_kind is PathKind.PREFIX and self.path == "/" and not partial
 
     @property
@@ -85,11 +109,13 @@ class RuleSetting:
         terminal: it answers by itself: requests are not forwarded.
         forwarding: it concerns requests on their way to a backend: where a rule answers by itself it is left out.
         backends: what it sends requests to, so that their clusters exist.
+        own_route: as a setting of one of several backends, it needs a route of its own in Envoy.
     """
 
     __slots__ = ()
     terminal: ClassVar[bool] = False
     forwarding: ClassVar[bool] = False
+    own_route: ClassVar[bool] = False
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -115,6 +141,10 @@ class RuleSetting:
         """
         return ()
 
+    def over(self, wide: RuleSetting) -> RuleSetting | None:
+        """Return this setting of a backend with what it leaves to the rule's of the same type; None if both apply."""
+        return None
+
     def with_backends(self, change: Callable[[Backend], Backend]) -> RuleSetting:
         """Return the setting with its `backends` changed, for one that has some."""
         assert not self.backends, f"{type(self).__name__} has backends, and no `with_backends`"
@@ -132,6 +162,16 @@ class WeightedBackend:
     backend: Backend | None
     weight: int = 1
     settings: tuple[RuleSetting, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether its share of the requests is answered as asked."""
+        return self.backend is not None or any(each.terminal for each in self.settings)
+
+    def with_backends(self, change: Callable[[Backend], Backend]) -> WeightedBackend:
+        """Return it with its backend changed, and those of its settings."""
+        backend = change(self.backend) if self.backend is not None else None
+        return replace(self, backend=backend, settings=tuple(each.with_backends(change) for each in self.settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +191,55 @@ class Rule:
 
     def with_backends(self, change: Callable[[Backend], Backend]) -> Rule:
         """Return the rule with each of its backends changed, those of its settings too."""
-        weighted = tuple(
-            each if each.backend is None else replace(each, backend=change(each.backend)) for each in self.backends
-        )
+        weighted = tuple(each.with_backends(change) for each in self.backends)
         return replace(self, backends=weighted, settings=tuple(each.with_backends(change) for each in self.settings))
+
+    @property
+    def answers(self) -> bool:
+        """Whether the rule answers by itself."""
+        return any(each.terminal for each in self.settings)
+
+    @property
+    def shares(self) -> tuple[Rule, ...]:
+        """The rule as rules of one backend each, if the settings of one need a route of their own; otherwise itself.
+
+        Their matches are those of the rule, each for the share of the requests that the backend gets.
+        """
+        weighted = [each for each in self.backends if each.weight]
+        if self.error or self.answers or not any(setting.own_route for each in weighted for setting in each.settings):
+            return (self,)
+        total, end, found = sum(each.weight for each in weighted), 0, []
+        for each in weighted:
+            start, end = end, end + each.weight
+            share = Share(start * MILLION // total, end * MILLION // total)
+            matches = tuple(replace(match, share=share) for match in self.matches)
+            found.append(self._of(each, matches))
+        return tuple(found)
+
+    def _of(self, found: WeightedBackend, matches: tuple[RouteMatch, ...]) -> Rule:
+        """Return the rule for the share of one backend, whose settings of the route become the rule's."""
+        settings = list(self.settings)
+        for each in found.settings:
+            if each.own_route:
+                merged = [(place, each.over(wide)) for place, wide in enumerate(settings) if type(wide) is type(each)]
+                place, both = next(iter(merged), (0, None))
+                settings = [*settings, each] if both is None else [*settings[:place], both, *settings[place + 1 :]]
+        if any(each.terminal for each in settings):
+            return replace(self, matches=matches, settings=tuple(each for each in settings if not each.forwarding))
+        own = replace(found, weight=1, settings=tuple(each for each in found.settings if not each.own_route))
+        return replace(self, matches=matches, settings=tuple(settings), backends=(own,))
 
     @property
     def all_backends(self) -> tuple[Backend, ...]:
         """Every backend that the rule sends requests to, mirrors included: those, and only those, that Envoy needs."""
-        if self.error or not self.matches or any(each.terminal for each in self.settings):
+        shares = self.shares
+        if len(shares) > 1:
+            return tuple(dict.fromkeys(backend for each in shares for backend in each.all_backends))
+        return shares[0]._backends
+
+    @property
+    def _backends(self) -> tuple[Backend, ...]:
+        if self.error or not self.matches or self.answers:
             return ()
         weighted = tuple(each.backend for each in self.backends if each.backend is not None and each.weight)
         parts = [part for match in self.matches for part in self.parts(match)] if self.settings else self.matches[:1]
@@ -170,9 +250,8 @@ class Rule:
         """Return the parts of a match of this rule that have a route each, in their order."""
         parts: tuple[RouteMatch, ...] = (match,)
         if not self.error:
-            answered = any(each.terminal for each in self.settings)
             for setting in self.settings:
-                parts = tuple(part for each in parts for part in setting.parts(each, answered))
+                parts = tuple(part for each in parts for part in setting.parts(each, self.answers))
         return parts
 
     def shaped(self, backend: Backend, part: RouteMatch) -> Backend:

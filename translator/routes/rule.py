@@ -61,7 +61,7 @@ def _rule(
     if unsupported or settings.value is None:
         return Outcome(Rule(name, usable, error=(*unsupported, *settings.problems)[0].message), problems)
     terminal = any(each.terminal for each in settings.value)
-    reachable = any(each.backend is not None and each.weight for each in backends.value)
+    reachable = any(each.works and each.weight for each in backends.value)
     error = "" if terminal or reachable else NO_BACKENDS
     return Outcome(Rule(name, usable, settings.value, backends.value, error), problems)
 
