@@ -61,6 +61,7 @@ class BackendKind:
         resolve: the query for the backend of a port of an object, or the problem that prevents it.
         connect: the same for connections, whatever protocol the port says it speaks; None if it cannot be such a
             backend. It also takes whether these are TLS that is passed through, which policies do not concern.
+        datagrams: the same for datagrams of UDP.
         endpoints: the query for the endpoints of a backend of `resolve`.
         is_empty: the query for whether a backend has no endpoint at all, not even one that is not ready; None for
             kinds of which that is not told.
@@ -71,6 +72,7 @@ class BackendKind:
     endpoints: Query[[Backend], tuple[BackendEndpoint, ...]]
     connect: Query[[Ref, int, bool], Outcome[Backend | None]] | None = None
     is_empty: Query[[Backend], bool] | None = None
+    datagrams: Query[[Ref, int], Outcome[Backend | None]] | None = None
 
 
 class Level(IntEnum):

@@ -55,7 +55,7 @@ class Ir:
         }
 
     def _listeners(self, gateway: Ref) -> list[PortListener]:
-        ports = dict.fromkeys(each.port for each in listeners(self._db, gateway))
+        ports = dict.fromkeys(each.socket_port for each in listeners(self._db, gateway))
         return [found for port in ports if (found := port_listener(self._db, gateway, port)) is not None]
 
     def _domains(self, table: RouteConfigKey) -> dict[str, list[Ref]]:

@@ -72,6 +72,19 @@ TLS_ROUTE: Final = {
         "rules": [{"backendRefs": [{"name": "hello", "port": 443}]}],
     },
 }
+PORTS: Final = [{"name": each.lower(), "protocol": each, "port": 5300} for each in ("TCP", "UDP")]
+L4_ROUTES: Final = [
+    {
+        "apiVersion": GATEWAY_API,
+        "kind": f"{each['protocol']}Route",
+        "metadata": {"name": "hello"},
+        "spec": {
+            "parentRefs": [{"name": GATEWAY, "sectionName": each["name"]}],
+            "rules": [{"backendRefs": [{"name": "hello", "port": 443}]}],
+        },
+    }
+    for each in PORTS
+]
 SERVICE: Final = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -242,15 +255,15 @@ async def deploy(controller: Controller, watched: Kube) -> None:
     base = {"podTemplate": UNPROBED, "drainSeconds": 0}
     reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
     gateway = controller.release.gateway(parametersRef=reference)
-    gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS, TLS]
+    gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS, TLS, *PORTS]
     await watched.apply(
         tls_secret("certificate", "example.com"),
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        *(GRPC_ROUTE, TLS_ROUTE, SERVICE, POLICY, BACKEND_POLICY),
+        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, POLICY, BACKEND_POLICY),
     )
-    for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TrafficPolicy", "BackendTLSPolicy"):
+    for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "TrafficPolicy", "BackendTLSPolicy"):
         await watched.condition(kind, "hello", "Accepted", "True")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
     await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))

@@ -403,6 +403,37 @@ def test_changing_a_tcp_route(large: Translator) -> None:
     assert (unused.resources.get(LISTENER), unused.statuses) == (None, [])
 
 
+def test_changing_a_udp_route(large: Translator) -> None:
+    """A UDPRoute that forwards elsewhere changes the endpoints of its port, and nothing else, among 100 UDPRoutes."""
+    wide = gateway()
+    wide["spec"]["listeners"] += [
+        {"name": f"udp-{each}", "port": each, "protocol": "UDP"} for each in range(20000, 20020)
+    ]
+    services = [datagram_service(each) for each in (7, 8)]
+    routes = [udp_route(each, 7) for each in range(100)]
+    with put_back(large, edit(https_gateway()), *map(removal, [*routes, *services])):
+        large.edit([edit(wide), *map(edit, [*routes, *services])])
+        assert large.evaluate().failures == []
+        found = cost(large, edit(udp_route(3, 8)))
+        unused = cost(large, edit(udp_route(23, 8)))
+    assert found.runs <= 13
+    assert found.resources == {ENDPOINT: {"udp-20003"}}
+    assert (found.statuses, unused.resources, unused.statuses) == ([], {}, [])
+
+
+def datagram_service(number: int) -> Raw:
+    """Return a Service of UDP at an address."""
+    ports = [{"port": 53, "protocol": "UDP"}]
+    return manifest("v1", "Service", f"udp-{number}", spec={"ports": ports, "clusterIP": f"10.0.0.{number}"})
+
+
+def udp_route(number: int, backend: int) -> Raw:
+    """Return one of the UDPRoutes of 20 ports, of which the first by name of each port serves."""
+    rules = [{"backendRefs": [{"name": f"udp-{backend}", "port": 53}]}]
+    spec = {"parentRefs": [{"name": "web", "port": 20000 + number % 20}], "rules": rules}
+    return manifest("gateway.networking.k8s.io/v1", "UDPRoute", f"udp-{number:03}", spec=spec)
+
+
 def test_changing_a_tls_route(large: Translator) -> None:
     """A TLSRoute that forwards elsewhere changes one filter chain of its listener, and no other listener."""
     wide = gateway()

@@ -93,10 +93,14 @@ def _listeners() -> st.SearchStrategy[Raw]:
     plain = _fields(port=_one(80, 80, 80, 81, 9091), protocol=_one(*["HTTP"] * 5, "example.com/odd"), **common)
     tls = _fields(certificateRefs=_some(secret, 2, 1))
     https = _fields(port=_one(443, 443, 81), protocol="HTTPS", tls=tls, **common)
-    tcp = _fields(port=_one(81, 82), protocol="TCP", **{key: each for key, each in common.items() if key != "hostname"})
+    l4 = _fields(
+        port=_one(81, 82),
+        protocol=_one("TCP", "UDP"),
+        **{key: each for key, each in common.items() if key != "hostname"},
+    )
     modes = st.just({"mode": "Passthrough"}) | tls
     sni = _fields(port=_one(443, 443, 81), protocol="TLS", tls=modes, **common)
-    return plain | plain | https | sni | tcp
+    return plain | plain | https | sni | l4
 
 
 def _distinct(listeners: list[Raw]) -> bool:
@@ -183,13 +187,13 @@ def grpc_routes() -> Objects:
     return _object(f"{GATEWAY_API}/v1", "GRPCRoute", ("r1", "r2"), spec=spec)
 
 
-def tcp_routes() -> Objects:
-    """Routes of connections, of which several may want one listener."""
+def l4_routes() -> Objects:
+    """Routes of connections and of datagrams, of which several may want one listener."""
     rules = _fields(backendRefs=_some(_backends(weight=_maybe(_one(0, 3))), 2, 1))
     spec = _fields(
         parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")), rules=st.lists(rules, min_size=1, max_size=1)
     )
-    return _object(f"{GATEWAY_API}/v1", "TCPRoute", ("r1", "r2"), spec=spec)
+    return st.one_of([_object(f"{GATEWAY_API}/v1", kind, ("r1", "r2"), spec=spec) for kind in ("TCPRoute", "UDPRoute")])
 
 
 def tls_routes() -> Objects:
@@ -206,7 +210,8 @@ def tls_routes() -> Objects:
 def services() -> Objects:
     """Services with endpoints, with an address, without either, by name, and of protocols good and bad."""
     protocols = _one(None, None, None, "kubernetes.io/h2c", "http", "https")
-    port = _fields(name="http", port=_one(80, 80, 80, 81), appProtocol=protocols)
+    transports = _one(None, None, None, "UDP")
+    port = _fields(name="http", port=_one(80, 80, 80, 81), appProtocol=protocols, protocol=transports)
     spec = st.one_of(
         _fields(ports=_some(port, 1, 1), clusterIP=_maybe(_one("10.0.0.1", "None"))),
         _fields(ports=_some(port, 1, 1)),
@@ -228,7 +233,11 @@ def endpoint_slices() -> Objects:
         labels=_fields(**{"kubernetes.io/service-name": _one("w1", "w2")}),
         addressType="IPv4",
         endpoints=_some(endpoint, 2),
-        ports=_one([{"name": "http", "port": 8080}], [{"name": "http", "port": 8081}], [{"name": "no", "port": 1}]),
+        ports=_one(
+            [{"name": "http", "port": 8080}, {"name": "http", "port": 8080, "protocol": "UDP"}],
+            [{"name": "http", "port": 8081}],
+            [{"name": "no", "port": 1}],
+        ),
     )
 
 
@@ -320,7 +329,7 @@ def definitions() -> Objects:
 MOST_OF_EACH = {
     http_routes: 3,
     grpc_routes: 2,
-    tcp_routes: 1,
+    l4_routes: 2,
     tls_routes: 2,
     gateways: 2,
     services: 4,

@@ -9,12 +9,12 @@ from typing import Final
 from translator.db import Db
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.ir.backend import Backend, Protocol
-from translator.kinds import RouteKind
+from translator.kinds import BackendKind, RouteKind
 from translator.objects.gateway_api.references import BackendObjectReference, qualified_kind
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
 
-NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP"}
+NAMES: Final = {Protocol.HTTP1: "HTTP/1.1", Protocol.H2C: "HTTP/2", Protocol.TCP: "TCP", Protocol.UDP: "UDP"}
 
 
 def backend(
@@ -42,18 +42,25 @@ def backend(
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
     routes = db.registry.route(route.kind)
-    port = reference.port or 0
-    if routes.l4_rules is None:
-        resolved = found.resolve(db, ref, port)
-    elif found.connect is not None:
-        resolved = found.connect(db, ref, port, passthrough)
-    else:
+    resolved = _resolved(db, routes, found, ref, reference.port or 0, passthrough)
+    if resolved is None:
         text = f"{field}: a {reference.kind} is no backend of a {route.kind}; refer to another kind of object."
         return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", text),))
     spoken = _spoken(routes, ref, resolved)
     if not spoken.problems:
         return spoken
     return Outcome(spoken.value, tuple(_at(field, each) for each in spoken.problems))
+
+
+def _resolved(
+    db: Db, routes: RouteKind, backends: BackendKind, ref: Ref, port: int, passthrough: bool
+) -> Outcome[Backend | None] | None:
+    """Resolve a port of an object for a kind of route; None if such an object is no backend of that."""
+    if routes.l4_rules is None:
+        return backends.resolve(db, ref, port)
+    if Protocol.UDP in routes.backend_protocols:
+        return backends.datagrams(db, ref, port) if backends.datagrams is not None else None
+    return backends.connect(db, ref, port, passthrough) if backends.connect is not None else None
 
 
 def _spoken(kind: RouteKind, ref: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:

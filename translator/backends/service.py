@@ -76,14 +76,30 @@ def connection(db: Db, service: Ref, port: int, passthrough: bool) -> Outcome[Ba
     return _with_unresolved(db, service, resolved)
 
 
+@query(firewall=True)
+def datagrams(db: Db, service: Ref, port: int) -> Outcome[Backend | None]:
+    """Return the backend that a port of a Service is for datagrams of UDP; none if a policy asks for connections."""
+    found = db.get(Service, service)
+    declared = declared_port(found, port, "UDP") if found is not None else None
+    resolved = _port(db, service, found, port, declared, "UDP")
+    resolved = with_policies(db, service, declared.name if declared else "", resolved)
+    if resolved.value is not None and resolved.value.settings:
+        text = (
+            f"{service} port {port}: it has a policy for connections, such as TLS, which datagrams cannot have; let "
+            f"the policy name the ports that it is for, by sectionName."
+        )
+        resolved = Outcome(None, (*resolved.problems, Problem("ResolvedRefs", "UnsupportedProtocol", text)))
+    return _with_unresolved(db, service, resolved)
+
+
 def _with_unresolved(db: Db, service: Ref, resolved: Outcome[Backend | None]) -> Outcome[Backend | None]:
     problems = unresolved(db, service)
     return Outcome(resolved.value, (*resolved.problems, *problems)) if problems else resolved
 
 
-def declared_port(service: Service, port: int) -> ServicePort | None:
-    """Return what a Service says of a TCP port; None if it does not have it."""
-    return next((each for each in service.spec.ports if each.port == port and each.protocol == "TCP"), None)
+def declared_port(service: Service, port: int, protocol: str = "TCP") -> ServicePort | None:
+    """Return what a Service says of a port of TCP, or of UDP; None if it does not have it."""
+    return next((each for each in service.spec.ports if (each.port, each.protocol) == (port, protocol)), None)
 
 
 def _encrypted(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backend | None]:
@@ -98,37 +114,53 @@ def _encrypted(found: Backend, port: ServicePort, service: Ref) -> Outcome[Backe
 
 
 def _port(
-    db: Db, service: Ref, found: Service | None, port: int, declared: ServicePort | None
+    db: Db, service: Ref, found: Service | None, port: int, declared: ServicePort | None, protocol: str = "TCP"
 ) -> Outcome[Backend | None]:
     if found is None:
         return _unresolved("BackendNotFound", f"{service} does not exist; create it or correct the reference.")
-    key = BackendKey(*service)
     spec = found.spec
-    if spec.type == "ExternalName" and not db.settings.external_names:
-        text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
-        return _unresolved("UnsupportedValue", text)
+    made = Backend(BackendKey(*service), port, Protocol.UDP.value if protocol == "UDP" else "")
     if spec.type == "ExternalName":
-        return _named(db, Backend(key, port, hostname=spec.external_name.rstrip(".")), service)
+        return _external(db, made, spec.external_name.rstrip("."), service)
     if declared is None:
-        has = ", ".join(str(each.port) for each in spec.ports if each.protocol == "TCP") or "none"
-        return _unresolved("BackendNotFound", f"{service} has no TCP port {port}; its ports: {has}.")
+        has = ", ".join(f"{each.port}/{each.protocol}" for each in spec.ports) or "none"
+        return _unresolved("BackendNotFound", f"{service} has no {protocol} port {port}; its ports: {has}.")
     # Without a cluster nobody makes EndpointSlices for a Service: its address, if it gives one, is where it is.
     address = spec.cluster_ip if db.settings.standalone and not spec.headless else ""
     if address and not any(db.count(slices, Slices(service, named)) for named in (False, True)):
-        return _named(db, Backend(key, port, hostname=address), service)
-    if db.settings.own and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
+        return _named(db, replace(made, hostname=address), service)
+    if _own_addresses(db, made) and db.settings.standalone:  # a cluster's EndpointSlices cannot name this machine
         for ref in db.select(slices, Slices(service)):
             if own := own_endpoint(db, ref, declared.name):
                 return _own(f"{ref} has an endpoint at {own.host}", own.address)
-    return Outcome(Backend(key, port))
+    return Outcome(made)
+
+
+def _external(db: Db, found: Backend, name: str, service: Ref) -> Outcome[Backend | None]:
+    text = ""
+    if not db.settings.external_names:
+        text = f"{service} is of type ExternalName, which Headgate serves only when started with --external-names."
+    elif _transport(found) == "UDP":
+        text = f"{service} is of type ExternalName, which is not supported for UDP; use EndpointSlices."
+    return _unresolved("UnsupportedValue", text) if text else _named(db, replace(found, hostname=name), service)
 
 
 def _named(db: Db, found: Backend, service: Ref) -> Outcome[Backend | None]:
     """Return a backend that Envoy finds by itself, unless it could be Headgate."""
-    own = reached(db.settings.own, found.hostname, found.port)
+    own = reached(_own_addresses(db, found), found.hostname, found.port)
     if own is None:
         return Outcome(found)
     return _own(f"{service} leads to {found.hostname}", own)
+
+
+def _own_addresses(db: Db, found: Backend) -> tuple[OwnAddress, ...]:
+    """Return Headgate's addresses that a backend could reach: those are of TCP."""
+    return db.settings.own if _transport(found) == "TCP" else ()
+
+
+def _transport(found: Backend) -> str:
+    """Return the protocol that a backend's port has in its Service."""
+    return "UDP" if found.protocol == Protocol.UDP.value else "TCP"
 
 
 def _own(leads: str, own: OwnAddress) -> Outcome[Backend | None]:
@@ -146,7 +178,7 @@ class OwnEndpoint(NamedTuple):
 @query
 def own_endpoint(db: Db, ref: Ref, port_name: str) -> OwnEndpoint | None:
     """Return the first endpoint of an EndpointSlice, at the Service's port of that name, that is Headgate itself."""
-    for each in slice_endpoints(db, ref, port_name):
+    for each in slice_endpoints(db, ref, port_name, "TCP"):
         if own := reached(db.settings.own, each.address, each.port):
             return OwnEndpoint(each.address, own)
     return None
@@ -176,10 +208,12 @@ def endpoints(db: Db, found: Backend) -> tuple[BackendEndpoint, ...]:
     """
     service = Ref(*found.key)
     service_object = db.get(Service, service)
-    port = declared_port(service_object, found.port) if service_object is not None else None
+    protocol = _transport(found)
+    port = declared_port(service_object, found.port, protocol) if service_object is not None else None
     if port is None:
         return ()
-    every = {each for ref in db.select(slices, Slices(service)) for each in slice_endpoints(db, ref, port.name)}
+    refs = db.select(slices, Slices(service))
+    every = {each for ref in refs for each in slice_endpoints(db, ref, port.name, protocol)}
     ready = [each for each in every if not each.draining]
     return tuple(sorted(ready or every))
 
@@ -193,31 +227,33 @@ def is_empty(db: Db, found: Backend) -> bool:
     """
     service = Ref(*found.key)
     service_object = db.get(Service, service)
-    port = declared_port(service_object, found.port) if service_object is not None else None
+    port = declared_port(service_object, found.port, _transport(found)) if service_object is not None else None
     if found.hostname or port is None:
         return False
     known = db.select(slices, Slices(service))
     if not known and (db.settings.standalone or db.settings.offline):
         return False
-    return not any(_has_endpoint(db.get(EndpointSlice, each), port.name) for each in known)
+    return not any(_has_endpoint(db.get(EndpointSlice, each), port) for each in known)
 
 
-def _has_endpoint(found: EndpointSlice | None, port_name: str) -> bool:
-    return found is not None and bool(found.endpoints) and any(_is_of(each, port_name) for each in found.ports)
+def _has_endpoint(found: EndpointSlice | None, port: ServicePort) -> bool:
+    if found is None or not found.endpoints:
+        return False
+    return any(_is_of(each, port.name, port.protocol) for each in found.ports)
 
 
-def _is_of(port: EndpointPort, name: str) -> bool:
-    """Return whether the port of an EndpointSlice is that of the Service's port of a name."""
-    return port.name == name and port.protocol == "TCP"
+def _is_of(port: EndpointPort, name: str, protocol: str) -> bool:
+    """Return whether the port of an EndpointSlice is that of the Service's port of a name and protocol."""
+    return (port.name, port.protocol) == (name, protocol)
 
 
 @query
-def slice_endpoints(db: Db, ref: Ref, port_name: str) -> tuple[BackendEndpoint, ...]:
+def slice_endpoints(db: Db, ref: Ref, port_name: str, protocol: str) -> tuple[BackendEndpoint, ...]:
     """Return what an EndpointSlice has for the Service's port of that name: the ready, and those that serve on."""
     found = db.get(EndpointSlice, ref)
     if found is None or found.address_type == "FQDN":
         return ()
-    numbers = [each.port for each in found.ports if each.port and _is_of(each, port_name)]
+    numbers = [each.port for each in found.ports if each.port and _is_of(each, port_name, protocol)]
     return tuple(
         # The addresses of one endpoint stand for the same process: the first will do.
         BackendEndpoint(each.addresses[0], number, each.zone or "", draining=not each.ready)
@@ -231,4 +267,4 @@ def _unresolved(reason: str, message: str) -> Outcome[Backend | None]:
     return Outcome(None, (Problem("ResolvedRefs", reason, message),))
 
 
-BACKEND = BackendKind(Service, service_port, endpoints, connection, is_empty)
+BACKEND = BackendKind(Service, service_port, endpoints, connection, is_empty, datagrams)

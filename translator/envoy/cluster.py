@@ -79,16 +79,17 @@ def load_assignment(backend: Backend, endpoints: Iterable[BackendEndpoint]) -> e
         if zone:
             locality.locality.zone = zone
         for each in group:
-            locality.lb_endpoints.append(_endpoint(each))
+            locality.lb_endpoints.append(endpoint(each))
     for setting in ENDPOINTS.of(backend.settings):
         setting.apply_to_endpoints(made)
     return made
 
 
-def _endpoint(endpoint: BackendEndpoint) -> endpoint_components_pb2.LbEndpoint:
+def endpoint(found: BackendEndpoint) -> endpoint_components_pb2.LbEndpoint:
+    """Make an endpoint of an assignment."""
     made = endpoint_components_pb2.LbEndpoint()
     address = made.endpoint.address.socket_address
-    address.address, address.port_value = endpoint.address, endpoint.port
+    address.address, address.port_value = found.address, found.port
     return made
 
 

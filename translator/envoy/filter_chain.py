@@ -17,7 +17,7 @@ from translator.envoy.hooks import CONNECTION_MANAGER
 from translator.envoy.local_reply import local_replies
 from translator.envoy.names import CLOSED, cluster_name, listener_name, table_name
 from translator.ir.l4 import L4Chain
-from translator.ir.listener import FilterChain, HttpChain, PeerValidation
+from translator.ir.listener import FilterChain, HttpChain, PeerValidation, SocketPort
 
 Filters = Iterable[hcm_pb2.HttpFilter]
 Manager = hcm_pb2.HttpConnectionManager
@@ -61,7 +61,8 @@ def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_component
 
 
 def _l4_name(chain: L4Chain, server_name: str) -> str:
-    return f"{listener_name(chain.port)}/{server_name}" if server_name else listener_name(chain.port)
+    name = listener_name(SocketPort(chain.port))
+    return f"{name}/{server_name}" if server_name else name
 
 
 def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: str) -> None:

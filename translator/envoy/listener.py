@@ -12,7 +12,8 @@ from translator.envoy import filter_chain as filter_chains
 from translator.envoy.hooks import LISTENER
 from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
 from translator.envoy.names import listener_name
-from translator.ir.listener import PortListener
+from translator.envoy.udp_proxy import forward_datagrams
+from translator.ir.listener import PortListener, SocketPort
 
 PER_CONNECTION_BUFFER_BYTES = 32768
 """How many bytes Envoy holds of a connection that the other side is too slow to read."""
@@ -27,12 +28,22 @@ ROUTER = HttpFilter(
 
 def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener_pb2.Listener:
     """Make the listener of a port; `http_filters` are those that extensions need, in any order."""
-    filters = encode_filters((*http_filters, ROUTER))
     made = listener_pb2.Listener(name=listener_name(spec.port))
     first, *others = spec.addresses
     made.address.CopyFrom(_address(first, spec.port))
     for each in others:
         made.additional_addresses.add().address.CopyFrom(_address(each, spec.port))
+    if spec.port.protocol == "UDP":
+        forward_datagrams(made, spec.port)
+    else:
+        _serve_connections(made, spec, http_filters)
+    for setting in LISTENER.of(spec.settings):
+        setting.apply_to_listener(made)
+    return made
+
+
+def _serve_connections(made: listener_pb2.Listener, spec: PortListener, http_filters: Iterable[HttpFilter]) -> None:
+    filters = encode_filters((*http_filters, ROUTER))
     made.per_connection_buffer_limit_bytes.value = PER_CONNECTION_BUFFER_BYTES
     if spec.exclusive:
         made.enable_reuse_port.value = False
@@ -43,12 +54,11 @@ def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener
         made.listener_filters_timeout.seconds = filter_chains.HANDSHAKE_SECONDS
     for chain in spec.chains:
         made.filter_chains.append(filter_chains.filter_chain(chain, filters))
-    for setting in LISTENER.of(spec.settings):
-        setting.apply_to_listener(made)
-    return made
 
 
-def _address(address: str, port: int) -> address_pb2.Address:
+def _address(address: str, port: SocketPort) -> address_pb2.Address:
     made = address_pb2.Address()
-    made.socket_address.address, made.socket_address.port_value = address, port
+    made.socket_address.address, made.socket_address.port_value = address, port.number
+    if port.protocol == "UDP":
+        made.socket_address.protocol = address_pb2.SocketAddress.UDP
     return made

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final
 
 from translator.ir.backend import Backend, Protocol
-from translator.ir.listener import RouteConfigKey
+from translator.ir.listener import RouteConfigKey, SocketPort
 from translator.refs import Ref
 
 SERVICE: Final = "Service"
@@ -31,15 +31,20 @@ def cluster_name(backend: Backend) -> str:
     return f"{owner}:{backend.port}/{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
-def listener_name(port: int) -> str:
+_LISTENERS: Final = {"TCP": "port", "UDP": "udp"}
+"""What the names of listeners begin with, by the protocol of their ports."""
+
+
+def listener_name(port: SocketPort) -> str:
     """Name the listener of a port."""
-    return f"port-{port}"
+    return f"{_LISTENERS[port.protocol]}-{port.number}"
 
 
-def port_of(listener: str) -> int | None:
-    """Return the port in a listener's name; None if the name is not Headgate's."""
-    prefix, _, port = listener.rpartition("-")
-    return int(port) if prefix == "port" and port.isdigit() else None
+def port_of(name: str) -> SocketPort | None:
+    """Return the port in the name of a listener, or in that of a table of it; None if the name is of something else."""
+    prefix, _, number = name.partition("/")[0].rpartition("-")
+    protocol = next((each for each, begin in _LISTENERS.items() if begin == prefix), None)
+    return SocketPort(int(number), protocol) if protocol is not None and number.isdigit() else None
 
 
 def table_name(table: RouteConfigKey) -> str:

@@ -10,6 +10,7 @@ from translator.db import Db
 from translator.engine.query import index, query
 from translator.gateway.gateways import listener_specs, possible_gateways, serving_gateway
 from translator.gateway.protocols import wire_protocol
+from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway, key_of
 from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.outcome import Problem
@@ -25,7 +26,7 @@ class Slot(NamedTuple):
     """
 
     gateway: Ref
-    port: int
+    port: SocketPort
     wire_protocol: str = ""
     hostname: str = ""
 
@@ -56,8 +57,9 @@ def listener_claims(db: Db, owner: Ref) -> Iterator[tuple[Slot, ListenerClaim]]:
         if each.protocol in db.registry.protocols:
             protocol = wire_protocol(each.protocol)
             claim = ListenerClaim(of_set, creation_time, key_of(owner), owner, protocol)
-            yield Slot(gateway, each.port), claim
-            yield Slot(gateway, each.port, protocol, each.hostname or ""), claim
+            port = SocketPort.of(each.port, each.protocol)
+            yield Slot(gateway, port), claim
+            yield Slot(gateway, port, protocol, each.hostname or ""), claim
 
 
 class PortHolder(NamedTuple):
@@ -68,7 +70,7 @@ class PortHolder(NamedTuple):
 
 
 @query(firewall=True)
-def port_holder(db: Db, gateway: Ref, port: int) -> PortHolder | None:
+def port_holder(db: Db, gateway: Ref, port: SocketPort) -> PortHolder | None:
     """Return the object that decides on the protocol of a port; None if no listener is there."""
     found = db.select(listener_claims, Slot(gateway, port))
     if not found:
@@ -82,13 +84,16 @@ def conflict(db: Db, gateway: Ref, owner: Ref, listener: Listener) -> Iterator[P
 
     Of listeners of one object none has precedence (`GatewaySpec.listeners`): all that conflict are left out.
     """
-    holder = port_holder(db, gateway, listener.port)
+    port = SocketPort.of(listener.port, listener.protocol)
+    holder = port_holder(db, gateway, port)
     if holder is None or listener.protocol not in db.registry.protocols:
         return
     siblings = [
         each
         for each in listener_specs(db, owner)
-        if each.port == listener.port and each.name != listener.name and each.protocol in db.registry.protocols
+        if SocketPort.of(each.port, each.protocol) == port
+        and each.name != listener.name
+        and each.protocol in db.registry.protocols
     ]
     protocol = wire_protocol(listener.protocol)
     if holder.wire_protocols != (protocol,):
@@ -97,7 +102,7 @@ def conflict(db: Db, gateway: Ref, owner: Ref, listener: Listener) -> Iterator[P
         text = f"{rival} uses port {listener.port} with another protocol; give each protocol a port."
         yield Problem("Conflicted", "ProtocolConflict", text)
         return
-    slot = Slot(gateway, listener.port, protocol, listener.hostname or "")
+    slot = Slot(gateway, port, protocol, listener.hostname or "")
     first = db.select(listener_claims, slot)[0]
     equal = ", ".join(each.name for each in siblings if (each.hostname or "") == slot.hostname)
     if first.owner != owner:

@@ -21,7 +21,7 @@ from translator.gateway.gateways import (
 )
 from translator.gateway.hostnames import covers, intersect, wider
 from translator.gateway.protocols import SNI_PROTOCOLS, wire_protocol
-from translator.ir.listener import RouteConfigKey
+from translator.ir.listener import RouteConfigKey, SocketPort
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, key_of
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner
 from translator.objects.gateway_api.references import GATEWAY_GROUP
@@ -80,6 +80,11 @@ class ListenerState:
         return not any(each.condition in ("Accepted", "Conflicted") for each in self.problems)
 
     @property
+    def socket_port(self) -> SocketPort:
+        """The port of the socket that serves it."""
+        return SocketPort.of(self.port, self.protocol)
+
+    @property
     def tls(self) -> bool:
         """Whether it terminates TLS."""
         return self.by_sni and not self.passthrough
@@ -98,7 +103,8 @@ class ListenerState:
     def table(self) -> RouteConfigKey:
         """The key of its routes."""
         hostname = self.hostname if self.by_sni else ""
-        return RouteConfigKey(key_of(self.gateway), self.port, self.tls, hostname, self.passthrough)
+        protocol = self.socket_port.protocol
+        return RouteConfigKey(key_of(self.gateway), self.port, self.tls, hostname, self.passthrough, protocol)
 
 
 class PortClaim(NamedTuple):
@@ -108,20 +114,21 @@ class PortClaim(NamedTuple):
     gateway: Ref
 
 
-def _ports(db: Db, owner: Ref) -> Iterator[int]:
+def _ports(db: Db, owner: Ref) -> Iterator[SocketPort]:
     """Yield the ports on which an object has listeners that can be served, whether these are valid or not."""
     if db.settings.standalone:
-        yield from (each.port for each in listener_specs(db, owner) if each.protocol in db.registry.protocols)
+        served = (each for each in listener_specs(db, owner) if each.protocol in db.registry.protocols)
+        yield from (SocketPort.of(each.port, each.protocol) for each in served)
 
 
 @index(ListenerOwner, partitions=_ports)
-def port_claims(db: Db, owner: Ref) -> Iterator[tuple[int, PortClaim]]:
+def port_claims(db: Db, owner: Ref) -> Iterator[tuple[SocketPort, PortClaim]]:
     """File each of our Gateways under every port that a valid listener wants; used where they share a machine."""
     gateway = serving_gateway(db, owner) if db.settings.standalone else None
     found = db.get(Gateway, gateway) if gateway is not None else None
     if gateway is not None and found is not None and unsupported_parameters(db, gateway) is None:
         try:
-            ports = [each.port for each in valid_listeners(db, owner) if each.accepted]
+            ports = [each.socket_port for each in valid_listeners(db, owner) if each.accepted]
         except QueryError as bug:  # of one Gateway, which keeps what it may be serving, and nobody else's ports
             if bug.not_synced:
                 raise
@@ -131,7 +138,7 @@ def port_claims(db: Db, owner: Ref) -> Iterator[tuple[int, PortClaim]]:
 
 
 @query(firewall=True)
-def port_conflicts(db: Db, port: int) -> Mapping[Ref, str]:
+def port_conflicts(db: Db, port: SocketPort) -> Mapping[Ref, str]:
     """Return the Gateways that do not get a port, each with the older Gateway that has it, and its address.
 
     A Gateway binds a port on all of its addresses or on none: one that does not get it keeps it from no other.
@@ -142,7 +149,7 @@ def port_conflicts(db: Db, port: int) -> Mapping[Ref, str]:
         wanted = addresses(db, claim.gateway).value
         taken_by = next((known for each in wanted for known in _overlapping(each, holders)), None)
         if taken_by is not None:
-            conflicts[claim.gateway] = f"{holders[taken_by]} already serves {taken_by}:{port}"
+            conflicts[claim.gateway] = f"{holders[taken_by]} already serves {taken_by}:{port.number}"
         else:
             holders |= dict.fromkeys(wanted, claim.gateway)
     return conflicts
@@ -206,7 +213,7 @@ def listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
 
 def _with_port(db: Db, state: ListenerState) -> ListenerState:
     """Return a listener, with the problem that another Gateway has its port, if one has."""
-    conflict = port_conflicts(db, state.port).get(state.gateway)
+    conflict = port_conflicts(db, state.socket_port).get(state.gateway)
     if conflict is None:
         return state
     problem = Problem("Accepted", "PortUnavailable", f"{conflict}; choose another port or set spec.addresses.")
@@ -261,7 +268,9 @@ def _validates_clients(spec: GatewaySpec, port: int) -> bool:
 
 
 def _reserved(db: Db, gateway: Ref, listener: Listener) -> Iterator[Problem]:
-    """Return why a listener cannot have its port, whatever other Gateways there are."""
+    """Yield why a listener cannot have its port, whatever other Gateways there are; only ports of TCP are taken."""
+    if SocketPort.of(listener.port, listener.protocol).protocol != "TCP":
+        return
     use = OWN_PORTS.get(listener.port)
     if use is not None:
         text = f"Port {listener.port} is reserved for the proxy's own {use}; choose another port."

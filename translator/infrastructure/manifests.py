@@ -18,6 +18,7 @@ from translator.infrastructure.parameters import parameters
 from translator.infrastructure.pod_disruption_budget import budget
 from translator.infrastructure.pod_template import strategy, template
 from translator.infrastructure.render_input import InvalidParameters, RenderInput
+from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.headgate.gatewayparameters import HpaParameters
@@ -60,10 +61,9 @@ def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
 
 
 @query
-def served_ports(db: Db, gateway: Ref) -> tuple[tuple[int, str], ...]:
-    """Return the ports of a Gateway's valid listeners, in order, with TCP or UDP."""
-    states = (each for each in listeners(db, gateway) if each.accepted)
-    return tuple(sorted({(each.port, "UDP" if each.protocol == "UDP" else "TCP") for each in states}))
+def served_ports(db: Db, gateway: Ref) -> tuple[SocketPort, ...]:
+    """Return the ports of a Gateway's valid listeners, in order."""
+    return tuple(sorted({each.socket_port for each in listeners(db, gateway) if each.accepted}))
 
 
 def manifests(plan: RenderInput) -> Iterator[Manifest]:

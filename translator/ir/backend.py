@@ -13,6 +13,7 @@ class Protocol(Enum):
     HTTP1 = "http1"
     H2C = "h2c"
     TCP = "tcp"
+    UDP = "udp"
 
 
 class BackendKey(NamedTuple):

@@ -28,11 +28,6 @@ class L4Rule:
     name: str
     backends: tuple[L4Backend, ...]
 
-    @property
-    def all_backends(self) -> tuple[Backend, ...]:
-        """Every backend that gets connections: those, and only those, that Envoy needs."""
-        return tuple(dict.fromkeys(each.backend for each in self.backends if each.backend is not None and each.weight))
-
     def with_backends(self, change: Callable[[Backend], Backend]) -> L4Rule:
         """Return the rule with each of its backends changed."""
         changed = (

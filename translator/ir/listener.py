@@ -57,6 +57,7 @@ class RouteConfigKey(NamedTuple):
         tls: whether they terminate TLS.
         hostname: the hostname of a listener that takes connections by their server name, "" for any.
         passthrough: whether they forward TLS as it is.
+        protocol: the transport protocol of the port.
     """
 
     gateway: str
@@ -64,11 +65,37 @@ class RouteConfigKey(NamedTuple):
     tls: bool = False
     hostname: str = ""
     passthrough: bool = False
+    protocol: str = "TCP"
+
+    @property
+    def socket_port(self) -> SocketPort:
+        """The port of the sockets."""
+        return SocketPort(self.port, self.protocol)
 
     @property
     def origin(self) -> ListenerContext:
         """The port and scheme of the clients."""
         return ListenerContext(self.port, self.tls)
+
+
+class SocketPort(NamedTuple):
+    """A port of a transport protocol: TCP and UDP have ports of their own.
+
+    Attributes:
+        number: the number of the port.
+        protocol: ``TCP`` or ``UDP``.
+    """
+
+    number: int
+    protocol: str = "TCP"
+
+    @classmethod
+    def of(cls, number: int, protocol: str) -> SocketPort:
+        """Return the port of a listener, by its protocol: all but UDP are protocols on top of TCP."""
+        return cls(number, "UDP" if protocol == "UDP" else "TCP")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.protocol}"
 
 
 class ChainMatch(NamedTuple):
@@ -130,15 +157,17 @@ class PortListener:
     """An Envoy listener: everything that a Gateway serves on one port.
 
     Attributes:
+        port: the port of its socket.
         addresses: what to bind, one or more IP addresses.
-        chains: for a port of HTTPS listeners one per listener, for a port of HTTP listeners exactly one.
+        chains: for a port of HTTPS listeners one per listener, for a port of HTTP listeners exactly one; for a port of
+            UDP, which has no connections, none.
         exclusive: no other program may share the port, which Envoy allows by default.
         settings: what shapes the listener besides.
     """
 
     gateway: str
-    port: int
+    port: SocketPort
     addresses: tuple[str, ...]
-    chains: tuple[FilterChain, ...]
+    chains: tuple[FilterChain, ...] = ()
     exclusive: bool = False
     settings: tuple[ListenerSetting, ...] = ()

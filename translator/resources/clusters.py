@@ -17,7 +17,7 @@ from translator.objects.gateway_api.references import GATEWAY_GROUP, backend_ref
 from translator.objects.gateway_api.route import Route
 from translator.policies.attachment import any_policies, backend_shard, may_have_backend_policies
 from translator.refs import Ref
-from translator.routes.policies import effective_l4_rules, effective_rules
+from translator.routes.policies import effective_rules
 from xds import ENDPOINT, Resource
 
 
@@ -43,6 +43,8 @@ def _partition_of(key: Ref) -> Ref | str:
 def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to.
 
+    Those of connections and datagrams are not filed: they are in the IR of the ports, of the routes that serve.
+
     These Gateways are filed too under those objects that the route names as backends and that may have policies,
     whether or not they can be served: they are the ancestors of such policies.
     """
@@ -52,12 +54,9 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
         for binding in parent.bindings
     )
     used: dict[tuple[Ref, Backend], None] = {}
-    for gateway, stack, passthrough in stacks:
-        certificate = presented_certificate(db, gateway)
-        for rule in effective_rules(db, route, stack, certificate):
+    for gateway, stack, _ in stacks:
+        for rule in effective_rules(db, route, stack, presented_certificate(db, gateway)):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
-        for l4_rule in effective_l4_rules(db, route, passthrough, certificate):
-            used |= dict.fromkeys((gateway, each) for each in l4_rule.value.all_backends)
     yield from used
     if stacks and may_have_backend_policies(db):
         yield from _uses(db, route, dict.fromkeys(gateway for gateway, _, passthrough in stacks if not passthrough))

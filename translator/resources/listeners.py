@@ -27,6 +27,7 @@ from translator.ir.listener import (
     PeerValidation,
     PortListener,
     RouteConfigKey,
+    SocketPort,
 )
 from translator.objects.gateway_api.gateway import gateway_of, key_of
 from translator.refs import Ref
@@ -34,13 +35,13 @@ from translator.routes.policies import effective_l4_rules
 from xds import Resource
 
 
-def _served(db: Db, gateway: Ref, port: int | None = None) -> Iterator[tuple[ListenerState, tuple[Ref, ...]]]:
+def _served(db: Db, gateway: Ref, port: SocketPort | None = None) -> Iterator[tuple[ListenerState, tuple[Ref, ...]]]:
     """Yield the served listeners of a Gateway, or of one of its ports, with the Secrets of their certificates.
 
     A listener that terminates TLS and has no certificate is not served.
     """
     for state in validated_listeners(db, gateway):
-        if state.accepted and port in (None, state.port):
+        if state.accepted and port in (None, state.socket_port):
             certificates = listener_certificates(db, state.ref).value if state.tls else ()
             if certificates or not state.tls:
                 yield state, certificates
@@ -66,13 +67,16 @@ def _peer_validation(db: Db, state: ListenerState) -> PeerValidation | None:
 
 
 @query
-def port_listener(db: Db, gateway: Ref, port: int) -> PortListener | None:
+def port_listener(db: Db, gateway: Ref, port: SocketPort) -> PortListener | None:
     """Return what a Gateway serves on a port; None if none of its listeners there can be served."""
     addresses = bind_addresses(db, gateway)
     if not addresses or unsupported_parameters(db, gateway) is not None:
         return None
     chains: dict[FilterChain, None] = {}
-    for state, certificates in _served(db, gateway, port):
+    served = tuple(_served(db, gateway, port))
+    if port.protocol == "UDP":
+        return PortListener(key_of(gateway), port, addresses) if served else None
+    for state, certificates in served:
         chains |= dict.fromkeys(_chains(db, gateway, state, tuple(map(secret_name, certificates))))
     if not chains:
         return None
@@ -97,14 +101,14 @@ def _chains(db: Db, gateway: Ref, state: ListenerState, secrets: tuple[str, ...]
         yield FilterChain(ChainMatch(domain), l4_chain(db, table, domain), secrets, validation)
 
 
-def _closed(db: Db, gateway: Ref, port: int, served: Set[ChainMatch]) -> Iterator[FilterChain]:
+def _closed(db: Db, gateway: Ref, port: SocketPort, served: Set[ChainMatch]) -> Iterator[FilterChain]:
     """Yield filter chains that close the connections of listeners that cannot be served, such as without certificate.
 
     Otherwise these connections would be forwarded by listeners with wider hostnames.
     """
     for state in listeners(db, gateway):
-        if state.port == port and state.accepted and ChainMatch(state.hostname) not in served:
-            yield FilterChain(ChainMatch(state.hostname), L4Chain(port))
+        if state.socket_port == port and state.accepted and ChainMatch(state.hostname) not in served:
+            yield FilterChain(ChainMatch(state.hostname), L4Chain(port.number))
 
 
 @query(firewall=True)
@@ -120,7 +124,7 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
 
 
 @query
-def listener_resource(db: Db, gateway: Ref, port: int) -> Resource | None:
+def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None:
     """Return the ``Listener`` of a port."""
     spec = port_listener(db, gateway, port)
     if spec is None:

@@ -10,9 +10,10 @@ from translator.gateway import listeners as gateway_listeners
 from translator.gateway.gateways import is_managed
 from translator.ir.backend import Backend
 from translator.ir.l4 import L4Chain
-from translator.ir.listener import HttpChain
+from translator.ir.listener import HttpChain, RouteConfigKey
 from translator.refs import Ref
 from translator.resources.clusters import closed_resource, cluster_resource, endpoints_resource, gateway_backends
+from translator.resources.datagrams import datagram_cluster_resource, datagram_endpoints_resource
 from translator.resources.listeners import (
     listener_resource,
     port_listener,
@@ -37,11 +38,15 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
         return None
     outputs: dict[Output, None] = {}
     states = gateway_listeners.listeners(db, gateway)
-    for port in dict.fromkeys(each.port for each in states):
+    for port in dict.fromkeys(each.socket_port for each in states):
         spec = port_listener(db, gateway, port)
         if spec is not None:
             outputs[listener_resource, (gateway, port)] = None
             outputs |= dict.fromkeys(output for each in spec.chains for output in _chain_outputs(each.chain))
+            if port.protocol == "UDP":
+                outputs[datagram_cluster_resource, (port,)] = None
+                table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)
+                outputs[datagram_endpoints_resource, (table,)] = None
     outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway))
     outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway))
     if outputs:
@@ -64,5 +69,9 @@ def _of_backend(backend: Backend) -> Iterator[Output]:
 def _chain_outputs(chain: HttpChain | L4Chain) -> Iterator[Output]:
     if isinstance(chain, HttpChain):
         yield table_resource, (chain.table,)
-    elif chain.broken_share:
+        return
+    for each in chain.backends:
+        if each.backend is not None:
+            yield from _of_backend(each.backend)
+    if chain.broken_share:
         yield closed_resource, ()

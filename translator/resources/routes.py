@@ -81,7 +81,7 @@ def table_hostnames(db: Db, table: RouteConfigKey) -> tuple[tuple[str, ...], tup
     states = [
         each
         for each in gateway_listeners.listeners(db, gateway_of(table.gateway))
-        if each.port == table.port and each.accepted and each.by_sni == table.tls
+        if each.socket_port == table.socket_port and each.accepted and each.by_sni == table.tls
     ]
     hostnames = tuple(dict.fromkeys(each.hostname for each in states))
     if not table.tls:

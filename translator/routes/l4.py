@@ -1,4 +1,4 @@
-"""Routes that forward connections: the rules of TCPRoutes and TLSRoutes (Gateway API, `TCPRouteRule`)."""
+"""Routes that forward connections or datagrams: the rules of TCP-, TLS- and UDPRoutes (Gateway API, `TCPRouteRule`)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from translator.kinds import RouteKind
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.tcproute import TCPRoute, TCPRouteRule
 from translator.objects.gateway_api.tlsroute import TLSRoute
+from translator.objects.gateway_api.udproute import UDPRoute
 from translator.outcome import Outcome, gather
 from translator.refs import Ref
 
@@ -28,6 +29,13 @@ def tcp_rules(db: Db, route: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], .
 def tls_rules(db: Db, route: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
     """Return the rule of a TLSRoute with the problems in it; the share of a broken backend is closed."""
     found = db.get(TLSRoute, route)
+    return _read(db, route, found.spec.rules, passthrough) if found is not None else ()
+
+
+@query
+def udp_rules(db: Db, route: Ref, passthrough: bool) -> tuple[Outcome[L4Rule], ...]:
+    """Return the rule of a UDPRoute with the problems in it; the share of a broken backend is dropped."""
+    found = db.get(UDPRoute, route)
     return _read(db, route, found.spec.rules, passthrough) if found is not None else ()
 
 
@@ -59,4 +67,12 @@ TLS_ROUTE = RouteKind(
     l4_rules=tls_rules,
     conformance=("TLSRoute", "TLSRouteModeTerminate", "TLSRouteModeMixed"),
     backend_protocols=(Protocol.TCP,),
+)
+
+UDP_ROUTE = RouteKind(
+    UDPRoute,
+    protocols=("UDP",),
+    l4_rules=udp_rules,
+    conformance=("UDPRoute",),
+    backend_protocols=(Protocol.UDP,),
 )

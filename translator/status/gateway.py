@@ -130,7 +130,7 @@ def _unprogrammable(accepted: Condition, problems: tuple[Problem, ...], db: Db, 
         return Condition("Programmed", "False", "Invalid", accepted.message)
     if any(each.condition == "Programmed" for each in problems):
         return verdict("Programmed", problems, "", "")
-    if all(port_listener(db, ref, each.port) is None for each in validated_listeners(db, ref)):
+    if all(port_listener(db, ref, each.socket_port) is None for each in validated_listeners(db, ref)):
         return Condition("Programmed", "False", "Invalid", "No listener can be served; see the conditions of each.")
     return None
 
@@ -156,8 +156,8 @@ def _listener_status(db: Db, ref: Ref, state: ListenerState, known: Programming,
     if conflict is not None:
         accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
     resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
-    programmed, observed = known.of(state.name, state.port, _secret_names(db, state, certificates.value))
-    if port_listener(db, ref, state.port) is None:
+    programmed, observed = known.of(state.name, state.socket_port, _secret_names(db, state, certificates.value))
+    if port_listener(db, ref, state.socket_port) is None:
         programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None
     if not state.accepted or not _has_certificates(db, state):
         bad = accepted if accepted.status == "False" else resolved

@@ -12,6 +12,7 @@ from translator.engine.query import NotSyncedError, query
 from translator.envoy.names import port_of
 from translator.infrastructure.workload_health import has_ready_endpoint
 from translator.inputs import AttributedNack
+from translator.ir.listener import SocketPort
 from translator.refs import Ref
 from xds import SECRET
 
@@ -50,12 +51,12 @@ class Programming:
 
     gateway: Condition
     others: Condition
-    ports: Mapping[int, Condition] = field(default_factory=dict)
+    ports: Mapping[SocketPort, Condition] = field(default_factory=dict)
     certificates: Mapping[str, Condition] = field(default_factory=dict)
     generation: int | None = None
     listeners: frozenset[str] | None = None
 
-    def of(self, name: str, port: int, certificates: Iterable[str]) -> tuple[Condition, int | None]:
+    def of(self, name: str, port: SocketPort, certificates: Iterable[str]) -> tuple[Condition, int | None]:
         """Return the condition of a listener, and the generation that it is of."""
         if self.listeners is not None and name not in self.listeners:
             return WAITING, None
@@ -81,12 +82,12 @@ def programming(db: Db, gateway: Ref) -> Programming:
     about = (sync_status.generation, sync_status.listeners)
     if not sync_status.nacks:
         return Programming(others, others, {}, {}, *about)
-    ports: defaultdict[int, list[AttributedNack]] = defaultdict(list)
+    ports: defaultdict[SocketPort, list[AttributedNack]] = defaultdict(list)
     certificates: defaultdict[str, list[AttributedNack]] = defaultdict(list)
     for each in sync_status.nacks:
         if each.nack.type_url == SECRET:
             certificates[each.nack.name].append(each)
-        elif (port := port_of(each.nack.name.partition("/")[0])) is not None:
+        elif (port := port_of(each.nack.name)) is not None:
             ports[port].append(each)
     return Programming(
         _refusal(sync_status.nacks),

@@ -24,7 +24,15 @@ from translator.envoy.route_configuration import route_configuration, virtual_ho
 from translator.extensions import EXTENSIONS
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
-from translator.ir.listener import ChainMatch, FilterChain, HttpChain, ListenerSetting, PortListener, RouteConfigKey
+from translator.ir.listener import (
+    ChainMatch,
+    FilterChain,
+    HttpChain,
+    ListenerSetting,
+    PortListener,
+    RouteConfigKey,
+    SocketPort,
+)
 
 TABLE = RouteConfigKey("shop/web", 80)
 
@@ -115,7 +123,7 @@ def test_settings_above_routes() -> None:
     """Settings of ports, filter chains, tables and virtual hosts are written; those that have no such hook are not."""
     some, other = (Name("some"),), (ListenerSetting(),)
     chains = [FilterChain(ChainMatch(), HttpChain(TABLE, settings=each)) for each in ((*other, *some), ())]
-    made = listener(PortListener("shop/web", 80, ("::",), tuple(chains), settings=some), ())
+    made = listener(PortListener("shop/web", SocketPort(80), ("::",), tuple(chains), settings=some), ())
     assert made.stat_prefix == "some"
     managers = [HttpConnectionManager.FromString(each.filters[1].typed_config.value) for each in made.filter_chains]
     assert [each.server_name for each in managers] == ["some", ""]

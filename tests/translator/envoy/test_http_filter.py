@@ -12,7 +12,7 @@ from headgate_proto.envoy.extensions.filters.network.http_connection_manager.v3.
 from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
 from translator.envoy.listener import ROUTER, listener
 from translator.extensions import EXTENSIONS
-from translator.ir.listener import ChainMatch, FilterChain, HttpChain, PortListener, RouteConfigKey
+from translator.ir.listener import ChainMatch, FilterChain, HttpChain, PortListener, RouteConfigKey, SocketPort
 
 FILTERS = tuple(found for each in EXTENSIONS for found in each.http_filters)
 SOME = tuple(HttpFilter(stage, stage.name, cors_pb2.Cors) for stage in (Stage.FAULT, Stage.CSRF, Stage.WASM))
@@ -22,7 +22,7 @@ def test_the_order_of_extensions_does_not_matter() -> None:
     """Filters stand in the order of their stages, the router last, in whatever order they are given."""
     chain = FilterChain(ChainMatch(), HttpChain(RouteConfigKey("shop/web", 80)))
     for given in ((*FILTERS, *SOME), (*SOME, *FILTERS), tuple(reversed((*FILTERS, *SOME)))):
-        made = listener(PortListener("shop/web", 80, ("::",), (chain,)), given).filter_chains[0]
+        made = listener(PortListener("shop/web", SocketPort(80), ("::",), (chain,)), given).filter_chains[0]
         manager = HttpConnectionManager.FromString(made.filters[1].typed_config.value)
         assert [each.name for each in manager.http_filters] == [
             "FAULT",

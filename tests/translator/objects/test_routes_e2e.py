@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.translator.objects import test_grpcroute, test_httproute, test_tlsroute
+from tests.translator.objects import test_grpcroute, test_httproute, test_tcproute, test_tlsroute
 from tests.translator.objects.written import errors
 from translator.objects.gateway_api.route import Route
 from translator.registry import KINDS
@@ -38,6 +38,9 @@ def documents() -> Iterator[Document]:
     yield from (test_grpcroute.rule(case[0]) for case in test_grpcroute.RULES.values())
     yield test_tlsroute.route(rules=test_tlsroute.RULES, hostnames=["a.com", "*.b.com", "1.2.3", "300.1.2.3"])
     yield from (test_tlsroute.route(**spec) for spec, _ in test_tlsroute.REFUSED)
+    for kind in ("TCPRoute", "UDPRoute"):
+        yield test_tcproute.route(kind, {"backendRefs": [test_tcproute.BACKEND] * 16})
+        yield from (test_tcproute.route(kind, *rules) for rules, _ in test_tcproute.REFUSED)
     for name in (*NAMES, "a" * 1024, "a" * 1025):
         for kind in ("Exact", "RegularExpression"):
             for member in ("service", "method"):
