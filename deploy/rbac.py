@@ -9,6 +9,7 @@ from headgate.cluster.leader import LEASE
 from headgate.security.cluster_authority import SECRET
 from translator.infrastructure.manifest import DEPLOYED_KINDS
 from translator.kinds import Registry
+from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.schema.base import KubernetesObject
 from translator.registry import KINDS, REGISTRY
 
@@ -44,6 +45,12 @@ def cluster_rules() -> tuple[Rule, ...]:
     kinds = [each for each in KINDS.values() if not each.namespaced]
     return (
         *kind_rules(kinds),
+        Rule(
+            "Set and remove the finalizer of GatewayClasses (classFinalizer).",
+            (GatewayClass.group,),
+            (GatewayClass.plural,),
+            ("patch",),
+        ),
         Rule(
             "Authenticate proxies by the tokens of their service accounts.",
             ("authentication.k8s.io",),

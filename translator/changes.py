@@ -19,12 +19,14 @@ class Changes:
         snapshots: for each Gateway whose resources changed the new snapshot, None where it is gone.
         statuses: for each object whose status changed the new one, None where it has none any more.
         deployments: for each Gateway for which something else is to be deployed all of that, None where it is gone.
+        classes_in_use: for each GatewayClass of ours whose use changed whether Gateways use it, None where it is gone.
         failures: bugs that were contained: what they hit keeps its last good value.
     """
 
     snapshots: dict[Ref, Snapshot | None] = field(default_factory=dict)
     statuses: dict[Ref, Status | None] = field(default_factory=dict)
     deployments: dict[Ref, ProxyManifests | None] = field(default_factory=dict)
+    classes_in_use: dict[Ref, bool | None] = field(default_factory=dict)
     failures: list[QueryError] = field(default_factory=list)
 
     def merge(self, later: Changes) -> None:
@@ -32,4 +34,5 @@ class Changes:
         self.snapshots |= later.snapshots
         self.statuses |= later.statuses
         self.deployments |= later.deployments
+        self.classes_in_use |= later.classes_in_use
         self.failures = later.failures

@@ -8,16 +8,19 @@ from typing import Any, Final
 from translator.engine.database import Database
 from translator.engine.memo import Memo, Trace
 from translator.engine.query import Query
+from translator.gateway.gateways import class_in_use
 from translator.infrastructure.manifest_table import ManifestTable
 from translator.infrastructure.manifests import proxy_manifests
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.refs import Ref
 from translator.resources.output_table import OutputTable
 from translator.resources.outputs import Outputs, gateway_outputs
 from translator.status.gateway import gateway_status
 from translator.status.invalid import invalid_status
 from translator.status.status_table import StatusTable
+from translator.tracked import TrackedMap
 from xds import Reference
 
 Root = Query[[Ref], Any]
@@ -28,7 +31,11 @@ OF_ONE_GATEWAY: Final = (gateway_outputs, proxy_manifests, gateway_status)
 
 
 class Roots:
-    """Keeps up to date what follows from each object: its status, and a Gateway's outputs, resources and manifests."""
+    """Keeps up to date what follows from each object: its status, and a Gateway's outputs, resources and manifests.
+
+    Attributes:
+        classes_in_use: whether Gateways use a GatewayClass, for each one of ours.
+    """
 
     def __init__(
         self,
@@ -41,6 +48,7 @@ class Roots:
         """Start without roots; the tables take what the roots in `db` give."""
         self._db, self._registry = db, registry
         self._outputs, self._statuses, self._manifests = outputs, statuses, manifests
+        self.classes_in_use: TrackedMap[Ref, bool] = TrackedMap()
 
     def add(self, ref: Ref) -> None:
         """Begin with an object that can be read."""
@@ -54,6 +62,8 @@ class Roots:
         for query, _ in self._of(ref):
             self._db.remove_root(query, (ref,))
         self._statuses.set(ref, None)
+        if ref.kind == GatewayClass.kind:
+            self.classes_in_use.set(ref, None)
         if ref.kind == Gateway.kind:
             self._set_outputs(ref, None)
             self._manifests.remove(ref)
@@ -77,6 +87,8 @@ class Roots:
     def _of(self, ref: Ref) -> Iterator[tuple[Root, Observer]]:
         if status := self._status_query(ref.kind):
             yield status, self._status_changed
+        if ref.kind == GatewayClass.kind:
+            yield class_in_use, self._use_changed
         if ref.kind == Gateway.kind:
             yield gateway_outputs, self._outputs_changed
             yield proxy_manifests, self._manifests_changed
@@ -88,6 +100,12 @@ class Roots:
             self._statuses.set(ref, status)
         else:
             self._statuses.set_pending(ref)
+
+    def _use_changed(self, memo: Memo) -> None:
+        ref: Any = memo.args[0]
+        in_use: Any = memo.value
+        if memo.failure is None:
+            self.classes_in_use.set(ref, in_use)
 
     def _manifests_changed(self, memo: Memo) -> None:
         gateway: Any = memo.args[0]

@@ -100,6 +100,11 @@ class Translator:
         """The manifests of each managed Gateway; while they cannot be computed, the last ones."""
         return self._manifests.manifests
 
+    @property
+    def classes_in_use(self) -> Mapping[Ref, bool]:
+        """Whether Gateways use a GatewayClass, for each one of ours of which that is known."""
+        return self._roots.classes_in_use.view
+
     def is_unmanaged(self, gateway: Ref) -> bool:
         """Return whether a Gateway exists and certainly is another controller's."""
         return self._manifests.is_unmanaged(gateway)
@@ -207,6 +212,7 @@ class Translator:
             self._assembler.take_changes(),
             self._statuses.take_changes(),
             self._manifests.take_changes(),
+            self._roots.classes_in_use.take_changes(),
             self._db.failures,
         )
 

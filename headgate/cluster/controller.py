@@ -63,6 +63,7 @@ class ControllerSettings:
         admin: the address of the admin server.
         proxy_image: the image of Envoy; "" for the one this Headgate is tested with.
         external_names: whether Services of type ExternalName may be backends.
+        class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
         admin_hosts: further names in the Host header that the admin server accepts.
     """
 
@@ -76,6 +77,7 @@ class ControllerSettings:
     admin: Address
     proxy_image: str
     external_names: bool
+    class_finalizer: bool = False
     admin_hosts: tuple[str, ...] = ()
 
 
@@ -140,6 +142,7 @@ class Controller:
             self.inputs,
             self.cluster,
             cluster_metrics,
+            class_finalizer=settings.class_finalizer,
         )
         keys, sync_statuses = SnapshotKeys(translator), SyncStatusReporter(self.acks)
         authentication = _Authentication(TokenReviews(client))
@@ -151,7 +154,8 @@ class Controller:
             observer=Observers(metrics, Traces()),
             on_sync_status=sync_statuses.report,
         )
-        events = ClusterEvents(translator, self.cluster, self.leader.writer, self.leader.proxy_reconciler)
+        leader = self.leader
+        events = ClusterEvents(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers)
         self.plane = ControlPlane.build(self.inputs, server, keys, sync_statuses, events, metrics)
         metrics.collect(self.leader.gauges)
         metrics.collect(XdsGauges(server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics)))

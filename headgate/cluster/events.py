@@ -10,6 +10,7 @@ from headgate.reporting.conditions import ConditionChange
 from translator.refs import Ref
 from translator.registry import KINDS
 from translator.translator import Changes, Translator
+from watchers.finalizers.reconciler import FinalizerReconciler
 from watchers.informers.cluster import ClusterSource
 from watchers.proxies.reconciler import ProxyReconciler
 from watchers.status.writer import StatusWriter
@@ -26,19 +27,28 @@ class ClusterEvents(Events):
         cluster: fetches referenced objects.
         writer: writes statuses.
         proxy_reconciler: applies the manifests of proxies.
+        finalizers: sets the finalizer of GatewayClasses.
     """
 
     def __init__(
-        self, translator: Translator, cluster: ClusterSource, writer: StatusWriter, proxy_reconciler: ProxyReconciler
+        self,
+        translator: Translator,
+        cluster: ClusterSource,
+        writer: StatusWriter,
+        proxy_reconciler: ProxyReconciler,
+        finalizers: FinalizerReconciler,
     ) -> None:
         self._translator = translator
         self._cluster = cluster
         self._writer = writer
         self._proxy_reconciler = proxy_reconciler
+        self._finalizers = finalizers
 
     def edited(self, refs: Iterable[Ref]) -> None:
-        """Enqueue the statuses of edited objects, which may differ from the desired ones now."""
-        self._writer.enqueue(refs)
+        """Enqueue the statuses and finalizers of edited objects, which may differ from the desired ones now."""
+        edited = tuple(refs)
+        self._writer.enqueue(edited)
+        self._finalizers.enqueue(edited)
 
     def fetch_referenced(self) -> bool:
         """Request referenced objects that are read on demand; return whether no object was newly found absent."""
@@ -55,6 +65,7 @@ class ClusterEvents(Events):
         log_changes(changes, lambda _: "")
 
     def evaluated(self, changes: Changes) -> None:
-        """Enqueue the statuses and deployments that an evaluation changed."""
+        """Enqueue the statuses, deployments and finalizers that an evaluation changed."""
         self._writer.enqueue(changes.statuses)
         self._proxy_reconciler.enqueue(changes.deployments)
+        self._finalizers.enqueue(changes.classes_in_use)

@@ -1,4 +1,4 @@
-"""The writes of the leader: object statuses and the manifests of proxies."""
+"""The writes of the leader: object statuses, the manifests of proxies, and finalizers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from translator.refs import Ref
 from translator.translator import Translator
 from watchers.controllers.leader_election import Election
 from watchers.diagnostics import DiagnosticSet
+from watchers.finalizers.reconciler import FinalizerReconciler
 from watchers.informers.cluster import ClusterSource
 from watchers.kubernetes.client import ApiClient
 from watchers.proxies.inventory import Inventory, follow
@@ -34,11 +35,13 @@ class Leader:
         inputs: take the results of applying manifests.
         cluster: has the observed statuses.
         metrics: count writes.
+        class_finalizer: whether GatewayClasses get a finalizer while Gateways use them.
 
     Attributes:
         election: the leader election.
         proxy_reconciler: applies the manifests of proxies.
         writer: writes statuses.
+        finalizers: sets the finalizer of GatewayClasses.
         gauges: the gauges of proxies and work queues.
     """
 
@@ -52,6 +55,8 @@ class Leader:
         inputs: Inputs,
         cluster: ClusterSource,
         metrics: ClusterMetrics,
+        *,
+        class_finalizer: bool = False,
     ) -> None:
         self._client = client
         self._controller_name = controller_name
@@ -78,6 +83,9 @@ class Leader:
             may_write=self._is_leading,
             has_no_status=self._has_no_status,
         )
+        self.finalizers = FinalizerReconciler(
+            client, translator.classes_in_use, enabled=class_finalizer, may_write=self._is_leading
+        )
         self.gauges = ClusterGauges(
             self._inventory.scales, lambda: self.proxy_reconciler.depth, lambda: self.writer.depth
         )
@@ -103,6 +111,7 @@ class Leader:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.proxy_reconciler.run(), name="deployer")
             group.create_task(self.writer.run(), name="statuses")
+            group.create_task(self.finalizers.run(), name="finalizers")
 
     def _is_leading(self) -> bool:
         return self.election.leading

@@ -73,6 +73,14 @@ def command(
         ),
     ] = "",
     external_names: ExternalNames = False,
+    class_finalizer: Annotated[
+        bool,
+        typer.Option(
+            envvar="HEADGATE_CLASS_FINALIZER",
+            help="Set a finalizer on GatewayClasses while Gateways use them, so that they are not deleted meanwhile. "
+            "Disable it before Headgate is uninstalled.",
+        ),
+    ] = False,
     log_format: HowToLog = LogFormat.AUTO,
     log_level: WhatToLog = LogLevel.INFO,
 ) -> None:
@@ -104,6 +112,7 @@ def command(
             admin=admin_address,
             proxy_image=proxy_image,
             external_names=external_names,
+            class_finalizer=class_finalizer,
             admin_hosts=tuple(admin_host or ()),
         )
     )

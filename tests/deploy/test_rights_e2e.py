@@ -31,6 +31,7 @@ from tests.headgate.running import free_port
 from tests.live.certificates import tls_secret
 from tests.watchers.relay import kubeconfig
 from tests.xds.calls import DELTA, Call
+from watchers.finalizers.reconciler import FINALIZER
 from watchers.kubernetes.client import ApiClient
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
@@ -203,14 +204,18 @@ class Controller:
         return path.read_text() if path.exists() else ""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Start it, wait until it leads, and stop it as a pod is stopped."""
+    async def running(self, *, class_finalizer: bool) -> AsyncIterator[None]:
+        """Start it, wait until it leads and the class has a finalizer or none, and stop it as a pod is stopped."""
         await kubeconfig(
             self.folder, self.audit.url, f"token: {await token(self.release.kube, self.release.deployment)}"
         )
         command = [sys.executable, "-m", "headgate", "controller", "--kubeconfig", str(self.folder / "kubeconfig")]
         command += ["--namespace", self.release.kube.namespace, "--watch-namespace", self.watched.namespace]
-        command += ["--controller-name", self.release.values["controllerName"]]
+        command += [
+            "--controller-name",
+            self.release.values["controllerName"],
+        ]
+        command += ["--class-finalizer"] if class_finalizer else []
         command += ["--xds-address", f"127.0.0.1:{self.xds}", "--admin-address", f"0.0.0.0:{self.admin}"]
         before = len(self.log)
         log = os.open(self.folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -224,6 +229,12 @@ class Controller:
 
             await until("leader", leads)
             yield
+
+            async def finalized() -> bool:
+                metadata = (await self.release.kube.get("GatewayClass", self.release.name))["metadata"]
+                return (FINALIZER in metadata.get("finalizers", ())) is class_finalizer
+
+            await until("finalizer", finalized)
         finally:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
@@ -286,14 +297,14 @@ async def test_every_permission_is_used(
     """A controller uses each of its permissions, and no request is denied."""
     async with Audit(access) as audit:
         controller = Controller(limited, watched, audit, tmp_path)
-        async with controller.running():
+        async with controller.running(class_finalizer=True):
             await deploy(controller, watched)
             assert "may not have the resources of" in await controller.come()
             assert await controller.look() == 403
         due = Authorities.new(datetime.now(UTC) - AUTHORITY_LIFETIME * 0.99)
         data = {name: base64.b64encode(each).decode() for name, each in due.data().items()}
         await kube.patch("Secret", SECRET, {"data": data})
-        async with controller.running():
+        async with controller.running(class_finalizer=False):
             pass
     assert "orbidden" not in controller.log
     assert "may not" not in controller.log.replace("may not have the resources", "")

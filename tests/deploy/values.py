@@ -49,6 +49,7 @@ VALUES: Final = (
     _value("controllerName", "example.com/blue", "Deployment", "GatewayClass", wrong="nobody"),
     _value("gatewayClass.create", False, "GatewayClass", wrong="no"),
     _value("gatewayClass.name", "blue", "GatewayClass", wrong="Blue"),
+    _value("gatewayClass.finalizer", True, wrong="yes"),
     _value("gatewayClass.parametersRef", {"name": "p", "namespace": "n"}, "GatewayClass", wrong={"name": "p"}),
     _value("crds.enabled", False, "CustomResourceDefinition", wrong="no"),
     _value("watch.namespaces", ["a", "b"], "Deployment", *_BINDINGS, wrong=["A_B"]),

@@ -266,7 +266,7 @@ def test_an_unrelated_gateway(large: Translator) -> None:
     other = gateway(port=10081)
     other["metadata"]["name"] = "other"
     found = cost(large, edit(other))
-    assert found.runs <= 29
+    assert found.runs <= 30
     assert found.resources == {}
     assert found.statuses == ["Gateway shop/other"]
     gone = cost(large, removal(other))
@@ -308,7 +308,7 @@ def test_changing_a_certificate_reference(large: Translator) -> None:
         found = cost(large, edit(changed))
     assert found.resources.keys() == {LISTENER, ROUTE, SECRET}
     assert found.statuses == ["Gateway shop/web"]
-    assert found.runs <= 20
+    assert found.runs <= 21
 
 
 def traffic_policy(kind: str, target: str, **cors: object) -> Raw:

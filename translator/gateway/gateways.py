@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from translator.db import Db
-from translator.engine.query import query
+from translator.engine.query import index, query
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.listener import Listener, ListenerOwner
@@ -58,6 +58,25 @@ def serving_gateway(db: Db, owner: Ref) -> Ref | None:
 def possible_gateways(_: Db, owner: Ref) -> tuple[Ref, ...]:
     """Return the Gateways that may serve the listeners of an object: the partitions of the indexes of listeners."""
     return (owner,)
+
+
+def _class_of(db: Db, gateway: Ref) -> tuple[str, ...]:
+    spec = gateway_spec(db, gateway)
+    return () if spec is None else (spec.gateway_class_name,)
+
+
+@index(Gateway.kind, partitions=_class_of)
+def gateways_by_class(db: Db, gateway: Ref) -> Iterator[tuple[str, Ref]]:
+    """Index Gateways by the name of their class."""
+    for name in _class_of(db, gateway):
+        yield name, gateway
+
+
+@query
+def class_in_use(db: Db, gatewayclass: Ref) -> bool | None:
+    """Return whether Gateways use a GatewayClass of ours; None for others' classes."""
+    name = gatewayclass.name
+    return bool(db.count(gateways_by_class, name)) if managed_class(db, name) else None
 
 
 @query

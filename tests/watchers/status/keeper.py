@@ -117,6 +117,8 @@ class Keeper:
             raise ApiError(f"{method} {path}", 409, "Conflict", "the object has been modified")
         if method == "PUT":
             return self._store(ref, body)
+        if "status" not in body:
+            return self._store(ref, {**found, "metadata": {**found["metadata"], **body["metadata"]}})
         stored = self._store(ref, {**found, "status": dict(_patched(found["status"], body["status"]))})
         return stored | {"apiVersion": f"g/{self.served}"}
 
