@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from translator.objects.gateway_api.l4route import L4Route, L4RouteSpec
 from translator.objects.gateway_api.route import HostnameRoute, HostnameRouteSpec
-from translator.objects.gateway_api.tcproute import TCPRouteRule
 from translator.objects.schema.base import FieldViolation, raise_violations
 from translator.objects.schema.scalars import Hostname, is_ip_address
 
@@ -22,14 +22,13 @@ def _check_hostnames(hostnames: tuple[str, ...]) -> tuple[str, ...]:
     return hostnames
 
 
-class TLSRouteSpec(HostnameRouteSpec):
+class TLSRouteSpec(HostnameRouteSpec, L4RouteSpec):
     """The parents of a route, the server names that it serves, and its one rule."""
 
     hostnames: Annotated[tuple[Hostname, ...], Field(min_length=1, max_length=1024), AfterValidator(_check_hostnames)]
-    rules: Annotated[tuple[TCPRouteRule, ...], Field(min_length=1, max_length=1)]
 
 
-class TLSRoute(HostnameRoute):
+class TLSRoute(HostnameRoute, L4Route):
     """Forwards TLS connections of Gateways to backends, by the server name that clients ask for (SNI)."""
 
     kind = "TLSRoute"
