@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from headgate_proto.envoy.config.route.v3 import route_components_pb2
 from translator.envoy.route import EncodedRoute, Precedence, precedence, route_match
 from translator.envoy.route_configuration import encoded
-from translator.ir.http import EVERY_REQUEST, MILLION, PathKind, RouteMatch, ValueMatch
+from translator.ir.http import MILLION, PathKind, RouteMatch, ValueMatch
 from translator.ir.preflight import FILTER, METHOD, is_unannounced, preflight
 
 OK: Final = 200
@@ -52,8 +52,8 @@ def with_unanswered(entries: Iterable[EncodedRoute]) -> Iterator[EncodedRoute | 
     for entry in entries:
         match = entry.match
         told = not (entry.shared or match.grpc or any(map(is_unannounced, match.headers)))
-        if entry.whole and told and not match.share.start:
-            asked = preflight(replace(match, share=EVERY_REQUEST), method=match.method)
+        if entry.whole and told and not match.numbers.start:
+            asked = preflight(replace(match, share=None), method=match.method)
             rank = precedence(match)._replace(request=False, headers=-len(asked.headers))
             yield Unanswered(rank, asked, entry)
         yield entry
@@ -107,7 +107,7 @@ def _routes(unanswered: Unanswered, later: Iterable[EncodedRoute]) -> list[Encod
             answered = True
             continue
         made.append(_copy(entry, both))
-        last, every = entry.match, entry.match.share.end == MILLION
+        last, every = entry.match, entry.match.numbers.end == MILLION
         if every and _covers(last, asked) and not last.headers and set(last.query) <= set(asked.query):
             break
     else:

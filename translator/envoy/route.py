@@ -179,8 +179,8 @@ def route_match(match: RouteMatch) -> route_components_pb2.RouteMatch:
     if match.method:
         method = made.headers.add(name=":method")
         method.string_match.exact = match.method
-    if match.share.end < MILLION:  # the routes of the shares before stand before it
-        made.runtime_fraction.default_value.numerator = match.share.end
+    if match.numbers.end < MILLION:  # the routes of the shares before stand before it
+        made.runtime_fraction.default_value.numerator = match.numbers.end
         made.runtime_fraction.default_value.denominator = FractionalPercent.MILLION
     for header in match.headers:
         _match_value(made.headers.add(name=header.name.lower()).string_match, header)

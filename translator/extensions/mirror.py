@@ -46,7 +46,7 @@ class Mirror(RuleSetting, RouteHook):
         # The copy shall look like the request: no "-shadow" behind its Host.
         policy.disable_shadow_host_suffix_append = True
         # Envoy compares the number by which the share was chosen.
-        if (numbers := match.share.fraction(self.millionths)) < match.share.end:
+        if (numbers := match.numbers.fraction(self.millionths)) < match.numbers.end:
             fraction = policy.runtime_fraction.default_value
             fraction.numerator = numbers
             fraction.denominator = percent_pb2.FractionalPercent.MILLION

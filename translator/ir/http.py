@@ -73,7 +73,7 @@ class RouteMatch:
         method: the method of HTTP; "" for any.
         grpc: only requests of gRPC match, by their content type; what Headgate answers to them are errors of gRPC.
         rank: its rank among the matches of its domain; None for the one that its path and method have in HTTP.
-        share: the share of the requests that match.
+        share: the share of the requests that match; None for all.
     """
 
     path_kind: PathKind = PathKind.PREFIX
@@ -83,12 +83,17 @@ class RouteMatch:
     method: str = ""
     grpc: bool = False
     rank: Rank | None = None
-    share: Share = EVERY_REQUEST
+    share: Share | None = None
+
+    @property
+    def numbers(self) -> Share:
+        """The share of the requests that match."""
+        return self.share or EVERY_REQUEST
 
     @property
     def catches_all(self) -> bool:
         """Whether every request matches."""
-        partial = self.headers or self.query or self.method or self.grpc or self.share.end < MILLION
+        partial = self.headers or self.query or self.method or self.grpc or self.numbers.end < MILLION
         return self.path_kind is PathKind.PREFIX and self.path == "/" and not partial
 
     @property
@@ -212,7 +217,7 @@ class Rule:
         for each in weighted:
             start, end = end, end + each.weight
             share = Share(start * MILLION // total, end * MILLION // total)
-            matches = tuple(replace(match, share=share) for match in self.matches)
+            matches = tuple(replace(match, share=share if len(weighted) > 1 else None) for match in self.matches)
             found.append(self._of(each, matches))
         return tuple(found)
 
