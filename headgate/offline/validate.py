@@ -34,6 +34,8 @@ def conditions(folder: FileStore, translator: Translator) -> Iterator[Diagnostic
     """Yield a diagnostic for each condition that needs action."""
     fields = FieldPlaces(folder)
     for ref, status in sorted(translator.statuses.items()):
+        if folder.get(ref) is None:
+            continue  # never valid: the file's own diagnostics say why
         for label, condition in bad(status):
             about = f" ({label})" if label else ""
             message = condition["message"]

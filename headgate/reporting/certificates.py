@@ -1,4 +1,4 @@
-"""Diagnostics of certificates that Envoy accepts and clients reject: expired ones, and those of other hosts."""
+"""Diagnostics of certificates that Envoy accepts and its peers reject: expired ones, and those of other hosts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from datetime import datetime
 from cryptography import x509
 
 from headgate.reporting.fields import FieldPlaces
-from translator.objects.gateway_api.gateway import Gateway
+from translator.gateway.client_certificate import FIELD
+from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
 from translator.objects.gateway_api.listener import Listener
+from translator.objects.gateway_api.references import SecretObjectReference
 from translator.objects.kubernetes.core import Secret
 from translator.refs import Ref
 from watchers.diagnostics import Diagnostic, Severity
@@ -18,7 +20,7 @@ from watchers.files.store import FileStore
 
 
 def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnostic]:
-    """Yield diagnostics of listener certificates that clients will reject.
+    """Yield diagnostics of certificates of Gateways that clients, or backends, will reject.
 
     Args:
         folder: the objects; missing and unusable certificates are reported by conditions.
@@ -26,7 +28,11 @@ def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnosti
     """
     fields = FieldPlaces(folder)
     for ref, found in sorted(folder.objects.items()):
-        for listener in found.spec.listeners if isinstance(found, Gateway) else ():
+        if not isinstance(found, Gateway):
+            continue
+        for text in _of_client(folder, ref, found.spec, now):
+            yield Diagnostic(fields.place(ref, "", text), text, "error", ref)
+        for listener in found.spec.listeners:
             for severity, place, message in _of_listener(folder, ref, listener, now):
                 text = f"tls.certificateRefs[{place}]: {message}"
                 where = fields.place(ref, f"listener {listener.name}", text)
@@ -39,21 +45,41 @@ def _of_listener(
     names: list[str] = []
     references = listener.tls.certificate_refs if listener.tls and listener.tls.mode == "Terminate" else ()
     for place, reference in enumerate(references):
-        secret = Ref(Secret.kind, reference.namespace or gateway.namespace, reference.name)
-        found = folder.get(secret)
-        certificate = _certificate(found.data.get("tls.crt")) if isinstance(found, Secret) else None
+        secret, certificate = _referenced(folder, gateway, reference)
         if certificate is None:
             return  # a condition reports it
         names += _names(certificate)
-        if certificate.not_valid_after_utc < now:
-            yield "error", place, f"the certificate in {secret} expired at {certificate.not_valid_after_utc:%F %T} UTC"
-        if certificate.not_valid_before_utc > now:
-            begins = certificate.not_valid_before_utc
-            yield "error", place, f"the certificate in {secret} is not valid before {begins:%F %T} UTC"
+        for message in _untimely(secret, certificate, now):
+            yield "error", place, message
     host = listener.hostname
     if references and host and not any(covers(name, host) for name in names):
         known = ", ".join(names) or "none"
         yield "warning", 0, f"no certificate is for the listener's hostname {host}; their names: {known}"
+
+
+def _of_client(folder: FileStore, gateway: Ref, spec: GatewaySpec, now: datetime) -> Iterator[str]:
+    reference = (
+        spec.tls.backend.client_certificate_ref if spec.tls is not None and spec.tls.backend is not None else None
+    )
+    if reference is not None:
+        secret, certificate = _referenced(folder, gateway, reference)
+        for message in _untimely(secret, certificate, now) if certificate is not None else ():
+            yield f"{FIELD}: {message}"
+
+
+def _referenced(
+    folder: FileStore, gateway: Ref, reference: SecretObjectReference
+) -> tuple[Ref, x509.Certificate | None]:
+    secret = Ref(Secret.kind, reference.namespace or gateway.namespace, reference.name)
+    found = folder.get(secret)
+    return secret, _certificate(found.data.get("tls.crt")) if isinstance(found, Secret) else None
+
+
+def _untimely(secret: Ref, certificate: x509.Certificate, now: datetime) -> Iterator[str]:
+    if certificate.not_valid_after_utc < now:
+        yield f"the certificate in {secret} expired at {certificate.not_valid_after_utc:%F %T} UTC"
+    if certificate.not_valid_before_utc > now:
+        yield f"the certificate in {secret} is not valid before {certificate.not_valid_before_utc:%F %T} UTC"
 
 
 def _certificate(chain: bytes | None) -> x509.Certificate | None:

@@ -88,6 +88,9 @@ def test_a_policy_that_fails_closed_is_not_ignored(folder: Path) -> None:
     assert policy["metadata"] == {"name": "tls", "namespace": "default"}
     assert (condition["type"], condition["status"]) == ("Accepted", "False")
     assert "spec.validation.hostname: is required" in condition["message"]
+    lines = headgate("validate", "-f", str(folder)).stdout.splitlines()
+    assert [each for each in lines if "tls.yaml:4" in each and "is required" in each] != []
+    assert [each for each in lines if "nowhere" in each] == []
 
 
 def test_the_ir_is_shown_by_gateway(folder: Path) -> None:

@@ -92,6 +92,17 @@ def test_an_expired_certificate_is_an_error() -> None:
     assert "expired at 2026-05-31 00:00:00 UTC" in message
 
 
+def test_an_expired_client_certificate_is_an_error() -> None:
+    """Backends reject what a Gateway presents to them once it is expired, at the line of the reference."""
+    gateway = GATEWAY.replace(
+        "  listeners:\n", "  tls:\n    backend:\n      clientCertificateRef: {name: pair}\n  listeners:\n"
+    )
+    message, _ = reported(certificate(["shop.example.com"], NOW - timedelta(days=31), 30), gateway=gateway)
+    assert message.startswith("a.yaml:")
+    assert "Gateway default/web: spec.tls.backend.clientCertificateRef: the certificate in Secret" in message
+    assert "expired at 2026-05-31 00:00:00 UTC" in message
+
+
 def test_a_certificate_of_the_future_is_an_error() -> None:
     """The message of a certificate that is not valid yet has the time."""
     (message,) = reported(certificate(["shop.example.com"], NOW + timedelta(days=1), 30))
