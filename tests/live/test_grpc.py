@@ -59,7 +59,7 @@ class Backend:
             yield each.upper()
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[list[Manifest]]:
+    async def serving(self, tls: grpc.ServerCredentials | None = None) -> AsyncIterator[list[Manifest]]:
         """Serve, and give the Service and EndpointSlice of this server; its port does not say what it speaks."""
         methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             **dict.fromkeys(("Add", "AddAll", "Get"), grpc.unary_unary_rpc_method_handler(self.add)),
@@ -68,7 +68,8 @@ class Backend:
         }
         server = grpc.aio.server()
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(each, methods) for each in SERVICES])
-        port = server.add_insecure_port("127.0.0.1:0")
+        where = "127.0.0.1:0"
+        port = server.add_secure_port(where, tls) if tls is not None else server.add_insecure_port(where)
         await server.start()
         try:
             yield [service(self.name), *endpoints(self.name, [port])]
@@ -149,6 +150,24 @@ async def test_a_call(proxy: Proxy, client: Client, one: Server) -> None:
         await failing
     assert (failure.value.code(), failure.value.details()) == (grpc.StatusCode.DATA_LOSS, "as asked")
     assert dict(await failing.trailing_metadata())["x-trailing"] == "of the failure"
+
+
+@pytest.mark.parametrize("held_by", ["x-session", "cookie"])
+async def test_calls_of_a_session(proxy: Proxy, client: Client, one: Server, two: Server, held_by: str) -> None:
+    """A client that sends the header or cookie of an answer again gets to the server that gave it."""
+    config = {"type": "Header", "header": {"name": held_by}}
+    if held_by == "cookie":
+        config = {"type": "Cookie", "cookie": {"name": "where"}}
+    (_, *slices), (_, *more) = one[1], two[1]
+    for each in (*slices, *more):
+        each["metadata"]["labels"] = {"kubernetes.io/service-name": "both"}
+    await proxy.apply(service("both"), *slices, *more, grpc_route(rule("both", sessionPersistence=config)))
+    for _ in range(4):
+        first = client.unary("/shop.v1.Cart/Add")(b"x")
+        name = (await first).decode().removesuffix(":x")
+        metadata = dict(await first.initial_metadata())
+        held = str(metadata.get(held_by) or metadata.get("set-cookie")).partition(";")[0]
+        assert {await client.call("/shop.v1.Cart/Add", metadata=((held_by, held),)) for _ in range(20)} == {name}
 
 
 async def test_tls(proxy: Proxy, one: Server) -> None:

@@ -158,6 +158,7 @@ def http_routes() -> Objects:
         filters=_maybe(_some(_filters(), 2, by=itemgetter("type"))),
         backendRefs=_some(_backends(weight=_maybe(_one(0, 3)), filters=_maybe(_some(_filters(), 1))), 2, 1),
         timeouts=_maybe(_one({"request": "3s"})),
+        sessionPersistence=_one(None, None, {"cookie": {"name": "s"}}, {"cookie": {}, "absoluteTimeout": "1h"}),
     )
     spec = _fields(
         parentRefs=_some(_parents(), 2, 1, by=itemgetter("name")),

@@ -31,6 +31,11 @@ def cluster_name(backend: Backend) -> str:
     return f"{owner}:{backend.port}/{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
+def object_of_cluster(cluster: str) -> str:
+    """Return what a cluster's name says of its object and port: all but the hash."""
+    return cluster.rpartition("/")[0]
+
+
 _LISTENERS: Final = {"TCP": "port", "UDP": "udp"}
 """What the names of listeners begin with, by the protocol of their ports."""
 

@@ -11,6 +11,7 @@ from translator.extensions import (
     redirect,
     retry,
     rewrite,
+    session_persistence,
     timeouts,
     traffic_policy,
 )
@@ -24,6 +25,7 @@ EXTENSIONS = (
     mirror.EXTENSION,
     timeouts.EXTENSION,
     retry.EXTENSION,
+    session_persistence.EXTENSION,
     traffic_policy.EXTENSION,
     backend_tls.EXTENSION,
 )

@@ -11,6 +11,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from headgate_proto.envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from translator.envoy.hooks import RouteHook, WeightedClusterHook
 from translator.extension import Extension, FilterContext, FilterOutcome, FilterReader
+from translator.extensions.connection_headers import OF_THE_CONNECTION
 from translator.extensions.host_rewrite import rewrites_host, set_host
 from translator.ir.http import RouteMatch, RuleSetting
 from translator.ir.listener import ListenerContext
@@ -25,22 +26,6 @@ OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 Headers = tuple[tuple[str, str], ...]
 ClusterWeight = WeightedCluster.ClusterWeight
-
-OF_THE_CONNECTION = frozenset(
-    {
-        "connection",
-        "content-length",
-        "http2-settings",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""What frames a message, and what concerns one connection only (RFC 9110, 7.6.1; RFC 9112, 6): to change it is to have
-one message read as two."""
 
 _NAME = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 

@@ -12,7 +12,7 @@ from translator.ir.http import RouteMatch, Rule, WeightedBackend
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.objects.gateway_api.rules import FilteredBackendRef, RouteRule
 from translator.objects.schema.base import Fields
-from translator.outcome import Outcome, Problem, gather
+from translator.outcome import Outcome, gather
 from translator.refs import Ref
 from translator.routes.filters import read_filters
 
@@ -56,22 +56,13 @@ def _rule(
         _weighted(site.db, site.route, each, f"{site.field}.backendRefs[{number}]")
         for number, each in enumerate(rule.backend_refs)
     )
-    unsupported = _unsupported(site)
-    problems = (*matches.problems, *unsupported, *settings.problems, *backends.problems)
-    if unsupported or settings.value is None:
-        return Outcome(Rule(name, usable, error=(*unsupported, *settings.problems)[0].message), problems)
+    problems = (*matches.problems, *settings.problems, *backends.problems)
+    if settings.value is None:
+        return Outcome(Rule(name, usable, error=settings.problems[0].message), problems)
     terminal = any(each.terminal for each in settings.value)
     reachable = any(each.works and each.weight for each in backends.value)
     error = "" if terminal or reachable else NO_BACKENDS
     return Outcome(Rule(name, usable, settings.value, backends.value, error), problems)
-
-
-def _unsupported(site: FilterContext) -> tuple[Problem, ...]:
-    if site.rule is None or site.rule.session_persistence is None:
-        return ()
-    answer = f"requests are answered with {site.error} until it is removed."
-    text = f"{site.field}.sessionPersistence is not supported yet: {answer}"
-    return (Problem("Accepted", "UnsupportedValue", text),)
 
 
 def _weighted(db: Db, route: Ref, reference: FilteredBackendRef, field: str) -> Outcome[WeightedBackend]:
