@@ -13,6 +13,7 @@ from translator.inputs import (
     PROXY_DEFAULTS,
     SETTINGS,
     SYNC_STATUS,
+    UNSERVED,
     ApplyResult,
     GatewaySyncStatus,
     Invalid,
@@ -67,6 +68,10 @@ class Db:
     def apply_result(self, gateway: Ref) -> ApplyResult:
         """Read what became of deploying the proxies of `gateway`."""
         return self.input(APPLY_RESULT, gateway) or ApplyResult()
+
+    def is_served(self, kind: str) -> bool:
+        """Read whether the cluster serves a kind: where it does not, there can be no such object."""
+        return not self.input(UNSERVED, kind)
 
     def invalid(self, ref: Ref) -> Invalid | None:
         """Read what is known of the object `ref`, which is there and cannot be read; None if there is no such one."""

@@ -61,6 +61,8 @@ SYNC_STATUS = "SyncStatus"
 PROXY_DEFAULTS = "ProxyDefaults"
 APPLY_RESULT = "ApplyResult"
 INVALID = "Invalid"
+UNSERVED = "Unserved"
+"""The collection of the names of kinds that the cluster does not serve."""
 
 
 @dataclass(frozen=True, slots=True)

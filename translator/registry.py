@@ -16,6 +16,7 @@ from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
 from translator.objects.gateway_api.referencegrant import ReferenceGrant
 from translator.objects.headgate.gatewayparameters import GatewayParameters
+from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.objects.kubernetes.core import ConfigMap, Namespace, Secret
 from translator.objects.kubernetes.customresourcedefinition import CustomResourceDefinition
 from translator.objects.kubernetes.endpointslice import EndpointSlice
@@ -32,6 +33,7 @@ KUBERNETES_KINDS = (
     EndpointSlice,
     Secret,
     ConfigMap,
+    ClusterTrustBundle,
     Deployment,
     DaemonSet,
     Pod,

@@ -31,6 +31,7 @@ from translator.inputs import (
     PROXY_DEFAULTS,
     SETTINGS,
     SYNC_STATUS,
+    UNSERVED,
     ApplyResult,
     Edit,
     GatewaySyncStatus,
@@ -143,6 +144,13 @@ class Translator:
             Whether those are others than before, so that there is something to evaluate.
         """
         return self._db.set_absent(kind, absent)
+
+    def set_unserved(self, kinds: Iterable[str]) -> bool:
+        """Set the kinds that the cluster does not serve; return whether these are others than before."""
+        now, before = set(kinds), set(self._db.inputs(UNSERVED))
+        for each in now ^ before:
+            self._db.set(UNSERVED, each, (each in now) or None)
+        return now != before
 
     def edit(self, edits: Iterable[Edit]) -> None:
         """Feed in objects that were created, changed or deleted; nothing is evaluated yet."""

@@ -58,7 +58,7 @@ class ClusterEvents(Events):
             )
             for model in ON_DEMAND
         ]
-        return not any(learned)
+        return not (self._translator.set_unserved(self._cluster.not_installed) or any(learned))
 
     def conditions_changed(self, changes: list[ConditionChange]) -> None:
         """Log the changes of conditions."""

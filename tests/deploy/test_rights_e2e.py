@@ -22,6 +22,7 @@ from deploy.rbac import cluster_rules, namespaced_rules, own_rules
 from headgate.security.authority import AUTHORITY_LIFETIME
 from headgate.security.rotation import Authorities
 from headgate_proto.envoy.config.core.v3 import base_pb2
+from tests.certificates import self_signed
 from tests.deploy.release import Release, gone, hello
 from tests.deploy.rights import Audit, Right, granted, permissions_of
 from tests.e2e.installation import Installation
@@ -110,6 +111,36 @@ POLICY: Final = {
         "cors": {"allowOrigins": ["*"]},
     },
 }
+BUNDLES: Final = "clustertrustbundles.certificates.k8s.io"
+BUNDLE_DEFINITION: Final = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": BUNDLES,
+        "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes/kubernetes/pull/113218"},
+    },
+    "spec": {
+        "group": "certificates.k8s.io",
+        "scope": "Cluster",
+        "names": {"kind": "ClusterTrustBundle", "plural": "clustertrustbundles"},
+        "versions": [
+            {
+                "name": "v1beta1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+"""The kind ClusterTrustBundle, which an API server serves by itself only if it is told to."""
+FRONTEND: Final = {
+    "default": {
+        "validation": {
+            "caCertificateRefs": [{"group": "certificates.k8s.io", "kind": "ClusterTrustBundle", "name": "clients"}]
+        }
+    }
+}
 UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
 """A pod template of proxies that are ready without an xDS server."""
 
@@ -138,6 +169,32 @@ async def watched(kube: Kube) -> AsyncIterator[Kube]:
     await found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}})
     yield found
     await found.delete("Namespace", found.namespace)
+
+
+@pytest.fixture
+async def bundle(kube: Kube) -> AsyncIterator[None]:
+    """Have a ClusterTrustBundle, where the API server does not serve the kind."""
+    path = "/apis/certificates.k8s.io/v1beta1/clustertrustbundles"
+    body = {
+        "apiVersion": "certificates.k8s.io/v1beta1",
+        "kind": "ClusterTrustBundle",
+        "metadata": {"name": "clients"},
+        "spec": {"trustBundle": self_signed("clients")[0]},
+    }
+    await kube.apply(BUNDLE_DEFINITION)
+
+    async def created() -> bool:
+        try:
+            await kube.client.request("POST", path, body=body)
+        except ApiError as error:
+            return error.status == 409
+        return True
+
+    try:
+        await until("ClusterTrustBundle", created)
+        yield
+    finally:
+        await kube.delete("CustomResourceDefinition", BUNDLES)
 
 
 @pytest.fixture
@@ -266,6 +323,7 @@ async def deploy(controller: Controller, watched: Kube) -> None:
     base = {"podTemplate": UNPROBED, "drainSeconds": 0}
     reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
     gateway = controller.release.gateway(parametersRef=reference)
+    gateway["spec"]["tls"] = {"frontend": FRONTEND}
     gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS, TLS, *PORTS]
     await watched.apply(
         tls_secret("certificate", "example.com"),
@@ -291,6 +349,7 @@ async def asked(audit: Audit, kube: Kube, verb: str, resource: str) -> bool:
     return audit.did(kube.namespace, verb, resource)
 
 
+@pytest.mark.usefixtures("bundle")
 async def test_every_permission_is_used(
     kube: Kube, watched: Kube, limited: Release, access: Access, tmp_path: Path
 ) -> None:

@@ -62,6 +62,8 @@ def secret_name(secret: Ref) -> str:
     return f"{secret.namespace}/{secret.name}"
 
 
-def trust_bundle_name(config_maps: Iterable[Ref]) -> str:
-    """Name the CA certificates of ConfigMaps; what is in them is no part of the name."""
-    return "ConfigMap/" + ",".join(f"{each.namespace}/{each.name}" for each in config_maps)
+def trust_bundle_name(sources: Iterable[Ref]) -> str:
+    """Name the CA certificates of objects; what is in them is no part of the name."""
+    names = [f"{each.namespace or each.kind}/{each.name}" for each in sources]  # no namespace has capital letters
+    of_cluster = names and names[0].startswith("ClusterTrustBundle/")
+    return ",".join(names) if of_cluster else "ConfigMap/" + ",".join(names)

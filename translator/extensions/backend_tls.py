@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
@@ -20,7 +19,7 @@ from translator.envoy.config_source import sds
 from translator.envoy.hooks import ClusterHook
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.extension import Extension
-from translator.gateway.ca_certificates import ca_fault
+from translator.gateway.ca_certificates import ca_fault, ca_source
 from translator.ir.backend import Backend, BackendKey, BackendSetting, Protocol
 from translator.kinds import BackendSettings, Level, PolicyKind
 from translator.objects.gateway_api.backendtlspolicy import (
@@ -29,9 +28,8 @@ from translator.objects.gateway_api.backendtlspolicy import (
     BackendTLSPolicyValidation,
     SubjectAltName,
 )
-from translator.objects.gateway_api.references import LocalObjectReference, qualified_kind
-from translator.objects.kubernetes.core import ConfigMap
-from translator.outcome import Outcome, Problem
+from translator.objects.gateway_api.references import LocalObjectReference
+from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 
 SYSTEM_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -49,7 +47,7 @@ class BackendTls(BackendSetting, ClusterHook):
     Attributes:
         server_name: the server name of the handshake (SNI), which the certificate must have unless `names` are given.
         names: the names of which the certificate must have one.
-        authorities: the ConfigMaps with the certificates of those that may have issued it; none for the system's.
+        authorities: the objects with the certificates of those that may have issued it; none for the system's.
         certificate: the Secret with the certificate that the proxy presents; None if it presents none.
     """
 
@@ -61,7 +59,7 @@ class BackendTls(BackendSetting, ClusterHook):
 
     @property
     def trust_anchors(self) -> tuple[BackendKey, ...]:
-        """Return the ConfigMaps with CA certificates: an edit of one sends these anew, and no cluster or route."""
+        """Return the objects with CA certificates: an edit of one sends these anew, and no cluster or route."""
         return self.authorities
 
     @property
@@ -119,18 +117,15 @@ def backend_tls(db: Db, policy: Ref) -> BackendSettings:
         if problem := _well_known(validation):
             return Outcome(None, (problem,))
         return Outcome((BackendTls(validation.hostname, names),))
-    problems: list[Problem] = []
-    usable: dict[BackendKey, None] = {}
-    for place, reference in enumerate(validation.ca_certificate_refs):
-        field = f"spec.validation.caCertificateRefs[{place}]"
-        bad = list(_unusable(db, policy, reference, field))
-        problems += bad
-        if not bad:
-            usable[BackendKey(ConfigMap.kind, policy.namespace, reference.name)] = None
+    resolved = gather(
+        _resolve(db, policy, reference, f"spec.validation.caCertificateRefs[{place}]")
+        for place, reference in enumerate(validation.ca_certificate_refs)
+    )
+    problems, usable = resolved.problems, dict.fromkeys(BackendKey(*each) for each in resolved.value if each)
     if not usable:
         text = "spec.validation: there is no CA certificate that can be used, so requests to the targets are refused."
         return Outcome(None, (*problems, Problem("Accepted", "NoValidCACertificate", text)))
-    return Outcome((BackendTls(validation.hostname, names, tuple(usable)),), tuple(problems))
+    return Outcome((BackendTls(validation.hostname, names, tuple(usable)),), problems)
 
 
 def _name(found: SubjectAltName) -> tuple[str, str]:
@@ -147,13 +142,14 @@ def _well_known(validation: BackendTLSPolicyValidation) -> Problem | None:
     return Problem("Accepted", "Invalid", text)
 
 
-def _unusable(db: Db, policy: Ref, reference: LocalObjectReference, field: str) -> Iterator[Problem]:
-    """Yield why the CA certificates of a reference cannot be used."""
-    if (reference.group, reference.kind) != (ConfigMap.group, ConfigMap.kind):
-        kind = qualified_kind(reference.group, reference.kind)
-        yield Problem("ResolvedRefs", "InvalidKind", f"{field}: {kind} is not supported; refer to a ConfigMap.")
-    elif fault := ca_fault(db, Ref(ConfigMap.kind, policy.namespace, reference.name)):
-        yield Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}")
+def _resolve(db: Db, policy: Ref, reference: LocalObjectReference, field: str) -> Outcome[Ref | None]:
+    """Return the object with CA certificates that is referred to, or the problem if they cannot be used."""
+    source = ca_source(db, reference, policy.namespace)
+    if isinstance(source, str):
+        return Outcome(None, (Problem("ResolvedRefs", "InvalidKind", f"{field}: {source}"),))
+    fault = ca_fault(db, source)
+    problem = Problem("ResolvedRefs", "InvalidCACertificateRef", f"{field}: {fault}")
+    return Outcome(None, (problem,)) if fault else Outcome(source)
 
 
 EXTENSION = Extension(

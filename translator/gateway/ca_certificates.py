@@ -1,9 +1,9 @@
-"""CA certificates in ConfigMaps: the trust anchors for the certificates of clients and of backends."""
+"""CA certificates in ConfigMaps and ClusterTrustBundles: trust anchors for the certificates of clients and backends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
 from translator.db import Db
 from translator.engine.query import query
@@ -11,7 +11,10 @@ from translator.gateway.der import DerError, element
 from translator.gateway.pem import PemError, blocks, write
 from translator.gateway.x509 import read
 from translator.ir.listener import TrustBundle
+from translator.objects.gateway_api.references import LocalObjectReference, qualified_kind
+from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
 
 CA_KEY: Final = "ca.crt"
@@ -25,33 +28,75 @@ class _UnusableCertificateError(ValueError):
     """CA certificates that Envoy does not accept; the message is a clause."""
 
 
+SOURCES: Final[Mapping[tuple[str, str], type[KubernetesObject]]] = {
+    (each.group, each.kind): each for each in (ConfigMap, ClusterTrustBundle)
+}
+"""The kinds of objects with CA certificates, by group and kind."""
+
+
+def ca_source(db: Db, reference: LocalObjectReference, namespace: str) -> Ref | str:
+    """Return the object with CA certificates that a reference names, or why its kind has none, as a clause.
+
+    Args:
+        db: the database.
+        reference: the reference.
+        namespace: the namespace of objects that are in one.
+    """
+    kind, model = reference.kind, SOURCES.get((reference.group, reference.kind))
+    if model is None:
+        kinds = " or a ".join(kind for _, kind in SOURCES)
+        return f"{qualified_kind(reference.group, kind)} is not supported; refer to a {kinds}."
+    if not db.is_served(kind):
+        return f"the cluster does not serve the kind {kind}; enable it there, or refer to a {ConfigMap.kind}."
+    return Ref(kind, namespace if model.namespaced else "", reference.name)
+
+
 @query
-def ca_certificates(db: Db, config_map: Ref) -> tuple[bytes, ...] | str:
-    """Return the CA certificates of a ConfigMap, each once and as PEM, or what is wrong with it in one sentence."""
-    found = db.get(ConfigMap, config_map)
-    if found is None:
-        return f"{config_map} does not exist; create it with CA certificates in the key {CA_KEY}."
-    text = found.data.get(CA_KEY, "").encode() or found.binary_data.get(CA_KEY, b"")
+def ca_certificates(db: Db, source: Ref) -> tuple[bytes, ...] | str:
+    """Return the CA certificates of an object, each once and as PEM, or what is wrong with it in one sentence."""
+    text, field, place = (_of_bundle if source.kind == ClusterTrustBundle.kind else _of_config_map)(db, source)
+    if text is None:
+        return f"{source} does not exist; create it with CA certificates in {place}."
     if not text:
-        return f"{config_map} has no {CA_KEY} in its data."
+        return f"{source} has no {field}."
     try:
         return tuple(dict.fromkeys(write(_CERTIFICATE, each) for each in _certificates(text)))
     except _UnusableCertificateError as wrong:
-        return f"{config_map}: {CA_KEY} {wrong}"
+        return f"{source}: {field.removesuffix(' in its data')} {wrong}"
+
+
+class _CaText(NamedTuple):
+    """PEM, None if there is no such object; the field that holds it, and how that is described to who creates it."""
+
+    text: bytes | None
+    field: str
+    place: str
+
+
+def _of_config_map(db: Db, source: Ref) -> _CaText:
+    found = db.get(ConfigMap, source)
+    text = (found.data.get(CA_KEY, "").encode() or found.binary_data.get(CA_KEY, b"")) if found is not None else None
+    return _CaText(text, f"{CA_KEY} in its data", f"the key {CA_KEY}")
+
+
+def _of_bundle(db: Db, source: Ref) -> _CaText:
+    found = db.get(ClusterTrustBundle, source)
+    text = found.spec.trust_bundle.encode() if found is not None else None
+    return _CaText(text, "spec.trustBundle", "spec.trustBundle")
 
 
 @query(firewall=True)
-def ca_fault(db: Db, config_map: Ref) -> str:
-    """Return what is wrong with the CA certificates of a ConfigMap; "" if they can be used, whichever they are."""
-    found = ca_certificates(db, config_map)
+def ca_fault(db: Db, source: Ref) -> str:
+    """Return what is wrong with the CA certificates of an object; "" if they can be used, whichever they are."""
+    found = ca_certificates(db, source)
     return found if isinstance(found, str) else ""
 
 
 @query
-def trust_bundle(db: Db, config_maps: tuple[Ref, ...]) -> TrustBundle | None:
-    """Return the CA certificates of all those ConfigMaps that can be used, each once; None if there are none."""
+def trust_bundle(db: Db, sources: tuple[Ref, ...]) -> TrustBundle | None:
+    """Return the CA certificates of all those objects that can be used, each once; None if there are none."""
     certificates: dict[bytes, None] = {}
-    for each in config_maps:
+    for each in sources:
         found = ca_certificates(db, each)
         if not isinstance(found, str):
             certificates.update(dict.fromkeys(found))

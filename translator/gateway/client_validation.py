@@ -7,13 +7,12 @@ from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.gateway.ca_certificates import ca_fault
+from translator.gateway.ca_certificates import ca_fault, ca_source
 from translator.gateway.gateways import gateway_spec
 from translator.gateway.listeners import ListenerState, listeners
 from translator.gateway.reference_grants import Grantee, GrantTarget, granted, not_permitted
 from translator.objects.gateway_api.gateway import FrontendTLSConfig, FrontendTLSValidation, Gateway
-from translator.objects.gateway_api.references import ObjectReference, qualified_kind
-from translator.objects.kubernetes.core import ConfigMap
+from translator.objects.gateway_api.references import ObjectReference
 from translator.outcome import Outcome, Problem, gather
 from translator.refs import Ref
 
@@ -25,12 +24,12 @@ class ClientValidation:
     """How the HTTPS listeners of a port validate client certificates.
 
     Attributes:
-        config_maps: the ConfigMaps with the CA certificates: those that may be referred to, whether they can be used
-            or not, so that a ConfigMap that breaks or is mended changes no listener.
+        sources: the objects with the CA certificates: those that may be referred to, whether they can be used
+            or not, so that one that breaks or is mended changes no listener.
         insecure: clients without a valid certificate are let in as well.
     """
 
-    config_maps: tuple[Ref, ...]
+    sources: tuple[Ref, ...]
     insecure: bool = False
 
 
@@ -106,21 +105,19 @@ def _effective(db: Db, gateway: Ref, port: int) -> tuple[FrontendTLSValidation, 
 
 
 def _resolve(db: Db, gateway: Ref, reference: ObjectReference, field: str) -> Outcome[Ref | None]:
-    """Return the ConfigMap that is referred to, None if it may not be, with the problem if it cannot be used."""
+    """Return the object that is referred to, None if it may not be, with the problem if it cannot be used."""
     namespace = reference.namespace or gateway.namespace
     grantee = Grantee(Gateway.group, Gateway.kind, gateway.namespace, namespace)
     target = GrantTarget(reference.group, reference.kind, reference.name)
     # What is not permitted is not looked at any further, not even at its kind.
     if not granted(db, grantee, target):
         return Outcome(None, (not_permitted(grantee, target, field),))
-    if (reference.group, reference.kind) != (ConfigMap.group, ConfigMap.kind):
-        kind = qualified_kind(reference.group, reference.kind)
-        text = f"{field}: {kind} is not supported; refer to a ConfigMap."
-        return Outcome(None, (_problem("InvalidCACertificateKind", text),))
-    config_map = Ref(ConfigMap.kind, namespace, reference.name)
-    fault = ca_fault(db, config_map)
+    source = ca_source(db, reference, namespace)
+    if isinstance(source, str):
+        return Outcome(None, (_problem("InvalidCACertificateKind", f"{field}: {source}"),))
+    fault = ca_fault(db, source)
     problems = (_problem("InvalidCACertificateRef", f"{field}: {fault}"),) if fault else ()
-    return Outcome(config_map, problems)
+    return Outcome(source, problems)
 
 
 def _problem(reason: str, message: str) -> Problem:

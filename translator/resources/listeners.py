@@ -54,16 +54,16 @@ def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
 
 
 def served_trust_bundles(db: Db, gateway: Ref) -> Iterator[tuple[Ref, ...]]:
-    """Yield the ConfigMaps by whose CA certificates a Gateway's served listeners validate client certificates."""
+    """Yield the objects by whose CA certificates a Gateway's served listeners validate client certificates."""
     for state, _ in _served(db, gateway):
         validation = listener_validation(db, state).value
         if validation is not None:
-            yield validation.config_maps
+            yield validation.sources
 
 
 def _peer_validation(db: Db, state: ListenerState) -> PeerValidation | None:
     found = listener_validation(db, state).value
-    return None if found is None else PeerValidation(trust_bundle_name(found.config_maps), not found.insecure)
+    return None if found is None else PeerValidation(trust_bundle_name(found.sources), not found.insecure)
 
 
 @query
@@ -141,7 +141,7 @@ def secret_resource(db: Db, ref: Ref) -> Resource | None:
 
 
 @query
-def trust_bundle_resource(db: Db, config_maps: tuple[Ref, ...]) -> Resource | None:
-    """Return the ``Secret`` with the CA certificates of ConfigMaps."""
-    found = trust_bundle(db, config_maps)
-    return Resource.pack(trust_bundle_secret(trust_bundle_name(config_maps), found)) if found is not None else None
+def trust_bundle_resource(db: Db, sources: tuple[Ref, ...]) -> Resource | None:
+    """Return the ``Secret`` with the CA certificates of objects."""
+    found = trust_bundle(db, sources)
+    return Resource.pack(trust_bundle_secret(trust_bundle_name(sources), found)) if found is not None else None

@@ -176,7 +176,7 @@ def _secret_names(db: Db, state: ListenerState, certificates: Iterable[Ref]) -> 
     yield from map(secret_name, certificates)
     validation = listener_validation(db, state).value
     if validation is not None:
-        yield trust_bundle_name(validation.config_maps)
+        yield trust_bundle_name(validation.sources)
 
 
 def _conflicted(conflict: Problem | None) -> Condition:

@@ -14,6 +14,7 @@ from translator.infrastructure.parameters import class_parameters
 from translator.inputs import Invalid
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
 from translator.refs import Ref
 from translator.status.invalid import false, last_valid_status
 
@@ -43,6 +44,7 @@ def gatewayclass_status(db: Db, ref: Ref) -> Status | None:
     generation = found.metadata.generation or 1
     brought = (*(each.conformance for each in db.registry.routes), *(each.conformance for each in extensions(db)))
     own = (*FEATURES, *(() if db.settings.standalone else DEPLOYED_FEATURES))
+    own += (ClusterTrustBundle.kind,) if db.is_served(ClusterTrustBundle.kind) else ()
     supported = sorted({*own, *chain.from_iterable(brought)})
     return {
         "conditions": [

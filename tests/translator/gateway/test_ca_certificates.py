@@ -1,4 +1,4 @@
-"""CA certificates in ConfigMaps."""
+"""CA certificates in ConfigMaps and ClusterTrustBundles."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from base64 import b64encode
 
 import pytest
 
-from bench.world import Raw, edit, manifest
+from bench.world import Raw, edit, endpoint_slice, gateway, manifest, route, service
 from tests.certificates import self_signed
+from translator.conditions import Status
 from translator.db import Db
+from translator.envoy.names import trust_bundle_name
 from translator.gateway.ca_certificates import ca_certificates, trust_bundle
+from translator.inputs import in_cluster
 from translator.ir.listener import TrustBundle
 from translator.objects.kubernetes.core import ConfigMap
 from translator.refs import Ref
 from translator.registry import REGISTRY
+from translator.translator import Translator
 
 ONE, KEY = self_signed("one")
 TWO, _ = self_signed("two")
@@ -71,3 +75,59 @@ def test_a_bundle_has_the_certificates_of_all_that_can_be_used() -> None:
     db = database(a={"data": {"ca.crt": ONE}}, b={"data": {"ca.crt": "x"}}, c={"data": {"ca.crt": ONE + TWO}})
     assert trust_bundle(db, (ref("a"), ref("b"), ref("c"))) == TrustBundle((ONE + TWO).encode())
     assert trust_bundle(db, (ref("b"),)) is None
+
+
+CLASS: Raw = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "GatewayClass",
+    "metadata": {"name": "headgate"},
+    "spec": {"controllerName": in_cluster().controller_name},
+}
+
+
+def conditions(status: Status | None) -> dict[str, tuple[str, str]]:
+    """Return the status and reason of each condition of a policy."""
+    assert status is not None
+    (ancestor,) = status["ancestors"]
+    return {each["type"]: (each["status"], each["reason"]) for each in ancestor["conditions"]}
+
+
+def test_a_cluster_may_not_serve_the_kind() -> None:
+    """Without ClusterTrustBundles in the cluster a reference is of an invalid kind, and the class lacks the feature."""
+    references = [{"group": "certificates.k8s.io", "kind": "ClusterTrustBundle", "name": "ca"}]
+    spec = {
+        "targetRefs": [{"group": "", "kind": "Service", "name": "service-0"}],
+        "validation": {"caCertificateRefs": references, "hostname": "a.example.com"},
+    }
+    policy = manifest("gateway.networking.k8s.io/v1", "BackendTLSPolicy", "p", spec=spec)
+    bundle = manifest("certificates.k8s.io/v1", "ClusterTrustBundle", "ca", "", spec={"trustBundle": ONE})
+    del bundle["metadata"]["namespace"]
+    translator = Translator(in_cluster(offline=True), on_demand=["ClusterTrustBundle"])
+    translator.edit(map(edit, (CLASS, gateway(), route(0, 1, 1), service(0), endpoint_slice(0), policy)))
+    assert translator.set_unserved(["ClusterTrustBundle"])
+    assert not translator.set_unserved(["ClusterTrustBundle"])
+    statuses = translator.evaluate().statuses
+    refused = {"Accepted": ("False", "NoValidCACertificate"), "ResolvedRefs": ("False", "InvalidKind")}
+    assert conditions(statuses[edit(policy).ref]) == refused
+    features = {"name": "ClusterTrustBundle"}
+    assert features not in translator.statuses[edit(CLASS).ref]["supportedFeatures"]
+    assert translator.set_unserved([])
+    translator.edit([edit(bundle)])
+    statuses = translator.evaluate().statuses
+    accepted = {"Accepted": ("True", "Accepted"), "ResolvedRefs": ("True", "ResolvedRefs")}
+    assert conditions(statuses[edit(policy).ref]) == accepted
+    assert features in translator.statuses[edit(CLASS).ref]["supportedFeatures"]
+
+
+@pytest.mark.parametrize("name", ["example.com:signer:v1", "ca"])
+def test_names_of_bundles(name: str) -> None:
+    """The name of a ClusterTrustBundle may begin with that of its signer, with colons."""
+    raw = {
+        "apiVersion": "certificates.k8s.io/v1beta1",
+        "kind": "ClusterTrustBundle",
+        "metadata": {"name": name},
+        "spec": {"trustBundle": ONE},
+    }
+    assert edit(raw).ref == Ref("ClusterTrustBundle", "", name)
+    assert trust_bundle_name([edit(raw).ref, ref("ca")]) == f"ClusterTrustBundle/{name},n/ca"
+    assert trust_bundle_name([ref("ca"), edit(raw).ref]) == f"ConfigMap/n/ca,ClusterTrustBundle/{name}"
