@@ -98,9 +98,9 @@ def _listeners() -> st.SearchStrategy[Raw]:
         protocol=_one("TCP", "UDP"),
         **{key: each for key, each in common.items() if key != "hostname"},
     )
-    modes = st.just({"mode": "Passthrough"}) | tls
-    sni = _fields(port=_one(443, 443, 81), protocol="TLS", tls=modes, **common)
-    return plain | plain | https | sni | l4
+    passthrough = st.just({"mode": "Passthrough"})
+    sni = _fields(port=_one(443, 443, 81), protocol="TLS", tls=passthrough | passthrough | tls, **common)
+    return plain | plain | https | sni | sni | l4
 
 
 def _distinct(listeners: list[Raw]) -> bool:
