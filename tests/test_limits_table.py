@@ -37,7 +37,7 @@ NO_LIMIT: Mapping[str, tuple[str, ...]] = {
     ),
     "a unit, a rank or a modulus": (
         "translator.policies.attachment.SHARDS",
-        "translator.policies.attachment.GATEWAYS",
+        "translator.policies.attachment.LISTENERS",
         "translator.envoy.route._PATH_RANK",
         "translator.objects.schema.scalars._UNIT",
         "translator.ir.http.MILLION",

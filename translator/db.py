@@ -8,12 +8,14 @@ from typing import TypeVar
 from translator.engine.database import Database
 from translator.engine.query import declared_in
 from translator.inputs import (
+    ACKNOWLEDGED,
     APPLY_RESULT,
     INVALID,
     PROXY_DEFAULTS,
     SETTINGS,
     SYNC_STATUS,
     UNSERVED,
+    AcknowledgedListeners,
     ApplyResult,
     GatewaySyncStatus,
     Invalid,
@@ -59,6 +61,10 @@ class Db:
     def sync_status(self, gateway: Ref) -> GatewaySyncStatus:
         """Read how far the configuration of `gateway` has come."""
         return self.input(SYNC_STATUS, gateway) or self.input(SYNC_STATUS, None) or GatewaySyncStatus()
+
+    def acknowledged(self, listener_set: Ref) -> AcknowledgedListeners:
+        """Read which listeners of a ListenerSet the proxies have acknowledged."""
+        return self.input(ACKNOWLEDGED, listener_set) or AcknowledgedListeners()
 
     @property
     def proxy_defaults(self) -> ProxyDefaults:

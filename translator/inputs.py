@@ -63,6 +63,7 @@ APPLY_RESULT = "ApplyResult"
 INVALID = "Invalid"
 UNSERVED = "Unserved"
 """The collection of the names of kinds that the cluster does not serve."""
+ACKNOWLEDGED = "Acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,18 @@ class GatewaySyncStatus:
     snapshot: str | None = None
     generation: int | None = None
     listeners: frozenset[str] | None = None
+
+
+class AcknowledgedListeners(NamedTuple):
+    """The listeners of a ListenerSet that the proxies of its Gateway have acknowledged.
+
+    Attributes:
+        generation: of the ListenerSet, the one that they have acknowledged; None if they have not acknowledged any.
+        listeners: the names of the listeners which that had.
+    """
+
+    generation: int | None = None
+    listeners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

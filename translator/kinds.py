@@ -76,7 +76,10 @@ class BackendKind:
 
 
 class Level(IntEnum):
-    """The levels at which a policy can be attached, the least specific first (GEP-713); a backend's ports are of it."""
+    """The levels at which a policy can be attached, the least specific first (GEP-713); a backend's ports are of it.
+
+    A ListenerSet is at that of its listeners, and less specific than each of them.
+    """
 
     GATEWAY = 0
     LISTENER = 1

@@ -14,6 +14,7 @@ from translator.installed import installed_extensions
 from translator.kinds import PolicyKind, Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.referencegrant import ReferenceGrant
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 from translator.objects.kubernetes.clustertrustbundle import ClusterTrustBundle
@@ -25,7 +26,7 @@ from translator.objects.kubernetes.workloads import DaemonSet, Deployment, Pod
 from translator.objects.parse import Kinds
 from translator.objects.schema.base import Fields, KubernetesObject
 from translator.routes import ROUTES
-from translator.status import gateway, gatewayclass, gatewayparameters, policy, route
+from translator.status import gateway, gatewayclass, gatewayparameters, listenerset, policy, route
 
 KUBERNETES_KINDS = (
     Namespace,
@@ -41,7 +42,14 @@ KUBERNETES_KINDS = (
 )
 """The kinds of Kubernetes that are read."""
 
-STATUSES = (gatewayclass.STATUS, gateway.STATUS, gatewayparameters.STATUS, route.STATUS, policy.STATUS)
+STATUSES = (
+    gatewayclass.STATUS,
+    gateway.STATUS,
+    listenerset.STATUS,
+    gatewayparameters.STATUS,
+    route.STATUS,
+    policy.STATUS,
+)
 
 
 def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> Registry:
@@ -62,7 +70,7 @@ def registry(extensions: Iterable[Extension], packages: Iterable[str] = ()) -> R
     _check_units(policies, units)
     filters = tuple(reader for each in found for reader in each.filters)
     written = tuple((each.policy.kind, each.field) for each in units if each.inherit is None)
-    kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway]
+    kinds: list[type[KubernetesObject]] = [GatewayClass, Gateway, ListenerSet]
     kinds += (each.model for each in ROUTES)
     kinds += (ReferenceGrant, *(model for each in found for model in each.objects))
     kinds += (each.model for each in backends if each.model is not Service)

@@ -25,6 +25,7 @@ from translator.engine.memo import Trace
 from translator.infrastructure.manifest import ProxyManifests
 from translator.infrastructure.manifest_table import ManifestTable
 from translator.inputs import (
+    ACKNOWLEDGED,
     APPLY_RESULT,
     INVALID,
     NOT_SYNCED,
@@ -41,6 +42,7 @@ from translator.inputs import (
 )
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.resources.output_table import OutputTable
@@ -78,7 +80,7 @@ class Translator:
         self._statuses = StatusTable(self._generation, standalone=settings.standalone)
         self._manifests = ManifestTable()
         self._roots = Roots(self._db, registry, self._outputs, self._statuses, self._manifests)
-        self.acknowledged = Acknowledged(partial(self._db.set, SYNC_STATUS))
+        self.acknowledged = Acknowledged(partial(self._db.set, SYNC_STATUS), partial(self._db.set, ACKNOWLEDGED))
 
     # What comes out
 
@@ -169,13 +171,15 @@ class Translator:
         if was_invalid:
             self._db.set(INVALID, ref, None)
             self._roots.clear_invalid(ref)
-        is_new = was_invalid or ref not in self._db.inputs(ref.kind)
+        before = self.object(ref)
         self._db.set(ref.kind, ref, found)
         if ref.kind == Gateway.kind:
             self.acknowledged.touch(ref)
+        elif ref.kind == ListenerSet.kind:
+            self.acknowledged.edit_set(ref, before, found)
         if found is None:
             self._roots.remove(ref)
-        elif is_new:
+        elif was_invalid or before is None:
             self._roots.add(ref)
 
     def set_sync_status(self, gateway: Ref, status: GatewaySyncStatus) -> None:

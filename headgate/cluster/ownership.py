@@ -8,9 +8,13 @@ from typing import Any
 from headgate.reporting.findings import name_of
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.headgate.gatewayparameters import GatewayParameters
 
 Json = Mapping[str, Any]
+
+Parents = Mapping[str, Mapping[str, Json]]
+"""Gateways and ListenerSets, by kind and name."""
 
 
 def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
@@ -30,13 +34,19 @@ def status_of(objects: Sequence[Json], controller: str) -> dict[str, Any]:
     our_gateways = {
         name: each for name, each in gateways.items() if each["spec"].get("gatewayClassName") in our_classes
     }
+    sets = kinds.pop(ListenerSet.kind, {})
+    our_sets = {name: each for name, each in sets.items() if _parent_gateway(each) in our_gateways}
+    parents = {Gateway.kind: gateways, ListenerSet.kind: sets}
+    our_parents = {Gateway.kind: our_gateways, ListenerSet.kind: our_sets}
     others = [each for found in kinds.values() for each in found.values()]  # routes and policies
     ours = [_with_our_entries(each, controller) for each in others]
     problems = [] if our_classes else [_no_class(controller)]
     problems += (text for each in gateways.values() for text in _missing_class(each, classes))
-    problems += (text for each in others for text in _missing_parents(each, gateways))
-    problems += (text for each in ours for text in _missing_status(each, our_gateways))
-    shown = [*our_classes.values(), *our_gateways.values(), *(each for each in ours if any(each["status"].values()))]
+    problems += (text for each in others for text in _missing_parents(each, parents))
+    problems += (text for each in sets.values() for text in _missing_gateway(each, gateways))
+    problems += (text for each in ours for text in _missing_status(each, our_parents))
+    shown = [*our_classes.values(), *our_gateways.values(), *our_sets.values()]
+    shown += [*(each for each in ours if any(each["status"].values()))]
     return {"objects": [*shown, *parameters], "envoys": [], "problems": problems}
 
 
@@ -64,28 +74,46 @@ def _missing_class(gateway: Json, classes: Mapping[str, Json]) -> Iterator[str]:
         yield f"{at}: GatewayClass {name} does not exist, so no controller serves it"
 
 
-def _parents(route: Json) -> Iterator[tuple[int, Json, str]]:
-    """Yield the parentRefs to Gateways: index, parentRef and the Gateway's name."""
+def _parent_gateway(listener_set: Json) -> str | None:
+    """Return the name of the Gateway that a ListenerSet names; None if its parent is of another kind."""
+    reference = listener_set["spec"].get("parentRef") or {}
+    if (reference.get("group", Gateway.group), reference.get("kind", Gateway.kind)) != (Gateway.group, Gateway.kind):
+        return None
+    return f"{reference.get('namespace', listener_set['metadata']['namespace'])}/{reference.get('name')}"
+
+
+def _missing_gateway(listener_set: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
+    gateway = _parent_gateway(listener_set)
+    if gateway is not None and gateway not in gateways:
+        at = f"ListenerSet {name_of(listener_set)}: spec.parentRef"
+        yield f"{at}: Gateway {gateway} does not exist, so no controller serves it"
+
+
+def _parents(route: Json) -> Iterator[tuple[int, Json, str, str]]:
+    """Yield the parentRefs to Gateways and ListenerSets: index, parentRef, the parent's kind and its name."""
     for place, each in enumerate(route["spec"].get("parentRefs") or ()):
-        if (each.get("group", Gateway.group), each.get("kind", Gateway.kind)) == (Gateway.group, Gateway.kind):
-            yield place, each, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"
+        kind = each.get("kind", Gateway.kind)
+        if each.get("group", Gateway.group) == Gateway.group and kind in (Gateway.kind, ListenerSet.kind):
+            yield place, each, kind, f"{each.get('namespace', route['metadata']['namespace'])}/{each['name']}"
 
 
-def _missing_parents(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
-    for place, _, gateway in _parents(route):
-        if gateway not in gateways:
+def _missing_parents(route: Json, parents: Parents) -> Iterator[str]:
+    for place, _, kind, name in _parents(route):
+        if name not in parents[kind]:
             at = f"{route['kind']} {name_of(route)}: spec.parentRefs[{place}]"
-            yield f"{at}: Gateway {gateway} does not exist, so no controller serves it"
+            yield f"{at}: {kind} {name} does not exist, so no controller serves it"
 
 
-def _missing_status(route: Json, gateways: Mapping[str, Json]) -> Iterator[str]:
-    """Yield a problem for each parentRef to one of our Gateways without a status entry."""
+def _missing_status(route: Json, parents: Parents) -> Iterator[str]:
+    """Yield a problem for each parentRef to one of our Gateways or ListenerSets without a status entry."""
     written = [each["parentRef"] for each in route["status"]["parents"]]
-    for _, parent, gateway in _parents(route):
-        if gateway in gateways and not any(_is_same(parent, each) for each in written):
-            at = f"{route['kind']} {name_of(route)}: Headgate has written no status for Gateway {gateway} yet"
+    for _, parent, kind, name in _parents(route):
+        if name in parents[kind] and not any(_is_same(parent, each) for each in written):
+            at = f"{route['kind']} {name_of(route)}: Headgate has written no status for {kind} {name} yet"
             yield f"{at}: if none appears, check that Headgate runs and that its leader may write statuses"
 
 
 def _is_same(one: Json, other: Json) -> bool:
-    return all(one.get(each) == other.get(each) for each in ("namespace", "name", "sectionName", "port"))
+    kinds = [each.get("kind", Gateway.kind) for each in (one, other)]
+    fields = ("namespace", "name", "sectionName", "port")
+    return kinds[0] == kinds[1] and all(one.get(each) == other.get(each) for each in fields)

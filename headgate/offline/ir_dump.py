@@ -10,7 +10,7 @@ from typing import Any
 from translator.db import Db
 from translator.gateway.attachment import domains
 from translator.gateway.attachment import routes as routes_of
-from translator.gateway.listeners import listeners
+from translator.gateway.ports import gateway_ports
 from translator.inputs import INVALID, SETTINGS, Edit, Invalid, Settings
 from translator.ir.backend import BackendSetting
 from translator.ir.http import RuleSetting
@@ -55,7 +55,7 @@ class Ir:
         }
 
     def _listeners(self, gateway: Ref) -> list[PortListener]:
-        ports = dict.fromkeys(each.socket_port for each in listeners(self._db, gateway))
+        ports = gateway_ports(self._db, gateway)
         return [found for port in ports if (found := port_listener(self._db, gateway, port)) is not None]
 
     def _domains(self, table: RouteConfigKey) -> dict[str, list[Ref]]:

@@ -11,7 +11,7 @@ from cryptography import x509
 from headgate.reporting.fields import FieldPlaces
 from translator.gateway.client_certificate import FIELD
 from translator.objects.gateway_api.gateway import Gateway, GatewaySpec
-from translator.objects.gateway_api.listener import Listener
+from translator.objects.gateway_api.listener import Listener, ListenerOwner
 from translator.objects.gateway_api.references import SecretObjectReference
 from translator.objects.kubernetes.core import Secret
 from translator.refs import Ref
@@ -28,11 +28,10 @@ def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnosti
     """
     fields = FieldPlaces(folder)
     for ref, found in sorted(folder.objects.items()):
-        if not isinstance(found, Gateway):
-            continue
-        for text in _of_client(folder, ref, found.spec, now):
-            yield Diagnostic(fields.place(ref, "", text), text, "error", ref)
-        for listener in found.spec.listeners:
+        if isinstance(found, Gateway):
+            for text in _of_client(folder, ref, found.spec, now):
+                yield Diagnostic(fields.place(ref, "", text), text, "error", ref)
+        for listener in found.spec.listeners if isinstance(found, ListenerOwner) else ():
             for severity, place, message in _of_listener(folder, ref, listener, now):
                 text = f"tls.certificateRefs[{place}]: {message}"
                 where = fields.place(ref, f"listener {listener.name}", text)
@@ -40,12 +39,12 @@ def certificate_problems(folder: FileStore, now: datetime) -> Iterator[Diagnosti
 
 
 def _of_listener(
-    folder: FileStore, gateway: Ref, listener: Listener, now: datetime
+    folder: FileStore, owner: Ref, listener: Listener, now: datetime
 ) -> Iterator[tuple[Severity, int, str]]:
     names: list[str] = []
     references = listener.tls.certificate_refs if listener.tls and listener.tls.mode == "Terminate" else ()
     for place, reference in enumerate(references):
-        secret, certificate = _referenced(folder, gateway, reference)
+        secret, certificate = _referenced(folder, owner, reference)
         if certificate is None:
             return  # a condition reports it
         names += _names(certificate)

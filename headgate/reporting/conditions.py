@@ -79,7 +79,7 @@ PARTS: Mapping[str, Callable[[Json], str]] = {
     "parents": lambda each: parent_label(each["parentRef"]),
     "ancestors": lambda each: parent_label(each["ancestorRef"]),
 }
-"""The lists of a status whose items have conditions, and how people name an item: of Gateways, routes and policies."""
+"""The lists of a status whose items have conditions, and how people name an item."""
 
 
 def is_good(condition: Json) -> bool:

@@ -9,7 +9,7 @@ from headgate.reporting.conditions import bad, phrase, places
 
 Json = Mapping[str, Any]
 
-ORDER = ("GatewayClass", "GatewayParameters", "Gateway")
+ORDER = ("GatewayClass", "GatewayParameters", "Gateway", "ListenerSet")
 """Kinds that others depend on: their findings come first."""
 
 

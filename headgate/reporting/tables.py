@@ -17,7 +17,7 @@ from headgate.reporting.findings import Finding, findings, name_of
 Json = Mapping[str, Any]
 
 #: Columns that may be long.
-LONG = frozenset({"CLASS", "ADDRESS", "CONTROLLER", "HOSTNAMES", "PARENTS", "TARGETS", "LAST END", "LOG"})
+LONG = frozenset({"CLASS", "ADDRESS", "CONTROLLER", "HOSTNAMES", "PARENT", "PARENTS", "TARGETS", "LAST END", "LOG"})
 
 #: A terminal of fewer characters has no room for those.
 NARROW = 80
@@ -188,6 +188,12 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     "Gateway": {
         "CLASS": lambda found: found["spec"].get("gatewayClassName", "-"),
         "ADDRESS": _addresses,
+        "ROUTES": _attached,
+        "ACCEPTED": lambda found: _state(found, "Accepted"),
+        "PROGRAMMED": lambda found: _state(found, "Programmed"),
+    },
+    "ListenerSet": {
+        "PARENT": lambda found: parent_label(found["spec"].get("parentRef") or {"name": "-"}),
         "ROUTES": _attached,
         "ACCEPTED": lambda found: _state(found, "Accepted"),
         "PROGRAMMED": lambda found: _state(found, "Programmed"),

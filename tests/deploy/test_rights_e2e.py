@@ -93,6 +93,15 @@ SERVICE: Final = {
     "metadata": {"name": "hello"},
     "spec": {"ports": [{"name": "grpc", "port": 443}]},
 }
+LISTENER_SET: Final = {
+    "apiVersion": GATEWAY_API,
+    "kind": "ListenerSet",
+    "metadata": {"name": "hello"},
+    "spec": {
+        "parentRef": {"name": GATEWAY},
+        "listeners": [{"name": "http", "port": 8081, "protocol": "HTTP"}],
+    },
+}
 BACKEND_POLICY: Final = {
     "apiVersion": GATEWAY_API,
     "kind": "BackendTLSPolicy",
@@ -324,15 +333,17 @@ async def deploy(controller: Controller, watched: Kube) -> None:
     reference = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "p"}
     gateway = controller.release.gateway(parametersRef=reference)
     gateway["spec"]["tls"] = {"frontend": FRONTEND}
+    gateway["spec"]["allowedListeners"] = {"namespaces": {"from": "Same"}}
     gateway["spec"]["listeners"] = [*gateway["spec"]["listeners"], HTTPS, TLS, *PORTS]
     await watched.apply(
         tls_secret("certificate", "example.com"),
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, POLICY, BACKEND_POLICY),
+        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, POLICY, BACKEND_POLICY, LISTENER_SET),
     )
-    for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "TrafficPolicy", "BackendTLSPolicy"):
+    routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+    for kind in (*routes, "TrafficPolicy", "BackendTLSPolicy", "ListenerSet"):
         await watched.condition(kind, "hello", "Accepted", "True")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
     await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))

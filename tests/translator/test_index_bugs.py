@@ -34,6 +34,8 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
     parameters = {"group": "gateway.headgate.dev", "kind": "GatewayParameters", "name": "web"}
     listener = {"name": "http", "port": port, "protocol": "HTTP"}
     spec: dict[str, Any] = {"gatewayClassName": "headgate", "defaultScope": "All", "listeners": [listener]}
+    spec |= {"allowedListeners": {"namespaces": {"from": "Same"}}}
+    further = {"parentRef": {"name": "web"}, "listeners": [{**listener, "port": port + 10}]}
     spec |= {} if standalone else {"infrastructure": {"parametersRef": parameters}}
     backend = {"name": "shop", "namespace": f"{name}-backends", "port": 80}
     routed = {"parentRefs": [{"name": "web"}], "rules": [{"backendRefs": [backend]}]}
@@ -53,6 +55,7 @@ def team(name: str, port: int, *, standalone: bool) -> list[Raw]:
         manifest("gateway.headgate.dev/v1alpha1", "TrafficPolicy", "shop", name, spec=policy),
         manifest(API, "BackendTLSPolicy", "shop", f"{name}-backends", spec=tls),
         manifest(API, "HTTPRoute", "shop", name, spec=routed),
+        manifest(API, "ListenerSet", "more", name, spec=further),
         manifest("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "shop", f"{name}-backends", spec=grant),
         manifest("v1", "Service", "shop", f"{name}-backends", spec={"ports": [{"name": "http", "port": 80}]}),
         manifest(

@@ -117,8 +117,22 @@ def gateways() -> Objects:
         listeners=_some(_listeners(), 3, 1, by=itemgetter("name")).filter(_distinct),
         addresses=addresses,
         tls=_maybe(_fields(backend=_fields(clientCertificateRef=certificate))),
+        allowedListeners=_one(None, *[{"namespaces": {"from": "All"}}] * 3, *_NAMESPACES_OF_SETS),
     )
     return _object(f"{GATEWAY_API}/v1", "Gateway", ("g1", "g2"), namespace="a", spec=spec)
+
+
+_NAMESPACES_OF_SETS = [
+    {"namespaces": {"from": "Same"}},
+    {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "red"}}}},
+]
+
+
+def listener_sets() -> Objects:
+    """ListenerSets in the way of Gateways' and each other's, of Gateways that may not let them attach."""
+    parent = _fields(name=_one("g1", "g1", "g2", "g3"), namespace="a")
+    spec = _fields(parentRef=parent, listeners=_some(_listeners(), 3, 1, by=itemgetter("name")).filter(_distinct))
+    return _object(f"{GATEWAY_API}/v1", "ListenerSet", ("x1", "x2"), spec=spec)
 
 
 def _backends(**more: Any) -> st.SearchStrategy[Raw]:
@@ -144,7 +158,12 @@ def _matches() -> st.SearchStrategy[Raw]:
 
 
 def _parents() -> st.SearchStrategy[Raw]:
-    return _fields(name=_one("g1", "g2"), namespace="a", sectionName=_one(None, None, None, None, "l1"))
+    sections = _one(None, None, None, None, "l1")
+    of_gateway = _fields(name=_one("g1", "g2"), namespace="a", sectionName=sections)
+    of_set = _fields(
+        kind="ListenerSet", name=_one("x1", "x2"), namespace=_maybe(_one(*NAMESPACES)), sectionName=sections
+    )
+    return of_gateway | of_gateway | of_set
 
 
 def _with_a_name(rules: list[Raw]) -> list[Raw]:
@@ -258,7 +277,7 @@ def secrets() -> Objects:
 def reference_grants() -> Objects:
     """Grants of some target, or all of a kind, to one side or the other."""
     route = {"group": GATEWAY_API, "kind": _one("HTTPRoute", "HTTPRoute", "GRPCRoute")}
-    gateway = {"group": GATEWAY_API, "kind": "Gateway"}
+    gateway = {"group": GATEWAY_API, "kind": _one("Gateway", "ListenerSet")}
     givers = _fields(namespace=_one(*NAMESPACES), **route) | _fields(namespace=_one(*NAMESPACES), **gateway)
     targets = _fields(group="", kind="Service", name=_maybe(_one("w1", "w2"))) | _fields(group="", kind="Secret")
     spec = _fields(**{"from": _some(givers, 2, 1), "to": _some(targets, 2, 1)})
@@ -288,12 +307,18 @@ def traffic_policies() -> Objects:
         group=GATEWAY_API, kind="HTTPRoute", name=_one("r1", "r2"), sectionName=_one(None, None, "one", "no")
     )
     service = _fields(group=_one(""), kind="Service", name="w1")
+    listener_set = _fields(
+        group=GATEWAY_API, kind="ListenerSet", name=_one("x1", "x2"), sectionName=_one(None, None, "l1", "no")
+    )
     cors = _fields(
         allowOrigins=_maybe(_one(["https://a.test"], ["https://*.b.test"], ["*"])),
         allowMethods=_maybe(_one(["GET"])),
         maxAge=_maybe(_one(5, 7)),  # 5 is the default
     )
-    spec = _fields(targetRefs=_some(gateway | gateway | route | route | service, 2, 1, by=_target), cors=_maybe(cors))
+    spec = _fields(
+        targetRefs=_some(gateway | gateway | listener_set | route | route | service, 2, 1, by=_target),
+        cors=_maybe(cors),
+    )
     return _object(
         "gateway.headgate.dev/v1alpha1", "TrafficPolicy", ("p1", "p2"), namespace=_one("a", "a", "b"), spec=spec
     )
@@ -333,6 +358,7 @@ MOST_OF_EACH = {
     l4_routes: 2,
     tls_routes: 2,
     gateways: 2,
+    listener_sets: 2,
     services: 4,
     endpoint_slices: 3,
     secrets: 3,

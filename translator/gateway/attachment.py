@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,12 +10,15 @@ from translator.db import Db
 from translator.engine.query import QueryError, index, query
 from translator.gateway.gateways import gateway_spec, is_managed
 from translator.gateway.hostnames import intersect, specificity
+from translator.gateway.listener_sets import named_gateway, parent_gateway, serving_gateway
 from translator.gateway.listeners import Attachable, ListenerState, attachable_listeners
+from translator.gateway.namespaces import permits
 from translator.ir.listener import RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of
+from translator.objects.gateway_api.listener import ListenerOwner
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.gateway_api.route import Route
-from translator.objects.kubernetes.core import NAME_LABEL, Namespace
 from translator.outcome import Problem
 from translator.policies.effective import Stack, route_stack
 from translator.refs import ListenerRef, Ref
@@ -44,7 +47,11 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class ParentStatus:
-    """The result of one parentRef: the listeners that the route attached to, or the problem that prevents it."""
+    """The result of one parentRef: the listeners that the route attached to, or the problem that prevents it.
+
+    Attributes:
+        gateway: the Gateway that serves these listeners, or would; the parent itself if there is no such Gateway.
+    """
 
     reference: ParentReference
     gateway: Ref
@@ -61,7 +68,7 @@ def attachment(db: Db, route: Ref) -> tuple[ParentStatus, ...]:
     named = [each for each in found.spec.parent_refs if is_ours(db, route, each)]
     return tuple(
         _attach(db, route, reference, found.hostnames)
-        for reference in (*named, *_defaults(db, route, found, {_gateway(route, each) for each in named}))
+        for reference in (*named, *_defaults(db, route, found, {_parent(route, each) for each in named}))
     )
 
 
@@ -86,36 +93,40 @@ def _defaults(db: Db, route: Ref, found: Route, named: Set[Ref]) -> Iterator[Par
                 yield ParentReference(namespace=each.namespace, name=each.name)
 
 
-def _gateway(route: Ref, reference: ParentReference) -> Ref:
-    return Ref(Gateway.kind, reference.namespace or route.namespace, reference.name)
+def _parent(route: Ref, reference: ParentReference) -> Ref:
+    return Ref(reference.kind, reference.namespace or route.namespace, reference.name)
 
 
 def is_ours(db: Db, route: Ref, reference: ParentReference) -> bool:
     """Whether a route's parent is for us to answer for; standalone nobody else could, where it does not exist."""
-    if (reference.group, reference.kind) != (Gateway.group, Gateway.kind):
+    if reference.group != ListenerOwner.group or reference.kind not in (Gateway.kind, ListenerSet.kind):
         return False
-    gateway = _gateway(route, reference)
-    return is_managed(db, gateway) or (db.settings.standalone and db.get(Gateway, gateway) is None)
+    parent = _parent(route, reference)
+    gateway = named_gateway(db, parent)
+    if gateway is not None and is_managed(db, gateway):
+        return True
+    return db.settings.standalone and (gateway is None or db.get(Gateway, gateway) is None)
 
 
 def _attach(db: Db, route: Ref, reference: ParentReference, hostnames: tuple[str, ...]) -> ParentStatus:
-    gateway = _gateway(route, reference)
-    named = [each for each in attachable_listeners(db, gateway) if _selects(reference, each.state)]
+    parent = _parent(route, reference)
+    gateway = parent_gateway(db, parent) or parent
+    named = [each for each in attachable_listeners(db, parent) if _selects(reference, each.state)]
     if not named:
         return ParentStatus(
-            reference, gateway, (), Problem("Accepted", "NoMatchingParent", _no_parent(db, gateway, reference))
+            reference, gateway, (), Problem("Accepted", "NoMatchingParent", _no_parent(db, parent, reference))
         )
-    refusals = [_refusal(db, gateway, each.state, route) for each in named]
+    refusals = [_refusal(db, each.state, route) for each in named]
     allowed = [each for each, refusal in zip(named, refusals, strict=True) if not refusal]
     if not allowed:
-        text = f"{gateway} does not take the route: {'; '.join(refusals)}."
+        text = f"{parent} does not take the route: {'; '.join(refusals)}."
         return ParentStatus(reference, gateway, (), Problem("Accepted", "NotAllowedByListeners", text))
     bound = (_bind(db, route, each, hostnames) for each in allowed)
     bindings = tuple(each for each in bound if each is not None)
     if not bindings:
         served = ", ".join(sorted({each.state.hostname or "*" for each in allowed}))
         text = (
-            f"spec.hostnames: none of {', '.join(hostnames)} is served by a listener of {gateway} (it serves {served})."
+            f"spec.hostnames: none of {', '.join(hostnames)} is served by a listener of {parent} (it serves {served})."
         )
         return ParentStatus(reference, gateway, (), Problem("Accepted", "NoMatchingListenerHostname", text))
     return ParentStatus(reference, gateway, bindings)
@@ -127,36 +138,28 @@ def _selects(reference: ParentReference, listener: ListenerState) -> bool:
     return reference.port is None or reference.port == listener.port
 
 
-def _no_parent(db: Db, gateway: Ref, reference: ParentReference) -> str:
-    if db.get(Gateway, gateway) is None:
-        return f"{gateway} does not exist; create it or correct the parentRef."
+def _no_parent(db: Db, parent: Ref, reference: ParentReference) -> str:
+    if db.get(ListenerOwner, parent) is None:
+        return f"{parent} does not exist; create it or correct the parentRef."
+    if serving_gateway(db, parent) is None:
+        return f"{parent} is attached to no Gateway; its status says why."
     wanted = [f"sectionName {reference.section_name}"] if reference.section_name is not None else []
     wanted += [f"port {reference.port}"] if reference.port is not None else []
-    has = ", ".join(f"{each.name} (port {each.port})" for each, _ in attachable_listeners(db, gateway)) or "none"
-    return f"{gateway} has no listener with {' and '.join(wanted)}; its listeners: {has}."
+    has = ", ".join(f"{each.name} (port {each.port})" for each, _ in attachable_listeners(db, parent)) or "none"
+    return f"{parent} has no listener with {' and '.join(wanted)}; its listeners: {has}."
 
 
-def _refusal(db: Db, gateway: Ref, listener: ListenerState, route: Ref) -> str:
+def _refusal(db: Db, listener: ListenerState, route: Ref) -> str:
     """Return why a listener does not accept a route; "" if it does."""
     if route.kind not in listener.kinds:
         kinds = " or ".join(listener.kinds) or "no kind of route"
         return f"listener {listener.name} takes {kinds}"
-    namespaces = listener.allowed.namespaces
-    if namespaces.from_ == "Selector":
-        selector = namespaces.selector
-        if selector is not None and selector.matches(namespace_labels(db, route.namespace)):
-            return ""
-        return f"the selector of listener {listener.name} does not match the labels of namespace {route.namespace}"
-    if namespaces.from_ == "All" or gateway.namespace == route.namespace:
+    namespaces, own = listener.allowed.namespaces, listener.ref.owner.namespace
+    if permits(db, namespaces, own, route.namespace):
         return ""
-    return f"listener {listener.name} takes routes of namespace {gateway.namespace} only"
-
-
-@query(firewall=True)
-def namespace_labels(db: Db, name: str) -> Mapping[str, str]:
-    """Return the labels of a namespace; where there is no object for it, the one label that every namespace has."""
-    found = db.get(Namespace, Ref(Namespace.kind, "", name))
-    return found.metadata.labels if found else {NAME_LABEL: name}
+    if namespaces.from_ == "Selector":
+        return f"the selector of listener {listener.name} does not match the labels of namespace {route.namespace}"
+    return f"listener {listener.name} takes routes of namespace {own} only"
 
 
 def _bind(db: Db, route: Ref, attachable: Attachable, hostnames: tuple[str, ...]) -> Binding | None:
@@ -175,17 +178,19 @@ def _bind(db: Db, route: Ref, attachable: Attachable, hostnames: tuple[str, ...]
 def candidates(db: Db, route: Ref) -> Iterator[Ref]:
     """Yield the Gateways that a route may be attached to: the partitions of the indexes of routes.
 
-    While its attachment cannot be computed, those are all that it names, and the default Gateways if it asks for them.
+    While its attachment cannot be computed, those are all that it, and the ListenerSets that it names, name, and the
+    default Gateways if it asks for them.
     """
     try:
         yield from [each.gateway for each in attachment(db, route) if each.bindings]
     except QueryError:
         found = db.get(Route, route)
         if found is not None:
-            named = {_gateway(route, each): None for each in found.spec.parent_refs}
-            yield from named
+            named = {_parent(route, each): None for each in found.spec.parent_refs}
+            gateways = (named_gateway(db, each) for each in named if each.kind in (Gateway.kind, ListenerSet.kind))
+            yield from dict.fromkeys(each for each in gateways if each is not None)
             for default in _defaults(db, route, found, named.keys()):
-                yield _gateway(route, default)
+                yield _parent(route, default)
 
 
 @index(Route, partitions=candidates, partition_of=lambda table: gateway_of(table.gateway))

@@ -65,7 +65,7 @@ def validated_listeners(db: Db, owner: Ref) -> tuple[ListenerState, ...]:
 
     Routes attach to what `listeners` returns: they do not depend on the CA certificates.
     """
-    return tuple(_validated(db, each) for each in listeners(db, owner))
+    return tuple(validated(db, each) for each in listeners(db, owner))
 
 
 def insecure_fields(db: Db, gateway: Ref) -> tuple[str, ...]:
@@ -82,7 +82,8 @@ def insecure_fields(db: Db, gateway: Ref) -> tuple[str, ...]:
     )
 
 
-def _validated(db: Db, state: ListenerState) -> ListenerState:
+def validated(db: Db, state: ListenerState) -> ListenerState:
+    """Return a listener; one that cannot validate client certificates has the problems of that."""
     problems = listener_validation(db, state).problems
     return replace(state, problems=(*state.problems, *problems)) if problems else state
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from translator.db import Db
 from translator.engine.query import index, query
-from translator.gateway.gateways import listener_specs, possible_gateways, serving_gateway
+from translator.gateway.gateways import listener_specs
+from translator.gateway.listener_sets import possible_gateways, serving_gateway
 from translator.gateway.protocols import wire_protocol
 from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway, key_of
@@ -60,6 +61,24 @@ def listener_claims(db: Db, owner: Ref) -> Iterator[tuple[Slot, ListenerClaim]]:
             port = SocketPort.of(each.port, each.protocol)
             yield Slot(gateway, port), claim
             yield Slot(gateway, port, protocol, each.hostname or ""), claim
+
+
+def _gateway(key: Ref) -> Ref:
+    return key
+
+
+@index(ListenerOwner, partitions=possible_gateways, partition_of=_gateway)
+def claimed_ports(db: Db, owner: Ref) -> Iterator[tuple[Ref, SocketPort]]:
+    """File the ports of listeners, whatever their protocol, under the Gateway."""
+    gateway = serving_gateway(db, owner)
+    if gateway is not None:
+        for port in dict.fromkeys(SocketPort.of(each.port, each.protocol) for each in listener_specs(db, owner)):
+            yield gateway, port
+
+
+def port_owners(db: Db, gateway: Ref, port: SocketPort) -> Iterator[Ref]:
+    """Yield the objects with listeners on a port of a Gateway, in the order of their precedence."""
+    yield from dict.fromkeys(each.owner for each in db.select(listener_claims, Slot(gateway, port)))
 
 
 class PortHolder(NamedTuple):
@@ -115,4 +134,4 @@ def conflict(db: Db, gateway: Ref, owner: Ref, listener: Listener) -> Iterator[P
 
 def _name(owner: Ref, other: Ref) -> str:
     """Name the object that has precedence; what is in other namespaces is not for all to know."""
-    return str(other) if other.kind == Gateway.kind or other.namespace == owner.namespace else "An older ListenerSet"
+    return str(other) if other.kind == Gateway.kind or other.namespace == owner.namespace else "An earlier ListenerSet"

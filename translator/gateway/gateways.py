@@ -49,17 +49,6 @@ def listener_specs(db: Db, owner: Ref) -> tuple[Listener, ...]:
     return () if found is None else found.spec.listeners
 
 
-@query(firewall=True)
-def serving_gateway(db: Db, owner: Ref) -> Ref | None:
-    """Return the Gateway of ours that serves the listeners of an object; None if none does."""
-    return owner if is_managed(db, owner) else None
-
-
-def possible_gateways(_: Db, owner: Ref) -> tuple[Ref, ...]:
-    """Return the Gateways that may serve the listeners of an object: the partitions of the indexes of listeners."""
-    return (owner,)
-
-
 def _class_of(db: Db, gateway: Ref) -> tuple[str, ...]:
     spec = gateway_spec(db, gateway)
     return () if spec is None else (spec.gateway_class_name,)
@@ -128,16 +117,6 @@ def unsupported_parameters(db: Db, gateway: Ref) -> Problem | None:
     if spec is None or spec.infrastructure is None or spec.infrastructure.parameters_ref is None:
         return None
     return useless_parameters("spec.infrastructure.parametersRef")
-
-
-def unsupported_listener_sets(spec: GatewaySpec) -> str:
-    """Return what a Gateway that lets ListenerSets attach is told (`spec.allowedListeners`, GEP-1713), "" for others.
-
-    The Gateway is as valid as without the field; that no ListenerSet may attach is the default.
-    """
-    if spec.allowed_listeners is None or spec.allowed_listeners.namespaces.from_ == "None":
-        return ""
-    return "spec.allowedListeners: ListenerSets are not supported yet, so none of them attaches; remove it."
 
 
 def useless_parameters(field: str) -> Problem:

@@ -15,14 +15,13 @@ from translator.gateway.gateways import (
     addresses,
     gateway_spec,
     listener_specs,
-    possible_gateways,
-    serving_gateway,
     unsupported_parameters,
 )
 from translator.gateway.hostnames import covers, intersect, wider
+from translator.gateway.listener_sets import possible_gateways, serving_gateway
 from translator.gateway.protocols import SNI_PROTOCOLS, wire_protocol
 from translator.ir.listener import RouteConfigKey, SocketPort
-from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, key_of
+from translator.objects.gateway_api.gateway import Gateway, GatewaySpec, gateway_of, key_of
 from translator.objects.gateway_api.listener import AllowedRoutes, Listener, ListenerOwner
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Problem
@@ -305,6 +304,14 @@ def hostnames(db: Db, owner: Ref) -> Iterator[tuple[HostnameKey, str]]:
             yield each.key, each.hostname
             for wide in wider(each.hostname):
                 yield each.key._replace(hostname=wide, within=True), each.hostname
+
+
+@index(ListenerOwner, partitions=possible_gateways, partition_of=lambda table: gateway_of(table.gateway))
+def table_listeners(db: Db, owner: Ref) -> Iterator[tuple[RouteConfigKey, ListenerRef]]:
+    """File accepted listeners under their route tables."""
+    for each in listeners(db, owner):
+        if each.accepted:
+            yield each.table, each.ref
 
 
 def most_specific(db: Db, key: HostnameKey) -> str | None:

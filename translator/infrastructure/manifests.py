@@ -9,7 +9,7 @@ from typing import Any, Final
 from translator.db import Db
 from translator.engine.query import query
 from translator.gateway.gateways import is_managed
-from translator.gateway.listeners import listeners
+from translator.gateway.ports import gateway_ports, has_listener
 from translator.infrastructure import bootstrap
 from translator.infrastructure.addresses import IP, bind_addresses, requested
 from translator.infrastructure.manifest import DEPLOYED_KINDS, PAUSED, Manifest, ProxyManifests
@@ -63,7 +63,7 @@ def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
 @query
 def served_ports(db: Db, gateway: Ref) -> tuple[SocketPort, ...]:
     """Return the ports of a Gateway's valid listeners, in order."""
-    return tuple(sorted({each.socket_port for each in listeners(db, gateway) if each.accepted}))
+    return tuple(each for each in gateway_ports(db, gateway) if has_listener(db, gateway, each))
 
 
 def manifests(plan: RenderInput) -> Iterator[Manifest]:

@@ -15,7 +15,7 @@ from translator.objects.schema.unknown_fields import plan, unknown_fields, witho
 
 __all__ = ["MOST_PROBLEMS", "FieldProblem", "Kinds", "Parsed"]
 
-_GATEWAY_API: Final = frozenset(("gateway.networking.k8s.io", kind) for kind in ("ListenerSet",))
+_GATEWAY_API: Final = frozenset[tuple[str, str]]()
 """Kinds of the Gateway API, by group, that are no mistake where this version does not read them."""
 
 _LIKENESS: Final = 0.85

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from translator.objects.gateway_api.listenerset import ParentGatewayReference
 from translator.objects.gateway_api.policy import PolicyTargetReference
 from translator.objects.gateway_api.references import ParentReference
 from translator.objects.schema.base import Fields
@@ -27,6 +28,7 @@ class PartialObject(NamedTuple):
         controller: `spec.controllerName`, of a GatewayClass.
         gateway_class: `spec.gatewayClassName`, of a Gateway.
         parents: those of `spec.parentRefs` that can be read, of a route.
+        parent_gateway: `spec.parentRef`, of a ListenerSet; None if it cannot be read.
         targets: those of `spec.targetRefs` that can be read, of a policy; without a section that cannot be read.
     """
 
@@ -36,6 +38,7 @@ class PartialObject(NamedTuple):
     parents: tuple[ParentReference, ...] = ()
     targets: tuple[PolicyTargetReference, ...] = ()
     creation_time: str = ""
+    parent_gateway: ParentGatewayReference | None = None
 
 
 def partial_object(raw: Mapping[str, Any]) -> PartialObject:
@@ -49,6 +52,7 @@ def partial_object(raw: Mapping[str, Any]) -> PartialObject:
         _references(spec.get("parentRefs"), ParentReference),
         _references(spec.get("targetRefs"), PolicyTargetReference, OBJECT),
         _text(metadata.get("creationTimestamp")),
+        next(iter(_references([spec.get("parentRef")], ParentGatewayReference)), None),
     )
 
 

@@ -11,6 +11,7 @@ from translator.engine.query import NotSyncedError, index, query
 from translator.inputs import INVALID
 from translator.kinds import Level
 from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
 from translator.refs import Ref
 
@@ -72,12 +73,12 @@ def attached_policies(db: Db, policy: Ref) -> Iterator[tuple[Ref, AttachedPolicy
 SHARDS: Final = 256
 """The parts into which the routes of a namespace are divided: the first policy of a part concerns its routes only."""
 
-GATEWAYS: Final = -1
-"""In place of a shard: the Gateways of a namespace."""
+LISTENERS: Final = -1
+"""In place of a shard: the Gateways and ListenerSets of a namespace."""
 
 
 class PolicyShard(NamedTuple):
-    """A part of the routes or of the backends of a namespace, by their names, or its Gateways."""
+    """A part of the routes or of the backends of a namespace, by their names, or its Gateways and ListenerSets."""
 
     namespace: str
     number: int
@@ -89,8 +90,8 @@ class PolicyShard(NamedTuple):
 
 
 def shard(ref: Ref) -> PolicyShard:
-    """Return the shard of a route or Gateway."""
-    number = GATEWAYS if ref.kind == Gateway.kind else crc32(ref.name.encode()) % SHARDS
+    """Return the shard of a route, Gateway or ListenerSet."""
+    number = LISTENERS if ref.kind in (Gateway.kind, ListenerSet.kind) else crc32(ref.name.encode()) % SHARDS
     return PolicyShard(ref.namespace, number)
 
 
@@ -155,6 +156,8 @@ def level(db: Db, policy_kind: str, reference: PolicyTargetReference) -> Level |
     found = None
     if model is Gateway:
         found = Level.LISTENER if reference.section_name else Level.GATEWAY
+    elif model is ListenerSet:
+        found = Level.LISTENER  # all of its listeners, or one
     elif reference.kind in db.registry.rules:  # policies are about requests, which other routes know nothing of
         found = Level.RULE if reference.section_name else Level.ROUTE
     elif db.registry.backend_of(reference.group, reference.kind) is not None:

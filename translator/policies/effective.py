@@ -28,13 +28,17 @@ Stack = tuple[Ref, ...]
 
 
 def inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
-    """Return the policies that all routes of a listener inherit: those of its Gateway, then its own."""
-    return _inherited(db, gateway, listener) if any_policies(db, shard(gateway)) else ()
+    """Return the policies that all routes of a listener inherit: its Gateway's, its ListenerSet's, then its own."""
+    some = any_policies(db, shard(gateway)) or (
+        listener.owner.namespace != gateway.namespace and any_policies(db, shard(listener.owner))
+    )
+    return _inherited(db, gateway, listener) if some else ()
 
 
 @query(firewall=True)
 def _inherited(db: Db, gateway: Ref, listener: ListenerRef) -> Stack:
-    return (*policies_at(db, gateway), *policies_at(db, listener.owner, listener.name))
+    of_set = policies_at(db, listener.owner) if listener.owner != gateway else ()
+    return (*policies_at(db, gateway), *of_set, *policies_at(db, listener.owner, listener.name))
 
 
 def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stack | None:

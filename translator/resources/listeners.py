@@ -14,9 +14,10 @@ from translator.gateway import attachment
 from translator.gateway.ca_certificates import trust_bundle
 from translator.gateway.certificates import certificate, listener_certificates
 from translator.gateway.client_certificate import presented_certificate
-from translator.gateway.client_validation import listener_validation, validated_listeners
+from translator.gateway.client_validation import listener_validation
 from translator.gateway.gateways import allows_underscores, unsupported_parameters
-from translator.gateway.listeners import ListenerState, listeners
+from translator.gateway.listeners import ListenerState
+from translator.gateway.ports import accepted_listeners, port_listeners
 from translator.infrastructure.addresses import bind_addresses
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import (
@@ -35,27 +36,29 @@ from translator.routes.policies import effective_l4_rules
 from xds import Resource
 
 
-def _served(db: Db, gateway: Ref, port: SocketPort | None = None) -> Iterator[tuple[ListenerState, tuple[Ref, ...]]]:
-    """Yield the served listeners of a Gateway, or of one of its ports, with the Secrets of their certificates.
+@query
+def _served(db: Db, gateway: Ref, port: SocketPort) -> tuple[tuple[ListenerState, tuple[Ref, ...]], ...]:
+    """Return the served listeners on a port of a Gateway, with the Secrets of their certificates.
 
     A listener that terminates TLS and has no certificate is not served.
     """
-    for state in validated_listeners(db, gateway):
-        if state.accepted and port in (None, state.socket_port):
-            certificates = listener_certificates(db, state.ref).value if state.tls else ()
-            if certificates or not state.tls:
-                yield state, certificates
+    served = []
+    for state in port_listeners(db, gateway, port):
+        certificates = listener_certificates(db, state.ref).value if state.tls else ()
+        if certificates or not state.tls:
+            served.append((state, certificates))
+    return tuple(served)
 
 
-def served_certificates(db: Db, gateway: Ref) -> Iterator[Ref]:
-    """Yield the Secrets with the certificates of a Gateway's served listeners."""
-    for _, certificates in _served(db, gateway):
+def served_certificates(db: Db, gateway: Ref, port: SocketPort) -> Iterator[Ref]:
+    """Yield the Secrets with the certificates of the served listeners on a port of a Gateway."""
+    for _, certificates in _served(db, gateway, port):
         yield from certificates
 
 
-def served_trust_bundles(db: Db, gateway: Ref) -> Iterator[tuple[Ref, ...]]:
-    """Yield the objects by whose CA certificates a Gateway's served listeners validate client certificates."""
-    for state, _ in _served(db, gateway):
+def served_trust_bundles(db: Db, gateway: Ref, port: SocketPort) -> Iterator[tuple[Ref, ...]]:
+    """Yield the objects by whose CA certificates the served listeners on a port validate client certificates."""
+    for state, _ in _served(db, gateway, port):
         validation = listener_validation(db, state).value
         if validation is not None:
             yield validation.sources
@@ -106,8 +109,8 @@ def _closed(db: Db, gateway: Ref, port: SocketPort, served: Set[ChainMatch]) -> 
 
     Otherwise these connections would be forwarded by listeners with wider hostnames.
     """
-    for state in listeners(db, gateway):
-        if state.socket_port == port and state.accepted and ChainMatch(state.hostname) not in served:
+    for state in accepted_listeners(db, gateway, port):
+        if ChainMatch(state.hostname) not in served:
             yield FilterChain(ChainMatch(state.hostname), L4Chain(port.number))
 
 
@@ -121,6 +124,12 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
     certificate = presented_certificate(db, gateway_of(table.gateway))
     rules = effective_l4_rules(db, first.route, table.passthrough, certificate) if first is not None else ()
     return L4Chain(table.port, tuple(each for rule in rules for each in rule.value.backends if each.weight))
+
+
+@query(firewall=True)
+def is_served(db: Db, gateway: Ref, port: SocketPort) -> bool:
+    """Whether a Gateway serves something on a port."""
+    return port_listener(db, gateway, port) is not None
 
 
 @query

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from translator.db import Db
 from translator.engine.query import Query, query
-from translator.gateway import listeners as gateway_listeners
 from translator.gateway.gateways import is_managed
+from translator.gateway.ports import gateway_ports
 from translator.ir.backend import Backend
 from translator.ir.l4 import L4Chain
 from translator.ir.listener import HttpChain, RouteConfigKey
@@ -37,8 +37,7 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
     if not is_managed(db, gateway):
         return None
     outputs: dict[Output, None] = {}
-    states = gateway_listeners.listeners(db, gateway)
-    for port in dict.fromkeys(each.socket_port for each in states):
+    for port in gateway_ports(db, gateway):
         spec = port_listener(db, gateway, port)
         if spec is not None:
             outputs[listener_resource, (gateway, port)] = None
@@ -47,8 +46,8 @@ def gateway_outputs(db: Db, gateway: Ref) -> Outputs | None:
                 outputs[datagram_cluster_resource, (port,)] = None
                 table = RouteConfigKey(spec.gateway, port.number, protocol=port.protocol)
                 outputs[datagram_endpoints_resource, (table,)] = None
-    outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway))
-    outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway))
+        outputs |= dict.fromkeys((secret_resource, (each,)) for each in served_certificates(db, gateway, port))
+        outputs |= dict.fromkeys((trust_bundle_resource, (each,)) for each in served_trust_bundles(db, gateway, port))
     if outputs:
         for backend in gateway_backends(db, gateway):
             outputs |= dict.fromkeys(_of_backend(backend))

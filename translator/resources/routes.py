@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import attrgetter, itemgetter
+from typing import Final
 
 from translator.db import Db
 from translator.engine.query import query
@@ -20,16 +21,21 @@ from translator.gateway import attachment
 from translator.gateway import listeners as gateway_listeners
 from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.hostnames import covers, wider
+from translator.gateway.listeners import HostnameKey
 from translator.ir.backend import BackendKey
 from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Outcome, Problem
-from translator.policies.attachment import any_policies, shard
+from translator.policies.attachment import PolicyShard, any_policies, shard
 from translator.policies.effective import Stack, inherited
-from translator.refs import ListenerRef, Ref
+from translator.refs import Ref
 from translator.routes.policies import answers_preflights, effective_rules, listener_settings
 from xds import Resource, check
+
+MOST_MISDIRECTED: Final = 100
+"""So many hostnames of a port's HTTPS listeners are told apart from those that no listener has, which get 404: with
+more, a listener responds with 421 to all hosts that are not its own, lest all tables together grow by their square."""
 
 
 @query
@@ -51,16 +57,17 @@ def table_resource(db: Db, table: RouteConfigKey) -> Resource | None:
 def table_stacks(db: Db, table: RouteConfigKey) -> tuple[Stack, ...]:
     """Return the policies that routes inherit at the listeners of a table, each of these once."""
     gateway = gateway_of(table.gateway)
-    if not any_policies(db, shard(gateway)):
+    if not any(any_policies(db, each) for each in (shard(gateway), *_policy_shards(db, table))):
         return ((),)
-    return tuple(dict.fromkeys(inherited(db, gateway, each) for each in table_listeners(db, table)))
+    listeners = db.select(gateway_listeners.table_listeners, table)
+    return tuple(dict.fromkeys(inherited(db, gateway, each) for each in listeners))
 
 
-@query
-def table_listeners(db: Db, table: RouteConfigKey) -> tuple[ListenerRef, ...]:
-    """Return the listeners of a table."""
-    found = gateway_listeners.listeners(db, gateway_of(table.gateway))
-    return tuple(each.ref for each in found if each.accepted and each.table == table)
+@query(firewall=True)
+def _policy_shards(db: Db, table: RouteConfigKey) -> tuple[PolicyShard, ...]:
+    """Return the parts of namespaces that may have policies for listeners of a table."""
+    listeners = db.select(gateway_listeners.table_listeners, table)
+    return tuple(dict.fromkeys(shard(each.owner) for each in listeners))
 
 
 def common_settings(db: Db, stacks: tuple[Stack, ...]) -> tuple[ListenerSetting, ...]:
@@ -78,16 +85,22 @@ def own_settings(db: Db, table: RouteConfigKey, stack: Stack) -> tuple[ListenerS
 @query
 def table_hostnames(db: Db, table: RouteConfigKey) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the hostnames of a table's own listeners, and those that connections to them must not ask for."""
-    states = [
-        each
-        for each in gateway_listeners.listeners(db, gateway_of(table.gateway))
-        if each.socket_port == table.socket_port and each.accepted and each.by_sni == table.tls
-    ]
-    hostnames = tuple(dict.fromkeys(each.hostname for each in states))
+    wire_protocol = "TLS" if table.tls else "HTTP"
+    key = HostnameKey(gateway_of(table.gateway), table.port, wire_protocol, table.hostname, within=True)
     if not table.tls:
-        return hostnames, ()
+        return db.select(gateway_listeners.hostnames, key), ()
     # What no listener serves is not misdirected: no virtual host, hence 404 (Gateway API, `Listener.hostname`).
-    return (table.hostname,), tuple(each for each in hostnames if each != table.hostname)
+    others = _port_hostnames(db, key._replace(hostname=""))
+    if others is None:
+        others = (*(("",) if table.hostname else ()), *db.select(gateway_listeners.hostnames, key))
+    return (table.hostname,), tuple(each for each in others if each != table.hostname)
+
+
+@query(firewall=True)
+def _port_hostnames(db: Db, key: HostnameKey) -> tuple[str, ...] | None:
+    """Return the hostnames of the listeners of a port; None if there are too many to have each in every table."""
+    found = db.select(gateway_listeners.hostnames, key)
+    return found if len(found) <= MOST_MISDIRECTED else None
 
 
 @query
@@ -129,7 +142,7 @@ def encoded_host(db: Db, table: RouteConfigKey, domain: str) -> EncodedHost:
 
 def _owner(db: Db, table: RouteConfigKey, domain: str) -> str:
     """Return the hostname of the HTTP listener whose routes serve a domain."""
-    key = gateway_listeners.HostnameKey(gateway_of(table.gateway), table.port, "HTTP", domain)
+    key = HostnameKey(gateway_of(table.gateway), table.port, "HTTP", domain)
     return gateway_listeners.most_specific(db, key) or ""
 
 

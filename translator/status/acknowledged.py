@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
-from translator.inputs import GatewaySyncStatus
+from translator.gateway.listener_sets import parent_of
+from translator.inputs import AcknowledgedListeners, GatewaySyncStatus
 from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.refs import Ref
 from xds import Snapshot
 
@@ -19,9 +21,19 @@ from xds import Snapshot
 class Acknowledged:
     """The last sync status of each Gateway, and the one that counts."""
 
-    def __init__(self, report: Callable[[Ref, GatewaySyncStatus | None], None]) -> None:
-        """Start empty; `report` takes the sync status that counts for a Gateway, None where there is none."""
-        self._report = report
+    def __init__(
+        self,
+        report: Callable[[Ref, GatewaySyncStatus | None], None],
+        report_set: Callable[[Ref, AcknowledgedListeners | None], None],
+    ) -> None:
+        """Start empty.
+
+        Args:
+            report: takes the sync status that counts for a Gateway, None where there is none.
+            report_set: takes what is acknowledged of a ListenerSet, None for one that is gone.
+        """
+        self._report, self._report_set = report, report_set
+        self._edited_sets: dict[Ref, dict[Ref, ListenerSet]] = {}
         self._latest: dict[Ref, GatewaySyncStatus] = {}
         self._changed: set[Ref] = set()
         self._awaiting: set[Ref] = set()
@@ -56,6 +68,18 @@ class Acknowledged:
         """Whether `update` may have anything to report."""
         return bool(self._changed)
 
+    def edit_set(self, ref: Ref, before: ListenerSet | None, found: ListenerSet | None) -> None:
+        """Take the edit of a ListenerSet, which the proxies of its Gateway may have yet to acknowledge."""
+        for each in (before, found):
+            gateway = parent_of(each) if each is not None else None
+            if gateway is not None:
+                self._edited_sets.get(gateway, {}).pop(ref, None)
+                self.touch(gateway)
+        if found is None:
+            self._report_set(ref, None)
+        elif (gateway := parent_of(found)) is not None:
+            self._edited_sets.setdefault(gateway, {})[ref] = found
+
     def update(self, gateways: Mapping[Ref, object], snapshots: Mapping[Ref, Snapshot], incomplete: Set[Ref]) -> bool:
         """Report the sync status that counts now; return whether any Gateway was examined.
 
@@ -86,7 +110,15 @@ class Acknowledged:
         if latest.all_acked and snapshot is not None and latest.snapshot == snapshot.version:
             self._overdue.discard(gateway)
             self._report(gateway, about)
+            self._acknowledge_sets(gateway)
         elif gateway in self._overdue:
             self._report(gateway, replace(about, all_acked=False))
+            self._acknowledge_sets(gateway)
         else:
             self._awaiting.add(gateway)
+
+    def _acknowledge_sets(self, gateway: Ref) -> None:
+        """Report the edited ListenerSets of a Gateway as they are in the snapshot that its proxies have."""
+        for ref, found in self._edited_sets.pop(gateway, {}).items():
+            names = frozenset(each.name for each in found.spec.listeners)
+            self._report_set(ref, AcknowledgedListeners(found.metadata.generation or 1, names))

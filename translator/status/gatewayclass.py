@@ -26,6 +26,7 @@ FEATURES = (
     "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",
     "GatewayRouteHostnameIntersectionPrecedence",
+    "ListenerSet",
     "ReferenceGrant",
 )
 """What is supported beside what routes and extensions bring (names of the Gateway API's conformance suite)."""

@@ -11,10 +11,13 @@ from translator.db import Db
 from translator.engine.query import query
 from translator.extension import PolicyUnit, policy_units
 from translator.gateway.attachment import attachment
-from translator.gateway.gateways import gateway_spec, is_managed
+from translator.gateway.gateways import listener_specs
+from translator.gateway.listener_sets import parent_gateway, serving_gateway
 from translator.inputs import Invalid
 from translator.kinds import BackendKind, Level, RouteKind, StatusKind
 from translator.objects.gateway_api.gateway import Gateway
+from translator.objects.gateway_api.listener import ListenerOwner
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.policy import Policy, PolicyTargetReference
 from translator.objects.gateway_api.route import Route
 from translator.outcome import Problem
@@ -145,14 +148,25 @@ def _ancestors(
     elif at is None:
         yield itself, Problem("Accepted", "Invalid", _wrong_kind(db, policy, reference, path))
     elif at in (Level.GATEWAY, Level.LISTENER):
-        spec = gateway_spec(db, ref)
-        sections = [each.name for each in spec.listeners] if spec is not None else []
-        if spec is not None and not is_managed(db, ref):
-            return
-        problem = _not_found(reference, ref, path, spec is not None, sections)
-        yield itself if problem else _gateway_reference(ref), problem
+        yield from _of_listeners(db, ref, reference, path, itself)
     else:
         yield from _of_route(db, ref, reference, path, itself)
+
+
+def _of_listeners(
+    db: Db, ref: Ref, reference: PolicyTargetReference, path: str, itself: AncestorRef
+) -> Iterator[tuple[AncestorRef, Problem | None]]:
+    """Yield the Gateway that serves the listeners of a Gateway or ListenerSet."""
+    exists = db.get(ListenerOwner, ref) is not None
+    if exists and parent_gateway(db, ref) is None:
+        return
+    gateway = serving_gateway(db, ref)
+    if problem := _not_found(reference, ref, path, exists, [each.name for each in listener_specs(db, ref)]):
+        yield itself, problem
+    elif gateway is None:
+        yield itself, Problem("Attached", "Pending", f"{ref} is attached to no Gateway.")
+    else:
+        yield _gateway_reference(gateway), None
 
 
 def _may_be_of_others(db: Db, policy: Ref) -> bool:
@@ -193,7 +207,7 @@ def _users(
 
 def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str) -> str:
     kinds: tuple[RouteKind | BackendKind, ...] = tuple(each for each in db.registry.routes if each.rules is not None)
-    groups = {Gateway.kind: Gateway.group}
+    groups = {Gateway.kind: Gateway.group, ListenerSet.kind: ListenerSet.group}
     if db.registry.policy(policy.kind).backend is not None:
         kinds, groups = db.registry.backends, {}
     groups |= {each.model.kind: each.model.group for each in kinds}
@@ -247,7 +261,7 @@ def _report(db: Db, policy: Policy, reference: PolicyTargetReference, gateway: R
         report.set |= own
         lost: dict[str, str] = {}
         left_out = False
-        if ref.kind != Gateway.kind and _overridden_by_rules(db, ref, section, unit):
+        if ref.kind not in (Gateway.kind, ListenerSet.kind) and _overridden_by_rules(db, ref, section, unit):
             lost |= dict.fromkeys(own, ITSELF)
         for stack in _stacks(db, ref, section, gateway):
             policies = of_kind(stack, policy.kind)
@@ -268,8 +282,11 @@ def _report(db: Db, policy: Policy, reference: PolicyTargetReference, gateway: R
 
 def _stacks(db: Db, ref: Ref, section: str, gateway: Ref) -> Iterator[Stack]:
     """Yield the policies of the levels above a target, and of its own, at each listener that it is served at."""
-    if ref == gateway:
-        yield inherited(db, gateway, ListenerRef(gateway, section)) if section else policies_at(db, gateway)
+    if ref.kind in (Gateway.kind, ListenerSet.kind):
+        if section:
+            yield inherited(db, gateway, ListenerRef(ref, section))
+        else:
+            yield (*policies_at(db, gateway), *(policies_at(db, ref) if ref != gateway else ()))
         return
     own = (*policies_at(db, ref), *(policies_at(db, ref, section) if section else ()))
     bindings = (binding for each in attachment(db, ref) if each.gateway == gateway for binding in each.bindings)

@@ -10,9 +10,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from translator.api_group import CONTROLLER_NAME
+from translator.gateway.listener_sets import parent_of
 from translator.inputs import Edit
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.gatewayclass import GatewayClass
+from translator.objects.gateway_api.listenerset import ListenerSet
 from translator.objects.gateway_api.references import ParentReference, backend_references
 from translator.objects.gateway_api.route import Route
 from translator.objects.kubernetes.endpointslice import SERVICE_LABEL, EndpointSlice
@@ -159,19 +161,25 @@ class Relations:
             yield "spec.parentRefs is empty, so that it is served nowhere", Ref(Gateway.kind, found.ref.namespace, "")
         for place, reference in enumerate(found.spec.parent_refs):
             field = f"spec.parentRefs[{place}]"
-            if (reference.group, reference.kind) != (Gateway.group, Gateway.kind):
-                yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway"
+            if reference.group != Gateway.group or reference.kind not in (Gateway.kind, ListenerSet.kind):
+                yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway or a ListenerSet"
                 continue
-            gateway = self._objects.get(target := _parent(found, reference))
-            if gateway is None:
+            parent = self._objects.get(target := _parent(found, reference))
+            if parent is None:
                 continue  # the route's status reports it
-            if isinstance(gateway, Gateway) and (other := self._controller(gateway)):
+            if isinstance(parent, Gateway) and (other := self._controller(parent)):
                 yield f"{field}: {target} is not Headgate's, but of {other}, so that the route is not served there"
 
     def _of_gateway(self, found: Gateway) -> Iterator[Message]:
         if other := self._controller(found):
             field = "spec.gatewayClassName"
             yield f"{field}: GatewayClass {found.spec.gateway_class_name} is of {other}, so that it is not served"
+
+    def _of_set(self, found: ListenerSet) -> Iterator[Message]:
+        gateway = parent_of(found)
+        parent = self._objects.get(gateway) if gateway is not None else None
+        if isinstance(parent, Gateway) and (other := self._controller(parent)):
+            yield f"spec.parentRef: {gateway} is not Headgate's, but of {other}, so that it is not served"
 
     def _controller(self, gateway: Gateway) -> str | None:
         """Return the other controller that manages a Gateway; None for ours."""
@@ -199,6 +207,7 @@ _CHECKS: Mapping[str, Callable[..., Iterator[Message]]] = {
     Service.kind: Relations._of_service,
     **{each.kind: Relations._of_route for each in KINDS.subclasses(Route)},
     Gateway.kind: Relations._of_gateway,
+    ListenerSet.kind: Relations._of_set,
     GatewayClass.kind: Relations._of_class,
 }
 
@@ -209,6 +218,8 @@ def _targets(found: KubernetesObject) -> Iterator[Ref]:
         yield _service(found)
     elif isinstance(found, Gateway):
         yield _class(found)
+    elif isinstance(found, ListenerSet) and (gateway := parent_of(found)) is not None:
+        yield gateway
     elif isinstance(found, Route):
         yield from (_parent(found, each) for each in found.spec.parent_refs)
         for backend in backend_references(found.spec):
@@ -225,4 +236,4 @@ def _class(found: Gateway) -> Ref:
 
 
 def _parent(route: Route, reference: ParentReference) -> Ref:
-    return Ref(Gateway.kind, reference.namespace or route.ref.namespace, reference.name)
+    return Ref(reference.kind, reference.namespace or route.ref.namespace, reference.name)

@@ -17,11 +17,11 @@ from watchers.informers.observed_status import is_status
 from watchers.status.merge import OWN_TYPES, items
 
 UNDECIDED: Final = ("Accepted", "Programmed")
-"""The conditions of a new Gateway, which are Unknown with the reason Pending."""
+"""The conditions of a new Gateway or ListenerSet, which are Unknown with the reason Pending."""
 
 LEFT: Final = (
-    "Headgate no longer serves this object: its GatewayClass is another controller's or was deleted; no other "
-    "controller has written a status yet."
+    "Headgate no longer serves this object: its GatewayClass is another controller's or was deleted, or that of its "
+    "Gateway; no other controller has written a status yet."
 )
 
 

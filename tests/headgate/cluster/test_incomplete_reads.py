@@ -225,7 +225,7 @@ def test_a_waiting_namespace_is_reported(fault: str) -> None:
     virtual_time.run(scenario())
 
 
-NEWER = ("grpcroutes", "trafficpolicies")
+NEWER = ("grpcroutes", "trafficpolicies", "listenersets")
 """The plurals of kinds that an older release did not read, and that every Gateway needs."""
 
 
@@ -246,7 +246,7 @@ def test_kinds_that_are_not_installed_have_no_objects(later: tuple[str, ...]) ->
             await own.until(lambda: "status" in api.of("HTTPRoute")["shop", "more"])
             assert own.controller.cluster.diagnostics == ()
             assert [each["kinds"] for each in logs if "kinds" in each] == [
-                "GRPCRoute DirectResponse TrafficPolicy GatewayParameters"
+                "ListenerSet GRPCRoute DirectResponse TrafficPolicy GatewayParameters"
             ]
             api.not_installed -= frozenset(later)
             api.put({**route("more", "web", "cart"), "kind": "GRPCRoute"})

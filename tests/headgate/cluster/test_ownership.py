@@ -94,6 +94,26 @@ def test_of_a_policy_only_our_entries_are_shown() -> None:
     assert [each["controllerName"] for each in shown[-1]["status"]["ancestors"]] == [OURS]
 
 
+def test_listener_sets_belong_to_the_controller_of_their_gateway() -> None:
+    """ListenerSets of our Gateways are shown, and as parents of routes; one without a Gateway is a finding."""
+
+    def listener_set(name: str, parent: str) -> dict[str, Any]:
+        return manifest("ListenerSet", name, {"parentRef": {"name": parent}}, conditions=[accepted()])
+
+    objects = [*CLASSES, gateway("web", "headgate", accepted()), gateway("theirs", "other")]
+    sets = [listener_set("ours", "web"), listener_set("others", "theirs"), listener_set("lost", "wbe")]
+    shown = status_of([*objects, *sets], OURS)["objects"]
+    assert [name_of(each) for each in shown if each["kind"] == "ListenerSet"] == ["default/ours"]
+    parents = [{"kind": "ListenerSet", "name": each} for each in ("ours", "others", "missing")]
+    told = text(*objects, *sets, route("r", *parents))
+    missing = "does not exist, so no controller serves it"
+    assert [each.partition(": if none")[0] for each in told] == [
+        f"HTTPRoute default/r: spec.parentRefs[2]: ListenerSet default/missing {missing}",
+        f"ListenerSet default/lost: spec.parentRef: Gateway default/wbe {missing}",
+        "HTTPRoute default/r: Headgate has written no status for ListenerSet default/ours yet",
+    ]
+
+
 def test_missing_classes_and_parents_are_findings() -> None:
     """A missing class, or a missing parent, is a finding, since no controller reports it in a status."""
     assert text(

@@ -118,6 +118,19 @@ def test_policies_of_every_kind_have_the_same_columns() -> None:
     assert ["default/slow", "HTTPRoute", "shop,", "section", "cart", "True", "False"] in [each[:7] for each in rows]
 
 
+def test_listener_sets_are_shown_like_gateways() -> None:
+    """A ListenerSet shows its Gateway, its attached routes, and whether it is accepted and programmed."""
+    listeners: list[Any] = [{"name": each, "attachedRoutes": 2, "conditions": []} for each in ("a", "b")]
+    status = {"conditions": [condition("Accepted", "True"), condition("Programmed", "False")], "listeners": listeners}
+    console = Console(file=io.StringIO(), width=200)
+    found = described("ListenerSet", "more", {"parentRef": {"name": "web"}}, status)
+    console.print(overview({"objects": [found], "envoys": [], "problems": []}))
+    assert isinstance(console.file, io.StringIO)
+    rows = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["LISTENERSET", "PARENT", "ROUTES", "ACCEPTED", "PROGRAMMED", "SINCE"] in rows
+    assert ["default/more", "Gateway", "web", "4", "True", "False"] in [each[:6] for each in rows]
+
+
 def test_objects_and_envoys_are_shown_in_tables() -> None:
     """There is one table for each kind, like in `kubectl get`, and one of the Envoys, after the findings."""
     shown = status().stdout

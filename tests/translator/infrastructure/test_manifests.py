@@ -31,6 +31,20 @@ from translator.refs import Ref
 EXAMPLES = Path(__file__).parents[3] / "examples" / "parameters"
 
 
+LISTENER_SET = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: more, namespace: team}
+spec:
+  parentRef: {name: shop, namespace: web}
+  listeners:
+  - {name: same, port: 80, protocol: HTTP, hostname: more.example.com}
+  - {name: tcp, port: 8443, protocol: TCP}
+  - {name: udp, port: 8443, protocol: UDP}
+  - {name: odd, port: 9443, protocol: example.com/odd}
+"""
+
+
 def configured(spec: str) -> Cluster:
     """Return a cluster with a Gateway and its parameters."""
     return Cluster(parameters(spec), with_parameters())
@@ -312,6 +326,20 @@ def test_an_added_listener_replaces_no_pods() -> None:
     cluster.apply(gateway(ports=(80, 8443)))
     after = {each.ref.kind: each for each in cluster.translator.deployments[GATEWAY].manifests}
     assert [kind for kind in after if after[kind] != before[kind]] == ["Service"]
+
+
+def test_listener_sets_add_ports() -> None:
+    """The Service has the ports of a ListenerSet's valid listeners too, and no longer once the set is gone."""
+    cluster = Cluster(gateway("allowedListeners: {namespaces: {from: All}}"))
+
+    def ports() -> list[str]:
+        return [each["name"] for each in cluster.body("Service")["spec"]["ports"]]
+
+    cluster.apply(LISTENER_SET)
+    assert ports() == ["tcp-80", "tcp-8443", "udp-8443"]
+    assert cluster.translator.statuses[GATEWAY]["attachedListenerSets"] == 1
+    cluster.remove(Ref("ListenerSet", "team", "more"))
+    assert ports() == ["tcp-80"]
 
 
 def test_a_deleted_gateway_has_no_manifests() -> None:

@@ -114,7 +114,7 @@ def test_kinds_of_others() -> None:
         ([], "must be a Kubernetes object, with apiVersion, kind and metadata"),
         ("text", "must be a Kubernetes object, with apiVersion, kind and metadata"),
         (None, "must be a Kubernetes object, with apiVersion, kind and metadata"),
-        ({}, "kind: is required: it is one of GatewayClass, Gateway, HTTPRoute,"),
+        ({}, "kind: is required: it is one of GatewayClass, Gateway, ListenerSet, HTTPRoute,"),
         ({"kind": "HTTPRoute"}, "apiVersion: is required: gateway.networking.k8s.io/v1 or gateway.networking.k8s.io/"),
         ({"kind": "Service"}, "apiVersion: is required: v1"),
         ({"apiVersion": "v1", "kind": "httproutes"}, "kind: 'httproutes' is not a kind that is read here; did you m"),

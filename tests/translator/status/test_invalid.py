@@ -52,6 +52,30 @@ def conditions(status: Any) -> dict[str, tuple[str, str, int]]:
     return {each["type"]: (each["status"], each["reason"], each["observedGeneration"]) for each in found}
 
 
+def novel_set(**parent: Any) -> Raw:
+    """Return a ListenerSet with a listener as nobody here knows them."""
+    listener = {"name": "novel", "port": 81, "protocol": "HTTP", "tls": {"mode": "Novelty"}}
+    spec = {"parentRef": {"name": "web", **parent}, "listeners": [listener]}
+    made = manifest("gateway.networking.k8s.io/v1", "ListenerSet", "novel", spec=spec)
+    made["metadata"]["generation"] = 7
+    return made
+
+
+def test_a_listener_set(translator: Translator) -> None:
+    """One that cannot be read says so if it is for a Gateway of ours, is not counted, and harms no other."""
+    sharing = gateway()
+    sharing["spec"]["allowedListeners"] = {"namespaces": {"from": "Same"}}
+    translator.edit([read(sharing), read(novel_set())])
+    translator.evaluate()
+    ref = Ref("ListenerSet", "shop", "novel")
+    found = conditions(translator.statuses[ref])
+    assert found == dict.fromkeys(("Accepted", "Programmed"), ("False", "Invalid", 7))
+    assert translator.statuses[GATEWAY]["attachedListenerSets"] == 0
+    translator.edit([read(novel_set(name="another"))])
+    translator.evaluate()
+    assert ref not in translator.statuses
+
+
 @pytest.fixture
 def translator() -> Translator:
     """Ten routes over two hosts to five Services."""

@@ -26,6 +26,14 @@ kind: GatewayClass
 metadata: {name: other}
 spec: {controllerName: example.com/controller}
 """
+LISTENER_SET = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: more}
+spec:
+  parentRef: {name: front}
+  listeners: [{name: http, port: 81, protocol: HTTP}]
+"""
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec: {ports: [{port: 8080}]}\n"
 SLICE = """\
 apiVersion: discovery.k8s.io/v1
@@ -151,6 +159,17 @@ def test_a_parent_of_another_kind_is_reported() -> None:
     """A route with another kind of parent, as in a service mesh, is reported."""
     (message,) = found(HTTP_ROUTE.replace("- name: front", '- {group: "", kind: Service, name: front}'), SERVICE, SLICE)
     assert "spec.parentRefs[0]: Headgate does not serve a Service; name a Gateway" in message
+
+
+def test_listener_sets_are_parents() -> None:
+    """A ListenerSet may be a parent of routes; one of another controller's Gateway is reported."""
+    parent = HTTP_ROUTE.replace("- name: front", "- {kind: ListenerSet, name: more}")
+    assert found(OURS, LISTENER_SET, parent, SERVICE, SLICE) == []
+    (_, message) = found(CLASS, GATEWAY.replace("NAME", "other"), LISTENER_SET, parent, SERVICE, SLICE)
+    assert message == (
+        "ListenerSet default/more: spec.parentRef: Gateway default/front is not Headgate's, but of the controller "
+        "example.com/controller, so that it is not served"
+    )
 
 
 def test_the_cost_of_a_change_depends_on_the_changed_objects() -> None:

@@ -1,0 +1,88 @@
+"""The status of listeners, of Gateways and of ListenerSets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from translator.conditions import Condition, Status, bounded, verdict
+from translator.db import Db
+from translator.envoy.names import secret_name, trust_bundle_name
+from translator.gateway.certificate_overlaps import certificate_overlaps
+from translator.gateway.certificates import listener_certificates
+from translator.gateway.client_validation import listener_validation
+from translator.gateway.listeners import ListenerState, listeners
+from translator.objects.gateway_api.references import GATEWAY_GROUP
+from translator.outcome import Outcome, Problem
+from translator.refs import Ref
+from translator.resources.listeners import is_served
+from translator.status.accepted import has_certificates
+from translator.status.programmed import Programming
+from translator.status.route import attached
+
+
+def listener_problems(db: Db, state: ListenerState) -> tuple[Problem, ...]:
+    """Return the problems of a listener, those of its certificates among them."""
+    certificates = listener_certificates(db, state.ref).problems if state.tls else ()
+    return (*state.problems, *certificates)
+
+
+def listener_status(db: Db, state: ListenerState, known: Programming, generation: int) -> Status:
+    """Return the status of a listener.
+
+    Args:
+        db: the database.
+        state: the listener.
+        known: what the proxies have acknowledged of the object that has it.
+        generation: of that object, the newest.
+    """
+    certificates = listener_certificates(db, state.ref) if state.tls else Outcome(())
+    problems = listener_problems(db, state)
+    accepted = verdict("Accepted", problems, "Accepted", "The listener is valid.")
+    conflict = next((each for each in problems if each.condition == "Conflicted"), None)
+    if conflict is not None:
+        accepted = Condition("Accepted", "False", conflict.reason, conflict.message)
+    resolved = verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.")
+    programmed, observed = known.of(state.name, state.socket_port, _secret_names(db, state, certificates.value))
+    if not is_served(db, state.gateway, state.socket_port):
+        programmed, observed = Condition("Programmed", "False", "Invalid", "Nothing is served on the port."), None
+    if not state.accepted or not has_certificates(db, state):
+        bad = accepted if accepted.status == "False" else resolved
+        reason = "Invalid" if conflict is None else conflict.reason
+        programmed, observed = Condition("Programmed", "False", reason, bad.message), None
+    conditions = [accepted, _conflicted(conflict), programmed, resolved, *_overlap(db, state)]
+    return {
+        "name": state.name,
+        "supportedKinds": [{"group": GATEWAY_GROUP, "kind": each} for each in state.kinds],
+        "attachedRoutes": db.count(attached, (state.gateway, state.ref)),
+        "conditions": [each.json((each is programmed and observed) or generation) for each in conditions],
+    }
+
+
+def _secret_names(db: Db, state: ListenerState, certificates: Iterable[Ref]) -> Iterator[str]:
+    """Yield the names of the resources that a listener's TLS needs."""
+    yield from map(secret_name, certificates)
+    validation = listener_validation(db, state).value
+    if validation is not None:
+        yield trust_bundle_name(validation.sources)
+
+
+def _conflicted(conflict: Problem | None) -> Condition:
+    if conflict is None:
+        return Condition("Conflicted", "False", "NoConflicts", "No other listener is in its way.")
+    return Condition("Conflicted", "True", conflict.reason, conflict.message)
+
+
+def _overlap(db: Db, state: ListenerState) -> Iterator[Condition]:
+    owner = state.ref.owner
+    hostnames = {each.name: each.hostname or "any hostname" for each in listeners(db, owner)}
+    certificates = certificate_overlaps(db, owner).get(state.name, ()) if state.tls else ()
+    texts = [f"Its hostname overlaps with {hostnames[each]} of listener {each}." for each in state.overlaps]
+    texts += [
+        f"Its certificate has the name {each.own_name}, and that of listener {each.listener} {each.name}."
+        for each in certificates
+    ]
+    if texts:
+        reason = "OverlappingCertificates" if certificates else "OverlappingHostnames"
+        effect = "stay with its backends" if state.protocol == "TLS" else "get 421"
+        text = bounded([*texts, f"Clients that reuse a connection for a host of another listener {effect}."])
+        yield Condition("OverlappingTLSConfig", "True", reason, text)
