@@ -18,7 +18,7 @@ from translator.ir.listener import HttpChain, PortListener, RouteConfigKey
 from translator.objects.gateway_api.gateway import Gateway, gateway_of, key_of
 from translator.refs import Ref
 from translator.registry import REGISTRY
-from translator.resources.listeners import port_listener
+from translator.resources.listeners import l4_chain, port_listener
 from translator.routes.rules import rules
 
 
@@ -46,13 +46,21 @@ class Ir:
         by_domain = {table: self._domains(table) for table in tables}
         refs = dict.fromkeys(ref for each in by_domain.values() for routes in each.values() for ref in routes)
         return {
-            "listeners": [plain(each) for each in found],
+            "listeners": [self._listener(each) for each in found],
             "tables": [
                 {**plain(table), "domains": {domain or "*": [*map(str, refs)] for domain, refs in each.items()}}
                 for table, each in by_domain.items()
             ],
             "routes": {str(ref): [plain(each.value) for each in rules(self._db, ref)] for ref in refs},
         }
+
+    def _listener(self, listener: PortListener) -> dict[str, Any]:
+        """Return a listener, with the backends of its route if that is of datagrams, which have no filter chains."""
+        shown: dict[str, Any] = plain(listener)
+        if listener.port.protocol == "UDP":
+            table = RouteConfigKey(listener.gateway, listener.port.number, protocol="UDP")
+            shown["datagrams"] = plain(l4_chain(self._db, table, ""))
+        return shown
 
     def _listeners(self, gateway: Ref) -> list[PortListener]:
         ports = gateway_ports(self._db, gateway)

@@ -23,7 +23,8 @@ from translator.inputs import in_cluster
 from xds.resources.resource import Resource
 from xds.resources.snapshot import Snapshot
 
-QUICKSTART = Path(__file__).parents[3] / "examples" / "quickstart" / "config"
+EXAMPLES = Path(__file__).parents[3] / "examples"
+QUICKSTART = EXAMPLES / "quickstart" / "config"
 
 __all__ = ["secret"]
 
@@ -99,6 +100,17 @@ def test_the_ir_is_shown_by_gateway(folder: Path) -> None:
     assert shown["tables"][0]["domains"] == {"*": ["HTTPRoute default/shop"]}
     (rule,) = shown["routes"]["HTTPRoute default/shop"]
     assert rule["matches"] == [{"path_kind": "PathPrefix", "path": "/a", "grpc": False}]
+
+
+def test_the_ir_shows_connections_and_datagrams() -> None:
+    """--to ir prints, for listeners of TCP and UDP, the backends of the route that serves, and its name."""
+    for kind in ("TCP", "UDP"):
+        config = str(EXAMPLES / kind.lower() / "config")
+        shown = yaml.safe_load(headgate("translate", "-f", config, "--to", "ir").stdout)
+        (found,) = shown["default/web"]["listeners"]
+        chain = found["datagrams"] if kind == "UDP" else found["chains"][0]["chain"]
+        assert [each["backend"]["key"]["name"] for each in chain["backends"]] == ["echo-v1", "echo-v2"]
+        assert chain["route"] == {"kind": f"{kind}Route", "namespace": "default", "name": "echo"}
 
 
 def test_standard_input_is_a_file_too() -> None:
