@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.certificates import self_signed
 from tests.live.backend_tls import authorities, policy
 from tests.live.objects import GATEWAY, ROUTES, Manifest, endpoints, gateway, service
 from tests.live.proxy import Proxy, free_port
+from translator.extensions import backend_tls
 
 
 @contextlib.asynccontextmanager
@@ -138,3 +140,21 @@ async def test_tls_to_a_backend(proxy: Proxy, tmp_path: Path) -> None:
         assert await exchange(port, b"hello\n", end=False) == b""
         await proxy.apply(authorities())  # nobody to trust
         assert await exchange(port, b"hello\n", end=False) == b""
+
+
+async def test_a_backend_that_the_proxy_refuses(
+    proxy: Proxy, backends: list[Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share of a backend that the proxy refuses is closed, the others go on, and the route's status says both."""
+    monkeypatch.setattr(backend_tls, "SYSTEM_CERTIFICATES", "/nonexistent")
+    port = free_port()
+    wanted = policy(wellKnownCACertificates="System")
+    del wanted["spec"]["validation"]["caCertificateRefs"]
+    objects = [service("tls"), *endpoints("tls", [free_port()]), wanted, tcp_route("route", port, one=1, tls=1)]
+    await proxy.apply(gateway(listener(port)), backends, objects, refused=True)
+    assert {await exchange(port) for _ in range(40)} == {b"one:", b""}
+    (parent,) = proxy.status("TCPRoute", "route")["parents"]
+    messages = {each["type"]: each["message"] for each in parent["conditions"] if each["status"] == "True"}
+    assert "rule 0 (Service default/tls port 80)" in messages["PartiallyInvalid"]
+    assert "/nonexistent" in messages["PartiallyInvalid"]
+    assert "its connections are closed" in messages["PartiallyInvalid"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from headgate_proto.envoy.config.core.v3 import address_pb2
 from headgate_proto.envoy.config.listener.v3 import listener_pb2
@@ -11,9 +12,11 @@ from headgate_proto.envoy.extensions.filters.listener.tls_inspector.v3 import tl
 from translator.envoy import filter_chain as filter_chains
 from translator.envoy.hooks import LISTENER
 from translator.envoy.http_filter import HttpFilter, Stage, encode_filters
-from translator.envoy.names import listener_name
+from translator.envoy.names import cluster_name, listener_name
 from translator.envoy.udp_proxy import forward_datagrams
+from translator.ir.l4 import L4Chain
 from translator.ir.listener import PortListener, SocketPort
+from translator.refs import Ref
 
 PER_CONNECTION_BUFFER_BYTES = 32768
 """How many bytes Envoy holds of a connection that the other side is too slow to read."""
@@ -40,6 +43,24 @@ def listener(spec: PortListener, http_filters: Iterable[HttpFilter]) -> listener
     for setting in LISTENER.of(spec.settings):
         setting.apply_to_listener(made)
     return made
+
+
+class Forwarded(NamedTuple):
+    """A backend that a listener forwards connections to, and the rule that it is of."""
+
+    route: Ref
+    rule: str
+    cluster: str
+
+
+def forwarded(spec: PortListener) -> Iterator[Forwarded]:
+    """Yield the backends of a listener's routes of connections, by which a NACK of a cluster is attributed to these."""
+    for each in spec.chains:
+        chain = each.chain
+        if isinstance(chain, L4Chain) and chain.route is not None:
+            for backend in (share.backend for share in chain.backends if share.backend is not None):
+                rule = f"{chain.rule} ({Ref(*backend.key)} port {backend.port})"
+                yield Forwarded(Ref(*chain.route), rule, cluster_name(backend))
 
 
 def _serve_connections(made: listener_pb2.Listener, spec: PortListener, http_filters: Iterable[HttpFilter]) -> None:

@@ -43,10 +43,14 @@ class L4Chain:
     Attributes:
         port: the port of the listener.
         backends: those of a weight above 0; where none of them is a backend, all connections are closed.
+        route: the kind, namespace and name of the route that they are of; None without one.
+        rule: the name of the rule.
     """
 
     port: int
     backends: tuple[L4Backend, ...] = ()
+    route: tuple[str, str, str] | None = None
+    rule: str = ""
 
     @property
     def reachable(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from dataclasses import replace
 
 from translator.db import Db
 from translator.engine.query import query
-from translator.envoy.listener import listener
+from translator.envoy.listener import forwarded, listener
 from translator.envoy.names import secret_name, trust_bundle_name
 from translator.envoy.secret import secret, trust_bundle_secret
 from translator.extension import extensions
@@ -123,7 +124,10 @@ def l4_chain(db: Db, table: RouteConfigKey, domain: str) -> L4Chain:
     first = next(iter(db.select(attachment.routes, (table, domain))), None)
     certificate = presented_certificate(db, gateway_of(table.gateway))
     rules = effective_l4_rules(db, first.route, table.passthrough, certificate) if first is not None else ()
-    return L4Chain(table.port, tuple(each for rule in rules for each in rule.value.backends if each.weight))
+    if first is None or not rules:
+        return L4Chain(table.port)
+    rule = rules[0].value  # a route of connections has one
+    return L4Chain(table.port, tuple(each for each in rule.backends if each.weight), first.route, rule.name)
 
 
 @query(firewall=True)
@@ -139,7 +143,7 @@ def listener_resource(db: Db, gateway: Ref, port: SocketPort) -> Resource | None
     if spec is None:
         return None
     needed = [found for each in extensions(db) for found in each.http_filters]
-    return Resource.pack(listener(spec, needed))
+    return replace(Resource.pack(listener(spec, needed)), origin=tuple(forwarded(spec)))
 
 
 @query

@@ -16,10 +16,23 @@ from typing import Final, NamedTuple
 
 from translator.db import Db
 from translator.engine.query import index
+from translator.envoy.listener import Forwarded
 from translator.envoy.route import EncodedRoute
 from translator.inputs import SYNC_STATUS, AffectedRoute, AttributedNack, StillServed
 from translator.refs import Ref
-from xds import CLUSTER, ENDPOINT, ROUTE, ClientResource, Nack, NackState, Reference, Resource, Snapshot, Uncertain
+from xds import (
+    CLUSTER,
+    ENDPOINT,
+    LISTENER,
+    ROUTE,
+    ClientResource,
+    Nack,
+    NackState,
+    Reference,
+    Resource,
+    Snapshot,
+    Uncertain,
+)
 
 MOST_ROUTES: Final = 100
 """If more routes than these may be to blame, none is told: what is refused shows at the Gateway."""
@@ -131,6 +144,13 @@ def _new(hosts: Hosts, before: Hosts) -> list[EncodedRoute]:
     return [entry for entry in chain(*changed) if entry not in known] or list(chain(*changed))
 
 
+def _forwarded(snapshot: Snapshot) -> Iterator[Forwarded]:
+    """Yield what listeners forward connections to."""
+    for each in snapshot.resources(LISTENER).values():
+        if isinstance(each.origin, tuple):
+            yield from each.origin
+
+
 def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, list[AffectedRoute]]:
     """Return the routes that send requests to some clusters, by the name of the cluster."""
     users: dict[str, Rules] = defaultdict(lambda: defaultdict(dict))
@@ -139,6 +159,10 @@ def _users(snapshot: Snapshot, clusters: frozenset[Reference]) -> Mapping[str, l
         rules[entry.route][entry.rule] = None
         for each in entry.references & clusters:
             users[each.name][entry.route][entry.rule] = None
+    for route, rule, cluster in _forwarded(snapshot):
+        rules[route][rule] = None
+        if Reference(CLUSTER, cluster) in clusters:
+            users[cluster][route][rule] = None
     return {
         name: [
             AffectedRoute(

@@ -24,7 +24,7 @@ NO_PROXY = Condition("Programmed", "False", "Pending", "No proxy is connected.")
 ADVICE = {
     "Permission denied": "Ports below 1024 need a privilege: choose a port from 1024 up, run as root, or give Envoy "
     "the capability with `setcap cap_net_bind_service=+ep`.",
-    "Address already in use": "Another program has the port: stop it (`ss -ltnp` shows it), or choose another port.",
+    "Address already in use": "Another program has the port: stop it (`ss -lntup` shows it), or choose another port.",
     "Cannot assign requested address": "The address is not one of this machine's: correct spec.addresses.",
 }
 """What to do about the errors of binding that Envoy reports, by the words of the operating system."""

@@ -79,14 +79,14 @@ def _parent_conditions(db: Db, ref: Ref, parent: ParentStatus, generation: int) 
         yield Condition("Accepted", "False", parent.problem.reason, parent.problem.message).json(generation)
     elif nothing or (dropped and not _serves(db, ref, parent)):
         reason = dropped[0].reason if dropped else "UnsupportedValue"
-        text = bounded([each.message for each in dropped] + [_words(each) for each in refused])
+        text = bounded([each.message for each in dropped] + [_words(db, each) for each in refused])
         yield Condition("Accepted", "False", reason, text).json(generation)
     else:
         before = [each for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
         good = min((each.effect.generation or generation for each in before), default=generation)
         yield Condition("Accepted", "True", "Accepted", "The route is attached.").json(good)
         if dropped or refused:
-            yield _partly(dropped, refused).json(generation)
+            yield _partly(db, dropped, refused).json(generation)
     yield verdict("ResolvedRefs", problems, "ResolvedRefs", "All references are resolved.").json(generation)
     if parent.problem is None:
         for each in hints(db, ref, parent):
@@ -123,27 +123,29 @@ def _nothing(parent: ParentStatus, refused: tuple[RouteNack, ...]) -> bool:
     return bool(tables) and all(each == {StillServed.NOTHING} for each in tables)
 
 
-def _partly(dropped: list[Problem], refused: tuple[RouteNack, ...]) -> Condition:
+def _partly(db: Db, dropped: list[Problem], refused: tuple[RouteNack, ...]) -> Condition:
     """PartiallyInvalid: its message begins as the specification asks (`RouteConditionPartiallyInvalid`).
 
     Where a proxy goes on with the version before, `Accepted` is of that version's generation.
     """
-    before = [_words(each) for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
+    before = [_words(db, each) for each in refused if each.effect.served is StillServed.PREVIOUS_VERSION]
     rest = [each.message for each in dropped]
-    rest += [_words(each) for each in refused if each.effect.served is not StillServed.PREVIOUS_VERSION]
+    rest += [_words(db, each) for each in refused if each.effect.served is not StillServed.PREVIOUS_VERSION]
     texts = [f"Fall Back: {bounded(before)}"] if before else []
     texts += [f"Dropped Rule: {bounded(rest)}"] if rest else []
     return Condition("PartiallyInvalid", "True", "UnsupportedValue", bounded(texts))
 
 
-def _words(refusal: RouteNack) -> str:
+def _words(db: Db, refusal: RouteNack) -> str:
     nack, effect = refusal.nack, refusal.effect
     rules = f"rule {effect.rules[0]}" if len(effect.rules) == 1 else f"rules {', '.join(effect.rules)}"
     gateway = key_of(refusal.gateway)
     what = "the route table" if nack.type_url == ROUTE else "the backend"
+    connections = effect.route.kind in db.registry.l4_rules
+    lost = "its connections are closed" if connections else "its requests are answered with 503"
     served = {
         StillServed.NOTHING: "nothing of the route is served there",
-        StillServed.OTHER_RULES: "its requests are answered with 503",
+        StillServed.OTHER_RULES: lost,
         StillServed.PREVIOUS_VERSION: "the version before is served there",
     }
     return (
