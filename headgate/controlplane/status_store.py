@@ -16,7 +16,7 @@ from translator.registry import KINDS
 Status = Mapping[str, Any]
 
 #: The fields of `spec` that `/status` shows.
-SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_refs", "target_refs"}
+SHOWN = {"controller_name", "gateway_class_name", "hostnames", "parent_ref", "parent_refs", "target_refs"}
 
 
 class _TimedStatus(NamedTuple):

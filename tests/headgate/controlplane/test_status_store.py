@@ -72,6 +72,18 @@ def test_objects_have_the_api_servers_form() -> None:
     assert shown["spec"] == {"gatewayClassName": "headgate"}
 
 
+def test_listener_sets_are_shown_with_their_gateway() -> None:
+    """The fields of a ListenerSet's spec are there that `headgate status` has in its table."""
+    listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+    spec = {"parentRef": {"name": "web"}, "listeners": [listener]}
+    raw = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ListenerSet", "metadata": {"name": "more"}}
+    ref = Ref("ListenerSet", "default", "more")
+    found = StatusStore({ref: KINDS.parse({**raw, "spec": spec}).object}.get)
+    found.update({ref: gateway()})
+    (shown,) = found.objects()
+    assert shown["spec"] == {"parentRef": {"name": "web"}}
+
+
 def test_a_programmed_gateway_is_reported_once() -> None:
     """The first time that a Gateway is programmed is a change, an equal status is not."""
     found = statuses()
