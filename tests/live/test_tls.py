@@ -294,6 +294,31 @@ async def test_a_change_of_a_route_leaves_the_connections_of_others(proxy: Proxy
     connection.close()
 
 
+async def test_changes_refuse_no_connection(proxy: Proxy, backends: list[Manifest]) -> None:
+    """While other routes come, change and go, and the certificate is renewed, every connection is served."""
+    port, name, answers, done = free_port(), "a.example.com", Counter[bytes](), asyncio.Event()
+    await proxy.apply(gateway(terminating(port, "own", "*.example.com")), tls_secret("own", name), backends)
+    await proxy.apply(tls_route("stays", name, one=1))
+
+    async def connect() -> None:
+        while not done.is_set():
+            answers[await ask(port, name)] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(connect())
+        try:
+            for number in range(1, 31):
+                await proxy.apply(tls_route("other", f"host-{number % 4}.example.com", one=1 + number % 3, two=1))
+                if number % 5 == 0:
+                    await proxy.apply(tls_secret("own", name))
+                    await proxy.delete(Ref("TLSRoute", "default", "other"))
+        finally:
+            done.set()
+    assert answers.keys() == {b"one::hello\n"}
+    assert answers.total() > 30
+
+
 async def stats(proxy: Proxy, pattern: str) -> dict[str, int]:
     """Return the statistics of Envoy whose names match."""
     lines = (await proxy.admin(f"/stats?filter={pattern}")).splitlines()
