@@ -5,13 +5,13 @@ They are there only as long as they are True.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from translator.conditions import NO_ENDPOINTS, RULES_OVERLAP, Condition, bounded
 from translator.db import Db
 from translator.gateway.attachment import ParentStatus
 from translator.ir.backend import Backend
-from translator.ir.http import RouteMatch, Rule, WeightedBackend
+from translator.ir.http import RouteMatch, Rule, RuleSetting, WeightedBackend
 from translator.ir.l4 import L4Backend, L4Rule
 from translator.refs import Ref
 from translator.routes.overlaps import Overlap, overlaps
@@ -90,8 +90,15 @@ def _backends(rule: Rule | L4Rule, field: str) -> Iterator[tuple[str, Backend]]:
         return
     backends: tuple[WeightedBackend | L4Backend, ...] = rule.backends
     for number, each in enumerate(backends):
-        if each.backend is not None and each.weight:
+        own = each.settings if isinstance(each, WeightedBackend) else ()
+        if each.backend is not None and each.weight and not any(setting.terminal for setting in own):
             yield f"{field}.backendRefs[{number}]", each.backend
+        if each.weight:
+            yield from _of_settings(own, f"{field}.backendRefs[{number}]")
+    yield from _of_settings(settings, field)
+
+
+def _of_settings(settings: Iterable[RuleSetting], field: str) -> Iterator[tuple[str, Backend]]:
     for setting in settings:
         for backend in setting.backends:
             yield f"{field}.filters", backend
