@@ -107,6 +107,7 @@ class PolicyKind:
         model: its class.
         levels: the levels at which its policies can be attached.
         backend: the query for what a policy sets at the backends that it targets; None for kinds with units.
+        unsupported: whether its policies have no effect, which their status says: nothing of them is read.
         closed: whether requests to the targets of a policy are refused while it is invalid, and never was valid.
     """
 
@@ -114,9 +115,11 @@ class PolicyKind:
     levels: frozenset[Level] = REQUEST_LEVELS
     backend: Query[[Ref], BackendSettings] | None = None
     closed: bool = False
+    unsupported: bool = False
 
     def __post_init__(self) -> None:
-        assert (self.backend is not None) == (self.levels == {Level.BACKEND}), "policies are for requests or backends"
+        of_backends = self.levels == {Level.BACKEND} and not self.unsupported
+        assert (self.backend is not None) == of_backends, "policies are for requests or backends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,17 @@ from tests.certificates import self_signed
 from tests.deploy.release import Release, gone, hello
 from tests.deploy.rights import Audit, Right, granted, permissions_of
 from tests.e2e.installation import Installation
-from tests.e2e.kube import GATEWAY_API, HEADGATE_API, Kube, until
+from tests.e2e.kube import GATEWAY_API, HEADGATE_API, Kube, Object, until
 from tests.e2e.objects import GATEWAY, PROXIES, parameters
 from tests.headgate.running import free_port
 from tests.live.certificates import tls_secret
 from tests.watchers.relay import kubeconfig
 from tests.xds.calls import DELTA, Call
+from translator.objects.schema.base import KubernetesObject
+from translator.registry import KINDS
 from watchers.finalizers.reconciler import FINALIZER
 from watchers.kubernetes.client import ApiClient
+from watchers.kubernetes.discovery import is_served
 from watchers.kubernetes.errors import ApiError
 from watchers.kubernetes.kubeconfig import Access
 from xds.resources.types import CLUSTER
@@ -120,29 +123,6 @@ POLICY: Final = {
         "cors": {"allowOrigins": ["*"]},
     },
 }
-BUNDLES: Final = "clustertrustbundles.certificates.k8s.io"
-BUNDLE_DEFINITION: Final = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": BUNDLES,
-        "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes/kubernetes/pull/113218"},
-    },
-    "spec": {
-        "group": "certificates.k8s.io",
-        "scope": "Cluster",
-        "names": {"kind": "ClusterTrustBundle", "plural": "clustertrustbundles"},
-        "versions": [
-            {
-                "name": "v1beta1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
-"""The kind ClusterTrustBundle, which an API server serves by itself only if it is told to."""
 FRONTEND: Final = {
     "default": {
         "validation": {
@@ -150,6 +130,18 @@ FRONTEND: Final = {
         }
     }
 }
+UNSUPPORTED: Final[list[Object]] = [
+    {
+        "apiVersion": "gateway.networking.x-k8s.io/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "hello"},
+        "spec": {"targetRefs": [{"group": group, "kind": target, "name": name}]},
+    }
+    for kind, group, target, name in (
+        ("XBackendTrafficPolicy", "", "Service", "hello"),
+        ("XTelemetryPolicy", GATEWAY_API.partition("/")[0], "Gateway", GATEWAY),
+    )
+]
 UNPROBED: Final = {"spec": {"containers": [{"name": "envoy", "readinessProbe": None}]}}
 """A pod template of proxies that are ready without an xDS server."""
 
@@ -180,30 +172,53 @@ async def watched(kube: Kube) -> AsyncIterator[Kube]:
     await found.delete("Namespace", found.namespace)
 
 
+def definition(model: type[KubernetesObject]) -> Object:
+    """Return a definition of a kind, in the last of its versions, that takes any fields."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": model.versions[-1], "served": True, "storage": True, "subresources": {"status": {}}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{model.plural}.{model.group}",
+            "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes/kubernetes/pull/113218"},
+        },
+        "spec": {
+            "group": model.group,
+            "scope": "Namespaced" if model.namespaced else "Cluster",
+            "names": {"kind": model.kind, "plural": model.plural},
+            "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
 @pytest.fixture
-async def bundle(kube: Kube) -> AsyncIterator[None]:
-    """Have a ClusterTrustBundle, where the API server does not serve the kind."""
-    path = "/apis/certificates.k8s.io/v1beta1/clustertrustbundles"
-    body = {
+async def every_kind(kube: Kube) -> AsyncIterator[None]:
+    """Have the cluster serve all kinds that Headgate reads, those of the experimental channel and of options too."""
+    missing = [each for each in KINDS.values() if not await is_served(kube.client, each)]
+    bundle = {
         "apiVersion": "certificates.k8s.io/v1beta1",
         "kind": "ClusterTrustBundle",
         "metadata": {"name": "clients"},
         "spec": {"trustBundle": self_signed("clients")[0]},
     }
-    await kube.apply(BUNDLE_DEFINITION)
-
-    async def created() -> bool:
-        try:
-            await kube.client.request("POST", path, body=body)
-        except ApiError as error:
-            return error.status == 409
-        return True
-
     try:
-        await until("ClusterTrustBundle", created)
+        await kube.apply(*map(definition, missing))
+
+        async def created() -> bool:
+            path = "/apis/certificates.k8s.io/v1beta1/clustertrustbundles"
+            try:
+                await kube.client.request("POST", path, body=bundle)
+            except ApiError as error:
+                if error.status != 409:
+                    return False
+            return all([await is_served(kube.client, each) for each in missing])
+
+        await until("all kinds", created)
         yield
     finally:
-        await kube.delete("CustomResourceDefinition", BUNDLES)
+        for each in missing:
+            await kube.delete("CustomResourceDefinition", f"{each.plural}.{each.group}")
 
 
 @pytest.fixture
@@ -340,11 +355,13 @@ async def deploy(controller: Controller, watched: Kube) -> None:
         parameters("p", **base, hpa={"maxReplicas": 2}, pdb={"minAvailable": 1}),
         gateway,
         *hello("hello", "example.com"),
-        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, POLICY, BACKEND_POLICY, LISTENER_SET),
+        *(GRPC_ROUTE, TLS_ROUTE, *L4_ROUTES, SERVICE, POLICY, BACKEND_POLICY, LISTENER_SET, *UNSUPPORTED),
     )
     routes = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
     for kind in (*routes, "TrafficPolicy", "BackendTLSPolicy", "ListenerSet"):
         await watched.condition(kind, "hello", "Accepted", "True")
+    for each in UNSUPPORTED:
+        await watched.condition(each["kind"], "hello", "Accepted", "False")
     await watched.condition("GatewayParameters", "p", "Accepted", "True")
     await until("budget", partial(asked, controller.audit, watched, "create", "poddisruptionbudgets"))
     await watched.apply(parameters("p", **base, kind="DaemonSet"))
@@ -360,7 +377,7 @@ async def asked(audit: Audit, kube: Kube, verb: str, resource: str) -> bool:
     return audit.did(kube.namespace, verb, resource)
 
 
-@pytest.mark.usefixtures("bundle")
+@pytest.mark.usefixtures("every_kind")
 async def test_every_permission_is_used(
     kube: Kube, watched: Kube, limited: Release, access: Access, tmp_path: Path
 ) -> None:

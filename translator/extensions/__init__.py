@@ -6,6 +6,7 @@ from translator.extensions import (
     backend_tls,
     cors,
     direct_response,
+    experimental_policies,
     header_modifier,
     mirror,
     redirect,
@@ -28,4 +29,5 @@ EXTENSIONS = (
     session_persistence.EXTENSION,
     traffic_policy.EXTENSION,
     backend_tls.EXTENSION,
+    experimental_policies.EXTENSION,
 )

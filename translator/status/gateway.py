@@ -12,6 +12,7 @@ from translator.gateway.client_validation import insecure_fields, validated_list
 from translator.gateway.gateways import (
     STANDALONE_CLASS,
     addresses,
+    gateway_spec,
     is_managed,
     managed_class,
 )
@@ -63,6 +64,9 @@ def _occasional(db: Db, ref: Ref) -> Iterator[Condition]:
     certificate = client_certificate(db, ref)
     if certificate is not None:
         yield _resolved(db, ref, certificate.problems)
+    spec = gateway_spec(db, ref)
+    if spec is not None and spec.default_scope == "All":
+        yield Condition("DefaultGateway", "True", "DefaultGateway", "Gateway has default scope All.")
     fields = insecure_fields(db, ref)
     if fields:
         text = f"{', '.join(fields)}: AllowInsecureFallback lets in clients without a valid certificate."

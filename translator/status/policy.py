@@ -81,6 +81,8 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     found = db.get(Policy, ref)
     if found is None:
         return None
+    if db.registry.policy(ref.kind).unsupported:
+        return _status(db, _unsupported(db, found))
     if (read := db.registry.policy(ref.kind).backend) is not None:
         return _status(db, _backend_conditions(db, found, read(db, ref).problems))
     reports: dict[AncestorRef, Report] = {}
@@ -95,6 +97,21 @@ def policy_status(db: Db, ref: Ref) -> Status | None:
     generation = found.metadata.generation or 1
     entries = {ancestor: [each.json(generation) for each in _conditions(one)] for ancestor, one in reports.items()}
     return _status(db, entries)
+
+
+def _unsupported(db: Db, policy: Policy) -> dict[AncestorRef, list[dict[str, Any]]]:
+    """Return the conditions of a policy of a kind that is not supported, by ancestor."""
+    text = f"Headgate does not support {policy.kind} yet: the policy has no effect; remove it."
+    found: dict[AncestorRef, dict[str, None]] = {}
+    for place, each in enumerate(policy.spec.target_refs):
+        for ancestor, problem in _ancestors(db, policy.ref, each, f"spec.targetRefs[{place}]"):
+            texts = found.setdefault(ancestor, {text: None})
+            texts.update({problem.message: None} if problem is not None else {})
+    generation = policy.metadata.generation or 1
+    return {
+        ancestor: [Condition("Accepted", "False", "Unsupported", bounded([*texts])).json(generation)]
+        for ancestor, texts in found.items()
+    }
 
 
 def _backend_conditions(db: Db, policy: Policy, read: tuple[Problem, ...]) -> dict[AncestorRef, list[dict[str, Any]]]:
@@ -171,7 +188,11 @@ def _of_listeners(
 
 def _may_be_of_others(db: Db, policy: Ref) -> bool:
     """Whether another controller may serve a target that we do not know: a policy for backends names no Gateway."""
-    return db.registry.policy(policy.kind).backend is not None and not db.settings.standalone
+    return _is_of_backends(db, policy) and not db.settings.standalone
+
+
+def _is_of_backends(db: Db, policy: Ref) -> bool:
+    return db.registry.policy(policy.kind).levels == {Level.BACKEND}
 
 
 def _of_route(
@@ -206,15 +227,17 @@ def _users(
 
 
 def _wrong_kind(db: Db, policy: Ref, reference: PolicyTargetReference, path: str) -> str:
-    kinds: tuple[RouteKind | BackendKind, ...] = tuple(each for each in db.registry.routes if each.rules is not None)
+    at = db.registry.policy(policy.kind).levels
+    routes = db.registry.routes if at & {Level.ROUTE, Level.RULE} else ()
+    kinds: tuple[RouteKind | BackendKind, ...] = tuple(each for each in routes if each.rules is not None)
     groups = {Gateway.kind: Gateway.group, ListenerSet.kind: ListenerSet.group}
-    if db.registry.policy(policy.kind).backend is not None:
+    if _is_of_backends(db, policy):
         kinds, groups = db.registry.backends, {}
     groups |= {each.model.kind: each.model.group for each in kinds}
     group = groups.get(reference.kind, reference.group)
     if group != reference.group:
         return f"{path}.group: {reference.kind} is a kind of the group {group}, not of {reference.group!r}: correct it."
-    levels = ", ".join(each.name.lower() for each in sorted(db.registry.policy(policy.kind).levels))
+    levels = ", ".join(each.name.lower() for each in sorted(at))
     section = " with a sectionName" if reference.section_name else ""
     text = f"{path}: a {policy.kind} cannot target a {reference.kind}{section}; it can target: {levels}"
     return f"{text}, of the kinds {', '.join(groups)}."

@@ -30,6 +30,7 @@ OWN_TYPES: Final = frozenset(
         "AddressesAssigned",
         "Attached",
         "Conflicted",
+        "DefaultGateway",
         "Detached",
         "InsecureFrontendValidationMode",
         "OverlappingTLSConfig",
