@@ -68,6 +68,16 @@ async def exchange(port: int, sent: bytes = b"", *, end: bool = True) -> bytes:
         writer.close()
 
 
+async def listening(port: int) -> None:
+    """Wait until the proxy accepts connections on a port."""
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                await exchange(port)
+                return
+            await asyncio.sleep(0)
+
+
 async def test_connections_are_forwarded_both_ways(proxy: Proxy, backends: list[Manifest]) -> None:
     """All bytes arrive, and those that the backend sends after the client has ended its side come back."""
     port = free_port()
@@ -152,9 +162,20 @@ async def test_a_backend_that_the_proxy_refuses(
     del wanted["spec"]["validation"]["caCertificateRefs"]
     objects = [service("tls"), *endpoints("tls", [free_port()]), wanted, tcp_route("route", port, one=1, tls=1)]
     await proxy.apply(gateway(listener(port)), backends, objects, refused=True)
+    await listening(port)
     assert {await exchange(port) for _ in range(40)} == {b"one:", b""}
     (parent,) = proxy.status("TCPRoute", "route")["parents"]
     messages = {each["type"]: each["message"] for each in parent["conditions"] if each["status"] == "True"}
     assert "rule 0 (Service default/tls port 80)" in messages["PartiallyInvalid"]
     assert "/nonexistent" in messages["PartiallyInvalid"]
     assert "its connections are closed" in messages["PartiallyInvalid"]
+
+
+async def test_endpoints_that_do_not_accept(proxy: Proxy, backends: list[Manifest]) -> None:
+    """A connection that an endpoint does not accept is tried at another; one that none accepts is closed."""
+    port, dead = free_port(), endpoints("one", [free_port()])
+    await proxy.apply(gateway(listener(port)), backends, dead, tcp_route("route", port, one=1))
+    found = Counter([await exchange(port) for _ in range(200)])
+    assert found[b"one:"] > 130  # about 175; without further attempts it were 100
+    await proxy.apply(*(each | {"endpoints": []} for each in backends if each["metadata"]["name"].startswith("one-")))
+    assert await exchange(port) == b""

@@ -34,6 +34,9 @@ MAX_CHAIN_CONNECTIONS = 40_000
 send a request's headers or to finish a TLS handshake, how long it may be silent, and how many connections one filter
 chain may have of those that the proxy has (`translator.envoy.overload`), so that no listener can have all."""
 
+CONNECT_ATTEMPTS = 3
+"""How many endpoints are tried for a connection that is forwarded: as for a request (`translator.envoy.retry`)."""
+
 
 def filter_chain(spec: FilterChain, http_filters: Filters) -> listener_components_pb2.FilterChain:
     """Make a filter chain; `http_filters` are those of every connection manager of the listener, in their order."""
@@ -70,6 +73,7 @@ def _forward(made: listener_components_pb2.FilterChain, chain: L4Chain, prefix: 
     _limit_connections(made, prefix)
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=prefix)
     proxy.idle_timeout.seconds = IDLE_CONNECTION_SECONDS
+    proxy.max_connect_attempts.value = CONNECT_ATTEMPTS
     names = [cluster_name(each.backend) if each.backend is not None else CLOSED for each in chain.backends]
     if len(names) == 1:
         proxy.cluster = names[0]
