@@ -29,6 +29,7 @@ def test_the_order_of_extensions_does_not_matter() -> None:
             "envoy.filters.http.cors",
             "CSRF",
             "WASM",
+            "envoy.filters.http.stateful_session",
             "envoy.filters.http.router",
         ]
 
