@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xds.protocol.nacks import NackState as NackState
     from xds.protocol.ordering import Timeouts as Timeouts
     from xds.protocol.session import Ack as Ack
+    from xds.protocol.session import Request as Request
     from xds.protocol.session import Response as Response
     from xds.protocol.wire import encode_field as encode_field
     from xds.resources.resource import Reference as Reference
@@ -52,7 +53,7 @@ _NAMES = {
     "protocol.client_state": "ClientResource Uncertain VersionOnly",
     "protocol.nacks": "Nack NackGroup NackState",
     "protocol.ordering": "Timeouts",
-    "protocol.session": "Ack Response",
+    "protocol.session": "Ack Request Response",
     "protocol.wire": "encode_field",
     "resources.resource": "Reference Resource",
     "resources.snapshot": "Snapshot diff",

@@ -24,6 +24,7 @@ from headgate_proto.envoy.config.core.v3 import base_pb2
 from xds.protocol.nacks import NackHistory
 from xds.protocol.ordering import Timeouts
 from xds.protocol.response_cache import ResponseCache
+from xds.protocol.session import Request
 from xds.resources.snapshot import Snapshot
 from xds.resources.types import TYPES
 from xds.server.admission import Admission
@@ -70,6 +71,11 @@ Authorise = Callable[[str, Peer], Awaitable[None] | None]
 """Takes the selected key and the peer; raises `StreamRejected` if it is not authorised. May be asynchronous."""
 
 
+Admit = Callable[[Client, str, Request], Awaitable[None] | None]
+"""Takes a client, and the type and request that it sent, before the request is applied; raises `StreamRejected`. May be
+asynchronous: until then the client gets no response to it."""
+
+
 class Server:
     """Serves snapshots to xDS clients. A client whose key has no snapshot waits until there is one.
 
@@ -86,6 +92,7 @@ class Server:
         credentials: grpc.ServerCredentials | None = None,
         authenticate: Authenticate | None = None,
         authorise: Authorise | None = None,
+        admit: Admit | None = None,
         on_sync_status: Callable[[str, SyncStatus], None] | None = None,
         observer: Observer | None = None,
         timeouts: Timeouts | None = None,
@@ -104,6 +111,8 @@ class Server:
             authorise: Called with the selected key and the peer; raises `StreamRejected` if it may not have that
                 snapshot. An awaitable result is awaited for `Limits.first_request` at most; no request is read
                 meanwhile.
+            admit: Called with each request of an authorised client before it is applied. No further request is read
+                while an awaitable result is awaited; the client is the one that `Observer.closed` gets.
             on_sync_status: Called on the event loop when the sync status of a key changes.
             observer: Observes streams, requests, responses, ACKs and NACKs.
             timeouts: The timeouts of each client.
@@ -116,6 +125,7 @@ class Server:
         self._select = select
         self._authenticate = authenticate
         self._authorise = authorise
+        self._admit = admit
         self._on_sync_status = on_sync_status
         self._observer = Observers(*([observer] if observer else []))
         self._timeouts = timeouts or Timeouts()
@@ -323,6 +333,7 @@ class Server:
             observer=self._observer,
             authenticate=lambda: self._authenticate(peer) if self._authenticate else None,
             authorise=partial(self._authorise_stream, method, peer),
+            admit=self._admit,
         )
         self._streams.add(stream)
         self._waiting.enter(stream, peer.address)

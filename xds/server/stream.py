@@ -48,6 +48,7 @@ class StreamRejected(Exception):
 
 AuthoriseStream = Callable[["Stream", base_pb2.Node], Awaitable[tuple[Client, SnapshotGroup]]]
 Authenticate = Callable[[], Awaitable[None] | None]
+Admit = Callable[[Client, str, Request], Awaitable[None] | None]
 
 
 class Stream:
@@ -69,6 +70,7 @@ class Stream:
         observer: Observer,
         authenticate: Authenticate,
         authorise: AuthoriseStream,
+        admit: Admit | None = None,
     ) -> None:
         """Start a stream.
 
@@ -81,6 +83,7 @@ class Stream:
             observer: Observes the stream.
             authenticate: Called before any request is read; an awaitable result is awaited.
             authorise: Awaited with the node of the first request; no further request is read meanwhile.
+            admit: Called with each request of the authorised client; an awaitable result is awaited.
         """
         self._loop = asyncio.get_running_loop()
         self.session = Session(
@@ -99,6 +102,7 @@ class Stream:
         self._observer = observer
         self._authenticate = authenticate
         self._authorise = authorise
+        self._admit = admit
         self._failure: Exception | None = None
         self._event = asyncio.Event()
         self._closing = False
@@ -179,7 +183,10 @@ class Stream:
             # "Only the first request on a stream is guaranteed to carry the node identifier."
             self.client, self._group = await self._authorise(self, request.node)
             self._observer.opened(self.client)
-        self._observer.requested(self.client, request.type_url or self.session.type_url or "")
+        type_url = request.type_url or self.session.type_url or ""
+        self._observer.requested(self.client, type_url)
+        if self._admit is not None and (decision := self._admit(self.client, type_url, request)) is not None:
+            await decision
         ack = self.session.receive(request)
         if ack is not None:
             self._observer.acked(self.client, ack)
