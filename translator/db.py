@@ -12,6 +12,7 @@ from translator.inputs import (
     APPLY_RESULT,
     INVALID,
     PROXY_DEFAULTS,
+    REQUESTED,
     SETTINGS,
     SYNC_STATUS,
     UNSERVED,
@@ -78,6 +79,11 @@ class Db:
     def is_served(self, kind: str) -> bool:
         """Read whether the cluster serves a kind: where it does not, there can be no such object."""
         return not self.input(UNSERVED, kind)
+
+    def requested(self, namespace: Ref) -> frozenset[str]:
+        """Read the names by which the gRPC clients of a namespace ask for Services."""
+        requested: frozenset[str] = self.input(REQUESTED, namespace) or frozenset()
+        return requested
 
     def invalid(self, ref: Ref) -> Invalid | None:
         """Read what is known of the object `ref`, which is there and cannot be read; None if there is no such one."""

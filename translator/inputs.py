@@ -64,6 +64,7 @@ INVALID = "Invalid"
 UNSERVED = "Unserved"
 """The collection of the names of kinds that the cluster does not serve."""
 ACKNOWLEDGED = "Acknowledged"
+REQUESTED = "Requested"
 
 
 @dataclass(frozen=True, slots=True)

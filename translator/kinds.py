@@ -41,6 +41,7 @@ class RouteKind:
         conformance: the features of the Gateway API's conformance suite that the kind implements.
         backend_protocols: the protocols that it supports for backends; the first one is the default.
         error: the response to requests that cannot be served as configured, as text for messages.
+        proxyless: whether its routes may attach to Services, and are served to gRPC's own xDS clients.
     """
 
     model: type[Route]
@@ -50,6 +51,7 @@ class RouteKind:
     conformance: tuple[str, ...] = ()
     backend_protocols: tuple[Protocol, ...] = (Protocol.HTTP1, Protocol.H2C)
     error: str = "500"
+    proxyless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

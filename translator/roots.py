@@ -30,6 +30,51 @@ OF_ONE_GATEWAY: Final = (gateway_outputs, proxy_manifests, gateway_status)
 """The queries whose failure concerns the Gateway that is their argument."""
 
 
+class OutputRoots:
+    """Keeps up to date the outputs that owners of snapshots want, and the resource of each of these.
+
+    Args:
+        db: the database.
+        outputs: the query for the outputs of an owner.
+        table: takes them.
+    """
+
+    def __init__(self, db: Database, outputs: Query[[Ref], Outputs | None], table: OutputTable) -> None:
+        self._db, self._outputs, self._table = db, outputs, table
+
+    def add(self, owner: Ref) -> None:
+        """Begin with an owner."""
+        self._db.add_root(self._outputs, (owner,), self._outputs_changed)
+
+    def remove(self, owner: Ref) -> None:
+        """End with an owner, which wants nothing any more."""
+        self._db.remove_root(self._outputs, (owner,))
+        self._set(owner, None)
+
+    def _outputs_changed(self, memo: Memo) -> None:
+        owner: Any = memo.args[0]
+        wanted: Any = memo.value
+        if memo.failure is None:
+            self._set(owner, wanted)
+        else:
+            self._table.set_unlisted(owner)
+
+    def _set(self, owner: Ref, wanted: Outputs | None) -> None:
+        first, last = self._table.set_outputs(owner, wanted)
+        for each in first:
+            self._db.add_root(*each, self._resource_changed)
+        for each in last:
+            self._db.remove_root(*each)
+
+    def _resource_changed(self, memo: Memo) -> None:
+        output: Any = (memo.query, memo.args)
+        resource: Any = memo.value
+        if memo.failure is None:
+            self._table.set_resource(output, resource)
+        else:
+            self._table.set_failing(output)
+
+
 class Roots:
     """Keeps up to date what follows from each object: its status, and a Gateway's outputs, resources and manifests.
 
@@ -49,11 +94,14 @@ class Roots:
         self._db, self._registry = db, registry
         self._outputs, self._statuses, self._manifests = outputs, statuses, manifests
         self.classes_in_use: TrackedMap[Ref, bool] = TrackedMap()
+        self._output_roots = OutputRoots(db, gateway_outputs, outputs)
 
     def add(self, ref: Ref) -> None:
         """Begin with an object that can be read."""
         for query, changed in self._of(ref):
             self._db.add_root(query, (ref,), changed)
+        if ref.kind == Gateway.kind:
+            self._output_roots.add(ref)
         if self._status_query(ref.kind):
             self._statuses.set_pending(ref)
 
@@ -65,7 +113,7 @@ class Roots:
         if ref.kind == GatewayClass.kind:
             self.classes_in_use.set(ref, None)
         if ref.kind == Gateway.kind:
-            self._set_outputs(ref, None)
+            self._output_roots.remove(ref)
             self._manifests.remove(ref)
 
     def set_invalid(self, ref: Ref) -> None:
@@ -90,7 +138,6 @@ class Roots:
         if ref.kind == GatewayClass.kind:
             yield class_in_use, self._use_changed
         if ref.kind == Gateway.kind:
-            yield gateway_outputs, self._outputs_changed
             yield proxy_manifests, self._manifests_changed
 
     def _status_changed(self, memo: Memo) -> None:
@@ -114,29 +161,6 @@ class Roots:
             self._manifests.set(gateway, None if outcome is None else outcome.value)
         else:
             self._manifests.pause(gateway)
-
-    def _outputs_changed(self, memo: Memo) -> None:
-        gateway: Any = memo.args[0]
-        wanted: Any = memo.value
-        if memo.failure is None:
-            self._set_outputs(gateway, wanted)
-        else:
-            self._outputs.set_unlisted(gateway)
-
-    def _set_outputs(self, gateway: Ref, wanted: Outputs | None) -> None:
-        first, last = self._outputs.set_outputs(gateway, wanted)
-        for each in first:
-            self._db.add_root(*each, self._resource_changed)
-        for each in last:
-            self._db.remove_root(*each)
-
-    def _resource_changed(self, memo: Memo) -> None:
-        output: Any = (memo.query, memo.args)
-        resource: Any = memo.value
-        if memo.failure is None:
-            self._outputs.set_resource(output, resource)
-        else:
-            self._outputs.set_failing(output)
 
     def bugs(self) -> dict[Ref, str]:
         """Return a bug for each Gateway that has a root which fails because of one."""

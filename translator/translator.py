@@ -30,6 +30,7 @@ from translator.inputs import (
     INVALID,
     NOT_SYNCED,
     PROXY_DEFAULTS,
+    REQUESTED,
     SETTINGS,
     SYNC_STATUS,
     UNSERVED,
@@ -43,10 +44,12 @@ from translator.inputs import (
 from translator.kinds import Registry
 from translator.objects.gateway_api.gateway import Gateway
 from translator.objects.gateway_api.listenerset import ListenerSet
+from translator.objects.kubernetes.core import Namespace
 from translator.refs import Ref
 from translator.registry import REGISTRY
 from translator.resources.output_table import OutputTable
-from translator.roots import Roots
+from translator.resources.proxyless import client_outputs
+from translator.roots import OutputRoots, Roots
 from translator.snapshots import SnapshotAssembler
 from translator.status.acknowledged import Acknowledged
 from translator.status.status_table import StatusTable
@@ -81,6 +84,9 @@ class Translator:
         self._manifests = ManifestTable()
         self._roots = Roots(self._db, registry, self._outputs, self._statuses, self._manifests)
         self.acknowledged = Acknowledged(partial(self._db.set, SYNC_STATUS), partial(self._db.set, ACKNOWLEDGED))
+        self._client_outputs = OutputTable()
+        self._client_assembler = SnapshotAssembler(self._client_outputs)
+        self._client_roots = OutputRoots(self._db, client_outputs, self._client_outputs)
 
     # What comes out
 
@@ -88,6 +94,15 @@ class Translator:
     def snapshots(self) -> Mapping[Ref, Snapshot]:
         """The resources of each Gateway of ours."""
         return self._assembler.snapshots
+
+    @property
+    def client_snapshots(self) -> Mapping[str, Snapshot]:
+        """The resources that gRPC clients ask for, by the namespace of the clients."""
+        return {each.name: found for each, found in self._client_assembler.snapshots.items()}
+
+    def knows_requested(self, namespace: str) -> bool:
+        """Return whether all is known that the gRPC clients of a namespace ask for, as of the last evaluation."""
+        return Ref(Namespace.kind, "", namespace) not in self._client_outputs.incomplete
 
     @property
     def statuses(self) -> Mapping[Ref, Status]:
@@ -194,6 +209,16 @@ class Translator:
         """Set the result of applying a Gateway's manifests; None if all were applied."""
         self._db.set(APPLY_RESULT, gateway, result)
 
+    def set_requested(self, namespace: str, names: frozenset[str]) -> None:
+        """Set the names by which the gRPC clients of a namespace ask for Services (`xds:///NAME`)."""
+        ref = Ref(Namespace.kind, "", namespace)
+        was = ref in self._db.inputs(REQUESTED)
+        self._db.set(REQUESTED, ref, names or None)
+        if names and not was:
+            self._client_roots.add(ref)
+        elif was and not names:
+            self._client_roots.remove(ref)
+
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""
         self._db.set(PROXY_DEFAULTS, None, defaults)
@@ -215,6 +240,7 @@ class Translator:
             for gateway in dirty:
                 self.acknowledged.touch(gateway)
             self._assembler.assemble(stale=bool(self._db.failing_entries))
+        self._client_assembler.assemble(stale=bool(self._db.failing_entries))
         if self.acknowledged.has_changes:
             gateways = self._db.inputs(Gateway.kind)
             if self.acknowledged.update(gateways, self.snapshots, self._outputs.incomplete):
@@ -226,6 +252,7 @@ class Translator:
             self._manifests.take_changes(),
             self._roots.classes_in_use.take_changes(),
             self._db.failures,
+            {each.name: found for each, found in self._client_assembler.take_changes().items()},
         )
 
     def _bugs(self) -> dict[Ref, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, repeat
 from random import Random
 
 from hypothesis import given
@@ -20,7 +21,7 @@ from xds.protocol.nacks import Nack
 from xds.resources import references
 from xds.resources.resource import Reference, Resource
 from xds.resources.snapshot import Snapshot
-from xds.resources.types import LISTENER, ROUTE
+from xds.resources.types import LISTENER, ROUTE, SECRET
 
 SETTINGS = st.builds(Settings, standalone=st.booleans(), offline=st.booleans())
 REJECTIONS = st.builds(
@@ -34,6 +35,7 @@ DELIVERIES = st.builds(
 )
 GATEWAYS = st.builds(Ref, st.just("Gateway"), st.sampled_from("ab"), st.sampled_from(["g1", "g2"]))
 Fed = dict[Ref, GatewaySyncStatus]
+REQUESTED = frozenset(f"{name}.{namespace}.svc:80" for name in ("w1", "w2") for namespace in "ab")
 
 
 def edits_of(found: KubernetesObject) -> st.SearchStrategy[Edit]:
@@ -108,6 +110,8 @@ class Follower:
 def evaluated(settings: Settings, found: Iterable[Edit], fed: Fed) -> Translator:
     """Return a translator that never saw anything but these edits and deliveries."""
     made = Translator(settings)
+    for namespace in "ab":
+        made.set_requested(namespace, REQUESTED)
     made.edit(found)
     for gateway, delivery in fed.items():
         made.set_sync_status(gateway, delivery)
@@ -119,6 +123,14 @@ def assert_same(one: Translator, other: Translator) -> None:
     """Assert that two translators give the same to the proxies and to the users."""
     assert versions(one.snapshots.items()) == versions(other.snapshots.items())
     assert dict(one.statuses) == dict(other.statuses)
+    assert clients(one) == clients(other)
+
+
+def clients(translator: Translator) -> dict[str, dict[tuple[str, str], str]]:
+    """Return the names and versions of the resources of gRPC clients, none of which is a Secret."""
+    found = dict(translator.client_snapshots)
+    assert all(each.dangling() == [] and not each.resources(SECRET) for each in found.values())
+    return {name: {(each.type_url, each.name): each.version for each in snapshot} for name, snapshot in found.items()}
 
 
 @given(SETTINGS, STEPS, st.dictionaries(GATEWAYS, DELIVERIES), st.randoms(use_true_random=False))
@@ -129,12 +141,15 @@ def test_incremental_equals_from_scratch(settings: Settings, steps: Steps, fed: 
     tell all that changed.
     """
     translator, follower = Translator(settings), Follower()
-    for step in steps:
+    for step, namespace in zip(steps, chain("ab", repeat("b")), strict=False):
         translator.edit(step)
+        translator.set_requested(namespace, REQUESTED)
         follower.follow(translator.evaluate())
         follower.check(translator)
         for gateway, delivery in fed.items():
             translator.set_sync_status(gateway, delivery)
+    for namespace in "ab":
+        translator.set_requested(namespace, REQUESTED)
     follower.follow(translator.evaluate())
     follower.check(translator)
     assert_same(translator, evaluated(settings, final(steps, chance), fed))

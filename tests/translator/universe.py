@@ -163,7 +163,9 @@ def _parents() -> st.SearchStrategy[Raw]:
     of_set = _fields(
         kind="ListenerSet", name=_one("x1", "x2"), namespace=_maybe(_one(*NAMESPACES)), sectionName=sections
     )
-    return of_gateway | of_gateway | of_set
+    more = {"namespace": _maybe(_one(*NAMESPACES)), "port": _one(None, None, 80)}
+    of_service = _fields(group="", kind="Service", name=_one("w1", "w2"), **more)
+    return of_gateway | of_gateway | of_set | of_service
 
 
 def _with_a_name(rules: list[Raw]) -> list[Raw]:

@@ -11,6 +11,7 @@ from headgate_proto.envoy.type.matcher.v3 import string_pb2
 from headgate_proto.envoy.type.v3.percent_pb2 import FractionalPercent
 from translator.envoy.hooks import PREFLIGHT, ROUTE, WEIGHTED_CLUSTER
 from translator.envoy.names import cluster_name
+from translator.envoy.proxyless import write_for_clients
 from translator.ir.http import MILLION, PathKind, Rank, RouteMatch, Rule, ValueMatch
 from translator.ir.listener import ListenerContext
 from translator.refs import Ref
@@ -126,6 +127,8 @@ def match_routes(name: str, rule: Rule, origin: ListenerContext) -> Iterator[Mat
                 _act(route, one, part)
                 for each in ROUTE.of(() if one.error else one.settings):
                     each.apply_to_route(route, origin, part)
+                if origin.proxyless:
+                    write_for_clients(route)
                 yield MatchRoute(place, part, precedence(match), route, part == one.matches[place], shared)
 
 
@@ -134,10 +137,12 @@ def references(rule: Rule) -> frozenset[Reference]:
     return frozenset(Reference(CLUSTER, cluster_name(each)) for each in rule.all_backends)
 
 
-def error_route(name: str, match: RouteMatch) -> route_components_pb2.Route:
+def error_route(name: str, match: RouteMatch, origin: ListenerContext) -> route_components_pb2.Route:
     """Make a route that answers with an error, in place of one that Envoy would refuse."""
     route = route_components_pb2.Route(name=name, match=route_match(match))
     route.direct_response.status = _error(match)
+    if origin.proxyless:
+        write_for_clients(route)
     return route
 
 

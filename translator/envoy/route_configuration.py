@@ -71,6 +71,13 @@ def misdirected_host(domain: str) -> EncodedHost:
     return EncodedHost(encode_field(_VIRTUAL_HOSTS, made.SerializeToString(deterministic=True)), frozenset())
 
 
+def client_route_configuration(name: str, host: EncodedHost) -> Resource:
+    """Make the resource of a target of gRPC clients from its one virtual host."""
+    head = route_pb2.RouteConfiguration(name=name)
+    body = head.SerializeToString(deterministic=True) + host.body
+    return Resource.of(ROUTE, name, body, host.references, origin=(host.entries,))
+
+
 def route_configuration(
     table: RouteConfigKey, hosts: Iterable[EncodedHost], settings: Iterable[object] = (), nearest_wins: bool = False
 ) -> Resource:

@@ -22,6 +22,9 @@ from translator.outcome import Outcome
 UNAVAILABLE = "unavailable"
 """gRPC's UNAVAILABLE, by which a backend says that it did not process a request (`HTTPRouteRetry`)."""
 
+UNAVAILABLE_CODES = frozenset({429, 502, 503, 504})
+"""The statuses that gRPC takes as UNAVAILABLE ("HTTP to gRPC Status Code Mapping")."""
+
 CUT_OFF = "reset"
 """A try that took too long; for Envoy that is the same as a connection that breaks after the request was sent."""
 
@@ -72,6 +75,16 @@ class Retry(RuleSetting, RouteHook):
     attempts: int = 1
     backoff: int = 0
     per_try: int = 0
+
+    @property
+    def proxyless_fault(self) -> str:
+        """Retries of other codes than those that gRPC takes as UNAVAILABLE, and the timeout of a try."""
+        if self.attempts and self.per_try:
+            return ".timeouts.backendRequest: a timeout of each try is not supported"
+        if self.attempts and not UNAVAILABLE_CODES.issuperset(self.codes):
+            known = ", ".join(map(str, sorted(UNAVAILABLE_CODES)))
+            return f".retry.codes: other codes than {known}, which are UNAVAILABLE in gRPC, are not supported"
+        return ""
 
     def shape(self, backend: Backend, match: RouteMatch) -> Backend:
         """Limit each request to the backend: the ``RetryPolicy``'s timeout ends with the headers of a response.

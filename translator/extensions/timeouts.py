@@ -34,6 +34,11 @@ class RouteTimeouts(RuleSetting, RouteHook):
     request: int
     silence: int | None = None
 
+    @property
+    def proxyless_fault(self) -> str:
+        """Nothing: gRPC's own xDS clients limit the whole call."""
+        return ""
+
     def apply_to_route(self, route: Route, origin: ListenerContext, match: RouteMatch) -> None:
         """Write the ``RouteAction``'s timeouts."""
         route.route.timeout.FromMilliseconds(self.request)

@@ -13,7 +13,8 @@ from translator.gateway.hostnames import intersect, specificity
 from translator.gateway.listener_sets import named_gateway, parent_gateway, serving_gateway
 from translator.gateway.listeners import Attachable, ListenerState, attachable_listeners
 from translator.gateway.namespaces import permits
-from translator.ir.listener import RouteConfigKey
+from translator.gateway.service_parents import named_services, service_of, service_tables
+from translator.ir.listener import RouteConfigKey, ServiceTable
 from translator.objects.gateway_api.gateway import Gateway, gateway_of
 from translator.objects.gateway_api.listener import ListenerOwner
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -242,14 +243,27 @@ class RouteOnDomain(NamedTuple):
     stack: Stack
 
 
-@index(Route, partitions=candidates, partition_of=lambda key: gateway_of(key[0].gateway))
-def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey, str], RouteOnDomain]]:
-    """File routes under route table and domain."""
+def _candidates(db: Db, route: Ref) -> Iterator[Ref]:
+    yield from candidates(db, route)
+    yield from named_services(db, route)
+
+
+def _partition(key: tuple[RouteConfigKey | ServiceTable, str]) -> Ref:
+    table, _ = key
+    return service_of(table) if isinstance(table, ServiceTable) else gateway_of(table.gateway)
+
+
+@index(Route, partitions=_candidates, partition_of=_partition)
+def routes(db: Db, route: Ref) -> Iterator[tuple[tuple[RouteConfigKey | ServiceTable, str], RouteOnDomain]]:
+    """File routes under route table and domain; for clients of a Service, they have all hostnames."""
     for _, binding in _bindings(db, route):
         for domain in binding.domains:
             rank, stack = route_rank(db, route, domain), binding.stack
             served = RouteOnDomain(*rank, route, binding.listener, stack is not None, stack or ())
             yield (binding.table, domain.name), served
+    for table, policies in service_tables(db, route):
+        rank, nowhere = route_rank(db, route, Domain("", "")), ListenerRef(service_of(table), "")
+        yield (table, ""), RouteOnDomain(*rank, route, nowhere, policies is not None, policies or ())
 
 
 def _bindings(db: Db, route: Ref) -> Iterator[tuple[Ref, Binding]]:

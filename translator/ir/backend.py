@@ -29,10 +29,12 @@ class BackendSetting:
 
     Attributes:
         encrypts: whether connections to the backend are encrypted.
+        proxyless: whether gRPC's own xDS clients can connect so.
     """
 
     __slots__ = ()
     encrypts: ClassVar[bool] = False
+    proxyless: ClassVar[bool] = False
 
     @property
     def certificates(self) -> tuple[BackendKey, ...]:

@@ -123,6 +123,11 @@ class RuleSetting:
     own_route: ClassVar[bool] = False
 
     @property
+    def proxyless_fault(self) -> str:
+        """What gRPC's own xDS clients cannot do of it, which makes its rule an error to them; "" if they can do all."""
+        return f": {type(self).__name__} is not supported"
+
+    @property
     def backends(self) -> tuple[Backend, ...]:
         """The backends that this setting itself sends requests to."""
         return ()

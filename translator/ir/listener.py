@@ -20,10 +20,15 @@ class ListenerSetting:
 
 
 class ListenerContext(NamedTuple):
-    """The listener as its routes see it: the port and scheme that clients use."""
+    """The listener as its routes see it: the port and scheme that clients use.
+
+    Attributes:
+        proxyless: whether its clients are gRPC's own xDS clients, which apply the routes themselves.
+    """
 
     port: int
     tls: bool
+    proxyless: bool = False
 
     @property
     def scheme(self) -> str:
@@ -96,6 +101,28 @@ class SocketPort(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number}/{self.protocol}"
+
+
+class ServiceTable(NamedTuple):
+    """The routes of one port of a Service for gRPC's own xDS clients: those that are in one namespace.
+
+    Attributes:
+        service: ``namespace/name`` of the Service.
+        port: its port.
+        namespace: the namespace of the routes: that of the Service, or that of the clients.
+    """
+
+    service: str
+    port: int
+    namespace: str
+
+    @property
+    def origin(self) -> ListenerContext:
+        """What routes see of the clients, which is the same for all ports."""
+        return PROXYLESS
+
+
+PROXYLESS = ListenerContext(0, tls=False, proxyless=True)
 
 
 class ChainMatch(NamedTuple):

@@ -47,6 +47,11 @@ def route_stack(db: Db, route: Ref, gateway: Ref, listener: ListenerRef) -> Stac
     return inherited(db, gateway, listener) if some and db.select(attached_policies, route) else others
 
 
+def own_stack(db: Db, route: Ref) -> Stack | None:
+    """Return the policies of what a route is attached to where that has none; None if it has none of its own either."""
+    return () if any_policies(db, shard(route)) and db.select(attached_policies, route) else None
+
+
 @query(firewall=True)
 def shard_stack(db: Db, part: PolicyShard, gateway: Ref, listener: ListenerRef) -> tuple[bool, Stack | None]:
     """Return whether routes of a shard have policies, and `route_stack` of those that have none: one read a route."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Final
@@ -23,6 +24,7 @@ from translator.gateway.client_certificate import presented_certificate
 from translator.gateway.hostnames import covers, wider
 from translator.gateway.listeners import HostnameKey
 from translator.ir.backend import BackendKey
+from translator.ir.http import Rule
 from translator.ir.listener import ListenerContext, ListenerSetting, RouteConfigKey
 from translator.objects.gateway_api.gateway import gateway_of
 from translator.objects.gateway_api.route import Route
@@ -31,6 +33,7 @@ from translator.policies.attachment import PolicyShard, any_policies, shard
 from translator.policies.effective import Stack, inherited
 from translator.refs import Ref
 from translator.routes.policies import answers_preflights, effective_rules, listener_settings
+from translator.routes.proxyless import client_rules
 from xds import Resource, check
 
 MOST_MISDIRECTED: Final = 100
@@ -167,20 +170,33 @@ def route_entries(
     found = db.get(Route, route)
     generation = found.metadata.generation if found is not None else 0
     name = f"{route.kind}/{route.namespace}/{route.name}"
-    for place, rule in enumerate(effective_rules(db, route, stack, certificate)):
-        for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule.value, origin):
-            needs, violations = route_messages.references(rule.value), check(message)
+    for place, (rule, own_problems, unsupported) in enumerate(_rules(db, route, origin, stack, certificate)):
+        problems += own_problems
+        for number, match, rank, message, whole, shared in route_messages.match_routes(name, rule, origin):
+            needs, violations = route_messages.references(rule), check(message)
             if violations:
                 text = f"spec.rules[{place}].matches[{number}]: Envoy does not take {violations[0]}"
-                message, needs = route_messages.error_route(message.name, match), frozenset()
+                message, needs = route_messages.error_route(message.name, match, origin), frozenset()
                 matched = not check(message)
                 error = db.registry.route(route.kind).error
                 text += f"; its requests are answered with {error}." if matched else "; nothing matches it."
                 problems.append(Problem("Accepted", "UnsupportedValue", text))
                 if not matched:
                     continue
-            body, own, dropped = encoded(message), rule.value.name, bool(violations)
+            body, own, dropped = encoded(message), rule.name, unsupported or bool(violations)
             made.append(
                 route_messages.EncodedRoute(rank, body, needs, match, whole, shared, route, own, generation, dropped)
             )
     return Outcome(tuple(made), tuple(problems))
+
+
+def _rules(
+    db: Db, route: Ref, origin: ListenerContext, stack: Stack | None, certificate: BackendKey | None
+) -> Iterator[tuple[Rule, tuple[Problem, ...], bool]]:
+    """Yield the rules of a route on a listener, with what is wrong with each there only, and whether it is dropped."""
+    if not origin.proxyless:
+        yield from ((each.value, (), False) for each in effective_rules(db, route, stack, certificate))
+        return
+    for each in client_rules(db, route, stack):
+        unsupported = any(problem.condition == "Accepted" for problem in each.problems)
+        yield each.value, each.problems, unsupported and each.value.error != ""

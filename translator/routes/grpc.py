@@ -82,4 +82,5 @@ ROUTE = RouteKind(
     conformance=("GRPCRoute", "GRPCRouteNamedRouteRule", "GRPCRouteRequestHeaderModifier"),
     backend_protocols=(Protocol.H2C,),
     error="UNAVAILABLE",
+    proxyless=True,
 )

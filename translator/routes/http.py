@@ -66,6 +66,7 @@ ROUTE = RouteKind(
     HTTPRoute,
     protocols=("HTTP", "HTTPS"),
     rules=rules,
+    proxyless=True,
     conformance=(
         "HTTPRoute",
         "HTTPRouteBackendProtocolH2C",

@@ -15,6 +15,7 @@ from translator.envoy.names import table_name
 from translator.envoy.route import EncodedRoute
 from translator.gateway.attachment import ParentStatus, attachment, candidates, is_ours
 from translator.gateway.client_certificate import presented_certificate
+from translator.gateway.service_parents import names_service, service_parents
 from translator.inputs import Invalid, StillServed
 from translator.kinds import StatusKind
 from translator.objects.gateway_api.gateway import key_of
@@ -27,27 +28,25 @@ from translator.routes.rules import has_served_rule, l4_rules, rules
 from translator.status.hints import hints
 from translator.status.invalid import false, last_valid_status, renewed
 from translator.status.nacks import RouteNack, nacks_by_route
+from translator.status.service_parent import service_conditions
 from xds import ROUTE
 
 
 @query
 def route_status(db: Db, ref: Ref) -> Status | None:
-    """Return the status of a route that names a Gateway of ours, None for others."""
+    """Return the status of a route that names a Gateway of ours, or a Service; None for others."""
     found = db.get(Route, ref)
-    parents = attachment(db, ref)
-    if found is None or not parents:
+    if found is None:
         return None
     generation = found.metadata.generation or 1
-    return {
-        "parents": [
-            {
-                "parentRef": reference_json(each.reference),
-                "controllerName": db.settings.controller_name,
-                "conditions": list(_parent_conditions(db, ref, each, generation)),
-            }
-            for each in parents
-        ]
-    }
+    told = [(each.reference, _parent_conditions(db, ref, each, generation)) for each in attachment(db, ref)]
+    told += [(each.reference, service_conditions(db, ref, each, generation)) for each in service_parents(db, ref)]
+    name = db.settings.controller_name
+    parents = [
+        {"parentRef": reference_json(reference), "controllerName": name, "conditions": list(conditions)}
+        for reference, conditions in told
+    ]
+    return {"parents": parents} if parents else None
 
 
 @index(Route, partitions=candidates, partition_of=itemgetter(0))
@@ -59,7 +58,8 @@ def attached(db: Db, route: Ref) -> Iterator[tuple[tuple[Ref, ListenerRef], Ref]
     if db.invalid(route) is not None:
         return
     status = route_status(db, route)
-    for parent, told in zip(attachment(db, route), status["parents"] if status is not None else (), strict=True):
+    # Gateways come first; Services count no routes.
+    for parent, told in zip(attachment(db, route), status["parents"] if status is not None else (), strict=False):
         if told["conditions"][0]["status"] == "True":
             for binding in parent.bindings:
                 yield (parent.gateway, binding.listener), route
@@ -162,7 +162,8 @@ def reference_json(reference: ParentReference) -> dict[str, Any]:
 
 def _invalid(db: Db, ref: Ref, invalid: Invalid, text: str) -> Status | None:
     before = last_valid_status(db, ref).get("parents", [])
-    parents = [reference_json(each) for each in invalid.partial.parents if is_ours(db, ref, each)]
+    named = [each for each in invalid.partial.parents if is_ours(db, ref, each) or names_service(db, ref, each)]
+    parents = [reference_json(each) for each in named]
     if not invalid.partial.parents:
         parents = [each["parentRef"] for each in before]
     conditions = {str(each["parentRef"]): renewed(each["conditions"], invalid) for each in before}

@@ -33,7 +33,7 @@ def test_errors(grpc: bool, status: int) -> None:
     """A rule that cannot be served answers requests of gRPC with 503, which tells them UNAVAILABLE, others with 500."""
     match = RouteMatch(grpc=grpc)
     assert f"status: {status}" in route(match, error="it is broken")
-    assert f"status: {status}" in str(error_route("name", match))
+    assert f"status: {status}" in str(error_route("name", match, ORIGIN))
     broken_share = route(match, GOOD, WeightedBackend(None))
     assert ("cluster_not_found_response_code: INTERNAL_SERVER_ERROR" in broken_share) == (status == 500)
 

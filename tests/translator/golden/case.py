@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.translator.golden.certificates import PLACEHOLDERS
-from tests.translator.golden.outputs import Snapshots, changed, difference, trimmed, whole
+from tests.translator.golden.outputs import Snapshots, changed, difference, served, trimmed, whole
 from tests.translator.golden.writing import write
 from translator.inputs import AffectedRoute, AttributedNack, Edit, GatewaySyncStatus, Invalid, Settings, StillServed
 from translator.objects.gateway_api.gateway import Gateway
@@ -29,7 +29,7 @@ BASE = HERE / "base.yaml"
 OUTPUT = "\n# Output\n"
 
 _STEP = re.compile(r"^(?=# Step \d+:)", re.MULTILINE)
-_CONTROLS = re.compile(r"^# (?=(?:Settings|SyncStatus|Keep|Delete):)", re.MULTILINE)
+_CONTROLS = re.compile(r"^# (?=(?:Settings|SyncStatus|Requested|Keep|Delete):)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Step:
         assert sentence.startswith(mark), f"{path}: number the steps: this one is {mark}"
         assert sentence.removeprefix(mark).strip("# \n"), f"{path}: begin with a comment that says what holds"
         found = yaml.safe_load(re.sub("^# ?", "", controls[0], flags=re.MULTILINE)) if controls else {}
-        allowed = {"SyncStatus", "Delete"} if number > 1 else {"SyncStatus", "Settings", "Keep"}
+        allowed = {"SyncStatus", "Requested"} | ({"Delete"} if number > 1 else {"Settings", "Keep"})
         assert found.keys() <= allowed, f"{path}: step {number} takes {', '.join(sorted(allowed))}"
         assert number > 1 or "Keep" in found, f"{path}: say with `# Keep:` what the case is about"
         return cls(found, text.rstrip("\n"), yaml.safe_load(output))
@@ -123,22 +123,24 @@ class Case:
         translator = Translator(Settings(**{"offline": offline, **first.get("Settings", {})}))
         edits = {each.ref: each for each in (*_edits(BASE.read_text(), BASE), *_edits(self.steps[0].input, self.path))}
         self._evaluate(translator, edits, self.steps[0])
-        yield Evaluation(trimmed(whole(translator), first["Keep"]), dict(translator.snapshots))
+        yield Evaluation(trimmed(whole(translator), first["Keep"]), served(translator))
         for step in self.steps[1:]:
-            before, executed = dict(translator.snapshots), dict(translator.executions)
+            before, executed = served(translator), dict(translator.executions)
             edits = {each.ref: each for each in _edits(step.input, self.path, may_be_invalid=True)}
             for ref in step.deleted:
                 assert translator.object(ref) is not None, f"{self.path}: there is no {ref} to delete"
                 edits[ref] = Edit(ref, None)
             changes = self._evaluate(translator, edits, step)
             found = changed(before, changes, difference(executed, translator.executions))
-            yield Evaluation(trimmed(found, {"changes": None, **first["Keep"]}), dict(translator.snapshots))
+            yield Evaluation(trimmed(found, {"changes": None, **first["Keep"]}), served(translator))
 
     def _evaluate(self, translator: Translator, edits: Mapping[Ref, Edit], step: Step) -> Changes:
         for gateway, sync_status in step.sync_status:
             published = translator.snapshots.get(gateway)
             about = published.version if published is not None else None
             translator.set_sync_status(gateway, replace(sync_status, snapshot=about))
+        for namespace, names in step.controls.get("Requested", {}).items():
+            translator.set_requested(namespace, frozenset(names))
         translator.edit(edits.values())
         changes = translator.evaluate()
         assert changes.failures == [], self.path

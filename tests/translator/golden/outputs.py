@@ -13,7 +13,7 @@ from translator.refs import Ref
 from translator.translator import Changes, Translator
 from xds.resources.snapshot import Snapshot, diff
 
-Snapshots = Mapping[Ref, Snapshot]
+Snapshots = Mapping[str, Snapshot]
 
 _KEYS = {"conditions": "type", "listeners": "name", "supportedFeatures": "name"}
 _CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
@@ -22,23 +22,30 @@ _CLUSTER = re.compile(r"^([a-z0-9.-]+/[a-z0-9.-]+:\d+)/[0-9a-f]{8}$")
 def whole(translator: Translator) -> Any:
     """Return all resources and statuses."""
     xds = {_name(ref): resources(each) for ref, each in sorted(translator.snapshots.items())}
+    xds |= {namespace: resources(each) for namespace, each in sorted(translator.client_snapshots.items())}
     return _readable(xds, translator.statuses)
+
+
+def served(translator: Translator) -> Snapshots:
+    """Return all snapshots: those of Gateways by their name, and those of gRPC clients by their namespace."""
+    return {**{_name(ref): each for ref, each in translator.snapshots.items()}, **translator.client_snapshots}
 
 
 def changed(before: Snapshots, changes: Changes, executions: Mapping[str, int]) -> Any:
     """Return the outputs that an evaluation changed.
 
     Args:
-        before: the snapshots before it.
+        before: the snapshots before it, as `served` names them.
         changes: what it gave.
         executions: how often it ran each query.
     """
     names: dict[str, Any] = {}
     xds: dict[str, Any] = {}
-    for ref, found in sorted(changes.snapshots.items()):
-        old, new = before.get(ref, Snapshot()), found or Snapshot()
-        names[_name(ref)] = _kinds_of_change(old, new)
-        xds[_name(ref)] = resources(Snapshot.of(each for each in new if old.get(each.reference) != each))
+    gateways = {_name(ref): each for ref, each in sorted(changes.snapshots.items())}
+    for name, found in (*gateways.items(), *sorted(changes.client_snapshots.items())):
+        old, new = before.get(name, Snapshot()), found or Snapshot()
+        names[name] = _kinds_of_change(old, new)
+        xds[name] = resources(Snapshot.of(each for each in new if old.get(each.reference) != each))
     return {"changes": names, **_readable(xds, changes.statuses), "executions": dict(executions)}
 
 

@@ -79,7 +79,7 @@ def test_rewriting(path: Path) -> None:
     [
         ("# Step 3: ", "# Step 5: ", "number the steps"),
         ("# Step 2: the Pod of Service a has another address.", "# Step 2:", "begin with a comment"),
-        ("# Delete: [EndpointSlice default/a]", "# Keep: {xds: }", "step 4 takes Delete, SyncStatus"),
+        ("# Delete: [EndpointSlice default/a]", "# Keep: {xds: }", "step 4 takes Delete, Requested, SyncStatus"),
         ("# Delete: [EndpointSlice default/a]", "# Delete: [EndpointSlice default/d]", "no EndpointSlice default/d"),
         (
             "rules: [{backendRefs: [{name: a, port: 80}, {name: b, port: 80}]}]",

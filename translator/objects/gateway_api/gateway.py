@@ -184,3 +184,8 @@ def gateway_of(key: str) -> Ref:
     """Return the Gateway that has this key."""
     namespace, _, name = key.partition("/")
     return Ref(Gateway.kind, namespace, name)
+
+
+def is_gateway_key(key: str) -> bool:
+    """Return whether a key is one of a Gateway; that of the gRPC clients of a namespace is the namespace's name."""
+    return "/" in key
