@@ -16,6 +16,7 @@ from headgate.cluster.events import ON_DEMAND, ClusterEvents
 from headgate.cluster.leader import Leader
 from headgate.cluster.metrics import ClusterMetrics
 from headgate.controlplane.acks import AckAggregator
+from headgate.controlplane.clients import GrpcClients
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
@@ -145,18 +146,19 @@ class Controller:
             class_finalizer=settings.class_finalizer,
         )
         keys, sync_statuses = SnapshotKeys(translator), SyncStatusReporter(self.acks)
-        authentication = _Authentication(TokenReviews(client))
+        authentication, clients = _Authentication(TokenReviews(client)), GrpcClients(self.inputs)
         server = new_server(
             select=keys.select,
             address=str(settings.xds),
             authenticate=authentication.authenticate,
             authorise=authentication.authorise,
-            observer=Observers(metrics, Traces()),
+            admit=clients.admit,
+            observer=Observers(metrics, Traces(), clients),
             on_sync_status=sync_statuses.report,
         )
         leader = self.leader
         events = ClusterEvents(translator, self.cluster, leader.writer, leader.proxy_reconciler, leader.finalizers)
-        self.plane = ControlPlane.build(self.inputs, server, keys, sync_statuses, events, metrics)
+        self.plane = ControlPlane.build(self.inputs, server, keys, sync_statuses, events, clients, metrics)
         metrics.collect(self.leader.gauges)
         metrics.collect(XdsGauges(server.clients, dict, lambda: (each.severity for each in self.cluster.diagnostics)))
 
@@ -230,7 +232,7 @@ def watch_config(settings: ControllerSettings) -> WatchConfig:
 
 
 class _Authentication:
-    """Authenticates proxies by the token of their service account."""
+    """Authenticates proxies and gRPC clients by the token of their service account."""
 
     def __init__(self, tokens: TokenReviews) -> None:
         self._tokens = tokens
@@ -240,5 +242,5 @@ class _Authentication:
         await self._tokens.identify(bearer(peer))
 
     async def authorise(self, key: str, peer: Peer) -> None:
-        """Authorise a proxy for the resources of its own Gateway, by the token of its service account."""
+        """Authorise a proxy for its own Gateway, or a gRPC client for its own namespace, by its service account."""
         await self._tokens.verify(bearer(peer), key)

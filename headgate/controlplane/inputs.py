@@ -41,6 +41,11 @@ class Inputs:
         self.translator.set_apply_result(gateway, result)
         self.changed.set()
 
+    def set_requested(self, namespace: str, names: frozenset[str]) -> None:
+        """Set the names by which the gRPC clients of a namespace ask for Services."""
+        self.translator.set_requested(namespace, names)
+        self.changed.set()
+
     def set_proxy_defaults(self, defaults: ProxyDefaults) -> None:
         """Set the defaults of all proxies in the cluster, such as a new CA certificate."""
         self.translator.set_proxy_defaults(defaults)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from headgate.controlplane.clients import GrpcClients
 from headgate.controlplane.evaluator import Evaluator
 from headgate.controlplane.events import Events
 from headgate.controlplane.inputs import Inputs
@@ -46,13 +47,14 @@ class ControlPlane:
         keys: SnapshotKeys,
         sync_statuses: SyncStatusReporter,
         events: Events,
+        clients: GrpcClients,
         metrics: Metrics,
         *,
         drains: bool = False,
     ) -> Self:
         """Build the parts that depend on the server and the event handlers; `drains` as in `Publisher`."""
         translator = inputs.translator
-        publisher = Publisher(translator, server, keys, sync_statuses, events, drains=drains)
+        publisher = Publisher(translator, server, keys, sync_statuses, events, clients, drains=drains)
         statuses = StatusStore(translator.object)
         evaluator = Evaluator(translator, inputs.changed, publisher, statuses, events, metrics, keys.ready)
         return cls(translator, server, keys, publisher, statuses, evaluator, metrics)

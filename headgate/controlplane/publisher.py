@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from headgate.controlplane.clients import GrpcClients
 from headgate.controlplane.events import Events
 from headgate.controlplane.sync_status import SyncStatusReporter
 from headgate.observability.containment import contained
 from headgate.observability.tracing import span
 from headgate_proto.envoy.config.core.v3 import base_pb2
-from translator.objects.gateway_api.gateway import gateway_of, key_of
+from translator.objects.gateway_api.gateway import gateway_of, is_gateway_key, key_of
 from translator.translator import Changes, Translator
 from xds import Server, Snapshot, StreamRejected
 
@@ -41,10 +42,12 @@ class SnapshotKeys:
     def check(self, key: str) -> None:
         """Check that a key names a Gateway; while its configuration cannot be computed, its proxies may wait.
 
+        Any other key is that of the gRPC clients of a namespace, which need not exist.
+
         Raises:
             StreamRejected: there is no such Gateway.
         """
-        if key in self.draining:
+        if key in self.draining or (key and not is_gateway_key(key)):
             return
         if self.ready.is_set() and self._translator.serves_nothing(gateway_of(key)):
             text = f"Headgate serves no Gateway {key!r}: a node names its Gateway by its cluster, NAMESPACE/NAME"
@@ -60,6 +63,7 @@ class Publisher:
         keys: the keys; takes those that drain.
         sync_statuses: reports ACKs; takes the Gateways whose ACKs are awaited.
         events: handles changes of the set of served Gateways.
+        clients: the gRPC clients, which wait for what they ask for.
         drains: whether the proxies of a deleted Gateway are served an empty snapshot, which closes their listeners,
             until `withdraw`; otherwise the snapshot is withdrawn at once: connected proxies keep their configuration.
     """
@@ -71,11 +75,13 @@ class Publisher:
         keys: SnapshotKeys,
         sync_statuses: SyncStatusReporter,
         events: Events,
+        clients: GrpcClients,
         *,
         drains: bool = False,
     ) -> None:
         self._translator = translator
         self._server = server
+        self._clients = clients
         self._keys = keys
         self._sync_statuses = sync_statuses
         self._events = events
@@ -92,6 +98,10 @@ class Publisher:
         for gateway, snapshot in changes.snapshots.items():
             with contained(f"publishing Gateway {key_of(gateway)}"):
                 self._publish(key_of(gateway), snapshot, edited)
+        for namespace, snapshot in changes.client_snapshots.items():
+            with contained(f"publishing the Services that gRPC clients of namespace {namespace} ask for"):
+                self._publish_to_clients(namespace, snapshot, edited)
+        self._clients.evaluated()
         gateways = frozenset(map(key_of, self._translator.snapshots))
         if gateways != self._gateways:
             self._gateways = gateways
@@ -118,3 +128,9 @@ class Publisher:
         self._keys.draining.discard(key)
         with span("publish", {"headgate.gateway": key, "xds.resources": len(snapshot)}):
             self._server.publish(key, snapshot, edited)
+
+    def _publish_to_clients(self, namespace: str, snapshot: Snapshot | None, edited: float | None) -> None:
+        if snapshot is None:
+            self._server.withdraw(namespace)
+        else:
+            self._server.publish(namespace, snapshot, edited)

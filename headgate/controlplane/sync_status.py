@@ -7,7 +7,7 @@ from collections.abc import Set
 from typing import Final, NamedTuple, Protocol
 
 from translator.inputs import AttributedNack, GatewaySyncStatus
-from translator.objects.gateway_api.gateway import gateway_of
+from translator.objects.gateway_api.gateway import gateway_of, is_gateway_key
 from translator.refs import Ref
 from translator.status.nacks import attribute_nacks
 from xds import NackState, Snapshot, SyncStatus
@@ -50,7 +50,9 @@ class SyncStatusReporter:
         self._deadlines: dict[Ref, asyncio.TimerHandle] = {}
 
     def report(self, key: str, status: SyncStatus) -> None:
-        """Report the sync status of a snapshot, as the xDS server reports it."""
+        """Report the sync status of a snapshot, as the xDS server reports it; not that of gRPC clients."""
+        if not is_gateway_key(key):
+            return
         all_acked = status.clients == status.acked
         nacks = self._attributed(key, status)
         found = GatewaySyncStatus(status.clients, all_acked, nacks, snapshot=status.snapshot.version)

@@ -15,7 +15,7 @@ import structlog
 
 from translator.infrastructure.names import resource_name
 from translator.infrastructure.pod import AUDIENCE
-from translator.objects.gateway_api.gateway import gateway_of
+from translator.objects.gateway_api.gateway import gateway_of, is_gateway_key
 from watchers.kubernetes.client import Api
 from watchers.kubernetes.errors import ApiError, ClusterError
 from xds import StreamRejected
@@ -34,6 +34,14 @@ def proxy_account(key: str) -> str:
     """Return the user name of the service account of the proxies of the Gateway "namespace/name"."""
     gateway = gateway_of(key)
     return f"system:serviceaccount:{gateway.namespace}:{resource_name(gateway)}"
+
+
+def _check_namespace(user: str, namespace: str) -> None:
+    """Check that a user is a service account of a namespace, which the gRPC clients there are."""
+    accounts = f"system:serviceaccount:{namespace}:"
+    if not (namespace and user.startswith(accounts)):
+        text = f"{user} is no gRPC client of namespace {namespace!r}: that is for {accounts}*, by node.cluster"
+        raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
 
 
 class _Verdict(NamedTuple):
@@ -92,13 +100,15 @@ class TokenReviews:
         self._failure = ""
 
     async def verify(self, token: str, key: str) -> None:
-        """Authorise the holder of a token for a Gateway ("namespace/name") if it is one of its proxies.
+        """Authorise the holder of a token for a key: that of its Gateway, or that of the gRPC clients of its namespace.
 
         Raises:
-            StreamRejected: it is not, the token is invalid, or the API server is unavailable.
+            StreamRejected: it has another Gateway or namespace, the token is invalid, or the API server is unavailable.
         """
         user = await self.identify(token)
-        if user != proxy_account(key):
+        if not is_gateway_key(key):
+            _check_namespace(user, key)
+        elif user != proxy_account(key):
             text = f"{user} may not have the resources of Gateway {key}: that is for {proxy_account(key)}"
             raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
 

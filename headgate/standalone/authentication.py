@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
+import grpc
 import structlog
 
 from headgate.controlplane.publisher import SnapshotKeys
 from headgate.security.identity import certified
 from headgate.security.proxy_tokens import ProxyTokens
-from translator.objects.gateway_api.gateway import key_of
+from translator.objects.gateway_api.gateway import is_gateway_key, key_of
 from translator.translator import Translator
 from xds import Peer, StreamRejected
 
@@ -40,21 +41,31 @@ class EnvoyAuthentication:
     def authenticate(self, peer: Peer) -> None:
         """Authenticate a client by its token; over TLS, the handshake has verified its certificate.
 
+        gRPC clients, which send tokens over TLS only, have none: what reaches the Unix socket is of the same user.
+
         Raises:
             StreamRejected: the client has no valid token.
         """
+        if peer.local and "authorization" not in peer.metadata:
+            return
         if peer.local or not self._tls:
             self._tokens.authenticate(peer)
 
     def authorise(self, gateway: str, peer: Peer) -> None:
-        """Authorise an Envoy for a Gateway's resources.
+        """Authorise an Envoy for a Gateway's resources, or a gRPC client for the Services that it asks for.
 
         Over TLS, the certificate names the Gateway; over plain text and the Unix socket, the Gateway's token does. A
         client that merely reaches the port, as by a tenant's route, is rejected.
 
         Raises:
-            StreamRejected: the client is not an Envoy of the Gateway, or the Gateway does not exist.
+            StreamRejected: the client is not an Envoy of the Gateway, or the Gateway does not exist; or it is a gRPC
+                client at the port, which everybody can reach.
         """
+        if gateway and not is_gateway_key(gateway):
+            if not peer.local:
+                text = "gRPC clients connect by the Unix socket: write server_uri unix:PATH into their bootstrap"
+                raise StreamRejected(text, grpc.StatusCode.PERMISSION_DENIED)
+            return
         if self._tls and not peer.local:
             certified(gateway, peer)
         else:

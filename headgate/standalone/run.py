@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from headgate.admin.server import AdminState, serving
+from headgate.controlplane.clients import GrpcClients
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
 from headgate.controlplane.publisher import SnapshotKeys
@@ -102,7 +103,7 @@ class _Run:
         self.inputs = Inputs(translator)
         self.source = FileSource(settings.paths, partial(self.log_change, keys.ready))
         self.events = RunEvents(self.source, self.state, self.tokens, settings.envoy)
-        sync_statuses = SyncStatusReporter(self.inputs)
+        sync_statuses, clients = SyncStatusReporter(self.inputs), GrpcClients(self.inputs)
         authentication = EnvoyAuthentication(self.tokens, keys, translator, tls=settings.tls is not None)
         server = Server(
             select=lambda node: node.cluster,
@@ -111,7 +112,8 @@ class _Run:
             credentials=server_credentials(server_files(settings.tls)) if settings.tls else None,
             authenticate=authentication.authenticate,
             authorise=authentication.authorise,
-            observer=Observers(metrics, Traces()),
+            admit=clients.admit,
+            observer=Observers(metrics, Traces(), clients),
             on_sync_status=sync_statuses.report,
         )
         self.plane = ControlPlane.build(
@@ -120,6 +122,7 @@ class _Run:
             keys,
             sync_statuses,
             self.events,
+            clients,
             metrics,
             drains=settings.envoy is not None,
         )

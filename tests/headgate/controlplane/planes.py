@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
+from headgate.controlplane.clients import GrpcClients
 from headgate.controlplane.events import Events
 from headgate.controlplane.inputs import Inputs
 from headgate.controlplane.plane import ControlPlane
@@ -45,8 +46,9 @@ def make(
     """Return a control plane without objects; `sink` takes the inputs, and returns the sink of sync statuses."""
     inputs = Inputs(Translator(Settings(offline=True)))
     keys, sync_statuses = SnapshotKeys(inputs.translator), SyncStatusReporter(sink(inputs))
+    handlers, clients = events or Events(), GrpcClients(inputs)
     plane = ControlPlane.build(
-        inputs, server, keys, sync_statuses, events or Events(), metrics or Metrics(), drains=drains
+        inputs, server, keys, sync_statuses, handlers, clients, metrics or Metrics(), drains=drains
     )
     return Fixture(plane, inputs)
 

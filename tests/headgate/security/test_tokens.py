@@ -126,6 +126,14 @@ async def test_a_cached_token_is_valid_for_its_own_gateway_only() -> None:
     assert await rejected(reviews, "web", "default/other") is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_a_token_is_valid_for_the_clients_of_its_namespace() -> None:
+    """A service account is a gRPC client of its namespace, and of none whose name only begins or ends so."""
+    reviews = TokenReviews(Reviewer())
+    assert await rejected(reviews, "web", "default") is None
+    for namespace in ("", "defaul", "default-2", "default:web", "system:serviceaccount"):
+        assert await rejected(reviews, "web", namespace) is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_invalid_tokens_evict_no_valid_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The caches of valid and of invalid tokens are bounded separately."""
     monkeypatch.setattr(tokens, "REMEMBERED", 3)
