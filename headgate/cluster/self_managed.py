@@ -14,6 +14,7 @@ from typing import Any, Final
 from headgate.cluster.reader import load
 from headgate.process.errors import UserError
 from headgate.security.cluster_authority import SECRET
+from headgate.security.grpc_bootstrap import config_map
 from translator.infrastructure.manifest import WORKLOADS, Manifest
 from translator.infrastructure.names import CONTROLLER, MANAGED_BY
 from translator.inputs import Edit, ProxyDefaults, in_cluster
@@ -51,6 +52,20 @@ def manifests(target: Target, gateway: str, namespace: str, controller: str) -> 
     host = f"headgate.{namespace}.svc"
     proxies = ProxyDefaults(xds_host=host, ca=_authority(target, namespace))
     return {"apiVersion": "v1", "kind": "List", "items": list(render(found, gateway_of(gateway), proxies, controller))}
+
+
+def grpc_config_map(target: Target, clients: str, namespace: str) -> Json:
+    """Return the ConfigMap for the gRPC clients of a namespace in a cluster.
+
+    Args:
+        target: the cluster.
+        clients: the namespace of the clients.
+        namespace: the namespace of Headgate.
+
+    Raises:
+        UserError: the cluster cannot be read.
+    """
+    return config_map(ProxyDefaults(xds_host=f"headgate.{namespace}.svc", ca=_authority(target, namespace)), clients)
 
 
 def render(

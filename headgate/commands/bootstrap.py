@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,12 +23,18 @@ from headgate.commands.options import (
 from headgate.process.address import Address
 from translator.api_group import CONTROLLER_NAME
 
+if TYPE_CHECKING:
+    from watchers.kubernetes.kubeconfig import Target
+
 
 def command(
     gateway: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="NAMESPACE/NAME", parser=parse_gateway, help="The Gateway that the Envoy serves."),
-    ],
+    ] = None,
+    grpc_clients: Annotated[
+        str | None, typer.Option(metavar="NAMESPACE", help="The namespace of gRPC clients without a proxy.")
+    ] = None,
     xds_address: XdsAddress = DEFAULT_XDS,
     instance: Annotated[
         str, typer.Option(metavar="NAME", help="The name of this Envoy among those of the Gateway.")
@@ -45,7 +52,7 @@ def command(
     controller_name: ControllerName = CONTROLLER_NAME,
     output: OutputFormat = Output.YAML,
 ) -> None:
-    """Print the bootstrap of an Envoy of your own that connects to Headgate.
+    """Print the bootstrap of an Envoy of your own, or of gRPC clients, that connect to Headgate.
 
     **Example:** an Envoy of your own beside `headgate run --no-envoy FOLDER`:
 
@@ -61,12 +68,24 @@ def command(
     a ServiceAccount, whose token authenticates the proxy, a ConfigMap, and a Deployment to adapt.
 
         headgate bootstrap --gateway default/web --cluster | kubectl apply -f -
-    """
-    if cluster or kubeconfig or context:
-        from headgate.cluster.self_managed import manifests
-        from watchers.kubernetes.kubeconfig import Target
 
-        output.write(manifests(Target(kubeconfig, context), gateway, namespace, controller_name))
+    **gRPC clients without a proxy** (`xds:///`) read the file that the environment variable GRPC_XDS_BOOTSTRAP names.
+    In a cluster, the output is a ConfigMap with this file and the authority's certificates.
+
+        headgate bootstrap --grpc-clients default --output json > grpc.json
+        headgate bootstrap --grpc-clients shop --cluster | kubectl apply -f -
+    """
+    if (gateway is None) == (grpc_clients is None):
+        raise typer.BadParameter("give either --gateway or --grpc-clients")
+    target = _target(kubeconfig, context) if cluster or kubeconfig or context else None
+    if grpc_clients is not None:
+        output.write(_of_clients(grpc_clients, target, namespace, state_dir, xds_address))
+        return
+    assert gateway is not None
+    if target is not None:
+        from headgate.cluster.self_managed import manifests
+
+        output.write(manifests(target, gateway, namespace, controller_name))
         return
     from headgate.envoy.bootstrap import bootstrap
     from headgate.envoy.state import make_private
@@ -85,3 +104,24 @@ def command(
         token = ProxyTokens.load(root).token(gateway)
     message = bootstrap(gateway, instance, xds_address, Address("127.0.0.1", ADMIN_PORT), tls, token)
     output.write(to_plain(message))
+
+
+def _target(kubeconfig: str | None, context: str | None) -> Target:
+    from watchers.kubernetes.kubeconfig import Target
+
+    return Target(kubeconfig, context)
+
+
+def _of_clients(
+    clients: str, target: Target | None, namespace: str, state_dir: Path | None, xds_address: Address
+) -> dict[str, Any]:
+    """Return the bootstrap of the gRPC clients of a namespace; in a cluster, their ConfigMap."""
+    if target is not None:
+        from headgate.cluster.self_managed import grpc_config_map
+
+        return grpc_config_map(target, clients, namespace)
+    from headgate.envoy.state import StateDirectory
+    from headgate.process.state_root import default_root
+    from headgate.security.grpc_bootstrap import local_bootstrap
+
+    return local_bootstrap(StateDirectory(state_dir or default_root(), xds_address).xds_socket, clients)

@@ -21,7 +21,7 @@ from translator.objects.kubernetes.endpointslice import SERVICE_LABEL, EndpointS
 from translator.objects.kubernetes.service import Service
 from translator.objects.schema.base import KubernetesObject
 from translator.refs import Ref
-from translator.registry import KINDS
+from translator.registry import KINDS, REGISTRY
 
 MOST_NAMES = 200
 """Most names of one kind and namespace, and of similar length, that are compared to suggest one."""
@@ -162,13 +162,19 @@ class Relations:
         for place, reference in enumerate(found.spec.parent_refs):
             field = f"spec.parentRefs[{place}]"
             if reference.group != Gateway.group or reference.kind not in (Gateway.kind, ListenerSet.kind):
-                yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway or a ListenerSet"
+                yield from self._of_other_parent(found, field, reference)
                 continue
             parent = self._objects.get(target := _parent(found, reference))
             if parent is None:
                 continue  # the route's status reports it
             if isinstance(parent, Gateway) and (other := self._controller(parent)):
                 yield f"{field}: {target} is not Headgate's, but of {other}, so that the route is not served there"
+
+    def _of_other_parent(self, found: Route, field: str, reference: ParentReference) -> Iterator[Message]:
+        if (reference.group, reference.kind) != (Service.group, Service.kind):
+            yield f"{field}: Headgate does not serve a {reference.kind}; name a Gateway or a ListenerSet"
+        elif not REGISTRY.route(found.kind).proxyless:
+            yield f"{field}: Headgate serves no {found.kind} of a Service; name a Gateway"
 
     def _of_gateway(self, found: Gateway) -> Iterator[Message]:
         if other := self._controller(found):

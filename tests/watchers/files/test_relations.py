@@ -44,6 +44,14 @@ endpoints: [{addresses: [127.0.0.1]}]
 ports: [{port: 3000}]
 """
 OURS = GATEWAY.replace("NAME", "headgate")
+TCP_ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: shop}
+spec:
+  parentRefs: [PARENT]
+  rules: [{backendRefs: [{name: shop, port: 80}]}]
+"""
 WELL = (OURS, HTTP_ROUTE, SERVICE, SLICE)
 
 
@@ -156,9 +164,18 @@ def test_another_controller_s_gateway_is_reported() -> None:
 
 
 def test_a_parent_of_another_kind_is_reported() -> None:
-    """A route with another kind of parent, as in a service mesh, is reported."""
-    (message,) = found(HTTP_ROUTE.replace("- name: front", '- {group: "", kind: Service, name: front}'), SERVICE, SLICE)
-    assert "spec.parentRefs[0]: Headgate does not serve a Service; name a Gateway" in message
+    """A route with another kind of parent is reported; a Service is one whose gRPC clients are served."""
+    parents = {
+        "{group: example.com, kind: Mesh, name: front}": "Headgate does not serve a Mesh; name a Gateway or a ListenerSet",
+        '{group: "", kind: Service, name: shop}': "",
+    }
+    for parent, text in parents.items():
+        messages = found(HTTP_ROUTE.replace("- name: front", f"- {parent}"), SERVICE, SLICE)
+        assert [each for each in messages if "spec.parentRefs[0]" not in each] == []
+        assert [text in each for each in messages] == ([True] if text else [])
+    route = TCP_ROUTE.replace("PARENT", '{group: "", kind: Service, name: shop}')
+    (message,) = [each for each in found(route, SERVICE, SLICE) if "parentRefs" in each]
+    assert "Headgate serves no TCPRoute of a Service; name a Gateway" in message
 
 
 def test_listener_sets_are_parents() -> None:
