@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 from translator.ir.l4 import L4Chain
@@ -34,6 +35,11 @@ class ListenerContext(NamedTuple):
     def scheme(self) -> str:
         """``https`` or ``http``."""
         return "https" if self.tls else "http"
+
+
+@lru_cache(maxsize=1024)  # one value for all routes of a listener
+def _context(port: int, tls: bool) -> ListenerContext:
+    return ListenerContext(port, tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class RouteConfigKey(NamedTuple):
     @property
     def origin(self) -> ListenerContext:
         """The port and scheme of the clients."""
-        return ListenerContext(self.port, self.tls)
+        return _context(self.port, self.tls)
 
 
 class SocketPort(NamedTuple):
