@@ -166,7 +166,7 @@ def test_another_controller_s_gateway_is_reported() -> None:
 def test_a_parent_of_another_kind_is_reported() -> None:
     """A route with another kind of parent is reported; a Service is one whose gRPC clients are served."""
     parents = {
-        "{group: example.com, kind: Mesh, name: front}": "Headgate does not serve a Mesh; name a Gateway or a ListenerSet",
+        "{group: example.com, kind: Mesh, name: front}": "Headgate does not serve a Mesh; name a Gateway or",
         '{group: "", kind: Service, name: shop}': "",
     }
     for parent, text in parents.items():
