@@ -9,7 +9,7 @@ from typing import NamedTuple
 from translator.db import Db
 from translator.engine.query import index, query
 from translator.gateway.gateways import listener_specs
-from translator.gateway.listener_sets import possible_gateways, serving_gateway
+from translator.gateway.listener_sets import gateway_partition, possible_gateways, serving_gateway
 from translator.gateway.protocols import wire_protocol
 from translator.ir.listener import SocketPort
 from translator.objects.gateway_api.gateway import Gateway, key_of
@@ -63,11 +63,7 @@ def listener_claims(db: Db, owner: Ref) -> Iterator[tuple[Slot, ListenerClaim]]:
             yield Slot(gateway, port, protocol, each.hostname or ""), claim
 
 
-def _gateway(key: Ref) -> Ref:
-    return key
-
-
-@index(ListenerOwner, partitions=possible_gateways, partition_of=_gateway)
+@index(ListenerOwner, partitions=possible_gateways, partition_of=gateway_partition)
 def claimed_ports(db: Db, owner: Ref) -> Iterator[tuple[Ref, SocketPort]]:
     """File the ports of listeners, whatever their protocol, under the Gateway."""
     gateway = serving_gateway(db, owner)

@@ -59,3 +59,8 @@ def possible_gateways(db: Db, owner: Ref) -> tuple[Ref, ...]:
     """Return the Gateways that may serve the listeners of an object: the partitions of the indexes of listeners."""
     gateway = named_gateway(db, owner)
     return () if gateway is None else (gateway,)
+
+
+def gateway_partition(gateway: Ref) -> Ref:
+    """Return the partition of what an index of listeners has under a Gateway: the Gateway itself."""
+    return gateway

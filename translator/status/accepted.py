@@ -11,7 +11,7 @@ from translator.engine.query import index, query
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_validation import validated_listeners
 from translator.gateway.gateways import addresses, unsupported_parameters
-from translator.gateway.listener_sets import parent_gateway, possible_gateways, serving_gateway
+from translator.gateway.listener_sets import gateway_partition, parent_gateway, possible_gateways, serving_gateway
 from translator.gateway.listeners import ListenerState
 from translator.infrastructure.status import deployment_problems
 from translator.objects.gateway_api.listenerset import ListenerSet
@@ -101,11 +101,7 @@ def _fault(db: Db, state: ListenerState) -> str:
     return problems[0].message
 
 
-def _gateway(key: Ref) -> Ref:
-    return key
-
-
-@index(ListenerSet.kind, partitions=possible_gateways, partition_of=_gateway)
+@index(ListenerSet.kind, partitions=possible_gateways, partition_of=gateway_partition)
 def attached_sets(db: Db, ref: Ref) -> Iterator[tuple[Ref, Ref]]:
     """File accepted ListenerSets under their Gateways; the size of a bucket is `attachedListenerSets`."""
     gateway, accepted = serving_gateway(db, ref), set_accepted(db, ref)
