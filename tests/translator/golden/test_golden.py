@@ -1,5 +1,6 @@
 """The golden cases: outputs of objects, as a specification."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -31,6 +32,20 @@ def test_nothing_dangles(case: Case) -> None:
     """No resource refers to a missing one, after each step."""
     for snapshot in snapshots(case, clients=True):
         assert list(snapshot.dangling()) == []
+
+
+def test_the_table_names_cases() -> None:
+    """Each row of the table in README.md names cases, and every case and test module that it names exists."""
+    _, _, section = (HERE / "README.md").read_text().partition("## Where to find it")
+    rows = [line for line in section.splitlines() if line.startswith("| ") and "`" in line]
+    named = [re.findall(r"`(\w+/\w+)`", row) for row in rows]
+    existing = {str(path.relative_to(HERE).with_suffix("")) for path in PATHS}
+    assert len(rows) >= 20
+    assert [row for row, cases in zip(rows, named, strict=True) if not cases] == []
+    assert set(chain.from_iterable(named)) - existing == set()
+    modules = re.findall(r"`([\w/]+\.py)`", section)
+    tests = HERE.parents[1]
+    assert [each for each in modules if not any((place / each).exists() for place in (tests, HERE.parent))] == []
 
 
 def test_envoy_accepts_all(envoy_path: Path, tmp_path: Path) -> None:
