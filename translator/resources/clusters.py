@@ -44,6 +44,7 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     """File every backend that a route can send requests to under the Gateways that it is attached to.
 
     Those of connections and datagrams are not filed: they are in the IR of the ports, of the routes that serve.
+    Whether a Gateway presents a certificate to them is no part of it: `gateway_backends` says so.
 
     These Gateways are filed too under those objects that the route names as backends and that may have policies,
     whether or not they can be served: they are the ancestors of such policies.
@@ -55,7 +56,7 @@ def backends(db: Db, route: Ref) -> Iterator[tuple[Ref, Backend | BackendUse]]:
     )
     used: dict[tuple[Ref, Backend], None] = {}
     for gateway, stack, _ in stacks:
-        for rule in effective_rules(db, route, stack, presented_certificate(db, gateway)):
+        for rule in effective_rules(db, route, stack, None):
             used |= dict.fromkeys((gateway, each) for each in rule.value.all_backends)
     yield from used
     if stacks and may_have_backend_policies(db):
@@ -77,7 +78,9 @@ def _uses(db: Db, route: Ref, gateways: Iterable[Ref]) -> Iterator[tuple[Ref, Ba
 
 def gateway_backends(db: Db, gateway: Ref) -> Sequence[Backend]:
     """Return the backends that a Gateway's routes send requests to."""
-    return cast(Sequence[Backend], db.select(backends, gateway))
+    found = cast(Sequence[Backend], db.select(backends, gateway))
+    certificate = presented_certificate(db, gateway)
+    return found if certificate is None else [each.presenting(certificate) for each in found]
 
 
 def backend_uses(db: Db, backend: Ref) -> Sequence[BackendUse]:
