@@ -162,3 +162,19 @@ def test_many_https_listeners() -> None:
     runs, _ = cost(many, edit(listener_set(5_000, port=10443, tls=True)))
     assert runs["table_resource"] <= 2
     assert sum(runs.values()) <= 60
+
+
+def test_overlapping_hostnames() -> None:
+    """A wildcard listener names few of the hostnames within its own, and another one changes no status but its own."""
+    reference = {"certificateRefs": [{"name": "certificate"}]}
+    found = https(FEW)
+    sharing = parent()
+    tls = {"name": "tls", "port": 10443, "protocol": "HTTPS", "hostname": "*.example.com", "tls": reference}
+    sharing["spec"]["listeners"].append(tls)
+    cost(found, edit(sharing))
+    conditions = found.statuses[GATEWAY]["listeners"][1]["conditions"]
+    (message,) = (each["message"] for each in conditions if each["type"] == "OverlappingTLSConfig")
+    assert "host-0.example.com, host-1.example.com, host-10.example.com and others of other ListenerSets" in message
+    runs, changes = cost(found, edit(listener_set(5_000, port=10443, tls=True)))
+    assert {str(each) for each in changes.statuses} == {"ListenerSet team-0/set-5000", "Gateway shop/web"}
+    assert runs["listener_set_status"] <= 2

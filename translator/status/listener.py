@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from translator.conditions import Condition, Status, bounded, verdict
 from translator.db import Db
@@ -10,7 +11,8 @@ from translator.envoy.names import secret_name, trust_bundle_name
 from translator.gateway.certificate_overlaps import certificate_overlaps
 from translator.gateway.certificates import listener_certificates
 from translator.gateway.client_validation import listener_validation
-from translator.gateway.listeners import ListenerState, listeners
+from translator.gateway.hostnames import wider
+from translator.gateway.listeners import ListenerState, hostnames, listeners
 from translator.objects.gateway_api.references import GATEWAY_GROUP
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -18,6 +20,9 @@ from translator.resources.listeners import is_served
 from translator.status.accepted import has_certificates
 from translator.status.programmed import Programming
 from translator.status.route import attached
+
+MOST_HOSTNAMES: Final = 3
+"""The most hostnames of other objects' listeners that one is told of as overlapping with its own."""
 
 
 def listener_problems(db: Db, state: ListenerState) -> tuple[Problem, ...]:
@@ -72,15 +77,29 @@ def _conflicted(conflict: Problem | None) -> Condition:
     return Condition("Conflicted", "True", conflict.reason, conflict.message)
 
 
+def _overlapping_hostnames(db: Db, state: ListenerState) -> tuple[str, ...]:
+    """Return the hostnames of the port that overlap with that of a listener, and that no listener of its object has."""
+    own = {each.hostname for each in listeners(db, state.ref.owner) if each.key[:3] == state.key[:3]}
+    covering = (state.key._replace(hostname=each) for each in wider(state.hostname))
+    found = [each.hostname for each in covering if db.count(hostnames, each)]
+    found += db.select(hostnames, state.key._replace(within=True))
+    return tuple(dict.fromkeys(each for each in found if each not in own))
+
+
 def _overlap(db: Db, state: ListenerState) -> Iterator[Condition]:
     owner = state.ref.owner
-    hostnames = {each.name: each.hostname or "any hostname" for each in listeners(db, owner)}
+    own = {each.name: each.hostname or "any hostname" for each in listeners(db, owner)}
     certificates = certificate_overlaps(db, owner).get(state.name, ()) if state.tls else ()
-    texts = [f"Its hostname overlaps with {hostnames[each]} of listener {each}." for each in state.overlaps]
+    texts = [f"Its hostname overlaps with {own[each]} of listener {each}." for each in state.overlaps]
     texts += [
         f"Its certificate has the name {each.own_name}, and that of listener {each.listener} {each.name}."
         for each in certificates
     ]
+    others = _overlapping_hostnames(db, state) if state.by_sni and state.accepted else ()
+    if others:
+        named = ", ".join(each or "any hostname" for each in others[:MOST_HOSTNAMES])
+        more = " and others" if len(others) > MOST_HOSTNAMES else ""
+        texts.append(f"Its hostname overlaps with {named}{more} of other ListenerSets, or of the Gateway.")
     if texts:
         reason = "OverlappingCertificates" if certificates else "OverlappingHostnames"
         effect = "stay with its backends" if state.protocol == "TLS" else "get 421"
