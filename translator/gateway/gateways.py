@@ -86,7 +86,7 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     settings, spec = db.settings, gateway_spec(db, gateway)
     if spec is None or not spec.addresses:
         return Outcome(settings.addresses)
-    problems = list(_routability(spec))
+    problems = list(_routability(spec, standalone=settings.standalone))
     if not settings.standalone:
         return Outcome(settings.addresses, tuple(problems))
     wanted: list[str] = []
@@ -102,9 +102,10 @@ def addresses(db: Db, gateway: Ref) -> Outcome[tuple[str, ...]]:
     return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
 
 
-def _routability(spec: GatewaySpec) -> Iterator[Problem]:
+def _routability(spec: GatewaySpec, *, standalone: bool) -> Iterator[Problem]:
+    """Yield the routabilities that cannot be had; a Service has an address that is reached in its cluster only."""
     for place, address in enumerate(spec.addresses):
-        if address.routability:
+        if address.routability and (standalone or not address.in_cluster):
             field = f"spec.addresses[{place}].routability"
             text = f"{field}: {address.routability} is not supported; remove it."
             yield Problem("Accepted", "UnsupportedAddress", text)

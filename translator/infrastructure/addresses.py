@@ -12,6 +12,7 @@ from translator.gateway import gateways
 from translator.infrastructure.names import resource_name
 from translator.infrastructure.parameters import parameters
 from translator.infrastructure.workload_health import running
+from translator.objects.gateway_api.gateway import IN_CLUSTER
 from translator.objects.kubernetes.service import HEADLESS, Service
 from translator.outcome import Outcome, Problem
 from translator.refs import Ref
@@ -24,10 +25,16 @@ MOST: Final = 16
 
 
 class AssignedAddress(NamedTuple):
-    """An address at which a Gateway is reached: its type, IPAddress or Hostname, and its value."""
+    """An address at which a Gateway is reached: its type, IPAddress or Hostname, its value, and from where."""
 
     type: str
     value: str
+    routability: str = ""
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether it is reached in the cluster only."""
+        return self.routability == IN_CLUSTER
 
 
 @query
@@ -68,8 +75,16 @@ def requested(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
             text = f"{field}: {address.value} cannot be that of a Service; choose one that others can reach."
             problems.append(Problem("Programmed", "AddressNotUsable", text))
         else:
-            wanted.append(AssignedAddress(IP, str(ip_address(address.value))))
+            wanted.append(AssignedAddress(IP, str(ip_address(address.value)), address.routability or ""))
     return Outcome(tuple(dict.fromkeys(wanted)), tuple(problems))
+
+
+@query
+def in_cluster(db: Db, gateway: Ref) -> tuple[bool, bool]:
+    """Return whether a Gateway requests an address that is reached in the cluster only, and whether it has no other."""
+    spec = gateways.gateway_spec(db, gateway)
+    found = [each.in_cluster for each in spec.addresses] if spec is not None else []
+    return any(found), bool(found) and all(found)
 
 
 def _reserved(text: str) -> bool:
@@ -83,7 +98,8 @@ def assigned(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
     """Return the addresses at which a Gateway is reached; the problems are about missing ones.
 
     They are the addresses of the Service's load balancer; without one, the requested hostnames and external IPs;
-    otherwise the nodes with proxies if these are reachable on them, or the Service's own addresses.
+    otherwise the nodes with proxies if these are reachable on them, or the Service's own addresses. Addresses that are
+    reached in the cluster only are those of the Service.
     """
     chosen = parameters(db, gateway).value
     wanted = requested(db, gateway)
@@ -94,12 +110,19 @@ def assigned(db: Db, gateway: Ref) -> Outcome[tuple[AssignedAddress, ...]]:
     if service is None:
         problem = Problem("Programmed", "AddressNotAssigned", "The Service of the Gateway is not there yet.")
         return Outcome((), (*wanted.problems, problem))
-    if service.spec.type == "LoadBalancer":
+    also, only = in_cluster(db, gateway)
+    given: tuple[AssignedAddress, ...]
+    if only:
+        given = ()
+    elif service.spec.type == "LoadBalancer":
         given = _of_balancer(service)
     else:
         named = tuple(each for each in wanted.value if each.type == HOSTNAME)
         given = (*named, *_addresses(service.spec.external_ips)) or _of_nodes(db, gateway, service)
-    return Outcome(given[:MOST], (*wanted.problems, *_missing(wanted.value, service, given)))
+    of_balancer = service.spec.type == "LoadBalancer" and not only
+    if also and (given or only):
+        given += tuple(each._replace(routability=IN_CLUSTER) for each in _of_service(service))
+    return Outcome(given[:MOST], (*wanted.problems, *_missing(wanted.value, service, given, of_balancer=of_balancer)))
 
 
 def _service(db: Db, gateway: Ref) -> Service | None:
@@ -120,6 +143,10 @@ def _of_nodes(db: Db, gateway: Ref, service: Service) -> tuple[AssignedAddress, 
     proxies = list(running(db, gateway))
     if service.spec.type == "NodePort" or any(each.on_host_network for each in proxies):
         return _addresses(sorted(address for each in proxies for address in each.node_addresses))
+    return _of_service(service)
+
+
+def _of_service(service: Service) -> tuple[AssignedAddress, ...]:
     return _addresses(service.spec.cluster_ips or (service.spec.cluster_ip,))
 
 
@@ -128,10 +155,9 @@ def _addresses(values: Iterable[str]) -> tuple[AssignedAddress, ...]:
 
 
 def _missing(
-    wanted: tuple[AssignedAddress, ...], service: Service, given: tuple[AssignedAddress, ...]
+    wanted: tuple[AssignedAddress, ...], service: Service, given: tuple[AssignedAddress, ...], *, of_balancer: bool
 ) -> Iterator[Problem]:
-    of_balancer = service.spec.type == "LoadBalancer"
-    numbers = [each.value for each in wanted if each.type == IP]
+    numbers = [each.value for each in wanted if each.type == IP and not each.in_cluster]
     if of_balancer and len(numbers) > 1:
         more = ", ".join(numbers[1:])
         text = (

@@ -11,7 +11,7 @@ from translator.engine.query import query
 from translator.gateway.gateways import is_managed
 from translator.gateway.ports import gateway_ports, has_listener
 from translator.infrastructure import bootstrap
-from translator.infrastructure.addresses import IP, bind_addresses, requested
+from translator.infrastructure.addresses import IP, bind_addresses, in_cluster, requested
 from translator.infrastructure.manifest import DEPLOYED_KINDS, PAUSED, Manifest, ProxyManifests
 from translator.infrastructure.names import identity, selector
 from translator.infrastructure.parameters import parameters
@@ -52,8 +52,11 @@ def proxy_manifests(db: Db, gateway: Ref) -> Outcome[ProxyManifests] | None:
     if not ports or any(each.condition == "Accepted" for each in wanted.problems):
         return Outcome(PAUSED)
     proxies = replace(db.proxy_defaults, addresses=bind_addresses(db, gateway))
-    addresses = tuple(each.value for each in wanted.value if each.type == IP)
-    plan = RenderInput(found, chosen.value, proxies, db.settings.controller_name, ports, addresses)
+    addresses = tuple(each.value for each in wanted.value if each.type == IP and not each.in_cluster)
+    cluster_ip = next((each.value for each in wanted.value if each.in_cluster), "")
+    _, only = in_cluster(db, gateway)
+    controller = db.settings.controller_name
+    plan = RenderInput(found, chosen.value, proxies, controller, ports, addresses, cluster_ip, only)
     try:
         return Outcome(ProxyManifests(tuple(manifests(plan))))
     except InvalidParameters as error:
@@ -118,7 +121,7 @@ def _manifest(
 
 
 def _service(plan: RenderInput) -> Manifest:
-    wanted = plan.parameters.service
+    wanted = plan.service
     node_ports = {each.port: each.node_port for each in wanted.ports if each.node_port is not None}
     spec: dict[str, Any] = {
         "type": wanted.type,
@@ -146,11 +149,18 @@ def _service(plan: RenderInput) -> Manifest:
         spec["ipFamilyPolicy"] = wanted.ip_family_policy
     if wanted.ip_families:
         spec["ipFamilies"] = list(wanted.ip_families)
-    if plan.addresses and wanted.type == "LoadBalancer":
+    spec |= _addresses(plan, wanted.type)
+    return _manifest(plan, "Service", {"spec": spec}, wanted.annotations, wanted.labels)
+
+
+def _addresses(plan: RenderInput, type_: str) -> dict[str, Any]:
+    """Return the fields of a Service of a type by which it asks for addresses."""
+    spec: dict[str, Any] = {"clusterIP": plan.cluster_ip} if plan.cluster_ip else {}
+    if plan.addresses and type_ == "LoadBalancer":
         spec["loadBalancerIP"] = plan.addresses[0]
     elif plan.addresses:
         spec["externalIPs"] = list(plan.addresses)
-    return _manifest(plan, "Service", {"spec": spec}, wanted.annotations, wanted.labels)
+    return spec
 
 
 def _workload(plan: RenderInput, drain_path: str, files: Mapping[str, str]) -> Manifest:

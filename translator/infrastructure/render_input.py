@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from translator.infrastructure.names import GATEWAY_CLASS_NAME, identity, label_value, resource_name
 from translator.inputs import ProxyDefaults
 from translator.objects.gateway_api.gateway import Gateway, key_of
-from translator.objects.headgate.gatewayparameters import GatewayParametersSpec
+from translator.objects.headgate.gatewayparameters import GatewayParametersSpec, ServiceParameters
 
 
 class InvalidParameters(ValueError):
@@ -22,6 +22,8 @@ class RenderInput:
         controller: the name of the controller, for the labels.
         ports: the served ports, with their transport protocol.
         addresses: the requested IP addresses.
+        cluster_ip: the requested address of the Service in the cluster; "" for any.
+        in_cluster_only: whether the proxies are to be reached in the cluster only.
     """
 
     gateway: Gateway
@@ -30,6 +32,8 @@ class RenderInput:
     controller: str
     ports: tuple[tuple[int, str], ...]
     addresses: tuple[str, ...]
+    cluster_ip: str = ""
+    in_cluster_only: bool = False
 
     @property
     def name(self) -> str:
@@ -40,6 +44,20 @@ class RenderInput:
     def key(self) -> str:
         """The Gateway as "namespace/name"."""
         return key_of(self.gateway.ref)
+
+    @property
+    def service(self) -> ServiceParameters:
+        """The parameters of the Service: of one that is reached in the cluster only those that it can have."""
+        found = self.parameters.service
+        if not self.in_cluster_only:
+            return found
+        return ServiceParameters(
+            type="ClusterIP",
+            annotations=found.annotations,
+            labels=found.labels,
+            ip_family_policy=found.ip_family_policy,
+            ip_families=found.ip_families,
+        )
 
     @property
     def labels(self) -> dict[str, str]:

@@ -56,4 +56,7 @@ def warned(db: Db, gateway: Ref, condition: Condition) -> Condition:
 
 def addresses_json(db: Db, gateway: Ref) -> list[dict[str, str]]:
     """Return the `status.addresses` of a Gateway in a cluster."""
-    return [{"type": each.type, "value": each.value} for each in assigned(db, gateway).value]
+    return [
+        {"type": each.type, "value": each.value, **({"routability": each.routability} if each.routability else {})}
+        for each in assigned(db, gateway).value
+    ]

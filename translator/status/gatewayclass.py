@@ -31,7 +31,13 @@ FEATURES = (
 )
 """What is supported beside what routes and extensions bring (names of the Gateway API's conformance suite)."""
 
-DEPLOYED_FEATURES = ("GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
+DEPLOYED_FEATURES = (
+    "GatewayAddressEmpty",
+    "GatewayAddressRoutability",
+    "GatewayAddressRoutabilityCluster",
+    "GatewayInfrastructure",
+    "GatewayStaticAddresses",
+)
 """What is supported where Headgate deploys the proxies."""
 
 

@@ -195,3 +195,48 @@ def test_any_address() -> None:
     cluster = Cluster(requesting("{type: IPAddress}"), service(assigned("{ip: 192.0.2.1}")))
     cluster.deliver()
     assert (programmed(cluster), cluster.addresses) == (("True", "Programmed"), [("IPAddress", "192.0.2.1")])
+
+
+def test_an_address_in_the_cluster_only() -> None:
+    """A Gateway that asks for such an address only has a Service without a load balancer, and the Service's address."""
+    settings = "{service: {loadBalancerClass: example.com/lb, externalTrafficPolicy: Local}}"
+    reference = "infrastructure: {parametersRef: {group: gateway.headgate.dev, kind: GatewayParameters, name: mine}}"
+    cluster = Cluster(parameters(settings), gateway(f"{reference}\n  addresses: [{{routability: Cluster}}]"))
+    spec = cluster.body("Service")["spec"]
+    assert spec["type"] == "ClusterIP"
+    assert not spec.keys() & {"loadBalancerClass", "externalTrafficPolicy", "clusterIP"}
+    assert programmed(cluster) == ("False", "AddressNotAssigned")
+    cluster.deliver()
+    cluster.apply(service("", "ClusterIP"))
+    assert programmed(cluster) == ("True", "Programmed")
+    wanted = {"type": "IPAddress", "value": "10.96.0.7", "routability": "Cluster"}
+    assert cluster.translator.statuses[GATEWAY]["addresses"] == [wanted]
+
+
+def test_a_static_address_in_the_cluster() -> None:
+    """The Service is asked for it; another one does not count as it."""
+    cluster = Cluster(requesting("{value: 10.96.0.9, routability: Cluster}"))
+    assert cluster.body("Service")["spec"]["clusterIP"] == "10.96.0.9"
+    cluster.deliver()
+    cluster.apply(service("", "ClusterIP"))
+    assert programmed(cluster) == ("False", "AddressNotUsable")
+    cluster.apply(service("", "ClusterIP").replace("10.96.0.7", "10.96.0.9"))
+    assert programmed(cluster) == ("True", "Programmed")
+
+
+def test_an_address_in_the_cluster_beside_others() -> None:
+    """With other addresses the Service keeps its load balancer; the one in the cluster is told beside its address."""
+    cluster = Cluster(requesting("{value: 192.0.2.9}", "{routability: Cluster}"))
+    spec = cluster.body("Service")["spec"]
+    assert (spec["type"], spec["loadBalancerIP"]) == ("LoadBalancer", "192.0.2.9")
+    cluster.deliver()
+    cluster.apply(service(assigned("{ip: 192.0.2.9}")))
+    assert programmed(cluster) == ("True", "Programmed")
+    found = cluster.translator.statuses[GATEWAY]["addresses"]
+    assert [each.get("routability", "") for each in found] == ["", "Cluster"]
+
+
+def test_a_routability_of_somebody_else() -> None:
+    """A routability that Headgate does not know is not accepted."""
+    cluster = Cluster(requesting("{routability: example.com/public}"))
+    assert cluster.condition("Accepted")[:2] == ("False", "UnsupportedAddress")

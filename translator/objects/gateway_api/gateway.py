@@ -41,12 +41,21 @@ InfrastructureAnnotations = Annotated[
 ]
 
 
+IN_CLUSTER: Final = "Cluster"
+"""The routability of an address that is reached in the cluster only (`GatewayAddressRoutabilityCluster`)."""
+
+
 class GatewayAddress(CheckedFields):
     """An address asked for; without a value, any of that type."""
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=ADDRESS_TYPE)] = "IPAddress"
     value: Annotated[str, StringConstraints(max_length=253)] | None = None
     routability: Annotated[str, StringConstraints(max_length=253)] | None = None
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether it is to be an IP address of a Service, which is reached in the cluster only (GEP-1651)."""
+        return self.type == "IPAddress" and self.routability == IN_CLUSTER
 
     def violations(self) -> Iterator[FieldViolation]:
         """Yield a violation if the value is not of the type given."""
@@ -64,7 +73,7 @@ class GatewayAddress(CheckedFields):
 def _routability(text: str) -> bool:
     domain, slash, path = text.partition("/")
     if not slash:
-        return text == "Cluster"
+        return text == IN_CLUSTER
     reserved = domain == "k8s.io" or domain.endswith(".k8s.io")
     return bool(path) and not reserved and is_domain_name(domain)
 
