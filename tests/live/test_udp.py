@@ -204,6 +204,33 @@ async def test_a_change_of_a_route_keeps_sessions(proxy: Proxy, backends: list[M
         assert sorted(first.clients.values()) == [2, 2]
 
 
+async def test_no_datagram_is_lost_while_others_change(proxy: Proxy, backends: list[Manifest]) -> None:
+    """Sessions get every answer while weights, endpoints of other backends, and other routes and listeners change."""
+    port, other = free_port(), free_port()
+    await proxy.apply(gateway(listener(port)), backends, udp_route("route", port, one=1000, two=1))
+    async with clients(port, 20) as many:
+        stays = [each for each in many if await each.exchange() == b"o"]
+        answers: Counter[bytes] = Counter()
+        stop = asyncio.Event()
+
+        async def load(client: Client) -> None:
+            while not stop.is_set():
+                answers[await client.exchange(seconds=2)] += 1
+
+        async with asyncio.TaskGroup() as group:
+            for each in stays:
+                group.create_task(load(each))
+            await proxy.apply(udp_route("route", port, one=1, two=1000))
+            await proxy.apply(slice_("two"))
+            await proxy.apply(slice_("two", free_port()), udp_route("route", port, two=1, one=1, missing=1))
+            await proxy.apply(gateway(listener(port), listener(other)), udp_route("other", other, one=1))
+            await proxy.apply(gateway(listener(port)))
+            stop.set()
+        assert len(stays) > 10
+        assert answers.keys() == {b"o"}
+        assert answers[b"o"] > len(stays)
+
+
 async def test_sessions_are_limited(proxy: Proxy, backends: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its limit a port takes no new clients, until other sessions end for want of datagrams."""
     monkeypatch.setattr(udp_proxy, "MAX_SESSIONS", 2)
