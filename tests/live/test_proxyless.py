@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from tests.live.objects import ROUTES, Manifest, endpoints, rule
+from tests.live.objects import ROUTES, Manifest, endpoints, rule, service
 from tests.live.proxyless import Plane
 from tests.live.test_grpc import Backend, method
 from translator.refs import Ref
@@ -91,6 +91,22 @@ async def test_timeouts(servers: Servers) -> None:
         before = time.monotonic()
         assert await client.do("silence", method="/shop.v1.Cart/Chat") == "DEADLINE_EXCEEDED"
         assert time.monotonic() - before < 8
+
+
+async def test_addresses_and_names(servers: Servers) -> None:
+    """Backends without EndpointSlices are reached by their address, or by the DNS name that they stand for."""
+    port = servers[1][1]["ports"][0]["port"]
+    address = service("address", port, clusterIP="127.0.0.1")
+    name = service("name", port, type="ExternalName", externalName="localhost")
+    http = service_route(
+        rule({"name": "address", "port": port}, matches=[{"path": {"value": "/shop.v1.Cart"}}]),
+        rule({"name": "name", "port": port}),
+        kind="HTTPRoute",
+    )
+    async with Plane().running(*servers, address, name, http) as plane, plane.client("one") as client:
+        assert await client.call(ADD) == "two"
+        assert await client.call("/stock.Items/Get") == "two"
+        assert plane.nacks() == []
 
 
 async def test_changes_under_load(servers: Servers) -> None:

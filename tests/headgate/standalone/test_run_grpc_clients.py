@@ -10,16 +10,23 @@ import sys
 from pathlib import Path
 
 import grpc
+import pytest
 import yaml
 from typer.testing import CliRunner
 
 from headgate.cli import app
+from headgate.controlplane.publisher import SnapshotKeys
+from headgate.security.proxy_tokens import ProxyTokens
+from headgate.standalone.authentication import EnvoyAuthentication
 from tests.headgate.running import Headgate, free_port
 from tests.headgate.waiting import eventually
 from tests.live.objects import rule
 from tests.live.proxyless import grpc_client, stream_status
 from tests.live.test_grpc import Backend
 from tests.live.test_proxyless import service_route
+from translator.inputs import Settings
+from translator.translator import Translator
+from xds import Peer, StreamRejected
 from xds.resources.types import LISTENER
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "grpc-without-proxy"
@@ -81,3 +88,16 @@ async def test_the_example(state_root: Path, envoy_path: Path) -> None:
     assert add.keys() == set(ports.values())
     assert add[ports["50051"]] > add[ports["50052"]]
     assert beta == {ports["50052"]: 100}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_port_serves_no_clients(tls: bool) -> None:
+    """At the port, with or without TLS, an Envoy's token or certificate is not a gRPC client's."""
+    tokens = ProxyTokens(b"key")
+    translator = Translator(Settings())
+    authentication = EnvoyAuthentication(tokens, SnapshotKeys(translator), translator, tls=tls)
+    headers = {"authorization": f"Bearer {tokens.token('default/web')}"}
+    with pytest.raises(StreamRejected, match="connect by the Unix socket") as rejected:
+        authentication.authorise("default", Peer("ipv4:127.0.0.1:1", {}, headers))
+    assert rejected.value.code is grpc.StatusCode.PERMISSION_DENIED
+    authentication.authorise("default", Peer("unix:", {}, {}))
