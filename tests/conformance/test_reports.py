@@ -13,6 +13,13 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "conformance" / "reports" / "v1.7" / "headgate"
 REPORTS = sorted(FOLDER.glob("*.yaml"))
 PROFILES = {"GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP", "GATEWAY-UDP"}
+UNTESTED = {
+    "ClusterTrustBundle",
+    "GatewayAddressRoutability",
+    "GatewayAddressRoutabilityCluster",
+    "GatewayListenerFilters",
+}
+"""Features that no test of the suite has. The first is claimed where the cluster serves its API."""
 ROW = re.compile(r"^\| (\w+) \| \[(\S+)\]\(https://\S+\) \| (\w+) \| \[(\S+) report\]\(\./(\S+)\) \|$", re.MULTILINE)
 
 
@@ -42,11 +49,11 @@ def test_a_report_says_what_its_name_says() -> None:
 
 
 def test_a_report_is_complete() -> None:
-    """A report has all five profiles, and in each every feature is supported and every test passed."""
+    """A report has all five profiles; in each every feature that has tests is supported, and every test passed."""
     for name, report in reports():
         assert {each["name"] for each in report["profiles"]} == PROFILES, name
         for profile in report["profiles"]:
-            assert "unsupportedFeatures" not in profile["extended"], name
+            assert set(profile["extended"].get("unsupportedFeatures", ())) <= UNTESTED, name
             for part in (profile["core"], profile["extended"]):
                 assert part["result"] == "success", name
                 assert part["statistics"]["Passed"] > 0, name
